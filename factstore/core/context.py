@@ -1,0 +1,126 @@
+"""The context: everything a stack knows, compiled into one document at one revision."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import NotFound
+from factstore.core.fact import Fact, Scope
+from factstore.core.path import check_stack_name, shown
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.state import State
+from factstore.core.value import encode
+
+RESULTS = "results/"
+_CACHED = 256  # stacks whose context is kept rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A compiled context.
+
+    :param text: JSON; it holds nothing that moves by itself, so equal facts make equal texts.
+    :param etag: a hash of the text, without quotes.
+    :param cursor: where to watch from so as to miss nothing.
+    """
+
+    text: str
+    etag: str
+    cursor: Cursor
+
+
+class Contexts:
+    """The service for contexts.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self, store: Store, events: EventSource, clock: Clock, timeout: float
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._timeout = timeout
+        self._compiled: dict[tuple[str, bool], tuple[int, str, str]] = {}
+
+    def get(
+        self,
+        scope: Scope,
+        *,
+        results: bool = False,
+        wait: float = 0,
+        unless: Collection[str] = (),
+        stale: bool = False,
+    ) -> Context:
+        """Compile a stack's context; wait for it.
+
+        :param results: include the facts below ``results/``.
+        :param wait: seconds to block while the stack is missing or the etag is one of *unless*.
+        :return: the context; its etag may still be one of *unless* when the time is over.
+        :raises NotFound: there is no such stack.
+        """
+        check_stack_name(scope.stack)
+        end = self._clock.monotonic() + wait
+        state = (
+            self._store.state()
+            if stale
+            else self._store.refresh(self._clock.monotonic() + self._timeout)
+        )
+        seen = False
+        while True:
+            context, revision = self._compile(state, scope, results)
+            if context is not None and context.etag not in unless:
+                return context
+            left = end - self._clock.monotonic()
+            if left <= 0 or self._events.closing or (context is None and seen):
+                break
+            seen = context is not None
+            self._events.wait(scope, revision, left)
+            state = self._store.state()
+        if context is None:
+            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+        return context
+
+    def _compile(self, state: State, scope: Scope, results: bool) -> tuple[Context | None, int]:
+        epoch = self._store.epoch
+        with state.read():
+            contents = state.contents(scope)
+            if contents is None:
+                return None, state.revision
+        key = (contents.stack.id, results)
+        kept = self._compiled.get(key)
+        if kept is None or kept[0] != contents.changed:
+            facts = [f for f in contents.facts if results or not f.path.startswith(RESULTS)]
+            text = render(scope.stack, facts)
+            kept = (contents.changed, text, hashlib.sha256(text.encode()).hexdigest()[:32])
+            while len(self._compiled) >= _CACHED:
+                self._compiled.pop(next(iter(self._compiled)), None)
+            self._compiled[key] = kept
+        return Context(kept[1], kept[2], Cursor(epoch, contents.revision)), contents.revision
+
+
+def render(stack: str, facts: Sequence[Fact]) -> str:
+    """The context document as JSON.
+
+    :param facts: in order of their paths.
+    """
+    tree: dict[str, object] = {}
+    for fact in facts:
+        *folders, name = fact.path.split("/")
+        folder = tree
+        for segment in folders:
+            folder = folder.setdefault(segment, {})  # type: ignore[assignment]
+        folder[name] = fact
+    return f'{{"stack":{encode(stack)},"facts":{_nested(tree)},"members":{{}}}}'
+
+
+def _nested(tree: dict[str, object]) -> str:
+    members = (
+        f"{encode(name)}:{child.text if isinstance(child, Fact) else _nested(child)}"  # type: ignore[arg-type]
+        for name, child in tree.items()
+    )
+    return "{" + ",".join(members) + "}"

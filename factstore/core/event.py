@@ -1,0 +1,105 @@
+"""What changes: the store's own mutations, and the events that readers see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from factstore.core.fact import Fact, Scope, Stack
+
+ChangeType = Literal["fact.put", "fact.delete", "fact.expire", "stack.delete"]
+CHANGE_TYPES: tuple[ChangeType, ...] = ("fact.put", "fact.delete", "fact.expire", "stack.delete")
+
+
+@dataclass(frozen=True, slots=True)
+class PutStack:
+    """A stack's record was written."""
+
+    stack: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class DropStack:
+    """A stack's record was removed."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class PutFact:
+    """A fact was written in the stack with this id."""
+
+    stack_id: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class DropFact:
+    """A fact went; whether it was deleted or expired only an :class:`Act` in the same step tells."""
+
+    stack_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who deleted what: a store's delete carries no author, and an expiry looks just like one."""
+
+    stack_id: str
+    user_id: str
+    request_id: str
+    paths: tuple[str, ...] = ()
+    whole_stack: bool = False
+
+
+Mutation = PutStack | DropStack | PutFact | DropFact | Act
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All mutations of one revision, in the order in which the store made them."""
+
+    revision: int
+    mutations: tuple[Mutation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of an event.
+
+    :param path: None for a change of the whole stack.
+    """
+
+    type: ChangeType
+    path: str | None
+    fact: Fact | None
+    previous: Fact | None
+    by: str | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """All changes of one revision in one stack; delivered whole or not at all."""
+
+    scope: Scope
+    stack_id: str
+    revision: int
+    changes: tuple[Change, ...]
+    memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Room for readers to keep what they rendered; it goes with the event."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it holds."""
+        held = 600
+        for change in self.changes:
+            held += 400
+            for fact in (change.fact, change.previous):
+                held += len(fact.text) + len(fact.path) if fact else 0
+        return held
+
+    @property
+    def ends_stack(self) -> bool:
+        """Whether the stack is gone after this event."""
+        return any(change.type == "stack.delete" for change in self.changes)

@@ -1,0 +1,128 @@
+"""What is stored: stacks and facts, as immutable records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import Invalid
+from factstore.core.value import canonical, check_value_depth
+
+Kind = Literal["observed", "parameter"]
+KINDS: tuple[Kind, ...] = ("observed", "parameter")
+
+TTL_MIN = 5  # seconds
+TTL_MAX = 30 * 24 * 3600
+DESCRIPTION_LENGTH = 1024
+
+
+class Scope(NamedTuple):
+    """One stack's name inside one Keystone project: where every request of a tenant takes place."""
+
+    project_id: str
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who makes a change, and in which request.
+
+    :param may_set_parameters: whether policy lets this caller write facts of kind ``parameter``.
+    """
+
+    user_id: str
+    request_id: str
+    may_set_parameters: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The record of a stack.
+
+    :param id: new at each creation, so that a recreated stack shares nothing with its past.
+    :param created: the revision that created it; 0 before it is stored.
+    """
+
+    project_id: str
+    name: str
+    id: str
+    description: str
+    created_at: str
+    updated_at: str
+    updated_by: str
+    request_id: str
+    revision: int = 0
+    created: int = 0
+
+    @property
+    def scope(self) -> Scope:
+        """The stack's name inside its project."""
+        return Scope(self.project_id, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A JSON value at a path.
+
+    :param text: the value's canonical JSON.
+    :param revision: the revision that last changed it; 0 before it is stored.
+    :param version: 1 at creation, one more with each change.
+    :param ttl: seconds, or None for a fact that stays.
+    :param lease: the store's lease it hangs on; 0 for none.  Never shown.
+    """
+
+    path: str
+    text: str
+    kind: Kind
+    created_at: str
+    updated_at: str
+    updated_by: str
+    request_id: str
+    ttl: int | None = None
+    version: int = 1
+    revision: int = 0
+    lease: int = 0
+    memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Room for readers to keep what they rendered; it goes with the record."""
+
+    def etag(self, epoch: str) -> str:
+        """The strong entity tag, without its quotes."""
+        return str(Cursor(epoch, self.revision))
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """The wish to have a fact at a path.  Build it with :meth:`of`, which checks the limits."""
+
+    path: str
+    text: str
+    kind: Kind = "observed"
+    ttl: int | None = None
+
+    @classmethod
+    def of(cls, path: str, value: Any, kind: Kind = "observed", ttl: int | None = None) -> Put:
+        """A checked wish.
+
+        :param value: a parsed JSON value.
+        :raises Invalid: ``json_too_deep``, ``json_value``, ``ttl_invalid``.
+        :raises TooLarge: ``value_too_large``.
+        """
+        if ttl is not None and (type(ttl) is not int or not TTL_MIN <= ttl <= TTL_MAX):
+            raise Invalid(
+                f"ttl must be a whole number of seconds from {TTL_MIN} to {TTL_MAX}.",
+                code="ttl_invalid",
+            )
+        check_value_depth(value)
+        return cls(path, canonical(value), kind, ttl)
+
+    def same_as(self, fact: Fact) -> bool:
+        """Whether storing this over *fact* would change nothing that anybody could see."""
+        return self.text == fact.text and self.kind == fact.kind and self.ttl == fact.ttl
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The wish to have no fact at a path."""
+
+    path: str

@@ -1,0 +1,197 @@
+"""Facts: reading one, waiting for one, listing, and writing one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import CursorExpired, NotFound
+from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.path import check_path, check_stack_name, shown
+from factstore.core.plan import check_batch
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.precondition import Precondition
+from factstore.core.receipts import Idempotency
+from factstore.core.writing import Write, Writer, Written
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Facts in order of their paths, as all stood at one revision.
+
+    :param cursor: where to watch from so as to miss nothing.
+    :param marker: the path to continue after; None on the last page.
+    """
+
+    facts: tuple[Fact, ...]
+    cursor: Cursor
+    marker: str | None
+
+
+class Facts:
+    """The service for facts.
+
+    :param new_stack: makes the record of a stack that a first write creates.
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        new_stack: Callable[[Scope, Author], Stack],
+        timeout: float,
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._new_stack = new_stack
+        self._timeout = timeout
+        self._writer = Writer(store, clock)
+
+    def etag(self, fact: Fact) -> str:
+        """The fact's strong entity tag, without quotes."""
+        return fact.etag(self._store.epoch)
+
+    def cursor(self, revision: int) -> Cursor:
+        """The cursor that stands for a revision of this store."""
+        return Cursor(self._store.epoch, revision)
+
+    def get(
+        self,
+        scope: Scope,
+        path: str,
+        *,
+        wait: float = 0,
+        unless: Callable[[Fact], bool] = lambda fact: False,
+        stale: bool = False,
+    ) -> Fact:
+        """Read a fact; wait for it.
+
+        :param wait: seconds to block while the fact is missing or *unless* holds of it.
+        :param stale: accept what is known here, without asking the database.
+        :return: the fact; *unless* may still hold of it when the time is over.
+        :raises NotFound: there is none, or, having been waited on for change, it went.
+        """
+        check_stack_name(scope.stack)
+        check_path(path)
+        end = self._clock.monotonic() + wait
+        state = self._store.state() if stale else self._store.refresh(self._deadline())
+        seen = False
+        while True:
+            with state.read():
+                fact, revision = state.fact(scope, path), state.revision
+            if fact is not None and not unless(fact):
+                return fact
+            if fact is None and seen:
+                break
+            seen = fact is not None
+            left = end - self._clock.monotonic()
+            if left <= 0 or self._events.closing:
+                break
+            self._events.wait(scope, revision, left)
+            state = self._store.state()
+        if fact is None:
+            raise NotFound(f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}.")
+        return fact
+
+    def list(
+        self, scope: Scope, *, prefix: str = "", limit: int, marker: str = "", at: Cursor | None = None
+    ) -> Page:
+        """A page of facts by path.
+
+        :param at: the cursor of the first page, so that all pages show one revision.
+        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        """
+        check_stack_name(scope.stack)
+        for path, what in ((prefix, "prefix"), (marker, "marker")):
+            if path:
+                check_path(path, what=what)
+        state = self._store.refresh(self._deadline())
+        contents = state.contents(scope, prefix)
+        if contents is None:
+            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+        if at is None or at == (self._store.epoch, contents.revision):
+            found = [fact for fact in contents.facts if fact.path > marker][: limit + 1]
+            revision = contents.revision
+        else:
+            self._check_age(at, contents.revision, contents.stack)
+            revision = at.revision
+            found = self._store.facts_at(
+                contents.stack, prefix, marker, limit + 1, revision, self._deadline()
+            )
+        rest = found[limit - 1].path if len(found) > limit else None
+        return Page(tuple(found[:limit]), self.cursor(revision), rest)
+
+    def put(
+        self,
+        scope: Scope,
+        wish: Put,
+        author: Author,
+        precondition: Precondition,
+        idempotency: Idempotency | None = None,
+    ) -> Written:
+        """Store a fact, creating its stack if need be."""
+        return self.write(scope, [wish], [(wish.path, precondition)], author, idempotency)
+
+    def delete(
+        self,
+        scope: Scope,
+        path: str,
+        author: Author,
+        precondition: Precondition,
+        idempotency: Idempotency | None = None,
+    ) -> Written:
+        """Remove a fact.
+
+        :raises NotFound: there is none.
+        """
+        written = self.write(
+            scope, [Delete(path)], [(path, precondition)], author, idempotency, create=False
+        )
+        if written.results[0].outcome == "absent":
+            raise NotFound(f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}.")
+        return written
+
+    def batch(
+        self,
+        scope: Scope,
+        wishes: Sequence[Put | Delete],
+        guards: Sequence[tuple[str, Precondition]],
+        author: Author,
+        idempotency: Idempotency | None = None,
+    ) -> Written:
+        """Carry out all wishes in one revision if all guards hold, else nothing."""
+        check_batch(guards, wishes)
+        create = any(isinstance(wish, Put) for wish in wishes)
+        return self.write(scope, wishes, guards, author, idempotency, create=create)
+
+    def write(
+        self,
+        scope: Scope,
+        wishes: Sequence[Put | Delete],
+        guards: Sequence[tuple[str, Precondition]],
+        author: Author,
+        idempotency: Idempotency | None,
+        *,
+        create: bool = True,
+    ) -> Written:
+        """Check the names and carry the write through; see :class:`~factstore.core.writing.Writer`."""
+        check_stack_name(scope.stack)
+        for path in [wish.path for wish in wishes] + [path for path, _ in guards]:
+            check_path(path)
+        new_stack = (lambda: self._new_stack(scope, author)) if create else None
+        return self._writer.run(
+            Write(scope, wishes, guards, author, new_stack, idempotency, self._deadline())
+        )
+
+    def _check_age(self, at: Cursor, head: int, stack: Stack) -> None:
+        if at.epoch != self._store.epoch or not stack.created <= at.revision <= head:
+            raise CursorExpired(
+                "these pages show a state that is no longer kept; begin with the first page again."
+            )
+
+    def _deadline(self) -> float:
+        return self._clock.monotonic() + self._timeout

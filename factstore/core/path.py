@@ -1,0 +1,71 @@
+"""The grammar of names: segments, fact paths and prefixes.
+
+ASCII only and never normalised, so that two spellings never name one fact.  A prefix always ends at
+a segment boundary: ``nodes/n1`` covers ``nodes/n1`` and ``nodes/n1/ip``, never ``nodes/n10``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from factstore.core.errors import Invalid
+
+SEGMENT_LENGTH = 128
+DEPTH = 16
+PATH_LENGTH = 512  # bytes, which for ASCII are characters
+
+SEGMENT_PATTERN = rf"[A-Za-z0-9_][A-Za-z0-9_.:@-]{{0,{SEGMENT_LENGTH - 1}}}"
+_SEGMENT = re.compile(SEGMENT_PATTERN)
+_PATH = re.compile(rf"{SEGMENT_PATTERN}(?:/{SEGMENT_PATTERN}){{0,{DEPTH - 1}}}")
+
+GRAMMAR = (
+    f"a path is 1 to {DEPTH} segments joined by '/', at most {PATH_LENGTH} characters in all; a segment is 1 "
+    f"to {SEGMENT_LENGTH} characters, begins with a letter, a digit or '_' and goes on with "
+    "letters, digits and '_.:@-'"
+)
+
+
+def check_path(path: str, *, what: str = "path") -> str:
+    """Return *path* unchanged when it obeys the grammar.
+
+    :raises Invalid: ``path_invalid``.
+    """
+    if len(path) > PATH_LENGTH or not _PATH.fullmatch(path):
+        raise Invalid(f"{what} {shown(path)} is not valid: {GRAMMAR}.", code="path_invalid")
+    return path
+
+
+def check_stack_name(name: str) -> str:
+    """Return *name* unchanged when it is one valid segment.
+
+    :raises Invalid: ``path_invalid``.
+    """
+    if not _SEGMENT.fullmatch(name):
+        raise Invalid(
+            f"stack name {shown(name)} is not valid: it is one segment, and {GRAMMAR}.",
+            code="path_invalid",
+        )
+    return name
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """The folders above *path*, outermost first: ``a/b/c`` gives ``a``, ``a/b``."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)
+
+
+def covers(prefix: str, path: str) -> bool:
+    """Whether *path* is *prefix* itself or lies below it; the empty prefix covers everything."""
+    return (
+        not prefix
+        or path == prefix
+        or (path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] == "/")
+    )
+
+
+def shown(text: str) -> str:
+    """*text* quoted for an error message, cut to a length fit for one."""
+    return ascii(text if len(text) <= 80 else text[:77] + "...")

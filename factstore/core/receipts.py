@@ -1,0 +1,82 @@
+"""What is kept of a write with an ``Idempotency-Key``, so that its retry gets the same answer.
+
+Values are not kept: the retry brings them again, and a fingerprint proves that it is the same
+request.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from factstore.core.errors import Conflict
+from factstore.core.fact import Delete, Fact, Put
+from factstore.core.plan import Result
+from factstore.core.ports import Receipt
+
+RETENTION = 24 * 3600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """The caller's promise that requests with this key are one.
+
+    :param key: a hash over project, user, route and the header's value.
+    :param fingerprint: a hash over everything else that makes the request what it is.
+    """
+
+    key: str
+    fingerprint: str
+
+
+def make_receipt(project_id: str, idempotency: Idempotency, results: Sequence[Result]) -> Receipt:
+    """The receipt of a write with these results."""
+    kept = {
+        "fingerprint": idempotency.fingerprint,
+        "results": [
+            {"path": r.path, "outcome": r.outcome, "fact": _kept(r.fact) if r.fact else None}
+            for r in results
+        ],
+    }
+    return Receipt(project_id, idempotency.key, json.dumps(kept))
+
+
+def replay(
+    receipt: Receipt, idempotency: Idempotency, wishes: Sequence[Put | Delete]
+) -> tuple[Result, ...]:
+    """The results that were given for the request the first time.
+
+    :raises Conflict: ``idempotency_key_reused``: the key stands for another request.
+    """
+    kept: dict[str, Any] = json.loads(receipt.text)
+    if kept["fingerprint"] != idempotency.fingerprint:
+        raise Conflict(
+            "this Idempotency-Key was used for a different request; use a new key for each request.",
+            code="idempotency_key_reused",
+        )
+    return tuple(
+        Result(entry["path"], entry["outcome"], _revived(entry["fact"], wish, receipt.revision))
+        for entry, wish in zip(kept["results"], wishes, strict=True)
+    )
+
+
+def _kept(fact: Fact) -> dict[str, Any]:
+    return {
+        "kind": fact.kind,
+        "created_at": fact.created_at,
+        "updated_at": fact.updated_at,
+        "updated_by": fact.updated_by,
+        "request_id": fact.request_id,
+        "ttl": fact.ttl,
+        "version": fact.version,
+        "revision": fact.revision,
+    }
+
+
+def _revived(kept: dict[str, Any] | None, wish: Put | Delete, written_at: int) -> Fact | None:
+    if kept is None or isinstance(wish, Delete):
+        return None
+    fact = Fact(path=wish.path, text=wish.text, **kept)
+    return fact if fact.revision else replace(fact, revision=written_at)

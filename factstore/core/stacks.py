@@ -1,0 +1,194 @@
+"""Stacks: the fact spaces themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import CursorExpired, Invalid, NotFound, OutcomeUnknown, Unavailable
+from factstore.core.event import Act
+from factstore.core.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
+from factstore.core.path import check_stack_name, shown
+from factstore.core.ports import Clock, Commit, Store
+from factstore.core.state import State, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class StackPage:
+    """Stacks in order of their names, as all stood at one revision.
+
+    :param marker: the name to continue after; None on the last page.
+    """
+
+    stacks: tuple[Stack, ...]
+    cursor: Cursor
+    marker: str | None
+
+
+class Stacks:
+    """The service for stacks.
+
+    :param new_id: makes an id that was never used.
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, new_id: Callable[[], str], timeout: float
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._timeout = timeout
+
+    def new(self, scope: Scope, author: Author, description: str = "") -> Stack:
+        """The record of a stack that is yet to be created."""
+        now = self._clock.timestamp()
+        return Stack(
+            project_id=scope.project_id,
+            name=scope.stack,
+            id=self._new_id(),
+            description=description,
+            created_at=now,
+            updated_at=now,
+            updated_by=author.user_id,
+            request_id=author.request_id,
+        )
+
+    def get(self, scope: Scope, *, stale: bool = False) -> tuple[Stack, Usage]:
+        """A stack and how much it holds.
+
+        :raises NotFound: there is none.
+        """
+        check_stack_name(scope.stack)
+        state = self._store.state() if stale else self._store.refresh(self._deadline())
+        with state.read():
+            stack, usage = state.stack(scope), state.usage(scope)
+        if stack is None or usage is None:
+            raise _missing(scope)
+        return stack, usage
+
+    def list(
+        self, project_id: str, *, limit: int, marker: str = "", at: Cursor | None = None
+    ) -> StackPage:
+        """A page of a project's stacks by name.
+
+        :param at: the cursor of the first page, so that all pages show one revision.
+        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        """
+        if marker:
+            check_stack_name(marker)
+        state = self._store.refresh(self._deadline())
+        with state.read():
+            revision, known = state.revision, state.stacks(project_id)
+        if at is None or at == (self._store.epoch, revision):
+            found = [stack for stack in known if stack.name > marker][: limit + 1]
+        else:
+            if at.epoch != self._store.epoch or at.revision > revision:
+                raise CursorExpired(
+                    "these pages show a state that is no longer kept; begin with the first page."
+                )
+            revision = at.revision
+            found = self._store.stacks_at(project_id, marker, limit + 1, revision, self._deadline())
+        rest = found[limit - 1].name if len(found) > limit else None
+        return StackPage(tuple(found[:limit]), Cursor(self._store.epoch, revision), rest)
+
+    def put(self, scope: Scope, description: str, author: Author) -> tuple[Stack, bool]:
+        """Create a stack, or change its settings; whether it was created comes second.
+
+        Settings that are already so change nothing.
+
+        :raises Invalid: ``schema``: the description is too long.
+        """
+        check_stack_name(scope.stack)
+        if len(description) > DESCRIPTION_LENGTH:
+            raise Invalid(
+                f"description is {len(description)} characters long; "
+                f"at most {DESCRIPTION_LENGTH} are allowed.",
+                code="schema",
+            )
+
+        def decide(known: Stack | None, planned_at: int) -> Commit:
+            if known is None:
+                return Commit(self.new(scope, author, description), planned_at, creates_stack=True)
+            if known.description == description:
+                return Commit(known, planned_at)
+            changed = replace(
+                known,
+                description=description,
+                updated_at=self._clock.timestamp(),
+                updated_by=author.user_id,
+                request_id=author.request_id,
+            )
+            return Commit(changed, planned_at, updates_stack=True)
+
+        commit, revision = self._run(scope, decide)
+        stack = commit.stack
+        if commit.creates_stack:
+            stack = replace(stack, created=revision, revision=revision)
+        elif commit.updates_stack:
+            stack = replace(stack, revision=revision)
+        return stack, commit.creates_stack
+
+    def delete(self, scope: Scope, author: Author) -> None:
+        """Remove a stack and everything in it, as one change.
+
+        :raises NotFound: there is none.
+        """
+        check_stack_name(scope.stack)
+
+        def decide(known: Stack | None, planned_at: int) -> Commit:
+            if known is None:
+                raise _missing(scope)
+            act = Act(known.id, author.user_id, author.request_id, whole_stack=True)
+            return Commit(known, planned_at, drops_stack=True, act=act)
+
+        self._run(scope, decide)
+
+    def _run(
+        self, scope: Scope, decide: Callable[[Stack | None, int], Commit]
+    ) -> tuple[Commit, int]:
+        """Decide, commit, and again on a fresh state until it holds; see the writer of facts."""
+        deadline = self._deadline()
+        state: State = self._store.state()
+        fresh = False
+        while True:
+            with state.read():
+                known, planned_at = state.stack(scope), state.revision
+            try:
+                commit = decide(known, planned_at)
+            except NotFound:
+                if fresh:
+                    raise
+                state, fresh = self._store.refresh(deadline), True
+                continue
+            try:
+                revision = self._store.commit(commit, deadline)
+            except OutcomeUnknown:
+                revision = self._settle(commit, deadline)
+            if revision is not None:
+                return commit, revision
+            if self._clock.monotonic() >= deadline:
+                raise Unavailable("others kept changing the stack; try again.", code="contention")
+            state, fresh = self._store.refresh(deadline), True
+
+    def _settle(self, commit: Commit, deadline: float) -> int | None:
+        """What an unknown outcome was, if the state tells; None when the guards still hold."""
+        state = self._store.refresh(deadline)
+        now = state.stack(commit.stack.scope)
+        if commit.drops_stack:
+            if now is None or now.id != commit.stack.id:
+                return state.revision
+            return None
+        if now is not None and now.request_id == commit.stack.request_id:
+            return now.revision
+        if (now.revision if now else 0) == commit.stack.revision:
+            return None
+        raise OutcomeUnknown("the store did not say whether the stack was written")
+
+    def _deadline(self) -> float:
+        return self._clock.monotonic() + self._timeout
+
+
+def _missing(scope: Scope) -> NotFound:
+    return NotFound(f"there is no stack named {shown(scope.stack)}.")

@@ -1,0 +1,231 @@
+"""The watch: positions, long polls and streams.
+
+What it promises is what etcd promises: events come in order, once, without a gap, whole revisions at
+a time, and can be resumed from any cursor until that history is gone, which is always said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import CursorExpired, NotFound
+from factstore.core.event import Event
+from factstore.core.fact import Fact, Scope
+from factstore.core.path import check_path, check_stack_name, covers, shown
+from factstore.core.ports import Clock, EventSource, Store
+
+POLL_EVENTS = 1000
+POLL_BYTES = 1024 * 1024
+SNAPSHOT_FACTS = 256
+BOOKMARK_SECONDS = 30.0
+PING_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which changes a reader wants.
+
+    :param prefix: only paths at or below it; empty for all.
+    :param types: only these change types; empty for all.
+    """
+
+    prefix: str = ""
+    types: frozenset[str] = frozenset()
+
+    def apply(self, event: Event) -> Event | None:
+        """The event with the wanted changes only, itself if that is all, None if that is none.
+
+        The end of the stack ends every stream, and is always told.
+        """
+        if not self.prefix and not self.types:
+            return event
+        wanted = tuple(
+            change
+            for change in event.changes
+            if change.type == "stack.delete"
+            or (
+                (not self.types or change.type in self.types)
+                and covers(self.prefix, change.path or "")
+            )
+        )
+        if len(wanted) == len(event.changes):
+            return event
+        return replace(event, changes=wanted, memo={}) if wanted else None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFrame:
+    """One event."""
+
+    event: Event
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFrame:
+    """Some of the facts as they stand; a :class:`BookmarkFrame` closes the snapshot."""
+
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookmarkFrame:
+    """Everything up to the cursor has been told."""
+
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class ResetFrame:
+    """What the reader knew is void; a snapshot follows."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PingFrame:
+    """Nothing; it shows that the connection lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoodbyeFrame:
+    """The stream ends here and can be resumed elsewhere."""
+
+    reason: str
+
+
+Frame = ChangeFrame | SnapshotFrame | BookmarkFrame | ResetFrame | PingFrame | GoodbyeFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The answer to a long poll.
+
+    :param next: where to go on from; *more*: there are further events already.
+    """
+
+    events: tuple[Event, ...]
+    next: Cursor
+    more: bool
+
+
+class Watching:
+    """The service for watching.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self, store: Store, events: EventSource, clock: Clock, timeout: float
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._timeout = timeout
+
+    def cursor(self, revision: int) -> Cursor:
+        """The cursor that stands for a revision of this store."""
+        return Cursor(self._store.epoch, revision)
+
+    def poll(self, scope: Scope, since: Cursor | None, wait: float, wanted: Filter) -> Poll:
+        """The events after a cursor, waiting for the first; nothing when the time is over.
+
+        :param since: None for the present.
+        :raises CursorExpired: that history is gone, or never was in this store.
+        :raises NotFound: there is no such stack.
+        """
+        end = self._clock.monotonic() + wait
+        at = self._start(scope, since, wanted)
+        while True:
+            batch = self._events.read(scope, at, events=POLL_EVENTS, size=POLL_BYTES)
+            kept = tuple(kept for event in batch.events if (kept := wanted.apply(event)))
+            at = max(at, batch.upto)
+            left = end - self._clock.monotonic()
+            if kept or left <= 0 or self._events.closing:
+                return Poll(kept, self.cursor(at), batch.more)
+            if not batch.more:
+                self._events.wait(scope, at, left)
+
+    def stream(
+        self, scope: Scope, since: Cursor | None, initial: bool, wanted: Filter, reset: bool
+    ) -> Iterator[Frame]:
+        """Frames for ever, or until the stack, the service or the reader's luck ends.
+
+        :param since: None for the present, or with *initial* for a snapshot first.
+        :param reset: answer an expired cursor with a reset and a snapshot rather than refuse.
+        :raises CursorExpired: at once; the history is gone, and *reset* is False.
+        :raises NotFound: at once; there is no such stack.
+        """
+        expired: str | None = None
+        at = 0
+        try:
+            at = self._start(scope, since, wanted)
+            self._events.read(scope, at, events=1, size=1)
+        except CursorExpired as error:
+            if not reset:
+                raise
+            expired = error.detail
+        if expired is not None or (since is None and initial):
+            return self._restarted(scope, wanted, expired)
+        return self._follow(scope, at, wanted)
+
+    def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> int:
+        """The revision to read after; waits for this worker to catch up with a cursor ahead of it."""
+        check_stack_name(scope.stack)
+        if wanted.prefix:
+            check_path(wanted.prefix, what="prefix")
+        deadline = self._clock.monotonic() + self._timeout
+        state = self._store.refresh(deadline)
+        if state.stack(scope) is None:
+            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+        if since is None:
+            return state.revision
+        if since.epoch != self._store.epoch or since.revision > state.revision:
+            raise CursorExpired(
+                "the cursor is of another life of this store; list, then watch from that cursor."
+            )
+        return since.revision
+
+    def _restarted(self, scope: Scope, wanted: Filter, expired: str | None) -> Iterator[Frame]:
+        if expired is not None:
+            yield ResetFrame(expired)
+        contents = self._store.state().contents(scope, wanted.prefix)
+        if contents is None:
+            yield GoodbyeFrame("the stack was deleted")
+            return
+        for start in range(0, len(contents.facts), SNAPSHOT_FACTS):
+            yield SnapshotFrame(contents.facts[start : start + SNAPSHOT_FACTS])
+        yield BookmarkFrame(self.cursor(contents.revision))
+        yield from self._follow(scope, contents.revision, wanted)
+
+    def _follow(self, scope: Scope, at: int, wanted: Filter) -> Iterator[Frame]:
+        told = at
+        bookmarked = self._clock.monotonic()
+        while not self._events.closing:
+            try:
+                batch = self._events.read(scope, at, events=64, size=POLL_BYTES)
+            except CursorExpired:
+                yield GoodbyeFrame("this reader fell behind; resume with the last id")
+                return
+            for event in batch.events:
+                kept = wanted.apply(event)
+                if kept is not None:
+                    told = event.revision
+                    bookmarked = self._clock.monotonic()
+                    yield ChangeFrame(kept, self.cursor(told))
+                if event.ends_stack:
+                    yield GoodbyeFrame("the stack was deleted")
+                    return
+            at = max(at, batch.upto)
+            if batch.more:
+                continue
+            now = self._clock.monotonic()
+            if now - bookmarked >= BOOKMARK_SECONDS - PING_SECONDS and at > told:
+                told, bookmarked = at, now
+                yield BookmarkFrame(self.cursor(at))
+            if not self._events.wait(scope, at, PING_SECONDS):
+                yield PingFrame()
+        yield GoodbyeFrame("the service is stopping; resume with the last id")
+

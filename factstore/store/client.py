@@ -1,0 +1,416 @@
+"""The one file that talks to etcd: endpoints, deadlines, credentials, errors.
+
+It speaks of keys, compares and operations, and knows nothing of facts.  Every call has a deadline.  A
+call that cannot have reached a member is tried on the next; one that may have is tried again only if
+it reads.  Make a client after forking: gRPC's threads do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import etcd3.etcdrpc as rpc
+import grpc
+
+from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+
+LOG = logging.getLogger(__name__)
+
+_CHANNEL_OPTIONS = [
+    # A silent member is noticed within 15 s; without ping_timeout_ms the default of a minute rules.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # One revision may be larger than gRPC's default of 4 MiB, and is never split.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+]
+_TARGETS = {"create": rpc.Compare.CREATE, "mod": rpc.Compare.MOD, "value": rpc.Compare.VALUE}
+_OPERANDS = {"create": "create_revision", "mod": "mod_revision", "value": "value"}
+_RESULTS = {"==": rpc.Compare.EQUAL, "<": rpc.Compare.LESS}
+
+
+class Compacted(Exception):
+    """The history asked for is gone; *revision* is the oldest that is kept, 0 if etcd did not say."""
+
+    def __init__(self, revision: int = 0) -> None:
+        super().__init__(f"compacted up to revision {revision}")
+        self.revision = revision
+
+
+class LeaseGone(Exception):
+    """A transaction named a lease that has ended; nothing was written."""
+
+
+class KeyValue(NamedTuple):
+    """A key as stored."""
+
+    key: bytes
+    value: bytes
+    created: int
+    revision: int
+    version: int
+    lease: int
+
+
+class Found(NamedTuple):
+    """The answer to a range: *revision* is the store's head at that moment."""
+
+    items: list[KeyValue]
+    revision: int
+    cluster_id: int
+
+
+class Compare(NamedTuple):
+    """A condition on a key, or with *end* on every key of a range."""
+
+    key: bytes
+    target: str
+    result: str
+    operand: int | bytes
+    end: bytes = b""
+
+
+class PutKey(NamedTuple):
+    """Write a key."""
+
+    key: bytes
+    value: bytes
+    lease: int = 0
+
+
+class DeleteKeys(NamedTuple):
+    """Remove a key, or with *end* a range."""
+
+    key: bytes
+    end: bytes = b""
+
+
+class GetKey(NamedTuple):
+    """Read a key; it makes a transaction that writes nothing linearizable."""
+
+    key: bytes
+
+
+Operation = PutKey | DeleteKeys | GetKey
+
+
+class WatchEvent(NamedTuple):
+    """A key was put, or deleted when *value* is None."""
+
+    item: KeyValue
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to prove who we are to etcd; paths are of PEM files."""
+
+    username: str = ""
+    password: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+
+
+class _Member:
+    """One endpoint: a channel and its stubs."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        scheme, _, target = endpoint.partition("://")
+        if scheme == "https":
+            pem = [
+                Path(name).read_bytes() if name else None
+                for name in (credentials.ca_file, credentials.key_file, credentials.cert_file)
+            ]
+            self.channel = grpc.secure_channel(
+                target, grpc.ssl_channel_credentials(*pem), options=_CHANNEL_OPTIONS
+            )
+        else:
+            self.channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
+        self.kv = rpc.KVStub(self.channel)
+        self.lease = rpc.LeaseStub(self.channel)
+        self.watch = rpc.WatchStub(self.channel)
+        self.auth = rpc.AuthStub(self.channel)
+
+
+class EtcdClient:
+    """Calls to one etcd cluster.
+
+    :param endpoints: ``http://host:port`` or ``https://host:port``, in order of preference.
+    """
+
+    def __init__(self, endpoints: Sequence[str], credentials: Credentials) -> None:
+        monkey = sys.modules.get("gevent.monkey")
+        if monkey is not None and monkey.is_module_patched("socket"):
+            from grpc.experimental import gevent as grpc_gevent
+
+            grpc_gevent.init_gevent()
+        self._members = [_Member(endpoint, credentials) for endpoint in endpoints]
+        self._credentials = credentials
+        self._current = 0
+        self._token = ""
+        self._lock = threading.Lock()
+
+    def get(
+        self,
+        key: bytes,
+        end: bytes = b"",
+        *,
+        deadline: float,
+        revision: int = 0,
+        limit: int = 0,
+        keys_only: bool = False,
+    ) -> Found:
+        """Read a key or a range, linearizably, in order of keys.
+
+        :raises Compacted: *revision* is no longer kept.
+        """
+        request = rpc.RangeRequest(
+            key=key, range_end=end, revision=revision, limit=limit, keys_only=keys_only
+        )
+        answer = self._call(lambda member: member.kv.Range, request, deadline, reads=True)
+        items = [_item(kv) for kv in answer.kvs]
+        return Found(items, answer.header.revision, answer.header.cluster_id)
+
+    def transact(
+        self,
+        compares: Sequence[Compare],
+        operations: Sequence[Operation],
+        *,
+        deadline: float,
+    ) -> tuple[bool, int]:
+        """Do all operations if all compares hold; whether they did, and the revision.
+
+        :raises OutcomeUnknown: it may have been done.
+        :raises LeaseGone: a put names a lease that has ended.
+        """
+        request = rpc.TxnRequest(
+            compare=[_compare(compare) for compare in compares],
+            success=[_operation(operation) for operation in operations],
+        )
+        reads = all(isinstance(operation, GetKey) for operation in operations)
+        answer = self._call(lambda member: member.kv.Txn, request, deadline, reads=reads)
+        return answer.succeeded, answer.header.revision
+
+    def compact(self, revision: int, *, deadline: float) -> None:
+        """Give up the history before a revision; that it is gone already is no error."""
+        request = rpc.CompactionRequest(revision=revision)
+        try:
+            self._call(lambda member: member.kv.Compact, request, deadline, reads=True)
+        except Compacted:
+            LOG.debug("revision %d was compacted already", revision)
+
+    def grant(self, ttl: int, *, deadline: float) -> int:
+        """A new lease; trying again costs at worst a lease that ends unused."""
+        request = rpc.LeaseGrantRequest(TTL=ttl)
+        answer = self._call(lambda member: member.lease.LeaseGrant, request, deadline, reads=True)
+        return int(answer.ID)
+
+    def renew(self, lease: int, *, deadline: float) -> bool:
+        """One keep-alive; False when the lease has ended."""
+        answer = self._call(
+            lambda member: _once(member.lease.LeaseKeepAlive),
+            rpc.LeaseKeepAliveRequest(ID=lease),
+            deadline,
+            reads=True,
+        )
+        return int(answer.TTL) > 0
+
+    def revoke(self, lease: int, *, deadline: float) -> None:
+        """End a lease; that it has ended is no error."""
+        request = rpc.LeaseRevokeRequest(ID=lease)
+        try:
+            self._call(lambda member: member.lease.LeaseRevoke, request, deadline, reads=True)
+        except LeaseGone:
+            LOG.debug("lease %x had ended already", lease)
+
+    def watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
+        """Open a watch from a revision on, on the member preferred at present."""
+        member = self._members[self._current]
+        return WatchStream(member.watch, key, end, start, self._metadata(member, 5.0))
+
+    def prefer_next(self) -> None:
+        """Turn to another member, when the present one cannot be trusted to be current."""
+        self._abandon(self._current)
+
+    def close(self) -> None:
+        """Close all channels; running calls fail."""
+        for member in self._members:
+            member.channel.close()
+
+    def _call(
+        self, method: Callable[[_Member], Any], request: Any, deadline: float, *, reads: bool
+    ) -> Any:
+        tries = len(self._members)
+        renewed = False
+        while True:
+            tried = self._current
+            member = self._members[tried]
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Unavailable("etcd did not answer in time.")
+            share = left / tries if reads else left
+            try:
+                return method(member)(
+                    request, timeout=share, metadata=self._metadata(member, share)
+                )
+            except grpc.RpcError as error:
+                if not renewed and _is_stale_token(error):
+                    self._token, renewed = "", True
+                    continue
+                self._translate(error, reads)
+                self._abandon(tried)
+                tries -= 1
+                if tries <= 0:
+                    raise Unavailable(f"etcd cannot be reached: {_words(error)}.") from error
+
+    def _translate(self, error: Any, reads: bool) -> None:
+        """Raise what a failed call means; return if another member should be asked."""
+        code, words = error.code(), error.details() or ""
+        if code == grpc.StatusCode.OUT_OF_RANGE and "compacted" in words:
+            raise Compacted from error
+        if code == grpc.StatusCode.NOT_FOUND and "lease" in words:
+            raise LeaseGone from error
+        if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in words:
+            raise Unavailable("etcd is full; an operator must make room.", code="storage_full")
+        if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in words:
+            raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
+        if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+            LOG.error("etcd refuses our credentials: %s", words)
+            raise Unavailable("etcd refuses the service's credentials.") from error
+        if code not in (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.CANCELLED,
+            grpc.StatusCode.UNKNOWN,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            grpc.StatusCode.INTERNAL,
+        ):
+            raise error
+        if not reads and not _never_sent(code, words):
+            self._abandon(self._current)
+            raise OutcomeUnknown(
+                "the store did not say in time whether it wrote. Read to find out, "
+                "or send the same request again with an Idempotency-Key."
+            ) from error
+
+    def _abandon(self, tried: int) -> None:
+        with self._lock:
+            if self._current == tried:
+                self._current = (tried + 1) % len(self._members)
+
+    def _metadata(self, member: _Member, timeout: float) -> tuple[tuple[str, str], ...]:
+        if not self._credentials.username:
+            return ()
+        if not self._token:
+            request = rpc.AuthenticateRequest(
+                name=self._credentials.username, password=self._credentials.password
+            )
+            self._token = member.auth.Authenticate(request, timeout=timeout).token
+        return (("token", self._token),)
+
+
+class WatchStream:
+    """One watch: an iterator over responses, each a list of events of whole revisions."""
+
+    def __init__(
+        self, stub: Any, key: bytes, end: bytes, start: int, metadata: Sequence[tuple[str, str]]
+    ) -> None:
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        create = rpc.WatchCreateRequest(key=key, range_end=end, start_revision=start)
+        self._requests.put(rpc.WatchRequest(create_request=create))
+        self._answers = stub.Watch(iter(self._requests.get, None), metadata=metadata)
+
+    def __iter__(self) -> Iterator[list[WatchEvent]]:
+        """Yield until the stream ends.
+
+        :raises Compacted: the start is no longer kept.
+        :raises Unavailable: the stream broke or was closed; watch again.
+        """
+        try:
+            for answer in self._answers:
+                if answer.compact_revision:
+                    raise Compacted(answer.compact_revision)
+                if answer.canceled:
+                    raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
+                if answer.events:
+                    yield [_event(event) for event in answer.events]
+        except grpc.RpcError as error:
+            raise Unavailable(f"the watch broke: {_words(error)}") from error
+        finally:
+            self.close()
+        raise Unavailable("etcd closed the watch")
+
+    def close(self) -> None:
+        """End the stream; an iteration elsewhere raises Unavailable."""
+        self._requests.put(None)
+        self._answers.cancel()
+
+
+def _item(kv: Any) -> KeyValue:
+    return KeyValue(
+        kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease
+    )
+
+
+def _event(event: Any) -> WatchEvent:
+    return WatchEvent(_item(event.kv), event.type == 1)
+
+
+def _compare(compare: Compare) -> Any:
+    return rpc.Compare(
+        key=compare.key,
+        range_end=compare.end,
+        target=_TARGETS[compare.target],
+        result=_RESULTS[compare.result],
+        **{_OPERANDS[compare.target]: compare.operand},
+    )
+
+
+def _operation(operation: Operation) -> Any:
+    match operation:
+        case PutKey(key, value, lease):
+            return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
+        case DeleteKeys(key, end):
+            request = rpc.DeleteRangeRequest(key=key, range_end=end)
+            return rpc.RequestOp(request_delete_range=request)
+        case GetKey(key):
+            return rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
+
+
+def _once(keep_alive: Any) -> Callable[..., Any]:
+    """A streaming keep-alive as a call with one answer."""
+
+    def call(request: Any, timeout: float, metadata: Any) -> Any:
+        answers = keep_alive(iter([request]), timeout=timeout, metadata=metadata)
+        try:
+            return next(answers)
+        finally:
+            answers.cancel()
+
+    return call
+
+
+def _never_sent(code: Any, words: str) -> bool:
+    return code == grpc.StatusCode.UNAVAILABLE and "failed to connect" in words
+
+
+def _is_stale_token(error: Any) -> bool:
+    return "invalid auth token" in (error.details() or "")
+
+
+def _words(error: Any) -> str:
+    return f"{error.code().name.lower()}: {error.details()}"

@@ -1,0 +1,346 @@
+"""The etcd backend: commits as guarded transactions, steps from one watch.
+
+Everything lies below one root, so that one watch sees every revision we make.  The epoch key is part
+of every transaction and every read of the head: a store that was wiped or replaced under a running
+service is noticed before anything is believed of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import secrets
+from collections.abc import Iterator
+from itertools import groupby
+
+from factstore.core.errors import CursorExpired
+from factstore.core.event import DropFact, DropStack, Mutation, PutFact, PutStack, Step
+from factstore.core.fact import Fact, Scope, Stack
+from factstore.core.ports import Clock, Commit, Opening, Receipt
+from factstore.core.receipts import RETENTION
+from factstore.store import codec
+from factstore.store.client import (
+    Compacted,
+    Compare,
+    DeleteKeys,
+    EtcdClient,
+    GetKey,
+    KeyValue,
+    LeaseGone,
+    Operation,
+    PutKey,
+    WatchEvent,
+    WatchStream,
+)
+from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
+from factstore.store.txn import compares_for
+
+LOG = logging.getLogger(__name__)
+
+PAGE = 500  # keys read in one call when a state is loaded
+SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile
+BUCKET_SECONDS = 60  # how long one lease collects receipts
+LEASE_MARGIN = 1  # a lease runs from its renewal, which comes before the write it is for
+
+
+class EtcdBackend:
+    """Facts in etcd.
+
+    :param window: how many revisions back a fresh start begins to follow, if etcd still has them.
+    :param timeout: seconds for the calls that bring no deadline of their own.
+    """
+
+    def __init__(
+        self, client: EtcdClient, keyspace: Keyspace, clock: Clock, *, window: int, timeout: float
+    ) -> None:
+        self._client = client
+        self._keys = keyspace
+        self._clock = clock
+        self._window = window
+        self._timeout = timeout
+        self._life = b""
+        self._stream: WatchStream | None = None
+        self._bucket: tuple[int, float] | None = None
+
+    # Following
+
+    def open(self) -> Opening:
+        """Read the oldest state from which all of the kept window can be followed."""
+        while True:
+            life, cluster_id = self._identify()
+            head = self._client.get(self._keys.epoch, deadline=self._soon()).revision
+            start = max(self._oldest() + 1, head - self._window + 1)
+            try:
+                mutations = self._load(start - 1) if start > 1 else []
+            except Compacted:
+                continue
+            self._life = life
+            digest = hashlib.sha256(b"%d/%b" % (cluster_id, life)).hexdigest()
+            return Opening(digest[:16], start - 1, mutations)
+
+    def follow(self, after: int) -> Iterator[Step]:
+        """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
+        if self.head(self._soon()) < after:
+            raise CursorExpired("etcd is behind what it once said; it was restored or replaced")
+        if after < self._oldest():
+            raise CursorExpired("etcd has compacted the history")
+        everything = self._keys.everything
+        stream = self._client.watch(everything.start, everything.end, after + 1)
+        self._stream = stream
+        try:
+            for events in stream:
+                for revision, group in groupby(events, key=lambda event: event.item.revision):
+                    yield Step(revision, tuple(self._mutations(group)))
+        except Compacted as error:
+            raise CursorExpired(f"etcd has compacted the history: {error}") from error
+        finally:
+            stream.close()
+            self._stream = None
+
+    def interrupt(self) -> None:
+        """Make a running :meth:`follow` raise Unavailable, and let the next use another member."""
+        self._client.prefer_next()
+        if self._stream is not None:
+            self._stream.close()
+
+    def head(self, deadline: float) -> int:
+        """The newest revision, linearizably, of the store that was opened."""
+        found = self._client.get(self._keys.epoch, deadline=deadline)
+        if not found.items or found.items[0].value != self._life:
+            self.interrupt()
+            raise CursorExpired("etcd holds another life of the store")
+        return found.revision
+
+    def _identify(self) -> tuple[bytes, int]:
+        """The random name of this life of the store, made on first use, and the cluster's id."""
+        while True:
+            found = self._client.get(self._keys.epoch, deadline=self._soon())
+            if found.items:
+                return found.items[0].value, found.cluster_id
+            absent = Compare(self._keys.epoch, "create", "==", 0)
+            name = PutKey(self._keys.epoch, secrets.token_hex(16).encode())
+            self._client.transact([absent], [name], deadline=self._soon())
+
+    def _oldest(self) -> int:
+        """The revision up to which etcd is compacted; only a cancelled watch tells it.
+
+        A watch must start later than that: 3.4 loses a deletion made at exactly that revision.
+        """
+        stream = self._client.watch(self._keys.epoch, b"", 1)
+        try:
+            next(iter(stream))
+        except Compacted as error:
+            return error.revision
+        finally:
+            stream.close()
+        return 0
+
+    def _load(self, revision: int) -> list[Mutation]:
+        mutations: list[Mutation] = []
+        for keys in (self._keys.all_stacks, self._keys.all_data):
+            for item in self._pages(keys, revision):
+                mutation = self._mutation(WatchEvent(item, False))
+                if mutation is not None:
+                    mutations.append(mutation)
+        return mutations
+
+    def _pages(self, keys: KeyRange, revision: int = 0) -> Iterator[KeyValue]:
+        start = keys.start
+        while True:
+            found = self._client.get(
+                start, keys.end, revision=revision, limit=PAGE, deadline=self._soon()
+            )
+            yield from found.items
+            if len(found.items) < PAGE:
+                return
+            start = found.items[-1].key + b"\0"
+
+    def _mutations(self, events: Iterator[WatchEvent]) -> Iterator[Mutation]:
+        for event in events:
+            mutation = self._mutation(event)
+            if mutation is not None:
+                yield mutation
+
+    def _mutation(self, event: WatchEvent) -> Mutation | None:
+        key, value, created, revision, version, lease = event.item
+        try:
+            named = self._keys.read(key)
+            if named is None:
+                return None
+            if named.what == "fact":
+                if event.deleted:
+                    return DropFact(named.stack_id, named.name)
+                fact = codec.decode_fact(
+                    value, named.name, revision=revision, version=version, lease=lease
+                )
+                return PutFact(named.stack_id, fact)
+            if named.what == "stack":
+                if event.deleted:
+                    return DropStack(Scope(named.owner, named.name))
+                stack = codec.decode_stack(
+                    value, named.owner, named.name, revision=revision, created=created
+                )
+                return PutStack(stack)
+            return None if event.deleted else codec.decode_act(value)
+        except (codec.UnknownFormat, UnicodeDecodeError) as error:
+            LOG.error("key %r is ignored: %s", key, error)
+            return None
+
+    # Writing
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        """Write, and return the revision; None when a guard did not hold."""
+        keys, stack = self._keys, commit.stack
+        operations: list[Operation] = []
+        record = keys.stack(stack.project_id, stack.name)
+        if commit.creates_stack or commit.updates_stack:
+            operations.append(PutKey(record, codec.encode_stack(stack)))
+        for fact in commit.puts:
+            key = keys.fact(stack.project_id, stack.id, fact.path)
+            operations.append(PutKey(key, codec.encode_fact(fact), fact.lease))
+        for path in commit.deletes:
+            operations.append(DeleteKeys(keys.fact(stack.project_id, stack.id, path)))
+        if commit.drops_stack:
+            operations.append(DeleteKeys(record))
+            operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
+        if commit.act is not None:
+            # A bounded set of slots needs no cleaning; only the watch ever reads them.
+            slot = random.randrange(ACT_SLOTS)  # noqa: S311 - spread, not secrecy
+            operations.append(PutKey(keys.act(slot), codec.encode_act(commit.act)))
+        if commit.receipt is not None:
+            operations.append(self._keep(commit.receipt, deadline))
+        if not operations:
+            operations.append(GetKey(keys.epoch))
+        compares = compares_for(commit, keys, self._life)
+        try:
+            succeeded, revision = self._client.transact(compares, operations, deadline=deadline)
+        except LeaseGone:
+            self._bucket = None
+            return None
+        return revision if succeeded else None
+
+    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+        """What is kept under an idempotency key."""
+        found = self._client.get(self._keys.receipt(project_id, key), deadline=deadline)
+        if not found.items:
+            return None
+        item = found.items[0]
+        return Receipt(project_id, key, item.value.decode(), item.revision)
+
+    def _keep(self, receipt: Receipt, deadline: float) -> PutKey:
+        now = self._clock.monotonic()
+        if self._bucket is None or now >= self._bucket[1]:
+            lease = self._client.grant(RETENTION + BUCKET_SECONDS, deadline=deadline)
+            self._bucket = lease, now + BUCKET_SECONDS
+        key = self._keys.receipt(receipt.project_id, receipt.key)
+        return PutKey(key, receipt.text.encode(), self._bucket[0])
+
+    # Reading the past
+
+    def facts_at(
+        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Fact]:
+        """At most *limit* facts of a stack that follow a path, as they stood at a revision."""
+        found: list[KeyValue] = []
+        past = self._keys.fact(stack.project_id, stack.id, after) + b"\0" if after else b""
+        if prefix:
+            key = self._keys.fact(stack.project_id, stack.id, prefix)
+            if key > past:
+                found = self._at(key, b"", 1, revision, deadline)
+        below = self._keys.facts(stack.project_id, stack.id, prefix)
+        start = max(below.start, past)
+        if start < below.end and len(found) < limit:
+            found = found + self._at(start, below.end, limit - len(found), revision, deadline)
+        mutations = [self._mutation(WatchEvent(item, False)) for item in found]
+        return [mutation.fact for mutation in mutations if isinstance(mutation, PutFact)]
+
+    def stacks_at(
+        self, project_id: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Stack]:
+        """At most *limit* stacks of a project that follow a name, as they stood at a revision."""
+        keys = self._keys.stacks(project_id)
+        start = self._keys.stack(project_id, after) + b"\0" if after else keys.start
+        found = self._at(start, keys.end, limit, revision, deadline)
+        mutations = [self._mutation(WatchEvent(item, False)) for item in found]
+        return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
+
+    def _at(
+        self, start: bytes, end: bytes, limit: int, revision: int, deadline: float
+    ) -> list[KeyValue]:
+        try:
+            return self._client.get(
+                start, end, limit=limit, revision=revision, deadline=deadline
+            ).items
+        except Compacted:
+            raise CursorExpired(
+                "these pages show a state that is no longer kept; begin with the first page again."
+            ) from None
+
+    # Leases and upkeep
+
+    def grant(self, ttl: int, deadline: float) -> int:
+        """A new lease for facts with a ttl in seconds."""
+        return self._client.grant(ttl + LEASE_MARGIN, deadline=deadline)
+
+    def renew(self, lease: int, deadline: float) -> bool:
+        """Start a lease's time anew; False when it has ended."""
+        return self._client.renew(lease, deadline=deadline)
+
+    def revoke(self, lease: int, deadline: float) -> None:
+        """End a lease and remove what hangs on it."""
+        self._client.revoke(lease, deadline=deadline)
+
+    def nudge(self, deadline: float) -> int:
+        """Write the sentinel, so that the watch moves past what others wrote into the same etcd."""
+        put = PutKey(self._keys.sentinel, b"")
+        same = Compare(self._keys.epoch, "value", "==", self._life)
+        _, revision = self._client.transact([same], [put], deadline=deadline)
+        return revision
+
+    def sweep(self, deadline: float) -> None:
+        """Remove what deleted stacks left behind, in small transactions."""
+        for purge in list(self._pages(self._keys.all_purges)):
+            project_id, stack_id = self._keys.read_purge(purge.key)
+            data = self._keys.data(project_id, stack_id)
+            while True:
+                if self._clock.monotonic() >= deadline:
+                    return
+                found = self._client.get(
+                    data.start, data.end, limit=SWEEP, keys_only=True, deadline=deadline
+                )
+                if not found.items:
+                    break
+                last = found.items[-1].key + b"\0"
+                self._client.transact([], [DeleteKeys(data.start, last)], deadline=deadline)
+            self._client.transact([], [DeleteKeys(purge.key)], deadline=deadline)
+
+    def compact(self, revision: int, deadline: float) -> None:
+        """Give up the history before a revision."""
+        self._client.compact(revision, deadline=deadline)
+
+    def take_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
+        """Try to become the one who compacts this time; see :mod:`factstore.store.upkeep`.
+
+        :param seen: the version of the turn that was seen last; 0 for none.
+        :return: whether it is ours, the version now, and the revision noted at the turn before.
+        """
+        found = self._client.get(self._keys.compactor, deadline=deadline)
+        version = found.items[0].version if found.items else 0
+        noted = int(found.items[0].value) if found.items else 0
+        if version != seen:
+            return False, version, noted
+        written = found.items[0].revision if found.items else 0
+        unchanged = Compare(self._keys.compactor, "mod", "==", written)
+        note = PutKey(self._keys.compactor, str(found.revision).encode())
+        mine, _ = self._client.transact([unchanged], [note], deadline=deadline)
+        return mine, version + 1 if mine else version, noted
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _soon(self) -> float:
+        return self._clock.monotonic() + self._timeout
+
+

@@ -1,0 +1,250 @@
+"""The memory backend: the same contract as etcd's, in one process, for tests and try-outs.
+
+It keeps all history until told to compact, and its leases end by an injected clock.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.event import DropFact, DropStack, Mutation, PutFact, PutStack, Step
+from factstore.core.fact import Fact, Stack
+from factstore.core.path import ancestors, covers
+from factstore.core.ports import Clock, Commit, Opening, Receipt
+from factstore.core.state import State
+
+
+@dataclass(slots=True)
+class _Lease:
+    ttl: int
+    ends: float
+    keys: set[tuple[str, str]] = field(default_factory=set)
+
+
+class MemoryBackend:
+    """Facts in memory."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._moved = threading.Condition(threading.RLock())
+        self._state = State()
+        self._steps: list[Step] = []
+        self._base: tuple[int, list[Mutation]] = (0, [])
+        self._leases: dict[int, _Lease] = {}
+        self._receipts: dict[tuple[str, str], Receipt] = {}
+        self._epoch = self._opened = secrets.token_hex(8)
+        self._interrupted = 0
+        self._closed = False
+
+    def open(self) -> Opening:
+        """The oldest state kept."""
+        with self._moved:
+            self._opened = self._epoch
+            return Opening(self._epoch, self._base[0], list(self._base[1]))
+
+    def follow(self, after: int) -> Iterator[Step]:
+        """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
+        seen = self._interrupted
+        while True:
+            with self._moved:
+                self.expire()
+                lost = self._opened != self._epoch
+                if lost or not self._base[0] <= after <= self._state.revision:
+                    raise CursorExpired("the history was compacted")
+                if self._closed or self._interrupted != seen:
+                    raise Unavailable("following was interrupted")
+                fresh = self._steps[after - self._base[0] :]
+                if not fresh:
+                    self._moved.wait(self._until_expiry())
+                    continue
+            for step in fresh:
+                after = step.revision
+                yield step
+
+    def interrupt(self) -> None:
+        """Make a running :meth:`follow` raise Unavailable."""
+        with self._moved:
+            self._interrupted += 1
+            self._moved.notify_all()
+
+    def head(self, deadline: float) -> int:
+        """The newest revision."""
+        with self._moved:
+            self.expire()
+            if self._opened != self._epoch:
+                raise CursorExpired("this is another life of the store")
+            return self._state.revision
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        """Write, and return the revision; None when a guard did not hold."""
+        with self._moved:
+            self.expire()
+            if self._opened != self._epoch or not self._holds(commit):
+                return None
+            mutations = list(self._mutations(commit))
+            revision = self._state.revision + 1
+            if commit.receipt is not None:
+                key = (commit.receipt.project_id, commit.receipt.key)
+                self._receipts[key] = replace(commit.receipt, revision=revision)
+            elif not mutations:
+                return self._state.revision
+            self._append(mutations)
+            return revision
+
+    def _holds(self, commit: Commit) -> bool:
+        scope = commit.stack.scope
+        stack = self._state.stack(scope)
+        if commit.receipt and (commit.receipt.project_id, commit.receipt.key) in self._receipts:
+            return False
+        if commit.creates_stack:
+            return stack is None
+        if stack is None or stack.created != commit.stack.created:
+            return False
+        if not commit.expected and stack.revision != commit.stack.revision:
+            return False
+        for path, revision in commit.expected.items():
+            fact = self._state.fact(scope, path)
+            if (fact.revision if fact else 0) != revision:
+                return False
+        for fact in commit.puts:
+            if fact.lease and fact.lease not in self._leases:
+                return False
+        gone = set(commit.deletes)
+        for path in commit.creates:
+            if any(a not in gone and self._state.fact(scope, a) for a in ancestors(path)):
+                return False
+            if self._state.first_below(scope, path, gone):
+                return False
+        return True
+
+    def _mutations(self, commit: Commit) -> Iterator[Mutation]:
+        stack, revision = commit.stack, self._state.revision + 1
+        if commit.creates_stack or commit.updates_stack:
+            created = revision if commit.creates_stack else stack.created
+            yield PutStack(replace(stack, revision=revision, created=created))
+        for fact in commit.puts:
+            self._release(stack.id, fact.path)
+            if fact.lease:
+                self._leases[fact.lease].keys.add((stack.id, fact.path))
+            yield PutFact(stack.id, replace(fact, revision=revision))
+        for path in commit.deletes:
+            self._release(stack.id, path)
+            yield DropFact(stack.id, path)
+        if commit.drops_stack:
+            yield DropStack(stack.scope)
+        if commit.act is not None:
+            yield commit.act
+
+    def _release(self, stack_id: str, path: str) -> None:
+        for lease in self._leases.values():
+            lease.keys.discard((stack_id, path))
+
+    def _append(self, mutations: list[Mutation]) -> None:
+        step = Step(self._state.revision + 1, tuple(mutations))
+        self._state.apply(step)
+        self._steps.append(step)
+        self._moved.notify_all()
+
+    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+        """What is kept under an idempotency key."""
+        return self._receipts.get((project_id, key))
+
+    # Reading the past
+
+    def facts_at(
+        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Fact]:
+        """At most *limit* facts of a stack that follow a path, as they stood at a revision."""
+        contents = self._past(revision).contents(stack.scope, prefix)
+        facts = contents.facts if contents else ()
+        return [f for f in facts if f.path > after and covers(prefix, f.path)][:limit]
+
+    def stacks_at(
+        self, project_id: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Stack]:
+        """At most *limit* stacks of a project that follow a name, as they stood at a revision."""
+        return [s for s in self._past(revision).stacks(project_id) if s.name > after][:limit]
+
+    def _past(self, revision: int) -> State:
+        with self._moved:
+            if revision < self._base[0]:
+                raise CursorExpired("these pages show a state that is no longer kept.")
+            past = State(self._base[0])
+            past.load(self._base[1])
+            for step in self._steps[: revision - self._base[0]]:
+                past.apply(step)
+            return past
+
+    # Leases and upkeep
+
+    def grant(self, ttl: int, deadline: float) -> int:
+        """A new lease."""
+        with self._moved:
+            lease = secrets.randbits(62) + 1
+            self._leases[lease] = _Lease(ttl, self._clock.monotonic() + ttl)
+            self._moved.notify_all()
+            return lease
+
+    def renew(self, lease: int, deadline: float) -> bool:
+        """Start a lease's time anew; False when it has ended."""
+        with self._moved:
+            self.expire()
+            held = self._leases.get(lease)
+            if held is not None:
+                held.ends = self._clock.monotonic() + held.ttl
+            return held is not None
+
+    def revoke(self, lease: int, deadline: float) -> None:
+        """End a lease and remove what hangs on it."""
+        with self._moved:
+            held = self._leases.pop(lease, None)
+            if held is not None and held.keys:
+                self._append([DropFact(stack_id, path) for stack_id, path in sorted(held.keys)])
+
+    def expire(self) -> None:
+        """End the leases whose time is over; a test that moved its clock calls this."""
+        with self._moved:
+            now = self._clock.monotonic()
+            for lease in [name for name, held in self._leases.items() if held.ends <= now]:
+                self.revoke(lease, now)
+
+    def _until_expiry(self) -> float | None:
+        ends = [held.ends for held in self._leases.values()]
+        return max(0.0, min(ends) - self._clock.monotonic()) if ends else None
+
+    def nudge(self, deadline: float) -> int:
+        """Make a step that means nothing."""
+        with self._moved:
+            self._append([])
+            return self._state.revision
+
+    def sweep(self, deadline: float) -> None:
+        """Nothing is ever left behind here."""
+
+    def compact(self, revision: int, deadline: float) -> None:
+        """Give up the history before a revision."""
+        with self._moved:
+            if not self._base[0] < revision <= self._state.revision:
+                return
+            past = self._past(revision)
+            self._steps = self._steps[revision - self._base[0] :]
+            self._base = (revision, list(past.mutations()))
+
+    def wipe(self) -> None:
+        """Lose everything and begin another life, as a database on a lost disk would."""
+        with self._moved:
+            self._state, self._steps, self._base = State(), [], (0, [])
+            self._leases.clear()
+            self._receipts.clear()
+            self._epoch = secrets.token_hex(8)
+            self._moved.notify_all()
+
+    def close(self) -> None:
+        """End all following."""
+        with self._moved:
+            self._closed = True
+            self._moved.notify_all()

@@ -1,0 +1,162 @@
+"""A database with a state that follows it: what the domain calls its store.
+
+A refreshed read asks the database only for its newest revision, one question for all that wait at the
+moment, and answers from memory once the state has got there.  A write is acknowledged to its caller
+when this process has seen it too, so that the same caller's next request finds it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterable
+
+from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.event import Event, Step
+from factstore.core.fact import Fact, Stack
+from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
+from factstore.core.state import State
+from factstore.store.readindex import ReadIndex
+
+LOG = logging.getLogger(__name__)
+
+FOREIGN_SECONDS = 0.005  # how long to wait before supposing that a revision is somebody else's
+SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the write is safe already
+
+
+class MirroredStore:
+    """A store over a backend.  A pump feeds it: :meth:`load`, then :meth:`apply` for every step."""
+
+    def __init__(
+        self, backend: Backend, clock: Clock, new_signal: Callable[[], Signal]
+    ) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._new_signal = new_signal
+        self._lock = threading.Lock()
+        self._order = itertools.count()
+        self._awaited: list[tuple[int, int, Signal]] = []
+        self._state: State | None = None
+        self._epoch = ""
+        self._index = ReadIndex(backend.head, clock, new_signal)
+
+    # Fed by the pump
+
+    def load(self, opening: Opening) -> None:
+        """Begin anew from what the backend opened with."""
+        state = State(opening.revision)
+        state.load(opening.mutations)
+        with self._lock:
+            self._state, self._epoch = state, opening.epoch
+            awaited, self._awaited = self._awaited, []
+        for _, _, signal in awaited:
+            signal.set()
+
+    def apply(self, step: Step) -> Iterable[Event]:
+        """Take in a step and return its events."""
+        state = self.state()
+        events = state.apply(step)
+        ready = []
+        with self._lock:
+            while self._awaited and self._awaited[0][0] <= step.revision:
+                ready.append(heapq.heappop(self._awaited)[2])
+        for signal in ready:
+            signal.set()
+        return events
+
+    # The store
+
+    @property
+    def epoch(self) -> str:
+        """Which life of the store this is."""
+        self.state()
+        return self._epoch
+
+    def state(self) -> State:
+        """The state as known here now."""
+        state = self._state
+        if state is None:
+            raise Unavailable("the service has not read the store yet.")
+        return state
+
+    def refresh(self, deadline: float) -> State:
+        """The state, no older than the database's head at the time of this call."""
+        self.state()
+        try:
+            head = self._index.read(deadline)
+            if not self._reach(head, min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)):
+                self._follow_foreign(deadline)
+        except CursorExpired as error:
+            raise Unavailable("the store was replaced; the service reads it anew.") from error
+        return self.state()
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        """Write, and return the revision; None when a guard did not hold."""
+        revision = self._backend.commit(commit, deadline)
+        if revision is not None and commit.writes:
+            self._reach(revision, min(deadline, self._clock.monotonic() + SEEN_SECONDS))
+        return revision
+
+    def _follow_foreign(self, deadline: float) -> None:
+        """Get past a revision that may not be ours.
+
+        Others may write into the same etcd, and the watch tells only of our own keys.  A write of our
+        own comes later than the head that was asked for, and does show.
+        """
+        revision = self._backend.nudge(deadline)
+        if not self._reach(revision, deadline):
+            self._backend.interrupt()
+            raise Unavailable("the service lags behind the store; its watch is being renewed.")
+
+    def _reach(self, revision: int, deadline: float) -> bool:
+        """Wait until the state is at a revision."""
+        state = self.state()
+        if state.revision >= revision:
+            return True
+        signal = self._new_signal()
+        with self._lock:
+            heapq.heappush(self._awaited, (revision, next(self._order), signal))
+        if state.revision < revision:
+            signal.wait(max(0.0, deadline - self._clock.monotonic()))
+        return self.state().revision >= revision
+
+    def behind(self, deadline: float) -> bool:
+        """Whether the database has revisions that this state has not; see upkeep."""
+        return self._index.read(deadline) > self.state().revision
+
+    def move(self, deadline: float) -> None:
+        """Bring the state to the head although only others write."""
+        self._follow_foreign(deadline)
+
+    def facts_at(
+        self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Fact]:
+        """See :class:`~factstore.core.ports.Backend`, as all below."""
+        return self._backend.facts_at(stack, prefix, after, limit, revision, deadline)
+
+    def stacks_at(
+        self, project_id: str, after: str, limit: int, revision: int, deadline: float
+    ) -> list[Stack]:
+        return self._backend.stacks_at(project_id, after, limit, revision, deadline)
+
+    def grant(self, ttl: int, deadline: float) -> int:
+        return self._backend.grant(ttl, deadline)
+
+    def renew(self, lease: int, deadline: float) -> bool:
+        return self._backend.renew(lease, deadline)
+
+    def revoke(self, lease: int, deadline: float) -> None:
+        self._backend.revoke(lease, deadline)
+
+    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+        return self._backend.receipt(project_id, key, deadline)
+
+    def start(self) -> None:
+        """Start answering :meth:`refresh`."""
+        self._index.start()
+
+    def stop(self) -> None:
+        """Stop; the backend is the caller's to close."""
+        self._index.stop()

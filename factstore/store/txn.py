@@ -1,0 +1,74 @@
+"""The guards of a commit as etcd compares."""
+
+from __future__ import annotations
+
+from factstore.core.path import ancestors
+from factstore.core.ports import Commit
+from factstore.store.client import Compare
+from factstore.store.keyspace import Keyspace
+
+COMPARES = 128  # etcd's --max-txn-ops limits compares as well
+
+
+def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
+    """Everything that must hold, in at most 128 compares.
+
+    :param life: the value of the epoch key.
+    """
+    stack = commit.stack
+    record = keys.stack(stack.project_id, stack.name)
+    compares = [Compare(keys.epoch, "value", "==", life)]
+    if commit.creates_stack:
+        # A stack that is new has nothing in it to collide with.
+        return [*compares, Compare(record, "create", "==", 0), *_receipt(commit, keys)]
+    compares.append(Compare(record, "create", "==", stack.created))
+    if not commit.expected:  # it is about the stack's own record
+        compares.append(Compare(record, "mod", "==", stack.revision))
+    for path, revision in commit.expected.items():
+        compares.append(
+            Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision)
+        )
+    compares.extend(_receipt(commit, keys))
+    if commit.creates:
+        compares.extend(_tree(commit, keys, COMPARES - len(compares)))
+    return compares
+
+
+def _receipt(commit: Commit, keys: Keyspace) -> list[Compare]:
+    if commit.receipt is None:
+        return []
+    key = keys.receipt(commit.receipt.project_id, commit.receipt.key)
+    return [Compare(key, "create", "==", 0)]
+
+
+def _tree(commit: Commit, keys: Keyspace, room: int) -> list[Compare]:
+    """That no created path has become a folder, or got a fact above it, since the plan was made.
+
+    One path is guarded exactly: nothing on its ancestors, nothing below it.  Several are guarded by
+    freshness: nothing was created in the folders they lie in, because only a creation can break
+    the tree.  A freshness guard reads its folder, about a microsecond a key, so it takes the smallest
+    folders that fit.
+    """
+    stack = commit.stack
+    if len(commit.creates) == 1 and not commit.deletes:
+        path = commit.creates[0]
+        below = keys.facts(stack.project_id, stack.id, path)
+        exact = [Compare(below.start, "create", "==", 0, below.end)]
+        exact += [
+            Compare(keys.fact(stack.project_id, stack.id, above), "create", "==", 0)
+            for above in ancestors(path)
+        ]
+        return exact
+    fresh = commit.planned_at + 1
+    tops = {path.partition("/")[0] for path in commit.creates}
+    if 2 * len(tops) > room:
+        everything = keys.facts(stack.project_id, stack.id)
+        return [Compare(everything.start, "create", "<", fresh, everything.end)]
+    guards = []
+    for top in sorted(tops):
+        below = keys.facts(stack.project_id, stack.id, top)
+        guards.append(Compare(below.start, "create", "<", fresh, below.end))
+        if top not in commit.expected:
+            key = keys.fact(stack.project_id, stack.id, top)
+            guards.append(Compare(key, "create", "==", 0))
+    return guards

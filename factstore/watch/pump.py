@@ -1,0 +1,82 @@
+"""From the database's watch to the state and the hub, for as long as the service lives.
+
+It resumes where it stopped when the connection breaks, and begins anew, saying so to all readers, when
+the history it needs is gone.  Only it moves the state.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.ports import Backend, Reader
+from factstore.watch.hub import Hub
+
+LOG = logging.getLogger(__name__)
+
+BACKOFF_FIRST = 0.05  # seconds before the second try
+BACKOFF_LIMIT = 1.0
+
+
+class Pump:
+    """A thread that follows *backend*, moves *reader* and publishes to *hub*."""
+
+    def __init__(self, backend: Backend, reader: Reader, hub: Hub) -> None:
+        self._backend = backend
+        self._reader = reader
+        self._hub = hub
+        self._stopping = threading.Event()
+        self._ready = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        self._backend.interrupt()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait until the state has been read for the first time."""
+        return self._ready.wait(timeout)
+
+    def _run(self) -> None:
+        backoff = BACKOFF_FIRST
+        at: int | None = None
+        while not self._stopping.is_set():
+            try:
+                if at is None:
+                    at = self._open()
+                before = at
+                for step in self._backend.follow(at):
+                    if step.revision > at:  # a lagging member may repeat what is known
+                        self._hub.publish(step.revision, self._reader.apply(step))
+                        at = step.revision
+                    if at > before:
+                        backoff = BACKOFF_FIRST
+                    if self._stopping.is_set():
+                        return
+            except CursorExpired as error:
+                LOG.warning("the watch begins anew: %s", error)
+                at = None
+                continue
+            except Unavailable as error:
+                LOG.info("the watch was interrupted: %s", error)
+            except Exception:
+                LOG.exception("the watch failed; it begins anew")
+                at = None
+            self._stopping.wait(backoff)
+            backoff = min(backoff * 2, BACKOFF_LIMIT)
+
+    def _open(self) -> int:
+        opening = self._backend.open()
+        self._reader.load(opening)
+        self._hub.reset(opening.revision)
+        self._ready.set()
+        return opening.revision
