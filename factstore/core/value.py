@@ -20,7 +20,8 @@ DEPTH = 32
 WRAPPING = 4  # a batch wraps a value in {operations: [{put: {value: ...}}]}
 INTEGER_BOUND = 2**63
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and content with a string that never ends: each character is looked at once.
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 )

@@ -1,0 +1,89 @@
+"""The Flask application: the URL table, and what applies to every request."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from flask_smorest import Api
+from werkzeug.exceptions import NotAcceptable
+from werkzeug.routing import BaseConverter
+
+from factstore.api import (
+    batch,
+    blueprint,
+    context,
+    errors,
+    events,
+    facts,
+    microversion,
+    schemas,
+    stacks,
+    versions,
+)
+from factstore.api.services import EXTENSION, Services
+
+BODY_BYTES = 1024 * 1024
+
+BLUEPRINTS = (
+    versions.blueprint,
+    stacks.blueprint,
+    facts.blueprint,
+    batch.blueprint,
+    events.blueprint,
+    context.blueprint,
+)
+
+
+class Anything(BaseConverter):
+    """The rest of the URL, as it is; the domain's grammar judges it, not the router."""
+
+    regex = ".*"
+    part_isolating = False
+
+
+class HouseApi(Api):  # type: ignore[misc]
+    """flask-smorest's Api with our error body, and without its handler."""
+
+    ERROR_SCHEMA = schemas.Error
+
+    def _register_error_handlers(self) -> None:
+        errors.register(self._app)
+
+
+def create_app(services: Services) -> Flask:
+    """The application over some services."""
+    app = Flask("factstore", static_folder=None)
+    app.config.update(
+        API_TITLE="factstore",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/v1",
+        OPENAPI_JSON_PATH="openapi.json",
+        MAX_CONTENT_LENGTH=BODY_BYTES,
+    )
+    app.json.compact = True  # type: ignore[attr-defined]
+    # No clean-up, no redirects: a URL that is not exactly right is not right.
+    app.url_map.merge_slashes = False
+    app.url_map.converters["anything"] = Anything
+    app.extensions[EXTENSION] = services
+    app.before_request(blueprint.check_url)
+    app.before_request(_check_accept)
+    microversion.register(app)
+    api = HouseApi(app)
+    for each in BLUEPRINTS:
+        api.register_blueprint(each)
+    return app
+
+
+def _check_accept() -> Response | None:
+    """Refuse to answer with a type that the caller does not take."""
+    header = request.headers.get("Accept")
+    if header is None or header == "*/*":
+        return None
+    offered = ["application/json"]
+    if request.path.endswith("/events"):
+        offered.append(events.STREAM)
+    if request.args.get("format") == "raw":
+        offered = ["text/plain"]
+    if request.accept_mimetypes.best_match(offered) is None:
+        raise NotAcceptable(f"this is served as {' or '.join(offered)} only.")
+    return None

@@ -1,0 +1,62 @@
+"""Many changes in one revision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+
+from factstore.api import conditional, schemas
+from factstore.api.blueprint import Blueprint
+from factstore.api.render import fact_text
+from factstore.api.services import services
+from factstore.core.fact import Delete, Put
+from factstore.core.precondition import ABSENT, EXISTS, Precondition
+from factstore.core.value import encode
+from factstore.policies import facts as rules
+
+blueprint = Blueprint("batch", __name__, description="Guarded changes, all or nothing.")
+
+
+@blueprint.route("/v1/stacks/<stack>/batch")
+class Batch(MethodView):
+    """Changes that happen together."""
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.arguments(schemas.BatchBody)
+    @blueprint.response(200, schemas.BatchAnswer)
+    def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
+        """Carry out up to 100 operations in one revision, if all guards hold."""
+        access = services().access
+        scope = access.scope(rules.BATCH, stack)
+        written = services().facts.batch(
+            scope,
+            [_wish(operation) for operation in body["operations"]],
+            [_guard(guard) for guard in body["guards"]],
+            access.author(),
+            conditional.idempotency(access.identity()),
+        )
+        cursor = services().facts.cursor(written.revision)
+        results = ",".join(
+            f'{{"path":{encode(result.path)},"outcome":"{result.outcome}",'
+            f'"fact":{fact_text(result.fact, cursor.epoch) if result.fact else "null"}}}'
+            for result in written.results
+        )
+        text = f'{{"results":[{results}],"cursor":"{cursor}"}}'
+        response = Response(text, content_type="application/json")
+        response.headers["Factstore-Cursor"] = str(cursor)
+        return response
+
+
+def _wish(operation: dict[str, Any]) -> Put | Delete:
+    if "delete" in operation:
+        return Delete(operation["delete"]["path"])
+    put = operation["put"]
+    return Put.of(put["path"], put["value"], put["kind"], put["ttl"])
+
+
+def _guard(guard: dict[str, Any]) -> tuple[str, Precondition]:
+    if "etag" in guard:
+        return guard["path"], Precondition(tags=frozenset([guard["etag"]]))
+    return guard["path"], EXISTS if "exists" in guard else ABSENT

@@ -1,0 +1,76 @@
+"""Conditional headers and idempotency keys, as the domain knows them."""
+
+from __future__ import annotations
+
+import hashlib
+
+from flask import request
+
+from factstore.api.identity import Identity
+from factstore.core.cursor import parse_tags
+from factstore.core.errors import Invalid
+from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
+from factstore.core.receipts import Idempotency
+
+_KEY_LENGTH = 255
+
+
+def write_precondition() -> Precondition:
+    """What ``If-Match`` or ``If-None-Match`` demands of a write.
+
+    :raises Invalid: both stand, or one is malformed, or ``If-None-Match`` names a tag.
+    """
+    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if match is not None and none_match is not None:
+        raise Invalid(
+            "If-Match and If-None-Match exclude each other in a write.", code="header_invalid"
+        )
+    if none_match is not None:
+        if parse_tags(none_match) is not None:
+            raise Invalid(
+                "If-None-Match of a write must be '*': create only if nothing is there.",
+                code="header_invalid",
+            )
+        return ABSENT
+    if match is not None:
+        tags = parse_tags(match)
+        return EXISTS if tags is None else Precondition(tags=tags)
+    return ANY
+
+
+def known_tags() -> frozenset[str] | None:
+    """The tags that the reader knows already, from ``If-None-Match``; None if it names any (``*``).
+
+    A weak tag is read as a strong one (RFC 9110, 13.1.2 compares weakly), since caches in between make
+    tags weak when they compress.
+    """
+    header = request.headers.get("If-None-Match")
+    if header is None:
+        return frozenset()
+    return parse_tags(header.replace('W/"', '"'))
+
+
+def idempotency(identity: Identity) -> Idempotency | None:
+    """The promise that an ``Idempotency-Key`` makes, bound to project, user and route.
+
+    :raises Invalid: the key is empty, too long, or not visible ASCII.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= _KEY_LENGTH or not (key.isascii() and key.isprintable()):
+        raise Invalid(
+            f"Idempotency-Key must be 1 to {_KEY_LENGTH} visible ASCII characters.",
+            code="header_invalid",
+        )
+    where = (identity.project_id, identity.user_id, request.method, request.path, key)
+    what = (
+        request.content_type or "",
+        request.headers.get("If-Match", ""),
+        request.headers.get("If-None-Match", ""),
+    )
+    digest = hashlib.sha256("\0".join(what).encode())
+    digest.update(b"\0" + request.get_data())
+    return Idempotency(
+        hashlib.sha256("\0".join(where).encode()).hexdigest(), digest.hexdigest()
+    )

@@ -1,0 +1,66 @@
+"""The context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+
+from factstore.api import conditional, errors, schemas
+from factstore.api.blueprint import Blueprint
+from factstore.api.services import services
+from factstore.core.errors import NotFound
+from factstore.policies import stacks as rules
+
+blueprint = Blueprint("context", __name__, description="A stack as one document.")
+
+
+@blueprint.route("/v1/stacks/<stack>/context")
+class ContextItem(MethodView):
+    """Everything a stack knows."""
+
+    @blueprint.query(schemas.ContextQuery)
+    @blueprint.response(200, schemas.Context)
+    @blueprint.alt_response(304, description="Not changed, or not in time")
+    def get(self, query: dict[str, Any], stack: str) -> Response:
+        """Read the context; with wait, as soon as it differs from what is known."""
+        return _read(query, stack)
+
+    @blueprint.query(schemas.ContextQuery)
+    @blueprint.response(200)
+    @blueprint.alt_response(304, description="Not changed, or not in time")
+    def head(self, query: dict[str, Any], stack: str) -> Response:
+        """As GET, without the body."""
+        return _read(query, stack)
+
+
+def _read(query: dict[str, Any], stack: str) -> Response:
+    scope = services().access.scope(rules.CONTEXT, stack)
+    known = conditional.known_tags()
+    try:
+        context = services().contexts.get(
+            scope,
+            results=query["include"] == "results",
+            wait=query["wait"],
+            unless=known if known is not None else _Everything(),
+            stale=query["consistency"] == "stale",
+        )
+    except NotFound as error:
+        headers = {"Retry-After": "1"} if query["wait"] else {}
+        return errors.respond(error.code, error.detail, headers=headers)
+    if known is None or context.etag in known:
+        response = Response(status=304)
+    else:
+        response = Response(context.text, content_type="application/json")
+    response.headers["ETag"] = f'"{context.etag}"'
+    response.headers["Factstore-Cursor"] = str(context.cursor)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+class _Everything(frozenset[str]):
+    """Every tag: what ``If-None-Match: *`` names."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True

@@ -1,0 +1,159 @@
+"""The one table from error codes to statuses, and the one error body.
+
+The body is the API-SIG's ``errors`` list with the members of RFC 9457 beside it, served as
+``application/problem+json``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from factstore.core.errors import FactstoreError, Unavailable
+
+LOG = logging.getLogger(__name__)
+
+PREFIX = "contextualization."
+CONTENT_TYPE = "application/problem+json"
+
+STATUS: dict[str, tuple[int, str]] = {
+    "invalid": (400, "The request is not valid"),
+    "schema": (400, "A field is missing, unknown or of the wrong type"),
+    "json_invalid": (400, "The body is not JSON"),
+    "json_too_deep": (400, "The JSON is nested too deeply"),
+    "json_value": (400, "The JSON holds a value that is not allowed"),
+    "json_duplicate_key": (400, "A JSON object names a key twice"),
+    "text_invalid": (400, "The body is not text"),
+    "path_invalid": (400, "A name is not valid"),
+    "ttl_invalid": (400, "The time to live is not valid"),
+    "cursor_invalid": (400, "The cursor is malformed"),
+    "etag_invalid": (400, "The entity tag is malformed"),
+    "query_invalid": (400, "A query parameter is unknown or not valid"),
+    "ambiguous": (400, "Something that stands once was given twice"),
+    "header_invalid": (400, "A header is not valid"),
+    "batch_empty": (400, "The batch has no operations"),
+    "batch_duplicate_path": (400, "The batch names a path twice"),
+    "unauthorized": (401, "Authentication is required"),
+    "forbidden": (403, "Not allowed"),
+    "parameter_protected": (403, "Parameters are set by owners only"),
+    "project_required": (403, "The token is not for a project"),
+    "not_loopback": (403, "Only local callers are served without authentication"),
+    "not_found": (404, "Not found"),
+    "method_not_allowed": (405, "The method is not allowed here"),
+    "not_acceptable": (406, "No representation fits"),
+    "microversion_unsupported": (406, "The API version is not supported"),
+    "conflict": (409, "The request contradicts what is stored"),
+    "path_is_folder": (409, "The path is a folder"),
+    "path_below_fact": (409, "The path lies below a fact"),
+    "idempotency_key_reused": (409, "The idempotency key stands for another request"),
+    "cursor_expired": (410, "The history is gone"),
+    "precondition_failed": (412, "The precondition does not hold"),
+    "too_large": (413, "The body is too large"),
+    "value_too_large": (413, "The value is too large"),
+    "batch_too_large": (413, "The batch is too large"),
+    "media_type": (415, "The media type is not supported"),
+    "internal_error": (500, "Something is wrong with the service"),
+    "store_unavailable": (503, "The store cannot be asked now"),
+    "storage_full": (503, "The store is full"),
+    "contention": (503, "Too many writers at once"),
+    "identity_unavailable": (503, "The identity service cannot be asked now"),
+    "outcome_unknown": (504, "It is not known whether the write happened"),
+}
+
+_BY_STATUS = {
+    400: "invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    413: "too_large",
+    415: "media_type",
+}
+
+
+def error_body(
+    code: str, detail: str, request_id: str, extra: Mapping[str, object] | None = None
+) -> tuple[int, str]:
+    """The status and the JSON text of an error.
+
+    :param code: one of :data:`STATUS`, without the service type.
+    """
+    status, title = STATUS[code]
+    entry = {
+        "request_id": request_id,
+        "code": PREFIX + code,
+        "status": status,
+        "title": title,
+        "detail": detail,
+        "links": [{"rel": "help", "href": "/v1/openapi.json"}],
+        **(extra or {}),
+    }
+    problem = {
+        "type": f"urn:{PREFIX[:-1]}:error:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+    }
+    return status, json.dumps({"errors": [entry], **problem})
+
+
+def respond(
+    code: str,
+    detail: str,
+    *,
+    extra: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An error as a response to the present request."""
+    request_id = request.environ.get("openstack.request_id", "")
+    status, body = error_body(code, detail, request_id, extra)
+    response = Response(body, status, content_type=CONTENT_TYPE)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers.update(headers or {})
+    return response
+
+
+def register(app: Flask) -> None:
+    """Make the application answer every failure in the one form."""
+    app.register_error_handler(FactstoreError, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _broken)
+
+
+def _refused(error: FactstoreError) -> Response:
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after)
+    elif isinstance(error.extra.get("retry_after"), int):
+        headers["Retry-After"] = str(error.extra["retry_after"])
+    etag = error.extra.get("etag")
+    if etag:
+        headers["ETag"] = f'"{etag}"'
+    if STATUS[error.code][0] >= 500:
+        LOG.warning("%s: %s", error.code, error.detail)
+    return respond(error.code, error.detail, extra=error.extra, headers=headers)
+
+
+def _http(error: HTTPException) -> Response:
+    code = _BY_STATUS.get(error.code or 500)
+    if code is None:
+        return _broken(error)
+    headers = {}
+    valid_methods = getattr(error, "valid_methods", None)
+    if valid_methods:
+        headers["Allow"] = ", ".join(sorted(valid_methods))
+    return respond(code, error.description or HTTPStatus(STATUS[code][0]).phrase, headers=headers)
+
+
+def _broken(error: Exception) -> Response:
+    LOG.error("%s %s failed", request.method, request.path, exc_info=error)
+    return respond(
+        "internal_error",
+        "the service failed; its log names the cause beside this request's id.",
+    )

@@ -1,0 +1,196 @@
+"""Facts: listing them, and one fact at its path."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, request
+from flask.views import MethodView
+from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
+
+from factstore.api import conditional, errors, paging, schemas
+from factstore.api.blueprint import Blueprint, check_encoding, read_json, refusal
+from factstore.api.render import fact_text
+from factstore.api.services import services
+from factstore.core.errors import Invalid, NotFound
+from factstore.core.fact import Fact, Put
+from factstore.core.value import encode
+from factstore.core.writing import Written
+from factstore.policies import facts as rules
+
+blueprint = Blueprint("facts", __name__, description="JSON values at paths.")
+
+RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
+_BODY = schemas.FactBody()
+
+
+@blueprint.route("/v1/stacks/<stack>/facts")
+class FactList(MethodView):
+    """All facts of a stack."""
+
+    @blueprint.query(schemas.FactsQuery)
+    @blueprint.response(200, schemas.FactPage)
+    def get(self, query: dict[str, Any], stack: str) -> Response:
+        """List facts by path, all pages at one revision."""
+        scope = services().access.scope(rules.LIST, stack)
+        page = services().facts.list(
+            scope,
+            prefix=query["prefix"],
+            limit=query["limit"],
+            marker=query["marker"],
+            at=paging.at(query),
+        )
+        facts = ",".join(fact_text(fact, page.cursor.epoch) for fact in page.facts)
+        links = encode(paging.links(page.cursor, page.marker))
+        text = f'{{"facts":[{facts}],"cursor":"{page.cursor}","links":{links}}}'
+        return Response(text, content_type="application/json")
+
+
+@blueprint.route("/v1/stacks/<stack>/facts/<anything:path>")
+class FactItem(MethodView):
+    """One fact."""
+
+    @blueprint.query(schemas.FactQuery)
+    @blueprint.response(200, schemas.Fact)
+    @blueprint.alt_response(304, description="Not changed, or not in time")
+    def get(self, query: dict[str, Any], stack: str, path: str) -> Response:
+        """Read a fact; with wait, as soon as it exists or differs from what is known."""
+        return _read(query, stack, path)
+
+    @blueprint.query(schemas.FactQuery)
+    @blueprint.response(200)
+    @blueprint.alt_response(304, description="Not changed, or not in time")
+    def head(self, query: dict[str, Any], stack: str, path: str) -> Response:
+        """As GET, without the body."""
+        return _read(query, stack, path)
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.doc(
+        requestBody={
+            "required": True,
+            "content": {
+                "application/json": {"schema": schemas.FactBody},
+                "text/plain": {"schema": {"type": "string"}},
+                "application/x-www-form-urlencoded": {"schema": {"type": "string"}},
+            },
+        }
+    )
+    @blueprint.response(200, schemas.Fact)
+    @blueprint.alt_response(201, schema=schemas.Fact, description="Created")
+    def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
+        """Store a fact: a JSON body, or a bare text that becomes a JSON string."""
+        access = services().access
+        scope = access.scope(rules.PUT, stack)
+        precondition = conditional.write_precondition()
+        wish = _wish(path)
+        written = services().facts.put(
+            scope, wish, access.author(), precondition, conditional.idempotency(access.identity())
+        )
+        return _answer(written, stack)
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.response(204)
+    def delete(self, query: dict[str, Any], stack: str, path: str) -> Response:
+        """Remove a fact."""
+        access = services().access
+        scope = access.scope(rules.DELETE, stack)
+        written = services().facts.delete(
+            scope,
+            path,
+            access.author(),
+            conditional.write_precondition(),
+            conditional.idempotency(access.identity()),
+        )
+        cursor = services().facts.cursor(written.revision)
+        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+
+
+def _read(query: dict[str, Any], stack: str, path: str) -> Response:
+    scope = services().access.scope(rules.GET, stack)
+    facts = services().facts
+    known = conditional.known_tags()
+
+    def is_known(fact: Fact) -> bool:
+        return known is None or facts.etag(fact) in known
+
+    try:
+        fact = facts.get(
+            scope,
+            path,
+            wait=query["wait"],
+            unless=is_known,
+            stale=query["consistency"] == "stale",
+        )
+    except NotFound as error:
+        headers = {"Retry-After": "1"} if query["wait"] else {}
+        return errors.respond(error.code, error.detail, headers=headers)
+    etag = facts.etag(fact)
+    if is_known(fact):
+        return _tagged(Response(status=304), etag)
+    if query["format"] == "raw":
+        return _tagged(_raw(fact), etag)
+    text = fact_text(fact, facts.cursor(0).epoch)
+    return _tagged(Response(text, content_type="application/json"), etag)
+
+
+def _wish(path: str) -> Put:
+    """What the body asks for; its media type tells how to read it."""
+    if request.mimetype not in RAW_TYPES:
+        if request.mimetype != "application/json":
+            raise UnsupportedMediaType(
+                "send application/json, or a bare text as text/plain or without a type."
+            )
+        body = read_json(request)
+        messages = _BODY.validate(body) if isinstance(body, dict) else ["Not a JSON object."]
+        if messages:
+            raise refusal(messages, "json")
+        kind = body.get("kind", "observed")
+        return Put.of(path, body["value"], kind, body.get("ttl"))
+    check_encoding(request)
+    try:
+        text = request.get_data(parse_form_data=False).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"the text is not UTF-8 at byte {error.start}.", code="text_invalid"
+        ) from None
+    return Put.of(path, text)
+
+
+def _answer(written: Written, stack: str) -> Response:
+    result = written.results[0]
+    assert result.fact is not None  # noqa: S101 - a put always leaves a fact
+    facts = services().facts
+    text = fact_text(result.fact, facts.cursor(0).epoch)
+    response = Response(text, content_type="application/json")
+    if result.outcome == "created":
+        response.status_code = 201
+        response.headers["Location"] = f"/v1/stacks/{stack}/facts/{result.path}"
+    elif result.outcome == "unchanged":
+        response.headers["Factstore-Unchanged"] = "true"
+    response.headers["Factstore-Cursor"] = str(facts.cursor(written.revision))
+    return _tagged(response, facts.etag(result.fact))
+
+
+def _tagged(response: Response, etag: str) -> Response:
+    response.headers["ETag"] = f'"{etag}"'
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def _raw(fact: Fact) -> Response:
+    """A scalar as it would be typed.
+
+    :raises NotAcceptable: it is an object or a list.
+    """
+    value = json.loads(fact.text)
+    if isinstance(value, dict | list):
+        raise NotAcceptable(
+            "the value is an object or a list; only a scalar has a raw form. Ask without format=raw."
+        )
+    text = value if isinstance(value, str) else fact.text
+    response = Response(text, content_type="text/plain; charset=utf-8")
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+

@@ -1,0 +1,381 @@
+"""Bodies and query parameters: their form, and what the OpenAPI document says of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from factstore.core.event import CHANGE_TYPES
+from factstore.core.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
+from factstore.core.plan import BATCH_OPERATIONS
+
+WAIT_LIMIT = 50  # seconds; below the read timeout of every common proxy
+PAGE_LIMIT = 1000
+
+
+class Schema(ma.Schema):
+    """A body; unknown fields are refused."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+
+def _described(text: str, **more: Any) -> dict[str, Any]:
+    return {"metadata": {"description": text}, **more}
+
+
+def _whole(text: str, low: int, high: int, default: int) -> fields.Integer:
+    return fields.Integer(
+        load_default=default, validate=validate.Range(low, high), **_described(text)
+    )
+
+
+def _switch(text: str) -> fields.Boolean:
+    return fields.Boolean(
+        load_default=False, truthy={"true"}, falsy={"false"}, **_described(text)
+    )
+
+
+def _wait() -> fields.Integer:
+    return _whole(f"Seconds to wait, 0 to {WAIT_LIMIT}.", 0, WAIT_LIMIT, 0)
+
+
+def _consistency() -> fields.String:
+    return fields.String(
+        load_default="current",
+        validate=validate.OneOf(["current", "stale"]),
+        **_described("'stale' answers from this worker's memory without asking etcd."),
+    )
+
+
+# Query parameters
+
+
+class NoQuery(Schema):
+    """No parameter is known."""
+
+
+class PageQuery(Schema):
+    """Paging."""
+
+    limit = _whole(f"Items on a page, 1 to {PAGE_LIMIT}.", 1, PAGE_LIMIT, 100)
+    marker = fields.String(load_default="", **_described("Continue after this item."))
+    cursor = fields.String(
+        load_default="", **_described("Show the state at this cursor; the next link carries it.")
+    )
+
+
+class StacksQuery(PageQuery):
+    """Listing stacks."""
+
+    project_id = fields.String(
+        load_default="",
+        validate=validate.Regexp(r"\A[A-Za-z0-9_-]{1,64}\Z"),
+        **_described("Another project's stacks; administrators only."),
+    )
+
+
+class StackQuery(Schema):
+    """Showing a stack."""
+
+    consistency = _consistency()
+
+
+class FactsQuery(PageQuery):
+    """Listing facts."""
+
+    prefix = fields.String(
+        load_default="", **_described("Only the fact at this path and those below it.")
+    )
+
+
+class FactQuery(Schema):
+    """Reading a fact."""
+
+    wait = _wait()
+    format = fields.String(
+        load_default="json",
+        validate=validate.OneOf(["json", "raw"]),
+        **_described("'raw' prints a scalar bare, as text/plain."),
+    )
+    consistency = _consistency()
+
+
+class ContextQuery(Schema):
+    """Reading a context."""
+
+    wait = _wait()
+    include = fields.String(
+        load_default="",
+        validate=validate.OneOf(["", "results"]),
+        **_described("'results' includes the facts below results/."),
+    )
+    consistency = _consistency()
+
+
+class EventsQuery(Schema):
+    """Watching."""
+
+    since = fields.String(load_default="", **_described("A cursor to go on from; else the present."))
+    wait = _wait()
+    prefix = fields.String(load_default="", **_described("Only changes at or below this path."))
+    types = fields.String(
+        load_default="",
+        validate=validate.Regexp(
+            r"\A({0})(,({0}))*\Z|\A\Z".format("|".join(t.replace(".", r"\.") for t in CHANGE_TYPES)),
+            error=f"name some of {', '.join(CHANGE_TYPES)}, joined by commas.",
+        ),
+        **_described(f"Only these change types, of {', '.join(CHANGE_TYPES)}, joined by commas."),
+    )
+    initial = _switch("Begin a stream with a snapshot.")
+    on_gap = fields.String(
+        load_default="reset",
+        validate=validate.OneOf(["reset", "error"]),
+        **_described("What a stream answers to an expired cursor: a reset and a snapshot, or 410."),
+    )
+
+
+# Bodies
+
+
+class FactBody(Schema):
+    """A fact to store."""
+
+    value = fields.Raw(required=True, allow_none=True, **_described("Any JSON value."))
+    kind = fields.String(load_default="observed", validate=validate.OneOf(KINDS))
+    ttl = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        **_described(f"Seconds until it expires unless it is put again; {TTL_MIN} to {TTL_MAX}."),
+    )
+
+    @ma.pre_load
+    def _no_true_ttl(self, data: Any, **_: Any) -> Any:
+        # Python takes True for 1, and marshmallow '10' and 10.0 for 10.
+        ttl = data.get("ttl") if isinstance(data, dict) else None
+        if ttl is not None and type(ttl) is not int:
+            raise ma.ValidationError("Not a whole number.", "ttl")
+        return data
+
+
+class BatchPut(FactBody):
+    """A fact to store at a path."""
+
+    path = fields.String(required=True)
+
+
+class BatchDelete(Schema):
+    """A fact to remove."""
+
+    path = fields.String(required=True)
+
+
+class BatchOperation(Schema):
+    """Either a put or a delete."""
+
+    put = fields.Nested(BatchPut)
+    delete = fields.Nested(BatchDelete)
+
+    @ma.validates_schema
+    def _exactly_one(self, data: dict[str, Any], **_: Any) -> None:
+        if len(data) != 1:
+            raise ma.ValidationError("An operation is either a put or a delete.")
+
+
+class BatchGuard(Schema):
+    """What must hold of a path: an etag, or that it exists, or that it is absent."""
+
+    path = fields.String(required=True)
+    etag = fields.String()
+    exists = fields.Boolean(truthy={True}, falsy=set())
+    absent = fields.Boolean(truthy={True}, falsy=set())
+
+    @ma.validates_schema
+    def _exactly_one(self, data: dict[str, Any], **_: Any) -> None:
+        if len(data) != 2:
+            raise ma.ValidationError("A guard has a path and one of etag, exists: true, absent: true.")
+
+
+class BatchBody(Schema):
+    """Operations that happen all or not at all."""
+
+    guards = fields.List(fields.Nested(BatchGuard), load_default=list)
+    operations = fields.List(
+        fields.Nested(BatchOperation),
+        required=True,
+        **_described(f"At most {BATCH_OPERATIONS}, guards included."),
+    )
+
+
+class StackBody(Schema):
+    """A stack's settings."""
+
+    description = fields.String(load_default="", validate=validate.Length(max=DESCRIPTION_LENGTH))
+
+
+# Answers
+
+
+class Link(Schema):
+    """A link."""
+
+    rel = fields.String(required=True)
+    href = fields.String(required=True)
+
+
+class Fact(Schema):
+    """A fact."""
+
+    path = fields.String(required=True)
+    value = fields.Raw(required=True, allow_none=True)
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    revision = fields.Integer(required=True)
+    version = fields.Integer(required=True)
+    created_at = fields.String(required=True)
+    updated_at = fields.String(required=True)
+    updated_by = fields.String(required=True)
+    ttl = fields.Integer(required=True, allow_none=True)
+    etag = fields.String(required=True)
+
+
+class FactPage(Schema):
+    """A page of facts."""
+
+    facts = fields.List(fields.Nested(Fact), required=True)
+    cursor = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Settings(Schema):
+    """A stack's settings."""
+
+    description = fields.String(required=True)
+
+
+class Usage(Schema):
+    """How much a stack holds."""
+
+    facts = fields.Integer(required=True)
+    bytes = fields.Integer(required=True)
+
+
+class StackSummary(Schema):
+    """A stack in a list."""
+
+    name = fields.String(required=True)
+    id = fields.String(required=True)
+    project_id = fields.String(required=True)
+    settings = fields.Nested(Settings, required=True)
+    created_at = fields.String(required=True)
+    updated_at = fields.String(required=True)
+    updated_by = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Stack(StackSummary):
+    """A stack."""
+
+    usage = fields.Nested(Usage, required=True)
+
+
+class StackPage(Schema):
+    """A page of stacks."""
+
+    stacks = fields.List(fields.Nested(StackSummary), required=True)
+    cursor = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class BatchResult(Schema):
+    """What became of one operation."""
+
+    path = fields.String(required=True)
+    outcome = fields.String(
+        required=True,
+        validate=validate.OneOf(["created", "updated", "unchanged", "deleted", "absent"]),
+    )
+    fact = fields.Nested(Fact, required=True, allow_none=True)
+
+
+class BatchAnswer(Schema):
+    """What became of a batch."""
+
+    results = fields.List(fields.Nested(BatchResult), required=True)
+    cursor = fields.String(required=True)
+
+
+class Context(Schema):
+    """A stack compiled into one document."""
+
+    stack = fields.String(required=True)
+    facts = fields.Dict(required=True, **_described("The values, nested by path."))
+    members = fields.Dict(required=True)
+
+
+class Change(Schema):
+    """One change."""
+
+    type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
+    path = fields.String(required=True, allow_none=True)
+    fact = fields.Nested(Fact, required=True, allow_none=True)
+    previous = fields.Nested(Fact, required=True, allow_none=True)
+    by = fields.String(required=True, allow_none=True)
+    request_id = fields.String(required=True, allow_none=True)
+
+
+class Event(Schema):
+    """All changes of one revision."""
+
+    cursor = fields.String(required=True)
+    changes = fields.List(fields.Nested(Change), required=True)
+
+
+class EventPage(Schema):
+    """The answer to a long poll."""
+
+    events = fields.List(fields.Nested(Event), required=True)
+    next = fields.String(required=True)
+    more = fields.Boolean(required=True)
+
+
+class Version(Schema):
+    """A version of the API."""
+
+    id = fields.String(required=True)
+    status = fields.String(required=True)
+    min_version = fields.String(required=True)
+    max_version = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Versions(Schema):
+    """The versions of the API."""
+
+    versions = fields.List(fields.Nested(Version), required=True)
+
+
+class ErrorEntry(Schema):
+    """One error; some codes add members, such as the present etag."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    request_id = fields.String(required=True)
+    code = fields.String(required=True)
+    status = fields.Integer(required=True)
+    title = fields.String(required=True)
+    detail = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Error(Schema):
+    """An error: API-SIG's list, and RFC 9457's members beside it."""
+
+    errors = fields.List(fields.Nested(ErrorEntry), required=True)
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)

@@ -1,0 +1,76 @@
+"""Stacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, jsonify
+from flask.views import MethodView
+
+from factstore.api import paging, schemas
+from factstore.api.blueprint import Blueprint
+from factstore.api.render import stack_document
+from factstore.api.services import services
+from factstore.core.state import Usage
+from factstore.policies import stacks as rules
+
+blueprint = Blueprint("stacks", __name__, description="Fact spaces and their settings.")
+
+
+@blueprint.route("/v1/stacks")
+class StackList(MethodView):
+    """All stacks of a project."""
+
+    @blueprint.query(schemas.StacksQuery)
+    @blueprint.response(200, schemas.StackPage)
+    def get(self, query: dict[str, Any]) -> Response:
+        """List the stacks of a project by name."""
+        own = services().access.check(rules.LIST).project_id
+        project_id = query["project_id"] or own
+        if project_id != own:
+            services().access.check(rules.LIST_ANY, project_id)
+        page = services().stacks.list(
+            project_id, limit=query["limit"], marker=query["marker"], at=paging.at(query)
+        )
+        return jsonify(
+            stacks=[stack_document(stack) for stack in page.stacks],
+            cursor=str(page.cursor),
+            links=paging.links(page.cursor, page.marker),
+        )
+
+
+@blueprint.route("/v1/stacks/<stack>")
+class StackItem(MethodView):
+    """One stack."""
+
+    @blueprint.query(schemas.StackQuery)
+    @blueprint.response(200, schemas.Stack)
+    def get(self, query: dict[str, Any], stack: str) -> Response:
+        """Show a stack's settings and how much it holds."""
+        scope = services().access.scope(rules.GET, stack)
+        found, usage = services().stacks.get(scope, stale=query["consistency"] == "stale")
+        return jsonify(stack_document(found, usage))
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.arguments(schemas.StackBody)
+    @blueprint.response(200, schemas.Stack)
+    @blueprint.alt_response(201, schema=schemas.Stack, description="Created")
+    def put(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
+        """Create a stack, or replace its settings."""
+        scope = services().access.scope(rules.PUT, stack)
+        author = services().access.author()
+        record, created = services().stacks.put(scope, body["description"], author)
+        usage = Usage(0, 0) if created else services().stacks.get(scope)[1]
+        response = jsonify(stack_document(record, usage))
+        if created:
+            response.status_code = 201
+            response.headers["Location"] = f"/v1/stacks/{stack}"
+        return response
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.response(204)
+    def delete(self, query: dict[str, Any], stack: str) -> Response:
+        """Delete a stack and everything in it; its streams end."""
+        scope = services().access.scope(rules.DELETE, stack)
+        services().stacks.delete(scope, services().access.author())
+        return Response(status=204)

@@ -1,0 +1,50 @@
+"""Version discovery, for everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.views import MethodView
+
+from factstore.api import microversion, schemas
+from factstore.api.blueprint import Blueprint
+
+blueprint = Blueprint("versions", __name__, description="Which versions of the API there are.")
+
+
+def document() -> dict[str, Any]:
+    """The same list at every place where a client may look for it."""
+    return {
+        "versions": [
+            {
+                "id": "v1.0",
+                "status": "CURRENT",
+                "min_version": microversion.shown(microversion.MINIMUM),
+                "max_version": microversion.shown(microversion.MAXIMUM),
+                "links": [{"rel": "self", "href": "/v1/"}],
+            }
+        ]
+    }
+
+
+@blueprint.route("/")
+class Root(MethodView):
+    """The service's root."""
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.response(200, schemas.Versions)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List the versions of the API."""
+        return document()
+
+
+@blueprint.route("/v1")
+@blueprint.route("/v1/")
+class V1(MethodView):
+    """The root of version 1."""
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.response(200, schemas.Versions)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List the versions of the API, at the root of this one."""
+        return document()

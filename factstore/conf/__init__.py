@@ -1,0 +1,1 @@
+"""oslo.config options, one module per group.  Only the composition root reads their values."""

@@ -1,0 +1,30 @@
+"""All options, for registration and for the sample generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from factstore.conf import api, etcd, watch
+
+_ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
+    (None, api.DEFAULT_OPTS),
+    (api.API_GROUP, api.API_OPTS),
+    (etcd.ETCD_GROUP, etcd.ETCD_OPTS),
+    (watch.WATCH_GROUP, watch.WATCH_OPTS),
+]
+
+
+def list_opts() -> Sequence[tuple[cfg.OptGroup | None, list[Any]]]:
+    """Entry point of ``oslo.config.opts``."""
+    return _ALL
+
+
+def register(conf: cfg.ConfigOpts) -> None:
+    """Make the options known to a configuration object."""
+    for group, opts in _ALL:
+        if group is not None:
+            conf.register_group(group)
+        conf.register_opts(opts, group=group)

@@ -1,0 +1,46 @@
+"""Rules for facts."""
+
+from __future__ import annotations
+
+from factstore.policies.base import MEMBER, READER, documented
+
+LIST = "contextualization:facts:list"
+GET = "contextualization:facts:get"
+PUT = "contextualization:facts:put"
+PUT_PARAMETER = "contextualization:facts:put_parameter"
+DELETE = "contextualization:facts:delete"
+BATCH = "contextualization:facts:batch"
+
+RULES = [
+    documented("facts:list", READER, "List a stack's facts.", ("GET", "/stacks/{stack}/facts")),
+    documented(
+        "facts:get",
+        READER,
+        "Read a fact, or wait for it.",
+        ("GET", "/stacks/{stack}/facts/{path}"),
+        ("HEAD", "/stacks/{stack}/facts/{path}"),
+    ),
+    documented(
+        "facts:put",
+        MEMBER,
+        "Store a fact; the first one creates the stack.",
+        ("PUT", "/stacks/{stack}/facts/{path}"),
+    ),
+    documented(
+        "facts:put_parameter",
+        MEMBER,
+        "Store, change or delete a fact of kind parameter, or change a fact's kind.",
+        ("PUT", "/stacks/{stack}/facts/{path}"),
+        ("DELETE", "/stacks/{stack}/facts/{path}"),
+        ("POST", "/stacks/{stack}/batch"),
+    ),
+    documented(
+        "facts:delete", MEMBER, "Delete a fact.", ("DELETE", "/stacks/{stack}/facts/{path}")
+    ),
+    documented(
+        "facts:batch",
+        MEMBER,
+        "Change many facts of a stack in one revision.",
+        ("POST", "/stacks/{stack}/batch"),
+    ),
+]

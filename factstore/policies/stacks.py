@@ -1,0 +1,43 @@
+"""Rules for stacks, their contexts and their events."""
+
+from __future__ import annotations
+
+from factstore.policies.base import ADMIN, MEMBER, READER, documented
+
+LIST = "contextualization:stacks:list"
+LIST_ANY = "contextualization:stacks:list_any_project"
+GET = "contextualization:stacks:get"
+PUT = "contextualization:stacks:put"
+DELETE = "contextualization:stacks:delete"
+CONTEXT = "contextualization:context:get"
+EVENTS = "contextualization:events:get"
+
+RULES = [
+    documented("stacks:list", READER, "List the stacks of a project.", ("GET", "/stacks")),
+    documented(
+        "stacks:list_any_project",
+        ADMIN,
+        "List the stacks of another project, named by project_id.",
+        ("GET", "/stacks"),
+    ),
+    documented(
+        "stacks:get", READER, "Show a stack's settings and usage.", ("GET", "/stacks/{stack}")
+    ),
+    documented(
+        "stacks:put", MEMBER, "Create a stack or change its settings.", ("PUT", "/stacks/{stack}")
+    ),
+    documented(
+        "stacks:delete",
+        MEMBER,
+        "Delete a stack and everything in it.",
+        ("DELETE", "/stacks/{stack}"),
+    ),
+    documented(
+        "context:get",
+        READER,
+        "Read everything a stack knows as one document.",
+        ("GET", "/stacks/{stack}/context"),
+        ("HEAD", "/stacks/{stack}/context"),
+    ),
+    documented("events:get", READER, "Watch a stack.", ("GET", "/stacks/{stack}/events")),
+]

@@ -1,0 +1,1 @@
+"""The composition root: configuration, rooms put together, middleware in order, servers."""

@@ -1,0 +1,79 @@
+"""The pipeline in front of the application, outermost first.
+
+Proxy headers, if they are to be believed · request id · /healthcheck · CORS, if anybody is allowed ·
+the gate that identifies callers · the Flask application.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi
+from oslo_middleware.request_id import RequestId
+
+from factstore.api.app import create_app
+from factstore.api.identity import Access
+from factstore.api.services import Services
+from factstore.wsgi.identity import KeystoneGate, OpenGate, Wsgi
+from factstore.wsgi.node import Node
+from factstore.wsgi.policy import PolicyAuthorizer
+
+HEALTHCHECK = "/healthcheck"
+
+
+def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
+    """The whole WSGI application over a node."""
+    app: Any = create_app(
+        Services(
+            access=Access(PolicyAuthorizer(conf)),
+            facts=node.facts,
+            stacks=node.stacks,
+            contexts=node.contexts,
+            watching=node.watching,
+            clock=node.clock,
+            cut_idle=_idle_cutter(conf.api.idle_write_seconds),
+        )
+    )
+    app = KeystoneGate(app, conf) if conf.auth_strategy == "keystone" else OpenGate(app)
+    conf.register_opts(cors.CORS_OPTS, "cors")
+    if conf.cors.allowed_origin:
+        app = cors.CORS(app, conf)
+    app = _Mounted({HEALTHCHECK: healthcheck.Healthcheck(app, _health_settings())}, app)
+    app = RequestId(app, {"oslo_config_config": conf})
+    conf.register_opts(http_proxy_to_wsgi.OPTS, "oslo_middleware")
+    if conf.oslo_middleware.enable_proxy_headers_parsing:
+        app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
+    return app  # type: ignore[no-any-return]
+
+
+def _health_settings() -> dict[str, Any]:
+    return {"path": HEALTHCHECK, "backends": ["factstore_etcd"], "detailed": False}
+
+
+class _Mounted:
+    """Paths that other applications answer."""
+
+    def __init__(self, mounts: dict[str, Wsgi], default: Wsgi) -> None:
+        self._mounts = mounts
+        self._default = default
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        app = self._mounts.get(environ.get("PATH_INFO", ""), self._default)
+        return app(environ, start_response)
+
+
+def _idle_cutter(seconds: float) -> Callable[[dict[str, object]], None]:
+    def cut_idle(environ: dict[str, object]) -> None:
+        """Give writes to this connection a time limit, where the server shows its socket.
+
+        A reader that went away without a word leaves a full buffer behind, in which a write would
+        wait for ever.
+        """
+        connection = environ.get("gunicorn.socket")
+        if isinstance(connection, socket.socket) or hasattr(connection, "settimeout"):
+            connection.settimeout(seconds)  # type: ignore[union-attr]
+
+    return cut_idle

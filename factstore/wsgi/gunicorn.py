@@ -1,0 +1,64 @@
+"""gunicorn's configuration: ``gunicorn --config python:factstore.wsgi.gunicorn
+factstore.wsgi.api:application``.
+
+Greenlets, because a watcher must cost kilobytes and a waiting request no thread.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from factstore.wsgi import configuration
+from factstore.wsgi.addresses import is_loopback
+
+_conf = configuration.read()
+_host = f"[{_conf.api.host}]" if ":" in _conf.api.host else _conf.api.host
+
+bind = [f"{_host}:{_conf.api.port}"]
+workers = _conf.api.workers
+worker_class = "gevent"
+worker_connections = _conf.api.connections
+backlog = 4096
+graceful_timeout = _conf.api.drain_seconds
+timeout = 60
+keepalive = 75
+limit_request_line = 8190
+limit_request_field_size = 8190
+preload_app = False
+accesslog = None
+loglevel = "warning"
+proc_name = "factstore-api"
+
+
+def on_starting(server: Any) -> None:
+    """Refuse to be open to the network without authentication."""
+    if _conf.auth_strategy != "none":
+        return
+    for address in server.cfg.address:
+        host = address[0] if isinstance(address, tuple) else ""
+        if not is_loopback(host):
+            sys.stderr.write(
+                f"factstore: auth_strategy = none serves loopback addresses only, not {host}; "
+                "bind 127.0.0.1 or set auth_strategy = keystone.\n"
+            )
+            sys.exit(1)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Start the machinery before the first request, and drain it on SIGTERM."""
+    from factstore.wsgi import api
+
+    api.start()
+    stop_worker = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        import gevent
+
+        gevent.spawn(api.drain)
+        if callable(stop_worker):
+            stop_worker(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)

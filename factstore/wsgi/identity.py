@@ -1,0 +1,134 @@
+"""Finding out who calls, before the application sees the request.
+
+Headers that claim an identity are never believed: what the application reads is an object in the WSGI
+environment, which no client can set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import webob
+from keystoneauth1 import exceptions as keystone_errors
+from keystonemiddleware import auth_token
+from oslo_config import cfg
+from webob import exc
+
+from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.wsgi.addresses import is_loopback
+
+LOG = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+PUBLIC = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"])
+NO_PROJECT = "none"
+NO_USER = "anybody"
+SERVICE_TYPE = "contextualization"
+
+
+class KeystoneGate(auth_token.AuthProtocol):  # type: ignore[misc]
+    """keystonemiddleware, answering in our error form and handing on an :class:`Identity`.
+
+    A request without a valid token, or with a service token that is not one, goes no further.  When
+    Keystone cannot be asked the answer is 503: the token may well be good.
+    """
+
+    def __init__(self, app: Wsgi, conf: cfg.ConfigOpts) -> None:
+        settings = {
+            "oslo_config_config": conf,
+            "delay_auth_decision": False,
+            "service_type": SERVICE_TYPE,
+            "include_service_catalog": False,
+        }
+        super().__init__(app, settings)
+        self._direct = app
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Let discovery through; authenticate everything else."""
+        environ.pop(ENVIRON_KEY, None)
+        if environ.get("PATH_INFO", "") in PUBLIC:
+            return self._direct(environ, start_response)
+        answer: Iterable[bytes] = super().__call__(environ, start_response)
+        return answer
+
+    def process_request(self, request: Any) -> webob.Response | None:
+        """Authenticate; a response that is returned ends the request here."""
+        try:
+            response: webob.Response | None = super().process_request(request)
+        except exc.HTTPUnauthorized:
+            return _refusal(
+                request,
+                "unauthorized",
+                "send a valid Keystone token for a project in X-Auth-Token; a service token, if "
+                "any, must be valid too.",
+                {"WWW-Authenticate": self._reject_auth_headers[0][1]},
+            )
+        except (exc.HTTPServiceUnavailable, keystone_errors.ClientException) as error:
+            LOG.error("Keystone cannot be asked about a token: %s", error)
+            return _refusal(
+                request,
+                "identity_unavailable",
+                "the identity service cannot be asked about the token; try again.",
+                {"Retry-After": "2"},
+            )
+        if response is not None:
+            return response
+        user = request.token_auth.user
+        if not user.project_id:
+            return _refusal(
+                request, "project_required", "facts belong to a project; use a token for one."
+            )
+        token = request.user_token
+        request.environ[ENVIRON_KEY] = Identity(
+            user.user_id, user.project_id, tuple(user.role_names), lambda: self._holds(token)
+        )
+        return None
+
+    def _holds(self, token: str) -> bool:
+        """Whether a token is still good; one that cannot be asked about is, until it expires."""
+        try:
+            _, access = self._do_fetch_token(token)
+            self._validate_token(access)
+        except auth_token.InvalidToken:
+            return False
+        except (exc.HTTPServiceUnavailable, keystone_errors.ClientException) as error:
+            LOG.warning("a stream's token could not be checked: %s", error)
+        return True
+
+
+class OpenGate:
+    """No authentication: one project for everybody, and only for callers on this machine."""
+
+    def __init__(self, app: Wsgi) -> None:
+        self._app = app
+        self._everybody = Identity(NO_USER, NO_PROJECT, ("admin", "member", "reader"))
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Hand the request on as everybody's."""
+        if not is_loopback(environ.get("REMOTE_ADDR", "")):
+            status, body = error_body(
+                "not_loopback",
+                "this service runs without authentication, for its own machine only.",
+                environ.get("openstack.request_id", ""),
+            )
+            start_response(
+                f"{status} Forbidden",
+                [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))],
+            )
+            return [body.encode()]
+        environ[ENVIRON_KEY] = self._everybody
+        return self._app(environ, start_response)
+
+
+def _refusal(
+    request: Any, code: str, detail: str, headers: dict[str, str] | None = None
+) -> webob.Response:
+    status, body = error_body(code, detail, request.environ.get("openstack.request_id", ""))
+    response = webob.Response(body, status=status, content_type=CONTENT_TYPE, charset="UTF-8")
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,109 @@
+"""One worker's machinery: store, watch and upkeep, started and stopped together."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from oslo_config import cfg
+
+from factstore.core.context import Contexts
+from factstore.core.facts import Facts
+from factstore.core.ports import Clock, Signal
+from factstore.core.stacks import Stacks
+from factstore.core.watching import Watching
+from factstore.store.client import Credentials, EtcdClient
+from factstore.store.etcd import EtcdBackend
+from factstore.store.keyspace import Keyspace
+from factstore.store.mirror import MirroredStore
+from factstore.store.upkeep import Upkeep
+from factstore.watch.hub import Hub
+from factstore.watch.pump import Pump
+
+MIB = 1024 * 1024
+
+
+def signal_factory() -> Callable[[], Signal]:
+    """Events for greenlets where threads are greenlets; they cost a tenth there."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        from gevent.event import Event
+
+        event: Callable[[], Signal] = Event
+        return event
+    return threading.Event
+
+
+@dataclass(slots=True)
+class Node:
+    """Everything behind the API in one process.  Make it after forking."""
+
+    clock: Clock
+    backend: EtcdBackend
+    store: MirroredStore
+    hub: Hub
+    pump: Pump
+    upkeep: Upkeep
+    facts: Facts
+    stacks: Stacks
+    contexts: Contexts
+    watching: Watching
+
+    def start(self) -> None:
+        """Start following etcd; requests are answered 503 until the state has been read."""
+        self.store.start()
+        self.pump.start()
+        self.upkeep.start()
+
+    def drain(self) -> None:
+        """Send streams and waiting requests away; they resume elsewhere."""
+        self.hub.close()
+
+    def stop(self) -> None:
+        """Stop everything and close the connections."""
+        self.hub.close()
+        self.upkeep.stop()
+        self.pump.stop()
+        self.store.stop()
+        self.backend.close()
+
+
+def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
+    """Put one worker's machinery together; nothing runs yet."""
+    etcd: Any = conf.etcd
+    new_signal = signal_factory()
+    credentials = Credentials(
+        etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file
+    )
+    backend = EtcdBackend(
+        EtcdClient(etcd.endpoints, credentials),
+        Keyspace(etcd.root),
+        clock,
+        window=conf.watch.history_events,
+        timeout=etcd.timeout,
+    )
+    store = MirroredStore(backend, clock, new_signal)
+    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
+    stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout)
+    return Node(
+        clock=clock,
+        backend=backend,
+        store=store,
+        hub=hub,
+        pump=Pump(backend, store, hub),
+        upkeep=Upkeep(
+            store,
+            backend,
+            clock,
+            window=etcd.compaction_window,
+            reached=lambda: hub.revision,
+        ),
+        facts=Facts(store, hub, clock, stacks.new, etcd.timeout),
+        stacks=stacks,
+        contexts=Contexts(store, hub, clock, etcd.timeout),
+        watching=Watching(store, hub, clock, etcd.timeout),
+    )
