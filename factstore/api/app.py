@@ -8,6 +8,7 @@ from werkzeug.exceptions import NotAcceptable
 from werkzeug.routing import BaseConverter
 
 from factstore.api import (
+    answers,
     batch,
     blueprint,
     context,
@@ -15,7 +16,6 @@ from factstore.api import (
     events,
     facts,
     microversion,
-    schemas,
     stacks,
     versions,
 )
@@ -40,10 +40,10 @@ class Anything(BaseConverter):
     part_isolating = False
 
 
-class HouseApi(Api):  # type: ignore[misc]
+class HouseApi(Api):
     """flask-smorest's Api with our error body, and without its handler."""
 
-    ERROR_SCHEMA = schemas.Error
+    ERROR_SCHEMA = answers.Error
 
     def _register_error_handlers(self) -> None:
         errors.register(self._app)

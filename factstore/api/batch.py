@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import conditional, schemas
+from factstore.api import answers, conditional, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.render import fact_text
 from factstore.api.services import services
@@ -25,7 +25,7 @@ class Batch(MethodView):
 
     @blueprint.query(schemas.NoQuery)
     @blueprint.arguments(schemas.BatchBody)
-    @blueprint.response(200, schemas.BatchAnswer)
+    @blueprint.response(200, answers.BatchAnswer)
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Carry out up to 100 operations in one revision, if all guards hold."""
         access = services().access

@@ -7,6 +7,7 @@ given twice refused, JSON read strictly, and our error body in the OpenAPI docum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, NoReturn
 
 import marshmallow as ma
@@ -25,7 +26,7 @@ class Parser(FlaskParser):
     """Reads requests strictly."""
 
     DEFAULT_VALIDATION_STATUS = 400
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - so it is above
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "json": ma.RAISE,
         "query": ma.RAISE,
@@ -49,7 +50,7 @@ class Parser(FlaskParser):
         """The body as JSON, read strictly."""
         return read_json(req)
 
-    def handle_error(  # type: ignore[override]
+    def handle_error(
         self,
         error: ma.ValidationError,
         req: Request,
@@ -113,7 +114,21 @@ class Blueprint(SmorestBlueprint):
 
     def query(self, schema: type[ma.Schema]) -> Callable[[Any], Any]:
         """Pass the checked query parameters to a view; every view names its schema."""
-        decorate: Callable[[Any], Any] = self.arguments(schema, location="query")
+        checked = schema()
+        defaults = checked.load({})
+        through_parser: Callable[[Any], Any] = self.arguments(checked, location="query")
+
+        def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+            parsing = through_parser(view)
+
+            @wraps(parsing)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                if request.query_string:
+                    return parsing(*args, **kwargs)
+                return view(*args, dict(defaults), **kwargs)  # most requests have none
+
+            return wrapper
+
         return decorate
 
 
@@ -139,6 +154,5 @@ def check_url() -> None:
 
 
 _HARMLESS = frozenset(
-    f"{ord(c):02X}"
-    for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-"
+    f"{ord(c):02X}" for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-"
 )

@@ -71,6 +71,4 @@ def idempotency(identity: Identity) -> Idempotency | None:
     )
     digest = hashlib.sha256("\0".join(what).encode())
     digest.update(b"\0" + request.get_data())
-    return Idempotency(
-        hashlib.sha256("\0".join(where).encode()).hexdigest(), digest.hexdigest()
-    )
+    return Idempotency(hashlib.sha256("\0".join(where).encode()).hexdigest(), digest.hexdigest())

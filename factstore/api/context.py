@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import conditional, errors, schemas
+from factstore.api import answers, conditional, errors, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import services
 from factstore.core.errors import NotFound
@@ -21,7 +21,7 @@ class ContextItem(MethodView):
     """Everything a stack knows."""
 
     @blueprint.query(schemas.ContextQuery)
-    @blueprint.response(200, schemas.Context)
+    @blueprint.response(200, answers.Context)
     @blueprint.alt_response(304, description="Not changed, or not in time")
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Read the context; with wait, as soon as it differs from what is known."""

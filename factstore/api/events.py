@@ -10,7 +10,7 @@ from typing import Any
 from flask import Response, request
 from flask.views import MethodView
 
-from factstore.api import schemas
+from factstore.api import answers, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity
 from factstore.api.render import event_text, fact_text
@@ -43,7 +43,7 @@ class Events(MethodView):
     """What happens in a stack."""
 
     @blueprint.query(schemas.EventsQuery)
-    @blueprint.response(200, schemas.EventPage)
+    @blueprint.response(200, answers.EventPage)
     @blueprint.alt_response(
         200,
         schema={"type": "string"},
@@ -97,7 +97,9 @@ def _stream(
     epoch = known.facts.cursor(0).epoch
     known.cut_idle(request.environ)
     response = Response(
-        _rendered(frames, epoch, identity, known.clock), content_type=STREAM, direct_passthrough=True
+        _rendered(frames, epoch, identity, known.clock),
+        content_type=STREAM,
+        direct_passthrough=True,
     )
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"

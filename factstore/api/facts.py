@@ -9,7 +9,7 @@ from flask import Response, request
 from flask.views import MethodView
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
-from factstore.api import conditional, errors, paging, schemas
+from factstore.api import answers, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_json, refusal
 from factstore.api.render import fact_text
 from factstore.api.services import services
@@ -30,7 +30,7 @@ class FactList(MethodView):
     """All facts of a stack."""
 
     @blueprint.query(schemas.FactsQuery)
-    @blueprint.response(200, schemas.FactPage)
+    @blueprint.response(200, answers.FactPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List facts by path, all pages at one revision."""
         scope = services().access.scope(rules.LIST, stack)
@@ -52,7 +52,7 @@ class FactItem(MethodView):
     """One fact."""
 
     @blueprint.query(schemas.FactQuery)
-    @blueprint.response(200, schemas.Fact)
+    @blueprint.response(200, answers.Fact)
     @blueprint.alt_response(304, description="Not changed, or not in time")
     def get(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Read a fact; with wait, as soon as it exists or differs from what is known."""
@@ -76,8 +76,8 @@ class FactItem(MethodView):
             },
         }
     )
-    @blueprint.response(200, schemas.Fact)
-    @blueprint.alt_response(201, schema=schemas.Fact, description="Created")
+    @blueprint.response(200, answers.Fact)
+    @blueprint.alt_response(201, schema=answers.Fact, description="Created")
     def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Store a fact: a JSON body, or a bare text that becomes a JSON string."""
         access = services().access
@@ -192,5 +192,3 @@ def _raw(fact: Fact) -> Response:
     response = Response(text, content_type="text/plain; charset=utf-8")
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
-
-

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify
 from flask.views import MethodView
 
-from factstore.api import paging, schemas
+from factstore.api import answers, paging, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.render import stack_document
 from factstore.api.services import services
@@ -22,7 +22,7 @@ class StackList(MethodView):
     """All stacks of a project."""
 
     @blueprint.query(schemas.StacksQuery)
-    @blueprint.response(200, schemas.StackPage)
+    @blueprint.response(200, answers.StackPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List the stacks of a project by name."""
         own = services().access.check(rules.LIST).project_id
@@ -44,7 +44,7 @@ class StackItem(MethodView):
     """One stack."""
 
     @blueprint.query(schemas.StackQuery)
-    @blueprint.response(200, schemas.Stack)
+    @blueprint.response(200, answers.Stack)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show a stack's settings and how much it holds."""
         scope = services().access.scope(rules.GET, stack)
@@ -53,8 +53,8 @@ class StackItem(MethodView):
 
     @blueprint.query(schemas.NoQuery)
     @blueprint.arguments(schemas.StackBody)
-    @blueprint.response(200, schemas.Stack)
-    @blueprint.alt_response(201, schema=schemas.Stack, description="Created")
+    @blueprint.response(200, answers.Stack)
+    @blueprint.alt_response(201, schema=answers.Stack, description="Created")
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Create a stack, or replace its settings."""
         scope = services().access.scope(rules.PUT, stack)

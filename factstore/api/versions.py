@@ -6,7 +6,7 @@ from typing import Any
 
 from flask.views import MethodView
 
-from factstore.api import microversion, schemas
+from factstore.api import answers, microversion, schemas
 from factstore.api.blueprint import Blueprint
 
 blueprint = Blueprint("versions", __name__, description="Which versions of the API there are.")
@@ -32,7 +32,7 @@ class Root(MethodView):
     """The service's root."""
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.response(200, schemas.Versions)
+    @blueprint.response(200, answers.Versions)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the versions of the API."""
         return document()
@@ -44,7 +44,7 @@ class V1(MethodView):
     """The root of version 1."""
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.response(200, schemas.Versions)
+    @blueprint.response(200, answers.Versions)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the versions of the API, at the root of this one."""
         return document()

@@ -12,7 +12,5 @@ WATCH_OPTS = [
         min=1,
         help="Events that a worker holds, over all stacks, for readers that resume.",
     ),
-    cfg.IntOpt(
-        "history_mib", default=64, min=1, help="About how many MiB these events may take."
-    ),
+    cfg.IntOpt("history_mib", default=64, min=1, help="About how many MiB these events may take."),
 ]

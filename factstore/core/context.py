@@ -38,9 +38,7 @@ class Contexts:
     :param timeout: seconds after which a call to the store counts as failed.
     """
 
-    def __init__(
-        self, store: Store, events: EventSource, clock: Clock, timeout: float
-    ) -> None:
+    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
         self._store = store
         self._events = events
         self._clock = clock
@@ -81,6 +79,8 @@ class Contexts:
             seen = context is not None
             self._events.wait(scope, revision, left)
             state = self._store.state()
+            if state.revision < revision:  # read anew, from the oldest that is kept
+                state = self._store.refresh(self._clock.monotonic() + self._timeout)
         if context is None:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         return context

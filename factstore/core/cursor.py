@@ -13,7 +13,8 @@ from factstore.core.errors import Invalid
 from factstore.core.path import shown
 
 _CURSOR = re.compile(r"([0-9a-f]{16})\.(0|[1-9][0-9]{0,18})")
-_TAG_LIST = re.compile(r'\s*"([\x21\x23-\x7e]*)"\s*(?:,|$)')
+_BLANKS = " \t"  # and nothing else that Unicode calls white space
+_TAG_LIST = re.compile(r'[ \t]*"([\x21\x23-\x7e]*)"[ \t]*(?:,|\Z)')
 _MAX_REVISION = 2**63 - 1
 
 
@@ -46,7 +47,7 @@ def parse_tags(header: str) -> frozenset[str] | None:
 
     :raises Invalid: ``etag_invalid`` for anything but ``*`` or quoted strong tags.
     """
-    if header.strip() == "*":
+    if header.strip(_BLANKS) == "*":
         return None
     tags, at = set(), 0
     while at < len(header):
@@ -55,7 +56,7 @@ def parse_tags(header: str) -> frozenset[str] | None:
             break
         tags.add(match[1])
         at = match.end()
-    if not tags or at < len(header) or header.rstrip().endswith(","):
+    if not tags or at < len(header) or header.rstrip(_BLANKS).endswith(","):
         raise Invalid(
             f"{shown(header)} is not a list of entity tags; send '*' or \"<etag>\" with its quotes.",
             code="etag_invalid",

@@ -93,12 +93,22 @@ class Facts:
                 break
             self._events.wait(scope, revision, left)
             state = self._store.state()
+            if state.revision < revision:  # read anew, from the oldest that is kept
+                state = self._store.refresh(self._deadline())
         if fact is None:
-            raise NotFound(f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}.")
+            raise NotFound(
+                f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
+            )
         return fact
 
     def list(
-        self, scope: Scope, *, prefix: str = "", limit: int, marker: str = "", at: Cursor | None = None
+        self,
+        scope: Scope,
+        *,
+        prefix: str = "",
+        limit: int,
+        marker: str = "",
+        at: Cursor | None = None,
     ) -> Page:
         """A page of facts by path.
 
@@ -152,7 +162,9 @@ class Facts:
             scope, [Delete(path)], [(path, precondition)], author, idempotency, create=False
         )
         if written.results[0].outcome == "absent":
-            raise NotFound(f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}.")
+            raise NotFound(
+                f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
+            )
         return written
 
     def batch(

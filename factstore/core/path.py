@@ -20,9 +20,9 @@ _SEGMENT = re.compile(SEGMENT_PATTERN)
 _PATH = re.compile(rf"{SEGMENT_PATTERN}(?:/{SEGMENT_PATTERN}){{0,{DEPTH - 1}}}")
 
 GRAMMAR = (
-    f"a path is 1 to {DEPTH} segments joined by '/', at most {PATH_LENGTH} characters in all; a segment is 1 "
-    f"to {SEGMENT_LENGTH} characters, begins with a letter, a digit or '_' and goes on with "
-    "letters, digits and '_.:@-'"
+    f"a path is 1 to {DEPTH} segments joined by '/', at most {PATH_LENGTH} characters in all; "
+    f"a segment is 1 to {SEGMENT_LENGTH} characters, begins with a letter, a digit or '_' "
+    "and goes on with letters, digits and '_.:@-'"
 )
 
 

@@ -6,7 +6,7 @@ decision is a refusal, the caller decides again on a fresh state before it is to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -84,11 +84,11 @@ def plan_writes(
     author: Author,
     *,
     now: str,
-    new_stack: Stack | None,
+    new_stack: Callable[[], Stack] | None,
 ) -> Plan:
     """Decide a batch; a single write is a batch of one.
 
-    :param new_stack: the record to create if the stack is missing; None if it must exist.
+    :param new_stack: makes the record of a stack that is missing; None if it must exist.
     :raises PreconditionFailed: a guard does not hold; judged before anything else.
     :raises NotFound: the stack is missing and may not be created.
     :raises Forbidden: ``parameter_protected``.
@@ -100,15 +100,14 @@ def plan_writes(
         known = {path: state.fact(scope, path) for path in touched}
         for path, precondition in guards:
             precondition.check(path, known[path], epoch)
-        if stack is None and new_stack is None:
+        target = stack if stack or new_stack is None else new_stack()
+        if target is None:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         planned_at = state.revision
         results = [_result(wish, known[wish.path], author, now) for wish in wishes]
         created = [r.path for r in results if r.outcome == "created"]
         dropped = {r.path for r in results if r.outcome == "deleted"}
         _check_tree(state, scope, created, dropped)
-    target = stack or new_stack
-    assert target is not None  # noqa: S101 - refused above
     return Plan(
         Commit(
             target,
@@ -168,7 +167,9 @@ def _check_tree(state: State, scope: Scope, created: list[str], dropped: set[str
     """A path is a fact or a folder, never both: against what is stored, and inside the batch."""
     new = set(created)
     for path in created:
-        above = [a for a in ancestors(path) if a not in dropped and (state.fact(scope, a) or a in new)]
+        above = [
+            a for a in ancestors(path) if a not in dropped and (state.fact(scope, a) or a in new)
+        ]
         if above:
             raise Conflict(
                 f"{shown(path)} cannot be a fact: {shown(above[0])} is one, and a path is a fact or a "

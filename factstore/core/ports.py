@@ -232,9 +232,6 @@ class EventSource(Protocol):
         Returns True early when readers should leave or the history was renewed.
         """
 
-    def wait_position(self, revision: int, timeout: float) -> bool:
-        """Wait until everything up to a revision has been published."""
-
 
 class Reader(Protocol):
     """Who takes in a database's steps: the state, then the events' readers."""

@@ -174,7 +174,11 @@ class Stacks:
 
     def _settle(self, commit: Commit, deadline: float) -> int | None:
         """What an unknown outcome was, if the state tells; None when the guards still hold."""
-        state = self._store.refresh(deadline)
+        unknown = OutcomeUnknown("the store did not say whether the stack was written")
+        try:
+            state = self._store.refresh(deadline)
+        except Unavailable as error:
+            raise unknown from error
         now = state.stack(commit.stack.scope)
         if commit.drops_stack:
             if now is None or now.id != commit.stack.id:
@@ -184,7 +188,7 @@ class Stacks:
             return now.revision
         if (now.revision if now else 0) == commit.stack.revision:
             return None
-        raise OutcomeUnknown("the store did not say whether the stack was written")
+        raise unknown
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout

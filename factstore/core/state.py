@@ -97,6 +97,10 @@ class State:
         with self._lock:
             for mutation in mutations:
                 self._apply_one(mutation, {}, 0)
+            for space in self._spaces.values():
+                space.changed = (
+                    self.revision
+                )  # when it was, nobody knows: a deletion leaves no trace
 
     def apply(self, step: Step) -> list[Event]:
         """Move to the step's revision and return what happened, an event for each stack touched.
@@ -155,8 +159,8 @@ class State:
                     return None
                 del self._by_id[space.stack.id]
                 act = acts.get(space.stack.id)
-                by, request_id = (act.user_id, act.request_id) if act else (None, None)
-                return space.stack, Change("stack.delete", None, None, None, by, request_id)
+                author = (act.user_id, act.request_id) if act else (None, None)
+                return space.stack, Change("stack.delete", None, None, None, *author)
             case _:
                 return None
 

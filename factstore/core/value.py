@@ -121,7 +121,9 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Invalid(f"the key {shown(twice)} stands twice in one object.", code="json_duplicate_key")
+        raise Invalid(
+            f"the key {shown(twice)} stands twice in one object.", code="json_duplicate_key"
+        )
     return members
 
 

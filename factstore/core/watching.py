@@ -117,9 +117,7 @@ class Watching:
     :param timeout: seconds after which a call to the store counts as failed.
     """
 
-    def __init__(
-        self, store: Store, events: EventSource, clock: Clock, timeout: float
-    ) -> None:
+    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
         self._store = store
         self._events = events
         self._clock = clock
@@ -228,4 +226,3 @@ class Watching:
             if not self._events.wait(scope, at, PING_SECONDS):
                 yield PingFrame()
         yield GoodbyeFrame("the service is stopping; resume with the last id")
-

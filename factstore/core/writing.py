@@ -80,6 +80,7 @@ class Writer:
                 )
                 if receipt is not None:
                     results = replay(receipt, write.idempotency, write.wishes)
+                    leases.give_back()
                     return Written(results, receipt.revision)
             try:
                 plan = self._plan(state, write)
@@ -89,9 +90,11 @@ class Writer:
                 state, fresh = self._store.refresh(write.deadline), True
                 continue
             plan = with_leases(plan, leases.choose(plan, state, write.scope))
-            revision = self._commit(plan.commit, write)
-            if revision is not None and leases.renew_unchanged(plan):
-                return Written(_stamped(plan.results, plan.commit, revision), revision)
+            writes = plan.commit.writes
+            if not writes or leases.renew_unchanged(plan):  # nothing may fail after a write
+                revision = self._commit(plan.commit, write)
+                if revision is not None and (writes or leases.renew_unchanged(plan)):
+                    return Written(_stamped(plan.results, plan.commit, revision), revision)
             if self._clock.monotonic() >= write.deadline:
                 raise Unavailable(
                     "others kept changing the same paths; nothing was written. Try again.",
@@ -108,7 +111,7 @@ class Writer:
             write.guards,
             write.author,
             now=self._clock.timestamp(),
-            new_stack=write.new_stack() if write.new_stack else None,
+            new_stack=write.new_stack,
         )
         if write.idempotency is None:
             return plan
@@ -151,16 +154,21 @@ class _Leases:
         self._store = store
         self._deadline = deadline
         self._granted: dict[str, int] = {}
+        self._chosen: dict[str, int] = {}
         self._replaced: set[int] = set()
 
     def choose(self, plan: Plan, state: State, scope: Scope) -> dict[str, int]:
         """A lease by path for each fact that is written with a ttl."""
-        chosen: dict[str, int] = {}
+        chosen = self._chosen = {}
         self._replaced.clear()
         for fact in plan.commit.puts:
             known = state.fact(scope, fact.path)
             if fact.ttl is not None:
-                if known and known.ttl == fact.ttl and self._store.renew(known.lease, self._deadline):
+                if (
+                    known
+                    and known.ttl == fact.ttl
+                    and self._store.renew(known.lease, self._deadline)
+                ):
                     chosen[fact.path] = known.lease
                     continue
                 if fact.path not in self._granted:
@@ -179,8 +187,8 @@ class _Leases:
         )
 
     def settle(self) -> None:
-        """The write holds: leases that its facts left are of no use."""
-        self._revoke(self._replaced)
+        """The write holds: leases that its facts left, or did not take, are of no use."""
+        self._revoke(self._replaced | set(self._granted.values()) - set(self._chosen.values()))
 
     def give_back(self) -> None:
         """The write does not hold: what was granted for it is of no use."""
@@ -196,9 +204,7 @@ class _Leases:
 
 def _stamped(results: tuple[Result, ...], commit: Commit, revision: int) -> tuple[Result, ...]:
     written: dict[str, Fact] = {fact.path: replace(fact, revision=revision) for fact in commit.puts}
-    return tuple(
-        replace(r, fact=written[r.path]) if r.path in written else r for r in results
-    )
+    return tuple(replace(r, fact=written[r.path]) if r.path in written else r for r in results)
 
 
 def _find_written(state: State, commit: Commit) -> int | None:

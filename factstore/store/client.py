@@ -12,15 +12,27 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+from factstore.store.wire import (
+    Compacted,
+    Compare,
+    Credentials,
+    DeleteKeys,
+    Found,
+    GetKey,
+    KeyValue,
+    LeaseGone,
+    Operation,
+    PutKey,
+    WatchEvent,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -40,89 +52,6 @@ _CHANNEL_OPTIONS = [
 _TARGETS = {"create": rpc.Compare.CREATE, "mod": rpc.Compare.MOD, "value": rpc.Compare.VALUE}
 _OPERANDS = {"create": "create_revision", "mod": "mod_revision", "value": "value"}
 _RESULTS = {"==": rpc.Compare.EQUAL, "<": rpc.Compare.LESS}
-
-
-class Compacted(Exception):
-    """The history asked for is gone; *revision* is the oldest that is kept, 0 if etcd did not say."""
-
-    def __init__(self, revision: int = 0) -> None:
-        super().__init__(f"compacted up to revision {revision}")
-        self.revision = revision
-
-
-class LeaseGone(Exception):
-    """A transaction named a lease that has ended; nothing was written."""
-
-
-class KeyValue(NamedTuple):
-    """A key as stored."""
-
-    key: bytes
-    value: bytes
-    created: int
-    revision: int
-    version: int
-    lease: int
-
-
-class Found(NamedTuple):
-    """The answer to a range: *revision* is the store's head at that moment."""
-
-    items: list[KeyValue]
-    revision: int
-    cluster_id: int
-
-
-class Compare(NamedTuple):
-    """A condition on a key, or with *end* on every key of a range."""
-
-    key: bytes
-    target: str
-    result: str
-    operand: int | bytes
-    end: bytes = b""
-
-
-class PutKey(NamedTuple):
-    """Write a key."""
-
-    key: bytes
-    value: bytes
-    lease: int = 0
-
-
-class DeleteKeys(NamedTuple):
-    """Remove a key, or with *end* a range."""
-
-    key: bytes
-    end: bytes = b""
-
-
-class GetKey(NamedTuple):
-    """Read a key; it makes a transaction that writes nothing linearizable."""
-
-    key: bytes
-
-
-Operation = PutKey | DeleteKeys | GetKey
-
-
-class WatchEvent(NamedTuple):
-    """A key was put, or deleted when *value* is None."""
-
-    item: KeyValue
-    deleted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """How to prove who we are to etcd; paths are of PEM files."""
-
-    username: str = ""
-    password: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
 
 
 class _Member:
@@ -361,9 +290,7 @@ class WatchStream:
 
 
 def _item(kv: Any) -> KeyValue:
-    return KeyValue(
-        kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease
-    )
+    return KeyValue(kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease)
 
 
 def _event(event: Any) -> WatchEvent:

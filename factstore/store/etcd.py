@@ -20,21 +20,20 @@ from factstore.core.fact import Fact, Scope, Stack
 from factstore.core.ports import Clock, Commit, Opening, Receipt
 from factstore.core.receipts import RETENTION
 from factstore.store import codec
-from factstore.store.client import (
+from factstore.store.client import EtcdClient, WatchStream
+from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
+from factstore.store.txn import compares_for
+from factstore.store.wire import (
     Compacted,
     Compare,
     DeleteKeys,
-    EtcdClient,
     GetKey,
     KeyValue,
     LeaseGone,
     Operation,
     PutKey,
     WatchEvent,
-    WatchStream,
 )
-from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
-from factstore.store.txn import compares_for
 
 LOG = logging.getLogger(__name__)
 
@@ -342,5 +341,3 @@ class EtcdBackend:
 
     def _soon(self) -> float:
         return self._clock.monotonic() + self._timeout
-
-

@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
 from factstore.core.event import Event, Step
 from factstore.core.fact import Fact, Stack
 from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
@@ -29,9 +29,7 @@ SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the w
 class MirroredStore:
     """A store over a backend.  A pump feeds it: :meth:`load`, then :meth:`apply` for every step."""
 
-    def __init__(
-        self, backend: Backend, clock: Clock, new_signal: Callable[[], Signal]
-    ) -> None:
+    def __init__(self, backend: Backend, clock: Clock, new_signal: Callable[[], Signal]) -> None:
         self._backend = backend
         self._clock = clock
         self._new_signal = new_signal
@@ -40,7 +38,8 @@ class MirroredStore:
         self._awaited: list[tuple[int, int, Signal]] = []
         self._state: State | None = None
         self._epoch = ""
-        self._index = ReadIndex(backend.head, clock, new_signal)
+        self._heads = ReadIndex(backend.head, clock, new_signal)
+        self._nudges = ReadIndex(backend.nudge, clock, new_signal)
 
     # Fed by the pump
 
@@ -85,7 +84,7 @@ class MirroredStore:
         """The state, no older than the database's head at the time of this call."""
         self.state()
         try:
-            head = self._index.read(deadline)
+            head = self._heads.read(deadline)
             if not self._reach(head, min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)):
                 self._follow_foreign(deadline)
         except CursorExpired as error:
@@ -105,7 +104,10 @@ class MirroredStore:
         Others may write into the same etcd, and the watch tells only of our own keys.  A write of our
         own comes later than the head that was asked for, and does show.
         """
-        revision = self._backend.nudge(deadline)
+        try:
+            revision = self._nudges.read(deadline)
+        except OutcomeUnknown as error:
+            raise Unavailable("the store did not answer in time.") from error
         if not self._reach(revision, deadline):
             self._backend.interrupt()
             raise Unavailable("the service lags behind the store; its watch is being renewed.")
@@ -124,7 +126,7 @@ class MirroredStore:
 
     def behind(self, deadline: float) -> bool:
         """Whether the database has revisions that this state has not; see upkeep."""
-        return self._index.read(deadline) > self.state().revision
+        return self._heads.read(deadline) > self.state().revision
 
     def move(self, deadline: float) -> None:
         """Bring the state to the head although only others write."""
@@ -155,8 +157,10 @@ class MirroredStore:
 
     def start(self) -> None:
         """Start answering :meth:`refresh`."""
-        self._index.start()
+        self._heads.start()
+        self._nudges.start()
 
     def stop(self) -> None:
         """Stop; the backend is the caller's to close."""
-        self._index.stop()
+        self._heads.stop()
+        self._nudges.stop()

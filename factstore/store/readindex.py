@@ -90,7 +90,7 @@ class ReadIndex:
             question.answer = self._head(self._clock.monotonic() + CALL_SECONDS)
         except FactstoreError as error:
             question.error = error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - those who wait must hear of it
             question.error = Unavailable("the store cannot be asked.")
             question.error.__cause__ = error
         question.answered.set()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from factstore.core.path import ancestors
 from factstore.core.ports import Commit
-from factstore.store.client import Compare
 from factstore.store.keyspace import Keyspace
+from factstore.store.wire import Compare
 
 COMPARES = 128  # etcd's --max-txn-ops limits compares as well
 
@@ -25,9 +25,7 @@ def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
     if not commit.expected:  # it is about the stack's own record
         compares.append(Compare(record, "mod", "==", stack.revision))
     for path, revision in commit.expected.items():
-        compares.append(
-            Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision)
-        )
+        compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
     compares.extend(_receipt(commit, keys))
     if commit.creates:
         compares.extend(_tree(commit, keys, COMPARES - len(compares)))

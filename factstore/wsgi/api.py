@@ -24,7 +24,7 @@ _pipeline: Wsgi | None = None
 
 def start() -> Wsgi:
     """Read the configuration, start this process's machinery and return the pipeline; once."""
-    global _pipeline  # noqa: PLW0603 - WSGI servers want a module with a callable
+    global _pipeline
     with _lock:
         if _pipeline is None:
             conf = configuration.read(register_more=logs.register)

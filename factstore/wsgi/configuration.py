@@ -31,7 +31,7 @@ def read(
     register_more(conf)
     if files is None:
         named = os.environ.get(FILES_VARIABLE, "")
-        files = [name.strip() for name in named.split(";") if name.strip()] or None
-    conf([], project="factstore", prog="factstore-api", default_config_files=files)
+        files = [name.strip() for name in named.split(";") if name.strip()]
+    chosen = list(files) or None  # None looks in the usual places
+    conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
     return conf
-

@@ -28,7 +28,7 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
     """The whole WSGI application over a node."""
     app: Any = create_app(
         Services(
-            access=Access(PolicyAuthorizer(conf)),
+            access=Access(PolicyAuthorizer(conf, node.clock)),
             facts=node.facts,
             stacks=node.stacks,
             contexts=node.contexts,
@@ -74,6 +74,6 @@ def _idle_cutter(seconds: float) -> Callable[[dict[str, object]], None]:
         """
         connection = environ.get("gunicorn.socket")
         if isinstance(connection, socket.socket) or hasattr(connection, "settimeout"):
-            connection.settimeout(seconds)  # type: ignore[union-attr]
+            connection.settimeout(seconds)
 
     return cut_idle

@@ -6,6 +6,7 @@ Greenlets, because a watcher must cost kilobytes and a waiting request no thread
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -52,6 +53,10 @@ def post_worker_init(worker: Any) -> None:
     from factstore.wsgi import api
 
     api.start()
+    # What is there now stays; and collecting often would walk all facts held in memory each time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
     stop_worker = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

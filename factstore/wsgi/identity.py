@@ -31,7 +31,7 @@ NO_USER = "anybody"
 SERVICE_TYPE = "contextualization"
 
 
-class KeystoneGate(auth_token.AuthProtocol):  # type: ignore[misc]
+class KeystoneGate(auth_token.AuthProtocol):
     """keystonemiddleware, answering in our error form and handing on an :class:`Identity`.
 
     A request without a valid token, or with a service token that is not one, goes no further.  When

@@ -16,11 +16,12 @@ from factstore.core.facts import Facts
 from factstore.core.ports import Clock, Signal
 from factstore.core.stacks import Stacks
 from factstore.core.watching import Watching
-from factstore.store.client import Credentials, EtcdClient
+from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
 from factstore.store.mirror import MirroredStore
 from factstore.store.upkeep import Upkeep
+from factstore.store.wire import Credentials
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 

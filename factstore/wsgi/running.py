@@ -12,7 +12,7 @@ _node: Node | None = None
 
 def set_node(node: Node | None) -> None:
     """Note the node that runs."""
-    global _node  # noqa: PLW0603 - the one global of the server, for the reason above
+    global _node
     _node = node
 
 

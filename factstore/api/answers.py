@@ -1,0 +1,172 @@
+"""What answers hold, as the OpenAPI document describes it."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from factstore.api.schemas import Schema
+from factstore.core.event import CHANGE_TYPES
+from factstore.core.fact import KINDS
+
+
+class Link(Schema):
+    """A link."""
+
+    rel = fields.String(required=True)
+    href = fields.String(required=True)
+
+
+class Fact(Schema):
+    """A fact."""
+
+    path = fields.String(required=True)
+    value = fields.Raw(required=True, allow_none=True)
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    revision = fields.Integer(required=True)
+    version = fields.Integer(required=True)
+    created_at = fields.String(required=True)
+    updated_at = fields.String(required=True)
+    updated_by = fields.String(required=True)
+    ttl = fields.Integer(required=True, allow_none=True)
+    etag = fields.String(required=True)
+
+
+class FactPage(Schema):
+    """A page of facts."""
+
+    facts = fields.List(fields.Nested(Fact), required=True)
+    cursor = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Settings(Schema):
+    """A stack's settings."""
+
+    description = fields.String(required=True)
+
+
+class Usage(Schema):
+    """How much a stack holds."""
+
+    facts = fields.Integer(required=True)
+    bytes = fields.Integer(required=True)
+
+
+class StackSummary(Schema):
+    """A stack in a list."""
+
+    name = fields.String(required=True)
+    id = fields.String(required=True)
+    project_id = fields.String(required=True)
+    settings = fields.Nested(Settings, required=True)
+    created_at = fields.String(required=True)
+    updated_at = fields.String(required=True)
+    updated_by = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Stack(StackSummary):
+    """A stack."""
+
+    usage = fields.Nested(Usage, required=True)
+
+
+class StackPage(Schema):
+    """A page of stacks."""
+
+    stacks = fields.List(fields.Nested(StackSummary), required=True)
+    cursor = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class BatchResult(Schema):
+    """What became of one operation."""
+
+    path = fields.String(required=True)
+    outcome = fields.String(
+        required=True,
+        validate=validate.OneOf(["created", "updated", "unchanged", "deleted", "absent"]),
+    )
+    fact = fields.Nested(Fact, required=True, allow_none=True)
+
+
+class BatchAnswer(Schema):
+    """What became of a batch."""
+
+    results = fields.List(fields.Nested(BatchResult), required=True)
+    cursor = fields.String(required=True)
+
+
+class Context(Schema):
+    """A stack compiled into one document."""
+
+    stack = fields.String(required=True)
+    facts = fields.Dict(required=True, metadata={"description": "The values, nested by path."})
+    members = fields.Dict(required=True)
+
+
+class Change(Schema):
+    """One change."""
+
+    type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
+    path = fields.String(required=True, allow_none=True)
+    fact = fields.Nested(Fact, required=True, allow_none=True)
+    previous = fields.Nested(Fact, required=True, allow_none=True)
+    by = fields.String(required=True, allow_none=True)
+    request_id = fields.String(required=True, allow_none=True)
+
+
+class Event(Schema):
+    """All changes of one revision."""
+
+    cursor = fields.String(required=True)
+    changes = fields.List(fields.Nested(Change), required=True)
+
+
+class EventPage(Schema):
+    """The answer to a long poll."""
+
+    events = fields.List(fields.Nested(Event), required=True)
+    next = fields.String(required=True)
+    more = fields.Boolean(required=True)
+
+
+class Version(Schema):
+    """A version of the API."""
+
+    id = fields.String(required=True)
+    status = fields.String(required=True)
+    min_version = fields.String(required=True)
+    max_version = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Versions(Schema):
+    """The versions of the API."""
+
+    versions = fields.List(fields.Nested(Version), required=True)
+
+
+class ErrorEntry(Schema):
+    """One error; some codes add members, such as the present etag."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    request_id = fields.String(required=True)
+    code = fields.String(required=True)
+    status = fields.Integer(required=True)
+    title = fields.String(required=True)
+    detail = fields.String(required=True)
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Error(Schema):
+    """An error: API-SIG's list, and RFC 9457's members beside it."""
+
+    errors = fields.List(fields.Nested(ErrorEntry), required=True)
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
