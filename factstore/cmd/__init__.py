@@ -1,0 +1,1 @@
+"""Programs an operator runs. Only this room and ``factstore.wsgi`` compose the others."""

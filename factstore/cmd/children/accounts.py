@@ -1,0 +1,225 @@
+"""Who lives in the private Keystone: projects, users, catalogue, and tokens for them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+from keystoneauth1 import adapter, exceptions, plugin
+from keystoneauth1 import session as ks_session
+from keystoneauth1.identity import v3
+
+from factstore.cmd.children.openrc import openrc_text
+from factstore.cmd.children.private_file import write_private
+
+SERVICE_TYPE = "contextualization"
+SERVICE_NAME = "factstore"
+REGION = "RegionOne"
+
+
+@dataclass(frozen=True)
+class Persona:
+    """A user with one role assignment per role, all on one project."""
+
+    username: str
+    project: str
+    roles: tuple[str, ...]
+
+
+PERSONAS = {
+    "admin": Persona("admin", "admin", ("admin",)),
+    "service": Persona("factstore", "service", ("admin", "service")),
+    "owner": Persona("owner", "alpha", ("member",)),
+    "reader": Persona("reader", "alpha", ("reader",)),
+    "outsider": Persona("outsider", "beta", ("member",)),
+}
+
+
+@dataclass(frozen=True)
+class ApplicationCredential:
+    """What an instance would hold instead of a password."""
+
+    id: str
+    secret: str
+
+
+class Accounts:
+    """The personas of one Keystone. Methods that speak to it raise keystoneauth1's exceptions."""
+
+    def __init__(self, auth_url: str, passwords: Mapping[str, str]) -> None:
+        """``passwords`` has one entry per persona."""
+        self.auth_url = auth_url
+        self._passwords = dict(passwords)
+
+    @staticmethod
+    def new_passwords() -> dict[str, str]:
+        """A random password for each persona."""
+        return {persona: secrets.token_urlsafe(24) for persona in PERSONAS}
+
+    def password(self, persona: str) -> str:
+        """Raises KeyError for an unknown persona."""
+        return self._passwords[persona]
+
+    def provision(self, endpoint: str) -> None:
+        """Make every persona, project and role, and put ``endpoint`` in the catalogue.
+
+        Idempotent: what exists stays, except that the catalogue follows changed URLs.
+        """
+        keystone = self._keystone("admin")
+        roles = {role["name"]: role["id"] for role in keystone.get("/roles").json()["roles"]}
+        for name, persona in PERSONAS.items():
+            project = _ensure(keystone, "project", persona.project, domain_id="default")
+            secret = {"password": self._passwords[name], "default_project_id": project}
+            user = _ensure(keystone, "user", persona.username, domain_id="default", extra=secret)
+            for role in persona.roles:
+                keystone.put(f"/projects/{project}/users/{user}/roles/{roles[role]}")
+        service = _ensure(keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
+        _point(keystone, service, endpoint)
+        _point(keystone, _ensure(keystone, "service", "keystone", type="identity"), self.auth_url)
+
+    def authtoken_options(self) -> dict[str, str]:
+        """The ``[keystone_authtoken]`` section with which the service validates tokens here."""
+        service = PERSONAS["service"]
+        return {
+            "www_authenticate_uri": self.auth_url,
+            "auth_url": self.auth_url,
+            "auth_type": "password",
+            "username": service.username,
+            "password": self._passwords["service"],
+            "user_domain_id": "default",
+            "project_name": service.project,
+            "project_domain_id": "default",
+            # Without the type in the catalogue, restricted application credentials get 401.
+            "service_type": SERVICE_TYPE,
+            "service_token_roles_required": "true",
+            "interface": "internal",
+            # How long a revoked token may still be accepted.
+            "token_cache_time": "60",
+        }
+
+    def session(self, persona: str) -> ks_session.Session:
+        """A new authenticated session, scoped to the persona's project."""
+        who = PERSONAS[persona]
+        return self._session(
+            v3.Password(
+                self.auth_url,
+                username=who.username,
+                password=self._passwords[persona],
+                user_domain_id="default",
+                project_name=who.project,
+                project_domain_id="default",
+            )
+        )
+
+    def issue(self, persona: str) -> str:
+        """A new token by password, scoped to the persona's project."""
+        return _given(self.session(persona).get_token())
+
+    def revoke(self, token: str) -> None:
+        """Revoke ``token``; Keystone refuses it from now on."""
+        self._keystone("admin").delete("/auth/tokens", headers={"X-Subject-Token": token})
+
+    def project_id(self, persona: str) -> str:
+        """The id of the persona's project."""
+        return _given(self.session(persona).get_project_id())
+
+    def user_id(self, persona: str) -> str:
+        """The id of the persona's user."""
+        return _given(self.session(persona).get_user_id())
+
+    def application_credential(
+        self,
+        persona: str,
+        name: str,
+        *,
+        access_rules: Sequence[Mapping[str, str]] | None = None,
+        roles: Sequence[str] | None = None,
+        expires_at: str | None = None,
+    ) -> ApplicationCredential:
+        """One for the persona's project; each rule has ``service``, ``method`` and ``path``."""
+        body: dict[str, Any] = {"name": name}
+        if access_rules is not None:
+            body["access_rules"] = [dict(rule) for rule in access_rules]
+        if roles is not None:
+            body["roles"] = [{"name": role} for role in roles]
+        if expires_at is not None:
+            body["expires_at"] = expires_at
+        keystone = self._keystone(persona)
+        path = f"/users/{keystone.get_user_id()}/application_credentials"
+        made = keystone.post(path, json={"application_credential": body}).json()
+        credential = made["application_credential"]
+        return ApplicationCredential(credential["id"], credential["secret"])
+
+    def issue_with(self, credential: ApplicationCredential) -> str:
+        """A new token by application credential."""
+        auth = v3.ApplicationCredential(
+            self.auth_url,
+            application_credential_id=credential.id,
+            application_credential_secret=credential.secret,
+        )
+        return _given(self._session(auth).get_token())
+
+    def write_openrc(self, path: Path, persona: str) -> None:
+        """A shell file, mode 0600, after which OpenStack clients act as the persona."""
+        who = PERSONAS[persona]
+        write_private(
+            path,
+            openrc_text(
+                auth_url=self.auth_url,
+                username=who.username,
+                password=self._passwords[persona],
+                project=who.project,
+                region=REGION,
+            ),
+        )
+
+    def _keystone(self, persona: str) -> adapter.Adapter:
+        # Not through the catalogue: after a change of port that still names the old address.
+        return adapter.Adapter(self.session(persona), endpoint_override=self.auth_url)
+
+    def _session(self, auth: plugin.BaseAuthPlugin) -> ks_session.Session:
+        http = requests.Session()
+        http.trust_env = False  # no proxy and no netrc between us and loopback
+        return ks_session.Session(auth=auth, session=http)
+
+
+def _given(value: str | None) -> str:
+    """keystoneauth1 has None for logins that give no token, such as "none"; ours always do."""
+    if value is None:
+        raise exceptions.AuthorizationFailure("Keystone answered without a token")
+    return value
+
+
+def _ensure(
+    keystone: adapter.Adapter,
+    kind: str,
+    name: str,
+    *,
+    extra: Mapping[str, str] | None = None,
+    **key: str,
+) -> str:
+    """The id of the ``kind`` with this name and ``key``, made with ``extra`` if there is none."""
+    query = {"name": name, **key}
+    found = keystone.get(f"/{kind}s", params=query).json()[f"{kind}s"]
+    if not found:
+        body = {kind: {**query, **(extra or {})}}
+        found = [keystone.post(f"/{kind}s", json=body).json()[kind]]
+    known: str = found[0]["id"]
+    return known
+
+
+def _point(keystone: adapter.Adapter, service: str, url: str) -> None:
+    """Make the service's public, internal and admin endpoint be ``url``."""
+    listed = keystone.get("/endpoints", params={"service_id": service}).json()["endpoints"]
+    present = {endpoint["interface"]: endpoint for endpoint in listed}
+    for interface in ("public", "internal", "admin"):
+        known = present.get(interface)
+        if known is None:
+            new = {"service_id": service, "interface": interface, "url": url, "region_id": REGION}
+            keystone.post("/endpoints", json={"endpoint": new})
+        elif known["url"] != url:
+            keystone.patch(f"/endpoints/{known['id']}", json={"endpoint": {"url": url}})

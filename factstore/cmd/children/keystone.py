@@ -1,0 +1,218 @@
+"""A private, real Keystone on the loopback interface: SQLite, Fernet tokens, one worker process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from factstore.cmd.children.accounts import Accounts
+from factstore.cmd.children.ports import LOOPBACK, remembered_port
+from factstore.cmd.children.private_file import private_directory, write_private
+from factstore.cmd.children.probe import Probe
+from factstore.cmd.children.process import Child, ChildError, Pause, python_environment, run_to_end
+
+# keystone.cmd.manage has no __main__ guard, and the script beside the interpreter may be absent.
+_MANAGE = "from keystone.cmd.manage import main; main()"
+
+_CONF = """\
+[DEFAULT]
+use_stderr = true
+
+[database]
+connection = sqlite:///{state}/keystone.db
+
+[token]
+provider = fernet
+expiration = {token_expiration}
+
+[fernet_tokens]
+key_repository = {state}/fernet-keys
+
+[fernet_receipts]
+key_repository = {state}/fernet-keys
+
+[credential]
+key_repository = {state}/credential-keys
+
+[identity]
+# The passwords are long and random; hashing them slowly protects nobody and costs 200 ms a login.
+password_hash_rounds = 4
+
+[cache]
+enabled = true
+backend = oslo_cache.dict
+"""
+
+_GUNICORN = """\
+import ctypes
+
+wsgi_app = "keystone.wsgi.api:application"
+bind = "{host}:{port}"
+# One process: the in-process cache would let others accept a revoked token for minutes.
+workers = 1
+worker_class = "gthread"
+threads = 8
+graceful_timeout = 2
+control_socket_disable = True
+
+
+def post_fork(server, worker):
+    # The master dies with its supervisor; this makes the worker die with the master.
+    ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+"""
+
+
+class KeystoneMissing(ChildError):
+    """The interpreter that should run Keystone does not have it."""
+
+
+def find_keystone() -> str:
+    """The interpreter that has Keystone and gunicorn: ``FACTSTORE_KEYSTONE_PYTHON``, else ours.
+
+    Raises KeystoneMissing.
+    """
+    python = os.environ.get("FACTSTORE_KEYSTONE_PYTHON") or sys.executable
+    find = "from importlib.util import find_spec as f; raise SystemExit(not (f('keystone') and f("
+    try:
+        probe = subprocess.run([python, "-c", find + "'gunicorn')))"], check=False)  # noqa: S603
+    except OSError as error:
+        raise KeystoneMissing(f"cannot run FACTSTORE_KEYSTONE_PYTHON={python}: {error}") from error
+    if probe.returncode:
+        raise KeystoneMissing(f"{python} has no Keystone: pip install 'factstore[server,keystone]'")
+    return python
+
+
+class KeystoneServer:
+    """Keystone with all its state in one directory, which may be copied while it is stopped.
+
+    The first :meth:`prepare` of a directory makes schema, keys and administrator; later ones find
+    them. The verbs act at once; only :meth:`wait_ready` waits for it to serve.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        port: int | None = None,
+        token_expiration: int = 3600,
+        log_path: Path | None = None,
+    ) -> None:
+        """Without ``port`` the one used before in ``state_dir``, or a free one.
+
+        Raises KeystoneMissing, and OSError if ``state_dir`` cannot be used.
+        """
+        self._python = find_keystone()
+        self.state_dir = state_dir.absolute()
+        private_directory(self.state_dir)
+        self.log_path = log_path or self.state_dir / "keystone.log"
+        self.port = port or remembered_port(self.state_dir / "port")
+        self.token_expiration = token_expiration
+        self.child = Child("keystone")
+        self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
+
+    @property
+    def auth_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}/v3"
+
+    @property
+    def accounts(self) -> Accounts:
+        """The projects and users inside. Raises ChildError before :meth:`prepare`."""
+        try:
+            passwords = json.loads(self._passwords_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ChildError(f"no Keystone was prepared in {self.state_dir}: {error}") from error
+        return Accounts(self.auth_url, passwords)
+
+    def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
+        """Write the configuration; the first time also keys, schema and the administrator.
+
+        An interrupted first time is begun anew. Raises ChildError, OSError.
+        """
+        state = str(self.state_dir).replace("$", "$$")  # oslo.config substitutes variables
+        conf = _CONF.format(state=state, token_expiration=self.token_expiration)
+        write_private(self._conf, conf)
+        write_private(self._gunicorn_conf, _GUNICORN.format(host=LOOPBACK, port=self.port))
+        if self._passwords_file.exists():
+            return
+        (self.state_dir / "keystone.db").unlink(missing_ok=True)
+        for repository in ("fernet-keys", "credential-keys"):
+            _write_keys(self.state_dir / repository)
+        passwords = Accounts.new_passwords()
+        self._manage(["db_sync"], deadline, pause)
+        urls = [f"--bootstrap-{kind}-url={self.auth_url}" for kind in _INTERFACES]
+        bootstrap = ["bootstrap", "--bootstrap-region-id=RegionOne", *urls]
+        self._manage(bootstrap, deadline, pause, OS_BOOTSTRAP_PASSWORD=passwords["admin"])
+        # Last, because this file says that the rest is complete.
+        write_private(self._passwords_file, json.dumps(passwords, indent=2))
+
+    def start(self) -> None:
+        """Start it and return at once. Raises ChildError."""
+        # Without arguments, since Keystone takes the server's for its own; gunicorn finds its
+        # configuration by name in the working directory.
+        self.child.start(
+            [self._python, "-m", "gunicorn"],
+            log_path=self.log_path,
+            env={**python_environment(), "OS_KEYSTONE_CONFIG_FILES": str(self._conf)},
+            cwd=self.state_dir,
+        )
+
+    def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
+        """Return once it answers. Raises ChildError."""
+        self.child.wait_until(lambda: self._probe.status("/v3") == 200, deadline, pause)
+
+    def stop(self, deadline: float = 5.0) -> None:
+        """End it cleanly; after ``deadline`` seconds by force."""
+        self.child.terminate(deadline)
+
+    def kill(self) -> None:
+        """SIGKILL it with its worker."""
+        self.child.kill9()
+
+    def pause(self) -> None:
+        """Freeze it: connections are accepted by the kernel and nobody answers."""
+        self.child.pause()
+
+    def resume(self) -> None:
+        """Undo :meth:`pause`."""
+        self.child.resume()
+
+    @property
+    def _conf(self) -> Path:
+        return self.state_dir / "keystone.conf"
+
+    @property
+    def _gunicorn_conf(self) -> Path:
+        return self.state_dir / "gunicorn.conf.py"
+
+    @property
+    def _passwords_file(self) -> Path:
+        return self.state_dir / "passwords.json"
+
+    def _manage(self, arguments: list[str], deadline: float, pause: Pause, **env: str) -> None:
+        run_to_end(
+            Child(f"keystone-manage {arguments[0]}"),
+            [self._python, "-c", _MANAGE, "--config-file", str(self._conf), *arguments],
+            log_path=self.log_path,
+            deadline=deadline,
+            env={**python_environment(), **env},
+            pause=pause,
+        )
+
+
+_INTERFACES = ("public", "internal", "admin")
+
+
+def _write_keys(repository: Path) -> None:
+    """A staged (0) and a primary (1) key, as ``keystone-manage fernet_setup`` leaves them."""
+    shutil.rmtree(repository, ignore_errors=True)
+    private_directory(repository)
+    for name in ("0", "1"):
+        # Exactly the file keystone writes: 32 random bytes, URL-safe base64.
+        write_private(repository / name, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())

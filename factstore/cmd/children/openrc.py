@@ -1,0 +1,26 @@
+"""The shell file that OpenStack users source."""
+
+from __future__ import annotations
+
+import shlex
+
+
+def openrc_text(*, auth_url: str, username: str, password: str, project: str, region: str) -> str:
+    """Exports for any keystoneauth1-based client; the user and project are in domain Default."""
+    variables = {
+        "OS_AUTH_TYPE": "password",
+        "OS_AUTH_URL": auth_url,
+        "OS_IDENTITY_API_VERSION": "3",
+        "OS_USERNAME": username,
+        "OS_PASSWORD": password,
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_NAME": project,
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": region,
+        "OS_INTERFACE": "public",
+    }
+    # A token or another kind of login left in the shell would win over these, or clash with them.
+    stale = "OS_TOKEN OS_USER_ID OS_PROJECT_ID OS_TENANT_NAME OS_CLOUD OS_SYSTEM_SCOPE"
+    lines = [f"unset {stale}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,251 @@
+"""One child process: started, watched, stopped, and never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Pause = Callable[[float], None]
+"""What a wait does between two looks: ``time.sleep``, or something that may raise to end it."""
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
+_TAIL_BYTES = 16 * 1024
+
+
+class ChildError(Exception):
+    """A child could not be started, died, or was not ready in time; the text says which and why."""
+
+
+class Child:
+    """A process in a session of its own, so that a terminal's Ctrl-C reaches only its supervisor.
+
+    The kernel sends it ``death_signal`` when the *thread* that called :meth:`start` ends, however
+    that happens: start children from a thread that lives as long as they should. That signal
+    reaches the process alone, so one that forks must see to its own children. While the supervisor
+    lives, the rest of the group is killed as soon as the end of the process is noticed.
+
+    ``fileno`` makes it usable with :mod:`selectors`: readable means ended. Not thread-safe.
+    """
+
+    def __init__(self, name: str, *, death_signal: signal.Signals = signal.SIGKILL) -> None:
+        self.name = name
+        self._death_signal = death_signal
+        self._process: subprocess.Popen[bytes] | None = None
+        self._exit_fd = -1
+        self._log: Path | None = None
+        self._log_start = 0
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        log_path: Path,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
+        """Run ``argv``, appending its output to ``log_path`` (mode 0600 if new).
+
+        Raises ChildError if it is still running or cannot be started.
+        """
+        if self.running:
+            raise ChildError(f"{self.name} is already running as process {self.pid}")
+        if shutil.which(argv[0]) is None:
+            raise ChildError(f"cannot start {self.name}: no program {argv[0]}")
+        launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
+        launch += [str(int(self._death_signal)), str(os.getpid())]
+        try:
+            log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                log_start = os.fstat(log).st_size
+                process = subprocess.Popen(  # noqa: S603 - the arguments are the caller's
+                    [*launch, *argv],
+                    env=None if env is None else dict(env),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(log)
+        except OSError as error:
+            raise ChildError(f"cannot start {self.name}: {error}") from error
+        self._close()
+        self._process, self._log, self._log_start = process, log_path, log_start
+        self._exit_fd = os.pidfd_open(process.pid)
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises ChildError if it was never started."""
+        return self._started().pid
+
+    def fileno(self) -> int:
+        """A descriptor that is readable once the process has ended, valid until the next start."""
+        self._started()
+        return self._exit_fd
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self.poll() is None
+
+    def poll(self) -> int | None:
+        """The exit status (negative: the signal), or None while it runs or before its start."""
+        if self._process is None or self._process.returncode is not None:
+            return None if self._process is None else self._process.returncode
+        # Look without reaping: until then the group's number cannot belong to a stranger.
+        if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            self._signal_group(signal.SIGKILL)
+        return self._process.poll()
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit status, or None if it still runs after ``timeout`` seconds."""
+        if self._started().returncode is None:
+            poller = select.poll()
+            poller.register(self._exit_fd, select.POLLIN)
+            poller.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        return self.poll()
+
+    def terminate(self, deadline: float = 5.0) -> int | None:
+        """Ask it to end, and after ``deadline`` seconds make it and its whole group end.
+
+        Returns the exit status, or None if it was never started. An ended child is no error.
+        """
+        if self.running:
+            self.send_signal(signal.SIGTERM)
+            self.resume()  # a stopped process would not even notice
+            self.wait(deadline)
+        return self.kill9()
+
+    def kill9(self) -> int | None:
+        """SIGKILL the process and everything in its group, and reap it."""
+        if self._process is None:
+            return None
+        self._signal_group(signal.SIGKILL)
+        status = self.wait()
+        self._close()
+        return status
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone; nothing if it has ended."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def pause(self) -> None:
+        """Stop the whole group in its tracks (SIGSTOP): alive, holding its sockets, silent."""
+        self._signal_group(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Undo :meth:`pause`."""
+        self._signal_group(signal.SIGCONT)
+
+    def offspring(self) -> list[int]:
+        """Process ids of its direct children, oldest first; of a pre-forking server its workers."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                # The command's name stands in parentheses and may itself hold blanks and ")".
+                fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue  # ended while we looked
+            state, parent, started = fields[0], int(fields[1]), int(fields[19])
+            if parent == self.pid and state != "Z":
+                found.append((started, int(stat.parent.name)))
+        return [pid for _, pid in sorted(found)]
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines that this run wrote, for an error message; empty if there are none."""
+        if self._log is None:
+            return ""
+        try:
+            with self._log.open("rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(self._log_start, end - _TAIL_BYTES))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def obituary(self) -> str:
+        """One sentence on how it ended, followed by the log's tail if there is one."""
+        return self._with_tail(f"{self.name} ended with status {self.poll()}")
+
+    def wait_until(
+        self, ready: Callable[[], bool], deadline: float, pause: Pause = time.sleep
+    ) -> None:
+        """Return once ``ready()`` is true while the process runs.
+
+        Raises ChildError, with the log's tail, if it ends first or ``deadline`` seconds pass.
+        ``pause`` may raise to give up earlier.
+        """
+        end = time.monotonic() + deadline
+        while not ready():
+            if not self.running:
+                raise ChildError(self.obituary())
+            if time.monotonic() >= end:
+                raise ChildError(self._with_tail(f"{self.name} not ready after {deadline:g} s"))
+            pause(0.02)
+        if not self.running:  # then somebody else answered
+            raise ChildError(self.obituary())
+
+    def _with_tail(self, message: str) -> str:
+        tail = self.tail()
+        return f"{message}; its last lines, from {self._log}:\n{tail}" if tail else message
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ChildError(f"{self.name} was never started")
+        return self._process
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _close(self) -> None:
+        if self._exit_fd >= 0:
+            os.close(self._exit_fd)
+            self._exit_fd = -1
+
+
+def run_to_end(
+    child: Child,
+    argv: Sequence[str],
+    *,
+    log_path: Path,
+    deadline: float,
+    env: Mapping[str, str] | None = None,
+    pause: Pause = time.sleep,
+) -> None:
+    """Run a program that ends by itself. Raises ChildError unless it ends in time with status 0.
+
+    When ``pause`` raises, the program is killed first.
+    """
+    child.start(argv, log_path=log_path, env=env)
+    end = time.monotonic() + deadline
+    try:
+        while (status := child.wait(0.1)) is None:
+            pause(0)
+            if time.monotonic() >= end:
+                raise ChildError(f"{child.name} did not end within {deadline:g} s")
+        if status != 0:
+            raise ChildError(child.obituary())
+    finally:
+        child.kill9()
+
+
+def python_environment() -> dict[str, str]:
+    """The environment for a Python child: ours, unbuffered, and with no proxy before loopback."""
+    env = dict(os.environ, PYTHONUNBUFFERED="1")
+    env.pop("GUNICORN_CMD_ARGS", None)  # would overrule a child's own configuration
+    present = env.get("no_proxy") or env.get("NO_PROXY") or ""
+    without = ",".join(filter(None, [present, "127.0.0.1", "localhost"]))
+    return {**env, "no_proxy": without, "NO_PROXY": without}

@@ -1,0 +1,225 @@
+"""``factstore standalone``: the whole service on one machine, for trying out and for demos.
+
+It starts a private etcd, with ``--keystone`` a private Keystone, and the API; restarts the first
+two when they die and ends when the API does. Everything listens on the loopback interface only.
+What was stored is there again at the next start on the same state directory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keystoneauth1.exceptions import ClientException
+
+from factstore.cmd.children.api import API_ARGV, ApiProcess, write_options
+from factstore.cmd.children.etcd import EtcdServer, find_etcd
+from factstore.cmd.children.keystone import KeystoneServer, find_keystone
+from factstore.cmd.children.ports import LOOPBACK, is_free, remembered_port
+from factstore.cmd.children.private_file import private_directory
+from factstore.cmd.children.process import ChildError
+from factstore.cmd.errors import CommandError
+from factstore.cmd.supervisor import StopRequested, Supervisor
+
+DEFAULT_PORT = 8796
+PERSONAS = ("owner", "reader", "outsider")
+
+# Together less than the 10 s that service managers and people grant.
+_API_STOPS_WITHIN = 5.0
+_KEYSTONE_STOPS_WITHIN = 2.0
+_ETCD_STOPS_WITHIN = 2.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says."""
+
+    port: int
+    state: Path
+    workers: int = 1
+    keystone: bool = False
+    api_argv: Sequence[str] = API_ARGV
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def config(self) -> Path:
+        return self.state / "factstore.conf"
+
+    @property
+    def api_log(self) -> Path:
+        return self.state / "api.log"
+
+    def openrc(self, persona: str) -> Path:
+        return self.state / f"openrc-{persona}"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--port", type=_port, default=DEFAULT_PORT, help="the API's port (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=_default_state(),
+        metavar="DIR",
+        help="where data, configuration and logs are kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--workers", type=_workers, default=1, help="API worker processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--keystone", action="store_true", help="require tokens, of a private Keystone"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal; 0 then. Raises CommandError if it cannot start or go on."""
+    settings = Settings(args.port, args.state.absolute(), args.workers, args.keystone)
+    return serve(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal; 0 then. Raises CommandError if it cannot start or go on."""
+    try:
+        find_etcd()
+        if settings.keystone:
+            find_keystone()
+        with _locked(settings.state):
+            if not is_free(settings.port):
+                raise CommandError(f"port {settings.port} is in use: choose another with --port")
+            with Supervisor(_say) as supervisor:
+                with contextlib.suppress(StopRequested):
+                    _start(settings, supervisor)
+                    supervisor.run()
+                _say("stopping")
+    except ChildError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:  # a full disk, for one; the text names the file
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _start(settings: Settings, supervisor: Supervisor) -> None:
+    state = settings.state
+    etcd = EtcdServer(
+        state / "etcd",
+        # Kept over restarts: the API's workers have it in their configuration.
+        client_port=remembered_port(state / "etcd.port"),
+        log_path=state / "etcd.log",
+    )
+    supervisor.start(etcd.child, etcd.start, stop_within=_ETCD_STOPS_WITHIN, restart=True)
+    options: dict[str, dict[str, str | int]] = {
+        "DEFAULT": {"auth_strategy": "keystone" if settings.keystone else "none"},
+        "api": {"host": LOOPBACK, "port": settings.port, "workers": settings.workers},
+        "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
+    }
+    if settings.keystone:
+        options["keystone_authtoken"] = {**_start_keystone(settings, supervisor)}
+    etcd.wait_ready(pause=supervisor.pause)
+    write_options(settings.config, options)
+    api = ApiProcess(settings.config, settings.port, settings.api_log, argv=settings.api_argv)
+    supervisor.start(api.child, api.start, stop_within=_API_STOPS_WITHIN, restart=False)
+    api.wait_ready(pause=supervisor.pause)
+    _say(_welcome(settings))
+
+
+def _start_keystone(settings: Settings, supervisor: Supervisor) -> dict[str, str]:
+    keystone = KeystoneServer(settings.state / "keystone", log_path=settings.state / "keystone.log")
+    _say("starting Keystone; the first time on a state directory takes some seconds")
+    keystone.prepare(pause=supervisor.pause)
+    supervisor.start(
+        keystone.child, keystone.start, stop_within=_KEYSTONE_STOPS_WITHIN, restart=True
+    )
+    keystone.wait_ready(pause=supervisor.pause)
+    accounts = keystone.accounts
+    try:
+        accounts.provision(settings.url)
+    except ClientException as error:
+        raise ChildError(f"cannot set up Keystone: {error}; see {keystone.log_path}") from error
+    for persona in PERSONAS:
+        accounts.write_openrc(settings.openrc(persona), persona)
+    return accounts.authtoken_options()
+
+
+@contextlib.contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """Hold the state directory for us alone. Raises CommandError if that cannot be."""
+    try:
+        private_directory(state)
+        file = (state / "lock").open("w", encoding="ascii")
+    except OSError as error:
+        raise CommandError(f"cannot use the state directory {state}: {error.strerror}") from error
+    with file as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(
+                f"another factstore uses the state directory {state}: stop it or choose another"
+                " with --state"
+            ) from None
+        yield
+
+
+def _welcome(settings: Settings) -> str:
+    url, state = settings.url, settings.state
+    curl, lines = "curl", [f"factstore answers at {url} (stop it with Ctrl-C)"]
+    lines += [
+        f"  data           {state / 'etcd'}",
+        f"  configuration  {settings.config}",
+        f"  logs           {settings.api_log}, {state / 'etcd.log'}",
+    ]
+    if settings.keystone:
+        script = Path(sys.executable).with_name("factstore")
+        command = [str(script)] if script.exists() else [sys.executable, "-m", "factstore.cmd.main"]
+        lines[-1] += f", {state / 'keystone.log'}"
+        lines += [f"  credentials    {settings.openrc(persona)}" for persona in PERSONAS]
+        openrc = shlex.quote(str(settings.openrc("owner")))
+        lines += ["", "Get a token:", f"  TOKEN=$(. {openrc}; {shlex.join(command)} token)"]
+        curl = 'curl -H "X-Auth-Token: $TOKEN"'
+    stack = f"{url}/v1/stacks/demo"
+    lines += [
+        "",
+        "Put a fact:",
+        f"  {curl} -X PUT -d started {stack}/facts/services/web",
+        "Wait for a fact, then put it from a second terminal:",
+        f"  {curl} '{stack}/facts/nodes/head/ip?wait=50&format=raw'",
+        "Follow what happens:",
+        f"  {curl} -N -H 'Accept: text/event-stream' '{stack}/events'",
+    ]
+    return "\n".join(lines)
+
+
+def _say(line: str) -> None:
+    # Flushed, for whoever reads it through a pipe; a reader that has gone is no reason to stop.
+    with contextlib.suppress(BrokenPipeError):
+        print(line, flush=True)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"{port} is not between 1 and 65535")
+    return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if not 0 < workers <= 64:
+        raise argparse.ArgumentTypeError(f"{workers} is not between 1 and 64")
+    return workers
+
+
+def _default_state() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "factstore"

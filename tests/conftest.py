@@ -1,0 +1,70 @@
+"""Servers that tests share. Who starts one here also stops it here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """One etcd for all tests that neither harm it nor mind what others stored."""
+    yield from _serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
+
+
+@pytest.fixture
+def private_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
+    """An empty etcd for one test, which may kill, pause and wipe it."""
+    yield from _serving_etcd(tmp_path / "etcd")
+
+
+@pytest.fixture(scope="session")
+def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared Keystone directory that nobody serves from, to be copied: it took seconds."""
+    golden = KeystoneServer(tmp_path_factory.mktemp("keystone") / "golden")
+    golden.prepare()
+    return golden.state_dir
+
+
+@pytest.fixture(scope="session")
+def keystone(
+    keystone_state: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KeystoneServer]:
+    """One Keystone, with all personas, for tests that leave it and them as they are."""
+    yield from _serving_keystone(keystone_state, tmp_path_factory.mktemp("keystone") / "shared")
+
+
+@pytest.fixture
+def private_keystone(keystone_state: Path, tmp_path: Path) -> Iterator[KeystoneServer]:
+    """A Keystone with all personas for one test, which may kill and pause it."""
+    yield from _serving_keystone(keystone_state, tmp_path / "keystone")
+
+
+def _serving_etcd(data_dir: Path) -> Iterator[EtcdServer]:
+    server = EtcdServer(data_dir)
+    try:
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.kill()  # nobody needs its data, and a clean end takes longer
+
+
+def _serving_keystone(golden: Path, state_dir: Path) -> Iterator[KeystoneServer]:
+    shutil.copytree(golden, state_dir, ignore=shutil.ignore_patterns("port", "*.log"))
+    server = KeystoneServer(state_dir)
+    server.prepare()
+    try:
+        server.start()
+        server.wait_ready()
+        # Where the API is does not matter to most tests, but its type must be in the catalogue.
+        server.accounts.provision("http://127.0.0.1:8796")
+        yield server
+    finally:
+        server.kill()

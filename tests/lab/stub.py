@@ -1,0 +1,35 @@
+"""Stands for the API in tests of the supervisor: a gunicorn configuration and its application.
+
+Like the real one it learns everything from the file that OS_FACTSTORE_CONFIG_FILES names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from configparser import ConfigParser
+from typing import Any
+
+ARGV = (
+    *(sys.executable, "-m", "gunicorn"),
+    *("--config", "python:tests.lab.stub"),
+    "tests.lab.stub:application",
+)
+
+_options = ConfigParser(interpolation=None)
+_options.read(os.environ.get("OS_FACTSTORE_CONFIG_FILES", ()))
+
+# gunicorn's settings
+if _options.has_section("api"):
+    bind = f"{_options['api']['host']}:{_options['api']['port']}"
+    workers = int(_options["api"]["workers"])
+control_socket_disable = True
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    """``/etcd`` tells which etcd the configuration names; everything else is well."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] == "/etcd":
+        return [_options["etcd"]["endpoints"].encode()]
+    return [b"OK"]

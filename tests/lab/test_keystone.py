@@ -1,0 +1,166 @@
+"""The private Keystone: real tokens, and a state that lasts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from keystoneauth1 import exceptions
+
+from factstore.cmd.children.keystone import KeystoneMissing, KeystoneServer, find_keystone
+from factstore.cmd.children.process import ChildError
+from tests.eventually import eventually
+from tests.processes import gone
+
+TOKEN_COMMAND = f"{sys.executable} -m factstore.cmd.main token"
+VALIDATE = {"OpenStack-Identity-Access-Rules": "1"}
+
+
+def validated(keystone: KeystoneServer, token: str) -> dict[str, Any]:
+    """What the service user learns about ``token``. Raises NotFound if it is not valid."""
+    session = keystone.accounts.session("service")
+    answer = session.get(
+        f"{keystone.auth_url}/auth/tokens", headers={"X-Subject-Token": token, **VALIDATE}
+    )
+    found: dict[str, Any] = answer.json()["token"]
+    return found
+
+
+def roles(keystone: KeystoneServer, persona: str) -> set[str]:
+    token = validated(keystone, keystone.accounts.issue(persona))
+    return {role["name"] for role in token["roles"]}
+
+
+def test_every_persona_has_the_roles_it_is_named_for(keystone: KeystoneServer) -> None:
+    assert roles(keystone, "owner") == {"member", "reader"}
+    assert roles(keystone, "reader") == {"reader"}
+    assert roles(keystone, "outsider") == {"member", "reader"}
+    assert {"admin", "service"} <= roles(keystone, "service")
+    assert "admin" in roles(keystone, "admin")
+
+
+def test_owner_and_reader_share_a_project_and_the_outsider_does_not(
+    keystone: KeystoneServer,
+) -> None:
+    accounts = keystone.accounts
+    assert accounts.project_id("owner") == accounts.project_id("reader")
+    assert accounts.project_id("owner") != accounts.project_id("outsider")
+    assert accounts.user_id("owner") != accounts.user_id("reader")
+
+
+def test_a_revoked_token_is_refused(keystone: KeystoneServer) -> None:
+    token = keystone.accounts.issue("owner")
+    assert validated(keystone, token)
+    keystone.accounts.revoke(token)
+    with pytest.raises(exceptions.NotFound):
+        validated(keystone, token)
+
+
+def test_an_application_credential_carries_its_access_rules(keystone: KeystoneServer) -> None:
+    rule = {"service": "contextualization", "method": "GET", "path": "/v1/stacks/demo/context"}
+    credential = keystone.accounts.application_credential("owner", "agent", access_rules=[rule])
+    token = validated(keystone, keystone.accounts.issue_with(credential))
+    assert token["application_credential"]["access_rules"][0].items() >= rule.items()
+
+
+def test_the_catalogue_follows_the_service(private_keystone: KeystoneServer) -> None:
+    for url in ("http://127.0.0.1:1001", "http://127.0.0.1:1002"):
+        private_keystone.accounts.provision(url)
+        for interface in ("public", "internal", "admin"):
+            session = private_keystone.accounts.session("owner")
+            found = session.get_endpoint(service_type="contextualization", interface=interface)
+            assert found == url
+
+
+def test_a_second_start_finds_the_same_users(private_keystone: KeystoneServer) -> None:
+    before = private_keystone.accounts
+    token, user = before.issue("owner"), before.user_id("owner")
+    private_keystone.stop()
+    again = KeystoneServer(private_keystone.state_dir)
+    try:
+        again.prepare()
+        again.start()
+        again.wait_ready()
+        assert again.auth_url == private_keystone.auth_url
+        assert again.accounts.user_id("owner") == user
+        assert validated(again, token)
+    finally:
+        again.kill()
+
+
+def test_a_killed_keystone_comes_back_at_the_same_address(
+    private_keystone: KeystoneServer,
+) -> None:
+    workers = private_keystone.child.offspring()
+    assert workers
+    private_keystone.kill()
+    eventually(lambda: gone(workers))
+    private_keystone.start()
+    private_keystone.wait_ready()
+    assert private_keystone.accounts.issue("owner")
+
+
+def test_tokens_live_as_long_as_configured(private_keystone: KeystoneServer) -> None:
+    private_keystone.stop()
+    brief = KeystoneServer(private_keystone.state_dir, token_expiration=60)
+    try:
+        brief.prepare()
+        brief.start()
+        brief.wait_ready()
+        token = validated(brief, brief.accounts.issue("owner"))
+        issued, expires = (datetime.fromisoformat(token[at]) for at in ("issued_at", "expires_at"))
+        assert expires - issued <= timedelta(seconds=60)
+    finally:
+        brief.kill()
+
+
+def test_an_openrc_file_logs_in_whatever_the_shell_held_before(
+    keystone: KeystoneServer, tmp_path: Path
+) -> None:
+    openrc = tmp_path / "it's an openrc"
+    keystone.accounts.write_openrc(openrc, "reader")
+    assert openrc.stat().st_mode & 0o777 == 0o600
+    printed = subprocess.run(
+        ["sh", "-c", f'. "$0"; {TOKEN_COMMAND}', str(openrc)],
+        env={"OS_TOKEN": "stale", "OS_PROJECT_ID": "stale", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    user = validated(keystone, printed.stdout.strip())["user"]
+    assert user["name"] == "reader"
+
+
+def test_without_credentials_there_is_a_message_and_no_token() -> None:
+    refused = subprocess.run(
+        ["sh", "-c", TOKEN_COMMAND],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("factstore token: no token: ")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_passwords_are_for_the_owner_of_the_state_only(keystone_state: Path) -> None:
+    for name in ("passwords.json", "keystone.conf", "fernet-keys/0", "fernet-keys/1"):
+        assert (keystone_state / name).stat().st_mode & 0o777 == 0o600
+    assert keystone_state.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_unprepared_directory_has_no_accounts(tmp_path: Path) -> None:
+    with pytest.raises(ChildError, match="no Keystone was prepared"):
+        _ = KeystoneServer(tmp_path / "empty").accounts
+
+
+def test_an_interpreter_without_keystone_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACTSTORE_KEYSTONE_PYTHON", "/bin/false")
+    with pytest.raises(KeystoneMissing, match=r"factstore\[server,keystone\]"):
+        find_keystone()

@@ -1,0 +1,250 @@
+"""``factstore standalone``, from the outside: what it prints, starts and leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.children.ports import LOOPBACK, free_port, is_free
+from factstore.cmd.children.probe import Probe
+from tests.eventually import eventually
+from tests.processes import descendants, gone
+
+# The same as the subcommand, with a stub in the API's place.
+SERVE = """\
+import sys
+from pathlib import Path
+from factstore.cmd.errors import CommandError
+from factstore.cmd.standalone import Settings, serve
+from tests.lab import stub
+port, state, keystone = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
+try:
+    sys.exit(serve(Settings(port, state, keystone=keystone, api_argv=stub.ARGV)))
+except CommandError as error:
+    sys.exit(str(error))
+"""
+
+
+class Standalone:
+    """A running supervisor, its output, and the processes below it."""
+
+    def __init__(self, state: Path, port: int, keystone: bool = False) -> None:
+        self.port = port
+        self.state = state
+        self.url = f"http://{LOOPBACK}:{port}"
+        self.output = state.parent / f"{state.name}.out"
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", SERVE, str(port), str(state), str(keystone)],
+                stdout=output,
+                stderr=output,
+            )
+
+    def ready(self) -> Standalone:
+        eventually(lambda: self._ended() or "Put a fact:" in self.printed(), within=60)
+        assert not self._ended(), self.printed()
+        return self
+
+    def printed(self) -> str:
+        return self.output.read_text()
+
+    def below(self) -> dict[int, str]:
+        """Process id to command line, of everything it started."""
+        return descendants(self.process.pid)
+
+    def etcd_pid(self) -> int | None:
+        # The launcher has the same arguments, behind its own.
+        return next(
+            (
+                pid
+                for pid, line in self.below().items()
+                if "--data-dir" in line and "launch.py" not in line
+            ),
+            None,
+        )
+
+    def etcd_endpoint(self) -> str:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.url}/etcd", timeout=10) as answer:
+            endpoint: str = answer.read().decode()
+            return endpoint
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+
+Start = Callable[..., Standalone]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    started: list[Standalone] = []
+
+    def start(keystone: bool = False) -> Standalone:
+        started.append(Standalone(tmp_path / "state", free_port(), keystone))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+def command(*arguments: object, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "factstore.cmd.main", "standalone", *map(str, arguments)],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], reason: str) -> None:
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert re.fullmatch(rf"factstore standalone: .*{reason}.*\n", result.stderr), result.stderr
+
+
+def test_without_etcd_one_line_names_the_package(tmp_path: Path) -> None:
+    result = command("--state", tmp_path / "state", FACTSTORE_ETCD="/nowhere/etcd")
+    assert_refused(result, "apt install etcd-server")
+
+
+def test_without_keystone_one_line_names_the_extra(tmp_path: Path) -> None:
+    arguments = ("--keystone", "--state", tmp_path / "state")
+    result = command(*arguments, FACTSTORE_KEYSTONE_PYTHON="/bin/false")
+    assert_refused(result, re.escape("factstore[server,keystone]"))
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        result = command("--state", tmp_path / "state", "--port", port)
+    assert_refused(result, f"port {port} is in use")
+
+
+def test_a_state_directory_that_is_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    assert_refused(command("--state", tmp_path / "state"), "cannot use the state directory")
+
+
+def test_a_second_instance_on_the_same_state_is_one_line(start: Start) -> None:
+    first = start().ready()
+    assert_refused(command("--state", first.state, "--port", free_port()), "another factstore")
+
+
+@pytest.mark.parametrize("arguments", [("--port", "0"), ("--workers", "0"), ("--port", "x")])
+def test_senseless_options_are_usage_errors(arguments: tuple[str, str]) -> None:
+    assert command(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything_with_status_0(start: Start, number: signal.Signals) -> None:
+    standalone = start().ready()
+    below = standalone.below()
+    assert len(below) >= 3, "etcd, the API's master and a worker"
+    assert standalone.stop(number) == 0
+    assert gone(below)
+
+
+def test_a_signal_during_the_start_ends_everything_with_status_0(start: Start) -> None:
+    standalone = start()
+    eventually(standalone.below)
+    assert standalone.stop() == 0
+    assert is_free(standalone.port)
+
+
+def test_a_second_signal_does_not_wait(start: Start) -> None:
+    standalone = start().ready()
+    below = standalone.below()
+    for pid in below:
+        os.kill(pid, signal.SIGSTOP)
+    standalone.process.send_signal(signal.SIGTERM)
+    eventually(lambda: "stopping" in standalone.printed())
+    assert standalone.stop() == 128 + signal.SIGTERM
+    eventually(lambda: gone(below))
+
+
+def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
+    standalone = start().ready()
+    below = standalone.below()
+    assert standalone.stop(signal.SIGKILL) == -signal.SIGKILL
+    eventually(lambda: gone(below))
+
+
+def test_a_killed_etcd_comes_back_at_its_address_while_the_api_stays(start: Start) -> None:
+    standalone = start().ready()
+    endpoint, pid = standalone.etcd_endpoint(), standalone.etcd_pid()
+    assert pid is not None
+    api = {each for each in standalone.below() if each != pid}
+    os.kill(pid, signal.SIGKILL)
+    probe = Probe(endpoint)
+    eventually(lambda: standalone.etcd_pid() not in (pid, None))
+    eventually(lambda: probe.status("/health") == 200)
+    assert api <= standalone.below().keys()
+    assert "etcd ended with status -9; starting it again" in standalone.printed()
+
+
+def test_the_death_of_the_api_is_the_end_with_its_last_words(start: Start) -> None:
+    standalone = start().ready()
+    below = standalone.below()
+    master = next(pid for pid, line in below.items() if "gunicorn" in line)
+    os.kill(master, signal.SIGKILL)
+    assert standalone.process.wait(15) == 1
+    assert "the API ended with status -9; its last lines, from " in standalone.printed()
+    assert "Booting worker" in standalone.printed()
+    assert "Traceback" not in standalone.printed()
+    eventually(lambda: gone(below))
+
+
+def test_the_next_start_uses_the_same_etcd_address_and_data(start: Start) -> None:
+    first = start().ready()
+    endpoint = first.etcd_endpoint()
+    put = Probe(endpoint).json("/v3/kv/put", {"key": "aw==", "value": "dg=="}, timeout=10)
+    first.stop()
+    second = start().ready()
+    assert second.etcd_endpoint() == endpoint
+    found = Probe(endpoint).json("/v3/kv/range", {"key": "aw=="}, timeout=10)
+    assert found["kvs"][0]["mod_revision"] == put["header"]["revision"]
+
+
+def test_the_configuration_is_for_its_owner_only(start: Start) -> None:
+    state = start().ready().state
+    assert state.stat().st_mode & 0o777 == 0o700
+    for name in ("factstore.conf", "api.log", "etcd.log"):
+        assert (state / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
+    standalone = start(keystone=True).ready()
+    for persona in ("owner", "reader", "outsider"):
+        assert str(standalone.state / f"openrc-{persona}") in standalone.printed()
+    line = re.search(r"^  (TOKEN=.*)$", standalone.printed(), re.MULTILINE)
+    assert line is not None
+    shell = subprocess.run(
+        ["sh", "-c", f'{line[1]}; echo "$TOKEN"'], capture_output=True, text=True, check=True
+    )
+    assert len(shell.stdout) > 100, shell.stderr
+    config = ConfigParser(interpolation=None)
+    config.read(standalone.state / "factstore.conf")
+    assert config["DEFAULT"]["auth_strategy"] == "keystone"
+    assert config["keystone_authtoken"]["service_type"] == "contextualization"
+    below = standalone.below()
+    assert standalone.stop() == 0
+    assert gone(below)

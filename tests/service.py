@@ -1,0 +1,115 @@
+"""The API as its users meet it: whole processes behind a port."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from factstore.cmd.children.api import API_ARGV, ApiProcess, Options, write_options
+from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.children.ports import LOOPBACK, free_port
+
+
+class ApiServer:
+    """A gunicorn master with workers, on a port of its own. As a context it starts and stops.
+
+    The address stays the same through :meth:`restart` and after a kill.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        state_dir: Path,
+        *,
+        workers: int = 1,
+        auth: str = "none",
+        keystone: KeystoneServer | None = None,
+        options: Options | None = None,
+        argv: Sequence[str] = API_ARGV,
+    ) -> None:
+        """Write the configuration; ``options`` add to it or win over it, section by section."""
+        assert (auth == "keystone") == (keystone is not None), "these go together"
+        port = free_port()
+        sections: dict[str, Mapping[str, str | int]] = {
+            "DEFAULT": {"auth_strategy": auth},
+            "api": {"host": LOOPBACK, "port": port, "workers": workers},
+            "etcd": {"endpoints": ",".join(endpoints)},
+        }
+        if keystone is not None:
+            sections["keystone_authtoken"] = keystone.accounts.authtoken_options()
+        for name, values in (options or {}).items():
+            sections[name] = {**sections.get(name, {}), **values}
+        state_dir.mkdir(parents=True, exist_ok=True)
+        config = state_dir / "factstore.conf"
+        write_options(config, sections)
+        self._process = ApiProcess(config, port, state_dir / "api.log", argv=argv)
+
+    @property
+    def url(self) -> str:
+        return self._process.url
+
+    @property
+    def log_path(self) -> Path:
+        return self._process.log_path
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it; with ``wait`` until it is healthy, which takes a reachable etcd."""
+        self._process.start()
+        if wait:
+            self._process.wait_ready()
+
+    def wait_ready(self, deadline: float = 30.0) -> None:
+        self._process.wait_ready(deadline)
+
+    def healthy(self) -> bool:
+        return self._process.healthy()
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers, oldest first."""
+        return self._process.workers()
+
+    def kill(self) -> None:
+        """SIGKILL the master and all workers."""
+        self._process.kill()
+
+    def kill_worker(self) -> int:
+        """SIGKILL the oldest worker, which the master will replace; its process id."""
+        worker = self.workers()[0]
+        os.kill(worker, signal.SIGKILL)
+        return worker
+
+    def pause(self) -> None:
+        """Freeze the master and all workers."""
+        self._process.child.pause()
+
+    def resume(self) -> None:
+        self._process.child.resume()
+
+    def stop(self, deadline: float = 5.0) -> None:
+        """End it cleanly; after ``deadline`` seconds by force."""
+        self._process.stop(deadline)
+
+    def restart(self) -> None:
+        """Stop it if it runs, start it at the same address, wait until it is healthy."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
