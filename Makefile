@@ -47,7 +47,7 @@ test:
 	@$(TOX) $(TOXARGS)
 
 bench:
-	@tools/system-packages test
+	@tools/system-packages bench
 	@$(TOX) run -e bench -- $(BENCHARGS)
 
 docs:

@@ -15,11 +15,13 @@ from flask import Request, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from factstore.core.errors import Invalid
 from factstore.core.path import shown
 from factstore.core.value import parse_json
+
+BODY_BYTES = 1024 * 1024
 
 
 class Parser(FlaskParser):
@@ -95,7 +97,22 @@ def read_json(req: Request) -> Any:
     check_encoding(req)
     if req.mimetype != "application/json":
         raise UnsupportedMediaType("send JSON, with Content-Type: application/json.")
-    return parse_json(req.get_data())
+    return parse_json(read_body(req))
+
+
+def read_body(req: Request) -> bytes:
+    """A request's body, whole or not at all: servers pass on what came before a connection broke.
+
+    :raises RequestEntityTooLarge: it is larger than 1 MiB.
+    :raises Invalid: it ended early.
+    """
+    body: bytes = req.get_data(parse_form_data=False)
+    if len(body) > BODY_BYTES:
+        raise RequestEntityTooLarge
+    length = req.content_length
+    if length is not None and len(body) < length:
+        raise Invalid(f"the body ended after {len(body)} of {length} bytes; send it again.")
+    return body
 
 
 def check_encoding(req: Request) -> None:
@@ -136,10 +153,12 @@ def check_url() -> None:
     """Refuse paths whose percent-encoding hides a separator or anything no name may hold.
 
     What the application sees is decoded already: ``a%2Fb`` would be ``a/b``, and every byte that is
-    not UTF-8 would be the same replacement character.
+    not UTF-8 would be the same replacement character.  And the router would take ``//v1`` for ``/v1``.
 
     :raises Invalid: ``path_invalid``.
     """
+    if request.environ.get("PATH_INFO", "").startswith("//"):
+        raise Invalid("the URL's path begins with two slashes; it has one.", code="path_invalid")
     raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
     path = raw.partition("?")[0]
     if "%" not in path:

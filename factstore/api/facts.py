@@ -10,7 +10,7 @@ from flask.views import MethodView
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
 from factstore.api import answers, conditional, errors, paging, schemas
-from factstore.api.blueprint import Blueprint, check_encoding, read_json, refusal
+from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
 from factstore.api.render import fact_text
 from factstore.api.services import services
 from factstore.core.errors import Invalid, NotFound
@@ -149,7 +149,7 @@ def _wish(path: str) -> Put:
         return Put.of(path, body["value"], kind, body.get("ttl"))
     check_encoding(request)
     try:
-        text = request.get_data(parse_form_data=False).decode("utf-8")
+        text = read_body(request).decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid(
             f"the text is not UTF-8 at byte {error.start}.", code="text_invalid"

@@ -30,6 +30,7 @@ def _check() -> Response | None:
     if header is None:
         return None
     try:
+        _check_form(header)
         wanted = parse.get_version({HEADER.lower(): header}, SERVICE_TYPE)
         if wanted is None or wanted == "latest":
             return None
@@ -47,6 +48,12 @@ def _check() -> Response | None:
         f"{shown(MINIMUM)} to {shown(MAXIMUM)} are.",
         extra={"min_version": shown(MINIMUM), "max_version": shown(MAXIMUM)},
     )
+
+
+def _check_form(header: str) -> None:
+    """Refuse what names no service or no version, which would be taken for another service's."""
+    if any(len(wish.split()) != 2 for wish in header.split(",")):
+        raise ValueError
 
 
 def _mark(response: Response) -> Response:

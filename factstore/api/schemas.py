@@ -26,10 +26,17 @@ def _described(text: str, **more: Any) -> dict[str, Any]:
     return {"metadata": {"description": text}, **more}
 
 
+class _Whole(fields.Integer):
+    """Decimal digits only; Python would also read ``1_0``, ``+1`` and other scripts' digits."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit()):
+            raise self.make_error("invalid", input=value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 def _whole(text: str, low: int, high: int, default: int) -> fields.Integer:
-    return fields.Integer(
-        load_default=default, validate=validate.Range(low, high), **_described(text)
-    )
+    return _Whole(load_default=default, validate=validate.Range(low, high), **_described(text))
 
 
 def _switch(text: str) -> fields.Boolean:

@@ -110,7 +110,10 @@ class State:
         with self._lock:
             if step.revision <= self.revision:
                 return []
-            acts = {m.stack_id: m for m in step.mutations if isinstance(m, Act)}
+            acts: dict[str, list[Act]] = {}
+            for mutation in step.mutations:
+                if isinstance(mutation, Act):  # several, when several writes went together
+                    acts.setdefault(mutation.stack_id, []).append(mutation)
             changes: dict[tuple[Scope, str], list[Change]] = {}
             for mutation in step.mutations:
                 applied = self._apply_one(mutation, acts, step.revision)
@@ -124,7 +127,7 @@ class State:
             ]
 
     def _apply_one(
-        self, mutation: Mutation, acts: dict[str, Act], revision: int
+        self, mutation: Mutation, acts: dict[str, list[Act]], revision: int
     ) -> tuple[Stack, Change] | None:
         match mutation:
             case PutFact(stack_id, fact):
@@ -140,10 +143,10 @@ class State:
                 gone = space.drop(path, revision) if space else None
                 if space is None or gone is None:
                     return None
-                act = acts.get(stack_id)
-                if act is not None and path in act.paths:
-                    by, request_id = act.user_id, act.request_id
-                    return space.stack, Change("fact.delete", path, None, gone, by, request_id)
+                for act in acts.get(stack_id, ()):
+                    if path in act.paths:
+                        author = (act.user_id, act.request_id)
+                        return space.stack, Change("fact.delete", path, None, gone, *author)
                 return space.stack, Change("fact.expire", path, None, gone, None, None)
             case PutStack(stack):
                 known = self._by_id.get(stack.id)
@@ -158,9 +161,10 @@ class State:
                 if space is None:
                     return None
                 del self._by_id[space.stack.id]
-                act = acts.get(space.stack.id)
-                author = (act.user_id, act.request_id) if act else (None, None)
-                return space.stack, Change("stack.delete", None, None, None, *author)
+                whole = [act for act in acts.get(space.stack.id, ()) if act.whole_stack]
+                by = whole[0].user_id if whole else None
+                request_id = whole[0].request_id if whole else None
+                return space.stack, Change("stack.delete", None, None, None, by, request_id)
             case _:
                 return None
 

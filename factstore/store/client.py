@@ -126,13 +126,33 @@ class EtcdClient:
         :raises OutcomeUnknown: it may have been done.
         :raises LeaseGone: a put names a lease that has ended.
         """
-        request = rpc.TxnRequest(
-            compare=[_compare(compare) for compare in compares],
-            success=[_operation(operation) for operation in operations],
-        )
+        request = _transaction(compares, operations)
         reads = all(isinstance(operation, GetKey) for operation in operations)
         answer = self._call(lambda member: member.kv.Txn, request, deadline, reads=reads)
         return answer.succeeded, answer.header.revision
+
+    def transact_all(
+        self,
+        members: Sequence[tuple[Sequence[Compare], Sequence[Operation]]],
+        *,
+        deadline: float,
+    ) -> tuple[list[bool], int]:
+        """Do several transactions as one; which of them were done, and the revision of all.
+
+        The compares of all see the store as it is before any of them.
+
+        :raises OutcomeUnknown: they may have been done.
+        :raises LeaseGone: a put names a lease that has ended; nothing was done.
+        """
+        request = rpc.TxnRequest(
+            success=[
+                rpc.RequestOp(request_txn=_transaction(compares, operations))
+                for compares, operations in members
+            ]
+        )
+        answer = self._call(lambda member: member.kv.Txn, request, deadline, reads=False)
+        done = [bool(inner.response_txn.succeeded) for inner in answer.responses]
+        return done, int(answer.header.revision)
 
     def compact(self, revision: int, *, deadline: float) -> None:
         """Give up the history before a revision; that it is gone already is no error."""
@@ -204,7 +224,8 @@ class EtcdClient:
                 self._abandon(tried)
                 tries -= 1
                 if tries <= 0:
-                    raise Unavailable(f"etcd cannot be reached: {_words(error)}.") from error
+                    LOG.info("no etcd member answers: %s", _words(error))
+                    raise Unavailable("the store cannot be reached.") from error
 
     def _translate(self, error: Any, reads: bool) -> None:
         """Raise what a failed call means; return if another member should be asked."""
@@ -295,6 +316,13 @@ def _item(kv: Any) -> KeyValue:
 
 def _event(event: Any) -> WatchEvent:
     return WatchEvent(_item(event.kv), event.type == 1)
+
+
+def _transaction(compares: Sequence[Compare], operations: Sequence[Operation]) -> Any:
+    return rpc.TxnRequest(
+        compare=[_compare(compare) for compare in compares],
+        success=[_operation(operation) for operation in operations],
+    )
 
 
 def _compare(compare: Compare) -> Any:

@@ -7,6 +7,8 @@ never parses the value.  The line names its format, so that a later one can be t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from factstore.core.event import Act
@@ -17,6 +19,15 @@ FORMAT = 1
 
 class UnknownFormat(Exception):
     """A record was written by a newer factstore, or by somebody else."""
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Whatever is wrong with a record, it is none of ours: one stray key must not stop the watch."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
 
 
 def encode_fact(fact: Fact) -> bytes:
@@ -34,6 +45,7 @@ def encode_fact(fact: Fact) -> bytes:
     return f"{json.dumps(head)}\n{fact.text}".encode()
 
 
+@_reading()
 def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease: int) -> Fact:
     """Read :func:`encode_fact`; *revision*, *version* and *lease* come from the key.
 
@@ -71,6 +83,7 @@ def encode_stack(stack: Stack) -> bytes:
     ).encode()
 
 
+@_reading()
 def decode_stack(
     record: bytes, project_id: str, name: str, *, revision: int, created: int
 ) -> Stack:
@@ -97,6 +110,7 @@ def encode_act(act: Act) -> bytes:
     ).encode()
 
 
+@_reading()
 def decode_act(record: bytes) -> Act:
     """Read :func:`encode_act`.
 
@@ -113,10 +127,7 @@ def decode_act(record: bytes) -> Act:
 
 
 def _load(text: str) -> dict[str, Any]:
-    try:
-        held = json.loads(text)
-        if held["format"] == FORMAT:
-            return dict(held)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise UnknownFormat(f"a record does not have format {FORMAT}: {text[:60]!r}")
+    held: dict[str, Any] = json.loads(text)
+    if held["format"] != FORMAT:
+        raise ValueError(f"its format is {held['format']!r}")
+    return held

@@ -11,16 +11,18 @@ import hashlib
 import logging
 import random
 import secrets
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
 from factstore.core.event import DropFact, DropStack, Mutation, PutFact, PutStack, Step
 from factstore.core.fact import Fact, Scope, Stack
-from factstore.core.ports import Clock, Commit, Opening, Receipt
+from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
 from factstore.core.receipts import RETENTION
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
+from factstore.store.grouping import Grouping, Guarded
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
 from factstore.store.txn import compares_for
 from factstore.store.wire import (
@@ -51,13 +53,21 @@ class EtcdBackend:
     """
 
     def __init__(
-        self, client: EtcdClient, keyspace: Keyspace, clock: Clock, *, window: int, timeout: float
+        self,
+        client: EtcdClient,
+        keyspace: Keyspace,
+        clock: Clock,
+        *,
+        window: int,
+        timeout: float,
+        new_signal: Callable[[], Signal] = threading.Event,
     ) -> None:
         self._client = client
         self._keys = keyspace
         self._clock = clock
         self._window = window
         self._timeout = timeout
+        self._grouping = Grouping(self._transact, self._transact_all, clock, new_signal)
         self._life = b""
         self._stream: WatchStream | None = None
         self._bucket: tuple[int, float] | None = None
@@ -66,6 +76,7 @@ class EtcdBackend:
 
     def open(self) -> Opening:
         """Read the oldest state from which all of the kept window can be followed."""
+        self._grouping.start()
         while True:
             life, cluster_id = self._identify()
             head = self._client.get(self._keys.epoch, deadline=self._soon()).revision
@@ -213,11 +224,19 @@ class EtcdBackend:
             operations.append(GetKey(keys.epoch))
         compares = compares_for(commit, keys, self._life)
         try:
-            succeeded, revision = self._client.transact(compares, operations, deadline=deadline)
+            succeeded, revision = self._grouping.transact(Guarded(compares, operations), deadline)
         except LeaseGone:
             self._bucket = None
             return None
         return revision if succeeded else None
+
+    def _transact(self, guarded: Guarded, deadline: float) -> tuple[bool, int]:
+        return self._client.transact(guarded.compares, guarded.operations, deadline=deadline)
+
+    def _transact_all(self, members: Sequence[Guarded], deadline: float) -> tuple[list[bool], int]:
+        return self._client.transact_all(
+            [(member.compares, member.operations) for member in members], deadline=deadline
+        )
 
     def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """What is kept under an idempotency key."""
@@ -336,7 +355,8 @@ class EtcdBackend:
         return mine, version + 1 if mine else version, noted
 
     def close(self) -> None:
-        """Close all connections."""
+        """Finish what is being committed and close all connections."""
+        self._grouping.stop()
         self._client.close()
 
     def _soon(self) -> float:

@@ -85,11 +85,10 @@ class MirroredStore:
         self.state()
         try:
             head = self._heads.read(deadline)
-            if not self._reach(head, min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)):
-                self._follow_foreign(deadline)
+            soon = min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)
+            return self._reach(head, soon) or self._follow_foreign(deadline)
         except CursorExpired as error:
             raise Unavailable("the store was replaced; the service reads it anew.") from error
-        return self.state()
 
     def commit(self, commit: Commit, deadline: float) -> int | None:
         """Write, and return the revision; None when a guard did not hold."""
@@ -98,7 +97,7 @@ class MirroredStore:
             self._reach(revision, min(deadline, self._clock.monotonic() + SEEN_SECONDS))
         return revision
 
-    def _follow_foreign(self, deadline: float) -> None:
+    def _follow_foreign(self, deadline: float) -> State:
         """Get past a revision that may not be ours.
 
         Others may write into the same etcd, and the watch tells only of our own keys.  A write of our
@@ -108,21 +107,27 @@ class MirroredStore:
             revision = self._nudges.read(deadline)
         except OutcomeUnknown as error:
             raise Unavailable("the store did not answer in time.") from error
-        if not self._reach(revision, deadline):
+        state = self._reach(revision, deadline)
+        if state is None:
             self._backend.interrupt()
             raise Unavailable("the service lags behind the store; its watch is being renewed.")
+        return state
 
-    def _reach(self, revision: int, deadline: float) -> bool:
-        """Wait until the state is at a revision."""
+    def _reach(self, revision: int, deadline: float) -> State | None:
+        """Wait until the state is at a revision, and return it; None when it did not get there.
+
+        Whoever needs that revision must use what is returned: the store may be read anew any time.
+        """
         state = self.state()
         if state.revision >= revision:
-            return True
+            return state
         signal = self._new_signal()
         with self._lock:
             heapq.heappush(self._awaited, (revision, next(self._order), signal))
         if state.revision < revision:
             signal.wait(max(0.0, deadline - self._clock.monotonic()))
-        return self.state().revision >= revision
+        state = self.state()
+        return state if state.revision >= revision else None
 
     def behind(self, deadline: float) -> bool:
         """Whether the database has revisions that this state has not; see upkeep."""

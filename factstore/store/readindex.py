@@ -49,8 +49,9 @@ class ReadIndex:
 
     def stop(self) -> None:
         """End the thread; whoever still waits is told that the store is unavailable."""
-        self._stopping = True
-        self._wanted.set()
+        with self._lock:
+            self._stopping = True
+            self._wanted.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -61,6 +62,8 @@ class ReadIndex:
         :raises CursorExpired: it is not the database that was opened.
         """
         with self._lock:
+            if self._stopping:
+                raise Unavailable("the service is stopping.")
             question = self._next
             if question is None:
                 question = self._next = _Question(self._new_signal())
@@ -78,9 +81,10 @@ class ReadIndex:
             with self._lock:
                 question, self._next = self._next, None
                 self._wanted = self._new_signal()
+                last = self._stopping  # nobody can ask after that
             if question is not None:
                 self._ask(question)
-            if self._stopping:
+            if last:
                 return
 
     def _ask(self, question: _Question) -> None:

@@ -17,6 +17,8 @@ from factstore.core.event import Event
 from factstore.core.fact import Scope
 from factstore.core.ports import Signal, Slice
 
+_DROPPED = Event(Scope("", ""), "", 0, ())
+
 
 @dataclass(slots=True)
 class _Channel:
@@ -32,6 +34,7 @@ class _Channel:
         return bisect_right(self.events, revision, self.dropped, key=lambda event: event.revision)
 
     def drop_first(self) -> None:
+        self.events[self.dropped] = _DROPPED
         self.dropped += 1
         if self.dropped > 64 and self.dropped * 2 > len(self.events):
             del self.events[: self.dropped]
@@ -81,11 +84,7 @@ class Hub:
         """Begin anew after a gap: no history before *revision* is known."""
         with self._lock:
             signals = self._signals()
-            self._channels = {
-                scope: _Channel(last=revision, readers=channel.readers)
-                for scope, channel in self._channels.items()
-                if channel.readers
-            }
+            self._channels.clear()
             self._held.clear()
             self._bytes = 0
             self._floor = self._revision = revision
@@ -169,9 +168,11 @@ class Hub:
         Returns True early when readers should leave or the history was renewed.
         """
         with self._lock:
-            channel = self._channels.setdefault(scope, _Channel())
-            if self._closing or channel.last > after:
+            channel = self._channels.get(scope)
+            if self._closing or after < self._floor or (channel and channel.last > after):
                 return True
+            if channel is None:
+                channel = self._channels[scope] = _Channel()
             if channel.signal is None:
                 channel.signal = self._new_signal()
             signal, life = channel.signal, self._life

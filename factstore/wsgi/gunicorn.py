@@ -29,6 +29,7 @@ keepalive = 75
 limit_request_line = 8190
 limit_request_field_size = 8190
 preload_app = False
+control_socket_disable = True  # it would lie in the home directory, shared by all masters
 accesslog = None
 loglevel = "warning"
 proc_name = "factstore-api"

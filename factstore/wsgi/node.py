@@ -86,6 +86,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
         clock,
         window=conf.watch.history_events,
         timeout=etcd.timeout,
+        new_signal=new_signal,
     )
     store = MirroredStore(backend, clock, new_signal)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)

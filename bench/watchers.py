@@ -1,0 +1,90 @@
+"""Many SSE watchers in one process, by epoll, each a bare socket."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+
+from bench.lab import Lab, resident_kib
+
+PATIENCE = 30.0  # seconds for one event to reach everybody
+
+
+@dataclass(frozen=True)
+class Fanout:
+    """How long events took, from before the PUT to the first and the last watcher, in ms."""
+
+    first_ms: list[float]
+    last_ms: list[float]
+    kib_per_watcher: float
+
+
+def run(lab: Lab, count: int, events: int) -> Fanout:
+    """Connect, write that many events one by one, and time each.
+
+    :raises TimeoutError: an event did not reach everybody.
+    """
+    before = resident_kib(lab.worker)
+    selector = selectors.DefaultSelector()
+    connections = [_connect(lab.url) for _ in range(count)]
+    try:
+        for connection in connections:
+            selector.register(connection, selectors.EVENT_READ)
+        _wait_for(selector, b": factstore", count)
+        held = (resident_kib(lab.worker) - before) / count
+        session = requests.Session()
+        first, last = [], []
+        for number in range(events + 2):
+            mark = f"event-{number:06d}"
+            start = time.perf_counter()
+            answer = session.put(
+                f"{lab.url}/v1/stacks/watched/facts/tick",
+                data=mark,
+                headers={"Content-Type": "text/plain"},
+                timeout=10,
+            )
+            answer.raise_for_status()
+            arrivals = _wait_for(selector, mark.encode(), count)
+            if number >= 2:  # the first ones warm up
+                first.append((arrivals[0] - start) * 1000)
+                last.append((arrivals[1] - start) * 1000)
+        return Fanout(first, last, held)
+    finally:
+        for connection in connections:
+            connection.close()
+        selector.close()
+
+
+def _connect(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname, parts.port))
+    connection.sendall(
+        b"GET /v1/stacks/watched/events HTTP/1.1\r\nHost: bench\r\n"
+        b"Accept: text/event-stream\r\n\r\n"
+    )
+    connection.setblocking(False)
+    return connection
+
+
+def _wait_for(selector: selectors.BaseSelector, mark: bytes, count: int) -> tuple[float, float]:
+    """When the first and the last connection had received *mark*."""
+    had: set[int] = set()
+    buffers: dict[int, bytes] = {}
+    first = 0.0
+    end = time.perf_counter() + PATIENCE
+    while len(had) < count:
+        ready = selector.select(1)
+        if time.perf_counter() > end:
+            raise TimeoutError(f"{count - len(had)} of {count} watchers did not get {mark!r}")
+        for key, _ in ready:
+            data = buffers.get(key.fd, b"") + key.fileobj.recv(65536)
+            buffers[key.fd] = data[-len(mark) * 2 :]
+            if mark in data and key.fd not in had:
+                had.add(key.fd)
+                first = first or time.perf_counter()
+    return first, time.perf_counter()

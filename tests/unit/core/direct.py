@@ -1,0 +1,72 @@
+"""A store without threads: it looks at a memory backend when it is asked to, and fails when told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from factstore.core.ports import Commit
+from factstore.core.state import State
+from factstore.store.memory import MemoryBackend
+from tests.unit.core.making import ManualClock
+
+Fault = Callable[[Commit, float], int | None]
+
+
+class DirectStore:
+    """A :class:`~factstore.core.ports.Store`.
+
+    :ivar faults: what the next commits do instead; ``self.backend.commit`` is the real thing.
+    :ivar before_refresh: called at the next refreshes; it may raise.
+    :ivar called: every call that changes something, in order.
+    """
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.backend = MemoryBackend(clock)
+        opening = self.backend.open()
+        self.epoch = opening.epoch
+        self.known = State(opening.revision)
+        self.faults: list[Fault] = []
+        self.before_refresh: list[Callable[[], object]] = []
+        self.renew_hooks: list[Callable[[int], bool]] = []
+        self.called: list[str] = []
+        self.facts_at = self.backend.facts_at
+        self.stacks_at = self.backend.stacks_at
+        self.receipt = self.backend.receipt
+
+    def state(self) -> State:
+        return self.known
+
+    def refresh(self, deadline: float) -> State:
+        if self.before_refresh:
+            self.before_refresh.pop(0)()
+        return self._look(deadline)
+
+    def _look(self, deadline: float) -> State:
+        head = self.backend.head(deadline)
+        if self.known.revision < head:
+            for step in self.backend.follow(self.known.revision):
+                self.known.apply(step)
+                if step.revision >= head:
+                    break
+        return self.known
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        self.called.append("commit" if commit.writes else "confirm")
+        fault = self.faults.pop(0) if self.faults else self.backend.commit
+        revision = fault(commit, deadline)
+        if revision is not None:
+            self._look(deadline)
+        return revision
+
+    def grant(self, ttl: int, deadline: float) -> int:
+        self.called.append("grant")
+        return self.backend.grant(ttl, deadline)
+
+    def renew(self, lease: int, deadline: float) -> bool:
+        self.called.append("renew")
+        hook = self.renew_hooks.pop(0) if self.renew_hooks else None
+        return hook(lease) if hook else self.backend.renew(lease, deadline)
+
+    def revoke(self, lease: int, deadline: float) -> None:
+        self.called.append("revoke")
+        self.backend.revoke(lease, deadline)

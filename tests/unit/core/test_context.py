@@ -1,0 +1,192 @@
+"""The context document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.context import Contexts, render
+from factstore.core.event import DropFact, DropStack, PutFact, PutStack, Step
+from factstore.core.errors import NotFound
+from factstore.core.state import State
+from factstore.watch.hub import Hub
+from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
+
+segments = st.sampled_from(["a", "b", "a-b", "a.b", "a0", "_", "Z", "results"])
+trees = st.recursive(
+    st.integers() | st.just({"value": "is an object"}),
+    lambda inner: st.dictionaries(segments, inner, min_size=1, max_size=4),
+    max_leaves=12,
+)
+
+
+class OneState:
+    """A store that shows the state it is given."""
+
+    epoch = EPOCH
+
+    def __init__(self, state: State) -> None:
+        self.shown = state
+
+    def state(self) -> State:
+        return self.shown
+
+    def refresh(self, deadline: float) -> State:
+        return self.shown
+
+
+class Waiting:
+    """Waiting ends when the test has done what it wants to happen meanwhile."""
+
+    def __init__(self, clock: ManualClock, *meanwhile: Callable[[], object]) -> None:
+        self._clock = clock
+        self._meanwhile = list(meanwhile)
+
+    def set(self) -> None: ...
+
+    def is_set(self) -> bool:
+        return True
+
+    def wait(self, timeout: float | None = None) -> None:
+        if self._meanwhile:
+            self._meanwhile.pop(0)()
+        else:
+            self._clock.advance(timeout or 0)
+
+
+def contexts(state: State, *meanwhile: Callable[[], object]) -> Contexts:
+    clock = ManualClock()
+    waiting = Waiting(clock, *meanwhile)
+    hub = Hub(100, 100_000, lambda: waiting)
+    return Contexts(OneState(state), hub, clock, 5)  # type: ignore[arg-type]
+
+
+def leaves(tree: dict[str, object], above: str = "") -> dict[str, object]:
+    """The facts that a nested document was made of."""
+    found: dict[str, object] = {}
+    for name, child in tree.items():
+        if isinstance(child, dict) and "value" not in child:
+            found |= leaves(child, f"{above}{name}/")
+        else:
+            found[above + name] = child
+    return found
+
+
+@given(st.dictionaries(segments, trees, max_size=4))
+def test_facts_are_nested_by_their_paths(tree: dict[str, object]) -> None:
+    flat = leaves(tree)
+    document = json.loads(render("s", [fact(path, flat[path]) for path in sorted(flat)]))
+    assert document == {"stack": "s", "facts": tree, "members": {}}
+
+
+def test_values_stand_in_the_document_with_their_exact_text() -> None:
+    text = render("s", [fact("a/f", 1.0), fact("a/i", 1), fact("a/t", True), fact("b", "\u20ac\n")])
+    assert text == (
+        '{"stack":"s","facts":{"a":{"f":1.0,"i":1,"t":true},"b":"\u20ac\\n"},"members":{}}'
+    )
+
+
+def test_results_are_left_out_unless_asked_for() -> None:
+    service = contexts(state_with(["a", "results", "resultsx/y"]))
+    assert json.loads(service.get(SCOPE).text)["facts"] == {
+        "a": 2,
+        "results": 3,
+        "resultsx": {"y": 4},
+    }
+    service = contexts(state_with(["a", "results/c1/install"]))
+    assert json.loads(service.get(SCOPE).text)["facts"] == {"a": 2}
+    assert json.loads(service.get(SCOPE, results=True).text)["facts"] == {
+        "a": 2,
+        "results": {"c1": {"install": 3}},
+    }
+
+
+def test_the_etag_changes_with_the_facts_and_only_with_them() -> None:
+    state = state_with(["a", "b"])
+    service = contexts(state)
+    first = service.get(SCOPE)
+    state.apply(Step(8, (PutFact("s1", fact("results/r", 1, 8)),)))
+    assert service.get(SCOPE).etag == first.etag
+    assert service.get(SCOPE).cursor.revision == 8
+    assert service.get(SCOPE, results=True).etag != first.etag
+    state.apply(Step(9, (PutFact("s1", fact("a", "other", 9)),)))
+    second = service.get(SCOPE)
+    assert second.etag != first.etag
+    state.apply(Step(10, (PutFact("s1", fact("a", 2, 10)),)))
+    assert service.get(SCOPE).etag == first.etag
+    state.apply(Step(11, (DropFact("s1", "b"),)))
+    assert json.loads(service.get(SCOPE).text)["facts"] == {"a": 2}
+
+
+def test_the_context_of_a_recreated_stack_is_not_its_former_selfs() -> None:
+    state = state_with(["a"])
+    service = contexts(state)
+    assert json.loads(service.get(SCOPE).text)["facts"] == {"a": 2}
+    state.apply(Step(8, (DropStack(SCOPE),)))
+    with pytest.raises(NotFound):
+        service.get(SCOPE)
+    state.apply(Step(9, (PutStack(stack(stack_id="s2", created=9)),)))
+    assert json.loads(service.get(SCOPE).text)["facts"] == {}
+
+
+def test_a_context_is_compiled_anew_when_the_state_was_read_anew() -> None:
+    state = state_with(["a", "b"])
+    service = contexts(state)
+    service.get(SCOPE)
+    missed = [m for m in state.mutations() if not (isinstance(m, PutFact) and m.fact.path == "a")]
+    again = State(7)
+    again.load(missed)
+    service._store = OneState(again)  # type: ignore[assignment]
+    assert json.loads(service.get(SCOPE).text)["facts"] == {"b": 3}
+
+
+def test_a_context_never_goes_back_while_it_is_waited_for() -> None:
+    """The store was read anew, from the oldest state it keeps; that is no change."""
+    known, old = state_with(["a", "b"]), state_with(["a"])
+    store = OneState(known)
+    clock = ManualClock()
+
+    def read_anew() -> None:
+        store.shown = old
+        store.refresh = lambda deadline: known  # type: ignore[method-assign]
+
+    waiting = Waiting(clock, read_anew)
+    service = Contexts(store, Hub(9, 9999, lambda: waiting), clock, 5)  # type: ignore[arg-type]
+    etag = service.get(SCOPE).etag
+    assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag
+
+
+def test_more_stacks_than_are_kept_rendered_are_all_served() -> None:
+    state = State()
+    scopes = [SCOPE._replace(stack=f"s{n}") for n in range(300)]
+    for n, scope in enumerate(scopes):
+        state.apply(Step(2 * n + 1, (PutStack(stack(scope, f"id{n}", 2 * n + 1)),)))
+        state.apply(Step(2 * n + 2, (PutFact(f"id{n}", fact("n", n, 2 * n + 2)),)))
+    service = contexts(state)
+    for _ in range(2):
+        found = [json.loads(service.get(scope).text)["facts"] for scope in scopes]
+        assert found == [{"n": n} for n in range(300)]
+
+
+def test_waiting_ends_with_the_change_and_else_with_the_old_context() -> None:
+    state = state_with(["a"])
+    change = Step(5, (PutFact("s1", fact("a", "new", 5)),))
+    service = contexts(state, lambda: None, lambda: state.apply(change))
+    before = service.get(SCOPE)
+    after = service.get(SCOPE, wait=30, unless=[before.etag])
+    assert json.loads(after.text)["facts"] == {"a": "new"}
+    assert service.get(SCOPE, wait=30, unless=[after.etag]) == after
+
+
+def test_waiting_for_a_stack_ends_when_it_appears_and_when_it_goes() -> None:
+    state = State()
+    service = contexts(state, lambda: state.apply(Step(3, (PutStack(stack(created=3)),))))
+    appeared = service.get(SCOPE, wait=30)
+    assert appeared.cursor.revision == 3
+    service = contexts(state, lambda: state.apply(Step(4, (DropStack(SCOPE),))), pytest.fail)
+    with pytest.raises(NotFound):
+        service.get(SCOPE, wait=30, unless=[appeared.etag])

@@ -1,0 +1,58 @@
+"""Which changes a reader wants."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.event import CHANGE_TYPES, Change, Event
+from factstore.core.watching import Filter
+from tests.unit.core.making import SCOPE, fact
+
+PATHS = ["n", "n/1", "n/1/a", "n/10", "n-1", "m/n/1"]
+ENDED = Change("stack.delete", None, None, None, "bob", "req-bob")
+
+changes = st.builds(
+    lambda kind, path: Change(kind, path, fact(path), None, "bob", "req-bob"),
+    st.sampled_from([kind for kind in CHANGE_TYPES if kind != "stack.delete"]),
+    st.sampled_from(PATHS),
+) | st.just(ENDED)
+events = st.lists(changes, min_size=1, max_size=6).map(
+    lambda made: Event(SCOPE, "s1", 7, tuple(made))
+)
+filters = st.builds(
+    Filter, st.sampled_from(["", "n", "n/1", "z"]), st.frozensets(st.sampled_from(CHANGE_TYPES))
+)
+
+
+def wants(wanted: Filter, change: Change) -> bool:
+    if change.type == "stack.delete":
+        return True
+    prefix, path = wanted.prefix.split("/"), (change.path or "").split("/")
+    below = not wanted.prefix or path[: len(prefix)] == prefix
+    return below and (not wanted.types or change.type in wanted.types)
+
+
+@given(filters, events)
+def test_a_reader_gets_the_wanted_changes_in_order_and_always_the_end_of_the_stack(
+    wanted: Filter, event: Event
+) -> None:
+    expected = tuple(change for change in event.changes if wants(wanted, change))
+    kept = wanted.apply(event)
+    assert (kept.changes if kept else ()) == expected
+    if kept is not None:
+        assert (kept.scope, kept.stack_id, kept.revision) == (SCOPE, "s1", 7)
+
+
+@given(events)
+def test_a_whole_event_is_passed_on_as_it_is_so_that_its_rendering_is_shared(event: Event) -> None:
+    assert Filter().apply(event) is event
+
+
+@given(filters, events)
+def test_a_part_of_an_event_never_shares_the_rendering_of_the_whole(
+    wanted: Filter, event: Event
+) -> None:
+    kept = wanted.apply(event)
+    if kept is not None and kept.changes != event.changes:
+        assert kept.memo is not event.memo

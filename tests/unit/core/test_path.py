@@ -1,0 +1,122 @@
+"""The grammar of names, against a naive reading of the specification."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.errors import Invalid
+from factstore.core.path import ancestors, check_path, check_stack_name, covers, shown
+
+FIRST = string.ascii_letters + string.digits + "_"
+REST = FIRST + ".:@-"
+
+segments = st.builds(
+    str.__add__, st.sampled_from(FIRST), st.text(st.sampled_from(REST), max_size=12)
+)
+paths = st.lists(segments, min_size=1, max_size=16).map("/".join)
+near_paths = st.one_of(
+    st.text(st.sampled_from("ab9_.:@-/ %\\\n\0é\uff0f"), max_size=24),
+    st.text(max_size=12),
+    st.lists(st.one_of(segments, st.text(max_size=3)), max_size=20).map("/".join),
+)
+
+
+def is_segment(text: str) -> bool:
+    return 1 <= len(text) <= 128 and text[0] in FIRST and all(char in REST for char in text)
+
+
+def is_path(text: str) -> bool:
+    parts = text.split("/")
+    return len(parts) <= 16 and all(is_segment(part) for part in parts) and len(text) <= 512
+
+
+def accepted(text: str) -> bool:
+    try:
+        found = check_path(text)
+    except Invalid as refused:
+        assert refused.code == "path_invalid"
+        return False
+    assert found == text, "a path was changed"
+    return True
+
+
+@given(near_paths)
+def test_a_path_is_accepted_just_when_the_specification_says_so(text: str) -> None:
+    assert accepted(text) == is_path(text)
+
+
+@given(paths)
+def test_every_path_of_the_grammar_is_accepted_unchanged(path: str) -> None:
+    assert accepted(path)
+
+
+@given(st.text(st.sampled_from("ab9_.:@-/\n é"), max_size=12))
+def test_a_stack_name_is_one_segment(text: str) -> None:
+    if is_segment(text):
+        assert check_stack_name(text) == text
+    else:
+        with pytest.raises(Invalid, match="segment"):
+            check_stack_name(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "./a", "-a", "a/-b"),
+        *("a%2Fb", "a\\b", " a", "a ", "a\n", "a\0b", "a\tb", "a\x7f"),
+        *("\u00e9", "e\u0301", "a\uff0fb", "\u0430", "\u0661", "a\udcff"),
+        "a" * 129,
+        "/".join("a" * 17),
+        "/".join(["a" * 102] * 5 + ["bb"]) + "/c",
+    ],
+)
+def test_what_is_no_path_is_refused_and_never_cleaned_up(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        check_path(text)
+    assert refused.value.code == "path_invalid"
+    refused.value.detail.encode("ascii")  # can be shown and logged anywhere
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 128, "/".join("a" * 16), "/".join(["a" * 102] * 4 + ["a" * 100]), "n1.x:y@z-_"]
+)
+def test_the_limits_themselves_are_allowed(text: str) -> None:
+    assert check_path(text) == text
+
+
+@given(paths, st.text(st.sampled_from(REST), min_size=1, max_size=3))
+def test_a_prefix_never_matches_a_longer_sibling(prefix: str, more: str) -> None:
+    assert not covers(prefix, prefix + more)
+    assert not covers(prefix, prefix + more + "/x")
+    assert covers(prefix, prefix)
+    assert covers(prefix, f"{prefix}/{more}")
+
+
+@given(paths, paths)
+def test_a_prefix_covers_just_the_paths_that_begin_with_all_its_segments(a: str, b: str) -> None:
+    whole = a.split("/")
+    assert covers(a, b) == (b.split("/")[: len(whole)] == whole)
+
+
+@given(paths)
+def test_the_empty_prefix_covers_every_path(path: str) -> None:
+    assert covers("", path)
+
+
+@given(paths)
+def test_the_ancestors_are_all_proper_folders_of_a_path_outermost_first(path: str) -> None:
+    parts = path.split("/")
+    assert list(ancestors(path)) == ["/".join(parts[:n]) for n in range(1, len(parts))]
+    assert all(covers(above, path) and above != path for above in ancestors(path))
+
+
+@given(st.text(max_size=300))
+def test_what_an_error_shows_of_a_name_is_short_and_plain_ascii_on_one_line(text: str) -> None:
+    text_shown = shown(text)
+    assert text_shown.isascii()
+    assert text_shown.isprintable()
+    assert len(text_shown) <= 12 * 80

@@ -1,0 +1,299 @@
+"""Deciding a write, on a state that is as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.errors import (
+    Conflict,
+    FactstoreError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PreconditionFailed,
+    TooLarge,
+)
+from factstore.core.event import PutFact, Step
+from factstore.core.fact import TTL_MAX, TTL_MIN, Author, Delete, Put, Stack
+from factstore.core.path import covers
+from factstore.core.plan import Plan, check_batch, plan_writes, with_leases
+from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
+from factstore.core.state import State
+from tests.unit.core.making import ALICE, EPOCH, SCOPE, author, fact, put, stack, state_with
+
+LATER = "2031-01-01T00:00:00Z"
+
+
+def planned(
+    state: State,
+    *wishes: Put | Delete,
+    guards: Sequence[tuple[str, Precondition]] = (),
+    by: Author = ALICE,
+    new_stack: Callable[[], Stack] | None = None,
+) -> Plan:
+    return plan_writes(state, SCOPE, EPOCH, wishes, guards, by, now=LATER, new_stack=new_stack)
+
+
+def outcomes(plan: Plan) -> list[str]:
+    return [result.outcome for result in plan.results]
+
+
+# What is written
+
+
+def test_a_new_fact_is_created_and_guarded_against_having_appeared() -> None:
+    plan = planned(state_with(), put("a/b", "v"))
+    assert outcomes(plan) == ["created"]
+    assert plan.commit.expected == {"a/b": 0}
+    assert plan.commit.creates == ("a/b",)
+    (written,) = plan.commit.puts
+    assert (written.text, written.version, written.created_at) == ('"v"', 1, LATER)
+    assert (written.updated_by, written.request_id) == (ALICE.user_id, ALICE.request_id)
+
+
+def test_a_changed_fact_keeps_its_creation_and_counts_its_version() -> None:
+    state = state_with(["p"])
+    before = state.fact(SCOPE, "p")
+    plan = planned(state, put("p", "other"))
+    assert outcomes(plan) == ["updated"]
+    assert plan.commit.creates == ()
+    (written,) = plan.commit.puts
+    assert before is not None
+    assert (written.version, written.created_at) == (before.version + 1, before.created_at)
+    assert written.updated_at == LATER
+    assert plan.commit.expected == {"p": before.revision}
+
+
+def test_an_equal_fact_is_confirmed_and_not_written() -> None:
+    plan = planned(state_with(["p"]), put("p", 2))
+    assert outcomes(plan) == ["unchanged"]
+    assert not plan.commit.writes
+    assert plan.commit.expected == {"p": 2}
+    assert plan.results[0].fact is not None
+    assert plan.results[0].fact.revision == 2
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        put("p", 2.0),
+        put("p", True),
+        put("p", "2"),
+        put("p", 2, "parameter"),
+        put("p", 2, ttl=60),
+    ],
+)
+def test_a_fact_that_differs_in_anything_one_can_see_is_written(wish: Put) -> None:
+    plan = planned(state_with(["p"]), wish)
+    assert outcomes(plan) == ["updated"]
+    assert plan.commit.writes
+
+
+def test_a_fact_loses_its_ttl_by_a_write_without_one() -> None:
+    state = state_with()
+    state.apply(Step(2, (PutFact("s1", fact("p", 1, 2, ttl=60, lease=7)),)))
+    plan = planned(state, put("p", 1))
+    assert outcomes(plan) == ["updated"]
+    assert (plan.commit.puts[0].ttl, plan.commit.puts[0].lease) == (None, 0)
+    assert outcomes(planned(state, put("p", 1, ttl=60))) == ["unchanged"]
+    assert outcomes(planned(state, put("p", 1, ttl=61))) == ["updated"]
+
+
+def test_a_deletion_carries_its_act_with_just_the_paths_that_went() -> None:
+    plan = planned(state_with(["p", "q"]), Delete("p"), Delete("gone"), put("q", "new"))
+    assert outcomes(plan) == ["deleted", "absent", "updated"]
+    assert plan.commit.deletes == ("p",)
+    act = plan.commit.act
+    assert act is not None
+    assert (act.stack_id, act.user_id, act.request_id) == ("s1", ALICE.user_id, ALICE.request_id)
+    assert act.paths == ("p",)
+    assert plan.commit.expected == {"p": 2, "gone": 0, "q": 3}
+
+
+def test_deleting_nothing_writes_nothing() -> None:
+    plan = planned(state_with(), Delete("p"))
+    assert outcomes(plan) == ["absent"]
+    assert not plan.commit.writes
+    assert plan.commit.act is None
+
+
+def test_paths_that_are_only_guarded_are_guarded_in_the_commit_too() -> None:
+    plan = planned(state_with(["g"]), put("p"), guards=[("g", EXISTS), ("h", ABSENT)])
+    assert plan.commit.expected == {"p": 0, "g": 2, "h": 0}
+
+
+def test_leases_hang_on_the_written_facts_and_change_nothing_else() -> None:
+    plan = planned(state_with(), put("p", ttl=60), put("q"))
+    leased = with_leases(plan, {"p": 7})
+    assert [(f.path, f.lease) for f in leased.commit.puts] == [("p", 7), ("q", 0)]
+    assert leased.results == plan.results
+
+
+# Fact or folder
+
+
+@pytest.mark.parametrize(
+    ("stored", "wishes", "code", "conflicts_with"),
+    [
+        (["x"], [put("x/y")], "path_below_fact", "x"),
+        (["x"], [put("x/y/z")], "path_below_fact", "x"),
+        (["x/y"], [put("x")], "path_is_folder", "x/y"),
+        (["x/y/z"], [put("x")], "path_is_folder", "x/y/z"),
+        (["x/y/z"], [put("x/y")], "path_is_folder", "x/y/z"),
+        ([], [put("x"), put("x/y")], "path_below_fact", "x"),
+        ([], [put("x/y"), put("x")], "path_below_fact", "x"),
+        ([], [put("x/y/z"), put("x")], "path_below_fact", "x"),
+        (["x"], [put("x", "updated"), put("x/y")], "path_below_fact", "x"),
+        (["x"], [put("x", 2), put("x/y")], "path_below_fact", "x"),
+        (["x/y", "x/z"], [Delete("x/y"), put("x")], "path_is_folder", "x/z"),
+        (["x"], [Delete("x/y"), put("x/z")], "path_below_fact", "x"),
+    ],
+)
+def test_a_path_is_never_made_both_a_fact_and_a_folder(
+    stored: list[str], wishes: list[Put | Delete], code: str, conflicts_with: str
+) -> None:
+    with pytest.raises(Conflict) as refused:
+        planned(state_with(stored), *wishes)
+    assert refused.value.code == code
+    assert refused.value.extra["conflicts_with"] == conflicts_with
+
+
+@pytest.mark.parametrize(
+    ("stored", "wishes"),
+    [
+        (["x"], [Delete("x"), put("x/y")]),
+        (["x"], [put("x/y"), Delete("x")]),
+        (["x"], [put("x/y/z"), Delete("x"), put("x/w")]),
+        (["x/y", "x/z"], [Delete("x/y"), put("x"), Delete("x/z")]),
+        (["x/y/z"], [put("x/y"), Delete("x/y/z")]),
+        (["n1", "n10/a"], [put("n10/b"), put("n1-a"), put("n1.b/c")]),
+        (["a/b"], [put("a/b", "more"), put("a/c")]),
+    ],
+)
+def test_a_batch_may_turn_a_fact_into_a_folder_and_back(
+    stored: list[str], wishes: list[Put | Delete]
+) -> None:
+    plan = planned(state_with(stored), *wishes)
+    assert set(plan.commit.creates) <= {wish.path for wish in wishes if isinstance(wish, Put)}
+    assert plan.commit.writes
+
+
+names = st.sampled_from(["x", "x/y", "x/y/z", "x/z", "x-a", "x1/y", "w"])
+
+
+@given(
+    st.sets(names).filter(lambda held: not clash(held)),
+    st.lists(
+        st.builds(put, names, st.integers(0, 3)) | st.builds(Delete, names),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda wish: wish.path,
+    ),
+)
+def test_a_batch_is_refused_just_when_its_result_would_be_no_tree(
+    held: set[str], wishes: list[Put | Delete]
+) -> None:
+    state = state_with(sorted(held))
+    after = {p for p in held if Delete(p) not in wishes}
+    after |= {wish.path for wish in wishes if isinstance(wish, Put)}
+    try:
+        plan = planned(state, *wishes)
+    except Conflict:
+        assert clash(after)
+    else:
+        assert not clash(after)
+        commit = plan.commit
+        assert held - set(commit.deletes) | {f.path for f in commit.puts} == after
+        assert set(commit.expected) == {wish.path for wish in wishes}
+        assert set(commit.creates) == {f.path for f in commit.puts} - held
+
+
+def clash(paths: set[str]) -> bool:
+    return any(a != b and covers(a, b) for a in paths for b in paths)
+
+
+# What is refused, and in which order
+
+
+def test_guards_are_judged_before_anything_else() -> None:
+    state = state_with(["x", "par"])
+    guest = author("guest", may_set_parameters=False)
+    for wishes in ([put("x/y")], [put("p", kind="parameter")]):
+        with pytest.raises(PreconditionFailed):
+            planned(state, *wishes, guards=[("gone", EXISTS)], by=guest)
+    with pytest.raises(PreconditionFailed):
+        planned(State(), put("p"), guards=[("p", EXISTS)])
+    with pytest.raises(PreconditionFailed):
+        planned(State(), Delete("p"), guards=[("p", EXISTS)])
+
+
+def test_a_missing_stack_is_created_with_the_first_write_when_it_may_be() -> None:
+    new = stack(stack_id="fresh", created=0)
+    plan = planned(State(), put("p"), new_stack=lambda: new)
+    assert plan.commit.creates_stack
+    assert plan.commit.stack == new
+    with pytest.raises(NotFound):
+        planned(State(), put("p"))
+
+
+def test_a_stack_that_exists_is_not_created_again() -> None:
+    plan = planned(state_with(), put("p"), new_stack=lambda: stack(stack_id="fresh", created=0))
+    assert not plan.commit.creates_stack
+    assert plan.commit.stack.id == "s1"
+
+
+def test_a_guard_for_absence_holds_in_a_missing_stack() -> None:
+    plan = planned(State(), put("p"), guards=[("p", ABSENT)], new_stack=lambda: stack(created=0))
+    assert outcomes(plan) == ["created"]
+
+
+@pytest.mark.parametrize(
+    "wish", [put("par", 2, "parameter"), put("par", 2), put("new", 1, "parameter"), Delete("par")]
+)
+def test_only_owners_touch_parameters(wish: Put | Delete) -> None:
+    state = state_with()
+    state.apply(Step(2, (PutFact("s1", fact("par", 1, 2, kind="parameter")),)))
+    with pytest.raises(Forbidden) as refused:
+        planned(state, wish, by=author("guest", may_set_parameters=False))
+    assert refused.value.code == "parameter_protected"
+    assert planned(state, wish).commit.writes
+
+
+def test_whoever_may_not_set_parameters_still_writes_what_is_observed() -> None:
+    guest = author("guest", may_set_parameters=False)
+    assert outcomes(planned(state_with(["p"]), put("p", "v"), by=guest)) == ["updated"]
+
+
+@pytest.mark.parametrize(
+    ("guards", "wishes", "error", "code"),
+    [
+        (0, [], Invalid, "batch_empty"),
+        (0, [put("a"), put("a")], Invalid, "batch_duplicate_path"),
+        (0, [put("a"), Delete("a")], Invalid, "batch_duplicate_path"),
+        (0, [put(f"p{n}") for n in range(101)], TooLarge, "batch_too_large"),
+        (51, [put(f"p{n}") for n in range(50)], TooLarge, "batch_too_large"),
+        (0, [put(f"p{n}", "x" * 65000) for n in range(17)], TooLarge, "batch_too_large"),
+    ],
+)
+def test_a_batch_that_no_state_could_accept_is_refused(
+    guards: int, wishes: list[Put | Delete], error: type[FactstoreError], code: str
+) -> None:
+    with pytest.raises(error) as refused:
+        check_batch([(f"g{n}", ANY) for n in range(guards)], wishes)
+    assert refused.value.code == code
+
+
+def test_a_hundred_guards_and_operations_are_allowed() -> None:
+    check_batch([(f"g{n}", ANY) for n in range(50)], [put(f"p{n}") for n in range(50)])
+
+
+@pytest.mark.parametrize("ttl", [0, 4, -1, TTL_MAX + 1, 5.0, True, "10"])
+def test_a_ttl_is_a_whole_number_of_seconds_within_its_limits(ttl: int) -> None:
+    with pytest.raises(Invalid) as refused:
+        put("p", ttl=ttl)
+    assert refused.value.code == "ttl_invalid"
+    assert [put("p", ttl=ok).ttl for ok in (TTL_MIN, TTL_MAX)] == [TTL_MIN, TTL_MAX]

@@ -1,0 +1,57 @@
+"""What a caller may demand of a fact."""
+
+from __future__ import annotations
+
+import pytest
+
+from factstore.core.errors import PreconditionFailed
+from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
+from tests.unit.core.making import EPOCH, fact
+
+OTHER_EPOCH = EPOCH[::-1]
+KNOWN = fact("p", 1, 7)
+ETAG = KNOWN.etag(EPOCH)
+
+
+def tagged(*tags: str) -> Precondition:
+    return Precondition(tags=frozenset(tags))
+
+
+@pytest.mark.parametrize(
+    ("precondition", "there", "missing"),
+    [
+        (ANY, True, True),
+        (EXISTS, True, False),
+        (ABSENT, False, True),
+        (tagged(ETAG), True, False),
+        (tagged("x", ETAG), True, False),
+        (tagged(f"{EPOCH}.6"), False, False),
+        (tagged(f"{EPOCH}.70"), False, False),
+        (tagged(KNOWN.etag(OTHER_EPOCH)), False, False),
+        (tagged(), False, False),
+        (Precondition(tags=frozenset({ETAG}), exists=True), True, False),
+        (Precondition(tags=frozenset({"x"}), exists=True), False, False),
+    ],
+)
+def test_a_precondition_holds_just_when_it_should(
+    precondition: Precondition, there: bool, missing: bool
+) -> None:
+    for known, holds in ((KNOWN, there), (None, missing)):
+        if holds:
+            precondition.check("p", known, EPOCH)
+        else:
+            with pytest.raises(PreconditionFailed):
+                precondition.check("p", known, EPOCH)
+
+
+def test_the_loser_is_told_the_present_etag() -> None:
+    with pytest.raises(PreconditionFailed) as failed:
+        ABSENT.check("p", KNOWN, EPOCH)
+    assert failed.value.extra == {"path": "p", "etag": ETAG}
+    assert ETAG in failed.value.detail
+
+
+def test_the_loser_is_told_that_there_is_no_fact_any_more() -> None:
+    with pytest.raises(PreconditionFailed) as failed:
+        tagged(ETAG).check("p", None, EPOCH)
+    assert failed.value.extra == {"path": "p", "etag": None}

@@ -1,0 +1,46 @@
+"""What is kept of a write with an ``Idempotency-Key``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from factstore.core.errors import Conflict
+from factstore.core.fact import Delete
+from factstore.core.plan import Result
+from factstore.core.ports import Receipt
+from factstore.core.receipts import Idempotency, make_receipt, replay
+from tests.unit.core.making import PROJECT, fact, put
+
+KEY = Idempotency("key", "print")
+WISHES = [put("new", "a secret"), put("same", 2), Delete("gone"), Delete("absent")]
+RESULTS = [
+    Result("new", "created", fact("new", "a secret")),
+    Result("same", "unchanged", fact("same", 2, 5, ttl=60, version=3)),
+    Result("gone", "deleted"),
+    Result("absent", "absent"),
+]
+
+
+def stored() -> Receipt:
+    made = make_receipt(PROJECT, KEY, RESULTS)
+    return Receipt(made.project_id, made.key, made.text, revision=9)
+
+
+def test_a_retry_gets_the_results_of_the_first_time_with_their_revisions() -> None:
+    created, unchanged, gone, absent = replay(stored(), KEY, WISHES)
+    assert created == Result("new", "created", fact("new", "a secret", 9))
+    assert unchanged == RESULTS[1]
+    assert (gone, absent) == (RESULTS[2], RESULTS[3])
+
+
+def test_a_key_stands_for_one_request_only() -> None:
+    with pytest.raises(Conflict) as refused:
+        replay(stored(), Idempotency("key", "another"), WISHES)
+    assert refused.value.code == "idempotency_key_reused"
+
+
+def test_values_are_not_kept() -> None:
+    assert "secret" not in stored().text
+    assert json.loads(stored().text)["fingerprint"] == "print"

@@ -1,0 +1,109 @@
+"""Records as bytes, and bytes that are no records of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.event import Act
+from factstore.core.fact import Fact, Kind, Stack
+from factstore.core.value import canonical
+from factstore.store import codec
+from tests.unit.core.making import fact, stack
+from tests.unit.core.test_path import paths
+from tests.unit.core.test_value import values
+
+words = st.text(max_size=12)  # even what no Keystone would say
+kinds: st.SearchStrategy[Kind] = st.sampled_from(["observed", "parameter"])
+counts = st.integers(0, 2**62)
+
+facts = st.builds(
+    Fact,
+    path=paths,
+    text=values.map(canonical),
+    kind=kinds,
+    created_at=words,
+    updated_at=words,
+    updated_by=words,
+    request_id=words,
+    ttl=st.none() | st.integers(5, 2_592_000),
+    version=counts,
+    revision=counts,
+    lease=counts,
+)
+stacks = st.builds(
+    Stack,
+    project_id=words,
+    name=words,
+    id=words,
+    description=words,
+    created_at=words,
+    updated_at=words,
+    updated_by=words,
+    request_id=words,
+    revision=counts,
+    created=counts,
+)
+acts = st.builds(Act, words, words, words, st.lists(paths, max_size=3).map(tuple), st.booleans())
+
+
+@given(facts)
+def test_a_fact_reads_back_as_it_was(made: Fact) -> None:
+    record = codec.encode_fact(made)
+    numbers = {"revision": made.revision, "version": made.version, "lease": made.lease}
+    assert codec.decode_fact(record, made.path, **numbers) == made
+
+
+@given(stacks)
+def test_a_stack_reads_back_as_it_was(made: Stack) -> None:
+    record = codec.encode_stack(made)
+    again = codec.decode_stack(
+        record, made.project_id, made.name, revision=made.revision, created=made.created
+    )
+    assert again == made
+
+
+@given(acts)
+def test_an_act_reads_back_as_it_was(made: Act) -> None:
+    assert codec.decode_act(codec.encode_act(made)) == made
+
+
+DECODERS: list[Callable[[bytes], object]] = [
+    lambda record: codec.decode_fact(record, "p", revision=1, version=1, lease=0),
+    lambda record: codec.decode_stack(record, "p", "s", revision=1, created=1),
+    codec.decode_act,
+]
+OURS = [
+    codec.encode_fact(fact("p")),
+    codec.encode_stack(stack()),
+    codec.encode_act(Act("s1", "bob", "req-bob")),
+]
+JUNK = [
+    *(b"", b"\n", b"null", b"1", b'"format"', b"[]", b"{}", b"{", b"\xff\xfe", b"\xff\n1"),
+    *(b'{"format": 1}', b'{"format": 1}\n1', b'{"format": 2}\n1', b'{"format": "1"}', b"[" * 9999),
+]
+
+
+@pytest.mark.parametrize("decode", DECODERS)
+@pytest.mark.parametrize("record", [*JUNK, *(ours.replace(b": 1,", b": 2,", 1) for ours in OURS)])
+def test_a_record_of_another_format_is_recognised(
+    decode: Callable[[bytes], object], record: bytes
+) -> None:
+    with pytest.raises(codec.UnknownFormat):
+        decode(record)
+
+
+@pytest.mark.parametrize(("decode", "record"), [*zip(DECODERS, OURS, strict=True)])
+def test_a_record_of_the_present_format_is_read(
+    decode: Callable[[bytes], object], record: bytes
+) -> None:
+    assert decode(record)
+
+
+def test_the_value_stands_in_the_record_untouched() -> None:
+    assert codec.encode_fact(fact("p", {"b": 1.0, "a": "\u20ac"})).endswith(
+        '\n{"a":"\u20ac","b":1.0}'.encode()
+    )

@@ -1,0 +1,304 @@
+"""Writes that go together: which may, and what each is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+from factstore.store.grouping import (
+    GROUP_BYTES,
+    MEMBERS,
+    Footprint,
+    Grouping,
+    Guarded,
+    _Entry,
+    _take,
+)
+from factstore.store.wire import Compare, DeleteKeys, GetKey, LeaseGone, PutKey
+
+KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
+
+
+class Clock:
+    monotonic = staticmethod(time.monotonic)
+
+    def timestamp(self) -> str:
+        return "2026-01-01T00:00:00.000000Z"
+
+
+def put(key: bytes, value: bytes = b"v", *compares: Compare) -> Guarded:
+    return Guarded(compares or (Compare(key, "mod", "==", 0),), (PutKey(key, value),))
+
+
+def creation(path: bytes, *above: bytes) -> Guarded:
+    compares = [Compare(path + b"/", "create", "==", 0, path + b"0")]
+    compares += [Compare(key, "create", "==", 0) for key in above]
+    return put(path, b"v", *compares)
+
+
+def entry(guarded: Guarded) -> _Entry:
+    return _Entry(guarded, time.monotonic() + 10, threading.Event())
+
+
+def taken(*guarded: Guarded) -> tuple[list[Guarded], list[Guarded]]:
+    """The first group, and what is left for later ones."""
+    waiting = deque(entry(each) for each in guarded)
+    group = [each.guarded for each in _take(waiting)]
+    return group, [each.guarded for each in waiting]
+
+
+def test_writes_of_different_keys_go_together() -> None:
+    group, left = taken(put(b"a"), put(b"b"), put(b"c"))
+    assert len(group) == 3
+    assert left == []
+
+
+def test_two_writes_of_one_key_never_go_together() -> None:
+    first, second = put(b"a"), put(b"a")
+    assert taken(first, second) == ([first], [second])
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_fact_and_one_below_it_are_never_created_together(turn: int) -> None:
+    pair = [creation(b"s/x"), creation(b"s/x/y", b"s/x")][::turn]
+    assert taken(*pair) == ([pair[0]], [pair[1]])
+
+
+def test_a_guard_on_a_key_that_another_one_writes_keeps_them_apart() -> None:
+    writer, guarded = put(b"record"), put(b"a", b"v", Compare(b"record", "create", "==", 7))
+    assert taken(writer, guarded) == ([writer], [guarded])
+    assert taken(guarded, writer) == ([guarded], [writer])
+
+
+def test_a_deletion_counts_as_a_write() -> None:
+    deletion = Guarded((), (DeleteKeys(b"a"),))
+    assert taken(deletion, put(b"a"))[0] == [deletion]
+
+
+def test_confirmations_that_write_nothing_go_with_anything_they_do_not_guard() -> None:
+    confirmation = Guarded((Compare(b"a", "mod", "==", 3),), (GetKey(b"epoch"),))
+    assert len(taken(confirmation, confirmation, put(b"b"))[0]) == 3
+    assert len(taken(confirmation, put(b"a"))[0]) == 1
+
+
+def test_what_clashes_leads_the_next_group() -> None:
+    first, clashing, other = put(b"a"), put(b"a"), put(b"b")
+    group, left = taken(first, clashing, other)
+    assert group == [first, other]
+    assert left == [clashing]
+
+
+def test_a_transaction_that_is_large_goes_alone() -> None:
+    large = Guarded([Compare(b"k%d" % n, "mod", "==", 0) for n in range(60)], [PutKey(b"z", b"")])
+    assert taken(large, put(b"a"))[0] == [large]
+    group, left = taken(put(b"a"), large, put(b"b"))
+    assert len(group) == 2
+    assert left == [large]
+
+
+def test_a_group_stays_below_etcds_limits() -> None:
+    many, _ = taken(*(put(b"k%d" % n) for n in range(300)))
+    assert len(many) == MEMBERS
+    big, _ = taken(*(put(b"k%d" % n, b"x" * 60_000) for n in range(50)))
+    assert sum(each.bytes for each in big) <= GROUP_BYTES
+
+
+guardeds = st.builds(
+    Guarded,
+    st.lists(
+        st.builds(
+            Compare,
+            st.sampled_from(KEYS),
+            st.just("create"),
+            st.just("=="),
+            st.just(0),
+            st.sampled_from([b"", b"a0", b"z"]),
+        ),
+        max_size=3,
+    ),
+    st.lists(st.builds(PutKey, st.sampled_from(KEYS), st.just(b"v")), min_size=1, max_size=2),
+)
+
+
+@given(st.lists(guardeds, max_size=12))
+def test_no_member_of_a_group_touches_what_another_one_guards_or_writes(
+    arrivals: list[Guarded],
+) -> None:
+    group, left = taken(*arrivals)
+    assert sorted(map(id, group + left)) == sorted(map(id, arrivals))
+    for one in group:
+        for other in group:
+            if one is other:
+                continue
+            for operation in one.operations:
+                key = operation.key
+                assert key not in [o.key for o in other.operations]
+                for compare in other.compares:
+                    end = compare.end or compare.key + b"\0"
+                    assert not compare.key <= key < end
+
+
+@given(st.lists(guardeds, max_size=8), guardeds)
+def test_the_footprint_agrees_with_a_naive_reading(members: list[Guarded], new: Guarded) -> None:
+    footprint = Footprint()
+    for member in members:
+        footprint.add(member)
+    ranges = [
+        (c.key, c.end or c.key + b"\0") for member in members for c in member.compares
+    ]
+    written = [o.key for member in members for o in member.operations]
+    naive = any(
+        o.key in written or any(start <= o.key < end for start, end in ranges)
+        for o in new.operations
+    ) or any(c.key <= key < (c.end or c.key + b"\0") for c in new.compares for key in written)
+    assert footprint.clashes(new) == naive
+
+
+class Etcd:
+    """Scripted answers; the first call waits until the test has queued the rest."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[Guarded]] = []
+        self.release = threading.Event()
+        self.entered = threading.Event()
+        self.together_error: Exception | None = None
+        self.alone_error: dict[bytes, Exception] = {}
+
+    def alone(self, guarded: Guarded, deadline: float) -> tuple[bool, int]:
+        self.calls.append([guarded])
+        self.entered.set()
+        assert self.release.wait(10)
+        error = self.alone_error.get(guarded.operations[0].key)
+        if error:
+            raise error
+        return True, len(self.calls)
+
+    def together(self, members: Sequence[Guarded], deadline: float) -> tuple[list[bool], int]:
+        self.calls.append(list(members))
+        if self.together_error:
+            raise self.together_error
+        return [m.operations[0].key != b"loser" for m in members], len(self.calls)
+
+
+class Callers:
+    """Threads that transact; their answers by key."""
+
+    def __init__(self, grouping: Grouping) -> None:
+        self._grouping = grouping
+        self.answers: dict[bytes, object] = {}
+        self._threads: list[threading.Thread] = []
+
+    def call(self, key: bytes) -> None:
+        thread = threading.Thread(target=self._run, args=(key,))
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, key: bytes) -> None:
+        try:
+            self.answers[key] = self._grouping.transact(put(key), time.monotonic() + 10)
+        except Exception as error:
+            self.answers[key] = error
+
+    def join(self) -> dict[bytes, object]:
+        for thread in self._threads:
+            thread.join(10)
+        return self.answers
+
+
+def grouped(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
+    """One call on its way, then all *keys* waiting, then everything answered."""
+    grouping = Grouping(etcd.alone, etcd.together, Clock(), threading.Event)
+    grouping.start()
+    callers = Callers(grouping)
+    try:
+        callers.call(b"first")
+        assert etcd.entered.wait(10)
+        for key in keys:
+            callers.call(key)
+        deadline = time.monotonic() + 10
+        while len(grouping._waiting) < len(keys):
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.001)
+        etcd.release.set()
+        return callers.join()
+    finally:
+        etcd.release.set()
+        grouping.stop()
+
+
+def test_what_arrives_while_one_is_on_its_way_goes_together() -> None:
+    etcd = Etcd()
+    answers = grouped(etcd, b"a", b"b", b"c")
+    assert [len(call) for call in etcd.calls] == [1, 3]
+    assert answers[b"a"] == answers[b"b"] == answers[b"c"] == (True, 2)
+
+
+def test_each_member_is_told_its_own_outcome() -> None:
+    answers = grouped(Etcd(), b"a", b"loser")
+    assert answers[b"a"] == (True, 2)
+    assert answers[b"loser"] == (False, 2)
+
+
+@pytest.mark.parametrize("error", [LeaseGone(), TooLarge("too large")])
+def test_a_member_that_spoils_the_group_spoils_only_itself(error: Exception) -> None:
+    etcd = Etcd()
+    etcd.together_error = error
+    etcd.alone_error = {b"bad": error}
+    answers = grouped(etcd, b"a", b"bad", b"c")
+    assert answers[b"a"] == (True, 3)
+    assert answers[b"bad"] is error
+    assert isinstance(answers[b"c"], tuple)
+
+
+@pytest.mark.parametrize("kind", [OutcomeUnknown, Unavailable])
+def test_when_the_group_fails_every_member_hears_of_it(
+    kind: type[OutcomeUnknown] | type[Unavailable],
+) -> None:
+    etcd = Etcd()
+    etcd.together_error = kind("no answer")
+    answers = grouped(etcd, b"a", b"b")
+    assert isinstance(answers[b"a"], kind)
+    assert isinstance(answers[b"b"], kind)
+
+
+def test_one_that_was_never_sent_by_its_deadline_was_not_written() -> None:
+    etcd = Etcd()
+    grouping = Grouping(etcd.alone, etcd.together, Clock(), threading.Event)
+    grouping.start()
+    callers = Callers(grouping)
+    callers.call(b"first")
+    assert etcd.entered.wait(10)
+    with pytest.raises(Unavailable):
+        grouping.transact(put(b"late"), time.monotonic())
+    etcd.release.set()
+    callers.join()
+    grouping.stop()
+    assert [o.key for call in etcd.calls for g in call for o in g.operations] == [b"first"]
+
+
+def test_one_that_was_sent_and_not_answered_by_its_deadline_is_unknown() -> None:
+    etcd = Etcd()
+    grouping = Grouping(etcd.alone, etcd.together, Clock(), threading.Event)
+    grouping.start()
+    answers: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            grouping.transact(put(b"slow"), time.monotonic() + 0.2)
+        except OutcomeUnknown as error:
+            answers.append(error)
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    assert etcd.entered.wait(10)
+    caller.join(10)
+    etcd.release.set()
+    grouping.stop()
+    assert len(answers) == 1

@@ -1,0 +1,130 @@
+"""The key layout: no two things share a key, and no range reaches into another's."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from factstore.core.path import covers
+from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
+from tests.unit.core.test_path import paths, segments
+
+KEYS = Keyspace("/factstore/v1")
+ids = st.text(st.sampled_from(string.ascii_letters + string.digits + "_-"), min_size=1, max_size=8)
+near_ids = st.sampled_from(["a", "ab", "a-", "a_", "a0", "A", "-a"]) | ids
+near_paths = st.sampled_from(["n", "n/1", "n/10", "n/1-x", "n-1", "n.1", "n0", "n1/n"]) | paths
+
+
+def holds(keys: KeyRange, key: bytes) -> bool:
+    return keys.start <= key < keys.end
+
+
+@given(near_ids, near_ids, near_paths, near_ids, near_ids, near_paths)
+def test_different_facts_have_different_keys(
+    p: str, s: str, path: str, p2: str, s2: str, path2: str
+) -> None:
+    same = (p, s, path) == (p2, s2, path2)
+    assert (KEYS.fact(p, s, path) == KEYS.fact(p2, s2, path2)) == same
+
+
+@given(near_ids, segments, near_ids, segments)
+def test_different_stacks_have_different_records(p: str, name: str, p2: str, name2: str) -> None:
+    assert (KEYS.stack(p, name) == KEYS.stack(p2, name2)) == ((p, name) == (p2, name2))
+
+
+@given(near_ids, near_ids, near_ids, near_ids, near_paths)
+def test_the_data_of_a_stack_holds_its_own_facts_and_nobody_elses(
+    p: str, s: str, p2: str, s2: str, path: str
+) -> None:
+    key = KEYS.fact(p2, s2, path)
+    same = (p, s) == (p2, s2)
+    assert holds(KEYS.data(p, s), key) == same
+    assert holds(KEYS.facts(p, s), key) == same
+
+
+@given(near_ids, near_ids, near_paths, near_paths)
+def test_a_folder_holds_what_lies_below_it_and_no_sibling(
+    p: str, s: str, folder: str, path: str
+) -> None:
+    below = covers(folder, path) and path != folder
+    assert holds(KEYS.facts(p, s, folder), KEYS.fact(p, s, path)) == below
+
+
+@given(near_ids, near_ids, segments)
+def test_the_stacks_of_a_project_are_its_own(p: str, p2: str, name: str) -> None:
+    assert holds(KEYS.stacks(p), KEYS.stack(p2, name)) == (p == p2)
+    assert holds(KEYS.all_stacks, KEYS.stack(p2, name))
+
+
+@given(near_ids, near_ids, segments, near_paths)
+def test_a_key_reads_back_as_what_it_names(p: str, s: str, name: str, path: str) -> None:
+    fact, record = KEYS.read(KEYS.fact(p, s, path)), KEYS.read(KEYS.stack(p, name))
+    assert fact is not None
+    assert record is not None
+    assert (fact.what, fact.owner, fact.stack_id, fact.name) == ("fact", p, s, path)
+    assert (record.what, record.owner, record.name) == ("stack", p, name)
+    assert KEYS.read_purge(KEYS.purge(p, s)) == (p, s)
+
+
+@given(near_ids, near_ids, near_paths, st.integers(0, 5000))
+def test_every_kind_of_key_has_a_place_of_its_own_below_the_root(
+    p: str, s: str, path: str, slot: int
+) -> None:
+    name = path.partition("/")[0]
+    ranges = [KEYS.all_stacks, KEYS.all_data, KEYS.all_purges]
+    keys = [KEYS.stack(p, name), KEYS.fact(p, s, path), KEYS.purge(p, s)]
+    others = [KEYS.epoch, KEYS.sentinel, KEYS.compactor, KEYS.act(slot), KEYS.receipt(p, s)]
+    for n, kept in enumerate(ranges):
+        assert [holds(kept, key) for key in keys] == [n == m for m in range(len(keys))]
+        assert not any(holds(kept, key) for key in others)
+    assert len({*keys, *others}) == len(keys) + len(others)
+    assert all(holds(KEYS.everything, key) for key in [*keys, *others])
+
+
+@given(near_ids, near_ids, near_paths)
+def test_two_roots_never_meet(p: str, s: str, path: str) -> None:
+    other = Keyspace("/factstore/v10")
+    assert not holds(KEYS.everything, other.fact(p, s, path))
+    assert not holds(other.everything, KEYS.fact(p, s, path))
+
+
+@given(st.text(max_size=10))
+def test_an_id_that_could_reach_out_of_its_place_is_refused(text: str) -> None:
+    plain = set(string.ascii_letters + string.digits + "_-")
+    assume(not text or not set(text) <= plain)
+    for build in (
+        lambda: KEYS.stack(text, "name"),
+        lambda: KEYS.stacks(text),
+        lambda: KEYS.data("p", text),
+        lambda: KEYS.data(text, "s"),
+        lambda: KEYS.fact("p", text, "path"),
+        lambda: KEYS.fact(text, "s", "path"),
+        lambda: KEYS.facts("p", text),
+        lambda: KEYS.receipt("p", text),
+        lambda: KEYS.receipt(text, "key"),
+        lambda: KEYS.purge(text, "s"),
+        lambda: KEYS.purge("p", text),
+    ):
+        with pytest.raises(ValueError, match="id in a key"):
+            build()
+
+
+@pytest.mark.parametrize("text", ["a/b", "..", ".", "a\n", "a\0", "a%2Fb", "a" * 65, "é"])
+def test_an_id_that_no_keystone_makes_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="id in a key"):
+        KEYS.fact(text, "s", "p")
+
+
+def test_the_slots_for_acts_are_bounded() -> None:
+    slots = {KEYS.act(slot) for slot in range(3 * ACT_SLOTS)}
+    assert len(slots) == ACT_SLOTS
+
+
+@pytest.mark.parametrize(
+    "rest", ["epoch", "sentinel", "idem/p/k", "purges/p/s", "data/p/s", "data/p/s/side/x", "x", ""]
+)
+def test_keys_that_no_state_is_made_of_name_nothing(rest: str) -> None:
+    assert KEYS.read(f"{KEYS.root}/{rest}".encode()) is None

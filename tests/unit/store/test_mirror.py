@@ -1,0 +1,222 @@
+"""The state that follows a database: current when asked to be, and never hanging on strangers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.event import PutFact, PutStack, Step
+from factstore.core.ports import Commit, Opening
+from factstore.core.state import State
+from factstore.store.mirror import MirroredStore
+from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
+
+
+class Scripted:
+    """A backend whose head and answers the test sets."""
+
+    def __init__(self) -> None:
+        self.at: int | Exception = 5
+        self.on_nudge = lambda: 0
+        self.nudges = 0
+        self.interrupts = 0
+
+    def head(self, deadline: float) -> int:
+        if isinstance(self.at, Exception):
+            raise self.at
+        return self.at
+
+    def nudge(self, deadline: float) -> int:
+        self.nudges += 1
+        return self.on_nudge()
+
+    def interrupt(self) -> None:
+        self.interrupts += 1
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        assert isinstance(self.at, int)
+        self.at += 1
+        return self.at
+
+
+class Passing(threading.Event):
+    """A signal on which waiting takes no time but the clock's."""
+
+    clock: ManualClock
+
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self.is_set():
+            self.clock.advance(timeout or 0)
+        return self.is_set()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def backend() -> Scripted:
+    return Scripted()
+
+
+@pytest.fixture
+def store(backend: Scripted, clock: ManualClock) -> Iterator[MirroredStore]:
+    made = MirroredStore(backend, clock, threading.Event)  # type: ignore[arg-type]
+    made.start()
+    made.load(Opening(EPOCH, 5, [PutStack(stack())]))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def step(revision: int) -> Step:
+    return Step(revision, (PutFact("s1", fact("p", revision, revision)),))
+
+
+def test_nothing_is_answered_before_the_store_was_read(backend: Scripted) -> None:
+    empty = MirroredStore(backend, ManualClock(), threading.Event)  # type: ignore[arg-type]
+    for ask in (empty.state, lambda: empty.refresh(2000), lambda: empty.epoch):
+        with pytest.raises(Unavailable):
+            ask()
+
+
+def test_a_state_that_is_current_is_given_at_once(store: MirroredStore, backend: Scripted) -> None:
+    assert store.refresh(2000).revision == 5
+    assert backend.nudges == 0
+
+
+def test_a_refreshed_state_is_never_older_than_the_head(
+    store: MirroredStore, backend: Scripted, threads: ThreadPoolExecutor
+) -> None:
+    backend.at = 7
+    asked = threading.Event()
+
+    def nudge() -> int:
+        asked.set()
+        return 8
+
+    backend.on_nudge = nudge
+    waiting = [threads.submit(store.refresh, 1030.0) for _ in range(4)]
+    assert asked.wait(10)
+    store.apply(step(6))
+    assert not any(reader.done() for reader in waiting)
+    store.apply(step(7))
+    store.apply(Step(8, ()))
+    assert all(reader.result(10).revision >= 7 for reader in waiting)
+
+
+def test_revisions_of_others_in_the_same_etcd_are_got_past_with_one_of_our_own(
+    store: MirroredStore, backend: Scripted
+) -> None:
+    backend.at = 900
+
+    def nudge() -> int:
+        store.apply(Step(901, ()))
+        return 901
+
+    backend.on_nudge = nudge
+    assert store.refresh(1030.0).revision == 901
+    assert backend.nudges == 1
+
+
+def test_a_watch_that_went_silent_is_renewed_and_the_reader_told(
+    backend: Scripted, clock: ManualClock
+) -> None:
+    def passing() -> Passing:
+        made = Passing()
+        made.clock = clock
+        return made
+
+    # Questions are answered at once, so that only waiting for the watch passes time.
+    store = MirroredStore(backend, clock, passing)  # type: ignore[arg-type]
+    store._heads.read = lambda deadline: 7  # type: ignore[method-assign]
+    store._nudges.read = lambda deadline: 8  # type: ignore[method-assign]
+    store.load(Opening(EPOCH, 5, []))
+    with pytest.raises(Unavailable):
+        store.refresh(clock.now + 5)
+    assert backend.interrupts == 1
+
+
+def test_a_store_that_was_replaced_is_unavailable_until_it_is_read_anew(
+    store: MirroredStore, backend: Scripted
+) -> None:
+    backend.at = CursorExpired("another life")
+    with pytest.raises(Unavailable):
+        store.refresh(1030.0)
+    backend.at = 2
+    store.load(Opening("f" * 16, 2, [PutStack(stack(stack_id="other"))]))
+    found = store.refresh(1030.0).stack(SCOPE)
+    assert found is not None
+    assert found.id == "other"
+    assert store.epoch == "f" * 16
+
+
+def test_reading_anew_in_the_middle_of_a_refresh_never_shows_an_older_state(
+    store: MirroredStore, backend: Scripted
+) -> None:
+    """A fresh reading begins at the oldest state that is kept."""
+
+    class ReadAnewBehindItsBack(State):
+        looks = 0
+
+        @property
+        def revision(self) -> int:
+            self.looks += 1
+            if self.looks == 1:
+                store.load(Opening(EPOCH, 3, [PutStack(stack())]))
+            return self.known
+
+        @revision.setter
+        def revision(self, revision: int) -> None:
+            self.known = revision
+
+    def catch_up() -> int:
+        for revision in range(4, 9):
+            store.apply(step(revision))
+        return 8
+
+    backend.at = 7
+    backend.on_nudge = catch_up
+    tricky = ReadAnewBehindItsBack(7)
+    store._state = tricky  # type: ignore[attr-defined]
+    assert store.refresh(1030.0).revision >= 7
+
+
+def test_a_write_is_acknowledged_once_its_own_state_shows_it(
+    store: MirroredStore, threads: ThreadPoolExecutor
+) -> None:
+    writing = threads.submit(store.commit, Commit(stack(), 5, deletes=("p",)), 1030.0)
+    store.apply(step(6))
+    assert writing.result(10) == 6
+    assert store.state().revision == 6
+
+
+def test_a_write_that_the_watch_does_not_show_is_acknowledged_all_the_same(
+    store: MirroredStore,
+) -> None:
+    assert store.commit(Commit(stack(), 5, deletes=("p",)), 900.0) == 6
+
+
+def test_confirming_waits_for_nothing(store: MirroredStore) -> None:
+    assert store.commit(Commit(stack(), 5), 1030.0) == 6
+    assert store.state().revision == 5
+
+
+def test_behind_tells_whether_the_database_has_moved(
+    store: MirroredStore, backend: Scripted
+) -> None:
+    assert not store.behind(1030.0)
+    backend.at = 6
+    assert store.behind(1030.0)
+    store.apply(step(6))
+    assert not store.behind(1030.0)

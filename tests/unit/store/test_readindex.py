@@ -1,0 +1,156 @@
+"""One question for many readers, never older than any of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+
+import pytest
+
+from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
+from factstore.store.readindex import ReadIndex
+from tests.eventually import eventually
+from tests.unit.core.making import ManualClock
+
+
+class Database:
+    """Answers when the test says so; *asked* counts the questions that have arrived."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.questions = 0
+        self.answers: SimpleQueue[int | Exception] = SimpleQueue()
+
+    def head(self, deadline: float) -> int:
+        self.questions += 1
+        self.asked.release()
+        answer = self.answers.get(timeout=10)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+@pytest.fixture
+def index(database: Database) -> Iterator[ReadIndex]:
+    made = ReadIndex(database.head, ManualClock(), threading.Event)
+    made.start()
+    yield made
+    database.answers.put(0)
+    made.stop()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def readers(index: ReadIndex, threads: ThreadPoolExecutor, count: int) -> list[Future[int]]:
+    """Readers that all wait for the next question."""
+    arrived = threading.Semaphore(0)
+
+    def read() -> int:
+        arrived.release()
+        return index.read(1000.0 + 30)
+
+    made = [threads.submit(read) for _ in range(count)]
+    for _ in made:
+        assert arrived.acquire(timeout=10)
+    return made
+
+
+def test_a_reader_gets_the_head(
+    index: ReadIndex, database: Database, threads: ThreadPoolExecutor
+) -> None:
+    for head in (5, 6):
+        database.answers.put(head)
+        assert threads.submit(index.read, 1030.0).result(10) == head
+
+
+def test_whoever_arrives_during_a_question_gets_the_next_one(
+    index: ReadIndex, database: Database, threads: ThreadPoolExecutor
+) -> None:
+    (first,) = readers(index, threads, 1)
+    assert database.asked.acquire(timeout=10)
+    late = readers(index, threads, 8)
+    eventually(lambda: index._next is not None)  # type: ignore[attr-defined]
+    database.answers.put(5)
+    assert first.result(10) == 5
+    assert database.asked.acquire(timeout=10)
+    assert not any(reader.done() for reader in late), "an answer older than its reader"
+    database.answers.put(6)
+    found = [reader.result(10) for reader in late]
+    assert set(found) == {6}, "all who wait share one question"
+    assert database.questions == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Unavailable("etcd is down"), Unavailable),
+        (CursorExpired("another life"), CursorExpired),
+        (RuntimeError("a bug"), Unavailable),
+    ],
+)
+def test_an_error_reaches_all_who_asked_and_nobody_after_them(
+    index: ReadIndex,
+    database: Database,
+    threads: ThreadPoolExecutor,
+    error: Exception,
+    told: type[FactstoreError],
+) -> None:
+    (first,) = readers(index, threads, 1)
+    assert database.asked.acquire(timeout=10)
+    group = readers(index, threads, 4)
+    eventually(lambda: index._next is not None)  # type: ignore[attr-defined]
+    database.answers.put(4)
+    assert first.result(10) == 4
+    assert database.asked.acquire(timeout=10)
+    database.answers.put(error)
+    errors = [reader.exception(10) for reader in group]
+    assert {type(found) for found in errors} <= {told, type(None)}
+    assert told in {type(found) for found in errors}
+    assert len({id(found) for found in errors if found}) == sum(bool(found) for found in errors)
+    database.answers.put(7)
+    assert threads.submit(index.read, 1030.0).result(10) == 7
+
+
+def test_a_reader_gives_up_at_its_deadline_and_harms_nobody_else(
+    index: ReadIndex, database: Database, threads: ThreadPoolExecutor
+) -> None:
+    with pytest.raises(Unavailable):
+        index.read(999.0)
+    assert database.asked.acquire(timeout=10)
+    (patient,) = readers(index, threads, 1)
+    database.answers.put(5)
+    database.answers.put(6)
+    assert patient.result(10) == 6
+
+
+def test_everybody_is_told_when_the_service_stops(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    index = ReadIndex(database.head, ManualClock(), threading.Event)
+    index.start()
+    (first,) = readers(index, threads, 1)
+    assert database.asked.acquire(timeout=10)
+    late = readers(index, threads, 2)
+    eventually(lambda: index._next is not None)  # type: ignore[attr-defined]
+    stopping = threads.submit(index.stop)
+    eventually(lambda: index._stopping)  # type: ignore[attr-defined]
+    database.answers.put(5)
+    assert first.result(10) == 5
+    for reader in late:
+        with pytest.raises(Unavailable):
+            reader.result(10)
+    stopping.result(10)
+    with pytest.raises(Unavailable):
+        threads.submit(index.read, 1030.0).result(10)
+    assert database.questions == 1

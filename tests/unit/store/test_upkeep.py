@@ -1,0 +1,196 @@
+"""The chores of several workers, at times that the test sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.errors import Unavailable
+from factstore.store.upkeep import Upkeep
+from tests.eventually import eventually
+from tests.unit.core.making import ManualClock
+
+WINDOW = 600.0
+
+
+@dataclass
+class Database:
+    """What all workers share: a head, and a turn with the revision noted at it."""
+
+    head: int = 0
+    version: int = 0
+    noted: int = 0
+    compacted: list[int] = field(default_factory=list)
+    sweeps: int = 0
+    turns: list[float] = field(default_factory=list)
+
+    def sweep(self, deadline: float) -> None:
+        self.sweeps += 1
+
+    def compact(self, revision: int, deadline: float) -> None:
+        self.compacted.append(revision)
+
+    def take_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
+        if seen != self.version:
+            return False, self.version, self.noted
+        before, self.noted = self.noted, self.head
+        self.version += 1
+        self.turns.append(deadline)
+        return True, self.version, before
+
+
+class Mirror:
+    """A mirror that is behind as often as the test says."""
+
+    def __init__(self, *behind: bool) -> None:
+        self._behind = list(behind)
+        self.moves = 0
+
+    def behind(self, deadline: float) -> bool:
+        return self._behind.pop(0) if self._behind else False
+
+    def move(self, deadline: float) -> None:
+        self.moves += 1
+
+
+def worker(
+    database: Database,
+    clock: ManualClock,
+    mirror: Mirror | None = None,
+    window: float = WINDOW,
+    reached: int | None = None,
+) -> Upkeep:
+    """A worker whose thread does nothing of itself: the test calls its rounds."""
+    upkeep = Upkeep(
+        mirror or Mirror(),
+        database,
+        clock,
+        window=window,
+        reached=lambda: database.head if reached is None else reached,
+        period=3600,
+    )
+    upkeep.start()
+    upkeep.stop()
+    return upkeep
+
+
+def test_history_is_kept_for_one_to_two_windows_by_one_worker() -> None:
+    clock, database = ManualClock(), Database()
+    upkeep = worker(database, clock)
+    heads: dict[float, int] = {}
+    for second in range(0, 10 * int(WINDOW), 5):
+        clock.advance(5)
+        database.head += 1
+        heads[clock.now] = database.head
+        before = len(database.compacted)
+        upkeep.round()
+        if len(database.compacted) > before:
+            kept = [at for at, head in heads.items() if head >= database.compacted[-1]]
+            assert WINDOW <= clock.now - min(kept) <= 2 * WINDOW, second
+    assert len(database.compacted) == 9
+
+
+@given(
+    st.integers(1, 5),
+    st.lists(st.floats(0, WINDOW), min_size=5, max_size=5),
+    st.lists(st.integers(0, 20), min_size=5, max_size=5),
+)
+def test_several_workers_compact_no_more_than_one_would(
+    count: int, starts: list[float], offsets: list[int]
+) -> None:
+    clock, database = ManualClock(), Database()
+    begin = clock.now
+    workers: list[Upkeep | None] = [None] * count
+    heads: list[tuple[float, int]] = []
+    for _ in range(0, 6 * int(WINDOW), 30):
+        clock.advance(30)
+        database.head += 1
+        heads.append((clock.now, database.head))
+        for n in range(count):
+            at = workers[n]
+            if at is None:
+                if clock.now - begin >= starts[n] + offsets[n]:
+                    workers[n] = worker(database, clock)
+                continue
+            before = len(database.compacted)
+            at.round()
+            if len(database.compacted) > before:
+                written = next(when for when, head in heads if head >= database.compacted[-1])
+                assert clock.now - written >= WINDOW, "history was given up too early"
+    assert database.compacted == sorted(set(database.compacted))
+    assert 2 <= len(database.compacted) <= 2 * 6, "the workers compact too often, or never"
+
+
+def test_a_worker_that_started_late_first_looks_and_then_takes_turns() -> None:
+    clock = ManualClock()
+    database = Database(head=100, version=7, noted=50)
+    upkeep = worker(database, clock)
+    clock.advance(WINDOW)
+    upkeep.round()
+    assert database.compacted == []
+    clock.advance(WINDOW)
+    upkeep.round()
+    assert database.compacted == [50]
+
+
+def test_the_first_turn_of_all_has_nothing_to_compact() -> None:
+    clock, database = ManualClock(), Database(head=100)
+    upkeep = worker(database, clock)
+    clock.advance(WINDOW)
+    upkeep.round()
+    assert database.version == 1
+    assert database.compacted == []
+
+
+def test_history_that_the_own_readers_were_not_told_of_is_kept() -> None:
+    clock, database = ManualClock(), Database(head=100, version=0, noted=0)
+    upkeep = worker(database, clock, reached=30)
+    for _ in range(2):
+        clock.advance(WINDOW)
+        upkeep.round()
+    assert database.compacted == [30]
+
+
+def test_nothing_is_compacted_before_the_first_window_is_over_or_without_one() -> None:
+    clock, database = ManualClock(), Database(head=9)
+    early, never = worker(database, clock), worker(database, clock, window=0)
+    clock.advance(WINDOW - 1)
+    early.round()
+    never.round()
+    assert database.version == 0
+    clock.advance(10 * WINDOW)
+    never.round()
+    assert database.version == 0
+    assert database.sweeps == 3
+
+
+def test_the_state_is_moved_only_when_it_is_behind_twice_in_a_row() -> None:
+    clock, database = ManualClock(), Database()
+    mirror = Mirror(True, False, True, True, True, False)
+    upkeep = worker(database, clock, mirror)
+    moves = []
+    for _ in range(6):
+        upkeep.round()
+        moves.append(mirror.moves)
+    assert moves == [0, 0, 0, 1, 2, 2]
+
+
+def test_one_failed_round_does_not_end_the_chores(caplog: pytest.LogCaptureFixture) -> None:
+    class Failing(Database):
+        def sweep(self, deadline: float) -> None:
+            super().sweep(deadline)
+            if self.sweeps == 1:
+                raise Unavailable("etcd is down")
+            if self.sweeps == 2:
+                raise RuntimeError("a bug")
+
+    database = Failing()
+    upkeep = Upkeep(
+        Mirror(), database, ManualClock(), window=0, reached=lambda: 0, period=0.001
+    )
+    upkeep.start()
+    eventually(lambda: database.sweeps >= 4)
+    upkeep.stop()

@@ -1,0 +1,320 @@
+"""The hub against a list that forgets nothing: a reader gets all that follows, or is told it cannot."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from factstore.core.errors import CursorExpired
+from factstore.core.event import Change, Event
+from factstore.core.fact import Scope
+from factstore.core.ports import Slice
+from factstore.watch.hub import Hub
+from tests.unit.core.making import fact
+
+A, B, C = (Scope("project", name) for name in ("a", "ab", "b"))
+
+
+def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event:
+    made = [
+        Change("fact.put", f"p{n}", fact(f"p{n}", "x" * size, revision), None, "bob", "req-bob")
+        for n in range(changes)
+    ]
+    return Event(scope, "s1", revision, tuple(made))
+
+
+def everything(hub: Hub, scope: Scope, after: int) -> Slice:
+    return hub.read(scope, after, events=10_000, size=10**9)
+
+
+def revisions(found: Slice) -> list[int]:
+    return [told.revision for told in found.events]
+
+
+class HubAgainstAList(RuleBasedStateMachine):
+    """Readers stand at arbitrary positions and take slices of arbitrary size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hub = Hub(6, 20_000)
+        self.revision = 0
+        self.reset_at = 0
+        self.published: list[Event] = []
+        self.readers: dict[tuple[Scope, int], int] = {}
+        self.names = itertools.count()
+
+    @rule(
+        scopes=st.lists(st.sampled_from([A, B, C]), max_size=3, unique=True),
+        size=st.sampled_from([0, 100, 3_000, 30_000]),
+        skip=st.integers(1, 3),
+    )
+    def publish(self, scopes: list[Scope], size: int, skip: int) -> None:
+        self.revision += skip
+        made = [event(scope, self.revision, size) for scope in scopes]
+        self.published += made
+        self.hub.publish(self.revision, made)
+
+    @rule(back=st.integers(0, 3), forth=st.integers(0, 3))
+    def begin_anew(self, back: int, forth: int) -> None:
+        self.revision = max(self.reset_at, self.revision - back) + forth
+        self.reset_at = self.revision
+        self.published = []
+        self.hub.reset(self.revision)
+
+    @rule(scope=st.sampled_from([A, B, C]), at=st.integers(0, 60))
+    def arrive(self, scope: Scope, at: int) -> None:
+        self.readers[scope, next(self.names)] = at
+
+    @rule(events=st.integers(1, 4), size=st.sampled_from([1, 1500, 10**6]))
+    def all_readers_read(self, events: int, size: int) -> None:
+        for (scope, name), at in list(self.readers.items()):
+            due = [told for told in self.published if told.scope == scope and told.revision > at]
+            try:
+                found = self.hub.read(scope, at, events=events, size=size)
+            except CursorExpired:
+                assert self.has_dropped_after(at), "history was refused that had to be there"
+                del self.readers[scope, name]
+                continue
+            assert at >= self.reset_at, "a gap was not told"
+            assert list(found.events) == due[: len(found.events)], "not just what follows"
+            assert len(found.events) <= events
+            total = sum(told.size for told in found.events)
+            assert total <= size or len(found.events) == 1, "more bytes than asked for"
+            assert found.more == (len(found.events) < len(due))
+            assert not due or found.events, "a reader does not move on"
+            if found.more:
+                assert found.upto == found.events[-1].revision
+            else:
+                assert found.upto == max(at, self.revision)
+            self.readers[scope, name] = found.upto
+
+    def has_dropped_after(self, at: int) -> bool:
+        held, _ = self.hub.depth
+        return at < self.reset_at or any(
+            told.revision > at for told in self.published[: len(self.published) - held]
+        )
+
+    @rule(scope=st.sampled_from([A, B, C]), at=st.integers(0, 60))
+    def nobody_waits_for_what_is_there_or_gone(self, scope: Scope, at: int) -> None:
+        try:
+            told = bool(everything(self.hub, scope, at).events)
+        except CursorExpired:
+            told = True
+        assert self.hub.wait(scope, at, 0) == told
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        held, size = self.hub.depth
+        assert held <= 6
+        assert size <= 20_000
+        kept = self.published[len(self.published) - held :]
+        assert size == sum(told.size for told in kept)
+
+    @invariant()
+    def the_position_is_that_of_the_last_publication(self) -> None:
+        assert self.hub.revision == self.revision
+
+
+TestHubAgainstAList = HubAgainstAList.TestCase
+TestHubAgainstAList.settings = settings(
+    max_examples=150, stateful_step_count=25, deadline=None
+)
+
+
+def test_a_reader_whose_history_was_dropped_is_told_so() -> None:
+    hub = Hub(2, 10**6)
+    for revision in (1, 2, 3):
+        hub.publish(revision, [event(A, revision)])
+    assert revisions(everything(hub, A, 1)) == [2, 3]
+    with pytest.raises(CursorExpired):
+        everything(hub, A, 0)
+
+
+def test_an_event_too_large_to_be_held_is_a_gap_that_is_told() -> None:
+    hub = Hub(10, 5_000)
+    hub.publish(1, [event(A, 1, 50_000)])
+    with pytest.raises(CursorExpired):
+        everything(hub, A, 0)
+    assert everything(hub, A, 1) == Slice((), 1, more=False)
+
+
+def test_what_was_dropped_leaves_memory() -> None:
+    class Note(str):
+        """A string that can be referred to weakly."""
+
+    hub = Hub(3, 10**6)
+    notes = []
+    for revision in range(1, 200):
+        made = event((A, B)[revision % 2], revision)
+        note = Note(revision)
+        made.memo["note"] = note
+        notes.append(weakref.ref(note))
+        hub.publish(revision, [made])
+    del made, note
+    gc.collect()
+    assert sum(note() is not None for note in notes) == 3
+
+
+def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
+    hub = Hub(3, 10**6)
+    for revision in range(1, 100):
+        scope = Scope("project", f"s{revision}")
+        hub.wait(scope, revision, 0)
+        hub.publish(revision, [event(scope, revision)])
+        hub.wait(scope, revision, 0)
+    hub.reset(1000)
+    assert not hub._channels  # type: ignore[attr-defined]
+
+
+def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
+    hub = Hub(10, 10**6)
+    hub.publish(1, [event(A, 1)])
+    assert everything(hub, A, 5) == Slice((), 5, more=False)
+    hub.publish(5, [event(A, 5)])
+    assert everything(hub, A, 5) == Slice((), 5, more=False)
+    hub.publish(6, [event(A, 6)])
+    assert revisions(everything(hub, A, 5)) == [6]
+
+
+def test_readers_move_on_with_what_happens_to_others() -> None:
+    hub = Hub(10, 10**6)
+    hub.publish(4, [event(B, 4)])
+    assert everything(hub, A, 1) == Slice((), 4, more=False)
+
+
+def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
+    hub = Hub(10, 10**6)
+    hub.publish(1, [event(A, 1, 2_000, changes=20)])
+    hub.publish(2, [event(A, 2)])
+    first = hub.read(A, 0, events=10, size=1)
+    assert [len(told.changes) for told in first.events] == [20]
+    assert (first.upto, first.more) == (1, True)
+    assert revisions(hub.read(A, first.upto, events=10, size=1)) == [2]
+
+
+# Waiting; the signals tell the test when a reader has begun to wait
+
+
+class Told(threading.Event):
+    """A signal that tells when somebody waits on it."""
+
+    parked: threading.Semaphore
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.parked.release()
+        return super().wait(timeout)
+
+
+@pytest.fixture
+def parked() -> threading.Semaphore:
+    return threading.Semaphore(0)
+
+
+@pytest.fixture
+def hub(parked: threading.Semaphore) -> Hub:
+    def told() -> Told:
+        made = Told()
+        made.parked = parked
+        return made
+
+    return Hub(3, 10**6, told)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+def test_all_readers_of_a_scope_are_woken_and_nobody_else(
+    hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
+) -> None:
+    mine = [threads.submit(hub.wait, A, 0, 30) for _ in range(3)]
+    other = threads.submit(hub.wait, B, 0, 30)
+    for _ in range(4):
+        assert parked.acquire(timeout=10)
+    hub.publish(1, [event(A, 1)])
+    assert [waiting.result(10) for waiting in mine] == [True] * 3
+    assert not other.done()
+    hub.publish(2, [event(B, 2)])
+    assert other.result(10)
+
+
+def test_a_reader_can_be_woken_again_and_again(
+    hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
+) -> None:
+    for revision in range(1, 20):
+        waiting = threads.submit(hub.wait, A, revision - 1, 30)
+        assert parked.acquire(timeout=10)
+        hub.publish(revision, [event(A, revision)])
+        assert waiting.result(10)
+
+
+@pytest.mark.parametrize("end", ["reset", "close"])
+def test_all_readers_are_woken_when_history_is_renewed_or_the_service_stops(
+    hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor, end: str
+) -> None:
+    waiting = [threads.submit(hub.wait, scope, 5, 30) for scope in (A, B)]
+    for _ in waiting:
+        assert parked.acquire(timeout=10)
+    if end == "reset":
+        hub.reset(3)
+    else:
+        hub.close()
+    assert [reader.result(10) for reader in waiting] == [True, True]
+    assert hub.closing == (end == "close")
+
+
+def test_nobody_begins_to_wait_when_the_service_stops(hub: Hub) -> None:
+    hub.close()
+    assert hub.wait(A, 0, 30)
+
+
+def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub) -> None:
+    """All events of its scope came, and were dropped for others', between its reading and waiting."""
+    assert everything(hub, A, 0).events == ()
+    hub.publish(1, [event(A, 1)])
+    for revision in range(2, 7):
+        hub.publish(revision, [event(B, revision)])
+    assert hub.wait(A, 0, 0)
+
+
+def test_a_wait_that_ends_without_an_event_says_so(hub: Hub) -> None:
+    assert not hub.wait(A, 0, 0)
+    hub.publish(1, [event(B, 1)])
+    assert not hub.wait(A, 1, 0)
+
+
+def test_readers_and_writers_on_many_threads_agree_on_the_order(
+    threads: ThreadPoolExecutor,
+) -> None:
+    hub = Hub(10_000, 10**9)
+    last = 2000
+
+    def follow(scope: Scope) -> list[int]:
+        seen: list[int] = []
+        at = 0
+        while at < last:
+            found = hub.read(scope, at, events=7, size=3_000)
+            seen += revisions(found)
+            at = found.upto
+            if not found.more and at < last:
+                hub.wait(scope, at, 5)
+        return seen
+
+    readers = [(scope, threads.submit(follow, scope)) for scope in (A, B, C) for _ in range(2)]
+    for revision in range(1, last + 1):
+        scopes = [scope for n, scope in enumerate((A, B, C)) if revision % (n + 1) == 0]
+        hub.publish(revision, [event(scope, revision) for scope in scopes])
+    for scope, reader in readers:
+        every = (A, B, C).index(scope) + 1
+        assert reader.result(60) == list(range(every, last + 1, every))

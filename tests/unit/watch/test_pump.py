@@ -1,0 +1,198 @@
+"""The pump, with a backend whose watch breaks just as the test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from factstore.core.errors import CursorExpired, Unavailable
+from factstore.core.event import PutFact, PutStack, Step
+from factstore.core.ports import Opening
+from factstore.core.state import State
+from factstore.watch.hub import Hub
+from factstore.watch.pump import Pump
+from tests.eventually import eventually
+from tests.unit.core.making import EPOCH, SCOPE, fact, stack
+
+Script = Sequence[int | Exception | Callable[[], object]]
+LOST = Unavailable("the connection was lost")
+GONE = CursorExpired("it was compacted")
+
+
+def step(revision: int) -> Step:
+    return Step(revision, (PutFact("s1", fact("p", revision, revision)),))
+
+
+class Scripted:
+    """A backend; each :meth:`follow` plays one script: revisions, then perhaps an error.
+
+    A script that ends without an error leaves the watch open and silent until it is interrupted.
+    """
+
+    def __init__(self, openings: Sequence[int | Exception], *scripts: Script) -> None:
+        self.openings = list(openings)
+        self.scripts = list(scripts)
+        self.asked: list[int | str] = []
+        self.silent = threading.Event()
+        self.interrupted = threading.Event()
+
+    def open(self) -> Opening:
+        self.asked.append("open")
+        at = self.openings.pop(0)
+        if isinstance(at, Exception):
+            raise at
+        return Opening(EPOCH, at, [PutStack(stack())])
+
+    def follow(self, after: int) -> Iterator[Step]:
+        self.asked.append(after)
+        for entry in self.scripts.pop(0) if self.scripts else ():
+            if isinstance(entry, Exception):
+                raise entry
+            if isinstance(entry, int):
+                yield step(entry)
+            else:
+                entry()
+        self.silent.set()
+        self.interrupted.wait(30)
+        raise Unavailable("interrupted")
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+
+class Recorder:
+    """Takes in steps as a mirror does, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.seen: list[int | str] = []
+
+    def load(self, opening: Opening) -> None:
+        self.state = State(opening.revision)
+        self.state.load(opening.mutations)
+        self.seen.append(f"load {opening.revision}")
+
+    def apply(self, made: Step) -> list[object]:
+        self.seen.append(made.revision)
+        return list(self.state.apply(made))
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(100, 10**6)
+
+
+def run(backend: Scripted, hub: Hub, reader: Recorder | None = None) -> Recorder:
+    """Let the pump play all scripts."""
+    reader = reader or Recorder()
+    pump = Pump(backend, reader, hub)  # type: ignore[arg-type]
+    pump.start()
+    try:
+        assert backend.silent.wait(10)
+        assert pump.wait_ready(0)
+    finally:
+        pump.stop()
+    return reader
+
+
+def published(hub: Hub, after: int) -> list[int]:
+    return [event.revision for event in hub.read(SCOPE, after, events=99, size=10**6).events]
+
+
+def test_every_step_reaches_the_state_and_then_the_readers(hub: Hub) -> None:
+    backend = Scripted([4], [5, 7, 8])
+    reader = run(backend, hub)
+    assert backend.asked == ["open", 4]
+    assert reader.seen == ["load 4", 5, 7, 8]
+    assert published(hub, 4) == [5, 7, 8]
+    assert hub.revision == 8
+
+
+def test_it_resumes_where_it_stopped_without_loss_or_repetition(hub: Hub) -> None:
+    backend = Scripted([4], [5, 6, LOST], [LOST], [7, LOST], [8])
+    reader = run(backend, hub)
+    assert backend.asked == ["open", 4, 6, 6, 7]
+    assert reader.seen == ["load 4", 5, 6, 7, 8]
+    assert published(hub, 4) == [5, 6, 7, 8]
+
+
+def test_a_member_that_lags_and_repeats_itself_is_not_listened_to(hub: Hub) -> None:
+    reader = run(Scripted([4], [5, 6, LOST], [4, 5, 6, 7, 7, 6, 8]), hub)
+    assert reader.seen == ["load 4", 5, 6, 7, 8]
+    assert published(hub, 4) == [5, 6, 7, 8]
+
+
+def test_it_begins_anew_when_the_history_is_gone_and_every_reader_learns_of_the_gap(
+    hub: Hub,
+) -> None:
+    backend = Scripted([4, 20], [5, GONE], [21])
+    reader = run(backend, hub)
+    assert backend.asked == ["open", 4, "open", 20]
+    assert reader.seen == ["load 4", 5, "load 20", 21]
+    for after in (4, 5, 19):
+        with pytest.raises(CursorExpired):
+            published(hub, after)
+    assert published(hub, 20) == [21]
+
+
+def test_history_begins_with_what_the_backend_opened_with(hub: Hub) -> None:
+    run(Scripted([4], []), hub)
+    with pytest.raises(CursorExpired):
+        published(hub, 3)
+    assert published(hub, 4) == []
+
+
+def test_readers_that_wait_are_woken_when_it_begins_anew(hub: Hub) -> None:
+    woken: list[bool] = []
+    waiting = threading.Thread(target=lambda: woken.append(hub.wait(SCOPE, 5, 30)))
+
+    def wait_first() -> None:
+        waiting.start()
+        eventually(lambda: any(c.readers for c in hub._channels.values()))  # type: ignore[attr-defined]
+
+    run(Scripted([4, 20], [5, wait_first, GONE], []), hub)
+    waiting.join(10)
+    assert woken == [True]
+
+
+@pytest.mark.parametrize("error", [LOST, GONE, RuntimeError("a bug")])
+def test_it_keeps_trying_to_open(hub: Hub, error: Exception) -> None:
+    reader = run(Scripted([error, error, 4], [5]), hub)
+    assert reader.seen == ["load 4", 5]
+
+
+def test_an_error_that_nobody_foresaw_makes_it_begin_anew(hub: Hub) -> None:
+    backend = Scripted([4, 4], [5, RuntimeError("a bug")], [5, 6])
+    reader = run(backend, hub)
+    assert backend.asked == ["open", 4, "open", 4]
+    assert reader.seen == ["load 4", 5, "load 4", 5, 6]
+    assert published(hub, 4) == [5, 6]
+
+
+def test_it_is_not_ready_before_the_state_was_read(hub: Hub) -> None:
+    released = threading.Event()
+
+    class Slow(Scripted):
+        def open(self) -> Opening:
+            assert released.wait(10)
+            return super().open()
+
+    backend = Slow([4], [])
+    pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
+    pump.start()
+    assert not pump.wait_ready(0)
+    released.set()
+    assert pump.wait_ready(10)
+    pump.stop()
+
+
+def test_it_ends_when_it_is_told_to_while_the_watch_is_silent(hub: Hub) -> None:
+    backend = Scripted([4], [5])
+    pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
+    pump.start()
+    assert backend.silent.wait(10)
+    pump.stop()
+    assert pump._thread is not None  # type: ignore[attr-defined]
+    assert not pump._thread.is_alive()  # type: ignore[attr-defined]
