@@ -72,9 +72,10 @@ def _compare(lab: Lab, name: str, rounds: int, seconds: int) -> None:
 def _watch(lab: Lab, count: int) -> None:
     """Connect watchers, write, and time the way to the last of them."""
     result = watchers.run(lab, count, EVENTS)
+    first, last = statistics.median(result.first_ms), statistics.median(result.last_ms)
     print(
         f"watch: PUT to the last of {count} SSE watchers, median of {EVENTS} events "
-        f"{statistics.median(result.last_ms):.0f} ms (first {statistics.median(result.first_ms):.0f} ms, "
+        f"{last:.0f} ms (first {first:.0f} ms, "
         f"slowest event {max(result.last_ms):.0f} ms); "
         f"{result.kib_per_watcher:.1f} KiB of the worker's memory for each"
     )

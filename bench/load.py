@@ -31,8 +31,8 @@ _SCRIPTS = {
             n = n + 1
             local path = "/v1/stacks/s" .. n % {STACKS} .. "/facts/nodes/n" ..
                 math.floor(n / {STACKS}) % {FACTS} .. "/load"
-            local body = '{{"value":"' .. string.format("%024d-%012d", n, math.random(999999999)) .. '"}}'
-            return wrk.format("PUT", path, headers, body)
+            local value = string.format("%024d-%012d", n, math.random(999999999))
+            return wrk.format("PUT", path, headers, '{{"value":"' .. value .. '"}}')
         end
     """,
     # Keys and values are base64: "/gateway/" and eight digits.

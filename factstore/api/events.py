@@ -96,9 +96,8 @@ def _stream(
     )
     epoch = known.facts.cursor(0).epoch
     known.cut_idle(request.environ)
-    _let_go(request.environ)
     response = Response(
-        _rendered(frames, epoch, identity, known.clock),
+        _rendered(frames, epoch, identity, known.clock, request.environ),
         content_type=STREAM,
         direct_passthrough=True,
     )
@@ -114,9 +113,10 @@ def _let_go(environ: dict[str, Any]) -> None:
 
 
 def _rendered(
-    frames: Iterator[Frame], epoch: str, identity: Identity, clock: Clock
+    frames: Iterator[Frame], epoch: str, identity: Identity, clock: Clock, environ: dict[str, Any]
 ) -> Iterator[bytes]:
     """Frames as bytes, for as long as the credential holds."""
+    _let_go(environ)  # only now: the middleware around us needed it until the response was made
     checked = clock.monotonic()
     yield b": factstore\n\n"
     for frame in frames:

@@ -14,7 +14,7 @@ from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.event import Event
 from factstore.core.fact import Fact, Scope
 from factstore.core.path import check_path, check_stack_name, covers, shown
-from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.ports import Clock, EventSource, Slice, Store
 
 POLL_EVENTS = 1000
 POLL_BYTES = 1024 * 1024
@@ -135,14 +135,14 @@ class Watching:
         :raises NotFound: there is no such stack.
         """
         end = self._clock.monotonic() + wait
-        at = self._start(scope, since, wanted)
+        epoch, at = self._start(scope, since, wanted)
         while True:
-            batch = self._events.read(scope, at, events=POLL_EVENTS, size=POLL_BYTES)
+            batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
             kept = tuple(kept for event in batch.events if (kept := wanted.apply(event)))
             at = max(at, batch.upto)
             left = end - self._clock.monotonic()
             if kept or left <= 0 or self._events.closing:
-                return Poll(kept, self.cursor(at), batch.more)
+                return Poll(kept, Cursor(epoch, at), batch.more)
             if not batch.more:
                 self._events.wait(scope, at, left)
 
@@ -157,10 +157,10 @@ class Watching:
         :raises NotFound: at once; there is no such stack.
         """
         expired: str | None = None
-        at = 0
+        at = Cursor("", 0)
         try:
             at = self._start(scope, since, wanted)
-            self._events.read(scope, at, events=1, size=1)
+            self._read(scope, at, 1)
         except CursorExpired as error:
             if not reset:
                 raise
@@ -169,50 +169,65 @@ class Watching:
             return self._restarted(scope, wanted, expired)
         return self._follow(scope, at, wanted)
 
-    def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> int:
-        """The revision to read after; waits for this worker to catch up with a cursor ahead of it."""
+    def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> Cursor:
+        """Where to read on; waits for this worker to catch up with a cursor ahead of it."""
         check_stack_name(scope.stack)
         if wanted.prefix:
             check_path(wanted.prefix, what="prefix")
         deadline = self._clock.monotonic() + self._timeout
+        epoch = self._store.epoch  # before the state: if that is a newer life's, the reader is told
         state = self._store.refresh(deadline)
         if state.stack(scope) is None:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         if since is None:
-            return state.revision
-        if since.epoch != self._store.epoch or since.revision > state.revision:
+            return Cursor(epoch, state.revision)
+        if since.epoch != epoch or since.revision > state.revision:
             raise CursorExpired(
                 "the cursor is of another life of this store; list, then watch from that cursor."
             )
-        return since.revision
+        return since
+
+    def _read(self, scope: Scope, at: Cursor, events: int) -> Slice:
+        """The events after a cursor.
+
+        :raises CursorExpired: that history is gone, or the store was replaced: the revisions of its
+            new life mean nothing to who followed the old one.
+        """
+        batch = self._events.read(scope, at.revision, events=events, size=POLL_BYTES)
+        if self._store.epoch != at.epoch:  # it changes before anything of the new life is read
+            raise CursorExpired("the store was replaced; list, then watch from that cursor.")
+        return batch
 
     def _restarted(self, scope: Scope, wanted: Filter, expired: str | None) -> Iterator[Frame]:
         if expired is not None:
             yield ResetFrame(expired)
+        epoch = self._store.epoch
         contents = self._store.state().contents(scope, wanted.prefix)
         if contents is None:
             yield GoodbyeFrame("the stack was deleted")
             return
         for start in range(0, len(contents.facts), SNAPSHOT_FACTS):
             yield SnapshotFrame(contents.facts[start : start + SNAPSHOT_FACTS])
-        yield BookmarkFrame(self.cursor(contents.revision))
-        yield from self._follow(scope, contents.revision, wanted)
+        start_at = Cursor(epoch, contents.revision)
+        yield BookmarkFrame(start_at)
+        yield from self._follow(scope, start_at, wanted)
 
-    def _follow(self, scope: Scope, at: int, wanted: Filter) -> Iterator[Frame]:
+    def _follow(self, scope: Scope, start: Cursor, wanted: Filter) -> Iterator[Frame]:
+        epoch, at = start
         told = at
         bookmarked = self._clock.monotonic()
         while not self._events.closing:
             try:
-                batch = self._events.read(scope, at, events=64, size=POLL_BYTES)
+                batch = self._read(scope, Cursor(epoch, at), 64)
             except CursorExpired:
-                yield GoodbyeFrame("this reader fell behind; resume with the last id")
+                yield GoodbyeFrame("what follows is not known here; resume with the last id")
                 return
             for event in batch.events:
                 kept = wanted.apply(event)
                 if kept is not None:
                     told = event.revision
                     bookmarked = self._clock.monotonic()
-                    yield ChangeFrame(kept, self.cursor(told))
+                    yield ChangeFrame(kept, Cursor(epoch, told))
                 if event.ends_stack:
                     yield GoodbyeFrame("the stack was deleted")
                     return
@@ -222,7 +237,7 @@ class Watching:
             now = self._clock.monotonic()
             if now - bookmarked >= BOOKMARK_SECONDS - PING_SECONDS and at > told:
                 told, bookmarked = at, now
-                yield BookmarkFrame(self.cursor(at))
+                yield BookmarkFrame(Cursor(epoch, at))
             if not self._events.wait(scope, at, PING_SECONDS):
                 yield PingFrame()
         yield GoodbyeFrame("the service is stopping; resume with the last id")

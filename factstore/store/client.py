@@ -36,6 +36,8 @@ from factstore.store.wire import (
 
 LOG = logging.getLogger(__name__)
 
+AUTHENTICATE_SECONDS = 5.0
+
 _CHANNEL_OPTIONS = [
     # A silent member is noticed within 15 s; without ping_timeout_ms the default of a minute rules.
     ("grpc.keepalive_time_ms", 10_000),
@@ -187,9 +189,13 @@ class EtcdClient:
             LOG.debug("lease %x had ended already", lease)
 
     def watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
-        """Open a watch from a revision on, on the member preferred at present."""
+        """Open a watch from a revision on, on the member preferred at present.
+
+        :raises Unavailable: etcd refuses our credentials, or cannot be asked about them.
+        """
         member = self._members[self._current]
-        return WatchStream(member.watch, key, end, start, self._metadata(member, 5.0))
+        metadata = self._authenticate(member, AUTHENTICATE_SECONDS)
+        return WatchStream(member.watch, key, end, start, metadata, self._forget_token)
 
     def prefer_next(self) -> None:
         """Turn to another member, when the present one cannot be trusted to be current."""
@@ -212,13 +218,13 @@ class EtcdClient:
             if left <= 0:
                 raise Unavailable("etcd did not answer in time.")
             share = left / tries if reads else left
+            metadata = self._authenticate(member, share)
             try:
-                return method(member)(
-                    request, timeout=share, metadata=self._metadata(member, share)
-                )
+                return method(member)(request, timeout=share, metadata=metadata)
             except grpc.RpcError as error:
                 if not renewed and _is_stale_token(error):
-                    self._token, renewed = "", True
+                    self._forget_token()
+                    renewed = True
                     continue
                 self._translate(error, reads)
                 self._abandon(tried)
@@ -238,7 +244,8 @@ class EtcdClient:
             raise Unavailable("etcd is full; an operator must make room.", code="storage_full")
         if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in words:
             raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
-        if code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED):
+        refused = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+        if refused or "authentication failed" in words:
             LOG.error("etcd refuses our credentials: %s", words)
             raise Unavailable("etcd refuses the service's credentials.") from error
         if code not in (
@@ -262,23 +269,40 @@ class EtcdClient:
             if self._current == tried:
                 self._current = (tried + 1) % len(self._members)
 
-    def _metadata(self, member: _Member, timeout: float) -> tuple[tuple[str, str], ...]:
+    def _authenticate(self, member: _Member, timeout: float) -> tuple[tuple[str, str], ...]:
+        """The metadata that proves who we are, with a token that is asked for when there is none."""
         if not self._credentials.username:
             return ()
         if not self._token:
             request = rpc.AuthenticateRequest(
                 name=self._credentials.username, password=self._credentials.password
             )
-            self._token = member.auth.Authenticate(request, timeout=timeout).token
+            try:
+                self._token = member.auth.Authenticate(request, timeout=timeout).token
+            except grpc.RpcError as error:
+                self._translate(error, reads=True)
+                self.prefer_next()
+                LOG.info("no token from etcd: %s", _words(error))
+                raise Unavailable("the store cannot be reached.") from error
         return (("token", self._token),)
+
+    def _forget_token(self) -> None:
+        self._token = ""
 
 
 class WatchStream:
     """One watch: an iterator over responses, each a list of events of whole revisions."""
 
     def __init__(
-        self, stub: Any, key: bytes, end: bytes, start: int, metadata: Sequence[tuple[str, str]]
+        self,
+        stub: Any,
+        key: bytes,
+        end: bytes,
+        start: int,
+        metadata: Sequence[tuple[str, str]],
+        forget_token: Callable[[], None],
     ) -> None:
+        self._forget_token = forget_token
         self._requests: SimpleQueue[Any] = SimpleQueue()
         create = rpc.WatchCreateRequest(key=key, range_end=end, start_revision=start)
         self._requests.put(rpc.WatchRequest(create_request=create))
@@ -295,10 +319,13 @@ class WatchStream:
                 if answer.compact_revision:
                     raise Compacted(answer.compact_revision)
                 if answer.canceled:
+                    self._forget_token()  # 3.4 does not say so when this is why
                     raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
                 if answer.events:
                     yield [_event(event) for event in answer.events]
         except grpc.RpcError as error:
+            if _is_stale_token(error):
+                self._forget_token()
             raise Unavailable(f"the watch broke: {_words(error)}") from error
         finally:
             self.close()

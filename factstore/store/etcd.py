@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
-from factstore.core.event import DropFact, DropStack, Mutation, PutFact, PutStack, Step
-from factstore.core.fact import Fact, Scope, Stack
+from factstore.core.event import Mutation, PutFact, PutStack, Step
+from factstore.core.fact import Fact, Stack
 from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
 from factstore.core.receipts import RETENTION
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
+from factstore.store.decoding import Decoder
 from factstore.store.grouping import Grouping, Guarded
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
 from factstore.store.txn import compares_for
@@ -64,6 +65,7 @@ class EtcdBackend:
     ) -> None:
         self._client = client
         self._keys = keyspace
+        self._decoder = Decoder(keyspace)
         self._clock = clock
         self._window = window
         self._timeout = timeout
@@ -101,7 +103,7 @@ class EtcdBackend:
         try:
             for events in stream:
                 for revision, group in groupby(events, key=lambda event: event.item.revision):
-                    yield Step(revision, tuple(self._mutations(group)))
+                    yield Step(revision, tuple(self._decoder.mutations(group)))
         except Compacted as error:
             raise CursorExpired(f"etcd has compacted the history: {error}") from error
         finally:
@@ -150,7 +152,7 @@ class EtcdBackend:
         mutations: list[Mutation] = []
         for keys in (self._keys.all_stacks, self._keys.all_data):
             for item in self._pages(keys, revision):
-                mutation = self._mutation(WatchEvent(item, False))
+                mutation = self._decoder.mutation(WatchEvent(item, False))
                 if mutation is not None:
                     mutations.append(mutation)
         return mutations
@@ -165,37 +167,6 @@ class EtcdBackend:
             if len(found.items) < PAGE:
                 return
             start = found.items[-1].key + b"\0"
-
-    def _mutations(self, events: Iterator[WatchEvent]) -> Iterator[Mutation]:
-        for event in events:
-            mutation = self._mutation(event)
-            if mutation is not None:
-                yield mutation
-
-    def _mutation(self, event: WatchEvent) -> Mutation | None:
-        key, value, created, revision, version, lease = event.item
-        try:
-            named = self._keys.read(key)
-            if named is None:
-                return None
-            if named.what == "fact":
-                if event.deleted:
-                    return DropFact(named.stack_id, named.name)
-                fact = codec.decode_fact(
-                    value, named.name, revision=revision, version=version, lease=lease
-                )
-                return PutFact(named.stack_id, fact)
-            if named.what == "stack":
-                if event.deleted:
-                    return DropStack(Scope(named.owner, named.name))
-                stack = codec.decode_stack(
-                    value, named.owner, named.name, revision=revision, created=created
-                )
-                return PutStack(stack)
-            return None if event.deleted else codec.decode_act(value)
-        except (codec.UnknownFormat, UnicodeDecodeError) as error:
-            LOG.error("key %r is ignored: %s", key, error)
-            return None
 
     # Writing
 
@@ -270,7 +241,7 @@ class EtcdBackend:
         start = max(below.start, past)
         if start < below.end and len(found) < limit:
             found = found + self._at(start, below.end, limit - len(found), revision, deadline)
-        mutations = [self._mutation(WatchEvent(item, False)) for item in found]
+        mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.fact for mutation in mutations if isinstance(mutation, PutFact)]
 
     def stacks_at(
@@ -280,7 +251,7 @@ class EtcdBackend:
         keys = self._keys.stacks(project_id)
         start = self._keys.stack(project_id, after) + b"\0" if after else keys.start
         found = self._at(start, keys.end, limit, revision, deadline)
-        mutations = [self._mutation(WatchEvent(item, False)) for item in found]
+        mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
 
     def _at(

@@ -6,10 +6,7 @@ Greenlets, because a watcher must cost kilobytes and a waiting request no thread
 
 from __future__ import annotations
 
-import gc
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 from factstore.wsgi import configuration
@@ -20,7 +17,7 @@ _host = f"[{_conf.api.host}]" if ":" in _conf.api.host else _conf.api.host
 
 bind = [f"{_host}:{_conf.api.port}"]
 workers = _conf.api.workers
-worker_class = "gevent"
+worker_class = "factstore.wsgi.worker.Worker"
 worker_connections = _conf.api.connections
 backlog = 4096
 graceful_timeout = _conf.api.drain_seconds
@@ -47,24 +44,3 @@ def on_starting(server: Any) -> None:
                 "bind 127.0.0.1 or set auth_strategy = keystone.\n"
             )
             sys.exit(1)
-
-
-def post_worker_init(worker: Any) -> None:
-    """Start the machinery before the first request, and drain it on SIGTERM."""
-    from factstore.wsgi import api
-
-    api.start()
-    # What is there now stays; and collecting often would walk all facts held in memory each time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
-    stop_worker = signal.getsignal(signal.SIGTERM)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        import gevent
-
-        gevent.spawn(api.drain)
-        if callable(stop_worker):
-            stop_worker(number, frame)
-
-    signal.signal(signal.SIGTERM, stop)
