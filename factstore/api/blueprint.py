@@ -49,7 +49,9 @@ class Parser(FlaskParser):
         return args.to_dict()
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """The body as JSON, read strictly."""
+        """The body as JSON, read strictly; no body at all stands for an empty object."""
+        if not req.mimetype and not read_body(req):
+            return {}
         return read_json(req)
 
     def handle_error(

@@ -39,6 +39,15 @@ def _whole(text: str, low: int, high: int, default: int) -> fields.Integer:
     return _Whole(load_default=default, validate=validate.Range(low, high), **_described(text))
 
 
+class _Pattern(validate.Regexp):
+    """A pattern for the whole text, ``^...$``, which OpenAPI's readers understand as Python does."""
+
+    def __call__(self, value: str) -> str:
+        if value.endswith("\n"):  # Python's $ would let it pass
+            raise ma.ValidationError(self._format_error(value))
+        return super().__call__(value)
+
+
 def _switch(text: str) -> fields.Boolean:
     return fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"}, **_described(text))
 
@@ -76,8 +85,8 @@ class StacksQuery(PageQuery):
     """Listing stacks."""
 
     project_id = fields.String(
-        load_default="",
-        validate=validate.Regexp(r"\A[A-Za-z0-9_-]{1,64}\Z"),
+        load_default=str,
+        validate=_Pattern(r"^[A-Za-z0-9_-]{1,64}$"),
         **_described("Another project's stacks; administrators only."),
     )
 
@@ -130,10 +139,8 @@ class EventsQuery(Schema):
     prefix = fields.String(load_default="", **_described("Only changes at or below this path."))
     types = fields.String(
         load_default="",
-        validate=validate.Regexp(
-            r"\A({0})(,({0}))*\Z|\A\Z".format(
-                "|".join(t.replace(".", r"\.") for t in CHANGE_TYPES)
-            ),
+        validate=_Pattern(
+            r"^(({0})(,({0}))*)?$".format("|".join(t.replace(".", r"\.") for t in CHANGE_TYPES)),
             error=f"name some of {', '.join(CHANGE_TYPES)}, joined by commas.",
         ),
         **_described(f"Only these change types, of {', '.join(CHANGE_TYPES)}, joined by commas."),

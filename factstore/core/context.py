@@ -16,6 +16,7 @@ from factstore.core.value import encode
 
 RESULTS = "results/"
 _CACHED = 256  # stacks whose context is kept rendered
+_CACHED_LENGTH = 256 * 1024  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,16 @@ class Contexts:
             facts = [f for f in contents.facts if results or not f.path.startswith(RESULTS)]
             text = render(scope.stack, facts)
             kept = (contents.changed, text, hashlib.sha256(text.encode()).hexdigest()[:32])
-            while len(self._compiled) >= _CACHED:
-                self._compiled.pop(next(iter(self._compiled)), None)
-            self._compiled[key] = kept
+            self._keep(key, kept)
         return Context(kept[1], kept[2], Cursor(epoch, contents.revision)), contents.revision
+
+    def _keep(self, key: tuple[str, bool], compiled: tuple[int, str, str]) -> None:
+        """Keep a rendered context for the next who asks, unless it is too large to keep many of."""
+        if len(compiled[1]) > _CACHED_LENGTH:
+            return
+        while len(self._compiled) >= _CACHED:
+            self._compiled.pop(next(iter(self._compiled)), None)
+        self._compiled[key] = compiled
 
 
 def render(stack: str, facts: Sequence[Fact]) -> str:

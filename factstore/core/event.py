@@ -91,12 +91,12 @@ class Event:
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory it holds."""
+        """About how many bytes of memory it holds, once it has been rendered too."""
         held = 600
         for change in self.changes:
             held += 400
             for fact in (change.fact, change.previous):
-                held += len(fact.text) + len(fact.path) if fact else 0
+                held += 600 + 3 * (len(fact.text) + len(fact.path)) if fact else 0
         return held
 
     @property

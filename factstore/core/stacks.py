@@ -186,6 +186,8 @@ class Stacks:
             return None
         if now is not None and now.request_id == commit.stack.request_id:
             return now.revision
+        if now is None and state.dropped > commit.planned_at:
+            raise unknown  # it may have been created, and gone again
         if (now.revision if now else 0) == commit.stack.revision:
             return None
         raise unknown

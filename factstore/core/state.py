@@ -84,10 +84,13 @@ class _Space:
 
 
 class State:
-    """All stacks and facts as they stood at :attr:`revision`."""
+    """All stacks and facts as they stood at :attr:`revision`.
+
+    No stack and no fact went after the revision :attr:`dropped`.
+    """
 
     def __init__(self, revision: int = 0) -> None:
-        self.revision = revision
+        self.revision = self.dropped = revision
         self._lock = threading.RLock()
         self._spaces: dict[Scope, _Space] = {}
         self._by_id: dict[str, _Space] = {}
@@ -143,6 +146,7 @@ class State:
                 gone = space.drop(path, revision) if space else None
                 if space is None or gone is None:
                     return None
+                self.dropped = revision
                 for act in acts.get(stack_id, ()):
                     if path in act.paths:
                         author = (act.user_id, act.request_id)
@@ -161,6 +165,7 @@ class State:
                 if space is None:
                     return None
                 del self._by_id[space.stack.id]
+                self.dropped = revision
                 whole = [act for act in acts.get(space.stack.id, ()) if act.whole_stack]
                 by = whole[0].user_id if whole else None
                 request_id = whole[0].request_id if whole else None

@@ -122,7 +122,8 @@ class Writer:
         """Commit; settle an unknown outcome by what the state shows, else by trying the same again.
 
         The very same guards make the retry safe: if the lost attempt was, or will be, applied, the
-        retry fails them.
+        retry fails them.  The one thing that they cannot tell is a path that was created and is gone
+        again from one that never was.
         """
         try:
             return self._store.commit(commit, write.deadline)
@@ -217,11 +218,15 @@ def _find_written(state: State, commit: Commit) -> int | None:
 
 
 def _still_expected(state: State, commit: Commit) -> bool:
-    scope = commit.stack.scope
-    stack = state.stack(scope)
-    if (stack is None) != commit.creates_stack or (stack and stack.id != commit.stack.id):
+    """Whether everything is as it was planned on, and certainly was so all the time."""
+    contents = state.contents(commit.stack.scope)
+    nothing_went = state.dropped <= commit.planned_at  # so what is missing never was there
+    if contents is None:
+        return commit.creates_stack and nothing_went
+    if contents.stack.id != commit.stack.id:
         return False
-    now = {path: state.fact(scope, path) for path in commit.expected}
-    return all(
-        (fact.revision if fact else 0) == commit.expected[path] for path, fact in now.items()
-    )
+    unchanged = nothing_went or contents.changed <= commit.planned_at
+    if 0 in commit.expected.values() and not unchanged:
+        return False
+    now = {fact.path: fact.revision for fact in contents.facts}
+    return all(now.get(path, 0) == known for path, known in commit.expected.items())

@@ -107,9 +107,11 @@ class MirroredStore:
             revision = self._nudges.read(deadline)
         except OutcomeUnknown as error:
             raise Unavailable("the store did not answer in time.") from error
+        before = self.state().revision
         state = self._reach(revision, deadline)
         if state is None:
-            self._backend.interrupt()
+            if self.state().revision == before:  # it does not merely lag: it hears nothing
+                self._backend.interrupt()
             raise Unavailable("the service lags behind the store; its watch is being renewed.")
         return state
 

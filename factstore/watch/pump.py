@@ -17,6 +17,8 @@ LOG = logging.getLogger(__name__)
 
 BACKOFF_FIRST = 0.05  # seconds before the second try
 BACKOFF_LIMIT = 1.0
+STOP_SECONDS = 5.0
+STOP_TRIES = 50
 
 
 class Pump:
@@ -38,9 +40,13 @@ class Pump:
     def stop(self) -> None:
         """End the thread."""
         self._stopping.set()
-        self._backend.interrupt()
-        if self._thread is not None:
-            self._thread.join(5)
+        for _ in range(STOP_TRIES):  # it may be about to follow, and miss an interruption
+            self._backend.interrupt()
+            if self._thread is None:
+                return
+            self._thread.join(STOP_SECONDS / STOP_TRIES)
+            if not self._thread.is_alive():
+                return
 
     def wait_ready(self, timeout: float) -> bool:
         """Wait until the state has been read for the first time."""

@@ -6,6 +6,7 @@ Greenlets, because a watcher must cost kilobytes and a waiting request no thread
 
 from __future__ import annotations
 
+import resource
 import sys
 from typing import Any
 
@@ -33,7 +34,9 @@ proc_name = "factstore-api"
 
 
 def on_starting(server: Any) -> None:
-    """Refuse to be open to the network without authentication."""
+    """Make room for watchers, and refuse to be open to the network without authentication."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each watcher is an open file
     if _conf.auth_strategy != "none":
         return
     for address in server.cfg.address:

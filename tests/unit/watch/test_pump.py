@@ -196,3 +196,22 @@ def test_it_ends_when_it_is_told_to_while_the_watch_is_silent(hub: Hub) -> None:
     pump.stop()
     assert pump._thread is not None  # type: ignore[attr-defined]
     assert not pump._thread.is_alive()  # type: ignore[attr-defined]
+
+
+def test_it_ends_even_if_an_interruption_comes_just_before_it_follows(hub: Hub) -> None:
+    class Deaf(Scripted):
+        """What interrupts it before it follows is forgotten when it does."""
+
+        def follow(self, after: int) -> Iterator[Step]:
+            if not self.asked.count(after):
+                self.silent.set()
+                assert self.interrupted.wait(10)
+                self.interrupted.clear()
+            yield from super().follow(after)
+
+    backend = Deaf([4], [])
+    pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
+    pump.start()
+    assert backend.silent.wait(10)
+    pump.stop()
+    assert not pump._thread.is_alive()  # type: ignore[attr-defined, union-attr]

@@ -1,0 +1,51 @@
+"""The databases that the contract holds for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.core.fact import Scope
+from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, new_scope
+
+
+@pytest.fixture(params=["memory", "etcd"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A database of the test's own."""
+    made: World
+    if request.param == "memory":
+        made = MemoryWorld()
+    else:
+        made = EtcdWorld(request.getfixturevalue("etcd").endpoint)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def etcd_world(request: pytest.FixtureRequest) -> Iterator[EtcdWorld]:
+    """A database of the test's own, in the real etcd."""
+    made = EtcdWorld(request.getfixturevalue("etcd").endpoint)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def worker(world: World) -> Worker:
+    return world.worker()
+
+
+@pytest.fixture
+def scope() -> Scope:
+    return new_scope()
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool

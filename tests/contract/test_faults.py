@@ -1,0 +1,354 @@
+"""A real etcd that is killed, stopped, wiped, and whose answers are lost."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.core.errors import (
+    CursorExpired,
+    FactstoreError,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
+from factstore.core.fact import Delete, Put, Scope
+from factstore.core.precondition import ABSENT, ANY
+from factstore.core.receipts import Idempotency
+from factstore.core.watching import ChangeFrame, Filter, GoodbyeFrame, PingFrame
+from factstore.store.client import EtcdClient
+from factstore.store.wire import Compare, GetKey, Operation
+from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope
+from tests.eventually import eventually
+
+ALL = Filter()
+
+
+@pytest.fixture
+def lonely(private_etcd: EtcdServer) -> Iterator[EtcdWorld]:
+    """A database of the test's own in an etcd of the test's own."""
+    world = EtcdWorld(private_etcd.endpoint)
+    yield world
+    world.close()
+
+
+def retried(write: Callable[[], int]) -> int:
+    """What a client does whose writes may be repeated."""
+
+    def attempt() -> int:
+        with contextlib.suppress(Unavailable, OutcomeUnknown):
+            return write()
+        return 0
+
+    return eventually(attempt, 30)
+
+
+def follow(worker: Worker, scope: Scope, since: int, upto: int) -> list[int]:
+    found: list[int] = []
+    cursor = worker.watching.cursor(since)
+    while cursor.revision < upto:
+        answer = worker.watching.poll(scope, cursor, 10, ALL)
+        found += [event.revision for event in answer.events]
+        cursor = answer.next
+    return found
+
+
+# Killed
+
+
+def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
+    lonely: EtcdWorld, private_etcd: EtcdServer, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker, other = lonely.worker(), lonely.worker()
+    start = worker.put(scope, "start").revision
+    frames = worker.watching.stream(scope, worker.watching.cursor(start), False, ALL, True)
+    told: list[int] = []
+
+    def listen() -> None:
+        for frame in frames:
+            if isinstance(frame, ChangeFrame):
+                told.append(frame.event.revision)
+            elif not isinstance(frame, PingFrame):
+                assert isinstance(frame, GoodbyeFrame)
+                assert frame.reason.startswith("the service is stopping"), frame
+
+    listening = threads.submit(listen)
+    acknowledged: dict[str, int] = {}
+    for kill in range(3):
+        for n in range(20):
+            path = f"k{kill}/{n}"
+            at = (worker, other)[n % 2]
+            acknowledged[path] = retried(lambda at=at, path=path: at.put(scope, path).revision)
+            if n == 10:
+                private_etcd.kill()
+                private_etcd.start()
+    assert all(retried(lambda p=p: other.facts.get(scope, p).revision) for p in acknowledged)
+    facts = {fact.path: fact.revision for fact in other.facts.list(scope, limit=1000).facts}
+    del facts["start"]
+    assert set(facts) == set(acknowledged)
+    assert all(facts[path] <= acknowledged[path] for path in facts)
+    last = max(facts.values())
+    eventually(lambda: told and told[-1] >= last)
+    assert told == sorted(facts.values()), "events were lost, repeated or reordered"
+    assert follow(other, scope, start, last) == told
+    worker.hub.close()
+    listening.result(20)
+
+
+def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_themselves(
+    private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope
+) -> None:
+    worker = lonely.worker(timeout=1.0)
+    worker.put(scope, "p", 1)
+    private_etcd.kill()
+    for ask in (
+        lambda: worker.facts.get(scope, "p"),
+        lambda: worker.put(scope, "p", 1),
+        lambda: worker.contexts.get(scope),
+        lambda: worker.stacks.get(scope),
+        lambda: worker.watching.poll(scope, None, 0, ALL),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+    with pytest.raises((Unavailable, OutcomeUnknown)):
+        worker.put(scope, "p", 2)
+    assert worker.facts.get(scope, "p", stale=True).text == "1"
+    private_etcd.start()
+    private_etcd.wait_ready()
+    assert retried(lambda: worker.put(scope, "p", 3).revision)
+    assert worker.value(scope, "p") == "3"
+
+
+def test_a_silent_etcd_makes_no_answer_and_no_lie(
+    private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope
+) -> None:
+    worker = lonely.worker(timeout=1.0)
+    before = worker.put(scope, "p", 1).revision
+    private_etcd.pause()
+    try:
+        with pytest.raises(Unavailable):
+            worker.facts.get(scope, "p")
+        with pytest.raises(OutcomeUnknown):
+            worker.put(scope, "p", 2)
+    finally:
+        private_etcd.resume()
+    last = retried(lambda: worker.put(scope, "q").revision)
+    eventually(lambda: worker.hub.revision >= last)
+    made = follow(worker, scope, before, last)
+    known = worker.facts.get(scope, "p")
+    assert made == ([known.revision, last] if known.text == "2" else [last])
+    assert known.version <= 2
+
+
+def test_a_lease_outlives_the_restart_of_etcd(
+    private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope
+) -> None:
+    worker = lonely.worker()
+    worker.put(scope, "p", 1, ttl=5)
+    private_etcd.kill()
+    private_etcd.start()
+    private_etcd.wait_ready()
+    assert retried(lambda: worker.put(scope, "p", 1, ttl=5).revision)
+    assert worker.facts.get(scope, "p").version == 1
+
+
+# Wiped
+
+
+def test_a_wiped_etcd_is_another_life_to_every_reader_and_writer(
+    private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker = lonely.worker()
+    for n in range(10):
+        last = worker.put(scope, "p", n).revision
+    epoch = worker.store.epoch
+    cursor = worker.watching.cursor(last)
+    page = worker.facts.list(scope, limit=1)
+    frames = worker.watching.stream(scope, cursor, False, ALL, True)
+    polling = worker.waiting(threads, worker.watching.poll, scope, cursor, 30, ALL)
+    private_etcd.kill()
+    private_etcd.wipe()
+    private_etcd.start()
+    private_etcd.wait_ready()
+    with pytest.raises(CursorExpired):
+        polling.result(30)
+    told = [frame for frame in frames if not isinstance(frame, PingFrame)]
+    assert [type(frame) for frame in told] == [GoodbyeFrame]
+    assert worker.store.epoch != epoch
+    with pytest.raises(NotFound):
+        worker.facts.get(scope, "p")
+    worker.put(scope, "p", "new")
+    with pytest.raises(CursorExpired):
+        worker.watching.poll(scope, cursor, 0, ALL)
+    with pytest.raises(CursorExpired):
+        worker.facts.list(scope, limit=1, at=page.cursor)
+    assert worker.facts.get(scope, "p").version == 1
+
+
+def test_nothing_is_followed_from_one_life_of_a_store_into_the_next(scope: Scope) -> None:
+    world = MemoryWorld()
+    worker = world.worker()
+    last = [worker.put(scope, "p", n).revision for n in range(10)][-1]
+    frames = worker.watching.stream(scope, worker.watching.cursor(last), False, ALL, True)
+    epoch = worker.store.epoch
+    world.backend().wipe()
+    eventually(lambda: worker.store.epoch != epoch)
+    new = [worker.put(scope, "p", n).revision for n in range(20)]
+    assert new[-1] > last
+    assert [type(frame) for frame in frames] == [GoodbyeFrame]
+    world.close()
+
+
+# Answers and requests that are lost
+
+
+class LossyClient(EtcdClient):
+    """Loses requests or answers of the writes that the test names."""
+
+    faults: list[str]
+
+    def transact(
+        self,
+        compares: Sequence[Compare],
+        operations: Sequence[Operation],
+        *,
+        deadline: float,
+    ) -> tuple[bool, int]:
+        writes = not all(isinstance(operation, GetKey) for operation in operations)
+        fault = self.faults.pop(0) if writes and self.faults else ""
+        if fault == "request":
+            raise OutcomeUnknown("the request was lost")
+        done = super().transact(compares, operations, deadline=deadline)
+        if fault == "answer":
+            raise OutcomeUnknown("the answer was lost")
+        return done
+
+
+@pytest.fixture
+def faults() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def lossy(etcd: EtcdServer, faults: list[str]) -> Iterator[EtcdWorld]:
+    class Client(LossyClient):
+        pass
+
+    Client.faults = faults
+    world = EtcdWorld(etcd.endpoint, Client)
+    yield world
+    world.close()
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [["answer"], ["request"], ["request", "request"], ["request", "answer"], ["answer", "answer"]],
+)
+def test_a_write_of_unknown_outcome_is_made_exactly_once(
+    lossy: EtcdWorld, scope: Scope, faults: list[str], lost: list[str]
+) -> None:
+    worker = lossy.worker()
+    start = worker.put(scope, "p", 0).revision
+    for n in range(1, 4):
+        faults[:] = lost
+        written = worker.put(scope, "p", n, ttl=3600 if n == 2 else None)
+        faults.clear()
+        fact = worker.facts.get(scope, "p")
+        assert (fact.text, fact.version, fact.revision) == (str(n), n + 1, written.revision)
+    assert len(follow(worker, scope, start, written.revision)) == 3
+
+
+@pytest.mark.parametrize("lost", ["answer", "request"])
+def test_a_conditional_write_of_unknown_outcome_is_not_refused_because_of_itself(
+    lossy: EtcdWorld, scope: Scope, faults: list[str], lost: str
+) -> None:
+    worker = lossy.worker()
+    worker.put(scope, "start")
+    faults[:] = [lost]
+    assert worker.put(scope, "p", 1, ABSENT).results[0].outcome == "created"
+    assert worker.facts.get(scope, "p").version == 1
+
+
+@pytest.mark.parametrize("lost", ["answer", "request"])
+def test_a_batch_and_a_first_write_of_unknown_outcome_are_made_exactly_once(
+    lossy: EtcdWorld, faults: list[str], lost: str
+) -> None:
+    worker = lossy.worker()
+    scope = new_scope()
+    faults[:] = [lost]
+    first = worker.put(scope, "old")
+    faults[:] = [lost]
+    wishes = [Put.of("a", 1), Put.of("b/c", 2), Delete("old")]
+    written = worker.facts.batch(scope, wishes, [], author())
+    assert worker.paths(scope) == ["a", "b/c"]
+    assert follow(worker, scope, first.revision, written.revision) == [written.revision]
+
+
+@pytest.mark.parametrize("lost", ["answer", "request"])
+def test_with_an_idempotency_key_a_client_settles_what_the_service_cannot(
+    lossy: EtcdWorld, scope: Scope, faults: list[str], lost: str
+) -> None:
+    worker = lossy.worker()
+    start = worker.put(scope, "p").revision
+    key = Idempotency(f"key-{scope.stack}", "print")
+
+    def delete() -> int:
+        written = worker.facts.delete(scope, "p", author(), ANY, key)
+        assert written.results[0].outcome == "deleted"
+        return written.revision
+
+    faults[:] = [lost]
+    revision = retried(delete)
+    assert retried(delete) == revision
+    assert follow(worker, scope, start, revision) == [revision]
+
+
+@pytest.mark.parametrize("lost", ["answer", "request"])
+def test_stacks_are_made_and_deleted_exactly_once_whatever_is_lost(
+    lossy: EtcdWorld, scope: Scope, faults: list[str], lost: str
+) -> None:
+    worker = lossy.worker()
+    faults[:] = [lost]
+    made, _ = worker.stacks.put(scope, "text", author())
+    assert worker.stacks.get(scope)[0] == made
+    faults[:] = [lost]
+    worker.stacks.delete(scope, author())
+    with pytest.raises(NotFound):
+        worker.stacks.get(scope)
+
+
+def test_a_write_that_was_cut_off_by_a_kill_is_there_once_or_not_at_all(
+    private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker = lonely.worker(timeout=3.0)
+    start = worker.put(scope, "p", 0).revision
+
+    def write(n: int) -> int | str:
+        try:
+            return worker.put(scope, f"w{n}", n).revision
+        except FactstoreError as error:
+            return error.code
+
+    writing = [threads.submit(write, n) for n in range(40)]
+    eventually(lambda: any(done.done() for done in writing))
+    private_etcd.kill()
+    private_etcd.start()
+    private_etcd.wait_ready()
+    results = [done.result(30) for done in writing]
+    last = retried(lambda: worker.put(scope, "last").revision)
+    there = {f.path: f for f in worker.facts.list(scope, limit=1000).facts}
+    for n, told in enumerate(results):
+        fact = there.get(f"w{n}")
+        if isinstance(told, int):
+            assert fact is not None, "an acknowledged write was lost"
+            assert fact.revision == told
+        else:
+            assert told in ("outcome_unknown", "store_unavailable", "contention")
+            assert fact is None or told == "outcome_unknown", "it was said not to be written"
+        assert fact is None or fact.version == 1
+    revisions = {f.revision for f in there.values()} - {start}
+    assert follow(worker, scope, start, last) == sorted(revisions)

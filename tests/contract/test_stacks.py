@@ -1,0 +1,164 @@
+"""Stacks and contexts, as their services promise them over every backend."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.core.errors import CursorExpired, Invalid, NotFound
+from factstore.core.fact import Scope
+from factstore.core.state import Usage
+from tests.contract.world import Worker, World, author, soon
+
+
+@pytest.fixture
+def project(scope: Scope) -> str:
+    return f"project-{scope.stack}"
+
+
+def test_a_stack_is_made_by_name_or_by_its_first_fact(worker: Worker, project: str) -> None:
+    named, created = worker.stacks.put(Scope(project, "named"), "text", author("bob"))
+    assert created
+    assert (named.description, named.updated_by) == ("text", "bob")
+    assert worker.stacks.get(Scope(project, "named")) == (named, Usage(0, 0))
+    written = worker.put(Scope(project, "written"), "a/b", "v")
+    stack, usage = worker.stacks.get(Scope(project, "written"))
+    assert stack.created == written.revision
+    assert usage == Usage(1, len("a/b") + len('"v"'))
+    assert stack.id != named.id
+
+
+def test_settings_change_and_equal_settings_do_not(worker: Worker, scope: Scope) -> None:
+    first, _ = worker.stacks.put(scope, "one", author())
+    head = worker.backend.head(soon())
+    again, created = worker.stacks.put(scope, "one", author("bob"))
+    assert (again, created) == (first, False)
+    assert worker.backend.head(soon()) == head
+    second, created = worker.stacks.put(scope, "two", author("bob"))
+    assert not created
+    assert (second.id, second.created, second.created_at) == (
+        first.id,
+        first.created,
+        first.created_at,
+    )
+    assert (second.description, second.updated_by) == ("two", "bob")
+    assert worker.stacks.get(scope)[0] == second
+    with pytest.raises(Invalid):
+        worker.stacks.put(scope, "x" * 1025, author())
+
+
+def test_a_deleted_stack_is_gone_for_every_worker_at_once(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    other = world.worker()
+    worker.put(scope, "p", ttl=60)
+    stack, _ = worker.stacks.get(scope)
+    other.stacks.delete(scope, author())
+    for at in (worker, other):
+        with pytest.raises(NotFound):
+            at.stacks.get(scope)
+        with pytest.raises(NotFound):
+            at.facts.get(scope, "p")
+        with pytest.raises(NotFound):
+            at.facts.list(scope, limit=9)
+        with pytest.raises(NotFound):
+            at.contexts.get(scope)
+        with pytest.raises(NotFound):
+            at.stacks.delete(scope, author())
+    worker.backend.sweep(soon())
+    assert world.leftovers(stack) == 0
+
+
+def test_a_recreated_stack_shares_nothing_with_its_past(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "p", "old")
+    old, _ = worker.stacks.get(scope)
+    etag = worker.facts.etag(worker.facts.get(scope, "p"))
+    worker.stacks.delete(scope, author())
+    worker.put(scope, "q", "new")
+    new, usage = worker.stacks.get(scope)
+    assert new.id != old.id
+    assert usage.facts == 1
+    assert worker.paths(scope) == ["q"]
+    worker.put(scope, "p", "old")
+    assert worker.facts.etag(worker.facts.get(scope, "p")) != etag
+    worker.backend.sweep(soon())
+    assert worker.paths(scope) == ["p", "q"]
+    assert world.leftovers(old) == 0
+
+
+def test_stacks_are_listed_by_project_and_paged_at_one_revision(
+    worker: Worker, project: str
+) -> None:
+    names = ["a", "a-b", "a.b", "a0", "b"]
+    for name in reversed(names):
+        worker.stacks.put(Scope(project, name), name, author())
+    worker.stacks.put(Scope(f"{project}0", "zz"), "", author())
+    page = worker.stacks.list(project, limit=2)
+    found = [stack.name for stack in page.stacks]
+    at = page.cursor
+    worker.stacks.delete(Scope(project, "b"), author())
+    worker.stacks.put(Scope(project, "a1"), "", author())
+    while page.marker:
+        page = worker.stacks.list(project, limit=2, marker=page.marker, at=at)
+        assert page.cursor == at
+        found += [stack.name for stack in page.stacks]
+    assert found == names
+    now = worker.stacks.list(project, limit=9)
+    assert [stack.name for stack in now.stacks] == ["a", "a-b", "a.b", "a0", "a1"]
+    assert worker.stacks.list("nobody", limit=9).stacks == ()
+    worker.backend.compact(now.cursor.revision, soon())
+    with pytest.raises(CursorExpired):
+        worker.stacks.list(project, limit=2, marker="a", at=at)
+
+
+def test_a_context_holds_all_facts_at_one_revision(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "nodes/head/ip", "10.0.0.5")
+    worker.put(scope, "nodes/c1/ip", "10.0.0.6")
+    last = worker.put(scope, "results/c1/install", {"state": "complete"})
+    context = worker.contexts.get(scope)
+    assert json.loads(context.text) == {
+        "stack": scope.stack,
+        "facts": {"nodes": {"c1": {"ip": "10.0.0.6"}, "head": {"ip": "10.0.0.5"}}},
+        "members": {},
+    }
+    assert context.cursor.revision >= last.revision
+    assert "results" in json.loads(worker.contexts.get(scope, results=True).text)["facts"]
+
+
+def test_equal_facts_make_equal_contexts_on_every_worker(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "b", 1)
+    worker.put(scope, "a", 2)
+    other = world.worker().contexts.get(scope)
+    mine = worker.contexts.get(scope)
+    assert (other.text, other.etag) == (mine.text, mine.etag)
+
+
+def test_a_reader_waits_for_the_context_to_change(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker.put(scope, "p", 1)
+    known = worker.contexts.get(scope)
+    waiting = worker.waiting(threads, worker.contexts.get, scope, wait=30, unless=[known.etag])
+    worker.put(scope, "results/c1/x", 1)
+    worker.put(scope, "p", 1)
+    worker.put(scope, "p", 2)
+    assert json.loads(waiting.result(10).text)["facts"] == {"p": 2}
+    waiting = worker.waiting(threads, worker.contexts.get, scope, wait=30, unless=[worker.contexts.get(scope).etag]
+    )
+    worker.stacks.delete(scope, author())
+    with pytest.raises(NotFound):
+        waiting.result(10)
+
+
+def test_a_reader_waits_for_a_stack_to_have_a_context(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    waiting = worker.waiting(threads, worker.contexts.get, scope, wait=30)
+    worker.put(scope, "p", 1)
+    assert json.loads(waiting.result(10).text)["facts"] == {"p": 1}

@@ -1,0 +1,342 @@
+"""The watch, as its service promises it over every backend."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import CursorExpired, Invalid, NotFound
+from factstore.core.fact import Delete, Put, Scope
+from factstore.core.watching import (
+    BookmarkFrame,
+    ChangeFrame,
+    Filter,
+    Frame,
+    GoodbyeFrame,
+    PingFrame,
+    ResetFrame,
+    SnapshotFrame,
+)
+from tests.contract.world import Worker, World, author, soon
+from tests.eventually import eventually
+
+ALL = Filter()
+
+
+def stream(
+    worker: Worker,
+    scope: Scope,
+    since: Cursor | None = None,
+    *,
+    initial: bool = False,
+    wanted: Filter = ALL,
+    reset: bool = True,
+) -> Iterator[Frame]:
+    frames = worker.watching.stream(scope, since, initial, wanted, reset)
+    return (frame for frame in frames if not isinstance(frame, PingFrame))
+
+
+def changes(frame: Frame) -> list[str]:
+    assert isinstance(frame, ChangeFrame), frame
+    assert frame.cursor.revision == frame.event.revision
+    return [f"{change.type} {change.path}" for change in frame.event.changes]
+
+
+def paths(frame: Frame) -> list[str]:
+    assert isinstance(frame, SnapshotFrame), frame
+    return [fact.path for fact in frame.facts]
+
+
+def polled(worker: Worker, scope: Scope, since: Cursor | None, upto: int) -> list[int]:
+    """The revisions of all events up to one that is known to be there."""
+    found: list[int] = []
+    while since is None or since.revision < upto:
+        answer = worker.watching.poll(scope, since, 10, ALL)
+        found += [event.revision for event in answer.events]
+        since = answer.next
+    return found
+
+
+# Long polls
+
+
+def test_a_poll_gives_what_follows_a_cursor_and_where_to_go_on(
+    worker: Worker, scope: Scope
+) -> None:
+    first = worker.put(scope, "a").revision
+    rest = [worker.put(scope, "a", n).revision for n in range(2, 5)]
+    assert polled(worker, scope, worker.watching.cursor(first), rest[-1]) == rest
+
+
+def test_a_poll_without_a_cursor_begins_now(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker.put(scope, "a")
+    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, ALL)
+    written = worker.put(scope, "b")
+    answer = waiting.result(10)
+    assert [event.revision for event in answer.events] == [written.revision]
+    assert answer.next == worker.watching.cursor(written.revision)
+
+
+def test_a_poll_that_finds_nothing_moves_its_cursor_on(worker: Worker, scope: Scope) -> None:
+    first = worker.put(scope, "a").revision
+    other = worker.put(Scope(scope.project_id, f"{scope.stack}-other"), "x").revision
+    eventually(lambda: worker.hub.revision >= other)
+    answer = worker.watching.poll(scope, worker.watching.cursor(first), 0, ALL)
+    assert answer.events == ()
+    assert not answer.more
+    assert answer.next.revision >= other
+
+
+def test_an_event_reaches_a_reader_on_another_worker_with_its_author(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker.put(scope, "p", "old")
+    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, ALL)
+    by = author("bob")
+    world.worker().facts.batch(scope, [Put.of("q", 1), Delete("p")], [], by)
+    (event,) = waiting.result(10).events
+    put, delete = event.changes
+    assert (put.type, put.path, put.by, put.request_id) == ("fact.put", "q", "bob", by.request_id)
+    assert (delete.type, delete.path, delete.by) == ("fact.delete", "p", "bob")
+    assert delete.request_id == by.request_id
+    assert delete.previous is not None
+    assert json.loads(delete.previous.text) == "old"
+
+
+def test_a_reader_sees_only_what_it_asked_for(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    worker.put(scope, "n/1")
+    wanted = Filter("n/1", frozenset({"fact.delete"}))
+    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, wanted)
+    worker.put(scope, "n/10")
+    worker.delete(scope, "n/10")
+    worker.put(scope, "n/1", 2)
+    worker.delete(scope, "n/1")
+    (event,) = waiting.result(10).events
+    assert [(c.type, c.path) for c in event.changes] == [("fact.delete", "n/1")]
+
+
+def test_cursors_that_cannot_be_followed_are_refused(worker: Worker, scope: Scope) -> None:
+    first = worker.put(scope, "a").revision
+    worker.put(scope, "a", 2)
+    cursor = worker.watching.cursor(first)
+    for expired in (
+        Cursor("0" * 16, first),
+        cursor._replace(revision=first + 1000),
+        cursor._replace(revision=2**63 - 1),
+    ):
+        with pytest.raises(CursorExpired):
+            worker.watching.poll(scope, expired, 0, ALL)
+        with pytest.raises(CursorExpired):
+            worker.watching.stream(scope, expired, False, ALL, False)
+
+
+def test_only_a_stack_that_exists_is_watched(worker: Worker, scope: Scope) -> None:
+    for watch in (
+        lambda: worker.watching.poll(scope, None, 0, ALL),
+        lambda: worker.watching.stream(scope, None, True, ALL, True),
+    ):
+        with pytest.raises(NotFound):
+            watch()
+    worker.put(scope, "a")
+    with pytest.raises(Invalid):
+        worker.watching.poll(scope, None, 0, Filter("a/"))
+
+
+def test_a_poll_ends_when_the_service_does(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    written = worker.put(scope, "a").revision
+    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, ALL)
+    worker.hub.close()
+    answer = waiting.result(10)
+    assert answer.events == ()
+    assert answer.next.revision >= written
+
+
+# Streams
+
+
+def test_a_stream_shows_what_is_there_and_then_follows(worker: Worker, scope: Scope) -> None:
+    for path in ("b", "a"):
+        worker.put(scope, path)
+    frames = stream(worker, scope, initial=True)
+    assert paths(next(frames)) == ["a", "b"]
+    bookmark = next(frames)
+    assert isinstance(bookmark, BookmarkFrame)
+    worker.put(scope, "c")
+    worker.delete(scope, "a")
+    assert changes(next(frames)) == ["fact.put c"]
+    assert changes(next(frames)) == ["fact.delete a"]
+    resumed = stream(worker, scope, bookmark.cursor)
+    assert changes(next(resumed)) == ["fact.put c"]
+
+
+def test_a_large_snapshot_comes_in_pieces_that_hold_each_fact_once(
+    worker: Worker, scope: Scope
+) -> None:
+    everything = [f"f{n:03}" for n in range(300)]
+    for start in range(0, 300, 100):
+        wishes = [Put.of(path, 1) for path in everything[start : start + 100]]
+        worker.facts.batch(scope, wishes, [], author())
+    frames = stream(worker, scope, initial=True)
+    pieces = [paths(next(frames)), paths(next(frames))]
+    assert [len(piece) for piece in pieces] == [256, 44]
+    assert pieces[0] + pieces[1] == everything
+    assert isinstance(next(frames), BookmarkFrame)
+
+
+def test_a_stream_without_a_beginning_begins_now(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "a")
+    frames = stream(worker, scope)
+    worker.put(scope, "b")
+    assert changes(next(frames)) == ["fact.put b"]
+
+
+def test_a_stream_resumes_after_any_event_on_any_worker(world: World, scope: Scope) -> None:
+    first, second = world.worker(), world.worker()
+    start = first.watching.cursor(first.put(scope, "a", 0).revision)
+    revisions = [first.put(scope, "a", n).revision for n in range(1, 8)]
+    frames = stream(first, scope, start)
+    cursors = [start]
+    for _ in revisions:
+        frame = next(frames)
+        assert isinstance(frame, ChangeFrame)
+        cursors.append(frame.cursor)
+    for n, cursor in enumerate(cursors[:-1]):
+        resumed = stream(second, scope, cursor)
+        told = [next(resumed) for _ in revisions[n:]]
+        assert [f.event.revision for f in told if isinstance(f, ChangeFrame)] == revisions[n:]
+
+
+def test_a_worker_that_starts_late_knows_what_happened_before(world: World, scope: Scope) -> None:
+    first = world.worker()
+    start = first.watching.cursor(first.put(scope, "a", 0).revision)
+    revisions = [first.put(scope, "a", n).revision for n in range(1, 4)]
+    frames = stream(world.worker(), scope, start, reset=False)
+    assert [changes(next(frames)) for _ in revisions] == [["fact.put a"]] * 3
+
+
+def test_a_stream_whose_history_is_gone_is_reset_or_refused_as_asked(
+    world: World, scope: Scope
+) -> None:
+    first = world.worker()
+    start = first.watching.cursor(first.put(scope, "a", 0).revision)
+    last = [first.put(scope, "a", n).revision for n in range(1, 4)][-1]
+    first.backend.compact(last, soon())
+    late = world.worker()
+    with pytest.raises(CursorExpired):
+        late.watching.stream(scope, start, False, ALL, False)
+    with pytest.raises(CursorExpired):
+        late.watching.poll(scope, start, 0, ALL)
+    frames = stream(late, scope, start)
+    assert isinstance(next(frames), ResetFrame)
+    assert paths(next(frames)) == ["a"]
+    bookmark = next(frames)
+    assert isinstance(bookmark, BookmarkFrame)
+    late.put(scope, "b")
+    assert changes(next(frames)) == ["fact.put b"]
+    for cursor in (Cursor("0" * 16, 1), start._replace(revision=last + 1000)):
+        assert isinstance(next(stream(late, scope, cursor)), ResetFrame)
+
+
+def test_a_reader_that_falls_behind_is_sent_away_with_its_cursor(
+    world: World, scope: Scope
+) -> None:
+    worker = world.worker(history=3)
+    worker.put(scope, "a", 0)
+    frames = stream(worker, scope)
+    worker.put(scope, "a", 1)
+    seen = next(frames)
+    assert isinstance(seen, ChangeFrame)
+    last = [worker.put(scope, "a", n).revision for n in range(2, 9)][-1]
+    eventually(lambda: worker.hub.revision >= last)
+    rest = list(frames)
+    assert isinstance(rest[-1], GoodbyeFrame)
+    assert [frame for frame in rest if isinstance(frame, ChangeFrame)] == [], "a gap was not told"
+    again = stream(worker, scope, seen.cursor)
+    assert isinstance(next(again), ResetFrame)
+
+
+def test_the_end_of_a_stack_ends_its_streams_and_no_others(worker: Worker, scope: Scope) -> None:
+    other = Scope(scope.project_id, f"{scope.stack}-other")
+    worker.put(scope, "a")
+    worker.put(other, "a")
+    ended = stream(worker, scope, wanted=Filter("nothing", frozenset({"fact.put"})))
+    lives = stream(worker, other)
+    worker.stacks.delete(scope, author("bob"))
+    frame = next(ended)
+    assert isinstance(frame, ChangeFrame)
+    assert [(c.type, c.by) for c in frame.event.changes] == [("stack.delete", "bob")]
+    assert isinstance(next(ended), GoodbyeFrame)
+    assert list(ended) == []
+    worker.put(other, "b")
+    assert changes(next(lives)) == ["fact.put b"]
+
+
+def test_a_stream_says_goodbye_when_the_service_stops(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "a")
+    frames = stream(worker, scope)
+    worker.hub.close()
+    assert [type(frame) for frame in frames] == [GoodbyeFrame]
+
+
+def test_many_readers_see_the_same_order_while_many_write(
+    world: World, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    workers = [world.worker(), world.worker()]
+    start = workers[0].watching.cursor(workers[0].put(scope, "start").revision)
+
+    def write(worker: Worker, name: str) -> list[int]:
+        return [worker.put(scope, f"{name}/{n % 3}", n).revision for n in range(25)]
+
+    writing = [
+        threads.submit(write, worker, f"w{n}") for n, worker in enumerate(workers * 2)
+    ]
+    written = sorted({revision for done in writing for revision in done.result(60)})
+    told = []
+    for worker in workers:
+        frames = stream(worker, scope, start)
+        told.append(
+            list(
+                itertools.takewhile(
+                    lambda revision: revision < written[-1],
+                    (f.event.revision for f in frames if isinstance(f, ChangeFrame)),
+                )
+            )
+        )
+        assert polled(worker, scope, start, written[-1]) == written
+    assert told == [written[:-1], written[:-1]]
+
+
+# Strangers in the same etcd
+
+
+def test_writes_of_strangers_make_reads_neither_hang_nor_stale(
+    world: World, scope: Scope
+) -> None:
+    first, second = world.worker(), world.worker()
+    first.put(scope, "p", 0)
+    for n in range(1, 20):
+        world.strangers_write()
+        assert second.value(scope, "p") == str(n - 1)
+        first.put(scope, "p", n)
+        world.strangers_write()
+        assert second.value(scope, "p") == str(n)
+        assert json.loads(second.contexts.get(scope).text)["facts"] == {"p": n}
+
+
+def test_writes_of_strangers_are_no_events(world: World, worker: Worker, scope: Scope) -> None:
+    start = worker.watching.cursor(worker.put(scope, "p").revision)
+    for _ in range(5):
+        world.strangers_write()
+    written = worker.put(scope, "p", 2).revision
+    assert polled(worker, scope, start, written) == [written]

@@ -1,0 +1,276 @@
+"""Workers over a database, as the composition root builds them, and what tests do behind their back."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, Protocol, TypeVar
+
+from factstore.core.context import Contexts
+from factstore.core.event import Step
+from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
+from factstore.core.facts import Facts
+from factstore.core.ports import Backend, Commit
+from factstore.core.precondition import ANY, Precondition
+from factstore.core.receipts import Idempotency
+from factstore.core.stacks import Stacks
+from factstore.core.watching import Watching
+from factstore.core.writing import Written
+from factstore.store.client import EtcdClient
+from factstore.store.etcd import EtcdBackend
+from factstore.store.keyspace import Keyspace
+from factstore.store.memory import MemoryBackend
+from factstore.store.mirror import MirroredStore
+from factstore.store.wire import Credentials, DeleteKeys, PutKey
+from factstore.watch.hub import Hub
+from factstore.watch.pump import Pump
+from factstore.wsgi.clock import SystemClock
+
+T = TypeVar("T")
+
+CLOCK = SystemClock()
+PROJECT = "5f0e" * 8
+TIMEOUT = 10.0
+WINDOW = 1000
+
+_numbers = itertools.count(1)
+
+
+def soon() -> float:
+    """A deadline for one call."""
+    return CLOCK.monotonic() + TIMEOUT
+
+
+def author(user: str = "alice") -> Author:
+    """An author with a request of its own."""
+    return Author(user, f"req-{next(_numbers)}")
+
+
+def new_scope() -> Scope:
+    """A stack that no other test knows."""
+    return Scope(PROJECT, f"stack-{next(_numbers)}")
+
+
+class Parking(threading.Event):
+    """A signal that counts those who wait on it."""
+
+    parked: threading.Semaphore
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.parked.release()
+        return super().wait(timeout)
+
+
+class Worker:
+    """A mirrored store, its hub and pump, and the services over them."""
+
+    def __init__(self, backend: Backend, *, history: int = 10_000, timeout: float = TIMEOUT) -> None:
+        self.backend = backend
+        self._parked = threading.Semaphore(0)
+        self.store = MirroredStore(backend, CLOCK, threading.Event)
+        self.hub = Hub(history, 10**8, self._signal)
+        self.pump = Pump(backend, self.store, self.hub)
+        self.stacks = Stacks(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout)
+        self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout)
+        self.contexts = Contexts(self.store, self.hub, CLOCK, timeout)
+        self.watching = Watching(self.store, self.hub, CLOCK, timeout)
+
+    def _signal(self) -> Parking:
+        made = Parking()
+        made.parked = self._parked
+        return made
+
+    def start(self) -> Worker:
+        self.store.start()
+        self.pump.start()
+        assert self.pump.wait_ready(TIMEOUT)
+        return self
+
+    def stop(self) -> None:
+        self.hub.close()
+        self.pump.stop()
+        self.store.stop()
+        self.backend.close()
+
+    def waiting(
+        self, threads: Executor, read: Callable[..., T], *args: Any, **options: Any
+    ) -> Future[T]:
+        """Let a reader begin to read, and return once it waits for events."""
+        while self._parked.acquire(blocking=False):
+            pass
+        reading = threads.submit(read, *args, **options)
+        assert self._parked.acquire(timeout=TIMEOUT)
+        return reading
+
+    def put(
+        self,
+        scope: Scope,
+        path: str,
+        value: object = 1,
+        precondition: Precondition = ANY,
+        *,
+        idempotency: Idempotency | None = None,
+        kind: Kind = "observed",
+        ttl: int | None = None,
+        by: Author | None = None,
+    ) -> Written:
+        wish = Put.of(path, value, kind, ttl)
+        return self.facts.put(scope, wish, by or author(), precondition, idempotency)
+
+    def delete(self, scope: Scope, path: str, precondition: Precondition = ANY) -> Written:
+        return self.facts.delete(scope, path, author(), precondition)
+
+    def value(self, scope: Scope, path: str) -> str:
+        return self.facts.get(scope, path).text
+
+    def paths(self, scope: Scope) -> list[str]:
+        return [fact.path for fact in self.facts.list(scope, limit=1000).facts]
+
+
+class World(Protocol):
+    """A database that any number of workers share."""
+
+    lease_margin: float
+
+    def backend(self, *, window: int = WINDOW) -> Backend:
+        """A connection of its own."""
+
+    def worker(self, **options: object) -> Worker:
+        """A running worker; it is stopped after the test."""
+
+    def leftovers(self, stack: Stack) -> int:
+        """How many records there are of a stack's facts, or of a sweep still to come."""
+
+    def strangers_write(self) -> None:
+        """Somebody else writes into the same database."""
+
+    def close(self) -> None: ...
+
+
+class MemoryWorld:
+    """All workers share one memory backend."""
+
+    lease_margin = 0.0
+
+    def __init__(self) -> None:
+        self._backend = MemoryBackend(CLOCK)
+        self._workers: list[Worker] = []
+
+    def backend(self, *, window: int = WINDOW) -> MemoryBackend:
+        return self._backend
+
+    def worker(self, **options: object) -> Worker:
+        made = Worker(self._backend, **options).start()  # type: ignore[arg-type]
+        self._workers.append(made)
+        return made
+
+    def leftovers(self, stack: Stack) -> int:
+        state = self._backend._state  # type: ignore[attr-defined]
+        return sum(getattr(m, "stack_id", "") == stack.id for m in state.mutations())
+
+    def strangers_write(self) -> None:
+        self._backend.nudge(soon())
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._backend.close()
+
+
+class EtcdWorld:
+    """Each worker has an etcd client of its own; the test has a root of its own."""
+
+    lease_margin = 1.0
+
+    def __init__(
+        self, endpoint: str, make_client: Callable[[list[str], Credentials], EtcdClient] = EtcdClient
+    ) -> None:
+        self._endpoint = endpoint
+        self._make_client = make_client
+        self.keys = Keyspace(f"/test/{uuid.uuid4().hex}")
+        self.raw = EtcdClient([endpoint], Credentials())
+        self._workers: list[Worker] = []
+        self._backends: list[EtcdBackend] = []
+
+    def backend(self, *, window: int = WINDOW) -> EtcdBackend:
+        client = self._make_client([self._endpoint], Credentials())
+        made = EtcdBackend(client, self.keys, CLOCK, window=window, timeout=TIMEOUT)
+        self._backends.append(made)
+        return made
+
+    def worker(self, **options: object) -> Worker:
+        made = Worker(self.backend(), **options).start()  # type: ignore[arg-type]
+        self._workers.append(made)
+        return made
+
+    def leftovers(self, stack: Stack) -> int:
+        data = self.keys.data(stack.project_id, stack.id)
+        purge = self.keys.purge(stack.project_id, stack.id)
+        found = self.raw.get(data.start, data.end, deadline=soon()).items
+        return len(found) + len(self.raw.get(purge, deadline=soon()).items)
+
+    def strangers_write(self) -> None:
+        self.raw.transact([], [PutKey(b"/strangers/key", b"")], deadline=soon())
+
+    def wipe_keys(self) -> None:
+        """Lose all that was ours, as if the disk had been changed."""
+        everything = self.keys.everything
+        self.raw.transact([], [DeleteKeys(everything.start, everything.end)], deadline=soon())
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        for backend in self._backends:
+            backend.interrupt()
+            backend.close()
+        self.raw.close()
+
+
+# Commits made by hand
+
+
+def make_stack(backend: Backend, scope: Scope) -> Stack:
+    """Create a stack and return its record as stored."""
+    record = Stack(
+        project_id=scope.project_id,
+        name=scope.stack,
+        id=uuid.uuid4().hex,
+        description="",
+        created_at="",
+        updated_at="",
+        updated_by="alice",
+        request_id=f"req-{next(_numbers)}",
+    )
+    revision = backend.commit(Commit(record, 0, creates_stack=True), soon())
+    assert revision is not None
+    found = backend.stacks_at(scope.project_id, "", 1000, revision, soon())
+    return next(stack for stack in found if stack.id == record.id)
+
+
+def new_fact(path: str, text: str = "1", lease: int = 0, ttl: int | None = None) -> Fact:
+    return Fact(
+        path=path,
+        text=text,
+        kind="observed",
+        created_at="",
+        updated_at="",
+        updated_by="alice",
+        request_id=f"req-{next(_numbers)}",
+        ttl=ttl,
+        lease=lease,
+    )
+
+
+def steps(backend: Backend, after: int, upto: int) -> list[Step]:
+    """All steps after one revision, up to another that is known to be there."""
+    found = []
+    following = backend.follow(after)
+    for step in following:
+        found.append(step)
+        if step.revision >= upto:
+            break
+    following.close()  # type: ignore[attr-defined]
+    return found
