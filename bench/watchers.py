@@ -64,7 +64,7 @@ def _connect(url: str) -> socket.socket:
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname, parts.port))
     connection.sendall(
-        b"GET /v1/stacks/watched/events HTTP/1.1\r\nHost: bench\r\n"
+        b"GET /v1/stacks/watched/events HTTP/1.1\r\nHost: localhost\r\n"
         b"Accept: text/event-stream\r\n\r\n"
     )
     connection.setblocking(False)

@@ -113,3 +113,12 @@ class ApiServer:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def check_log(server: ApiServer, *secrets: str) -> None:
+    """Nothing broke inside the service so far, and it told none of these to its log."""
+    text = server.log_path.read_text(errors="replace")
+    at = text.find("Traceback")
+    assert at < 0, text[max(0, at - 500) :][:4000]
+    for secret in secrets:
+        assert secret not in text

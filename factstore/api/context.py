@@ -43,7 +43,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
             scope,
             results=query["include"] == "results",
             wait=query["wait"],
-            unless=known if known is not None else _Everything(),
+            unless=_Everything() if known is None else known or None,
             stale=query["consistency"] == "stale",
         )
     except NotFound as error:

@@ -119,7 +119,7 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
             scope,
             path,
             wait=query["wait"],
-            unless=is_known,
+            unless=None if known == frozenset() else is_known,
             stale=query["consistency"] == "stale",
         )
     except NotFound as error:

@@ -42,7 +42,7 @@ def _whole(text: str, low: int, high: int, default: int) -> fields.Integer:
 class _Pattern(validate.Regexp):
     """A pattern for the whole text, ``^...$``, which OpenAPI's readers understand as Python does."""
 
-    def __call__(self, value: str) -> str:
+    def __call__(self, value: Any) -> Any:
         if value.endswith("\n"):  # Python's $ would let it pass
             raise ma.ValidationError(self._format_error(value))
         return super().__call__(value)

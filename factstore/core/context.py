@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class Contexts:
         self._events = events
         self._clock = clock
         self._timeout = timeout
+        self._lock = threading.Lock()
         self._compiled: dict[tuple[str, bool], tuple[int, str, str]] = {}
 
     def get(
@@ -52,15 +54,16 @@ class Contexts:
         *,
         results: bool = False,
         wait: float = 0,
-        unless: Collection[str] = (),
+        unless: Collection[str] | None = None,
         stale: bool = False,
     ) -> Context:
         """Compile a stack's context; wait for it.
 
         :param results: include the facts below ``results/``.
-        :param wait: seconds to block while the stack is missing or the etag is one of *unless*.
+        :param wait: seconds to block while the stack is missing, or with *unless*, while it is there
+            and its etag is one of *unless*.
         :return: the context; its etag may still be one of *unless* when the time is over.
-        :raises NotFound: there is no such stack.
+        :raises NotFound: there is no such stack; at once if change was waited for.
         """
         check_stack_name(scope.stack)
         end = self._clock.monotonic() + wait
@@ -69,15 +72,15 @@ class Contexts:
             if stale
             else self._store.refresh(self._clock.monotonic() + self._timeout)
         )
-        seen = False
         while True:
             context, revision = self._compile(state, scope, results)
-            if context is not None and context.etag not in unless:
+            if context is None and unless is not None:
+                break
+            if context is not None and context.etag not in (unless or ()):
                 return context
             left = end - self._clock.monotonic()
-            if left <= 0 or self._events.closing or (context is None and seen):
+            if left <= 0 or self._events.closing:
                 break
-            seen = context is not None
             self._events.wait(scope, revision, left)
             state = self._store.state()
             if state.revision < revision:  # read anew, from the oldest that is kept
@@ -105,9 +108,10 @@ class Contexts:
         """Keep a rendered context for the next who asks, unless it is too large to keep many of."""
         if len(compiled[1]) > _CACHED_LENGTH:
             return
-        while len(self._compiled) >= _CACHED:
-            self._compiled.pop(next(iter(self._compiled)), None)
-        self._compiled[key] = compiled
+        with self._lock:
+            while len(self._compiled) >= _CACHED:
+                del self._compiled[next(iter(self._compiled))]
+            self._compiled[key] = compiled
 
 
 def render(stack: str, facts: Sequence[Fact]) -> str:

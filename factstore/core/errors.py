@@ -11,6 +11,7 @@ The tree::
     ├── PreconditionFailed      the caller's own condition does not hold
     ├── CursorExpired           the history asked for is gone; list, then watch again
     ├── Unavailable             the store cannot be asked now; nothing was written
+    │   └── StorageFull         an operator must make room
     └── OutcomeUnknown          the store did not say whether it wrote
 
 A code is a few words joined by ``_``; it is documented in the API reference and never reused.  No
@@ -98,6 +99,12 @@ class Unavailable(FactstoreError):
     def __init__(self, detail: str, *, code: str | None = None, retry_after: int = 1) -> None:
         super().__init__(detail, code=code)
         self.retry_after = retry_after
+
+
+class StorageFull(Unavailable):
+    """The database is full; what was asked for may have been written as the last that fitted."""
+
+    code = "storage_full"
 
 
 class OutcomeUnknown(FactstoreError):

@@ -65,29 +65,28 @@ class Facts:
         path: str,
         *,
         wait: float = 0,
-        unless: Callable[[Fact], bool] = lambda fact: False,
+        unless: Callable[[Fact], bool] | None = None,
         stale: bool = False,
     ) -> Fact:
         """Read a fact; wait for it.
 
-        :param wait: seconds to block while the fact is missing or *unless* holds of it.
+        :param wait: seconds to block while the fact is missing, or with *unless*, while it is there
+            and *unless* holds of it.
         :param stale: accept what is known here, without asking the database.
         :return: the fact; *unless* may still hold of it when the time is over.
-        :raises NotFound: there is none, or, having been waited on for change, it went.
+        :raises NotFound: there is none; at once if change was waited for, since its going is one.
         """
         check_stack_name(scope.stack)
         check_path(path)
         end = self._clock.monotonic() + wait
         state = self._store.state() if stale else self._store.refresh(self._deadline())
-        seen = False
         while True:
             with state.read():
                 fact, revision = state.fact(scope, path), state.revision
-            if fact is not None and not unless(fact):
-                return fact
-            if fact is None and seen:
+            if fact is None and unless is not None:
                 break
-            seen = fact is not None
+            if fact is not None and (unless is None or not unless(fact)):
+                return fact
             left = end - self._clock.monotonic()
             if left <= 0 or self._events.closing:
                 break

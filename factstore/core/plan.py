@@ -112,6 +112,7 @@ def plan_writes(
         Commit(
             target,
             planned_at,
+            epoch,
             creates_stack=stack is None,
             expected={path: fact.revision if fact else 0 for path, fact in known.items()},
             creates=tuple(created),

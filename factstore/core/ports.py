@@ -60,11 +60,13 @@ class Commit:
     the paths in *creates* has become a fact, and the receipt's key is new.  One without puts,
     deletes, receipt or change of the stack writes nothing and confirms the guards.
 
-    :param planned_at: the revision of the state on which it was planned.
+    :param planned_at: the revision of the state on which it was planned; *epoch* is its epoch, and
+        nothing is written into another life of the store.  Empty stands for any life.
     """
 
     stack: Stack
     planned_at: int
+    epoch: str = ""
     creates_stack: bool = False
     updates_stack: bool = False
     drops_stack: bool = False

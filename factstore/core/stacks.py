@@ -108,11 +108,12 @@ class Stacks:
                 code="schema",
             )
 
-        def decide(known: Stack | None, planned_at: int) -> Commit:
+        def decide(known: Stack | None, at: int, epoch: str) -> Commit:
             if known is None:
-                return Commit(self.new(scope, author, description), planned_at, creates_stack=True)
+                new = self.new(scope, author, description)
+                return Commit(new, at, epoch, creates_stack=True)
             if known.description == description:
-                return Commit(known, planned_at)
+                return Commit(known, at, epoch)
             changed = replace(
                 known,
                 description=description,
@@ -120,7 +121,7 @@ class Stacks:
                 updated_by=author.user_id,
                 request_id=author.request_id,
             )
-            return Commit(changed, planned_at, updates_stack=True)
+            return Commit(changed, at, epoch, updates_stack=True)
 
         commit, revision = self._run(scope, decide)
         stack = commit.stack
@@ -137,16 +138,16 @@ class Stacks:
         """
         check_stack_name(scope.stack)
 
-        def decide(known: Stack | None, planned_at: int) -> Commit:
+        def decide(known: Stack | None, at: int, epoch: str) -> Commit:
             if known is None:
                 raise _missing(scope)
             act = Act(known.id, author.user_id, author.request_id, whole_stack=True)
-            return Commit(known, planned_at, drops_stack=True, act=act)
+            return Commit(known, at, epoch, drops_stack=True, act=act)
 
         self._run(scope, decide)
 
     def _run(
-        self, scope: Scope, decide: Callable[[Stack | None, int], Commit]
+        self, scope: Scope, decide: Callable[[Stack | None, int, str], Commit]
     ) -> tuple[Commit, int]:
         """Decide, commit, and again on a fresh state until it holds; see the writer of facts."""
         deadline = self._deadline()
@@ -154,9 +155,9 @@ class Stacks:
         fresh = False
         while True:
             with state.read():
-                known, planned_at = state.stack(scope), state.revision
+                known, at = state.stack(scope), state.revision
             try:
-                commit = decide(known, planned_at)
+                commit = decide(known, at, state.epoch)
             except NotFound:
                 if fresh:
                     raise

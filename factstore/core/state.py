@@ -75,7 +75,7 @@ class _Space:
         return previous
 
     def below(self, folder: str) -> Iterator[str]:
-        """The paths below a folder, in order; '/' sorts before every character that may follow."""
+        """The paths below a folder, in order."""
         start = f"{folder}/"
         for at in range(bisect_left(self.paths, start), len(self.paths)):
             if not self.paths[at].startswith(start):
@@ -87,9 +87,12 @@ class State:
     """All stacks and facts as they stood at :attr:`revision`.
 
     No stack and no fact went after the revision :attr:`dropped`.
+
+    :param epoch: the life of the store that this is a state of.
     """
 
-    def __init__(self, revision: int = 0) -> None:
+    def __init__(self, revision: int = 0, epoch: str = "") -> None:
+        self.epoch = epoch
         self.revision = self.dropped = revision
         self._lock = threading.RLock()
         self._spaces: dict[Scope, _Space] = {}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from factstore.core.errors import FactstoreError, OutcomeUnknown, Unavailable
+from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.plan import Plan, Result, plan_writes, with_leases
 from factstore.core.ports import Clock, Commit, Store
 from factstore.core.precondition import Precondition
 from factstore.core.receipts import Idempotency, make_receipt, replay
 from factstore.core.state import State
+
+PROMPT_SECONDS = 0.5  # a store's leases last somewhat longer than was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Writer:
         :raises Unavailable: the store cannot be asked, or others kept winning until the deadline.
         :raises OutcomeUnknown: it may have been written, and the store does not say.
         """
-        leases = _Leases(self._store, write.deadline)
+        leases = _Leases(self._store, self._clock, write.deadline)
         try:
             written = self._run(write, leases)
         except OutcomeUnknown:
@@ -106,7 +109,7 @@ class Writer:
         plan = plan_writes(
             state,
             write.scope,
-            self._store.epoch,
+            state.epoch,
             write.wishes,
             write.guards,
             write.author,
@@ -127,6 +130,11 @@ class Writer:
         """
         try:
             return self._store.commit(commit, write.deadline)
+        except StorageFull:
+            found = _find_written(self._store.refresh(write.deadline), commit)
+            if found is not None:
+                return found
+            raise
         except OutcomeUnknown as unknown:
             while self._clock.monotonic() < write.deadline:
                 try:
@@ -151,9 +159,11 @@ class Writer:
 class _Leases:
     """The leases of one write: chosen before, released after, as it turns out."""
 
-    def __init__(self, store: Store, deadline: float) -> None:
+    def __init__(self, store: Store, clock: Clock, deadline: float) -> None:
         self._store = store
+        self._clock = clock
         self._deadline = deadline
+        self._chosen_at = 0.0
         self._granted: dict[str, int] = {}
         self._chosen: dict[str, int] = {}
         self._replaced: set[int] = set()
@@ -161,6 +171,7 @@ class _Leases:
     def choose(self, plan: Plan, state: State, scope: Scope) -> dict[str, int]:
         """A lease by path for each fact that is written with a ttl."""
         chosen = self._chosen = {}
+        self._chosen_at = self._clock.monotonic()
         self._replaced.clear()
         for fact in plan.commit.puts:
             known = state.fact(scope, fact.path)
@@ -188,7 +199,14 @@ class _Leases:
         )
 
     def settle(self) -> None:
-        """The write holds: leases that its facts left, or did not take, are of no use."""
+        """The write holds: leases that its facts left, or did not take, are of no use.
+
+        A time to live counts from the answer, not from before a write that took long.
+        """
+        if self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
+            for lease in self._chosen.values():
+                with suppress(FactstoreError):
+                    self._store.renew(lease, self._deadline)
         self._revoke(self._replaced | set(self._granted.values()) - set(self._chosen.values()))
 
     def give_back(self) -> None:

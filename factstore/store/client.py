@@ -3,6 +3,8 @@
 It speaks of keys, compares and operations, and knows nothing of facts.  Every call has a deadline.  A
 call that cannot have reached a member is tried on the next; one that may have is tried again only if
 it reads.  Make a client after forking: gRPC's threads do not survive a fork.
+
+It is longer than 300 lines because only this file may know gRPC and etcd's messages.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import etcd3.etcdrpc as rpc
 import grpc
 
-from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
+from factstore.core.errors import OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.store.wire import (
     Compacted,
     Compare,
@@ -241,7 +243,7 @@ class EtcdClient:
         if code == grpc.StatusCode.NOT_FOUND and "lease" in words:
             raise LeaseGone from error
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in words:
-            raise Unavailable("etcd is full; an operator must make room.", code="storage_full")
+            raise StorageFull("the store is full; an operator must make room.")
         if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in words:
             raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
         refused = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)

@@ -3,6 +3,8 @@
 Everything lies below one root, so that one watch sees every revision we make.  The epoch key is part
 of every transaction and every read of the head: a store that was wiped or replaced under a running
 service is noticed before anything is believed of it.
+
+It is longer than 300 lines because it is the whole of one port, and what is pure lies beside it.
 """
 
 from __future__ import annotations
@@ -71,6 +73,7 @@ class EtcdBackend:
         self._timeout = timeout
         self._grouping = Grouping(self._transact, self._transact_all, clock, new_signal)
         self._life = b""
+        self._epoch = ""
         self._stream: WatchStream | None = None
         self._bucket: tuple[int, float] | None = None
 
@@ -87,9 +90,9 @@ class EtcdBackend:
                 mutations = self._load(start - 1) if start > 1 else []
             except Compacted:
                 continue
-            self._life = life
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, life)).hexdigest()
-            return Opening(digest[:16], start - 1, mutations)
+            self._life, self._epoch = life, digest[:16]
+            return Opening(self._epoch, start - 1, mutations)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -173,6 +176,9 @@ class EtcdBackend:
     def commit(self, commit: Commit, deadline: float) -> int | None:
         """Write, and return the revision; None when a guard did not hold."""
         keys, stack = self._keys, commit.stack
+        compares = compares_for(commit, keys, self._life)
+        if commit.epoch not in ("", self._epoch):
+            return None
         operations: list[Operation] = []
         record = keys.stack(stack.project_id, stack.name)
         if commit.creates_stack or commit.updates_stack:
@@ -193,7 +199,6 @@ class EtcdBackend:
             operations.append(self._keep(commit.receipt, deadline))
         if not operations:
             operations.append(GetKey(keys.epoch))
-        compares = compares_for(commit, keys, self._life)
         try:
             succeeded, revision = self._grouping.transact(Guarded(compares, operations), deadline)
         except LeaseGone:

@@ -11,8 +11,8 @@ Under one root::
     idem/<project>/<key>           receipts
     purges/<project>/<S>           a deleted stack whose data is still to be swept
 
-``/`` sorts before every character that a segment may continue with, so the keys below a folder are
-the range from ``<folder>/`` to ``<folder>0``.
+``0`` comes right after ``/``, so the keys below a folder are the range from ``<folder>/`` to
+``<folder>0``; ``<folder>-x`` and ``<folder>.x`` sort before it.
 """
 
 from __future__ import annotations

@@ -83,7 +83,8 @@ class MemoryBackend:
         """Write, and return the revision; None when a guard did not hold."""
         with self._moved:
             self.expire()
-            if self._opened != self._epoch or not self._holds(commit):
+            lost = self._opened != self._epoch or commit.epoch not in ("", self._epoch)
+            if lost or not self._holds(commit):
                 return None
             mutations = list(self._mutations(commit))
             revision = self._state.revision + 1

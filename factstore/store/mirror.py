@@ -22,7 +22,7 @@ from factstore.store.readindex import ReadIndex
 
 LOG = logging.getLogger(__name__)
 
-FOREIGN_SECONDS = 0.005  # how long to wait before supposing that a revision is somebody else's
+FOREIGN_SECONDS = 0.02  # how long to wait before supposing that a revision is somebody else's
 SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the write is safe already
 
 
@@ -45,7 +45,7 @@ class MirroredStore:
 
     def load(self, opening: Opening) -> None:
         """Begin anew from what the backend opened with."""
-        state = State(opening.revision)
+        state = State(opening.revision, opening.epoch)
         state.load(opening.mutations)
         with self._lock:
             self._state, self._epoch = state, opening.epoch

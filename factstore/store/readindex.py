@@ -14,6 +14,7 @@ from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock, Signal
 
 CALL_SECONDS = 5.0
+RETRY_SECONDS = 0.05  # after a failure, lest those who ask again at once spin
 
 
 class _Question:
@@ -39,6 +40,7 @@ class ReadIndex:
         self._lock = threading.Lock()
         self._next: _Question | None = None
         self._wanted = new_signal()
+        self._stopped = new_signal()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -52,6 +54,7 @@ class ReadIndex:
         with self._lock:
             self._stopping = True
             self._wanted.set()
+        self._stopped.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -86,6 +89,8 @@ class ReadIndex:
                 self._ask(question)
             if last:
                 return
+            if question is not None and question.error is not None:
+                self._stopped.wait(RETRY_SECONDS)
 
     def _ask(self, question: _Question) -> None:
         try:

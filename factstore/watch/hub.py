@@ -17,6 +17,8 @@ from factstore.core.event import Event
 from factstore.core.fact import Scope
 from factstore.core.ports import Signal, Slice
 
+FLOORS = 10_000  # scopes whose loss is noted one by one
+
 _DROPPED = Event(Scope("", ""), "", 0, ())
 
 
@@ -59,6 +61,7 @@ class Hub:
         self._held: deque[tuple[Event, int]] = deque()
         self._bytes = 0
         self._floor = 0
+        self._floors: dict[Scope, int] = {}
         self._revision = 0
         self._life = 0
         self._closing = False
@@ -86,6 +89,7 @@ class Hub:
             signals = self._signals()
             self._channels.clear()
             self._held.clear()
+            self._floors.clear()
             self._bytes = 0
             self._floor = self._revision = revision
             self._life += 1
@@ -115,11 +119,22 @@ class Hub:
     def _drop_oldest(self) -> None:
         event, size = self._held.popleft()
         self._bytes -= size
-        self._floor = event.revision
+        self._raise_floor(event)
         channel = self._channels[event.scope]
         channel.drop_first()
         if channel.dropped >= len(channel.events) and not channel.readers:
             del self._channels[event.scope]
+
+    def _raise_floor(self, dropped: Event) -> None:
+        """Note what a scope lost; only its own readers ever hear of it."""
+        self._floors.pop(dropped.scope, None)
+        self._floors[dropped.scope] = dropped.revision
+        if len(self._floors) > FLOORS:
+            oldest = next(iter(self._floors))
+            self._floor = max(self._floor, self._floors.pop(oldest))
+
+    def _floor_of(self, scope: Scope) -> int:
+        return max(self._floor, self._floors.get(scope, 0))
 
     def close(self) -> None:
         """Ask all readers to leave."""
@@ -143,7 +158,7 @@ class Hub:
         :raises CursorExpired: the history after that revision is no longer held.
         """
         with self._lock:
-            if after < self._floor:
+            if after < self._floor_of(scope):
                 raise CursorExpired(
                     "the history after this cursor is no longer held; list, then watch from there."
                 )
@@ -169,7 +184,7 @@ class Hub:
         """
         with self._lock:
             channel = self._channels.get(scope)
-            if self._closing or after < self._floor or (channel and channel.last > after):
+            if self._closing or after < self._floor_of(scope) or (channel and channel.last > after):
                 return True
             if channel is None:
                 channel = self._channels[scope] = _Channel()

@@ -21,7 +21,7 @@ from webob import exc
 
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.wsgi.addresses import is_loopback
+from factstore.wsgi.addresses import is_loopback, name_of
 
 LOG = logging.getLogger(__name__)
 
@@ -119,7 +119,9 @@ class OpenGate:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Hand the request on as everybody's."""
-        if not is_loopback(environ.get("REMOTE_ADDR", "")):
+        host = name_of(environ.get("HTTP_HOST", ""))
+        # The caller, and the name it used: a web page elsewhere may have sent this machine's browser.
+        if not (is_loopback(environ.get("REMOTE_ADDR", "")) and is_loopback(host)):
             status, body = error_body(
                 "not_loopback",
                 "this service runs without authentication, for its own machine only.",

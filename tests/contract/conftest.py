@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.fact import Scope
-from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, new_scope
+from factstore.core.fact import Scope, Stack
+from factstore.core.ports import Backend
+from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, make_stack, new_scope
 
 
 @pytest.fixture(params=["memory", "etcd"])
@@ -49,3 +50,15 @@ def scope() -> Scope:
 def threads() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(16) as pool:
         yield pool
+
+
+@pytest.fixture
+def backend(world: World) -> Backend:
+    made = world.backend()
+    made.open()
+    return made
+
+
+@pytest.fixture
+def stack(backend: Backend, scope: Scope) -> Stack:
+    return make_stack(backend, scope)

@@ -78,7 +78,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
 
     listening = threads.submit(listen)
     acknowledged: dict[str, int] = {}
-    for kill in range(3):
+    for kill in range(2):
         for n in range(20):
             path = f"k{kill}/{n}"
             at = (worker, other)[n % 2]

@@ -149,7 +149,8 @@ def test_a_reader_waits_for_the_context_to_change(
     worker.put(scope, "p", 1)
     worker.put(scope, "p", 2)
     assert json.loads(waiting.result(10).text)["facts"] == {"p": 2}
-    waiting = worker.waiting(threads, worker.contexts.get, scope, wait=30, unless=[worker.contexts.get(scope).etag]
+    waiting = worker.waiting(
+        threads, worker.contexts.get, scope, wait=30, unless=[worker.contexts.get(scope).etag]
     )
     worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):

@@ -298,9 +298,7 @@ def test_many_readers_see_the_same_order_while_many_write(
     def write(worker: Worker, name: str) -> list[int]:
         return [worker.put(scope, f"{name}/{n % 3}", n).revision for n in range(25)]
 
-    writing = [
-        threads.submit(write, worker, f"w{n}") for n, worker in enumerate(workers * 2)
-    ]
+    writing = [threads.submit(write, worker, f"w{n}") for n, worker in enumerate(workers * 2)]
     written = sorted({revision for done in writing for revision in done.result(60)})
     told = []
     for worker in workers:
@@ -320,9 +318,7 @@ def test_many_readers_see_the_same_order_while_many_write(
 # Strangers in the same etcd
 
 
-def test_writes_of_strangers_make_reads_neither_hang_nor_stale(
-    world: World, scope: Scope
-) -> None:
+def test_writes_of_strangers_make_reads_neither_hang_nor_stale(world: World, scope: Scope) -> None:
     first, second = world.worker(), world.worker()
     first.put(scope, "p", 0)
     for n in range(1, 20):

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from factstore.core.context import Contexts
@@ -17,7 +18,7 @@ from factstore.core.ports import Backend, Commit
 from factstore.core.precondition import ANY, Precondition
 from factstore.core.receipts import Idempotency
 from factstore.core.stacks import Stacks
-from factstore.core.watching import Watching
+from factstore.core.watching import Filter, Watching
 from factstore.core.writing import Written
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
@@ -67,7 +68,9 @@ class Parking(threading.Event):
 class Worker:
     """A mirrored store, its hub and pump, and the services over them."""
 
-    def __init__(self, backend: Backend, *, history: int = 10_000, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, backend: Backend, *, history: int = 10_000, timeout: float = TIMEOUT
+    ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
         self.store = MirroredStore(backend, CLOCK, threading.Event)
@@ -133,8 +136,6 @@ class Worker:
 class World(Protocol):
     """A database that any number of workers share."""
 
-    lease_margin: float
-
     def backend(self, *, window: int = WINDOW) -> Backend:
         """A connection of its own."""
 
@@ -152,8 +153,6 @@ class World(Protocol):
 
 class MemoryWorld:
     """All workers share one memory backend."""
-
-    lease_margin = 0.0
 
     def __init__(self) -> None:
         self._backend = MemoryBackend(CLOCK)
@@ -183,10 +182,10 @@ class MemoryWorld:
 class EtcdWorld:
     """Each worker has an etcd client of its own; the test has a root of its own."""
 
-    lease_margin = 1.0
-
     def __init__(
-        self, endpoint: str, make_client: Callable[[list[str], Credentials], EtcdClient] = EtcdClient
+        self,
+        endpoint: str,
+        make_client: Callable[[list[str], Credentials], EtcdClient] = EtcdClient,
     ) -> None:
         self._endpoint = endpoint
         self._make_client = make_client
@@ -274,3 +273,33 @@ def steps(backend: Backend, after: int, upto: int) -> list[Step]:
             break
     following.close()  # type: ignore[attr-defined]
     return found
+
+
+def put_all(backend: Backend, stack: Stack, *facts: Fact, **more: object) -> int:
+    """Write facts unconditionally, as far as they are new."""
+    commit = Commit(stack, backend.head(soon()), puts=facts, **more)  # type: ignore[arg-type]
+    revision = backend.commit(replace(commit, expected=commit.expected or {"none": 0}), soon())
+    assert revision is not None
+    return revision
+
+
+def current(backend: Backend, stack: Stack) -> dict[str, str]:
+    facts = backend.facts_at(stack, "", "", 1000, backend.head(soon()), soon())
+    return {fact.path: fact.text for fact in facts}
+
+
+# What tests ask of a worker
+
+
+def tagged(worker: Worker, scope: Scope, path: str) -> Precondition:
+    return Precondition(tags=frozenset({worker.facts.etag(worker.facts.get(scope, path))}))
+
+
+def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int, list[str]]]:
+    """What has happened in a stack: revisions, and what each changed."""
+    since = worker.facts.cursor(revision)
+    found = worker.watching.poll(scope, since, 0, Filter())
+    # An event may still be on its way to the hub; this one of our own comes after it.
+    while not found.next.revision >= worker.store.refresh(soon()).revision:
+        found = worker.watching.poll(scope, since, 0, Filter())
+    return [(e.revision, [f"{c.type} {c.path}" for c in e.changes]) for e in found.events]

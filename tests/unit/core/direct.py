@@ -24,7 +24,7 @@ class DirectStore:
         self.backend = MemoryBackend(clock)
         opening = self.backend.open()
         self.epoch = opening.epoch
-        self.known = State(opening.revision)
+        self.known = State(opening.revision, opening.epoch)
         self.faults: list[Fault] = []
         self.before_refresh: list[Callable[[], object]] = []
         self.renew_hooks: list[Callable[[int], bool]] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from factstore.core.errors import (
@@ -13,69 +11,11 @@ from factstore.core.errors import (
     PreconditionFailed,
     Unavailable,
 )
-from factstore.core.facts import Facts
-from factstore.core.fact import Delete
 from factstore.core.ports import Commit
-from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
-from factstore.core.receipts import Idempotency
-from factstore.core.stacks import Stacks
-from factstore.watch.hub import Hub
-from tests.unit.core.direct import DirectStore
-from tests.unit.core.making import ALICE, SCOPE, ManualClock, author, put
-
-TIMEOUT = 5.0
-KEY = Idempotency("key", "print")
-
-
-@dataclass
-class Service:
-    clock: ManualClock = field(default_factory=ManualClock)
-
-    def __post_init__(self) -> None:
-        self.store = DirectStore(self.clock)
-        ids = iter(f"id{n}" for n in range(1000))
-        self.stacks = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT)
-        self.facts = Facts(
-            self.store, Hub(9, 9999), self.clock, self.stacks.new, TIMEOUT
-        )
-
-    def put(self, path: str, value: object, **fields: object) -> int:
-        wish = put(path, value, **fields)  # type: ignore[arg-type]
-        return self.facts.put(SCOPE, wish, author(), ANY).revision
-
-    def others_write(self, path: str, value: object) -> int:
-        """A write that the known state does not show yet."""
-        wish = put(path, value)
-        there = DirectStore(self.clock)
-        there.backend, there.epoch = self.store.backend, self.store.epoch
-        there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
-        there.receipt = self.store.receipt
-        stacks = Stacks(there, self.clock, lambda: f"other-{path}-{value}", TIMEOUT)
-        facts = Facts(there, Hub(9, 9999), self.clock, stacks.new, TIMEOUT)
-        return facts.put(SCOPE, wish, author("others"), ANY).revision
-
-    def head(self) -> int:
-        return self.store.backend.head(0)
-
-    def value(self, path: str) -> str:
-        return self.facts.get(SCOPE, path).text
-
-    # Faults, in the place of a commit
-
-    def lost_answer(self, commit: Commit, deadline: float) -> int | None:
-        assert self.store.backend.commit(commit, deadline)
-        raise OutcomeUnknown("the answer was lost")
-
-    def lost_request(self, commit: Commit, deadline: float) -> int | None:
-        raise OutcomeUnknown("the request was lost")
-
-
-@pytest.fixture
-def service() -> Service:
-    made = Service()
-    made.put("p", 0)
-    return made
-
+from factstore.core.precondition import ABSENT, ANY, Precondition
+from factstore.core.state import State
+from tests.unit.core.making import ALICE, SCOPE, put
+from tests.unit.core.service import TIMEOUT, Service
 
 # Decisions on a stale state
 
@@ -91,6 +31,7 @@ def test_a_refusal_is_told_only_after_a_look_at_the_present(service: Service) ->
 def test_a_conflict_that_is_over_is_not_told(service: Service) -> None:
     twin = Service(service.clock)
     twin.store.backend, twin.store.epoch = service.store.backend, service.store.epoch
+    twin.store.known.epoch = service.store.epoch
     twin.facts.delete(SCOPE, "p", ALICE, ANY)
     assert service.put("p/below", 1)
 
@@ -142,111 +83,6 @@ def test_whoever_keeps_losing_is_told_at_the_deadline_that_nothing_was_written(
         service.put("p", 1)
     assert refused.value.code == "contention"
     assert service.head() == before
-
-
-# Outcomes that nobody knows
-
-
-def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(service: Service) -> None:
-    before = service.head()
-    service.store.faults = [service.lost_answer]
-    assert service.put("p", 1) == before + 1 == service.head()
-    assert service.put("q", 1) == before + 2
-
-
-def test_a_write_whose_request_was_lost_is_made_once(service: Service) -> None:
-    before = service.head()
-    service.store.faults = [service.lost_request, service.lost_request]
-    assert service.put("p", 1) == before + 1 == service.head()
-
-
-def test_a_write_that_arrives_late_makes_its_own_retry_fail_and_is_found(service: Service) -> None:
-    late: list[Commit] = []
-
-    def delayed(commit: Commit, deadline: float) -> int | None:
-        late.append(commit)
-        raise OutcomeUnknown("it is on its way")
-
-    def overtaken(commit: Commit, deadline: float) -> int | None:
-        assert service.store.backend.commit(late[0], deadline)
-        return service.store.backend.commit(commit, deadline)
-
-    before = service.head()
-    service.store.faults = [delayed, overtaken]
-    assert service.put("p", 1) == before + 1 == service.head()
-
-
-def test_an_outcome_that_others_have_covered_up_stays_unknown(service: Service) -> None:
-    def overwritten(commit: Commit, deadline: float) -> int | None:
-        assert service.store.backend.commit(commit, deadline)
-        service.others_write("p", "later")
-        raise OutcomeUnknown("the answer was lost")
-
-    service.store.faults = [overwritten]
-    with pytest.raises(OutcomeUnknown):
-        service.put("p", 1)
-    assert service.value("p") == '"later"'
-
-
-def test_an_outcome_that_cannot_be_looked_up_by_the_deadline_stays_unknown(
-    service: Service,
-) -> None:
-    def down() -> None:
-        service.clock.advance(1)
-        raise Unavailable("etcd is down")
-
-    service.store.faults = [service.lost_answer]
-    service.store.before_refresh = [down] * 100
-    with pytest.raises(OutcomeUnknown):
-        service.put("p", 1)
-
-
-def test_the_lookup_of_an_outcome_outlasts_a_short_outage(service: Service) -> None:
-    def down() -> None:
-        service.clock.advance(1)
-        raise Unavailable("etcd is down")
-
-    before = service.head()
-    service.store.faults = [service.lost_answer]
-    service.store.before_refresh = [down] * 3
-    assert service.put("p", 1) == before + 1
-
-
-def test_a_batch_of_unknown_outcome_is_settled_whole(service: Service) -> None:
-    before = service.head()
-    service.store.faults = [service.lost_answer]
-    wishes = [put("a", 1), Delete("p"), put("b", 2)]
-    written = service.facts.batch(SCOPE, wishes, [], ALICE)
-    assert written.revision == before + 1 == service.head()
-    assert [r.outcome for r in written.results] == ["created", "deleted", "created"]
-
-
-def test_a_deletion_of_unknown_outcome_is_never_reported_as_a_fact_that_was_missing(
-    service: Service,
-) -> None:
-    service.store.faults = [service.lost_answer]
-    with pytest.raises(OutcomeUnknown):
-        service.facts.delete(SCOPE, "p", ALICE, ANY)
-
-
-def test_with_an_idempotency_key_an_unknown_outcome_is_settled_by_the_retry(
-    service: Service,
-) -> None:
-    service.store.faults = [service.lost_answer]
-    try:
-        service.facts.delete(SCOPE, "p", ALICE, ANY, KEY)
-    except OutcomeUnknown:
-        before = service.head()
-        written = service.facts.delete(SCOPE, "p", ALICE, ANY, KEY)
-        assert written.results[0].outcome == "deleted"
-        assert written.revision == before == service.head()
-
-
-def test_the_first_write_of_a_stack_is_settled_too() -> None:
-    for fault in ("lost_answer", "lost_request"):
-        service = Service()
-        service.store.faults = [getattr(service, fault)]
-        assert service.put("p", 1) == 1 == service.head()
 
 
 # Leases
@@ -322,7 +158,7 @@ def test_a_fact_that_expired_unseen_is_created_again(service: Service) -> None:
 
 def test_a_lease_granted_for_a_race_that_was_lost_does_not_stay_behind(service: Service) -> None:
     service.put("leased", 1, ttl=10)
-    service.store.known = DirectStore(service.clock).known  # as if it lagged far behind
+    service.store.known = State(0, service.store.epoch)  # as if it lagged far behind
     service.store.called.clear()
     service.put("leased", 1, ttl=10)  # planned as a creation at first
     assert service.store.called.count("grant") == service.store.called.count("revoke")
@@ -359,63 +195,3 @@ def test_nobody_is_told_that_nothing_was_written_when_a_batch_was(service: Servi
         service.facts.batch(SCOPE, [put("p", "changed"), put("alive", 1, ttl=10)], [], ALICE)
     assert service.head() == before
     assert service.value("p") == "0"
-
-
-# Stacks
-
-
-def test_creating_a_stack_of_unknown_outcome_makes_one_stack() -> None:
-    for fault in ("lost_answer", "lost_request"):
-        service = Service()
-        service.store.faults = [getattr(service, fault)]
-        stack, _ = service.stacks.put(SCOPE, "text", author())
-        assert stack.revision == stack.created == 1 == service.head()
-        assert service.stacks.get(SCOPE)[0] == stack
-
-
-def test_deleting_a_stack_of_unknown_outcome_succeeds_once(service: Service) -> None:
-    for fault in ("lost_answer", "lost_request"):
-        service.put("p", 1)
-        before = service.head()
-        service.store.faults = [getattr(service, fault)]
-        service.stacks.delete(SCOPE, author())
-        assert service.head() == before + 1
-        with pytest.raises(NotFound):
-            service.stacks.get(SCOPE)
-
-
-def test_a_stack_that_cannot_be_looked_up_after_an_unknown_outcome_stays_unknown(
-    service: Service,
-) -> None:
-    def down() -> None:
-        service.clock.advance(1)
-        raise Unavailable("etcd is down")
-
-    for act in (
-        lambda: service.stacks.delete(SCOPE, author()),
-        lambda: service.stacks.put(SCOPE, "changed", author()),
-    ):
-        service.store.faults = [service.lost_answer]
-        service.store.before_refresh = [down] * 100
-        with pytest.raises(OutcomeUnknown):
-            act()
-        service.store.before_refresh = []
-        service.store.refresh(0)
-        service.put("p", 1)
-
-
-def test_equal_settings_change_nothing(service: Service) -> None:
-    first, created = service.stacks.put(SCOPE, "text", author())
-    before = service.head()
-    again, _ = service.stacks.put(SCOPE, "text", author())
-    assert not created
-    assert again == first
-    assert service.head() == before
-
-
-def test_a_guard_on_a_fact_that_is_missing_beats_the_missing_stack() -> None:
-    service = Service()
-    with pytest.raises(PreconditionFailed):
-        service.facts.delete(SCOPE, "p", ALICE, EXISTS)
-    with pytest.raises(NotFound):
-        service.facts.delete(SCOPE, "p", ALICE, ANY)

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pytest
 
 from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
-from factstore.store.readindex import ReadIndex
+from factstore.store.readindex import RETRY_SECONDS, ReadIndex
 from tests.eventually import eventually
 from tests.unit.core.making import ManualClock
 
@@ -154,3 +154,26 @@ def test_everybody_is_told_when_the_service_stops(
     with pytest.raises(Unavailable):
         threads.submit(index.read, 1030.0).result(10)
     assert database.questions == 1
+
+
+def test_whoever_asks_again_and_again_while_the_database_is_down_does_not_spin(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    pauses: list[float | None] = []
+
+    class Noted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            return super().wait(timeout)
+
+    index = ReadIndex(database.head, ManualClock(), Noted)
+    index.start()
+    for _ in range(3):
+        database.answers.put(Unavailable("etcd is down"))
+        with pytest.raises(Unavailable):
+            threads.submit(index.read, 1030.0).result(10)
+    eventually(lambda: pauses.count(RETRY_SECONDS) == 3)
+    database.answers.put(7)
+    assert threads.submit(index.read, 1030.0).result(10) == 7
+    index.stop()
+    assert pauses.count(RETRY_SECONDS) == 3

@@ -60,9 +60,7 @@ def test_there_are_never_more_compares_than_etcd_takes(
 
 def test_a_hundred_facts_in_folders_of_their_own_fit() -> None:
     touched = [f"f{n}/x" for n in range(100)]
-    found = compares(
-        expected=dict.fromkeys(touched, 0), creates=tuple(touched), receipt=RECEIPT
-    )
+    found = compares(expected=dict.fromkeys(touched, 0), creates=tuple(touched), receipt=RECEIPT)
     assert len(found) <= COMPARES
     assert all(holding(found, path) for path in touched)
 

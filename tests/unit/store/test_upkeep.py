@@ -188,9 +188,7 @@ def test_one_failed_round_does_not_end_the_chores(caplog: pytest.LogCaptureFixtu
                 raise RuntimeError("a bug")
 
     database = Failing()
-    upkeep = Upkeep(
-        Mirror(), database, ManualClock(), window=0, reached=lambda: 0, period=0.001
-    )
+    upkeep = Upkeep(Mirror(), database, ManualClock(), window=0, reached=lambda: 0, period=0.001)
     upkeep.start()
     eventually(lambda: database.sweeps >= 4)
     upkeep.stop()

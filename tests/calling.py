@@ -1,0 +1,94 @@
+"""Calling the API over HTTP, and what every refusal of it has in common."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+PROBLEM = "application/problem+json"
+REQUEST_ID = "X-Openstack-Request-Id"
+LONGEST_WAIT = 50
+
+
+def fresh_stack() -> str:
+    """A stack name that nobody used before."""
+    return f"stack-{uuid.uuid4().hex[:12]}"
+
+
+class Caller:
+    """A client with kept connections, no proxy, no redirects. Paths begin with ``/``."""
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.headers.update(headers or {})
+
+    def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
+        return self.session.request(
+            method, self.url + path, timeout=LONGEST_WAIT + 10, allow_redirects=False, **more
+        )
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return self("GET", path, **more)
+
+    def put(self, path: str, value: Any = None, **more: Any) -> requests.Response:
+        """Store ``value`` in a fact, or send whatever body ``more`` says."""
+        if not more.keys() & {"json", "data"}:
+            more["json"] = {"value": value}
+        return self("PUT", path, **more)
+
+    def post(self, path: str, **more: Any) -> requests.Response:
+        return self("POST", path, **more)
+
+    def delete(self, path: str, **more: Any) -> requests.Response:
+        return self("DELETE", path, **more)
+
+    def close(self) -> None:
+        self.session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def check_refusal(
+    status: int, headers: Mapping[str, str], body: Any, expected: str
+) -> dict[str, Any]:
+    """The one entry of an error in the house form; ``headers`` ignore case.
+
+    :param expected: status and code, as in ``404 not_found``.
+    """
+    assert isinstance(body, dict), f"{status}: {body!r}"
+    entry: dict[str, Any] = body["errors"][0]
+    found = f"{entry['status']} {entry['code'].removeprefix('contextualization.')}"
+    assert found == expected, entry
+    assert status == entry["status"]
+    assert headers["Content-Type"].partition(";")[0] == PROBLEM
+    assert len(body["errors"]) == 1
+    assert entry["code"].startswith("contextualization.")
+    assert entry["request_id"] == headers[REQUEST_ID] != ""
+    assert entry["title"]
+    assert entry["detail"]
+    assert entry["links"][0]["rel"] == "help"
+    # RFC 9457
+    assert body["type"] == f"urn:contextualization:error:{expected.split()[1]}"
+    assert {name: body[name] for name in ("title", "status", "detail")}.items() <= entry.items()
+    return entry
+
+
+def refused(answer: requests.Response, expected: str) -> dict[str, Any]:
+    """See :func:`check_refusal`."""
+    assert answer.status_code >= 400, f"{answer.status_code}: {answer.text[:500]}"
+    return check_refusal(answer.status_code, answer.headers, answer.json(), expected)

@@ -1,0 +1,106 @@
+"""What every backend promises of leases and receipts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factstore.core.event import DropFact, Step
+from factstore.core.fact import Stack
+from factstore.core.ports import Backend, Commit, Receipt
+from tests.contract.world import (
+    CLOCK,
+    PROJECT,
+    current,
+    new_fact,
+    put_all,
+    soon,
+    steps,
+)
+from tests.eventually import eventually
+
+# Leases
+
+
+def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_on(
+    backend: Backend, stack: Stack
+) -> None:
+    ttl = 2
+    granted = CLOCK.monotonic()
+    lease, renewed = backend.grant(ttl, soon()), backend.grant(ttl, soon())
+    facts = [new_fact(path, lease=lease, ttl=ttl) for path in ("a", "b/c", "z")]
+    lasting = new_fact("renewed", lease=renewed, ttl=ttl)
+    revision = put_all(backend, stack, *facts, lasting, new_fact("stays"))
+    renewals = []
+
+    def ended() -> bool:
+        asked = CLOCK.monotonic()
+        renewals.append((backend.renew(renewed, soon()), asked))
+        return backend.head(soon()) > revision
+
+    eventually(ended)
+    assert CLOCK.monotonic() - granted >= ttl
+    following = backend.follow(revision)
+    step = next(following)
+    assert sorted(m.path for m in step.mutations if isinstance(m, DropFact)) == ["a", "b/c", "z"]
+    assert len(step.mutations) == 3, "no act: nobody did it"
+    assert not backend.renew(lease, soon())
+    assert all(alive for alive, _ in renewals)
+    assert current(backend, stack) == {"renewed": "1", "stays": "1"}
+    _, last = renewals[-1]
+    assert next(following).mutations == (DropFact(stack.id, "renewed"),)
+    assert CLOCK.monotonic() - last >= ttl, "it ended early"
+
+
+def test_revoking_a_lease_takes_what_hangs_on_it_and_nothing_that_left_it(
+    backend: Backend, stack: Stack
+) -> None:
+    lease, other = backend.grant(60, soon()), backend.grant(60, soon())
+    put_all(backend, stack, *(new_fact(path, lease=lease, ttl=60) for path in ("a", "b", "c")))
+    put_all(backend, stack, new_fact("b", lease=0), new_fact("c", lease=other, ttl=60))
+    backend.revoke(lease, soon())
+    assert sorted(current(backend, stack)) == ["b", "c"]
+    backend.revoke(lease, soon())
+    backend.revoke(other, soon())
+    assert sorted(current(backend, stack)) == ["b"]
+
+
+def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack: Stack) -> None:
+    lease = backend.grant(60, soon())
+    backend.revoke(lease, soon())
+    assert not backend.renew(lease, soon())
+    head = backend.head(soon())
+    commit = Commit(
+        stack, head, expected={"p": 0}, puts=(new_fact("q"), new_fact("p", lease=lease, ttl=60))
+    )
+    assert backend.commit(commit, soon()) is None
+    assert backend.head(soon()) == head
+
+
+def test_the_end_of_an_empty_lease_is_no_step(backend: Backend, stack: Stack) -> None:
+    head = backend.head(soon())
+    backend.revoke(backend.grant(60, soon()), soon())
+    assert backend.head(soon()) == head
+
+
+# Receipts
+
+
+def test_a_receipt_is_kept_with_its_write_and_makes_it_happen_once(
+    backend: Backend, stack: Stack
+) -> None:
+    receipt = Receipt(PROJECT, f"key-{stack.id}", '{"a": "\u20ac"}')
+    assert backend.receipt(PROJECT, receipt.key, soon()) is None
+    revision = put_all(backend, stack, new_fact("p"), receipt=receipt)
+    assert backend.receipt(PROJECT, receipt.key, soon()) == replace(receipt, revision=revision)
+    again = Commit(stack, revision, puts=(new_fact("q"),), expected={"q": 0}, receipt=receipt)
+    assert backend.commit(again, soon()) is None
+    assert current(backend, stack) == {"p": "1"}
+    assert backend.receipt("another", receipt.key, soon()) is None
+
+
+def test_a_receipt_alone_is_a_write(backend: Backend, stack: Stack) -> None:
+    receipt = Receipt(PROJECT, f"key-{stack.id}", "{}")
+    head = backend.head(soon())
+    revision = backend.commit(Commit(stack, head, expected={"p": 0}, receipt=receipt), soon())
+    assert revision == head + 1
+    assert steps(backend, head, revision) == [Step(revision, ())]

@@ -1,0 +1,128 @@
+"""Batches, and requests that are repeated, over every backend."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.core.errors import Conflict, NotFound, PreconditionFailed
+from factstore.core.fact import Delete, Put, Scope
+from factstore.core.precondition import ABSENT, ANY, EXISTS
+from factstore.core.receipts import Idempotency
+from tests.contract.world import Worker, World, author, events_since, soon, tagged
+
+# Batches
+
+
+def test_a_batch_is_one_revision_and_one_event(worker: Worker, scope: Scope) -> None:
+    before = worker.put(scope, "old").revision
+    wishes = [Put.of("a", 1), Delete("old"), Put.of("b/c", 2), Delete("gone")]
+    written = worker.facts.batch(scope, wishes, [("old", EXISTS)], author())
+    assert [r.outcome for r in written.results] == ["created", "deleted", "created", "absent"]
+    assert {r.fact.revision for r in written.results if r.fact} == {written.revision}
+    assert events_since(worker, scope, before) == [
+        (written.revision, ["fact.put a", "fact.put b/c", "fact.delete old"])
+    ]
+    assert worker.paths(scope) == ["a", "b/c"]
+
+
+def test_a_batch_with_a_failed_guard_writes_nothing(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "g", 1)
+    known = tagged(worker, scope, "g")
+    worker.put(scope, "g", 2)
+    head = worker.backend.head(soon())
+    for guard in (("g", known), ("g", ABSENT), ("missing", EXISTS)):
+        with pytest.raises(PreconditionFailed):
+            worker.facts.batch(scope, [Put.of("a", 1)], [("g", ANY), guard], author())
+    with pytest.raises(Conflict):
+        worker.facts.batch(scope, [Put.of("a", 1), Put.of("g/x", 1)], [], author())
+    assert worker.backend.head(soon()) == head
+    assert worker.paths(scope) == ["g"]
+
+
+def test_a_hundred_operations_go_in_one_batch(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "first")
+    wishes = [Put.of(f"f{n}/x", n) for n in range(100)]
+    written = worker.facts.batch(scope, wishes, [], author())
+    assert {r.outcome for r in written.results} == {"created"}
+    gone = worker.facts.batch(scope, [Delete(wish.path) for wish in wishes], [], author())
+    assert {r.outcome for r in gone.results} == {"deleted"}
+    assert worker.paths(scope) == ["first"]
+
+
+def test_a_batch_makes_a_stack_when_it_puts_and_not_when_it_deletes(
+    worker: Worker, scope: Scope
+) -> None:
+    with pytest.raises(NotFound):
+        worker.facts.batch(scope, [Delete("p")], [], author())
+    worker.facts.batch(scope, [Put.of("p", 1), Put.of("q/r", 1)], [], author())
+    assert worker.paths(scope) == ["p", "q/r"]
+
+
+# Idempotency
+
+
+def test_a_repeated_request_gets_the_same_answer_and_changes_nothing(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    key = Idempotency(f"key-{scope.stack}", "print")
+    first = worker.put(scope, "p", 1, ABSENT, idempotency=key)
+    worker.put(scope, "p", "changed since")
+    head = worker.backend.head(soon())
+    for retrying in (worker, world.worker()):
+        again = retrying.put(scope, "p", 1, ABSENT, idempotency=key)
+        assert again.revision == first.revision
+        assert again.results[0].outcome == "created"
+        assert again.results[0].fact is not None
+        assert again.results[0].fact.revision == first.revision
+        assert again.results[0].fact.text == "1"
+    assert worker.backend.head(soon()) == head
+    assert worker.value(scope, "p") == '"changed since"'
+
+
+def test_a_key_that_was_used_for_another_request_is_refused(worker: Worker, scope: Scope) -> None:
+    key = f"key-{scope.stack}"
+    worker.put(scope, "p", 1, idempotency=Idempotency(key, "one"))
+    with pytest.raises(Conflict) as refused:
+        worker.put(scope, "p", 2, idempotency=Idempotency(key, "two"))
+    assert refused.value.code == "idempotency_key_reused"
+    assert worker.value(scope, "p") == "1"
+
+
+def test_a_refused_request_may_be_repeated_with_its_key(worker: Worker, scope: Scope) -> None:
+    key = Idempotency(f"key-{scope.stack}", "print")
+    with pytest.raises(PreconditionFailed):
+        worker.put(scope, "p", 1, EXISTS, idempotency=key)
+    worker.put(scope, "p", 0)
+    assert worker.put(scope, "p", 1, EXISTS, idempotency=key).results[0].outcome == "updated"
+
+
+def test_a_deletion_and_a_batch_are_repeated_without_effect(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "p", 1)
+    for name, wishes in (
+        ("d", [Delete("p")]),
+        ("b", [Put.of("p", 1), Put.of("q", 1), Delete("gone")]),
+    ):
+        key = Idempotency(f"key-{name}-{scope.stack}", "print")
+        first = worker.facts.batch(scope, wishes, [], author(), key)
+        head = worker.backend.head(soon())
+        assert worker.facts.batch(scope, wishes, [], author(), key) == first
+        assert worker.backend.head(soon()) == head
+
+
+def test_of_many_equal_requests_at_once_one_is_carried_out(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    other = world.worker()
+    key = Idempotency(f"key-{scope.stack}", "print")
+    by = author()
+
+    def request(at: Worker) -> tuple[int, str]:
+        written = at.put(scope, "p", 1, ABSENT, idempotency=key, by=by)
+        return written.revision, written.results[0].outcome
+
+    asked = [threads.submit(request, at) for at in (worker, other) * 6]
+    answers = {answer.result(20) for answer in asked}
+    assert len(answers) == 1
+    assert worker.facts.get(scope, "p").version == 1

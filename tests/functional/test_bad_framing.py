@@ -1,0 +1,168 @@
+"""Bodies and headers that end early, never, or twice: the service neither breaks nor is fooled."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from http import HTTPStatus
+
+import pytest
+
+from tests.calling import Caller, check_refusal, refused
+from tests.service import ApiServer
+from tests.wire import Answer, connect, exchange, read_answer, request_bytes
+
+MIB = 1024 * 1024
+
+
+def check(answer: Answer, expected: str) -> None:
+    check_refusal(answer.status, answer.headers, answer.json(), expected)
+
+
+def test_a_body_in_chunks_is_a_body(server: ApiServer, stack: str) -> None:
+    raw = request_bytes(
+        "PUT", f"{stack}/facts/a", "Transfer-Encoding: chunked", "Content-Type: application/json"
+    )
+    answer = exchange(server.url, raw + b'6\r\n{"valu\r\n7\r\ne": 42}\r\n0\r\n\r\n')
+    assert answer.status == HTTPStatus.CREATED
+    assert answer.json()["value"] == 42
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "text/plain"])
+def test_chunks_without_end_are_not_read_beyond_the_limit(
+    server: ApiServer, stack: str, media_type: str
+) -> None:
+    raw = request_bytes(
+        "PUT", f"{stack}/facts/a", "Transfer-Encoding: chunked", f"Content-Type: {media_type}"
+    )
+    chunk = b"10000\r\n" + b"1" * 0x10000 + b"\r\n"
+    with connect(server.url) as connection:
+        connection.sendall(raw)
+        # An answer, or a closed connection, must come before what buffers on the way could hold.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(17):
+                connection.sendall(chunk)
+        check(read_answer(connection), "413 too_large")
+
+
+def test_a_body_that_says_it_is_too_large_is_not_waited_for(server: ApiServer, stack: str) -> None:
+    raw = request_bytes(
+        "PUT", f"{stack}/facts/a", f"Content-Length: {2 * MIB}", "Content-Type: application/json"
+    )
+    check(exchange(server.url, raw), "413 too_large")
+
+
+def test_a_body_that_ends_early_is_no_body(server: ApiServer, api: Caller, stack: str) -> None:
+    raw = request_bytes(
+        "PUT", f"{stack}/facts/a", "Content-Length: 100", "Content-Type: text/plain"
+    )
+    with connect(server.url) as connection:
+        connection.sendall(raw + b"half")
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_answer(connection)
+    assert answer.status in (0, HTTPStatus.BAD_REQUEST)
+    refused(api.get(f"{stack}/facts/a"), "404 not_found")
+
+
+FRAMINGS = {
+    "a header above 8 KiB": (("X-Long: " + "x" * 9000,), {431}),
+    "a header folded over lines": (("X-Folded: a\r\n b",), {0, 200, 400}),
+    "both ways to say how long": (("Content-Length: 3", "Transfer-Encoding: chunked"), {0, 400}),
+    "two lengths": (("Content-Length: 3", "Content-Length: 4"), {0, 400}),
+    "a length that is no number": (("Content-Length: three",), {0, 400}),
+    "a negative length": (("Content-Length: -1",), {0, 400}),
+    "a length with a sign": (("Content-Length: +3",), {0, 400}),
+    "an unknown transfer coding": (("Transfer-Encoding: gzip",), {0, 400, 501}),
+    "a space before the colon": (("X-Odd : 1",), {0, 200, 400}),
+    "no colon": (("nonsense",), {0, 400}),
+    "NUL in a header": (("X-Odd: a\0b",), {0, 200, 400}),
+    "a bare newline in a header": (("X-Odd: a\nX-More: b",), {0, 200, 400}),
+    "an underscore in a name": (("X_Odd: 1",), {0, 200, 400}),
+    "two hosts": (("Host: other",), {200, 400}),
+    "an expectation": (("Expect: 100-continue",), {200}),
+    "a foreign expectation": (("Expect: miracles",), {0, 200, 400, 417}),
+    "an upgrade": (
+        (
+            "Upgrade: h2c",
+            "Connection: Upgrade, HTTP2-Settings",
+            "HTTP2-Settings: AAMAAABkAAQAAP__",
+        ),
+        {200},
+    ),
+}
+
+
+@pytest.mark.parametrize(("headers", "statuses"), FRAMINGS.values(), ids=FRAMINGS.keys())
+def test_odd_framing_is_answered_or_closed_and_never_breaks_the_service(
+    server: ApiServer, headers: tuple[str, ...], statuses: set[int]
+) -> None:
+    answer = exchange(server.url, request_bytes("GET", "/v1/stacks?limit=1", *headers))
+    assert answer.status in statuses
+    assert exchange(server.url, request_bytes("GET", "/")).status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / FTP/1.0\r\n\r\n",
+        b"G\x00T / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused(server: ApiServer, raw: bytes) -> None:
+    with connect(server.url) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_answer(connection)
+    assert (
+        answer.status == 0 or HTTPStatus.BAD_REQUEST <= answer.status <= 499 or answer.status == 505
+    )
+    assert exchange(server.url, request_bytes("GET", "/")).status == HTTPStatus.OK
+
+
+def test_a_smuggled_request_is_not_carried_out(server: ApiServer, api: Caller, stack: str) -> None:
+    api.put(f"{stack}/facts/a", "mine")
+    inner = request_bytes("DELETE", f"{stack}/facts/a")
+    outer = request_bytes(
+        "POST", f"{stack}/batch", f"Content-Length: {len(inner) + 5}", "Transfer-Encoding: chunked"
+    )
+    with connect(server.url) as connection:
+        connection.sendall(outer + b"0\r\n\r\n" + inner)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    assert api.get(f"{stack}/facts/a").json()["value"] == "mine"
+
+
+def test_a_refused_body_does_not_become_the_next_request(
+    server: ApiServer, api: Caller, stack: str
+) -> None:
+    """An answer that comes before the body was read must not leave the body to be read as HTTP."""
+    api.put(f"{stack}/facts/a", "mine")
+    hidden = request_bytes("DELETE", f"{stack}/facts/a")
+    raw = request_bytes("PUT", f"{stack}/facts/..", "Content-Type: text/plain", body=hidden)
+    with connect(server.url) as connection:
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        check(read_answer(connection), "400 path_invalid")
+        while connection.recv(65536):
+            pass
+    assert api.get(f"{stack}/facts/a").json()["value"] == "mine"
+
+
+def test_a_request_id_that_a_caller_sends_cannot_break_a_header(
+    server: ApiServer, api: Caller
+) -> None:
+    answer = exchange(
+        server.url,
+        request_bytes("GET", "/v1/stacks?limit=1", "X-Openstack-Request-Id: req-x\tSet: 1"),
+    )
+    assert answer.status == HTTPStatus.OK
+    assert "Set" not in answer.headers
+    assert len(answer.headers.get_all("X-Openstack-Request-Id")) == 1

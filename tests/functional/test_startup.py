@@ -1,0 +1,79 @@
+"""What the service refuses to be: open to the network, or half configured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from factstore.api.identity import ENVIRON_KEY
+from factstore.cmd.children.api import API_ARGV, Options, write_options
+from factstore.cmd.children.ports import free_port
+from factstore.wsgi.identity import OpenGate
+from tests.calling import check_refusal
+
+
+def start(tmp_path: Path, options: Options) -> subprocess.CompletedProcess[str]:
+    """A service that ends by itself."""
+    config = tmp_path / "factstore.conf"
+    write_options(config, {"etcd": {"endpoints": "http://127.0.0.1:1"}, **options})
+    return subprocess.run(
+        API_ARGV,
+        env={"OS_FACTSTORE_CONFIG_FILES": str(config), "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str) -> None:
+    options = {
+        "DEFAULT": {"auth_strategy": "none"},
+        "api": {"host": host, "port": free_port()},
+    }
+    ended = start(tmp_path, options)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith("factstore: auth_strategy = none serves loopback addresses only")
+    assert host in ended.stderr
+
+
+def answer(address: str) -> tuple[int, CaseInsensitiveDict[str], Any, dict[str, Any]]:
+    """What a caller at an address gets from the gate, and what the application behind it saw."""
+    seen: dict[str, Any] = {}
+    told: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        seen.update(environ)
+        start_response("200 OK", [])
+        return [b"{}"]
+
+    environ = {"REMOTE_ADDR": address, "openstack.request_id": "req-1", ENVIRON_KEY: "forged"}
+    body = b"".join(OpenGate(app)(environ, lambda status, headers: told.extend([status, headers])))
+    headers = CaseInsensitiveDict({**dict(told[1]), "X-Openstack-Request-Id": "req-1"})
+    return int(told[0].split()[0]), headers, json.loads(body), seen
+
+
+@pytest.mark.parametrize(
+    "address", ["192.0.2.7", "10.0.0.1", "::ffff:192.0.2.7", "fe80::1", "junk"]
+)
+def test_nor_is_anybody_served_who_came_from_elsewhere(address: str) -> None:
+    status, headers, body, seen = answer(address)
+    check_refusal(status, headers, body, "403 not_loopback")
+    assert not seen
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", ""])
+def test_callers_on_this_machine_are_everybody(address: str) -> None:
+    status, _, _, seen = answer(address)
+    assert status == 200
+    assert seen[ENVIRON_KEY].user_id == "anybody"

@@ -1,0 +1,96 @@
+"""Every operation refuses parameters, fields and methods that it does not have."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import pytest
+import requests
+
+from tests.calling import Caller, refused
+
+
+def operations() -> list[tuple[str, str]]:
+    """All methods and paths of the API, with names put in."""
+    return [
+        ("GET", "/"),
+        ("GET", "/v1"),
+        ("GET", "/v1/"),
+        ("GET", "/v1/stacks"),
+        ("GET", "/v1/stacks/s"),
+        ("PUT", "/v1/stacks/s"),
+        ("DELETE", "/v1/stacks/s"),
+        ("GET", "/v1/stacks/s/facts"),
+        ("GET", "/v1/stacks/s/facts/a/b"),
+        ("HEAD", "/v1/stacks/s/facts/a/b"),
+        ("PUT", "/v1/stacks/s/facts/a/b"),
+        ("DELETE", "/v1/stacks/s/facts/a/b"),
+        ("POST", "/v1/stacks/s/batch"),
+        ("GET", "/v1/stacks/s/events"),
+        ("GET", "/v1/stacks/s/context"),
+        ("HEAD", "/v1/stacks/s/context"),
+    ]
+
+
+def test_the_list_of_operations_is_complete(api: Caller) -> None:
+    names = {"{stack}": "s", "{path}": "a/b"}
+    documented = set()
+    for template, methods in api.get("/v1/openapi.json").json()["paths"].items():
+        path = template
+        for placeholder, name in names.items():
+            path = path.replace(placeholder, name)
+        documented |= {
+            (method.upper(), path)
+            for method in methods
+            if method.isalpha() and method != "parameters"
+        }
+    assert documented == set(operations())
+
+
+def call(api: Caller, method: str, path: str, query: str) -> requests.Response:
+    body = {"json": {"operations": [], "value": 1}} if method in ("PUT", "POST") else {}
+    return api(method, f"{path}?{query}", **body)
+
+
+@pytest.mark.parametrize(("method", "path"), operations())
+def test_a_parameter_that_nobody_knows_is_refused(api: Caller, method: str, path: str) -> None:
+    for query in ("nonsense=1", "nonsense=", "Limit=1", "wait%00=1"):
+        answer = call(api, method, path, query)
+        if method == "HEAD":
+            assert answer.status_code == HTTPStatus.BAD_REQUEST
+        else:
+            refused(answer, "400 query_invalid")
+
+
+@pytest.mark.parametrize(("method", "path"), operations())
+def test_a_parameter_given_twice_is_refused(api: Caller, method: str, path: str) -> None:
+    for name in ("nonsense", "wait", "limit"):
+        answer = call(api, method, path, f"{name}=1&{name}=1")
+        if method == "HEAD":
+            assert answer.status_code == HTTPStatus.BAD_REQUEST
+        else:
+            refused(answer, "400 ambiguous")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [known for known in operations() if known[0] in ("PUT", "POST")]
+)
+def test_a_field_that_nobody_knows_is_refused(api: Caller, method: str, path: str) -> None:
+    known = {"batch": {"operations": [{"delete": {"path": "a"}}]}, "b": {"value": 1}}
+    body = {**known.get(path.rpartition("/")[2], {}), "nonsense": 1}
+    assert refused(api(method, path, json=body), "400 schema")["field"] == "nonsense"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "PATCH", "TRACE", "BREW"])
+def test_a_method_that_a_route_does_not_have_is_refused_with_those_it_has(
+    api: Caller, method: str
+) -> None:
+    known = operations()
+    for path in {path for _, path in known}:
+        if (method, path) in known:
+            continue
+        answer = api(method, path)
+        refused(answer, "405 method_not_allowed")
+        allowed = set(answer.headers["Allow"].split(", "))
+        assert {known_method for known_method, known_path in known if known_path == path} <= allowed
+        assert method not in allowed

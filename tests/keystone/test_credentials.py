@@ -1,0 +1,254 @@
+"""Credentials that end, that are restricted, and clients that bring their own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from keystoneauth1 import adapter, loading
+from webob import Request, Response
+
+from factstore.api import events
+from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.cmd.children.api import write_options
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
+from factstore.core.watching import GoodbyeFrame, PingFrame
+from factstore.wsgi import configuration
+from factstore.wsgi.identity import KeystoneGate
+from tests.calling import Caller, fresh_stack, refused
+from tests.eventually import eventually
+from tests.keystone.conftest import CACHE_SECONDS, Login, with_token
+from tests.service import ApiServer, check_log
+from tests.wire import exchange, request_bytes
+
+
+def test_a_revoked_token_is_refused_when_the_cache_forgets_it(
+    keystone: KeystoneServer, server: ApiServer, stack: str
+) -> None:
+    token = keystone.accounts.issue("owner")
+    with with_token(server, token) as owner:
+        assert owner.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
+        keystone.accounts.revoke(token)
+        eventually(
+            lambda: owner.get(stack).status_code == HTTPStatus.UNAUTHORIZED, CACHE_SECONDS + 10
+        )
+        refused(owner.put(f"{stack}/facts/a", 2), "401 unauthorized")
+
+
+def test_a_token_that_expired_is_refused(
+    etcd: EtcdServer, private_keystone: KeystoneServer, tmp_path: Path, stack: str
+) -> None:
+    private_keystone.stop()
+    brief = KeystoneServer(private_keystone.state_dir, token_expiration=6)
+    try:
+        brief.prepare()
+        brief.start()
+        brief.wait_ready()
+        with ApiServer(
+            [etcd.endpoint], tmp_path / "api", auth="keystone", keystone=brief
+        ) as server:
+            with with_token(server, brief.accounts.issue("owner")) as owner:
+                assert owner.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
+                eventually(lambda: owner.get(stack).status_code != HTTPStatus.OK, 20)
+                refused(owner.get(stack), "401 unauthorized")
+            with with_token(server, brief.accounts.issue("owner")) as owner:
+                assert owner.get(stack).status_code == HTTPStatus.OK
+            check_log(server)
+    finally:
+        brief.kill()
+
+
+class Clock:
+    """Time that passes when a frame is asked for."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def timestamp(self) -> str:
+        raise AssertionError("nobody asks for the time of day")
+
+
+def test_a_stream_ends_within_a_minute_of_its_credential() -> None:
+    clock, checks = Clock(), []
+    revoked_at = 100.0
+
+    def still_valid() -> bool:
+        checks.append(clock.now)
+        return clock.now < revoked_at
+
+    def frames() -> Iterator[PingFrame | GoodbyeFrame]:
+        while True:
+            clock.now += 15.0  # a quiet stream pings so often
+            yield PingFrame()
+
+    identity = Identity("u", "p", ("member",), still_valid)
+    *pings, goodbye = events._rendered(frames(), "0" * 16, identity, clock, {})
+    assert goodbye.startswith(b"event: goodbye\nretry: ")
+    assert b"credential" in goodbye
+    assert clock.now - revoked_at <= 60
+    assert len(pings) > 5
+    assert all(later - earlier >= 30 for earlier, later in itertools.pairwise(checks))
+
+
+def seen_by_the_application(gate: KeystoneGate, token: str) -> Identity:
+    """Who a request with this token is to the application behind the gate."""
+    request = Request.blank("/v1/stacks", headers={"X-Auth-Token": token})
+    answer = request.get_response(gate)
+    assert answer.status_code == HTTPStatus.OK
+    found: Identity = request.environ[ENVIRON_KEY]
+    return found
+
+
+def test_an_open_stream_learns_of_revocation_but_outlives_keystone(
+    private_keystone: KeystoneServer, tmp_path: Path
+) -> None:
+    accounts = private_keystone.accounts
+    config = tmp_path / "factstore.conf"
+    section = {**accounts.authtoken_options(), "token_cache_time": 300}
+    write_options(config, {"keystone_authtoken": {**section, "http_request_max_retries": 0}})
+    gate = KeystoneGate(Response("fine"), configuration.read([str(config)]))
+    token = accounts.issue("owner")
+    revoked, lasting = (
+        seen_by_the_application(gate, each) for each in (token, accounts.issue("owner"))
+    )
+    assert revoked.still_valid()
+    assert lasting.still_valid()
+    accounts.revoke(token)
+    assert not revoked.still_valid()  # whatever the cache says
+    assert lasting.still_valid()
+    private_keystone.kill()
+    assert lasting.still_valid()
+
+
+@pytest.fixture
+def agent(
+    keystone: KeystoneServer, server: ApiServer, stack: str, login: Login
+) -> Iterator[Caller]:
+    """A client with a credential for one fact and the context of its stack."""
+    name = stack.rpartition("/")[2]
+    rules = [
+        ("PUT", f"/v1/stacks/{name}/facts/nodes/c1/*"),
+        ("GET", f"/v1/stacks/{name}/facts/nodes/c1/*"),
+        ("GET", f"/v1/stacks/{name}/context"),
+        ("GET", f"/v1/stacks/{name}/facts/all/**"),
+    ]
+    credential = keystone.accounts.application_credential(
+        "owner",
+        fresh_stack(),
+        access_rules=[
+            {"service": "contextualization", "method": method, "path": path}
+            for method, path in rules
+        ],
+    )
+    with with_token(server, keystone.accounts.issue_with(credential)) as caller:
+        yield caller
+
+
+def test_a_restricted_credential_does_what_its_rules_name(agent: Caller, stack: str) -> None:
+    assert agent.put(f"{stack}/facts/nodes/c1/ip", 1).status_code == HTTPStatus.CREATED
+    assert agent.get(f"{stack}/facts/nodes/c1/ip?wait=5").status_code == HTTPStatus.OK
+    assert agent.get(f"{stack}/context").status_code == HTTPStatus.OK
+    assert agent.get("/").status_code == HTTPStatus.OK
+
+
+def test_and_nothing_else(agent: Caller, login: Login, stack: str) -> None:
+    login("owner").put(f"{stack}/facts/all/x", 1)
+    login("owner").put(f"{stack}/facts/nodes/c2/ip", "mine")
+    body = b'{"value": "intruder"}'
+    name = stack.rpartition("/")[2]
+    for method, path in [
+        ("GET", stack),
+        ("DELETE", stack),
+        ("GET", "/v1/stacks"),
+        ("GET", f"{stack}/facts"),
+        ("GET", f"{stack}/events"),
+        ("POST", f"{stack}/batch"),
+        ("HEAD", f"{stack}/context"),  # HEAD is not GET
+        ("HEAD", f"{stack}/facts/nodes/c1/ip"),
+        ("DELETE", f"{stack}/facts/nodes/c1/ip"),
+        ("GET", f"{stack}/context/"),
+        ("GET", f"/{stack}/context"),
+        ("GET", f"/v1//stacks/{name}/context"),
+        ("PUT", f"{stack}/facts/nodes/c2/ip"),
+        ("PUT", f"{stack}/facts/nodes/c1"),
+        ("PUT", f"{stack}/facts/nodes/c1/ip/"),
+        ("PUT", f"{stack}/facts/nodes/c1/a/b"),
+        ("PUT", f"{stack}/facts/nodes/c1%2F..%2Fc2/ip"),
+        ("PUT", f"{stack}/facts/nodes/c1/../c2/ip"),
+        ("PUT", f"{stack}/facts/nodes/c1/%2e%2e/c2/ip"),
+        ("PUT", f"/v1/stacks/{name}x/facts/nodes/c1/ip"),
+        # What ** lets through must still be a valid name.
+        ("GET", f"{stack}/facts/all/../nodes/c2/ip"),
+        ("GET", f"{stack}/facts/all/%2e%2e/nodes/c2/ip"),
+        ("GET", f"{stack}/facts/all/..%2Fnodes/c2/ip"),
+        ("GET", f"{stack}/facts/all//x"),
+    ]:
+        raw = request_bytes(
+            method,
+            path,
+            f"X-Auth-Token: {agent.session.headers['X-Auth-Token']}",  # type: ignore[str-bytes-safe]
+            "Content-Type: application/json",
+            body=body if method in ("PUT", "POST") else b"",
+        )
+        answer = exchange(agent.url, raw, method)
+        assert answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.BAD_REQUEST), (method, path)
+        assert b"mine" not in answer.body
+    assert login("owner").get(f"{stack}/facts/nodes/c2/ip").json()["value"] == "mine"
+    paths = [fact["path"] for fact in login("owner").get(f"{stack}/facts").json()["facts"]]
+    assert paths == ["all/x", "nodes/c2/ip"]
+
+
+def test_junk_beside_it_does_not_widen_it(agent: Caller, stack: str) -> None:
+    headers = {"X-Service-Token": "junk"}
+    refused(agent.get(stack, headers=headers), "401 unauthorized")
+    refused(agent.get(f"{stack}/context", headers=headers), "401 unauthorized")
+
+
+def test_a_credential_with_the_role_of_a_reader_reads(
+    keystone: KeystoneServer, server: ApiServer, login: Login, stack: str
+) -> None:
+    login("owner").put(f"{stack}/facts/a", 1)
+    credential = keystone.accounts.application_credential("owner", fresh_stack(), roles=["reader"])
+    with with_token(server, keystone.accounts.issue_with(credential)) as reader:
+        assert reader.get(f"{stack}/facts/a").json()["value"] == 1
+        refused(reader.put(f"{stack}/facts/a", 2), "403 forbidden")
+
+
+def test_keystoneauth_clients_log_in_by_password(
+    keystone: KeystoneServer, server: ApiServer, login: Login, stack: str
+) -> None:
+    session = keystone.accounts.session("owner")
+    client = adapter.Adapter(
+        session,
+        service_type="contextualization",
+        endpoint_override=server.url,
+        default_microversion="1.0",
+        raise_exc=False,
+    )
+    answer = client.put(f"{stack}/facts/a", json={"value": 1})
+    assert answer.status_code == HTTPStatus.CREATED
+    assert client.get(f"{stack}/facts/a").json()["value"] == 1
+    assert answer.headers["OpenStack-API-Version"] == "contextualization 1.0"
+    assert login("reader").get(f"{stack}/facts/a").json()["value"] == 1
+    refused(client.get(stack, microversion="1.99"), "406 microversion_unsupported")
+    session.session.close()
+
+
+def test_keystoneauth_clients_need_no_login_where_there_is_none(
+    etcd: EtcdServer, tmp_path: Path, stack: str
+) -> None:
+    with ApiServer([etcd.endpoint], tmp_path / "api") as server:
+        auth = loading.get_plugin_loader("none").load_from_options(endpoint=server.url)
+        session = loading.session.Session().load_from_options(auth=auth)
+        client = adapter.Adapter(session, service_type="contextualization")
+        assert client.put(f"{stack}/facts/a", json={"value": 1}).status_code == HTTPStatus.CREATED
+        assert client.get(f"{stack}/facts/a").json()["value"] == 1
+        session.session.close()
+        server.kill()

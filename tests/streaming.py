@@ -1,0 +1,109 @@
+"""Reading server-sent events as strictly as the HTML standard allows."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+PATIENCE = 30.0  # seconds of silence until a stream counts as dead; it pings more often
+SILENCE = 4  # comments without a frame until it has nothing to say
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands between two blank lines; comments have no event."""
+
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = None
+    data: Any = None
+    comment: str | None = None
+
+    @property
+    def paths(self) -> list[str]:
+        """Of a change frame: what changed."""
+        return [change["path"] for change in self.data["changes"]]
+
+
+class Stream:
+    """A watcher. As a context it is closed in the end."""
+
+    def __init__(self, url: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+        where = urlsplit(url)
+        assert where.hostname
+        self._connection = http.client.HTTPConnection(where.hostname, where.port, PATIENCE)
+        self._connection.request(
+            "GET", path, headers={"Accept": "text/event-stream", **(headers or {})}
+        )
+        self.answer = self._connection.getresponse()
+
+    def next(self) -> Frame | None:
+        """The next frame that is not a comment; None when the stream has ended."""
+        for _ in range(SILENCE):
+            frame = self.next_of_any()
+            if frame is None or frame.comment is None:
+                return frame
+        raise AssertionError("nothing but pings")
+
+    def expect(self, event: str) -> Frame:
+        """The next frame, which must be of this kind."""
+        frame = self.next()
+        assert frame is not None, f"the stream ended; wanted {event}"
+        assert frame.event == event, frame
+        return frame
+
+    def rest(self) -> list[Frame]:
+        """All frames until the end, without comments."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self.next()) is not None:
+            yield frame
+
+    def next_of_any(self) -> Frame | None:
+        """The next frame or comment; None when the stream has ended."""
+        fields: dict[str, str] = {}
+        while True:
+            raw = self.answer.readline()
+            if not raw:
+                assert not fields, f"cut in the middle of a frame: {fields}"
+                return None
+            assert raw.endswith(b"\n"), f"cut in the middle of a line: {raw!r}"
+            line = raw[:-1].decode("utf-8")
+            assert "\r" not in line, f"a carriage return would end a line: {line!r}"
+            if not line:
+                break
+            name, colon, value = line.partition(": ")
+            assert colon, f"not a field: {line!r}"
+            assert name not in fields, f"{name} twice in one frame"
+            fields[name] = value
+        if fields.keys() == {""}:
+            return Frame(comment=fields[""])
+        assert {"event", "data"} <= fields.keys() <= {"id", "event", "retry", "data"}, fields
+        retry = fields.get("retry")
+        return Frame(
+            event=fields["event"],
+            id=fields.get("id"),
+            retry=None if retry is None else int(retry),
+            data=json.loads(fields["data"]),
+        )
+
+    def close(self) -> None:
+        self.answer.close()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,78 @@
+"""The application without anything behind it: its routes, and what each of them asks policy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
+
+from flask import Flask
+
+from factstore.api.app import create_app
+from factstore.api.identity import ENVIRON_KEY, Access, Identity
+from factstore.api.services import Services
+from factstore.core.errors import NotFound
+
+Operation = tuple[str, str]
+"""Method and path template, as in ``("GET", "/v1/stacks/{stack}")``."""
+
+DOCUMENT = "/v1/openapi.json"
+DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/")}
+
+_PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
+    """The application over services that know of nothing.
+
+    :param decide: whether the rule of this name allows.
+    """
+    missing = Mock(side_effect=NotFound("nothing is here"))
+    nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
+    nothing.poll = nothing.stream = missing
+    return create_app(
+        Services(
+            access=Access(lambda rule, identity, project_id: decide(rule)),
+            facts=nothing,
+            stacks=nothing,
+            contexts=nothing,
+            watching=nothing,
+            clock=Mock(),
+            cut_idle=Mock(),
+        )
+    )
+
+
+def operations() -> set[Operation]:
+    """All methods and path templates of the API, without what Flask adds and without the document."""
+    app = application()
+    found = set()
+    for rule in app.url_map.iter_rules():
+        template = _PLACEHOLDER.sub(r"{\1}", rule.rule)
+        if template != DOCUMENT:
+            view: Any = app.view_functions[rule.endpoint]
+            found |= {(method, template) for method in view.view_class.methods}
+    return found
+
+
+def documented() -> dict[str, Any]:
+    """The OpenAPI document."""
+    answer = application().test_client().get(DOCUMENT)
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def call(app: Flask, operation: Operation, query: str = "") -> int:
+    """Carry out an operation as somebody; the status."""
+    method, template = operation
+    body = {"value": 1} if template.endswith("{path}") else {}
+    if template.endswith("/batch"):
+        body = {"operations": [{"delete": {"path": "a"}}]}
+    answer = app.test_client().open(
+        template.format(stack="s", path="a") + query,
+        method=method,
+        json=body if method in ("PUT", "POST") else None,
+        environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
+    )
+    return answer.status_code

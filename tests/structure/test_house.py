@@ -1,0 +1,64 @@
+"""The rules of the house that a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import factstore
+
+PACKAGE = Path(factstore.__file__).parent
+PROJECT = PACKAGE.parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LINES, LINES_WITH_A_REASON = 300, 400
+REASON = "longer than 300 lines because"
+CATCH_ALL_NAMES = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "manager",
+    "common",
+    "misc",
+    "base_classes",
+}
+
+
+def test_rooms_import_only_what_they_may() -> None:
+    lint = "from importlinter.cli import lint_imports_command as lint; lint()"
+    checked = subprocess.run(
+        [sys.executable, "-c", lint, "--no-cache", "--config", "pyproject.toml"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "kept, 0 broken" in checked.stdout
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda file: str(file.relative_to(PROJECT)))
+def test_a_module_is_short_or_says_why_it_is_not(module: Path) -> None:
+    text = module.read_text()
+    length = len(text.splitlines())
+    assert length <= LINES_WITH_A_REASON
+    if length > LINES:
+        docstring = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+        assert REASON in docstring, f"{length} lines: shorten it, or say that it is {REASON} ..."
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = [
+        str(module.relative_to(PROJECT))
+        for module in MODULES
+        if not ast.get_docstring(ast.parse(module.read_text()))
+    ]
+    assert not silent
+
+
+def test_no_module_is_named_for_anything_and_everything() -> None:
+    assert not CATCH_ALL_NAMES & {module.stem for module in MODULES}

@@ -1,0 +1,103 @@
+"""Routes, their description and their policy rules are the same set, seen from three sides."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from oslo_policy.policy import DocumentedRuleDefault
+
+from factstore.policies import facts, list_rules, stacks
+from tests.structure.application import (
+    DISCOVERY,
+    Operation,
+    application,
+    call,
+    documented,
+    operations,
+)
+
+METHODS = {"get", "head", "put", "post", "patch", "delete"}
+
+
+def rules() -> dict[str, set[Operation]]:
+    """The rules that allow operations, and which operations each says it is for."""
+    return {
+        rule.name: {(operation["method"], operation["path"]) for operation in rule.operations}
+        for rule in list_rules()
+        if isinstance(rule, DocumentedRuleDefault)
+    }
+
+
+def described() -> dict[Operation, Any]:
+    """The operations of the OpenAPI document."""
+    return {
+        (method.upper(), path): what
+        for path, methods in documented()["paths"].items()
+        for method, what in methods.items()
+        if method in METHODS
+    }
+
+
+def test_every_route_is_in_the_openapi_document_and_the_reverse() -> None:
+    assert set(described()) == operations()
+
+
+def test_the_openapi_document_is_valid() -> None:
+    errors = [str(error) for error in OpenAPIV31SpecValidator(documented()).iter_errors()]
+    assert not errors
+
+
+def test_every_operation_is_described_with_its_answers() -> None:
+    for operation, what in described().items():
+        assert what["summary"], operation
+        succeeding = {status for status in what["responses"] if status.startswith("2")}
+        assert succeeding, operation
+        failing = what["responses"]["default"]
+        assert failing, operation
+
+
+def test_every_parameter_is_described() -> None:
+    for operation, what in described().items():
+        for parameter in what.get("parameters", []):
+            if parameter["in"] == "query":
+                assert parameter.get("description"), (operation, parameter["name"])
+
+
+@pytest.mark.parametrize("operation", sorted(operations()), ids=" ".join)
+def test_a_route_asks_policy_unless_it_is_for_everybody(operation: Operation) -> None:
+    asked: list[str] = []
+
+    def decide(rule: str) -> bool:
+        asked.append(rule)
+        return False
+
+    status = call(application(decide), operation)
+    if operation in DISCOVERY:
+        assert (status, asked) == (HTTPStatus.OK, [])
+    else:
+        assert status == HTTPStatus.FORBIDDEN
+        assert len(asked) == 1
+
+
+def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
+    asked: dict[str, set[Operation]] = {}
+    for operation in operations():
+
+        def decide(rule: str, operation: Operation = operation) -> bool:
+            asked.setdefault(rule, set()).add(operation)
+            return True
+
+        call(application(decide), operation)
+        if operation == ("GET", "/v1/stacks"):
+            call(application(decide), operation, "?project_id=another")
+    # Whoever writes a stack's settings is an author too, but sets no parameter.
+    asked[facts.PUT_PARAMETER] -= rules()[stacks.PUT] | rules()[stacks.DELETE]
+    assert asked == rules()
+
+
+def test_a_rule_that_is_not_written_allows_nobody() -> None:
+    (default,) = [rule for rule in list_rules() if rule.name == "default"]
+    assert default.check_str == "!"

@@ -1,0 +1,14 @@
+"""What tests of several rules start from."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.core.service import Service
+
+
+@pytest.fixture
+def service() -> Service:
+    made = Service()
+    made.put("p", 0)
+    return made

@@ -1,0 +1,62 @@
+"""Facts and stacks over a store that fails when told to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from factstore.core.errors import (
+    OutcomeUnknown,
+)
+from factstore.core.facts import Facts
+from factstore.core.ports import Commit
+from factstore.core.precondition import ANY
+from factstore.core.receipts import Idempotency
+from factstore.core.stacks import Stacks
+from factstore.watch.hub import Hub
+from tests.unit.core.direct import DirectStore
+from tests.unit.core.making import SCOPE, ManualClock, author, put
+
+TIMEOUT = 5.0
+KEY = Idempotency("key", "print")
+
+
+@dataclass
+class Service:
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.store = DirectStore(self.clock)
+        ids = iter(f"id{n}" for n in range(1000))
+        self.stacks = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT)
+        self.facts = Facts(self.store, Hub(9, 9999), self.clock, self.stacks.new, TIMEOUT)
+
+    def put(self, path: str, value: object, **fields: object) -> int:
+        wish = put(path, value, **fields)  # type: ignore[arg-type]
+        return self.facts.put(SCOPE, wish, author(), ANY).revision
+
+    def others_write(self, path: str, value: object) -> int:
+        """A write that the known state does not show yet."""
+        wish = put(path, value)
+        there = DirectStore(self.clock)
+        there.backend, there.epoch = self.store.backend, self.store.epoch
+        there.known.epoch = self.store.epoch
+        there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
+        there.receipt = self.store.receipt
+        stacks = Stacks(there, self.clock, lambda: f"other-{path}-{value}", TIMEOUT)
+        facts = Facts(there, Hub(9, 9999), self.clock, stacks.new, TIMEOUT)
+        return facts.put(SCOPE, wish, author("others"), ANY).revision
+
+    def head(self) -> int:
+        return self.store.backend.head(0)
+
+    def value(self, path: str) -> str:
+        return self.facts.get(SCOPE, path).text
+
+    # Faults, in the place of a commit
+
+    def lost_answer(self, commit: Commit, deadline: float) -> int | None:
+        assert self.store.backend.commit(commit, deadline)
+        raise OutcomeUnknown("the answer was lost")
+
+    def lost_request(self, commit: Commit, deadline: float) -> int | None:
+        raise OutcomeUnknown("the request was lost")

@@ -1,0 +1,182 @@
+"""Writes of which nobody knows whether they happened, settled exactly once or told honestly."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from factstore.core.errors import (
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    Unavailable,
+)
+from factstore.core.fact import Delete
+from factstore.core.ports import Commit
+from factstore.core.precondition import ANY, EXISTS
+from tests.unit.core.making import ALICE, SCOPE, author, put
+from tests.unit.core.service import KEY, Service
+
+# Outcomes that nobody knows
+
+
+def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(service: Service) -> None:
+    before = service.head()
+    service.store.faults = [service.lost_answer]
+    assert service.put("p", 1) == before + 1 == service.head()
+    assert service.put("q", 1) == before + 2
+
+
+def test_a_write_whose_request_was_lost_is_made_once(service: Service) -> None:
+    before = service.head()
+    service.store.faults = [service.lost_request, service.lost_request]
+    assert service.put("p", 1) == before + 1 == service.head()
+
+
+def test_a_write_that_arrives_late_makes_its_own_retry_fail_and_is_found(service: Service) -> None:
+    late: list[Commit] = []
+
+    def delayed(commit: Commit, deadline: float) -> int | None:
+        late.append(commit)
+        raise OutcomeUnknown("it is on its way")
+
+    def overtaken(commit: Commit, deadline: float) -> int | None:
+        assert service.store.backend.commit(late[0], deadline)
+        return service.store.backend.commit(commit, deadline)
+
+    before = service.head()
+    service.store.faults = [delayed, overtaken]
+    assert service.put("p", 1) == before + 1 == service.head()
+
+
+def test_an_outcome_that_others_have_covered_up_stays_unknown(service: Service) -> None:
+    def overwritten(commit: Commit, deadline: float) -> int | None:
+        assert service.store.backend.commit(commit, deadline)
+        service.others_write("p", "later")
+        raise OutcomeUnknown("the answer was lost")
+
+    service.store.faults = [overwritten]
+    with pytest.raises(OutcomeUnknown):
+        service.put("p", 1)
+    assert service.value("p") == '"later"'
+
+
+def test_an_outcome_that_cannot_be_looked_up_by_the_deadline_stays_unknown(
+    service: Service,
+) -> None:
+    def down() -> None:
+        service.clock.advance(1)
+        raise Unavailable("etcd is down")
+
+    service.store.faults = [service.lost_answer]
+    service.store.before_refresh = [down] * 100
+    with pytest.raises(OutcomeUnknown):
+        service.put("p", 1)
+
+
+def test_the_lookup_of_an_outcome_outlasts_a_short_outage(service: Service) -> None:
+    def down() -> None:
+        service.clock.advance(1)
+        raise Unavailable("etcd is down")
+
+    before = service.head()
+    service.store.faults = [service.lost_answer]
+    service.store.before_refresh = [down] * 3
+    assert service.put("p", 1) == before + 1
+
+
+def test_a_batch_of_unknown_outcome_is_settled_whole(service: Service) -> None:
+    before = service.head()
+    service.store.faults = [service.lost_answer]
+    wishes = [put("a", 1), Delete("p"), put("b", 2)]
+    written = service.facts.batch(SCOPE, wishes, [], ALICE)
+    assert written.revision == before + 1 == service.head()
+    assert [r.outcome for r in written.results] == ["created", "deleted", "created"]
+
+
+def test_a_deletion_of_unknown_outcome_is_never_reported_as_a_fact_that_was_missing(
+    service: Service,
+) -> None:
+    service.store.faults = [service.lost_answer]
+    with pytest.raises(OutcomeUnknown):
+        service.facts.delete(SCOPE, "p", ALICE, ANY)
+
+
+def test_with_an_idempotency_key_an_unknown_outcome_is_settled_by_the_retry(
+    service: Service,
+) -> None:
+    before = service.head()
+    service.store.faults = [service.lost_answer]
+    with contextlib.suppress(OutcomeUnknown):
+        service.facts.delete(SCOPE, "p", ALICE, ANY, KEY)
+    written = service.facts.delete(SCOPE, "p", ALICE, ANY, KEY)
+    assert written.results[0].outcome == "deleted"
+    assert written.revision == before + 1 == service.head()
+
+
+def test_the_first_write_of_a_stack_is_settled_too() -> None:
+    for fault in ("lost_answer", "lost_request"):
+        service = Service()
+        service.store.faults = [getattr(service, fault)]
+        assert service.put("p", 1) == 1 == service.head()
+
+
+# Stacks
+
+
+def test_creating_a_stack_of_unknown_outcome_makes_one_stack() -> None:
+    for fault in ("lost_answer", "lost_request"):
+        service = Service()
+        service.store.faults = [getattr(service, fault)]
+        stack, _ = service.stacks.put(SCOPE, "text", author())
+        assert stack.revision == stack.created == 1 == service.head()
+        assert service.stacks.get(SCOPE)[0] == stack
+
+
+def test_deleting_a_stack_of_unknown_outcome_succeeds_once(service: Service) -> None:
+    for fault in ("lost_answer", "lost_request"):
+        service.put("p", 1)
+        before = service.head()
+        service.store.faults = [getattr(service, fault)]
+        service.stacks.delete(SCOPE, author())
+        assert service.head() == before + 1
+        with pytest.raises(NotFound):
+            service.stacks.get(SCOPE)
+
+
+def test_a_stack_that_cannot_be_looked_up_after_an_unknown_outcome_stays_unknown(
+    service: Service,
+) -> None:
+    def down() -> None:
+        service.clock.advance(1)
+        raise Unavailable("etcd is down")
+
+    for act in (
+        lambda: service.stacks.delete(SCOPE, author()),
+        lambda: service.stacks.put(SCOPE, "changed", author()),
+    ):
+        service.store.faults = [service.lost_answer]
+        service.store.before_refresh = [down] * 100
+        with pytest.raises(OutcomeUnknown):
+            act()
+        service.store.before_refresh = []
+        service.store.refresh(0)
+        service.put("p", 1)
+
+
+def test_equal_settings_change_nothing(service: Service) -> None:
+    first, created = service.stacks.put(SCOPE, "text", author())
+    before = service.head()
+    again, _ = service.stacks.put(SCOPE, "text", author())
+    assert not created
+    assert again == first
+    assert service.head() == before
+
+
+def test_a_guard_on_a_fact_that_is_missing_beats_the_missing_stack() -> None:
+    service = Service()
+    with pytest.raises(PreconditionFailed):
+        service.facts.delete(SCOPE, "p", ALICE, EXISTS)
+    with pytest.raises(NotFound):
+        service.facts.delete(SCOPE, "p", ALICE, ANY)

@@ -1,0 +1,62 @@
+"""HTTP spelt by hand, for requests that no well-behaved client would send."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+from urllib.parse import urlsplit
+
+PATIENCE = 20.0  # seconds until an answer counts as missing
+
+
+@dataclass
+class Answer:
+    """What came back; ``status`` 0 if the server closed the connection without a word."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def connect(url: str) -> socket.socket:
+    """A connection to the server behind ``url``."""
+    where = urlsplit(url)
+    assert where.hostname
+    return socket.create_connection((where.hostname, where.port or 80), PATIENCE)
+
+
+def request_bytes(
+    method: str, target: str, *headers: str, body: bytes = b"", version: str = "HTTP/1.1"
+) -> bytes:
+    """A request with Host, and with Content-Length unless ``headers`` say how long the body is."""
+    lines = [f"{method} {target} {version}", "Host: localhost", *headers]
+    named = {header.partition(":")[0].lower() for header in headers}
+    if body and not named & {"content-length", "transfer-encoding"}:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
+    """The next answer on a connection."""
+    response = http.client.HTTPResponse(connection, method=method)
+    try:
+        response.begin()
+        return Answer(response.status, response.msg, response.read())
+    except (http.client.RemoteDisconnected, ConnectionResetError):
+        return Answer(0, Message(), b"")
+    finally:
+        response.close()
+
+
+def exchange(url: str, raw: bytes, method: str = "GET") -> Answer:
+    """Send bytes on a new connection and read one answer."""
+    with connect(url) as connection:
+        connection.sendall(raw)
+        return read_answer(connection, method)
