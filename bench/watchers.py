@@ -12,6 +12,7 @@ import requests
 
 from bench.lab import Lab, resident_kib
 
+TOGETHER = 20  # watchers that connect at the same time
 PATIENCE = 30.0  # seconds for one event to reach everybody
 
 
@@ -31,11 +32,17 @@ def run(lab: Lab, count: int, events: int) -> Fanout:
     """
     before = resident_kib(lab.worker)
     selector = selectors.DefaultSelector()
-    connections = [_connect(lab.url) for _ in range(count)]
+    connections: list[socket.socket] = []
     try:
-        for connection in connections:
-            selector.register(connection, selectors.EVENT_READ)
-        _wait_for(selector, b": factstore", count)
+        # In small groups: many requests at once would leave behind the memory of the crowd.
+        for _ in range(0, count, TOGETHER):
+            group = [_connect(lab.url) for _ in range(min(TOGETHER, count - len(connections)))]
+            connections += group
+            with selectors.DefaultSelector() as arriving:
+                for connection in group:
+                    arriving.register(connection, selectors.EVENT_READ)
+                    selector.register(connection, selectors.EVENT_READ)
+                _wait_for(arriving, b": factstore", len(group))
         held = (resident_kib(lab.worker) - before) / count
         session = requests.Session()
         first, last = [], []

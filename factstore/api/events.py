@@ -97,7 +97,7 @@ def _stream(
     epoch = known.facts.cursor(0).epoch
     known.cut_idle(request.environ)
     response = Response(
-        _rendered(frames, epoch, identity, known.clock, request.environ),
+        _rendered(frames, epoch, identity, known.clock),
         content_type=STREAM,
         direct_passthrough=True,
     )
@@ -106,17 +106,10 @@ def _stream(
     return response
 
 
-def _let_go(environ: dict[str, Any]) -> None:
-    """Drop what parsing the request left behind: a quarter of the memory that a watcher costs."""
-    for name in ("werkzeug.request", "webob.adhoc_attrs"):
-        environ.pop(name, None)
-
-
 def _rendered(
-    frames: Iterator[Frame], epoch: str, identity: Identity, clock: Clock, environ: dict[str, Any]
+    frames: Iterator[Frame], epoch: str, identity: Identity, clock: Clock
 ) -> Iterator[bytes]:
     """Frames as bytes, for as long as the credential holds."""
-    _let_go(environ)  # only now: the middleware around us needed it until the response was made
     checked = clock.monotonic()
     yield b": factstore\n\n"
     for frame in frames:

@@ -165,7 +165,7 @@ def _answer(written: Written, stack: str) -> Response:
     response = Response(text, content_type="application/json")
     if result.outcome == "created":
         response.status_code = 201
-        response.headers["Location"] = f"/v1/stacks/{stack}/facts/{result.path}"
+        response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/facts/{result.path}"
     elif result.outcome == "unchanged":
         response.headers["Factstore-Unchanged"] = "true"
     response.headers["Factstore-Cursor"] = str(facts.cursor(written.revision))

@@ -28,5 +28,5 @@ def links(cursor: Cursor, marker: str | None) -> list[dict[str, str]]:
 
 
 def _link(rel: str, query: dict[str, str]) -> dict[str, str]:
-    text = urlencode(query)
-    return {"rel": rel, "href": f"{request.path}?{text}" if text else request.path}
+    text, path = urlencode(query), request.script_root + request.path
+    return {"rel": rel, "href": f"{path}?{text}" if text else path}

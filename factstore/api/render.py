@@ -58,8 +58,11 @@ def _change_text(change: Change, epoch: str) -> str:
     return f'{about[:-1]},"fact":{fact},"previous":{previous}}}'
 
 
-def stack_document(stack: Stack, usage: Usage | None = None) -> dict[str, object]:
-    """A stack as it is shown."""
+def stack_document(stack: Stack, root: str, usage: Usage | None = None) -> dict[str, object]:
+    """A stack as it is shown.
+
+    :param root: the path at which the service is mounted; empty at a server's root.
+    """
     document: dict[str, object] = {
         "name": stack.name,
         "id": stack.id,
@@ -68,7 +71,7 @@ def stack_document(stack: Stack, usage: Usage | None = None) -> dict[str, object
         "created_at": stack.created_at,
         "updated_at": stack.updated_at,
         "updated_by": stack.updated_by,
-        "links": [{"rel": "self", "href": f"/v1/stacks/{stack.name}"}],
+        "links": [{"rel": "self", "href": f"{root}/v1/stacks/{stack.name}"}],
     }
     if usage is not None:
         document["usage"] = {"facts": usage.facts, "bytes": usage.bytes}

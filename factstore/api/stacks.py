@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 from flask.views import MethodView
 
 from factstore.api import answers, paging, schemas
@@ -33,7 +33,7 @@ class StackList(MethodView):
             project_id, limit=query["limit"], marker=query["marker"], at=paging.at(query)
         )
         return jsonify(
-            stacks=[stack_document(stack) for stack in page.stacks],
+            stacks=[stack_document(stack, request.script_root) for stack in page.stacks],
             cursor=str(page.cursor),
             links=paging.links(page.cursor, page.marker),
         )
@@ -49,7 +49,7 @@ class StackItem(MethodView):
         """Show a stack's settings and how much it holds."""
         scope = services().access.scope(rules.GET, stack)
         found, usage = services().stacks.get(scope, stale=query["consistency"] == "stale")
-        return jsonify(stack_document(found, usage))
+        return jsonify(stack_document(found, request.script_root, usage))
 
     @blueprint.query(schemas.NoQuery)
     @blueprint.arguments(schemas.StackBody)
@@ -61,10 +61,10 @@ class StackItem(MethodView):
         author = services().access.author()
         record, created = services().stacks.put(scope, body["description"], author)
         usage = Usage(0, 0) if created else services().stacks.get(scope)[1]
-        response = jsonify(stack_document(record, usage))
+        response = jsonify(stack_document(record, request.script_root, usage))
         if created:
             response.status_code = 201
-            response.headers["Location"] = f"/v1/stacks/{stack}"
+            response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}"
         return response
 
     @blueprint.query(schemas.NoQuery)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from flask.views import MethodView
 
 from factstore.api import answers, microversion, schemas
@@ -21,7 +22,7 @@ def document() -> dict[str, Any]:
                 "status": "CURRENT",
                 "min_version": microversion.shown(microversion.MINIMUM),
                 "max_version": microversion.shown(microversion.MAXIMUM),
-                "links": [{"rel": "self", "href": "/v1/"}],
+                "links": [{"rel": "self", "href": f"{request.root_url}v1/"}],
             }
         ]
     }

@@ -12,7 +12,6 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi
-from oslo_middleware.request_id import RequestId
 
 from factstore.api.app import create_app
 from factstore.api.identity import Access
@@ -20,6 +19,7 @@ from factstore.api.services import Services
 from factstore.wsgi.identity import KeystoneGate, OpenGate, Wsgi
 from factstore.wsgi.node import Node
 from factstore.wsgi.policy import PolicyAuthorizer
+from factstore.wsgi.requestid import RequestId
 
 HEALTHCHECK = "/healthcheck"
 
@@ -42,7 +42,7 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
     if conf.cors.allowed_origin:
         app = cors.CORS(app, conf)
     app = _Mounted({HEALTHCHECK: healthcheck.Healthcheck(app, _health_settings())}, app)
-    app = RequestId(app, {"oslo_config_config": conf})
+    app = RequestId(app)
     conf.register_opts(http_proxy_to_wsgi.OPTS, "oslo_middleware")
     if conf.oslo_middleware.enable_proxy_headers_parsing:
         app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)

@@ -247,3 +247,14 @@ def test_a_stack_goes_in_one_step_with_its_act_and_the_sweep_leaves_nothing(
     assert world.leftovers(stack) == 0
     assert current(backend, other) == {"stays": "1"}
     backend.sweep(soon())
+
+
+def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
+    backend: Backend, stack: Stack
+) -> None:
+    head = backend.head(soon())
+    puts, expected = (new_fact("p"),), {"p": 0}
+    foreign = Commit(stack, head, "0123456789abcdef", puts=puts, expected=expected)
+    assert backend.commit(foreign, soon()) is None
+    own = Commit(stack, head, backend.open().epoch, puts=puts, expected=expected)
+    assert backend.commit(own, soon())

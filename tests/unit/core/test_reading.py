@@ -158,3 +158,8 @@ def test_names_are_checked_before_the_store_is_asked() -> None:
     ):
         with pytest.raises(Invalid):
             ask()
+
+
+def test_waiting_for_change_of_a_fact_that_has_gone_already_ends_at_once() -> None:
+    with pytest.raises(NotFound):
+        reading(state_with()).get(SCOPE, "p", wait=30, unless=lambda fact: True)

@@ -10,6 +10,7 @@ from factstore.core.errors import (
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
+    StorageFull,
     Unavailable,
 )
 from factstore.core.fact import Delete
@@ -180,3 +181,24 @@ def test_a_guard_on_a_fact_that_is_missing_beats_the_missing_stack() -> None:
         service.facts.delete(SCOPE, "p", ALICE, EXISTS)
     with pytest.raises(NotFound):
         service.facts.delete(SCOPE, "p", ALICE, ANY)
+
+
+def test_a_write_that_filled_the_store_is_acknowledged_if_it_got_in(service: Service) -> None:
+    def filled(commit: Commit, deadline: float) -> int | None:
+        assert service.store.backend.commit(commit, deadline)
+        raise StorageFull("the store is full")
+
+    before = service.head()
+    service.store.faults = [filled]
+    assert service.put("p", 1) == before + 1 == service.head()
+
+
+def test_a_write_that_found_the_store_full_says_so_and_wrote_nothing(service: Service) -> None:
+    def full(commit: Commit, deadline: float) -> int | None:
+        raise StorageFull("the store is full")
+
+    before = service.head()
+    service.store.faults = [full]
+    with pytest.raises(StorageFull):
+        service.put("p", 1)
+    assert service.head() == before

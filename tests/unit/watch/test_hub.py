@@ -316,3 +316,31 @@ def test_readers_and_writers_on_many_threads_agree_on_the_order(
     for scope, reader in readers:
         every = (A, B, C).index(scope) + 1
         assert reader.result(60) == list(range(every, last + 1, every))
+
+
+def test_a_stack_that_floods_the_history_costs_readers_of_others_nothing() -> None:
+    hub = Hub(4, 10**9)
+    hub.publish(1, [event(A, 1)])
+    for revision in range(2, 50):
+        hub.publish(revision, [event(B, revision)])
+    assert everything(hub, C, 1) == Slice((), 49, more=False)
+    with pytest.raises(CursorExpired):
+        everything(hub, A, 0)  # its own event has gone
+    assert revisions(everything(hub, A, 1)) == []
+    with pytest.raises(CursorExpired):
+        everything(hub, B, 1)
+
+
+def test_when_too_many_stacks_lost_history_to_note_each_the_oldest_losses_count_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("factstore.watch.hub.FLOORS", 2)
+    hub = Hub(1, 10**9)
+    for revision in range(1, 6):
+        hub.publish(revision, [event(Scope("project", f"s{revision}"), revision)])
+    # s1 to s4 have lost theirs; the losses of s1 and s2 are no longer told apart
+    with pytest.raises(CursorExpired):
+        everything(hub, A, 1)
+    assert everything(hub, A, 2).upto == 5
+    with pytest.raises(CursorExpired):
+        everything(hub, Scope("project", "s4"), 3)
