@@ -1,0 +1,56 @@
+"""The Python client: the whole API behind typed calls, and a watch that outlives its connections.
+
+This room guarantees that a caller never has to write a URL, read a status or parse a stream, that
+what it repeats by itself is safe to repeat, and that a watch neither skips nor repeats an event.
+It refuses to know how the service works inside: it speaks the public API, and nothing else.
+
+::
+
+    from factstore.client import connect
+
+    slurm = connect().stack("slurm")              # OS_* from the environment
+    slurm.put("nodes/c1/ip", "10.0.0.11")
+    head = slurm.wait("nodes/head/ip", timeout=600).value
+    for item in slurm.watch(initial=True):
+        ...
+"""
+
+from factstore.client.batch import Delete, Guard, Put
+from factstore.client.client import Client
+from factstore.client.connect import connect
+from factstore.client.errors import FactstoreError
+from factstore.client.records import (
+    BatchResult,
+    Bookmark,
+    Change,
+    Context,
+    Event,
+    Fact,
+    Outcome,
+    Page,
+    Snapshot,
+    StackRecord,
+)
+from factstore.client.stack import Stack
+from factstore.client.watch import Watch
+
+__all__ = [
+    "BatchResult",
+    "Bookmark",
+    "Change",
+    "Client",
+    "Context",
+    "Delete",
+    "Event",
+    "Fact",
+    "FactstoreError",
+    "Guard",
+    "Outcome",
+    "Page",
+    "Put",
+    "Snapshot",
+    "Stack",
+    "StackRecord",
+    "Watch",
+    "connect",
+]

@@ -1,0 +1,80 @@
+"""The client itself: where the service is, and its stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from keystoneauth1.session import Session
+
+from factstore.client.adapter import MICROVERSION, SERVICE_TYPE, Adapter
+from factstore.client.clock import Clock, SystemClock
+from factstore.client.paging import next_params
+from factstore.client.records import StackRecord
+from factstore.client.stack import Stack
+from factstore.client.transport import STREAM_SILENCE_SECONDS, Transport, parsed
+
+
+class Client:
+    """A project's stacks.
+
+    :param session: a keystoneauth session with an auth plugin.
+    :param service_type: what the catalogue calls the service.
+    :param interface: such as ``public`` or ``internal``; None for keystoneauth's default.
+    :param endpoint_override: the service's root, instead of the catalogue's.
+    :param retry_for: seconds after which a call that keeps failing is given up.
+    :param stream_silence: seconds without a byte after which a watch reconnects; the service sends
+        some every 15 seconds.
+    :param clock: for tests.
+    :param options: whatever else :class:`keystoneauth1.adapter.Adapter` takes.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        service_type: str = SERVICE_TYPE,
+        interface: str | None = None,
+        region_name: str | None = None,
+        endpoint_override: str | None = None,
+        retry_for: float = 30.0,
+        stream_silence: float = STREAM_SILENCE_SECONDS,
+        clock: Clock | None = None,
+        **options: Any,
+    ) -> None:
+        options.setdefault("default_microversion", MICROVERSION)
+        options.setdefault("client_name", "factstore-client")
+        self._adapter = Adapter(
+            session,
+            service_type=service_type,
+            interface=interface,
+            region_name=region_name,
+            endpoint_override=endpoint_override,
+            **options,
+        )
+        self._transport = Transport(
+            self._adapter, clock or SystemClock(), retry_for, stream_silence
+        )
+
+    def stack(self, name: str) -> Stack:
+        """A stack by its name; nothing is sent, and it need not exist."""
+        return Stack(name, self._transport)
+
+    def stacks(self, *, project_id: str | None = None, limit: int = 100) -> Iterator[StackRecord]:
+        """All stacks of the project, in order of their names.
+
+        :param project_id: another project's, for administrators.
+        :param limit: how many to ask for at a time.
+        :raises Gone: it took too long to read; begin anew.
+        """
+        params: dict[str, str] | None = {"limit": str(limit)}
+        if project_id is not None:
+            params = {"project_id": project_id, **(params or {})}
+        while params is not None:
+            response = self._transport.send("GET", "/v1/stacks", params=params)
+            records, params = parsed(response, _stacks)
+            yield from records
+
+
+def _stacks(page: dict[str, Any]) -> tuple[tuple[StackRecord, ...], dict[str, str] | None]:
+    return tuple(StackRecord.parse(stack) for stack in page["stacks"]), next_params(page)

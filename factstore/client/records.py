@@ -1,0 +1,226 @@
+"""What the service answers, as immutable records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+Outcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A JSON value at a path.
+
+    :param value: the value, as :mod:`json` reads it.
+    :param kind: ``observed`` or ``parameter``.
+    :param revision: the revision that last changed it.
+    :param version: 1 at creation, one more with each change.
+    :param etag: what to give as ``if_match`` or ``if_none_match``; without quotes.
+    :param created_at: ISO 8601, UTC; *updated_at* likewise.
+    :param updated_by: the id of the user who last changed it.
+    :param ttl: seconds it lives after each write, or None for a fact that stays.
+    :param unchanged: of a write: the fact was as wished already, and nobody was woken.
+    """
+
+    path: str
+    value: Any
+    kind: str
+    revision: int
+    version: int
+    etag: str
+    created_at: str
+    updated_at: str
+    updated_by: str
+    ttl: int | None = None
+    unchanged: bool = False
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], *, unchanged: bool = False) -> Self:
+        """The fact that a document describes; members that are not known here are passed over."""
+        return cls(
+            path=document["path"],
+            value=document["value"],
+            kind=document["kind"],
+            revision=document["revision"],
+            version=document["version"],
+            etag=document["etag"],
+            created_at=document["created_at"],
+            updated_at=document["updated_at"],
+            updated_by=document["updated_by"],
+            ttl=document.get("ttl"),
+            unchanged=unchanged,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of an event.
+
+    :param type: such as ``fact.put``, ``fact.delete``, ``fact.expire``, ``stack.delete``; further
+        ones may come.
+    :param path: None for a change of the whole stack.
+    :param fact: as it is now; None when it went.
+    :param previous: as it was before, if the service knows.
+    :param by: the id of the user who did it; None for an expiry.
+    """
+
+    type: str
+    path: str | None
+    fact: Fact | None
+    previous: Fact | None
+    by: str | None
+    request_id: str | None
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """The change that a document describes."""
+        fact, previous = document.get("fact"), document.get("previous")
+        return cls(
+            type=document["type"],
+            path=document.get("path"),
+            fact=Fact.parse(fact) if fact is not None else None,
+            previous=Fact.parse(previous) if previous is not None else None,
+            by=document.get("by"),
+            request_id=document.get("request_id"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """All changes of one revision in one stack, as far as the watch wants them.
+
+    :param cursor: where to resume so as to see what follows.
+    """
+
+    cursor: str
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """The event that a document describes."""
+        changes = tuple(Change.parse(change) for change in document["changes"])
+        return cls(document["cursor"], changes)
+
+    @property
+    def ends_stack(self) -> bool:
+        """Whether the stack is gone with it."""
+        return any(change.type == "stack.delete" for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All facts as they stood at one revision.
+
+    :param facts: in order of their paths.
+    :param cursor: where to watch from so as to miss nothing.
+    :param reset: why everything known before is void and to be replaced; None if nothing was.
+    """
+
+    facts: tuple[Fact, ...]
+    cursor: str
+    reset: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Everything up to the cursor has been told."""
+
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a list of facts, in order of their paths.
+
+    :param cursor: of the revision that all pages show; watch from there so as to miss nothing.
+    """
+
+    facts: tuple[Fact, ...]
+    cursor: str
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """The page that a document describes."""
+        return cls(tuple(Fact.parse(fact) for fact in document["facts"]), document["cursor"])
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything a stack knows, compiled at one revision.
+
+    :param document: ``{"stack": name, "facts": nested by path, "members": ...}``.
+    :param etag: a hash of the document, without quotes: equal facts, equal etag.
+    :param cursor: where to watch from so as to miss nothing.
+    """
+
+    document: dict[str, Any]
+    etag: str
+    cursor: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts, nested by path: ``context.facts["nodes"]["head"]["ip"]``."""
+        facts: dict[str, Any] = self.document["facts"]
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class StackRecord:
+    """A stack, without what is in it.
+
+    :param settings: such as ``description``.
+    :param usage: how much it holds (``facts``, ``bytes``); None where the service does not say.
+    """
+
+    name: str
+    id: str
+    project_id: str
+    settings: Mapping[str, Any]
+    created_at: str
+    updated_at: str
+    updated_by: str
+    usage: Mapping[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """The stack that a document describes."""
+        return cls(
+            name=document["name"],
+            id=document["id"],
+            project_id=document["project_id"],
+            settings=document["settings"],
+            created_at=document["created_at"],
+            updated_at=document["updated_at"],
+            updated_by=document["updated_by"],
+            usage=document.get("usage"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What became of a batch: one outcome and one fact for each operation, in their order.
+
+    :param facts: None where the fact is gone.
+    :param cursor: of the revision at which all of it holds.
+    """
+
+    outcomes: Sequence[Outcome]
+    facts: Sequence[Fact | None]
+    cursor: str
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """What a document tells of a batch."""
+        results: Sequence[Mapping[str, Any]] = document["results"]
+        return cls(
+            outcomes=tuple(result["outcome"] for result in results),
+            facts=tuple(
+                Fact.parse(result["fact"], unchanged=result["outcome"] == "unchanged")
+                if result["fact"] is not None
+                else None
+                for result in results
+            ),
+            cursor=document["cursor"],
+        )

@@ -1,0 +1,145 @@
+"""A stack's calls, as far as the service cannot be brought to answer so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from factstore.client import Delete, Guard, Put, Stack, errors
+from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal, stack_at
+
+MISSING = refusal(404, "not_found", {"Retry-After": "1"})
+
+
+def page(*paths: str, following: str | None = None) -> dict[str, object]:
+    links = [{"rel": "self", "href": "/ignored"}]
+    if following is not None:
+        links.append({"rel": "next", "href": following})
+    return {"facts": [fact(path, 1) for path in paths], "cursor": "e.5", "links": links}
+
+
+def test_a_wait_that_the_service_ends_early_goes_on(service: Service, clock: FakeClock) -> None:
+    service.will(MISSING, MISSING, answer(200, fact("a", 1)))
+    assert service.stack(clock).wait("a", timeout=120).value == 1
+    assert [call.query["wait"] for call in service.calls] == ["50", "50", "50"]
+    assert clock.pauses == [1.0, 1.0]
+
+
+def test_a_wait_ends_when_its_time_is_over(service: Service, clock: FakeClock) -> None:
+    service.will(MISSING, MISSING, MISSING, MISSING)
+    with pytest.raises(errors.NotFound):
+        service.stack(clock).wait("a", timeout=2.5)
+    assert clock.now == 1002.5
+
+
+def test_a_list_follows_the_query_of_its_links_and_nothing_else(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(
+        answer(
+            200, page("a", "b", following="http://inside.test/x/facts?limit=2&marker=b&cursor=e.5")
+        ),
+        answer(200, page("c")),
+    )
+    pages = list(service.stack(clock).list("n", limit=2))
+    assert [fact.path for page in pages for fact in page.facts] == ["a", "b", "c"]
+    assert service.calls[0].query == {"limit": "2", "prefix": "n"}
+    assert service.calls[1].path == "/v1/stacks/slurm/facts"
+    assert service.calls[1].query == {"limit": "2", "marker": "b", "cursor": "e.5"}
+
+
+def test_a_snapshot_begins_anew_when_its_revision_is_gone(
+    service: Service, clock: FakeClock
+) -> None:
+    gone = refusal(410, "cursor_expired")
+    service.will(
+        answer(200, page("a", following="?marker=a&cursor=e.4")), gone, answer(200, page("a", "b"))
+    )
+    snapshot = service.stack(clock).snapshot()
+    assert [fact.path for fact in snapshot.facts] == ["a", "b"]
+    assert snapshot.cursor == "e.5"
+
+
+def test_a_snapshot_is_given_up_when_it_is_always_gone(service: Service, clock: FakeClock) -> None:
+    service.will(*[refusal(410, "cursor_expired")] * 5)
+    with pytest.raises(errors.Gone):
+        service.stack(clock).snapshot()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stack: next(stack.list()),
+        lambda stack: stack.batch([Delete("a")]),
+        lambda stack: stack.context(),
+        lambda stack: stack.describe(),
+        lambda stack: stack.watch(),
+    ],
+)
+def test_an_answer_without_what_was_promised_is_unexpected(
+    service: Service, clock: FakeClock, call: Callable[[Stack], object]
+) -> None:
+    service.will(answer(200, {"facts": [{}], "results": [{}]}))
+    with pytest.raises(errors.UnexpectedAnswer):
+        call(service.stack(clock))
+
+
+@pytest.mark.parametrize("etag", ["e.1", '"e.1"', 'W/"e.1"'])
+def test_etags_are_taken_with_and_without_quotes(
+    service: Service, clock: FakeClock, etag: str
+) -> None:
+    service.will(answer(204))
+    service.stack(clock).delete("a", if_match=etag)
+    assert service.calls[0].headers["If-Match"] == '"e.1"'
+
+
+def test_a_batch_is_sent_as_built(service: Service, clock: FakeClock) -> None:
+    service.will(answer(200, {"results": [], "cursor": "e.9"}))
+    operations: list[Put | Delete] = [
+        Put("a", None),
+        Put("b", 1, kind="parameter", ttl=60),
+        Delete("c"),
+    ]
+    guards = [Guard.etag("a", "e.1"), Guard.exists("b"), Guard.absent("d")]
+    service.stack(clock).batch(operations, guards, idempotency_key="k")
+    assert service.calls[0].headers["Idempotency-Key"] == "k"
+    assert service.calls[0].body == {
+        "operations": [
+            {"put": {"path": "a", "value": None}},
+            {"put": {"path": "b", "value": 1, "kind": "parameter", "ttl": 60}},
+            {"delete": {"path": "c"}},
+        ],
+        "guards": [
+            {"path": "a", "etag": "e.1"},
+            {"path": "b", "exists": True},
+            {"path": "d", "absent": True},
+        ],
+    }
+
+
+@pytest.mark.parametrize("path", ["", "..", "a/../b", "./a", "a//b", "/a", "a/"])
+def test_a_path_that_would_become_another_url_is_refused(clock: FakeClock, path: str) -> None:
+    with pytest.raises(errors.BadRequest):
+        stack_at("http://127.0.0.1:9", clock).get(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("a b", "a%20b"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("a%2Fb", "a%252Fb"),
+        ("ä", "%C3%A4"),
+        ("a:b@c", "a:b@c"),
+        ("\ud800", "%3F"),
+    ],
+)
+def test_a_path_never_becomes_more_than_a_path(
+    service: Service, clock: FakeClock, path: str, sent: str
+) -> None:
+    service.will(refusal(400, "path_invalid"))
+    with pytest.raises(errors.BadRequest):
+        service.stack(clock).get(path)
+    assert service.calls[0].path == f"/v1/stacks/slurm/facts/{sent}"
+    assert service.calls[0].query == {}

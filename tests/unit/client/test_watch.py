@@ -1,0 +1,255 @@
+"""The watch over broken connections: nothing skipped, nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import pytest
+
+from factstore.client import Bookmark, Event, Snapshot, Watch, errors
+from tests.unit.client.stub import (
+    FakeClock,
+    Service,
+    answer,
+    bookmark,
+    change,
+    fact,
+    goodbye,
+    hang_up,
+    refusal,
+    reset,
+    snapshot,
+    stack_delete,
+    stream,
+)
+
+PING = b": ping\n\n"
+
+
+def told(watch: Watch) -> list[str]:
+    """What a watch tells until the stack ends, each item by its cursor."""
+    return [item.cursor for item in watch]
+
+
+def test_a_watch_tells_events_and_ends_with_the_stack(service: Service, clock: FakeClock) -> None:
+    service.will(stream(PING, change(2), PING, change(3) + stack_delete(4), goodbye("over", 9)))
+    watch = service.stack(clock).watch("e.1", prefix="a", types=["fact.put", "stack.delete"])
+    events = list(watch)
+    assert [event.cursor for event in events if isinstance(event, Event)] == ["e.2", "e.3", "e.4"]
+    assert events[0] == Event.parse(
+        {
+            "cursor": "e.2",
+            "changes": [
+                {"type": "fact.put", "path": "a", "fact": fact("a", 1, 2)}
+                | {"previous": None, "by": "somebody", "request_id": "req-2"}
+            ],
+        }
+    )
+    (call,) = service.calls
+    assert call.path == "/v1/stacks/slurm/events"
+    assert call.headers["Last-Event-ID"] == "e.1"
+    assert call.headers["Accept"] == "text/event-stream"
+    assert call.query == {"prefix": "a", "types": "fact.put,stack.delete"}
+
+
+LIFE = (change(2) + PING + change(3, "b"), bookmark(5) + change(6), PING + stack_delete(7))
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("cut", range(0, len(b"".join(LIFE)), 11))
+def test_a_stream_cut_anywhere_goes_on_where_it_was(
+    service: Service, clock: FakeClock, cut: int, chunked: bool
+) -> None:
+    whole = b"".join(LIFE)
+    first = whole[:cut]
+    # What the service would send on: everything after the last frame that came over whole.
+    arrived = first.rpartition(b"\n\n")[0]
+    seen = [number for number in (2, 3, 5, 6) if f"id: e.{number}\n".encode() in arrived]
+    resumed = seen[-1] if seen else 1
+    rest = {2: change(2), 3: change(3, "b"), 5: bookmark(5), 6: change(6), 7: stack_delete(7)}
+    service.will(
+        stream(first, chunked=chunked),
+        stream(*(frame for number, frame in rest.items() if number > resumed), chunked=chunked),
+    )
+    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3", "e.6", "e.7"]
+    assert service.calls[1].headers["Last-Event-ID"] == f"e.{resumed}"
+
+
+def test_a_goodbye_sends_the_watch_elsewhere_after_its_pause(
+    service: Service, clock: FakeClock
+) -> None:
+    farewell = stream(change(2), goodbye("stopping", 2500))
+    service.will(farewell, stream(change(3)), stream(stack_delete(4)))
+    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3", "e.4"]
+    assert service.calls[1].headers["Last-Event-ID"] == "e.2"
+    assert 2.5 <= clock.pauses[0] < 3
+    assert clock.pauses[1] < 1  # it held for that once
+
+
+def test_a_bookmark_moves_the_cursor_and_is_told_on_request(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(stream(bookmark(8)), stream(bookmark(9)), stream(stack_delete(10)))
+    watch = service.stack(clock).watch("e.1", bookmarks=True)
+    assert next(watch) == Bookmark("e.8")
+    assert watch.cursor == "e.8"
+    assert told(watch) == ["e.9", "e.10"]
+    assert [call.headers["Last-Event-ID"] for call in service.calls] == ["e.1", "e.8", "e.9"]
+
+
+def test_a_service_that_is_away_is_waited_for(service: Service, clock: FakeClock) -> None:
+    busy = refusal(503, "store_unavailable", {"Retry-After": "20"})
+    service.will(busy, hang_up, busy, answer(502), busy, stream(stack_delete(2)))
+    assert told(service.stack(clock).watch("e.1")) == ["e.2"]
+    assert clock.now >= 1060
+
+
+def test_the_patience_of_a_watch_can_be_bounded(service: Service, clock: FakeClock) -> None:
+    busy = refusal(503, "store_unavailable", {"Retry-After": "4"})
+    service.will(stream(change(2)), *[busy] * 4)
+    watch = service.stack(clock).watch("e.1", retry_for=10)
+    assert next(watch).cursor == "e.2"
+    with pytest.raises(errors.Unavailable):
+        next(watch)
+
+
+def test_patience_is_for_one_absence_at_a_time(service: Service, clock: FakeClock) -> None:
+    busy = refusal(503, "store_unavailable", {"Retry-After": "4"})
+    service.will(busy, busy, stream(change(2)), busy, busy, stream(stack_delete(3)))
+    assert told(service.stack(clock).watch("e.1", retry_for=10)) == ["e.2", "e.3"]
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_an_event_is_told_when_it_comes(service: Service, clock: FakeClock, chunked: bool) -> None:
+    service.will(stream(change(2), chunked=chunked, hold=service))
+    with service.stack(clock, stream_silence=2).watch("e.1") as watch:
+        assert next(watch).cursor == "e.2"
+
+
+def test_a_snapshot_is_told_whole(service: Service, clock: FakeClock) -> None:
+    parts = [snapshot(fact("a", 1), fact("b", 2)), snapshot(fact("c", 3)), bookmark(5)]
+    service.will(stream(*parts, change(6), stack_delete(7)))
+    first, *others = service.stack(clock).watch(initial=True)
+    assert isinstance(first, Snapshot)
+    assert [one.path for one in first.facts] == ["a", "b", "c"]
+    assert (first.cursor, first.reset) == ("e.5", None)
+    assert [item.cursor for item in others] == ["e.6", "e.7"]
+    assert service.calls[0].query == {"initial": "true"}
+    assert "Last-Event-ID" not in service.calls[0].headers
+
+
+def test_an_empty_stack_has_a_snapshot_too(service: Service, clock: FakeClock) -> None:
+    service.will(stream(bookmark(5), stack_delete(6)))
+    first, _ = service.stack(clock).watch(initial=True)
+    assert first == Snapshot((), "e.5")
+
+
+def test_a_snapshot_that_was_cut_begins_anew(service: Service, clock: FakeClock) -> None:
+    service.will(
+        stream(snapshot(fact("a", 1)), snapshot(fact("b", 2))),
+        stream(snapshot(fact("a", 9)), bookmark(8), stack_delete(9)),
+    )
+    first, _ = service.stack(clock).watch(initial=True)
+    assert isinstance(first, Snapshot)
+    assert first.cursor == "e.8"
+    assert [(one.path, one.value) for one in first.facts] == [("a", 9)]
+    assert service.calls[1].query == {"initial": "true"}
+
+
+def test_a_reset_is_told_as_a_snapshot_that_replaces_all(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(
+        stream(change(2), reset("history is gone"), snapshot(fact("a", 1))),
+        stream(snapshot(fact("b", 1)), bookmark(40), stack_delete(41)),
+    )
+    _, replaced, _ = service.stack(clock).watch("e.1")
+    assert isinstance(replaced, Snapshot)
+    assert [one.path for one in replaced.facts] == ["b"]
+    assert replaced.reset == "history is gone"
+    assert service.calls[1].query == {"initial": "true"}
+
+
+def test_an_event_that_is_sent_again_is_not_told_again(service: Service, clock: FakeClock) -> None:
+    service.will(stream(change(2)), stream(change(2), stack_delete(3)))
+    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
+
+
+def test_a_watch_from_now_begins_when_it_is_made(service: Service, clock: FakeClock) -> None:
+    service.will(answer(200, {"events": [], "next": "e.7", "more": False}))
+    watch = service.stack(clock).watch()
+    assert watch.cursor == "e.7"
+    service.will(hang_up, stream(stack_delete(8)))
+    assert told(watch) == ["e.8"]
+    assert [call.headers.get("Last-Event-ID") for call in service.calls] == [None, "e.7", "e.7"]
+
+
+def test_a_silent_connection_counts_as_dead(service: Service, clock: FakeClock) -> None:
+    service.will(stream(change(2), hold=service), stream(stack_delete(3)))
+    stack = service.stack(clock, stream_silence=0.05)
+    assert told(stack.watch("e.1")) == ["e.2", "e.3"]
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"event: change\ndata: {\n\n",
+        b"event: change\ndata: []\n\n",
+        b"event: change\ndata: {}\n\n",
+        b'event: change\ndata: {"cursor":"e.2","changes":[{}]}\n\n',
+        b"event: bookmark\ndata: 7\n\n",
+        b"event: snapshot\ndata: null\n\n",
+    ],
+)
+def test_junk_is_a_broken_connection_and_twice_an_error(
+    service: Service, clock: FakeClock, junk: bytes
+) -> None:
+    service.will(stream(junk), stream(change(2), junk), stream(junk))
+    watch = service.stack(clock).watch("e.1")
+    assert next(watch).cursor == "e.2"
+    with pytest.raises(errors.UnexpectedAnswer):
+        next(watch)
+
+
+def test_frames_of_a_later_version_are_passed_over(service: Service, clock: FakeClock) -> None:
+    later = b'event: weather\ndata: {"sun": true}\n\nretry: 100\n\n'
+    service.will(stream(later, change(2), later, stack_delete(3)))
+    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
+
+
+def test_what_is_no_event_stream_is_an_error(service: Service, clock: FakeClock) -> None:
+    service.will(answer(200, {"events": []}))
+    with pytest.raises(errors.UnexpectedAnswer):
+        next(service.stack(clock).watch("e.1"))
+
+
+def test_a_stack_that_went_meanwhile_is_missing(service: Service, clock: FakeClock) -> None:
+    service.will(stream(change(2)), refusal(404, "not_found"))
+    watch = service.stack(clock).watch("e.1")
+    assert next(watch).cursor == "e.2"
+    with pytest.raises(errors.NotFound):
+        next(watch)
+
+
+def test_a_refused_watch_is_not_repeated(service: Service, clock: FakeClock) -> None:
+    service.will(refusal(400, "cursor_invalid"))
+    with pytest.raises(errors.BadRequest):
+        next(service.stack(clock).watch("nonsense"))
+    assert clock.pauses == []
+
+
+def test_another_thread_can_end_a_watch_that_waits(service: Service, clock: FakeClock) -> None:
+    service.will(stream(change(2), hold=service))
+    with service.stack(clock).watch("e.1") as watch:
+        assert next(watch).cursor == "e.2"
+        threading.Timer(0.05, watch.close).start()
+        assert list(watch) == []
+
+
+def test_a_watch_can_be_left_at_any_item(service: Service, clock: FakeClock) -> None:
+    service.will(stream(change(2), change(3), hold=service))
+    with service.stack(clock).watch("e.1") as watch:
+        assert [item.cursor for item in itertools.islice(watch, 1)] == ["e.2"]
+    assert watch.cursor == "e.2"
+    assert list(watch) == []
