@@ -1,9 +1,15 @@
 """Sphinx configuration of factstore's documentation."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+
 project = "factstore"
 copyright = "the factstore contributors"
 
 extensions = [
+    "error_codes",
     "openstackdocstheme",
     "oslo_config.sphinxconfiggen",
     "oslo_config.sphinxext",

@@ -1,0 +1,112 @@
+#!/bin/bash
+# What the plugin needs of devstack: its ini functions written small, everything else recorded.
+
+CALLS=$WORK/calls
+DEST=$WORK/dest
+SERVICE_HOST=192.0.2.10
+SERVICE_PROTOCOL=http
+SERVICE_TIMEOUT=60
+SERVICE_PASSWORD=secret
+SERVICE_DOMAIN_NAME=Default
+SERVICE_PROJECT_NAME=service
+KEYSTONE_SERVICE_URI=http://192.0.2.10/identity
+REGION_NAME=RegionOne
+ETCD_PORT=2379
+API_WORKERS=2
+ENABLE_DEBUG_LOG_LEVEL=True
+STACK_USER=$(id -un)
+ENABLED_SERVICES=${ENABLED_SERVICES-keystone}
+
+function record {
+    echo "$*" >>$CALLS
+}
+
+function die {
+    record die "$@"
+    exit 1
+}
+
+function define_plugin {
+    :
+}
+
+function echo_summary {
+    :
+}
+
+function enable_service {
+    ENABLED_SERVICES+=$(printf ',%s' "$@")
+}
+
+function is_service_enabled {
+    local service
+    for service in ${DISABLED_SERVICES:-}; do
+        [[ $service != "$1" ]] || return 1
+    done
+    [[ ,$ENABLED_SERVICES, == *,$1,* ]]
+}
+
+# As devstack's: a new option goes right below its section's line.
+function iniset {
+    local file=$1 section=$2 option=$3 value=$4
+    grep -q "^\[$section\]" "$file" 2>/dev/null || echo -e "\n[$section]" >>"$file"
+    inidelete "$file" "$section" "$option"
+    sed -i -e "/^\[$section\]/ a\\
+$option = $value
+" "$file"
+}
+
+function inidelete {
+    sed -i -e "/^\[$2\]/,/^\[.*\]/ { /^$3[ \t]*=/ d; }" "$1"
+}
+
+function write_uwsgi_config {
+    record write_uwsgi_config "$@"
+    rm -f "$1"
+    iniset "$1" uwsgi module "$2"
+    iniset "$1" uwsgi processes $API_WORKERS
+    iniset "$1" uwsgi enable-threads true
+    iniset "$1" uwsgi lazy-apps true
+    iniset "$1" uwsgi hook-master-start "unix_signal:15 gracefully_kill_them_all"
+    echo "ProxyPass $3" >>"$(apache_site_config_for "$5")"
+}
+
+function remove_uwsgi_config {
+    record remove_uwsgi_config "$@"
+    rm -rf "$1"
+}
+
+function apache_site_config_for {
+    echo "$WORK/sites/$1.conf"
+}
+
+function configure_keystone_authtoken_middleware {
+    record configure_keystone_authtoken_middleware "$@"
+    iniset "$1" "$3" auth_type password
+    iniset "$1" "$3" auth_url $KEYSTONE_SERVICE_URI
+    iniset "$1" "$3" username "$2"
+    iniset "$1" "$3" password $SERVICE_PASSWORD
+    iniset "$1" "$3" service_type "$4"
+}
+
+function setup_logging {
+    iniset "$1" DEFAULT logging_context_format_string "%(color)s%(levelname)s %(message)s"
+}
+
+function sudo {
+    "$@"
+}
+
+function which {
+    echo /usr/local/bin/uwsgi
+}
+
+function wait_for_service {
+    record wait_for_service "$@"
+    [[ -z ${NEVER_HEALTHY:-} ]]
+}
+
+for stub in setup_develop create_service_user get_or_create_service get_or_create_endpoint \
+        run_process stop_process; do
+    eval "function $stub { record $stub \"\$@\"; }"
+done

@@ -1,0 +1,197 @@
+"""The devstack plugin, run by bash with devstack's functions replaced by ones that record."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from factstore.wsgi import configuration, logs
+
+HERE = Path(__file__).parent
+CHECKOUT = HERE.parents[1]
+
+STACK = ("stack pre-install", "stack install", "stack post-config", "stack extra")
+
+
+class Devstack:
+    """A devstack that runs phases of the plugin, and what came of them."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.conf_dir = work / "etc"
+        (work / "sites").mkdir()
+        (work / "dest").mkdir()
+        (work / "dest" / "factstore").symlink_to(CHECKOUT)
+
+    def run(self, *phases: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run phases as stack.sh does, in one shell."""
+        plugin = "$FACTSTORE_DIR/devstack/plugin.sh"
+        script = [f"source {HERE}/stubs.sh", "source $DEST/factstore/devstack/settings"]
+        script += [f"source {plugin} {phase}" for phase in phases]
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "WORK": str(self.work)}
+        env |= {"FACTSTORE_CONF_DIR": str(self.conf_dir), **variables}
+        return subprocess.run(
+            ["bash", "-e", "-c", "\n".join(script)], env=env, capture_output=True, text=True
+        )
+
+    def run_well(self, *phases: str, **variables: str) -> None:
+        done = self.run(*phases, **variables)
+        assert done.returncode == 0, done.stderr
+
+    @property
+    def calls(self) -> list[str]:
+        file = self.work / "calls"
+        return file.read_text().splitlines() if file.exists() else []
+
+    @property
+    def names(self) -> list[str]:
+        return [call.split()[0] for call in self.calls]
+
+    def files(self) -> dict[str, str]:
+        found = [*self.conf_dir.rglob("*"), *(self.work / "sites").iterdir()]
+        return {str(path): path.read_text() for path in found}
+
+    def uwsgi(self) -> dict[str, str]:
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(self.conf_dir / "factstore-uwsgi.ini")
+        return dict(parser["uwsgi"])
+
+
+@pytest.fixture
+def devstack(tmp_path: Path) -> Devstack:
+    return Devstack(tmp_path)
+
+
+def test_stacking_installs_then_configures_then_registers_then_starts(devstack: Devstack) -> None:
+    devstack.run_well(*STACK)
+    assert devstack.names == [
+        "setup_develop",
+        "configure_keystone_authtoken_middleware",
+        "write_uwsgi_config",
+        "create_service_user",
+        "get_or_create_service",
+        "get_or_create_endpoint",
+        "run_process",
+        "wait_for_service",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("phase", "names"),
+    [
+        ("stack pre-install", []),
+        ("stack install", ["setup_develop"]),
+        ("stack extra", ["run_process", "wait_for_service"]),
+        ("stack test-config", []),
+        ("unstack", ["stop_process"]),
+        ("clean", ["remove_uwsgi_config"]),
+    ],
+)
+def test_a_phase_does_its_own_part_only(devstack: Devstack, phase: str, names: list[str]) -> None:
+    devstack.run_well(phase)
+    assert devstack.names == names
+
+
+def test_the_service_is_registered_under_its_type_with_one_url(devstack: Devstack) -> None:
+    devstack.run_well("stack post-config")
+    assert "create_service_user factstore" in devstack.calls
+    assert "get_or_create_service factstore contextualization Facts of software stacks" in (
+        devstack.calls
+    )
+    assert (
+        "get_or_create_endpoint contextualization RegionOne http://192.0.2.10/contextualization"
+        in devstack.calls
+    )
+
+
+def test_the_written_configuration_is_one_that_factstore_reads(devstack: Devstack) -> None:
+    devstack.run_well("stack post-config")
+    conf = configuration.read(
+        [str(devstack.conf_dir / "factstore.conf")], register_more=logs.register
+    )
+    assert conf.auth_strategy == "keystone"
+    assert conf.etcd.endpoints == ["http://192.0.2.10:2379"]
+    assert conf.etcd.compaction_window == 600
+    assert conf.debug is True
+
+
+def test_tokens_are_validated_for_our_service_type(devstack: Devstack) -> None:
+    devstack.run_well("stack post-config")
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(devstack.conf_dir / "factstore.conf")
+    authtoken = parser["keystone_authtoken"]
+    assert authtoken["username"] == "factstore"
+    assert authtoken["service_type"] == "contextualization"
+    assert authtoken.getboolean("service_token_roles_required")
+
+
+def test_uwsgi_gets_threads_for_watchers_and_no_hook_that_waits_for_them(
+    devstack: Devstack,
+) -> None:
+    devstack.run_well("stack post-config", FACTSTORE_UWSGI_THREADS="8")
+    uwsgi = devstack.uwsgi()
+    assert uwsgi["threads"] == "8"
+    assert uwsgi["module"] == "factstore.wsgi.api:application"
+    assert uwsgi["env"] == f"OS_FACTSTORE_CONFIG_FILES={devstack.conf_dir}/factstore.conf"
+    assert "hook-master-start" not in uwsgi
+
+
+def test_another_etcd_can_be_named(devstack: Devstack) -> None:
+    devstack.run_well(
+        "stack post-config",
+        FACTSTORE_ETCD_ENDPOINTS="https://a:2379,https://b:2379",
+        FACTSTORE_COMPACTION_WINDOW="0",
+    )
+    conf = configuration.read(
+        [str(devstack.conf_dir / "factstore.conf")], register_more=logs.register
+    )
+    assert conf.etcd.endpoints == ["https://a:2379", "https://b:2379"]
+    assert conf.etcd.compaction_window == 0
+
+
+def test_a_second_run_writes_the_same_files(devstack: Devstack) -> None:
+    devstack.run_well(*STACK)
+    first = devstack.files()
+    devstack.run_well(*STACK)
+    assert devstack.files() == first
+
+
+def test_unstacking_and_cleaning_leave_nothing_behind(devstack: Devstack) -> None:
+    devstack.run_well(*STACK)
+    assert len(devstack.files()) == 3
+    devstack.run_well("unstack", "clean")
+    assert devstack.files() == {}
+    assert not devstack.conf_dir.exists()
+    started = next(call for call in devstack.calls if call.startswith("run_process"))
+    assert f"stop_process {started.split()[1]}" in devstack.calls
+    removed = next(call for call in devstack.calls if call.startswith("remove_uwsgi_config"))
+    written = next(call for call in devstack.calls if call.startswith("write_uwsgi_config"))
+    assert removed.split()[1:] == [written.split()[1], written.split()[-1]]
+
+
+def test_cleaning_what_was_never_stacked_is_no_failure(devstack: Devstack) -> None:
+    devstack.run_well("unstack", "clean")
+
+
+def test_a_disabled_service_is_left_alone(devstack: Devstack) -> None:
+    devstack.run_well(*STACK, "unstack", "clean", DISABLED_SERVICES="factstore-api")
+    assert devstack.calls == []
+
+
+def test_without_keystone_nothing_is_registered(devstack: Devstack) -> None:
+    devstack.run_well("stack post-config", ENABLED_SERVICES="")
+    assert devstack.names == ["configure_keystone_authtoken_middleware", "write_uwsgi_config"]
+
+
+def test_an_api_that_does_not_get_healthy_stops_the_run(devstack: Devstack) -> None:
+    done = devstack.run("stack extra", NEVER_HEALTHY="yes")
+    assert done.returncode == 1
+    assert devstack.names[-1] == "die"
+
+
+def test_the_settings_leave_what_was_set_before_as_it_is(devstack: Devstack) -> None:
+    devstack.run_well("stack extra", FACTSTORE_URL="https://facts.example.org")
+    assert devstack.calls[-1] == "wait_for_service 60 https://facts.example.org/healthcheck"

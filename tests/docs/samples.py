@@ -1,0 +1,147 @@
+"""Makes the samples of the API reference by asking a service.
+
+``python -m tests.docs.samples`` starts etcd, Keystone and the API, and writes what they answer into
+``api-ref/source/samples``. Run it after a change of what the API shows.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.service import ApiServer
+
+SAMPLES = Path(__file__).parents[2] / "api-ref" / "source" / "samples"
+STACK = "slurm"
+STREAMED = "trial"
+
+STACK_PUT = {"description": "A batch cluster"}
+FACT_PUT = {"value": {"address": "10.0.0.5", "cores": 8}, "kind": "observed", "ttl": 300}
+BATCH = {
+    "guards": [
+        {"path": "nodes/head", "exists": True},
+        {"path": "services/slurmctld", "absent": True},
+    ],
+    "operations": [
+        {"put": {"path": "services/slurmctld", "value": "started"}},
+        {"put": {"path": "partition", "value": "debug", "kind": "parameter"}},
+        {"delete": {"path": "notes/maintenance"}},
+    ],
+}
+
+
+class Caller:
+    """Speaks to one service as one user."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+        if token is not None:
+            self.session.headers["X-Auth-Token"] = token
+
+    def ask(self, method: str, path: str, status: int, **options: Any) -> str:
+        """The body of an answer, which must have this status."""
+        answer = self.session.request(method, f"{self.url}{path}", timeout=30, **options)
+        assert answer.status_code == status, (method, path, answer.status_code, answer.text)
+        return answer.text
+
+
+def gather(caller: Caller) -> dict[str, str]:
+    """The samples by file name, of a service that has no stacks yet."""
+    stack = f"/v1/stacks/{STACK}"
+    made = {
+        "stack-put-request": json.dumps(STACK_PUT),
+        "fact-put-request": json.dumps(FACT_PUT),
+        "batch-request": json.dumps(BATCH),
+        "versions-list-response": caller.ask("GET", "/v1/", 200),
+        "stack-put-response": caller.ask("PUT", stack, 201, json=STACK_PUT),
+        "fact-put-response": caller.ask("PUT", f"{stack}/facts/nodes/head", 201, json=FACT_PUT),
+    }
+    since = json.loads(caller.ask("GET", f"{stack}/facts", 200))["cursor"]
+    made["batch-response"] = caller.ask("POST", f"{stack}/batch", 200, json=BATCH)
+    caller.ask("DELETE", f"{stack}/facts/services/slurmctld", 204)
+    made["fact-show-response"] = caller.ask("GET", f"{stack}/facts/nodes/head", 200)
+    made["facts-list-response"] = caller.ask("GET", f"{stack}/facts?limit=1", 200)
+    made["events-poll-response"] = caller.ask("GET", f"{stack}/events?since={since}", 200)
+    made["context-show-response"] = caller.ask("GET", f"{stack}/context", 200)
+    made["stack-show-response"] = caller.ask("GET", stack, 200)
+    made["error-response"] = caller.ask(
+        "PUT", f"{stack}/facts/nodes/head", 412, json=FACT_PUT, headers={"If-None-Match": "*"}
+    )
+    made["stacks-list-response"] = caller.ask("GET", "/v1/stacks", 200)
+    texts = {f"{name}.json": pretty(text) for name, text in made.items()}
+    return {**texts, "events-stream.txt": stream(caller)}
+
+
+def stream(caller: Caller) -> str:
+    """What a stream shows: a snapshot, a change, the end of the stack."""
+    stack = f"/v1/stacks/{STREAMED}"
+    caller.ask("PUT", f"{stack}/facts/nodes/c1/ip", 201, data="10.0.0.6")
+    followed = caller.session.get(
+        f"{caller.url}{stack}/events?initial=true",
+        headers={"Accept": "text/event-stream"},
+        stream=True,
+        timeout=30,
+    )
+    lines: Iterator[str] = followed.iter_lines(decode_unicode=True)
+    shown = []
+    for line in lines:
+        shown.append(line)
+        if line == "event: bookmark":
+            break
+    # Changes made by another connection, while this one reads on.
+    writer = threading.Thread(target=_finish, args=(caller.url, dict(caller.session.headers)))
+    writer.start()
+    shown.extend(lines)
+    writer.join()
+    return "\n".join(shown).rstrip() + "\n"
+
+
+def _finish(url: str, headers: dict[str, str]) -> None:
+    other = Caller(url, headers.get("X-Auth-Token"))
+    other.ask("PUT", f"/v1/stacks/{STREAMED}/facts/nodes/c1/ip", 200, data="10.0.0.7")
+    other.ask("DELETE", f"/v1/stacks/{STREAMED}", 204)
+
+
+def pretty(text: str) -> str:
+    """JSON as people read it."""
+    return json.dumps(json.loads(text), indent=4) + "\n"
+
+
+def main() -> int:
+    """Write the samples anew."""
+    with tempfile.TemporaryDirectory() as directory:
+        base = Path(directory)
+        etcd = EtcdServer(base / "etcd")
+        keystone = KeystoneServer(base / "keystone")
+        try:
+            etcd.start()
+            keystone.prepare()
+            keystone.start()
+            etcd.wait_ready()
+            keystone.wait_ready()
+            api = ApiServer([etcd.endpoint], base / "api", auth="keystone", keystone=keystone)
+            keystone.accounts.provision(api.url)
+            with api:
+                made = gather(Caller(api.url, keystone.accounts.issue("owner")))
+        finally:
+            keystone.kill()
+            etcd.kill()
+    SAMPLES.mkdir(exist_ok=True)
+    for name, text in made.items():
+        (SAMPLES / name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
