@@ -142,13 +142,14 @@ def test_the_reference_and_the_openapi_document_name_the_same_calls(
     assert set(documented) - {OPENAPI_ITSELF} == described
 
 
-@pytest.mark.parametrize(("call", "text"), sections(), ids=[call for call, _ in sections()])
+DESCRIBED = [(call, text) for call, text in sections() if tuple(call.split()) != OPENAPI_ITSELF]
+
+
+@pytest.mark.parametrize(("call", "text"), DESCRIBED, ids=[call for call, _ in DESCRIBED])
 def test_a_call_documents_the_query_parameters_that_it_takes(
     openapi: dict[str, Any], call: str, text: str
 ) -> None:
     method, path = call.split()
-    if (method, path) == OPENAPI_ITSELF:
-        pytest.skip("the document does not describe itself")
     operation = openapi["paths"][path][method.lower()]
     taken = {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"}
     parameters = yaml.safe_load((SOURCE / "parameters.yaml").read_text())

@@ -88,7 +88,7 @@ def test_every_step_of_the_tour_does_what_the_text_says(terminals: Terminals) ->
     assert refused == ['curl -i -X PUT -H "If-Match: $ETAG" -d c2 $STACK/facts/leader']
     assert not any(re.search(r'"status": (?!412)', text) for text in outputs)
     terminals.close()
-    assert terminals.output(0).read_text() == "s3cr3t"
+    assert terminals.output(0).read_text() == "boot-7f3c"
     stream = terminals.output(1).read_text()
     for told in ("event: snapshot", "fact.put", "fact.delete", "fact.expire", "event: goodbye"):
         assert told in stream
