@@ -23,7 +23,7 @@ def test_a_body_in_chunks_is_a_body(server: ApiServer, stack: str) -> None:
     raw = request_bytes(
         "PUT", f"{stack}/facts/a", "Transfer-Encoding: chunked", "Content-Type: application/json"
     )
-    answer = exchange(server.url, raw + b'6\r\n{"valu\r\n7\r\ne": 42}\r\n0\r\n\r\n')
+    answer = exchange(server.url, raw + b'8\r\n{"value"\r\n5\r\n: 42}\r\n0\r\n\r\n')
     assert answer.status == HTTPStatus.CREATED
     assert answer.json()["value"] == 42
 
