@@ -1,0 +1,110 @@
+"""Taking turns at compacting a real etcd."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from factstore.core.errors import CursorExpired
+from factstore.core.ports import Backend
+from factstore.store.etcd import EtcdBackend
+from factstore.store.upkeep import Upkeep
+from tests.contract.world import EtcdWorld, make_stack, new_fact, new_scope, put_all, soon
+
+
+class Reading:
+    """A mirror that is never behind."""
+
+    def behind(self, deadline: float) -> bool:
+        return False
+
+    def move(self, deadline: float) -> None:
+        raise AssertionError("nothing to move past")
+
+
+class Ahead:
+    """The real clock, moved ahead by the test; calls to etcd get real deadlines."""
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self._offset += seconds
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._offset
+
+    def timestamp(self) -> str:
+        return "2026-01-01T00:00:00.000000Z"
+
+
+def opened(world: EtcdWorld) -> EtcdBackend:
+    backend = world.backend()
+    assert isinstance(backend, EtcdBackend)
+    backend.open()
+    return backend
+
+
+def expired(backend: Backend, revision: int, stack: object) -> bool:
+    try:
+        backend.facts_at(stack, "", "", 1, revision, soon())  # type: ignore[arg-type]
+    except CursorExpired:
+        return True
+    return False
+
+
+def test_a_turn_is_taken_by_one_and_seen_by_the_others(etcd_world: EtcdWorld) -> None:
+    first, second = opened(etcd_world), opened(etcd_world)
+    mine, version, noted = first.take_turn(0, soon())
+    assert (mine, version, noted) == (True, 1, 0)
+    mine, seen, noted = second.take_turn(0, soon())
+    assert (mine, seen) == (False, 1)
+    assert noted > 0
+    assert second.take_turn(seen, soon())[0]
+    assert not first.take_turn(version, soon())[0]
+
+
+def test_what_is_older_than_two_windows_is_given_up_and_what_is_younger_is_kept(
+    etcd_world: EtcdWorld,
+) -> None:
+    backend = opened(etcd_world)
+    stack = make_stack(backend, new_scope())
+    clock = Ahead()
+    upkeep = Upkeep(
+        Reading(), backend, clock, window=600, reached=lambda: backend.head(soon()), period=3600
+    )
+    upkeep.start()
+    try:
+        revisions = []
+        for n in range(3):
+            revisions.append(put_all(backend, stack, new_fact(f"f{n}")))
+            clock.advance(600)
+            upkeep.round()
+        oldest, before, last = revisions
+        assert expired(backend, oldest, stack)
+        assert not expired(backend, before + 1, stack)
+        assert not expired(backend, last, stack)
+        assert [f.path for f in backend.facts_at(stack, "", "", 9, last, soon())] == [
+            "f0",
+            "f1",
+            "f2",
+        ]
+    finally:
+        upkeep.stop()
+
+
+@pytest.mark.parametrize("reached", [0, 1])
+def test_nothing_is_compacted_that_the_own_readers_were_not_told_of(
+    etcd_world: EtcdWorld, reached: int
+) -> None:
+    backend = opened(etcd_world)
+    stack = make_stack(backend, new_scope())
+    revision = put_all(backend, stack, new_fact("f"))
+    clock = Ahead()
+    upkeep = Upkeep(
+        Reading(), backend, clock, window=600, reached=lambda: reached and revision, period=3600
+    )
+    for _ in range(3):
+        upkeep.take_turn(clock.monotonic() + 10)
+    assert not expired(backend, revision, stack)
