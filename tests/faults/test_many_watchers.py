@@ -15,7 +15,9 @@ from tests.service import ApiServer
 
 WATCHERS = 500
 BYTES_EACH = 128 * 1024
-REQUEST = b"GET /v1/stacks/s/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+REQUEST = (
+    b"GET /v1/stacks/s/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+)
 SILENCE = 60.0
 
 

@@ -77,3 +77,28 @@ def test_callers_on_this_machine_are_everybody(address: str) -> None:
     status, _, _, seen = answer(address)
     assert status == 200
     assert seen[ENVIRON_KEY].user_id == "anybody"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8796", "192.0.2.1:8796", "[::2]"])
+def test_without_authentication_a_page_elsewhere_cannot_send_this_machines_browser(
+    host: str,
+) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        raise AssertionError("the request got through")
+
+    answered: list[str] = []
+    environ = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": host}
+    body = b"".join(OpenGate(app)(environ, lambda status, headers: answered.append(status)))
+    assert answered == ["403 Forbidden"]
+    assert json.loads(body)["errors"][0]["code"] == "contextualization.not_loopback"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8796", "127.0.0.1:80", "[::1]", "[::1]:1"]
+)
+def test_without_authentication_this_machine_is_served_by_any_of_its_own_names(host: str) -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        return [environ[ENVIRON_KEY].project_id.encode()]
+
+    environ = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": host}
+    assert list(OpenGate(app)(environ, lambda *_: None)) == [b"none"]
