@@ -54,8 +54,6 @@ def create_app(services: Services) -> Flask:
         API_TITLE="factstore",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/v1",
-        OPENAPI_JSON_PATH="openapi.json",
         MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,  # werkzeug cuts chunked bodies there, silently
     )
     app.json.compact = True  # type: ignore[attr-defined]
@@ -69,6 +67,7 @@ def create_app(services: Services) -> Flask:
     api = HouseApi(app)
     for each in BLUEPRINTS:
         api.register_blueprint(each)
+    app.extensions[versions.DOCUMENT] = api.spec
     return app
 
 

@@ -1,14 +1,17 @@
-"""Version discovery, for everybody."""
+"""Version discovery and the OpenAPI document, for everybody."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import Response, current_app, jsonify, request
 from flask.views import MethodView
 
 from factstore.api import answers, microversion, schemas
 from factstore.api.blueprint import Blueprint
+
+DOCUMENT = "factstore.openapi"
+"""The application's extension that holds the OpenAPI document."""
 
 blueprint = Blueprint("versions", __name__, description="Which versions of the API there are.")
 
@@ -49,3 +52,14 @@ class V1(MethodView):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the versions of the API, at the root of this one."""
         return document()
+
+
+@blueprint.route("/v1/openapi.json")
+class Document(MethodView):
+    """The API's own description."""
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.response(200, {"type": "object"}, description="This document, as OpenAPI 3.1")
+    def get(self, query: dict[str, Any]) -> Response:
+        """Read this document."""
+        return jsonify(current_app.extensions[DOCUMENT].to_dict())

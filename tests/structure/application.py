@@ -18,7 +18,7 @@ Operation = tuple[str, str]
 """Method and path template, as in ``("GET", "/v1/stacks/{stack}")``."""
 
 DOCUMENT = "/v1/openapi.json"
-DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/")}
+DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", DOCUMENT)}
 
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -45,14 +45,13 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
 
 
 def operations() -> set[Operation]:
-    """All methods and path templates of the API, without what Flask adds and without the document."""
+    """All methods and path templates of the API, without what Flask adds."""
     app = application()
     found = set()
     for rule in app.url_map.iter_rules():
         template = _PLACEHOLDER.sub(r"{\1}", rule.rule)
-        if template != DOCUMENT:
-            view: Any = app.view_functions[rule.endpoint]
-            found |= {(method, template) for method in view.view_class.methods}
+        view: Any = app.view_functions[rule.endpoint]
+        found |= {(method, template) for method in view.view_class.methods}
     return found
 
 
