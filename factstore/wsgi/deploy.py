@@ -61,7 +61,9 @@ class _Mounted:
         self._default = default
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        app = self._mounts.get(environ.get("PATH_INFO", ""), self._default)
+        # At a mount point, /contextualization without a slash is the service's root too.
+        path = environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
+        app = self._mounts.get(path, self._default)
         return app(environ, start_response)
 
 

@@ -6,15 +6,22 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from requests.structures import CaseInsensitiveDict
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Response
 
+from factstore.api.app import create_app
 from factstore.api.identity import ENVIRON_KEY
+from factstore.api.services import Services
 from factstore.cmd.children.api import API_ARGV, Options, write_options
 from factstore.cmd.children.ports import free_port
+from factstore.wsgi.deploy import _Mounted
 from factstore.wsgi.identity import OpenGate
 from tests.calling import check_refusal
 
@@ -102,3 +109,18 @@ def test_without_authentication_this_machine_is_served_by_any_of_its_own_names(h
 
     environ = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": host}
     assert list(OpenGate(app)(environ, lambda *_: None)) == [b"none"]
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+def test_the_root_of_a_mount_point_is_the_root_with_a_slash_or_without(
+    path: str,
+) -> None:
+    mounted = create_app(mock.Mock(spec=Services))
+    environ = EnvironBuilder(
+        path="/", base_url="http://cloud.example/contextualization"
+    ).get_environ()
+    environ["PATH_INFO"] = path
+    response = Response.from_app(_Mounted({}, mounted), environ)
+    assert response.status_code == HTTPStatus.OK
+    (version,) = response.get_json()["versions"]
+    assert version["links"][0]["href"] == "http://cloud.example/contextualization/v1/"
