@@ -130,8 +130,11 @@ class Writer:
         """
         try:
             return self._store.commit(commit, write.deadline)
-        except StorageFull:
-            found = _find_written(self._store.refresh(write.deadline), commit)
+        except StorageFull as full:
+            try:
+                found = _find_written(self._store.refresh(write.deadline), commit)
+            except Unavailable:
+                raise OutcomeUnknown("the store is full, and does not say what got in") from full
             if found is not None:
                 return found
             raise

@@ -108,3 +108,18 @@ def test_nothing_is_compacted_that_the_own_readers_were_not_told_of(
     for _ in range(3):
         upkeep.take_turn(clock.monotonic() + 10)
     assert not expired(backend, revision, stack)
+
+
+def test_of_two_who_take_the_same_turn_at_once_one_gets_it(
+    etcd_world: EtcdWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = opened(etcd_world), opened(etcd_world)
+    look = second._client.get
+
+    def look_while_the_other_acts(*args: object, **more: object) -> object:
+        found = look(*args, **more)  # type: ignore[arg-type]
+        assert first.take_turn(0, soon())[0]
+        return found
+
+    monkeypatch.setattr(second._client, "get", look_while_the_other_acts)
+    assert not second.take_turn(0, soon())[0]

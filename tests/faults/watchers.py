@@ -12,6 +12,7 @@ import itertools
 import json
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -24,7 +25,7 @@ PAUSE = 0.05
 TRANSIENT = {404, 503, 504}  # the stack is between two lives, or the store cannot be asked
 
 
-class Watcher:
+class Watcher(ABC):
     """What both representations have in common.
 
     :param servers: tried in turn, one for each connection.
@@ -74,11 +75,12 @@ class Watcher:
         self._thread.join(ANSWER_LIMIT)
         assert not self._thread.is_alive(), f"{self.name} hangs"
 
-    def _cut(self) -> None:
+    def _cut(self) -> None:  # noqa: B027 - a poll need not be cut
         """Break the present connection, if that can be done from outside."""
 
+    @abstractmethod
     def _visit(self, server: str) -> None:
-        raise NotImplementedError
+        """Follow a server until the connection is lost."""
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -1,4 +1,4 @@
-"""What the service refuses to be: open to the network, or half configured."""
+"""What the service refuses to be, open to the network or half configured, and its outer layers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from factstore.cmd.children.api import API_ARGV, Options, write_options
 from factstore.cmd.children.ports import free_port
 from factstore.wsgi.deploy import _Mounted
 from factstore.wsgi.identity import OpenGate
+from factstore.wsgi.requestid import RequestId
 from tests.calling import check_refusal
 
 
@@ -124,3 +125,23 @@ def test_the_root_of_a_mount_point_is_the_root_with_a_slash_or_without(
     assert response.status_code == HTTPStatus.OK
     (version,) = response.get_json()["versions"]
     assert version["links"][0]["href"] == "http://cloud.example/contextualization/v1/"
+
+
+def test_an_id_that_a_caller_sends_is_noted_and_never_becomes_the_requests_own() -> None:
+    seen: list[dict[str, object]] = []
+    answered: list[list[tuple[str, str]]] = []
+
+    def app(environ: dict[str, object], start_response: Callable[..., object]) -> list[bytes]:
+        seen.append(environ)
+        start_response("200 OK", [])
+        return []
+
+    sent = "req-" + "0123abcd-0123-0123-0123-0123456789ab"
+    for header in (sent, sent.upper(), sent + "\r\nX: 1", ""):
+        environ = {"HTTP_X_OPENSTACK_REQUEST_ID": header}
+        RequestId(app)(environ, lambda status, headers: answered.append(headers))
+    assert [environ.get("openstack.global_request_id") for environ in seen] == [sent] + [None] * 3
+    own = [environ["openstack.request_id"] for environ in seen]
+    assert len(set(own)) == 4
+    assert sent not in own
+    assert answered == [[("X-Openstack-Request-Id", each)] for each in own]

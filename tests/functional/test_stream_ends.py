@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from factstore.cmd.children.api import ApiProcess, write_options
 from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.ports import free_port
 from tests.calling import Caller, check_refusal
 from tests.eventually import eventually
 from tests.functional.test_streams import etag, snapshot, watch
@@ -98,3 +101,30 @@ def test_a_stopping_worker_sends_everybody_away_and_is_gone_in_ten_seconds(
     eventually(stopping.healthy, within=20)  # the master made another
     with Caller(stopping.url) as api, watch(api, stack, last=tag) as stream:
         assert stream.expect("change").data["changes"][0]["fact"]["value"] == 2
+
+
+def test_a_connection_that_is_merely_kept_alive_does_not_hold_up_a_stopping_service(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "factstore.conf"
+    port = free_port()
+    write_options(
+        config,
+        {
+            "DEFAULT": {"auth_strategy": "none"},
+            "api": {"port": port, "drain_seconds": 120},
+            "etcd": {"endpoints": etcd.endpoint},
+        },
+    )
+    service = ApiProcess(config, port, tmp_path / "api.log")
+    service.start()
+    try:
+        service.wait_ready()
+        idle = http.client.HTTPConnection("127.0.0.1", port)
+        idle.request("GET", "/")
+        idle.getresponse().read()
+        assert idle.sock is not None  # kept alive, and doing nothing
+        assert service.child.terminate(60) == 0  # by itself, long before its grace is over
+        idle.close()
+    finally:
+        service.kill()

@@ -202,3 +202,18 @@ def test_a_write_that_found_the_store_full_says_so_and_wrote_nothing(service: Se
     with pytest.raises(StorageFull):
         service.put("p", 1)
     assert service.head() == before
+
+
+def test_a_full_store_that_cannot_be_looked_at_leaves_the_outcome_unknown(
+    service: Service,
+) -> None:
+    def full(commit: Commit, deadline: float) -> int | None:
+        raise StorageFull("the store is full")
+
+    def down() -> None:
+        raise Unavailable("etcd is down")
+
+    service.store.faults = [full]
+    service.store.before_refresh = [down]
+    with pytest.raises(OutcomeUnknown):
+        service.put("p", 1)

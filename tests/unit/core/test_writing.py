@@ -120,6 +120,20 @@ def test_an_equal_write_starts_the_time_anew_and_writes_nothing(service: Service
         service.value("leased")
 
 
+def test_a_time_to_live_counts_from_the_answer_even_of_a_slow_write(service: Service) -> None:
+    def slow(commit: Commit, deadline: float) -> int | None:
+        service.clock.advance(3)
+        return service.store.backend.commit(commit, deadline)
+
+    service.store.faults = [slow]
+    service.put("leased", 1, ttl=10)
+    service.clock.advance(9)
+    assert service.value("leased") == "1"
+    service.clock.advance(2)
+    with pytest.raises(NotFound):
+        service.value("leased")
+
+
 def test_a_changed_value_starts_the_time_anew(service: Service) -> None:
     for n in range(5):
         service.put("leased", n, ttl=10)
