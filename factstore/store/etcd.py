@@ -10,7 +10,6 @@ It is longer than 300 lines because it is the whole of one port, and what is pur
 from __future__ import annotations
 
 import hashlib
-import logging
 import random
 import secrets
 import threading
@@ -39,8 +38,6 @@ from factstore.store.wire import (
     PutKey,
     WatchEvent,
 )
-
-LOG = logging.getLogger(__name__)
 
 PAGE = 500  # keys read in one call when a state is loaded
 SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import threading
 from collections.abc import Callable, Iterable
 
@@ -19,8 +18,6 @@ from factstore.core.fact import Fact, Stack
 from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
 from factstore.core.state import State
 from factstore.store.readindex import ReadIndex
-
-LOG = logging.getLogger(__name__)
 
 FOREIGN_SECONDS = 0.02  # how long to wait before supposing that a revision is somebody else's
 SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the write is safe already

@@ -6,7 +6,6 @@ the gate that identifies callers · the Flask application.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -74,8 +73,8 @@ def _idle_cutter(seconds: float) -> Callable[[dict[str, object]], None]:
         A reader that went away without a word leaves a full buffer behind, in which a write would
         wait for ever.
         """
-        connection = environ.get("gunicorn.socket")
-        if isinstance(connection, socket.socket) or hasattr(connection, "settimeout"):
+        connection: Any = environ.get("gunicorn.socket")
+        if connection is not None:
             connection.settimeout(seconds)
 
     return cut_idle
