@@ -28,6 +28,7 @@ class Lab:
         self._options = {
             "DEFAULT": {"auth_strategy": "none"},
             "api": {"host": LOOPBACK, "port": port},
+            "limits": {"requests_per_second": -1},
         }
         self._api = ApiProcess(self._config, port, state / "api.log")
 

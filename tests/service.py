@@ -38,6 +38,7 @@ class ApiServer:
             "DEFAULT": {"auth_strategy": auth},
             "api": {"host": LOOPBACK, "port": port, "workers": workers},
             "etcd": {"endpoints": ",".join(endpoints)},
+            "limits": {"requests_per_second": -1},  # tests are in a hurry
         }
         if keystone is not None:
             sections["keystone_authtoken"] = keystone.accounts.authtoken_options()

@@ -15,6 +15,7 @@ from factstore.api import (
     errors,
     events,
     facts,
+    limits,
     microversion,
     stacks,
     versions,
@@ -28,6 +29,7 @@ BLUEPRINTS = (
     batch.blueprint,
     events.blueprint,
     context.blueprint,
+    limits.blueprint,
 )
 
 

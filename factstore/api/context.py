@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, conditional, errors, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.services import services
+from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.policies import stacks as rules
 
@@ -39,13 +39,14 @@ def _read(query: dict[str, Any], stack: str) -> Response:
     scope = services().access.scope(rules.CONTEXT, stack)
     known = conditional.known_tags()
     try:
-        context = services().contexts.get(
-            scope,
-            results=query["include"] == "results",
-            wait=query["wait"],
-            unless=_Everything() if known is None else known or None,
-            stale=query["consistency"] == "stale",
-        )
+        with waiting(scope, query["wait"]):
+            context = services().contexts.get(
+                scope,
+                results=query["include"] == "results",
+                wait=query["wait"],
+                unless=_Everything() if known is None else known or None,
+                stale=query["consistency"] == "stale",
+            )
     except NotFound as error:
         headers = {"Retry-After": "1"} if query["wait"] else {}
         return errors.respond(error.code, error.detail, headers=headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Response, request
@@ -14,7 +14,7 @@ from factstore.api import answers, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity
 from factstore.api.render import event_text, fact_text
-from factstore.api.services import Services, services
+from factstore.api.services import Services, services, waiting
 from factstore.core.cursor import Cursor
 from factstore.core.event import Event
 from factstore.core.fact import Scope
@@ -67,7 +67,8 @@ class Events(MethodView):
 def _poll(
     known: Services, scope: Scope, since: Cursor | None, wanted: Filter, wait: float
 ) -> Response:
-    poll = known.watching.poll(scope, since, wait, wanted)
+    with waiting(scope, wait):
+        poll = known.watching.poll(scope, since, wait, wanted)
     events = ",".join(_text(event, poll.next) for event in poll.events)
     more = "true" if poll.more else "false"
     text = f'{{"events":[{events}],"next":"{poll.next}","more":{more}}}'
@@ -91,19 +92,40 @@ def _stream(
     last = request.headers.get("Last-Event-ID")
     if last:
         since = Cursor.parse(last)
-    frames = known.watching.stream(
-        scope, since, query["initial"], wanted, query["on_gap"] == "reset"
-    )
-    epoch = known.facts.cursor(0).epoch
+    leave = known.admission.enter("streams", scope.project_id)
+    try:
+        frames = known.watching.stream(
+            scope, since, query["initial"], wanted, query["on_gap"] == "reset"
+        )
+        epoch = known.facts.cursor(0).epoch
+    except BaseException:
+        leave()
+        raise
     known.cut_idle(request.environ)
-    response = Response(
-        _rendered(frames, epoch, identity, known.clock),
-        content_type=STREAM,
-        direct_passthrough=True,
-    )
+    body = _Body(_rendered(frames, epoch, identity, known.clock), leave)
+    if request.method == "HEAD":
+        body.close()  # nobody will send it
+    response = Response(body, content_type=STREAM, direct_passthrough=True)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+class _Body:
+    """What a server sends, and closes in any case (PEP 3333), whether it was begun or not."""
+
+    def __init__(self, chunks: Iterator[bytes], leave: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._leave: Callable[[], None] | None = leave
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def close(self) -> None:
+        """Let go of the stream."""
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
 
 
 def _rendered(

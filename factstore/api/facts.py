@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 from factstore.api import answers, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
 from factstore.api.render import fact_text
-from factstore.api.services import services
+from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.fact import Fact, Put
 from factstore.core.value import encode
@@ -115,13 +115,14 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
         return known is None or facts.etag(fact) in known
 
     try:
-        fact = facts.get(
-            scope,
-            path,
-            wait=query["wait"],
-            unless=None if known == frozenset() else is_known,
-            stale=query["consistency"] == "stale",
-        )
+        with waiting(scope, query["wait"]):
+            fact = facts.get(
+                scope,
+                path,
+                wait=query["wait"],
+                unless=None if known == frozenset() else is_known,
+                stale=query["consistency"] == "stale",
+            )
     except NotFound as error:
         headers = {"Retry-After": "1"} if query["wait"] else {}
         return errors.respond(error.code, error.detail, headers=headers)

@@ -81,14 +81,24 @@ class PageQuery(Schema):
     )
 
 
+def _project_id() -> fields.String:
+    return fields.String(
+        load_default=str,
+        validate=_Pattern(r"^[A-Za-z0-9_-]{1,64}$"),
+        **_described("Another project than the caller's; administrators only."),
+    )
+
+
 class StacksQuery(PageQuery):
     """Listing stacks."""
 
-    project_id = fields.String(
-        load_default=str,
-        validate=_Pattern(r"^[A-Za-z0-9_-]{1,64}$"),
-        **_described("Another project's stacks; administrators only."),
-    )
+    project_id = _project_id()
+
+
+class LimitsQuery(Schema):
+    """Showing a project's limits."""
+
+    project_id = _project_id()
 
 
 class StackQuery(Schema):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flask import current_app
+from flask import current_app, request
 
 from factstore.api.identity import Access
+from factstore.core.admission import Admission, Allowances
 from factstore.core.context import Contexts
+from factstore.core.fact import Scope
 from factstore.core.facts import Facts
 from factstore.core.ports import Clock
+from factstore.core.quota import Quotas
 from factstore.core.stacks import Stacks
 from factstore.core.watching import Watching
 
 EXTENSION = "factstore"
+WAITED = "factstore.waited"
+"""In the WSGI environment of a request that was asked to wait: how long it took says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +35,25 @@ class Services:
     stacks: Stacks
     contexts: Contexts
     watching: Watching
+    quotas: Quotas
+    allowances: Allowances
+    admission: Admission
     clock: Clock
     cut_idle: Callable[[dict[str, object]], None]
+
+
+@contextmanager
+def waiting(scope: Scope, seconds: float) -> Iterator[None]:
+    """Count the present request among those of its project that wait, if it is to.
+
+    :raises Throttled: ``too_many_waiting``.
+    """
+    if not seconds:
+        yield
+        return
+    request.environ[WAITED] = True
+    with services().admission.staying("waiting_requests", scope.project_id):
+        yield
 
 
 def services() -> Services:

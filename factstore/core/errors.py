@@ -10,6 +10,7 @@ The tree::
     ├── Conflict                the request contradicts what is stored
     ├── PreconditionFailed      the caller's own condition does not hold
     ├── CursorExpired           the history asked for is gone; list, then watch again
+    ├── Throttled               too much at the moment; later it may be
     ├── Unavailable             the store cannot be asked now; nothing was written
     │   └── StorageFull         an operator must make room
     └── OutcomeUnknown          the store did not say whether it wrote
@@ -86,6 +87,18 @@ class CursorExpired(FactstoreError):
     """The history after a cursor is not available any more, or never was in this store."""
 
     code = "cursor_expired"
+
+
+class Throttled(FactstoreError):
+    """The caller takes more at the moment than it may.
+
+    :param retry_after: whole seconds after which trying again makes sense; also in ``extra``.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail, code=code, extra={"retry_after": retry_after})
 
 
 class Unavailable(FactstoreError):

@@ -52,7 +52,15 @@ class Act:
     whole_stack: bool = False
 
 
-Mutation = PutStack | DropStack | PutFact | DropFact | Act
+@dataclass(frozen=True, slots=True)
+class PassGate:
+    """A write came near a quota of its project; see :mod:`factstore.core.quota`."""
+
+    project_id: str
+    revision: int
+
+
+Mutation = PutStack | DropStack | PutFact | DropFact | Act | PassGate
 
 
 @dataclass(frozen=True, slots=True)

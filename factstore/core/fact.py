@@ -86,6 +86,12 @@ class Fact:
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Room for readers to keep what they rendered; it goes with the record."""
 
+    @property
+    def size(self) -> int:
+        """How many bytes it counts: those of its path and of its canonical value."""
+        text = self.text
+        return len(self.path) + (len(text) if text.isascii() else len(text.encode()))
+
     def etag(self, epoch: str) -> str:
         """The strong entity tag, without its quotes."""
         return str(Cursor(epoch, self.revision))

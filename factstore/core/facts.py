@@ -12,6 +12,7 @@ from factstore.core.path import check_path, check_stack_name, shown
 from factstore.core.plan import check_batch
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.precondition import Precondition
+from factstore.core.quota import Quotas, no_quotas
 from factstore.core.receipts import Idempotency
 from factstore.core.writing import Write, Writer, Written
 
@@ -43,13 +44,14 @@ class Facts:
         clock: Clock,
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
+        quotas: Quotas = no_quotas,
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._new_stack = new_stack
         self._timeout = timeout
-        self._writer = Writer(store, clock)
+        self._writer = Writer(store, clock, quotas)
 
     def etag(self, fact: Fact) -> str:
         """The fact's strong entity tag, without quotes."""

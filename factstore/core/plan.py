@@ -16,7 +16,8 @@ from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.path import ancestors, shown
 from factstore.core.ports import Commit
 from factstore.core.precondition import Precondition
-from factstore.core.state import State
+from factstore.core.quota import Growth, Quota, admit
+from factstore.core.state import State, Usage
 
 BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
 BATCH_BYTES = 1024 * 1024  # etcd takes 1.5 MiB in one request
@@ -85,13 +86,14 @@ def plan_writes(
     *,
     now: str,
     new_stack: Callable[[], Stack] | None,
+    quota: Quota,
 ) -> Plan:
     """Decide a batch; a single write is a batch of one.
 
     :param new_stack: makes the record of a stack that is missing; None if it must exist.
     :raises PreconditionFailed: a guard does not hold; judged before anything else.
     :raises NotFound: the stack is missing and may not be created.
-    :raises Forbidden: ``parameter_protected``.
+    :raises Forbidden: ``parameter_protected`` or ``quota_exceeded``.
     :raises Conflict: ``path_is_folder`` or ``path_below_fact``.
     """
     with state.read():
@@ -108,6 +110,9 @@ def plan_writes(
         created = [r.path for r in results if r.outcome == "created"]
         dropped = {r.path for r in results if r.outcome == "deleted"}
         _check_tree(state, scope, created, dropped)
+        growth = _growth(results, known, stacks=0 if stack else 1)
+        project = state.project_usage(scope.project_id)
+        near = admit(quota, project, state.usage(scope) or Usage(0, 0), growth)
     return Plan(
         Commit(
             target,
@@ -123,6 +128,7 @@ def plan_writes(
                 if dropped
                 else None
             ),
+            gate=project.gate if near else None,
         ),
         tuple(results),
     )
@@ -162,6 +168,16 @@ def _result(wish: Put | Delete, known: Fact | None, author: Author, now: str) ->
         version=known.version + 1 if known else 1,
     )
     return Result(wish.path, "updated" if known else "created", fact)
+
+
+def _growth(results: Sequence[Result], known: Mapping[str, Fact | None], stacks: int) -> Growth:
+    facts = size = 0
+    for result in results:
+        before, after = known[result.path], result.fact
+        if result.outcome not in ("unchanged", "absent"):
+            facts += bool(after) - bool(before)
+            size += (after.size if after else 0) - (before.size if before else 0)
+    return Growth(stacks, facts, size)
 
 
 def _check_tree(state: State, scope: Scope, created: list[str], dropped: set[str]) -> None:

@@ -6,12 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from factstore.core.cursor import Cursor
-from factstore.core.errors import CursorExpired, Invalid, NotFound, OutcomeUnknown, Unavailable
+from factstore.core.errors import (
+    CursorExpired,
+    Forbidden,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
 from factstore.core.event import Act
 from factstore.core.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
 from factstore.core.path import check_stack_name, shown
 from factstore.core.ports import Clock, Commit, Store
-from factstore.core.state import State, Usage
+from factstore.core.quota import Growth, Quotas, admit, no_quotas
+from factstore.core.state import ProjectUsage, State, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,18 @@ class Stacks:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, new_id: Callable[[], str], timeout: float
+        self,
+        store: Store,
+        clock: Clock,
+        new_id: Callable[[], str],
+        timeout: float,
+        quotas: Quotas = no_quotas,
     ) -> None:
         self._store = store
         self._clock = clock
         self._new_id = new_id
         self._timeout = timeout
+        self._quotas = quotas
 
     def new(self, scope: Scope, author: Author, description: str = "") -> Stack:
         """The record of a stack that is yet to be created."""
@@ -67,6 +81,10 @@ class Stacks:
         if stack is None or usage is None:
             raise _missing(scope)
         return stack, usage
+
+    def usage(self, project_id: str) -> ProjectUsage:
+        """How much a project holds in all."""
+        return self._store.refresh(self._deadline()).project_usage(project_id)
 
     def list(
         self, project_id: str, *, limit: int, marker: str = "", at: Cursor | None = None
@@ -99,6 +117,7 @@ class Stacks:
         Settings that are already so change nothing.
 
         :raises Invalid: ``schema``: the description is too long.
+        :raises Forbidden: ``quota_exceeded``: the project has all the stacks that it may have.
         """
         check_stack_name(scope.stack)
         if len(description) > DESCRIPTION_LENGTH:
@@ -108,10 +127,13 @@ class Stacks:
                 code="schema",
             )
 
-        def decide(known: Stack | None, at: int, epoch: str) -> Commit:
+        def decide(known: Stack | None, at: int, epoch: str, usage: ProjectUsage) -> Commit:
             if known is None:
                 new = self.new(scope, author, description)
-                return Commit(new, at, epoch, creates_stack=True)
+                quota = self._quotas(scope.project_id)
+                near = admit(quota, usage, Usage(0, 0), Growth(stacks=1))
+                gate = usage.gate if near else None
+                return Commit(new, at, epoch, creates_stack=True, gate=gate)
             if known.description == description:
                 return Commit(known, at, epoch)
             changed = replace(
@@ -138,7 +160,7 @@ class Stacks:
         """
         check_stack_name(scope.stack)
 
-        def decide(known: Stack | None, at: int, epoch: str) -> Commit:
+        def decide(known: Stack | None, at: int, epoch: str, usage: ProjectUsage) -> Commit:
             if known is None:
                 raise _missing(scope)
             act = Act(known.id, author.user_id, author.request_id, whole_stack=True)
@@ -147,7 +169,7 @@ class Stacks:
         self._run(scope, decide)
 
     def _run(
-        self, scope: Scope, decide: Callable[[Stack | None, int, str], Commit]
+        self, scope: Scope, decide: Callable[[Stack | None, int, str, ProjectUsage], Commit]
     ) -> tuple[Commit, int]:
         """Decide, commit, and again on a fresh state until it holds; see the writer of facts."""
         deadline = self._deadline()
@@ -156,9 +178,10 @@ class Stacks:
         while True:
             with state.read():
                 known, at = state.stack(scope), state.revision
+                usage = state.project_usage(scope.project_id)
             try:
-                commit = decide(known, at, state.epoch)
-            except NotFound:
+                commit = decide(known, at, state.epoch, usage)
+            except (NotFound, Forbidden):
                 if fresh:
                     raise
                 state, fresh = self._store.refresh(deadline), True

@@ -19,6 +19,7 @@ from factstore.core.event import (
     DropStack,
     Event,
     Mutation,
+    PassGate,
     PutFact,
     PutStack,
     Step,
@@ -47,9 +48,30 @@ class Usage:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProjectUsage:
+    """How much all stacks of a project hold.
+
+    :param gate: the revision of the last write that came near one of the project's quotas.
+    """
+
+    stacks: int = 0
+    facts: int = 0
+    bytes: int = 0
+    gate: int = 0
+
+
+@dataclass(slots=True)
+class _Project:
+    spaces: dict[str, _Space] = field(default_factory=dict)
+    facts: int = 0
+    bytes: int = 0
+
+
 @dataclass(slots=True)
 class _Space:
     stack: Stack
+    project: _Project
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     bytes: int = 0
@@ -59,10 +81,10 @@ class _Space:
         previous = self.facts.get(fact.path)
         if previous is None:
             insort(self.paths, fact.path)
+            self._grow(1, fact.size)
         else:
-            self.bytes -= len(previous.text) + len(previous.path)
+            self._grow(0, fact.size - previous.size)
         self.facts[fact.path] = fact
-        self.bytes += len(fact.text) + len(fact.path)
         self.changed = fact.revision
         return previous
 
@@ -70,9 +92,14 @@ class _Space:
         previous = self.facts.pop(path, None)
         if previous is not None:
             del self.paths[bisect_left(self.paths, path)]
-            self.bytes -= len(previous.text) + len(previous.path)
+            self._grow(-1, -previous.size)
             self.changed = revision
         return previous
+
+    def _grow(self, facts: int, size: int) -> None:
+        self.bytes += size
+        self.project.facts += facts
+        self.project.bytes += size
 
     def below(self, folder: str) -> Iterator[str]:
         """The paths below a folder, in order."""
@@ -97,6 +124,8 @@ class State:
         self._lock = threading.RLock()
         self._spaces: dict[Scope, _Space] = {}
         self._by_id: dict[str, _Space] = {}
+        self._projects: dict[str, _Project] = {}
+        self._gates: dict[str, int] = {}
 
     def load(self, mutations: Iterable[Mutation]) -> None:
         """Take in what stood at :attr:`revision`, stacks before their facts; no events come of it."""
@@ -160,19 +189,32 @@ class State:
                 if known is not None:
                     known.stack = stack
                 else:
-                    space = _Space(stack, changed=stack.revision)
+                    project = self._projects.setdefault(stack.project_id, _Project())
+                    space = _Space(stack, project, changed=stack.revision)
                     self._spaces[stack.scope] = self._by_id[stack.id] = space
+                    project.spaces[stack.name] = space
                 return None
             case DropStack(scope):
                 space = self._spaces.pop(scope, None)
                 if space is None:
                     return None
                 del self._by_id[space.stack.id]
+                project = space.project
+                project.facts -= len(space.facts)
+                project.bytes -= space.bytes
+                del project.spaces[scope.stack]
+                if not project.spaces:
+                    del self._projects[scope.project_id]
                 self.dropped = revision
                 whole = [act for act in acts.get(space.stack.id, ()) if act.whole_stack]
                 by = whole[0].user_id if whole else None
                 request_id = whole[0].request_id if whole else None
                 return space.stack, Change("stack.delete", None, None, None, by, request_id)
+            case PassGate(project_id, passed):
+                self._gates[project_id] = passed
+                if not passed:  # an operator removed it
+                    del self._gates[project_id]
+                return None
             case _:
                 return None
 
@@ -187,7 +229,8 @@ class State:
     def stacks(self, project_id: str) -> list[Stack]:
         """The project's stacks by name."""
         with self._lock:
-            found = [s.stack for s in self._spaces.values() if s.stack.project_id == project_id]
+            project = self._projects.get(project_id, _Project())
+            found = [space.stack for space in project.spaces.values()]
         return sorted(found, key=lambda stack: stack.name)
 
     def fact(self, scope: Scope, path: str) -> Fact | None:
@@ -216,6 +259,13 @@ class State:
             space = self._spaces.get(scope)
             return Usage(len(space.facts), space.bytes) if space else None
 
+    def project_usage(self, project_id: str) -> ProjectUsage:
+        """How much a project holds in all; nothing, if it has no stack."""
+        with self._lock:
+            project = self._projects.get(project_id, _Project())
+            gate = self._gates.get(project_id, 0)
+            return ProjectUsage(len(project.spaces), project.facts, project.bytes, gate)
+
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
         """The first fact below *folder*, not counting those in *ignoring*."""
         with self._lock:
@@ -226,6 +276,8 @@ class State:
     def mutations(self) -> Iterator[Mutation]:
         """What :meth:`load` would need to bring this state about."""
         with self._lock:
+            for project_id, passed in self._gates.items():
+                yield PassGate(project_id, passed)
             for space in self._spaces.values():
                 yield PutStack(space.stack)
                 for path in space.paths:

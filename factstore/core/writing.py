@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
@@ -11,6 +11,7 @@ from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.plan import Plan, Result, plan_writes, with_leases
 from factstore.core.ports import Clock, Commit, Store
 from factstore.core.precondition import Precondition
+from factstore.core.quota import Gates, Quotas
 from factstore.core.receipts import Idempotency, make_receipt, replay
 from factstore.core.state import State
 
@@ -48,9 +49,11 @@ class Write:
 class Writer:
     """Makes writes happen exactly once, or says honestly that it cannot tell."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, quotas: Quotas) -> None:
         self._store = store
         self._clock = clock
+        self._quotas = quotas
+        self._gates = Gates()
 
     def run(self, write: Write) -> Written:
         """Carry out a write.
@@ -65,7 +68,8 @@ class Writer:
         """
         leases = _Leases(self._store, self._clock, write.deadline)
         try:
-            written = self._run(write, leases)
+            with ExitStack() as gate:
+                written = self._run(write, leases, gate)
         except OutcomeUnknown:
             raise  # the facts may hang on the leases
         except BaseException:
@@ -74,8 +78,8 @@ class Writer:
         leases.settle()
         return written
 
-    def _run(self, write: Write, leases: _Leases) -> Written:
-        state, fresh = self._store.state(), False
+    def _run(self, write: Write, leases: _Leases, gate: ExitStack) -> Written:
+        state, fresh, passing = self._store.state(), False, False
         while True:
             if write.idempotency is not None:
                 receipt = self._store.receipt(
@@ -91,6 +95,11 @@ class Writer:
                 if fresh:
                     raise
                 state, fresh = self._store.refresh(write.deadline), True
+                continue
+            if plan.commit.gate is not None and not passing:
+                left = write.deadline - self._clock.monotonic()
+                gate.enter_context(self._gates.passing(write.scope.project_id, left))
+                state, fresh, passing = self._store.refresh(write.deadline), True, True
                 continue
             plan = with_leases(plan, leases.choose(plan, state, write.scope))
             writes = plan.commit.writes
@@ -115,6 +124,7 @@ class Writer:
             write.author,
             now=self._clock.timestamp(),
             new_stack=write.new_stack,
+            quota=self._quotas(write.scope.project_id),
         )
         if write.idempotency is None:
             return plan

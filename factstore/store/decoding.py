@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from factstore.core.event import DropFact, DropStack, Mutation, PutFact, PutStack
+from factstore.core.event import DropFact, DropStack, Mutation, PassGate, PutFact, PutStack
 from factstore.core.fact import Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
@@ -48,6 +48,8 @@ class Decoder:
                     value, named.owner, named.name, revision=revision, created=created
                 )
                 return PutStack(stack)
+            if named.what == "gate":
+                return PassGate(named.owner, 0 if event.deleted else revision)
             return None if event.deleted else codec.decode_act(value)
         except (codec.UnknownFormat, UnicodeDecodeError) as error:
             LOG.error("key %r is ignored: %s", key, error)

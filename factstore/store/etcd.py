@@ -150,7 +150,7 @@ class EtcdBackend:
 
     def _load(self, revision: int) -> list[Mutation]:
         mutations: list[Mutation] = []
-        for keys in (self._keys.all_stacks, self._keys.all_data):
+        for keys in (self._keys.all_gates, self._keys.all_stacks, self._keys.all_data):
             for item in self._pages(keys, revision):
                 mutation = self._decoder.mutation(WatchEvent(item, False))
                 if mutation is not None:
@@ -192,6 +192,8 @@ class EtcdBackend:
             # A bounded set of slots needs no cleaning; only the watch ever reads them.
             slot = random.randrange(ACT_SLOTS)  # noqa: S311 - spread, not secrecy
             operations.append(PutKey(keys.act(slot), codec.encode_act(commit.act)))
+        if commit.gate is not None:
+            operations.append(PutKey(keys.gate(stack.project_id), b""))
         if commit.receipt is not None:
             operations.append(self._keep(commit.receipt, deadline))
         if not operations:

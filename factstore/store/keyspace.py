@@ -10,6 +10,7 @@ Under one root::
     acts/<slot>                    who made the deletions of this revision
     idem/<project>/<key>           receipts
     purges/<project>/<S>           a deleted stack whose data is still to be swept
+    quotas/<project>               passed by writes that come near a quota of the project
 
 ``0`` comes right after ``/``, so the keys below a folder are the range from ``<folder>/`` to
 ``<folder>0``; ``<folder>-x`` and ``<folder>.x`` sort before it.
@@ -36,7 +37,7 @@ class KeyRange(NamedTuple):
 class Named(NamedTuple):
     """What a key names.  *owner* is the project; *name* the stack, or a path; *stack_id* is S."""
 
-    what: Literal["stack", "fact", "act"]
+    what: Literal["stack", "fact", "act", "gate"]
     owner: str
     stack_id: str
     name: str
@@ -73,6 +74,10 @@ class Keyspace:
         return _below(f"{self.root}/data")
 
     @property
+    def all_gates(self) -> KeyRange:
+        return _below(f"{self.root}/quotas")
+
+    @property
     def all_purges(self) -> KeyRange:
         return _below(f"{self.root}/purges")
 
@@ -98,6 +103,9 @@ class Keyspace:
     def receipt(self, project_id: str, key: str) -> bytes:
         return f"{self.root}/idem/{_checked(project_id)}/{_checked(key)}".encode()
 
+    def gate(self, project_id: str) -> bytes:
+        return f"{self.root}/quotas/{_checked(project_id)}".encode()
+
     def purge(self, project_id: str, stack_id: str) -> bytes:
         return f"{self.root}/purges/{_checked(project_id)}/{_checked(stack_id)}".encode()
 
@@ -116,6 +124,8 @@ class Keyspace:
                 return Named("fact", project_id, stack_id, path)
             case ["acts", slot]:
                 return Named("act", "", "", slot)
+            case ["quotas", project_id]:
+                return Named("gate", project_id, "", "")
             case _:
                 return None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.event import DropFact, DropStack, Mutation, PutFact, PutStack, Step
+from factstore.core.event import DropFact, DropStack, Mutation, PassGate, PutFact, PutStack, Step
 from factstore.core.fact import Fact, Stack
 from factstore.core.path import ancestors, covers
 from factstore.core.ports import Clock, Commit, Opening, Receipt
@@ -99,6 +99,9 @@ class MemoryBackend:
     def _holds(self, commit: Commit) -> bool:
         scope = commit.stack.scope
         stack = self._state.stack(scope)
+        gate = self._state.project_usage(scope.project_id).gate
+        if commit.gate not in (None, gate):
+            return False
         if commit.receipt and (commit.receipt.project_id, commit.receipt.key) in self._receipts:
             return False
         if commit.creates_stack:
@@ -124,6 +127,8 @@ class MemoryBackend:
 
     def _mutations(self, commit: Commit) -> Iterator[Mutation]:
         stack, revision = commit.stack, self._state.revision + 1
+        if commit.gate is not None:
+            yield PassGate(stack.project_id, revision)
         if commit.creates_stack or commit.updates_stack:
             created = revision if commit.creates_stack else stack.created
             yield PutStack(replace(stack, revision=revision, created=created))

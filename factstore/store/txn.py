@@ -18,6 +18,8 @@ def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
     stack = commit.stack
     record = keys.stack(stack.project_id, stack.name)
     compares = [Compare(keys.epoch, "value", "==", life)]
+    if commit.gate is not None:
+        compares.append(Compare(keys.gate(stack.project_id), "mod", "==", commit.gate))
     if commit.creates_stack:
         # A stack that is new has nothing in it to collide with.
         return [*compares, Compare(record, "create", "==", 0), *_receipt(commit, keys)]

@@ -1,11 +1,12 @@
 """The pipeline in front of the application, outermost first.
 
 Proxy headers, if they are to be believed · request id · /healthcheck · CORS, if anybody is allowed ·
-the gate that identifies callers · the Flask application.
+the gate that identifies callers · the throttle · the Flask application.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from factstore.wsgi.identity import KeystoneGate, OpenGate, Wsgi
 from factstore.wsgi.node import Node
 from factstore.wsgi.policy import PolicyAuthorizer
 from factstore.wsgi.requestid import RequestId
+from factstore.wsgi.throttle import Throttle
 
 HEALTHCHECK = "/healthcheck"
 
@@ -32,10 +34,14 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
             stacks=node.stacks,
             contexts=node.contexts,
             watching=node.watching,
+            quotas=node.quotas,
+            allowances=node.allowances,
+            admission=node.admission,
             clock=node.clock,
             cut_idle=_idle_cutter(conf.api.idle_write_seconds),
         )
     )
+    app = Throttle(app, node.admission, time.sleep)
     app = KeystoneGate(app, conf) if conf.auth_strategy == "keystone" else OpenGate(app)
     conf.register_opts(cors.CORS_OPTS, "cors")
     if conf.cors.allowed_origin:

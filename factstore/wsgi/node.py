@@ -11,9 +11,11 @@ from typing import Any
 
 from oslo_config import cfg
 
+from factstore.core.admission import Admission, Allowances
 from factstore.core.context import Contexts
 from factstore.core.facts import Facts
 from factstore.core.ports import Clock, Signal
+from factstore.core.quota import Quotas
 from factstore.core.stacks import Stacks
 from factstore.core.watching import Watching
 from factstore.store.client import EtcdClient
@@ -24,6 +26,7 @@ from factstore.store.upkeep import Upkeep
 from factstore.store.wire import Credentials
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
+from factstore.wsgi import limits
 
 MIB = 1024 * 1024
 
@@ -53,6 +56,9 @@ class Node:
     stacks: Stacks
     contexts: Contexts
     watching: Watching
+    quotas: Quotas
+    allowances: Allowances
+    admission: Admission
 
     def start(self) -> None:
         """Start following etcd; requests are answered 503 until the state has been read."""
@@ -77,6 +83,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     """Put one worker's machinery together; nothing runs yet."""
     etcd: Any = conf.etcd
     new_signal = signal_factory()
+    quotas, allowances = limits.read(conf)
     credentials = Credentials(
         etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file
     )
@@ -90,7 +97,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     )
     store = MirroredStore(backend, clock, new_signal)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
-    stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout)
+    stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
     return Node(
         clock=clock,
         backend=backend,
@@ -104,8 +111,11 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
             window=etcd.compaction_window,
             reached=lambda: hub.revision,
         ),
-        facts=Facts(store, hub, clock, stacks.new, etcd.timeout),
+        facts=Facts(store, hub, clock, stacks.new, etcd.timeout, quotas),
         stacks=stacks,
         contexts=Contexts(store, hub, clock, etcd.timeout),
         watching=Watching(store, hub, clock, etcd.timeout),
+        quotas=quotas,
+        allowances=allowances,
+        admission=Admission(allowances, clock),
     )

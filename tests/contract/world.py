@@ -16,6 +16,7 @@ from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.facts import Facts
 from factstore.core.ports import Backend, Commit
 from factstore.core.precondition import ANY, Precondition
+from factstore.core.quota import Quota
 from factstore.core.receipts import Idempotency
 from factstore.core.stacks import Stacks
 from factstore.core.watching import Filter, Watching
@@ -69,15 +70,24 @@ class Worker:
     """A mirrored store, its hub and pump, and the services over them."""
 
     def __init__(
-        self, backend: Backend, *, history: int = 10_000, timeout: float = TIMEOUT
+        self,
+        backend: Backend,
+        *,
+        history: int = 10_000,
+        timeout: float = TIMEOUT,
+        quota: Quota = Quota(),  # noqa: B008 - it is immutable
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
         self.store = MirroredStore(backend, CLOCK, threading.Event)
         self.hub = Hub(history, 10**8, self._signal)
+
+        def quotas(project_id: str) -> Quota:
+            return quota
+
         self.pump = Pump(backend, self.store, self.hub)
-        self.stacks = Stacks(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout)
-        self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout)
+        self.stacks = Stacks(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout, quotas)
+        self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout, quotas)
         self.contexts = Contexts(self.store, self.hub, CLOCK, timeout)
         self.watching = Watching(self.store, self.hub, CLOCK, timeout)
 

@@ -12,7 +12,9 @@ from flask import Flask
 from factstore.api.app import create_app
 from factstore.api.identity import ENVIRON_KEY, Access, Identity
 from factstore.api.services import Services
+from factstore.core.admission import Admission, Allowance
 from factstore.core.errors import NotFound
+from factstore.core.quota import no_quotas
 
 Operation = tuple[str, str]
 """Method and path template, as in ``("GET", "/v1/stacks/{stack}")``."""
@@ -30,7 +32,7 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
     """
     missing = Mock(side_effect=NotFound("nothing is here"))
     nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
-    nothing.poll = nothing.stream = missing
+    nothing.poll = nothing.stream = nothing.usage = missing
     return create_app(
         Services(
             access=Access(lambda rule, identity, project_id: decide(rule)),
@@ -38,6 +40,9 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
             stacks=nothing,
             contexts=nothing,
             watching=nothing,
+            quotas=no_quotas,
+            allowances=lambda project_id: Allowance(),
+            admission=Admission(lambda project_id: Allowance(), Mock()),
             clock=Mock(),
             cut_idle=Mock(),
         )

@@ -22,6 +22,7 @@ from factstore.core.fact import TTL_MAX, TTL_MIN, Author, Delete, Put, Stack
 from factstore.core.path import covers
 from factstore.core.plan import Plan, check_batch, plan_writes, with_leases
 from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
+from factstore.core.quota import Quota
 from factstore.core.state import State
 from tests.unit.core.making import ALICE, EPOCH, SCOPE, author, fact, put, stack, state_with
 
@@ -35,7 +36,9 @@ def planned(
     by: Author = ALICE,
     new_stack: Callable[[], Stack] | None = None,
 ) -> Plan:
-    return plan_writes(state, SCOPE, EPOCH, wishes, guards, by, now=LATER, new_stack=new_stack)
+    return plan_writes(
+        state, SCOPE, EPOCH, wishes, guards, by, now=LATER, new_stack=new_stack, quota=Quota()
+    )
 
 
 def outcomes(plan: Plan) -> list[str]:

@@ -1,0 +1,41 @@
+"""What a project may use, and what it does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask.views import MethodView
+
+from factstore.api import answers, schemas
+from factstore.api.blueprint import Blueprint
+from factstore.api.services import services
+from factstore.policies import limits as rules
+
+blueprint = Blueprint("limits", __name__, description="Quotas and rates.")
+
+
+@blueprint.route("/v1/limits")
+class Limits(MethodView):
+    """A project's limits."""
+
+    @blueprint.query(schemas.LimitsQuery)
+    @blueprint.response(200, answers.Limits)
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """Show how much a project may use, and how much it does."""
+        known = services()
+        own = known.access.check(rules.GET).project_id
+        project_id = query["project_id"] or own
+        if project_id != own:
+            known.access.check(rules.GET_ANY, project_id)
+        usage = known.stacks.usage(project_id)
+        return {
+            "limits": asdict(known.quotas(project_id)) | asdict(known.allowances(project_id)),
+            "usage": {
+                "stacks": usage.stacks,
+                "facts": usage.facts,
+                "bytes": usage.bytes,
+                "streams": known.admission.open_in("streams", project_id),
+                "waiting_requests": known.admission.open_in("waiting_requests", project_id),
+            },
+        }

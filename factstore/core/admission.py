@@ -1,0 +1,159 @@
+"""Who may come in now: a rate for each project, and a bound on what it keeps open.
+
+It counts what one process serves; processes do not tell one another.  It knows no clock but the one it
+is given, and holds nobody up itself: it says for how long.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from factstore.core.errors import Throttled
+from factstore.core.ports import Clock
+from factstore.core.quota import UNLIMITED
+
+HOLD_SECONDS = 1.0  # the longest that a request is held up before it is refused instead
+BYTES_A_UNIT = 4096  # of bodies, both ways; a large one counts as several requests
+_FORGET_ABOVE = 10_000  # projects whose rate is remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one project may take of one process; -1 leaves something unlimited.
+
+    :param streams: watch streams open at once.
+    :param waiting_requests: requests with ``wait`` under way at once.
+    :param requests_per_second: in the long run, bodies counted in.
+    :param burst: how many may come at once after a pause.
+    """
+
+    streams: int = UNLIMITED
+    waiting_requests: int = UNLIMITED
+    requests_per_second: float = UNLIMITED
+    burst: int = 1
+
+
+Allowances = Callable[[str], Allowance]
+"""The allowance of a project, by its id."""
+
+Kind = Literal["streams", "waiting_requests"]
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Tokens are filled in at the project's rate up to its burst; below zero they are owed."""
+
+    tokens: float
+    at: float
+
+
+class Admission:
+    """Rates and bounds of every project, in this process."""
+
+    def __init__(self, allowances: Allowances, clock: Clock) -> None:
+        self._allowances = allowances
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._buckets: dict[str, _Bucket] = {}
+        self._open: dict[Kind, Counter[str]] = {"streams": Counter(), "waiting_requests": Counter()}
+        self._totals: Counter[Kind] = Counter()
+
+    def request(self, project_id: str, body_bytes: int) -> float:
+        """Take in a request; for how many seconds to hold it up first.
+
+        What a request costs is owed afterwards, so that a large one is never refused for its size.
+
+        :raises Throttled: ``rate_limited``: the project owes more than :data:`HOLD_SECONDS` of its
+            rate.
+        """
+        allowed = self._allowances(project_id)
+        if allowed.requests_per_second == UNLIMITED:
+            return 0.0
+        with self._lock:
+            bucket = self._filled(project_id, allowed)
+            owed = max(0.0, -bucket.tokens) / allowed.requests_per_second
+            if owed > HOLD_SECONDS:
+                raise Throttled(
+                    f"the project sends more than {allowed.requests_per_second:g} requests a second; "
+                    "slow down, and try this one again.",
+                    retry_after=math.ceil(owed),
+                )
+            bucket.tokens -= 1 + body_bytes // BYTES_A_UNIT
+            return owed
+
+    def answered(self, project_id: str, body_bytes: int) -> None:
+        """Charge an answer's body."""
+        units = body_bytes // BYTES_A_UNIT
+        allowed = self._allowances(project_id)
+        if units and allowed.requests_per_second != UNLIMITED:
+            with self._lock:
+                self._filled(project_id, allowed).tokens -= units
+
+    def _filled(self, project_id: str, allowed: Allowance) -> _Bucket:
+        now = self._clock.monotonic()
+        bucket = self._buckets.get(project_id)
+        if bucket is None:
+            if len(self._buckets) >= _FORGET_ABOVE:
+                self._forget_full(now)
+            bucket = self._buckets[project_id] = _Bucket(allowed.burst, now)
+        filled = bucket.tokens + (now - bucket.at) * allowed.requests_per_second
+        bucket.tokens, bucket.at = min(filled, float(allowed.burst)), now
+        return bucket
+
+    def _forget_full(self, now: float) -> None:
+        """Forget those who would have all their tokens again: nothing is lost by it."""
+        for project_id, bucket in list(self._buckets.items()):
+            allowed = self._allowances(project_id)
+            if bucket.tokens + (now - bucket.at) * allowed.requests_per_second >= allowed.burst:
+                del self._buckets[project_id]
+
+    def enter(self, kind: Kind, project_id: str) -> Callable[[], None]:
+        """Count one more that stays open; call what is returned when it ends, once.
+
+        :raises Throttled: ``too_many_streams`` or ``too_many_waiting``.
+        """
+        allowed = self._allowances(project_id)
+        limit = allowed.streams if kind == "streams" else allowed.waiting_requests
+        with self._lock:
+            here = self._open[kind]
+            if limit != UNLIMITED and here[project_id] >= limit:
+                what = kind.replace("_", " ")
+                raise Throttled(
+                    f"the project has {limit} {what} open here, which is all that it may have; "
+                    "end some, or share one among several readers.",
+                    code="too_many_streams" if kind == "streams" else "too_many_waiting",
+                    retry_after=5,
+                )
+            here[project_id] += 1
+            self._totals[kind] += 1
+
+        def leave() -> None:
+            with self._lock:
+                here[project_id] -= 1
+                self._totals[kind] -= 1
+                if not here[project_id]:
+                    del here[project_id]
+
+        return leave
+
+    @contextmanager
+    def staying(self, kind: Kind, project_id: str) -> Iterator[None]:
+        """As :meth:`enter`, for the length of a ``with`` block."""
+        leave = self.enter(kind, project_id)
+        try:
+            yield
+        finally:
+            leave()
+
+    def open_in(self, kind: Kind, project_id: str | None = None) -> int:
+        """How many are open, of one project or of all."""
+        with self._lock:
+            if project_id is None:
+                return self._totals[kind]
+            return self._open[kind].get(project_id, 0)

@@ -1,0 +1,62 @@
+"""What the configuration grants each project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from oslo_config import cfg
+
+from factstore.conf import limits
+from factstore.core.admission import Allowance, Allowances
+from factstore.core.quota import Quota, Quotas
+
+T = TypeVar("T")
+
+
+def read(conf: cfg.ConfigOpts) -> tuple[Quotas, Allowances]:
+    """Both by project, read once: nobody looks up an option for each request."""
+    return _by_project(conf, _quota), _by_project(conf, _allowance)
+
+
+def _by_project(
+    conf: cfg.ConfigOpts, make: Callable[[cfg.ConfigOpts, str], T]
+) -> Callable[[str], T]:
+    default = make(conf, limits.LIMITS_GROUP.name)
+    special = {
+        section.removeprefix(limits.PREFIX): make(conf, section)
+        for section in conf.list_all_sections()
+        if section.startswith(limits.PREFIX)
+    }
+    return lambda project_id: special.get(project_id, default)
+
+
+def _value(conf: cfg.ConfigOpts, section: str, name: str) -> int:
+    """An option of a section; what it does not say, ``[limits]`` does."""
+    common: int = conf[limits.LIMITS_GROUP.name][name]
+    if section == limits.LIMITS_GROUP.name:
+        return common
+    option = next(opt for opt in limits.LIMITS_OPTS if opt.name == name)
+    conf.register_opt(option, group=section)
+    conf.set_default(name, common, group=section)
+    found: int = conf[section][name]
+    return found
+
+
+def _quota(conf: cfg.ConfigOpts, section: str) -> Quota:
+    return Quota(
+        stacks=_value(conf, section, "stacks"),
+        facts=_value(conf, section, "facts"),
+        bytes=_value(conf, section, "bytes"),
+        facts_per_stack=_value(conf, section, "facts_per_stack"),
+        bytes_per_stack=_value(conf, section, "bytes_per_stack"),
+    )
+
+
+def _allowance(conf: cfg.ConfigOpts, section: str) -> Allowance:
+    return Allowance(
+        streams=_value(conf, section, "streams"),
+        waiting_requests=_value(conf, section, "waiting_requests"),
+        requests_per_second=_value(conf, section, "requests_per_second"),
+        burst=_value(conf, section, "burst"),
+    )

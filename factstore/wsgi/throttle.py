@@ -1,0 +1,77 @@
+"""Holding up, and then refusing, projects that send more than their rate.
+
+It stands behind the gate, which knows the project, and before the application, so that a refusal
+costs next to nothing.  A refusal is held up as well: who sends the next request as soon as the last
+one is answered, and does not heed ``Retry-After``, still costs others little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.core.admission import HOLD_SECONDS, Admission
+from factstore.core.errors import Throttled
+
+
+class Throttle:
+    """Admits a project's requests at its rate.
+
+    :param pause: waits for some seconds; on a server of greenlets it holds up nobody else.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Iterable[bytes]],
+        admission: Admission,
+        pause: Callable[[float], None],
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._pause = pause
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Hand the request on, at once or later, or refuse it."""
+        identity: Identity | None = environ.get(ENVIRON_KEY)
+        if identity is None:  # discovery
+            return self._app(environ, start_response)
+        project_id = identity.project_id
+        try:
+            held = self._admission.request(project_id, _length(environ.get("CONTENT_LENGTH")))
+        except Throttled as error:
+            self._pause(HOLD_SECONDS)
+            return _refuse(error, environ, start_response)
+        if held:
+            self._pause(held)
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            length = next((value for name, value in headers if name == "Content-Length"), None)
+            self._admission.answered(project_id, _length(length))
+            return start_response(status, headers, *error)
+
+        return self._app(environ, start)
+
+
+def _length(header: str | None) -> int:
+    return int(header) if header and header.isascii() and header.isdigit() else 0
+
+
+def _refuse(
+    error: Throttled, environ: dict[str, Any], start_response: Callable[..., Any]
+) -> Iterable[bytes]:
+    request_id = environ.get("openstack.request_id", "")
+    status, text = error_body(error.code, error.detail, request_id, error.extra)
+    body = text.encode()
+    headers = [
+        ("Content-Type", CONTENT_TYPE),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        ("Retry-After", str(error.extra["retry_after"])),
+    ]
+    start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+    return [body]

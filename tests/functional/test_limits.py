@@ -1,0 +1,167 @@
+"""What one project may take: quotas, rates, and what it keeps open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.children.etcd import EtcdServer
+from tests.calling import Caller, refused
+from tests.eventually import eventually
+from tests.functional.test_streams import refused as stream_refused
+from tests.functional.test_streams import watch
+from tests.service import ApiServer, check_log
+
+Limited = Callable[..., Caller]
+
+
+@pytest.fixture
+def limited(private_etcd: EtcdServer, tmp_path: Path) -> Iterator[Limited]:
+    """Starts a service with some limits, and gives a client of it."""
+    with ExitStack() as opened:
+
+        def start(**limits: int) -> Caller:
+            server = ApiServer(
+                [private_etcd.endpoint], tmp_path / "api", options={"limits": limits}
+            )
+            opened.enter_context(server)
+            opened.callback(check_log, server)
+            return opened.enter_context(Caller(server.url))
+
+        yield start
+
+
+def test_limits_and_usage_are_shown(limited: Limited) -> None:
+    api = limited(stacks=7, facts=20, bytes_per_stack=1000, burst=5, streams=3)
+    shown = api.get("/v1/limits").json()
+    assert shown["limits"] == {
+        "stacks": 7,
+        "facts": 20,
+        "bytes": 256 * 1024 * 1024,
+        "facts_per_stack": 50_000,
+        "bytes_per_stack": 1000,
+        "streams": 3,
+        "waiting_requests": 5000,
+        "requests_per_second": -1,
+        "burst": 5,
+    }
+    assert set(shown["usage"].values()) == {0}
+    api.put("/v1/stacks/s/facts/a", "xyz")
+    api.put("/v1/stacks/s/facts/b", 1)
+    api.put("/v1/stacks/t", json={})
+    with watch(api, "/v1/stacks/s"):
+        assert api.get("/v1/limits").json()["usage"] == {
+            "stacks": 2,
+            "facts": 2,
+            "bytes": 8,
+            "streams": 1,
+            "waiting_requests": 0,
+        }
+    api.delete("/v1/stacks/s")
+    usage = eventually(
+        lambda: (u := api.get("/v1/limits").json()["usage"])["streams"] == 0 and u, 20
+    )
+    assert (usage["stacks"], usage["facts"], usage["bytes"]) == (1, 0, 0)
+
+
+def test_a_full_project_is_told_what_is_full_and_makes_room_itself(limited: Limited) -> None:
+    api = limited(stacks=2, facts=3, facts_per_stack=2, bytes=100)
+    one, two = "/v1/stacks/one", "/v1/stacks/two"
+    assert api.put(f"{one}/facts/a", 1).status_code == HTTPStatus.CREATED
+    assert api.put(f"{one}/facts/b", 1).status_code == HTTPStatus.CREATED
+    entry = refused(api.put(f"{one}/facts/c", 1), "403 quota_exceeded")
+    assert (entry["quota"], entry["limit"], entry["used"]) == ("facts_per_stack", 2, 2)
+    assert api.put(f"{two}/facts/a", 1).status_code == HTTPStatus.CREATED
+    assert refused(api.put(f"{two}/facts/b", 1), "403 quota_exceeded")["quota"] == "facts"
+    assert refused(api.put("/v1/stacks/x", json={}), "403 quota_exceeded")["quota"] == "stacks"
+    assert refused(api.put("/v1/stacks/x/facts/a", 1), "403 quota_exceeded")["quota"] == "stacks"
+    refused(api.get("/v1/stacks/x"), "404 not_found")
+    long = api.put(f"{two}/facts/a", "x" * 100)
+    assert refused(long, "403 quota_exceeded")["quota"] == "bytes"
+    # What a caller demands is judged first, and what changes nothing needs no room.
+    existing = api.put(f"{one}/facts/c", 1, headers={"If-Match": '"x"'})
+    refused(existing, "412 precondition_failed")
+    assert api.put(f"{two}/facts/a", 1).headers["Factstore-Unchanged"] == "true"
+    assert api.put(f"{two}/facts/a", 2).status_code == HTTPStatus.OK
+    batch = {"operations": [{"delete": {"path": "a"}}, {"put": {"path": "c", "value": 1}}]}
+    assert api.post(f"{one}/batch", json=batch).status_code == HTTPStatus.OK
+    assert api.delete(f"{one}/facts/b").status_code == HTTPStatus.NO_CONTENT
+    assert api.put(f"{two}/facts/b", 1).status_code == HTTPStatus.CREATED
+
+
+def test_a_project_has_so_many_streams_and_waiting_requests(limited: Limited) -> None:
+    api = limited(streams=2, waiting_requests=2)
+    stack = "/v1/stacks/s"
+    api.put(f"{stack}/facts/a", 1)
+    with watch(api, stack), watch(api, stack) as second:
+        with watch(api, stack) as third:
+            stream_refused(third, "429 too_many_streams")
+            assert int(third.answer.headers["Retry-After"]) > 0
+        assert api.get(f"{stack}/events").status_code == HTTPStatus.OK  # a poll is no stream
+        second.close()
+
+        def let_in() -> bool:
+            with watch(api, stack) as another:
+                return another.answer.status == HTTPStatus.OK
+
+        eventually(let_in, 30)
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [
+            threads.submit(Caller(api.url).get, f"{stack}/facts/{path}?wait=40") for path in "bc"
+        ]
+        eventually(lambda: api.get("/v1/limits").json()["usage"]["waiting_requests"] == 2)
+        for path in ("facts/d?wait=1", "context?wait=1", "events?wait=1"):
+            answer = api.get(f"{stack}/{path}")
+            refused(answer, "429 too_many_waiting")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert api.get(f"{stack}/facts/a").status_code == HTTPStatus.OK
+        for path in "bc":
+            api.put(f"{stack}/facts/{path}", 1)
+        assert {done.result(30).status_code for done in waiting} == {HTTPStatus.OK}
+    assert api.get("/v1/limits").json()["usage"]["waiting_requests"] == 0
+
+
+def test_a_stream_that_was_not_begun_leaves_nothing_counted(limited: Limited) -> None:
+    api = limited(streams=1)
+    api.put("/v1/stacks/s", json={})
+    for _ in range(3):
+        headers = {"Accept": "text/event-stream"}
+        assert api("HEAD", "/v1/stacks/s/events", headers=headers).status_code == HTTPStatus.OK
+    for _ in range(3):
+        with watch(api, "/v1/stacks/nowhere") as stream:
+            stream_refused(stream, "404 not_found")
+    assert api.get("/v1/limits").json()["usage"]["streams"] == 0
+
+
+def test_who_sends_too_much_is_held_up_and_then_refused(limited: Limited) -> None:
+    api = limited(requests_per_second=20, burst=10)
+    with ThreadPoolExecutor(60) as threads:
+        answers = list(threads.map(lambda _: Caller(api.url).get("/v1/stacks"), range(60)))
+    served = [answer for answer in answers if answer.status_code == HTTPStatus.OK]
+    turned_away = [answer for answer in answers if answer.status_code != HTTPStatus.OK]
+    assert len(served) >= 30  # a burst, and those who were held up for a second at most
+    assert turned_away
+    for answer in turned_away:
+        assert refused(answer, "429 rate_limited")["retry_after"] > 0
+        assert int(answer.headers["Retry-After"]) > 0
+    # Discovery and health belong to no project.
+    assert all(api.get(path).status_code == HTTPStatus.OK for path in ("/", "/healthcheck") * 30)
+
+
+@pytest.mark.parametrize("value", ["-2", "many", "1.5"])
+def test_a_limit_that_is_none_stops_the_service_at_its_start(
+    private_etcd: EtcdServer, tmp_path: Path, value: str
+) -> None:
+    server = ApiServer(
+        [private_etcd.endpoint], tmp_path / "api", options={"limits": {"facts": value}}
+    )
+    server.start(wait=False)
+    try:
+        eventually(lambda: "facts" in server.log_path.read_text(), 20)
+    finally:
+        server.kill()

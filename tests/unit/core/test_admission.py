@@ -1,0 +1,122 @@
+"""Rates and bounds, on a clock that stands still."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core import admission
+from factstore.core.admission import BYTES_A_UNIT, HOLD_SECONDS, Admission, Allowance
+from factstore.core.errors import Throttled
+from tests.unit.core.making import ManualClock
+
+
+def make(clock: ManualClock, **allowed: float) -> Admission:
+    return Admission(lambda project_id: Allowance(**allowed), clock)  # type: ignore[arg-type]
+
+
+def test_a_burst_is_served_at_once_and_what_follows_is_held_up() -> None:
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=10, burst=3)
+    assert [admitted.request("p", 0) for _ in range(3)] == [0, 0, 0]
+    assert [admitted.request("p", 0) for _ in range(3)] == [0, 0.1, 0.2]
+
+
+def test_who_owes_more_than_a_second_is_refused_and_told_when_to_come_again() -> None:
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=2, burst=1)
+    held = [admitted.request("p", 0) for _ in range(4)]
+    assert held == [0, 0, 0.5, HOLD_SECONDS]
+    with pytest.raises(Throttled) as refused:
+        admitted.request("p", 0)
+    assert refused.value.code == "rate_limited"
+    assert refused.value.extra["retry_after"] == 2
+    clock.advance(2)
+    assert admitted.request("p", 0) == 0
+
+
+def test_projects_do_not_pay_for_one_another() -> None:
+    admitted = make(ManualClock(), requests_per_second=1, burst=1)
+    for _ in range(3):
+        admitted.request("p", 0)
+    with pytest.raises(Throttled):
+        admitted.request("p", 0)
+    assert admitted.request("q", 0) == 0
+
+
+def test_bodies_cost_afterwards_so_that_none_is_refused_for_its_size() -> None:
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=10, burst=1)
+    assert admitted.request("p", 100 * BYTES_A_UNIT) == 0
+    with pytest.raises(Throttled) as refused:
+        admitted.request("p", 0)
+    assert refused.value.extra["retry_after"] == 10
+    clock.advance(10)
+    assert admitted.request("p", 0) == 0
+    admitted.answered("p", 5 * BYTES_A_UNIT)
+    assert admitted.request("p", 0) == pytest.approx(0.6)
+
+
+def test_without_a_rate_nothing_is_counted() -> None:
+    admitted = make(ManualClock())
+    assert [admitted.request("p", 10**9) for _ in range(1000)] == [0] * 1000
+    admitted.answered("p", 10**9)
+    assert not admitted._buckets
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 2), st.integers(0, 4)), max_size=200),
+    st.integers(1, 50),
+    st.integers(1, 20),
+)
+def test_in_no_span_of_time_is_more_served_than_rate_and_burst_allow(
+    moves: list[tuple[float, int]], rate: int, burst: int
+) -> None:
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=rate, burst=burst)
+    served: list[float] = []
+    for pause, requests in moves:
+        clock.advance(pause)
+        for _ in range(requests):
+            try:
+                served.append(clock.now + admitted.request("p", 0))
+            except Throttled:
+                continue
+    for first, began in enumerate(served):
+        for last in range(first, len(served)):
+            span = served[last] - began
+            assert last - first + 1 <= burst + 1 + rate * span + 1e-6
+
+
+def test_those_who_were_silent_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "_FORGET_ABOVE", 2)
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=1, burst=1)
+    admitted.request("old", 0)
+    clock.advance(5)
+    for _ in range(3):
+        admitted.request("busy", 0)
+    admitted.request("new", 0)
+    assert set(admitted._buckets) == {"busy", "new"}
+    with pytest.raises(Throttled):
+        admitted.request("busy", 0)
+
+
+def test_what_stays_open_is_bounded_for_each_project_and_kind() -> None:
+    admitted = make(ManualClock(), streams=2, waiting_requests=1)
+    leave = [admitted.enter("streams", "p") for _ in range(2)]
+    with pytest.raises(Throttled) as refused:
+        admitted.enter("streams", "p")
+    assert refused.value.code == "too_many_streams"
+    assert refused.value.extra["retry_after"] > 0  # type: ignore[operator]
+    admitted.enter("streams", "q")
+    with admitted.staying("waiting_requests", "p"):
+        with pytest.raises(Throttled) as refused:
+            admitted.enter("waiting_requests", "p")
+        assert refused.value.code == "too_many_waiting"
+    assert admitted.open_in("waiting_requests") == 0
+    assert (admitted.open_in("streams"), admitted.open_in("streams", "p")) == (3, 2)
+    leave[0]()
+    admitted.enter("streams", "p")
+    assert admitted.open_in("streams", "p") == 2
