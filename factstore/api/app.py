@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+
 from flask import Flask, Response, request
 from flask_smorest import Api
 from werkzeug.exceptions import NotAcceptable
@@ -20,7 +23,7 @@ from factstore.api import (
     stacks,
     versions,
 )
-from factstore.api.services import EXTENSION, Services
+from factstore.api.services import EXTENSION, ROUTE, Services
 
 BLUEPRINTS = (
     versions.blueprint,
@@ -63,6 +66,7 @@ def create_app(services: Services) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.converters["anything"] = Anything
     app.extensions[EXTENSION] = services
+    app.before_request(_note_route)
     app.before_request(blueprint.check_url)
     app.before_request(_check_accept)
     microversion.register(app)
@@ -71,6 +75,17 @@ def create_app(services: Services) -> Flask:
         api.register_blueprint(each)
     app.extensions[versions.DOCUMENT] = api.spec
     return app
+
+
+@cache
+def _template(rule: str) -> str:
+    """A route as the API's documents write it: ``/v1/stacks/{stack}``."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
+
+
+def _note_route() -> None:
+    if request.url_rule is not None:
+        request.environ[ROUTE] = _template(request.url_rule.rule)
 
 
 def _check_accept() -> Response | None:

@@ -19,6 +19,8 @@ from factstore.core.stacks import Stacks
 from factstore.core.watching import Watching
 
 EXTENSION = "factstore"
+ROUTE = "factstore.route"
+"""In the WSGI environment: the path template of the route that a request took."""
 WAITED = "factstore.waited"
 """In the WSGI environment of a request that was asked to wait: how long it took says nothing."""
 

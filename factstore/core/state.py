@@ -266,6 +266,13 @@ class State:
             gate = self._gates.get(project_id, 0)
             return ProjectUsage(len(project.spaces), project.facts, project.bytes, gate)
 
+    def total(self) -> ProjectUsage:
+        """How much all projects hold."""
+        with self._lock:
+            projects = self._projects.values()
+            facts, size = sum(p.facts for p in projects), sum(p.bytes for p in projects)
+            return ProjectUsage(len(self._spaces), facts, size)
+
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
         """The first fact below *folder*, not counting those in *ignoring*."""
         with self._lock:

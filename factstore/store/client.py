@@ -23,6 +23,7 @@ import grpc
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, TooLarge, Unavailable
 from factstore.store.wire import (
+    CHANNEL_OPTIONS,
     Compacted,
     Compare,
     Credentials,
@@ -40,19 +41,6 @@ LOG = logging.getLogger(__name__)
 
 AUTHENTICATE_SECONDS = 5.0
 
-_CHANNEL_OPTIONS = [
-    # A silent member is noticed within 15 s; without ping_timeout_ms the default of a minute rules.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.http2.ping_timeout_ms", 5_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 2_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    # One revision may be larger than gRPC's default of 4 MiB, and is never split.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.enable_http_proxy", 0),
-]
 _TARGETS = {"create": rpc.Compare.CREATE, "mod": rpc.Compare.MOD, "value": rpc.Compare.VALUE}
 _OPERANDS = {"create": "create_revision", "mod": "mod_revision", "value": "value"}
 _RESULTS = {"==": rpc.Compare.EQUAL, "<": rpc.Compare.LESS}
@@ -69,12 +57,19 @@ class _Member:
                 for name in (credentials.ca_file, credentials.key_file, credentials.cert_file)
             ]
             self.channel = grpc.secure_channel(
-                target, grpc.ssl_channel_credentials(*pem), options=_CHANNEL_OPTIONS
+                target, grpc.ssl_channel_credentials(*pem), options=CHANNEL_OPTIONS
             )
         else:
-            self.channel = grpc.insecure_channel(target, options=_CHANNEL_OPTIONS)
-        self.kv = rpc.KVStub(self.channel)
-        self.lease = rpc.LeaseStub(self.channel)
+            self.channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        kv, lease = rpc.KVStub(self.channel), rpc.LeaseStub(self.channel)
+        self.calls: dict[str, Callable[..., Any]] = {
+            "range": kv.Range,
+            "txn": kv.Txn,
+            "compact": kv.Compact,
+            "lease_grant": lease.LeaseGrant,
+            "lease_keep_alive": _once(lease.LeaseKeepAlive),
+            "lease_revoke": lease.LeaseRevoke,
+        }
         self.watch = rpc.WatchStub(self.channel)
         self.auth = rpc.AuthStub(self.channel)
 
@@ -83,9 +78,15 @@ class EtcdClient:
     """Calls to one etcd cluster.
 
     :param endpoints: ``http://host:port`` or ``https://host:port``, in order of preference.
+    :param observe: is told of every try of a call, failed or not, and of how long it took.
     """
 
-    def __init__(self, endpoints: Sequence[str], credentials: Credentials) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        credentials: Credentials,
+        observe: Callable[[str, float], None] = lambda call, seconds: None,
+    ) -> None:
         monkey = sys.modules.get("gevent.monkey")
         if monkey is not None and monkey.is_module_patched("socket"):
             from grpc.experimental import gevent as grpc_gevent
@@ -93,6 +94,7 @@ class EtcdClient:
             grpc_gevent.init_gevent()
         self._members = [_Member(endpoint, credentials) for endpoint in endpoints]
         self._credentials = credentials
+        self._observe = observe
         self._current = 0
         self._token = ""
         self._lock = threading.Lock()
@@ -114,7 +116,7 @@ class EtcdClient:
         request = rpc.RangeRequest(
             key=key, range_end=end, revision=revision, limit=limit, keys_only=keys_only
         )
-        answer = self._call(lambda member: member.kv.Range, request, deadline, reads=True)
+        answer = self._call("range", request, deadline, reads=True)
         items = [_item(kv) for kv in answer.kvs]
         return Found(items, answer.header.revision, answer.header.cluster_id)
 
@@ -132,7 +134,7 @@ class EtcdClient:
         """
         request = _transaction(compares, operations)
         reads = all(isinstance(operation, GetKey) for operation in operations)
-        answer = self._call(lambda member: member.kv.Txn, request, deadline, reads=reads)
+        answer = self._call("txn", request, deadline, reads=reads)
         return answer.succeeded, answer.header.revision
 
     def transact_all(
@@ -154,7 +156,7 @@ class EtcdClient:
                 for compares, operations in members
             ]
         )
-        answer = self._call(lambda member: member.kv.Txn, request, deadline, reads=False)
+        answer = self._call("txn", request, deadline, reads=False)
         done = [bool(inner.response_txn.succeeded) for inner in answer.responses]
         return done, int(answer.header.revision)
 
@@ -162,31 +164,27 @@ class EtcdClient:
         """Give up the history before a revision; that it is gone already is no error."""
         request = rpc.CompactionRequest(revision=revision)
         try:
-            self._call(lambda member: member.kv.Compact, request, deadline, reads=True)
+            self._call("compact", request, deadline, reads=True)
         except Compacted:
             LOG.debug("revision %d was compacted already", revision)
 
     def grant(self, ttl: int, *, deadline: float) -> int:
         """A new lease; trying again costs at worst a lease that ends unused."""
         request = rpc.LeaseGrantRequest(TTL=ttl)
-        answer = self._call(lambda member: member.lease.LeaseGrant, request, deadline, reads=True)
+        answer = self._call("lease_grant", request, deadline, reads=True)
         return int(answer.ID)
 
     def renew(self, lease: int, *, deadline: float) -> bool:
         """One keep-alive; False when the lease has ended."""
-        answer = self._call(
-            lambda member: _once(member.lease.LeaseKeepAlive),
-            rpc.LeaseKeepAliveRequest(ID=lease),
-            deadline,
-            reads=True,
-        )
+        request = rpc.LeaseKeepAliveRequest(ID=lease)
+        answer = self._call("lease_keep_alive", request, deadline, reads=True)
         return int(answer.TTL) > 0
 
     def revoke(self, lease: int, *, deadline: float) -> None:
         """End a lease; that it has ended is no error."""
         request = rpc.LeaseRevokeRequest(ID=lease)
         try:
-            self._call(lambda member: member.lease.LeaseRevoke, request, deadline, reads=True)
+            self._call("lease_revoke", request, deadline, reads=True)
         except LeaseGone:
             LOG.debug("lease %x had ended already", lease)
 
@@ -208,9 +206,7 @@ class EtcdClient:
         for member in self._members:
             member.channel.close()
 
-    def _call(
-        self, method: Callable[[_Member], Any], request: Any, deadline: float, *, reads: bool
-    ) -> Any:
+    def _call(self, call: str, request: Any, deadline: float, *, reads: bool) -> Any:
         tries = len(self._members)
         renewed = False
         while True:
@@ -221,8 +217,9 @@ class EtcdClient:
                 raise Unavailable("etcd did not answer in time.")
             share = left / tries if reads else left
             metadata = self._authenticate(member, share)
+            began = time.perf_counter()
             try:
-                return method(member)(request, timeout=share, metadata=metadata)
+                return member.calls[call](request, timeout=share, metadata=metadata)
             except grpc.RpcError as error:
                 if not renewed and _is_stale_token(error):
                     self._forget_token()
@@ -234,6 +231,8 @@ class EtcdClient:
                 if tries <= 0:
                     LOG.info("no etcd member answers: %s", _words(error))
                     raise Unavailable("the store cannot be reached.") from error
+            finally:
+                self._observe(call, time.perf_counter() - began)
 
     def _translate(self, error: Any, reads: bool) -> None:
         """Raise what a failed call means; return if another member should be asked."""

@@ -24,12 +24,22 @@ SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the w
 
 
 class MirroredStore:
-    """A store over a backend.  A pump feeds it: :meth:`load`, then :meth:`apply` for every step."""
+    """A store over a backend.  A pump feeds it: :meth:`load`, then :meth:`apply` for every step.
 
-    def __init__(self, backend: Backend, clock: Clock, new_signal: Callable[[], Signal]) -> None:
+    :param lagged: is told after each write how long the pump took to bring it.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Clock,
+        new_signal: Callable[[], Signal],
+        lagged: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
         self._backend = backend
         self._clock = clock
         self._new_signal = new_signal
+        self._lagged = lagged
         self._lock = threading.Lock()
         self._order = itertools.count()
         self._awaited: list[tuple[int, int, Signal]] = []
@@ -91,7 +101,9 @@ class MirroredStore:
         """Write, and return the revision; None when a guard did not hold."""
         revision = self._backend.commit(commit, deadline)
         if revision is not None and commit.writes:
-            self._reach(revision, min(deadline, self._clock.monotonic() + SEEN_SECONDS))
+            written = self._clock.monotonic()
+            self._reach(revision, min(deadline, written + SEEN_SECONDS))
+            self._lagged(self._clock.monotonic() - written)
         return revision
 
     def _follow_foreign(self, deadline: float) -> State:

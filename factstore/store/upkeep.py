@@ -43,6 +43,7 @@ class Upkeep:
     number of workers.
 
     :param window: seconds; 0 leaves compaction to others.
+    :param report: notes what there is to count; each round, whatever etcd does.
     :param reached: the revision that this worker's readers have been told of.
     """
 
@@ -54,6 +55,7 @@ class Upkeep:
         *,
         window: float,
         reached: Callable[[], int],
+        report: Callable[[], None] = lambda: None,
         period: float = PERIOD,
     ) -> None:
         self._mirror = mirror
@@ -61,6 +63,7 @@ class Upkeep:
         self._clock = clock
         self._window = window
         self._reached = reached
+        self._report = report
         self._period = period
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -92,6 +95,7 @@ class Upkeep:
     def round(self) -> None:
         """Do all chores once."""
         deadline = self._clock.monotonic() + CALL_SECONDS
+        self._report()
         self._keep_moving(deadline)
         self._chores.sweep(deadline)
         if self._window and self._clock.monotonic() >= self._turn_at:

@@ -5,6 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+CHANNEL_OPTIONS = [
+    # A silent member is noticed within 15 s; without ping_timeout_ms the default of a minute rules.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # One revision may be larger than gRPC's default of 4 MiB, and is never split.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+]
+"""How gRPC's connections to etcd behave."""
+
 
 class Compacted(Exception):
     """The history asked for is gone; *revision* is the oldest that is kept, 0 if etcd did not say."""

@@ -1,7 +1,7 @@
 """The pipeline in front of the application, outermost first.
 
-Proxy headers, if they are to be believed · request id · /healthcheck · CORS, if anybody is allowed ·
-the gate that identifies callers · the throttle · the Flask application.
+Proxy headers, if they are to be believed · request id · /healthcheck and /metrics · counting · CORS, if
+anybody is allowed · the gate that identifies callers · the throttle · the Flask application.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from factstore.api.app import create_app
 from factstore.api.identity import Access
 from factstore.api.services import Services
 from factstore.wsgi.identity import KeystoneGate, OpenGate, Wsgi
+from factstore.wsgi.metrics import Exposition, Measured
 from factstore.wsgi.node import Node
 from factstore.wsgi.policy import PolicyAuthorizer
 from factstore.wsgi.requestid import RequestId
 from factstore.wsgi.throttle import Throttle
 
 HEALTHCHECK = "/healthcheck"
+METRICS = "/metrics"
 
 
 def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
@@ -46,7 +48,12 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
     conf.register_opts(cors.CORS_OPTS, "cors")
     if conf.cors.allowed_origin:
         app = cors.CORS(app, conf)
-    app = _Mounted({HEALTHCHECK: healthcheck.Healthcheck(app, _health_settings())}, app)
+    app = Measured(app, node.metrics)
+    mounts: dict[str, Wsgi] = {
+        HEALTHCHECK: healthcheck.Healthcheck(app, _health_settings()),
+        METRICS: Exposition(node.metrics, node.counts),
+    }
+    app = _Mounted(mounts, app)
     app = RequestId(app)
     conf.register_opts(http_proxy_to_wsgi.OPTS, "oslo_middleware")
     if conf.oslo_middleware.enable_proxy_headers_parsing:

@@ -6,11 +6,12 @@ Greenlets, because a watcher must cost kilobytes and a waiting request no thread
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from typing import Any
 
-from factstore.wsgi import configuration
+from factstore.wsgi import configuration, metricsfiles
 from factstore.wsgi.addresses import is_loopback
 
 _conf = configuration.read()
@@ -32,6 +33,9 @@ accesslog = None
 loglevel = "warning"
 proc_name = "factstore-api"
 
+if workers > 1:
+    metricsfiles.share()
+
 
 def on_starting(server: Any) -> None:
     """Make room for watchers, and refuse to be open to the network without authentication."""
@@ -47,3 +51,16 @@ def on_starting(server: Any) -> None:
                 "bind 127.0.0.1 or set auth_strategy = keystone.\n"
             )
             sys.exit(1)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """What a worker that is gone had open is open no more."""
+    if metricsfiles.VARIABLE in os.environ:
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(server: Any) -> None:
+    """Leave nothing behind."""
+    metricsfiles.unshare()

@@ -13,6 +13,7 @@ from oslo_config import cfg
 
 from factstore.core.admission import Admission, Allowances
 from factstore.core.context import Contexts
+from factstore.core.errors import Unavailable
 from factstore.core.facts import Facts
 from factstore.core.ports import Clock, Signal
 from factstore.core.quota import Quotas
@@ -27,6 +28,7 @@ from factstore.store.wire import Credentials
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi import limits
+from factstore.wsgi.metrics import Metrics
 
 MIB = 1024 * 1024
 
@@ -40,6 +42,25 @@ def signal_factory() -> Callable[[], Signal]:
         event: Callable[[], Signal] = Event
         return event
     return threading.Event
+
+
+def counts(store: MirroredStore, hub: Hub, admission: Admission) -> dict[str, int]:
+    """What there is at this moment in this process, by the names of the metrics."""
+    events, size = hub.depth
+    found = {
+        "streams": admission.open_in("streams"),
+        "waiting_requests": admission.open_in("waiting_requests"),
+        "hub_events": events,
+        "hub_bytes": size,
+        "ready": 0,
+    }
+    try:
+        state = store.state()
+    except Unavailable:
+        return found
+    total = state.total()
+    held = {"stacks": total.stacks, "facts": total.facts, "bytes": total.bytes}
+    return {**found, **held, "revision": state.revision, "ready": 1}
 
 
 @dataclass(slots=True)
@@ -59,6 +80,7 @@ class Node:
     quotas: Quotas
     allowances: Allowances
     admission: Admission
+    metrics: Metrics
 
     def start(self) -> None:
         """Start following etcd; requests are answered 503 until the state has been read."""
@@ -69,6 +91,10 @@ class Node:
     def drain(self) -> None:
         """Send streams and waiting requests away; they resume elsewhere."""
         self.hub.close()
+
+    def counts(self) -> dict[str, int]:
+        """See :func:`counts`."""
+        return counts(self.store, self.hub, self.admission)
 
     def stop(self) -> None:
         """Stop everything and close the connections."""
@@ -84,18 +110,20 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     etcd: Any = conf.etcd
     new_signal = signal_factory()
     quotas, allowances = limits.read(conf)
+    admission = Admission(allowances, clock)
+    metrics = Metrics()
     credentials = Credentials(
         etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file
     )
     backend = EtcdBackend(
-        EtcdClient(etcd.endpoints, credentials),
+        EtcdClient(etcd.endpoints, credentials, metrics.called_etcd),
         Keyspace(etcd.root),
         clock,
         window=conf.watch.history_events,
         timeout=etcd.timeout,
         new_signal=new_signal,
     )
-    store = MirroredStore(backend, clock, new_signal)
+    store = MirroredStore(backend, clock, new_signal, metrics.lagged)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
     stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
     return Node(
@@ -110,6 +138,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
             clock,
             window=etcd.compaction_window,
             reached=lambda: hub.revision,
+            report=lambda: metrics.set(counts(store, hub, admission)),
         ),
         facts=Facts(store, hub, clock, stacks.new, etcd.timeout, quotas),
         stacks=stacks,
@@ -117,5 +146,6 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
         watching=Watching(store, hub, clock, etcd.timeout),
         quotas=quotas,
         allowances=allowances,
-        admission=Admission(allowances, clock),
+        admission=admission,
+        metrics=metrics,
     )

@@ -1,0 +1,146 @@
+"""What a scrape shows of what a service did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from factstore.cmd.children.etcd import EtcdServer
+from tests.calling import Caller
+from tests.eventually import eventually
+from tests.functional.test_streams import watch
+from tests.service import ApiServer, check_log
+
+Sample = tuple[str, frozenset[tuple[str, str]]]
+REPORTED = 20  # seconds within which every worker has noted its gauges
+
+
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def workers(request: pytest.FixtureRequest) -> int:
+    """How many share the numbers."""
+    found: int = request.param
+    return found
+
+
+@pytest.fixture
+def api(workers: int, private_etcd: EtcdServer, tmp_path: Path) -> Iterator[Caller]:
+    """A service that nobody else calls."""
+    with ApiServer([private_etcd.endpoint], tmp_path / "api", workers=workers) as server:
+        with Caller(server.url) as caller:
+            yield caller
+        check_log(server)
+
+
+def scrape(api: Caller) -> dict[Sample, float]:
+    """On a connection of its own, so that now this, now that worker answers."""
+    with Caller(api.url) as scraper:
+        answer = scraper.get("/metrics")
+    assert answer.status_code == HTTPStatus.OK
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def value(samples: dict[Sample, float], name: str, **labels: str) -> float:
+    return samples.get((f"factstore_{name}", frozenset(labels.items())), 0)
+
+
+FACT = "/v1/stacks/{stack}/facts/{path}"
+
+
+def test_requests_are_counted_by_route_and_status_over_all_workers(api: Caller) -> None:
+    for n in range(20):
+        with Caller(api.url) as other:
+            assert other.put(f"/v1/stacks/s/facts/n{n}", n).status_code == HTTPStatus.CREATED
+    api.put("/v1/stacks/s/facts/n1", 1)
+    api.get("/v1/stacks/s/facts/missing?wait=1")
+    api.get("/nowhere")
+    api("BREW", "/v1/stacks")
+    samples = scrape(api)
+    assert value(samples, "requests_total", method="PUT", route=FACT, status="201") == 20
+    assert value(samples, "requests_total", method="PUT", route=FACT, status="200") == 1
+    assert value(samples, "requests_total", method="GET", route=FACT, status="404") == 1
+    none = {"method": "none", "route": "none"}
+    assert value(samples, "requests_total", **none, status="404") == 1
+    assert value(samples, "requests_total", **none, status="405") == 1
+    assert value(samples, "request_seconds_count", method="PUT", route=FACT) == 21
+    assert value(samples, "request_seconds_count", method="GET", route=FACT) == 0  # it waited
+    assert value(samples, "watch_lag_seconds_count") == 20
+    assert value(samples, "etcd_seconds_count", call="txn") >= 20
+    assert value(samples, "etcd_seconds_count", call="range") > 0
+
+
+def test_what_there_is_now_is_shown_for_all_workers(api: Caller, workers: int) -> None:
+    for path, text in (("a", "xyz"), ("b", "ö")):
+        api.put(f"/v1/stacks/s/facts/{path}", text)
+    revision = int(api.get("/v1/stacks").json()["cursor"].partition(".")[2])
+    streams = [watch(api, "/v1/stacks/s") for _ in range(3)]
+    try:
+        for stream in streams:
+            assert stream.next_of_any()
+
+        def told() -> dict[Sample, float] | None:
+            samples = scrape(api)
+            names = ("ready", "streams", "facts", "revision", "hub_events")
+            seen = tuple(value(samples, name) for name in names)
+            return samples if seen == (workers, 3, 2, revision, 2 * workers) else None
+
+        samples = eventually(told, REPORTED)
+    finally:
+        for stream in streams:
+            stream.close()
+    assert value(samples, "stacks") == 1
+    assert value(samples, "bytes") == len('a"xyz"' + 'b""') + len("ö".encode())
+    assert value(samples, "hub_bytes") > 0
+
+
+def test_no_number_names_a_tenant(api: Caller) -> None:
+    api.put("/v1/stacks/secret-stack/facts/secret/path", "secret-value")
+    with Caller(api.url) as scraper:
+        text = scraper.get("/metrics").text
+    assert "secret" not in text
+    assert "project" not in {
+        label
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        for label in sample.labels
+    }
+
+
+def test_only_reading_is_allowed(api: Caller) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        answer = api(method, "/metrics")
+        assert answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+        assert answer.headers["Allow"] == "GET, HEAD"
+    assert api("HEAD", "/metrics").status_code == HTTPStatus.OK
+
+
+def test_a_worker_that_died_holds_no_streams_and_leaves_no_files(
+    private_etcd: EtcdServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "tmp"
+    files.mkdir()
+    monkeypatch.setenv("TMPDIR", str(files))
+    with ApiServer([private_etcd.endpoint], tmp_path / "api", workers=2) as server:
+        with Caller(server.url) as api:
+            api.put("/v1/stacks/s", json={})
+            assert list(files.glob("factstore-metrics-*"))
+            streams = [watch(api, "/v1/stacks/s") for _ in range(4)]
+            eventually(lambda: value(scrape(api), "streams") == 4, REPORTED)
+            server.kill_worker()
+            eventually(lambda: value(scrape(api), "streams") < 4, REPORTED)
+            for stream in streams:
+                stream.close()
+        server.kill()
+        assert list(files.glob("factstore-metrics-*"))  # nobody could tidy up
+        server.start()
+        assert len(list(files.glob("factstore-metrics-*"))) == 1
+    server.stop()
+    assert not list(files.glob("factstore-metrics-*"))
