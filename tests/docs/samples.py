@@ -78,6 +78,7 @@ def gather(caller: Caller) -> dict[str, str]:
     made["error-response"] = caller.ask(
         "PUT", f"{stack}/facts/nodes/head", 412, json=FACT_PUT, headers={"If-None-Match": "*"}
     )
+    made["limits-show-response"] = caller.ask("GET", "/v1/limits", 200)
     made["stacks-list-response"] = caller.ask("GET", "/v1/stacks", 200)
     texts = {f"{name}.json": pretty(text) for name, text in made.items()}
     return {**texts, "events-stream.txt": stream(caller)}

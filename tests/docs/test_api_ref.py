@@ -35,6 +35,7 @@ SCHEMAS = {
     "fact-put-response": "Fact",
     "fact-show-response": "Fact",
     "facts-list-response": "FactPage",
+    "limits-show-response": "Limits",
     "stack-put-request": "StackBody",
     "stack-put-response": "Stack",
     "stack-show-response": "Stack",
@@ -95,7 +96,7 @@ def sections() -> list[tuple[str, str]]:
 
 def named_parameters(text: str) -> list[tuple[str, str]]:
     """Name and key of every parameter in a text; lines about a status look alike."""
-    return re.findall(r"^   - (\D[\w-]*): (\w+)$", text, re.MULTILINE)
+    return re.findall(r"^   - (\D[\w.-]*): (\w+)$", text, re.MULTILINE)
 
 
 def frames(text: str) -> list[tuple[str, dict[str, Any]]]:

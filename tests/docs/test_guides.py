@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api import schemas
 from factstore.api.blueprint import BODY_BYTES
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.core import fact, path, plan, receipts, value, watching
 from factstore.wsgi import configuration, logs
+from factstore.wsgi.metrics import Metrics
 from tests.service import ApiServer
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +78,17 @@ def test_the_configuration_of_the_installation_guide_is_one_that_factstore_reads
     for group in ("api", "etcd"):
         for name in parser[group]:
             assert name in conf[group]
+
+
+def test_the_reference_names_every_metric_and_no_other() -> None:
+    metrics = Metrics()
+    text = (DOC / "reference" / "metrics.rst").read_text()
+    table = "\n".join(line for line in text.splitlines() if line.startswith("``"))
+    named = set(re.findall(r"``factstore_(\w+?)(?:_total)?``", table))
+    families = text_string_to_metric_families(metrics.text().decode())
+    assert named == {family.name.removeprefix("factstore_") for family in families} - {
+        f"{name}_created" for name in named
+    }
 
 
 def is_there(name: str) -> bool:

@@ -30,6 +30,7 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/events"),
         ("GET", "/v1/stacks/s/context"),
         ("HEAD", "/v1/stacks/s/context"),
+        ("GET", "/v1/limits"),
     ]
 
 
