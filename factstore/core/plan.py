@@ -39,10 +39,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A commit, and what to answer if it succeeds."""
+    """A commit, and what to answer if it succeeds.
+
+    :param growth: what it adds to what is held; *near* tells whether that comes near a quota.
+    """
 
     commit: Commit
     results: tuple[Result, ...]
+    growth: Growth = Growth()  # noqa: RUF009 - it is immutable
+    near: bool = False
 
 
 def check_batch(guards: Sequence[tuple[str, Precondition]], wishes: Sequence[Put | Delete]) -> None:
@@ -128,9 +133,11 @@ def plan_writes(
                 if dropped
                 else None
             ),
-            gate=project.gate if near else None,
+            gate=project.gate if growth.adds and quota != Quota() else None,
         ),
         tuple(results),
+        growth,
+        near,
     )
 
 

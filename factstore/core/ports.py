@@ -60,8 +60,8 @@ class Commit:
     the paths in *creates* has become a fact, and the receipt's key is new.  One without puts,
     deletes, receipt or change of the stack writes nothing and confirms the guards.
 
-    :param gate: the revision at which the project's gate was last passed; it must still be that, and
-        this commit passes it.  None leaves the gate alone; see :mod:`factstore.core.quota`.
+    :param gate: the revision at which the project's gate was last passed, which must still be that;
+        None demands nothing.  See :mod:`factstore.core.quota`.
     :param planned_at: the revision of the state on which it was planned; *epoch* is its epoch, and
         nothing is written into another life of the store.  Empty stands for any life.
     """
@@ -79,6 +79,7 @@ class Commit:
     act: Act | None = None
     receipt: Receipt | None = None
     gate: int | None = None
+    passes_gate: bool = False
 
     @property
     def writes(self) -> bool:

@@ -18,7 +18,7 @@ from factstore.core.event import Act
 from factstore.core.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
 from factstore.core.path import check_stack_name, shown
 from factstore.core.ports import Clock, Commit, Store
-from factstore.core.quota import Growth, Quotas, admit, no_quotas
+from factstore.core.quota import UNLIMITED, Growth, Quotas, admit, no_quotas
 from factstore.core.state import ProjectUsage, State, Usage
 
 
@@ -131,9 +131,10 @@ class Stacks:
             if known is None:
                 new = self.new(scope, author, description)
                 quota = self._quotas(scope.project_id)
-                near = admit(quota, usage, Usage(0, 0), Growth(stacks=1))
-                gate = usage.gate if near else None
-                return Commit(new, at, epoch, creates_stack=True, gate=gate)
+                admit(quota, usage, Usage(0, 0), Growth(stacks=1))
+                limited = quota.stacks != UNLIMITED
+                gate = usage.gate if limited else None
+                return Commit(new, at, epoch, creates_stack=True, gate=gate, passes_gate=limited)
             if known.description == description:
                 return Commit(known, at, epoch)
             changed = replace(

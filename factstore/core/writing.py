@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
@@ -11,7 +11,7 @@ from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.plan import Plan, Result, plan_writes, with_leases
 from factstore.core.ports import Clock, Commit, Store
 from factstore.core.precondition import Precondition
-from factstore.core.quota import Gates, Quotas
+from factstore.core.quota import Gates, Quotas, Reservation
 from factstore.core.receipts import Idempotency, make_receipt, replay
 from factstore.core.state import State
 
@@ -96,17 +96,23 @@ class Writer:
                     raise
                 state, fresh = self._store.refresh(write.deadline), True
                 continue
-            if plan.commit.gate is not None and not passing:
-                left = write.deadline - self._clock.monotonic()
-                gate.enter_context(self._gates.passing(write.scope.project_id, left))
-                state, fresh, passing = self._store.refresh(write.deadline), True, True
-                continue
-            plan = with_leases(plan, leases.choose(plan, state, write.scope))
-            writes = plan.commit.writes
-            if not writes or leases.renew_unchanged(plan):  # nothing may fail after a write
-                revision = self._commit(plan.commit, write)
-                if revision is not None and (writes or leases.renew_unchanged(plan)):
-                    return Written(_stamped(plan.results, plan.commit, revision), revision)
+            limited = plan.commit.gate is not None
+            with self._beside_gate(plan, state, write, limited and not passing) as reservation:
+                if limited and not passing and reservation is None:
+                    left = write.deadline - self._clock.monotonic()
+                    gate.enter_context(self._gates.passing(write.scope.project_id, left))
+                    state, fresh, passing = self._store.refresh(write.deadline), True, True
+                    continue
+                if limited and passing:
+                    plan = replace(plan, commit=replace(plan.commit, passes_gate=True))
+                plan = with_leases(plan, leases.choose(plan, state, write.scope))
+                writes = plan.commit.writes
+                if not writes or leases.renew_unchanged(plan):  # nothing may fail after a write
+                    revision = self._commit(plan.commit, write)
+                    if reservation is not None:
+                        reservation.revision = revision or 0
+                    if revision is not None and (writes or leases.renew_unchanged(plan)):
+                        return Written(_stamped(plan.results, plan.commit, revision), revision)
             if self._clock.monotonic() >= write.deadline:
                 raise Unavailable(
                     "others kept changing the same paths; nothing was written. Try again.",
@@ -130,6 +136,16 @@ class Writer:
             return plan
         receipt = make_receipt(write.scope.project_id, write.idempotency, plan.results)
         return replace(plan, commit=replace(plan.commit, receipt=receipt))
+
+    def _beside_gate(
+        self, plan: Plan, state: State, write: Write, wanted: bool
+    ) -> AbstractContextManager[Reservation | None]:
+        """Leave to add what is far from every quota; None for what must go through the gate."""
+        if not wanted or plan.near:
+            return nullcontext()
+        project_id = write.scope.project_id
+        share = self._quotas(project_id).share
+        return self._gates.beside(project_id, plan.growth, share, state.revision)
 
     def _commit(self, commit: Commit, write: Write) -> int | None:
         """Commit; settle an unknown outcome by what the state shows, else by trying the same again.

@@ -192,7 +192,7 @@ class EtcdBackend:
             # A bounded set of slots needs no cleaning; only the watch ever reads them.
             slot = random.randrange(ACT_SLOTS)  # noqa: S311 - spread, not secrecy
             operations.append(PutKey(keys.act(slot), codec.encode_act(commit.act)))
-        if commit.gate is not None:
+        if commit.passes_gate:
             operations.append(PutKey(keys.gate(stack.project_id), b""))
         if commit.receipt is not None:
             operations.append(self._keep(commit.receipt, deadline))

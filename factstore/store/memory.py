@@ -127,7 +127,7 @@ class MemoryBackend:
 
     def _mutations(self, commit: Commit) -> Iterator[Mutation]:
         stack, revision = commit.stack, self._state.revision + 1
-        if commit.gate is not None:
+        if commit.passes_gate:
             yield PassGate(stack.project_id, revision)
         if commit.creates_stack or commit.updates_stack:
             created = revision if commit.creates_stack else stack.created

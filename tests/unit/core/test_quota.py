@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from math import inf
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -54,7 +56,7 @@ def test_what_is_full_takes_nothing_more_and_says_so(
 
 def test_what_just_fits_is_let_in_through_the_gate() -> None:
     assert admit(Quota(facts=10), ProjectUsage(1, 9, 9), NOTHING, Growth(facts=1))
-    assert admit(Quota(stacks=1), EMPTY, NOTHING, Growth(stacks=1))
+    assert admit(Quota(stacks=8), ProjectUsage(7), NOTHING, Growth(stacks=1))
 
 
 def test_far_from_a_quota_nobody_passes_the_gate() -> None:
@@ -78,9 +80,12 @@ def test_a_plan_counts_what_it_adds_changes_and_removes() -> None:
     with pytest.raises(Forbidden, match="5 bytes in the project"):
         planned(state, [put("a", 22)], limit)
     assert planned(state, [put("c"), Delete("a")], limit).commit.gate is None
-    assert planned(state, [put("a", 9)], limit).commit.gate is None
+    assert planned(state, [put("a", 9)], limit).growth == Growth()
     assert planned(state, [put("a", 22), put("c"), Delete("b")], Quota(bytes=5)).commit.gate == 0
-    assert planned(state, [put("a", 2), Delete("nothing")], limit).commit.gate is None
+    assert planned(state, [put("a", 2), Delete("nothing")], limit).growth == Growth()
+    assert planned(state, [put("a", 22), put("c")], Quota()).commit.gate is None
+    grown = planned(state, [put("a", 222), put("c"), Delete("b")], Quota(bytes=99))
+    assert (grown.growth, grown.near, grown.commit.gate) == (Growth(bytes=2), False, 0)
 
 
 def test_values_count_by_their_bytes() -> None:
@@ -170,11 +175,86 @@ def test_one_write_of_a_project_is_in_its_gate_at_a_time() -> None:
         assert not entered.is_set()
     thread.join(10)
     assert entered.is_set()
-    assert not gates._gates  # nothing is left of those who are through
+    assert not gates._projects  # nothing is left of those who are through
 
 
-def test_near_is_more_than_all_workers_can_have_under_way() -> None:
-    from factstore.core.plan import BATCH_BYTES, BATCH_OPERATIONS
+def test_beside_the_gate_no_more_passes_than_a_share_that_is_not_to_be_seen_yet() -> None:
+    gates, share = Gates(), Growth(facts=2, bytes=inf)
 
-    assert quota.MARGIN_FACTS >= 100 * BATCH_OPERATIONS
-    assert quota.MARGIN_BYTES >= 100 * BATCH_BYTES
+    def passes(facts: int, seen: int, written_at: int = 0) -> bool:
+        with gates.beside("p", Growth(facts=facts, bytes=1), share, seen) as reservation:
+            if reservation is not None:
+                reservation.revision = written_at
+            return reservation is not None
+
+    assert not passes(3, 5)
+    assert passes(2, 5)  # it was not written
+    assert passes(1, 5, written_at=7)
+    assert passes(1, 6, written_at=8)
+    assert not passes(1, 6)
+    assert passes(1, 7, written_at=9)  # the one of revision 7 is to be seen
+    assert not passes(1, 7)
+    assert passes(2, 9)
+    with gates.beside("p", Growth(facts=2), share, 9):
+        assert not passes(1, 9)
+        assert passes(0, 9)
+    assert not gates._projects
+
+
+def test_a_write_that_failed_counts_no_longer() -> None:
+    gates, share = Gates(), Growth(facts=1)
+    with pytest.raises(ZeroDivisionError), gates.beside("p", Growth(facts=1), share, 0):
+        raise ZeroDivisionError
+    with gates.beside("p", Growth(facts=1), share, 0) as reservation:
+        assert reservation is not None
+
+
+class LateWorker:
+    """A process whose state lags behind a database that compares nothing but the gate."""
+
+    def __init__(self, database: list[tuple[int, int]], limit: int) -> None:
+        self.database = database  # facts and gate, by revision
+        self.quota = Quota(facts=limit)
+        self.gates = Gates()
+        self.seen = 0
+
+    def write(self, facts: int) -> None:
+        """Add, as a writer does; refused on a late state, it gives up."""
+        growth = Growth(facts=facts)
+        try:
+            near = self._admit(growth)
+            with self.gates.beside("p", growth, self.quota.share, self.seen) as reservation:
+                passing = near or reservation is None
+                if passing:
+                    self.seen = len(self.database) - 1
+                    self._admit(growth)
+                held, gate = self.database[-1]
+                if self.database[self.seen][1] == gate:
+                    revision = len(self.database)
+                    self.database.append((held + facts, revision if passing else gate))
+                    if reservation is not None:
+                        reservation.revision = revision
+        except Forbidden:
+            return
+
+    def _admit(self, growth: Growth) -> bool:
+        held = self.database[self.seen][0]
+        return admit(self.quota, ProjectUsage(1, held), NOTHING, growth)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_workers_that_see_each_other_late_never_exceed_a_quota(seed: int) -> None:
+    chance = Random(seed)
+    limit = chance.randint(0, 3000)
+    database = [(0, 0)]
+    workers = [LateWorker(database, limit) for _ in range(quota.WORKERS)]
+    for _ in range(2000):
+        worker = chance.choice(workers)
+        if chance.random() < 0.02:
+            worker.seen = chance.randint(worker.seen, len(database) - 1)
+        worker.write(chance.randint(1, max(1, limit // 150)))
+        assert database[-1][0] <= limit
+    for worker in workers:
+        worker.seen = len(database) - 1
+        worker.write(limit - database[-1][0] or 1)
+    assert database[-1][0] == limit
