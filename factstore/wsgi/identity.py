@@ -21,6 +21,7 @@ from webob import exc
 
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.wsgi import accessrules
 from factstore.wsgi.addresses import is_loopback, name_of
 
 LOG = logging.getLogger(__name__)
@@ -97,6 +98,15 @@ class KeystoneGate(auth_token.AuthProtocol):
             lambda: self._holds(token, expires),
         )
         return None
+
+    def validate_allowed_request(self, request: Any, token: Any) -> None:
+        """Hold a restricted application credential to its access rules, read to the letter.
+
+        :raises keystonemiddleware.auth_token.InvalidToken: none of them allows the request.
+        """
+        environ = request.environ
+        path = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
+        super().validate_allowed_request(request, accessrules.naming(token, path))
 
     def _holds(self, token: str, expires: datetime) -> bool:
         """Whether a token is still good; one that cannot be asked about is, until it expires."""

@@ -1,0 +1,117 @@
+"""Access rules' paths, against a naive reading of what Keystone documents."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.wsgi.accessrules import RequestPath, naming
+
+WILD = {"*": r"[^/]+", "**": r".*"}
+
+parts = st.sampled_from(
+    ["*", "**", "{x}", "{}", "/", "/", "a", "b", "ab", ".", "a/", "+", "|", "("]
+)
+rules = st.lists(parts, max_size=7)
+paths = st.text(st.sampled_from("ab/.x*(+|"), max_size=10)
+
+
+def naively(rule: list[str], path: str) -> bool:
+    pattern = "".join(
+        WILD.get(part) or (WILD["*"] if part[0] == "{" else re.escape(part)) for part in rule
+    )
+    return re.fullmatch(pattern, path) is not None
+
+
+@given(rules, paths)
+def test_a_rule_names_just_the_paths_that_its_letters_and_wildcards_say(
+    rule: list[str], path: str
+) -> None:
+    # Of stars in a row, two at a time are one wildcard.
+    rule = re.findall(r"\*\*|\*|[^*]+", "".join(rule))
+    split = [piece for part in rule for piece in re.findall(r"\{[^}]*\}|\*+|.", part)]
+    assert RequestPath(path).is_named_by("".join(rule)) == naively(split, path)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_any_text_is_compared_and_none_without_wildcards_names_another(
+    rule: str, path: str
+) -> None:
+    named = RequestPath(path).is_named_by(rule)
+    if not re.search(r"\*|\{[^}]*\}", rule):
+        assert named == (rule == path)
+
+
+NAMED = [
+    ("/v1/stacks/web.prod/context", "/v1/stacks/web.prod/context"),
+    ("/v1/stacks/*/context", "/v1/stacks/web.prod/context"),
+    ("/v1/stacks/{stack}/context", "/v1/stacks/web.prod/context"),
+    ("/v1/stacks/web.*/context", "/v1/stacks/web.prod/context"),
+    ("/v1/stacks/web/**", "/v1/stacks/web/facts/a/b"),
+    ("/v1/stacks/web/**", "/v1/stacks/web/"),
+    ("/v1/**/a", "/v1/stacks/web/facts/a"),
+    ("/v1/stacks/*/facts/*", "/v1/stacks/a/facts/b"),
+    ("**", ""),
+    ("/a***", "/ab"),
+    ("/a*b", "/abbb"),
+]
+UNNAMED = [
+    ("/v1/stacks/web.prod/context", "/v1/stacks/webXprod/context"),
+    ("/v1/stacks/web.prod/context", "/v1/stacks/web/prod/context"),
+    ("/v1/stacks/web/context", "/v1/stacks/web/context/"),
+    ("/v1/stacks/web/context", "/v1/stacks/web/context\n"),
+    ("/v1/stacks/web/context", "x/v1/stacks/web/context"),
+    ("/v1/stacks/*/context", "/v1/stacks//context"),
+    ("/v1/stacks/*/context", "/v1/stacks/a/b/context"),
+    ("/v1/stacks/web/facts/*", "/v1/stacks/web/facts/a/b"),
+    ("/v1/stacks/{stack}", "/v1/stacks/"),
+    ("/v1/stacks/[a-z]", "/v1/stacks/a"),
+    ("/v1/stacks/a|/v1/stacks/b", "/v1/stacks/ax"),
+    ("/v1/stacks/a+", "/v1/stacks/aa"),
+    ("/v1/stacks/(", "/v1/stacks/"),
+    ("/v1/stacks/{a", "/v1/stacks/a"),
+    ("/v1/stacks/a}", "/v1/stacks/a"),
+    ("/a***", "/a"),
+    ("", "/"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path"), NAMED)
+def test_a_rule_names(rule: str, path: str) -> None:
+    assert RequestPath(path).is_named_by(rule)
+
+
+@pytest.mark.parametrize(("rule", "path"), UNNAMED)
+def test_a_rule_does_not_name(rule: str, path: str) -> None:
+    assert not RequestPath(path).is_named_by(rule)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "rule", ["/" + "**a" * 70, "/" + "*a" * 110 + "b", "/" + "(a+)+" * 40 + "b", "/" + "{x}**" * 40]
+)
+def test_no_rule_takes_long(rule: str) -> None:
+    path = RequestPath("/" + "a" * 8000)
+    for _ in range(50):
+        assert path.is_named_by(rule) in (True, False)
+
+
+def token(*paths: str) -> dict[str, object]:
+    rules = [{"service": "contextualization", "method": "GET", "path": path} for path in paths]
+    return {"user": "u", "application_credential": {"id": "1", "access_rules": rules}}
+
+
+def test_a_token_keeps_the_rules_that_name_the_path() -> None:
+    given = token("/v1/a", "/v1/*", "/v1/.")
+    kept = naming(given, "/v1/a")
+    assert kept == token("**", "**")
+    assert given == token("/v1/a", "/v1/*", "/v1/.")  # it may lie in a cache
+    assert naming(given, "/v2") == token()
+
+
+def test_a_token_without_rules_is_not_restricted() -> None:
+    for free in ({"user": "u"}, {"application_credential": {"id": "1", "restricted": True}}):
+        assert naming(free, "/v1/a") == free
