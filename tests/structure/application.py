@@ -15,6 +15,7 @@ from factstore.api.services import Services
 from factstore.core.admission import Admission, Allowance
 from factstore.core.errors import NotFound
 from factstore.core.quota import no_quotas
+from factstore.wsgi import configuration, deploy
 
 Operation = tuple[str, str]
 """Method and path template, as in ``("GET", "/v1/stacks/{stack}")``."""
@@ -58,6 +59,16 @@ def operations() -> set[Operation]:
         view: Any = app.view_functions[rule.endpoint]
         found |= {(method, template) for method in view.view_class.methods}
     return found
+
+
+def mounted() -> set[Operation]:
+    """What is answered in front of the API, before anybody is asked who calls."""
+    conf = configuration.read([], register_more=lambda conf: None)
+    conf.set_override("auth_strategy", "none")
+    app: Any = deploy.pipeline(conf, Mock())
+    while not isinstance(app, deploy._Mounted):
+        app = app._app
+    return {("GET", path) for path in app._mounts}
 
 
 def documented() -> dict[str, Any]:

@@ -1,0 +1,105 @@
+"""Who may do what: every operation and every kind of caller, as one table.
+
+A new route needs a row here, and nothing else: the tests take the rows from :data:`ROWS`.  A row's kind
+says what each persona is answered; a kind says it for :data:`PERSONAS` in their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+DONE = "done"  # what the row says
+MADE = "made"  # the same where nothing was: the caller's own project, not the owner's
+UNKNOWN = "401 unauthorized"
+MISSING = "404 not_found"
+FORBIDDEN = "403 forbidden"
+
+UNIDENTIFIED = ("no token", "junk token", "expired token", "revoked token")
+STRANGERS = ("outsider", "admin", "service")  # who may, but in other projects
+PERSONAS = (*UNIDENTIFIED, *STRANGERS, "reader", "owner", "restricted")
+RESTRICTED_TO = ("GET", "/v1/stacks/{stack}/context")  # the one access rule of "restricted"
+
+
+class Kind(Enum):
+    """What kind of operation, and so what each persona gets."""
+
+    #                       unidentified   outsider   admin    service    reader     owner  restricted
+    PUBLIC = (*[DONE] * 4, DONE, DONE, DONE, DONE, DONE, DONE)
+    READ = (*[UNKNOWN] * 4, MISSING, MISSING, MISSING, DONE, DONE, UNKNOWN)
+    READ_OWN = (*[UNKNOWN] * 4, DONE, DONE, DONE, DONE, DONE, UNKNOWN)
+    READ_ANY = (*[UNKNOWN] * 4, FORBIDDEN, DONE, FORBIDDEN, DONE, DONE, UNKNOWN)
+    WRITE = (*[UNKNOWN] * 4, MADE, MADE, MADE, FORBIDDEN, DONE, UNKNOWN)
+    REMOVE = (*[UNKNOWN] * 4, MISSING, MISSING, MISSING, FORBIDDEN, DONE, UNKNOWN)
+
+
+# PUBLIC     for everybody, whatever they send
+# READ       of one stack
+# READ_OWN   of the caller's own project
+# READ_ANY   of the project that the query names, the owner's
+# WRITE      makes the stack if need be
+# REMOVE     needs something to be there
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation, called on the owner's stack, where fact ``a`` is."""
+
+    method: str
+    template: str
+    kind: Kind
+    query: str = ""
+    body: Any = None
+    done: int = 200
+    made: int = 201
+
+    @property
+    def operation(self) -> tuple[str, str]:
+        return self.method, self.template
+
+    def __str__(self) -> str:
+        more = f" {self.body}" if self.body else ""
+        return f"{self.method} {self.template}{self.query}{more}"
+
+    def expected(self, persona: str) -> str:
+        """Status, and the code of a refusal, as in ``404 not_found``."""
+        if persona == "restricted" and self.operation == RESTRICTED_TO:
+            return str(self.done)
+        answer = self.kind.value[PERSONAS.index(persona)]
+        return {DONE: str(self.done), MADE: str(self.made)}.get(answer, answer)
+
+
+STACKS = "/v1/stacks"
+STACK = f"{STACKS}/{{stack}}"
+FACTS = f"{STACK}/facts"
+FACT = f"{FACTS}/{{path}}"
+BATCH = f"{STACK}/batch"
+PUT_A = {"operations": [{"put": {"path": "a", "value": 2}}]}
+DELETE_A = {"operations": [{"delete": {"path": "a"}}]}
+
+ROWS = [
+    Row("GET", "/", Kind.PUBLIC),
+    Row("GET", "/v1", Kind.PUBLIC),
+    Row("GET", "/v1/", Kind.PUBLIC),
+    Row("GET", "/v1/openapi.json", Kind.PUBLIC),
+    Row("GET", "/healthcheck", Kind.PUBLIC),
+    Row("GET", STACKS, Kind.READ_OWN),
+    Row("GET", STACKS, Kind.READ_ANY, query="?project_id={project}"),
+    Row("GET", STACK, Kind.READ),
+    Row("PUT", STACK, Kind.WRITE, body={"description": "x"}),
+    Row("DELETE", STACK, Kind.REMOVE, done=204),
+    Row("GET", FACTS, Kind.READ),
+    Row("GET", FACTS, Kind.READ, query="?prefix=a"),
+    Row("GET", FACT, Kind.READ),
+    Row("GET", FACT, Kind.READ, query="?format=raw"),
+    Row("HEAD", FACT, Kind.READ),
+    Row("PUT", FACT, Kind.WRITE, body={"value": 2}),
+    Row("PUT", FACT, Kind.WRITE, body={"value": 2, "kind": "parameter"}),
+    Row("DELETE", FACT, Kind.REMOVE, done=204),
+    Row("POST", BATCH, Kind.WRITE, body=PUT_A, made=200),
+    Row("POST", BATCH, Kind.REMOVE, body=DELETE_A),
+    Row("GET", f"{STACK}/events", Kind.READ),
+    Row("GET", f"{STACK}/context", Kind.READ),
+    Row("HEAD", f"{STACK}/context", Kind.READ),
+]

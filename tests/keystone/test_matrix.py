@@ -1,0 +1,281 @@
+"""Every operation as every persona, with real tokens: the table is in ``matrix``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+
+import pytest
+import requests
+
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.calling import PROBLEM, Caller, fresh_stack, refused
+from tests.eventually import eventually
+from tests.keystone.conftest import with_token
+from tests.keystone.matrix import (
+    PERSONAS,
+    RESTRICTED_TO,
+    ROWS,
+    STRANGERS,
+    UNIDENTIFIED,
+    Kind,
+    Row,
+)
+from tests.service import ApiServer
+from tests.structure.application import mounted, operations
+
+every_row = pytest.mark.parametrize("row", ROWS, ids=str)
+rows_of_stacks = pytest.mark.parametrize(
+    "row", [row for row in ROWS if "{stack}" in row.template], ids=str
+)
+rows_of_facts = pytest.mark.parametrize(
+    "row", [row for row in ROWS if "{path}" in row.template], ids=str
+)
+
+EXPIRY_SECONDS = 4
+
+
+def expired(keystone: KeystoneServer, server: ApiServer) -> str:
+    """A token that was good: it ended with the application credential that it was issued for."""
+    ends = datetime.now(UTC) + timedelta(seconds=EXPIRY_SECONDS)
+    credential = keystone.accounts.application_credential(
+        "owner", fresh_stack(), expires_at=ends.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    )
+    token = keystone.accounts.issue_with(credential)
+    with with_token(server, token) as caller:
+        assert caller.get("/v1/stacks").status_code == HTTPStatus.OK
+        eventually(
+            lambda: caller.get("/v1/stacks").status_code == HTTPStatus.UNAUTHORIZED,
+            EXPIRY_SECONDS + 10,
+        )
+    return token
+
+
+def restricted(keystone: KeystoneServer) -> str:
+    method, template = RESTRICTED_TO
+    rule = {"service": "contextualization", "method": method, "path": template}
+    return keystone.accounts.issue_with(
+        keystone.accounts.application_credential("owner", fresh_stack(), access_rules=[rule])
+    )
+
+
+@pytest.fixture(scope="module")
+def callers(
+    keystone: KeystoneServer, server: ApiServer, tokens: dict[str, str]
+) -> Iterator[dict[str, Caller]]:
+    """A client for each persona."""
+    accounts = keystone.accounts
+    revoked = accounts.issue("owner")
+    accounts.revoke(revoked)
+    # The persona is an administrator too; this is its role of a service alone.
+    service = accounts.application_credential("service", fresh_stack(), roles=["service"])
+    sent = {
+        "junk token": "junk",
+        "expired token": expired(keystone, server),
+        "revoked token": revoked,
+        "service": accounts.issue_with(service),
+        "restricted": restricted(keystone),
+        **{name: tokens[name] for name in ("outsider", "admin", "reader", "owner")},
+    }
+    made = {name: with_token(server, token) for name, token in sent.items()}
+    made["no token"] = Caller(server.url)
+    assert set(made) == set(PERSONAS)
+    yield made
+    for caller in made.values():
+        caller.close()
+
+
+@pytest.fixture(scope="module")
+def project(keystone: KeystoneServer) -> str:
+    """The owner's."""
+    return keystone.accounts.project_id("owner")
+
+
+@pytest.fixture
+def owned(callers: dict[str, Caller]) -> Iterator[str]:
+    """The name of a stack of the owner's with fact ``a``; other projects have none of this name."""
+    name = fresh_stack()
+    callers["owner"].put(f"/v1/stacks/{name}/facts/a", 1).raise_for_status()
+    yield name
+    remove(callers, name)
+
+
+def remove(callers: dict[str, Caller], name: str) -> None:
+    for persona in ("owner", *STRANGERS):
+        callers[persona].delete(f"/v1/stacks/{name}")
+
+
+def call(
+    caller: Caller,
+    row: Row,
+    stack: str,
+    project: str,
+    *,
+    method: str = "",
+    headers: dict[str, str] | None = None,
+) -> requests.Response:
+    """Carry out a row's operation on a stack."""
+    target = (row.template + row.query).format(stack=stack, path="a", project=project)
+    more = {} if row.body is None else {"json": row.body}
+    return caller(method or row.method, target, headers=headers, **more)
+
+
+def check(answer: requests.Response, expected: str) -> None:
+    """The answer is as the table says, to the last header of a refusal."""
+    status, _, code = expected.partition(" ")
+    assert answer.status_code == int(status), answer.text
+    if not code:
+        return
+    if answer.request.method == "HEAD":
+        assert answer.headers["Content-Type"].partition(";")[0] == PROBLEM
+        assert not answer.content
+    else:
+        refused(answer, expected)
+    assert ("WWW-Authenticate" in answer.headers) == (code == "unauthorized")
+    if code == "unauthorized":
+        assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    assert {row.operation for row in ROWS} == operations() | mounted()
+
+
+def test_every_way_to_call_an_operation_stands_once() -> None:
+    assert len({str(row) for row in ROWS}) == len(ROWS)
+    assert {len(kind.value) for kind in Kind} == {len(PERSONAS)}
+
+
+@every_row
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_a_persona_is_answered_as_the_table_says(
+    callers: dict[str, Caller], project: str, owned: str, row: Row, persona: str
+) -> None:
+    owner = callers["owner"]
+    before = owner.get(f"/v1/stacks/{owned}/facts").json()
+    answer = call(callers[persona], row, owned, project)
+    check(answer, row.expected(persona))
+    if persona != "owner":
+        assert owner.get(f"/v1/stacks/{owned}/facts").json()["facts"] == before["facts"]
+    if row.method == "GET" and row.kind is not Kind.PUBLIC and persona != "restricted":
+        implied = call(callers[persona], row, owned, project, method="HEAD")
+        assert implied.status_code == answer.status_code
+
+
+MOVING = [
+    (r'"(id|etag|revision|project_id)":("[^"]*"|\d+)', r'"\1":_'),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
+    (r"[0-9a-f]{16}\.\d+", "CURSOR"),
+    (r"req-[0-9a-f-]{36}", "REQUEST"),
+]
+
+
+def seen(answer: requests.Response, stack: str) -> tuple[int, dict[str, str], str]:
+    """All there is to an answer, but for names and for what differs from one request to the next."""
+
+    def settled(text: str) -> str:
+        text = text.replace(stack, "STACK")
+        for pattern, name in MOVING:
+            text = re.sub(pattern, name, text)
+        return text
+
+    # A revision may have grown by a digit; in a refusal nothing may grow.
+    moving = (
+        {"date"} if answer.status_code >= HTTPStatus.BAD_REQUEST else {"date", "content-length"}
+    )
+    headers = {
+        name: settled(value) for name, value in answer.headers.items() if name.lower() not in moving
+    }
+    return answer.status_code, headers, settled(answer.text)
+
+
+@rows_of_stacks
+@pytest.mark.parametrize("persona", [*UNIDENTIFIED[:2], *STRANGERS])
+def test_what_others_have_looks_as_if_it_were_not_there(
+    callers: dict[str, Caller], project: str, owned: str, row: Row, persona: str
+) -> None:
+    caller, missing = callers[persona], fresh_stack()
+    theirs, nobodys = (seen(call(caller, row, name, project), name) for name in (owned, missing))
+    assert theirs == nobodys
+    remove(callers, missing)
+
+
+@rows_of_facts
+def test_a_fact_that_others_have_looks_as_if_it_were_not_there(
+    callers: dict[str, Caller], project: str, owned: str, row: Row
+) -> None:
+    """Where the caller's own project has stacks of these names, too."""
+    owner, outsider, other = callers["owner"], callers["outsider"], fresh_stack()
+    owner.put(f"/v1/stacks/{other}/facts/b", 1).raise_for_status()
+    for name in (owned, other):
+        outsider.put(f"/v1/stacks/{name}/facts/mine", 1).raise_for_status()
+    theirs, nobodys = (seen(call(outsider, row, name, project), name) for name in (owned, other))
+    assert theirs == nobodys
+    remove(callers, other)
+
+
+FORGED = {
+    "X-Roles": "admin,member",
+    "X-Role": "admin",
+    "X-User-Id": "root",
+    "X-User": "root",
+    "X-User-Domain-Id": "default",
+    "X-Project-Id": "PROJECT",
+    "X-Tenant-Id": "PROJECT",
+    "X-Tenant": "PROJECT",
+    "X-Identity-Status": "Confirmed",
+    "X-Is-Admin-Project": "True",
+    "X-Service-Roles": "admin,service",
+    "X-Service-Identity-Status": "Confirmed",
+    "OpenStack-System-Scope": "all",
+    "Factstore.Identity": "root",
+    "Remote-User": "root",
+}
+
+
+def forgeries(project: str) -> list[dict[str, str]]:
+    """Headers that claim to be what the gate would say of the owner or of an administrator."""
+    named = {name: project if value == "PROJECT" else value for name, value in FORGED.items()}
+    return [
+        named,
+        {name.replace("-", "_"): value for name, value in named.items()},
+        {name.replace("-", "_", 1): value for name, value in named.items()},
+        {name.upper(): value for name, value in named.items()},
+        {f"HTTP-{name}": value for name, value in named.items()},
+    ]
+
+
+@every_row
+@pytest.mark.parametrize("persona", ["no token", "junk token", "outsider", "reader", "restricted"])
+def test_headers_that_claim_an_identity_change_nothing(
+    callers: dict[str, Caller], project: str, row: Row, persona: str
+) -> None:
+    for headers in forgeries(project):
+        name = fresh_stack()
+        callers["owner"].put(f"/v1/stacks/{name}/facts/a", 1).raise_for_status()
+        check(call(callers[persona], row, name, project, headers=headers), row.expected(persona))
+        fact = callers["owner"].get(f"/v1/stacks/{name}/facts/a").json()
+        assert (fact["value"], fact["version"]) == (1, 1)
+        remove(callers, name)
+
+
+def test_a_writer_cannot_pass_for_somebody_else(
+    keystone: KeystoneServer, callers: dict[str, Caller], project: str, owned: str
+) -> None:
+    for n, headers in enumerate(forgeries(keystone.accounts.project_id("outsider"))):
+        written = callers["owner"].put(f"/v1/stacks/{owned}/facts/b", n, headers=headers)
+        assert written.json()["updated_by"] == keystone.accounts.user_id("owner")
+    assert callers["owner"].get(f"/v1/stacks/{owned}").json()["project_id"] == project
+
+
+def test_the_methods_of_a_route_are_told_to_who_is_known_whether_it_exists_or_not(
+    callers: dict[str, Caller], owned: str
+) -> None:
+    for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:
+        there, missing = (template.format(stack=name, path="a") for name in (owned, "missing"))
+        for persona in UNIDENTIFIED:
+            refused(callers[persona]("OPTIONS", there), "401 unauthorized")
+        told = [callers["outsider"]("OPTIONS", path) for path in (there, missing)]
+        assert [answer.status_code for answer in told] == [HTTPStatus.OK] * 2
+        assert told[0].headers["Allow"] == told[1].headers["Allow"]
