@@ -15,7 +15,7 @@ from flask import Request, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from factstore.core.errors import Invalid
 from factstore.core.path import shown
@@ -106,9 +106,12 @@ def read_body(req: Request) -> bytes:
     """A request's body, whole or not at all: servers pass on what came before a connection broke.
 
     :raises RequestEntityTooLarge: it is larger than 1 MiB.
-    :raises Invalid: it ended early.
+    :raises Invalid: it ended early, or its chunks are malformed.
     """
-    body: bytes = req.get_data(parse_form_data=False)
+    try:
+        body: bytes = req.get_data(parse_form_data=False)
+    except ClientDisconnected:
+        raise Invalid("the body ended early, or its chunks are malformed; send it again.") from None
     if len(body) > BODY_BYTES:
         raise RequestEntityTooLarge
     length = req.content_length

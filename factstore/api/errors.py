@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 
 PREFIX = "contextualization."
 CONTENT_TYPE = "application/problem+json"
+FAILED = "the service failed; its log names the cause beside this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {
     "invalid": (400, "The request is not valid"),
@@ -36,6 +37,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "query_invalid": (400, "A query parameter is unknown or not valid"),
     "ambiguous": (400, "Something that stands once was given twice"),
     "header_invalid": (400, "A header is not valid"),
+    "http_invalid": (400, "The request is not well-formed HTTP"),
     "batch_empty": (400, "The batch has no operations"),
     "batch_duplicate_path": (400, "The batch names a path twice"),
     "unauthorized": (401, "Authentication is required"),
@@ -57,10 +59,12 @@ STATUS: dict[str, tuple[int, str]] = {
     "too_large": (413, "The body is too large"),
     "value_too_large": (413, "The value is too large"),
     "batch_too_large": (413, "The batch is too large"),
+    "url_too_long": (414, "The URL is too long"),
     "media_type": (415, "The media type is not supported"),
     "rate_limited": (429, "Too many requests"),
     "too_many_streams": (429, "Too many streams"),
     "too_many_waiting": (429, "Too many waiting requests"),
+    "headers_too_large": (431, "The headers are too large"),
     "internal_error": (500, "Something is wrong with the service"),
     "store_unavailable": (503, "The store cannot be asked now"),
     "storage_full": (503, "The store is full"),
@@ -157,7 +161,4 @@ def _http(error: HTTPException) -> Response:
 
 def _broken(error: Exception) -> Response:
     LOG.error("%s %s failed", request.method, request.path, exc_info=error)
-    return respond(
-        "internal_error",
-        "the service failed; its log names the cause beside this request's id.",
-    )
+    return respond("internal_error", FAILED)

@@ -137,7 +137,8 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
 
 def _wish(path: str) -> Put:
     """What the body asks for; its media type tells how to read it."""
-    if request.mimetype not in RAW_TYPES:
+    unreadable = bool(request.content_type) and not request.mimetype
+    if unreadable or request.mimetype not in RAW_TYPES:
         if request.mimetype != "application/json":
             raise UnsupportedMediaType(
                 "send application/json, or a bare text as text/plain or without a type."

@@ -64,6 +64,9 @@ class KeystoneGate(auth_token.AuthProtocol):
 
     def process_request(self, request: Any) -> webob.Response | None:
         """Authenticate; a response that is returned ends the request here."""
+        for name in ("X-Auth-Token", "X-Service-Token"):
+            if "," in request.headers.get(name, ""):  # so servers join what stands twice
+                return _refusal(request, "ambiguous", f"{name} is given twice; give it once.")
         try:
             response: webob.Response | None = super().process_request(request)
         except exc.HTTPUnauthorized:

@@ -16,6 +16,11 @@ HEADER = "X-Openstack-Request-Id"
 _GLOBAL = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
 
 
+def new() -> str:
+    """An id that no other request has."""
+    return str(generate_request_id())
+
+
 class RequestId:
     """Names each request in its environment and in its answer.
 
@@ -29,7 +34,7 @@ class RequestId:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Hand the request on."""
-        request_id = environ["openstack.request_id"] = generate_request_id()
+        request_id = environ["openstack.request_id"] = new()
         sent = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
         if _GLOBAL.fullmatch(sent):
             environ["openstack.global_request_id"] = sent

@@ -1,16 +1,26 @@
-"""gunicorn's gevent worker, starting our machinery and stopping without dawdling.
+"""gunicorn's gevent worker, starting our machinery, stopping without dawdling, refusing in our form.
 
 Stock, a stopping worker waits for connections that are merely kept alive as if they were requests, up
 to its whole grace period.  This one lets them go, and sends streams away, the moment it is told.
+
+What is no HTTP never reaches the application; stock, it is answered with a page of HTML.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
+import io
+import ssl
+from http import HTTPStatus
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 import gevent
+from gunicorn import util
+from gunicorn.http import errors as malformed
+from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 LATE_SECONDS = 1.0  # what a connection that was accepted while stopping has to send its request
@@ -49,6 +59,24 @@ class _Idle:
             self._greenlet.throw(self._timeout)
 
 
+class _Chunks(io.RawIOBase):
+    """A body in chunks; one that is malformed is a connection that broke, not a fault of ours."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data: bytes = self._body.read(len(buffer))
+        except malformed.ParseException as error:
+            raise ConnectionResetError(errno.ECONNRESET, "a chunk is malformed") from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class Worker(GeventWorker):
     """One process: many greenlets, one node."""
 
@@ -70,6 +98,61 @@ class Worker(GeventWorker):
     def timeout_ctx(self) -> _Idle:
         """What limits the wait for the next request of a connection."""
         return _Idle(self._idle, self.cfg.keepalive if self.alive else LATE_SECONDS)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """Hand a request to the application."""
+        if isinstance(req.body.reader, ChunkedReader):
+            req.body = _Chunks(req.body)
+        return super().handle_request(listener_name, req, sock, addr)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what could not be handed to the application, or what broke on the way to it."""
+        if isinstance(exc, ssl.SSLError):
+            super().handle_error(req, client, addr, exc)
+            return
+        from factstore.api.errors import CONTENT_TYPE, FAILED, error_body
+        from factstore.wsgi import requestid
+
+        request_id = requestid.new()
+        if req is None and isinstance(exc, malformed.ParseException):
+            status, body = self._refusal_of(exc, request_id)
+            # Not what it says: that may be a header with a secret.
+            self.log.warning("refused a request from %s: %s", addr, type(exc).__name__)
+        else:
+            status, body = error_body("internal_error", FAILED, request_id)
+            self.log.error("request %s failed", request_id, exc_info=exc)
+        head = [
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            "Connection: close",
+            f"Content-Type: {CONTENT_TYPE}",
+            f"Content-Length: {len(body)}",
+            f"{requestid.HEADER}: {request_id}",
+        ]
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, "\r\n".join([*head, "", body]).encode())
+
+    def _refusal_of(self, exc: malformed.ParseException, request_id: str) -> tuple[int, str]:
+        """The status and the body that say what is wrong with a request."""
+        from factstore.api.errors import error_body
+
+        if isinstance(exc, malformed.LimitRequestLine):
+            return error_body(
+                "url_too_long",
+                f"the request line may have {self.cfg.limit_request_line} bytes.",
+                request_id,
+            )
+        if isinstance(exc, malformed.LimitRequestHeaders):
+            return error_body(
+                "headers_too_large",
+                f"a request may have {self.cfg.limit_request_fields} headers "
+                f"of {self.cfg.limit_request_field_size} bytes each.",
+                request_id,
+            )
+        return error_body(
+            "http_invalid",
+            "the request line, a header, or what says how long the body is, is malformed.",
+            request_id,
+        )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM: finish what runs, and send everybody else away."""

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.calling import Caller, check_refusal, refused
+from tests.calling import Caller, check_refusal
 from tests.service import ApiServer
 from tests.wire import Answer, connect, exchange, read_answer, request_bytes
 
@@ -52,35 +52,14 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(server: ApiServer, s
     check(exchange(server.url, raw), "413 too_large")
 
 
-def test_a_body_that_ends_early_is_no_body(server: ApiServer, api: Caller, stack: str) -> None:
-    raw = request_bytes(
-        "PUT", f"{stack}/facts/a", "Content-Length: 100", "Content-Type: text/plain"
-    )
-    with connect(server.url) as connection:
-        connection.sendall(raw + b"half")
-        connection.shutdown(socket.SHUT_WR)
-        answer = read_answer(connection)
-    assert answer.status in (0, HTTPStatus.BAD_REQUEST)
-    refused(api.get(f"{stack}/facts/a"), "404 not_found")
-
-
 FRAMINGS = {
-    "a header above 8 KiB": (("X-Long: " + "x" * 9000,), {431}),
     "a header folded over lines": (("X-Folded: a\r\n b",), {0, 200, 400}),
-    "both ways to say how long": (("Content-Length: 3", "Transfer-Encoding: chunked"), {0, 400}),
-    "two lengths": (("Content-Length: 3", "Content-Length: 4"), {0, 400}),
-    "a length that is no number": (("Content-Length: three",), {0, 400}),
-    "a negative length": (("Content-Length: -1",), {0, 400}),
-    "a length with a sign": (("Content-Length: +3",), {0, 400}),
-    "an unknown transfer coding": (("Transfer-Encoding: gzip",), {0, 400, 501}),
     "a space before the colon": (("X-Odd : 1",), {0, 200, 400}),
-    "no colon": (("nonsense",), {0, 400}),
     "NUL in a header": (("X-Odd: a\0b",), {0, 200, 400}),
     "a bare newline in a header": (("X-Odd: a\nX-More: b",), {0, 200, 400}),
     "an underscore in a name": (("X_Odd: 1",), {0, 200, 400}),
     "two hosts": (("Host: other",), {200, 400}),
     "an expectation": (("Expect: 100-continue",), {200}),
-    "a foreign expectation": (("Expect: miracles",), {0, 200, 400, 417}),
     "an upgrade": (
         (
             "Upgrade: h2c",
@@ -98,6 +77,8 @@ def test_odd_framing_is_answered_or_closed_and_never_breaks_the_service(
 ) -> None:
     answer = exchange(server.url, request_bytes("GET", "/v1/stacks?limit=1", *headers))
     assert answer.status in statuses
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        check(answer, "400 http_invalid")
     assert exchange(server.url, request_bytes("GET", "/")).status == HTTPStatus.OK
 
 
@@ -120,9 +101,9 @@ def test_what_is_no_http_is_refused(server: ApiServer, raw: bytes) -> None:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
         answer = read_answer(connection)
-    assert (
-        answer.status == 0 or HTTPStatus.BAD_REQUEST <= answer.status <= 499 or answer.status == 505
-    )
+    if answer.status != 0:
+        code = "414 url_too_long" if len(raw) > 8190 else "400 http_invalid"
+        check(answer, code)
     assert exchange(server.url, request_bytes("GET", "/")).status == HTTPStatus.OK
 
 
@@ -166,3 +147,13 @@ def test_a_request_id_that_a_caller_sends_cannot_break_a_header(
     assert answer.status == HTTPStatus.OK
     assert "Set" not in answer.headers
     assert len(answer.headers.get_all("X-Openstack-Request-Id")) == 1
+
+
+def test_a_secret_in_a_malformed_header_is_neither_shown_nor_logged(server: ApiServer) -> None:
+    for header in ("X-Auth-Token canary-1234", "X-Auth-Token : canary-1234", "canary-1234"):
+        answer = exchange(server.url, request_bytes("GET", "/v1/stacks", header, "X-Odd: a\0b"))
+        check(answer, "400 http_invalid")
+        assert b"canary" not in answer.body
+    log = server.log_path.read_text()
+    assert "refused a request" in log
+    assert "canary" not in log

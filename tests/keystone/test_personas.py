@@ -8,9 +8,10 @@ import pytest
 import requests
 
 from factstore.cmd.children.keystone import KeystoneServer
-from tests.calling import Caller, refused
+from tests.calling import Caller, check_refusal, refused
 from tests.keystone.conftest import Login
 from tests.streaming import Stream
+from tests.wire import exchange, request_bytes
 
 
 @pytest.fixture
@@ -122,6 +123,19 @@ def test_a_service_token_that_is_none_is_refused_beside_a_good_token(
     for persona in ("owner", "outsider"):
         headers = {"X-Service-Token": tokens[persona]}
         refused(owner.get(owned, headers=headers), "401 unauthorized")
+
+
+def test_a_token_that_stands_twice_is_refused(
+    anonymous: Caller, tokens: dict[str, str], owned: str
+) -> None:
+    good = tokens["owner"]
+    for name in ("X-Auth-Token", "X-Service-Token"):
+        for tokens_sent in ((good, good), (good, "junk"), ("junk", good)):
+            headers = [f"{name}: {token}" for token in tokens_sent]
+            if name != "X-Auth-Token":
+                headers.append(f"X-Auth-Token: {good}")
+            answer = exchange(anonymous.url, request_bytes("GET", owned, *headers))
+            check_refusal(answer.status, answer.headers, answer.json(), "400 ambiguous")
 
 
 def test_a_token_without_a_project_is_refused(

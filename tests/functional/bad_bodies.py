@@ -1,0 +1,154 @@
+"""Bodies that are refused, each with its answer."""
+
+from __future__ import annotations
+
+import json
+
+DEEPEST = 32
+BIGGEST = 64 * 1024
+
+
+def value(text: str) -> bytes:
+    return f'{{"value": {text}}}'.encode()
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+# Of a fact, as application/json.
+BODIES = {
+    "no JSON at all": (b"value", "400 json_invalid"),
+    "nothing": (b"", "400 json_invalid"),
+    "an unfinished object": (b'{"value": 1', "400 json_invalid"),
+    "something behind the end": (b'{"value": 1} 2', "400 json_invalid"),
+    "two documents": (b'{"value": 1}{"value": 2}', "400 json_invalid"),
+    "single quotes": (b"{'value': 1}", "400 json_invalid"),
+    "a trailing comma": (b'{"value": 1,}', "400 json_invalid"),
+    "a comment": (b'{"value": 1} // one', "400 json_invalid"),
+    "a raw newline in a string": (b'{"value": "a\nb"}', "400 json_invalid"),
+    "an unknown escape": (value(r'"\x41"'), "400 json_invalid"),
+    "a leading zero": (value("01"), "400 json_invalid"),
+    "UTF-16": ('{"value": 1}'.encode("utf-16"), "400 json_invalid"),
+    "a byte order mark": (b'\xef\xbb\xbf{"value": 1}', "400 json_invalid"),
+    "bytes that are no UTF-8": (b'{"value": "\xff"}', "400 json_invalid"),
+    "an overlong encoding": (b'{"value": "\xc0\xaf"}', "400 json_invalid"),
+    "a surrogate as UTF-8": (b'{"value": "\xed\xa0\x80"}', "400 json_invalid"),
+    "a value nested too deeply": (value(nested(DEEPEST + 1)), "400 json_too_deep"),
+    "objects nested too deeply": (
+        value('{"a":' * (DEEPEST + 1) + "1" + "}" * (DEEPEST + 1)),
+        "400 json_too_deep",
+    ),
+    "a hundred thousand brackets": (b"[" * 100_000, "400 json_too_deep"),
+    "NaN": (value("NaN"), "400 json_value"),
+    "Infinity": (value("Infinity"), "400 json_value"),
+    "minus Infinity": (value("-Infinity"), "400 json_value"),
+    "a number too large for a double": (value("1e999"), "400 json_value"),
+    "an integer above 2^63-1": (value(str(2**63)), "400 json_value"),
+    "an integer below -2^63": (value(str(-(2**63) - 1)), "400 json_value"),
+    "a hundred thousand digits": (value("1" * 60_000), "400 json_value"),
+    "a lone surrogate": (value(r'"\ud800"'), "400 json_value"),
+    "a lone surrogate in a key": (value(r'{"\udfff": 1}'), "400 json_value"),
+    "NUL in a string": (value(r'"a\u0000b"'), "400 json_value"),
+    "NUL in a key": (value(r'{"\u0000": 1}'), "400 json_value"),
+    "a key twice": (b'{"value": 1, "value": 1}', "400 json_duplicate_key"),
+    "a key twice inside the value": (value('{"a": 1, "a": 2}'), "400 json_duplicate_key"),
+    "a key twice, spelt differently": (value(r'{"a": 1, "\u0061": 2}'), "400 json_duplicate_key"),
+    "a list": (b"[]", "400 schema"),
+    "a bare value": (b"1", "400 schema"),
+    "null": (b"null", "400 schema"),
+    "no value": (b"{}", "400 schema"),
+    "an unknown field": (b'{"value": 1, "owner": "me"}', "400 schema"),
+    "a field that is not there yet": (b'{"value": 1, "sensitive": true}', "400 schema"),
+    "an unknown kind": (b'{"value": 1, "kind": "Observed"}', "400 schema"),
+    "a kind that is no string": (b'{"value": 1, "kind": ["observed"]}', "400 schema"),
+    "a kind that is an object": (b'{"value": 1, "kind": {}}', "400 schema"),
+    "a null kind": (b'{"value": 1, "kind": null}', "400 schema"),
+    "a ttl of 0": (b'{"value": 1, "ttl": 0}', "400 ttl_invalid"),
+    "a negative ttl": (b'{"value": 1, "ttl": -5}', "400 ttl_invalid"),
+    "a ttl below five seconds": (b'{"value": 1, "ttl": 4}', "400 ttl_invalid"),
+    "a ttl above thirty days": (b'{"value": 1, "ttl": 2592001}', "400 ttl_invalid"),
+    "a ttl with a fraction": (b'{"value": 1, "ttl": 10.5}', "400 schema"),
+    "a ttl written as a float": (b'{"value": 1, "ttl": 10.0}', "400 schema"),
+    "a ttl that is true": (b'{"value": 1, "ttl": true}', "400 schema"),
+    "a ttl that is a string": (b'{"value": 1, "ttl": "10"}', "400 schema"),
+    "a value above 64 KiB": (value('"' + "x" * (BIGGEST - 1) + '"'), "413 value_too_large"),
+    "a value above 64 KiB in UTF-8": (
+        value('"' + "ö" * (BIGGEST // 2) + '"'),
+        "413 value_too_large",
+    ),
+    "a body above 1 MiB": (value(" " * 1024 * 1024 + "1"), "413 too_large"),
+}
+
+# Of a fact, as text/plain.
+TEXTS = {
+    "bytes that are no UTF-8": (b"\xff", "400 text_invalid"),
+    "NUL": (b"a\0b", "400 json_value"),
+    "a text above 64 KiB": (b"x" * (BIGGEST - 1), "413 value_too_large"),
+    "a text above 1 MiB": (b"x" * (1024 * 1024 + 1), "413 too_large"),
+}
+
+
+def puts(*paths: str, size: int = 1) -> list[dict[str, object]]:
+    return [{"put": {"path": path, "value": "x" * size}} for path in paths]
+
+
+def many(count: int, size: int = 1) -> list[dict[str, object]]:
+    return puts(*(f"p{n}" for n in range(count)), size=size)
+
+
+def batch(operations: object, guards: object = ()) -> bytes:
+    return json.dumps({"guards": guards, "operations": operations}).encode()
+
+
+ABSENT = {"path": "g", "absent": True}
+
+# Of a batch, as application/json.
+BATCHES = {
+    "no operations": (batch([]), "400 batch_empty"),
+    "operations that are no list": (batch({}), "400 schema"),
+    "an operation that is no object": (batch(["put"]), "400 schema"),
+    "an operation that nobody knows": (batch([{"move": {"path": "a"}}]), "400 schema"),
+    "an operation that is empty": (batch([{}]), "400 schema"),
+    "two operations in one": (batch([{**puts("a")[0], "delete": {"path": "b"}}]), "400 schema"),
+    "a put without a value": (batch([{"put": {"path": "a"}}]), "400 schema"),
+    "a put without a path": (batch([{"put": {"value": 1}}]), "400 schema"),
+    "a field that nobody knows": (
+        batch([{"delete": {"path": "a", "recursive": True}}]),
+        "400 schema",
+    ),
+    "a path twice": (batch(puts("a", "b", "a")), "400 batch_duplicate_path"),
+    "a path put and deleted": (
+        batch([*puts("a"), {"delete": {"path": "a"}}]),
+        "400 batch_duplicate_path",
+    ),
+    "a path out of its folder": (batch(puts("a/../b")), "400 path_invalid"),
+    "a path that is no text": (batch([{"delete": {"path": 1}}]), "400 schema"),
+    "a short ttl": (batch([{"put": {"path": "a", "value": 1, "ttl": 4}}]), "400 ttl_invalid"),
+    "a guard without a demand": (batch(puts("a"), [{"path": "g"}]), "400 schema"),
+    "a guard with two demands": (
+        batch(puts("a"), [{**ABSENT, "exists": True}]),
+        "400 schema",
+    ),
+    "a guard that is false": (batch(puts("a"), [{"path": "g", "absent": False}]), "400 schema"),
+    "a guard at no path": (batch(puts("a"), [{"path": "", "exists": True}]), "400 path_invalid"),
+    "101 operations": (batch(many(101)), "413 batch_too_large"),
+    "101 operations and guards": (
+        batch(many(60), [{"path": f"g{n}", "absent": True} for n in range(41)]),
+        "413 batch_too_large",
+    ),
+    "a value above 64 KiB": (batch(many(2, BIGGEST)), "413 value_too_large"),
+    "more than 1 MiB": (batch(many(17, BIGGEST - 100)), "413 too_large"),
+    "a key twice": (b'{"operations": [], "operations": []}', "400 json_duplicate_key"),
+    "a hundred thousand brackets": (b'{"operations": ' + b"[" * 100_000, "400 json_too_deep"),
+}
+
+# Of a stack, as application/json.
+STACKS = {
+    "no object": (b"[]", "400 schema"),
+    "a field that nobody knows": (b'{"owner": "me"}', "400 schema"),
+    "a description that is no text": (b'{"description": 1}', "400 schema"),
+    "a description that is null": (b'{"description": null}', "400 schema"),
+    "a long description": (json.dumps({"description": "x" * 100_000}).encode(), "400 schema"),
+    "no JSON": (b"description=x", "400 json_invalid"),
+}

@@ -1,0 +1,127 @@
+"""Headers and framings that are refused, each with its answer."""
+
+from __future__ import annotations
+
+import gzip
+
+Headers = tuple[str, ...]
+
+# Of a PUT of a fact.
+WRITING = {
+    "an empty key": ("Idempotency-Key: ", "400 header_invalid"),
+    "a long key": ("Idempotency-Key: " + "x" * 256, "400 header_invalid"),
+    "a key of other letters": ("Idempotency-Key: \xc3\xb6", "400 header_invalid"),
+    "a tag without quotes": ("If-Match: abc", "400 etag_invalid"),
+    "half a tag": ('If-Match: "abc', "400 etag_invalid"),
+    "an empty tag list": ("If-Match: ", "400 etag_invalid"),
+    "a comma at the end": ('If-Match: "a",', "400 etag_invalid"),
+    "a star among tags": ('If-Match: *, "a"', "400 etag_invalid"),
+    "a weak tag": ('If-Match: W/"a"', "400 etag_invalid"),
+    "a tag of other letters": ('If-Match: "\xc3\xb6"', "400 etag_invalid"),
+    "a tag with a space": ('If-Match: "a b"', "400 etag_invalid"),
+    "thousands of commas": ("If-Match: " + "," * 8000, "400 etag_invalid"),
+    "create unless it is so": ('If-None-Match: "a"', "400 header_invalid"),
+    "nonsense to create": ("If-None-Match: a", "400 etag_invalid"),
+    "both conditions": ('If-Match: "a"\r\nIf-None-Match: *', "400 header_invalid"),
+    "a tag that nothing has": ('If-Match: "0123456789abcdef.1"', "412 precondition_failed"),
+}
+
+# Of a GET of a fact that is there.
+READING = {
+    "a tag without quotes": ("If-None-Match: a", "400 etag_invalid"),
+    "an empty tag list": ("If-None-Match: ", "400 etag_invalid"),
+    "XML wanted": ("Accept: application/xml", "406 not_acceptable"),
+    "a stream of a fact": ("Accept: text/event-stream", "406 not_acceptable"),
+    "no JSON wanted": ("Accept: application/json;q=0", "406 not_acceptable"),
+    "a weight that is none": ("Accept: */*;q=nan", "406 not_acceptable"),
+    "nonsense wanted": ("Accept: \xff", "406 not_acceptable"),
+    "nothing wanted": ("Accept: ", "406 not_acceptable"),
+    "a version to come": (
+        "OpenStack-API-Version: contextualization 1.99",
+        "406 microversion_unsupported",
+    ),
+    "a version before": (
+        "OpenStack-API-Version: contextualization 0.9",
+        "406 microversion_unsupported",
+    ),
+    "a version that is none": (
+        "OpenStack-API-Version: contextualization 1.x",
+        "400 header_invalid",
+    ),
+    "a version in other digits": (
+        "OpenStack-API-Version: contextualization 1.\xb2",
+        "400 header_invalid",
+    ),
+    "a version without service": ("OpenStack-API-Version: 1.0", "400 header_invalid"),
+}
+
+# Of a PUT of a fact: how the body is said to be written.
+MEDIA = {
+    "XML": (("Content-Type: application/xml",), b"<value>1</value>", "415 media_type"),
+    "a form with parts": (
+        ("Content-Type: multipart/form-data; boundary=x",),
+        b"--x--",
+        "415 media_type",
+    ),
+    "nearly JSON": (("Content-Type: application/jsonp",), b'{"value": 1}', "415 media_type"),
+    "a patch": (("Content-Type: application/merge-patch+json",), b"{}", "415 media_type"),
+    "no type at all": (("Content-Type: ;;=",), b'{"value": 1}', "415 media_type"),
+    **{
+        f"{coding} of {media_type}": (
+            (f"Content-Type: {media_type}", f"Content-Encoding: {coding}"),
+            gzip.compress(b'{"value": "' + b"x" * 10_000_000 + b'"}'),
+            "415 media_type",
+        )
+        for coding in ("gzip", "GZIP", "deflate", "br", "identity, gzip", "nonsense")
+        for media_type in ("application/json", "text/plain")
+    },
+}
+
+# Of a PUT of a fact, with what follows the headers; the server closes what it cannot read on.
+CHUNKED = ("Content-Type: text/plain", "Transfer-Encoding: chunked")
+FRAMINGS: dict[str, tuple[Headers, bytes, str]] = {
+    "a header above 8 KiB": (("X-Long: " + "x" * 9000,), b"", "431 headers_too_large"),
+    "a hundred headers and more": (("X-Many: x",) * 101, b"", "431 headers_too_large"),
+    "both ways to say how long": (
+        ("Content-Length: 3", "Transfer-Encoding: chunked"),
+        b"0\r\n\r\n",
+        "400 http_invalid",
+    ),
+    "the same in other order": (
+        ("Transfer-Encoding: chunked", "Content-Length: 3"),
+        b"0\r\n\r\n",
+        "400 http_invalid",
+    ),
+    "two lengths": (("Content-Length: 3", "Content-Length: 4"), b"abcd", "400 http_invalid"),
+    "a length that is no number": (("Content-Length: three",), b"abc", "400 http_invalid"),
+    "a negative length": (("Content-Length: -1",), b"", "400 http_invalid"),
+    "a length with a sign": (("Content-Length: +3",), b"abc", "400 http_invalid"),
+    "a length in Python's spelling": (("Content-Length: 1_0",), b"0123456789", "400 http_invalid"),
+    "an unknown transfer coding": (("Transfer-Encoding: gzip",), b"", "400 http_invalid"),
+    "a coding behind the last": (("Transfer-Encoding: chunked, gzip",), b"", "400 http_invalid"),
+    "no colon": (("nonsense",), b"", "400 http_invalid"),
+    "a name that is none": (("X Odd: 1",), b"", "400 http_invalid"),
+    "a type twice": (
+        ("Content-Type: text/plain", "Content-Type: application/json"),
+        b"1",
+        "400 http_invalid",
+    ),
+    "a foreign expectation": (("Expect: miracles",), b"", "400 http_invalid"),
+    "a chunk without a size": (CHUNKED, b"ZZ\r\nab\r\n0\r\n\r\n", "400 invalid"),
+    "a chunk of negative size": (CHUNKED, b"-2\r\nab\r\n0\r\n\r\n", "400 invalid"),
+    "a chunk longer than it says": (CHUNKED, b"2\r\nabcd\r\n0\r\n\r\n", "400 invalid"),
+    "a chunk that ends early": (CHUNKED, b"9\r\nab", "400 invalid"),
+    "a chunk larger than anything": (CHUNKED, b"f" * 30 + b"\r\nab", "400 invalid"),
+    "chunks without a last": (CHUNKED, b"2\r\nab\r\n", "400 invalid"),
+    "a trailer that is none": (CHUNKED, b"2\r\nab\r\n0\r\nnonsense\r\n\r\n", "400 invalid"),
+    "a length that is not kept": (
+        ("Content-Type: text/plain", "Content-Length: 100"),
+        b"half",
+        "400 invalid",
+    ),
+    "a length above 1 MiB": (
+        ("Content-Type: text/plain", f"Content-Length: {2 * 1024 * 1024}"),
+        b"",
+        "413 too_large",
+    ),
+}

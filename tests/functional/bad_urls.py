@@ -1,0 +1,134 @@
+"""Paths, methods and query parameters that are refused, each with its answer."""
+
+from __future__ import annotations
+
+SEGMENTS = {
+    "dot dot": "..",
+    "dot": ".",
+    "encoded dot dot": "%2e%2e",
+    "half encoded dot dot": ".%2E",
+    "hidden": ".hidden",
+    "a dash first": "-rf",
+    "an encoded slash": "x%2Fy",
+    "an encoded slash in small letters": "x%2fy",
+    "a double encoded slash": "x%252Fy",
+    "an encoded backslash": "x%5Cy",
+    "a backslash": "x\\y",
+    "NUL": "x%00y",
+    "a newline": "x%0Ay",
+    "a carriage return": "x%0Dy",
+    "DEL": "x%7Fy",
+    "no UTF-8": "%ff",
+    "other no UTF-8": "%fe",
+    "an overlong slash": "%c0%af",
+    "UTF-8": "%C3%B6",
+    "a full-width slash": "x%EF%BC%8Fy",
+    "a decomposed letter": "o%CC%88",
+    "a homoglyph": "%D0%B0",
+    "a space before": "%20x",
+    "a space behind": "x%20",
+    "a tab": "x%09",
+    "a plus": "x+y",
+    "a semicolon": "x;y",
+    "an encoded semicolon": "x%3By",
+    "a percent sign": "x%25",
+    "half an encoding": "x%2",
+    "no encoding": "x%zz",
+    "a lone percent": "x%",
+    "an encoded question mark": "x%3Fwait=1",
+    "an encoded hash": "x%23",
+    "quotes": "%22x%22",
+    "a star": "*",
+    "a tilde": "~root",
+    "a comma": "x,y",
+    "an equals sign": "x=y",
+    "braces": "{x}",
+    "129 characters": "x" * 129,
+}
+
+# STACK stands for the path of a stack, SEGMENT for one of the above.
+NAMED = [
+    "STACK/facts/SEGMENT",
+    "STACK/facts/a/SEGMENT",
+    "STACK/facts/SEGMENT/a",
+    "STACK/facts/n/SEGMENT/a",
+    "/v1/stacks/SEGMENT/facts/a",
+]
+
+PATHS = {
+    **{
+        f"slashes as in {path!r}": (f"STACK/facts/{path}", "400 path_invalid")
+        for path in ("/a", "a//b", "a/", "//a", "a/b/", "/", "//", "")
+    },
+    "17 segments": ("STACK/facts/" + "/".join("x" * 17), "400 path_invalid"),
+    "513 characters": ("STACK/facts/" + "/".join(["y" * 127] * 4) + "zz", "400 path_invalid"),
+    "two slashes first": ("/STACK/facts/a", "400 path_invalid"),
+    "two slashes before the facts": ("STACK//facts/a", "404 not_found"),
+    "a slash behind the version": ("/v1//stacks", "404 not_found"),
+    "a version to come": ("/v2/stacks", "404 not_found"),
+    "a slash behind the stacks": ("/v1/stacks/", "404 not_found"),
+    "a slash behind the context": ("STACK/context/", "404 not_found"),
+    "more behind the context": ("STACK/context/x", "404 not_found"),
+    "a resource that is none": ("STACK/nonsense", "404 not_found"),
+    "capitals": ("/V1/stacks", "404 not_found"),
+    "a URL above 8 KiB": ("/" + "x" * 9000, "414 url_too_long"),
+    "a query above 8 KiB": ("STACK?wait=" + "1" * 9000, "414 url_too_long"),
+}
+
+METHODS = {
+    "TRACE": ("TRACE", "STACK/facts/a", "405 method_not_allowed"),
+    "an invented method": ("BREW", "STACK/facts/a", "405 method_not_allowed"),
+    "a method in small letters": ("get", "STACK/facts/a", "400 http_invalid"),
+    "facts are not patched": ("PATCH", "STACK/facts/a", "405 method_not_allowed"),
+    "stacks are not posted to": ("POST", "STACK", "405 method_not_allowed"),
+    "lists are not deleted": ("DELETE", "STACK/facts", "405 method_not_allowed"),
+    "batches are not read": ("GET", "STACK/batch", "405 method_not_allowed"),
+    "a tunnel": ("CONNECT", "localhost:80", "404 not_found"),
+}
+
+PAGED = ("/v1/stacks", "STACK/facts")
+WAITING = ("STACK/facts/a", "STACK/context", "STACK/events")
+WATCHED = ("STACK/facts", "STACK/events")
+CURSORED = ("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/events?since")
+
+WAITS = [
+    *("51", "-1", "1.5", "ten", "", "1e1", "0x10", "%D9%A3", "9" * 5000, "%2B1", "1_0", "true"),
+    "+1%20",
+]
+CURSORS = [
+    *("-1", "7", "0123456789abcdef", "0123456789abcdef.", "0123456789abcdef.-1"),
+    *("0123456789abcdef.01", "0123456789ABCDEF.1", "0123456789abcdef.1%20"),
+    *("%200123456789abcdef.1", "0123456789abcdef.1%0A", f"0123456789abcdef.{2**63}"),
+    *("0123456789abcdef." + "9" * 5000, "0123456789abcdef.%D9%A1", "0123456789abcdef.0x1"),
+]
+PLACES = ["..", "n1/..", "n1//ip", "/", "n1/%25", "n*", "n1/ip%00", "a/", "%C3%B6", "x" * 513]
+PROJECTS = ["..", "a/b", "x" * 65, "a%252Fb", "%C3%B6", "a%20b", "a%0A", "%0A", ""]
+
+# Of a GET, where fact a is.
+QUERIES = [
+    *((f"{path}?wait={wait}", "400 query_invalid") for path in WAITING for wait in WAITS),
+    *((f"{path}={cursor}", "400 cursor_invalid") for path in CURSORED for cursor in CURSORS),
+    *(
+        (f"{path}?limit={limit}", "400 query_invalid")
+        for path in PAGED
+        for limit in ("0", "1001", "-1", "many", "", "1.0")
+    ),
+    *((f"{path}?marker={marker}", "400 path_invalid") for path in PAGED for marker in PLACES),
+    *((f"{path}?prefix={prefix}", "400 path_invalid") for path in WATCHED for prefix in PLACES),
+    *((f"/v1/stacks?project_id={project}", "400 query_invalid") for project in PROJECTS),
+    *((f"{path}?sort=name", "400 query_invalid") for path in (*PAGED, *WAITING)),
+    *((f"{path}?limit=1&limit=1", "400 ambiguous") for path in PAGED),
+    *((f"{path}?wait=1&wait=1", "400 ambiguous") for path in WAITING),
+    ("STACK/facts/a?format=xml", "400 query_invalid"),
+    ("STACK/facts/a?format=RAW", "400 query_invalid"),
+    ("STACK/facts/a?consistency=strong", "400 query_invalid"),
+    ("STACK/context?include=everything", "400 query_invalid"),
+    ("STACK/events?types=fact.put,fact.nonsense", "400 query_invalid"),
+    ("STACK/events?types=fact.put,", "400 query_invalid"),
+    ("STACK/events?types=fact.put%0A", "400 query_invalid"),
+    ("STACK/events?initial=yes", "400 query_invalid"),
+    ("STACK/events?on_gap=ignore", "400 query_invalid"),
+    ("STACK/facts?%ff=1", "400 query_invalid"),
+    ("STACK/facts?%", "400 query_invalid"),
+    ("STACK/facts?=", "400 query_invalid"),
+]
