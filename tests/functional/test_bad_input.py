@@ -25,6 +25,7 @@ def test_every_row_of_the_table_has_a_name_of_its_own() -> None:
     assert len(TABLE) == len(BODIES) + len(HEADERS) + len(URLS)
 
 
+@pytest.mark.parametrize("server", ["one_worker"], indirect=True)
 @pytest.mark.parametrize("bad", TABLE.values(), ids=TABLE.keys())
 def test_what_is_wrong_is_refused_in_our_form_and_changes_nothing(
     server: ApiServer, api: Caller, stack: str, bad: Bad

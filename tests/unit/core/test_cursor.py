@@ -32,6 +32,42 @@ def test_only_what_a_cursor_would_be_written_as_is_read(text: str) -> None:
         assert str(cursor) == text
 
 
+def is_cursor(text: str) -> bool:
+    """As the documentation has it: sixteen small hexadecimal digits, a dot, a revision of etcd's."""
+    epoch, dot, revision = text[:16], text[16:17], text[17:]
+    digits = bool(revision) and all(char in "0123456789" for char in revision)
+    return (
+        len(epoch) == 16
+        and all(char in "0123456789abcdef" for char in epoch)
+        and dot == "."
+        and digits
+        and str(int(revision)) == revision
+        and int(revision) < 2**63
+    )
+
+
+@given(
+    cursors.map(str),
+    st.integers(0, 40),
+    st.sampled_from("0123456789abcdefA.-+_ \n\0\u0661\uff11") | st.characters(),
+)
+def test_one_character_more_less_or_other_is_no_cursor_unless_it_is_one_again(
+    cursor: str, at: int, char: str
+) -> None:
+    before, behind = cursor[:at], cursor[at:]
+    for near in (before + char + behind, before + char + behind[1:], before + behind[1:]):
+        if is_cursor(near):
+            assert str(Cursor.parse(near)) == near
+        else:
+            with pytest.raises(Invalid):
+                Cursor.parse(near)
+
+
+@given(cursors, cursors)
+def test_different_positions_are_written_differently(a: Cursor, b: Cursor) -> None:
+    assert (str(a) == str(b)) == (a == b)
+
+
 @pytest.mark.parametrize(
     "revision",
     [*("", "-1", "+1", "01", "1.0", "1e3", "0x1", "1_0", " 1", "1 ", "1\n", "\u0661"), str(2**63)],

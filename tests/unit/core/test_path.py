@@ -101,6 +101,32 @@ def test_a_prefix_covers_just_the_paths_that_begin_with_all_its_segments(a: str,
     assert covers(a, b) == (b.split("/")[: len(whole)] == whole)
 
 
+@given(
+    paths, st.integers(0, 600), st.sampled_from(" .-/%\\\0\n\x7f\u00e9\uff0f:_@") | st.characters()
+)
+def test_one_character_more_or_other_is_judged_as_the_specification_says(
+    path: str, at: int, char: str
+) -> None:
+    for near in (path[:at] + char + path[at:], path[:at] + char + path[at + 1 :]):
+        assert accepted(near) == is_path(near)
+
+
+@given(paths, paths, paths)
+def test_covering_is_an_order(a: str, b: str, c: str) -> None:
+    deeper, deepest = f"{a}/{b}", f"{a}/{b}/{c}"
+    assert covers(a, deeper)
+    assert covers(deeper, deepest)
+    assert covers(a, deepest)
+    assert not covers(deeper, a)
+    assert (covers(a, b) and covers(b, a)) == (a == b)
+
+
+@given(paths, paths)
+def test_what_covers_a_path_is_the_path_and_its_ancestors(a: str, b: str) -> None:
+    for prefix, path in ((a, b), (a, f"{a}/{b}"), (b, f"{a}/{b}")):
+        assert covers(prefix, path) == (prefix == path or prefix in ancestors(path))
+
+
 @given(paths)
 def test_the_empty_prefix_covers_every_path(path: str) -> None:
     assert covers("", path)
