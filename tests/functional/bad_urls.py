@@ -115,7 +115,11 @@ QUERIES = [
     ),
     *((f"{path}?marker={marker}", "400 path_invalid") for path in PAGED for marker in PLACES),
     *((f"{path}?prefix={prefix}", "400 path_invalid") for path in WATCHED for prefix in PLACES),
-    *((f"/v1/stacks?project_id={project}", "400 query_invalid") for project in PROJECTS),
+    *(
+        (f"{path}?project_id={project}", "400 query_invalid")
+        for path in ("/v1/stacks", "/v1/limits")
+        for project in PROJECTS
+    ),
     *((f"{path}?sort=name", "400 query_invalid") for path in (*PAGED, *WAITING)),
     *((f"{path}?limit=1&limit=1", "400 ambiguous") for path in PAGED),
     *((f"{path}?wait=1&wait=1", "400 ambiguous") for path in WAITING),
