@@ -246,7 +246,8 @@ class EtcdClient:
         if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in words:
             raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
         refused = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
-        if refused or "authentication failed" in words:
+        # "failed", "is not enabled"; and an etcd with users says this to one who gives no name.
+        if refused or "authentication" in words or "user name is empty" in words:
             LOG.error("etcd refuses our credentials: %s", words)
             raise Unavailable("etcd refuses the service's credentials.") from error
         if code not in (

@@ -13,6 +13,7 @@ from typing import Any
 
 from factstore.core.event import Act
 from factstore.core.fact import Fact, Stack
+from factstore.core.path import shown
 
 FORMAT = 1
 
@@ -26,6 +27,8 @@ def _reading() -> Iterator[None]:
     """Whatever is wrong with a record, it is none of ours: one stray key must not stop the watch."""
     try:
         yield
+    except UnicodeDecodeError as error:  # its own text would show the whole record
+        raise UnknownFormat(f"a record is not UTF-8 at byte {error.start}") from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
 
@@ -129,5 +132,5 @@ def decode_act(record: bytes) -> Act:
 def _load(text: str) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(text)
     if held["format"] != FORMAT:
-        raise ValueError(f"its format is {held['format']!r}")
+        raise ValueError(f"its format is {shown(str(held['format']))}")
     return held

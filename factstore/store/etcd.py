@@ -10,6 +10,7 @@ It is longer than 300 lines because it is the whole of one port, and what is pur
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import secrets
 import threading
@@ -38,6 +39,8 @@ from factstore.store.wire import (
     PutKey,
     WatchEvent,
 )
+
+LOG = logging.getLogger(__name__)
 
 PAGE = 500  # keys read in one call when a state is loaded
 SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile
@@ -294,8 +297,11 @@ class EtcdBackend:
     def sweep(self, deadline: float) -> None:
         """Remove what deleted stacks left behind, in small transactions."""
         for purge in list(self._pages(self._keys.all_purges)):
-            project_id, stack_id = self._keys.read_purge(purge.key)
-            data = self._keys.data(project_id, stack_id)
+            named = self._keys.locate(purge.key)
+            if named is None:  # one stray key must not keep all others from being swept
+                LOG.error("key %r is ignored: it names no stack", purge.key)
+                continue
+            data = self._keys.data(named.owner, named.stack_id)
             while True:
                 if self._clock.monotonic() >= deadline:
                     return
@@ -320,7 +326,7 @@ class EtcdBackend:
         """
         found = self._client.get(self._keys.compactor, deadline=deadline)
         version = found.items[0].version if found.items else 0
-        noted = int(found.items[0].value) if found.items else 0
+        noted = _revision(found.items[0].value) if found.items else 0
         if version != seen:
             return False, version, noted
         written = found.items[0].revision if found.items else 0
@@ -336,3 +342,8 @@ class EtcdBackend:
 
     def _soon(self) -> float:
         return self._clock.monotonic() + self._timeout
+
+
+def _revision(note: bytes) -> int:
+    """What was noted at a turn; 0, which compacts nothing, if it was none of us who wrote it."""
+    return int(note) if note.isdigit() else 0

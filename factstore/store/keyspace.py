@@ -37,7 +37,9 @@ class KeyRange(NamedTuple):
 class Named(NamedTuple):
     """What a key names.  *owner* is the project; *name* the stack, or a path; *stack_id* is S."""
 
-    what: Literal["stack", "fact", "act", "gate"]
+    what: Literal[
+        "stack", "fact", "act", "gate", "receipt", "purge", "epoch", "sentinel", "compactor"
+    ]
     owner: str
     stack_id: str
     name: str
@@ -106,13 +108,26 @@ class Keyspace:
     def gate(self, project_id: str) -> bytes:
         return f"{self.root}/quotas/{_checked(project_id)}".encode()
 
+    def receipts(self, project_id: str) -> KeyRange:
+        return _below(f"{self.root}/idem/{_checked(project_id)}")
+
     def purge(self, project_id: str, stack_id: str) -> bytes:
         return f"{self.root}/purges/{_checked(project_id)}/{_checked(stack_id)}".encode()
 
-    def read_purge(self, key: bytes) -> tuple[str, str]:
-        """The project and the stack id that a purge key names."""
-        _, project_id, stack_id = key.decode()[len(self.root) + 1 :].split("/")
-        return project_id, stack_id
+    def purges(self, project_id: str) -> KeyRange:
+        return _below(f"{self.root}/purges/{_checked(project_id)}")
+
+    def project(self, project_id: str) -> tuple[KeyRange, ...]:
+        """Everything whose key names a project."""
+        data = _below(f"{self.root}/data/{_checked(project_id)}")
+        gate = self.gate(project_id)
+        return (
+            self.stacks(project_id),
+            data,
+            self.receipts(project_id),
+            self.purges(project_id),
+            KeyRange(gate, gate + b"\0"),
+        )
 
     def read(self, key: bytes) -> Named | None:
         """What a key names, or None for those that no state is made of."""
@@ -129,8 +144,60 @@ class Keyspace:
             case _:
                 return None
 
+    def locate(self, key: bytes) -> Named | None:
+        """What any key below the root is, bookkeeping included; None if it has no place here.
+
+        Ids are checked, names and paths are not: those have a grammar of their own.
+        """
+        try:
+            named = self._bookkeeping(key) or self.read(key)
+            return named if named is not None and self._key(named) == key else None
+        except ValueError:  # UnicodeDecodeError is one
+            return None
+
+    def _bookkeeping(self, key: bytes) -> Named | None:
+        match key.decode()[len(self.root) + 1 :].split("/"):
+            case ["epoch"]:
+                return Named("epoch", "", "", "")
+            case ["sentinel"]:
+                return Named("sentinel", "", "", "")
+            case ["compactor"]:
+                return Named("compactor", "", "", "")
+            case ["idem", project_id, name]:
+                return Named("receipt", project_id, "", name)
+            case ["purges", project_id, stack_id]:
+                return Named("purge", project_id, stack_id, "")
+            case _:
+                return None
+
+    def _key(self, named: Named) -> bytes:
+        """The key that *named* was read from, built anew.
+
+        :raises ValueError: an id is none.
+        """
+        match named.what:
+            case "stack":
+                return self.stack(named.owner, named.name)
+            case "fact":
+                return self.fact(named.owner, named.stack_id, named.name)
+            case "act":
+                return self.act(int(named.name))
+            case "gate":
+                return self.gate(named.owner)
+            case "receipt":
+                return self.receipt(named.owner, named.name)
+            case "purge":
+                return self.purge(named.owner, named.stack_id)
+            case _:
+                return f"{self.root}/{named.what}".encode()
+
     def _facts(self, project_id: str, stack_id: str) -> str:
         return f"{self.root}/data/{_checked(project_id)}/{_checked(stack_id)}/facts"
+
+
+def is_id(text: str) -> bool:
+    """Whether it can stand in a key as a project's id or a stack's."""
+    return _ID.fullmatch(text) is not None
 
 
 def _checked(identifier: str) -> str:
@@ -138,7 +205,7 @@ def _checked(identifier: str) -> str:
 
     :raises ValueError: it could; no id that Keystone or we make can.
     """
-    if not _ID.fullmatch(identifier):
+    if not is_id(identifier):
         raise ValueError(f"{identifier!r} is not usable as an id in a key")
     return identifier
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -142,6 +143,25 @@ def test_a_wrong_password_is_unavailable_not_a_crash(secured: Secured) -> None:
     with pytest.raises(Unavailable) as caught:
         client.get(b"/factstore/x", deadline=soon())
     assert "not-the-one" not in str(caught.value)
+    client.close()
+
+
+def test_an_etcd_with_users_refuses_one_who_gives_no_name(private_etcd: EtcdServer) -> None:
+    etcdctl = ["etcdctl", "--endpoints", private_etcd.endpoint]
+    for command in ("user add root:root-password", "user grant-role root root", "auth enable"):
+        env = {**os.environ, "ETCDCTL_API": "3"}
+        subprocess.run([*etcdctl, *command.split()], check=True, capture_output=True, env=env)
+    client = EtcdClient([private_etcd.endpoint], Credentials())
+    with pytest.raises(Unavailable, match="credentials"):
+        client.get(b"/factstore/x", deadline=soon())
+    client.close()
+
+
+def test_an_etcd_without_users_refuses_one_who_gives_a_name(etcd: EtcdServer) -> None:
+    client = EtcdClient([etcd.endpoint], Credentials(USER, PASSWORD))
+    with pytest.raises(Unavailable, match="credentials") as caught:
+        client.get(b"/factstore/x", deadline=soon())
+    assert PASSWORD not in str(caught.value)
     client.close()
 
 

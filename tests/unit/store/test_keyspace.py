@@ -66,7 +66,6 @@ def test_a_key_reads_back_as_what_it_names(p: str, s: str, name: str, path: str)
     assert record is not None
     assert (fact.what, fact.owner, fact.stack_id, fact.name) == ("fact", p, s, path)
     assert (record.what, record.owner, record.name) == ("stack", p, name)
-    assert KEYS.read_purge(KEYS.purge(p, s)) == (p, s)
 
 
 @given(near_ids, near_ids, near_paths, st.integers(0, 5000))
@@ -116,6 +115,44 @@ def test_an_id_that_could_reach_out_of_its_place_is_refused(text: str) -> None:
 def test_an_id_that_no_keystone_makes_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="id in a key"):
         KEYS.fact(text, "s", "p")
+
+
+@given(near_ids, near_ids, segments, near_paths, st.integers(0, ACT_SLOTS - 1))
+def test_every_key_that_is_built_is_located(
+    p: str, s: str, name: str, path: str, slot: int
+) -> None:
+    located = {
+        KEYS.stack(p, name): ("stack", p, "", name),
+        KEYS.fact(p, s, path): ("fact", p, s, path),
+        KEYS.act(slot): ("act", "", "", f"{slot:04d}"),
+        KEYS.receipt(p, s): ("receipt", p, "", s),
+        KEYS.purge(p, s): ("purge", p, s, ""),
+        KEYS.gate(p): ("gate", p, "", ""),
+        KEYS.epoch: ("epoch", "", "", ""),
+        KEYS.sentinel: ("sentinel", "", "", ""),
+        KEYS.compactor: ("compactor", "", "", ""),
+    }
+    assert {key: KEYS.locate(key) for key in located} == located
+
+
+@given(near_ids, near_ids, near_ids, segments, near_paths)
+def test_what_names_a_project_is_all_its_own(p: str, p2: str, s: str, name: str, path: str) -> None:
+    of_stack = [KEYS.stack(p2, name), KEYS.fact(p2, s, path), KEYS.purge(p2, s)]
+    for key in [*of_stack, KEYS.receipt(p2, s), KEYS.gate(p2)]:
+        assert sum(holds(kept, key) for kept in KEYS.project(p)) == (p == p2)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("", "x", "epoch/x", "stacks", "stacks/p", "stacks/p/a/b", "stacks/p.q/a", "stacks//a"),
+        *("data/p/s", "data/p/s/x", "data/p/s/side/x", "data/p.q/s/facts/a", "data/p/s/facts"),
+        *("acts/1", "acts/12345", "acts/1024", "acts/x", "acts/0001/x", "acts/-001"),
+        *("idem/p", "idem/p/k/x", "idem/p/k.", "purges/p", "purges/p/s/x", "purges/p/", "\xff"),
+    ],
+)
+def test_a_key_that_is_not_built_here_is_not_located(rest: str) -> None:
+    assert KEYS.locate(f"{KEYS.root}/".encode() + rest.encode("latin-1")) is None
 
 
 def test_the_slots_for_acts_are_bounded() -> None:

@@ -1,0 +1,59 @@
+"""Keys that somebody else put below our root: none of them stops the chores."""
+
+from __future__ import annotations
+
+import pytest
+
+from factstore.store.etcd import EtcdBackend
+from factstore.store.wire import PutKey
+from tests.contract.world import EtcdWorld, author, make_stack, new_fact, new_scope, put_all, soon
+
+
+@pytest.fixture
+def backend(etcd_world: EtcdWorld) -> EtcdBackend:
+    made = etcd_world.backend()
+    made.open()
+    return made
+
+
+def plant(world: EtcdWorld, below_root: bytes, value: bytes = b"") -> None:
+    key = world.keys.root.encode() + b"/" + below_root
+    world.raw.transact([], [PutKey(key, value)], deadline=soon())
+
+
+@pytest.mark.parametrize("stray", [b"purges/-", b"purges/-/s/x", b"purges/-/a.b", b"purges/-/\xff"])
+def test_a_stray_key_among_the_purges_keeps_nothing_from_being_swept(
+    etcd_world: EtcdWorld, backend: EtcdBackend, stray: bytes
+) -> None:
+    worker = etcd_world.worker()
+    scope = new_scope()
+    worker.put(scope, "p")
+    stack, _ = worker.stacks.get(scope)
+    plant(etcd_world, stray)
+    worker.stacks.delete(scope, author())
+    assert etcd_world.leftovers(stack) == 2
+    backend.sweep(soon())
+    assert etcd_world.leftovers(stack) == 0
+
+
+def test_a_note_that_is_no_revision_does_not_end_the_taking_of_turns(
+    etcd_world: EtcdWorld, backend: EtcdBackend
+) -> None:
+    plant(etcd_world, b"compactor", b"now")
+    assert backend.take_turn(1, soon()) == (True, 2, 0)
+    mine, _, noted = backend.take_turn(2, soon())
+    assert mine
+    assert noted > 0
+
+
+def test_a_record_that_is_no_text_is_ignored_and_never_shown(
+    etcd_world: EtcdWorld, backend: EtcdBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    stack = make_stack(backend, new_scope())
+    put_all(backend, stack, new_fact("good"))
+    key = f"data/{stack.project_id}/{stack.id}/facts/bad".encode()
+    plant(etcd_world, key, b'{"format": 1}\n"hunter2 \xff"')
+    found = backend.facts_at(stack, "", "", 9, backend.head(soon()), soon())
+    assert [fact.path for fact in found] == ["good"]
+    assert "is ignored" in caplog.text
+    assert "hunter2" not in caplog.text
