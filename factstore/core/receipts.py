@@ -43,6 +43,19 @@ def make_receipt(project_id: str, idempotency: Idempotency, results: Sequence[Re
     return Receipt(project_id, idempotency.key, json.dumps(kept))
 
 
+def is_receipt(record: bytes) -> bool:
+    """Whether a record is one that :func:`replay` can read."""
+    try:
+        kept = json.loads(record)
+        entries = [(entry["path"], entry["outcome"], entry["fact"]) for entry in kept["results"]]
+        return isinstance(kept["fingerprint"], str) and all(
+            isinstance(path, str) and isinstance(outcome, str) and isinstance(fact, dict | None)
+            for path, outcome, fact in entries
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def replay(
     receipt: Receipt, idempotency: Idempotency, wishes: Sequence[Put | Delete]
 ) -> tuple[Result, ...]:

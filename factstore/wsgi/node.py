@@ -105,6 +105,21 @@ class Node:
         self.backend.close()
 
 
+def connect(
+    conf: cfg.ConfigOpts, observe: Callable[[str, float], None] = lambda call, seconds: None
+) -> EtcdClient:
+    """A client of the configured etcd; nothing is asked of it yet.
+
+    :param observe: is told of every call.
+    :raises OSError: a file of ``[etcd]`` cannot be read.
+    """
+    etcd: Any = conf.etcd
+    credentials = Credentials(
+        etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file
+    )
+    return EtcdClient(etcd.endpoints, credentials, observe)
+
+
 def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     """Put one worker's machinery together; nothing runs yet."""
     etcd: Any = conf.etcd
@@ -112,11 +127,8 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     quotas, allowances = limits.read(conf)
     admission = Admission(allowances, clock)
     metrics = Metrics()
-    credentials = Credentials(
-        etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file
-    )
     backend = EtcdBackend(
-        EtcdClient(etcd.endpoints, credentials, metrics.called_etcd),
+        connect(conf, metrics.called_etcd),
         Keyspace(etcd.root),
         clock,
         window=conf.watch.history_events,

@@ -1,0 +1,67 @@
+"""The installation that a command works on: its configuration, and its etcd.
+
+What can go wrong is told in one line, without a secret.  It needs the packages of
+``factstore[server]``, so commands import it only when they run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from oslo_config import cfg
+
+from factstore.cmd.errors import CommandError
+from factstore.core.errors import FactstoreError
+from factstore.core.ports import Clock
+from factstore.store.client import EtcdClient
+from factstore.store.inspection import Inspection
+from factstore.store.keyspace import Keyspace
+from factstore.wsgi import configuration
+from factstore.wsgi import node as nodes
+from factstore.wsgi.clock import SystemClock
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the configuration names."""
+
+    conf: cfg.ConfigOpts
+    client: EtcdClient
+    keys: Keyspace
+    clock: Clock
+    inspection: Inspection
+
+
+@contextmanager
+def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installation]:
+    """The installation that *files* describe, or the usual ones; its connections end afterwards.
+
+    What the service's own errors say becomes a CommandError.
+
+    :param failed: the exit status then.
+    :raises CommandError: the configuration or etcd cannot be read.
+    """
+    # Without a handler Python prints warnings by itself; what matters reaches the operator as an error.
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        conf = configuration.read(files)
+        endpoints, root, timeout = conf.etcd.endpoints, conf.etcd.root, conf.etcd.timeout
+        client = nodes.connect(conf)
+    except cfg.ConfigFileParseError as error:  # its text shows lines of the file
+        raise CommandError(
+            f"the configuration cannot be read: {error.config_file} has a line that is no option",
+            failed,
+        ) from None
+    except (cfg.Error, OSError) as error:
+        raise CommandError(f"the configuration cannot be used: {error}", failed) from None
+    keys, clock = Keyspace(root), SystemClock()
+    try:
+        yield Installation(conf, client, keys, clock, Inspection(client, keys, clock, timeout))
+    except FactstoreError as error:
+        members = ", ".join(endpoint.rpartition("@")[2] for endpoint in endpoints)
+        raise CommandError(f"{error.detail.rstrip('.')} (etcd at {members})", failed) from error
+    finally:
+        client.close()

@@ -1,0 +1,40 @@
+"""Running ``factstore`` as an operator does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ARGV = [sys.executable, "-m", "factstore.cmd.main"]
+
+
+def factstore(
+    *arguments: object, stdin: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end, without a terminal."""
+    kept = {k: v for k, v in os.environ.items() if k != "OS_FACTSTORE_CONFIG_FILES"}
+    return subprocess.run(
+        [*ARGV, *map(str, arguments)],
+        env={**kept, **env},
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def one_line(result: subprocess.CompletedProcess[str], status: int) -> str:
+    """What a command that failed said: one line on stderr, and nothing else."""
+    assert result.returncode == status, result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def config_of(state_dir: Path) -> Path:
+    """The configuration that an ApiServer wrote."""
+    return state_dir / "factstore.conf"

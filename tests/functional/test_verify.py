@@ -1,0 +1,229 @@
+"""``factstore verify`` beside a service that runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factstore.cmd.children.api import write_options
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.ports import free_port
+from factstore.core.fact import Scope
+from factstore.store import codec
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.wire import Credentials, PutKey
+from factstore.wsgi.identity import NO_PROJECT
+from tests.calling import Caller
+from tests.commands import config_of, factstore, one_line
+from tests.damage import damages
+from tests.eventually import eventually
+from tests.service import ApiServer, check_log
+from tests.unit.core.making import fact
+from tests.unit.core.making import stack as record_of
+
+
+@dataclass
+class Place:
+    """A root of the test's own, a service on it, and etcd behind its back."""
+
+    keys: Keyspace
+    config: Path
+    api: Caller
+    raw: EtcdClient
+
+    def plant(self, key: bytes, value: bytes) -> None:
+        self.raw.transact([], [PutKey(key, value)], deadline=time.monotonic() + 10)
+
+    def left(self) -> list[bytes]:
+        below = self.keys.everything
+        found = self.raw.get(below.start, below.end, deadline=time.monotonic() + 10)
+        return [item.key for item in found.items]
+
+    def verify(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return factstore("verify", "--config-file", self.config, *arguments)
+
+    def told(self, *arguments: str, status: int = 0) -> dict[str, Any]:
+        result = self.verify("--json", *arguments)
+        assert result.stderr == ""
+        assert result.returncode == status, result.stdout
+        document: dict[str, Any] = json.loads(result.stdout)
+        return document
+
+
+@pytest.fixture
+def place(etcd: EtcdServer, tmp_path: Path) -> Iterator[Place]:
+    root = f"/test/{uuid.uuid4().hex}"
+    raw = EtcdClient([etcd.endpoint], Credentials())
+    with (
+        ApiServer([etcd.endpoint], tmp_path, options={"etcd": {"root": root}}) as server,
+        Caller(server.url) as api,
+    ):
+        yield Place(Keyspace(root), config_of(tmp_path), api, raw)
+        check_log(server)
+    raw.close()
+
+
+def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
+    place.api.put("/v1/stacks/s/facts/a/b", "x")
+    place.api.put("/v1/stacks/s/facts/t", json={"value": 1, "ttl": 60})
+    place.api.put("/v1/stacks/s/facts/i", 1, headers={"Idempotency-Key": "once"})
+    place.api.put("/v1/stacks/gone/facts/a", 1)
+    place.api.delete("/v1/stacks/gone")
+    result = place.verify()
+    assert (result.returncode, result.stderr) == (0, "")
+    size = place.api.get("/v1/stacks/s").json()["usage"]["bytes"]
+    assert result.stdout == f"1 stacks, 3 facts, {size} bytes, 1 projects; 0 findings\n"
+    told = place.told()
+    assert told["root"] == place.keys.root
+    assert (told["consistent"], told["findings"]) == (True, [])
+    assert told["counts"] == {"stacks": 1, "facts": 3, "bytes": size, "projects": 1}
+    assert told["projects"] == [
+        {"id": NO_PROJECT, "stacks": 1, "facts": 3, "bytes": size, "receipts": 1}
+    ]
+
+
+def test_a_finding_says_what_is_wrong_where_and_what_to_do(place: Place) -> None:
+    place.plant(place.keys.receipt("p", "k"), b'{"fingerprint": "f", "results": []}')
+    place.plant(place.keys.root.encode() + b"/\x1b[2J\xff", b"")
+    result = place.verify()
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout == (
+        f"unknown_key: {place.keys.root}/\\x1b[2J\\\\xff\n"
+        "  no factstore of this version puts a key there\n"
+        "  if a newer factstore uses this store, verify with that one; else delete the key\n"
+        f"receipt_without_lease: {place.keys.root}/idem/p/k\n"
+        "  the receipt hangs on no lease\n"
+        "  it would stay for ever: delete the key\n"
+        "0 stacks, 0 facts, 0 bytes, 1 projects; 2 findings\n"
+    )
+    told = place.told(status=1)
+    assert not told["consistent"]
+    assert [finding["kind"] for finding in told["findings"]] == [
+        "unknown_key",
+        "receipt_without_lease",
+    ]
+    assert told["findings"][1]["advice"] in result.stdout
+
+
+def test_nothing_is_written_without_repair(place: Place) -> None:
+    place.api.put("/v1/stacks/s/facts/a", 1)
+    place.plant(place.keys.fact("p", "lost", "a"), codec.encode_fact(fact("a")))
+    before = place.left()
+    assert place.told(status=1)["findings"][0]["kind"] == "orphan"
+    assert place.left() == before
+
+
+def test_repair_has_the_workers_sweep_an_orphan(place: Place) -> None:
+    place.api.put("/v1/stacks/s/facts/a", 1)
+    before = place.left()
+    for n in range(600):
+        place.plant(place.keys.fact("p", "lost", f"a/{n}"), codec.encode_fact(fact("a")))
+    told = place.told("--repair")
+    assert [(f["kind"], f["repaired"]) for f in told["findings"]] == [("orphan", True)]
+    eventually(lambda: place.left() == before, within=20)
+    assert place.told()["findings"] == []
+    assert place.api.get("/v1/stacks/s/facts/a").json()["value"] == 1
+
+
+def test_repair_leaves_all_else_to_the_operator(place: Place) -> None:
+    place.plant(place.keys.receipt("p", "k"), b'{"fingerprint": "f", "results": []}')
+    before = place.left()
+    told = place.told("--repair", status=1)
+    assert [(f["kind"], f["repaired"]) for f in told["findings"]] == [
+        ("receipt_without_lease", False)
+    ]
+    assert place.left() == before
+
+
+def test_a_service_goes_on_whatever_is_damaged_and_found(place: Place) -> None:
+    place.api.put("/v1/stacks/s/facts/a/b", "kept")
+    living = record_of(Scope("p", "other"))
+    kinds = set()
+    for _, damage in damages(place.keys, living):
+        for key, value in damage.puts.items():
+            if value is not None and key != place.keys.epoch:
+                place.plant(key, value)
+                kinds.add(damage.kind)
+    told = place.told(status=1)
+    assert {finding["kind"] for finding in told["findings"]} >= kinds & {
+        *("unknown_key", "unreadable", "name_invalid", "receipt_without_lease"),
+    }
+    assert place.api.get("/v1/stacks/s/facts/a/b").json()["value"] == "kept"
+    assert place.api.put("/v1/stacks/s/facts/a/b", "anew").status_code == 200
+
+
+# What cannot be done
+
+
+def test_an_etcd_that_is_away_is_one_line_and_status_2_within_seconds(tmp_path: Path) -> None:
+    config = tmp_path / "conf"
+    port = free_port()
+    write_options(config, {"etcd": {"endpoints": f"http://127.0.0.1:{port}"}})
+    began = time.monotonic()
+    line = one_line(factstore("verify", "--config-file", config), 2)
+    assert time.monotonic() - began < 10
+    assert line == (
+        f"factstore verify: the store cannot be reached (etcd at http://127.0.0.1:{port})"
+    )
+
+
+def test_an_etcd_that_hangs_is_one_line(private_etcd: EtcdServer, tmp_path: Path) -> None:
+    config = tmp_path / "conf"
+    write_options(config, {"etcd": {"endpoints": private_etcd.endpoint, "timeout": "1"}})
+    private_etcd.pause()
+    assert "etcd at" in one_line(factstore("verify", "--config-file", config), 2)
+
+
+def test_refused_credentials_are_one_line_without_them(etcd: EtcdServer, tmp_path: Path) -> None:
+    config = tmp_path / "conf"
+    etcd_options = {"endpoints": etcd.endpoint, "username": "u-s-e-r", "password": "hunter2"}
+    write_options(config, {"etcd": etcd_options})
+    line = one_line(factstore("verify", "--config-file", config), 2)
+    assert "refuses the service's credentials" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[etcd]\npassword hunter2\n", "no option"),
+        ("[etcd]\npassword = hunter2\ntimeout = soon\n", "timeout"),
+        ("[etcd]\npassword = hunter2\nroot = /\n", "root"),
+        ("[etcd]\npassword = hunter2\nca_file = /nowhere/ca\nendpoints = https://a:1\n", "nowhere"),
+    ],
+)
+def test_a_bad_configuration_is_one_line_without_its_secrets(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    config = tmp_path / "conf"
+    config.write_text(text)
+    line = one_line(factstore("verify", "--config-file", config), 2)
+    assert why in line
+    assert "hunter2" not in line
+
+
+def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    line = one_line(factstore("verify", "--config-file", tmp_path / "none"), 2)
+    assert str(tmp_path / "none") in line
+
+
+def test_the_configuration_is_found_where_the_service_finds_it(place: Place) -> None:
+    named = factstore("verify", OS_FACTSTORE_CONFIG_FILES=str(place.config))
+    assert (named.returncode, named.stdout) == (0, place.verify().stdout)
+
+
+def test_several_files_are_read_in_their_order(place: Place, tmp_path: Path) -> None:
+    override = tmp_path / "override"
+    override.write_text("[etcd]\nroot = /nothing/is/here\n")
+    told = place.told("--config-file", str(override), status=1)
+    assert told["root"] == "/nothing/is/here"
+    assert [finding["kind"] for finding in told["findings"]] == ["epoch_missing"]

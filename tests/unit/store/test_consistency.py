@@ -1,0 +1,141 @@
+"""The rules by themselves: each damage is found once, and nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.event import Act
+from factstore.core.path import ancestors
+from factstore.store import codec
+from factstore.store.consistency import examine
+from factstore.store.findings import ADVICE, Examination, Usage
+from factstore.store.keyspace import Keyspace
+from factstore.store.wire import KeyValue
+from tests.damage import NOTHING_WRONG, Damage, damages
+from tests.unit.core.making import PROJECT, fact, stack
+from tests.unit.core.test_path import paths
+
+KEYS = Keyspace("/factstore/v1")
+LIVING = stack()
+LEASE = 7
+DAMAGES = dict(damages(KEYS, LIVING))
+
+SOUND: dict[bytes, bytes] = {
+    KEYS.epoch: b"0123456789abcdef" * 2,
+    KEYS.sentinel: b"",
+    KEYS.compactor: b"17",
+    KEYS.act(0): codec.encode_act(Act("s1", "u", "r", ("a",))),
+    KEYS.stack(PROJECT, "slurm"): codec.encode_stack(LIVING),
+    KEYS.stack(PROJECT, "empty"): codec.encode_stack(stack(stack_id="s2")),
+    KEYS.fact(PROJECT, "s1", "a/b"): codec.encode_fact(fact("a/b", "\u20ac")),
+    KEYS.fact(PROJECT, "s1", "t"): codec.encode_fact(fact("t", ttl=60)),
+    KEYS.receipt(PROJECT, "r"): b'{"fingerprint": "f", "results": []}',
+    KEYS.purge("other", "s9"): b"",
+}
+LEASED = {KEYS.fact(PROJECT, "s1", "t"), KEYS.receipt(PROJECT, "r")}
+
+
+def found_in(records: dict[bytes, bytes], leased: set[bytes]) -> Examination:
+    items = [
+        KeyValue(key, records[key], 1, 1, 1, LEASE if key in leased else 0)
+        for key in sorted(records)
+    ]
+    return examine(items, KEYS)
+
+
+def after(damage: Damage) -> Examination:
+    records = dict(SOUND)
+    for key, value in damage.puts.items():
+        records.pop(key, None)
+        if value is not None:
+            records[key] = value
+    return found_in(records, LEASED - damage.puts.keys() | set(damage.leased))
+
+
+def test_in_a_sound_store_nothing_is_found_and_everything_is_counted() -> None:
+    found = found_in(SOUND, LEASED)
+    assert found.findings == ()
+    assert found.understood
+    assert found.life == SOUND[KEYS.epoch]
+    size = len("a/b") + len('"\u20ac"'.encode()) + len("t") + len("1")
+    assert found.projects == {"other": Usage(), PROJECT: Usage(2, 2, size, 1)}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damage_is_found_once_and_nothing_else_is(name: str) -> None:
+    damage = DAMAGES[name]
+    assert [(f.kind, f.key) for f in after(damage).findings] == [(damage.kind, damage.at)]
+
+
+@pytest.mark.parametrize("name", NOTHING_WRONG)
+def test_what_only_looks_wrong_is_not_found(name: str) -> None:
+    assert found_in(SOUND | NOTHING_WRONG[name](KEYS, LIVING), LEASED).findings == ()
+
+
+def test_there_is_a_damage_for_each_kind_and_each_kind_has_its_advice() -> None:
+    assert {damage.kind for damage in DAMAGES.values()} == set(ADVICE)
+    for damage in DAMAGES.values():
+        assert after(damage).findings[0].advice
+
+
+def test_damages_do_not_hide_one_another() -> None:
+    together = [
+        DAMAGES[name]
+        for name in (
+            *("no epoch", "a stray key x", "a fact above others", "a path '-x'"),
+            *("data of no stack", "an act that is none", "a receipt that stays"),
+        )
+    ]
+    records = dict(SOUND)
+    for damage in together:
+        for key, value in damage.puts.items():
+            records.pop(key, None)
+            if value is not None:
+                records[key] = value
+    kinds = [finding.kind for finding in found_in(records, LEASED).findings]
+    assert sorted(kinds) == sorted(damage.kind for damage in together)
+
+
+def test_each_fact_that_is_a_folder_is_told_once_however_much_lies_below_it() -> None:
+    put = ["f", "f/1", "f/2", "f/2/x", "f/2/y", "g", "g/1/2/3"]
+    more = {KEYS.fact(PROJECT, "s1", path): codec.encode_fact(fact(path)) for path in put}
+    found = found_in(SOUND | more, LEASED)
+    assert [f.key for f in found.findings] == [
+        KEYS.fact(PROJECT, "s1", path) for path in ("f", "f/2", "g")
+    ]
+
+
+@given(st.sets(paths, max_size=12))
+def test_paths_are_found_when_and_only_when_one_is_a_folder_of_another(some: set[str]) -> None:
+    records = {KEYS.fact(PROJECT, "s2", path): codec.encode_fact(fact(path)) for path in some}
+    found = found_in(SOUND | records, LEASED)
+    wrong = {above for path in some for above in ancestors(path) if above in some}
+    assert [f.key for f in found.findings] == sorted(
+        KEYS.fact(PROJECT, "s2", path) for path in wrong
+    )
+
+
+@pytest.mark.parametrize("name", ["a stray key x", "a fact with another format", "no epoch"])
+def test_a_store_that_is_not_understood_says_so(name: str) -> None:
+    assert not after(DAMAGES[name]).understood
+
+
+def test_a_record_is_never_shown() -> None:
+    for damage in DAMAGES.values():
+        secret = {
+            key: value and value.replace(b"alice", b"hunter2").replace(b"\xff", b"hunter2\xff")
+            for key, value in damage.puts.items()
+        }
+        found = after(Damage(damage.kind, damage.at, secret, damage.leased))
+        assert found.findings
+        assert "hunter2" not in "".join(finding.problem for finding in found.findings)
+
+
+@given(st.dictionaries(st.binary(max_size=30), st.binary(max_size=30), max_size=6))
+def test_whatever_lies_below_the_root_can_be_examined(junk: dict[bytes, bytes]) -> None:
+    prefixes = (b"", b"stacks/p/", b"data/p/s/facts/", b"acts/000", b"idem/p/", b"purges/p/")
+    for prefix in prefixes:
+        below = {KEYS.root.encode() + b"/" + prefix + key: value for key, value in junk.items()}
+        found_in(SOUND | below, LEASED)
