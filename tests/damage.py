@@ -54,7 +54,7 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
     yield "a compactor without a number", one("compactor_malformed", keys.compactor, b"now")
 
     for stray in (
-        *("x", "epoch/x", "stacks/p/a/b", "acts/9", "idem/p", "purges/p", "data/p/s"),
+        *("x", "epoch/x", "quotas/p/x", "stacks/p/a/b", "acts/9", "idem/p", "purges/p", "data/p/s"),
         *("stacks/a.b/a", "data/p/a.b/facts/a"),
     ):
         yield f"a stray key {stray}", one("unknown_key", below(stray), b"")
@@ -112,6 +112,7 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
     yield "a ttl without a lease", one("ttl_without_lease", at("x"), timed)
     yield "a lease without a ttl", one("lease_without_ttl", at("x"), good, leased=True)
     act = codec.encode_act(Act("s", "u", "r"))
+    yield "a gate on a lease", one("lease_unexpected", keys.gate(project), b"", leased=True)
     yield "an act on a lease", one("lease_unexpected", keys.act(3), act, leased=True)
     spare = codec.encode_stack(stack(stack_id="spare"))
     key = keys.stack(project, "spare")

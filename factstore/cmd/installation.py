@@ -60,6 +60,8 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
     keys, clock = Keyspace(root), SystemClock()
     try:
         yield Installation(conf, client, keys, clock, Inspection(client, keys, clock, timeout))
+    except cfg.Error as error:  # of options that only some commands read
+        raise CommandError(f"the configuration cannot be used: {error}", failed) from None
     except FactstoreError as error:
         members = ", ".join(endpoint.rpartition("@")[2] for endpoint in endpoints)
         raise CommandError(f"{error.detail.rstrip('.')} (etcd at {members})", failed) from error

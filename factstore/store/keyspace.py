@@ -120,14 +120,13 @@ class Keyspace:
     def project(self, project_id: str) -> tuple[KeyRange, ...]:
         """Everything whose key names a project."""
         data = _below(f"{self.root}/data/{_checked(project_id)}")
+        beside = self.beside_stacks(project_id)
+        return self.stacks(project_id), data, self.purges(project_id), *beside
+
+    def beside_stacks(self, project_id: str) -> tuple[KeyRange, ...]:
+        """What a project has that belongs to no stack, and that is of no use without one."""
         gate = self.gate(project_id)
-        return (
-            self.stacks(project_id),
-            data,
-            self.receipts(project_id),
-            self.purges(project_id),
-            KeyRange(gate, gate + b"\0"),
-        )
+        return self.receipts(project_id), KeyRange(gate, gate + b"\0")
 
     def read(self, key: bytes) -> Named | None:
         """What a key names, or None for those that no state is made of."""

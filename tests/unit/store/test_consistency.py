@@ -33,6 +33,7 @@ SOUND: dict[bytes, bytes] = {
     KEYS.fact(PROJECT, "s1", "t"): codec.encode_fact(fact("t", ttl=60)),
     KEYS.receipt(PROJECT, "r"): b'{"fingerprint": "f", "results": []}',
     KEYS.purge("other", "s9"): b"",
+    KEYS.gate("third"): b"",
 }
 LEASED = {KEYS.fact(PROJECT, "s1", "t"), KEYS.receipt(PROJECT, "r")}
 
@@ -60,7 +61,7 @@ def test_in_a_sound_store_nothing_is_found_and_everything_is_counted() -> None:
     assert found.understood
     assert found.life == SOUND[KEYS.epoch]
     size = len("a/b") + len('"\u20ac"'.encode()) + len("t") + len("1")
-    assert found.projects == {"other": Usage(), PROJECT: Usage(2, 2, size, 1)}
+    assert found.projects == {"other": Usage(), "third": Usage(), PROJECT: Usage(2, 2, size, 1)}
 
 
 @pytest.mark.parametrize("name", DAMAGES)

@@ -1,0 +1,164 @@
+"""The pages about the ``factstore`` command say what it does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.children.api import write_options
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.main import make_parser
+from factstore.cmd.purge import PATIENCE
+from factstore.store import codec
+from factstore.store.client import EtcdClient
+from factstore.store.findings import ADVICE
+from factstore.store.keyspace import Keyspace
+from factstore.store.wire import Credentials, PutKey
+from tests.commands import one_line
+from tests.contract.world import soon
+from tests.docs.test_guides import DOC, code
+from tests.unit.core.making import stack
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The subcommands' parsers by name."""
+    found = [a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return dict(found[0].choices)
+
+
+def documented() -> dict[str, set[str]]:
+    """The options that the reference states, as ``--name METAVAR``, by subcommand."""
+    text = (DOC / "reference" / "commands.rst").read_text()
+    parts = re.split(r"^factstore (\w+)\n=+\n", text, flags=re.MULTILINE)[1:]
+    return {
+        name: set(re.findall(r"^``(--[^`]+)``", body, re.MULTILINE))
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def test_every_subcommand_and_option_is_in_the_reference_and_no_other() -> None:
+    known = {
+        name: {
+            " ".join([action.option_strings[-1], *_metavar(action)])
+            for action in parser._actions
+            if action.option_strings and action.dest != "help"
+        }
+        for name, parser in commands().items()
+    }
+    assert documented() == known
+
+
+def _metavar(action: argparse.Action) -> list[str]:
+    return [] if action.nargs == 0 else [str(action.metavar or action.dest.upper())]
+
+
+def test_the_reference_states_the_defaults() -> None:
+    text = (DOC / "reference" / "commands.rst").read_text()
+    assert f"{PATIENCE:g} unless given" in text
+    options = vars(commands()["standalone"].parse_args([]))
+    assert f"{options['port']} unless given" in text
+    assert f"{options['workers']} unless given" in text
+
+
+def test_every_kind_of_finding_is_explained_and_no_other() -> None:
+    page = (DOC / "admin" / "keyspace.rst").read_text()
+    table = page.partition("What it may find")[2].partition("What to do stands")[0]
+    assert re.findall(r"^``(\w+)``", table, re.MULTILINE) == list(ADVICE)
+
+
+WITHOUT_SERVER = """\
+import sys
+sys.modules.update(dict.fromkeys(["etcd3", "flask", "gevent", "grpc", "oslo_config"]))
+from factstore.cmd.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def client_only(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """``factstore`` where only what a client needs is installed."""
+    argv = [sys.executable, "-c", WITHOUT_SERVER, *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_subcommand_helps_without_what_only_a_service_needs(name: str) -> None:
+    asked = client_only(name, "--help")
+    assert asked.returncode == 0
+    assert asked.stdout.startswith(f"usage: factstore {name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(("verify",), 2), (("purge", "--project", "p"), 1)]
+)
+def test_without_the_services_packages_one_line_names_the_extra(
+    arguments: tuple[str, ...], status: int
+) -> None:
+    line = one_line(client_only(*arguments), status)
+    assert line.endswith("is not installed: install factstore[server]")
+
+
+# Dead projects
+
+OPENSTACK = """\
+#!/bin/sh
+test "$*" = "project list -f value -c ID" || exit 64
+{answer}
+"""
+
+
+def dead_projects(etcd: EtcdServer, folder: Path, answer: str) -> subprocess.CompletedProcess[str]:
+    """Run the guide's script on a store with the projects a, b and c; Keystone answers like this."""
+    keys = Keyspace(f"/test/{uuid.uuid4().hex}")
+    raw = EtcdClient([etcd.endpoint], Credentials())
+    puts = [PutKey(keys.epoch, b"ab" * 16), PutKey(keys.receipt("b", "k"), b"unreadable")]
+    for name in ("a", "b", "c"):
+        record = codec.encode_stack(stack(stack_id=f"id-{name}"))
+        puts.append(PutKey(keys.stack(name, "slurm"), record))
+    raw.transact([], puts, deadline=soon())
+    raw.close()
+    write_options(folder / "conf", {"etcd": {"endpoints": etcd.endpoint, "root": keys.root}})
+    for name, text in (
+        ("openstack", OPENSTACK.format(answer=answer)),
+        ("factstore", f'#!/bin/sh\nexec {sys.executable} -m factstore.cmd.main "$@"\n'),
+    ):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    (script,) = code("admin/keyspace.rst", "shell")
+    return subprocess.run(
+        ["bash", "-c", script],
+        env={
+            **os.environ,
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "OS_FACTSTORE_CONFIG_FILES": str(folder / "conf"),
+            "TMPDIR": str(folder),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_guide_finds_the_projects_that_keystone_does_not_know(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    run = dead_projects(etcd, tmp_path, "echo b; echo z")
+    assert run.stderr == ""
+    assert run.stdout == "".join(f"project {name}:\n  stack slurm: 0 facts\n" for name in "ac")
+    assert not list(tmp_path.glob("tmp*"))
+
+
+@pytest.mark.parametrize("answer", ["exit 1", "echo a; exit 1", ":"])
+def test_the_guide_takes_nobody_for_dead_when_keystone_does_not_answer(
+    etcd: EtcdServer, tmp_path: Path, answer: str
+) -> None:
+    run = dead_projects(etcd, tmp_path, answer)
+    assert run.returncode != 0
+    assert run.stdout == ""

@@ -1,0 +1,342 @@
+"""``factstore purge`` beside a service that runs."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.children.api import write_options
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.ports import free_port
+from factstore.cmd.purge import AUTHOR
+from factstore.store import codec
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.wire import Credentials, DeleteKeys, KeyValue, PutKey
+from factstore.wsgi.identity import NO_PROJECT
+from tests.calling import Caller
+from tests.commands import ARGV, config_of, factstore, one_line
+from tests.eventually import eventually
+from tests.functional.test_streams import watch
+from tests.service import ApiServer, check_log
+from tests.unit.core.making import fact, stack
+
+OTHER = "0ther"
+
+
+class Place:
+    """A root of the test's own, and etcd behind the service's back."""
+
+    def __init__(self, endpoint: str, root: str, config: Path) -> None:
+        self.keys = Keyspace(root)
+        self.config = config
+        self.raw = EtcdClient([endpoint], Credentials())
+
+    def plant(self, key: bytes, value: bytes = b"") -> None:
+        self.raw.transact([], [PutKey(key, value)], deadline=time.monotonic() + 10)
+
+    def everything(self) -> list[KeyValue]:
+        below = self.keys.everything
+        return self.raw.get(below.start, below.end, deadline=time.monotonic() + 10).items
+
+    def naming(self, project_id: str) -> list[KeyValue]:
+        """Whatever has the project's id anywhere, in key or record."""
+        word = re.compile(rb"(?<![\w-])%b(?![\w-])" % project_id.encode())
+        return [kv for kv in self.everything() if word.search(kv.key + b"\n" + kv.value)]
+
+    def purge(self, *arguments: str, project: str = NO_PROJECT, stdin: str | None = None) -> str:
+        result = self.run(*arguments, project=project, stdin=stdin)
+        assert (result.returncode, result.stderr) == (0, ""), result
+        return result.stdout
+
+    def run(
+        self, *arguments: str, project: str = NO_PROJECT, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return factstore(
+            *("purge", "--config-file", self.config, "--project", project, *arguments), stdin=stdin
+        )
+
+
+@pytest.fixture
+def place(etcd: EtcdServer, tmp_path: Path) -> Iterator[Place]:
+    """A root of the test's own, without a service."""
+    root = f"/test/{uuid.uuid4().hex}"
+    config = tmp_path / "factstore.conf"
+    write_options(config, {"etcd": {"endpoints": etcd.endpoint, "root": root}})
+    made = Place(etcd.endpoint, root, config)
+    yield made
+    made.raw.close()
+
+
+@pytest.fixture(scope="module")
+def served(
+    etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Place, ApiServer]]:
+    """A root that these tests share, and a service on it."""
+    folder = tmp_path_factory.mktemp("purge")
+    root = f"/test/{uuid.uuid4().hex}"
+    options = {"etcd": {"root": root}, "limits": {"stacks": 20}}  # always near: each has its gate
+    with ApiServer([etcd.endpoint], folder, workers=2, options=options) as server:
+        made = Place(etcd.endpoint, root, config_of(folder))
+        yield made, server
+        made.raw.close()
+        check_log(server)
+
+
+@pytest.fixture
+def server(served: tuple[Place, ApiServer]) -> ApiServer:
+    return served[1]
+
+
+@pytest.fixture
+def api(server: ApiServer) -> Iterator[Caller]:
+    with Caller(server.url) as caller:
+        yield caller
+
+
+@pytest.fixture
+def full(served: tuple[Place, ApiServer], api: Caller) -> Iterator[Place]:
+    """Two stacks with all that facts may be, one deleted stack, and another project."""
+    place = served[0]
+    for n in range(3):
+        puts = [{"put": {"path": f"n/{n}/{m}", "value": m}} for m in range(100)]
+        answer = api.post(
+            "/v1/stacks/slurm/batch",
+            json={"operations": puts},
+            headers={"Idempotency-Key": uuid.uuid4().hex},
+        )
+        assert answer.status_code == 200
+    api.put("/v1/stacks/paas/facts/t", json={"value": 1, "ttl": 600})
+    api.put("/v1/stacks/gone/facts/a", 1)
+    api.delete("/v1/stacks/gone")
+    add_other(place)
+    yield place
+    below = [*place.keys.project(NO_PROJECT), *place.keys.project(OTHER)]
+    operations = [DeleteKeys(*keys) for keys in below]
+    place.raw.transact([], operations, deadline=time.monotonic() + 10)
+
+
+def add_other(place: Place) -> None:
+    place.plant(place.keys.stack(OTHER, "slurm"), codec.encode_stack(stack(stack_id="other-id")))
+    place.plant(place.keys.fact(OTHER, "other-id", "a"), codec.encode_fact(fact("a")))
+    place.plant(place.keys.receipt(OTHER, "r"), b'{"fingerprint": "f", "results": []}')
+    place.plant(place.keys.gate(OTHER))
+
+
+def test_afterwards_nothing_names_the_project_and_all_else_is_there(full: Place) -> None:
+    others = full.naming(OTHER)
+    for n in range(600):
+        full.plant(full.keys.receipt(NO_PROJECT, f"more-{n}"))
+    printed = full.purge("--yes")
+    assert full.naming(NO_PROJECT) == []
+    assert full.naming(OTHER) == others
+    for line in (
+        f"project {NO_PROJECT}:\n  stack paas: 1 facts\n  stack slurm: 300 facts\n  603 receipts",
+        "  1 notes of writes near a quota\n",
+        f"project {NO_PROJECT}: deleted stack paas\n",
+        f"project {NO_PROJECT}: deleted stack slurm\n",
+        f"project {NO_PROJECT}: nothing is left\n",
+    ):
+        assert line in printed
+    assert factstore("verify", "--config-file", full.config).returncode == 1  # the planted receipt
+
+
+def test_those_who_watch_are_told_by_whom_and_their_streams_end(
+    full: Place, server: ApiServer, api: Caller
+) -> None:
+    with watch(api, "/v1/stacks/slurm") as stream:
+        full.purge("--yes")
+        change, goodbye = stream.rest()
+        (told,) = change.data["changes"]
+        assert (told["type"], told["by"]) == ("stack.delete", AUTHOR)
+        assert re.fullmatch(r"req-[0-9a-f-]{36}", told["request_id"])
+        assert goodbye.event == "goodbye"
+    assert api.get("/v1/stacks/slurm").status_code == 404
+    assert api.get("/v1/stacks").json()["stacks"] == []
+
+
+def test_a_dry_run_tells_and_changes_nothing(full: Place) -> None:
+    eventually(lambda: not full.raw.get(*full.keys.all_purges, deadline=time.monotonic() + 9).items)
+    before = full.everything()
+    printed = full.purge("--dry-run")
+    assert "stack slurm: 300 facts" in printed
+    assert "deleted" not in printed
+    assert full.everything() == before
+
+
+def test_a_dry_run_on_an_etcd_that_nobody_uses_yet_writes_nothing(place: Place) -> None:
+    assert place.purge("--dry-run") == f"project {NO_PROJECT}: there is nothing\n"
+    assert place.everything() == []
+
+
+def test_an_unknown_project_is_nothing_to_do(full: Place) -> None:
+    before = full.naming(NO_PROJECT)
+    assert full.purge(project="unheard-of") == "project unheard-of: there is nothing\n"
+    assert full.naming(NO_PROJECT) == before
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_removed(full: Place) -> None:
+    before = full.naming(NO_PROJECT)
+    result = full.run(stdin="yes\n")
+    assert result.returncode == 1
+    assert "say --yes" in result.stderr
+    assert full.naming(NO_PROJECT) == before
+
+
+@pytest.mark.parametrize(("answer", "removed"), [("yes", True), ("y", False), ("", False)])
+def test_on_a_terminal_it_asks(place: Place, answer: str, removed: bool) -> None:
+    add_other(place)
+    ours, theirs = pty.openpty()
+    asked = subprocess.Popen(
+        [*ARGV, "purge", "--config-file", str(place.config), "--project", OTHER],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(ours, f"{answer}\n".encode())
+    printed, complaint = asked.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert "Type yes:" in printed
+    assert asked.returncode == (0 if removed else 1)
+    assert ("nothing was removed" in complaint) != removed
+    assert (place.naming(OTHER) == []) == removed
+
+
+def test_several_projects_go_at_once_without_a_service(place: Place) -> None:
+    add_other(place)
+    place.plant(place.keys.stack("p2", "s"), codec.encode_stack(stack(stack_id="s9")))
+    printed = place.purge(
+        "--yes", "--project", "p2", "--project", "p3", "--project", OTHER, project=OTHER
+    )
+    assert place.naming(OTHER) == place.naming("p2") == []
+    assert "project p3: there is nothing" in printed
+    assert printed.count(f"project {OTHER}:\n") == 1
+
+
+def test_orphans_of_the_project_go_too(place: Place) -> None:
+    add_other(place)
+    for n in range(3):
+        place.plant(place.keys.fact(OTHER, "lost", f"a/{n}"), codec.encode_fact(fact("a")))
+        place.plant(place.keys.fact("p2", "lost-too", f"a/{n}"), codec.encode_fact(fact("a")))
+    place.purge("--yes", project=OTHER)
+    assert place.naming(OTHER) == []
+    assert len(place.naming("p2")) == 3
+
+
+def test_what_the_api_cannot_delete_is_left_and_said(place: Place) -> None:
+    add_other(place)
+    strange = [place.keys.stack(OTHER, "newer"), place.keys.stack(OTHER, "-bad")]
+    place.plant(strange[0], b'{"format": 2}')
+    place.plant(strange[1], codec.encode_stack(stack(stack_id="s8")))
+    result = place.run("--yes", project=OTHER)
+    assert result.returncode == 1
+    assert "factstore verify" in result.stdout
+    assert [kv.key for kv in place.naming(OTHER)] == sorted(strange)
+
+
+class Busy:
+    """Somebody whose token is still good, putting a fact again and again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._enough = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        with Caller(self._url) as api:
+            while not self._enough.wait(0.05):
+                api.put("/v1/stacks/busy/facts/a", uuid.uuid4().hex)
+
+    def __enter__(self) -> Busy:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self._enough.set()
+        self._thread.join()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def test_it_goes_on_while_somebody_still_writes_until_nothing_is_left(
+    full: Place, server: ApiServer
+) -> None:
+    with Busy(server.url) as busy:
+        purging = subprocess.Popen(
+            [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert purging.stdout is not None
+        for line in purging.stdout:
+            if "written to meanwhile" in line:
+                break
+        busy.stop()
+        rest = purging.communicate(timeout=60)[0]
+    assert purging.returncode == 0
+    assert "nothing is left" in rest
+    assert full.naming(NO_PROJECT) == []
+
+
+def test_it_gives_up_with_status_1_when_somebody_never_stops(
+    full: Place, server: ApiServer
+) -> None:
+    with Busy(server.url):
+        result = full.run("--yes", "--patience", "1")
+    assert result.returncode == 1
+    assert "somebody still writes to it" in result.stdout
+
+
+def test_it_can_be_run_again_after_it_was_killed(full: Place) -> None:
+    purging = subprocess.Popen(
+        [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert purging.stdout is not None
+    for line in purging.stdout:
+        if "deleted stack" in line:
+            break
+    purging.kill()
+    purging.communicate()
+    full.purge("--yes")
+    assert full.naming(NO_PROJECT) == []
+
+
+def test_two_may_run_at_once(full: Place) -> None:
+    argv = [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [each.communicate(timeout=100)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], printed
+    assert full.naming(NO_PROJECT) == []
+
+
+def test_an_etcd_that_is_away_is_one_line_within_seconds(tmp_path: Path) -> None:
+    config = tmp_path / "conf"
+    endpoint = f"http://127.0.0.1:{free_port()}"
+    etcd = {"endpoints": endpoint, "username": "u-s-e-r", "password": "hunter2"}
+    write_options(config, {"etcd": etcd})
+    began = time.monotonic()
+    line = one_line(factstore("purge", "--config-file", config, "--project", "p", "--yes"), 1)
+    assert time.monotonic() - began < 10
+    assert line == f"factstore purge: the store cannot be reached (etcd at {endpoint})"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--project", "a/b"), ("--project", ""), ("--project", "p", "--patience", "x")],
+)
+def test_senseless_options_are_usage_errors(arguments: tuple[str, ...]) -> None:
+    assert factstore("purge", *arguments).returncode == 2
