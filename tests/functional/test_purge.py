@@ -53,6 +53,11 @@ class Place:
         word = re.compile(rb"(?<![\w-])%b(?![\w-])" % project_id.encode())
         return [kv for kv in self.everything() if word.search(kv.key + b"\n" + kv.value)]
 
+    def swept(self) -> bool:
+        """Whether the workers have nothing left to sweep."""
+        purges = self.keys.all_purges
+        return not self.raw.get(*purges, deadline=time.monotonic() + 10).items
+
     def purge(self, *arguments: str, project: str = NO_PROJECT, stdin: str | None = None) -> str:
         result = self.run(*arguments, project=project, stdin=stdin)
         assert (result.returncode, result.stderr) == (0, ""), result
@@ -165,7 +170,7 @@ def test_those_who_watch_are_told_by_whom_and_their_streams_end(
 
 
 def test_a_dry_run_tells_and_changes_nothing(full: Place) -> None:
-    eventually(lambda: not full.raw.get(*full.keys.all_purges, deadline=time.monotonic() + 9).items)
+    eventually(full.swept)
     before = full.everything()
     printed = full.purge("--dry-run")
     assert "stack slurm: 300 facts" in printed
@@ -179,12 +184,14 @@ def test_a_dry_run_on_an_etcd_that_nobody_uses_yet_writes_nothing(place: Place) 
 
 
 def test_an_unknown_project_is_nothing_to_do(full: Place) -> None:
+    eventually(full.swept)
     before = full.naming(NO_PROJECT)
     assert full.purge(project="unheard-of") == "project unheard-of: there is nothing\n"
     assert full.naming(NO_PROJECT) == before
 
 
 def test_without_a_terminal_and_without_yes_nothing_is_removed(full: Place) -> None:
+    eventually(full.swept)
     before = full.naming(NO_PROJECT)
     result = full.run(stdin="yes\n")
     assert result.returncode == 1
