@@ -16,6 +16,7 @@ from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi
 from factstore.api.app import create_app
 from factstore.api.identity import Access
 from factstore.api.services import Services
+from factstore.conf import cors as cors_defaults
 from factstore.wsgi.identity import KeystoneGate, OpenGate, Wsgi
 from factstore.wsgi.metrics import Exposition, Measured
 from factstore.wsgi.node import Node
@@ -45,6 +46,7 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
     )
     app = Throttle(app, node.admission, time.sleep)
     app = KeystoneGate(app, conf) if conf.auth_strategy == "keystone" else OpenGate(app)
+    cors_defaults.set_defaults()
     conf.register_opts(cors.CORS_OPTS, "cors")
     if conf.cors.allowed_origin:
         app = cors.CORS(app, conf)
