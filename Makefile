@@ -4,6 +4,7 @@ PORT ?= 8796
 STATE ?= $(CURDIR)/.standalone
 WORKERS ?= 1
 KEYSTONE ?=
+ORIGIN ?=
 TOXARGS ?= run -e pep8,py3,functional
 BENCHARGS ?=
 
@@ -16,6 +17,7 @@ ifneq ($(origin PYTHON),undefined)
 export PYTHON
 endif
 
+ALLOW := $(if $(ORIGIN),--allow-origin '$(ORIGIN)')
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
@@ -23,7 +25,7 @@ TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 help:
 	@echo 'make standalone   run factstore with an etcd of its own on port $(PORT); Ctrl-C stops both'
-	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT= STATE= WORKERS= change the defaults'
+	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT= STATE= WORKERS= ORIGIN= change the defaults'
 	@echo 'make test         run the linters and all tests; TOXARGS= passes other arguments to tox'
 	@echo 'make bench        measure against etcd itself; BENCHARGS= goes to the benchmark'
 	@echo 'make docs         build the documentation, the API reference and the release notes'
@@ -36,10 +38,10 @@ standalone:
 	@tools/system-packages standalone
 ifeq ($(filter-out 0 no false,$(KEYSTONE)),)
 	@tools/venv .venv -e '.[server]'
-	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)'
+	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW)
 else
 	@tools/venv .venv -e '.[server,keystone]'
-	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' --keystone
+	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW) --keystone
 endif
 
 test:

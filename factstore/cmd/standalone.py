@@ -45,6 +45,7 @@ class Settings:
     state: Path
     workers: int = 1
     keystone: bool = False
+    allow_origin: str | None = None
     api_argv: Sequence[str] = API_ARGV
 
     @property
@@ -81,12 +82,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keystone", action="store_true", help="require tokens, of a private Keystone"
     )
+    parser.add_argument(
+        "--allow-origin",
+        metavar="URL",
+        help="let web pages from there call the API, such as http://127.0.0.1:8000",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal; 0 then. Raises CommandError if it cannot start or go on."""
-    settings = Settings(args.port, args.state.absolute(), args.workers, args.keystone)
-    return serve(settings)
+    return serve(
+        Settings(args.port, args.state.absolute(), args.workers, args.keystone, args.allow_origin)
+    )
 
 
 def serve(settings: Settings) -> int:
@@ -125,6 +132,8 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there is nobody else to be fair to
     }
+    if settings.allow_origin:
+        options["cors"] = {"allowed_origin": settings.allow_origin}
     if settings.keystone:
         options["keystone_authtoken"] = {**_start_keystone(settings, supervisor)}
     etcd.wait_ready(pause=supervisor.pause)

@@ -28,8 +28,9 @@ from factstore.cmd.errors import CommandError
 from factstore.cmd.standalone import Settings, serve
 from tests.lab import stub
 port, state, keystone = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
+origin = sys.argv[4] or None
 try:
-    sys.exit(serve(Settings(port, state, keystone=keystone, api_argv=stub.ARGV)))
+    sys.exit(serve(Settings(port, state, 1, keystone, origin, stub.ARGV)))
 except CommandError as error:
     sys.exit(str(error))
 """
@@ -38,14 +39,16 @@ except CommandError as error:
 class Standalone:
     """A running supervisor, its output, and the processes below it."""
 
-    def __init__(self, state: Path, port: int, keystone: bool = False) -> None:
+    def __init__(
+        self, state: Path, port: int, keystone: bool = False, allow_origin: str = ""
+    ) -> None:
         self.port = port
         self.state = state
         self.url = f"http://{LOOPBACK}:{port}"
         self.output = state.parent / f"{state.name}.out"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, str(port), str(state), str(keystone)],
+                [sys.executable, "-c", SERVE, str(port), str(state), str(keystone), allow_origin],
                 stdout=output,
                 stderr=output,
             )
@@ -94,8 +97,8 @@ Start = Callable[..., Standalone]
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Standalone] = []
 
-    def start(keystone: bool = False) -> Standalone:
-        started.append(Standalone(tmp_path / "state", free_port(), keystone))
+    def start(keystone: bool = False, allow_origin: str = "") -> Standalone:
+        started.append(Standalone(tmp_path / "state", free_port(), keystone, allow_origin))
         return started[-1]
 
     yield start
@@ -152,6 +155,14 @@ def test_a_second_instance_on_the_same_state_is_one_line(start: Start) -> None:
 @pytest.mark.parametrize("arguments", [("--port", "0"), ("--workers", "0"), ("--port", "x")])
 def test_senseless_options_are_usage_errors(arguments: tuple[str, str]) -> None:
     assert command(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", ""])
+def test_pages_elsewhere_are_let_in_if_that_is_asked_for(start: Start, origin: str) -> None:
+    standalone = start(allow_origin=origin).ready()
+    written = ConfigParser()
+    written.read(standalone.state / "factstore.conf")
+    assert written.get("cors", "allowed_origin", fallback="") == origin
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
