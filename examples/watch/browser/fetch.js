@@ -1,0 +1,63 @@
+// Follow a stack with fetch(), which can send a token, sees the status of an answer and notices
+// silence. EventSource can do none of these.
+
+const FIRST = 1000, LONGEST = 30000, SILENCE = 45000; // milliseconds; the service pings every 15 s
+
+export async function follow(stack, copy, getToken = async () => null) {
+  let retry = FIRST;
+  for (let failures = 0; !copy.deleted; failures++) {
+    let wait = Math.min(retry * 2 ** failures, LONGEST);
+    try {
+      for await (const frame of frames(`${stack}/events?initial=true`, copy, await getToken())) {
+        failures = 0;
+        wait = retry = frame.retry === undefined ? retry : Number(frame.retry);
+        if (frame.event !== undefined) {
+          copy.take(frame.event, frame.data);
+        }
+      }
+    } catch (error) {
+      if (error.fatal) {
+        throw error;
+      }
+      copy.tell(`disconnected: ${error.message}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait * (1 + Math.random() / 2)));
+  }
+}
+
+// The frames of one connection, as objects of their fields.
+async function* frames(url, copy, token) {
+  const silence = new AbortController();
+  let timer = setTimeout(() => silence.abort(), SILENCE);
+  try {
+    const headers = { Accept: "text/event-stream" };
+    if (copy.cursor !== null) {
+      headers["Last-Event-ID"] = copy.cursor; // wins over initial
+    }
+    if (token !== null) {
+      headers["X-Auth-Token"] = token;
+    }
+    const answer = await fetch(url, { headers, signal: silence.signal, cache: "no-store" });
+    if (!answer.ok) {
+      const fatal = [400, 401, 403, 404, 406].includes(answer.status); // asking again would not help
+      throw Object.assign(new Error(`HTTP ${answer.status}`), { fatal });
+    }
+    copy.begin();
+    const pieces = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (let piece; !(piece = await pieces.read()).done;) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), SILENCE);
+      text += piece.value;
+      const blocks = text.split("\n\n");
+      text = blocks.pop(); // not whole yet
+      for (const block of blocks) {
+        const fields = block.split("\n").map((line) => line.split(/: (.*)/s, 2));
+        yield Object.fromEntries(fields);
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+    silence.abort(); // also when whoever reads the frames stops
+  }
+}

@@ -1,0 +1,114 @@
+"""Follow a stack with requests alone: for where factstore's client is not, and to see how it is done.
+
+    python plain.py STACK_URL FILE
+
+FILE holds {"cursor": ..., "facts": {path: value}}.  Started again with it, this goes on where it was.
+TOKEN in the environment is sent as X-Auth-Token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+SILENCE = 45  # seconds; the service sends something every 15
+
+
+def frames(stack: str, cursor: str | None) -> Iterator[dict[str, str]]:
+    """The frames of one connection; raises OSError when it breaks, as all errors of requests are."""
+    url = f"{stack}/events?initial=true"
+    headers = {
+        "Accept": "text/event-stream",
+        "Last-Event-ID": cursor,  # wins over initial; what is None is not sent
+        "X-Auth-Token": os.environ.get("TOKEN"),
+    }
+    with requests.get(url, headers=headers, stream=True, timeout=(10, SILENCE)) as answer:
+        if answer.status_code in (400, 401, 403, 404, 406):
+            sys.exit(f"{url}: HTTP {answer.status_code}")  # asking again would not help
+        answer.raise_for_status()
+        frame: dict[str, str] = {}
+        # As bytes: lines of a text would also end within values, at U+2028 for one.  With None they
+        # come as they were sent; otherwise they would wait until a piece of some size is full.
+        for line in answer.iter_lines(chunk_size=None):
+            name, _, value = line.decode().partition(": ")
+            if line:
+                frame[name] = value
+            else:
+                yield frame
+                frame = {}
+
+
+class Copy:
+    """The facts as the frames tell them, and the cursor up to which they do."""
+
+    def __init__(self, cursor: str | None, facts: dict[str, Any]) -> None:
+        self.cursor, self.facts, self.deleted = cursor, facts, False
+        self._snapshot: list[Any] | None = None
+
+    def begin(self) -> None:
+        """A connection was made; what came of a snapshot before it broke is void."""
+        self._snapshot = [] if self.cursor is None else None
+
+    def take(self, event: str, data: Any) -> None:
+        """One frame.  Those that nobody knows are passed over."""
+        if event == "reset":
+            print("reset:", data["detail"], flush=True)
+            self._snapshot = []
+        elif event == "snapshot" and self._snapshot is not None:
+            self._snapshot += data["facts"]
+        elif event == "bookmark":
+            self.cursor = data["cursor"]
+            if self._snapshot is not None:  # only now is it whole
+                self.facts = {fact["path"]: fact["value"] for fact in self._snapshot}
+                print(self.cursor, "snapshot", len(self.facts), "facts", flush=True)
+            self._snapshot = None
+        elif event == "change":
+            self.cursor = data["cursor"]
+            for change in data["changes"]:
+                print(self.cursor, change["type"], *self._apply(change), flush=True)
+
+    def _apply(self, change: Any) -> list[str]:
+        path, fact = change["path"], change["fact"]
+        if change["type"] == "stack.delete":
+            self.facts, self.deleted = {}, True
+            return []
+        if fact is None:
+            self.facts.pop(path, None)
+            return [path]
+        self.facts[path] = fact["value"]
+        return [path, json.dumps(fact["value"])]
+
+
+def main(stack: str, file: Path) -> None:
+    """Follow until the stack is deleted."""
+    copy = Copy(**json.loads(file.read_text())) if file.exists() else Copy(None, {})
+    new = file.with_suffix(".new")
+    retry, failures = 1.0, 0
+    while not copy.deleted:
+        copy.begin()
+        try:
+            for frame in frames(stack, copy.cursor):
+                failures = 0
+                if "retry" in frame:
+                    retry = int(frame["retry"]) / 1000
+                if "event" in frame:
+                    copy.take(frame["event"], json.loads(frame["data"]))
+                    new.write_text(json.dumps({"cursor": copy.cursor, "facts": copy.facts}))
+                    new.replace(file)  # cursor and facts in one step
+        except OSError as error:
+            print(error, file=sys.stderr)
+        # Longer after each failure, and not all clients at the same moment.
+        time.sleep(retry * 2 ** min(failures, 5) + random.uniform(0, 0.5))  # noqa: S311
+        failures += 1
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))

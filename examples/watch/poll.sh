@@ -1,0 +1,82 @@
+#!/bin/sh
+# Follow a stack by polling: print a line for every change, and keep a copy of its facts.
+#
+#     poll.sh STACK_URL FILE
+#
+# FILE holds {"cursor": ..., "facts": {path: value}}. Started again with it, this goes on where it
+# was. TOKEN_FROM names a command that prints a token, such as 'factstore token'; it is run for each
+# request. Needs a POSIX shell, curl and jq.
+set -eu
+
+stack=$1
+file=$2
+answer=$file.answer
+failures=0
+
+get() {
+    # Ask until there is an answer; its body is in $answer. False if what was asked for is gone.
+    while true; do
+        token=$(${TOKEN_FROM:-true})
+        # The header comes through a pipe, so that no list of processes shows the token. Requests
+        # wait 30 seconds at most, so that one of 45 is lost.
+        status=$(curl -sS --max-time 45 -o "$answer" -w '%{http_code}' -H @- "$stack/$1" <<END
+X-Auth-Token: $token
+END
+        ) || status=000
+        case $status in
+            200)
+                failures=0
+                return 0
+                ;;
+            410)
+                return 1
+                ;;
+            4[013]*)
+                echo "$stack: HTTP $status" >&2
+                exit 1
+                ;;
+        esac
+        failures=$((failures < 30 ? failures + 1 : 30))
+        sleep "$failures"
+    done
+}
+
+list() {
+    # Take all facts anew. The pages show one revision; false if it was given up before the last.
+    query='limit=1000'
+    : >"$file.pages"
+    while [ -n "$query" ]; do
+        get "facts?$query" || return 1
+        cat "$answer" >>"$file.pages"
+        query=$(jq -r '.links[] | select(.rel == "next").href | sub("^[^?]*\\?"; "")' "$answer")
+    done
+    jq -c -s '{cursor: .[0].cursor,
+        facts: ([.[].facts[] | {key: .path, value}] | from_entries)}' "$file.pages" >"$file.new"
+    mv "$file.new" "$file"
+    jq -r '"\(.cursor) snapshot \(.facts | length) facts"' "$file"
+}
+
+[ -s "$file" ] || echo '{"cursor": null, "facts": {}}' >"$file"
+while true; do
+    cursor=$(jq -r '.cursor // empty' "$file")
+    if [ -z "$cursor" ]; then
+        list || true
+        continue
+    fi
+    if ! get "events?since=$cursor&wait=30"; then
+        echo "reset: the history after $cursor is gone"
+        list || true
+        continue
+    fi
+    jq -r '.events[] | .cursor as $cursor | .changes[] | [$cursor, .type, .path // empty,
+        (.fact | if . then .value | tojson else empty end)] | join(" ")' "$answer"
+    # Cursor and facts in one step.
+    jq -c --slurpfile copy "$file" '{cursor: .next, facts: (reduce .events[].changes[] as $change ($copy[0].facts;
+        if $change.type == "stack.delete" then {}
+        elif $change.fact then .[$change.path] = $change.fact.value
+        else del(.[$change.path]) end))}' "$answer" >"$file.new"
+    mv "$file.new" "$file"
+    if jq -e '[.events[].changes[].type] | any(. == "stack.delete")' "$answer" >/dev/null; then
+        exit 0
+    fi
+done

@@ -1,0 +1,135 @@
+"""Followers of a stack: the example's programs and pages, each seen through what it tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.examples.browser import Pages
+
+LINE = re.compile(r"(\S+) ((?:fact|stack)\.\w+)(?: (\S+))?(?: (.+))?")
+SNAPSHOT = re.compile(r"(\S+) snapshot (\d+) facts")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One change, as a line tells it."""
+
+    cursor: str
+    type: str
+    path: str | None
+    value: str | None  # canonical JSON; None for a deletion
+
+    @classmethod
+    def read(cls, line: str) -> Told | None:
+        """What a line tells, None if it tells something else."""
+        if (match := LINE.fullmatch(line)) is None:
+            return None
+        cursor, kind, path, value = match.groups()
+        return cls(cursor, kind, path, value and canonical(json.loads(value)))
+
+    @classmethod
+    def of(cls, cursor: str, change: Mapping[str, Any]) -> Told:
+        """A change as the API tells it."""
+        fact = change["fact"]
+        value = canonical(fact["value"]) if fact else None
+        return cls(cursor, change["type"], change["path"], value)
+
+
+def canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+class Follower(ABC):
+    """A client of the watch."""
+
+    name: str
+
+    @abstractmethod
+    def lines(self) -> list[str]:
+        """What it told so far, whole lines only."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Its copy."""
+
+    def segments(self) -> list[tuple[str, list[Told]]]:
+        """Cursor of each snapshot, and the changes told after it."""
+        found: list[tuple[str, list[Told]]] = []
+        for line in self.lines():
+            if snapshot := SNAPSHOT.fullmatch(line):
+                found.append((snapshot[1], []))
+            elif told := Told.read(line):
+                found[-1][1].append(told)
+        return found
+
+
+class Program(Follower):
+    """A program of the example; what it tells is kept over its restarts."""
+
+    def __init__(
+        self, name: str, argv: Sequence[str], environ: Mapping[str, str], directory: Path
+    ) -> None:
+        directory.mkdir()
+        self.name = name
+        self._copy = directory / "copy.json"
+        self._argv = [*argv, str(self._copy)]
+        self._environ = {**os.environ, **environ}
+        self._output = directory / "output"
+        self._errors = directory / "errors"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._output.open("ab") as output, self._errors.open("ab") as errors:
+            self._process = subprocess.Popen(
+                self._argv,
+                env=self._environ,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL it and what it started."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    def lines(self) -> list[str]:
+        return self._output.read_text().split("\n")[:-1] if self._output.exists() else []
+
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(self._copy.read_text())["facts"]
+        return facts
+
+    def errors(self) -> str:
+        return self._errors.read_text()
+
+
+class Page(Follower):
+    """A page of the example in a browser."""
+
+    def __init__(self, name: str, pages: Pages) -> None:
+        self.name = name
+        self._pages = pages
+
+    def lines(self) -> list[str]:
+        shown = self._pages.shown.get(self.name, {})
+        return shown.get("lines", "").split("\n")[:-1]
+
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(self._pages.shown[self.name]["facts"])
+        return facts

@@ -1,0 +1,298 @@
+"""Every client in examples/watch tells every change once, whatever the service goes through.
+
+All of them follow one stack at the same time, and reach one service only, which is killed, starts
+without its etcd, stops, and loses its history. What they are to learn is written through a second
+service, so that much of it happens while they are cut off.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factstore.cmd.children.etcd import EtcdServer
+from tests.calling import Caller
+from tests.eventually import eventually
+from tests.examples.browser import Browser, Pages, browser
+from tests.examples.following import Follower, Page, Program, Told, canonical
+from tests.faults.raw import RawEtcd
+from tests.service import ApiServer, check_log
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "watch"
+STACK = "/v1/stacks/watched"
+PROGRAMS = ["follow.sh", "poll.sh", "follow.py", "plain.py"]
+PAGES = ["eventsource", "fetch"]
+SHOWN = PAGES if browser() else []
+AWKWARD: list[Any] = [
+    None,
+    False,
+    0.5,
+    "",
+    " two  blanks ",
+    "lines\nid: 1\n\ndata: x",
+    "not ends of lines: \u2028\u2029\x85\x0b\x1c",
+    "quotes \" and \\ and ' and `$(false)`",
+    "ä€😀",
+    {"type": "stack.delete", "a": [1, [], {}], "b c": None},
+    [{"facts": [], "cursor": None}],
+]
+
+
+class Run:
+    """The services, the followers, and what happened."""
+
+    def __init__(self, directory: Path, workers: int) -> None:
+        self._stack = ExitStack()
+        self._marks = 0
+        self.gap: tuple[int, int] = (0, 0)  # revisions that nobody could still be told of
+        self.etcd = EtcdServer(directory / "etcd")
+        self.pages = Pages(EXAMPLE / "browser")
+        self.elsewhere = ApiServer([self.etcd.endpoint], directory / "elsewhere")
+        self.api = ApiServer(
+            [self.etcd.endpoint],
+            directory / "api",
+            workers=workers,
+            options={"cors": {"allowed_origin": self.pages.origin}},
+        )
+        url = self.api.url + STACK
+        environ = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": self.api.url}
+        self.programs = [
+            Program(name, argv, environ, directory / name)
+            for name, argv in {
+                "follow.sh": [str(EXAMPLE / "follow.sh"), url],
+                "poll.sh": [str(EXAMPLE / "poll.sh"), url],
+                "follow.py": [sys.executable, str(EXAMPLE / "follow.py"), "watched"],
+                "plain.py": [sys.executable, str(EXAMPLE / "plain.py"), url],
+            }.items()
+        ]
+        self.followers: dict[str, Follower] = {program.name: program for program in self.programs}
+        self.followers |= {name: Page(name, self.pages) for name in SHOWN}
+        self.pages.watch("/index.html", (EXAMPLE / "browser" / "index.html").read_text())
+        self.pages.texts["/"] = "".join(
+            f'<iframe src="/index.html?by={name}&stack={url}"></iframe>' for name in SHOWN
+        )
+        self._directory = directory
+
+    def __enter__(self) -> Run:
+        with self._stack:
+            self._stack.callback(self.etcd.kill)
+            self.etcd.start()
+            self.etcd.wait_ready()
+            self._stack.enter_context(self.pages)
+            self._stack.callback(self.api.kill)
+            self._stack.enter_context(self.elsewhere)
+            self.api.start()
+            self.caller = self._stack.enter_context(Caller(self.elsewhere.url))
+            self.put("before/1", "first")
+            self.put("before/2", ["second"])
+            for program in self.programs:
+                self._stack.callback(program.kill)
+                program.start()
+            if SHOWN:
+                showing = Browser(f"{self.pages.origin}/", self._directory / "browser")
+                self._stack.enter_context(showing)
+            for follower in self.followers.values():
+                eventually(partial(self._begun, follower), 60)
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def _begun(self, follower: Follower) -> bool:
+        return any(" snapshot " in line for line in follower.lines())
+
+    # What happens in the stack
+
+    def put(self, path: str, value: Any, **more: Any) -> int:
+        """Write; the revision."""
+        answer = self.caller.put(f"{STACK}/facts/{path}", json={"value": value, **more})
+        assert answer.ok, answer.text
+        revision: int = answer.json()["revision"]
+        return revision
+
+    def happen(self, where: str) -> int:
+        """All kinds of changes; the revision of the last."""
+        for number, value in enumerate(AWKWARD):
+            self.put(f"{where}/values/{number}", value)
+        self.put(f"{where}/values/0", "changed")
+        self.put(f"{where}/values/0", "changed")  # which changes nothing
+        assert self.caller.delete(f"{STACK}/facts/{where}/values/1").ok
+        self.put(f"{where}/alive", "up", ttl=5)
+        batch = [{"put": {"path": f"{where}/batch/{n}", "value": n}} for n in range(3)]
+        assert self.caller.post(f"{STACK}/batch", json={"operations": batch}).ok
+        return self.put(f"{where}/last", where)
+
+    def met(self) -> None:
+        """Everybody follows again: all have learned of something that happened just now."""
+        self._marks += 1
+        self.put("mark", self._marks)
+        try:
+            eventually(lambda: not self._late(), 60)
+        except AssertionError:
+            raise AssertionError(f"not following after a minute: {self._late()}") from None
+
+    def _late(self) -> list[str]:
+        return [
+            name
+            for name, follower in self.followers.items()
+            if follower.facts().get("mark") != self._marks
+        ]
+
+    def listed(self) -> dict[str, Any]:
+        """The facts as the API lists them."""
+        page = self.caller.get(f"{STACK}/facts?limit=1000").json()
+        return {fact["path"]: fact["value"] for fact in page["facts"]}
+
+    def truth(self) -> list[Told]:
+        """Every change so far, as the service that nothing happens to polls them."""
+        page = self.caller.get(f"{STACK}/events?since={self._beginning()}").json()
+        assert not page["more"]
+        return [
+            Told.of(event["cursor"], change)
+            for event in page["events"]
+            for change in event["changes"]
+        ]
+
+    def _beginning(self) -> str:
+        epoch = next(iter(self.followers.values())).segments()[0][0].partition(".")[0]
+        return f"{epoch}.1"
+
+    # What happens to the service
+
+    def killed(self) -> None:
+        """SIGKILL to the master and all workers."""
+        self.api.kill()
+        self.happen("killed")
+        self.api.start()
+        self.met()
+
+    def without_etcd(self) -> None:
+        """It starts before its etcd, and answers 503 for a while."""
+        closed = self._closed()
+        self.api.kill()
+        self.etcd.kill()
+        self.api.start(wait=False)
+        with Caller(self.api.url) as caller:
+            eventually(lambda: _status(caller) == 503, 30)
+        if SHOWN:  # so long that the page which cannot go on by itself meets it
+            eventually(lambda: self._closed() > closed, 30)
+        self.etcd.start()
+        self.etcd.wait_ready()
+        self.elsewhere.wait_ready()
+        self.happen("without_etcd")
+        self.met()
+
+    def _closed(self) -> int:
+        lines = self.followers["eventsource"].lines() if SHOWN else []
+        return sum(line.startswith("closed") for line in lines)
+
+    def workers_killed(self) -> None:
+        """SIGKILL to one worker, and when it is replaced, to another."""
+        for number in range(2):
+            before = set(self.api.workers())
+            self.api.kill_worker()
+            self.happen(f"worker-{number}")
+            eventually(lambda b=before: set(self.api.workers()) - b, 30)
+            self.met()
+
+    def restarted(self) -> None:
+        """It stops with goodbye; meanwhile the programs are killed too, and started again."""
+        for program in self.programs:
+            program.kill()
+        self.api.stop()
+        self.happen("restarted")
+        self.api.start()
+        for program in self.programs:
+            program.start()
+        self.met()
+
+    def compacted(self) -> None:
+        """What happened while nobody could be told is gone from etcd's history."""
+        self.api.kill()
+        last = self.happen("compacted")
+        seen = max(revision(told) for told in self.truth())
+        self.gap = (revision(self._last_of_all()), seen)
+        assert self.gap[0] < last <= seen
+        RawEtcd(self.etcd.endpoint).compact(seen)
+        self.api.start()
+        self.met()
+
+    def _last_of_all(self) -> Told:
+        """What was told last before."""
+        return next(told for told in reversed(self.truth()) if told.path == "mark")
+
+
+def _status(caller: Caller) -> int:
+    try:
+        return caller.get(f"{STACK}/events").status_code
+    except OSError:
+        return 0
+
+
+def revision(told: Told) -> int:
+    return int(told.cursor.rpartition(".")[2])
+
+
+HISTORIES: dict[int, list[Callable[[Run], None]]] = {
+    1: [Run.killed, Run.without_etcd, Run.compacted],
+    2: [Run.killed, Run.workers_killed, Run.restarted],
+}
+
+
+@pytest.fixture(scope="module", params=HISTORIES, ids=["one worker", "two workers"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A run that went through its history; then everybody has caught up."""
+    with Run(tmp_path_factory.mktemp("watch"), request.param) as run:
+        run.happen("first")
+        run.met()
+        for chapter in HISTORIES[request.param]:
+            chapter(run)
+        eventually(lambda: not any(path.endswith("/alive") for path in run.listed()), 30)
+        run.met()
+        yield run
+        check_log(run.elsewhere)
+
+
+@pytest.fixture(params=PROGRAMS + PAGES)
+def follower(request: pytest.FixtureRequest, run: Run) -> Follower:
+    if request.param in set(PAGES) - set(SHOWN):
+        pytest.skip("there is no Chromium")
+    return run.followers[request.param]
+
+
+def test_a_client_has_the_facts_that_there_are(run: Run, follower: Follower) -> None:
+    assert canonical(follower.facts()) == canonical(run.listed())
+
+
+def test_a_client_tells_every_change_once_and_in_order(run: Run, follower: Follower) -> None:
+    truth, segments = run.truth(), follower.segments()
+    assert len(segments) == (2 if run.gap[1] else 1)
+    told: list[Told] = []
+    expected: list[Told] = []
+    for number, (began, changes) in enumerate(segments):
+        first = int(began.rpartition(".")[2])
+        last = run.gap[0] if number < len(segments) - 1 else revision(truth[-1])
+        assert number == 0 or first >= run.gap[1]
+        told += changes
+        expected += [each for each in truth if first < revision(each) <= last]
+    assert told == expected
+    assert {each.type for each in told} == {"fact.put", "fact.delete", "fact.expire"}
+    assert len(told) > 40
+
+
+def test_a_client_ends_with_the_stack(run: Run) -> None:
+    """This is the last: it deletes the stack."""
+    assert run.caller.delete(STACK).ok
+    for name, follower in run.followers.items():
+        eventually(lambda f=follower: f.lines()[-1].endswith(" stack.delete"), 20)
+        assert eventually(lambda f=follower: f.facts() == {}), name
+    for program in run.programs:
+        eventually(lambda p=program: p.status() is not None)
+        assert program.status() == 0, program.errors()
