@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import configparser
 import re
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api import schemas
 from factstore.api.blueprint import BODY_BYTES
-from factstore.cmd.children.etcd import EtcdServer
 from factstore.core import fact, path, plan, receipts, value, watching
 from factstore.wsgi import configuration, logs
 from factstore.wsgi.metrics import Metrics
-from tests.service import ApiServer
-
-ROOT = Path(__file__).parents[2]
-DOC = ROOT / "doc" / "source"
-
-
-def code(page: str, language: str) -> list[str]:
-    """The code blocks of a page in some language."""
-    text = (DOC / page).read_text()
-    blocks = re.findall(
-        rf"^ *\.\. code-block:: {language}\n\n((?:(?: .*)?\n)+)", text, re.MULTILINE
-    )
-    return ["\n".join(line.strip() for line in block.splitlines()) for block in blocks]
-
-
-@pytest.fixture(scope="module")
-def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("guides") / "api") as server:
-        yield server
+from tests.docs.pages import DOC, ROOT, code
 
 
 @pytest.mark.parametrize(
@@ -110,36 +87,3 @@ def test_every_file_that_the_contributors_guides_name_is_there() -> None:
         assert [name for name in named if not is_there(name)] == ["htmlcov/index.html"] * (
             "htmlcov" in text
         )
-
-
-def test_the_late_bound_url_is_one_line_on_either_side(api: ApiServer) -> None:
-    reader, writer = code("how-to/late-bound-url.rst", "shell")
-    setting = f"STACK={api.url}/v1/stacks/guide TOKEN=none\nset -e\n"
-    put = threading.Timer(0.3, subprocess.run, [["bash", "-c", setting + writer]], {"check": True})
-    put.start()
-    done = subprocess.run(
-        ["bash", "-c", f'{setting}{reader}\necho "$HEAD_IP"'],
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    put.join()
-    stored = requests.get(f"{api.url}/v1/stacks/guide/facts/nodes/head/ip", timeout=10).json()
-    assert done.stdout == f"{stored['value']}\n"
-
-
-def test_the_late_bound_url_asks_again_after_a_time_that_brought_nothing(
-    api: ApiServer,
-) -> None:
-    reader = code("how-to/late-bound-url.rst", "shell")[0].replace("wait=50", "wait=1")
-    url = f"{api.url}/v1/stacks/patience/facts/nodes/head/ip"
-    asked = subprocess.Popen(
-        ["bash", "-c", f"STACK={api.url}/v1/stacks/patience TOKEN=none\n{reader}\necho $HEAD_IP"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert asked.stderr is not None
-    assert "404" in asked.stderr.readline()  # the first time is over
-    requests.put(url, data="10.0.0.5", timeout=10)
-    assert asked.communicate(timeout=30)[0] == "10.0.0.5\n"

@@ -1,0 +1,32 @@
+"""The code on the pages of the documentation."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOC = ROOT / "doc" / "source"
+
+
+def code(page: str, language: str) -> list[str]:
+    """The code blocks of a page in some language."""
+    text = (DOC / page).read_text()
+    blocks = re.findall(
+        rf"^ *\.\. code-block:: {language}\n\n((?:(?: .*)?\n)+)", text, re.MULTILINE
+    )
+    return [textwrap.dedent(block).strip("\n") for block in blocks]
+
+
+def session(page: str) -> list[tuple[str, str]]:
+    """The commands of a page's console blocks, each with what it is said to print."""
+    found: list[tuple[str, str]] = []
+    for block in code(page, "console"):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], ""))
+            else:
+                command, printed = found[-1]
+                found[-1] = (command, f"{printed}{line}\n")
+    return found

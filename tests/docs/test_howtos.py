@@ -1,0 +1,245 @@
+"""The commands of the how-to guides do what the text says, run by the shells that readers have."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from factstore.cmd.children.etcd import EtcdServer
+from tests.calling import fresh_stack
+from tests.docs.pages import DOC, ROOT, code
+from tests.eventually import eventually
+from tests.service import ApiServer
+
+LATE = "how-to/late-bound-url.rst"
+WRITES = "how-to/conditional-writes.rst"
+WATCH = "how-to/watch.rst"
+
+
+@pytest.fixture(scope="module")
+def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("guides") / "api") as server:
+        yield server
+
+
+@pytest.fixture
+def stack(api: ApiServer) -> str:
+    """The URL of a stack that does not exist yet."""
+    return f"{api.url}/v1/stacks/{fresh_stack()}"
+
+
+def setting(stack: str) -> str:
+    """What the guides take as given."""
+    return f"STACK={stack} TOKEN=none\n"
+
+
+def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=60, **more
+    )
+
+
+@contextlib.contextmanager
+def running(script: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
+    """A script that goes on until the end of the context, alone or not."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        ["bash", "-c", script],
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        start_new_session=True,
+        **more,
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with what it waits for
+        process.communicate()
+
+
+def put(stack: str, path: str, value: object) -> None:
+    requests.put(f"{stack}/facts/{path}", json={"value": value}, timeout=10).raise_for_status()
+
+
+def value(stack: str, path: str) -> object:
+    return requests.get(f"{stack}/facts/{path}", timeout=10).json().get("value")
+
+
+# The late-bound URL
+
+CURL, WRITER, WGET, UNTIL = code(LATE, "shell")
+
+
+@pytest.mark.parametrize("reader", [CURL, WGET], ids=["curl", "wget"])
+def test_the_late_bound_url_is_one_line_on_either_side(stack: str, reader: str) -> None:
+    given = f"{setting(stack)}set -e\n"
+    writer = threading.Timer(0.3, shell, [given + WRITER], {"check": True})
+    writer.start()
+    done = shell(f'{given}{reader}\necho "$HEAD_IP"')
+    writer.join()
+    assert done.stdout == f"{value(stack, 'nodes/head/ip')}\n"
+
+
+@pytest.mark.parametrize("reader", [CURL, WGET, UNTIL], ids=["curl", "wget", "loop"])
+def test_the_late_bound_url_asks_again_after_a_time_that_brought_nothing(
+    stack: str, reader: str
+) -> None:
+    brief = reader.replace("wait=50", "wait=1")
+    script = f"{setting(stack)}factstore() {{ echo none; }}\n{brief}\necho $HEAD_IP"
+    with running(script) as asking:
+        assert asking.stderr is not None
+        said = "format=raw:" if reader == WGET else "404"
+        assert said in asking.stderr.readline()  # the first time is over
+        put(stack, "nodes/head/ip", "10.0.0.5")
+        assert asking.communicate(timeout=30)[0] == "10.0.0.5\n"
+
+
+@pytest.mark.parametrize("reader", [CURL, WGET, UNTIL], ids=["curl", "wget", "loop"])
+def test_the_late_bound_url_outlives_a_restart_of_the_service(
+    etcd: EtcdServer, tmp_path: Path, reader: str
+) -> None:
+    with ApiServer([etcd.endpoint], tmp_path) as api:
+        stack = f"{api.url}/v1/stacks/{fresh_stack()}"
+        put(stack, "other", 1)
+        script = f"{setting(stack)}factstore() {{ echo none; }}\n{reader}\necho $HEAD_IP"
+        with running(script) as asking:
+            eventually(lambda: connected(api) > 0)
+            api.kill()
+            api.start()
+            put(stack, "nodes/head/ip", "10.0.0.5")
+            assert asking.communicate(timeout=40)[0] == "10.0.0.5\n"
+
+
+def connected(api: ApiServer) -> int:
+    """How many connections there are to a service."""
+    port = f":{int(api.url.rpartition(':')[2]):04X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[1].endswith(port) and line.split()[3] == "01" for line in lines)
+
+
+def test_wget_gives_up_on_a_mistake_at_once(stack: str) -> None:
+    done = shell(setting(stack) + WGET.replace("head/ip", "head//ip"))
+    assert (done.returncode, done.stdout) == (8, "")
+
+
+def test_the_loop_gets_a_token_for_each_attempt(stack: str, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    loop = UNTIL.replace("wait=50", "wait=0").replace("sleep 2", "sleep 0.1")
+    tokens = f"factstore() {{ echo $1 >>{asked}; echo none; }}\n"
+    with running(f"{setting(stack)}{tokens}{loop}\necho $HEAD_IP") as asking:
+        eventually(lambda: asked.exists() and asked.read_text().startswith("token\ntoken\n"))
+        put(stack, "nodes/head/ip", "10.0.0.5")
+        assert asking.communicate(timeout=30)[0] == "10.0.0.5\n"
+
+
+def test_the_user_data_of_the_template_waits_for_the_head_and_tells_its_own_address(
+    stack: str, tmp_path: Path
+) -> None:
+    (template,) = code(LATE, "yaml")
+    document = yaml.safe_load(template.replace("2018-08-31", '"2018-08-31"'))
+    replacing = document["resources"]["compute"]["properties"]["user_data"]["str_replace"]
+    script = replacing["template"]
+    given = {"stack_url": stack, "token": "none"}
+    for name, reference in replacing["params"].items():
+        script = script.replace(name, given[reference["get_param"]])
+    assert script.startswith("#!/bin/bash\n")
+    hosts = tmp_path / "hosts"
+    with running(script.replace("/etc/hosts", str(hosts))) as booting:
+        put(stack, "nodes/head/ip", "10.0.0.5")
+        assert booting.wait(30) == 0
+    assert hosts.read_text() == "10.0.0.5 head\n"
+    name = shell("hostname").stdout.strip()
+    assert value(stack, f"nodes/{name}/ip")
+
+
+# Conditional writes
+
+
+def test_the_conditional_writes_are_done_and_refused_as_the_text_says(stack: str) -> None:
+    create, change, batch, repeat, expire = code(WRITES, "shell")
+    given = setting(stack)
+
+    def statuses(script: str) -> list[str]:
+        printed = shell(f"{given}{script}").stdout
+        return [line.split()[1] for line in printed.splitlines() if line.startswith("HTTP/")]
+
+    assert [statuses(create), statuses(create)] == [["201"], ["412"]]
+    assert value(stack, "leader") == "head"
+    stale = change.replace("ETAG=", "ETAG='\"0123456789abcdef.1\"' NOT=")
+    assert stale != change
+    assert [statuses(change), statuses(stale)] == [["200"], ["412"]]
+    assert value(stack, "leader") == "c1"
+    put(stack, "nodes/head/alive", "up")
+    read = change.partition("\n")[0]
+    first = json.loads(shell(f"{given}{read}\n{batch}").stdout)
+    assert [result["outcome"] for result in first["results"]] == ["updated", "deleted"]
+    put(stack, "maintenance", True)
+    second = json.loads(shell(f"{given}{read}\n{batch}").stdout)
+    assert second["status"] == 412
+    assert value(stack, "leader") == "c2"
+    requests.delete(f"{stack}/facts/leader", timeout=10).raise_for_status()
+    twice = f"{repeat}\n{repeat.partition(chr(10))[2]}"  # with one key
+    assert shell(f"{given}set -e\n{twice}").returncode == 0
+    assert shell(f"{given}{expire}").returncode == 0
+    assert requests.get(f"{stack}/facts/nodes/c1/alive", timeout=10).json()["ttl"] == 60
+
+
+# Watching
+
+
+def test_a_stream_by_hand_begins_with_a_snapshot_and_is_resumed(stack: str) -> None:
+    put(stack, "nodes/head/ip", "10.0.0.5")
+    begin, resume, _ = code(WATCH, "shell")
+    with running(setting(stack) + begin) as stream:
+        assert stream.stdout is not None
+        lines = iter(stream.stdout.readline, "")
+        last = next(line for line in lines if line.startswith("id: ")).strip()[4:]
+    put(stack, "nodes/head/ip", "10.0.0.6")
+    with running(f"{setting(stack)}LAST={last}\n{resume}") as stream:
+        assert stream.stdout is not None
+        lines = iter(stream.stdout.readline, "")
+        assert next(line for line in lines if line.startswith("event: ")) == "event: change\n"
+
+
+def test_an_agent_converges_when_the_context_changes_and_only_then(
+    stack: str, tmp_path: Path
+) -> None:
+    loop = code(WATCH, "shell")[-1].replace("wait=50", "wait=1").replace("sleep 5", "sleep 0.1")
+    converge = f"converge() {{ cat $1 >>{tmp_path}/done; echo >>{tmp_path}/done; }}\n"
+    done = tmp_path / "done"
+
+    def contexts() -> list[Any]:
+        text = done.read_text() if done.exists() else ""
+        return [json.loads(line)["facts"] for line in text.splitlines() if line]
+
+    with running(setting(stack) + converge + loop, cwd=tmp_path):
+        put(stack, "a", 1)
+        eventually(lambda: contexts() == [{"a": 1}])
+        put(stack, "results/x", 1)  # wakes nobody
+        put(stack, "a", 2)
+        eventually(lambda: len(contexts()) > 1)
+        requests.delete(stack, timeout=10).raise_for_status()
+    assert contexts() == [{"a": 1}, {"a": 2}]
+
+
+def test_every_client_of_the_watch_is_shown() -> None:
+    examples = ROOT / "examples" / "watch"
+    files = [file for file in examples.rglob("*") if file.is_file() and file.suffix != ".md"]
+    text = (DOC / WATCH).read_text()
+    shown = {line.split(":: ")[1] for line in text.splitlines() if "literalinclude" in line}
+    assert {(DOC / "how-to" / name).resolve() for name in shown} == {
+        file.resolve() for file in files if "__pycache__" not in file.parts
+    }
