@@ -9,10 +9,14 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 
+import pytest
+
 from factstore.cmd.children.keystone import KeystoneServer
 from tests.calling import fresh_stack, refused
-from tests.docs.pages import code
-from tests.keystone.conftest import with_token
+from tests.docs.pages import ROOT, code
+from tests.eventually import eventually
+from tests.examples.following import Program
+from tests.keystone.conftest import Login, with_token
 from tests.service import ApiServer
 
 LOGIN, RESTRICT = code("how-to/tokens.rst", "shell")
@@ -59,3 +63,31 @@ def test_the_restricted_credential_can_do_what_the_guide_says_and_no_more(
         refused(agent.put("/v1/stacks/slurm/facts/nodes/c2/ip", "x"), "401 unauthorized")
         refused(agent.get("/v1/stacks/other/facts"), "401 unauthorized")
         assert agent("HEAD", mine).status_code == HTTPStatus.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("client", ["follow.sh", "poll.sh"])
+def test_a_client_of_the_watch_gets_its_tokens_from_a_command(
+    keystone: KeystoneServer, server: ApiServer, login: Login, tmp_path: Path, client: str
+) -> None:
+    owner, stack = login("owner"), f"/v1/stacks/{fresh_stack()}"
+    owner.put(f"{stack}/facts/a", 1)
+    keystone.accounts.write_openrc(tmp_path / "openrc", "owner")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    program = Program(
+        client,
+        [
+            "bash",
+            "-c",
+            f". {tmp_path}/openrc; exec {ROOT}/examples/watch/{client} {server.url}{stack} $0",
+        ],
+        {"TOKEN_FROM": "factstore token", "PATH": path},
+        tmp_path / client,
+    )
+    program.start()
+    try:
+        eventually(lambda: program.lines() and program.facts() == {"a": 1}, 30)
+        owner.put(f"{stack}/facts/b", 2)
+        eventually(lambda: program.facts() == {"a": 1, "b": 2}, 30)
+    finally:
+        program.kill()
+    assert program.errors() == ""
