@@ -51,4 +51,10 @@ API_OPTS = [
         min=1,
         help="A stream whose reader has taken nothing for so long is cut; it can resume.",
     ),
+    cfg.BoolOpt(
+        "access_log",
+        default=False,
+        help="Whether each request is a line in the log: method, path without query, status, "
+        "duration.  A stream's line comes when it ends.",
+    ),
 ]

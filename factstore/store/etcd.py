@@ -335,6 +335,11 @@ class EtcdBackend:
         mine, _ = self._client.transact([unchanged], [note], deadline=deadline)
         return mine, version + 1 if mine else version, noted
 
+    @property
+    def alive(self) -> bool:
+        """Whether commits are being carried out, be it without success."""
+        return self._grouping.alive
+
     def close(self) -> None:
         """Finish what is being committed and close all connections."""
         self._grouping.stop()

@@ -89,6 +89,11 @@ class Grouping:
         if self._thread is not None:
             self._thread.join(5)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs, or need not yet."""
+        return self._thread is None or self._thread.is_alive()
+
     def transact(self, guarded: Guarded, deadline: float) -> tuple[bool, int]:
         """Carry out one transaction; whether its compares held, and the revision.
 

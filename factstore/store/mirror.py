@@ -176,6 +176,11 @@ class MirroredStore:
         self._heads.start()
         self._nudges.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether :meth:`refresh` is being answered, be it with an error."""
+        return self._heads.alive and self._nudges.alive
+
     def stop(self) -> None:
         """Stop; the backend is the caller's to close."""
         self._heads.stop()

@@ -58,6 +58,11 @@ class ReadIndex:
         if self._thread is not None:
             self._thread.join()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def read(self, deadline: float) -> int:
         """The head of the database at some moment during this call.
 

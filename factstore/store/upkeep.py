@@ -83,6 +83,11 @@ class Upkeep:
         if self._thread is not None:
             self._thread.join(CALL_SECONDS)
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def _run(self) -> None:
         while not self._stopping.wait(self._period):
             try:

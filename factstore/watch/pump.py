@@ -48,6 +48,11 @@ class Pump:
             if not self._thread.is_alive():
                 return
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     def wait_ready(self, timeout: float) -> bool:
         """Wait until the state has been read for the first time."""
         return self._ready.wait(timeout)

@@ -1,6 +1,6 @@
 """The pipeline in front of the application, outermost first.
 
-Proxy headers, if they are to be believed · request id · /healthcheck and /metrics · counting · CORS, if
+Proxy headers, if they are to be believed · request id · healthchecks and /metrics · counting · CORS, if
 anybody is allowed · the gate that identifies callers · the throttle · the Flask application.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from oslo_config import cfg
 from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi
+from oslo_middleware.healthcheck import opts as health_opts
 
 from factstore.api.app import create_app
 from factstore.api.identity import Access
@@ -24,7 +25,8 @@ from factstore.wsgi.policy import PolicyAuthorizer
 from factstore.wsgi.requestid import RequestId
 from factstore.wsgi.throttle import Throttle
 
-HEALTHCHECK = "/healthcheck"
+READY = "/healthcheck"
+LIVE = "/healthcheck/live"
 METRICS = "/metrics"
 
 
@@ -51,20 +53,36 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
     if conf.cors.allowed_origin:
         app = cors.CORS(app, conf)
     app = Measured(app, node.metrics)
-    mounts: dict[str, Wsgi] = {
-        HEALTHCHECK: healthcheck.Healthcheck(app, _health_settings()),
-        METRICS: Exposition(node.metrics, node.counts),
-    }
+    mounts = _healthchecks(app, conf)
+    mounts[METRICS] = Exposition(node.metrics, node.counts)
     app = _Mounted(mounts, app)
-    app = RequestId(app)
+    app = RequestId(app, access_log=conf.api.access_log)
     conf.register_opts(http_proxy_to_wsgi.OPTS, "oslo_middleware")
     if conf.oslo_middleware.enable_proxy_headers_parsing:
         app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
     return app  # type: ignore[no-any-return]
 
 
-def _health_settings() -> dict[str, Any]:
-    return {"path": HEALTHCHECK, "backends": ["factstore_etcd"], "detailed": False}
+def _healthchecks(app: Wsgi, conf: cfg.ConfigOpts) -> dict[str, Wsgi]:
+    """Readiness, which the operator's own back ends may deny too, and liveness."""
+    conf.register_opts(health_opts.HEALTHCHECK_OPTS, "healthcheck")
+    conf.register_opts(health_opts.DISABLE_BY_FILE_OPTS, "healthcheck")
+    ready = ["factstore_etcd", *conf.healthcheck.backends]
+    if conf.healthcheck.disable_by_file_path and "disable_by_file" not in ready:
+        ready.append("disable_by_file")
+    return {
+        READY: healthcheck.Healthcheck(app, _asking(ready, conf)),
+        LIVE: healthcheck.Healthcheck(app, _asking(["factstore_live"], conf)),
+    }
+
+
+def _asking(backends: list[str], conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+    """The operator's configuration with other back ends: one section is for two healthchecks."""
+    own = cfg.ConfigOpts()
+    own([], default_config_files=conf.config_file, default_config_dirs=conf.config_dir)
+    own.register_opts(health_opts.HEALTHCHECK_OPTS, "healthcheck")
+    own.set_override("backends", backends, "healthcheck")
+    return own
 
 
 class _Mounted:

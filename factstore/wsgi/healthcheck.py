@@ -1,4 +1,4 @@
-"""The healthcheck's view of etcd."""
+"""What oslo.middleware's healthcheck asks of us: may requests come here, and is this process alive?"""
 
 from __future__ import annotations
 
@@ -13,18 +13,38 @@ SECONDS = 2.0
 
 
 class EtcdHealthcheck(pluginbase.HealthcheckBaseExtension):
-    """Healthy when the state is read and etcd answers a linearizable question."""
+    """Readiness: the state is read, etcd answers a linearizable question, and nobody is sent away."""
 
     def healthcheck(self, server_port: int) -> Any:
         """Ask."""
         node = running.node()
         if node is None:
-            return self._result(False, "not started")
+            return _result(False, "not started")
+        if node.draining:
+            return _result(False, "the service is stopping")
         try:
             node.store.refresh(node.clock.monotonic() + SECONDS)
         except FactstoreError as error:
-            return self._result(False, error.detail)
-        return self._result(True, "etcd answers")
+            return _result(False, error.detail)
+        return _result(True, "etcd answers")
 
-    def _result(self, available: bool, reason: str) -> Any:
-        return pluginbase.HealthcheckResult(available=available, reason=reason)
+
+class LiveHealthcheck(pluginbase.HealthcheckBaseExtension):
+    """Liveness: every part of the machinery runs, whatever etcd does.
+
+    A process without one of them does not mend itself; one without etcd does, when that is back.
+    """
+
+    def healthcheck(self, server_port: int) -> Any:
+        """Look; nobody is asked."""
+        node = running.node()
+        if node is None:
+            return _result(False, "not started")
+        ended = node.ended
+        if ended:
+            return _result(False, f"ended: {', '.join(ended)}")
+        return _result(True, "alive")
+
+
+def _result(available: bool, reason: str) -> Any:
+    return pluginbase.HealthcheckResult(available=available, reason=reason)

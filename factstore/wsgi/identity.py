@@ -23,6 +23,7 @@ from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.wsgi import accessrules
 from factstore.wsgi.addresses import is_loopback, name_of
+from factstore.wsgi.logs import identify
 
 LOG = logging.getLogger(__name__)
 
@@ -94,12 +95,13 @@ class KeystoneGate(auth_token.AuthProtocol):
             )
         token = request.user_token
         expires = datetime.fromisoformat(request.token_info["token"]["expires_at"])
-        request.environ[ENVIRON_KEY] = Identity(
+        identity = request.environ[ENVIRON_KEY] = Identity(
             user.user_id,
             user.project_id,
             tuple(user.role_names),
             lambda: self._holds(token, expires),
         )
+        identify(identity.user_id, identity.project_id, identity.roles)
         return None
 
     def validate_allowed_request(self, request: Any, token: Any) -> None:
@@ -145,7 +147,8 @@ class OpenGate:
                 [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))],
             )
             return [body.encode()]
-        environ[ENVIRON_KEY] = self._everybody
+        environ[ENVIRON_KEY] = everybody = self._everybody
+        identify(everybody.user_id, everybody.project_id, everybody.roles)
         return self._app(environ, start_response)
 
 

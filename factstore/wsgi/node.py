@@ -88,6 +88,22 @@ class Node:
         self.pump.start()
         self.upkeep.start()
 
+    @property
+    def ended(self) -> list[str]:
+        """Which parts run no more, though they should; without them the process is of no use."""
+        alive = {
+            "pump": self.pump.alive,
+            "readindex": self.store.alive,
+            "grouping": self.backend.alive,
+            "upkeep": self.upkeep.alive,
+        }
+        return [part for part, lives in alive.items() if not lives]
+
+    @property
+    def draining(self) -> bool:
+        """Whether everybody is being sent away."""
+        return self.hub.closing
+
     def drain(self) -> None:
         """Send streams and waiting requests away; they resume elsewhere."""
         self.hub.close()

@@ -1,0 +1,173 @@
+"""Readiness and liveness: whether requests may come here, and whether the process is worth keeping."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from werkzeug.test import Client
+
+from factstore.cmd.children.api import Options, write_options
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.wsgi import configuration, deploy, running
+from factstore.wsgi import node as nodes
+from factstore.wsgi.clock import SystemClock
+from tests.calling import Caller
+from tests.eventually import eventually
+from tests.service import ApiServer, check_log
+
+READY, LIVE = "/healthcheck", "/healthcheck/live"
+UP, DOWN = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@contextmanager
+def watched(api: Caller) -> Iterator[None]:
+    """All the while liveness is asked for, again and again, and must be there."""
+    over = threading.Event()
+    answers: list[int] = []
+
+    def ask() -> None:
+        with Caller(api.url) as prober:
+            while not over.wait(0.05):
+                answers.append(prober.get(LIVE).status_code)
+
+    prober = threading.Thread(target=ask)
+    prober.start()
+    try:
+        yield
+    finally:
+        over.set()
+        prober.join()
+    assert set(answers) == {UP}
+
+
+def status(api: Caller, path: str) -> int:
+    return api.get(path).status_code
+
+
+@pytest.mark.parametrize("how", ["killed", "paused"])
+def test_without_etcd_a_service_is_not_ready_and_yet_alive(
+    private_etcd: EtcdServer, tmp_path: Path, how: str
+) -> None:
+    with (
+        ApiServer([private_etcd.endpoint], tmp_path / "api", workers=2) as server,
+        Caller(server.url) as api,
+        watched(api),
+    ):
+        assert status(api, READY) == UP
+        (private_etcd.kill if how == "killed" else private_etcd.pause)()
+        eventually(lambda: status(api, READY) == DOWN)
+        assert status(api, LIVE) == UP
+        if how == "killed":
+            private_etcd.restart()
+        else:
+            private_etcd.resume()
+        eventually(lambda: status(api, READY) == UP, within=30)
+        check_log(server)
+
+
+def test_a_service_that_never_saw_its_etcd_is_alive(tmp_path: Path) -> None:
+    server = ApiServer(["http://127.0.0.1:1"], tmp_path / "api")
+    try:
+        server.start(wait=False)
+        with Caller(server.url) as api:
+            eventually(lambda: answers(api), within=30)
+            assert status(api, LIVE) == UP
+            assert status(api, READY) == DOWN
+    finally:
+        server.kill()
+
+
+def answers(api: Caller) -> bool:
+    try:
+        return status(api, LIVE) != 0
+    except OSError:
+        return False
+
+
+def test_a_file_takes_a_host_out_and_back_in(etcd: EtcdServer, tmp_path: Path) -> None:
+    out = tmp_path / "out-of-service"
+    options = {"healthcheck": {"disable_by_file_path": str(out)}}
+    with (
+        ApiServer([etcd.endpoint], tmp_path / "api", options=options) as server,
+        Caller(server.url) as api,
+    ):
+        out.touch()
+        assert status(api, READY) == DOWN
+        assert "DISABLED BY FILE" in api.get(READY).text
+        assert status(api, LIVE) == UP
+        assert status(api, "/v1/stacks") == UP  # whoever comes all the same is served
+        out.unlink()
+        assert status(api, READY) == UP
+
+
+def test_the_operators_other_options_count_for_both(etcd: EtcdServer, tmp_path: Path) -> None:
+    options: Options = {
+        "healthcheck": {
+            "allowed_source_ranges": "192.0.2.0/24",
+            "backends": "enable_by_files",
+            "enable_by_file_paths": str(tmp_path / "missing"),
+        }
+    }
+    with in_process(etcd, tmp_path, options) as (_, client):
+        for path in (READY, LIVE):
+            assert ask(client, path)[0] == HTTPStatus.NOT_FOUND  # for others it is not there
+            expected = DOWN if path == READY else UP
+            assert ask(client, path, address="192.0.2.1")[0] == expected
+
+
+@contextmanager
+def in_process(
+    etcd: EtcdServer, tmp_path: Path, options: Options | None = None
+) -> Iterator[tuple[nodes.Node, Client]]:
+    """The whole pipeline over a node of this process, whose parts a test can reach."""
+    config = tmp_path / "factstore.conf"
+    none = {"auth_strategy": "none"}
+    write_options(
+        config, {"DEFAULT": none, "etcd": {"endpoints": etcd.endpoint}, **(options or {})}
+    )
+    conf = configuration.read([str(config)])
+    node = nodes.build(conf, SystemClock())
+    node.start()
+    running.set_node(node)
+    try:
+        assert node.pump.wait_ready(30)
+        yield node, Client(deploy.pipeline(conf, node))
+    finally:
+        running.set_node(None)
+        node.stop()
+
+
+def ask(client: Client, path: str, address: str = "127.0.0.1") -> tuple[int, str]:
+    answer = client.get(path, environ_overrides={"REMOTE_ADDR": address})
+    return answer.status_code, answer.text
+
+
+def test_readiness_ends_with_the_first_moment_of_draining_and_liveness_does_not(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    with in_process(etcd, tmp_path) as (node, client):
+        assert ask(client, READY) == (UP, "etcd answers")
+        node.drain()
+        assert ask(client, READY) == (DOWN, "the service is stopping")
+        assert ask(client, LIVE) == (UP, "alive")
+
+
+def test_a_process_that_lost_a_part_of_its_machinery_is_not_alive(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
+    stops: dict[str, Callable[[nodes.Node], None]] = {
+        "pump": lambda node: node.pump.stop(),
+        "readindex": lambda node: node.store.stop(),
+        "grouping": lambda node: node.backend.close(),
+        "upkeep": lambda node: node.upkeep.stop(),
+    }
+    for part, stop in stops.items():
+        with in_process(etcd, tmp_path) as (node, client):
+            assert ask(client, LIVE) == (UP, "alive")
+            stop(node)
+            assert ask(client, LIVE) == (DOWN, f"ended: {part}")

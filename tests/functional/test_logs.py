@@ -1,0 +1,135 @@
+"""What a real service logs about the requests it serves, many at a time on one thread."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.children.etcd import EtcdServer
+from tests.calling import REQUEST_ID, Caller
+from tests.eventually import eventually
+from tests.functional.test_streams import etag, watch
+from tests.service import ApiServer, check_log
+from tests.wire import exchange, request_bytes
+
+GLOBAL = "req-01234567-0123-0123-0123-0123456789ab"
+LINE = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \d+ (?P<level>[A-Z]+) (?P<logger>[\w.]+) "
+    r"\[(?:-|(?P<global>\S+) (?P<id>req-\S+) (?P<user>\S+) (?P<project>\S+) - - - -)\] (?P<said>.*)"
+)
+
+
+@pytest.fixture
+def service(etcd: EtcdServer, tmp_path: Path) -> Iterator[ApiServer]:
+    """A service that logs each request, and all else that it can."""
+    options = {"DEFAULT": {"debug": "true"}, "api": {"access_log": "true"}}
+    with ApiServer([etcd.endpoint], tmp_path / "api", options=options) as server:
+        yield server
+        check_log(server)
+
+
+def lines(server: ApiServer) -> list[re.Match[str]]:
+    """What oslo.log wrote; every one of its lines has its form."""
+    told = []
+    for line in server.log_path.read_text().splitlines():
+        if line.startswith("["):  # gunicorn's own
+            continue
+        match = LINE.fullmatch(line)
+        assert match is not None, line
+        told.append(match)
+    return told
+
+
+def test_requests_that_are_served_at_once_on_kept_connections_do_not_mix_their_ids(
+    service: ApiServer, stack: str
+) -> None:
+    made: dict[str, str] = {}
+
+    def ask(number: int) -> None:
+        with Caller(service.url) as api:
+            for turn in range(10):
+                path = f"{stack}/facts/f{number}-{turn}"
+                answer = api.get(f"{path}?wait={turn // 9}")
+                made[answer.headers[REQUEST_ID]] = f"GET {path} 404"
+
+    with Caller(service.url) as api:
+        etag(api, f"{stack}/facts/a", 1)
+        with watch(api, stack) as stream:
+            streams = stream.answer.headers[REQUEST_ID]
+            askers = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+            for asker in askers:
+                asker.start()
+            for asker in askers:
+                asker.join()
+            assert stream.answer.status == HTTPStatus.OK
+            api.delete(stack)  # ends the stream
+            stream.rest()
+    made[streams] = f"GET {stack}/events 200"
+    eventually(lambda: streams in service.log_path.read_text())
+    told = {
+        line["id"]: line["said"].rpartition(" ")[0].rpartition(" ")[0] for line in lines(service)
+    }
+    assert len(made) == 81
+    for request_id, said in made.items():
+        assert told[request_id] == said
+
+
+def test_what_belongs_to_no_request_carries_no_id(
+    private_etcd: EtcdServer, tmp_path: Path, stack: str
+) -> None:
+    with (
+        ApiServer(
+            [private_etcd.endpoint],
+            tmp_path / "api",
+            options={"DEFAULT": {"debug": "true"}, "etcd": {"timeout": "1.0"}},
+        ) as server,
+        Caller(server.url, {REQUEST_ID: GLOBAL}) as api,
+    ):
+        api.put(f"{stack}/facts/a", 1)
+        with watch(api, stack):  # its context lives on, and is its own greenlet's alone
+            private_etcd.kill()
+            answer = api.get(stack)
+            assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+            eventually(lambda: "the watch was interrupted" in server.log_path.read_text())
+        (refusal,) = (line for line in lines(server) if line["id"] == answer.headers[REQUEST_ID])
+        assert refusal["said"].startswith("store_unavailable")
+        assert (refusal["level"], refusal["global"]) == ("WARNING", GLOBAL)
+        assert (refusal["user"], refusal["project"]) == ("anybody", "none")
+        pump = [line for line in lines(server) if line["logger"] == "factstore.watch.pump"]
+        assert pump
+        assert {line["id"] for line in pump} == {None}
+
+
+@pytest.mark.parametrize(
+    ("target", "headers"),
+    [
+        ("/v1/stacks/a%0d%0a2026-01-01%20INFO%20forged", ()),
+        ("/v1/stacks/a%1b%5b2J%c2%85%e2%80%a8", ()),
+        ("/v1/stacks/\x1b[2J", ()),
+        ("/v1/stacks/a\rforged", ()),
+        ("/v1/stacks/\x9b31m\x85", ()),
+        ("/v1/stacks", (f"{REQUEST_ID}: {GLOBAL}\rforged",)),
+        ("/v1/stacks", (f"{REQUEST_ID}: {GLOBAL}\x1b[2J",)),
+        ("/v1/stacks", ("User-Agent: a\x1b[2J\x85\x9b",)),
+        ("/v1/stacks", ("User-Agent: a\rforged",)),
+        ("/v1/stacks", ("Forged\x1b[2J: a",)),
+    ],
+)
+def test_nothing_that_a_caller_sends_makes_a_second_line_or_moves_a_cursor(
+    service: ApiServer, target: str, headers: tuple[str, ...]
+) -> None:
+    before = len(service.log_path.read_text())
+    exchange(service.url, request_bytes("GET", target, *headers))
+    with Caller(service.url) as api:
+        last = api.get("/v1/stacks").headers[REQUEST_ID]
+    eventually(lambda: last in service.log_path.read_text())
+    told = service.log_path.read_bytes().decode()[before:]
+    assert told.replace("\n", "").isprintable()
+    assert 1 <= told.count("\n") <= 3
+    for line in told.splitlines():
+        assert LINE.fullmatch(line) or re.match(r"\[[\d :+-]+\] \[\d+\] \[[A-Z]+\] ", line), line
