@@ -14,6 +14,7 @@ from oslo_config import cfg
 from oslo_context import context
 from oslo_context.context import RequestContext
 from oslo_log import log
+from oslo_log.formatters import ContextFormatter
 
 _QUIET = ["keystonemiddleware=INFO", "keystoneauth=INFO", "oslo_policy=INFO", "urllib3=WARN"]
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -62,15 +63,29 @@ def identify(user_id: str, project_id: str, roles: tuple[str, ...]) -> None:
         known.user_id, known.project_id, known.roles = user_id, project_id, list(roles)
 
 
-class _OneLine(logging.LogRecord):
-    """A record whose message is one line and moves no terminal's cursor.
-
-    Paths, headers and errors from elsewhere stand in messages; tracebacks do not, and stay as they are.
-    """
+class OneLine(logging.LogRecord):
+    """A record whose message is one line and moves no terminal's cursor, whoever formats it."""
 
     def getMessage(self) -> str:  # noqa: N802 - the standard library's name
-        message = super().getMessage()
-        return message if message.isprintable() else _CONTROL.sub(_escaped, message)
+        return _one_line(super().getMessage())
+
+
+class OneLineFormatter(ContextFormatter):
+    """oslo.log's, which puts a summary of an error behind the message: that stays one line too.
+
+    A traceback has more, each with its own beginning.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return _one_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any, *, record: logging.LogRecord | None = None) -> str:  # noqa: N802
+        text: str = super().formatException(ei, record=record)
+        return "\n".join(_one_line(line) for line in text.split("\n"))
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else _CONTROL.sub(_escaped, text)
 
 
 def _escaped(character: re.Match[str]) -> str:
@@ -84,6 +99,10 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 def set_up(conf: cfg.ConfigOpts) -> None:
     """Log as configured; libraries that would log what they send at DEBUG stay quiet."""
-    logging.setLogRecordFactory(_OneLine)
+    logging.setLogRecordFactory(OneLine)
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), *_QUIET])
     log.setup(conf, "factstore")
+    for handler in logging.getLogger().handlers:
+        if type(handler.formatter) is ContextFormatter:
+            formatter = OneLineFormatter(datefmt=handler.formatter.datefmt, config=conf)
+            handler.setFormatter(formatter)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 from oslo_log import log
-from oslo_log.formatters import ContextFormatter, JSONFormatter
+from oslo_log.formatters import JSONFormatter
 
 from factstore.wsgi import logs
 from factstore.wsgi.requestid import RequestId
@@ -32,7 +32,7 @@ class Kept(logging.Handler):
         conf = cfg.ConfigOpts()
         log.register_options(conf)
         conf([], default_config_files=[])
-        self._plain = ContextFormatter(config=conf)
+        self._plain = logs.OneLineFormatter(config=conf)
         self._json = JSONFormatter()
         self.lines: list[str] = []
         self.contexts: list[dict[str, Any]] = []
@@ -49,7 +49,7 @@ def kept() -> Iterator[Kept]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    logging.setLogRecordFactory(logs._OneLine)
+    logging.setLogRecordFactory(logs.OneLine)
     yield handler
     root.removeHandler(handler)
     root.setLevel(level)
@@ -185,6 +185,21 @@ def test_nothing_that_is_logged_makes_a_second_line_or_moves_the_cursor(
     (line,) = kept.lines
     assert line.isprintable()
     assert "\\" in line
+
+
+def test_nor_does_the_error_that_is_logged_with_it(kept: Kept) -> None:
+    try:
+        raise OSError("a\n2026-01-01 INFO forged \x1b[2J")
+    except OSError:
+        LOG.warning("first")
+        LOG.exception("second")
+    first, second = kept.lines
+    assert first.isprintable()
+    summary, *trace = second.splitlines()
+    assert summary.isprintable()
+    for line in trace:
+        assert line.isprintable()
+        assert " ERROR tests.requestid " in line  # whatever it says: it is part of a traceback
 
 
 def test_words_in_any_script_stay_as_they_are(kept: Kept) -> None:
