@@ -83,6 +83,10 @@ class ApiServer:
         os.kill(worker, signal.SIGKILL)
         return worker
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the master."""
+        self._process.child.send_signal(number)
+
     def pause(self) -> None:
         """Freeze the master and all workers."""
         self._process.child.pause()

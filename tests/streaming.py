@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -33,10 +34,20 @@ class Frame:
 class Stream:
     """A watcher. As a context it is closed in the end."""
 
-    def __init__(self, url: str, path: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         where = urlsplit(url)
         assert where.hostname
-        self._connection = http.client.HTTPConnection(where.hostname, where.port, PATIENCE)
+        self._connection = http.client.HTTPConnection(where.hostname, where.port, timeout=PATIENCE)
+        if tls is not None:
+            self._connection = http.client.HTTPSConnection(
+                where.hostname, where.port, timeout=PATIENCE, context=tls
+            )
         self._connection.request(
             "GET", path, headers={"Accept": "text/event-stream", **(headers or {})}
         )

@@ -100,10 +100,13 @@ class Worker(GeventWorker):
         return _Idle(self._idle, self.cfg.keepalive if self.alive else LATE_SECONDS)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Hand a request to the application."""
+        """Hand a request to the application; a time limit that it puts on the connection ends too."""
         if isinstance(req.body.reader, ChunkedReader):
             req.body = _Chunks(req.body)
-        return super().handle_request(listener_name, req, sock, addr)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.settimeout(None)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what could not be handed to the application, or what broke on the way to it."""

@@ -103,6 +103,27 @@ def test_a_stopping_worker_sends_everybody_away_and_is_gone_in_ten_seconds(
         assert stream.expect("change").data["changes"][0]["fact"]["value"] == 2
 
 
+def test_a_connection_that_carried_a_stream_is_kept_as_long_as_any_other(
+    etcd: EtcdServer, tmp_path: Path, stack: str
+) -> None:
+    options = {"api": {"idle_write_seconds": 1}}
+    with (
+        ApiServer([etcd.endpoint], tmp_path / "api", options=options) as server,
+        Caller(server.url) as api,
+        connect(server.url) as kept,
+    ):
+        etag(api, f"{stack}/facts/a", 1)
+        kept.sendall(request_bytes("GET", f"{stack}/events", "Accept: text/event-stream"))
+        eventually(lambda: api.put(f"{stack}/facts/b", 1).ok)
+        api.delete(stack)
+        assert b"event: goodbye" in read_answer(kept).body
+        etag(api, f"{stack}/facts/a", 1)
+        api.get(f"{stack}/facts/missing?wait=2")  # the stream's time for a write is long over
+        kept.sendall(request_bytes("GET", f"{stack}/facts/a"))
+        assert read_answer(kept).status == 200
+        check_log(server)
+
+
 def test_a_connection_that_is_merely_kept_alive_does_not_hold_up_a_stopping_service(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
