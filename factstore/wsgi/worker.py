@@ -24,6 +24,8 @@ from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 LATE_SECONDS = 1.0  # what a connection that was accepted while stopping has to send its request
+LINGER_SECONDS = 2.0  # what is left of a request that was answered early is read for so long,
+LINGER_BYTES = 8 * 1024 * 1024  # and so far
 
 
 class _Idle:
@@ -77,6 +79,21 @@ class _Chunks(io.RawIOBase):
         return len(data)
 
 
+def _take_rest(body: Any) -> None:
+    """Let somebody who was answered in the middle of a body finish, within bounds.
+
+    A connection that is closed with something unread is reset, and whoever still sends may never
+    come to read the answer; a proxy then makes a 502 of it.
+    """
+    taken = 0
+    with (
+        contextlib.suppress(OSError, malformed.ParseException),
+        gevent.Timeout(LINGER_SECONDS, False),
+    ):
+        while taken < LINGER_BYTES and (piece := body.read(64 * 1024)):
+            taken += len(piece)
+
+
 class Worker(GeventWorker):
     """One process: many greenlets, one node."""
 
@@ -105,6 +122,9 @@ class Worker(GeventWorker):
             req.body = _Chunks(req.body)
         try:
             return super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:  # the connection ends with this answer
+            _take_rest(req.body)
+            raise
         finally:
             sock.settimeout(None)
 

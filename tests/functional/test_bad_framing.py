@@ -52,6 +52,28 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(server: ApiServer, s
     check(exchange(server.url, raw), "413 too_large")
 
 
+@pytest.mark.parametrize("turn", range(5))
+def test_who_sends_a_body_to_the_end_before_reading_still_gets_the_answer(
+    server: ApiServer, stack: str, turn: int
+) -> None:
+    # As proxies do that keep no connection: closed too early, it would be reset under their hands.
+    raw = request_bytes(
+        "PUT", f"{stack}/facts/a", "Connection: close", body=b" " * (4 * MIB + turn)
+    )
+    check(exchange(server.url, raw), "413 too_large")
+
+
+def test_who_never_sends_the_rest_does_not_keep_the_connection(
+    server: ApiServer, stack: str
+) -> None:
+    raw = request_bytes("PUT", f"{stack}/facts/a", "Connection: close", "Content-Length: 3000000")
+    with connect(server.url) as connection:
+        connection.sendall(raw + b"the beginning")
+        check(read_answer(connection), "413 too_large")
+        with contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""  # within the time limit of this test's connection
+
+
 FRAMINGS = {
     "a header folded over lines": (("X-Folded: a\r\n b",), {0, 200, 400}),
     "a space before the colon": (("X-Odd : 1",), {0, 200, 400}),

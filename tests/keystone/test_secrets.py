@@ -260,8 +260,8 @@ def pretend(
 
 
 def check_health(server: ApiServer, told: Told) -> None:
-    """All that healthchecks say, in all their forms."""
-    for path in ("/healthcheck", "/healthcheck/live"):
+    """All that anybody may ask, in all its forms."""
+    for path in ("/healthcheck", "/healthcheck/live", "/metrics"):
         for kind in ("text/plain", "text/html", "application/json"):
             answer = requests.get(
                 server.url + path,

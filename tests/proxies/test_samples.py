@@ -99,7 +99,8 @@ def test_the_oddest_of_them_reach_the_service(site: Site, api: Caller, stack: st
             assert answer.status == HTTPStatus.BAD_REQUEST  # it would tidy that up
             continue
         assert answer.headers[REQUEST_ID]
-        assert f"GET {stack}/{odd} {answer.status}" in site.logs()
+        line = f"GET {stack}/{odd} {answer.status}"
+        eventually(lambda line=line: line in site.logs())  # type: ignore[misc]
 
 
 INSIDE = ["healthcheck", "healthcheck/live", "metrics"]
