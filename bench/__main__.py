@@ -1,21 +1,17 @@
-"""``python -m bench``: run everything and print it.
-
-The service and etcd's own HTTP gateway are loaded in turn, A B A B, so that both meet the same noise;
-what is quoted is the median of the ratios of neighbours.
-"""
+"""``python -m bench``: run everything, or the parts that are named, and print it."""
 
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import sys
 import tempfile
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import load, watchers
-from bench.lab import Lab, cpu_microseconds
+from bench import authentication, fairness, growth, load, speed, watchers
+from bench.lab import Lab
+from bench.report import Report
 
 ROUNDS = 5
 SECONDS = 4
@@ -29,56 +25,91 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="pairs (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="a run (default: %(default)s)")
     parser.add_argument("--watchers", type=int, default=WATCHERS, help="(default: %(default)s)")
+    parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md as well")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
     args = parser.parse_args()
+    wrong = set(args.parts) - PARTS.keys()
+    if wrong:
+        parser.error(f"no part is named {', '.join(sorted(wrong))}")
     if load.find_wrk() is None:
         sys.stderr.write("bench: wrk is missing; install the package wrk\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="factstore-bench-") as state, Lab(Path(state)) as lab:
-        print(
-            f"{platform.machine()}, {lab.cores} cores, Python {platform.python_version()}, "
-            f"etcd {lab.etcd.version()}, gunicorn {version('gunicorn')}, "
-            f"gevent {version('gevent')}, grpcio {version('grpcio')}; one worker, "
-            f"{load.CONNECTIONS} connections, values of some 40 bytes"
-        )
-        for name in ("GET", "PUT"):
-            _compare(lab, name, args.rounds, args.seconds)
-        _watch(lab, args.watchers)
+        report = Report(lab.etcd.version())
+        for name in args.parts or PARTS:
+            PARTS[name](lab, report, args)
+    if args.write:
+        report.write()
     return 0
 
 
-def _compare(lab: Lab, name: str, rounds: int, seconds: int) -> None:
-    """Load ours and the gateway in turn."""
-    ratios, ours, theirs, worker_cost, etcd_cost = [], [], [], [], []
-    load.run(load.factstore(name, lab), 1)  # warm both, uncounted
-    load.run(load.gateway(name, lab), 1)
-    for _ in range(rounds):
-        worker, etcd = cpu_microseconds(lab.worker), cpu_microseconds(lab.etcd.child.pid)
-        mine = load.run(load.factstore(name, lab), seconds)
-        worker_cost.append((cpu_microseconds(lab.worker) - worker) / mine.requests)
-        etcd_cost.append((cpu_microseconds(lab.etcd.child.pid) - etcd) / mine.requests)
-        gateway = load.run(load.gateway(name, lab), seconds)
-        ours.append(mine.per_second)
-        theirs.append(gateway.per_second)
-        ratios.append(mine.per_second / gateway.per_second)
-    print(
-        f"{name}: {statistics.median(ratios):.3f} of etcd's gateway "
-        f"(pairs {min(ratios):.3f} to {max(ratios):.3f}); "
-        f"{statistics.median(ours):.0f}/s against {statistics.median(theirs):.0f}/s; "
-        f"CPU a request: worker {statistics.median(worker_cost):.0f} us, "
-        f"etcd {statistics.median(etcd_cost):.0f} us"
-    )
+def _speed(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section(f"Speed, {load.CONNECTIONS} connections, values of {load.VALUE_BYTES} bytes")
+    for name in ("GET", "PUT", "CREATE"):
+        found = speed.compare(
+            lab, load.factstore(name, lab), load.gateway(name, lab), args.rounds, args.seconds
+        )
+        report.line(f"{name}: {found}")
 
 
-def _watch(lab: Lab, count: int) -> None:
-    """Connect watchers, write, and time the way to the last of them."""
-    result = watchers.run(lab, count, EVENTS)
+def _watch(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section("Watch")
+    result = watchers.run(lab, args.watchers, EVENTS)
     first, last = statistics.median(result.first_ms), statistics.median(result.last_ms)
-    print(
-        f"watch: PUT to the last of {count} SSE watchers, median of {EVENTS} events "
+    report.line(
+        f"PUT to the last of {args.watchers} SSE watchers, median of {EVENTS} events "
         f"{last:.0f} ms (first {first:.0f} ms, "
         f"slowest event {max(result.last_ms):.0f} ms); "
         f"{result.kib_per_watcher:.1f} KiB of the worker's memory for each"
     )
+
+
+def _authentication(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section("Authentication by Keystone, GET")
+    with tempfile.TemporaryDirectory() as state, Lab(Path(state), keystone=True) as guarded:
+        found = authentication.run(lab, guarded, args.rounds, args.seconds)
+    for line in authentication.shown(found):
+        report.line(line)
+
+
+def _growth(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section("Growth with the facts of a stack, one caller")
+    for line in growth.by_facts(lab, repeats=200):
+        report.line(line)
+    report.section("Growth with the size of values, 64 connections")
+    for line in growth.by_value(lab, max(1, args.rounds // 2), args.seconds):
+        report.line(line)
+    report.section("Growth with watchers of one stack")
+    for line in growth.by_watchers(lab, EVENTS):
+        report.line(line)
+
+
+def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section("Fairness: one project floods with 64 connections, another works on")
+    for what, limits in (
+        ("with the limits of the default configuration", {"facts": 1000}),
+        ("without a rate", {"facts": 1000, "requests_per_second": -1}),
+    ):
+        with (
+            tempfile.TemporaryDirectory() as state,
+            Lab(Path(state), keystone=True, limits=limits) as guarded,
+        ):
+            found = fairness.run(guarded, args.rounds, args.seconds)
+        report.line(
+            f"{what}: the other's requests take {found.ratio(0.5):.2f} times as long "
+            f"(median of {args.rounds} pairs of medians), {found.ratio(0.95):.2f} times at the 95th "
+            f"percentile; the flood was answered {found.answered} times, {found.refused} of them "
+            "with a refusal, its quota of 1000 facts being full"
+        )
+
+
+PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
+    "speed": _speed,
+    "watch": _watch,
+    "authentication": _authentication,
+    "growth": _growth,
+    "fairness": _fairness,
+}
 
 
 if __name__ == "__main__":

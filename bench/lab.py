@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ import requests
 
 from factstore.cmd.children.api import ApiProcess, write_options
 from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
 from factstore.cmd.children.ports import LOOPBACK, free_port
 
 STACKS = 100
@@ -18,17 +20,25 @@ FACTS = 10
 
 
 class Lab:
-    """Both processes, with 100 stacks of 10 facts, for as long as the context lasts."""
+    """The processes, with 100 stacks of 10 facts, for as long as the context lasts.
 
-    def __init__(self, state: Path) -> None:
+    :param keystone: require tokens, of a Keystone of its own; :attr:`token` is the owner's.
+    :param limits: options of ``[limits]``; without any, there is no rate.
+    """
+
+    def __init__(
+        self, state: Path, *, keystone: bool = False, limits: Mapping[str, int] | None = None
+    ) -> None:
         self.cores = os.cpu_count() or 1
+        self.token = ""
         self.etcd = EtcdServer(state / "etcd", log_path=state / "etcd.log")
+        self.keystone = KeystoneServer(state / "keystone") if keystone else None
         self._config = state / "factstore.conf"
         port = free_port()
-        self._options = {
-            "DEFAULT": {"auth_strategy": "none"},
+        self._options: dict[str, dict[str, str | int]] = {
+            "DEFAULT": {"auth_strategy": "keystone" if keystone else "none"},
             "api": {"host": LOOPBACK, "port": port},
-            "limits": {"requests_per_second": -1},
+            "limits": {"requests_per_second": -1} if limits is None else dict(limits),
         }
         self._api = ApiProcess(self._config, port, state / "api.log")
 
@@ -42,13 +52,36 @@ class Lab:
         """The worker's process id."""
         return self._api.workers()[0]
 
+    @property
+    def etcd_pid(self) -> int:
+        """etcd's process id."""
+        pid = self.etcd.child.pid
+        assert pid is not None
+        return pid
+
+    def session(self) -> requests.Session:
+        """Kept connections to the service, as the owner."""
+        made = requests.Session()
+        made.trust_env = False
+        if self.token:
+            made.headers["X-Auth-Token"] = self.token
+        return made
+
     def __enter__(self) -> Self:
         self.etcd.start()
+        self._options["etcd"] = {"endpoints": self.etcd.endpoint}
+        if self.keystone is not None:
+            self.keystone.prepare()
+            self.keystone.start()
+            self.keystone.wait_ready()
+            self.keystone.accounts.provision(self.url)
+            self.token = self.keystone.accounts.issue("owner")
+            self._options["keystone_authtoken"] = {**self.keystone.accounts.authtoken_options()}
         self.etcd.wait_ready()
-        write_options(self._config, {**self._options, "etcd": {"endpoints": self.etcd.endpoint}})
+        write_options(self._config, self._options)
         self._api.start()
         self._api.wait_ready()
-        session = requests.Session()
+        session = self.session()
         for stack in range(STACKS):
             operations = [
                 {"put": {"path": f"nodes/n{fact}/ip", "value": f"10.0.{stack}.{fact}"}}
@@ -67,6 +100,8 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         self._api.stop()
+        if self.keystone is not None:
+            self.keystone.kill()
         self.etcd.stop()
 
 

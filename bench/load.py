@@ -1,7 +1,8 @@
-"""Load by wrk: the same four requests for both sides, as Lua that wrk runs."""
+"""Load by wrk: the same requests for both sides, as Lua that wrk runs."""
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import subprocess
@@ -12,44 +13,63 @@ from pathlib import Path
 from bench.lab import FACTS, STACKS, Lab
 
 CONNECTIONS = 64
+VALUE_BYTES = 40
+SPREAD = STACKS * FACTS  # how many facts or keys are read and written in turn
+_KEY = base64.b64encode(b"/gateway/").decode().rstrip("=")  # nine bytes: it needs no padding
 
-_SCRIPTS = {
-    ("factstore", "GET"): f"""
-        local n = 0
+_FACTSTORE = {
+    "GET": """
         request = function()
             n = n + 1
-            local path = "/v1/stacks/s" .. n % {STACKS} .. "/facts/nodes/n" ..
-                math.floor(n / {STACKS}) % {FACTS} .. "/ip"
-            return wrk.format("GET", path)
+            return wrk.format("GET", path(n % {spread}) .. "/{name}", headers)
         end
     """,
-    ("factstore", "PUT"): f"""
-        local n = 0
-        math.randomseed(os.time())  -- a value that is there already would not be written
-        local headers = {{["Content-Type"] = "application/json"}}
+    # A value that is there already would not be written.
+    "PUT": """
         request = function()
             n = n + 1
-            local path = "/v1/stacks/s" .. n % {STACKS} .. "/facts/nodes/n" ..
-                math.floor(n / {STACKS}) % {FACTS} .. "/load"
-            local value = string.format("%024d-%012d", n, math.random(999999999))
-            return wrk.format("PUT", path, headers, '{{"value":"' .. value .. '"}}')
+            local value = string.format("%012d%012d", n, math.random(999999999)) .. filler
+            local body = '{{"value":"' .. value .. '"}}'
+            return wrk.format("PUT", path(n % {spread}) .. "/load", headers, body)
         end
     """,
-    # Keys and values are base64: "/gateway/" and eight digits.
-    ("gateway", "GET"): """
+    "CREATE": """
+        request = function()
+            n = n + 1
+            local body = '{{"value":"' .. n .. filler .. '"}}'
+            return wrk.format("PUT", path(n) .. "/made" .. run .. "/" .. n, headers, body)
+        end
+    """,
+}
+
+_SETTING = """
+    local n = 0
+    math.randomseed(os.time())
+    local run = math.random(999999999)
+    local filler = string.rep("x", {filler})
+    local headers = {{["Content-Type"] = "application/json", ["X-Auth-Token"] = {token}}}
+    local path = function(n)
+        return "/v1/stacks/s" .. n % {stacks} .. "/facts/nodes/n" .. math.floor(n / {stacks}) % {facts}
+    end
+"""
+
+# Keys and values of the gateway are base64: "/gateway/" and eight digits.
+_GATEWAY = {
+    "GET": """
         local n = 0
         request = function()
             n = n + 1
-            local body = '{"key":"L2dhdGV3YXkv' .. string.format("%08d", n % 1000) .. '"}'
+            local body = '{{"key":"{key}' .. string.format("%08d", n % {spread}) .. '"}}'
             return wrk.format("POST", "/v3/kv/range", nil, body)
         end
     """,
-    ("gateway", "PUT"): """
+    "PUT": """
         local n = 0
+        local filler = string.rep("x", {filler})
         request = function()
             n = n + 1
-            local body = '{"key":"L2dhdGV3YXkv' .. string.format("%08d", n % 1000) ..
-                '","value":"' .. string.format("%052d", n) .. '"}'
+            local body = '{{"key":"{key}' .. string.format("%08d", n % {spread}) ..
+                '","value":"' .. string.format("%032d", n) .. filler .. '"}}'
             return wrk.format("POST", "/v3/kv/put", nil, body)
         end
     """,
@@ -76,14 +96,32 @@ class Load:
     per_second: float
 
 
-def factstore(name: str, lab: Lab) -> Target:
-    """Our GET or PUT of a fact."""
-    return Target(lab.url, _SCRIPTS["factstore", name])
+def factstore(
+    name: str,
+    lab: Lab,
+    *,
+    value_bytes: int = VALUE_BYTES,
+    fact: str = "ip",
+    spread: int = SPREAD,
+) -> Target:
+    """Our GET, PUT or CREATE of a fact.
+
+    :param fact: what is read, below each node.
+    """
+    setting = _SETTING.format(
+        filler=max(0, value_bytes - 24),
+        token=f'"{lab.token}"' if lab.token else "nil",
+        stacks=STACKS,
+        facts=FACTS,
+    )
+    return Target(lab.url, setting + _FACTSTORE[name].format(name=fact, spread=spread))
 
 
-def gateway(name: str, lab: Lab) -> Target:
-    """The same of a key, through etcd's JSON gateway."""
-    return Target(lab.etcd.endpoint, _SCRIPTS["gateway", name])
+def gateway(name: str, lab: Lab, *, value_bytes: int = VALUE_BYTES, spread: int = SPREAD) -> Target:
+    """The same of a key, through etcd's JSON gateway; a creation is a put there."""
+    filler = max(0, (value_bytes + 2) // 3 * 4 - 32)
+    script = _GATEWAY["PUT" if name == "CREATE" else name]
+    return Target(lab.etcd.endpoint, script.format(key=_KEY, filler=filler, spread=spread))
 
 
 def find_wrk() -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from bench.lab import Lab, resident_kib
+from bench.lab import Lab, cpu_microseconds, resident_kib
 
 TOGETHER = 20  # watchers that connect at the same time
 PATIENCE = 30.0  # seconds for one event to reach everybody
@@ -18,10 +18,14 @@ PATIENCE = 30.0  # seconds for one event to reach everybody
 
 @dataclass(frozen=True)
 class Fanout:
-    """How long events took, from before the PUT to the first and the last watcher, in ms."""
+    """How long events took, from before the PUT to the first and the last watcher, in ms.
+
+    :param worker_us: CPU microseconds that the worker spent on each event.
+    """
 
     first_ms: list[float]
     last_ms: list[float]
+    worker_us: list[float]
     kib_per_watcher: float
 
 
@@ -45,9 +49,10 @@ def run(lab: Lab, count: int, events: int) -> Fanout:
                 _wait_for(arriving, b": factstore", len(group))
         held = (resident_kib(lab.worker) - before) / count
         session = requests.Session()
-        first, last = [], []
+        first, last, spent = [], [], []
         for number in range(events + 2):
             mark = f"event-{number:06d}"
+            used = cpu_microseconds(lab.worker)
             start = time.perf_counter()
             answer = session.put(
                 f"{lab.url}/v1/stacks/watched/facts/tick",
@@ -60,7 +65,8 @@ def run(lab: Lab, count: int, events: int) -> Fanout:
             if number >= 2:  # the first ones warm up
                 first.append((arrivals[0] - start) * 1000)
                 last.append((arrivals[1] - start) * 1000)
-        return Fanout(first, last, held)
+                spent.append(float(cpu_microseconds(lab.worker) - used))
+        return Fanout(first, last, spent, held)
     finally:
         for connection in connections:
             connection.close()
