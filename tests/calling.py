@@ -79,6 +79,7 @@ def check_refusal(
     assert len(body["errors"]) == 1
     assert entry["code"].startswith("contextualization.")
     assert entry["request_id"] == headers[REQUEST_ID] != ""
+    assert headers["OpenStack-API-Version"] == "contextualization 1.0"
     assert entry["title"]
     assert entry["detail"]
     assert entry["links"][0]["rel"] == "help"

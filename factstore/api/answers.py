@@ -6,8 +6,18 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.schemas import Schema
+from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.event import CHANGE_TYPES
 from factstore.core.fact import KINDS
+
+
+def _moment() -> fields.String:
+    return fields.String(required=True, metadata={"format": "date-time"})
+
+
+def _cursor() -> fields.String:
+    """A cursor, or an entity tag, which has the same form."""
+    return fields.String(required=True, metadata={"pattern": f"^{CURSOR_PATTERN}$"})
 
 
 class Link(Schema):
@@ -23,20 +33,20 @@ class Fact(Schema):
     path = fields.String(required=True)
     value = fields.Raw(required=True, allow_none=True)
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
-    revision = fields.Integer(required=True)
-    version = fields.Integer(required=True)
-    created_at = fields.String(required=True)
-    updated_at = fields.String(required=True)
+    revision = fields.Integer(required=True, metadata={"minimum": 1})
+    version = fields.Integer(required=True, metadata={"minimum": 1})
+    created_at = _moment()
+    updated_at = _moment()
     updated_by = fields.String(required=True)
     ttl = fields.Integer(required=True, allow_none=True)
-    etag = fields.String(required=True)
+    etag = _cursor()
 
 
 class FactPage(Schema):
     """A page of facts."""
 
     facts = fields.List(fields.Nested(Fact), required=True)
-    cursor = fields.String(required=True)
+    cursor = _cursor()
     links = fields.List(fields.Nested(Link), required=True)
 
 
@@ -60,8 +70,8 @@ class StackSummary(Schema):
     id = fields.String(required=True)
     project_id = fields.String(required=True)
     settings = fields.Nested(Settings, required=True)
-    created_at = fields.String(required=True)
-    updated_at = fields.String(required=True)
+    created_at = _moment()
+    updated_at = _moment()
     updated_by = fields.String(required=True)
     links = fields.List(fields.Nested(Link), required=True)
 
@@ -76,7 +86,7 @@ class StackPage(Schema):
     """A page of stacks."""
 
     stacks = fields.List(fields.Nested(StackSummary), required=True)
-    cursor = fields.String(required=True)
+    cursor = _cursor()
     links = fields.List(fields.Nested(Link), required=True)
 
 
@@ -95,7 +105,7 @@ class BatchAnswer(Schema):
     """What became of a batch."""
 
     results = fields.List(fields.Nested(BatchResult), required=True)
-    cursor = fields.String(required=True)
+    cursor = _cursor()
 
 
 class Context(Schema):
@@ -120,7 +130,7 @@ class Change(Schema):
 class Event(Schema):
     """All changes of one revision."""
 
-    cursor = fields.String(required=True)
+    cursor = _cursor()
     changes = fields.List(fields.Nested(Change), required=True)
 
 
@@ -128,7 +138,7 @@ class EventPage(Schema):
     """The answer to a long poll."""
 
     events = fields.List(fields.Nested(Event), required=True)
-    next = fields.String(required=True)
+    next = _cursor()
     more = fields.Boolean(required=True)
 
 

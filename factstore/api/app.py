@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache, partial
 
 from flask import Flask, Response, request
 from flask_smorest import Api
@@ -11,10 +11,10 @@ from werkzeug.exceptions import NotAcceptable
 from werkzeug.routing import BaseConverter
 
 from factstore.api import (
-    answers,
     batch,
     blueprint,
     context,
+    description,
     errors,
     events,
     facts,
@@ -44,21 +44,31 @@ class Anything(BaseConverter):
 
 
 class HouseApi(Api):
-    """flask-smorest's Api with our error body, and without its handler."""
+    """flask-smorest's Api with our errors, and nothing in its document that no operation has."""
 
-    ERROR_SCHEMA = answers.Error
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
         errors.register(self._app)
 
+    def _register_responses(self) -> None:
+        description.add_components(self.spec)
 
-def create_app(services: Services) -> Flask:
-    """The application over some services."""
+    def _register_pagination_header(self) -> None:
+        pass
+
+
+def create_app(services: Services, *, tokens: bool = True) -> Flask:
+    """The application over some services.
+
+    :param tokens: whether callers send tokens; the OpenAPI document says so.
+    """
     app = Flask("factstore", static_folder=None)
     app.config.update(
         API_TITLE="factstore",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={"security": [{"token": []}] if tokens else []},
         MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,  # werkzeug cuts chunked bodies there, silently
     )
     app.json.compact = True  # type: ignore[attr-defined]
@@ -73,7 +83,7 @@ def create_app(services: Services) -> Flask:
     api = HouseApi(app)
     for each in BLUEPRINTS:
         api.register_blueprint(each)
-    app.extensions[versions.DOCUMENT] = api.spec
+    app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document, app, api))
     return app
 
 
@@ -88,10 +98,16 @@ def _note_route() -> None:
         request.environ[ROUTE] = _template(request.url_rule.rule)
 
 
+def _document(app: Flask, api: Api, root: str) -> str:
+    """The OpenAPI document of the application when it is mounted at some root."""
+    document = {**api.spec.to_dict(), "servers": [{"url": root or "/"}]}
+    return app.json.dumps(document, sort_keys=False)
+
+
 def _check_accept() -> Response | None:
     """Refuse to answer with a type that the caller does not take."""
     header = request.headers.get("Accept")
-    if header is None or header == "*/*":
+    if header is None or header == "*/*" or request.routing_exception is not None:
         return None
     offered = ["application/json"]
     if request.path.endswith("/events"):

@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, conditional, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.description import FACT_WRITING, JSON_BODY, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services
 from factstore.core.fact import Delete, Put
@@ -25,7 +26,21 @@ class Batch(MethodView):
 
     @blueprint.query(schemas.NoQuery)
     @blueprint.arguments(schemas.BatchBody)
-    @blueprint.response(200, answers.BatchAnswer)
+    @blueprint.takes("idempotency_key")
+    @blueprint.refusals(
+        "path_invalid",
+        "batch_empty",
+        "batch_duplicate_path",
+        "batch_too_large",
+        "not_found",
+        "path_is_folder",
+        "path_below_fact",
+        "precondition_failed",
+        *JSON_BODY,
+        *VALUE,
+        *FACT_WRITING,
+    )
+    @blueprint.response(200, answers.BatchAnswer, headers=sent("Factstore-Cursor"))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Carry out up to 100 operations in one revision, if all guards hold."""
         access = services().access

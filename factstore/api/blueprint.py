@@ -1,14 +1,15 @@
 """The house Blueprint: flask-smorest with our contract instead of its defaults.
 
 400 for every bad body or parameter (never 422), unknown fields and parameters refused, a parameter
-given twice refused, JSON read strictly, and our error body in the OpenAPI document.
+given twice refused, JSON read strictly, and an OpenAPI document that names every refusal.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import marshmallow as ma
 from flask import Request, request
@@ -17,11 +18,15 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
+from factstore.api import description
 from factstore.core.errors import Invalid
 from factstore.core.path import shown
 from factstore.core.value import parse_json
 
 BODY_BYTES = 1024 * 1024
+
+_View = TypeVar("_View", bound=Callable[..., Any])
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class Parser(FlaskParser):
@@ -130,9 +135,58 @@ def check_encoding(req: Request) -> None:
 
 
 class Blueprint(SmorestBlueprint):
-    """A flask-smorest blueprint with our parser."""
+    """A flask-smorest blueprint with our parser, whose operations say how they may refuse.
+
+    What describes a view does not wrap it, so that a description costs no request anything.
+
+    :param public: whether its operations are for everybody, without a token.
+    """
 
     ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args: Any, public: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._public = public
+        self._prepare_doc_cbks.append(self._prepare_house_doc)
+
+    def refusals(self, *codes: str) -> Callable[[_View], _View]:
+        """Say by which codes a view may refuse, beside those of every view."""
+        return _noting("refusals", codes)
+
+    def takes(self, *headers: str) -> Callable[[_View], _View]:
+        """Say which headers of a request a view reads, beside those that every view does."""
+        return _noting("takes", headers)
+
+    def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[_View], _View]:
+        """As in flask-smorest, where it wraps the view."""
+        return _unwrapped(super().alt_response(*args, **kwargs))
+
+    @staticmethod
+    def doc(**kwargs: Any) -> Callable[[_View], _View]:
+        """As in flask-smorest, where it wraps the view."""
+        return _unwrapped(SmorestBlueprint.doc(**kwargs))
+
+    def route(self, rule: str, **options: Any) -> Any:
+        """As in flask-smorest, with the grammar of the names in the URL."""
+        return super().route(rule, parameters=description.path_parameters(rule), **options)
+
+    def _store_endpoint_docs(self, endpoint: str, *args: Any, **options: Any) -> None:
+        super()._store_endpoint_docs(endpoint, *args, **options)
+        name = _CAPITAL.sub("_", endpoint).lower()
+        for method in self._docs[endpoint].keys() - {"parameters"}:
+            self._docs[endpoint][method]["operation_id"] = f"{method}_{name}"
+
+    def _prepare_house_doc(
+        self, doc: dict[str, Any], about: dict[str, Any], *, method: str, **_: Any
+    ) -> dict[str, Any]:
+        shared = description.EVERYWHERE + (() if self._public else description.AUTHENTICATED)
+        codes = (*shared, *about.get("refusals", ()))
+        description.complete(doc, codes, body=method != "head")
+        doc.setdefault("parameters", []).extend(["microversion", *about.get("takes", ())])
+        doc["operationId"] = about["operation_id"]
+        if self._public:
+            doc["security"] = []
+        return doc
 
     def query(self, schema: type[ma.Schema]) -> Callable[[Any], Any]:
         """Pass the checked query parameters to a view; every view names its schema."""
@@ -152,6 +206,26 @@ class Blueprint(SmorestBlueprint):
             return wrapper
 
         return decorate
+
+
+def _noting(key: str, what: tuple[str, ...]) -> Callable[[_View], _View]:
+    """Keep something in a view's description, where flask-smorest keeps its own."""
+
+    def decorate(view: _View) -> _View:
+        view._apidoc = {**getattr(view, "_apidoc", {}), key: what}  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
+def _unwrapped(decorate: Callable[[Any], Any]) -> Callable[[_View], _View]:
+    """What a decorator notes of a view, without what it puts around it."""
+
+    def note(view: _View) -> _View:
+        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]
+        return view
+
+    return note
 
 
 def check_url() -> None:

@@ -9,11 +9,14 @@ from flask.views import MethodView
 
 from factstore.api import answers, conditional, errors, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.description import sent
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
+
+HEADERS = sent("ETag", "Factstore-Cursor")
 
 
 @blueprint.route("/v1/stacks/<stack>/context")
@@ -21,15 +24,19 @@ class ContextItem(MethodView):
     """Everything a stack knows."""
 
     @blueprint.query(schemas.ContextQuery)
-    @blueprint.response(200, answers.Context)
-    @blueprint.alt_response(304, description="Not changed, or not in time")
+    @blueprint.takes("if_none_match_read")
+    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
+    @blueprint.response(200, answers.Context, headers=HEADERS)
+    @blueprint.alt_response(304, description="Not changed, or not in time", headers=HEADERS)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Read the context; with wait, as soon as it differs from what is known."""
         return _read(query, stack)
 
     @blueprint.query(schemas.ContextQuery)
-    @blueprint.response(200)
-    @blueprint.alt_response(304, description="Not changed, or not in time")
+    @blueprint.takes("if_none_match_read")
+    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
+    @blueprint.response(200, headers=HEADERS)
+    @blueprint.alt_response(304, description="Not changed, or not in time", headers=HEADERS)
     def head(self, query: dict[str, Any], stack: str) -> Response:
         """As GET, without the body."""
         return _read(query, stack)

@@ -43,6 +43,15 @@ class Events(MethodView):
     """What happens in a stack."""
 
     @blueprint.query(schemas.EventsQuery)
+    @blueprint.takes("last_event_id")
+    @blueprint.refusals(
+        "path_invalid",
+        "cursor_invalid",
+        "not_found",
+        "cursor_expired",
+        "too_many_streams",
+        "too_many_waiting",
+    )
     @blueprint.response(200, answers.EventPage)
     @blueprint.alt_response(
         200,
@@ -57,7 +66,8 @@ class Events(MethodView):
         identity = known.access.identity()
         types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
         wanted = Filter(query["prefix"], types)
-        since = Cursor.parse(query["since"]) if query["since"] else None
+        at = request.headers.get("Last-Event-ID") or query["since"]
+        since = Cursor.parse(at) if at else None
         accepted = request.accept_mimetypes
         if accepted[STREAM] > accepted["application/json"]:
             return _stream(known, scope, identity, since, wanted, query)
@@ -89,9 +99,6 @@ def _stream(
     wanted: Filter,
     query: dict[str, Any],
 ) -> Response:
-    last = request.headers.get("Last-Event-ID")
-    if last:
-        since = Cursor.parse(last)
     leave = known.admission.enter("streams", scope.project_id)
     try:
         frames = known.watching.stream(

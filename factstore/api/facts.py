@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
 from factstore.api import answers, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
+from factstore.api.description import FACT_WRITING, JSON_BODY, PAGED, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
@@ -30,6 +31,7 @@ class FactList(MethodView):
     """All facts of a stack."""
 
     @blueprint.query(schemas.FactsQuery)
+    @blueprint.refusals("not_found", *PAGED)
     @blueprint.response(200, answers.FactPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List facts by path, all pages at one revision."""
@@ -52,15 +54,20 @@ class FactItem(MethodView):
     """One fact."""
 
     @blueprint.query(schemas.FactQuery)
-    @blueprint.response(200, answers.Fact)
-    @blueprint.alt_response(304, description="Not changed, or not in time")
+    @blueprint.takes("if_none_match_read")
+    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
+    @blueprint.response(200, answers.Fact, headers=sent("ETag"))
+    @blueprint.alt_response(200, schema={"type": "string"}, content_type="text/plain")
+    @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
     def get(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Read a fact; with wait, as soon as it exists or differs from what is known."""
         return _read(query, stack, path)
 
     @blueprint.query(schemas.FactQuery)
-    @blueprint.response(200)
-    @blueprint.alt_response(304, description="Not changed, or not in time")
+    @blueprint.takes("if_none_match_read")
+    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
+    @blueprint.response(200, headers=sent("ETag"))
+    @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
     def head(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """As GET, without the body."""
         return _read(query, stack, path)
@@ -68,7 +75,7 @@ class FactItem(MethodView):
     @blueprint.query(schemas.NoQuery)
     @blueprint.doc(
         requestBody={
-            "required": True,
+            "required": False,
             "content": {
                 "application/json": {"schema": schemas.FactBody},
                 "text/plain": {"schema": {"type": "string"}},
@@ -76,8 +83,27 @@ class FactItem(MethodView):
             },
         }
     )
-    @blueprint.response(200, answers.Fact)
-    @blueprint.alt_response(201, schema=answers.Fact, description="Created")
+    @blueprint.takes("if_match", "if_none_match_write", "idempotency_key")
+    @blueprint.refusals(
+        "path_invalid",
+        "etag_invalid",
+        "text_invalid",
+        "path_is_folder",
+        "path_below_fact",
+        "precondition_failed",
+        *JSON_BODY,
+        *VALUE,
+        *FACT_WRITING,
+    )
+    @blueprint.response(
+        200, answers.Fact, headers=sent("ETag", "Factstore-Cursor", "Factstore-Unchanged")
+    )
+    @blueprint.alt_response(
+        201,
+        schema=answers.Fact,
+        description="Created",
+        headers=sent("ETag", "Factstore-Cursor"),
+    )
     def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Store a fact: a JSON body, or a bare text that becomes a JSON string."""
         access = services().access
@@ -90,7 +116,11 @@ class FactItem(MethodView):
         return _answer(written, stack)
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.response(204)
+    @blueprint.takes("if_match", "idempotency_key")
+    @blueprint.refusals(
+        "path_invalid", "etag_invalid", "not_found", "precondition_failed", *FACT_WRITING
+    )
+    @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Remove a fact."""
         access = services().access

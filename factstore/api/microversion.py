@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import microversion_parse as parse
 from flask import Flask, Response, request
 
@@ -19,6 +21,15 @@ def shown(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
+ANSWERED = {HEADER: f"{SERVICE_TYPE} {shown(MAXIMUM)}", "Vary": HEADER}
+"""What every answer says, also those that come from in front of the application."""
+
+
+def supported() -> Iterator[tuple[int, int]]:
+    """All versions, oldest first."""
+    return ((MAXIMUM[0], minor) for minor in range(MINIMUM[1], MAXIMUM[1] + 1))
+
+
 def register(app: Flask) -> None:
     """Check the header of every request and name the version in every answer."""
     app.before_request(_check)
@@ -27,8 +38,8 @@ def register(app: Flask) -> None:
 
 def _check() -> Response | None:
     header = request.headers.get(HEADER)
-    if header is None:
-        return None
+    if header is None or request.routing_exception is not None:
+        return None  # what is not there is not there in any version
     try:
         _check_form(header)
         wanted = parse.get_version({HEADER.lower(): header}, SERVICE_TYPE)
@@ -57,6 +68,6 @@ def _check_form(header: str) -> None:
 
 
 def _mark(response: Response) -> Response:
-    response.headers[HEADER] = f"{SERVICE_TYPE} {shown(MAXIMUM)}"
+    response.headers[HEADER] = ANSWERED[HEADER]
     response.vary.add(HEADER)
     return response

@@ -7,8 +7,10 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.event import CHANGE_TYPES
 from factstore.core.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
+from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_PATTERN
 from factstore.core.plan import BATCH_OPERATIONS
 
 WAIT_LIMIT = 50  # seconds; below the read timeout of every common proxy
@@ -52,6 +54,18 @@ def _switch(text: str) -> fields.Boolean:
     return fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"}, **_described(text))
 
 
+def _named(pattern: str, text: str, **more: Any) -> fields.String:
+    """A parameter whose form the domain checks; it may be empty, which is as if it were not there."""
+    metadata = {"description": text, "pattern": f"^({pattern})?$"}
+    return fields.String(load_default="", metadata=metadata, **more)
+
+
+def _path() -> fields.String:
+    """A fact's path in a body; the domain checks its form."""
+    metadata = {"pattern": f"^{PATH_PATTERN}$", "maxLength": PATH_LENGTH}
+    return fields.String(required=True, metadata=metadata)
+
+
 def _wait() -> fields.Integer:
     return _whole(f"Seconds to wait, 0 to {WAIT_LIMIT}.", 0, WAIT_LIMIT, 0)
 
@@ -75,10 +89,8 @@ class PageQuery(Schema):
     """Paging."""
 
     limit = _whole(f"Items on a page, 1 to {PAGE_LIMIT}.", 1, PAGE_LIMIT, 100)
-    marker = fields.String(load_default="", **_described("Continue after this item."))
-    cursor = fields.String(
-        load_default="", **_described("Show the state at this cursor; the next link carries it.")
-    )
+    marker = _named(PATH_PATTERN, "Continue after this item.")
+    cursor = _named(CURSOR_PATTERN, "Show the state at this cursor; the next link carries it.")
 
 
 def _project_id() -> fields.String:
@@ -92,6 +104,7 @@ def _project_id() -> fields.String:
 class StacksQuery(PageQuery):
     """Listing stacks."""
 
+    marker = _named(SEGMENT_PATTERN, "Continue after this item.")
     project_id = _project_id()
 
 
@@ -110,9 +123,7 @@ class StackQuery(Schema):
 class FactsQuery(PageQuery):
     """Listing facts."""
 
-    prefix = fields.String(
-        load_default="", **_described("Only the fact at this path and those below it.")
-    )
+    prefix = _named(PATH_PATTERN, "Only the fact at this path and those below it.")
 
 
 class FactQuery(Schema):
@@ -142,11 +153,9 @@ class ContextQuery(Schema):
 class EventsQuery(Schema):
     """Watching."""
 
-    since = fields.String(
-        load_default="", **_described("A cursor to go on from; else the present.")
-    )
+    since = _named(CURSOR_PATTERN, "A cursor to go on from; else the present.")
     wait = _wait()
-    prefix = fields.String(load_default="", **_described("Only changes at or below this path."))
+    prefix = _named(PATH_PATTERN, "Only changes at or below this path.")
     types = fields.String(
         load_default="",
         validate=_Pattern(
@@ -175,7 +184,11 @@ class FactBody(Schema):
         strict=True,
         load_default=None,
         allow_none=True,
-        **_described(f"Seconds until it expires unless it is put again; {TTL_MIN} to {TTL_MAX}."),
+        metadata={
+            "description": f"Seconds until it expires unless it is put again; {TTL_MIN} to {TTL_MAX}.",
+            "minimum": TTL_MIN,
+            "maximum": TTL_MAX,
+        },
     )
 
     @ma.pre_load
@@ -190,13 +203,13 @@ class FactBody(Schema):
 class BatchPut(FactBody):
     """A fact to store at a path."""
 
-    path = fields.String(required=True)
+    path = _path()
 
 
 class BatchDelete(Schema):
     """A fact to remove."""
 
-    path = fields.String(required=True)
+    path = _path()
 
 
 class BatchOperation(Schema):
@@ -214,10 +227,10 @@ class BatchOperation(Schema):
 class BatchGuard(Schema):
     """What must hold of a path: an etag, or that it exists, or that it is absent."""
 
-    path = fields.String(required=True)
+    path = _path()
     etag = fields.String()
-    exists = fields.Boolean(truthy={True}, falsy=set())
-    absent = fields.Boolean(truthy={True}, falsy=set())
+    exists = fields.Boolean(truthy={True}, falsy=set(), metadata={"enum": [True]})
+    absent = fields.Boolean(truthy={True}, falsy=set(), metadata={"enum": [True]})
 
     @ma.validates_schema
     def _exactly_one(self, data: dict[str, Any], **_: Any) -> None:
@@ -230,11 +243,19 @@ class BatchGuard(Schema):
 class BatchBody(Schema):
     """Operations that happen all or not at all."""
 
-    guards = fields.List(fields.Nested(BatchGuard), load_default=list)
+    guards = fields.List(
+        fields.Nested(BatchGuard, metadata={"minProperties": 2, "maxProperties": 2}),
+        load_default=list,
+        metadata={"maxItems": BATCH_OPERATIONS - 1},
+    )
     operations = fields.List(
-        fields.Nested(BatchOperation),
+        fields.Nested(BatchOperation, metadata={"minProperties": 1, "maxProperties": 1}),
         required=True,
-        **_described(f"At most {BATCH_OPERATIONS}, guards included."),
+        metadata={
+            "description": f"At most {BATCH_OPERATIONS}, guards included.",
+            "minItems": 1,
+            "maxItems": BATCH_OPERATIONS,
+        },
     )
 
 

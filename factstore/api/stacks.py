@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, paging, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.description import JSON_BODY, PAGED, WRITING
 from factstore.api.render import stack_document
 from factstore.api.services import services
 from factstore.core.state import Usage
@@ -22,6 +23,7 @@ class StackList(MethodView):
     """All stacks of a project."""
 
     @blueprint.query(schemas.StacksQuery)
+    @blueprint.refusals(*PAGED)
     @blueprint.response(200, answers.StackPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List the stacks of a project by name."""
@@ -44,6 +46,7 @@ class StackItem(MethodView):
     """One stack."""
 
     @blueprint.query(schemas.StackQuery)
+    @blueprint.refusals("path_invalid", "not_found")
     @blueprint.response(200, answers.Stack)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show a stack's settings and how much it holds."""
@@ -52,7 +55,8 @@ class StackItem(MethodView):
         return jsonify(stack_document(found, request.script_root, usage))
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(schemas.StackBody)
+    @blueprint.arguments(schemas.StackBody, required=False)
+    @blueprint.refusals("path_invalid", "quota_exceeded", *JSON_BODY, *WRITING)
     @blueprint.response(200, answers.Stack)
     @blueprint.alt_response(201, schema=answers.Stack, description="Created")
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
@@ -68,6 +72,7 @@ class StackItem(MethodView):
         return response
 
     @blueprint.query(schemas.NoQuery)
+    @blueprint.refusals("path_invalid", "not_found", *WRITING)
     @blueprint.response(204)
     def delete(self, query: dict[str, Any], stack: str) -> Response:
         """Delete a stack and everything in it; its streams end."""

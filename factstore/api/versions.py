@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app, jsonify, request
+from flask import Response, current_app, request
 from flask.views import MethodView
 
 from factstore.api import answers, microversion, schemas
 from factstore.api.blueprint import Blueprint
 
 DOCUMENT = "factstore.openapi"
-"""The application's extension that holds the OpenAPI document."""
+"""The application's extension that gives the OpenAPI document as text, by mount point."""
 
-blueprint = Blueprint("versions", __name__, description="Which versions of the API there are.")
+blueprint = Blueprint(
+    "versions", __name__, description="Which versions of the API there are.", public=True
+)
 
 
 def document() -> dict[str, Any]:
@@ -62,4 +64,5 @@ class Document(MethodView):
     @blueprint.response(200, {"type": "object"}, description="This document, as OpenAPI 3.1")
     def get(self, query: dict[str, Any]) -> Response:
         """Read this document."""
-        return jsonify(current_app.extensions[DOCUMENT].to_dict())
+        text = current_app.extensions[DOCUMENT](request.script_root)
+        return Response(text, content_type="application/json")

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from factstore.core.errors import Invalid
 from factstore.core.path import shown
 
-_CURSOR = re.compile(r"([0-9a-f]{16})\.(0|[1-9][0-9]{0,18})")
+CURSOR_PATTERN = r"([0-9a-f]{16})\.(0|[1-9][0-9]{0,18})"
+_CURSOR = re.compile(CURSOR_PATTERN)
 _BLANKS = " \t"  # and nothing else that Unicode calls white space
 _TAG_LIST = re.compile(r'[ \t]*"([\x21\x23-\x7e]*)"[ \t]*(?:,|\Z)')
 _MAX_REVISION = 2**63 - 1

@@ -16,8 +16,9 @@ DEPTH = 16
 PATH_LENGTH = 512  # bytes, which for ASCII are characters
 
 SEGMENT_PATTERN = rf"[A-Za-z0-9_][A-Za-z0-9_.:@-]{{0,{SEGMENT_LENGTH - 1}}}"
+PATH_PATTERN = rf"{SEGMENT_PATTERN}(?:/{SEGMENT_PATTERN}){{0,{DEPTH - 1}}}"
 _SEGMENT = re.compile(SEGMENT_PATTERN)
-_PATH = re.compile(rf"{SEGMENT_PATTERN}(?:/{SEGMENT_PATTERN}){{0,{DEPTH - 1}}}")
+_PATH = re.compile(PATH_PATTERN)
 
 GRAMMAR = (
     f"a path is 1 to {DEPTH} segments joined by '/', at most {PATH_LENGTH} characters in all; "

@@ -44,7 +44,8 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
             admission=node.admission,
             clock=node.clock,
             cut_idle=_idle_cutter(conf.api.idle_write_seconds),
-        )
+        ),
+        tokens=conf.auth_strategy == "keystone",
     )
     app = Throttle(app, node.admission, time.sleep)
     app = KeystoneGate(app, conf) if conf.auth_strategy == "keystone" else OpenGate(app)

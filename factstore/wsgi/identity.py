@@ -19,6 +19,7 @@ from keystonemiddleware.auth_token import _base
 from oslo_config import cfg
 from webob import exc
 
+from factstore.api import microversion
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.wsgi import accessrules
@@ -144,7 +145,11 @@ class OpenGate:
             )
             start_response(
                 f"{status} Forbidden",
-                [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))],
+                [
+                    ("Content-Type", CONTENT_TYPE),
+                    ("Content-Length", str(len(body))),
+                    *microversion.ANSWERED.items(),
+                ],
             )
             return [body.encode()]
         environ[ENVIRON_KEY] = everybody = self._everybody
@@ -157,5 +162,5 @@ def _refusal(
 ) -> webob.Response:
     status, body = error_body(code, detail, request.environ.get("openstack.request_id", ""))
     response = webob.Response(body, status=status, content_type=CONTENT_TYPE, charset="UTF-8")
-    response.headers.update(headers or {})
+    response.headers.update({**microversion.ANSWERED, **(headers or {})})
     return response

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from factstore.api import microversion
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.admission import HOLD_SECONDS, Admission
@@ -72,6 +73,7 @@ def _refuse(
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
         ("Retry-After", str(error.extra["retry_after"])),
+        *microversion.ANSWERED.items(),
     ]
     start_response(f"{status} {HTTPStatus(status).phrase}", headers)
     return [body]

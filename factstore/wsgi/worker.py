@@ -133,6 +133,7 @@ class Worker(GeventWorker):
         if isinstance(exc, ssl.SSLError):
             super().handle_error(req, client, addr, exc)
             return
+        from factstore.api import microversion
         from factstore.api.errors import CONTENT_TYPE, FAILED, error_body
         from factstore.wsgi import requestid
 
@@ -150,6 +151,7 @@ class Worker(GeventWorker):
             f"Content-Type: {CONTENT_TYPE}",
             f"Content-Length: {len(body)}",
             f"{requestid.HEADER}: {request_id}",
+            *(f"{name}: {value}" for name, value in microversion.ANSWERED.items()),
         ]
         with contextlib.suppress(OSError):
             util.write_nonblock(client, "\r\n".join([*head, "", body]).encode())

@@ -7,23 +7,16 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import marshmallow as ma
 import pytest
-import yaml
-from flask import Flask
-from werkzeug.routing import Rule
 
-from factstore.api.app import create_app
 from factstore.api.errors import STATUS
-from factstore.api.services import Services
 from factstore.cmd.children.etcd import EtcdServer
 from tests.docs import samples
+from tests.docs.reference import CHAPTERS, PARAMETERS, SOURCE, STATUSES, calls, named_parameters
 from tests.service import ApiServer
-
-SOURCE = Path(__file__).parents[2] / "api-ref" / "source"
-CHAPTERS = sorted(SOURCE.glob("*.inc"))
+from tests.structure.application import operations
 
 SCHEMAS = {
     "batch-request": "BatchBody",
@@ -43,26 +36,6 @@ SCHEMAS = {
     "versions-list-response": "Versions",
 }
 
-Call = tuple[str, str]  # method and path
-METHODS = {"get", "head", "put", "post", "patch", "delete"}
-
-
-@pytest.fixture(scope="module")
-def app() -> Flask:
-    return create_app(mock.Mock(spec=Services))
-
-
-@pytest.fixture(scope="module")
-def openapi(app: Flask) -> dict[str, Any]:
-    document: dict[str, Any] = app.test_client().get("/v1/openapi.json").json
-    return document
-
-
-@pytest.fixture(scope="module")
-def documented() -> list[Call]:
-    text = "\n".join(chapter.read_text() for chapter in CHAPTERS)
-    return re.findall(r"^\.\. rest_method:: +([A-Z]+) +(\S+)$", text, re.MULTILINE)
-
 
 def schema(name: str) -> ma.Schema:
     for module in ("factstore.api.answers", "factstore.api.schemas"):
@@ -73,30 +46,6 @@ def schema(name: str) -> ma.Schema:
         if found is not None:
             return found()
     raise LookupError(f"no schema is named {name}")
-
-
-def calls_of(app: Flask, rule: Rule) -> set[Call]:
-    """What a rule answers; HEAD only where it was written, not where Flask adds it."""
-    view = app.view_functions[rule.endpoint]
-    view_class = getattr(view, "view_class", None)
-    methods = view_class.methods if view_class else rule.methods - {"HEAD"}
-    path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
-    return {(method, path) for method in methods - {"OPTIONS"}}
-
-
-def sections() -> list[tuple[str, str]]:
-    """Every call of the reference with the text about it."""
-    found = []
-    for chapter in CHAPTERS:
-        parts = re.split(r"^(?=\.\. rest_method::)", chapter.read_text(), flags=re.MULTILINE)
-        for part in parts[1:]:
-            found.append((part.partition("\n")[0].partition(":: ")[2], part))
-    return found
-
-
-def named_parameters(text: str) -> list[tuple[str, str]]:
-    """Name and key of every parameter in a text; lines about a status look alike."""
-    return re.findall(r"^   - (\D[\w.-]*): (\w+)$", text, re.MULTILINE)
 
 
 def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -120,44 +69,13 @@ def shape(document: Any) -> Any:
     return None
 
 
-def test_the_reference_documents_every_call_once(documented: list[Call]) -> None:
-    assert len(documented) == len(set(documented))
-
-
-def test_every_route_is_in_the_reference_and_the_reference_has_no_other(
-    app: Flask, documented: list[Call]
-) -> None:
-    routes = set().union(*(calls_of(app, rule) for rule in app.url_map.iter_rules()))
-    assert set(documented) == routes
-
-
-def test_the_reference_and_the_openapi_document_name_the_same_calls(
-    openapi: dict[str, Any], documented: list[Call]
-) -> None:
-    described = {
-        (method.upper(), path)
-        for path, item in openapi["paths"].items()
-        for method in item.keys() & METHODS
-    }
-    assert set(documented) == described
-
-
-@pytest.mark.parametrize(("call", "text"), sections(), ids=[call for call, _ in sections()])
-def test_a_call_documents_the_query_parameters_that_it_takes(
-    openapi: dict[str, Any], call: str, text: str
-) -> None:
-    method, path = call.split()
-    operation = openapi["paths"][path][method.lower()]
-    taken = {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"}
-    parameters = yaml.safe_load((SOURCE / "parameters.yaml").read_text())
-    named = named_parameters(text)
-    assert {name for name, key in named if parameters[key]["in"] == "query"} == taken
+def test_every_route_is_in_the_reference_and_the_reference_has_no_other() -> None:
+    assert {tuple(name.split()) for name in calls()} == operations()
 
 
 def test_every_parameter_is_used() -> None:
-    parameters = yaml.safe_load((SOURCE / "parameters.yaml").read_text())
     used = {key for chapter in CHAPTERS for _, key in named_parameters(chapter.read_text())}
-    assert set(parameters) == used
+    assert PARAMETERS.keys() == used
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))
@@ -208,8 +126,5 @@ def test_the_table_of_errors_has_every_code_with_its_status_and_title() -> None:
     assert rows == [(code, str(status), title) for code, (status, title) in STATUS.items()]
 
 
-def test_every_status_that_a_code_has_is_explained() -> None:
-    explained = yaml.safe_load((SOURCE / "http-status.yaml").read_text())
-    statuses = {status for status, _ in STATUS.values()}
-    # Before it is known what is called: what is no HTTP, and a failure of the service.
-    assert statuses - set(explained) <= {414, 431, 500}
+def test_every_status_of_a_call_is_explained_and_no_other() -> None:
+    assert STATUSES.keys() == set().union(*(call.statuses() for call in calls().values()))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from oslo_policy.policy import DocumentedRuleDefault
 
+from factstore.api.app import create_app
+from factstore.api.blueprint import Blueprint
+from factstore.api.services import Services
 from factstore.policies import facts, list_rules, stacks
+from factstore.wsgi.identity import PUBLIC
 from tests.structure.application import (
     DISCOVERY,
+    DOCUMENT,
     Operation,
     application,
     call,
@@ -55,15 +61,42 @@ def test_every_operation_is_described_with_its_answers() -> None:
         assert what["summary"], operation
         succeeding = {status for status in what["responses"] if status.startswith("2")}
         assert succeeding, operation
-        failing = what["responses"]["default"]
-        assert failing, operation
+        assert "default" not in what["responses"], f"{operation}: name every status"
 
 
-def test_every_parameter_is_described() -> None:
-    for operation, what in described().items():
-        for parameter in what.get("parameters", []):
-            if parameter["in"] == "query":
-                assert parameter.get("description"), (operation, parameter["name"])
+def test_an_operation_is_for_everybody_in_the_document_as_it_is_in_the_service() -> None:
+    document = documented()
+    assert document["security"] == [{"token": []}]
+    public = {operation for operation, what in described().items() if what.get("security") == []}
+    assert public == DISCOVERY
+    assert {path for _, path in public} == PUBLIC
+
+
+def test_a_service_without_tokens_does_not_ask_for_any() -> None:
+    app = create_app(Mock(spec=Services), tokens=False)
+    assert app.test_client().get(DOCUMENT).get_json()["security"] == []
+
+
+def test_the_document_says_where_the_service_is_mounted() -> None:
+    client = application().test_client()
+    for root in ("", "/contextualization"):
+        answer = client.get(DOCUMENT, environ_overrides={"SCRIPT_NAME": root})
+        assert answer.get_json()["servers"] == [{"url": root or "/"}]
+
+
+def test_a_description_wraps_no_view() -> None:
+    blueprint = Blueprint("some", __name__)
+
+    def view() -> None: ...
+
+    describing = [
+        blueprint.refusals("not_found"),
+        blueprint.takes("if_match"),
+        blueprint.alt_response(304),
+        blueprint.doc(summary="Nothing."),
+    ]
+    for describe in describing:
+        assert describe(view) is view
 
 
 @pytest.mark.parametrize("operation", sorted(operations()), ids=" ".join)

@@ -1,0 +1,214 @@
+"""The API reference and the OpenAPI document say the same of every call, to the last field."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+
+from factstore.api import description
+from factstore.api.errors import CONTENT_TYPE, STATUS
+from tests.docs import reference
+from tests.docs.reference import PREFIX, SAMPLES, SOURCE, Call, Operation
+from tests.structure.application import documented
+
+DOCUMENT = documented()
+CALLS = reference.calls()
+OPERATIONS = reference.operations(DOCUMENT)
+ITSELF = "GET /v1/openapi.json"
+"""Its answer is no sample: it is the document that is compared here."""
+
+
+@pytest.fixture(params=sorted(OPERATIONS))
+def name(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def call(name: str) -> Call:
+    return CALLS[name]
+
+
+@pytest.fixture
+def operation(name: str) -> Operation:
+    return OPERATIONS[name]
+
+
+def complaints(schema: dict[str, Any], sample: object) -> list[str]:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    validator = OAS31Validator(whole, format_checker=oas31_format_checker)
+    return [error.message for error in validator.iter_errors(sample)]
+
+
+def test_both_describe_the_same_calls() -> None:
+    assert CALLS.keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("where", ["path", "query"])
+def test_parameters_in_urls_are_the_same(call: Call, operation: Operation, where: str) -> None:
+    assert call.parameters("Request", where) == operation.parameters(where).keys()
+
+
+def test_request_headers_are_the_same(call: Call, operation: Operation) -> None:
+    taken = operation.parameters("header").keys()
+    assert call.parameters("Request", "header") == taken - reference.EVERYWHERE
+    assert "OpenStack-API-Version" in taken
+
+
+def test_response_headers_are_the_same(call: Call, operation: Operation) -> None:
+    sent = operation.response_headers()
+    assert call.parameters("Response", "header") == sent - reference.EVERYWHERE
+    assert sent >= reference.EVERYWHERE
+
+
+def test_what_one_requires_the_other_requires(call: Call, operation: Operation) -> None:
+    for name, key in reference.named_parameters(call.part("Request")):
+        about = reference.PARAMETERS[key]
+        if about["in"] == "body":
+            schema = operation.resolve(operation.request_schema() or {})
+            required = name in schema.get("required", [])
+        else:
+            required = operation.parameters(about["in"])[name].get("required", False)
+        assert about["required"] == required, name
+
+
+def test_statuses_are_the_same(call: Call, operation: Operation) -> None:
+    assert call.statuses() == operation.responses().keys()
+
+
+def test_error_codes_are_the_same(call: Call, operation: Operation) -> None:
+    every, with_token = reference.shared_codes()
+    public = operation.about.get("security") == []
+    shared = every if public else every | with_token
+    assert not call.codes() & shared, "named for every call already"
+    assert call.codes() | shared == set().union(*operation.codes().values())
+
+
+def test_the_shared_codes_are_the_same() -> None:
+    assert reference.shared_codes() == (
+        set(description.EVERYWHERE),
+        set(description.AUTHENTICATED),
+    )
+
+
+def test_request_fields_are_the_same(call: Call, operation: Operation) -> None:
+    schema = operation.request_schema()
+    fields = operation.fields(schema, deep=False) if schema else set()
+    assert call.parameters("Request", "body") == fields
+
+
+def test_response_fields_are_the_same(call: Call, operation: Operation) -> None:
+    named = call.parameters("Response", "body")
+    outer, all_fields = set(), set()
+    for schema in operation.response_schemas():
+        outer |= operation.fields(schema, deep=False)
+        all_fields |= operation.fields(schema, deep=True)
+    assert named >= outer
+    # The reference names what an object holds with the object or, in a list of them, without.
+    assert named <= all_fields | {field.rpartition(".")[2] for field in all_fields}
+
+
+def test_a_field_inside_a_field_is_explained(call: Call, operation: Operation) -> None:
+    fact = CALLS["GET /v1/stacks/{stack}/facts/{path}"]
+    stack = CALLS["GET /v1/stacks/{stack}"]
+    explained = call.parameters("Response", "body") | call.parameters("Request", "body")
+    explained |= call.words()
+    for other in (fact, stack):  # the reference says "as Show fact shows it"
+        explained |= other.parameters("Response", "body") | other.words()
+    schemas = [*operation.response_schemas(), operation.request_schema() or {}]
+    for schema in schemas:
+        fields = operation.fields(schema, deep=True) - explained
+        assert {field.rpartition(".")[2] for field in fields} <= explained
+
+
+def test_a_body_has_a_sample_and_a_sample_a_body(
+    name: str, call: Call, operation: Operation
+) -> None:
+    assert bool(call.samples("request")) == bool(operation.request_schema())
+    if name != ITSELF:
+        assert bool(call.samples("response")) == bool(operation.response_schemas())
+
+
+def test_samples_obey_the_schemas_of_the_document(call: Call, operation: Operation) -> None:
+    for kind, schemas in (
+        ("request", [operation.request_schema()]),
+        ("response", operation.response_schemas()),
+    ):
+        for file in call.samples(kind):
+            if file.endswith(".json"):
+                sample = json.loads((SAMPLES / file).read_text())
+                for schema in schemas:
+                    assert complaints(schema or {}, sample) == [], file
+
+
+def test_the_sample_of_an_error_obeys_the_schema_of_its_answer() -> None:
+    sample = json.loads((SAMPLES / "error-response.json").read_text())
+    put = OPERATIONS["PUT /v1/stacks/{stack}/facts/{path}"].responses()
+    assert complaints(put[412]["content"][CONTENT_TYPE]["schema"], sample) == []
+    assert complaints(put[409]["content"][CONTENT_TYPE]["schema"], sample) != []
+
+
+def test_a_refusal_has_the_one_form_and_its_codes_and_their_status(
+    name: str, operation: Operation
+) -> None:
+    for status, codes in operation.codes().items():
+        answer = operation.responses()[status]
+        assert codes
+        assert {STATUS[code][0] for code in codes} == {status}
+        if name.startswith("HEAD "):
+            assert "content" not in answer
+            continue
+        assert list(answer["content"]) == [CONTENT_TYPE]
+        form, values = answer["content"][CONTENT_TYPE]["schema"]["allOf"]
+        assert operation.resolve(form) == DOCUMENT["components"]["schemas"]["Error"]
+        enumerated = values["properties"]["errors"]["items"]["properties"]["code"]["enum"]
+        assert set(enumerated) == {PREFIX + code for code in codes}
+
+
+def test_every_code_may_be_behind_some_answer() -> None:
+    named = set().union(
+        *(codes for operation in OPERATIONS.values() for codes in operation.codes().values())
+    )
+    # No operation is asked by another method, or in no HTTP; and no code stands for its class alone.
+    assert STATUS.keys() - named == {"method_not_allowed", "http_invalid", "conflict"}
+
+
+def test_headers_of_every_call_and_of_refusals_are_in_the_reference() -> None:
+    text = (SOURCE / "index.rst").read_text() + (SOURCE / "errors.inc").read_text()
+    sent = {
+        header
+        for operation in OPERATIONS.values()
+        for answer in operation.responses().values()
+        for header in answer["headers"]
+    }
+    explained = set(re.findall(r"``([A-Z][\w-]+)(?::[^`]*)?``", text))
+    explained |= {name for name, about in _parameters() if about["in"] == "header"}
+    assert sent <= explained
+
+
+def _parameters() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (name, reference.PARAMETERS[key])
+        for call in CALLS.values()
+        for name, key in reference.named_parameters(call.text)
+    ]
+
+
+def test_everything_in_the_document_is_described(operation: Operation) -> None:
+    for where in ("path", "query", "header"):
+        for name, parameter in operation.parameters(where).items():
+            assert parameter.get("description"), name
+    for answer in operation.responses().values():
+        assert answer["description"]
+        for name, header in answer["headers"].items():
+            assert operation.resolve(header).get("description"), name
+
+
+def test_a_name_in_a_url_has_a_grammar(operation: Operation) -> None:
+    for parameter in operation.parameters("path").values():
+        assert {"pattern", "maxLength"} <= parameter["schema"].keys()
+        assert re.search(parameter["schema"]["pattern"], parameter["example"])
