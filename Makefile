@@ -37,10 +37,10 @@ help:
 standalone:
 	@tools/system-packages standalone
 ifeq ($(filter-out 0 no false,$(KEYSTONE)),)
-	@tools/venv .venv -e '.[server]'
+	@tools/venv .venv -e '.[server,page]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW)
 else
-	@tools/venv .venv -e '.[server,keystone]'
+	@tools/venv .venv -e '.[server,page,keystone]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW) --keystone
 endif
 

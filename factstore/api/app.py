@@ -20,6 +20,7 @@ from factstore.api import (
     facts,
     limits,
     microversion,
+    page,
     stacks,
     versions,
 )
@@ -83,6 +84,7 @@ def create_app(services: Services, *, tokens: bool = True) -> Flask:
     api = HouseApi(app)
     for each in BLUEPRINTS:
         api.register_blueprint(each)
+    app.register_blueprint(page.blueprint)  # not the Api's: it is none of the API
     app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document, app, api))
     return app
 
@@ -112,6 +114,8 @@ def _check_accept() -> Response | None:
     offered = ["application/json"]
     if request.path.endswith("/events"):
         offered.append(events.STREAM)
+    if request.path in page.PATHS:
+        return None  # its files are what they are, and browsers know what to do with them
     if request.args.get("format") == "raw":
         offered = ["text/plain"]
     if request.accept_mimetypes.best_match(offered) is None:

@@ -19,7 +19,7 @@ from keystonemiddleware.auth_token import _base
 from oslo_config import cfg
 from webob import exc
 
-from factstore.api import microversion
+from factstore.api import microversion, page
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.wsgi import accessrules
@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-PUBLIC = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"])
+PUBLIC = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"]) | page.PATHS
 NO_PROJECT = "none"
 NO_USER = "anybody"
 SERVICE_TYPE = "contextualization"

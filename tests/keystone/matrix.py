@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from factstore.api import page
+
 DONE = "done"  # what the row says
 MADE = "made"  # the same where nothing was: the caller's own project, not the owner's
 UNKNOWN = "401 unauthorized"
@@ -85,6 +87,7 @@ ROWS = [
     Row("GET", "/v1/openapi.json", Kind.PUBLIC),
     Row("GET", "/healthcheck", Kind.PUBLIC),
     Row("GET", "/metrics", Kind.PUBLIC),
+    *(Row("GET", path, Kind.PUBLIC) for path in sorted(page.PATHS)),
     Row("GET", "/v1/limits", Kind.READ_OWN),
     Row("GET", "/v1/limits", Kind.READ_ANY, query="?project_id={project}"),
     Row("GET", STACKS, Kind.READ_OWN),

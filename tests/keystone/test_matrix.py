@@ -10,6 +10,7 @@ from http import HTTPStatus
 import pytest
 import requests
 
+from factstore.api import page
 from factstore.cmd.children.keystone import KeystoneServer
 from tests.calling import PROBLEM, Caller, fresh_stack, refused
 from tests.eventually import eventually
@@ -140,7 +141,8 @@ def check(answer: requests.Response, expected: str) -> None:
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
-    assert {row.operation for row in ROWS} == operations() | mounted()
+    shown = {("GET", path) for path in page.PATHS}
+    assert {row.operation for row in ROWS} == operations() | mounted() | shown
 
 
 def test_every_way_to_call_an_operation_stands_once() -> None:

@@ -51,11 +51,13 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
 
 
 def operations() -> set[Operation]:
-    """All methods and path templates of the API, without what Flask adds."""
+    """All methods and path templates of the API, without what Flask adds, and without the page."""
     app = application()
     found = set()
     for rule in app.url_map.iter_rules():
         template = _PLACEHOLDER.sub(r"{\1}", rule.rule)
+        if rule.endpoint.startswith("page."):
+            continue
         view: Any = app.view_functions[rule.endpoint]
         found |= {(method, template) for method in view.view_class.methods}
     return found

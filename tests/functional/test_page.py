@@ -1,0 +1,99 @@
+"""The API's page: it is served whole, from here alone, and a browser shows it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from factstore.api import page
+from tests.calling import Caller, refused
+from tests.service import ApiServer
+from tests.structure.application import application
+
+PAGE = "/v1/docs"
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom"),
+)
+
+
+def references(html: str) -> list[str]:
+    return re.findall(r'(?:src|href)="([^"]*)"', html)
+
+
+@pytest.mark.parametrize("root", ["", "/contextualization"])
+def test_the_page_refers_to_what_is_served_and_to_nothing_elsewhere(api: Caller, root: str) -> None:
+    named = references(api.get(PAGE).text)
+    assert named
+    where = {urljoin(f"https://facts.example{root}{PAGE}", name) for name in named}
+    assert {urlsplit(url).netloc for url in where} == {"facts.example"}
+    paths = {urlsplit(url).path for url in where}
+    assert paths == {root + path for path in {*page.PATHS, "/v1/openapi.json"} - {PAGE}}
+
+
+def test_every_file_of_the_page_is_served_with_its_type_and_policy(api: Caller) -> None:
+    for path in page.PATHS:
+        answer = api.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 200
+        assert answer.content
+        kind = answer.headers["Content-Type"].partition(";")[0]
+        assert kind in ("text/html", "text/javascript", "text/css", "image/png")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        policy = dict(
+            part.strip().split(" ", 1)
+            for part in answer.headers["Content-Security-Policy"].split(";")
+        )
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+        again = api.get(path, headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.status_code == 304
+
+
+def test_the_style_and_our_script_load_nothing_from_elsewhere(api: Caller) -> None:
+    style = api.get(f"{PAGE}/swagger-ui.css").text
+    assert "@import" not in style
+    assert {url[:5] for url in re.findall(r"url\([\"']?([^)]+)", style)} == {"data:"}
+    script = re.sub(r"//.*", "", api.get(f"{PAGE}/start.js").text)  # without its comments
+    assert re.findall(r"\burl: (.*),", script) == ['"openapi.json"']
+    assert "validatorUrl: null" in script
+
+
+def test_nothing_else_lies_beside_the_page(api: Caller) -> None:
+    for name in ("", "/", "/swagger-ui.js", "/LICENSE", "/../page.py", "/index.html"):
+        refused(api.get(f"{PAGE}/x{name}"), "404 not_found")
+        if name:
+            refused(api.get(f"{PAGE}{name}"), "404 not_found")
+    refused(api.get(f"{PAGE}?url=https://elsewhere.example/"), "400 query_invalid")
+
+
+def test_without_its_package_there_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, page.PACKAGE, None)
+    for path in page.PATHS:
+        answer = application().test_client().get(path)
+        assert answer.status_code == 404
+        assert "factstore with its extra 'page'" in answer.get_json()["detail"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_browser_shows_every_operation_and_has_nothing_to_complain_about(
+    one_worker: ApiServer, tmp_path: Path
+) -> None:
+    shown = subprocess.run(
+        [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path}", one_worker.url + PAGE],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    paths = set(re.findall(r'data-path="([^"]+)"', shown.stdout))
+    document = Caller(one_worker.url).get("/v1/openapi.json").json()
+    assert paths == set(document["paths"])
+    assert "CONSOLE" not in shown.stderr
