@@ -7,6 +7,7 @@ KEYSTONE ?=
 ORIGIN ?=
 TOXARGS ?= run -e pep8,py3,functional
 BENCHARGS ?=
+FUZZARGS ?=
 
 # Another etcd than the one on PATH, for the server and for the tests alike.
 ifneq ($(origin ETCD),undefined)
@@ -21,12 +22,13 @@ ALLOW := $(if $(ORIGIN),--allow-origin '$(ORIGIN)')
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone test bench docs lint clean
+.PHONY: help standalone test fuzz bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore with an etcd of its own on port $(PORT); Ctrl-C stops both'
 	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT= STATE= WORKERS= ORIGIN= change the defaults'
 	@echo 'make test         run the linters and all tests; TOXARGS= passes other arguments to tox'
+	@echo 'make fuzz         ask a service for anything at length; FUZZARGS= goes to schemathesis'
 	@echo 'make bench        measure against etcd itself; BENCHARGS= goes to the benchmark'
 	@echo 'make docs         build the documentation, the API reference and the release notes'
 	@echo 'make lint         run the linters only'
@@ -48,6 +50,10 @@ test:
 	@tools/system-packages test
 	@$(TOX) $(TOXARGS)
 
+fuzz:
+	@tools/system-packages test
+	@$(TOX) run -e fuzz -- $(FUZZARGS)
+
 bench:
 	@tools/system-packages bench
 	@$(TOX) run -e bench -- $(BENCHARGS)
@@ -62,6 +68,6 @@ lint:
 
 clean:
 	rm -rf .venv .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .pytest_cache .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf doc/build api-ref/build releasenotes/build etc/factstore/*.sample doc/source/_static/*.sample
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -79,6 +79,10 @@ def _header(description: str, schema: dict[str, Any] | None = None) -> dict[str,
     return {"description": description, "schema": schema or _text()}
 
 
+def _tags(tag: str) -> dict[str, Any]:
+    return _text(anyOf=[{"enum": ["*"]}, {"pattern": f"^{tag}(, {tag})*$"}])
+
+
 _CURSOR = _text(pattern=f"^{CURSOR_PATTERN}$")
 _OTHER_SERVICE = rf"(?!\s*{microversion.SERVICE_TYPE}\s)\s*[^\s,]+\s+[^\s,]+\s*"
 _TAG = '"[!#-~]*"'
@@ -119,7 +123,7 @@ REQUEST_HEADERS = {
         "name": "If-Match",
         **_header(
             "Entity tags in quotes, or '*': write only if the fact has one of these, or is there.",
-            _text(pattern=rf"^(\*|{_TAG}(, {_TAG})*)$"),
+            _tags(_TAG),
         ),
     },
     "if_none_match_write": {
@@ -130,7 +134,7 @@ REQUEST_HEADERS = {
         "name": "If-None-Match",
         **_header(
             "Entity tags that are known already, or '*': 304 if the present one is among them.",
-            _text(pattern=rf"^(\*|(W/)?{_TAG}(, (W/)?{_TAG})*)$"),
+            _tags(f"(W/)?{_TAG}"),
         ),
     },
     "idempotency_key": {

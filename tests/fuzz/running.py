@@ -1,0 +1,80 @@
+"""schemathesis as a child: it asks a service for its OpenAPI document, and then for everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from factstore.cmd.children.private_file import write_private
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parents[1]
+MAIN = "from schemathesis.cli import schemathesis; schemathesis()"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    :param text: what schemathesis said; :param report: the same for programs.
+    """
+
+    status: int
+    text: str
+    report: dict[str, Any]
+
+    def accepted(self) -> dict[str, int]:
+        """How many valid requests of each operation the service accepted."""
+        return {
+            operation: sum(phase["accepted"] for phase in phases.values())
+            for operation, phases in self.report["valid_rates"].items()
+        }
+
+
+def run(url: str, directory: Path, *arguments: str, token: str | None = None) -> Outcome:
+    """Hold a service to its document; see the configuration beside this file."""
+    report = directory / "report.json"
+    done = subprocess.run(
+        [
+            *command(url, directory, token),
+            *("--report", "json", "--report-json-path", str(report)),
+            *arguments,
+        ],
+        cwd=directory,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    found = json.loads(report.read_text()) if report.exists() else {}
+    return Outcome(done.returncode, done.stdout, found)
+
+
+def command(url: str, directory: Path, token: str | None = None) -> Sequence[str]:
+    """The beginning of the command line; *directory* takes the configuration, with the token."""
+    config = directory / "schemathesis.toml"
+    text = (HERE / "schemathesis.toml").read_text()
+    if token is not None:
+        text += f'\n[auth.openapi.token]\napi_key = "{token}"\n'
+    write_private(config, text)
+    return [
+        *(sys.executable, "-c", MAIN),
+        *("--config-file", str(config), "run", f"{url}/v1/openapi.json", "--no-color"),
+    ]
+
+
+def environment() -> dict[str, str]:
+    """That of the child; no proxy stands between it and the service."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT),
+        "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+        "NO_PROXY": "*",
+    }

@@ -1,0 +1,64 @@
+"""Whatever is sent, the service answers as its OpenAPI document says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import Case, GenerationMode
+
+from tests.calling import Caller, fresh_stack
+from tests.docs import reference
+from tests.fuzz import running
+from tests.service import ApiServer
+from tests.structure.application import DOCUMENT, documented
+
+STREAM = "text/event-stream"
+READ_SECONDS = 10
+
+
+def test_every_answer_is_one_that_the_document_names(one_worker: ApiServer, tmp_path: Path) -> None:
+    outcome = running.run(
+        one_worker.url, tmp_path, "--generation-deterministic", "--max-examples", "40"
+    )
+    assert outcome.status == 0, outcome.text
+    assert outcome.report["failures"] == outcome.report["errors"] == []
+    assert {phase["status"] for phase in outcome.report["phases"].values()} == {"success"}
+    # It asked for everything but the document, which it has, and was not merely refused.
+    accepted = {operation for operation, times in outcome.accepted().items() if times}
+    assert accepted == reference.operations(documented()).keys() - {f"GET {DOCUMENT}"}
+
+
+def test_a_stream_begins_as_the_document_says_or_is_refused_so(one_worker: ApiServer) -> None:
+    schema = schemathesis.openapi.from_url(f"{one_worker.url}/v1/openapi.json")
+    operation = schema["/v1/stacks/{stack}/events"]["GET"]
+    name = fresh_stack()
+    with Caller(one_worker.url) as api:
+        api.put(f"/v1/stacks/{name}/facts/a", 1)
+    begun: list[int] = []
+
+    right = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    wrong = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+
+    @given(case=right | wrong)
+    @settings(
+        derandomize=True, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    def check(case: Case) -> None:
+        if len(begun) % 4:
+            case.path_parameters["stack"] = name
+        sent = case.as_transport_kwargs(base_url=one_worker.url)
+        sent["headers"]["Accept"] = STREAM
+        with requests.request(**sent, stream=True, timeout=READ_SECONDS) as answer:
+            begun.append(answer.status_code)
+            about = operation.definition.raw["responses"][str(answer.status_code)]
+            kind = answer.headers["Content-Type"].partition(";")[0]
+            assert kind in about["content"]
+            if answer.ok:
+                assert kind == STREAM
+                assert next(answer.iter_lines()).startswith(b": ")
+
+    check()
+    assert set(begun) >= {200, 400, 404, 410}
