@@ -86,6 +86,7 @@ ROWS = [
     Row("GET", "/v1/", Kind.PUBLIC),
     Row("GET", "/v1/openapi.json", Kind.PUBLIC),
     Row("GET", "/healthcheck", Kind.PUBLIC),
+    Row("GET", "/healthcheck/live", Kind.PUBLIC),
     Row("GET", "/metrics", Kind.PUBLIC),
     *(Row("GET", path, Kind.PUBLIC) for path in sorted(page.PATHS)),
     Row("GET", "/v1/limits", Kind.READ_OWN),
