@@ -34,6 +34,7 @@ class Load:
         self._stream = stream
         self._stack = f"/v1/stacks/{fresh_stack()}"
         self._over = threading.Event()
+        self._pause = threading.Event()  # never set
         self._lock = threading.Lock()
         self.written: list[str] = []
         self.told: list[str] = []
@@ -88,14 +89,14 @@ class Load:
                 answer = send()
             except requests.ConnectionError as error:
                 self.broken.append(repr(error))
-                self._over.wait(0.05)
+                self._pause.wait(0.05)
                 continue
             if answer.ok:
                 return answer
             self.refused.append(f"{answer.status_code} {answer.text[:300]}")
             if answer.status_code < 500:
                 break
-            self._over.wait(0.05)
+            self._pause.wait(0.05)
         raise AssertionError(f"gave up: {self.refused[-3:]} {self.broken[-3:]}")
 
     def _watch(self) -> None:
@@ -106,7 +107,7 @@ class Load:
                 ) as stream:
                     if stream.answer.status != 200:
                         self.refused.append(f"{stream.answer.status} stream")
-                        self._over.wait(0.05)
+                        self._pause.wait(0.05)
                         continue
                     self.streams += 1
                     for frame in stream:
@@ -118,7 +119,7 @@ class Load:
                                 return
             except OSError as error:
                 self.broken.append(repr(error))
-                self._over.wait(0.05)
+                self._pause.wait(0.05)
 
 
 def nothing_was_lost(load: Load) -> None:
