@@ -155,6 +155,7 @@ class ProjectLimits(Schema):
     facts_per_stack = _limit("Facts of one stack")
     bytes_per_stack = _limit("Bytes of one stack")
     streams = _limit("Streams open at once in one worker")
+    streams_per_stack = _limit("Streams of one stack open at once in one worker")
     waiting_requests = _limit("Requests with wait under way at once in one worker")
     requests_per_second = _limit("Requests that one worker serves each second in the long run")
     burst = fields.Integer(required=True)

@@ -99,7 +99,7 @@ def _stream(
     wanted: Filter,
     query: dict[str, Any],
 ) -> Response:
-    leave = known.admission.enter("streams", scope.project_id)
+    leave = known.admission.stream(scope)
     try:
         frames = known.watching.stream(
             scope, since, query["initial"], wanted, query["on_gap"] == "reset"

@@ -54,7 +54,7 @@ def waiting(scope: Scope, seconds: float) -> Iterator[None]:
         yield
         return
     request.environ[WAITED] = True
-    with services().admission.staying("waiting_requests", scope.project_id):
+    with services().admission.waiting(scope.project_id):
         yield
 
 

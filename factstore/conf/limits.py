@@ -33,6 +33,7 @@ LIMITS_OPTS = [
     _limit("facts_per_stack", 50_000, "Facts of one stack."),
     _limit("bytes_per_stack", 64 * 1024 * 1024, "Bytes of paths and values of one stack's facts."),
     _limit("streams", 5000, "Watch streams that a project has open at once in one worker."),
+    _limit("streams_per_stack", 5000, "Those of them that are of one stack."),
     _limit(
         "waiting_requests",
         5000,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.errors import Throttled
+from factstore.core.fact import Scope
 from factstore.core.ports import Clock
 from factstore.core.quota import UNLIMITED
 
@@ -27,13 +28,14 @@ _FORGET_ABOVE = 10_000  # projects whose rate is remembered
 class Allowance:
     """What one project may take of one process; -1 leaves something unlimited.
 
-    :param streams: watch streams open at once.
+    :param streams: watch streams open at once; *streams_per_stack* of them on one stack.
     :param waiting_requests: requests with ``wait`` under way at once.
     :param requests_per_second: in the long run, bodies counted in.
     :param burst: how many may come at once after a pause.
     """
 
     streams: int = UNLIMITED
+    streams_per_stack: int = UNLIMITED
     waiting_requests: int = UNLIMITED
     requests_per_second: float = UNLIMITED
     burst: int = 1
@@ -43,6 +45,8 @@ Allowances = Callable[[str], Allowance]
 """The allowance of a project, by its id."""
 
 Kind = Literal["streams", "waiting_requests"]
+_Place = tuple[str, ...]
+"""Where open ones are counted: kind; kind and project; kind, project and stack."""
 
 
 @dataclass(slots=True)
@@ -61,8 +65,7 @@ class Admission:
         self._clock = clock
         self._lock = threading.Lock()
         self._buckets: dict[str, _Bucket] = {}
-        self._open: dict[Kind, Counter[str]] = {"streams": Counter(), "waiting_requests": Counter()}
-        self._totals: Counter[Kind] = Counter()
+        self._open: Counter[_Place] = Counter()
 
     def request(self, project_id: str, body_bytes: int) -> float:
         """Take in a request; for how many seconds to hold it up first.
@@ -113,47 +116,57 @@ class Admission:
             if bucket.tokens + (now - bucket.at) * allowed.requests_per_second >= allowed.burst:
                 del self._buckets[project_id]
 
-    def enter(self, kind: Kind, project_id: str) -> Callable[[], None]:
-        """Count one more that stays open; call what is returned when it ends, once.
+    def stream(self, scope: Scope) -> Callable[[], None]:
+        """Count one more open stream; call what is returned when it ends, once.
 
-        :raises Throttled: ``too_many_streams`` or ``too_many_waiting``.
+        :raises Throttled: ``too_many_streams``.
         """
-        allowed = self._allowances(project_id)
-        limit = allowed.streams if kind == "streams" else allowed.waiting_requests
-        with self._lock:
-            here = self._open[kind]
-            if limit != UNLIMITED and here[project_id] >= limit:
-                what = kind.replace("_", " ")
-                raise Throttled(
-                    f"the project has {limit} {what} open here, which is all that it may have; "
-                    "end some, or share one among several readers.",
-                    code="too_many_streams" if kind == "streams" else "too_many_waiting",
-                    retry_after=5,
-                )
-            here[project_id] += 1
-            self._totals[kind] += 1
-
-        def leave() -> None:
-            with self._lock:
-                here[project_id] -= 1
-                self._totals[kind] -= 1
-                if not here[project_id]:
-                    del here[project_id]
-
-        return leave
+        allowed = self._allowances(scope.project_id)
+        of_project = ("streams", scope.project_id)
+        bounds = {
+            of_project: allowed.streams,
+            (*of_project, scope.stack): allowed.streams_per_stack,
+        }
+        return self._enter("streams", bounds, code="too_many_streams")
 
     @contextmanager
-    def staying(self, kind: Kind, project_id: str) -> Iterator[None]:
-        """As :meth:`enter`, for the length of a ``with`` block."""
-        leave = self.enter(kind, project_id)
+    def waiting(self, project_id: str) -> Iterator[None]:
+        """Count one more waiting request, for the length of a ``with`` block.
+
+        :raises Throttled: ``too_many_waiting``.
+        """
+        limit = self._allowances(project_id).waiting_requests
+        bounds: dict[_Place, int] = {("waiting_requests", project_id): limit}
+        leave = self._enter("waiting_requests", bounds, code="too_many_waiting")
         try:
             yield
         finally:
             leave()
 
+    def _enter(self, kind: Kind, bounds: Mapping[_Place, int], *, code: str) -> Callable[[], None]:
+        with self._lock:
+            for place, limit in bounds.items():
+                if limit != UNLIMITED and self._open[place] >= limit:
+                    whose = "stack" if len(place) > 2 else "project"
+                    raise Throttled(
+                        f"the {whose} has {limit} {kind.replace('_', ' ')} open here, which is all "
+                        "that it may have; end some, or share one among several readers.",
+                        code=code,
+                        retry_after=5,
+                    )
+            places = [(kind,), *bounds]
+            self._open.update(places)
+
+        def leave() -> None:
+            with self._lock:
+                self._open.subtract(places)
+                for place in places:
+                    if not self._open[place]:
+                        del self._open[place]
+
+        return leave
+
     def open_in(self, kind: Kind, project_id: str | None = None) -> int:
         """How many are open, of one project or of all."""
         with self._lock:
-            if project_id is None:
-                return self._totals[kind]
-            return self._open[kind].get(project_id, 0)
+            return self._open[(kind,) if project_id is None else (kind, project_id)]

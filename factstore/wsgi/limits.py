@@ -56,6 +56,7 @@ def _quota(conf: cfg.ConfigOpts, section: str) -> Quota:
 def _allowance(conf: cfg.ConfigOpts, section: str) -> Allowance:
     return Allowance(
         streams=_value(conf, section, "streams"),
+        streams_per_stack=_value(conf, section, "streams_per_stack"),
         waiting_requests=_value(conf, section, "waiting_requests"),
         requests_per_second=_value(conf, section, "requests_per_second"),
         burst=_value(conf, section, "burst"),

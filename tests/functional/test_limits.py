@@ -46,6 +46,7 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
         "facts_per_stack": 50_000,
         "bytes_per_stack": 1000,
         "streams": 3,
+        "streams_per_stack": 5000,
         "waiting_requests": 5000,
         "requests_per_second": -1,
         "burst": 5,
@@ -124,6 +125,19 @@ def test_a_project_has_so_many_streams_and_waiting_requests(limited: Limited) ->
             api.put(f"{stack}/facts/{path}", 1)
         assert {done.result(30).status_code for done in waiting} == {HTTPStatus.OK}
     assert api.get("/v1/limits").json()["usage"]["waiting_requests"] == 0
+
+
+def test_one_stack_may_not_take_all_streams(limited: Limited) -> None:
+    api = limited(streams=3, streams_per_stack=2)
+    for stack in "st":
+        api.put(f"/v1/stacks/{stack}", json={})
+    with watch(api, "/v1/stacks/s"), watch(api, "/v1/stacks/s"):
+        with watch(api, "/v1/stacks/s") as third:
+            stream_refused(third, "429 too_many_streams")
+        with watch(api, "/v1/stacks/t") as other:
+            assert other.answer.status == HTTPStatus.OK
+            with watch(api, "/v1/stacks/t") as fourth:
+                stream_refused(fourth, "429 too_many_streams")
 
 
 def test_a_stream_that_was_not_begun_leaves_nothing_counted(limited: Limited) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from factstore.core import admission
 from factstore.core.admission import BYTES_A_UNIT, HOLD_SECONDS, Admission, Allowance
 from factstore.core.errors import Throttled
+from factstore.core.fact import Scope
 from tests.unit.core.making import ManualClock
 
 
@@ -105,18 +106,32 @@ def test_those_who_were_silent_are_forgotten_first(monkeypatch: pytest.MonkeyPat
 
 def test_what_stays_open_is_bounded_for_each_project_and_kind() -> None:
     admitted = make(ManualClock(), streams=2, waiting_requests=1)
-    leave = [admitted.enter("streams", "p") for _ in range(2)]
+    leave = [admitted.stream(Scope("p", stack)) for stack in "ab"]
     with pytest.raises(Throttled) as refused:
-        admitted.enter("streams", "p")
+        admitted.stream(Scope("p", "c"))
     assert refused.value.code == "too_many_streams"
     assert refused.value.extra["retry_after"] > 0  # type: ignore[operator]
-    admitted.enter("streams", "q")
-    with admitted.staying("waiting_requests", "p"):
-        with pytest.raises(Throttled) as refused:
-            admitted.enter("waiting_requests", "p")
+    admitted.stream(Scope("q", "a"))
+    with admitted.waiting("p"):
+        with pytest.raises(Throttled) as refused, admitted.waiting("p"):
+            pass
         assert refused.value.code == "too_many_waiting"
+        with admitted.waiting("q"):
+            assert admitted.open_in("waiting_requests") == 2
     assert admitted.open_in("waiting_requests") == 0
     assert (admitted.open_in("streams"), admitted.open_in("streams", "p")) == (3, 2)
     leave[0]()
-    admitted.enter("streams", "p")
+    admitted.stream(Scope("p", "a"))
     assert admitted.open_in("streams", "p") == 2
+
+
+def test_a_stack_has_its_part_of_the_streams_and_nothing_is_left_of_those_that_ended() -> None:
+    admitted = make(ManualClock(), streams=5, streams_per_stack=1)
+    leave = [admitted.stream(Scope("p", stack)) for stack in "ab"]
+    with pytest.raises(Throttled, match="the stack has 1 streams"):
+        admitted.stream(Scope("p", "a"))
+    assert admitted.open_in("streams") == 2
+    for each in leave:
+        each()
+    assert not admitted._open
+    admitted.stream(Scope("p", "a"))
