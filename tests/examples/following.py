@@ -73,7 +73,11 @@ class Follower(ABC):
 
 
 class Program(Follower):
-    """A program of the example; what it tells is kept over its restarts."""
+    """A program of the example; what it tells is kept over its restarts.
+
+    It tells an event before it keeps it: losing none, one that is killed in between tells the last
+    event once more.  That one is left out here.
+    """
 
     def __init__(
         self, name: str, argv: Sequence[str], environ: Mapping[str, str], directory: Path
@@ -86,6 +90,7 @@ class Program(Follower):
         self._output = directory / "output"
         self._errors = directory / "errors"
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed_after: list[int] = []  # lines
 
     def start(self) -> None:
         with self._output.open("ab") as output, self._errors.open("ab") as errors:
@@ -102,6 +107,7 @@ class Program(Follower):
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+            self._killed_after.append(len(self._all_lines()))
 
     def status(self) -> int | None:
         """The exit status; None while it runs."""
@@ -109,6 +115,15 @@ class Program(Follower):
         return self._process.poll()
 
     def lines(self) -> list[str]:
+        found = self._all_lines()
+        for end in reversed(self._killed_after):
+            last = found[end - 1].partition(" ")[0] if end else ""
+            event = [line for line in found[:end] if line.partition(" ")[0] == last]
+            if event and found[end : end + len(event)] == event:
+                del found[end : end + len(event)]
+        return found
+
+    def _all_lines(self) -> list[str]:
         return self._output.read_text().split("\n")[:-1] if self._output.exists() else []
 
     def facts(self) -> dict[str, Any]:

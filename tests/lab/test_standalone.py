@@ -22,11 +22,12 @@ from tests.processes import descendants, gone
 
 # The same as the subcommand, with a stub in the API's place.
 SERVE = """\
-import sys
+import signal, sys
 from pathlib import Path
 from factstore.cmd.errors import CommandError
 from factstore.cmd.standalone import Settings, serve
 from tests.lab import stub
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 port, state, keystone = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
 origin = sys.argv[4] or None
 try:
