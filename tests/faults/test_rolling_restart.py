@@ -153,13 +153,15 @@ def test_a_reload_of_a_service_of_two_workers_refuses_nobody(
 
 @pytest.fixture(params=["nginx", "haproxy", "apache"])
 def site(
-    request: pytest.FixtureRequest, etcd: EtcdServer, tmp_path: Path
+    request: pytest.FixtureRequest, private_etcd: EtcdServer, tmp_path: Path
 ) -> Iterator[tuple[Proxy, list[ApiServer]]]:
     """Two services that a file each takes out, behind a proxy."""
     services = []
     for name in ("one", "two"):
         out = {"healthcheck": {"disable_by_file_path": str(tmp_path / f"{name}.out")}}
-        services.append(ApiServer([etcd.endpoint], tmp_path / name, options={**BEHIND, **out}))
+        services.append(
+            ApiServer([private_etcd.endpoint], tmp_path / name, options={**BEHIND, **out})
+        )
     proxy = Proxy(request.param, [address(service) for service in services], tmp_path)
     try:
         for service in services:
