@@ -95,11 +95,12 @@ def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
             Lab(Path(state), keystone=True, limits=limits) as guarded,
         ):
             found = fairness.run(guarded, args.rounds, args.seconds)
+        full = "its quota of 1000 facts being full"
         report.line(
             f"{what}: the other's requests take {found.ratio(0.5):.2f} times as long "
             f"(median of {args.rounds} pairs of medians), {found.ratio(0.95):.2f} times at the 95th "
             f"percentile; the flood was answered {found.answered} times, {found.refused} of them "
-            "with a refusal, its quota of 1000 facts being full"
+            f"with a refusal, {full}"
         )
 
 

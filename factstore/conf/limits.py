@@ -41,14 +41,15 @@ LIMITS_OPTS = [
     ),
     _limit(
         "requests_per_second",
-        500,
+        200,
         "Requests of a project that one worker serves each second in the long run.  Every 4 KiB of "
         "their and their answers' bodies count as one more.  Above it, requests are held up for up "
-        "to a second, and then refused with 429.",
+        "to a second, and then refused with 429.  A fraction of what a worker can do keeps one "
+        "project from slowing the others.",
     ),
     cfg.IntOpt(
         "burst",
-        default=1000,
+        default=400,
         min=1,
         help="Requests that a project may send at once to one worker after it was silent.",
     ),
