@@ -1,0 +1,87 @@
+"""Members: who takes part in a stack, for as long as they are heard of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from factstore.core.place import Place
+
+MemberState = Literal["joining", "ready", "draining", "departed"]
+SETTABLE: tuple[MemberState, ...] = ("ready", "draining")
+
+HEARTBEAT_TTL_MIN = 5  # seconds
+HEARTBEAT_TTL_MAX = 24 * 3600
+HEARTBEAT_TTL_DEFAULT = 30
+ATTRIBUTES_LENGTH = 16 * 1024  # characters of canonical JSON
+BOUND_FACTS = 500  # facts on one member's lease: they all go in one revision
+REASON_PATTERN = r"[a-z][a-z0-9_]{0,63}"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One incarnation of a member's name.
+
+    :param attributes: a JSON object's canonical text.
+    :param ttl: seconds of silence after which it is gone.
+    :param reason: why it departed; None before.
+    :param version: 1 at the join, one more with each change.
+    :param revision: the revision that last changed it; 0 before it is stored.
+    :param lease: the store's lease that it and its bound facts hang on.
+    """
+
+    name: str
+    group: str
+    state: MemberState
+    attributes: str
+    ttl: int
+    joined_at: str
+    updated_at: str
+    updated_by: str
+    request_id: str
+    reason: str | None = None
+    version: int = 1
+    revision: int = 0
+    lease: int = 0
+    memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Room for readers to keep what they rendered; it goes with the record."""
+
+    @property
+    def place(self) -> Place:
+        """Where it lies in its stack."""
+        return Place("member", self.name)
+
+    @property
+    def generation(self) -> str:
+        """This incarnation, opaque: it names the lease that the join made."""
+        return f"{self.lease:x}"
+
+    @property
+    def departed(self) -> bool:
+        """Whether it said that it goes; what is left of it goes next."""
+        return self.state == "departed"
+
+    @property
+    def size(self) -> int:
+        """How many bytes it counts."""
+        return len(self.name) + len(self.group) + len(self.attributes.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Up to which revision a member has put the stack's facts to use.
+
+    :param seen: that revision.
+    :param revision: the one that recorded it; 0 before it is stored.
+    :param lease: the member's.
+    """
+
+    member: str
+    seen: int
+    revision: int = 0
+    lease: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where it lies in its stack."""
+        return Place("applied", self.member)

@@ -1,0 +1,15 @@
+"""Where a record lies in a stack, other than a fact."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark"]
+PLACE_KINDS: tuple[PlaceKind, ...] = ("member", "applied", "waiter", "signal", "timer", "mark")
+
+
+class Place(NamedTuple):
+    """What kind of record, and under which name; a signal's is its waiter's, ``/`` and its key."""
+
+    kind: PlaceKind
+    name: str
