@@ -11,11 +11,14 @@ from flask import current_app, request
 from factstore.api.identity import Access
 from factstore.core.admission import Admission, Allowances
 from factstore.core.context import Contexts
+from factstore.core.convergence import Convergences
 from factstore.core.fact import Scope
 from factstore.core.facts import Facts
+from factstore.core.members import Members
 from factstore.core.ports import Clock
 from factstore.core.quota import Quotas
 from factstore.core.stacks import Stacks
+from factstore.core.waiters import Waiters
 from factstore.core.watching import Watching
 
 EXTENSION = "factstore"
@@ -35,6 +38,9 @@ class Services:
     access: Access
     facts: Facts
     stacks: Stacks
+    members: Members
+    waiters: Waiters
+    convergences: Convergences
     contexts: Contexts
     watching: Watching
     quotas: Quotas

@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from factstore.core.fact import Fact, Scope, Stack
+from factstore.core.member import Applied, Member
+from factstore.core.place import Place
+from factstore.core.waiter import Signal, Timer, Waiter
 
-ChangeType = Literal["fact.put", "fact.delete", "fact.expire", "stack.delete"]
-CHANGE_TYPES: tuple[ChangeType, ...] = ("fact.put", "fact.delete", "fact.expire", "stack.delete")
+ChangeType = Literal[
+    "fact.put",
+    "fact.delete",
+    "fact.expire",
+    "member.join",
+    "member.change",
+    "member.depart",
+    "member.expire",
+    "waiter.met",
+    "waiter.failed",
+    "waiter.timed_out",
+    "stack.delete",
+]
+CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Up to which revision what went from a stack is known to have moved its target.
+
+    What is there names the revision that wrote it; what is gone does not.
+    """
+
+    seen: int
+    revision: int = 0
+    lease: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where it lies in its stack."""
+        return MARK
+
+
+MARK = Place("mark", "dropped")
+
+Record = Member | Applied | Waiter | Timer | Signal | Mark
+"""What lies in a stack beside its facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +80,22 @@ class DropFact:
 
 
 @dataclass(frozen=True, slots=True)
+class PutRecord:
+    """A record was written in the stack with this id."""
+
+    stack_id: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class DropRecord:
+    """A record went."""
+
+    stack_id: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """Who deleted what: a store's delete carries no author, and an expiry looks just like one."""
 
@@ -60,7 +114,7 @@ class PassGate:
     revision: int
 
 
-Mutation = PutStack | DropStack | PutFact | DropFact | Act | PassGate
+Mutation = PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | Act | PassGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +129,10 @@ class Step:
 class Change:
     """One line of an event.
 
-    :param path: None for a change of the whole stack.
+    :param path: None for a change of anything but a fact.
+    :param record: the member or waiter as it is now; None once it is gone.
+    :param former: the member as it was; None if there was none.
+    :param reason: why a member departed, or a waiter became what it is.
     """
 
     type: ChangeType
@@ -84,11 +141,18 @@ class Change:
     previous: Fact | None
     by: str | None
     request_id: str | None
+    record: Member | Waiter | None = None
+    former: Member | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """All changes of one revision in one stack; delivered whole or not at all."""
+    """All changes of one revision in one stack; delivered whole or not at all.
+
+    One without changes is a stir: something moved that watchers are not told of, but that others wait
+    for.
+    """
 
     scope: Scope
     stack_id: str
@@ -105,6 +169,8 @@ class Event:
             held += 400
             for fact in (change.fact, change.previous):
                 held += 600 + 3 * (len(fact.text) + len(fact.path)) if fact else 0
+            for record in (change.record, change.former):
+                held += 600 + 3 * record.size if record else 0
         return held
 
     @property

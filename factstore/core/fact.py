@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from factstore.core.cursor import Cursor
 from factstore.core.errors import Invalid
+from factstore.core.path import check_name
 from factstore.core.value import canonical, check_value_depth
 
 Kind = Literal["observed", "parameter"]
@@ -69,6 +70,7 @@ class Fact:
     :param revision: the revision that last changed it; 0 before it is stored.
     :param version: 1 at creation, one more with each change.
     :param ttl: seconds, or None for a fact that stays.
+    :param member: the name of the member that it goes with, or None.
     :param lease: the store's lease it hangs on; 0 for none.  Never shown.
     """
 
@@ -80,6 +82,7 @@ class Fact:
     updated_by: str
     request_id: str
     ttl: int | None = None
+    member: str | None = None
     version: int = 1
     revision: int = 0
     lease: int = 0
@@ -99,32 +102,63 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """The wish to have a fact at a path.  Build it with :meth:`of`, which checks the limits."""
+    """The wish to have a fact at a path.  Build it with :meth:`of`, which checks the limits.
+
+    :param member: the member that it shall go with; the incarnation of it that lives.
+    :param generation: only if this incarnation lives; of *member*, or whoever's it is.
+    """
 
     path: str
     text: str
     kind: Kind = "observed"
     ttl: int | None = None
+    member: str | None = None
+    generation: str | None = None
 
     @classmethod
-    def of(cls, path: str, value: Any, kind: Kind = "observed", ttl: int | None = None) -> Put:
+    def of(
+        cls,
+        path: str,
+        value: Any,
+        kind: Kind = "observed",
+        ttl: int | None = None,
+        *,
+        member: str | None = None,
+        generation: str | None = None,
+    ) -> Put:
         """A checked wish.
 
         :param value: a parsed JSON value.
-        :raises Invalid: ``json_too_deep``, ``json_value``, ``ttl_invalid``.
+        :raises Invalid: ``json_too_deep``, ``json_value``, ``ttl_invalid``, ``path_invalid``.
         :raises TooLarge: ``value_too_large``.
         """
+        if member is not None:
+            check_name(member, "member")
+            if ttl is not None:
+                raise Invalid(
+                    "a fact goes with its member or after its ttl; give one of member and ttl.",
+                    code="ttl_invalid",
+                )
         if ttl is not None and (type(ttl) is not int or not TTL_MIN <= ttl <= TTL_MAX):
             raise Invalid(
                 f"ttl must be a whole number of seconds from {TTL_MIN} to {TTL_MAX}.",
                 code="ttl_invalid",
             )
         check_value_depth(value)
-        return cls(path, canonical(value), kind, ttl)
+        return cls(path, canonical(value), kind, ttl, member, generation)
 
-    def same_as(self, fact: Fact) -> bool:
-        """Whether storing this over *fact* would change nothing that anybody could see."""
-        return self.text == fact.text and self.kind == fact.kind and self.ttl == fact.ttl
+    def same_as(self, fact: Fact, lease: int) -> bool:
+        """Whether storing this over *fact* would change nothing that anybody could see.
+
+        :param lease: of the living incarnation of the member that it goes with; 0 for none.
+        """
+        return (
+            self.text == fact.text
+            and self.kind == fact.kind
+            and self.ttl == fact.ttl
+            and self.member == fact.member
+            and (self.member is None or lease == fact.lease)
+        )
 
 
 @dataclass(frozen=True, slots=True)

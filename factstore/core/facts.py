@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from factstore.core.carrying import Carrier
 from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
@@ -12,7 +13,6 @@ from factstore.core.path import check_path, check_stack_name, shown
 from factstore.core.plan import check_batch
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.precondition import Precondition
-from factstore.core.quota import Quotas, no_quotas
 from factstore.core.receipts import Idempotency
 from factstore.core.writing import Write, Writer, Written
 
@@ -44,14 +44,14 @@ class Facts:
         clock: Clock,
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        quotas: Quotas = no_quotas,
+        carrier: Carrier,
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._new_stack = new_stack
         self._timeout = timeout
-        self._writer = Writer(store, clock, quotas)
+        self._writer = Writer(store, clock, carrier)
 
     def etag(self, fact: Fact) -> str:
         """The fact's strong entity tag, without quotes."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from factstore.core.errors import Invalid, TooLarge
 from factstore.core.place import Place
+from factstore.core.value import canonical, check_value_depth
 
 MemberState = Literal["joining", "ready", "draining", "departed"]
 SETTABLE: tuple[MemberState, ...] = ("ready", "draining")
@@ -65,6 +67,52 @@ class Member:
     def size(self) -> int:
         """How many bytes it counts."""
         return len(self.name) + len(self.group) + len(self.attributes.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """The wish to be a member.  Build it with :meth:`of`, which checks the limits.
+
+    :param generation: the present one, to change what a member says; None for a new incarnation.
+    """
+
+    group: str
+    ttl: int
+    attributes: str
+    generation: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        group: str,
+        ttl: int = HEARTBEAT_TTL_DEFAULT,
+        attributes: Any = None,
+        generation: str | None = None,
+    ) -> Joining:
+        """A checked wish.
+
+        :param attributes: a parsed JSON object; None for an empty one.
+        :raises Invalid: ``ttl_invalid``, ``json_too_deep``, ``json_value`` or ``schema``.
+        :raises TooLarge: ``value_too_large``.
+        """
+        if type(ttl) is not int or not HEARTBEAT_TTL_MIN <= ttl <= HEARTBEAT_TTL_MAX:
+            raise Invalid(
+                "ttl of a member must be a whole number of seconds from "
+                f"{HEARTBEAT_TTL_MIN} to {HEARTBEAT_TTL_MAX}.",
+                code="ttl_invalid",
+            )
+        held = {} if attributes is None else attributes
+        if not isinstance(held, dict):
+            raise Invalid("attributes must be a JSON object.", code="schema")
+        check_value_depth(held)
+        text = canonical(held)
+        if len(text) > ATTRIBUTES_LENGTH:
+            raise TooLarge(
+                f"attributes are {len(text)} characters as canonical JSON; "
+                f"at most {ATTRIBUTES_LENGTH} are allowed.",
+                code="value_too_large",
+            )
+        return cls(group, ttl, text, generation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,17 +37,26 @@ def check_path(path: str, *, what: str = "path") -> str:
     return path
 
 
-def check_stack_name(name: str) -> str:
+def check_name(name: str, what: str) -> str:
     """Return *name* unchanged when it is one valid segment.
 
+    :param what: whose name: ``stack``, ``member``...
     :raises Invalid: ``path_invalid``.
     """
     if not _SEGMENT.fullmatch(name):
         raise Invalid(
-            f"stack name {shown(name)} is not valid: it is one segment, and {GRAMMAR}.",
+            f"{what} name {shown(name)} is not valid: it is one segment, and {GRAMMAR}.",
             code="path_invalid",
         )
     return name
+
+
+def check_stack_name(name: str) -> str:
+    """Return *name* unchanged when it may be a stack's.
+
+    :raises Invalid: ``path_invalid``.
+    """
+    return check_name(name, "stack")
 
 
 def ancestors(path: str) -> Iterator[str]:

@@ -6,10 +6,11 @@ decision is a refusal, the caller decides again on a fresh state before it is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
+from factstore.core.companions import Companions
 from factstore.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from factstore.core.event import Act
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
@@ -41,13 +42,18 @@ class Result:
 class Plan:
     """A commit, and what to answer if it succeeds.
 
+    :param results: of a write of facts, a :class:`Result` for each wish.
     :param growth: what it adds to what is held; *near* tells whether that comes near a quota.
     """
 
     commit: Commit
-    results: tuple[Result, ...]
+    results: tuple[Any, ...] = ()
     growth: Growth = Growth()  # noqa: RUF009 - it is immutable
     near: bool = False
+
+
+NOTHING = Commit(Stack("", "", "", "", "", "", "", ""), 0)
+"""The commit of what needs none."""
 
 
 def check_batch(guards: Sequence[tuple[str, Precondition]], wishes: Sequence[Put | Delete]) -> None:
@@ -92,9 +98,11 @@ def plan_writes(
     now: str,
     new_stack: Callable[[], Stack] | None,
     quota: Quota,
+    fences: Collection[str] = (),
 ) -> Plan:
     """Decide a batch; a single write is a batch of one.
 
+    :param fences: generations of members; all must live.
     :param new_stack: makes the record of a stack that is missing; None if it must exist.
     :raises PreconditionFailed: a guard does not hold; judged before anything else.
     :raises NotFound: the stack is missing and may not be created.
@@ -111,7 +119,18 @@ def plan_writes(
         if target is None:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         planned_at = state.revision
-        results = [_result(wish, known[wish.path], author, now) for wish in wishes]
+        members = Companions(state, scope)
+        for generation in fences:
+            members.fence(generation)
+        leases = {
+            wish.path: members.lease(wish, known[wish.path])
+            for wish in wishes
+            if isinstance(wish, Put)
+        }
+        results = [
+            _result(wish, known[wish.path], leases.get(wish.path, 0), author, now)
+            for wish in wishes
+        ]
         created = [r.path for r in results if r.outcome == "created"]
         dropped = {r.path for r in results if r.outcome == "deleted"}
         _check_tree(state, scope, created, dropped)
@@ -128,6 +147,7 @@ def plan_writes(
             creates=tuple(created),
             puts=tuple(r.fact for r in results if r.fact and r.outcome in ("created", "updated")),
             deletes=tuple(r.path for r in results if r.outcome == "deleted"),
+            guards=members.guards,
             act=(
                 Act(target.id, author.user_id, author.request_id, tuple(sorted(dropped)))
                 if dropped
@@ -150,7 +170,7 @@ def with_leases(plan: Plan, leases: Mapping[str, int]) -> Plan:
     return replace(plan, commit=replace(plan.commit, puts=puts))
 
 
-def _result(wish: Put | Delete, known: Fact | None, author: Author, now: str) -> Result:
+def _result(wish: Put | Delete, known: Fact | None, lease: int, author: Author, now: str) -> Result:
     touches_parameter = (known is not None and known.kind == "parameter") or (
         isinstance(wish, Put) and wish.kind == "parameter"
     )
@@ -161,7 +181,7 @@ def _result(wish: Put | Delete, known: Fact | None, author: Author, now: str) ->
         )
     if isinstance(wish, Delete):
         return Result(wish.path, "deleted" if known else "absent")
-    if known is not None and wish.same_as(known):
+    if known is not None and wish.same_as(known, lease):
         return Result(wish.path, "unchanged", known)
     fact = Fact(
         path=wish.path,
@@ -172,6 +192,8 @@ def _result(wish: Put | Delete, known: Fact | None, author: Author, now: str) ->
         updated_by=author.user_id,
         request_id=author.request_id,
         ttl=wish.ttl,
+        member=wish.member,
+        lease=lease,
         version=known.version + 1 if known else 1,
     )
     return Result(wish.path, "updated" if known else "created", fact)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from factstore.core.event import Act, Event, Mutation, Step
+from factstore.core.event import Act, Event, Mutation, Record, Step
 from factstore.core.fact import Fact, Scope, Stack
+from factstore.core.place import Place, PlaceKind
 from factstore.core.state import State
 
 
@@ -57,9 +58,12 @@ class Commit:
 
     It happens only if the stack is still the one planned on (or still missing, when it is to be
     created), every path in *expected* is still at that revision (0: absent), nothing above or below
-    the paths in *creates* has become a fact, and the receipt's key is new.  One without puts,
-    deletes, receipt or change of the stack writes nothing and confirms the guards.
+    the paths in *creates* has become a fact, every place in *guards* is still at that revision (0:
+    absent), and the receipt's key is new.  One that changes nothing and has no receipt writes nothing
+    and confirms the guards.
 
+    :param records: what is written beside facts; *removes* is what goes.
+    :param clears: waiters all of whose signals go.
     :param gate: the revision at which the project's gate was last passed, which must still be that;
         None demands nothing.  See :mod:`factstore.core.quota`.
     :param planned_at: the revision of the state on which it was planned; *epoch* is its epoch, and
@@ -76,6 +80,10 @@ class Commit:
     creates: tuple[str, ...] = ()
     puts: tuple[Fact, ...] = ()
     deletes: tuple[str, ...] = ()
+    guards: dict[Place, int] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
+    removes: tuple[Place, ...] = ()
+    clears: tuple[str, ...] = ()
     act: Act | None = None
     receipt: Receipt | None = None
     gate: int | None = None
@@ -87,6 +95,9 @@ class Commit:
         return bool(
             self.puts
             or self.deletes
+            or self.records
+            or self.removes
+            or self.clears
             or self.receipt
             or self.creates_stack
             or self.updates_stack
@@ -141,6 +152,14 @@ class Backend(Protocol):
     ) -> list[Stack]:
         """At most *limit* stacks of a project that follow the name *after*, as they stood then."""
 
+    def records_at(
+        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+    ) -> list[Record]:
+        """All records of a kind, by name, as they stood at a revision.
+
+        :raises CursorExpired: the revision is compacted.
+        """
+
     def grant(self, ttl: int, deadline: float) -> int:
         """A new lease that ends *ttl* seconds after its last renewal, never earlier."""
 
@@ -193,6 +212,10 @@ class Store(Protocol):
         self, project_id: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Stack]: ...
 
+    def records_at(
+        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+    ) -> list[Record]: ...
+
     def grant(self, ttl: int, deadline: float) -> int: ...
 
     def renew(self, lease: int, deadline: float) -> bool: ...
@@ -237,6 +260,9 @@ class EventSource(Protocol):
 
         Returns True early when readers should leave or the history was renewed.
         """
+
+    def wait_stir(self, scope: Scope, after: int, timeout: float) -> bool:
+        """As :meth:`wait`, but also for what moves without an event."""
 
 
 class Reader(Protocol):

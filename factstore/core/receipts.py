@@ -83,6 +83,7 @@ def _kept(fact: Fact) -> dict[str, Any]:
         "updated_by": fact.updated_by,
         "request_id": fact.request_id,
         "ttl": fact.ttl,
+        "member": fact.member,
         "version": fact.version,
         "revision": fact.revision,
     }

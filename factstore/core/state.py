@@ -8,41 +8,52 @@ half a step.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from factstore.core.event import (
     Act,
     Change,
     DropFact,
+    DropRecord,
     DropStack,
     Event,
     Mutation,
     PassGate,
     PutFact,
+    PutRecord,
     PutStack,
+    Record,
     Step,
 )
 from factstore.core.fact import Fact, Scope, Stack
+from factstore.core.member import Member
+from factstore.core.place import Place, PlaceKind
+from factstore.core.space import Holder, Space
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
     """One stack whole, at one revision.
 
-    :param revision: of the whole store; *changed*: the last that touched this stack's facts.
+    :param revision: of the whole store; *changed*: the last that touched its facts or members;
+        *target*: the one that members have to apply.
+    :param members: living ones, by name.
+    :param applied: by member, what it has applied.
     """
 
     stack: Stack
     facts: tuple[Fact, ...]
+    members: tuple[Member, ...]
+    applied: Mapping[str, int]
     revision: int
     changed: int
+    target: int
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much a stack holds; bytes are those of canonical values and paths."""
+    """How much a stack holds; a member, a waiter and a signal each count as a fact."""
 
     facts: int
     bytes: int
@@ -61,55 +72,6 @@ class ProjectUsage:
     gate: int = 0
 
 
-@dataclass(slots=True)
-class _Project:
-    spaces: dict[str, _Space] = field(default_factory=dict)
-    facts: int = 0
-    bytes: int = 0
-
-
-@dataclass(slots=True)
-class _Space:
-    stack: Stack
-    project: _Project
-    facts: dict[str, Fact] = field(default_factory=dict)
-    paths: list[str] = field(default_factory=list)
-    bytes: int = 0
-    changed: int = 0
-
-    def put(self, fact: Fact) -> Fact | None:
-        previous = self.facts.get(fact.path)
-        if previous is None:
-            insort(self.paths, fact.path)
-            self._grow(1, fact.size)
-        else:
-            self._grow(0, fact.size - previous.size)
-        self.facts[fact.path] = fact
-        self.changed = fact.revision
-        return previous
-
-    def drop(self, path: str, revision: int) -> Fact | None:
-        previous = self.facts.pop(path, None)
-        if previous is not None:
-            del self.paths[bisect_left(self.paths, path)]
-            self._grow(-1, -previous.size)
-            self.changed = revision
-        return previous
-
-    def _grow(self, facts: int, size: int) -> None:
-        self.bytes += size
-        self.project.facts += facts
-        self.project.bytes += size
-
-    def below(self, folder: str) -> Iterator[str]:
-        """The paths below a folder, in order."""
-        start = f"{folder}/"
-        for at in range(bisect_left(self.paths, start), len(self.paths)):
-            if not self.paths[at].startswith(start):
-                return
-            yield self.paths[at]
-
-
 class State:
     """All stacks and facts as they stood at :attr:`revision`.
 
@@ -122,9 +84,10 @@ class State:
         self.epoch = epoch
         self.revision = self.dropped = revision
         self._lock = threading.RLock()
-        self._spaces: dict[Scope, _Space] = {}
-        self._by_id: dict[str, _Space] = {}
-        self._projects: dict[str, _Project] = {}
+        self._busy: set[Scope] = set()
+        self._spaces: dict[Scope, Space] = {}
+        self._by_id: dict[str, Space] = {}
+        self._projects: dict[str, Holder] = {}
         self._gates: dict[str, int] = {}
 
     def load(self, mutations: Iterable[Mutation]) -> None:
@@ -133,9 +96,9 @@ class State:
             for mutation in mutations:
                 self._apply_one(mutation, {}, 0)
             for space in self._spaces.values():
-                space.changed = (
-                    self.revision
-                )  # when it was, nobody knows: a deletion leaves no trace
+                # When it was, nobody knows: a deletion leaves no trace but the target's mark.
+                space.changed = self.revision
+                self._judge(space, self.revision)
 
     def apply(self, step: Step) -> list[Event]:
         """Move to the step's revision and return what happened, an event for each stack touched.
@@ -150,57 +113,76 @@ class State:
                 if isinstance(mutation, Act):  # several, when several writes went together
                     acts.setdefault(mutation.stack_id, []).append(mutation)
             changes: dict[tuple[Scope, str], list[Change]] = {}
+            touched: dict[int, Space] = {}
             for mutation in step.mutations:
-                applied = self._apply_one(mutation, acts, step.revision)
-                if applied is not None:
-                    stack, change = applied
-                    changes.setdefault((stack.scope, stack.id), []).append(change)
+                space, change = self._apply_one(mutation, acts, step.revision)
+                if space is not None:
+                    touched[id(space)] = space
+                    made = changes.setdefault((space.stack.scope, space.stack.id), [])
+                    if change is not None:
+                        made.append(change)
+            for space in touched.values():
+                self._judge(space, step.revision)
             self.revision = step.revision
             return [
                 Event(scope, stack_id, step.revision, tuple(made))
                 for (scope, stack_id), made in changes.items()
             ]
 
+    def _judge(self, space: Space, revision: int) -> None:
+        space.judge(revision)
+        if space.busy:
+            self._busy.add(space.stack.scope)
+
     def _apply_one(
         self, mutation: Mutation, acts: dict[str, list[Act]], revision: int
-    ) -> tuple[Stack, Change] | None:
+    ) -> tuple[Space | None, Change | None]:
+        """The stack that a mutation stirs, and what watchers are told of it."""
         match mutation:
             case PutFact(stack_id, fact):
                 space = self._by_id.get(stack_id)
                 if space is None:  # what is left of a deleted stack
-                    return None
+                    return None, None
                 previous = space.put(fact)
-                return space.stack, Change(
+                return space, Change(
                     "fact.put", fact.path, fact, previous, fact.updated_by, fact.request_id
                 )
             case DropFact(stack_id, path):
                 space = self._by_id.get(stack_id)
                 gone = space.drop(path, revision) if space else None
                 if space is None or gone is None:
-                    return None
+                    return None, None
                 self.dropped = revision
-                for act in acts.get(stack_id, ()):
-                    if path in act.paths:
-                        author = (act.user_id, act.request_id)
-                        return space.stack, Change("fact.delete", path, None, gone, *author)
-                return space.stack, Change("fact.expire", path, None, gone, None, None)
+                return space, _fact_gone(space, gone, acts.get(stack_id, ()))
+            case PutRecord(stack_id, record):
+                space = self._by_id.get(stack_id)
+                if space is None:
+                    return None, None
+                return space, space.put_record(record)
+            case DropRecord(stack_id, place):
+                space = self._by_id.get(stack_id)
+                if space is None:
+                    return None, None
+                self.dropped = revision
+                return space, space.drop_record(place, revision)
             case PutStack(stack):
                 known = self._by_id.get(stack.id)
                 if known is not None:
                     known.stack = stack
                 else:
-                    project = self._projects.setdefault(stack.project_id, _Project())
-                    space = _Space(stack, project, changed=stack.revision)
+                    project = self._projects.setdefault(stack.project_id, Holder())
+                    space = Space(stack, project, changed=stack.revision)
                     self._spaces[stack.scope] = self._by_id[stack.id] = space
                     project.spaces[stack.name] = space
-                return None
+                return None, None
             case DropStack(scope):
                 space = self._spaces.pop(scope, None)
                 if space is None:
-                    return None
+                    return None, None
                 del self._by_id[space.stack.id]
+                self._busy.discard(scope)
                 project = space.project
-                project.facts -= len(space.facts)
+                project.facts -= space.count
                 project.bytes -= space.bytes
                 del project.spaces[scope.stack]
                 if not project.spaces:
@@ -209,14 +191,14 @@ class State:
                 whole = [act for act in acts.get(space.stack.id, ()) if act.whole_stack]
                 by = whole[0].user_id if whole else None
                 request_id = whole[0].request_id if whole else None
-                return space.stack, Change("stack.delete", None, None, None, by, request_id)
+                return space, Change("stack.delete", None, None, None, by, request_id)
             case PassGate(project_id, passed):
                 self._gates[project_id] = passed
                 if not passed:  # an operator removed it
                     del self._gates[project_id]
-                return None
+                return None, None
             case _:
-                return None
+                return None, None
 
     # Reading
 
@@ -229,7 +211,7 @@ class State:
     def stacks(self, project_id: str) -> list[Stack]:
         """The project's stacks by name."""
         with self._lock:
-            project = self._projects.get(project_id, _Project())
+            project = self._projects.get(project_id, Holder())
             found = [space.stack for space in project.spaces.values()]
         return sorted(found, key=lambda stack: stack.name)
 
@@ -251,18 +233,74 @@ class State:
             else:
                 paths = space.paths
             facts = tuple([space.facts[path] for path in paths])
-            return Contents(space.stack, facts, self.revision, space.changed)
+            members = tuple([space.living[name] for name in sorted(space.living)])
+            return Contents(
+                space.stack,
+                facts,
+                members,
+                space.applied,
+                self.revision,
+                space.changed,
+                space.target,
+            )
+
+    def record(self, scope: Scope, place: Place) -> Record | None:
+        """The record at a place, a departed member's included; None when it is missing."""
+        with self._lock:
+            space = self._spaces.get(scope)
+            return space.tables[place.kind].get(place.name) if space else None
+
+    def records(self, scope: Scope, kind: PlaceKind) -> list[Record]:
+        """All records of a kind, by name."""
+        with self._lock:
+            space = self._spaces.get(scope)
+            table = space.tables[kind] if space else {}
+            return [table[name] for name in sorted(table)]
+
+    def member(self, scope: Scope, name: str) -> Member | None:
+        """The living member of that name."""
+        with self._lock:
+            space = self._spaces.get(scope)
+            return space.living.get(name) if space else None
+
+    def living_by(self, scope: Scope, generation: str) -> Member | None:
+        """The living member whose generation it is."""
+        with self._lock:
+            space = self._spaces.get(scope)
+            return space.generations.get(generation) if space else None
+
+    def bound(self, scope: Scope, lease: int) -> int:
+        """How many facts go with the member that has this lease."""
+        with self._lock:
+            space = self._spaces.get(scope)
+            return len(space.bound.get(lease, ())) if space else 0
+
+    def space(self, scope: Scope) -> Space | None:
+        """A whole stack, to be looked at while :meth:`read` is held, and not changed."""
+        return self._spaces.get(scope)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether :meth:`busy` may find something."""
+        return bool(self._busy)
+
+    def busy(self) -> list[Space]:
+        """The stacks in which something has to be written down; see :class:`Space`."""
+        with self._lock:
+            found = [self._spaces[scope] for scope in self._busy]
+            self._busy = {space.stack.scope for space in found if space.busy}
+            return [space for space in found if space.busy]
 
     def usage(self, scope: Scope) -> Usage | None:
         """How much the stack holds, or None when it is missing."""
         with self._lock:
             space = self._spaces.get(scope)
-            return Usage(len(space.facts), space.bytes) if space else None
+            return Usage(space.count, space.bytes) if space else None
 
     def project_usage(self, project_id: str) -> ProjectUsage:
         """How much a project holds in all; nothing, if it has no stack."""
         with self._lock:
-            project = self._projects.get(project_id, _Project())
+            project = self._projects.get(project_id, Holder())
             gate = self._gates.get(project_id, 0)
             return ProjectUsage(len(project.spaces), project.facts, project.bytes, gate)
 
@@ -289,7 +327,20 @@ class State:
                 yield PutStack(space.stack)
                 for path in space.paths:
                     yield PutFact(space.stack.id, space.facts[path])
+                for table in space.tables.values():
+                    for record in table.values():
+                        yield PutRecord(space.stack.id, record)
 
     def read(self) -> threading.RLock:
         """The lock: hold it (``with state.read():``) to make several reads one instant."""
         return self._lock
+
+
+def _fact_gone(space: Space, gone: Fact, acts: Iterable[Act]) -> Change:
+    for act in acts:
+        if gone.path in act.paths:
+            author = (act.user_id, act.request_id)
+            return Change("fact.delete", gone.path, None, gone, *author)
+    member = space.departing(gone)
+    by, request_id = (member.updated_by, member.request_id) if member else (None, None)
+    return Change("fact.expire", gone.path, None, gone, by, request_id)

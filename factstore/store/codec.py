@@ -7,13 +7,19 @@ never parses the value.  The line names its format, so that a later one can be t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
-from factstore.core.event import Act
+from factstore.core.condition import Definition
+from factstore.core.errors import Invalid
+from factstore.core.event import Act, Mark, Record
 from factstore.core.fact import Fact, Stack
+from factstore.core.member import Applied, Member
 from factstore.core.path import shown
+from factstore.core.place import Place, PlaceKind
+from factstore.core.waiter import Progress, Signal, Timer, Waiter
 
 FORMAT = 1
 
@@ -29,7 +35,7 @@ def _reading() -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:  # its own text would show the whole record
         raise UnknownFormat(f"a record is not UTF-8 at byte {error.start}") from None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, Invalid) as error:
         raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
 
 
@@ -45,6 +51,8 @@ def encode_fact(fact: Fact) -> bytes:
     }
     if fact.ttl is not None:
         head["ttl"] = fact.ttl
+    if fact.member is not None:
+        head["member"] = fact.member
     return f"{json.dumps(head)}\n{fact.text}".encode()
 
 
@@ -65,10 +73,63 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
         updated_by=head["updated_by"],
         request_id=head["request_id"],
         ttl=head.get("ttl"),
+        member=head.get("member"),
         version=version,
         revision=revision,
         lease=lease,
     )
+
+
+def encode_record(record: Record) -> bytes:
+    """All of a record but where it lies and what the database knows of its key."""
+    held = asdict(record)
+    for known in ("revision", "lease", "memo"):
+        held.pop(known, None)
+    for named in _NAMED[record.place.kind]:
+        del held[named]
+    return json.dumps({"format": FORMAT, **held}).encode()
+
+
+@_reading()
+def decode_record(record: bytes, place: Place, *, revision: int, lease: int) -> Record:
+    """Read :func:`encode_record`.
+
+    :raises UnknownFormat: it is none of ours.
+    """
+    held = _load(record.decode())
+    del held["format"]
+    named = _NAMED[place.kind]
+    if named:
+        held[named[0]] = place.name.partition("/")[0]
+    if place.kind == "waiter":
+        Definition.parse(held["definition"])
+        if held["progress"] is not None:
+            seen = held["progress"]
+            lists = {name: tuple(seen[name]) for name in ("missing", "failing")}
+            held["progress"] = Progress(seen["satisfied"], seen["needed"], **lists)
+    made: Record = _RECORDS[place.kind](revision=revision, lease=lease, **held)
+    if made.place != place:
+        raise ValueError("it does not belong where it lies")
+    return made
+
+
+_RECORDS: dict[PlaceKind, Callable[..., Record]] = {
+    "member": Member,
+    "applied": Applied,
+    "waiter": Waiter,
+    "timer": Timer,
+    "signal": Signal,
+    "mark": Mark,
+}
+_NAMED: dict[PlaceKind, tuple[str, ...]] = {
+    "member": ("name",),
+    "applied": ("member",),
+    "waiter": ("name",),
+    "timer": ("waiter",),
+    "signal": ("waiter",),
+    "mark": (),
+}
+"""The field that the key names already."""
 
 
 def encode_stack(stack: Stack) -> bytes:

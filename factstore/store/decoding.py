@@ -5,7 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from factstore.core.event import DropFact, DropStack, Mutation, PassGate, PutFact, PutStack
+from factstore.core.event import (
+    DropFact,
+    DropRecord,
+    DropStack,
+    Mutation,
+    PassGate,
+    PutFact,
+    PutRecord,
+    PutStack,
+)
 from factstore.core.fact import Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
@@ -41,6 +50,11 @@ class Decoder:
                     value, named.name, revision=revision, version=version, lease=lease
                 )
                 return PutFact(named.stack_id, fact)
+            if named.place is not None:
+                if event.deleted:
+                    return DropRecord(named.stack_id, named.place)
+                record = codec.decode_record(value, named.place, revision=revision, lease=lease)
+                return PutRecord(named.stack_id, record)
             if named.what == "stack":
                 if event.deleted:
                     return DropStack(Scope(named.owner, named.name))

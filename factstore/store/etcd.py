@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
-from factstore.core.event import Mutation, PutFact, PutStack, Step
+from factstore.core.event import Mutation, PutFact, PutRecord, PutStack, Record, Step
 from factstore.core.fact import Fact, Stack
+from factstore.core.place import PlaceKind
 from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
 from factstore.core.receipts import RETENTION
 from factstore.store import codec
@@ -188,6 +189,13 @@ class EtcdBackend:
             operations.append(PutKey(key, codec.encode_fact(fact), fact.lease))
         for path in commit.deletes:
             operations.append(DeleteKeys(keys.fact(stack.project_id, stack.id, path)))
+        for new in commit.records:
+            key = keys.place(stack.project_id, stack.id, new.place)
+            operations.append(PutKey(key, codec.encode_record(new), new.lease))
+        for place in commit.removes:
+            operations.append(DeleteKeys(keys.place(stack.project_id, stack.id, place)))
+        for waiter in commit.clears:
+            operations.append(DeleteKeys(*keys.signals(stack.project_id, stack.id, waiter)))
         if commit.drops_stack:
             operations.append(DeleteKeys(record))
             operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
@@ -260,6 +268,20 @@ class EtcdBackend:
         found = self._at(start, keys.end, limit, revision, deadline)
         mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
+
+    def records_at(
+        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+    ) -> list[Record]:
+        """All records of a kind, by name, as they stood at a revision."""
+        keys = self._keys.places(stack.project_id, stack.id, kind)
+        start, records = keys.start, []
+        while True:
+            found = self._at(start, keys.end, PAGE, revision, deadline)
+            mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
+            records += [m.record for m in mutations if isinstance(m, PutRecord)]
+            if len(found) < PAGE:
+                return records
+            start = found[-1].key + b"\0"
 
     def _at(
         self, start: bytes, end: bytes, limit: int, revision: int, deadline: float

@@ -7,6 +7,12 @@ Under one root::
     compactor                      whose turn it is to compact
     stacks/<project>/<name>        a stack's record, with its id S
     data/<project>/<S>/facts/<path>
+    data/<project>/<S>/members/<name>         on the member's lease, as its bound facts
+    data/<project>/<S>/applied/<member>       on the member's lease; what it has applied
+    data/<project>/<S>/waiters/<name>
+    data/<project>/<S>/timers/<waiter>        on a lease that ends when the waiter's time is over
+    data/<project>/<S>/signals/<waiter>/<hash of the signal's id>
+    data/<project>/<S>/marks/dropped          see core/event.Mark
     acts/<slot>                    who made the deletions of this revision
     idem/<project>/<key>           receipts
     purges/<project>/<S>           a deleted stack whose data is still to be swept
@@ -21,6 +27,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from factstore.core.place import Place, PlaceKind
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -38,11 +46,32 @@ class Named(NamedTuple):
     """What a key names.  *owner* is the project; *name* the stack, or a path; *stack_id* is S."""
 
     what: Literal[
-        "stack", "fact", "act", "gate", "receipt", "purge", "epoch", "sentinel", "compactor"
+        "stack",
+        "fact",
+        "record",
+        "act",
+        "gate",
+        "receipt",
+        "purge",
+        "epoch",
+        "sentinel",
+        "compactor",
     ]
     owner: str
     stack_id: str
     name: str
+    place: Place | None = None
+
+
+_FOLDERS: dict[PlaceKind, str] = {
+    "member": "members",
+    "applied": "applied",
+    "waiter": "waiters",
+    "timer": "timers",
+    "signal": "signals",
+    "mark": "marks",
+}
+_KINDS: dict[str, PlaceKind] = {folder: kind for kind, folder in _FOLDERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +128,15 @@ class Keyspace:
         base = self._facts(project_id, stack_id)
         return _below(f"{base}/{folder}" if folder else base)
 
+    def place(self, project_id: str, stack_id: str, place: Place) -> bytes:
+        return f"{self._data(project_id, stack_id)}/{_FOLDERS[place.kind]}/{place.name}".encode()
+
+    def places(self, project_id: str, stack_id: str, kind: PlaceKind) -> KeyRange:
+        return _below(f"{self._data(project_id, stack_id)}/{_FOLDERS[kind]}")
+
+    def signals(self, project_id: str, stack_id: str, waiter: str) -> KeyRange:
+        return _below(f"{self._data(project_id, stack_id)}/signals/{waiter}")
+
     def act(self, slot: int) -> bytes:
         return f"{self.root}/acts/{slot % ACT_SLOTS:04d}".encode()
 
@@ -136,6 +174,9 @@ class Keyspace:
                 return Named("stack", project_id, "", name)
             case ["data", project_id, stack_id, "facts", path]:
                 return Named("fact", project_id, stack_id, path)
+            case ["data", project_id, stack_id, folder, name] if folder in _KINDS:
+                place = Place(_KINDS[folder], name)
+                return Named("record", project_id, stack_id, name, place)
             case ["acts", slot]:
                 return Named("act", "", "", slot)
             case ["quotas", project_id]:
@@ -179,6 +220,9 @@ class Keyspace:
                 return self.stack(named.owner, named.name)
             case "fact":
                 return self.fact(named.owner, named.stack_id, named.name)
+            case "record":
+                assert named.place is not None  # noqa: S101 - read() gave it one
+                return self.place(named.owner, named.stack_id, named.place)
             case "act":
                 return self.act(int(named.name))
             case "gate":
@@ -191,7 +235,10 @@ class Keyspace:
                 return f"{self.root}/{named.what}".encode()
 
     def _facts(self, project_id: str, stack_id: str) -> str:
-        return f"{self.root}/data/{_checked(project_id)}/{_checked(stack_id)}/facts"
+        return f"{self._data(project_id, stack_id)}/facts"
+
+    def _data(self, project_id: str, stack_id: str) -> str:
+        return f"{self.root}/data/{_checked(project_id)}/{_checked(stack_id)}"
 
 
 def is_id(text: str) -> bool:

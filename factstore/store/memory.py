@@ -11,18 +11,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.event import DropFact, DropStack, Mutation, PassGate, PutFact, PutStack, Step
+from factstore.core.event import (
+    DropFact,
+    DropRecord,
+    DropStack,
+    Mutation,
+    PassGate,
+    PutFact,
+    PutRecord,
+    PutStack,
+    Record,
+    Step,
+)
 from factstore.core.fact import Fact, Stack
 from factstore.core.path import ancestors, covers
+from factstore.core.place import Place, PlaceKind
 from factstore.core.ports import Clock, Commit, Opening, Receipt
 from factstore.core.state import State
+
+_Key = tuple[str, str | Place]
+"""A stack's id, and a fact's path or a record's place."""
 
 
 @dataclass(slots=True)
 class _Lease:
     ttl: int
     ends: float
-    keys: set[tuple[str, str]] = field(default_factory=set)
+    keys: set[_Key] = field(default_factory=set)
 
 
 class MemoryBackend:
@@ -108,14 +123,18 @@ class MemoryBackend:
             return stack is None
         if stack is None or stack.created != commit.stack.created:
             return False
-        if not commit.expected and stack.revision != commit.stack.revision:
+        if not (commit.expected or commit.guards) and stack.revision != commit.stack.revision:
             return False
         for path, revision in commit.expected.items():
             fact = self._state.fact(scope, path)
             if (fact.revision if fact else 0) != revision:
                 return False
-        for fact in commit.puts:
-            if fact.lease and fact.lease not in self._leases:
+        for place, revision in commit.guards.items():
+            record = self._state.record(scope, place)
+            if (record.revision if record else 0) != revision:
+                return False
+        for new in (*commit.puts, *commit.records):
+            if new.lease and new.lease not in self._leases:
                 return False
         gone = set(commit.deletes)
         for path in commit.creates:
@@ -140,14 +159,27 @@ class MemoryBackend:
         for path in commit.deletes:
             self._release(stack.id, path)
             yield DropFact(stack.id, path)
+        for new in commit.records:
+            self._release(stack.id, new.place)
+            if new.lease:
+                self._leases[new.lease].keys.add((stack.id, new.place))
+            yield PutRecord(stack.id, replace(new, revision=revision))
+        for waiter in commit.clears:
+            for record in self._state.records(stack.scope, "signal"):
+                if record.place.name.startswith(f"{waiter}/"):
+                    yield DropRecord(stack.id, record.place)
+        for place in commit.removes:
+            if self._state.record(stack.scope, place) is not None:
+                self._release(stack.id, place)
+                yield DropRecord(stack.id, place)
         if commit.drops_stack:
             yield DropStack(stack.scope)
         if commit.act is not None:
             yield commit.act
 
-    def _release(self, stack_id: str, path: str) -> None:
+    def _release(self, stack_id: str, what: str | Place) -> None:
         for lease in self._leases.values():
-            lease.keys.discard((stack_id, path))
+            lease.keys.discard((stack_id, what))
 
     def _append(self, mutations: list[Mutation]) -> None:
         step = Step(self._state.revision + 1, tuple(mutations))
@@ -185,6 +217,12 @@ class MemoryBackend:
                 past.apply(step)
             return past
 
+    def records_at(
+        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+    ) -> list[Record]:
+        """All records of a kind, by name, as they stood at a revision."""
+        return self._past(revision).records(stack.scope, kind)
+
     # Leases and upkeep
 
     def grant(self, ttl: int, deadline: float) -> int:
@@ -209,7 +247,7 @@ class MemoryBackend:
         with self._moved:
             held = self._leases.pop(lease, None)
             if held is not None and held.keys:
-                self._append([DropFact(stack_id, path) for stack_id, path in sorted(held.keys)])
+                self._append([_drop(*key) for key in sorted(held.keys, key=_etcd_order)])
 
     def expire(self) -> None:
         """End the leases whose time is over; a test that moved its clock calls this."""
@@ -254,3 +292,15 @@ class MemoryBackend:
         with self._moved:
             self._closed = True
             self._moved.notify_all()
+
+
+def _etcd_order(key: _Key) -> tuple[str, str, str]:
+    """As etcd orders keys: a revoked lease's facts go before their member."""
+    stack_id, what = key
+    return (stack_id, what.kind, what.name) if isinstance(what, Place) else (stack_id, "fact", what)
+
+
+def _drop(stack_id: str, what: str | Place) -> Mutation:
+    if isinstance(what, Place):
+        return DropRecord(stack_id, what)
+    return DropFact(stack_id, what)

@@ -13,8 +13,9 @@ import threading
 from collections.abc import Callable, Iterable
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
-from factstore.core.event import Event, Step
+from factstore.core.event import Event, Record, Step
 from factstore.core.fact import Fact, Stack
+from factstore.core.place import PlaceKind
 from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
 from factstore.core.state import State
 from factstore.store.readindex import ReadIndex
@@ -27,6 +28,7 @@ class MirroredStore:
     """A store over a backend.  A pump feeds it: :meth:`load`, then :meth:`apply` for every step.
 
     :param lagged: is told after each write how long the pump took to bring it.
+    :param busy: is called when the state has something to be written down.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class MirroredStore:
         clock: Clock,
         new_signal: Callable[[], Signal],
         lagged: Callable[[float], None] = lambda seconds: None,
+        busy: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._clock = clock
         self._new_signal = new_signal
         self._lagged = lagged
+        self._busy = busy
         self._lock = threading.Lock()
         self._order = itertools.count()
         self._awaited: list[tuple[int, int, Signal]] = []
@@ -59,6 +63,8 @@ class MirroredStore:
             awaited, self._awaited = self._awaited, []
         for _, _, signal in awaited:
             signal.set()
+        if state.busy():
+            self._busy()
 
     def apply(self, step: Step) -> Iterable[Event]:
         """Take in a step and return its events."""
@@ -70,6 +76,8 @@ class MirroredStore:
                 ready.append(heapq.heappop(self._awaited)[2])
         for signal in ready:
             signal.set()
+        if state.has_work:
+            self._busy()
         return events
 
     # The store
@@ -158,6 +166,11 @@ class MirroredStore:
         self, project_id: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Stack]:
         return self._backend.stacks_at(project_id, after, limit, revision, deadline)
+
+    def records_at(
+        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+    ) -> list[Record]:
+        return self._backend.records_at(stack, kind, revision, deadline)
 
     def grant(self, ttl: int, deadline: float) -> int:
         return self._backend.grant(ttl, deadline)

@@ -24,10 +24,13 @@ def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
         # A stack that is new has nothing in it to collide with.
         return [*compares, Compare(record, "create", "==", 0), *_receipt(commit, keys)]
     compares.append(Compare(record, "create", "==", stack.created))
-    if not commit.expected:  # it is about the stack's own record
+    if not (commit.expected or commit.guards):  # it is about the stack's own record
         compares.append(Compare(record, "mod", "==", stack.revision))
     for path, revision in commit.expected.items():
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
+    for place, revision in commit.guards.items():
+        key = keys.place(stack.project_id, stack.id, place)
+        compares.append(Compare(key, "mod", "==", revision))
     compares.extend(_receipt(commit, keys))
     if commit.creates:
         compares.extend(_tree(commit, keys, COMPARES - len(compares)))

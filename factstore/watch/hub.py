@@ -16,6 +16,7 @@ from factstore.core.errors import CursorExpired
 from factstore.core.event import Event
 from factstore.core.fact import Scope
 from factstore.core.ports import Signal, Slice
+from factstore.watch.stirs import Stirs
 
 FLOORS = 10_000  # scopes whose loss is noted one by one
 
@@ -57,6 +58,7 @@ class Hub:
         self._max_bytes = max_bytes
         self._new_signal = new_signal
         self._lock = threading.Lock()
+        self._stirs = Stirs(new_signal)
         self._channels: dict[Scope, _Channel] = {}
         self._held: deque[tuple[Event, int]] = deque()
         self._bytes = 0
@@ -95,12 +97,20 @@ class Hub:
             self._life += 1
         for signal in signals:
             signal.set()
+        self._stirs.reset(revision)
 
     def publish(self, revision: int, events: Iterable[Event]) -> None:
-        """Take in all events of one revision, and wake the readers of their scopes."""
+        """Take in all events of one revision, and wake the readers of their scopes.
+
+        An event without changes is a stir: it is told to those only who wait for that.
+        """
         signals = []
+        stirred = []
         with self._lock:
             for event in events:
+                stirred.append(event.scope)
+                if not event.changes:
+                    continue
                 channel = self._channels.setdefault(event.scope, _Channel())
                 channel.events.append(event)
                 channel.last = event.revision
@@ -115,6 +125,8 @@ class Hub:
                 self._drop_oldest()
         for signal in signals:
             signal.set()
+        if stirred:
+            self._stirs.tell(revision, stirred)
 
     def _drop_oldest(self) -> None:
         event, size = self._held.popleft()
@@ -143,6 +155,7 @@ class Hub:
             signals = self._signals()
         for signal in signals:
             signal.set()
+        self._stirs.close()
 
     def _signals(self) -> list[Signal]:
         signals = [c.signal for c in self._channels.values() if c.signal is not None]
@@ -201,3 +214,7 @@ class Hub:
                     if not channel.readers and channel.dropped >= len(channel.events):
                         self._channels.pop(scope, None)
         return signal.is_set()
+
+    def wait_stir(self, scope: Scope, after: int, timeout: float) -> bool:
+        """As :meth:`wait`, but also for what moves without an event."""
+        return self._stirs.wait(scope, after, timeout)

@@ -12,12 +12,17 @@ from typing import Any
 from oslo_config import cfg
 
 from factstore.core.admission import Admission, Allowances
+from factstore.core.carrying import Carrier
 from factstore.core.context import Contexts
+from factstore.core.convergence import Convergences
 from factstore.core.errors import Unavailable
 from factstore.core.facts import Facts
+from factstore.core.members import Members
 from factstore.core.ports import Clock, Signal
 from factstore.core.quota import Quotas
+from factstore.core.referee import Referee
 from factstore.core.stacks import Stacks
+from factstore.core.waiters import Waiters
 from factstore.core.watching import Watching
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
@@ -73,8 +78,12 @@ class Node:
     hub: Hub
     pump: Pump
     upkeep: Upkeep
+    referee: Referee
     facts: Facts
     stacks: Stacks
+    members: Members
+    waiters: Waiters
+    convergences: Convergences
     contexts: Contexts
     watching: Watching
     quotas: Quotas
@@ -87,6 +96,7 @@ class Node:
         self.store.start()
         self.pump.start()
         self.upkeep.start()
+        self.referee.start()
 
     @property
     def ended(self) -> list[str]:
@@ -96,6 +106,7 @@ class Node:
             "readindex": self.store.alive,
             "grouping": self.backend.alive,
             "upkeep": self.upkeep.alive,
+            "referee": self.referee.alive,
         }
         return [part for part, lives in alive.items() if not lives]
 
@@ -115,6 +126,7 @@ class Node:
     def stop(self) -> None:
         """Stop everything and close the connections."""
         self.hub.close()
+        self.referee.stop()
         self.upkeep.stop()
         self.pump.stop()
         self.store.stop()
@@ -151,8 +163,10 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
         timeout=etcd.timeout,
         new_signal=new_signal,
     )
-    store = MirroredStore(backend, clock, new_signal, metrics.lagged)
+    store = MirroredStore(backend, clock, new_signal, metrics.lagged, busy=lambda: referee.notice())
+    referee = Referee(store, clock, etcd.timeout, new_signal)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
+    carrier = Carrier(store, clock, quotas)
     stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
     return Node(
         clock=clock,
@@ -168,8 +182,12 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
             reached=lambda: hub.revision,
             report=lambda: metrics.set(counts(store, hub, admission)),
         ),
-        facts=Facts(store, hub, clock, stacks.new, etcd.timeout, quotas),
+        referee=referee,
+        facts=Facts(store, hub, clock, stacks.new, etcd.timeout, carrier),
         stacks=stacks,
+        members=Members(store, clock, stacks.new, etcd.timeout, carrier),
+        waiters=Waiters(store, hub, clock, stacks.new, etcd.timeout, carrier),
+        convergences=Convergences(store, hub, clock, etcd.timeout),
         contexts=Contexts(store, hub, clock, etcd.timeout),
         watching=Watching(store, hub, clock, etcd.timeout),
         quotas=quotas,

@@ -10,15 +10,20 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from factstore.core.carrying import Carrier
 from factstore.core.context import Contexts
+from factstore.core.convergence import Convergences
 from factstore.core.event import Step
 from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.facts import Facts
+from factstore.core.members import Members
 from factstore.core.ports import Backend, Commit
 from factstore.core.precondition import ANY, Precondition
 from factstore.core.quota import Quota
 from factstore.core.receipts import Idempotency
+from factstore.core.referee import Referee
 from factstore.core.stacks import Stacks
+from factstore.core.waiters import Waiters
 from factstore.core.watching import Filter, Watching
 from factstore.core.writing import Written
 from factstore.store.client import EtcdClient
@@ -79,15 +84,22 @@ class Worker:
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
-        self.store = MirroredStore(backend, CLOCK, threading.Event)
+        self.store = MirroredStore(
+            backend, CLOCK, threading.Event, busy=lambda: self.referee.notice()
+        )
+        self.referee = Referee(self.store, CLOCK, timeout, threading.Event)
         self.hub = Hub(history, 10**8, self._signal)
 
         def quotas(project_id: str) -> Quota:
             return quota
 
         self.pump = Pump(backend, self.store, self.hub)
+        self.carrier = Carrier(self.store, CLOCK, quotas)
         self.stacks = Stacks(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout, quotas)
-        self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout, quotas)
+        self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.members = Members(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.waiters = Waiters(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.convergences = Convergences(self.store, self.hub, CLOCK, timeout)
         self.contexts = Contexts(self.store, self.hub, CLOCK, timeout)
         self.watching = Watching(self.store, self.hub, CLOCK, timeout)
 
@@ -100,10 +112,12 @@ class Worker:
         self.store.start()
         self.pump.start()
         assert self.pump.wait_ready(TIMEOUT)
+        self.referee.start()
         return self
 
     def stop(self) -> None:
         self.hub.close()
+        self.referee.stop()
         self.pump.stop()
         self.store.stop()
         self.backend.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from factstore.core.carrying import Carrier
 from factstore.core.errors import (
     OutcomeUnknown,
 )
 from factstore.core.facts import Facts
 from factstore.core.ports import Commit
 from factstore.core.precondition import ANY
+from factstore.core.quota import no_quotas
 from factstore.core.receipts import Idempotency
 from factstore.core.stacks import Stacks
 from factstore.watch.hub import Hub
@@ -28,7 +30,14 @@ class Service:
         self.store = DirectStore(self.clock)
         ids = iter(f"id{n}" for n in range(1000))
         self.stacks = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT)
-        self.facts = Facts(self.store, Hub(9, 9999), self.clock, self.stacks.new, TIMEOUT)
+        self.facts = Facts(
+            self.store,
+            Hub(9, 9999),
+            self.clock,
+            self.stacks.new,
+            TIMEOUT,
+            Carrier(self.store, self.clock, no_quotas),
+        )
 
     def put(self, path: str, value: object, **fields: object) -> int:
         wish = put(path, value, **fields)  # type: ignore[arg-type]
@@ -43,7 +52,14 @@ class Service:
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
         there.receipt = self.store.receipt
         stacks = Stacks(there, self.clock, lambda: f"other-{path}-{value}", TIMEOUT)
-        facts = Facts(there, Hub(9, 9999), self.clock, stacks.new, TIMEOUT)
+        facts = Facts(
+            there,
+            Hub(9, 9999),
+            self.clock,
+            stacks.new,
+            TIMEOUT,
+            Carrier(there, self.clock, no_quotas),
+        )
         return facts.put(SCOPE, wish, author("others"), ANY).revision
 
     def head(self) -> int:

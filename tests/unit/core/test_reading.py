@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from factstore.core.carrying import Carrier
 from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired, Invalid, NotFound
 from factstore.core.event import DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.fact import Author, Fact, Scope, Stack
 from factstore.core.facts import Facts
+from factstore.core.quota import no_quotas
 from factstore.core.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
@@ -27,7 +29,7 @@ def reading(
     clock = clock or ManualClock()
     waiting = Waiting(clock, *meanwhile)
     hub = Hub(99, 99_999, lambda: waiting)
-    return Facts(OneState(state), hub, clock, never, 5)  # type: ignore[arg-type]
+    return Facts(OneState(state), hub, clock, never, 5, Carrier(None, clock, no_quotas))  # type: ignore[arg-type]
 
 
 def holds(value: Fact) -> Callable[[Fact], bool]:
@@ -104,7 +106,7 @@ def test_a_fact_never_goes_back_while_it_is_waited_for() -> None:
 
         waiting = Waiting(clock, read_anew)
         hub = Hub(9, 9999, lambda: waiting)  # noqa: B023 - used at once
-        service = Facts(store, hub, clock, never, 5)  # type: ignore[arg-type]
+        service = Facts(store, hub, clock, never, 5, Carrier(None, clock, no_quotas))  # type: ignore[arg-type]
         fact_now = service.get(SCOPE, "p")
         assert service.get(SCOPE, "p", wait=30, unless=holds(fact_now)) == fact_now
 

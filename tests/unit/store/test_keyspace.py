@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from factstore.core.path import covers
-from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
+from factstore.core.place import PLACE_KINDS, Place
+from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace, Named
 from tests.unit.core.test_path import paths, segments
 
 KEYS = Keyspace("/factstore/v1")
@@ -121,7 +122,7 @@ def test_an_id_that_no_keystone_makes_is_refused(text: str) -> None:
 def test_every_key_that_is_built_is_located(
     p: str, s: str, name: str, path: str, slot: int
 ) -> None:
-    located = {
+    named = {
         KEYS.stack(p, name): ("stack", p, "", name),
         KEYS.fact(p, s, path): ("fact", p, s, path),
         KEYS.act(slot): ("act", "", "", f"{slot:04d}"),
@@ -132,6 +133,10 @@ def test_every_key_that_is_built_is_located(
         KEYS.sentinel: ("sentinel", "", "", ""),
         KEYS.compactor: ("compactor", "", "", ""),
     }
+    located = {key: Named(*what) for key, what in named.items()}
+    for kind in PLACE_KINDS:
+        place = Place(kind, f"{name}/0a" if kind == "signal" else name)
+        located[KEYS.place(p, s, place)] = Named("record", p, s, place.name, place)
     assert {key: KEYS.locate(key) for key in located} == located
 
 

@@ -1,0 +1,419 @@
+"""Members: joining, changing state, heartbeats, departing; and what they have applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from factstore.core.carrying import Attempt, Carrier
+from factstore.core.companions import stale
+from factstore.core.cursor import Cursor
+from factstore.core.errors import Conflict, CursorExpired, FactstoreError, NotFound, OutcomeUnknown
+from factstore.core.fact import Author, Scope, Stack
+from factstore.core.member import Applied, Joining, Member, MemberState
+from factstore.core.path import check_name, check_stack_name, shown
+from factstore.core.place import Place
+from factstore.core.plan import NOTHING, Plan
+from factstore.core.ports import Clock, Commit, Store
+from factstore.core.quota import Growth, Quota, admit
+from factstore.core.state import State, Usage
+
+JoinOutcome = Literal["created", "replaced", "updated", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Members in order of their names, as all stood at one revision.
+
+    :param marker: the name to continue after; None on the last page.
+    """
+
+    members: tuple[Member, ...]
+    cursor: Cursor
+    marker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A member as it is stored, and what became of the wish to be one."""
+
+    member: Member
+    outcome: JoinOutcome
+    revision: int
+
+
+class Members:
+    """The service for members.
+
+    :param new_stack: makes the record of a stack that a first join creates.
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        new_stack: Callable[[Scope, Author], Stack],
+        timeout: float,
+        carrier: Carrier,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_stack = new_stack
+        self._timeout = timeout
+        self._carrier = carrier
+
+    def get(self, scope: Scope, name: str, *, stale_read: bool = False) -> Member:
+        """A living member.
+
+        :raises NotFound: there is none of that name.
+        """
+        _check(scope, name)
+        state = self._store.state() if stale_read else self._store.refresh(self._deadline())
+        member = state.member(scope, name)
+        if member is None:
+            raise _missing(scope, name)
+        return member
+
+    def list(
+        self,
+        scope: Scope,
+        *,
+        group: str = "",
+        limit: int,
+        marker: str = "",
+        at: Cursor | None = None,
+    ) -> MemberPage:
+        """A page of living members by name.
+
+        :param group: only its members; empty for all.
+        :param at: the cursor of the first page, so that all pages show one revision.
+        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        """
+        check_stack_name(scope.stack)
+        for name, what in ((group, "group"), (marker, "member")):
+            if name:
+                check_name(name, what)
+        state = self._store.refresh(self._deadline())
+        contents = state.contents(scope)
+        if contents is None:
+            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+        revision, epoch = contents.revision, self._store.epoch
+        members = contents.members
+        if at is not None and at != (epoch, revision):
+            if at.epoch != epoch or not contents.stack.created <= at.revision <= revision:
+                raise CursorExpired(
+                    "these pages show a state that is no longer kept; begin with the first page."
+                )
+            revision = at.revision
+            records = self._store.records_at(contents.stack, "member", revision, self._deadline())
+            members = tuple(m for m in records if isinstance(m, Member) and not m.departed)
+        found = [m for m in members if m.name > marker and group in ("", m.group)][: limit + 1]
+        rest = found[limit - 1].name if len(found) > limit else None
+        return MemberPage(tuple(found[:limit]), Cursor(epoch, revision), rest)
+
+    def join(self, scope: Scope, name: str, wish: Joining, author: Author) -> Joined:
+        """Join as a new incarnation of a name, or with its present generation change what it says.
+
+        A new incarnation takes the name over: what went with the one before goes with it.
+
+        :raises Conflict: ``generation_stale``, or ``member_ttl_fixed``: the lease that the generation
+            names has a ttl already.
+        :raises Forbidden: ``quota_exceeded``.
+        """
+        _check(scope, name)
+        check_name(wish.group, "group")
+        attempt = _Join(self._store, self._clock, self._new_stack, scope, name, wish, author)
+        attempt.deadline = self._deadline()
+        try:
+            plan, revision = self._carrier.run(attempt)
+        except OutcomeUnknown:
+            raise  # the member may hang on the lease
+        except BaseException:
+            self._end(attempt.granted)
+            raise
+        outcome, member, former = plan.results
+        if outcome in ("created", "replaced"):
+            # Its time counts from the answer, not from before a write that took long.
+            with suppress(FactstoreError):
+                self._store.renew(member.lease, self._deadline())
+            if former is not None:
+                self._end(former.lease)
+        else:
+            self._end(attempt.granted)
+        if outcome != "unchanged":
+            member = replace(member, revision=revision)
+        return Joined(member, outcome, revision)
+
+    def set_state(
+        self, scope: Scope, name: str, state: MemberState, generation: str | None, author: Author
+    ) -> Member:
+        """Say that a member is ready, or draining.
+
+        :raises NotFound: there is none.
+        :raises Conflict: ``generation_stale``.
+        """
+
+        def change(member: Member) -> Member:
+            return member if member.state == state else replace(member, state=state)
+
+        return self._change(scope, name, generation, author, change)[0]
+
+    def depart(
+        self, scope: Scope, name: str, reason: str, generation: str | None, author: Author
+    ) -> int:
+        """Let a member go, and its facts with it; the revision at which it went.
+
+        :raises NotFound: there is none.
+        :raises Conflict: ``generation_stale``.
+        """
+
+        def change(member: Member) -> Member:
+            return replace(member, state="departed", reason=reason)
+
+        member, revision = self._change(scope, name, generation, author, change)
+        self._end(member.lease)  # should that fail, its time will
+        return revision
+
+    def heartbeat(
+        self, scope: Scope, name: str, generation: str | None, applied: Cursor | None
+    ) -> None:
+        """Start a member's time anew; note what it has applied if that matters.
+
+        It makes no revision but when a member that lagged does so no more, or less.
+
+        :raises NotFound: there is no such member.
+        :raises Conflict: ``generation_stale``.
+        :raises CursorExpired: *applied* is of another life of the store, or beyond its head; the
+            member's time was started anew all the same.
+        """
+        _check(scope, name)
+        deadline = self._deadline()
+        state = self._store.state()
+        member = state.member(scope, name)
+        if member is None or generation not in (None, member.generation):
+            state = self._store.refresh(deadline)
+            member = _living(state, scope, name, generation)
+        if not self._store.renew(member.lease, deadline):
+            state = self._store.refresh(deadline)
+            member = _living(state, scope, name, generation)
+            if not self._store.renew(member.lease, deadline):
+                raise _missing(scope, name) if generation is None else stale(generation, name)
+        if applied is not None:
+            self._note(scope, member, applied, deadline)
+
+    def _note(self, scope: Scope, member: Member, applied: Cursor, deadline: float) -> None:
+        state = self._store.state()
+        if applied.revision > state.revision:
+            state = self._store.refresh(deadline)
+        if applied.epoch != self._store.epoch or applied.revision > state.revision:
+            raise CursorExpired(
+                "the cursor in applied is of another life of this store; read the context again."
+            )
+        with state.read():
+            space = state.space(scope)
+            known = space.applied.get(member.name, 0) if space else 0
+            moves = space is not None and known < min(applied.revision, space.target)
+        if moves:  # a state that knows this revision knows as well whether it matters
+            self._carrier.run(_Apply(scope, member, applied.revision, deadline))
+
+    def _change(
+        self,
+        scope: Scope,
+        name: str,
+        generation: str | None,
+        author: Author,
+        change: Callable[[Member], Member],
+    ) -> tuple[Member, int]:
+        _check(scope, name)
+        now = self._clock.timestamp()
+        attempt = _Change(scope, name, generation, author, now, change)
+        attempt.deadline = self._deadline()
+        plan, revision = self._carrier.run(attempt)
+        member, changed = plan.results
+        return (replace(member, revision=revision) if changed else member), revision
+
+    def _end(self, lease: int) -> None:
+        if lease:
+            with suppress(FactstoreError):  # an empty lease ends by itself, a member's in its time
+                self._store.revoke(lease, self._deadline())
+
+    def _deadline(self) -> float:
+        return self._clock.monotonic() + self._timeout
+
+
+class _Join(Attempt):
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        new_stack: Callable[[Scope, Author], Stack],
+        scope: Scope,
+        name: str,
+        wish: Joining,
+        author: Author,
+    ) -> None:
+        self.scope = scope
+        self.granted = 0
+        self._store = store
+        self._clock = clock
+        self._new_stack = new_stack
+        self._name = name
+        self._wish = wish
+        self._author = author
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        name, wish, author, now = self._name, self._wish, self._author, self._clock.timestamp()
+        with state.read():
+            known = state.record(self.scope, Place("member", name))
+            assert known is None or isinstance(known, Member)  # noqa: S101 - its place says so
+            stack = state.stack(self.scope)
+            project = state.project_usage(self.scope.project_id)
+            usage = state.usage(self.scope) or Usage(0, 0)
+            planned_at = state.revision
+            guards = {Place("member", name): known.revision if known else 0}
+            living = known if known is not None and not known.departed else None
+            if wish.generation is not None:
+                if living is None or living.generation != wish.generation:
+                    raise stale(wish.generation, name)
+                if wish.ttl != living.ttl:
+                    raise Conflict(
+                        f"member {shown(name)} lives with a ttl of {living.ttl} seconds; to have "
+                        "another, join without a generation.",
+                        code="member_ttl_fixed",
+                    )
+                if (living.group, living.attributes) == (wish.group, wish.attributes):
+                    commit = Commit(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
+                    return Plan(commit, ("unchanged", living, None))
+                member = replace(
+                    living,
+                    group=wish.group,
+                    attributes=wish.attributes,
+                    version=living.version + 1,
+                    updated_at=now,
+                    updated_by=author.user_id,
+                    request_id=author.request_id,
+                    memo={},
+                )
+            else:
+                member = Member(
+                    name, wish.group, "joining", wish.attributes, wish.ttl, now, now,
+                    author.user_id, author.request_id,
+                )  # fmt: skip
+            growth = Growth(
+                0 if stack else 1, 0 if known else 1, member.size - (known.size if known else 0)
+            )
+            near = admit(quota, project, usage, growth)
+        outcome = "updated" if wish.generation is not None else "replaced" if living else "created"
+        removes = () if outcome == "updated" else (Place("applied", name),)
+        commit = Commit(
+            stack or self._new_stack(self.scope, author),
+            planned_at,
+            state.epoch,
+            creates_stack=stack is None,
+            guards={} if stack is None else guards,
+            records=(member,),
+            removes=removes if stack else (),
+            gate=project.gate if growth.adds and quota != Quota() else None,
+        )
+        return Plan(commit, (outcome, member, living), growth, near)
+
+    def prepare(self, plan: Plan, state: State) -> Plan:
+        outcome, member, former = plan.results
+        if outcome not in ("created", "replaced"):
+            return plan
+        if not self.granted:
+            self.granted = self._store.grant(member.ttl, self.deadline)
+        member = replace(member, lease=self.granted)
+        commit = replace(plan.commit, records=(member,))
+        return replace(plan, commit=commit, results=(outcome, member, former))
+
+    def confirm(self, plan: Plan) -> bool:
+        outcome, member, _ = plan.results
+        if outcome in ("created", "replaced"):
+            return True
+        return self._store.renew(member.lease, self.deadline)
+
+
+class _Change(Attempt):
+    def __init__(
+        self,
+        scope: Scope,
+        name: str,
+        generation: str | None,
+        author: Author,
+        now: str,
+        change: Callable[[Member], Member],
+    ) -> None:
+        self.scope = scope
+        self._name = name
+        self._generation = generation
+        self._author = author
+        self._now = now
+        self._change = change
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        with state.read():
+            member = _living(state, self.scope, self._name, self._generation)
+            stack = state.stack(self.scope)
+            planned_at = state.revision
+        assert stack is not None  # noqa: S101 - it has a member
+        changed = self._change(member)
+        commit = Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
+        if changed is member:
+            return Plan(commit, (member, False))
+        changed = replace(
+            changed,
+            version=member.version + 1,
+            updated_at=self._now,
+            updated_by=self._author.user_id,
+            request_id=self._author.request_id,
+            memo={},
+        )
+        return Plan(replace(commit, records=(changed,)), (changed, True))
+
+
+class _Apply(Attempt):
+    def __init__(self, scope: Scope, member: Member, seen: int, deadline: float) -> None:
+        self.scope, self.deadline = scope, deadline
+        self._member = member
+        self._seen = seen
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        with state.read():
+            member = _living(state, self.scope, self._member.name, self._member.generation)
+            stack, planned_at = state.stack(self.scope), state.revision
+            contents = state.space(self.scope)
+            assert stack is not None  # noqa: S101 - it has a member
+            assert contents is not None  # noqa: S101
+            known = contents.applied.get(member.name, 0)
+            target = contents.target
+            place = Place("applied", member.name)
+            record = contents.tables["applied"].get(member.name)
+        if self._seen <= known or known >= target:
+            return Plan(
+                Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
+            )
+        applied = Applied(member.name, self._seen, lease=member.lease)
+        guards = {member.place: member.revision, place: record.revision if record else 0}
+        return Plan(Commit(stack, planned_at, state.epoch, guards=guards, records=(applied,)))
+
+
+def _living(state: State, scope: Scope, name: str, generation: str | None) -> Member:
+    member = state.member(scope, name)
+    if generation is not None and (member is None or member.generation != generation):
+        raise stale(generation, name)
+    if member is None:
+        raise _missing(scope, name)
+    return member
+
+
+def _check(scope: Scope, name: str) -> None:
+    check_stack_name(scope.stack)
+    check_name(name, "member")
+
+
+def _missing(scope: Scope, name: str) -> NotFound:
+    return NotFound(f"there is no member {shown(name)} in a stack named {shown(scope.stack)}.")

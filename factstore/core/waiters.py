@@ -1,0 +1,348 @@
+"""Waiters: arming, looking, waiting, signalling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from factstore.core.carrying import Attempt, Carrier
+from factstore.core.condition import Definition
+from factstore.core.cursor import Cursor
+from factstore.core.errors import (
+    CursorExpired,
+    FactstoreError,
+    Forbidden,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+)
+from factstore.core.fact import Author, Scope, Stack
+from factstore.core.path import check_name, check_stack_name, shown
+from factstore.core.place import Place
+from factstore.core.plan import Plan
+from factstore.core.ports import Clock, Commit, EventSource, Store
+from factstore.core.quota import Growth, Quota, admit
+from factstore.core.signalling import Signalling, SignalWish
+from factstore.core.state import State, Usage
+from factstore.core.waiter import WAITERS_PER_STACK, Progress, Signal, Timer, Waiter
+
+ArmOutcome = Literal["created", "armed", "unchanged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A waiter as it stands."""
+
+    waiter: Waiter
+    progress: Progress
+    signals: tuple[Signal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaiterPage:
+    """Waiters in order of their names, as all stood at one revision.
+
+    :param marker: the name to continue after; None on the last page.
+    """
+
+    waiters: tuple[Waiter, ...]
+    cursor: Cursor
+    marker: str | None
+
+
+class Waiters:
+    """The service for waiters.
+
+    :param new_stack: makes the record of a stack that a first waiter creates.
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        new_stack: Callable[[Scope, Author], Stack],
+        timeout: float,
+        carrier: Carrier,
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._new_stack = new_stack
+        self._timeout = timeout
+        self._carrier = carrier
+
+    def get(
+        self,
+        scope: Scope,
+        name: str,
+        *,
+        wait: float = 0,
+        unless: Callable[[Shown], bool] | None = None,
+        stale: bool = False,
+    ) -> Shown:
+        """A waiter, and how far it has come; wait for it.
+
+        :param wait: seconds to block while the waiter is missing; else with *unless* while that holds
+            of it; else until it is terminal or shows the first progress.
+        :param stale: accept what is known here, without asking the database.
+        :return: the waiter; *unless* may still hold of it when the time is over.
+        :raises NotFound: there is none; at once if change was waited for.
+        """
+        _check(scope, name)
+        end = self._clock.monotonic() + wait
+        state = self._store.state() if stale else self._store.refresh(self._deadline())
+        first: Shown | None = None
+        while True:
+            with state.read():
+                found, revision = _show(state, scope, name), state.revision
+            if found is None and (unless is not None or first is not None):
+                break
+            if found is not None:
+                known = unless(found) if unless is not None else found in (None, first or found)
+                if not known or (unless is None and found.waiter.state != "pending"):
+                    return found
+                first = first or found
+            left = end - self._clock.monotonic()
+            if left <= 0 or self._events.closing:
+                break
+            self._events.wait_stir(scope, revision, left)
+            state = self._store.state()
+            if state.revision < revision:  # read anew, from the oldest that is kept
+                state = self._store.refresh(self._deadline())
+        if found is None:
+            raise _missing(scope, name)
+        return found
+
+    def list(
+        self, scope: Scope, *, limit: int, marker: str = "", at: Cursor | None = None
+    ) -> WaiterPage:
+        """A page of waiters by name.
+
+        :param at: the cursor of the first page, so that all pages show one revision.
+        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        """
+        check_stack_name(scope.stack)
+        if marker:
+            check_name(marker, "waiter")
+        state = self._store.refresh(self._deadline())
+        with state.read():
+            stack, revision = state.stack(scope), state.revision
+            records = state.records(scope, "waiter")
+        if stack is None:
+            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+        epoch = self._store.epoch
+        if at is not None and at != (epoch, revision):
+            if at.epoch != epoch or not stack.created <= at.revision <= revision:
+                raise CursorExpired(
+                    "these pages show a state that is no longer kept; begin with the first page."
+                )
+            revision = at.revision
+            records = self._store.records_at(stack, "waiter", revision, self._deadline())
+        waiters = [w for w in records if isinstance(w, Waiter) and w.name > marker]
+        rest = waiters[limit - 1].name if len(waiters) > limit else None
+        return WaiterPage(tuple(waiters[:limit]), Cursor(epoch, revision), rest)
+
+    def put(
+        self, scope: Scope, name: str, definition: Definition, author: Author, *, create_only: bool
+    ) -> tuple[Shown, ArmOutcome, int]:
+        """Arm a waiter; one that is pending with this very definition is left alone.
+
+        Arming begins anew: the timeout starts, and what was signalled before counts no more.
+
+        :param create_only: refuse if there is a waiter of that name, whatever its state.
+        :return: the waiter, what became of it, and the revision at which that holds.
+        :raises PreconditionFailed: see *create_only*.
+        :raises Forbidden: ``quota_exceeded``.
+        """
+        _check(scope, name)
+        attempt = _Arm(self._store, self._new_stack, scope, name, definition, author, create_only)
+        attempt.now, attempt.deadline = self._clock.timestamp(), self._deadline()
+        try:
+            plan, revision = self._carrier.run(attempt)
+        except OutcomeUnknown:
+            raise  # the waiter may have the lease
+        except BaseException:
+            self._end(attempt.granted)
+            raise
+        outcome, former = plan.results
+        if outcome == "unchanged":
+            self._end(attempt.granted)
+        elif former is not None:
+            self._end(former.timer)
+        state = self._store.state()
+        found = _show(state, scope, name)
+        if found is None or outcome != "unchanged":
+            waiter = former if outcome == "unchanged" else plan.commit.records[0]
+            assert isinstance(waiter, Waiter)  # noqa: S101 - a waiter was armed
+            made = replace(waiter, revision=revision if outcome != "unchanged" else waiter.revision)
+            if found is None or found.waiter.revision != made.revision:
+                found = Shown(made, Progress(), ())
+        return found, outcome, revision
+
+    def delete(self, scope: Scope, name: str, author: Author) -> int:
+        """Remove a waiter and what was signalled to it; the revision at which it went.
+
+        :raises NotFound: there is none.
+        """
+        _check(scope, name)
+        attempt = _Remove(scope, name)
+        attempt.deadline = self._deadline()
+        plan, revision = self._carrier.run(attempt)
+        self._end(plan.results[0].timer)
+        return revision
+
+    def signal(
+        self, scope: Scope, name: str, wish: SignalWish, author: Author
+    ) -> tuple[Shown, Signal]:
+        """Signal success or failure to a waiter; the same id again replaces the signal.
+
+        :raises NotFound: there is no such waiter.
+        :raises Forbidden: ``quota_exceeded``.
+        """
+        _check(scope, name)
+        attempt = Signalling(scope, name, wish, author, self._clock.timestamp(), self._deadline())
+        plan, revision = self._carrier.run(attempt)
+        signal, changed = plan.results
+        found = _show(self._store.state(), scope, name)
+        if found is None:
+            raise _missing(scope, name)  # it was deleted since
+        return found, replace(signal, revision=revision) if changed else signal
+
+    def _end(self, lease: int) -> None:
+        if lease:
+            with suppress(FactstoreError):  # it ends by itself
+                self._store.revoke(lease, self._deadline())
+
+    def _deadline(self) -> float:
+        return self._clock.monotonic() + self._timeout
+
+
+class _Arm(Attempt):
+    now: str
+
+    def __init__(
+        self,
+        store: Store,
+        new_stack: Callable[[Scope, Author], Stack],
+        scope: Scope,
+        name: str,
+        definition: Definition,
+        author: Author,
+        create_only: bool,
+    ) -> None:
+        self.scope = scope
+        self.granted = 0
+        self._store = store
+        self._new_stack = new_stack
+        self._name = name
+        self._definition = definition
+        self._author = author
+        self._create_only = create_only
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        name, place = self._name, Place("waiter", self._name)
+        with state.read():
+            known = state.record(self.scope, place)
+            assert known is None or isinstance(known, Waiter)  # noqa: S101 - its place says so
+            stack, planned_at = state.stack(self.scope), state.revision
+            project = state.project_usage(self.scope.project_id)
+            usage = state.usage(self.scope) or Usage(0, 0)
+            held = len(state.records(self.scope, "waiter"))
+        if known is not None and self._create_only:
+            raise PreconditionFailed(f"there is a waiter named {shown(name)} already.")
+        text = self._definition.text
+        guards = {place: known.revision if known else 0}
+        if known is not None and known.state == "pending" and known.definition == text:
+            assert stack is not None  # noqa: S101 - it has a waiter
+            return Plan(Commit(stack, planned_at, state.epoch, guards=guards), ("unchanged", known))
+        if known is None and held >= WAITERS_PER_STACK:
+            raise Forbidden(
+                f"the stack has {held} waiters; at most {WAITERS_PER_STACK} are allowed. "
+                "Delete some.",
+                code="quota_exceeded",
+                extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": held},
+            )
+        waiter = Waiter(
+            name=name,
+            definition=text,
+            timeout=self._definition.timeout,
+            extends=self._definition.extend_on_progress,
+            state="pending",
+            armed_at=self.now,
+            updated_by=self._author.user_id,
+            request_id=self._author.request_id,
+        )
+        more = waiter.size - (known.size if known else 0)
+        growth = Growth(0 if stack else 1, 0 if known else 1, more)
+        near = admit(quota, project, usage, growth)
+        commit = Commit(
+            stack or self._new_stack(self.scope, self._author),
+            planned_at,
+            state.epoch,
+            creates_stack=stack is None,
+            guards={} if stack is None else guards,
+            records=(waiter,),
+            clears=(name,) if known else (),
+            gate=project.gate if growth.adds and quota != Quota() else None,
+        )
+        return Plan(commit, ("armed" if known else "created", known), growth, near)
+
+    def prepare(self, plan: Plan, state: State) -> Plan:
+        if not plan.commit.records:
+            return plan
+        if not self.granted:
+            self.granted = self._store.grant(self._definition.timeout, self.deadline)
+        waiter = plan.commit.records[0]
+        assert isinstance(waiter, Waiter)  # noqa: S101 - plan() put it there
+        waiter = replace(waiter, timer=self.granted)
+        timer = Timer(self._name, lease=self.granted)
+        return replace(plan, commit=replace(plan.commit, records=(waiter, timer)))
+
+
+class _Remove(Attempt):
+    def __init__(self, scope: Scope, name: str) -> None:
+        self.scope = scope
+        self._name = name
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        place = Place("waiter", self._name)
+        with state.read():
+            known = state.record(self.scope, place)
+            stack, planned_at = state.stack(self.scope), state.revision
+        if known is None or stack is None:
+            raise _missing(self.scope, self._name)
+        commit = Commit(
+            stack,
+            planned_at,
+            state.epoch,
+            guards={place: known.revision},
+            removes=(place, Place("timer", self._name)),
+            clears=(self._name,),
+        )
+        return Plan(commit, (known,))
+
+
+def _show(state: State, scope: Scope, name: str) -> Shown | None:
+    """A waiter as a state has it."""
+    with state.read():
+        space = state.space(scope)
+        waiter = space.tables["waiter"].get(name) if space else None
+        if space is None or not isinstance(waiter, Waiter):
+            return None
+        tracker = space.pendings.tracker(name)
+        progress = waiter.progress or (tracker.progress() if tracker else Progress())
+        signals = space.signals(name).values()
+    return Shown(waiter, progress, tuple(sorted(signals, key=lambda signal: signal.id)))
+
+
+def _check(scope: Scope, name: str) -> None:
+    check_stack_name(scope.stack)
+    check_name(name, "waiter")
+
+
+def _missing(scope: Scope, name: str) -> NotFound:
+    return NotFound(f"there is no waiter {shown(name)} in a stack named {shown(scope.stack)}.")
