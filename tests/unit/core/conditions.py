@@ -1,0 +1,57 @@
+"""Definitions of waiters, as documents, over a small world in which their conditions often hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+VALUES = ["up", "down", 1, True]
+GROUPS = ["", "compute", "head"]
+PATTERNS = ["nodes/*/s", "nodes/*/s/t", "*/c1/*", "*", "a", "nodes/c1/s", "x/*"]
+
+_tests = st.sampled_from(VALUES).map(lambda value: {"equals": value}) | st.just({"present": True})
+_facts = st.builds(
+    lambda pattern, count, test: {
+        "facts": pattern,
+        "count": count if "*" in pattern else 1,
+        **test,
+    },
+    st.sampled_from(PATTERNS),
+    st.integers(1, 3),
+    _tests,
+)
+_every_member = st.builds(
+    lambda group, fact, at_least, test: {
+        "every_member": {"group": group, "fact": fact, "at_least": at_least, **test}
+    },
+    st.sampled_from(GROUPS),
+    st.sampled_from(["s", "s/t"]),
+    st.integers(0, 3),
+    _tests,
+)
+_converged = st.sampled_from(GROUPS).map(lambda group: {"converged": {"group": group}})
+_signals = st.integers(1, 3).map(lambda count: {"signals": count})
+
+
+def _nested(leaf: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        leaf,
+        lambda inner: st.builds(
+            lambda name, parts: {name: parts},
+            st.sampled_from(["all", "any"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+        max_leaves=6,
+    )
+
+
+documents = st.fixed_dictionaries(
+    {
+        "success": _nested(_facts | _every_member | _converged | _signals),
+        "failure": st.none() | _nested(_facts | _every_member),
+        "timeout": st.sampled_from([1, 600, 3600, 30 * 24 * 3600]),
+        "extend_on_progress": st.booleans(),
+    }
+)
+"""Right ones, with all defaults written out."""

@@ -1,0 +1,348 @@
+"""The grammar of waiters' conditions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Converged,
+    Definition,
+    EveryMember,
+    Facts,
+    Signals,
+    leaves,
+)
+from factstore.core.condition import Test as Demand
+from factstore.core.errors import Invalid
+from factstore.core.value import canonical
+from tests.unit.core.conditions import documents
+
+FACTS = {"facts": "a", "present": True}
+DEFAULTS = {
+    "count": 1,
+    "at_least": 1,
+    "group": "",
+    "failure": None,
+    "timeout": 3600,
+    "extend_on_progress": False,
+}
+
+names = st.sampled_from(
+    [
+        *("success", "failure", "timeout", "extend_on_progress", "facts", "equals", "present"),
+        *("count", "every_member", "group", "fact", "at_least", "converged", "signals"),
+        *("all", "any", "\ud800", "colour"),
+    ]
+)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([2**70, -1, 0, 1, 2, 1001, "a", "nodes/*/s", "*", "", "\ud800", "\0"]),
+    st.floats(),
+    st.text(st.characters(), max_size=6),
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def sparse(given: Any) -> Any:
+    """A document without those of its members that are as by default."""
+    if isinstance(given, list):
+        return [sparse(part) for part in given]
+    if not isinstance(given, dict):
+        return given
+    return {
+        name: part if name == "equals" else sparse(part)
+        for name, part in given.items()
+        if name not in DEFAULTS or DEFAULTS[name] != part
+    }
+
+
+def nested(depth: int) -> Any:
+    """A condition in as many, itself counted."""
+    made: Any = FACTS
+    for level in range(depth - 1):
+        made = {"all" if level % 2 else "any": [made]}
+    return made
+
+
+def value_of_depth(depth: int) -> Any:
+    made: Any = 1
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("document", "condition"),
+    [
+        ({"facts": "a/b", "equals": "up"}, Facts("a/b", Demand('"up"'), 1)),
+        ({"facts": "a", "equals": None}, Facts("a", Demand("null"), 1)),
+        ({"facts": "a", "equals": {"b": 1, "a": 2}}, Facts("a", Demand('{"a":2,"b":1}'), 1)),
+        ({"facts": "a", "present": True}, Facts("a", Demand(), 1)),
+        (
+            {"facts": "nodes/*/services/*", "present": True, "count": 10_000},
+            Facts("nodes/*/services/*", Demand(), 10_000),
+        ),
+        ({"facts": "/".join("*" * 16), "equals": 1}, Facts("/".join("*" * 16), Demand("1"), 1)),
+        (
+            {"every_member": {"fact": "services/slurmd", "equals": "started"}},
+            EveryMember("", "services/slurmd", Demand('"started"'), 1),
+        ),
+        (
+            {"every_member": {"group": "compute", "fact": "ip", "present": True, "at_least": 0}},
+            EveryMember("compute", "ip", Demand(), 0),
+        ),
+        ({"converged": {}}, Converged("")),
+        ({"converged": {"group": "head"}}, Converged("head")),
+        ({"signals": 1}, Signals(1)),
+        ({"signals": 1000}, Signals(1000)),
+        ({"all": [FACTS]}, AllOf((Facts("a", Demand(), 1),))),
+        (
+            {"any": [{"signals": 2}, {"all": [FACTS, {"converged": {}}]}]},
+            AnyOf((Signals(2), AllOf((Facts("a", Demand(), 1), Converged(""))))),
+        ),
+    ],
+)
+def test_each_condition_is_read_with_its_defaults(
+    document: dict[str, Any], condition: Condition
+) -> None:
+    made = Definition.of({"success": document})
+    assert made == Definition(condition, None, 3600, False)
+    assert Definition.parse(made.text) == made
+
+
+def test_what_a_definition_says_beside_conditions_is_read() -> None:
+    made = Definition.of(
+        {"success": {"signals": 1}, "failure": FACTS, "timeout": 1, "extend_on_progress": True}
+    )
+    assert made == Definition(Signals(1), Facts("a", Demand(), 1), 1, True)
+
+
+def test_the_text_is_canonical_and_has_all_defaults() -> None:
+    assert Definition.of({"success": FACTS}).text == (
+        '{"extend_on_progress":false,"failure":null,'
+        '"success":{"count":1,"facts":"a","present":true},"timeout":3600}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("success", "field", "says"),
+    [
+        (None, "success", "null"),
+        ([], "success", "an empty array"),
+        ({}, "success", "none of the names"),
+        ({"all": [FACTS], "signals": 1}, "success", "signals and all"),
+        ({"present": True}, "success", "none of the names"),
+        ({**FACTS, "colour": 1}, "success", "'colour'"),
+        ({**FACTS, "at_least": 1}, "success", "'at_least'"),
+        ({"signals": 1, "count": 1}, "success", "'count'"),
+        ({"facts": "a"}, "success", "neither equals nor present"),
+        ({**FACTS, "equals": 1}, "success", "both"),
+        ({"facts": "a", "present": False}, "success.present", "false"),
+        ({"facts": "a", "present": 1}, "success.present", "number 1"),
+        ({"facts": 1, "present": True}, "success.facts", "number 1"),
+        ({"facts": "", "present": True}, "success.facts", "''"),
+        ({"facts": "a/", "present": True}, "success.facts", "'a/'"),
+        ({"facts": "a/n*", "present": True}, "success.facts", "one whole segment"),
+        ({"facts": "**", "present": True}, "success.facts", "one whole segment"),
+        ({"facts": "/".join("*" * 17), "present": True}, "success.facts", "1 to 16 segments"),
+        ({"facts": "*/a\n", "present": True}, "success.facts", r"'*/a\n'"),
+        ({"facts": "*", "present": True, "count": 0}, "success.count", "from 1 to 10000"),
+        ({"facts": "*", "present": True, "count": 10_001}, "success.count", "from 1 to 10000"),
+        ({"facts": "*", "present": True, "count": True}, "success.count", "true"),
+        ({"facts": "*", "present": True, "count": 1.0}, "success.count", "1.0"),
+        ({"facts": "*", "present": True, "count": None}, "success.count", "null"),
+        ({"facts": "a", "present": True, "count": 2}, "success.count", "one fact"),
+        ({"facts": "a", "equals": "\0"}, "success.equals", "NUL"),
+        ({"facts": "a", "equals": "\ud800"}, "success.equals", "surrogate"),
+        ({"facts": "a", "equals": math.nan}, "success.equals", "no fact"),
+        ({"facts": "a", "equals": 10**5000}, "success.equals", "no fact"),
+        ({"facts": "a", "equals": value_of_depth(33)}, "success.equals", "32 levels"),
+        ({"facts": "a", "equals": "x" * 70_000}, "success.equals", "65536"),
+        ({"facts": "a", "equals": "x" * 17_000}, "", "16384"),
+        ({"facts": "a", "equals": "\u20ac" * 6_000}, "", "16384"),
+        ({"every_member": None}, "success.every_member", "null"),
+        ({"every_member": {"present": True}}, "success.every_member.fact", "missing"),
+        ({"every_member": {"fact": None}}, "success.every_member.fact", "null"),
+        ({"every_member": {"fact": "a"}}, "success.every_member", "neither"),
+        ({"every_member": {"fact": "*", "present": True}}, "success.every_member.fact", "'*'"),
+        (
+            {"every_member": {"fact": "/".join("a" * 15), "present": True}},
+            "success.every_member.fact",
+            "nodes/<member>/",
+        ),
+        (
+            {"every_member": {"fact": "a", "present": True, "at_least": -1}},
+            "success.every_member.at_least",
+            "from 0 to 10000",
+        ),
+        (
+            {"every_member": {"fact": "a", "present": True, "at_least": False}},
+            "success.every_member.at_least",
+            "false",
+        ),
+        ({"every_member": {"fact": "a", "count": 1}}, "success.every_member", "'count'"),
+        (
+            {"every_member": {"fact": "a", "present": True, "group": "a/b"}},
+            "success.every_member.group",
+            "'a/b'",
+        ),
+        ({"converged": True}, "success.converged", "true"),
+        ({"converged": {"group": None}}, "success.converged.group", "null"),
+        ({"converged": {"fact": "a"}}, "success.converged", "'fact'"),
+        ({"signals": 0}, "success.signals", "from 1 to 1000"),
+        ({"signals": 1001}, "success.signals", "from 1 to 1000"),
+        ({"signals": True}, "success.signals", "true"),
+        ({"signals": "2"}, "success.signals", "'2'"),
+        ({"all": []}, "success.all", "empty"),
+        ({"any": {}}, "success.any", "an empty object"),
+        ({"all": [FACTS, 7]}, "success.all.1", "number 7"),
+        ({"all": [FACTS, {"facts": "/", "present": True}]}, "success.all.1.facts", "'/'"),
+        (
+            {"any": [{"all": [FACTS, {"any": [{"signals": 0}]}]}]},
+            "success.any.0.all.1.any.0.signals",
+            "number 0",
+        ),
+        (nested(9), "success" + ".all.0.any.0" * 4, "at most 8"),
+        ({"all": [FACTS] * 17}, "", "17 conditions"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_place(success: Any, field: str, says: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        Definition.of({"success": success})
+    assert refused.value.code == "condition_invalid"
+    assert refused.value.extra == {"field": field}
+    assert refused.value.detail.startswith(f"{field or 'the definition'}: ")
+    assert refused.value.detail.endswith(".")
+    assert says in refused.value.detail
+    refused.value.detail.encode("ascii")  # can be shown and logged anywhere
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"timeout": 0}, "timeout"),
+        ({"timeout": 30 * 24 * 3600 + 1}, "timeout"),
+        ({"timeout": True}, "timeout"),
+        ({"timeout": 1.5}, "timeout"),
+        ({"timeout": None}, "timeout"),
+        ({"extend_on_progress": 1}, "extend_on_progress"),
+        ({"extend_on_progress": None}, "extend_on_progress"),
+        ({"failure": {"signals": 1}}, "failure.signals"),
+        ({"failure": {"converged": {}}}, "failure.converged"),
+        ({"failure": {"any": [FACTS, {"all": [{"signals": 1}]}]}}, "failure.any.1.all.0.signals"),
+        ({"failure": False}, "failure"),
+        ({"failure": {"all": [FACTS] * 16}}, ""),
+        ({"fail": FACTS}, ""),
+    ],
+)
+def test_what_is_wrong_beside_success_is_refused_with_its_place(
+    members: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        Definition.of({"success": FACTS, **members})
+    assert refused.value.extra == {"field": field}
+
+
+@pytest.mark.parametrize("document", [None, [], "success", 1, {}, {"failure": FACTS}])
+def test_a_definition_is_an_object_with_success(document: Any) -> None:
+    with pytest.raises(Invalid) as refused:
+        Definition.of(document)
+    assert refused.value.code == "condition_invalid"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"success": nested(8)},
+        {"success": {"all": [FACTS] * 15}, "failure": FACTS},
+        {"success": {"facts": "a", "equals": value_of_depth(32)}},
+        {"success": {"every_member": {"fact": "/".join("a" * 14), "present": True}}},
+        {"success": FACTS, "timeout": 1},
+        {"success": FACTS, "timeout": 30 * 24 * 3600},
+    ],
+)
+def test_the_limits_themselves_are_allowed(document: Any) -> None:
+    made = Definition.of(document)
+    assert Definition.parse(made.text) == made
+
+
+@given(documents)
+def test_a_definition_reads_back_from_its_text(document: Any) -> None:
+    made = Definition.of(document)
+    assert Definition.parse(made.text) == made
+    assert made.text == canonical(document)
+
+
+@given(documents, documents)
+def test_definitions_have_equal_texts_just_when_they_are_equal(one: Any, other: Any) -> None:
+    a, b = Definition.of(one), Definition.of(other)
+    assert (a.text == b.text) == (a == b)
+
+
+@given(documents)
+def test_it_makes_no_difference_whether_defaults_are_written_out(document: Any) -> None:
+    made = Definition.of(sparse(document))
+    assert made == Definition.of(document)
+    assert made.text == Definition.of(document).text
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ("1", 1)])
+def test_values_of_another_type_make_another_definition(one: Any, other: Any) -> None:
+    a, b = (Definition.of({"success": {"facts": "a", "equals": v}}) for v in (one, other))
+    assert a != b
+    assert a.text != b.text
+
+
+@given(anything | st.dictionaries(names, anything, max_size=4))
+def test_whatever_is_sent_is_read_or_refused_with_a_code(document: Any) -> None:
+    try:
+        made = Definition.of(document)
+    except Invalid as refused:
+        assert refused.code == "condition_invalid"  # noqa: PT017 - either outcome is right
+        refused.detail.encode("ascii")
+        str(refused.extra["field"]).encode("ascii")
+    else:
+        assert Definition.parse(made.text) == made
+
+
+@given(documents, st.data())
+def test_whatever_stands_in_the_place_of_one_part_is_read_or_refused_with_a_code(
+    document: Any, data: st.DataObject
+) -> None:
+    spots: list[tuple[Any, Any]] = []
+    todo = [document]
+    while todo:
+        holder = todo.pop()
+        for key, part in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            spots.append((holder, key))
+            if isinstance(part, dict | list):
+                todo.append(part)
+    holder, key = data.draw(st.sampled_from(spots), label="where")
+    holder[key] = data.draw(anything, label="what")
+    try:
+        made = Definition.of(document)
+    except Invalid as refused:
+        assert refused.code == "condition_invalid"  # noqa: PT017 - either outcome is right
+    else:
+        assert Definition.parse(made.text) == made
+
+
+def test_the_leaves_are_the_conditions_without_parts_in_order() -> None:
+    made = Definition.of(
+        {"success": {"any": [{"signals": 2}, {"all": [FACTS, {"converged": {}}]}]}}
+    )
+    assert list(leaves(made.success)) == [Signals(2), Facts("a", Demand(), 1), Converged("")]

@@ -1,0 +1,468 @@
+"""Waiters' conditions against a stack that changes, and against a naive reading of the design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core import condition as conditions
+from factstore.core.condition import AllOf, AnyOf, Condition, Converged, Definition, EveryMember
+from factstore.core.fact import Fact
+from factstore.core.member import Member, MemberState
+from factstore.core.tracking import Tracker, evaluate
+from factstore.core.waiter import Signal, SignalStatus
+from tests.unit.core.conditions import VALUES, documents
+from tests.unit.core.making import NOW, fact
+
+NAMES = ["c1", "c2", "h1"]
+PATHS = ["a", "x/a", "x/b", "nodes/s", "nodes/gone/s", "nodes/c1/s/t", "nodes/c1", "q/c1/z"]
+PATHS += [f"nodes/{name}/s" for name in NAMES] + [f"nodes/{name}/s/t" for name in NAMES]
+IDS = ["1", "2", "3", "4"]
+
+
+def member(name: str, group: str = "compute", state: MemberState = "ready") -> Member:
+    return Member(name, group, state, "{}", 30, NOW, NOW, "alice", "req-member")
+
+
+def signal(name: str, status: SignalStatus = "SUCCESS", reason: str = "", at: int = 0) -> Signal:
+    return Signal("w", name, status, reason, "null", NOW, "alice", "req-signal", revision=at)
+
+
+@dataclass
+class World:
+    """What a waiter looks at, moved by hand."""
+
+    facts: dict[str, Fact] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+    applied: dict[str, int] = field(default_factory=dict)
+    target: int = 0
+    signals: dict[str, Signal] = field(default_factory=dict)
+
+    def change(self, kind: str, name: str, what: Any) -> None:
+        if kind == "target":
+            self.target += what
+            return
+        held = getattr(self, {"applied": "applied"}.get(kind, f"{kind}s"))
+        if what is None or (kind == "member" and what.state == "departed"):
+            held.pop(name, None)
+        else:
+            held[name] = what
+
+    def tell(self, tracker: Tracker, kind: str, name: str, what: Any) -> None:
+        """Tell a tracker of a change that the world has seen."""
+        if kind == "target":
+            tracker.target(self.target)
+        else:
+            getattr(tracker, kind)(name, what)
+
+
+Changed = tuple[str, str, Any]
+
+changes: st.SearchStrategy[Changed] = st.one_of(
+    st.builds(
+        lambda path, value: ("fact", path, None if value is None else fact(path, value)),
+        st.sampled_from(PATHS),
+        st.none() | st.sampled_from(VALUES),
+    ),
+    st.builds(
+        lambda name, group, state: ("member", name, state and member(name, group, state)),
+        st.sampled_from(NAMES),
+        st.sampled_from(["compute", "head"]),
+        st.sampled_from([None, "joining", "ready", "draining", "departed"]),
+    ),
+    st.builds(
+        lambda name, seen: ("applied", name, seen),
+        st.sampled_from(NAMES),
+        st.none() | st.integers(0, 12),
+    ),
+    st.integers(1, 3).map(lambda more: ("target", "", more)),
+    st.builds(
+        lambda name, status, at: (
+            "signal",
+            signal(name).place.name,
+            status and signal(name, status, f"why {name}", at),
+        ),
+        st.sampled_from(IDS),
+        st.sampled_from(["SUCCESS", "SUCCESS", "FAILURE", None]),
+        st.integers(1, 5),
+    ),
+)
+revisions = st.lists(
+    st.lists(changes, min_size=1, max_size=6, unique_by=lambda change: change[:2]), max_size=12
+)
+definitions = documents.map(Definition.of)
+
+
+# The naive reading: no memory, everything looked up anew.
+
+
+def passes(world: World, path: str, test: conditions.Test) -> bool:
+    found = world.facts.get(path)
+    return found is not None and test.equals in (None, found.text)
+
+
+def fits(pattern: str, path: str) -> bool:
+    parts, wanted = path.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(w in ("*", p) for w, p in zip(wanted, parts))  # noqa: B905
+
+
+def of_group(world: World, group: str) -> list[str]:
+    return [name for name, one in world.members.items() if not group or one.group == group]
+
+
+def passing_paths(world: World, it: conditions.Facts) -> set[str]:
+    return {p for p in world.facts if fits(it.pattern, p) and passes(world, p, it.test)}
+
+
+def passing_members(world: World, it: EveryMember) -> set[str]:
+    living = of_group(world, it.group)
+    return {name for name in living if passes(world, f"nodes/{name}/{it.fact}", it.test)}
+
+
+def holds(world: World, it: Condition) -> bool:
+    match it:
+        case conditions.Facts():
+            return len(passing_paths(world, it)) >= it.count
+        case EveryMember():
+            living = of_group(world, it.group)
+            return len(living) >= it.at_least and passing_members(world, it) == set(living)
+        case Converged():
+            living = of_group(world, it.group)
+            return bool(living) and all(
+                name in world.applied and world.applied[name] >= world.target for name in living
+            )
+        case conditions.Signals():
+            good = [s for s in world.signals.values() if s.status == "SUCCESS"]
+            return len(good) >= it.count
+        case AllOf(parts):
+            return all(holds(world, part) for part in parts)
+        case AnyOf(parts):
+            return any(holds(world, part) for part in parts)
+
+
+def far(world: World, it: Condition) -> tuple[int, int, set[str]]:
+    """Satisfied, needed, missing."""
+    match it:
+        case conditions.Facts():
+            good = passing_paths(world, it)
+            known = {path for path in world.facts if fits(it.pattern, path)}
+            missing = set() if holds(world, it) else known - good or {it.pattern}
+            return min(len(good), it.count), it.count, missing
+        case EveryMember():
+            living, good = set(of_group(world, it.group)), passing_members(world, it)
+            return len(good), max(it.at_least, len(living)), living - good
+        case Converged():
+            living = set(of_group(world, it.group))
+            good = {name for name in living if world.applied.get(name, -1) >= world.target}
+            return len(good), max(1, len(living)), living - good
+        case conditions.Signals():
+            count = sum(s.status == "SUCCESS" for s in world.signals.values())
+            return min(count, it.count), it.count, {"signals"} if count < it.count else set()
+        case AllOf(parts):
+            each = [far(world, part) for part in parts]
+            return (
+                sum(e[0] for e in each),
+                sum(e[1] for e in each),
+                set().union(*(e[2] for e in each)),
+            )
+        case AnyOf(parts):
+            return min((far(world, part) for part in parts), key=lambda e: e[1] - e[0])
+
+
+def guilty(world: World, it: Condition | None) -> set[str]:
+    """What counts towards failure."""
+    match it:
+        case conditions.Facts():
+            return passing_paths(world, it)
+        case EveryMember():
+            return passing_members(world, it)
+        case AllOf(parts):
+            return set().union(*(guilty(world, part) for part in parts))
+        case AnyOf(parts):
+            decisive = [part for part in parts if holds(world, part)] or parts
+            return set().union(*(guilty(world, part) for part in decisive))
+        case _:
+            return set()
+
+
+def counts_signals(it: Condition) -> bool:
+    if isinstance(it, AllOf | AnyOf):
+        return any(counts_signals(part) for part in it.conditions)
+    return isinstance(it, conditions.Signals)
+
+
+def bad_signals(world: World, definition: Definition) -> set[str]:
+    heard = world.signals.values() if counts_signals(definition.success) else ()
+    return {one.id for one in heard if one.status == "FAILURE"}
+
+
+def naive_verdict(world: World, definition: Definition) -> str | None:
+    if bad_signals(world, definition):
+        return "failed"
+    if definition.failure is not None and holds(world, definition.failure):
+        return "failed"
+    return "met" if holds(world, definition.success) else None
+
+
+def played(history: list[list[Changed]], definition: Definition) -> Iterator[tuple[World, Tracker]]:
+    """The world after each revision, with a tracker that was moved through all of them."""
+    world = World()
+    tracker = Tracker.of(definition, world)
+    yield world, tracker
+    for revision in history:
+        for change in revision:
+            world.change(*change)
+            world.tell(tracker, *change)
+        yield world, tracker
+
+
+@given(definitions, revisions, st.integers(0, 12))
+def test_a_tracker_that_was_moved_says_what_a_new_one_says(
+    definition: Definition, history: list[list[Changed]], start: int
+) -> None:
+    """Whether it began with an empty stack or with one that had come as far as *start*."""
+    late: Tracker | None = None
+    for at, (world, tracker) in enumerate(played(history, definition)):
+        if at == start:
+            late = Tracker.of(definition, world)
+        elif late is not None:
+            for change in history[at - 1]:
+                world.tell(late, *change)
+        new = Tracker.of(definition, world)
+        for moved in (tracker, late or tracker):
+            assert (moved.verdict(), moved.progress()) == (new.verdict(), new.progress())
+            assert moved.reason() == new.reason()
+        assert evaluate(definition, world) == (new.verdict(), new.progress())
+
+
+@given(definitions, revisions)
+def test_the_verdict_is_right_at_each_revision_neither_late_nor_early(
+    definition: Definition, history: list[list[Changed]]
+) -> None:
+    for world, tracker in played(history, definition):
+        assert tracker.verdict() == naive_verdict(world, definition)
+
+
+@given(definitions, revisions)
+def test_the_progress_is_right_at_each_revision(
+    definition: Definition, history: list[list[Changed]]
+) -> None:
+    for world, tracker in played(history, definition):
+        progress = tracker.progress()
+        satisfied, needed, missing = far(world, definition.success)
+        assert (progress.satisfied, progress.needed) == (satisfied, needed)
+        assert progress.missing == tuple(sorted(missing))
+        failing = guilty(world, definition.failure) | bad_signals(world, definition)
+        assert progress.failing == tuple(sorted(failing))
+        assert (satisfied == needed) == holds(world, definition.success)
+
+
+@given(definitions, st.lists(changes, max_size=8, unique_by=lambda c: c[:2]), st.randoms())
+def test_changes_of_one_revision_may_come_in_any_order(
+    definition: Definition, revision: list[Changed], random: Any
+) -> None:
+    world = World()
+    one, other = Tracker.of(definition, world), Tracker.of(definition, world)
+    for change in revision:
+        world.change(*change)
+    for change in revision:
+        world.tell(one, *change)
+    random.shuffle(revision)
+    for change in revision:
+        world.tell(other, *change)
+    assert (one.verdict(), one.progress()) == (other.verdict(), other.progress())
+
+
+def tracked(success: Any, failure: Any = None, world: World | None = None) -> Tracker:
+    return Tracker.of(Definition.of({"success": success, "failure": failure}), world or World())
+
+
+EVERY = {"every_member": {"group": "compute", "fact": "s", "equals": "up"}}
+
+
+def test_a_fact_may_be_there_before_its_member() -> None:
+    tracker = tracked(EVERY)
+    tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
+    assert tracker.verdict() is None
+    tracker.member("c1", member("c1"))
+    assert tracker.verdict() == "met"
+
+
+def test_who_joins_later_counts_and_who_leaves_stops_counting() -> None:
+    tracker = tracked(EVERY)
+    tracker.member("c1", member("c1", state="draining"))
+    tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
+    tracker.member("c2", member("c2", state="joining"))
+    assert tracker.verdict() is None
+    assert tracker.progress().missing == ("c2",)
+    tracker.member("c2", member("c2", state="departed"))
+    assert tracker.verdict() == "met"
+    tracker.member("c1", None)
+    assert tracker.verdict() is None, "nobody is left, and one is needed"
+
+
+def test_a_member_that_moves_to_another_group_is_asked_for_there() -> None:
+    tracker = tracked(EVERY)
+    tracker.member("c1", member("c1", "head"))
+    tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
+    assert tracker.verdict() is None
+    tracker.member("c1", member("c1", "compute"))
+    assert tracker.verdict() == "met"
+
+
+def test_all_lag_behind_a_new_target_but_for_those_that_applied_it_already() -> None:
+    tracker = tracked({"converged": {}})
+    assert tracker.verdict() is None, "there are no members"
+    for name, seen in (("c1", 5), ("c2", 9)):
+        tracker.member(name, member(name))
+        tracker.applied(name, seen)
+    tracker.target(5)
+    assert tracker.verdict() == "met"
+    tracker.target(9)
+    assert tracker.progress().missing == ("c1",)
+    tracker.applied("c1", 9)
+    assert tracker.verdict() == "met"
+
+
+def test_a_signal_that_is_replaced_changes_its_vote() -> None:
+    tracker = tracked({"signals": 2})
+    tracker.signal("w/1", signal("1"))
+    tracker.signal("w/1", signal("1"))
+    assert tracker.verdict() is None, "one sender is one"
+    tracker.signal("w/2", signal("2", "FAILURE", "disk full"))
+    assert tracker.verdict() == "failed"
+    assert tracker.progress().failing == ("2",)
+    tracker.signal("w/2", signal("2"))
+    assert tracker.verdict() == "met"
+
+
+def test_a_signal_of_failure_means_nothing_to_a_waiter_that_counts_none() -> None:
+    tracker = tracked({"facts": "a", "present": True})
+    tracker.signal("w/1", signal("1", "FAILURE"))
+    assert tracker.verdict() is None
+    assert tracker.progress().failing == ()
+
+
+def test_failure_beats_success() -> None:
+    tracker = tracked({"facts": "a", "present": True}, {"facts": "b", "present": True})
+    tracker.fact("a", fact("a"))
+    assert tracker.verdict() == "met"
+    tracker.fact("b", fact("b"))
+    assert tracker.verdict() == "failed"
+
+
+def test_lists_are_in_order_and_no_longer_than_a_hundred() -> None:
+    world = World()
+    for at in range(300):
+        world.facts[f"nodes/n{at}/s"] = fact(f"nodes/n{at}/s", "down")
+        world.members[f"n{at}"] = member(f"n{at}")
+    down = {"facts": "nodes/*/s", "equals": "down", "count": 300}
+    parts = [{"facts": "nodes/*/s", "equals": "up", "count": 9}, EVERY, {"converged": {}}]
+    for success in (*parts, {"all": parts}):
+        progress = tracked(success, down, world).progress()
+        assert len(progress.missing) == len(progress.failing) == 100
+        assert progress.missing == tuple(sorted(progress.missing))
+        assert progress.failing == tuple(sorted(world.facts)[:100])
+
+
+@pytest.mark.parametrize(
+    ("move", "reason"),
+    [
+        (lambda t: None, "the time is over with 0 of 3; missing: nodes/*/s, signals"),
+        (
+            lambda t: [t.fact(f"nodes/{n}/s", fact(f"nodes/{n}/s", 1)) for n in "abcdefg"],
+            (
+                "the time is over with 0 of 3; missing: "
+                "nodes/a/s, nodes/b/s, nodes/c/s, nodes/d/s, nodes/e/s and others"
+            ),
+        ),
+        (
+            lambda t: t.fact("nodes/c1/s", fact("nodes/c1/s", "down")),
+            "the failure condition holds: nodes/c1/s",
+        ),
+        (
+            lambda t: t.signal("w/1", signal("c7", "FAILURE", "no disk")),
+            "signal c7 failed: no disk",
+        ),
+        (lambda t: t.signal("w/1", signal("c7", "FAILURE")), "signal c7 failed"),
+        (
+            lambda t: [
+                t.signal("w/1", signal("c1", "FAILURE", "late", at=9)),
+                t.signal("w/2", signal("c2", "FAILURE", "first", at=8)),
+            ],
+            "signal c2 failed: first",
+        ),
+        (
+            lambda t: [
+                t.signal("w/1", signal("c1")),
+                t.fact("nodes/c1/s", fact("nodes/c1/s", "up")),
+                t.fact("nodes/c2/s", fact("nodes/c2/s", "up")),
+            ],
+            "the success condition holds: 3 of 3",
+        ),
+    ],
+)
+def test_a_verdict_has_its_reason(move: Callable[[Tracker], Any], reason: str) -> None:
+    tracker = tracked(
+        {"all": [{"facts": "nodes/*/s", "equals": "up", "count": 2}, {"signals": 1}]},
+        {"facts": "nodes/*/s", "equals": "down"},
+    )
+    move(tracker)
+    assert tracker.reason() == reason
+
+
+class Unread(Mapping[str, Any]):
+    """Nobody may look here any more."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise AssertionError(f"{key} was looked up")
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("everything was looked at")
+
+    def __len__(self) -> int:
+        raise AssertionError("everything was counted")
+
+
+@pytest.mark.parametrize("others", [0, 10, 2000])
+def test_the_cost_of_a_change_does_not_grow_with_the_stack(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    for at in range(others):
+        world.facts[f"nodes/n{at}/s"] = fact(f"nodes/n{at}/s", "up")
+        world.facts[f"x/{at}"] = fact(f"x/{at}", "up")
+        world.members[f"n{at}"] = member(f"n{at}")
+        world.applied[f"n{at}"] = 1
+    success = [{"facts": "x/*", "present": True}, {"facts": "a", "present": True}, EVERY]
+    tracker = tracked(
+        {"all": [*success, {"converged": {}}]}, {"facts": "*/*/s", "equals": 1}, world
+    )
+    for name in ("facts", "members", "applied", "signals"):
+        setattr(world, name, Unread())
+
+    tests: list[str] = []
+    judge = conditions.Test.passes
+
+    def counted(test: conditions.Test, found: Fact | None) -> bool:
+        tests.append(found.path if found else "")
+        return judge(test, found)
+
+    monkeypatch.setattr(conditions.Test, "passes", counted)
+    tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
+    assert tests == ["nodes/c1/s"] * 2
+    tracker.fact("x/z", fact("x/z"))
+    tracker.fact("x/z", None)
+    tracker.fact("a", fact("a"))
+    tracker.fact("elsewhere", fact("elsewhere"))
+    tracker.member("c1", member("c1"))
+    tracker.applied("c1", 7)
+    tracker.target(7)
+    assert tracker.verdict() is None
+    tracker.progress()
+    assert tests[2:] == ["x/z", "", "a"]
