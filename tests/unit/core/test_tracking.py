@@ -356,6 +356,19 @@ def test_failure_beats_success() -> None:
     assert tracker.verdict() == "failed"
 
 
+def test_of_alternatives_only_those_that_hold_are_named_as_what_failed() -> None:
+    tracker = tracked(
+        {"signals": 1},
+        {"any": [{"facts": "x/*", "present": True, "count": 2}, {"facts": "a", "present": True}]},
+    )
+    tracker.fact("x/1", fact("x/1"))
+    assert tracker.progress().failing == ("x/1",), "it counts, but does not suffice"
+    assert tracker.verdict() is None
+    tracker.fact("a", fact("a"))
+    assert tracker.progress().failing == ("a",)
+    assert tracker.reason() == "the failure condition holds: a"
+
+
 def test_lists_are_in_order_and_no_longer_than_a_hundred() -> None:
     world = World()
     for at in range(300):
