@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from factstore.core.path import ancestors
 from factstore.core.ports import Commit, Receipt
-from factstore.store.client import Compare
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import COMPARES, compares_for
+from factstore.store.wire import Compare
 from tests.unit.core.making import PROJECT, stack
 from tests.unit.core.test_path import paths
 

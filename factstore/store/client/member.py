@@ -1,0 +1,41 @@
+"""One member of the cluster: a channel, and what can be asked through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import etcd3.etcdrpc as rpc
+import grpc
+
+from factstore.store.client.leases import once
+from factstore.store.wire import CHANNEL_OPTIONS, Credentials
+
+
+class Member:
+    """One endpoint: a channel and its stubs."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        scheme, _, target = endpoint.partition("://")
+        if scheme == "https":
+            pem = [
+                Path(name).read_bytes() if name else None
+                for name in (credentials.ca_file, credentials.key_file, credentials.cert_file)
+            ]
+            self.channel = grpc.secure_channel(
+                target, grpc.ssl_channel_credentials(*pem), options=CHANNEL_OPTIONS
+            )
+        else:
+            self.channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+        kv, lease = rpc.KVStub(self.channel), rpc.LeaseStub(self.channel)
+        self.calls: dict[str, Callable[..., Any]] = {
+            "range": kv.Range,
+            "txn": kv.Txn,
+            "compact": kv.Compact,
+            "lease_grant": lease.LeaseGrant,
+            "lease_keep_alive": once(lease.LeaseKeepAlive),
+            "lease_revoke": lease.LeaseRevoke,
+        }
+        self.watch = rpc.WatchStub(self.channel)
+        self.auth = rpc.AuthStub(self.channel)

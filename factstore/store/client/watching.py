@@ -1,0 +1,62 @@
+"""A watch on one member.  Where it begins, and whether to begin again, is the caller's to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import etcd3.etcdrpc as rpc
+import grpc
+
+from factstore.core.errors import Unavailable
+from factstore.store.client.failures import is_stale_token, words
+from factstore.store.client.messages import event
+from factstore.store.wire import Compacted, WatchEvent
+
+
+class WatchStream:
+    """One watch: an iterator over responses, each a list of events of whole revisions."""
+
+    def __init__(
+        self,
+        stub: Any,
+        key: bytes,
+        end: bytes,
+        start: int,
+        metadata: Sequence[tuple[str, str]],
+        forget_token: Callable[[], None],
+    ) -> None:
+        self._forget_token = forget_token
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        create = rpc.WatchCreateRequest(key=key, range_end=end, start_revision=start)
+        self._requests.put(rpc.WatchRequest(create_request=create))
+        self._answers = stub.Watch(iter(self._requests.get, None), metadata=metadata)
+
+    def __iter__(self) -> Iterator[list[WatchEvent]]:
+        """Yield until the stream ends.
+
+        :raises Compacted: the start is no longer kept.
+        :raises Unavailable: the stream broke or was closed; watch again.
+        """
+        try:
+            for answer in self._answers:
+                if answer.compact_revision:
+                    raise Compacted(answer.compact_revision)
+                if answer.canceled:
+                    self._forget_token()  # 3.4 does not say so when this is why
+                    raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
+                if answer.events:
+                    yield [event(told) for told in answer.events]
+        except grpc.RpcError as error:
+            if is_stale_token(error):
+                self._forget_token()
+            raise Unavailable(f"the watch broke: {words(error)}") from error
+        finally:
+            self.close()
+        raise Unavailable("etcd closed the watch")
+
+    def close(self) -> None:
+        """End the stream; an iteration elsewhere raises Unavailable."""
+        self._requests.put(None)
+        self._answers.cancel()
