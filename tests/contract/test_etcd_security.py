@@ -116,6 +116,12 @@ def test_a_token_that_etcd_no_longer_knows_is_renewed_by_itself(client: EtcdClie
     assert client.get(key, deadline=soon()).items[0].value == b"v"
     client._token = "forgotten.2"
     assert client.transact([], [PutKey(key, b"w"), GetKey(key)], deadline=soon())[0]
+    lease = client.grant(60, deadline=soon())
+    client._token = "forgotten.4"
+    assert client.renew(lease, deadline=soon())
+    client.revoke(lease, deadline=soon())
+    client._token = "forgotten.5"
+    assert not client.renew(lease, deadline=soon())
 
 
 def test_a_watch_opened_with_a_forgotten_token_asks_for_another(client: EtcdClient) -> None:

@@ -11,7 +11,8 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import etcd3.etcdrpc as rpc
@@ -60,6 +61,7 @@ class EtcdClient:
         self._observe = observe
         self._current = 0
         self._token = ""
+        self._closed = False
         self._lock = threading.Lock()
 
     def get(
@@ -148,22 +150,39 @@ class EtcdClient:
     def watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
         """Open a watch from a revision on, on the member preferred at present.
 
-        :raises Unavailable: etcd refuses our credentials, or cannot be asked about them.
+        :raises Unavailable: etcd refuses our credentials, or cannot be asked about them; or the
+            client is closed.
         """
-        member = self._members[self._current]
-        metadata = self._authenticate(member, AUTHENTICATE_SECONDS)
-        return WatchStream(member.watch, key, end, start, metadata, self._forget_token)
+        with self._open():
+            member = self._members[self._current]
+            metadata = self._authenticate(member, AUTHENTICATE_SECONDS)
+            return WatchStream(member.watch, key, end, start, metadata, self._forget_token)
 
     def prefer_next(self) -> None:
         """Turn to another member, when the present one cannot be trusted to be current."""
         self._abandon(self._current)
 
     def close(self) -> None:
-        """Close all channels; running calls fail."""
+        """Close all channels; running calls fail, and so do later ones."""
+        self._closed = True
         for member in self._members:
             member.channel.close()
 
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        """A closed client is a store out of reach, whatever gRPC says to one who asks it."""
+        try:
+            yield
+        except ValueError as error:
+            if not self._closed:
+                raise
+            raise Unavailable("the store cannot be reached: its client is closed.") from error
+
     def _call(self, call: str, request: Any, deadline: float, *, reads: bool) -> Any:
+        with self._open():
+            return self._ask(call, request, deadline, reads)
+
+    def _ask(self, call: str, request: Any, deadline: float, reads: bool) -> Any:
         tries = len(self._members)
         renewed = False
         while True:

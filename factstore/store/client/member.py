@@ -9,7 +9,7 @@ from typing import Any
 import etcd3.etcdrpc as rpc
 import grpc
 
-from factstore.store.client.leases import once
+from factstore.store.client.leases import keep_alive
 from factstore.store.wire import CHANNEL_OPTIONS, Credentials
 
 
@@ -34,7 +34,7 @@ class Member:
             "txn": kv.Txn,
             "compact": kv.Compact,
             "lease_grant": lease.LeaseGrant,
-            "lease_keep_alive": once(lease.LeaseKeepAlive),
+            "lease_keep_alive": keep_alive(self.channel),
             "lease_revoke": lease.LeaseRevoke,
         }
         self.watch = rpc.WatchStub(self.channel)
