@@ -11,6 +11,7 @@ from factstore.api import answers, conditional, errors, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.description import sent
 from factstore.api.services import services, waiting
+from factstore.api.settling import settle_of
 from factstore.core.errors import NotFound
 from factstore.policies import stacks as rules
 
@@ -46,12 +47,13 @@ def _read(query: dict[str, Any], stack: str) -> Response:
     scope = services().access.scope(rules.CONTEXT, stack)
     known = conditional.known_tags()
     try:
-        with waiting(scope, query["wait"]):
+        with waiting(scope, query["wait"] or query["settle"]):
             context = services().contexts.get(
                 scope,
                 results=query["include"] == "results",
                 wait=query["wait"],
                 unless=_Everything() if known is None else known or None,
+                settle=settle_of(query),
                 stale=query["consistency"] == "stale",
             )
     except NotFound as error:

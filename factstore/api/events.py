@@ -15,6 +15,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity
 from factstore.api.render import event_text, fact_text
 from factstore.api.services import Services, services, waiting
+from factstore.api.settling import settle_of
 from factstore.core.cursor import Cursor
 from factstore.core.event import Event
 from factstore.core.fact import Scope
@@ -71,14 +72,15 @@ class Events(MethodView):
         accepted = request.accept_mimetypes
         if accepted[STREAM] > accepted["application/json"]:
             return _stream(known, scope, identity, since, wanted, query)
-        return _poll(known, scope, since, wanted, query["wait"])
+        return _poll(known, scope, since, wanted, query)
 
 
 def _poll(
-    known: Services, scope: Scope, since: Cursor | None, wanted: Filter, wait: float
+    known: Services, scope: Scope, since: Cursor | None, wanted: Filter, query: dict[str, Any]
 ) -> Response:
-    with waiting(scope, wait):
-        poll = known.watching.poll(scope, since, wait, wanted)
+    wait = query["wait"]
+    with waiting(scope, wait or query["settle"]):
+        poll = known.watching.poll(scope, since, wait, wanted, settle_of(query))
     events = ",".join(_text(event, poll.next) for event in poll.events)
     more = "true" if poll.more else "false"
     text = f'{{"events":[{events}],"next":"{poll.next}","more":{more}}}'
@@ -102,7 +104,12 @@ def _stream(
     leave = known.admission.stream(scope)
     try:
         frames = known.watching.stream(
-            scope, since, query["initial"], wanted, query["on_gap"] == "reset"
+            scope,
+            since,
+            query["initial"],
+            wanted,
+            query["on_gap"] == "reset",
+            settle_of(query),
         )
         epoch = known.facts.cursor(0).epoch
     except BaseException:

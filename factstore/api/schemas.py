@@ -15,6 +15,8 @@ from factstore.core.plan import BATCH_OPERATIONS
 
 WAIT_LIMIT = 50  # seconds; below the read timeout of every common proxy
 PAGE_LIMIT = 1000
+SETTLE_LIMIT = 5000  # milliseconds; with WAIT_LIMIT below the common read timeout of a minute
+MAX_SETTLE_LIMIT = 60_000
 
 
 class Schema(ma.Schema):
@@ -37,7 +39,7 @@ class _Whole(fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-def _whole(text: str, low: int, high: int, default: int) -> fields.Integer:
+def _whole(text: str, low: int, high: int, default: int | None) -> fields.Integer:
     return _Whole(load_default=default, validate=validate.Range(low, high), **_described(text))
 
 
@@ -78,7 +80,33 @@ def _consistency() -> fields.String:
     )
 
 
+def _settle() -> fields.Integer:
+    text = f"Tell when it has been quiet for so many milliseconds, 0 to {SETTLE_LIMIT}; 0 at once."
+    return _whole(text, 0, SETTLE_LIMIT, 0)
+
+
+def _max_settle() -> fields.Integer:
+    text = (
+        f"Milliseconds after which to tell although it is not quiet, 0 to {MAX_SETTLE_LIMIT}; "
+        "ten times settle if it is not given."
+    )
+    return _whole(text, 0, MAX_SETTLE_LIMIT, None)
+
+
 # Query parameters
+
+
+class SettleQuery(Schema):
+    """Waiting for quiet."""
+
+    settle = _settle()
+    max_settle = _max_settle()
+
+    @ma.validates_schema
+    def _as_long_as_settle(self, data: dict[str, Any], **_: Any) -> None:
+        longest = data["max_settle"]
+        if longest is not None and not 0 < data["settle"] <= longest:
+            raise ma.ValidationError("Goes with settle, and is no less than that.", "max_settle")
 
 
 class NoQuery(Schema):
@@ -138,7 +166,7 @@ class FactQuery(Schema):
     consistency = _consistency()
 
 
-class ContextQuery(Schema):
+class ContextQuery(SettleQuery):
     """Reading a context."""
 
     wait = _wait()
@@ -150,7 +178,7 @@ class ContextQuery(Schema):
     consistency = _consistency()
 
 
-class EventsQuery(Schema):
+class EventsQuery(SettleQuery):
     """Watching."""
 
     since = _named(CURSOR_PATTERN, "A cursor to go on from; else the present.")

@@ -12,6 +12,7 @@ from factstore.core.errors import NotFound
 from factstore.core.fact import Fact, Scope
 from factstore.core.path import check_stack_name, shown
 from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.settling import AT_ONCE, Settle, Settling
 from factstore.core.state import State
 from factstore.core.value import encode
 
@@ -55,6 +56,7 @@ class Contexts:
         results: bool = False,
         wait: float = 0,
         unless: Collection[str] | None = None,
+        settle: Settle = AT_ONCE,
         stale: bool = False,
     ) -> Context:
         """Compile a stack's context; wait for it.
@@ -62,6 +64,7 @@ class Contexts:
         :param results: include the facts below ``results/``.
         :param wait: seconds to block while the stack is missing, or with *unless*, while it is there
             and its etag is one of *unless*.
+        :param settle: with *unless*, wait further until nothing more happens in the stack.
         :return: the context; its etag may still be one of *unless* when the time is over.
         :raises NotFound: there is no such stack; at once if change was waited for.
         """
@@ -76,6 +79,10 @@ class Contexts:
             context, revision = self._compile(state, scope, results)
             if context is None and unless is not None:
                 break
+            changed = context is not None and unless is not None and context.etag not in unless
+            if changed and settle.quiet:
+                state = self._settled(state, scope, revision, Settling(settle, end))
+                context, revision = self._compile(state, scope, results)
             if context is not None and context.etag not in (unless or ()):
                 return context
             left = end - self._clock.monotonic()
@@ -88,6 +95,21 @@ class Contexts:
         if context is None:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         return context
+
+    def _settled(self, state: State, scope: Scope, revision: int, settling: Settling) -> State:
+        """The state once the stack has been quiet."""
+        settling.noticed(self._clock.monotonic())
+        while not self._events.closing:
+            left = settling.left(self._clock.monotonic())
+            if left <= 0:
+                break
+            if self._events.wait(scope, revision, left):
+                settling.noticed(self._clock.monotonic())
+                known = self._store.state()
+                if known.revision <= revision:  # read anew, from the oldest that is kept
+                    break
+                state, revision = known, known.revision
+        return state
 
     def _compile(self, state: State, scope: Scope, results: bool) -> tuple[Context | None, int]:
         epoch = self._store.epoch

@@ -6,7 +6,7 @@ a time, and can be resumed from any cursor until that history is gone, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from factstore.core.cursor import Cursor
@@ -15,6 +15,7 @@ from factstore.core.event import Event
 from factstore.core.fact import Fact, Scope
 from factstore.core.path import check_path, check_stack_name, covers, shown
 from factstore.core.ports import Clock, EventSource, Slice, Store
+from factstore.core.settling import AT_ONCE, Settle, Settling
 
 POLL_EVENTS = 1000
 POLL_BYTES = 1024 * 1024
@@ -53,6 +54,10 @@ class Filter:
         if len(wanted) == len(event.changes):
             return event
         return replace(event, changes=wanted, memo={}) if wanted else None
+
+    def apply_all(self, events: Iterable[Event]) -> tuple[Event, ...]:
+        """What is left of several."""
+        return tuple([kept for event in events if (kept := self.apply(event)) is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,18 @@ class Watching:
         """The cursor that stands for a revision of this store."""
         return Cursor(self._store.epoch, revision)
 
-    def poll(self, scope: Scope, since: Cursor | None, wait: float, wanted: Filter) -> Poll:
+    def poll(
+        self,
+        scope: Scope,
+        since: Cursor | None,
+        wait: float,
+        wanted: Filter,
+        settle: Settle = AT_ONCE,
+    ) -> Poll:
         """The events after a cursor, waiting for the first; nothing when the time is over.
 
         :param since: None for the present.
+        :param settle: wait further until no more come; a full page is given at once.
         :raises CursorExpired: that history is gone, or never was in this store.
         :raises NotFound: there is no such stack.
         """
@@ -138,7 +151,12 @@ class Watching:
         epoch, at = self._start(scope, since, wanted)
         while True:
             batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
-            kept = tuple(kept for event in batch.events if (kept := wanted.apply(event)))
+            kept = wanted.apply_all(batch.events)
+            if kept and settle.quiet and not batch.more:
+                for _ in self._settle(scope, Cursor(epoch, at), wanted, Settling(settle, end)):
+                    pass
+                batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
+                kept = wanted.apply_all(batch.events)
             at = max(at, batch.upto)
             left = end - self._clock.monotonic()
             if kept or left <= 0 or self._events.closing:
@@ -147,11 +165,18 @@ class Watching:
                 self._events.wait(scope, at, left)
 
     def stream(
-        self, scope: Scope, since: Cursor | None, initial: bool, wanted: Filter, reset: bool
+        self,
+        scope: Scope,
+        since: Cursor | None,
+        initial: bool,
+        wanted: Filter,
+        reset: bool,
+        settle: Settle = AT_ONCE,
     ) -> Iterator[Frame]:
         """Frames for ever, or until the stack, the service or the reader's luck ends.
 
         :param since: None for the present, or with *initial* for a snapshot first.
+        :param settle: hold changes back until no more come, and tell them one after another then.
         :param reset: answer an expired cursor with a reset and a snapshot rather than refuse.
         :raises CursorExpired: at once; the history is gone, and *reset* is False.
         :raises NotFound: at once; there is no such stack.
@@ -166,8 +191,8 @@ class Watching:
                 raise
             expired = error.detail
         if expired is not None or (since is None and initial):
-            return self._restarted(scope, wanted, expired)
-        return self._follow(scope, at, wanted)
+            return self._restarted(scope, wanted, expired, settle)
+        return self._follow(scope, at, wanted, settle)
 
     def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> Cursor:
         """Where to read on; waits for this worker to catch up with a cursor ahead of it."""
@@ -198,7 +223,31 @@ class Watching:
             raise CursorExpired("the store was replaced; list, then watch from that cursor.")
         return batch
 
-    def _restarted(self, scope: Scope, wanted: Filter, expired: str | None) -> Iterator[Frame]:
+    def _settle(
+        self, scope: Scope, start: Cursor, wanted: Filter, settling: Settling
+    ) -> Generator[PingFrame, None, int]:
+        """Wait until it is time to tell what came after a cursor; the revision up to which to tell.
+
+        It only looks: whoever is told reads it all again.
+        """
+        epoch, at = start
+        while True:
+            batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
+            if wanted.apply_all(batch.events):
+                settling.noticed(self._clock.monotonic())
+            at = max(at, batch.upto)
+            left = settling.left(self._clock.monotonic())
+            ends = any(event.ends_stack for event in batch.events)
+            if left <= 0 or ends or self._events.closing:
+                return at
+            if batch.more:
+                continue
+            if not self._events.wait(scope, at, min(left, PING_SECONDS)) and left > PING_SECONDS:
+                yield PingFrame()
+
+    def _restarted(
+        self, scope: Scope, wanted: Filter, expired: str | None, settle: Settle
+    ) -> Iterator[Frame]:
         if expired is not None:
             yield ResetFrame(expired)
         epoch = self._store.epoch
@@ -210,14 +259,19 @@ class Watching:
             yield SnapshotFrame(contents.facts[start : start + SNAPSHOT_FACTS])
         start_at = Cursor(epoch, contents.revision)
         yield BookmarkFrame(start_at)
-        yield from self._follow(scope, start_at, wanted)
+        yield from self._follow(scope, start_at, wanted, settle)
 
-    def _follow(self, scope: Scope, start: Cursor, wanted: Filter) -> Iterator[Frame]:
+    def _follow(
+        self, scope: Scope, start: Cursor, wanted: Filter, settle: Settle
+    ) -> Iterator[Frame]:
         epoch, at = start
-        told = at
+        told = settled = at
         bookmarked = self._clock.monotonic()
         while not self._events.closing:
             try:
+                if settle.quiet and at >= settled:
+                    settling = Settling(settle)
+                    settled = yield from self._settle(scope, Cursor(epoch, at), wanted, settling)
                 batch = self._read(scope, Cursor(epoch, at), 64)
             except CursorExpired:
                 yield GoodbyeFrame("what follows is not known here; resume with the last id")

@@ -89,6 +89,7 @@ METHODS = {
 PAGED = ("/v1/stacks", "STACK/facts")
 WAITING = ("STACK/facts/a", "STACK/context", "STACK/events")
 WATCHED = ("STACK/facts", "STACK/events")
+SETTLED = ("STACK/context", "STACK/events")
 CURSORED = ("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/events?since")
 
 WAITS = [
@@ -107,6 +108,19 @@ PROJECTS = ["..", "a/b", "x" * 65, "a%252Fb", "%C3%B6", "a%20b", "a%0A", "%0A", 
 # Of a GET, where fact a is.
 QUERIES = [
     *((f"{path}?wait={wait}", "400 query_invalid") for path in WAITING for wait in WAITS),
+    *(
+        (f"{path}?settle={ms}", "400 query_invalid")
+        for path in SETTLED
+        for ms in ("5001", *WAITS[1:])
+    ),
+    *(
+        (f"{path}?{query}", "400 query_invalid")
+        for path in SETTLED
+        for query in (
+            *("settle=100&max_settle=99", "max_settle=100", "settle=0&max_settle=0"),
+            *("settle=100&max_settle=60001", "settle=100&max_settle=-1"),
+        )
+    ),
     *((f"{path}={cursor}", "400 cursor_invalid") for path in CURSORED for cursor in CURSORS),
     *(
         (f"{path}?limit={limit}", "400 query_invalid")

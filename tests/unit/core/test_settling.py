@@ -1,0 +1,190 @@
+"""Holding back until it is quiet: when, and that nothing is lost by it.  Time is the test's."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.context import Contexts
+from factstore.core.cursor import Cursor
+from factstore.core.event import Change, Event, PutFact, PutStack, Step
+from factstore.core.fact import Scope
+from factstore.core.ports import Slice
+from factstore.core.settling import AT_ONCE, Settle, Settling
+from factstore.core.state import State
+from factstore.core.watching import ChangeFrame, Filter, PingFrame, Watching
+from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
+from tests.unit.core.test_context import OneState
+
+moments = st.lists(st.integers(1, 400), max_size=30).map(
+    lambda gaps: [moment / 10 for moment in accumulate(gaps)]
+)
+settles = st.tuples(st.integers(0, 50), st.integers(0, 300)).map(
+    lambda wish: Settle(wish[0] / 10, (wish[0] + wish[1]) / 10)
+)
+
+
+def event(revision: int, path: str = "p", kind: str = "fact.put") -> Event:
+    change = Change(kind, path, fact(path, revision, revision), None, "u", "r")  # type: ignore[arg-type]
+    return Event(SCOPE, "s1", revision, (change,))
+
+
+class Timetable:
+    """An event source whose events come at given moments, and a clock that waiting moves on."""
+
+    revision = 0
+    closing = False
+
+    def __init__(self, moments: list[float], events: list[Event] | None = None) -> None:
+        self.clock = ManualClock()
+        self.begun = self.clock.now
+        self.moments = [self.begun + moment for moment in moments]
+        self.events = events or [event(n + 1) for n in range(len(moments))]
+        self.state = State(len(self.events), EPOCH)
+        self.state.load([PutStack(stack())])
+
+    def read(self, scope: Scope, after: int, *, events: int, size: int) -> Slice:
+        there = self.events[: bisect_right(self.moments, self.clock.now)]
+        new = [event for event in there if event.revision > after]
+        found, more = new[:events], len(new) > events
+        last = found[-1].revision if more else max([after, *(e.revision for e in there)])
+        return Slice(tuple(found), last, more)
+
+    def wait(self, scope: Scope, after: int, timeout: float) -> bool:
+        coming = [
+            moment
+            for moment, event in zip(self.moments, self.events, strict=True)
+            if event.revision > after and moment <= self.clock.now + timeout
+        ]
+        self.clock.now = max(self.clock.now, coming[0]) if coming else self.clock.now + timeout
+        return bool(coming)
+
+    wait_stir = wait
+
+    def watching(self) -> Watching:
+        return Watching(OneState(self.state), self, self.clock, 5)  # type: ignore[arg-type]
+
+
+@given(moments, settles, st.integers(0, 50))
+def test_a_settled_poll_comes_when_it_is_quiet_or_when_it_must(
+    at: list[float], settle: Settle, wait: int
+) -> None:
+    table = Timetable(at)
+    watching = table.watching()
+    cursor, told = Cursor(EPOCH, 0), []
+    while len(told) < len(at):
+        asked = table.clock.now
+        poll = watching.poll(SCOPE, cursor, wait, Filter(), settle)
+        now = table.clock.now
+        cursor = poll.next
+        told += [event.revision for event in poll.events]
+        if not poll.events:
+            assert now >= asked + wait
+            table.wait(SCOPE, cursor.revision, 1000)
+            continue
+        came = [max(asked, table.moments[event.revision - 1]) for event in poll.events]
+        bound = min(came[0] + settle.longest, max(asked + wait, came[0] + settle.quiet))
+        assert now <= bound + 1e-6
+        assert now >= min(bound, came[-1] + settle.quiet) - 1e-6
+        gaps = [later - earlier for earlier, later in pairwise(came)]
+        assert all(gap <= settle.quiet + 1e-6 for gap in gaps)
+    assert told == list(range(1, len(at) + 1))
+
+
+@given(moments, settles)
+def test_a_settled_stream_tells_what_an_unsettled_one_does(at: list[float], settle: Settle) -> None:
+    table = Timetable(at)
+    frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
+    told: list[int] = []
+    pinged = table.clock.now
+    while len(told) < len(at):
+        frame = next(frames)
+        assert table.clock.now - pinged <= 30.0 + 1e-6
+        pinged = table.clock.now
+        if isinstance(frame, ChangeFrame):
+            assert table.clock.now >= table.moments[frame.event.revision - 1]
+            told.append(frame.event.revision)
+    assert told == list(range(1, len(at) + 1))
+
+
+def test_a_storm_is_told_in_few_bursts() -> None:
+    table = Timetable([n / 10 for n in range(1, 101)])
+    settle = Settle(0.5, 5.0)
+    frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
+    bursts: dict[float, list[int]] = {}
+    while sum(map(len, bursts.values())) < 100:
+        frame = next(frames)
+        if isinstance(frame, ChangeFrame):
+            bursts.setdefault(table.clock.now, []).append(frame.event.revision)
+    assert len(bursts) <= 3
+    assert [n for burst in bursts.values() for n in burst] == list(range(1, 101))
+
+
+def test_what_the_reader_does_not_want_disturbs_no_quiet() -> None:
+    events = [event(1, "wanted"), *(event(n, "noise") for n in range(2, 50))]
+    table = Timetable([1 + n / 10 for n in range(49)], events)
+    watching = table.watching()
+    poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter("wanted"), Settle(1.0, 10.0))
+    assert [found.revision for found in poll.events] == [1]
+    assert table.clock.now == pytest.approx(table.begun + 2.0)
+
+
+def test_the_end_of_the_stack_is_told_at_once() -> None:
+    events = [
+        event(1),
+        Event(SCOPE, "s1", 2, (Change("stack.delete", None, None, None, "u", "r"),)),
+    ]
+    table = Timetable([1.0, 1.5], events)
+    frames = table.watching().stream(
+        SCOPE, Cursor(EPOCH, 0), False, Filter(), True, Settle(5.0, 50.0)
+    )
+    told = [frame for frame in frames if not isinstance(frame, PingFrame)]
+    assert len(told) == 3
+    assert table.clock.now == pytest.approx(table.begun + 1.5)
+
+
+def test_a_stopping_service_ends_the_quiet() -> None:
+    table = Timetable([1.0])
+    watching = table.watching()
+
+    def close(scope: Scope, after: int, timeout: float) -> bool:
+        found = Timetable.wait(table, scope, after, timeout)
+        table.closing = found
+        return True
+
+    table.wait = close  # type: ignore[method-assign]
+    poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter(), Settle(5.0, 50.0))
+    assert table.clock.now == pytest.approx(table.begun + 1.0)
+    assert [found.revision for found in poll.events] == [1]
+
+
+def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
+    table = Timetable([n / 10 for n in range(10)])
+    state = State(0, EPOCH)
+    state.load([PutStack(stack())])
+    service = Contexts(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+    known = service.get(SCOPE)
+    assert table.clock.now == table.begun
+    plain = table.wait
+
+    def moving(scope: Scope, after: int, timeout: float) -> bool:
+        found = plain(scope, after, timeout)
+        for n in range(state.revision, bisect_right(table.moments, table.clock.now)):
+            state.apply(Step(n + 1, (PutFact("s1", fact(f"p{n}", n, n + 1)),)))
+        return found
+
+    table.wait = moving  # type: ignore[method-assign]
+    settled = service.get(SCOPE, wait=30, unless={known.etag}, settle=Settle(0.5, 5.0))
+    assert settled.cursor.revision == 10
+    assert table.clock.now == pytest.approx(table.begun + 0.9 + 0.5)
+
+
+def test_nothing_to_tell_is_not_held_back() -> None:
+    assert Settling(Settle(1.0, 10.0)).left(5.0) == 0
+    settling = Settling(AT_ONCE)
+    settling.noticed(5.0)
+    assert settling.left(5.0) == 0
