@@ -7,26 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from factstore.core.carrying import Attempt, Carrier
+from factstore.core.arming import Arming, Removal, missing
+from factstore.core.carrying import Carrier
 from factstore.core.condition import Definition
 from factstore.core.cursor import Cursor
 from factstore.core.errors import (
     CursorExpired,
     FactstoreError,
-    Forbidden,
     NotFound,
     OutcomeUnknown,
-    PreconditionFailed,
 )
 from factstore.core.fact import Author, Scope, Stack
 from factstore.core.path import check_name, check_stack_name, shown
-from factstore.core.place import Place
-from factstore.core.plan import Plan
-from factstore.core.ports import Clock, Commit, EventSource, Store
-from factstore.core.quota import Growth, Quota, admit
+from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.signalling import Signalling, SignalWish
-from factstore.core.state import State, Usage
-from factstore.core.waiter import WAITERS_PER_STACK, Progress, Signal, Timer, Waiter
+from factstore.core.state import State
+from factstore.core.waiter import Progress, Signal, Waiter
 
 ArmOutcome = Literal["created", "armed", "unchanged"]
 
@@ -114,7 +110,7 @@ class Waiters:
             if state.revision < revision:  # read anew, from the oldest that is kept
                 state = self._store.refresh(self._deadline())
         if found is None:
-            raise _missing(scope, name)
+            raise missing(scope, name)
         return found
 
     def list(
@@ -159,8 +155,17 @@ class Waiters:
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
-        attempt = _Arm(self._store, self._new_stack, scope, name, definition, author, create_only)
-        attempt.now, attempt.deadline = self._clock.timestamp(), self._deadline()
+        attempt = Arming(
+            self._store,
+            self._new_stack,
+            scope,
+            name,
+            definition,
+            author,
+            create_only=create_only,
+            now=self._clock.timestamp(),
+            deadline=self._deadline(),
+        )
         try:
             plan, revision = self._carrier.run(attempt)
         except OutcomeUnknown:
@@ -189,9 +194,7 @@ class Waiters:
         :raises NotFound: there is none.
         """
         _check(scope, name)
-        attempt = _Remove(scope, name)
-        attempt.deadline = self._deadline()
-        plan, revision = self._carrier.run(attempt)
+        plan, revision = self._carrier.run(Removal(scope, name, self._deadline()))
         self._end(plan.results[0].timer)
         return revision
 
@@ -209,7 +212,7 @@ class Waiters:
         signal, changed = plan.results
         found = _show(self._store.state(), scope, name)
         if found is None:
-            raise _missing(scope, name)  # it was deleted since
+            raise missing(scope, name)  # it was deleted since
         return found, replace(signal, revision=revision) if changed else signal
 
     def _end(self, lease: int) -> None:
@@ -219,111 +222,6 @@ class Waiters:
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout
-
-
-class _Arm(Attempt):
-    now: str
-
-    def __init__(
-        self,
-        store: Store,
-        new_stack: Callable[[Scope, Author], Stack],
-        scope: Scope,
-        name: str,
-        definition: Definition,
-        author: Author,
-        create_only: bool,
-    ) -> None:
-        self.scope = scope
-        self.granted = 0
-        self._store = store
-        self._new_stack = new_stack
-        self._name = name
-        self._definition = definition
-        self._author = author
-        self._create_only = create_only
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        name, place = self._name, Place("waiter", self._name)
-        with state.read():
-            known = state.record(self.scope, place)
-            assert known is None or isinstance(known, Waiter)  # noqa: S101 - its place says so
-            stack, planned_at = state.stack(self.scope), state.revision
-            project = state.project_usage(self.scope.project_id)
-            usage = state.usage(self.scope) or Usage(0, 0)
-            held = len(state.records(self.scope, "waiter"))
-        if known is not None and self._create_only:
-            raise PreconditionFailed(f"there is a waiter named {shown(name)} already.")
-        text = self._definition.text
-        guards = {place: known.revision if known else 0}
-        if known is not None and known.state == "pending" and known.definition == text:
-            assert stack is not None  # noqa: S101 - it has a waiter
-            return Plan(Commit(stack, planned_at, state.epoch, guards=guards), ("unchanged", known))
-        if known is None and held >= WAITERS_PER_STACK:
-            raise Forbidden(
-                f"the stack has {held} waiters; at most {WAITERS_PER_STACK} are allowed. "
-                "Delete some.",
-                code="quota_exceeded",
-                extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": held},
-            )
-        waiter = Waiter(
-            name=name,
-            definition=text,
-            timeout=self._definition.timeout,
-            extends=self._definition.extend_on_progress,
-            state="pending",
-            armed_at=self.now,
-            updated_by=self._author.user_id,
-            request_id=self._author.request_id,
-        )
-        more = waiter.size - (known.size if known else 0)
-        growth = Growth(0 if stack else 1, 0 if known else 1, more)
-        near = admit(quota, project, usage, growth)
-        commit = Commit(
-            stack or self._new_stack(self.scope, self._author),
-            planned_at,
-            state.epoch,
-            creates_stack=stack is None,
-            guards={} if stack is None else guards,
-            records=(waiter,),
-            clears=(name,) if known else (),
-            gate=project.gate if growth.adds and quota != Quota() else None,
-        )
-        return Plan(commit, ("armed" if known else "created", known), growth, near)
-
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        if not plan.commit.records:
-            return plan
-        if not self.granted:
-            self.granted = self._store.grant(self._definition.timeout, self.deadline)
-        waiter = plan.commit.records[0]
-        assert isinstance(waiter, Waiter)  # noqa: S101 - plan() put it there
-        waiter = replace(waiter, timer=self.granted)
-        timer = Timer(self._name, lease=self.granted)
-        return replace(plan, commit=replace(plan.commit, records=(waiter, timer)))
-
-
-class _Remove(Attempt):
-    def __init__(self, scope: Scope, name: str) -> None:
-        self.scope = scope
-        self._name = name
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        place = Place("waiter", self._name)
-        with state.read():
-            known = state.record(self.scope, place)
-            stack, planned_at = state.stack(self.scope), state.revision
-        if known is None or stack is None:
-            raise _missing(self.scope, self._name)
-        commit = Commit(
-            stack,
-            planned_at,
-            state.epoch,
-            guards={place: known.revision},
-            removes=(place, Place("timer", self._name)),
-            clears=(self._name,),
-        )
-        return Plan(commit, (known,))
 
 
 def _show(state: State, scope: Scope, name: str) -> Shown | None:
@@ -342,7 +240,3 @@ def _show(state: State, scope: Scope, name: str) -> Shown | None:
 def _check(scope: Scope, name: str) -> None:
     check_stack_name(scope.stack)
     check_name(name, "waiter")
-
-
-def _missing(scope: Scope, name: str) -> NotFound:
-    return NotFound(f"there is no waiter {shown(name)} in a stack named {shown(scope.stack)}.")
