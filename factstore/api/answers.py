@@ -6,6 +6,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.schemas import Schema
+from factstore.api.waiter_schemas import WaiterState, WaiterSummary
 from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.event import CHANGE_TYPES
 from factstore.core.fact import KINDS
@@ -108,16 +109,52 @@ class BatchAnswer(Schema):
     cursor = _cursor()
 
 
+class ContextMember(Schema):
+    """A living member."""
+
+    group = fields.String(required=True)
+    state = fields.String(required=True)
+    attributes = fields.Dict(required=True)
+
+
+class ContextPeer(Schema):
+    """A living member, with the facts below its folder in nodes/."""
+
+    state = fields.String(required=True)
+    attributes = fields.Dict(required=True)
+    facts = fields.Dict(required=True)
+
+
+class ContextSelf(ContextPeer):
+    """The member that looks."""
+
+    name = fields.String(required=True)
+    group = fields.String(required=True)
+
+
 class Context(Schema):
-    """A stack compiled into one document."""
+    """A stack compiled into one document; for a member with itself and its peers by group."""
 
     stack = fields.String(required=True)
     facts = fields.Dict(required=True, metadata={"description": "The values, nested by path."})
-    members = fields.Dict(required=True)
+    members = fields.Dict(keys=fields.String(), values=fields.Nested(ContextMember), required=True)
+    myself = fields.Nested(ContextSelf, data_key="self")
+    peers = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.Nested(ContextPeer)),
+    )
+
+
+class WaiterPage(Schema):
+    """A page of waiters."""
+
+    waiters = fields.List(fields.Nested(WaiterSummary), required=True)
+    cursor = _cursor()
+    links = fields.List(fields.Nested(Link), required=True)
 
 
 class Change(Schema):
-    """One change."""
+    """One change; that of a waiter has ``waiter``, ``name`` and ``reason`` besides."""
 
     type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
     path = fields.String(required=True, allow_none=True)
@@ -125,6 +162,9 @@ class Change(Schema):
     previous = fields.Nested(Fact, required=True, allow_none=True)
     by = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)
+    name = fields.String()
+    reason = fields.String(allow_none=True)
+    waiter = fields.Nested(WaiterState)
 
 
 class Event(Schema):

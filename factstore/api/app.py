@@ -23,6 +23,7 @@ from factstore.api import (
     page,
     stacks,
     versions,
+    waiters,
 )
 from factstore.api.services import EXTENSION, ROUTE, Services
 
@@ -33,6 +34,7 @@ BLUEPRINTS = (
     batch.blueprint,
     events.blueprint,
     context.blueprint,
+    waiters.blueprint,
     limits.blueprint,
 )
 

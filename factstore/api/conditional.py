@@ -38,6 +38,17 @@ def write_precondition() -> Precondition:
     return ANY
 
 
+def create_only() -> bool:
+    """Whether ``If-None-Match: *`` stands, where a write knows of no other precondition.
+
+    :raises Invalid: as :func:`write_precondition`, or ``If-Match`` stands.
+    """
+    precondition = write_precondition()
+    if precondition not in (ABSENT, ANY):
+        raise Invalid("If-Match has no meaning here; leave it out.", code="header_invalid")
+    return precondition == ABSENT
+
+
 def known_tags() -> frozenset[str] | None:
     """The tags that the reader knows already, from ``If-None-Match``; None if it names any (``*``).
 

@@ -51,6 +51,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
             context = services().contexts.get(
                 scope,
                 results=query["include"] == "results",
+                member=query["member"],
                 wait=query["wait"],
                 unless=_Everything() if known is None else known or None,
                 settle=settle_of(query),

@@ -102,6 +102,11 @@ PATH_PARAMETERS = {
         "schema": _text(pattern=f"^{PATH_PATTERN}$", minLength=1, maxLength=PATH_LENGTH),
         "example": "nodes/head/ip",
     },
+    "waiter": {
+        "description": "The waiter's name: one segment, as in a fact's path.",
+        "schema": _text(pattern=f"^{SEGMENT_PATTERN}$", minLength=1, maxLength=SEGMENT_LENGTH),
+        "example": "cluster-ready",
+    },
 }
 """The names that stand in URLs."""
 
@@ -128,7 +133,7 @@ REQUEST_HEADERS = {
     },
     "if_none_match_write": {
         "name": "If-None-Match",
-        **_header("'*': write only if no fact is there.", _text(enum=["*"])),
+        **_header("'*': write only if nothing is there.", _text(enum=["*"])),
     },
     "if_none_match_read": {
         "name": "If-None-Match",

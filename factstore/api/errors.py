@@ -38,6 +38,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "ambiguous": (400, "Something that stands once was given twice"),
     "header_invalid": (400, "A header is not valid"),
     "http_invalid": (400, "The request is not well-formed HTTP"),
+    "condition_invalid": (400, "What is to be waited for is not valid"),
     "batch_empty": (400, "The batch has no operations"),
     "batch_duplicate_path": (400, "The batch names a path twice"),
     "unauthorized": (401, "Authentication is required"),

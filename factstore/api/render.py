@@ -1,4 +1,4 @@
-"""Facts, stacks and events as JSON texts.
+"""Facts, stacks, waiters and events as JSON texts.
 
 A fact's value is its canonical text already, so these texts are put together rather than encoded, and
 kept with the record: one event to a thousand watchers is rendered once.
@@ -6,11 +6,15 @@ kept with the record: one event to a thousand watchers is rendered once.
 
 from __future__ import annotations
 
+import json
+
 from factstore.core.cursor import Cursor
 from factstore.core.event import Change, Event
 from factstore.core.fact import Fact, Stack
 from factstore.core.state import Usage
 from factstore.core.value import encode
+from factstore.core.waiter import Progress, Signal, Waiter
+from factstore.core.waiters import Shown
 
 
 def fact_text(fact: Fact, epoch: str) -> str:
@@ -55,7 +59,52 @@ def _change_text(change: Change, epoch: str) -> str:
             "request_id": change.request_id,
         }
     )
-    return f'{about[:-1]},"fact":{fact},"previous":{previous}}}'
+    text = f'{about[:-1]},"fact":{fact},"previous":{previous}'
+    if isinstance(change.record, Waiter):
+        waiter = encode(_with_progress(change.record, change.record.progress or Progress()))
+        more = encode({"name": change.record.name, "reason": change.reason})
+        text = f'{text},"waiter":{waiter},{more[1:-1]}'
+    return text + "}"
+
+
+def waiter_summary(waiter: Waiter) -> dict[str, object]:
+    """A waiter as lists show it."""
+    return {
+        "name": waiter.name,
+        "state": waiter.state,
+        "reason": waiter.reason,
+        "revision": waiter.revision,
+        "decided_revision": waiter.decided_revision or None,
+        **json.loads(waiter.definition),
+        "armed_at": waiter.armed_at,
+        "decided_at": waiter.decided_at,
+    }
+
+
+def _with_progress(waiter: Waiter, progress: Progress) -> dict[str, object]:
+    return {
+        **waiter_summary(waiter),
+        "satisfied": progress.satisfied,
+        "needed": progress.needed,
+        "missing": list(progress.missing),
+        "failing": list(progress.failing),
+    }
+
+
+def waiter_text(found: Shown) -> str:
+    """A waiter as it is shown, with what was signalled to it."""
+    signals = {signal.id: _signal_document(signal) for signal in found.signals}
+    return encode({**_with_progress(found.waiter, found.progress), "signals": signals})
+
+
+def _signal_document(signal: Signal) -> dict[str, object]:
+    return {
+        "status": signal.status,
+        "reason": signal.reason,
+        "data": json.loads(signal.data),
+        "received_at": signal.received_at,
+        "by": signal.by,
+    }
 
 
 def stack_document(stack: Stack, root: str, usage: Usage | None = None) -> dict[str, object]:

@@ -175,6 +175,20 @@ class ContextQuery(SettleQuery):
         validate=validate.OneOf(["", "results"]),
         **_described("'results' includes the facts below results/."),
     )
+    member = _named(SEGMENT_PATTERN, "The living member that looks: adds 'self' and 'peers'.")
+    consistency = _consistency()
+
+
+class WaitersQuery(PageQuery):
+    """Listing waiters."""
+
+    marker = _named(SEGMENT_PATTERN, "Continue after this item.")
+
+
+class WaiterQuery(Schema):
+    """Reading a waiter."""
+
+    wait = _wait()
     consistency = _consistency()
 
 

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from factstore.core.cursor import Cursor
 from factstore.core.errors import NotFound
 from factstore.core.fact import Fact, Scope
-from factstore.core.path import check_stack_name, shown
+from factstore.core.member import Member
+from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.settling import AT_ONCE, Settle, Settling
 from factstore.core.state import State
 from factstore.core.value import encode
 
 RESULTS = "results/"
+NODES = "nodes"
+"""The folder below which each member has a folder of its own facts, named after it."""
 _CACHED = 256  # stacks whose context is kept rendered
+_CACHED_VIEWS = 4096  # members of which it is known what their context would be
 _CACHED_LENGTH = 256 * 1024  # characters
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +55,15 @@ class Contexts:
         self._clock = clock
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._compiled: dict[tuple[str, bool], tuple[int, str, str]] = {}
+        self._compiled: dict[tuple[str, bool], tuple[int, Rendered]] = {}
+        self._tags: dict[tuple[str, bool, str], tuple[int, str]] = {}
 
     def get(
         self,
         scope: Scope,
         *,
         results: bool = False,
+        member: str = "",
         wait: float = 0,
         unless: Collection[str] | None = None,
         settle: Settle = AT_ONCE,
@@ -62,13 +72,16 @@ class Contexts:
         """Compile a stack's context; wait for it.
 
         :param results: include the facts below ``results/``.
-        :param wait: seconds to block while the stack is missing, or with *unless*, while it is there
-            and its etag is one of *unless*.
+        :param member: the living member that looks at the stack; empty for nobody's view.
+        :param wait: seconds to block while the stack or the member is missing, or with *unless*, while
+            it is there and its etag is one of *unless*.
         :param settle: with *unless*, wait further until nothing more happens in the stack.
         :return: the context; its etag may still be one of *unless* when the time is over.
-        :raises NotFound: there is no such stack; at once if change was waited for.
+        :raises NotFound: there is no such stack, or member; at once if change was waited for.
         """
         check_stack_name(scope.stack)
+        if member:
+            check_name(member, "member")
         end = self._clock.monotonic() + wait
         state = (
             self._store.state()
@@ -76,13 +89,13 @@ class Contexts:
             else self._store.refresh(self._clock.monotonic() + self._timeout)
         )
         while True:
-            context, revision = self._compile(state, scope, results)
+            context, revision = self._compile(state, scope, results, member, unless or ())
             if context is None and unless is not None:
                 break
             changed = context is not None and unless is not None and context.etag not in unless
             if changed and settle.quiet:
                 state = self._settled(state, scope, revision, Settling(settle, end))
-                context, revision = self._compile(state, scope, results)
+                context, revision = self._compile(state, scope, results, member, unless or ())
             if context is not None and context.etag not in (unless or ()):
                 return context
             left = end - self._clock.monotonic()
@@ -93,7 +106,8 @@ class Contexts:
             if state.revision < revision:  # read anew, from the oldest that is kept
                 state = self._store.refresh(self._clock.monotonic() + self._timeout)
         if context is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            missing = f"no member {shown(member)} in a stack" if member else "no stack"
+            raise NotFound(f"there is {missing} named {shown(scope.stack)}.")
         return context
 
     def _settled(self, state: State, scope: Scope, revision: int, settling: Settling) -> State:
@@ -111,36 +125,101 @@ class Contexts:
                 state, revision = known, known.revision
         return state
 
-    def _compile(self, state: State, scope: Scope, results: bool) -> tuple[Context | None, int]:
+    def _compile(
+        self, state: State, scope: Scope, results: bool, member: str, known: Collection[str]
+    ) -> tuple[Context | None, int]:
+        """The context, if there is one, and the revision looked at; it has no text if it is known."""
         epoch = self._store.epoch
         with state.read():
             contents = state.contents(scope)
             if contents is None:
                 return None, state.revision
-        key = (contents.stack.id, results)
-        kept = self._compiled.get(key)
-        if kept is None or kept[0] != contents.changed:
+        key, cursor = (contents.stack.id, results), Cursor(epoch, contents.revision)
+        if member:
+            if not any(each.name == member for each in contents.members):
+                return None, contents.revision
+            changed, tag = self._tags.get((*key, member), (0, ""))
+            if changed == contents.changed and tag in known:
+                return Context("", tag, cursor), contents.revision
+        changed, rendered = self._compiled.get(key, (0, None))
+        if rendered is None or changed != contents.changed:
             facts = [f for f in contents.facts if results or not f.path.startswith(RESULTS)]
-            text = render(scope.stack, facts)
-            kept = (contents.changed, text, hashlib.sha256(text.encode()).hexdigest()[:32])
-            self._keep(key, kept)
-        return Context(kept[1], kept[2], Cursor(epoch, contents.revision)), contents.revision
+            rendered = Rendered(scope.stack, facts, contents.members)
+            if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
+                self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)
+        if not member:
+            return Context(rendered.text, rendered.etag, cursor), contents.revision
+        text = rendered.seen_by(member)
+        tag = etag_of(text)
+        self._keep(self._tags, (*key, member), (contents.changed, tag), _CACHED_VIEWS)
+        return Context(text, tag, cursor), contents.revision
 
-    def _keep(self, key: tuple[str, bool], compiled: tuple[int, str, str]) -> None:
-        """Keep a rendered context for the next who asks, unless it is too large to keep many of."""
-        if len(compiled[1]) > _CACHED_LENGTH:
-            return
+    def _keep(self, kept: dict[K, V], key: K, what: V, most: int) -> None:
+        """Keep something for the next who asks; what was kept first goes first."""
         with self._lock:
-            while len(self._compiled) >= _CACHED:
-                del self._compiled[next(iter(self._compiled))]
-            self._compiled[key] = compiled
+            kept.pop(key, None)
+            while len(kept) >= most:
+                del kept[next(iter(kept))]
+            kept[key] = what
 
 
-def render(stack: str, facts: Sequence[Fact]) -> str:
+class Rendered:
+    """A stack's document; those of its members are put together from parts that are rendered once.
+
+    :ivar text: JSON, as nobody in particular sees it.
+    """
+
+    def __init__(self, stack: str, facts: Sequence[Fact], members: Sequence[Member]) -> None:
+        tree = _tree(facts)
+        self.text = (
+            f'{{"stack":{encode(stack)},"facts":{_nested(tree)},'
+            f'"members":{_object((m.name, "{" + _about(m) + "}") for m in members)}}}'
+        )
+        self.etag = etag_of(self.text)
+        self._members = members
+        self._own = tree.get(NODES)
+        self._groups: dict[str, dict[str, str]] | None = None
+
+    def seen_by(self, name: str) -> str:
+        """The same with ``self`` and ``peers`` of a member that there is."""
+        (own,) = [member for member in self._members if member.name == name]
+        groups = self._groups
+        if groups is None:
+            groups = {}
+            for member in self._members:
+                groups.setdefault(member.group, {})[member.name] = self._peer(member)
+            self._groups = groups  # whole at once: several threads may look
+        peers = (
+            (group, _object((each, text) for each, text in texts.items() if each != name))
+            for group, texts in sorted(groups.items())
+            if texts.keys() != {name}
+        )
+        myself = (
+            f'{{"name":{encode(name)},"group":{encode(own.group)},{groups[own.group][name][1:]}'
+        )
+        return f'{self.text[:-1]},"self":{myself},"peers":{_object(peers)}}}'
+
+    def _peer(self, member: Member) -> str:
+        folder = self._own.get(member.name) if isinstance(self._own, dict) else None
+        facts = _nested(folder) if isinstance(folder, dict) else "{}"
+        return f'{{"state":"{member.state}","attributes":{member.attributes},"facts":{facts}}}'
+
+
+def etag_of(text: str) -> str:
+    """A tag that equal texts have in common."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def render(stack: str, facts: Sequence[Fact], members: Sequence[Member] = ()) -> str:
     """The context document as JSON.
 
     :param facts: in order of their paths.
+    :param members: living ones, in order of their names.
     """
+    return Rendered(stack, facts, members).text
+
+
+def _tree(facts: Sequence[Fact]) -> dict[str, object]:
     tree: dict[str, object] = {}
     for fact in facts:
         *folders, name = fact.path.split("/")
@@ -148,12 +227,22 @@ def render(stack: str, facts: Sequence[Fact]) -> str:
         for segment in folders:
             folder = folder.setdefault(segment, {})  # type: ignore[assignment]
         folder[name] = fact
-    return f'{{"stack":{encode(stack)},"facts":{_nested(tree)},"members":{{}}}}'
+    return tree
 
 
 def _nested(tree: dict[str, object]) -> str:
-    members = (
-        f"{encode(name)}:{child.text if isinstance(child, Fact) else _nested(child)}"  # type: ignore[arg-type]
+    return _object(
+        (name, child.text if isinstance(child, Fact) else _nested(child))  # type: ignore[arg-type]
         for name, child in tree.items()
     )
-    return "{" + ",".join(members) + "}"
+
+
+def _about(member: Member) -> str:
+    """What a member is, without anything that moves by itself."""
+    return (
+        f'"group":{encode(member.group)},"state":"{member.state}","attributes":{member.attributes}'
+    )
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    return "{" + ",".join(f"{encode(name)}:{text}" for name, text in members) + "}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from factstore.core.arming import missing
 from factstore.core.carrying import Attempt
-from factstore.core.errors import Forbidden, Invalid, NotFound
+from factstore.core.errors import Forbidden, Invalid
 from factstore.core.fact import Author, Scope
 from factstore.core.path import shown
 from factstore.core.place import Place
@@ -106,10 +107,7 @@ class Signalling(Attempt):
             space = state.space(self.scope)
             waiter = state.record(self.scope, place)
             if space is None or not isinstance(waiter, Waiter):
-                raise NotFound(
-                    f"there is no waiter {shown(self._waiter)} in a stack named "
-                    f"{shown(self.scope.stack)}."
-                )
+                raise missing(self.scope, self._waiter)
             signals = space.signals(self._waiter)
             project = state.project_usage(self.scope.project_id)
             usage = state.usage(self.scope) or Usage(0, 0)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from factstore.core.place import Place
 
 WaiterState = Literal["pending", "met", "failed", "timed_out"]
+WAITER_STATES: tuple[WaiterState, ...] = get_args(WaiterState)
 SignalStatus = Literal["SUCCESS", "FAILURE"]
 
 TIMEOUT_MIN = 1  # seconds

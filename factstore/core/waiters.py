@@ -82,8 +82,8 @@ class Waiters:
     ) -> Shown:
         """A waiter, and how far it has come; wait for it.
 
-        :param wait: seconds to block while the waiter is missing; else with *unless* while that holds
-            of it; else until it is terminal or shows the first progress.
+        :param wait: seconds to block while the waiter is missing; if it is there, with *unless* while
+            that holds of it, else until it is terminal or shows the first progress.
         :param stale: accept what is known here, without asking the database.
         :return: the waiter; *unless* may still hold of it when the time is over.
         :raises NotFound: there is none; at once if change was waited for.
@@ -91,17 +91,20 @@ class Waiters:
         _check(scope, name)
         end = self._clock.monotonic() + wait
         state = self._store.state() if stale else self._store.refresh(self._deadline())
-        first: Shown | None = None
+        first, looked = None, False
         while True:
             with state.read():
                 found, revision = _show(state, scope, name), state.revision
+            if not looked:
+                first, looked = found, True
             if found is None and (unless is not None or first is not None):
                 break
-            if found is not None:
-                known = unless(found) if unless is not None else found in (None, first or found)
-                if not known or (unless is None and found.waiter.state != "pending"):
-                    return found
-                first = first or found
+            if found is not None and not (
+                unless(found)
+                if unless is not None
+                else found == first and found.waiter.state == "pending"
+            ):
+                return found
             left = end - self._clock.monotonic()
             if left <= 0 or self._events.closing:
                 break
@@ -180,12 +183,13 @@ class Waiters:
             self._end(former.timer)
         state = self._store.state()
         found = _show(state, scope, name)
-        if found is None or outcome != "unchanged":
-            waiter = former if outcome == "unchanged" else plan.commit.records[0]
-            assert isinstance(waiter, Waiter)  # noqa: S101 - a waiter was armed
-            made = replace(waiter, revision=revision if outcome != "unchanged" else waiter.revision)
-            if found is None or found.waiter.revision != made.revision:
-                found = Shown(made, Progress(), ())
+        made = former
+        if outcome != "unchanged":
+            waiter = plan.commit.records[0]
+            assert isinstance(waiter, Waiter)  # noqa: S101 - plan() put it there
+            made = replace(waiter, revision=revision)
+        if found is None or found.waiter.revision < made.revision:  # it is not seen here yet
+            found = Shown(made, made.progress or Progress(), ())
         return found, outcome, revision
 
     def delete(self, scope: Scope, name: str, author: Author) -> int:

@@ -30,12 +30,18 @@ def operations() -> list[tuple[str, str]]:
         ("GET", "/v1/stacks/s/events"),
         ("GET", "/v1/stacks/s/context"),
         ("HEAD", "/v1/stacks/s/context"),
+        ("GET", "/v1/stacks/s/waiters"),
+        ("GET", "/v1/stacks/s/waiters/w"),
+        ("PUT", "/v1/stacks/s/waiters/w"),
+        ("DELETE", "/v1/stacks/s/waiters/w"),
+        ("POST", "/v1/stacks/s/waiters/w/signal"),
+        ("PUT", "/v1/stacks/s/waiters/w/signal"),
         ("GET", "/v1/limits"),
     ]
 
 
 def test_the_list_of_operations_is_complete(api: Caller) -> None:
-    names = {"{stack}": "s", "{path}": "a/b"}
+    names = {"{stack}": "s", "{path}": "a/b", "{waiter}": "w"}
     documented = set()
     for template, methods in api.get("/v1/openapi.json").json()["paths"].items():
         path = template
@@ -78,7 +84,11 @@ def test_a_parameter_given_twice_is_refused(api: Caller, method: str, path: str)
     ("method", "path"), [known for known in operations() if known[0] in ("PUT", "POST")]
 )
 def test_a_field_that_nobody_knows_is_refused(api: Caller, method: str, path: str) -> None:
-    known = {"batch": {"operations": [{"delete": {"path": "a"}}]}, "b": {"value": 1}}
+    known = {
+        "batch": {"operations": [{"delete": {"path": "a"}}]},
+        "b": {"value": 1},
+        "w": {"success": {"signals": 1}},
+    }
     body = {**known.get(path.rpartition("/")[2], {}), "nonsense": 1}
     assert refused(api(method, path, json=body), "400 schema")["field"] == "nonsense"
 

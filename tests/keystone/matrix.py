@@ -46,7 +46,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One operation, called on the owner's stack, where fact ``a`` is."""
+    """One operation, called on the owner's stack, where fact ``a`` and waiter ``w`` are."""
 
     method: str
     template: str
@@ -78,6 +78,9 @@ FACTS = f"{STACK}/facts"
 FACT = f"{FACTS}/{{path}}"
 BATCH = f"{STACK}/batch"
 PUT_A = {"operations": [{"put": {"path": "a", "value": 2}}]}
+WAITERS = f"{STACK}/waiters"
+WAITER = f"{WAITERS}/{{waiter}}"
+WAIT_FOR_A = {"success": {"facts": "a", "present": True}, "timeout": 60}
 DELETE_A = {"operations": [{"delete": {"path": "a"}}]}
 
 ROWS = [
@@ -109,4 +112,10 @@ ROWS = [
     Row("GET", f"{STACK}/events", Kind.READ),
     Row("GET", f"{STACK}/context", Kind.READ),
     Row("HEAD", f"{STACK}/context", Kind.READ),
+    Row("GET", WAITERS, Kind.READ),
+    Row("GET", WAITER, Kind.READ),
+    Row("PUT", WAITER, Kind.WRITE, body=WAIT_FOR_A),
+    Row("DELETE", WAITER, Kind.REMOVE, done=204),
+    Row("POST", f"{WAITER}/signal", Kind.REMOVE, body={"status": "SUCCESS"}),
+    Row("PUT", f"{WAITER}/signal", Kind.REMOVE, body={"Status": "SUCCESS"}),
 ]

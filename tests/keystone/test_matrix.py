@@ -96,11 +96,23 @@ def project(keystone: KeystoneServer) -> str:
 
 @pytest.fixture
 def owned(callers: dict[str, Caller]) -> Iterator[str]:
-    """The name of a stack of the owner's with fact ``a``; other projects have none of this name."""
+    """The name of a stack of the owner's with fact ``a`` and waiter ``w``.
+
+    Other projects have none of this name.
+    """
     name = fresh_stack()
-    callers["owner"].put(f"/v1/stacks/{name}/facts/a", 1).raise_for_status()
+    furnish(callers, name)
     yield name
     remove(callers, name, *STRANGERS)
+
+
+def furnish(callers: dict[str, Caller], name: str) -> None:
+    """Make the owner's stack of a name, with all that rows are about."""
+    for path, body in (
+        ("facts/a", {"value": 1}),
+        ("waiters/w", {"success": {"signals": 2}}),
+    ):
+        callers["owner"].put(f"/v1/stacks/{name}/{path}", json=body).raise_for_status()
 
 
 def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
@@ -119,7 +131,7 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> requests.Response:
     """Carry out a row's operation on a stack."""
-    target = (row.template + row.query).format(stack=stack, path="a", project=project)
+    target = (row.template + row.query).format(stack=stack, path="a", waiter="w", project=project)
     more = {} if row.body is None else {"json": row.body}
     return caller(method or row.method, target, headers=headers, **more)
 
@@ -170,6 +182,7 @@ MOVING = [
     (r'"(id|etag|revision|project_id)":("[^"]*"|\d+)', r'"\1":_'),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"[0-9a-f]{16}\.\d+", "CURSOR"),
+    (r'"[0-9a-f]{32}"', '"TAG"'),
     (r"req-[0-9a-f-]{36}", "REQUEST"),
 ]
 
@@ -256,7 +269,7 @@ def test_headers_that_claim_an_identity_change_nothing(
 ) -> None:
     for headers in forgeries(project):
         name = fresh_stack()
-        callers["owner"].put(f"/v1/stacks/{name}/facts/a", 1).raise_for_status()
+        furnish(callers, name)
         check(call(callers[persona], row, name, project, headers=headers), row.expected(persona))
         fact = callers["owner"].get(f"/v1/stacks/{name}/facts/a").json()
         assert (fact["value"], fact["version"]) == (1, 1)
@@ -276,7 +289,9 @@ def test_the_methods_of_a_route_are_told_to_who_is_known_whether_it_exists_or_no
     callers: dict[str, Caller], owned: str
 ) -> None:
     for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:
-        there, missing = (template.format(stack=name, path="a") for name in (owned, "missing"))
+        there, missing = (
+            template.format(stack=name, path="a", waiter="w") for name in (owned, "missing")
+        )
         for persona in UNIDENTIFIED:
             refused(callers[persona]("OPTIONS", there), "401 unauthorized")
         told = [callers["outsider"]("OPTIONS", path) for path in (there, missing)]

@@ -33,7 +33,7 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
     """
     missing = Mock(side_effect=NotFound("nothing is here"))
     nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
-    nothing.poll = nothing.stream = nothing.usage = missing
+    nothing.signal = nothing.poll = nothing.stream = nothing.usage = missing
     return create_app(
         Services(
             access=Access(lambda rule, identity, project_id: decide(rule)),
@@ -89,8 +89,10 @@ def call(app: Flask, operation: Operation, query: str = "") -> int:
     body = {"value": 1} if template.endswith("{path}") else {}
     if template.endswith("/batch"):
         body = {"operations": [{"delete": {"path": "a"}}]}
+    if template.endswith("{waiter}"):
+        body = {"success": {"signals": 1}}
     answer = app.test_client().open(
-        template.format(stack="s", path="a") + query,
+        template.format(stack="s", path="a", waiter="w") + query,
         method=method,
         json=body if method in ("PUT", "POST") else None,
         environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},

@@ -1,0 +1,130 @@
+"""Who writes verdicts down: everybody, whenever it becomes possible, and one of them succeeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.fact import Scope
+from factstore.core.ports import Commit
+from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, told
+from tests.contract.world import Worker, World
+from tests.eventually import eventually
+
+
+@contextmanager
+def silenced(*workers: Worker) -> Iterator[None]:
+    """These write no verdicts for a while."""
+    for worker in workers:
+        worker.referee.stop()
+    yield
+    for worker in workers:
+        restart(worker)
+
+
+def restart(worker: Worker) -> None:
+    worker.referee._stopping = False  # type: ignore[attr-defined]
+    worker.referee.start()
+    worker.referee.notice()
+
+
+def test_who_comes_later_finds_what_is_overdue_and_writes_it(world: World, scope: Scope) -> None:
+    early = world.worker()
+    start = early.put(scope, "start").revision
+    with silenced(early):
+        arm(early, scope, "met")
+        arm(early, scope, "signalled", success={"signals": 1})
+        arm(early, scope, "over", success={"signals": 1}, timeout=1)
+        early.put(scope, "a")
+        signal(early, scope, "signalled", status="FAILURE", reason="so it is")
+        eventually(lambda: not early.store.state().record(scope, _timer("over")))
+        late = world.worker()
+        ends = {name: decided(late, scope, name) for name in ("met", "signalled", "over")}
+        assert {name: end.state for name, end in ends.items()} == {
+            "met": "met",
+            "signalled": "failed",
+            "over": "timed_out",
+        }
+        assert ends["signalled"].reason == "signal signalled failed: so it is" or (
+            "so it is" in (ends["signalled"].reason or "")
+        )
+    assert len(same_everywhere([early, late], scope, start)) == 3
+
+
+def _timer(name: str) -> object:
+    from factstore.core.place import Place
+
+    return Place("timer", name)
+
+
+class Failing:
+    """A store whose writes fail in turn, as the real one might."""
+
+    def __init__(self, worker: Worker, *failures: Exception, after_writing: bool = False) -> None:
+        self._commit = worker.store.commit
+        self._failures = list(failures)
+        self._after_writing = after_writing
+        worker.store.commit = self.commit  # type: ignore[method-assign]
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        if not any(record.place.kind == "waiter" for record in commit.records):
+            return self._commit(commit, deadline)
+        if self._failures and not self._after_writing:
+            raise self._failures.pop(0)
+        revision = self._commit(commit, deadline)
+        if self._failures:
+            raise self._failures.pop(0)
+        return revision
+
+    @property
+    def left(self) -> int:
+        return len(self._failures)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["not written", "written"])
+def test_a_referee_outlives_a_store_that_fails(worker: Worker, scope: Scope, written: bool) -> None:
+    _, _, armed = arm(worker, scope)
+    arm(worker, scope, "second", success={"facts": "a", "equals": 1})
+    failing = Failing(
+        worker,
+        Unavailable("no"),
+        OutcomeUnknown("who knows"),
+        *([] if written else [StorageFull("no"), RuntimeError("a bug")]),
+        after_writing=written,
+    )
+    worker.put(scope, "a")
+    assert decided(worker, scope, within=20).state == "met"
+    assert decided(worker, scope, "second", within=20).state == "met"
+    assert failing.left == 0
+    assert worker.referee.alive
+    assert sorted(told(worker, scope, armed)) == [("second", "waiter.met"), ("w", "waiter.met")]
+
+
+def test_a_verdict_stands_although_it_does_not_hold_any_more_when_it_is_written(
+    world: World, scope: Scope
+) -> None:
+    workers = [world.worker(), world.worker()]
+    arm(workers[0], scope)
+    with silenced(*workers):
+        put = workers[0].put(scope, "a")
+        workers[1].delete(scope, "a")
+        assert state_of(workers[0], scope) == "pending"
+    met = decided(workers[0], scope)
+    assert (met.state, met.decided_revision) == ("met", put.revision)
+
+
+def test_a_verdict_on_an_earlier_arming_is_not_written(world: World, scope: Scope) -> None:
+    workers = [world.worker(), world.worker()]
+    start = workers[0].put(scope, "start").revision
+    arm(workers[0], scope)
+    with silenced(*workers):
+        workers[0].put(scope, "a")
+        stale = workers[0].store.state().busy()[0].pendings.verdicts["w"]
+        workers[0].delete(scope, "a")
+        arm(workers[1], scope, timeout=60)
+        workers[0].referee._write(stale, workers[0].store.epoch)  # type: ignore[attr-defined]
+    assert state_of(workers[0], scope) == "pending"
+    assert same_everywhere(workers, scope, start) == []

@@ -1,0 +1,133 @@
+"""Signals to waiters."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from factstore.core.errors import Forbidden, NotFound
+from factstore.core.fact import Scope
+from factstore.core.ports import Commit
+from factstore.core.waiter import SIGNALS_PER_WAITER, Signal, Waiter
+from tests.contract.waiting import arm, decided, progress, signal, state_of
+from tests.contract.world import Worker, World, soon
+
+
+@pytest.fixture
+def workers(world: World) -> list[Worker]:
+    return [world.worker(), world.worker()]
+
+
+def ids(worker: Worker, scope: Scope) -> list[str]:
+    return [each.id for each in worker.waiters.get(scope, "w").signals]
+
+
+def test_an_id_counts_once_and_the_last_with_it_stands(workers: list[Worker], scope: Scope) -> None:
+    arm(workers[0], scope, success={"signals": 2})
+    signal(workers[0], scope, id="one", data=1)
+    signal(workers[1], scope, id="one", data={"a": [None]})
+    found = workers[0].waiters.get(scope, "w")
+    assert (found.progress.satisfied, found.progress.needed) == (1, 2)
+    (kept,) = found.signals
+    assert (kept.id, json.loads(kept.data)) == ("one", {"a": [None]})
+    signal(workers[1], scope, id=2)  # Heat's own are numbers
+    assert decided(workers[0], scope).state == "met"
+    assert ids(workers[1], scope) == ["2", "one"]
+
+
+def test_signals_without_an_id_each_count(worker: Worker, scope: Scope) -> None:
+    arm(worker, scope, success={"signals": 3})
+    made = [signal(worker, scope) for _ in range(3)]
+    assert len({each.id for each in made}) == 3
+    assert [each.reason for each in made] == [f"Signal {n} received" for n in (1, 2, 3)]
+    assert decided(worker, scope).state == "met"
+
+
+def test_a_signal_that_says_nothing_new_makes_no_revision(
+    workers: list[Worker], scope: Scope
+) -> None:
+    arm(workers[0], scope, success={"signals": 2})
+    for wish in ({"id": "one"}, {"id": "two", "reason": "why", "data": {"b": 1, "a": 2}}):
+        first = signal(workers[0], scope, **wish)
+        if wish["id"] == "two":
+            decided(workers[1], scope)  # that is written down too
+        head = workers[0].put(scope, "a", wish["id"]).revision
+        assert signal(workers[1], scope, **wish) == first
+        assert workers[0].put(scope, "b", wish["id"]).revision == head + 1
+    assert signal(workers[1], scope, id="one", data=0).revision > head
+
+
+def test_a_failure_fails_with_its_reason(workers: list[Worker], scope: Scope) -> None:
+    arm(workers[0], scope, success={"signals": 2})
+    signal(workers[0], scope, id="good")
+    sent = signal(workers[1], scope, id="bad", status="FAILURE", reason="no space left")
+    failed = decided(workers[0], scope)
+    assert (failed.state, failed.decided_revision) == ("failed", sent.revision)
+    assert failed.reason == "signal bad failed: no space left"
+    assert failed.progress is not None
+    assert failed.progress.failing == ("bad",)
+
+
+def test_a_decided_waiter_takes_signals_and_stays_as_it_is(
+    workers: list[Worker], scope: Scope
+) -> None:
+    arm(workers[0], scope, success={"signals": 1})
+    signal(workers[0], scope, id="one")
+    met = decided(workers[1], scope)
+    signal(workers[1], scope, id="two", status="FAILURE")
+    assert workers[0].waiters.get(scope, "w").waiter == met
+    assert ids(workers[0], scope) == ["one", "two"]
+
+
+def test_nobody_signals_to_what_is_not_there(worker: Worker, scope: Scope) -> None:
+    with pytest.raises(NotFound):
+        signal(worker, scope)
+    worker.put(scope, "a")
+    with pytest.raises(NotFound):
+        signal(worker, scope)
+    assert worker.store.state().records(scope, "signal") == []
+
+
+def test_of_fifty_who_signal_at_once_none_is_lost(workers: list[Worker], scope: Scope) -> None:
+    arm(workers[0], scope, success={"signals": 50})
+    with ThreadPoolExecutor(50) as threads:
+        sending = [
+            threads.submit(signal, workers[n % 2], scope, id=f"i-{n:02}", data=n) for n in range(50)
+        ]
+        for sent in sending:
+            sent.result(60)
+    assert decided(workers[1], scope).state == "met"
+    kept = workers[0].waiters.get(scope, "w").signals
+    assert [(each.id, each.data) for each in kept] == [(f"i-{n:02}", str(n)) for n in range(50)]
+
+
+def test_a_thousand_signals_are_kept_and_no_more(worker: Worker, scope: Scope) -> None:
+    armed, _, _ = arm(worker, scope, success={"all": [{"signals": 1}, {"signals": 1000}]})
+    fill(worker, scope, armed.waiter, SIGNALS_PER_WAITER - 1)
+    assert progress(worker, scope) == (SIGNALS_PER_WAITER, SIGNALS_PER_WAITER + 1)
+    signal(worker, scope, id="the last")
+    with pytest.raises(Forbidden) as refusal:
+        signal(worker, scope, id="one more")
+    assert refusal.value.code == "quota_exceeded"
+    assert refusal.value.extra["quota"] == "signals_per_waiter"
+    signal(worker, scope, id="the last", data="replaced")
+    assert decided(worker, scope).state == "met"
+    arm(worker, scope, success={"signals": 2})  # drops all of them
+    assert ids(worker, scope) == []
+    assert state_of(worker, scope) == "pending"
+
+
+def fill(worker: Worker, scope: Scope, waiter: Waiter, count: int) -> None:
+    """Put signals as they would have come one by one."""
+    stack = worker.store.state().stack(scope)
+    assert stack is not None
+    blank = Signal("w", "", "SUCCESS", "", "null", "", "alice", "req-fill")
+    for start in range(0, count, 50):
+        records = tuple(replace(blank, id=f"s{n}") for n in range(start, min(start + 50, count)))
+        commit = Commit(
+            stack, waiter.revision, guards={waiter.place: waiter.revision}, records=records
+        )
+        assert worker.store.commit(commit, soon()) is not None

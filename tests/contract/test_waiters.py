@@ -1,0 +1,383 @@
+"""Waiters: what they come to, and that everybody hears of it once."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+
+from factstore.core.errors import CursorExpired, NotFound, PreconditionFailed
+from factstore.core.fact import Delete, Put, Scope
+from factstore.core.member import Joining
+from tests.contract.waiting import (
+    HERE,
+    arm,
+    counts,
+    decided,
+    progress,
+    same_everywhere,
+    signal,
+    state_of,
+    told,
+)
+from tests.contract.world import CLOCK, Worker, World, author
+from tests.eventually import eventually
+
+
+@pytest.fixture
+def workers(world: World) -> list[Worker]:
+    return [world.worker(), world.worker()]
+
+
+def join(worker: Worker, scope: Scope, name: str, **more: object) -> None:
+    worker.members.join(scope, name, Joining.of("compute", **more), author())  # type: ignore[arg-type]
+
+
+# Arming
+
+
+def test_an_equal_definition_leaves_a_pending_waiter_as_it_is(worker: Worker, scope: Scope) -> None:
+    first, outcome, armed = arm(worker, scope)
+    assert (outcome, first.waiter.state, first.waiter.revision) == ("created", "pending", armed)
+    same, outcome, _ = arm(worker, scope, failure=None, timeout=3600)  # the defaults, written out
+    assert (outcome, same.waiter) == ("unchanged", first.waiter)
+    assert worker.put(scope, "other").revision == armed + 1
+
+
+def test_another_definition_arms_a_pending_waiter_anew(worker: Worker, scope: Scope) -> None:
+    arm(worker, scope)
+    other, outcome, armed = arm(worker, scope, timeout=60)
+    assert (outcome, other.waiter.revision, other.waiter.timeout) == ("armed", armed, 60)
+    assert told(worker, scope, other.waiter.revision) == []
+
+
+def test_an_equal_definition_arms_a_terminal_waiter_anew(worker: Worker, scope: Scope) -> None:
+    arm(worker, scope)
+    put = worker.put(scope, "a")
+    met = decided(worker, scope)
+    assert (met.state, met.decided_revision) == ("met", put.revision)
+    worker.delete(scope, "a")
+    again, outcome, _ = arm(worker, scope)
+    assert (outcome, again.waiter.state, again.waiter.decided_revision) == ("armed", "pending", 0)
+    assert state_of(worker, scope) == "pending"
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["pending", "met"])
+def test_create_only_never_arms_what_is_there(worker: Worker, scope: Scope, met: bool) -> None:
+    arm(worker, scope, create_only=True)
+    if met:
+        worker.put(scope, "a")
+        decided(worker, scope)
+    known = worker.waiters.get(scope, "w")
+    for more in ({}, {"timeout": 60}):
+        with pytest.raises(PreconditionFailed):
+            arm(worker, scope, create_only=True, **more)
+    assert worker.waiters.get(scope, "w") == known
+
+
+def test_a_waiter_armed_on_what_holds_already_is_met(workers: list[Worker], scope: Scope) -> None:
+    before = workers[0].put(scope, "a").revision
+    _, _, armed = arm(workers[0], scope)
+    met = decided(workers[1], scope)
+    assert (met.state, met.decided_revision) == ("met", armed)
+    assert same_everywhere(workers, scope, before) == [("w", "waiter.met")]
+
+
+def test_arming_again_drops_what_was_signalled_before(worker: Worker, scope: Scope) -> None:
+    arm(worker, scope, success={"signals": 2})
+    signal(worker, scope, id="one")
+    assert progress(worker, scope) == (1, 2)
+    arm(worker, scope, success={"signals": 2}, timeout=60)
+    assert progress(worker, scope) == (0, 2)
+    assert worker.waiters.get(scope, "w").signals == ()
+    signal(worker, scope, id="one")
+    signal(worker, scope, id="two")
+    assert decided(worker, scope).state == "met"
+
+
+def test_the_timer_of_an_earlier_arming_does_not_end_the_present_one(
+    workers: list[Worker], scope: Scope
+) -> None:
+    arm(workers[0], scope, timeout=1)
+    arm(workers[0], scope, timeout=60)
+    arm(workers[1], scope, "short", timeout=2)  # ends later than the first would have
+    assert decided(workers[0], scope, "short").state == "timed_out"
+    assert state_of(workers[1], scope) == "pending"
+
+
+def test_a_deleted_waiter_is_gone_with_its_signals_and_its_timer(
+    workers: list[Worker], scope: Scope
+) -> None:
+    arm(workers[0], scope, success={"signals": 2}, timeout=1)
+    arm(workers[0], scope, "other", timeout=2)
+    signal(workers[0], scope)
+    before = workers[0].waiters.delete(scope, "w", author())
+    for worker in workers:
+        with pytest.raises(NotFound):
+            worker.waiters.get(scope, "w")
+        state = worker.store.state()
+        assert [place.name for place in map(_place, state.records(scope, "timer"))] == ["other"]
+        assert state.records(scope, "signal") == []
+    with pytest.raises(NotFound):
+        workers[1].waiters.delete(scope, "w", author())
+    with pytest.raises(NotFound):
+        signal(workers[1], scope)
+    decided(workers[1], scope, "other")
+    assert same_everywhere(workers, scope, before) == [("other", "waiter.timed_out")]
+    usage = workers[0].stacks.get(scope)[1]
+    assert usage.facts == 1
+
+
+def _place(record: object) -> object:
+    return record.place  # type: ignore[attr-defined]
+
+
+def test_pages_of_waiters_show_one_revision(worker: Worker, scope: Scope) -> None:
+    for n in range(5):
+        arm(worker, scope, f"w{n}")
+    first = worker.waiters.list(scope, limit=2)
+    assert ([w.name for w in first.waiters], first.marker) == (["w0", "w1"], "w1")
+    worker.waiters.delete(scope, "w3", author())
+    rest = worker.waiters.list(scope, limit=9, marker="w1", at=first.cursor)
+    assert ([w.name for w in rest.waiters], rest.marker) == (["w2", "w3", "w4"], None)
+    assert [w.name for w in worker.waiters.list(scope, limit=9).waiters] == ["w0", "w1", "w2", "w4"]
+    with pytest.raises(CursorExpired):
+        worker.waiters.list(scope, limit=2, at=first.cursor._replace(revision=0))
+    with pytest.raises(NotFound):
+        worker.waiters.list(scope._replace(stack="other"), limit=2)
+
+
+# Verdicts
+
+
+def test_each_end_is_told_once_by_all_workers(workers: list[Worker], scope: Scope) -> None:
+    one, two = workers
+    start = one.put(scope, "start").revision
+    bad = {"facts": "bad", "present": True}
+    arm(one, scope, "meets", failure=bad)
+    arm(two, scope, "fails", success={"facts": "never", "present": True}, failure=bad)
+    arm(one, scope, "ends", success={"facts": "never", "present": True}, timeout=1)
+    two.put(scope, "a")
+    decided(one, scope, "meets")
+    two.put(scope, "bad")
+    decided(two, scope, "fails")
+    decided(one, scope, "ends")
+    assert sorted(same_everywhere(workers, scope, start)) == [
+        ("ends", "waiter.timed_out"),
+        ("fails", "waiter.failed"),
+        ("meets", "waiter.met"),
+    ]
+
+
+def test_twenty_armings_at_once_among_flying_facts_end_once_each(
+    workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    rounds, names = 4, [f"w{n}" for n in range(20)]
+    start = workers[0].put(scope, "start").revision
+    flying = itertools.count()
+
+    def fly(worker: Worker) -> None:
+        for _ in range(150):
+            n = next(flying)
+            worker.put(scope, f"f{n % 7}", n)
+            if n % 3 == 0:
+                with suppress(NotFound):
+                    worker.delete(scope, f"f{(n + 1) % 7}")
+
+    def live(n: int) -> list[str]:
+        here, there = workers[n % 2], workers[1 - n % 2]
+        success = {"facts": f"f{n % 7}", "present": True}
+        if n % 5 == 0:
+            success = {"signals": 1}
+        ends = []
+        for turn in range(rounds):
+            arm(here, scope, names[n], success=success)
+            if n % 5 == 0:
+                signal(there, scope, names[n], id=str(turn))
+            ends.append(decided(there, scope, names[n], within=20).state)
+        return ends
+
+    writing = [threads.submit(fly, worker) for worker in workers]
+    ends = list(threads.map(live, range(len(names))))
+    for done in writing:
+        done.result(60)
+    assert ends == [["met"] * rounds] * len(names)
+    same_everywhere(workers, scope, start)
+    assert counts(workers[1], scope, start) == dict.fromkeys(names, rounds)
+
+
+def test_failure_beats_success_in_the_same_revision(workers: list[Worker], scope: Scope) -> None:
+    arm(workers[0], scope, failure={"facts": "bad", "present": True})
+    wishes = [Put.of("a", 1), Put.of("bad", 1)]
+    done = workers[1].facts.batch(scope, wishes, [], author())
+    failed = decided(workers[0], scope)
+    assert (failed.state, failed.decided_revision) == ("failed", done.revision)
+
+
+def test_what_held_only_for_an_instant_was_enough(workers: list[Worker], scope: Scope) -> None:
+    _, _, armed = arm(workers[0], scope, success={"facts": "a", "equals": "go"})
+    for turn in range(20):
+        right = workers[1].put(scope, "a", "go").revision
+        workers[1].put(scope, "a", "stop")
+        met = decided(workers[0], scope)
+        assert (met.state, met.decided_revision) == ("met", right), turn
+        arm(workers[0], scope, success={"facts": "a", "equals": "go"})
+    assert counts(workers[0], scope, armed) == {"w": 20}
+
+
+def test_a_waiter_that_starts_while_a_fact_is_put_is_met_whatever_the_order(
+    workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    start = workers[0].put(scope, "start").revision
+    for n in range(30):
+        success = {"facts": f"f{n}", "present": True}
+        arming = threads.submit(arm, workers[n % 2], scope, f"w{n}", success)
+        workers[n // 2 % 2].put(scope, f"f{n}")
+        arming.result(20)
+    for n in range(30):
+        assert decided(workers[1], scope, f"w{n}").state == "met"
+    assert counts(workers[0], scope, start) == {f"w{n}": 1 for n in range(30)}
+
+
+def test_every_member_counts_who_joins_and_not_who_left(
+    workers: list[Worker], scope: Scope
+) -> None:
+    here, there = workers
+    every = {"group": "compute", "fact": "ok", "present": True, "at_least": 2}
+    for name in ("c1", "c2", "c3"):
+        join(here, scope, name)
+    join(here, scope, "c4", ttl=5)
+    here.put(scope, "nodes/c1/ok")
+    arm(there, scope, success={"every_member": every})
+    assert progress(here, scope) == (1, 4)
+    join(there, scope, "c5")
+    assert progress(here, scope) == (1, 5)
+    there.members.depart(scope, "c5", "left", None, author())
+    here.members.depart(scope, "c3", "left", None, author())
+    assert progress(there, scope) == (1, 3)
+    eventually(lambda: progress(there, scope) == (1, 2), 20)  # c4 is silent
+    assert state_of(here, scope) == "pending"
+    here.put(scope, "nodes/c2/ok")
+    assert decided(there, scope).state == "met"
+
+
+def test_a_converged_waiter_is_met_once_when_the_last_member_has_applied(
+    workers: list[Worker], scope: Scope
+) -> None:
+    here, there = workers
+    start = here.put(scope, "a").revision
+    for name in ("c1", "c2"):
+        join(here, scope, name)
+    arm(here, scope, success={"converged": {"group": "compute"}})
+    target = here.convergences.get(scope).target
+    here.members.heartbeat(scope, "c1", None, target)
+    assert progress(there, scope) == (1, 2)
+    there.members.heartbeat(scope, "c2", None, target)
+    assert decided(here, scope).state == "met"
+    for name in ("c1", "c2"):
+        here.members.heartbeat(scope, name, None, target)
+    here.put(scope, "b")
+    assert same_everywhere(workers, scope, start) == [("w", "waiter.met")]
+
+
+# Time
+
+
+def test_both_workers_see_the_time_end_at_one_revision_and_never_early(
+    workers: list[Worker], scope: Scope
+) -> None:
+    began = CLOCK.monotonic()
+    _, _, armed = arm(workers[0], scope, timeout=1)
+    ends = [decided(worker, scope) for worker in workers]
+    assert CLOCK.monotonic() - began >= 1
+    assert ends[0] == ends[1]
+    assert (ends[0].state, ends[0].timer) == ("timed_out", 0)
+    assert ends[0].decided_revision > armed
+    assert same_everywhere(workers, scope, armed) == [("w", "waiter.timed_out")]
+
+
+def test_progress_starts_the_time_anew_where_that_is_wanted(
+    workers: list[Worker], scope: Scope
+) -> None:
+    three = {"facts": "n/*", "present": True, "count": 9}
+    begin = {"success": three, "timeout": 3}
+    arm(workers[0], scope, "plain", **begin)  # type: ignore[arg-type]
+    arm(workers[0], scope, "extends", extend_on_progress=True, **begin)  # type: ignore[arg-type]
+    began, made = CLOCK.monotonic(), 0
+
+    def plain_is_over() -> bool:
+        nonlocal made
+        if CLOCK.monotonic() - began > made + 1:  # once a second
+            made += 1
+            workers[1].put(scope, f"n/{made}")
+        return state_of(workers[0], scope, "plain") != "pending"
+
+    eventually(plain_is_over, 20)
+    assert state_of(workers[0], scope, "plain") == "timed_out"
+    assert state_of(workers[0], scope, "extends") == "pending"
+    assert decided(workers[1], scope, "extends").state == "timed_out"  # in the end
+
+
+# Waiting
+
+
+def test_who_waits_is_answered_when_the_waiter_appears_moves_and_is_decided(
+    workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    here, there = workers
+    two = {"facts": "n/*", "present": True, "count": 2}
+    here.put(scope, "start")
+    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=20)
+    arm(there, scope, success=two)
+    assert reading.result(20).progress.satisfied == 0
+    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=20)
+    there.put(scope, "n/1")
+    assert reading.result(20).progress.satisfied == 1
+    reading = here.waiting(threads, here.waiters.get, scope, "w", wait=20)
+    there.put(scope, "n/2")
+    met = reading.result(20)
+    assert met.progress.satisfied == 2
+    decided(here, scope)
+    assert here.waiters.get(scope, "w", wait=20).waiter.state == "met"  # at once
+    reading = here.waiting(
+        threads, here.waiters.get, scope, "w", wait=20, unless=lambda shown: True
+    )
+    there.waiters.delete(scope, "w", author())
+    with pytest.raises(NotFound):
+        reading.result(20)
+
+
+# Facts and arming in all orders
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["arm", "a", "b", "drop b"])), ids=str
+)
+def test_the_order_of_arming_and_facts_does_not_matter_to_what_it_comes_to(
+    workers: list[Worker], scope: Scope, order: tuple[str, ...]
+) -> None:
+    both = {"all": [HERE, {"facts": "b", "present": True}]}
+    start = workers[0].put(scope, "start").revision
+    held, expected = set(), False
+    armed = False
+    for n, action in enumerate(order):
+        worker = workers[n % 2]
+        match action:
+            case "arm":
+                arm(worker, scope, success=both)
+                armed = True
+            case "drop b":
+                worker.facts.batch(
+                    scope, [Delete("b")] if "b" in held else [Put.of("x", n)], [], author()
+                )
+                held.discard("b")
+            case _:
+                worker.put(scope, action)
+                held.add(action)
+        expected = expected or (armed and held >= {"a", "b"})
+    if expected:
+        assert decided(workers[0], scope).state == "met"
+    assert state_of(workers[1], scope) == ("met" if expected else "pending")
+    assert len(same_everywhere(workers, scope, start)) == expected

@@ -1,0 +1,80 @@
+"""What tests of waiters ask of a worker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from factstore.core.condition import Definition
+from factstore.core.fact import Scope
+from factstore.core.signalling import SignalWish
+from factstore.core.waiter import Signal, Waiter
+from factstore.core.waiters import ArmOutcome, Shown
+from factstore.core.watching import Filter
+from tests.contract.world import TIMEOUT, Worker, author, soon
+
+HERE = {"facts": "a", "present": True}
+"""There is a fact ``a``."""
+
+
+def arm(
+    worker: Worker,
+    scope: Scope,
+    name: str = "w",
+    success: object = None,
+    *,
+    create_only: bool = False,
+    **more: object,
+) -> tuple[Shown, ArmOutcome, int]:
+    """Arm a waiter, for fact ``a`` unless something else is said."""
+    definition = Definition.of({"success": success or HERE, **more})
+    return worker.waiters.put(scope, name, definition, author(), create_only=create_only)
+
+
+def signal(worker: Worker, scope: Scope, name: str = "w", **document: Any) -> Signal:
+    return worker.waiters.signal(scope, name, SignalWish.of(document), author())[1]
+
+
+def decided(worker: Worker, scope: Scope, name: str = "w", within: float = TIMEOUT) -> Waiter:
+    """A waiter once it is terminal."""
+    found = worker.waiters.get(
+        scope, name, wait=within, unless=lambda shown: shown.waiter.state == "pending"
+    ).waiter
+    assert found.state != "pending", found
+    return found
+
+
+def state_of(worker: Worker, scope: Scope, name: str = "w") -> str:
+    return worker.waiters.get(scope, name).waiter.state
+
+
+def progress(worker: Worker, scope: Scope, name: str = "w") -> tuple[int, int]:
+    found = worker.waiters.get(scope, name).progress
+    return found.satisfied, found.needed
+
+
+def told(worker: Worker, scope: Scope, since: int) -> list[tuple[str, str]]:
+    """Waiters' names and the types of their events after a revision, in order."""
+    cursor, upto = worker.facts.cursor(since), worker.store.refresh(soon()).revision
+    found = []
+    while cursor.revision < upto:  # the hub may lag
+        page = worker.watching.poll(scope, cursor, 1, Filter())
+        for event in page.events:
+            for change in event.changes:
+                if isinstance(change.record, Waiter):
+                    found.append((change.record.name, change.type))
+        cursor = page.next
+    return found
+
+
+def counts(worker: Worker, scope: Scope, since: int) -> Counter[str]:
+    """How many terminal events each waiter had."""
+    return Counter(name for name, _ in told(worker, scope, since))
+
+
+def same_everywhere(workers: Iterable[Worker], scope: Scope, since: int) -> list[tuple[str, str]]:
+    """What all of them tell, which must be the same."""
+    first, *others = (told(worker, scope, since) for worker in workers)
+    assert all(other == first for other in others)
+    return first
