@@ -1,0 +1,188 @@
+"""Two workers that follow one history, each at its own pace: one writes each verdict.
+
+The database is one state, to which steps are applied with guards; a worker is a state of its own that
+takes in the steps when it likes, and at any time may write down what it found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factstore.core.condition import Definition
+from factstore.core.event import DropFact, DropRecord, Event, Mutation, PutFact, PutRecord, Step
+from factstore.core.place import Place
+from factstore.core.ports import Commit
+from factstore.core.referee import Referee
+from factstore.core.state import State
+from factstore.core.waiter import Signal, Timer, Waiter
+from tests.unit.core.making import NOW, SCOPE, ManualClock, fact, state_with
+
+PLACE = Place("waiter", "w")
+SUCCESS = {"any": [{"facts": "a", "present": True}, {"signals": 1}]}
+FAILURE = {"facts": "bad", "present": True}
+
+
+class Database:
+    """What all agree on: a history, and the state at its end."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.state = state_with()
+
+    def write(self, *mutations: Mutation) -> None:
+        step = Step(self.state.revision + 1, mutations)
+        self.steps.append(step)
+        self.state.apply(step)
+
+    def arm(self, timeout: int) -> None:
+        definition = Definition.of({"success": SUCCESS, "failure": FAILURE, "timeout": timeout})
+        waiter = Waiter(
+            "w", definition.text, timeout, False, "pending", NOW, "alice", "req", timer=1,
+            revision=self.state.revision + 1,
+        )  # fmt: skip
+        gone = [DropRecord("s1", place) for place in self._signals()]
+        self.write(*gone, PutRecord("s1", waiter), PutRecord("s1", Timer("w", lease=1)))
+
+    def signal(self, status: str) -> None:
+        if self.state.record(SCOPE, PLACE) is not None:
+            made = Signal("w", status, status, "", "null", NOW, "alice", "req")  # type: ignore[arg-type]
+            self.write(PutRecord("s1", replace(made, revision=self.state.revision + 1)))
+
+    def end_timer(self) -> None:
+        if self.state.record(SCOPE, Place("timer", "w")) is not None:
+            self.write(DropRecord("s1", Place("timer", "w")))
+
+    def toggle(self, path: str) -> None:
+        if self.state.fact(SCOPE, path) is not None:
+            self.write(DropFact("s1", path))
+        else:
+            self.write(PutFact("s1", fact(path, 1, self.state.revision + 1)))
+
+    def _signals(self) -> list[Place]:
+        return [record.place for record in self.state.records(SCOPE, "signal")]
+
+    def commit(self, commit: Commit) -> int | None:
+        for place, revision in commit.guards.items():
+            record = self.state.record(SCOPE, place)
+            if (record.revision if record else 0) != revision:
+                return None
+        revision = self.state.revision + 1
+        gone = [DropRecord("s1", p) for p in commit.removes if self.state.record(SCOPE, p)]
+        made = [PutRecord("s1", replace(each, revision=revision)) for each in commit.records]
+        self.write(*made, *gone)
+        return revision
+
+
+class Follower:
+    """A worker: a state that lags, and a referee that sees no other."""
+
+    epoch = "0123456789abcdef"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._state = state_with()
+        self.events: list[Event] = []
+        self.referee = Referee(self, ManualClock(), 5, object)  # type: ignore[arg-type]
+
+    def state(self) -> State:
+        return self._state
+
+    def follow(self, steps: int) -> None:
+        at = self._state.revision - 1
+        for step in self._database.steps[at : at + steps]:
+            self.events += self._state.apply(step)
+
+    def load(self) -> None:
+        """Begin anew from what the database holds now."""
+        self._state = State(self._database.state.revision)
+        self._state.load(list(self._database.state.mutations()))
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        return self._database.commit(commit)
+
+    def revoke(self, lease: int, deadline: float) -> None: ...
+
+    def renew(self, lease: int, deadline: float) -> bool:
+        return True
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("arm"), st.integers(1, 3)),
+    st.tuples(st.just("toggle"), st.sampled_from(["a", "bad", "other"])),
+    st.tuples(st.just("signal"), st.sampled_from(["SUCCESS", "FAILURE"])),
+    st.tuples(st.just("end_timer")),
+    st.tuples(st.sampled_from(["follow 0", "follow 1"]), st.integers(1, 5)),
+    st.tuples(st.sampled_from(["round 0", "round 1", "load 0", "load 1"])),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(ACTIONS, max_size=40))
+def test_each_arming_has_at_most_one_end_and_what_it_came_to_is_not_lost(
+    actions: list[tuple[object, ...]],
+) -> None:
+    database = Database()
+    workers = [Follower(database), Follower(database)]
+    for name, *more in actions:
+        what, _, which = str(name).partition(" ")
+        does: dict[str, Callable[..., object]] = {
+            "follow": lambda n, which=which: workers[int(which)].follow(n),
+            "round": lambda which=which: workers[int(which)].referee.round(),
+            "load": lambda which=which: workers[int(which)].load(),
+        }
+        does.get(what, getattr(database, what, None))(*more)  # type: ignore[misc]
+    for _ in range(2):  # what one wrote the other must have seen
+        for worker in workers:
+            worker.follow(len(database.steps))
+            worker.referee.round()
+            worker.follow(len(database.steps))
+    check(database)
+
+
+def check(database: Database) -> None:
+    """From the history alone: an oracle that knows of no verdicts but those that were written."""
+    oracle = state_with()
+    armed: int | None = None
+    first: tuple[int, str] | None = None  # the first revision at which the arming held anything
+    ends = 0
+    for step in database.steps:
+        waiters = [
+            m.record
+            for m in step.mutations
+            if isinstance(m, PutRecord) and isinstance(m.record, Waiter)
+        ]
+        for waiter in waiters:
+            if waiter.state == "pending":
+                armed, first, ends = waiter.revision, None, 0
+            else:
+                ends += 1
+                assert ends == 1, "two ends of one arming"
+                assert first is not None, "an end of what did not hold"
+                # A worker that was started since may have found it only later.
+                assert waiter.decided_revision >= first[0]
+                if waiter.decided_revision == first[0]:
+                    assert waiter.state == first[1]
+        oracle.apply(step)
+        if armed is not None and first is None:
+            state = expected(oracle)
+            first = (step.revision, state) if state else None
+    if first is not None and _stands(oracle):
+        assert ends == 1, "what it came to is lost"
+
+
+def expected(state: State) -> str | None:
+    signals = {s.status for s in state.records(SCOPE, "signal") if isinstance(s, Signal)}
+    if "FAILURE" in signals or state.fact(SCOPE, "bad"):
+        return "failed"
+    if "SUCCESS" in signals or state.fact(SCOPE, "a"):
+        return "met"
+    return None if state.record(SCOPE, Place("timer", "w")) else "timed_out"
+
+
+def _stands(state: State) -> bool:
+    """Whether it still holds, so that whoever was started since finds it as well."""
+    return expected(state) is not None
