@@ -104,6 +104,8 @@ def test_a_verdict_stands_although_it_does_not_hold_any_more_when_it_is_written(
     with silenced(*workers):
         put = workers[0].put(scope, "a")
         workers[1].delete(scope, "a")
+        workers[1].put(scope, "a", "again")
+        workers[1].delete(scope, "a")
         assert state_of(workers[0], scope) == "pending"
     met = decided(workers[0], scope)
     assert (met.state, met.decided_revision) == ("met", put.revision)
