@@ -26,6 +26,13 @@ WRITING = {
     "a tag that nothing has": ('If-Match: "0123456789abcdef.1"', "412 precondition_failed"),
 }
 
+# Of a PUT of a waiter: it knows of no tags.
+ARMING = {
+    **{name: row for name, row in WRITING.items() if "If-None-Match" in row[0]},
+    "a tag": ('If-Match: "0123456789abcdef.1"', "400 header_invalid"),
+    "any tag": ("If-Match: *", "400 header_invalid"),
+}
+
 # Of a GET of a fact that is there.
 READING = {
     "a tag without quotes": ("If-None-Match: a", "400 etag_invalid"),

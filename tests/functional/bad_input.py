@@ -49,6 +49,11 @@ BODIES = {
         f"a stack: {what}": Bad(a, target="STACK", body=body)
         for what, (body, a) in bad_bodies.STACKS.items()
     },
+    **{
+        f"a waiter: {what}": Bad(a, target="STACK/waiters/w", body=body)
+        for what, (body, a) in bad_bodies.WAITERS.items()
+    },
+    "a waiter as a text": Bad("415 media_type", target="STACK/waiters/w", headers=(TEXT,)),
     "a batch as a text": Bad("415 media_type", "POST", "STACK/batch", (TEXT,)),
     "a batch without a type": Bad("415 media_type", "POST", "STACK/batch", ()),
     "a stack as a text": Bad("415 media_type", target="STACK", headers=(TEXT,)),
@@ -75,6 +80,15 @@ HEADERS = {
         f"framing: {what}": Bad(a, headers=headers, body=body)
         for what, (headers, body, a) in bad_headers.FRAMINGS.items()
     },
+    **{
+        f"arming: {what}": Bad(
+            a,
+            target="STACK/waiters/w",
+            headers=(JSON, header),
+            body=bad_bodies.waiter({"signals": 1}),
+        )
+        for what, (header, a) in bad_headers.ARMING.items()
+    },
     "a stream from nonsense": _read(
         "400 cursor_invalid", "STACK/events", "Accept: text/event-stream", "Last-Event-ID: \xff"
     ),
@@ -83,7 +97,11 @@ HEADERS = {
 URLS = {
     **{
         f"{method} {place}: {what}": Bad(
-            "400 path_invalid", method, place.replace("SEGMENT", segment), there=True
+            "400 path_invalid",
+            method,
+            place.replace("SEGMENT", segment),
+            body=bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD,
+            there=True,
         )
         for what, segment in bad_urls.SEGMENTS.items()
         for place in bad_urls.NAMED

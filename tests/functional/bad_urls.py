@@ -53,6 +53,7 @@ NAMED = [
     "STACK/facts/SEGMENT/a",
     "STACK/facts/n/SEGMENT/a",
     "/v1/stacks/SEGMENT/facts/a",
+    "STACK/waiters/SEGMENT",
 ]
 
 PATHS = {
@@ -69,6 +70,9 @@ PATHS = {
     "a slash behind the stacks": ("/v1/stacks/", "404 not_found"),
     "a slash behind the context": ("STACK/context/", "404 not_found"),
     "more behind the context": ("STACK/context/x", "404 not_found"),
+    "a waiter in a folder": ("STACK/waiters/a/b", "404 not_found"),
+    "a slash behind the waiters": ("STACK/waiters/", "404 not_found"),
+    "a slash behind a waiter": ("STACK/waiters/w/", "404 not_found"),
     "a resource that is none": ("STACK/nonsense", "404 not_found"),
     "capitals": ("/V1/stacks", "404 not_found"),
     "a URL above 8 KiB": ("/" + "x" * 9000, "414 url_too_long"),
@@ -83,14 +87,16 @@ METHODS = {
     "stacks are not posted to": ("POST", "STACK", "405 method_not_allowed"),
     "lists are not deleted": ("DELETE", "STACK/facts", "405 method_not_allowed"),
     "batches are not read": ("GET", "STACK/batch", "405 method_not_allowed"),
+    "waiters are not patched": ("PATCH", "STACK/waiters/w", "405 method_not_allowed"),
+    "signals are not read": ("GET", "STACK/waiters/w/signal", "405 method_not_allowed"),
     "a tunnel": ("CONNECT", "localhost:80", "404 not_found"),
 }
 
-PAGED = ("/v1/stacks", "STACK/facts")
-WAITING = ("STACK/facts/a", "STACK/context", "STACK/events")
+PAGED = ("/v1/stacks", "STACK/facts", "STACK/waiters")
+WAITING = ("STACK/facts/a", "STACK/context", "STACK/events", "STACK/waiters/w")
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")
-CURSORED = ("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/events?since")
+CURSORED = ("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/events?since", "STACK/waiters?cursor")
 
 WAITS = [
     *("51", "-1", "1.5", "ten", "", "1e1", "0x10", "%D9%A3", "9" * 5000, "%2B1", "1_0", "true"),
@@ -146,6 +152,7 @@ QUERIES = [
     ("STACK/events?types=fact.put%0A", "400 query_invalid"),
     ("STACK/events?initial=yes", "400 query_invalid"),
     ("STACK/events?on_gap=ignore", "400 query_invalid"),
+    *((f"STACK/context?member={place}", "400 path_invalid") for place in ("..", "a/b", "x" * 129)),
     ("STACK/facts?%ff=1", "400 query_invalid"),
     ("STACK/facts?%", "400 query_invalid"),
     ("STACK/facts?=", "400 query_invalid"),
