@@ -148,6 +148,8 @@ class Operation:
     def fields(self, schema: dict[str, Any], *, deep: bool) -> set[str]:
         """The names of a body's fields; ``deep`` also those of what they hold, as ``outer.inner``."""
         schema = self.resolve(schema)
+        if "anyOf" in schema and "properties" not in schema:  # one body or another
+            return set().union(*(self.fields(each, deep=deep) for each in schema["anyOf"]))
         properties = schema.get("properties", {})
         found = set(properties)
         if deep:

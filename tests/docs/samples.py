@@ -37,6 +37,18 @@ BATCH = {
         {"delete": {"path": "notes/maintenance"}},
     ],
 }
+WAITER_PUT = {
+    "success": {
+        "all": [
+            {"facts": "nodes/*/services/slurmd", "equals": "started", "count": 2},
+            {"signals": 2},
+        ]
+    },
+    "failure": {"facts": "nodes/*/error", "present": True},
+    "timeout": 600,
+    "extend_on_progress": True,
+}
+SIGNAL = {"status": "SUCCESS", "reason": "installed", "id": "c1", "data": {"version": "23.11"}}
 
 
 class Caller:
@@ -74,6 +86,13 @@ def gather(caller: Caller) -> dict[str, str]:
     made["facts-list-response"] = caller.ask("GET", f"{stack}/facts?limit=1", 200)
     made["events-poll-response"] = caller.ask("GET", f"{stack}/events?since={since}", 200)
     made["context-show-response"] = caller.ask("GET", f"{stack}/context", 200)
+    waiter = f"{stack}/waiters/cluster-ready"
+    made["waiter-put-request"] = json.dumps(WAITER_PUT)
+    made["waiter-put-response"] = caller.ask("PUT", waiter, 201, json=WAITER_PUT)
+    made["signal-request"] = json.dumps(SIGNAL)
+    made["signal-response"] = caller.ask("POST", f"{waiter}/signal", 200, json=SIGNAL)
+    made["waiter-show-response"] = caller.ask("GET", waiter, 200)
+    made["waiters-list-response"] = caller.ask("GET", f"{stack}/waiters", 200)
     made["stack-show-response"] = caller.ask("GET", stack, 200)
     made["error-response"] = caller.ask(
         "PUT", f"{stack}/facts/nodes/head", 412, json=FACT_PUT, headers={"If-None-Match": "*"}

@@ -33,12 +33,22 @@ SCHEMAS = {
     "stack-put-response": "Stack",
     "stack-show-response": "Stack",
     "stacks-list-response": "StackPage",
+    "signal-request": "SignalBody",
+    "signal-response": "Waiter",
     "versions-list-response": "Versions",
+    "waiter-put-request": "WaiterBody",
+    "waiter-put-response": "Waiter",
+    "waiter-show-response": "Waiter",
+    "waiters-list-response": "WaiterPage",
 }
 
 
 def schema(name: str) -> ma.Schema:
-    for module in ("factstore.api.answers", "factstore.api.schemas"):
+    for module in (
+        "factstore.api.answers",
+        "factstore.api.schemas",
+        "factstore.api.waiter_schemas",
+    ):
         try:
             found = getattr(importlib.import_module(module), name, None)
         except ModuleNotFoundError:
