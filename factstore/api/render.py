@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 
+from factstore.core.contents import Usage
 from factstore.core.cursor import Cursor
 from factstore.core.event import Change, Event
 from factstore.core.fact import Fact, Stack
-from factstore.core.state import Usage
 from factstore.core.value import encode
 from factstore.core.waiter import Progress, Signal, Waiter
 from factstore.core.waiters import Shown

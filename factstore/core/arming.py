@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from factstore.core.carrying import Attempt
 from factstore.core.condition import Definition
+from factstore.core.contents import Usage
 from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
 from factstore.core.fact import Author, Scope, Stack
 from factstore.core.path import shown
@@ -14,7 +15,7 @@ from factstore.core.place import Place
 from factstore.core.plan import Plan
 from factstore.core.ports import Commit, Store
 from factstore.core.quota import Growth, Quota, admit
-from factstore.core.state import State, Usage
+from factstore.core.state import State
 from factstore.core.waiter import WAITERS_PER_STACK, Timer, Waiter
 
 

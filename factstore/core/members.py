@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from factstore.core.carrying import Attempt, Carrier
+from factstore.core.carrying import Carrier
 from factstore.core.companions import stale
 from factstore.core.cursor import Cursor
-from factstore.core.errors import Conflict, CursorExpired, FactstoreError, NotFound, OutcomeUnknown
+from factstore.core.errors import CursorExpired, FactstoreError, NotFound, OutcomeUnknown
 from factstore.core.fact import Author, Scope, Stack
-from factstore.core.member import Applied, Joining, Member, MemberState
+from factstore.core.joining import Apply, Change, Join, JoinOutcome, living_member, missing
+from factstore.core.member import Joining, Member, MemberState
 from factstore.core.path import check_name, check_stack_name, shown
-from factstore.core.place import Place
-from factstore.core.plan import NOTHING, Plan
-from factstore.core.ports import Clock, Commit, Store
-from factstore.core.quota import Growth, Quota, admit
-from factstore.core.state import State, Usage
-
-JoinOutcome = Literal["created", "replaced", "updated", "unchanged"]
+from factstore.core.ports import Clock, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ class Members:
         state = self._store.state() if stale_read else self._store.refresh(self._deadline())
         member = state.member(scope, name)
         if member is None:
-            raise _missing(scope, name)
+            raise missing(scope, name)
         return member
 
     def list(
@@ -125,7 +119,7 @@ class Members:
         """
         _check(scope, name)
         check_name(wish.group, "group")
-        attempt = _Join(self._store, self._clock, self._new_stack, scope, name, wish, author)
+        attempt = Join(self._store, self._clock, self._new_stack, scope, name, wish, author)
         attempt.deadline = self._deadline()
         try:
             plan, revision = self._carrier.run(attempt)
@@ -195,12 +189,12 @@ class Members:
         member = state.member(scope, name)
         if member is None or generation not in (None, member.generation):
             state = self._store.refresh(deadline)
-            member = _living(state, scope, name, generation)
+            member = living_member(state, scope, name, generation)
         if not self._store.renew(member.lease, deadline):
             state = self._store.refresh(deadline)
-            member = _living(state, scope, name, generation)
+            member = living_member(state, scope, name, generation)
             if not self._store.renew(member.lease, deadline):
-                raise _missing(scope, name) if generation is None else stale(generation, name)
+                raise missing(scope, name) if generation is None else stale(generation, name)
         if applied is not None:
             self._note(scope, member, applied, deadline)
 
@@ -217,7 +211,7 @@ class Members:
             known = space.applied.get(member.name, 0) if space else 0
             moves = space is not None and known < min(applied.revision, space.target)
         if moves:  # a state that knows this revision knows as well whether it matters
-            self._carrier.run(_Apply(scope, member, applied.revision, deadline))
+            self._carrier.run(Apply(scope, member, applied.revision, deadline))
 
     def _change(
         self,
@@ -229,7 +223,7 @@ class Members:
     ) -> tuple[Member, int]:
         _check(scope, name)
         now = self._clock.timestamp()
-        attempt = _Change(scope, name, generation, author, now, change)
+        attempt = Change(scope, name, generation, author, now, change)
         attempt.deadline = self._deadline()
         plan, revision = self._carrier.run(attempt)
         member, changed = plan.results
@@ -244,176 +238,6 @@ class Members:
         return self._clock.monotonic() + self._timeout
 
 
-class _Join(Attempt):
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        new_stack: Callable[[Scope, Author], Stack],
-        scope: Scope,
-        name: str,
-        wish: Joining,
-        author: Author,
-    ) -> None:
-        self.scope = scope
-        self.granted = 0
-        self._store = store
-        self._clock = clock
-        self._new_stack = new_stack
-        self._name = name
-        self._wish = wish
-        self._author = author
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        name, wish, author, now = self._name, self._wish, self._author, self._clock.timestamp()
-        with state.read():
-            known = state.record(self.scope, Place("member", name))
-            assert known is None or isinstance(known, Member)  # noqa: S101 - its place says so
-            stack = state.stack(self.scope)
-            project = state.project_usage(self.scope.project_id)
-            usage = state.usage(self.scope) or Usage(0, 0)
-            planned_at = state.revision
-            guards = {Place("member", name): known.revision if known else 0}
-            living = known if known is not None and not known.departed else None
-            if wish.generation is not None:
-                if living is None or living.generation != wish.generation:
-                    raise stale(wish.generation, name)
-                if wish.ttl != living.ttl:
-                    raise Conflict(
-                        f"member {shown(name)} lives with a ttl of {living.ttl} seconds; to have "
-                        "another, join without a generation.",
-                        code="member_ttl_fixed",
-                    )
-                if (living.group, living.attributes) == (wish.group, wish.attributes):
-                    commit = Commit(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
-                    return Plan(commit, ("unchanged", living, None))
-                member = replace(
-                    living,
-                    group=wish.group,
-                    attributes=wish.attributes,
-                    version=living.version + 1,
-                    updated_at=now,
-                    updated_by=author.user_id,
-                    request_id=author.request_id,
-                    memo={},
-                )
-            else:
-                member = Member(
-                    name, wish.group, "joining", wish.attributes, wish.ttl, now, now,
-                    author.user_id, author.request_id,
-                )  # fmt: skip
-            growth = Growth(
-                0 if stack else 1, 0 if known else 1, member.size - (known.size if known else 0)
-            )
-            near = admit(quota, project, usage, growth)
-        outcome = "updated" if wish.generation is not None else "replaced" if living else "created"
-        removes = () if outcome == "updated" else (Place("applied", name),)
-        commit = Commit(
-            stack or self._new_stack(self.scope, author),
-            planned_at,
-            state.epoch,
-            creates_stack=stack is None,
-            guards={} if stack is None else guards,
-            records=(member,),
-            removes=removes if stack else (),
-            gate=project.gate if growth.adds and quota != Quota() else None,
-        )
-        return Plan(commit, (outcome, member, living), growth, near)
-
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        outcome, member, former = plan.results
-        if outcome not in ("created", "replaced"):
-            return plan
-        if not self.granted:
-            self.granted = self._store.grant(member.ttl, self.deadline)
-        member = replace(member, lease=self.granted)
-        commit = replace(plan.commit, records=(member,))
-        return replace(plan, commit=commit, results=(outcome, member, former))
-
-    def confirm(self, plan: Plan) -> bool:
-        outcome, member, _ = plan.results
-        if outcome in ("created", "replaced"):
-            return True
-        return self._store.renew(member.lease, self.deadline)
-
-
-class _Change(Attempt):
-    def __init__(
-        self,
-        scope: Scope,
-        name: str,
-        generation: str | None,
-        author: Author,
-        now: str,
-        change: Callable[[Member], Member],
-    ) -> None:
-        self.scope = scope
-        self._name = name
-        self._generation = generation
-        self._author = author
-        self._now = now
-        self._change = change
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        with state.read():
-            member = _living(state, self.scope, self._name, self._generation)
-            stack = state.stack(self.scope)
-            planned_at = state.revision
-        assert stack is not None  # noqa: S101 - it has a member
-        changed = self._change(member)
-        commit = Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
-        if changed is member:
-            return Plan(commit, (member, False))
-        changed = replace(
-            changed,
-            version=member.version + 1,
-            updated_at=self._now,
-            updated_by=self._author.user_id,
-            request_id=self._author.request_id,
-            memo={},
-        )
-        return Plan(replace(commit, records=(changed,)), (changed, True))
-
-
-class _Apply(Attempt):
-    def __init__(self, scope: Scope, member: Member, seen: int, deadline: float) -> None:
-        self.scope, self.deadline = scope, deadline
-        self._member = member
-        self._seen = seen
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        with state.read():
-            member = _living(state, self.scope, self._member.name, self._member.generation)
-            stack, planned_at = state.stack(self.scope), state.revision
-            contents = state.space(self.scope)
-            assert stack is not None  # noqa: S101 - it has a member
-            assert contents is not None  # noqa: S101
-            known = contents.applied.get(member.name, 0)
-            target = contents.target
-            place = Place("applied", member.name)
-            record = contents.tables["applied"].get(member.name)
-        if self._seen <= known or known >= target:
-            return Plan(
-                Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
-            )
-        applied = Applied(member.name, self._seen, lease=member.lease)
-        guards = {member.place: member.revision, place: record.revision if record else 0}
-        return Plan(Commit(stack, planned_at, state.epoch, guards=guards, records=(applied,)))
-
-
-def _living(state: State, scope: Scope, name: str, generation: str | None) -> Member:
-    member = state.member(scope, name)
-    if generation is not None and (member is None or member.generation != generation):
-        raise stale(generation, name)
-    if member is None:
-        raise _missing(scope, name)
-    return member
-
-
 def _check(scope: Scope, name: str) -> None:
     check_stack_name(scope.stack)
     check_name(name, "member")
-
-
-def _missing(scope: Scope, name: str) -> NotFound:
-    return NotFound(f"there is no member {shown(name)} in a stack named {shown(scope.stack)}.")

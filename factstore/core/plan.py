@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from factstore.core.companions import Companions
+from factstore.core.contents import Usage
 from factstore.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
 from factstore.core.event import Act
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
@@ -18,7 +19,7 @@ from factstore.core.path import ancestors, shown
 from factstore.core.ports import Commit
 from factstore.core.precondition import Precondition
 from factstore.core.quota import Growth, Quota, admit
-from factstore.core.state import State, Usage
+from factstore.core.state import State
 
 BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
 BATCH_BYTES = 1024 * 1024  # etcd takes 1.5 MiB in one request

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from math import inf
 
+from factstore.core.contents import ProjectUsage, Usage
 from factstore.core.errors import Forbidden, Unavailable
-from factstore.core.state import ProjectUsage, Usage
 
 UNLIMITED = -1
 WORKERS = 16

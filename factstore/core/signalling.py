@@ -11,6 +11,7 @@ from typing import Any
 
 from factstore.core.arming import missing
 from factstore.core.carrying import Attempt
+from factstore.core.contents import Usage
 from factstore.core.errors import Forbidden, Invalid
 from factstore.core.fact import Author, Scope
 from factstore.core.path import shown
@@ -18,7 +19,7 @@ from factstore.core.place import Place
 from factstore.core.plan import Plan
 from factstore.core.ports import Commit
 from factstore.core.quota import Growth, Quota, admit
-from factstore.core.state import State, Usage
+from factstore.core.state import State
 from factstore.core.value import canonical, check_value_depth
 from factstore.core.waiter import (
     SIGNAL_ID_LENGTH,

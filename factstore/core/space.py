@@ -7,10 +7,10 @@ It knows nothing of other stacks and takes in one mutation at a time, under the 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from factstore.core.event import MARK, Change, ChangeType, Mark, Record
+from factstore.core.event import MARK, Act, Change, ChangeType, Mark, Record
 from factstore.core.fact import Fact, Stack
 from factstore.core.member import Applied, Member
 from factstore.core.pending import Pendings
@@ -107,11 +107,19 @@ class Space:
                 return
             yield self.paths[at]
 
-    def departing(self, fact: Fact) -> Member | None:
-        """The member that a fact went with, if that had said that it goes."""
-        member = self.tables["member"].get(fact.member or "")
-        gone = isinstance(member, Member) and member.departed and member.lease == fact.lease
-        return member if gone else None  # type: ignore[return-value]
+    def farewell(self, gone: Fact, acts: Iterable[Act]) -> Change:
+        """What watchers are told of a fact that went; an act, or its member, tells who let it go."""
+        by = request_id = None
+        kind: ChangeType = "fact.expire"
+        for act in acts:
+            if gone.path in act.paths:
+                kind, by, request_id = "fact.delete", act.user_id, act.request_id
+                break
+        else:
+            member = self.tables["member"].get(gone.member or "")
+            if isinstance(member, Member) and member.departed and member.lease == gone.lease:
+                by, request_id = member.updated_by, member.request_id
+        return Change(kind, gone.path, None, gone, by, request_id)
 
     # Records
 

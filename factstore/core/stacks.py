@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from factstore.core.contents import ProjectUsage, Usage
 from factstore.core.cursor import Cursor
 from factstore.core.errors import (
     CursorExpired,
@@ -19,7 +20,7 @@ from factstore.core.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
 from factstore.core.path import check_stack_name, shown
 from factstore.core.ports import Clock, Commit, Store
 from factstore.core.quota import UNLIMITED, Growth, Quotas, admit, no_quotas
-from factstore.core.state import ProjectUsage, State, Usage
+from factstore.core.state import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ half a step.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 
+from factstore.core.contents import Contents, ProjectUsage, Usage
 from factstore.core.event import (
     Act,
     Change,
@@ -30,46 +30,6 @@ from factstore.core.fact import Fact, Scope, Stack
 from factstore.core.member import Member
 from factstore.core.place import Place, PlaceKind
 from factstore.core.space import Holder, Space
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """One stack whole, at one revision.
-
-    :param revision: of the whole store; *changed*: the last that touched its facts or members;
-        *target*: the one that members have to apply.
-    :param members: living ones, by name.
-    :param applied: by member, what it has applied.
-    """
-
-    stack: Stack
-    facts: tuple[Fact, ...]
-    members: tuple[Member, ...]
-    applied: Mapping[str, int]
-    revision: int
-    changed: int
-    target: int
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How much a stack holds; a member, a waiter and a signal each count as a fact."""
-
-    facts: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectUsage:
-    """How much all stacks of a project hold.
-
-    :param gate: the revision of the last write that came near one of the project's quotas.
-    """
-
-    stacks: int = 0
-    facts: int = 0
-    bytes: int = 0
-    gate: int = 0
 
 
 class State:
@@ -153,7 +113,7 @@ class State:
                 if space is None or gone is None:
                     return None, None
                 self.dropped = revision
-                return space, _fact_gone(space, gone, acts.get(stack_id, ()))
+                return space, space.farewell(gone, acts.get(stack_id, ()))
             case PutRecord(stack_id, record):
                 space = self._by_id.get(stack_id)
                 if space is None:
@@ -334,13 +294,3 @@ class State:
     def read(self) -> threading.RLock:
         """The lock: hold it (``with state.read():``) to make several reads one instant."""
         return self._lock
-
-
-def _fact_gone(space: Space, gone: Fact, acts: Iterable[Act]) -> Change:
-    for act in acts:
-        if gone.path in act.paths:
-            author = (act.user_id, act.request_id)
-            return Change("fact.delete", gone.path, None, gone, *author)
-    member = space.departing(gone)
-    by, request_id = (member.updated_by, member.request_id) if member else (None, None)
-    return Change("fact.expire", gone.path, None, gone, by, request_id)

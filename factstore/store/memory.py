@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.event import (
@@ -25,19 +25,10 @@ from factstore.core.event import (
 )
 from factstore.core.fact import Fact, Stack
 from factstore.core.path import ancestors, covers
-from factstore.core.place import Place, PlaceKind
+from factstore.core.place import PlaceKind
 from factstore.core.ports import Clock, Commit, Opening, Receipt
 from factstore.core.state import State
-
-_Key = tuple[str, str | Place]
-"""A stack's id, and a fact's path or a record's place."""
-
-
-@dataclass(slots=True)
-class _Lease:
-    ttl: int
-    ends: float
-    keys: set[_Key] = field(default_factory=set)
+from factstore.store.leases import Leases
 
 
 class MemoryBackend:
@@ -49,7 +40,7 @@ class MemoryBackend:
         self._state = State()
         self._steps: list[Step] = []
         self._base: tuple[int, list[Mutation]] = (0, [])
-        self._leases: dict[int, _Lease] = {}
+        self._leases = Leases(clock)
         self._receipts: dict[tuple[str, str], Receipt] = {}
         self._epoch = self._opened = secrets.token_hex(8)
         self._interrupted = 0
@@ -74,7 +65,7 @@ class MemoryBackend:
                     raise Unavailable("following was interrupted")
                 fresh = self._steps[after - self._base[0] :]
                 if not fresh:
-                    self._moved.wait(self._until_expiry())
+                    self._moved.wait(self._leases.until_next())
                     continue
             for step in fresh:
                 after = step.revision
@@ -152,17 +143,13 @@ class MemoryBackend:
             created = revision if commit.creates_stack else stack.created
             yield PutStack(replace(stack, revision=revision, created=created))
         for fact in commit.puts:
-            self._release(stack.id, fact.path)
-            if fact.lease:
-                self._leases[fact.lease].keys.add((stack.id, fact.path))
+            self._leases.hang((stack.id, fact.path), fact.lease)
             yield PutFact(stack.id, replace(fact, revision=revision))
         for path in commit.deletes:
-            self._release(stack.id, path)
+            self._leases.release((stack.id, path))
             yield DropFact(stack.id, path)
         for new in commit.records:
-            self._release(stack.id, new.place)
-            if new.lease:
-                self._leases[new.lease].keys.add((stack.id, new.place))
+            self._leases.hang((stack.id, new.place), new.lease)
             yield PutRecord(stack.id, replace(new, revision=revision))
         for waiter in commit.clears:
             for record in self._state.records(stack.scope, "signal"):
@@ -170,16 +157,12 @@ class MemoryBackend:
                     yield DropRecord(stack.id, record.place)
         for place in commit.removes:
             if self._state.record(stack.scope, place) is not None:
-                self._release(stack.id, place)
+                self._leases.release((stack.id, place))
                 yield DropRecord(stack.id, place)
         if commit.drops_stack:
             yield DropStack(stack.scope)
         if commit.act is not None:
             yield commit.act
-
-    def _release(self, stack_id: str, what: str | Place) -> None:
-        for lease in self._leases.values():
-            lease.keys.discard((stack_id, what))
 
     def _append(self, mutations: list[Mutation]) -> None:
         step = Step(self._state.revision + 1, tuple(mutations))
@@ -228,8 +211,7 @@ class MemoryBackend:
     def grant(self, ttl: int, deadline: float) -> int:
         """A new lease."""
         with self._moved:
-            lease = secrets.randbits(62) + 1
-            self._leases[lease] = _Lease(ttl, self._clock.monotonic() + ttl)
+            lease = self._leases.grant(ttl)
             self._moved.notify_all()
             return lease
 
@@ -237,28 +219,20 @@ class MemoryBackend:
         """Start a lease's time anew; False when it has ended."""
         with self._moved:
             self.expire()
-            held = self._leases.get(lease)
-            if held is not None:
-                held.ends = self._clock.monotonic() + held.ttl
-            return held is not None
+            return self._leases.renew(lease)
 
     def revoke(self, lease: int, deadline: float) -> None:
         """End a lease and remove what hangs on it."""
         with self._moved:
-            held = self._leases.pop(lease, None)
-            if held is not None and held.keys:
-                self._append([_drop(*key) for key in sorted(held.keys, key=_etcd_order)])
+            gone = self._leases.end(lease)
+            if gone:
+                self._append(gone)
 
     def expire(self) -> None:
         """End the leases whose time is over; a test that moved its clock calls this."""
         with self._moved:
-            now = self._clock.monotonic()
-            for lease in [name for name, held in self._leases.items() if held.ends <= now]:
-                self.revoke(lease, now)
-
-    def _until_expiry(self) -> float | None:
-        ends = [held.ends for held in self._leases.values()]
-        return max(0.0, min(ends) - self._clock.monotonic()) if ends else None
+            for lease in self._leases.overdue():
+                self.revoke(lease, 0.0)
 
     def nudge(self, deadline: float) -> int:
         """Make a step that means nothing."""
@@ -292,15 +266,3 @@ class MemoryBackend:
         with self._moved:
             self._closed = True
             self._moved.notify_all()
-
-
-def _etcd_order(key: _Key) -> tuple[str, str, str]:
-    """As etcd orders keys: a revoked lease's facts go before their member."""
-    stack_id, what = key
-    return (stack_id, what.kind, what.name) if isinstance(what, Place) else (stack_id, "fact", what)
-
-
-def _drop(stack_id: str, what: str | Place) -> Mutation:
-    if isinstance(what, Place):
-        return DropRecord(stack_id, what)
-    return DropFact(stack_id, what)

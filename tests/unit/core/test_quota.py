@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core import quota
+from factstore.core.contents import ProjectUsage, Usage
 from factstore.core.errors import Forbidden, Unavailable
 from factstore.core.event import DropFact, DropStack, Mutation, PassGate, PutFact, PutStack, Step
 from factstore.core.fact import Delete, Put, Scope
 from factstore.core.plan import Plan, plan_writes
 from factstore.core.quota import Gates, Growth, Quota, admit
-from factstore.core.state import ProjectUsage, State, Usage
+from factstore.core.state import State
 from tests.unit.core.making import ALICE, EPOCH, PROJECT, SCOPE, fact, put, stack, state_with
 
 EMPTY = ProjectUsage()
