@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from factstore.api.schemas import Schema
+from factstore.api.kinds import Schema
 from factstore.api.waiter_schemas import WaiterState, WaiterSummary
 from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.event import CHANGE_TYPES
 from factstore.core.fact import KINDS
+from factstore.core.member import GENERATION_PATTERN, MemberState
 
 
 def _moment() -> fields.String:
@@ -40,6 +43,7 @@ class Fact(Schema):
     updated_at = _moment()
     updated_by = fields.String(required=True)
     ttl = fields.Integer(required=True, allow_none=True)
+    member = fields.String(required=True, allow_none=True)
     etag = _cursor()
 
 
@@ -49,6 +53,51 @@ class FactPage(Schema):
     facts = fields.List(fields.Nested(Fact), required=True)
     cursor = _cursor()
     links = fields.List(fields.Nested(Link), required=True)
+
+
+class Member(Schema):
+    """A member; departed ones are in events only."""
+
+    name = fields.String(required=True)
+    group = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(get_args(MemberState)))
+    generation = fields.String(required=True, metadata={"pattern": f"^{GENERATION_PATTERN}$"})
+    attributes = fields.Dict(required=True)
+    ttl = fields.Integer(required=True)
+    revision = fields.Integer(required=True, metadata={"minimum": 1})
+    version = fields.Integer(required=True, metadata={"minimum": 1})
+    joined_at = _moment()
+    updated_at = _moment()
+    updated_by = fields.String(required=True)
+
+
+class MemberPage(Schema):
+    """A page of members."""
+
+    members = fields.List(fields.Nested(Member), required=True)
+    cursor = _cursor()
+    links = fields.List(fields.Nested(Link), required=True)
+
+
+class Follower(Schema):
+    """A member, and what it has applied."""
+
+    name = fields.String(required=True)
+    group = fields.String(required=True)
+    state = fields.String(required=True, validate=validate.OneOf(get_args(MemberState)))
+    applied = fields.String(
+        required=True, allow_none=True, metadata={"pattern": f"^{CURSOR_PATTERN}$"}
+    )
+    lags = fields.Boolean(required=True)
+
+
+class Convergence(Schema):
+    """How members stand to what their stack is now."""
+
+    target = _cursor()
+    converged = fields.Boolean(required=True)
+    members = fields.List(fields.Nested(Follower), required=True)
+    lagging = fields.List(fields.String(), required=True)
 
 
 class Settings(Schema):
@@ -153,17 +202,28 @@ class WaiterPage(Schema):
     links = fields.List(fields.Nested(Link), required=True)
 
 
+class Previous(fields.Raw):
+    """What was there before a change: a fact, or in changes of members a member."""
+
+    def __init__(self) -> None:
+        shown = [{"$ref": f"#/components/schemas/{name}"} for name in ("Fact", "Member")]
+        about = {"anyOf": [*shown, {"type": "null"}]}
+        super().__init__(required=True, allow_none=True, metadata=about)
+
+
 class Change(Schema):
-    """One change; that of a waiter has ``waiter``, ``name`` and ``reason`` besides."""
+    """One change; what is said of a member or a waiter stands in changes of such only."""
 
     type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
     path = fields.String(required=True, allow_none=True)
     fact = fields.Nested(Fact, required=True, allow_none=True)
-    previous = fields.Nested(Fact, required=True, allow_none=True)
+    previous = Previous()
+    member = fields.Nested(Member, allow_none=True)
+    name = fields.String()
+    group = fields.String()
+    reason = fields.String(allow_none=True)
     by = fields.String(required=True, allow_none=True)
     request_id = fields.String(required=True, allow_none=True)
-    name = fields.String()
-    reason = fields.String(allow_none=True)
     waiter = fields.Nested(WaiterState)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import answers, conditional, schemas
+from factstore.api import answers, bodies, conditional, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import FACT_WRITING, JSON_BODY, VALUE, sent
+from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services
 from factstore.core.fact import Delete, Put
@@ -25,8 +25,8 @@ class Batch(MethodView):
     """Changes that happen together."""
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(schemas.BatchBody)
-    @blueprint.takes("idempotency_key")
+    @blueprint.arguments(bodies.BatchBody)
+    @blueprint.takes("idempotency_key", "generation")
     @blueprint.refusals(
         "path_invalid",
         "batch_empty",
@@ -38,6 +38,7 @@ class Batch(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
+        *BOUND,
         *FACT_WRITING,
     )
     @blueprint.response(200, answers.BatchAnswer, headers=sent("Factstore-Cursor"))
@@ -51,6 +52,7 @@ class Batch(MethodView):
             [_guard(guard) for guard in body["guards"]],
             access.author(),
             conditional.idempotency(access.identity()),
+            fences=conditional.fences(),
         )
         cursor = services().facts.cursor(written.revision)
         results = ",".join(
@@ -68,7 +70,14 @@ def _wish(operation: dict[str, Any]) -> Put | Delete:
     if "delete" in operation:
         return Delete(operation["delete"]["path"])
     put = operation["put"]
-    return Put.of(put["path"], put["value"], put["kind"], put["ttl"])
+    return Put.of(
+        put["path"],
+        put["value"],
+        put["kind"],
+        put["ttl"],
+        member=put["member"],
+        generation=put["generation"],
+    )
 
 
 def _guard(guard: dict[str, Any]) -> tuple[str, Precondition]:

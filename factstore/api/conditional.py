@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from flask import request
 
 from factstore.api.identity import Identity
 from factstore.core.cursor import parse_tags
 from factstore.core.errors import Invalid
+from factstore.core.member import GENERATION_PATTERN
 from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
 from factstore.core.receipts import Idempotency
 
+GENERATION = "Factstore-Generation"
+
 _KEY_LENGTH = 255
+_GENERATION = re.compile(GENERATION_PATTERN)
 
 
 def write_precondition() -> Precondition:
@@ -61,6 +66,26 @@ def known_tags() -> frozenset[str] | None:
     return parse_tags(header.replace('W/"', '"'))
 
 
+def generation(said: str | None = None) -> str | None:
+    """The incarnation of a member that a request is from; None if it does not say.
+
+    :param said: what the body says; it wins over the header.
+    :raises Invalid: the header is malformed.
+    """
+    header = request.headers.get(GENERATION)
+    if header is not None and not _GENERATION.fullmatch(header):
+        raise Invalid(
+            f"{GENERATION} must be a generation as a join answered it.", code="header_invalid"
+        )
+    return header if said is None else said
+
+
+def fences() -> tuple[str, ...]:
+    """The generations that must live for a write to happen: what the header says, if it is there."""
+    known = generation()
+    return () if known is None else (known,)
+
+
 def idempotency(identity: Identity) -> Idempotency | None:
     """The promise that an ``Idempotency-Key`` makes, bound to project, user and route.
 
@@ -79,6 +104,7 @@ def idempotency(identity: Identity) -> Idempotency | None:
         request.content_type or "",
         request.headers.get("If-Match", ""),
         request.headers.get("If-None-Match", ""),
+        request.headers.get(GENERATION, ""),
     )
     digest = hashlib.sha256("\0".join(what).encode())
     digest.update(b"\0" + request.get_data())

@@ -16,8 +16,10 @@ from typing import Any
 from apispec import APISpec
 
 from factstore.api import answers, microversion
+from factstore.api.conditional import GENERATION
 from factstore.api.errors import CONTENT_TYPE, PREFIX, STATUS
 from factstore.core.cursor import CURSOR_PATTERN
+from factstore.core.member import GENERATION_PATTERN
 from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_LENGTH, SEGMENT_PATTERN
 
 # Codes that operations share
@@ -64,8 +66,16 @@ VALUE = ("ttl_invalid", "value_too_large", "quota_exceeded")
 WRITING = ("contention", "outcome_unknown")
 """Of every operation that writes."""
 
-FACT_WRITING = (*WRITING, "parameter_protected", "idempotency_key_reused")
+FACT_WRITING = (
+    *WRITING,
+    "parameter_protected",
+    "generation_stale",
+    "idempotency_key_reused",
+)
 """Of every operation that writes facts."""
+
+BOUND = ("member_missing", "member_full")
+"""Of every operation that may let facts go with a member."""
 
 PAGED = ("path_invalid", "cursor_invalid", "cursor_expired")
 """Of every list."""
@@ -93,6 +103,11 @@ PATH_PARAMETERS = {
         "description": "The stack's name: one segment, as in a fact's path.",
         "schema": _text(pattern=f"^{SEGMENT_PATTERN}$", minLength=1, maxLength=SEGMENT_LENGTH),
         "example": "slurm",
+    },
+    "member": {
+        "description": "The member's name: one segment, as in a fact's path.",
+        "schema": _text(pattern=f"^{SEGMENT_PATTERN}$", minLength=1, maxLength=SEGMENT_LENGTH),
+        "example": "c1",
     },
     "path": {
         "description": (
@@ -140,6 +155,14 @@ REQUEST_HEADERS = {
         **_header(
             "Entity tags that are known already, or '*': 304 if the present one is among them.",
             _tags(f"(W/)?{_TAG}"),
+        ),
+    },
+    "generation": {
+        "name": GENERATION,
+        **_header(
+            "The incarnation of a member that the request is from: 409 if it lives no more. What a "
+            "body says of it wins.",
+            _text(pattern=f"^{GENERATION_PATTERN}$"),
         ),
     },
     "idempotency_key": {

@@ -9,9 +9,9 @@ from flask import Response, request
 from flask.views import MethodView
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
-from factstore.api import answers, conditional, errors, paging, schemas
+from factstore.api import answers, bodies, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
-from factstore.api.description import FACT_WRITING, JSON_BODY, PAGED, VALUE, sent
+from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, PAGED, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
@@ -23,7 +23,7 @@ from factstore.policies import facts as rules
 blueprint = Blueprint("facts", __name__, description="JSON values at paths.")
 
 RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
-_BODY = schemas.FactBody()
+_BODY = bodies.FactBody()
 
 
 @blueprint.route("/v1/stacks/<stack>/facts")
@@ -77,13 +77,13 @@ class FactItem(MethodView):
         requestBody={
             "required": False,
             "content": {
-                "application/json": {"schema": schemas.FactBody},
+                "application/json": {"schema": bodies.FactBody},
                 "text/plain": {"schema": {"type": "string"}},
                 "application/x-www-form-urlencoded": {"schema": {"type": "string"}},
             },
         }
     )
-    @blueprint.takes("if_match", "if_none_match_write", "idempotency_key")
+    @blueprint.takes("if_match", "if_none_match_write", "idempotency_key", "generation")
     @blueprint.refusals(
         "path_invalid",
         "etag_invalid",
@@ -93,6 +93,7 @@ class FactItem(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
+        *BOUND,
         *FACT_WRITING,
     )
     @blueprint.response(
@@ -111,12 +112,17 @@ class FactItem(MethodView):
         precondition = conditional.write_precondition()
         wish = _wish(path)
         written = services().facts.put(
-            scope, wish, access.author(), precondition, conditional.idempotency(access.identity())
+            scope,
+            wish,
+            access.author(),
+            precondition,
+            conditional.idempotency(access.identity()),
+            fences=conditional.fences() if wish.generation is None else (),
         )
         return _answer(written, stack)
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.takes("if_match", "idempotency_key")
+    @blueprint.takes("if_match", "idempotency_key", "generation")
     @blueprint.refusals(
         "path_invalid", "etag_invalid", "not_found", "precondition_failed", *FACT_WRITING
     )
@@ -131,6 +137,7 @@ class FactItem(MethodView):
             access.author(),
             conditional.write_precondition(),
             conditional.idempotency(access.identity()),
+            fences=conditional.fences(),
         )
         cursor = services().facts.cursor(written.revision)
         return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
@@ -177,8 +184,14 @@ def _wish(path: str) -> Put:
         messages = _BODY.validate(body) if isinstance(body, dict) else ["Not a JSON object."]
         if messages:
             raise refusal(messages, "json")
-        kind = body.get("kind", "observed")
-        return Put.of(path, body["value"], kind, body.get("ttl"))
+        return Put.of(
+            path,
+            body["value"],
+            body.get("kind", "observed"),
+            body.get("ttl"),
+            member=body.get("member"),
+            generation=body.get("generation"),
+        )
     check_encoding(request)
     try:
         text = read_body(request).decode("utf-8")

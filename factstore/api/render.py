@@ -1,4 +1,4 @@
-"""Facts, stacks, waiters and events as JSON texts.
+"""Facts, members, waiters, stacks and events as JSON texts.
 
 A fact's value is its canonical text already, so these texts are put together rather than encoded, and
 kept with the record: one event to a thousand watchers is rendered once.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 
 from factstore.core.contents import Usage
+from factstore.core.convergence import Convergence
 from factstore.core.cursor import Cursor
 from factstore.core.event import Change, Event
 from factstore.core.fact import Fact, Stack
+from factstore.core.member import Member
 from factstore.core.value import encode
 from factstore.core.waiter import Progress, Signal, Waiter
 from factstore.core.waiters import Shown
@@ -31,6 +33,7 @@ def fact_text(fact: Fact, epoch: str) -> str:
                 "updated_at": fact.updated_at,
                 "updated_by": fact.updated_by,
                 "ttl": fact.ttl,
+                "member": fact.member,
                 "etag": fact.etag(epoch),
             }
         )
@@ -49,8 +52,6 @@ def event_text(event: Event, cursor: Cursor) -> str:
 
 
 def _change_text(change: Change, epoch: str) -> str:
-    fact = fact_text(change.fact, epoch) if change.fact else "null"
-    previous = fact_text(change.previous, epoch) if change.previous else "null"
     about = encode(
         {
             "type": change.type,
@@ -59,12 +60,81 @@ def _change_text(change: Change, epoch: str) -> str:
             "request_id": change.request_id,
         }
     )
-    text = f'{about[:-1]},"fact":{fact},"previous":{previous}'
-    if isinstance(change.record, Waiter):
-        waiter = encode(_with_progress(change.record, change.record.progress or Progress()))
-        more = encode({"name": change.record.name, "reason": change.reason})
-        text = f'{text},"waiter":{waiter},{more[1:-1]}'
-    return text + "}"
+    match change.type.partition(".")[0]:
+        case "member":
+            more = _of_a_member(change)
+        case "waiter":
+            more = _of_a_waiter(change)
+        case _:
+            more = _of_a_fact(change, epoch)
+    return f"{about[:-1]},{more}}}"
+
+
+def _of_a_fact(change: Change, epoch: str) -> str:
+    fact = fact_text(change.fact, epoch) if change.fact else "null"
+    previous = fact_text(change.previous, epoch) if change.previous else "null"
+    return f'"fact":{fact},"previous":{previous}'
+
+
+def _of_a_member(change: Change) -> str:
+    now = change.record if isinstance(change.record, Member) else None
+    known = now or change.former
+    assert known is not None  # noqa: S101 - a change of a member has one
+    about = encode({"name": known.name, "group": known.group, "reason": change.reason})
+    member = member_text(now) if now else "null"
+    previous = member_text(change.former) if change.former else "null"
+    return f'"fact":null,"previous":{previous},"member":{member},{about[1:-1]}'
+
+
+def _of_a_waiter(change: Change) -> str:
+    waiter = change.record
+    assert isinstance(waiter, Waiter)  # noqa: S101 - a change of a waiter has it
+    shown = encode(_with_progress(waiter, waiter.progress or Progress()))
+    about = encode({"name": waiter.name, "reason": change.reason})
+    return f'"fact":null,"previous":null,"waiter":{shown},{about[1:-1]}'
+
+
+def member_text(member: Member) -> str:
+    """A member as it is shown."""
+    text = member.memo.get("text")
+    if text is None:
+        about = encode(
+            {
+                "name": member.name,
+                "group": member.group,
+                "state": member.state,
+                "generation": member.generation,
+                "ttl": member.ttl,
+                "revision": member.revision,
+                "version": member.version,
+                "joined_at": member.joined_at,
+                "updated_at": member.updated_at,
+                "updated_by": member.updated_by,
+            }
+        )
+        text = member.memo["text"] = f'{about[:-1]},"attributes":{member.attributes}}}'
+    return text
+
+
+def convergence_text(convergence: Convergence) -> str:
+    """How a stack's members stand, as it is shown."""
+    return encode(
+        {
+            "target": str(convergence.target),
+            "converged": convergence.reached,
+            "members": [
+                {
+                    "name": each.member.name,
+                    "group": each.member.group,
+                    "state": each.member.state,
+                    "applied": str(each.applied) if each.applied else None,
+                    "lags": each.lags,
+                }
+                for each in convergence.followers
+            ],
+            "lagging": [each.member.name for each in convergence.followers if each.lags],
+        }
+    )
 
 
 def waiter_summary(waiter: Waiter) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, jsonify, request
 from flask.views import MethodView
 
-from factstore.api import answers, paging, schemas
+from factstore.api import answers, bodies, paging, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.description import JSON_BODY, PAGED, WRITING
 from factstore.api.render import stack_document
@@ -55,7 +55,7 @@ class StackItem(MethodView):
         return jsonify(stack_document(found, request.script_root, usage))
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(schemas.StackBody, required=False)
+    @blueprint.arguments(bodies.StackBody, required=False)
     @blueprint.refusals("path_invalid", "quota_exceeded", *JSON_BODY, *WRITING)
     @blueprint.response(200, answers.Stack)
     @blueprint.alt_response(201, schema=answers.Stack, description="Created")

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from factstore.api.schemas import Schema
+from factstore.api.kinds import Schema
 from factstore.core.signalling import REASON_LENGTH, STATUSES
 from factstore.core.waiter import (
     SIGNAL_ID_LENGTH,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from factstore.core.carrying import Carrier
@@ -143,9 +143,12 @@ class Facts:
         author: Author,
         precondition: Precondition,
         idempotency: Idempotency | None = None,
+        *,
+        fences: Collection[str] = (),
     ) -> Written:
         """Store a fact, creating its stack if need be."""
-        return self.write(scope, [wish], [(wish.path, precondition)], author, idempotency)
+        guards = [(wish.path, precondition)]
+        return self.write(scope, [wish], guards, author, idempotency, fences=fences)
 
     def delete(
         self,
@@ -154,13 +157,21 @@ class Facts:
         author: Author,
         precondition: Precondition,
         idempotency: Idempotency | None = None,
+        *,
+        fences: Collection[str] = (),
     ) -> Written:
         """Remove a fact.
 
         :raises NotFound: there is none.
         """
         written = self.write(
-            scope, [Delete(path)], [(path, precondition)], author, idempotency, create=False
+            scope,
+            [Delete(path)],
+            [(path, precondition)],
+            author,
+            idempotency,
+            fences=fences,
+            create=False,
         )
         if written.results[0].outcome == "absent":
             raise NotFound(
@@ -175,11 +186,13 @@ class Facts:
         guards: Sequence[tuple[str, Precondition]],
         author: Author,
         idempotency: Idempotency | None = None,
+        *,
+        fences: Collection[str] = (),
     ) -> Written:
         """Carry out all wishes in one revision if all guards hold, else nothing."""
         check_batch(guards, wishes)
         create = any(isinstance(wish, Put) for wish in wishes)
-        return self.write(scope, wishes, guards, author, idempotency, create=create)
+        return self.write(scope, wishes, guards, author, idempotency, fences=fences, create=create)
 
     def write(
         self,
@@ -189,15 +202,19 @@ class Facts:
         author: Author,
         idempotency: Idempotency | None,
         *,
+        fences: Collection[str] = (),
         create: bool = True,
     ) -> Written:
-        """Check the names and carry the write through; see :class:`~factstore.core.writing.Writer`."""
+        """Check the names and carry the write through; see :class:`~factstore.core.writing.Writer`.
+
+        :param fences: generations of members; it happens only while all of them live.
+        """
         check_stack_name(scope.stack)
         for path in [wish.path for wish in wishes] + [path for path, _ in guards]:
             check_path(path)
         new_stack = (lambda: self._new_stack(scope, author)) if create else None
         return self._writer.run(
-            Write(scope, wishes, guards, author, new_stack, idempotency, self._deadline())
+            Write(scope, wishes, guards, author, new_stack, idempotency, self._deadline(), fences)
         )
 
     def _check_age(self, at: Cursor, head: int, stack: Stack) -> None:

@@ -18,6 +18,7 @@ HEARTBEAT_TTL_DEFAULT = 30
 ATTRIBUTES_LENGTH = 16 * 1024  # characters of canonical JSON
 BOUND_FACTS = 500  # facts on one member's lease: they all go in one revision
 REASON_PATTERN = r"[a-z][a-z0-9_]{0,63}"
+GENERATION_PATTERN = r"[0-9a-f]{1,16}"
 
 
 @dataclass(frozen=True, slots=True)

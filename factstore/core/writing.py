@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -36,6 +36,7 @@ class Write:
 
     :param new_stack: makes the stack's record if it is missing and may be created.
     :param deadline: when to give up.
+    :param fences: generations of members; all must live.
     """
 
     scope: Scope
@@ -45,6 +46,7 @@ class Write:
     new_stack: Callable[[], Stack] | None
     idempotency: Idempotency | None
     deadline: float
+    fences: Collection[str] = ()
 
 
 class Writer:
@@ -104,6 +106,7 @@ class _FactWriting(Attempt):
             now=self._clock.timestamp(),
             new_stack=write.new_stack,
             quota=quota,
+            fences=write.fences,
         )
         if write.idempotency is None:
             return plan

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 from oslo_policy import policy
 
-from factstore.policies import base, facts, limits, stacks, waiters
+from factstore.policies import base, facts, limits, members, stacks, waiters
 
 
 def list_rules() -> Iterable[policy.RuleDefault]:
     """Entry point of ``oslo.policy.policies``."""
-    return itertools.chain(base.RULES, stacks.RULES, facts.RULES, waiters.RULES, limits.RULES)
+    return itertools.chain(
+        base.RULES, stacks.RULES, facts.RULES, members.RULES, waiters.RULES, limits.RULES
+    )

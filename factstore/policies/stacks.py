@@ -11,6 +11,7 @@ PUT = "contextualization:stacks:put"
 DELETE = "contextualization:stacks:delete"
 CONTEXT = "contextualization:context:get"
 EVENTS = "contextualization:events:get"
+CONVERGENCE = "contextualization:stacks:convergence"
 
 RULES = [
     documented("stacks:list", READER, "List the stacks of a project.", ("GET", "/stacks")),
@@ -40,4 +41,10 @@ RULES = [
         ("HEAD", "/stacks/{stack}/context"),
     ),
     documented("events:get", READER, "Watch a stack.", ("GET", "/stacks/{stack}/events")),
+    documented(
+        "stacks:convergence",
+        READER,
+        "Show which members have applied what a stack is now, or wait for all of them.",
+        ("GET", "/stacks/{stack}/convergence"),
+    ),
 ]

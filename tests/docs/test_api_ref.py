@@ -46,7 +46,7 @@ SCHEMAS = {
 def schema(name: str) -> ma.Schema:
     for module in (
         "factstore.api.answers",
-        "factstore.api.schemas",
+        "factstore.api.bodies",
         "factstore.api.waiter_schemas",
     ):
         try:

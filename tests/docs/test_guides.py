@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factstore.api import schemas
+from factstore.api import kinds
 from factstore.api.blueprint import BODY_BYTES
 from factstore.core import fact, path, plan, receipts, value, watching
 from factstore.wsgi import configuration, logs
@@ -28,8 +28,8 @@ from tests.docs.pages import DOC, ROOT, code
         ("batch", {plan.BATCH_OPERATIONS, plan.BATCH_BYTES // 1024**2}),
         ("body", {BODY_BYTES // 1024**2}),
         ("time to live", {fact.TTL_MIN, fact.TTL_MAX, fact.TTL_MAX // 86400}),
-        ("``wait``", {schemas.WAIT_LIMIT}),
-        ("page of a list", {schemas.PAGE_LIMIT}),
+        ("``wait``", {kinds.WAIT_LIMIT}),
+        ("page of a list", {kinds.PAGE_LIMIT}),
         ("page of a long poll", {watching.POLL_EVENTS, watching.POLL_BYTES // 1024**2}),
         ("snapshot frame", {watching.SNAPSHOT_FACTS}),
         ("``Idempotency-Key``", {receipts.RETENTION // 3600}),

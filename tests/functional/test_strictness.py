@@ -27,6 +27,13 @@ def operations() -> list[tuple[str, str]]:
         ("PUT", "/v1/stacks/s/facts/a/b"),
         ("DELETE", "/v1/stacks/s/facts/a/b"),
         ("POST", "/v1/stacks/s/batch"),
+        ("GET", "/v1/stacks/s/members"),
+        ("GET", "/v1/stacks/s/members/m"),
+        ("PUT", "/v1/stacks/s/members/m"),
+        ("PATCH", "/v1/stacks/s/members/m"),
+        ("DELETE", "/v1/stacks/s/members/m"),
+        ("POST", "/v1/stacks/s/members/m/heartbeat"),
+        ("GET", "/v1/stacks/s/convergence"),
         ("GET", "/v1/stacks/s/events"),
         ("GET", "/v1/stacks/s/context"),
         ("HEAD", "/v1/stacks/s/context"),
@@ -41,7 +48,7 @@ def operations() -> list[tuple[str, str]]:
 
 
 def test_the_list_of_operations_is_complete(api: Caller) -> None:
-    names = {"{stack}": "s", "{path}": "a/b", "{waiter}": "w"}
+    names = {"{stack}": "s", "{path}": "a/b", "{member}": "m", "{waiter}": "w"}
     documented = set()
     for template, methods in api.get("/v1/openapi.json").json()["paths"].items():
         path = template
@@ -56,7 +63,7 @@ def test_the_list_of_operations_is_complete(api: Caller) -> None:
 
 
 def call(api: Caller, method: str, path: str, query: str) -> requests.Response:
-    body = {"json": {"operations": [], "value": 1}} if method in ("PUT", "POST") else {}
+    body = {"json": {"operations": [], "value": 1}} if method in ("PUT", "POST", "PATCH") else {}
     return api(method, f"{path}?{query}", **body)
 
 
@@ -81,15 +88,17 @@ def test_a_parameter_given_twice_is_refused(api: Caller, method: str, path: str)
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [known for known in operations() if known[0] in ("PUT", "POST")]
+    ("method", "path"), [known for known in operations() if known[0] in ("PUT", "POST", "PATCH")]
 )
 def test_a_field_that_nobody_knows_is_refused(api: Caller, method: str, path: str) -> None:
-    known = {
-        "batch": {"operations": [{"delete": {"path": "a"}}]},
-        "b": {"value": 1},
-        "w": {"success": {"signals": 1}},
+    known: dict[tuple[str, str], dict[str, object]] = {
+        ("POST", "batch"): {"operations": [{"delete": {"path": "a"}}]},
+        ("PUT", "b"): {"value": 1},
+        ("PUT", "m"): {"group": "g"},
+        ("PATCH", "m"): {"state": "ready"},
+        ("PUT", "w"): {"success": {"signals": 1}},
     }
-    body = {**known.get(path.rpartition("/")[2], {}), "nonsense": 1}
+    body = {**known.get((method, path.rpartition("/")[2]), {}), "nonsense": 1}
     assert refused(api(method, path, json=body), "400 schema")["field"] == "nonsense"
 
 

@@ -46,7 +46,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One operation, called on the owner's stack, where fact ``a`` and waiter ``w`` are."""
+    """One operation, called on the owner's stack, where fact and member ``a`` and waiter ``w`` are."""
 
     method: str
     template: str
@@ -77,6 +77,8 @@ STACK = f"{STACKS}/{{stack}}"
 FACTS = f"{STACK}/facts"
 FACT = f"{FACTS}/{{path}}"
 BATCH = f"{STACK}/batch"
+MEMBERS = f"{STACK}/members"
+MEMBER = f"{MEMBERS}/{{member}}"
 PUT_A = {"operations": [{"put": {"path": "a", "value": 2}}]}
 WAITERS = f"{STACK}/waiters"
 WAITER = f"{WAITERS}/{{waiter}}"
@@ -109,6 +111,14 @@ ROWS = [
     Row("DELETE", FACT, Kind.REMOVE, done=204),
     Row("POST", BATCH, Kind.WRITE, body=PUT_A, made=200),
     Row("POST", BATCH, Kind.REMOVE, body=DELETE_A),
+    Row("GET", MEMBERS, Kind.READ),
+    Row("GET", MEMBERS, Kind.READ, query="?group=g"),
+    Row("GET", MEMBER, Kind.READ),
+    Row("PUT", MEMBER, Kind.WRITE, body={"group": "g"}, done=201),
+    Row("PATCH", MEMBER, Kind.REMOVE, body={"state": "ready"}),
+    Row("DELETE", MEMBER, Kind.REMOVE, done=204),
+    Row("POST", f"{MEMBER}/heartbeat", Kind.REMOVE, done=204),
+    Row("GET", f"{STACK}/convergence", Kind.READ),
     Row("GET", f"{STACK}/events", Kind.READ),
     Row("GET", f"{STACK}/context", Kind.READ),
     Row("HEAD", f"{STACK}/context", Kind.READ),

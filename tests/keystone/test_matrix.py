@@ -96,29 +96,32 @@ def project(keystone: KeystoneServer) -> str:
 
 @pytest.fixture
 def owned(callers: dict[str, Caller]) -> Iterator[str]:
-    """The name of a stack of the owner's with fact ``a`` and waiter ``w``.
-
-    Other projects have none of this name.
-    """
+    """The name of a stack of the owner's that is filled; other projects have none of this name."""
     name = fresh_stack()
-    furnish(callers, name)
+    fill(callers["owner"], name)
     yield name
     remove(callers, name, *STRANGERS)
 
 
-def furnish(callers: dict[str, Caller], name: str) -> None:
-    """Make the owner's stack of a name, with all that rows are about."""
+def fill(owner: Caller, name: str) -> None:
+    """Make a stack with fact ``a``, member ``a`` and waiter ``w``."""
     for path, body in (
         ("facts/a", {"value": 1}),
+        ("members/a", {"group": "g"}),
         ("waiters/w", {"success": {"signals": 2}}),
     ):
-        callers["owner"].put(f"/v1/stacks/{name}/{path}", json=body).raise_for_status()
+        owner.put(f"/v1/stacks/{name}/{path}", json=body).raise_for_status()
 
 
 def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
     """Delete the owner's stack of a name, and what others made by the same."""
     for persona in ("owner", *others):
         callers[persona].delete(f"/v1/stacks/{name}")
+
+
+def held(owner: Caller, name: str) -> list[object]:
+    """What is in a stack."""
+    return [owner.get(f"/v1/stacks/{name}/{kind}").json()[kind] for kind in ("facts", "members")]
 
 
 def call(
@@ -131,7 +134,8 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> requests.Response:
     """Carry out a row's operation on a stack."""
-    target = (row.template + row.query).format(stack=stack, path="a", waiter="w", project=project)
+    names = {"stack": stack, "path": "a", "member": "a", "waiter": "w", "project": project}
+    target = (row.template + row.query).format(**names)
     more = {} if row.body is None else {"json": row.body}
     return caller(method or row.method, target, headers=headers, **more)
 
@@ -168,18 +172,18 @@ def test_a_persona_is_answered_as_the_table_says(
     callers: dict[str, Caller], project: str, owned: str, row: Row, persona: str
 ) -> None:
     owner = callers["owner"]
-    before = owner.get(f"/v1/stacks/{owned}/facts").json()
+    before = held(owner, owned)
     answer = call(callers[persona], row, owned, project)
     check(answer, row.expected(persona))
     if persona != "owner":
-        assert owner.get(f"/v1/stacks/{owned}/facts").json()["facts"] == before["facts"]
+        assert held(owner, owned) == before
     if row.method == "GET" and row.kind is not Kind.PUBLIC and persona != "restricted":
         implied = call(callers[persona], row, owned, project, method="HEAD")
         assert implied.status_code == answer.status_code
 
 
 MOVING = [
-    (r'"(id|etag|revision|project_id)":("[^"]*"|\d+)', r'"\1":_'),
+    (r'"(id|etag|revision|project_id|generation)":("[^"]*"|\d+)', r'"\1":_'),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"[0-9a-f]{16}\.\d+", "CURSOR"),
     (r'"[0-9a-f]{32}"', '"TAG"'),
@@ -269,7 +273,7 @@ def test_headers_that_claim_an_identity_change_nothing(
 ) -> None:
     for headers in forgeries(project):
         name = fresh_stack()
-        furnish(callers, name)
+        fill(callers["owner"], name)
         check(call(callers[persona], row, name, project, headers=headers), row.expected(persona))
         fact = callers["owner"].get(f"/v1/stacks/{name}/facts/a").json()
         assert (fact["value"], fact["version"]) == (1, 1)
@@ -290,7 +294,8 @@ def test_the_methods_of_a_route_are_told_to_who_is_known_whether_it_exists_or_no
 ) -> None:
     for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:
         there, missing = (
-            template.format(stack=name, path="a", waiter="w") for name in (owned, "missing")
+            template.format(stack=name, path="a", member="a", waiter="w")
+            for name in (owned, "missing")
         )
         for persona in UNIDENTIFIED:
             refused(callers[persona]("OPTIONS", there), "401 unauthorized")

@@ -23,6 +23,15 @@ Operation = tuple[str, str]
 DOCUMENT = "/v1/openapi.json"
 DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", DOCUMENT)}
 
+BODIES: dict[Operation, Any] = {
+    ("PUT", "{path}"): {"value": 1},
+    ("PUT", "{member}"): {"group": "g"},
+    ("PATCH", "{member}"): {"state": "ready"},
+    ("POST", "batch"): {"operations": [{"delete": {"path": "a"}}]},
+    ("PUT", "{waiter}"): {"success": {"signals": 1}},
+}
+"""Bodies that are accepted, by method and the end of the template; others may be empty."""
+
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
@@ -34,6 +43,7 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
     missing = Mock(side_effect=NotFound("nothing is here"))
     nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
     nothing.signal = nothing.poll = nothing.stream = nothing.usage = missing
+    nothing.join = nothing.set_state = nothing.depart = nothing.heartbeat = missing
     return create_app(
         Services(
             access=Access(lambda rule, identity, project_id: decide(rule)),
@@ -86,15 +96,11 @@ def documented() -> dict[str, Any]:
 def call(app: Flask, operation: Operation, query: str = "") -> int:
     """Carry out an operation as somebody; the status."""
     method, template = operation
-    body = {"value": 1} if template.endswith("{path}") else {}
-    if template.endswith("/batch"):
-        body = {"operations": [{"delete": {"path": "a"}}]}
-    if template.endswith("{waiter}"):
-        body = {"success": {"signals": 1}}
+    body = BODIES.get((method, template.rpartition("/")[2]), {})
     answer = app.test_client().open(
-        template.format(stack="s", path="a", waiter="w") + query,
+        template.format(stack="s", path="a", member="a", waiter="w") + query,
         method=method,
-        json=body if method in ("PUT", "POST") else None,
+        json=body if method in ("PUT", "POST", "PATCH") else None,
         environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
     )
     return answer.status_code

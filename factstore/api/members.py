@@ -1,0 +1,159 @@
+"""Members: joining, telling how one is, staying alive, departing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from flask.views import MethodView
+
+from factstore.api import answers, bodies, conditional, paging, schemas
+from factstore.api.blueprint import Blueprint
+from factstore.api.description import JSON_BODY, PAGED, VALUE, WRITING, sent
+from factstore.api.render import member_text
+from factstore.api.services import services
+from factstore.core.cursor import Cursor
+from factstore.core.member import Joining, Member
+from factstore.core.value import encode
+from factstore.policies import members as rules
+
+blueprint = Blueprint("members", __name__, description="Who takes part in a stack.")
+
+
+@blueprint.route("/v1/stacks/<stack>/members")
+class MemberList(MethodView):
+    """All members of a stack."""
+
+    @blueprint.query(schemas.MembersQuery)
+    @blueprint.refusals("not_found", *PAGED)
+    @blueprint.response(200, answers.MemberPage)
+    def get(self, query: dict[str, Any], stack: str) -> Response:
+        """List members by name, all pages at one revision."""
+        scope = services().access.scope(rules.LIST, stack)
+        page = services().members.list(
+            scope,
+            group=query["group"],
+            limit=query["limit"],
+            marker=query["marker"],
+            at=paging.at(query),
+        )
+        members = ",".join(member_text(member) for member in page.members)
+        links = encode(paging.links(page.cursor, page.marker))
+        text = f'{{"members":[{members}],"cursor":"{page.cursor}","links":{links}}}'
+        return Response(text, content_type="application/json")
+
+
+@blueprint.route("/v1/stacks/<stack>/members/<member>")
+class MemberItem(MethodView):
+    """One member."""
+
+    @blueprint.query(schemas.MemberQuery)
+    @blueprint.refusals("path_invalid", "not_found")
+    @blueprint.response(200, answers.Member)
+    def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
+        """Show a member."""
+        scope = services().access.scope(rules.GET, stack)
+        stale = query["consistency"] == "stale"
+        return _shown(services().members.get(scope, member, stale_read=stale))
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.arguments(bodies.MemberBody)
+    @blueprint.takes("generation")
+    @blueprint.refusals(
+        "path_invalid",
+        "generation_stale",
+        "member_ttl_fixed",
+        *JSON_BODY,
+        *VALUE,
+        *WRITING,
+    )
+    @blueprint.response(
+        200, answers.Member, headers=sent("Factstore-Cursor", "Factstore-Unchanged")
+    )
+    @blueprint.alt_response(
+        201,
+        schema=answers.Member,
+        description="Joined, as a new incarnation",
+        headers=sent("Factstore-Cursor"),
+    )
+    def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str) -> Response:
+        """Join; or with the present generation, change group and attributes."""
+        access = services().access
+        scope = access.scope(rules.PUT, stack)
+        generation = conditional.generation(body["generation"])
+        wish = Joining.of(body["group"], body["ttl"], body["attributes"], generation)
+        joined = services().members.join(scope, member, wish, access.author())
+        response = _shown(joined.member)
+        if joined.outcome in ("created", "replaced"):
+            response.status_code = 201
+            response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/members/{member}"
+        elif joined.outcome == "unchanged":
+            response.headers["Factstore-Unchanged"] = "true"
+        response.headers["Factstore-Cursor"] = _cursor(joined.revision)
+        return response
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.arguments(bodies.MemberState)
+    @blueprint.takes("generation")
+    @blueprint.refusals("path_invalid", "not_found", "generation_stale", *JSON_BODY, *WRITING)
+    @blueprint.response(200, answers.Member)
+    def patch(
+        self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
+    ) -> Response:
+        """Say that a member is ready, or draining."""
+        access = services().access
+        scope = access.scope(rules.UPDATE, stack)
+        generation = conditional.generation(body["generation"])
+        author = access.author()
+        return _shown(
+            services().members.set_state(scope, member, body["state"], generation, author)
+        )
+
+    @blueprint.query(schemas.DepartQuery)
+    @blueprint.takes("generation")
+    @blueprint.refusals("path_invalid", "not_found", "generation_stale", *WRITING)
+    @blueprint.response(204, headers=sent("Factstore-Cursor"))
+    def delete(self, query: dict[str, Any], stack: str, member: str) -> Response:
+        """Depart; the facts that go with the member go."""
+        access = services().access
+        scope = access.scope(rules.DELETE, stack)
+        revision = services().members.depart(
+            scope, member, query["reason"], conditional.generation(), access.author()
+        )
+        return Response(status=204, headers={"Factstore-Cursor": _cursor(revision)})
+
+
+@blueprint.route("/v1/stacks/<stack>/members/<member>/heartbeat")
+class Heartbeat(MethodView):
+    """A member's sign of life."""
+
+    @blueprint.query(schemas.NoQuery)
+    @blueprint.arguments(bodies.HeartbeatBody, required=False)
+    @blueprint.takes("generation")
+    @blueprint.refusals(
+        "path_invalid",
+        "cursor_invalid",
+        "not_found",
+        "generation_stale",
+        "cursor_expired",
+        *JSON_BODY,
+        *WRITING,
+    )
+    @blueprint.response(204)
+    def post(
+        self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
+    ) -> Response:
+        """Start a member's time anew, and tell what it has applied."""
+        scope = services().access.scope(rules.HEARTBEAT, stack)
+        generation = conditional.generation(body["generation"])
+        applied = None if body["applied"] is None else Cursor.parse(body["applied"])
+        services().members.heartbeat(scope, member, generation, applied)
+        return Response(status=204)
+
+
+def _shown(member: Member) -> Response:
+    return Response(member_text(member), content_type="application/json")
+
+
+def _cursor(revision: int) -> str:
+    return str(services().facts.cursor(revision))
