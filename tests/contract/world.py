@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
@@ -143,12 +143,33 @@ class Worker:
         kind: Kind = "observed",
         ttl: int | None = None,
         by: Author | None = None,
+        member: str | None = None,
+        generation: str | None = None,
+        fences: Collection[str] = (),
     ) -> Written:
-        wish = Put.of(path, value, kind, ttl)
-        return self.facts.put(scope, wish, by or author(), precondition, idempotency)
+        wish = Put.of(path, value, kind, ttl, member=member, generation=generation)
+        return self.facts.put(scope, wish, by or author(), precondition, idempotency, fences=fences)
 
-    def delete(self, scope: Scope, path: str, precondition: Precondition = ANY) -> Written:
-        return self.facts.delete(scope, path, author(), precondition)
+    def batch(
+        self,
+        scope: Scope,
+        paths: Sequence[str],
+        *,
+        member: str | None = None,
+        fences: Collection[str] = (),
+    ) -> Written:
+        wishes = [Put.of(path, 1, member=member) for path in paths]
+        return self.facts.batch(scope, wishes, [], author(), fences=fences)
+
+    def delete(
+        self,
+        scope: Scope,
+        path: str,
+        precondition: Precondition = ANY,
+        *,
+        fences: Collection[str] = (),
+    ) -> Written:
+        return self.facts.delete(scope, path, author(), precondition, fences=fences)
 
     def value(self, scope: Scope, path: str) -> str:
         return self.facts.get(scope, path).text

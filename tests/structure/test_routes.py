@@ -14,7 +14,7 @@ from factstore.api import page
 from factstore.api.app import create_app
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
-from factstore.policies import facts, list_rules, stacks, waiters
+from factstore.policies import facts, list_rules, members, stacks, waiters
 from factstore.wsgi.identity import PUBLIC
 from tests.structure.application import (
     DISCOVERY,
@@ -25,6 +25,18 @@ from tests.structure.application import (
     documented,
     operations,
 )
+
+AUTHORS = (
+    stacks.PUT,
+    stacks.DELETE,
+    members.PUT,
+    members.UPDATE,
+    members.DELETE,
+    waiters.PUT,
+    waiters.DELETE,
+    waiters.SIGNAL,
+)
+"""Rules for writing what is no fact."""
 
 METHODS = {"get", "head", "put", "post", "patch", "delete"}
 
@@ -127,9 +139,9 @@ def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
         call(application(decide), operation)
         if operation in (("GET", "/v1/stacks"), ("GET", "/v1/limits")):
             call(application(decide), operation, "?project_id=another")
-    # Whoever writes anything but facts is an author too, but sets no parameter.
-    for other in (stacks.PUT, stacks.DELETE, waiters.PUT, waiters.DELETE, waiters.SIGNAL):
-        asked[facts.PUT_PARAMETER] -= rules()[other]
+    # Whoever writes anything else is an author too, but sets no parameter.
+    for rule in AUTHORS:
+        asked[facts.PUT_PARAMETER] -= rules()[rule]
     assert asked == rules()
 
 
