@@ -14,6 +14,7 @@ from factstore.core.errors import (
     Forbidden,
     Invalid,
     NotFound,
+    Unavailable,
 )
 from factstore.core.event import Change
 from factstore.core.fact import Scope
@@ -546,6 +547,38 @@ def test_a_new_incarnation_has_applied_nothing(worker: Worker, scope: Scope) -> 
     assert applied(worker, scope) == first.revision
     join(worker, scope)
     assert applied(worker, scope) is None
+
+
+def test_nor_has_it_while_the_end_of_the_old_one_is_yet_to_come(
+    worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def revoke(lease: int, deadline: float) -> None:
+        raise Unavailable("not now")
+
+    first = join(worker, scope)
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    monkeypatch.setattr(worker.store, "revoke", revoke)
+    join(worker, scope)
+    assert applied(worker, scope) is None
+
+
+def test_of_two_signs_of_life_at_once_the_one_that_applied_more_counts(
+    world: World, worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = join(worker, scope)
+    target = worker.put(scope, "p", 1).revision
+    other, real, done = world.worker(), worker.store.commit, []
+
+    def commit(*args: object) -> object:
+        if not done:
+            done.append(target)
+            other.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker.store, "commit", commit)
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    assert done
+    assert applied(worker, scope) == applied(other, scope) == target
 
 
 def test_a_cursor_of_another_life_or_ahead_of_the_store_keeps_the_member_alive_but_is_refused(
