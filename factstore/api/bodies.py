@@ -126,7 +126,7 @@ class MemberBody(Schema):
     generation = _generation("The present one, to change the member; else it joins anew.")
 
 
-class MemberState(Schema):
+class MemberPatch(Schema):
     """How a member is."""
 
     state = fields.String(required=True, validate=validate.OneOf(SETTABLE))

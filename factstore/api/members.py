@@ -93,7 +93,7 @@ class MemberItem(MethodView):
         return response
 
     @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(bodies.MemberState)
+    @blueprint.arguments(bodies.MemberPatch)
     @blueprint.takes("generation")
     @blueprint.refusals("path_invalid", "not_found", "generation_stale", *JSON_BODY, *WRITING)
     @blueprint.response(200, answers.Member)

@@ -26,6 +26,7 @@ STREAMED = "trial"
 
 STACK_PUT = {"description": "A batch cluster"}
 FACT_PUT = {"value": {"address": "10.0.0.5", "cores": 8}, "kind": "observed", "ttl": 300}
+MEMBER_PUT = {"group": "compute", "ttl": 30, "attributes": {"rack": "r1", "cores": 8}}
 BATCH = {
     "guards": [
         {"path": "nodes/head", "exists": True},
@@ -99,8 +100,33 @@ def gather(caller: Caller) -> dict[str, str]:
     )
     made["limits-show-response"] = caller.ask("GET", "/v1/limits", 200)
     made["stacks-list-response"] = caller.ask("GET", "/v1/stacks", 200)
+    made.update(members(caller))
     texts = {f"{name}.json": pretty(text) for name, text in made.items()}
     return {**texts, "events-stream.txt": stream(caller)}
+
+
+def members(caller: Caller) -> dict[str, str]:
+    """Two join, and one of them has applied everything."""
+    stack = f"/v1/stacks/{STACK}"
+    head = {"group": "head", "attributes": {"rack": "r1"}}
+    caller.ask("PUT", f"{stack}/members/head", 201, json=head)
+    joined = caller.ask("PUT", f"{stack}/members/c1", 201, json=MEMBER_PUT)
+    generation = json.loads(joined)["generation"]
+    patch = {"state": "ready", "generation": generation}
+    ready = caller.ask("PATCH", f"{stack}/members/c1", 200, json=patch)
+    listed = caller.ask("GET", f"{stack}/members?limit=1", 200)
+    heartbeat = {"generation": generation, "applied": json.loads(listed)["cursor"]}
+    caller.ask("POST", f"{stack}/members/c1/heartbeat", 204, json=heartbeat)
+    return {
+        "member-put-request": json.dumps(MEMBER_PUT),
+        "member-put-response": joined,
+        "member-patch-request": json.dumps(patch),
+        "member-patch-response": ready,
+        "member-show-response": caller.ask("GET", f"{stack}/members/c1", 200),
+        "members-list-response": listed,
+        "heartbeat-request": json.dumps(heartbeat),
+        "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
+    }
 
 
 def stream(caller: Caller) -> str:

@@ -117,8 +117,9 @@ def test_a_field_inside_a_field_is_explained(call: Call, operation: Operation) -
     stack = CALLS["GET /v1/stacks/{stack}"]
     explained = call.parameters("Response", "body") | call.parameters("Request", "body")
     explained |= call.words()
+    member = CALLS["GET /v1/stacks/{stack}/members/{member}"]
     waiter = CALLS["GET /v1/stacks/{stack}/waiters/{waiter}"]
-    for other in (fact, stack, waiter):  # the reference says "as Show fact shows it"
+    for other in (fact, stack, member, waiter):  # the reference says "as Show fact shows it"
         explained |= other.parameters("Response", "body") | other.words()
     schemas = [*operation.response_schemas(), operation.request_schema() or {}]
     for schema in schemas:
