@@ -72,6 +72,20 @@ BODIES = {
     "a ttl written as a float": (b'{"value": 1, "ttl": 10.0}', "400 schema"),
     "a ttl that is true": (b'{"value": 1, "ttl": true}', "400 schema"),
     "a ttl that is a string": (b'{"value": 1, "ttl": "10"}', "400 schema"),
+    "a member and a ttl": (b'{"value": 1, "member": "m", "ttl": 60}', "400 ttl_invalid"),
+    "a member that is no name": (b'{"value": 1, "member": "a/b"}', "400 path_invalid"),
+    "a member without a name": (b'{"value": 1, "member": ""}', "400 path_invalid"),
+    "a member that is no text": (b'{"value": 1, "member": ["m"]}', "400 schema"),
+    "a member that nobody knows": (b'{"value": 1, "member": "m"}', "409 member_missing"),
+    "a generation that is no text": (b'{"value": 1, "generation": 10}', "400 schema"),
+    "a generation in capitals": (b'{"value": 1, "generation": "ABC"}', "400 schema"),
+    "an empty generation": (b'{"value": 1, "generation": ""}', "400 schema"),
+    "a generation with a newline": (b'{"value": 1, "generation": "a\\n"}', "400 schema"),
+    "17 digits of a generation": (
+        b'{"value": 1, "generation": "' + b"a" * 17 + b'"}',
+        "400 schema",
+    ),
+    "a generation that never lived": (b'{"value": 1, "generation": "a"}', "409 generation_stale"),
     "a value above 64 KiB": (value('"' + "x" * (BIGGEST - 1) + '"'), "413 value_too_large"),
     "a value above 64 KiB in UTF-8": (
         value('"' + "ö" * (BIGGEST // 2) + '"'),
@@ -125,6 +139,22 @@ BATCHES = {
     "a path out of its folder": (batch(puts("a/../b")), "400 path_invalid"),
     "a path that is no text": (batch([{"delete": {"path": 1}}]), "400 schema"),
     "a short ttl": (batch([{"put": {"path": "a", "value": 1, "ttl": 4}}]), "400 ttl_invalid"),
+    "a member and a ttl": (
+        batch([{"put": {"path": "a", "value": 1, "ttl": 60, "member": "m"}}]),
+        "400 ttl_invalid",
+    ),
+    "a member that is no name": (
+        batch([{"put": {"path": "a", "value": 1, "member": ".."}}]),
+        "400 path_invalid",
+    ),
+    "a generation that is none": (
+        batch([{"put": {"path": "a", "value": 1, "generation": "g"}}]),
+        "400 schema",
+    ),
+    "a deletion with a generation of its own": (
+        batch([{"delete": {"path": "a", "generation": "a"}}]),
+        "400 schema",
+    ),
     "a guard without a demand": (batch(puts("a"), [{"path": "g"}]), "400 schema"),
     "a guard with two demands": (
         batch(puts("a"), [{**ABSENT, "exists": True}]),
@@ -190,4 +220,68 @@ WAITERS = {
     "much": (waiter({"facts": "a", "equals": "x" * 20_000}), "400 condition_invalid"),
     "a hundred thousand brackets": (b'{"success": ' + b"[" * 100_000, "400 json_too_deep"),
     "a key twice": (b'{"success": {}, "success": {}}', "400 json_duplicate_key"),
+}
+
+
+def member(**fields: object) -> bytes:
+    return json.dumps({"group": "g", **fields}).encode()
+
+
+# Of a member, as application/json.
+MEMBERS = {
+    "nothing": (b"{}", "400 schema"),
+    "a list": (b"[]", "400 schema"),
+    "no JSON": (b"group=g", "400 json_invalid"),
+    "a field that nobody knows": (member(owner="me"), "400 schema"),
+    "a state": (member(state="ready"), "400 schema"),
+    "a group that is no name": (member(group="a/b"), "400 path_invalid"),
+    "a group without a name": (member(group=""), "400 path_invalid"),
+    "a group that is hidden": (member(group=".."), "400 path_invalid"),
+    "a group with a newline": (member(group="g\n"), "400 path_invalid"),
+    "a group that is no text": (member(group=1), "400 schema"),
+    "a group that is null": (member(group=None), "400 schema"),
+    "a ttl below five seconds": (member(ttl=4), "400 ttl_invalid"),
+    "a ttl above a day": (member(ttl=86401), "400 ttl_invalid"),
+    "a ttl that is null": (member(ttl=None), "400 schema"),
+    "a ttl that is true": (member(ttl=True), "400 schema"),
+    "a ttl with a fraction": (member(ttl=30.5), "400 schema"),
+    "a ttl that is a string": (member(ttl="30"), "400 schema"),
+    "attributes that are a list": (member(attributes=["r1"]), "400 schema"),
+    "attributes that are null": (member(attributes=None), "400 schema"),
+    "attributes above 16 KiB": (member(attributes={"a": "x" * 16_384}), "413 value_too_large"),
+    "attributes nested too deeply": (
+        b'{"group": "g", "attributes": {"a": %s}}' % nested(DEEPEST).encode(),
+        "400 json_too_deep",
+    ),
+    "NUL in an attribute": (member(attributes={"a": "\0"}), "400 json_value"),
+    "a generation that is no text": (member(generation=1), "400 schema"),
+    "a generation that is none": (member(generation="g1"), "400 schema"),
+    "a generation that never lived": (member(generation="a"), "409 generation_stale"),
+}
+
+# Of a PATCH of a member, as application/json.
+STATES = {
+    "nothing": (b"{}", "400 schema"),
+    "no object": (b'"ready"', "400 schema"),
+    "a state that nobody sets": (b'{"state": "joining"}', "400 schema"),
+    "a state that is left by DELETE": (b'{"state": "departed"}', "400 schema"),
+    "a state in capitals": (b'{"state": "READY"}', "400 schema"),
+    "a state that is no text": (b'{"state": ["ready"]}', "400 schema"),
+    "a group": (b'{"state": "ready", "group": "g"}', "400 schema"),
+    "a generation that is none": (b'{"state": "ready", "generation": "G"}', "400 schema"),
+    "nobody's state": (b'{"state": "ready"}', "404 not_found"),
+}
+
+# Of a heartbeat, as application/json.
+HEARTBEATS = {
+    "a list": (b"[]", "400 schema"),
+    "no JSON": (b"alive", "400 json_invalid"),
+    "nothing, said to be JSON": (b"", "400 json_invalid"),
+    "a field that nobody knows": (b'{"alive": true}', "400 schema"),
+    "a cursor that is a number": (b'{"applied": 7}', "400 schema"),
+    "a cursor that is none": (b'{"applied": "7"}', "400 cursor_invalid"),
+    "an empty cursor": (b'{"applied": ""}', "400 cursor_invalid"),
+    "a generation that is none": (b'{"generation": "xyz"}', "400 schema"),
+    "nobody's sign of life": (b"{}", "404 not_found"),
+    "a stranger's sign of life": (b'{"generation": "a"}', "409 generation_stale"),
 }

@@ -22,6 +22,13 @@ WRITING = {
     "thousands of commas": ("If-Match: " + "," * 8000, "400 etag_invalid"),
     "create unless it is so": ('If-None-Match: "a"', "400 header_invalid"),
     "nonsense to create": ("If-None-Match: a", "400 etag_invalid"),
+    "an empty generation": ("Factstore-Generation: ", "400 header_invalid"),
+    "a generation in capitals": ("Factstore-Generation: ABC", "400 header_invalid"),
+    "a generation with a prefix": ("Factstore-Generation: 0xabc", "400 header_invalid"),
+    "two generations": ("Factstore-Generation: a, b", "400 header_invalid"),
+    "17 digits of a generation": ("Factstore-Generation: " + "a" * 17, "400 header_invalid"),
+    "a generation in other digits": ("Factstore-Generation: \xb2", "400 header_invalid"),
+    "a generation that never lived": ("Factstore-Generation: abc", "409 generation_stale"),
     "both conditions": ('If-Match: "a"\r\nIf-None-Match: *', "400 header_invalid"),
     "a tag that nothing has": ('If-Match: "0123456789abcdef.1"', "412 precondition_failed"),
 }

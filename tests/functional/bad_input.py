@@ -12,7 +12,9 @@ from tests.functional import bad_bodies, bad_headers, bad_urls
 JSON = "Content-Type: application/json"
 TEXT = "Content-Type: text/plain"
 FACT = "STACK/facts/a"
+MEMBER = "STACK/members/m"
 GOOD = b'{"value": "intruder"}'
+GOOD_MEMBER = b'{"group": "intruders"}'
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ BODIES = {
         for what, (body, a) in bad_bodies.WAITERS.items()
     },
     "a waiter as a text": Bad("415 media_type", target="STACK/waiters/w", headers=(TEXT,)),
+        f"a member: {what}": Bad(a, target=MEMBER, body=body)
+        for what, (body, a) in bad_bodies.MEMBERS.items()
+    },
+    **{
+        f"a state: {what}": Bad(a, "PATCH", MEMBER, body=body)
+        for what, (body, a) in bad_bodies.STATES.items()
+    },
+    **{
+        f"a heartbeat: {what}": Bad(a, "POST", f"{MEMBER}/heartbeat", body=body)
+        for what, (body, a) in bad_bodies.HEARTBEATS.items()
+    },
+    "a member as a text": Bad("415 media_type", target=MEMBER, headers=(TEXT,)),
+    "a heartbeat as a text": Bad("415 media_type", "POST", f"{MEMBER}/heartbeat", (TEXT,)),
     "a batch as a text": Bad("415 media_type", "POST", "STACK/batch", (TEXT,)),
     "a batch without a type": Bad("415 media_type", "POST", "STACK/batch", ()),
     "a stack as a text": Bad("415 media_type", target="STACK", headers=(TEXT,)),
@@ -69,8 +84,17 @@ HEADERS = {
         for what, (header, a) in bad_headers.READING.items()
     },
     **{
-        f"reading the context: {what}": _read(a, "STACK/context", header)
-        for what, (header, a) in bad_headers.READING.items()
+        f"reading the {what}: {how}": _read(a, f"STACK/{what}", header)
+        for what in ("context", "convergence")
+        for how, (header, a) in bad_headers.READING.items()
+    },
+    **{
+        f"a member, {method} {what}": Bad(
+            "400 header_invalid", method, MEMBER, (JSON, header), body
+        )
+        for method, body in (("PUT", GOOD_MEMBER), ("DELETE", b""))
+        for what, (header, a) in bad_headers.WRITING.items()
+        if header.startswith("Factstore-Generation") and a == "400 header_invalid"
     },
     **{
         f"media: {what}": Bad(a, headers=headers, body=body)
@@ -94,13 +118,20 @@ HEADERS = {
     ),
 }
 
+def _good_body(place: str) -> bytes:
+    """A body that is right for what is at a place."""
+    if "/members/" in place:
+        return GOOD_MEMBER
+    return bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD
+
+
 URLS = {
     **{
         f"{method} {place}: {what}": Bad(
             "400 path_invalid",
             method,
             place.replace("SEGMENT", segment),
-            body=bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD,
+            body=_good_body(place),
             there=True,
         )
         for what, segment in bad_urls.SEGMENTS.items()

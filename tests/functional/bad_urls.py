@@ -54,6 +54,7 @@ NAMED = [
     "STACK/facts/n/SEGMENT/a",
     "/v1/stacks/SEGMENT/facts/a",
     "STACK/waiters/SEGMENT",
+    "STACK/members/SEGMENT",
 ]
 
 PATHS = {
@@ -73,6 +74,10 @@ PATHS = {
     "a waiter in a folder": ("STACK/waiters/a/b", "404 not_found"),
     "a slash behind the waiters": ("STACK/waiters/", "404 not_found"),
     "a slash behind a waiter": ("STACK/waiters/w/", "404 not_found"),
+    "a slash behind the members": ("STACK/members/", "404 not_found"),
+    "more behind a member": ("STACK/members/m/x", "404 not_found"),
+    "more behind a heartbeat": ("STACK/members/m/heartbeat/x", "404 not_found"),
+    "more behind the convergence": ("STACK/convergence/x", "404 not_found"),
     "a resource that is none": ("STACK/nonsense", "404 not_found"),
     "capitals": ("/V1/stacks", "404 not_found"),
     "a URL above 8 KiB": ("/" + "x" * 9000, "414 url_too_long"),
@@ -89,14 +94,24 @@ METHODS = {
     "batches are not read": ("GET", "STACK/batch", "405 method_not_allowed"),
     "waiters are not patched": ("PATCH", "STACK/waiters/w", "405 method_not_allowed"),
     "signals are not read": ("GET", "STACK/waiters/w/signal", "405 method_not_allowed"),
+    "members are not posted": ("POST", "STACK/members", "405 method_not_allowed"),
+    "heartbeats are not put": ("PUT", "STACK/members/m/heartbeat", "405 method_not_allowed"),
+    "convergence is not written": ("PUT", "STACK/convergence", "405 method_not_allowed"),
     "a tunnel": ("CONNECT", "localhost:80", "404 not_found"),
 }
 
-PAGED = ("/v1/stacks", "STACK/facts", "STACK/waiters")
-WAITING = ("STACK/facts/a", "STACK/context", "STACK/events", "STACK/waiters/w")
+PAGED = ("/v1/stacks", "STACK/facts", "STACK/members", "STACK/waiters")
+WAITING = (
+    *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence"),
+    "STACK/waiters/w",
+)
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")
-CURSORED = ("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/events?since", "STACK/waiters?cursor")
+CURSORED = (
+    *("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/members?cursor", "STACK/events?since"),
+    "STACK/waiters?cursor",
+)
+GROUPED = ("STACK/members", "STACK/convergence")
 
 WAITS = [
     *("51", "-1", "1.5", "ten", "", "1e1", "0x10", "%D9%A3", "9" * 5000, "%2B1", "1_0", "true"),
@@ -143,6 +158,9 @@ QUERIES = [
     *((f"{path}?sort=name", "400 query_invalid") for path in (*PAGED, *WAITING)),
     *((f"{path}?limit=1&limit=1", "400 ambiguous") for path in PAGED),
     *((f"{path}?wait=1&wait=1", "400 ambiguous") for path in WAITING),
+    *((f"{path}?group={group}", "400 path_invalid") for path in GROUPED for group in PLACES),
+    ("STACK/members/m?consistency=strong", "400 query_invalid"),
+    ("STACK/convergence?consistency=", "400 query_invalid"),
     ("STACK/facts/a?format=xml", "400 query_invalid"),
     ("STACK/facts/a?format=RAW", "400 query_invalid"),
     ("STACK/facts/a?consistency=strong", "400 query_invalid"),
