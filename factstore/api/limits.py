@@ -7,7 +7,7 @@ from typing import Any
 
 from flask.views import MethodView
 
-from factstore.api import answers, schemas
+from factstore.api import limit_answers, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import services
 from factstore.policies import limits as rules
@@ -20,7 +20,7 @@ class Limits(MethodView):
     """A project's limits."""
 
     @blueprint.query(schemas.LimitsQuery)
-    @blueprint.response(200, answers.Limits)
+    @blueprint.response(200, limit_answers.Limits)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show how much a project may use, and how much it does."""
         known = services()

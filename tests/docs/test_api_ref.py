@@ -55,6 +55,7 @@ def schema(name: str) -> ma.Schema:
     for module in (
         "factstore.api.answers",
         "factstore.api.bodies",
+        "factstore.api.limit_answers",
         "factstore.api.waiter_schemas",
     ):
         try:

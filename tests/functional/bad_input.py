@@ -56,6 +56,7 @@ BODIES = {
         for what, (body, a) in bad_bodies.WAITERS.items()
     },
     "a waiter as a text": Bad("415 media_type", target="STACK/waiters/w", headers=(TEXT,)),
+    **{
         f"a member: {what}": Bad(a, target=MEMBER, body=body)
         for what, (body, a) in bad_bodies.MEMBERS.items()
     },
@@ -117,6 +118,7 @@ HEADERS = {
         "400 cursor_invalid", "STACK/events", "Accept: text/event-stream", "Last-Event-ID: \xff"
     ),
 }
+
 
 def _good_body(place: str) -> bytes:
     """A body that is right for what is at a place."""
