@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api import kinds
 from factstore.api.blueprint import BODY_BYTES
-from factstore.core import fact, path, plan, receipts, value, watching
+from factstore.core import fact, member, path, plan, receipts, value, watching
 from factstore.wsgi import configuration, logs
 from factstore.wsgi.metrics import Metrics
 from tests.docs.pages import DOC, ROOT, code
@@ -28,6 +28,10 @@ from tests.docs.pages import DOC, ROOT, code
         ("batch", {plan.BATCH_OPERATIONS, plan.BATCH_BYTES // 1024**2}),
         ("body", {BODY_BYTES // 1024**2}),
         ("time to live", {fact.TTL_MIN, fact.TTL_MAX, fact.TTL_MAX // 86400}),
+        ("silence", {member.HEARTBEAT_TTL_MIN, member.HEARTBEAT_TTL_MAX}),
+        ("silence", {member.HEARTBEAT_TTL_DEFAULT}),
+        ("attributes", {member.ATTRIBUTES_LENGTH}),
+        ("facts that go", {member.BOUND_FACTS}),
         ("``wait``", {kinds.WAIT_LIMIT}),
         ("page of a list", {kinds.PAGE_LIMIT}),
         ("page of a long poll", {watching.POLL_EVENTS, watching.POLL_BYTES // 1024**2}),

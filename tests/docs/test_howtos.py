@@ -24,6 +24,7 @@ from tests.service import ApiServer
 
 LATE = "how-to/late-bound-url.rst"
 WRITES = "how-to/conditional-writes.rst"
+MEMBERS = "how-to/members.rst"
 WATCH = "how-to/watch.rst"
 
 
@@ -195,6 +196,28 @@ def test_the_conditional_writes_are_done_and_refused_as_the_text_says(stack: str
     assert shell(f"{given}set -e\n{twice}").returncode == 0
     assert shell(f"{given}{expire}").returncode == 0
     assert requests.get(f"{stack}/facts/nodes/c1/alive", timeout=10).json()["ttl"] == 60
+
+
+# Members
+
+
+def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
+    join, again, alive, bind, ready, apply, wait, depart = code(MEMBERS, "shell")
+    steps = "\n".join(["set -e", join, again, alive, bind, ready, apply, "echo", wait])
+    done = shell(f"{setting(stack)}{steps}")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["converged"]
+    member = requests.get(f"{stack}/members/c1", timeout=10).json()
+    assert (member["state"], member["version"]) == ("ready", 2)  # saying the same again was none
+    started = requests.get(f"{stack}/facts/nodes/c1/services/slurmd", timeout=10).json()
+    assert (started["value"], started["member"]) == ("started", "c1")
+    given = f"{setting(stack)}GENERATION={member['generation']}\n"
+    late = given.replace(member["generation"], "abc")
+    assert shell(f"{late}{alive}").returncode == 22  # curl's for 400 and above
+    assert shell(f"{late}{bind}").returncode == 22
+    assert shell(f"{given}{depart}").returncode == 0
+    assert value(stack, "nodes/c1/services/slurmd") is None
+    assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404
 
 
 # Watching
