@@ -91,7 +91,7 @@ class State:
 
     def _judge(self, space: Space, revision: int) -> None:
         space.judge(revision)
-        if space.busy:
+        if space.busy and self._by_id.get(space.stack.id) is space:  # and not of a stack that goes
             self._busy.add(space.stack.scope)
 
     def _apply_one(

@@ -1,0 +1,116 @@
+"""Members in the state: who lives, what goes with them, what there is to apply, who is to be told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factstore.core.event import (
+    Act,
+    Change,
+    DropFact,
+    DropRecord,
+    DropStack,
+    Event,
+    Mutation,
+    PutFact,
+    PutRecord,
+    PutStack,
+    Step,
+)
+from factstore.core.member import Applied, Member
+from factstore.core.state import State
+from tests.unit.core.making import NOW, SCOPE, fact, stack
+
+
+def member(name: str = "c1", revision: int = 2, lease: int = 7, **fields: object) -> Member:
+    made = Member(
+        name,
+        "compute",
+        "joining",
+        "{}",
+        30,
+        NOW,
+        NOW,
+        "alice",
+        "req-join",
+        None,
+        1,
+        revision,
+        lease,
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def moved(state: State, *mutations: Mutation) -> list[Event]:
+    return state.apply(Step(state.revision + 1, mutations))
+
+
+def state_with_a_member() -> State:
+    state = State()
+    moved(state, PutStack(stack()))
+    moved(state, PutRecord("s1", member()))
+    return state
+
+
+def changes(events: list[Event]) -> list[Change]:
+    return [change for event in events for change in event.changes]
+
+
+def test_a_member_is_found_by_name_and_by_generation_until_it_departs() -> None:
+    state = state_with_a_member()
+    assert state.member(SCOPE, "c1") == state.living_by(SCOPE, "7") == member()
+    gone = member(revision=3, state="departed", reason="left")
+    (change,) = changes(moved(state, PutRecord("s1", gone)))
+    assert (change.type, change.record, change.former) == ("member.depart", gone, member())
+    assert state.member(SCOPE, "c1") is None
+    assert state.living_by(SCOPE, "7") is None
+    assert moved(state, DropRecord("s1", gone.place))[0].changes == ()  # told already
+    assert state.record(SCOPE, gone.place) is None
+
+
+def test_a_new_incarnation_is_found_by_its_generation_alone() -> None:
+    state = state_with_a_member()
+    (change,) = changes(moved(state, PutRecord("s1", member(revision=3, lease=8))))
+    assert (change.type, change.former) == ("member.join", member())
+    assert state.living_by(SCOPE, "7") is None
+    assert state.living_by(SCOPE, "8") == state.member(SCOPE, "c1")
+
+
+def test_facts_that_went_with_who_departed_went_by_its_hand() -> None:
+    state = state_with_a_member()
+    bound = fact("p", member="c1", lease=7, revision=3)
+    moved(state, PutFact("s1", bound))
+    assert state.bound(SCOPE, 7) == 1
+    gone = member(revision=4, state="departed", updated_by="bob", request_id="req-leave")
+    moved(state, PutRecord("s1", gone))
+    (change,) = changes(moved(state, DropFact("s1", "p"), DropRecord("s1", gone.place)))
+    assert (change.type, change.by, change.request_id) == ("fact.expire", "bob", "req-leave")
+    assert state.bound(SCOPE, 7) == 0
+
+
+def test_a_bound_fact_that_somebody_deletes_is_deleted_and_bound_no_more() -> None:
+    state = state_with_a_member()
+    moved(state, PutFact("s1", fact("p", member="c1", lease=7, revision=3)))
+    act = Act("s1", "eve", "req-delete", ("p",))
+    (change,) = changes(moved(state, act, DropFact("s1", "p")))
+    assert (change.type, change.by) == ("fact.delete", "eve")
+    assert state.bound(SCOPE, 7) == 0
+
+
+def test_what_was_applied_stirs_and_tells_nothing() -> None:
+    state = state_with_a_member()
+    (event,) = moved(state, PutRecord("s1", Applied("c1", 2, 3, 7)))
+    assert event.changes == ()
+    contents = state.contents(SCOPE)
+    assert contents is not None
+    assert (contents.applied, contents.target, contents.changed) == ({"c1": 2}, 2, 2)
+
+
+def test_a_stack_that_goes_leaves_nothing_to_write_down() -> None:
+    state = state_with_a_member()
+    moved(state, PutFact("s1", fact("p", revision=3)))
+    moved(state, DropFact("s1", "p"))
+    assert state.has_work  # a mark, of what went
+    moved(state, DropStack(SCOPE))
+    assert not state.has_work
+    assert state.busy() == []
