@@ -22,7 +22,9 @@ class ProjectLimits(Schema):
     streams = _limit("Streams open at once in one worker")
     streams_per_stack = _limit("Streams of one stack open at once in one worker")
     waiting_requests = _limit("Requests with wait under way at once in one worker")
-    requests_per_second = _limit("Requests that one worker serves each second in the long run")
+    requests_per_second = _limit(
+        "Requests that one worker serves each second in the long run, and twice as many heartbeats"
+    )
     burst = fields.Integer(required=True)
 
 

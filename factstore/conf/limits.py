@@ -45,12 +45,14 @@ LIMITS_OPTS = [
         "Requests of a project that one worker serves each second in the long run.  Every 4 KiB of "
         "their and their answers' bodies count as one more.  Above it, requests are held up for up "
         "to a second, and then refused with 429.  A fraction of what a worker can do keeps one "
-        "project from slowing the others.",
+        "project from slowing the others.  Heartbeats of members have the same rate once more, and "
+        "each counts a quarter.",
     ),
     cfg.IntOpt(
         "burst",
         default=400,
         min=1,
-        help="Requests that a project may send at once to one worker after it was silent.",
+        help="Requests that a project may send at once to one worker after it was silent, and in "
+        "heartbeats as much again.",
     ),
 ]

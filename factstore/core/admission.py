@@ -21,7 +21,11 @@ from factstore.core.quota import UNLIMITED
 
 HOLD_SECONDS = 1.0  # the longest that a request is held up before it is refused instead
 BYTES_A_UNIT = 4096  # of bodies, both ways; a large one counts as several requests
-_FORGET_ABOVE = 10_000  # projects whose rate is remembered
+# A member that is not heard of dies, so what its sign of life counts follows from what must get
+# through, not from what it costs: 10,000 members that beat every 30 seconds are 333 a second, and at a
+# quarter they fit into the default rate of 200 with room for those that beat in step.
+HEARTBEAT_UNITS = 0.25
+_FORGET_ABOVE = 10_000  # rates that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Allowance:
 
     :param streams: watch streams open at once; *streams_per_stack* of them on one stack.
     :param waiting_requests: requests with ``wait`` under way at once.
-    :param requests_per_second: in the long run, bodies counted in.
-    :param burst: how many may come at once after a pause.
+    :param requests_per_second: in the long run, bodies counted in; for heartbeats once more.
+    :param burst: how many may come at once after a pause; for heartbeats once more.
     """
 
     streams: int = UNLIMITED
@@ -47,6 +51,8 @@ Allowances = Callable[[str], Allowance]
 Kind = Literal["streams", "waiting_requests"]
 _Place = tuple[str, ...]
 """Where open ones are counted: kind; kind and project; kind, project and stack."""
+_Payer = tuple[str, bool]
+"""Whose tokens they are: a project's, and whether they are for its heartbeats."""
 
 
 @dataclass(slots=True)
@@ -64,57 +70,61 @@ class Admission:
         self._allowances = allowances
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[_Payer, _Bucket] = {}
         self._open: Counter[_Place] = Counter()
 
-    def request(self, project_id: str, body_bytes: int) -> float:
+    def request(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> float:
         """Take in a request; for how many seconds to hold it up first.
 
         What a request costs is owed afterwards, so that a large one is never refused for its size.
 
+        :param heartbeat: a member's sign of life.  It counts :data:`HEARTBEAT_UNITS`, and apart from
+            all else that the project sends, so that no flood of that expires the project's members.
         :raises Throttled: ``rate_limited``: the project owes more than :data:`HOLD_SECONDS` of its
             rate.
         """
         allowed = self._allowances(project_id)
         if allowed.requests_per_second == UNLIMITED:
             return 0.0
+        units = HEARTBEAT_UNITS if heartbeat else 1.0
         with self._lock:
-            bucket = self._filled(project_id, allowed)
+            bucket = self._filled((project_id, heartbeat), allowed)
             owed = max(0.0, -bucket.tokens) / allowed.requests_per_second
             if owed > HOLD_SECONDS:
+                what = "heartbeats" if heartbeat else "requests"
                 raise Throttled(
-                    f"the project sends more than {allowed.requests_per_second:g} requests a second; "
-                    "slow down, and try this one again.",
+                    f"the project sends more than {allowed.requests_per_second / units:g} {what} a "
+                    "second; slow down, and try this one again.",
                     retry_after=math.ceil(owed),
                 )
-            bucket.tokens -= 1 + body_bytes // BYTES_A_UNIT
+            bucket.tokens -= units + body_bytes // BYTES_A_UNIT
             return owed
 
-    def answered(self, project_id: str, body_bytes: int) -> None:
-        """Charge an answer's body."""
+    def answered(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
+        """Charge an answer's body to what paid for the request."""
         units = body_bytes // BYTES_A_UNIT
         allowed = self._allowances(project_id)
         if units and allowed.requests_per_second != UNLIMITED:
             with self._lock:
-                self._filled(project_id, allowed).tokens -= units
+                self._filled((project_id, heartbeat), allowed).tokens -= units
 
-    def _filled(self, project_id: str, allowed: Allowance) -> _Bucket:
+    def _filled(self, payer: _Payer, allowed: Allowance) -> _Bucket:
         now = self._clock.monotonic()
-        bucket = self._buckets.get(project_id)
+        bucket = self._buckets.get(payer)
         if bucket is None:
             if len(self._buckets) >= _FORGET_ABOVE:
                 self._forget_full(now)
-            bucket = self._buckets[project_id] = _Bucket(allowed.burst, now)
+            bucket = self._buckets[payer] = _Bucket(allowed.burst, now)
         filled = bucket.tokens + (now - bucket.at) * allowed.requests_per_second
         bucket.tokens, bucket.at = min(filled, float(allowed.burst)), now
         return bucket
 
     def _forget_full(self, now: float) -> None:
         """Forget those who would have all their tokens again: nothing is lost by it."""
-        for project_id, bucket in list(self._buckets.items()):
-            allowed = self._allowances(project_id)
+        for payer, bucket in list(self._buckets.items()):
+            allowed = self._allowances(payer[0])
             if bucket.tokens + (now - bucket.at) * allowed.requests_per_second >= allowed.burst:
-                del self._buckets[project_id]
+                del self._buckets[payer]
 
     def stream(self, scope: Scope) -> Callable[[], None]:
         """Count one more open stream; call what is returned when it ends, once.

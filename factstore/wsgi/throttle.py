@@ -7,7 +7,8 @@ one is answered, and does not heed ``Retry-After``, still costs others little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,8 @@ from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.admission import HOLD_SECONDS, Admission
 from factstore.core.errors import Throttled
+
+_HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 
 
 class Throttle:
@@ -42,8 +45,10 @@ class Throttle:
         if identity is None:  # discovery
             return self._app(environ, start_response)
         project_id = identity.project_id
+        beats = is_heartbeat(environ)
+        length = _length(environ.get("CONTENT_LENGTH"))
         try:
-            held = self._admission.request(project_id, _length(environ.get("CONTENT_LENGTH")))
+            held = self._admission.request(project_id, length, heartbeat=beats)
         except Throttled as error:
             self._pause(HOLD_SECONDS)
             return _refuse(error, environ, start_response)
@@ -52,10 +57,20 @@ class Throttle:
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             length = next((value for name, value in headers if name == "Content-Length"), None)
-            self._admission.answered(project_id, _length(length))
+            self._admission.answered(project_id, _length(length), heartbeat=beats)
             return start_response(status, headers, *error)
 
         return self._app(environ, start)
+
+
+def is_heartbeat(environ: Mapping[str, Any]) -> bool:
+    """Whether a request is a member's sign of life, which is counted apart.
+
+    There is no route to ask yet: who is refused is not to cost a look at the URL table.
+    """
+    if environ["REQUEST_METHOD"] != "POST":
+        return False
+    return _HEARTBEAT.fullmatch(environ.get("PATH_INFO", "")) is not None
 
 
 def _length(header: str | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import math
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from factstore.api import kinds
 from factstore.api.blueprint import BODY_BYTES
 from factstore.core import fact, member, path, plan, receipts, value, watching
+from factstore.core.admission import HEARTBEAT_UNITS
 from factstore.wsgi import configuration, logs
 from factstore.wsgi.metrics import Metrics
 from tests.docs.pages import DOC, ROOT, code
@@ -43,6 +45,15 @@ def test_the_limits_that_are_stated_are_those_in_force(row: str, numbers: set[in
     text = (DOC / "reference" / "limits.rst").read_text()
     line = next(line for line in text.splitlines() if line.startswith(row))
     assert numbers <= {int(number) for number in re.findall(r"\d+", line)}
+
+
+def test_the_heartbeats_that_are_promised_are_those_that_are_let_in() -> None:
+    rate = configuration.read([], register_more=logs.register).limits.requests_per_second
+    promised = f"takes {rate / HEARTBEAT_UNITS:g} heartbeats a second"
+    assert promised in " ".join((DOC / "reference" / "limits.rst").read_text().split())
+    needed = math.ceil(10_000 / 30 * HEARTBEAT_UNITS)
+    assert f"need {needed} of it" in (DOC / "how-to" / "limits.rst").read_text()
+    assert needed < rate
 
 
 def test_the_configuration_of_the_installation_guide_is_one_that_factstore_reads(

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core import admission
-from factstore.core.admission import BYTES_A_UNIT, HOLD_SECONDS, Admission, Allowance
+from factstore.core.admission import (
+    BYTES_A_UNIT,
+    HEARTBEAT_UNITS,
+    HOLD_SECONDS,
+    Admission,
+    Allowance,
+)
 from factstore.core.errors import Throttled
 from factstore.core.fact import Scope
 from tests.unit.core.making import ManualClock
@@ -59,9 +65,51 @@ def test_bodies_cost_afterwards_so_that_none_is_refused_for_its_size() -> None:
     assert admitted.request("p", 0) == pytest.approx(0.6)
 
 
+def test_a_project_that_used_up_its_rate_is_still_heard_of_its_members() -> None:
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=10, burst=10)
+    admitted.request("p", 10**9)
+    with pytest.raises(Throttled):
+        admitted.request("p", 0)
+    assert [admitted.request("p", 0, heartbeat=True) for _ in range(40)] == [0] * 40
+
+
+def test_heartbeats_take_nothing_of_what_other_requests_may() -> None:
+    admitted = make(ManualClock(), requests_per_second=1, burst=1)
+    admitted.request("p", 10**9, heartbeat=True)
+    with pytest.raises(Throttled):
+        admitted.request("p", 0, heartbeat=True)
+    assert admitted.request("p", 0) == 0
+
+
+def test_heartbeats_have_a_rate_and_a_burst_each_counting_a_part() -> None:
+    clock = ManualClock()
+    admitted = make(clock, requests_per_second=10, burst=2)
+    burst, held_up = int(2 / HEARTBEAT_UNITS), int(10 * HOLD_SECONDS / HEARTBEAT_UNITS)
+    held = [admitted.request("p", 0, heartbeat=True) for _ in range(burst + held_up + 1)]
+    assert held[:burst] == [0] * burst
+    assert held[-1] == HOLD_SECONDS
+    with pytest.raises(Throttled, match="more than 40 heartbeats a second") as refused:
+        admitted.request("p", 0, heartbeat=True)
+    assert refused.value.code == "rate_limited"
+    clock.advance(float(refused.value.extra["retry_after"]))  # type: ignore[arg-type]
+    assert admitted.request("p", 0, heartbeat=True) == 0
+
+
+def test_bodies_of_heartbeats_cost_as_those_of_any_request() -> None:
+    admitted = make(ManualClock(), requests_per_second=10, burst=1)
+    assert admitted.request("p", 5 * BYTES_A_UNIT, heartbeat=True) == 0
+    assert admitted.request("p", 0, heartbeat=True) == pytest.approx((4 + HEARTBEAT_UNITS) / 10)
+    admitted.answered("p", 5 * BYTES_A_UNIT, heartbeat=True)
+    owed = (9 + 2 * HEARTBEAT_UNITS) / 10
+    assert admitted.request("p", 0, heartbeat=True) == pytest.approx(owed)
+    assert admitted.request("p", 0) == 0
+
+
 def test_without_a_rate_nothing_is_counted() -> None:
     admitted = make(ManualClock())
     assert [admitted.request("p", 10**9) for _ in range(1000)] == [0] * 1000
+    assert admitted.request("p", 10**9, heartbeat=True) == 0
     admitted.answered("p", 10**9)
     assert not admitted._buckets
 
@@ -99,7 +147,7 @@ def test_those_who_were_silent_are_forgotten_first(monkeypatch: pytest.MonkeyPat
     for _ in range(3):
         admitted.request("busy", 0)
     admitted.request("new", 0)
-    assert set(admitted._buckets) == {"busy", "new"}
+    assert set(admitted._buckets) == {("busy", False), ("new", False)}
     with pytest.raises(Throttled):
         admitted.request("busy", 0)
 

@@ -1,0 +1,90 @@
+"""What the throttle counts as what, and where a refusal ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.core.admission import HEARTBEAT_UNITS, HOLD_SECONDS, Admission, Allowance
+from factstore.wsgi.throttle import Throttle, is_heartbeat
+from tests.unit.core.making import ManualClock
+
+HEARTBEAT = "/v1/stacks/s/members/c1/heartbeat"
+
+
+class Service:
+    """A throttle before an application that answers everything with 204."""
+
+    def __init__(self, **allowed: int) -> None:
+        self.pauses: list[float] = []
+        admission = Admission(lambda project_id: Allowance(**allowed), ManualClock())
+        self._throttle = Throttle(self._application, admission, self.pauses.append)
+
+    def _application(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> list[bytes]:
+        start_response("204 No Content", [])
+        return []
+
+    def __call__(self, method: str, path: str, length: int = 0) -> str:
+        """The status of a request of project p."""
+        statuses: list[str] = []
+        environ = {
+            "REQUEST_METHOD": method,
+            "PATH_INFO": path,
+            "CONTENT_LENGTH": str(length),
+            ENVIRON_KEY: Identity("user", "p", ("member",)),
+        }
+        list(self._throttle(environ, lambda status, headers, *error: statuses.append(status)))
+        return statuses[0][:3]
+
+
+def test_a_flood_of_puts_does_not_silence_members() -> None:
+    service = Service(requests_per_second=2, burst=2)
+    answers = [service("PUT", "/v1/stacks/s/facts/a") for _ in range(10)]
+    assert answers[-1] == "429"
+    service.pauses.clear()
+    assert service("POST", HEARTBEAT) == "204"
+    assert not service.pauses
+    assert service("PUT", "/v1/stacks/s/facts/a") == "429"
+
+
+def test_a_flood_of_heartbeats_is_held_up_and_then_refused() -> None:
+    service = Service(requests_per_second=2, burst=2)
+    at_once = int(2 / HEARTBEAT_UNITS)
+    assert {service("POST", HEARTBEAT) for _ in range(at_once)} == {"204"}
+    assert not service.pauses
+    answers = [service("POST", HEARTBEAT) for _ in range(20)]
+    assert answers[0] == "204"
+    assert answers[-1] == "429"
+    assert service.pauses[-1] == HOLD_SECONDS
+    assert service("PUT", "/v1/stacks/s/facts/a") == "204"
+
+
+def test_a_heartbeat_pays_for_its_body() -> None:
+    service = Service(requests_per_second=2, burst=2)
+    assert service("POST", HEARTBEAT, 1_000_000) == "204"
+    assert service("POST", HEARTBEAT) == "429"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", HEARTBEAT),
+        ("GET", HEARTBEAT),
+        ("POST", f"{HEARTBEAT}/"),
+        ("POST", f"/mounted{HEARTBEAT}"),
+        ("POST", "/v1/stacks/s/members/c1/x/heartbeat"),
+        ("POST", "/v1/stacks/s/members/heartbeat"),
+        ("POST", "/v1/stacks/s/waiters/c1/heartbeat"),
+        ("POST", f"{HEARTBEAT}\n"),
+        ("PUT", "/v1/stacks/s/facts/members/c1/heartbeat"),
+    ],
+)
+def test_what_merely_looks_like_a_heartbeat_counts_in_full(method: str, path: str) -> None:
+    assert not is_heartbeat({"REQUEST_METHOD": method, "PATH_INFO": path})
+    service = Service(requests_per_second=2, burst=2)
+    assert [service(method, path) for _ in range(6)] == ["204"] * 5 + ["429"]
