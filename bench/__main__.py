@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import authentication, fairness, growth, load, speed, watchers
+from bench import authentication, fairness, growth, heartbeats, load, massdeath, speed, watchers
 from bench.lab import Lab
 from bench.report import Report
 
@@ -17,6 +17,8 @@ ROUNDS = 5
 SECONDS = 4
 WATCHERS = 1000
 EVENTS = 15
+MEMBERS = 1000
+DEATHS = 5000
 
 
 def main() -> int:
@@ -25,6 +27,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="pairs (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="a run (default: %(default)s)")
     parser.add_argument("--watchers", type=int, default=WATCHERS, help="(default: %(default)s)")
+    parser.add_argument("--members", type=int, default=MEMBERS, help="(default: %(default)s)")
+    parser.add_argument("--deaths", type=int, default=DEATHS, help="(default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md as well")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
     args = parser.parse_args()
@@ -104,12 +108,37 @@ def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
         )
 
 
+def _heartbeat(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section(f"Heartbeats of {args.members} members, {load.CONNECTIONS} connections")
+    for line in heartbeats.shown(heartbeats.run(lab, args.members, args.rounds, args.seconds)):
+        report.line(line)
+
+
+def _massdeath(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section(
+        f"Mass death: {args.deaths} members with a ttl of {massdeath.TTL} s fall silent at once, "
+        "another project works on with one caller"
+    )
+    alone, found = [], []
+    with (
+        tempfile.TemporaryDirectory() as state,
+        Lab(Path(state), keystone=True, limits={"requests_per_second": -1}) as guarded,
+    ):
+        for number in range(max(1, args.rounds // 2)):
+            alone.append(massdeath.alone(guarded, args.deaths, number))
+            found.append(massdeath.run(guarded, args.deaths, number))
+    for line in massdeath.shown(alone, found, args.deaths):
+        report.line(line)
+
+
 PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
     "speed": _speed,
     "watch": _watch,
     "authentication": _authentication,
     "growth": _growth,
     "fairness": _fairness,
+    "heartbeat": _heartbeat,
+    "massdeath": _massdeath,
 }
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,29 @@ _GATEWAY = {
     """,
 }
 
+_HEARTBEAT = """
+    local n = 0
+    local headers = {{["Content-Type"] = "application/json", ["X-Auth-Token"] = {token}}}
+    local members = {{{members}}}
+    request = function()
+        local member = members[n % #members + 1]
+        n = n + 1
+        local path = "/v1/stacks/{stack}/members/" .. member[1] .. "/heartbeat"
+        return wrk.format("POST", path, headers, '{{"generation":"' .. member[2] .. '"}}')
+    end
+"""
+
+# Numbers of 64 bits are strings in the gateway's JSON.
+_KEEP_ALIVE = """
+    local n = 0
+    local leases = {{{leases}}}
+    request = function()
+        local lease = leases[n % #leases + 1]
+        n = n + 1
+        return wrk.format("POST", "/v3/lease/keepalive", nil, '{{"ID":"' .. lease .. '"}}')
+    end
+"""
+
 
 class LoadError(Exception):
     """Some answers were wrong, so that the speed says nothing."""
@@ -110,7 +134,7 @@ def factstore(
     """
     setting = _SETTING.format(
         filler=max(0, value_bytes - 24),
-        token=f'"{lab.token}"' if lab.token else "nil",
+        token=_token(lab),
         stacks=STACKS,
         facts=FACTS,
     )
@@ -122,6 +146,22 @@ def gateway(name: str, lab: Lab, *, value_bytes: int = VALUE_BYTES, spread: int 
     filler = max(0, (value_bytes + 2) // 3 * 4 - 32)
     script = _GATEWAY["PUT" if name == "CREATE" else name]
     return Target(lab.etcd.endpoint, script.format(key=_KEY, filler=filler, spread=spread))
+
+
+def heartbeat(lab: Lab, stack: str, generations: Mapping[str, str]) -> Target:
+    """Heartbeats of members, in turn."""
+    members = ",".join(f'{{"{name}","{value}"}}' for name, value in generations.items())
+    return Target(lab.url, _HEARTBEAT.format(token=_token(lab), stack=stack, members=members))
+
+
+def keep_alive(lab: Lab, leases: Iterable[int]) -> Target:
+    """The same of leases, through etcd's JSON gateway."""
+    numbers = ",".join(f'"{lease}"' for lease in leases)
+    return Target(lab.etcd.endpoint, _KEEP_ALIVE.format(leases=numbers))
+
+
+def _token(lab: Lab) -> str:
+    return f'"{lab.token}"' if lab.token else "nil"
 
 
 def find_wrk() -> str | None:

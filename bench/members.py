@@ -1,0 +1,65 @@
+"""Members by the thousand, joined over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from bench.lab import Lab
+
+CALLERS = 8  # that join members at the same time
+
+
+def join(
+    lab: Lab,
+    stack: str,
+    names: Iterable[str],
+    *,
+    ttl: int,
+    group: str = "compute",
+    leases: list[int] | None = None,
+) -> dict[str, str]:
+    """Join members; their generations by name.
+
+    :param leases: gets each member's lease as soon as it has one.
+    """
+    own = threading.local()
+
+    def one(name: str) -> tuple[str, str]:
+        session: requests.Session = getattr(own, "session", None) or lab.session()
+        own.session = session
+        answer = session.put(
+            f"{lab.url}/v1/stacks/{stack}/members/{name}",
+            json={"group": group, "ttl": ttl},
+            timeout=60,
+        )
+        answer.raise_for_status()
+        generation: str = answer.json()["generation"]
+        if leases is not None:
+            leases.append(lease_of(generation))
+        return name, generation
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        return dict(callers.map(one, names))
+
+
+def lease_of(generation: str) -> int:
+    """The lease in etcd that a generation names."""
+    return int(generation, 16)
+
+
+def names(lab: Lab, stack: str) -> list[str]:
+    """Who lives, by the API."""
+    found: list[str] = []
+    with lab.session() as session:
+        url: str | None = f"{lab.url}/v1/stacks/{stack}/members?limit=1000"
+        while url:
+            answer = session.get(url, timeout=60)
+            answer.raise_for_status()
+            page = answer.json()
+            found += [member["name"] for member in page["members"]]
+            url = next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
+    return found
