@@ -55,11 +55,11 @@ def names(lab: Lab, stack: str) -> list[str]:
     """Who lives, by the API."""
     found: list[str] = []
     with lab.session() as session:
-        url: str | None = f"{lab.url}/v1/stacks/{stack}/members?limit=1000"
-        while url:
-            answer = session.get(url, timeout=60)
+        link: str | None = f"/v1/stacks/{stack}/members?limit=1000"
+        while link:
+            answer = session.get(lab.url + link, timeout=60)
             answer.raise_for_status()
             page = answer.json()
             found += [member["name"] for member in page["members"]]
-            url = next((link["href"] for link in page["links"] if link["rel"] == "next"), None)
+            link = next((each["href"] for each in page["links"] if each["rel"] == "next"), None)
     return found
