@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -165,6 +166,20 @@ def test_who_sends_too_much_is_held_up_and_then_refused(limited: Limited) -> Non
         assert int(answer.headers["Retry-After"]) > 0
     # Discovery and health belong to no project.
     assert all(api.get(path).status_code == HTTPStatus.OK for path in ("/", "/healthcheck") * 30)
+
+
+def test_a_project_that_used_up_its_rate_keeps_its_members(limited: Limited) -> None:
+    api = limited(requests_per_second=1, burst=5)
+    ttl = 5
+    member = "/v1/stacks/s/members/m"
+    joined = api.put(member, json={"group": "g", "ttl": ttl})
+    assert joined.status_code == HTTPStatus.CREATED
+    beat = {"generation": joined.json()["generation"]}
+    api.put("/v1/stacks/s/facts/a", "x" * 60_000)  # what its body costs is owed for a while
+    end = time.monotonic() + ttl + 2
+    while time.monotonic() < end:  # the service holds up who beats faster than it must
+        assert api.post(f"{member}/heartbeat", json=beat).status_code == HTTPStatus.NO_CONTENT
+    refused(api.put("/v1/stacks/s/facts/a", 1), "429 rate_limited")
 
 
 @pytest.mark.parametrize("value", ["-2", "many", "1.5"])

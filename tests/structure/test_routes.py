@@ -16,6 +16,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
 from factstore.policies import facts, list_rules, members, stacks, waiters
 from factstore.wsgi.identity import PUBLIC
+from factstore.wsgi.throttle import is_heartbeat
 from tests.structure.application import (
     DISCOVERY,
     DOCUMENT,
@@ -148,3 +149,12 @@ def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
 def test_a_rule_that_is_not_written_allows_nobody() -> None:
     (default,) = [rule for rule in list_rules() if rule.name == "default"]
     assert default.check_str == "!"
+
+
+def test_the_throttle_takes_for_heartbeats_what_the_routes_do() -> None:
+    taken = {
+        (method, path)
+        for method, path in operations()
+        if is_heartbeat({"REQUEST_METHOD": method, "PATH_INFO": path})
+    }
+    assert taken == {("POST", "/v1/stacks/{stack}/members/{member}/heartbeat")}
