@@ -46,7 +46,7 @@ LIMITS_OPTS = [
         "their and their answers' bodies count as one more.  Above it, requests are held up for up "
         "to a second, and then refused with 429.  A fraction of what a worker can do keeps one "
         "project from slowing the others.  Heartbeats of members have the same rate once more, and "
-        "each counts a quarter.",
+        "each counts half.",
     ),
     cfg.IntOpt(
         "burst",

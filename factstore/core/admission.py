@@ -23,8 +23,8 @@ HOLD_SECONDS = 1.0  # the longest that a request is held up before it is refused
 BYTES_A_UNIT = 4096  # of bodies, both ways; a large one counts as several requests
 # A member that is not heard of dies, so what its sign of life counts follows from what must get
 # through, not from what it costs: 10,000 members that beat every 30 seconds are 333 a second, and at a
-# quarter they fit into the default rate of 200 with room for those that beat in step.
-HEARTBEAT_UNITS = 0.25
+# half they fit into the default rate of 200 with room for those that beat in step.
+HEARTBEAT_UNITS = 0.5
 _FORGET_ABOVE = 10_000  # rates that are remembered
 
 
