@@ -11,6 +11,8 @@ It refuses to know how the service works inside: it speaks the public API, and n
     slurm = connect().stack("slurm")              # OS_* from the environment
     slurm.put("nodes/c1/ip", "10.0.0.11")
     head = slurm.wait("nodes/head/ip", timeout=600).value
+    me = slurm.member("c1")
+    me.join("compute")
     for item in slurm.watch(initial=True):
         ...
 """
@@ -19,11 +21,13 @@ from factstore.client.batch import Delete, Guard, Put
 from factstore.client.client import Client
 from factstore.client.connect import connect
 from factstore.client.errors import FactstoreError
+from factstore.client.member import Member, MemberRecord
 from factstore.client.records import (
     BatchResult,
     Bookmark,
     Change,
     Context,
+    Convergence,
     Event,
     Fact,
     Outcome,
@@ -32,6 +36,7 @@ from factstore.client.records import (
     StackRecord,
 )
 from factstore.client.stack import Stack
+from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
 __all__ = [
@@ -40,17 +45,22 @@ __all__ = [
     "Change",
     "Client",
     "Context",
+    "Convergence",
     "Delete",
     "Event",
     "Fact",
     "FactstoreError",
     "Guard",
+    "Member",
+    "MemberRecord",
     "Outcome",
     "Page",
     "Put",
     "Snapshot",
     "Stack",
     "StackRecord",
+    "Waiter",
+    "WaiterRecord",
     "Watch",
     "connect",
 ]

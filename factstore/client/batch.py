@@ -12,12 +12,16 @@ class Put:
 
     :param kind: ``observed`` or ``parameter``; None for the service's default.
     :param ttl: seconds it lives; None for a fact that stays.
+    :param member: the member with which it goes.
+    :param generation: only if this incarnation of a member lives.
     """
 
     path: str
     value: Any
     kind: str | None = None
     ttl: int | None = None
+    member: str | None = None
+    generation: str | None = None
 
     def document(self) -> dict[str, Any]:
         """The operation as JSON."""
@@ -30,6 +34,10 @@ class Put:
             body["kind"] = self.kind
         if self.ttl is not None:
             body["ttl"] = self.ttl
+        if self.member is not None:
+            body["member"] = self.member
+        if self.generation is not None:
+            body["generation"] = self.generation
         return body
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from factstore.client.member import MemberRecord
+from factstore.client.waiter import WaiterRecord
+
 Outcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 
 
@@ -21,6 +24,7 @@ class Fact:
     :param created_at: ISO 8601, UTC; *updated_at* likewise.
     :param updated_by: the id of the user who last changed it.
     :param ttl: seconds it lives after each write, or None for a fact that stays.
+    :param member: the member that it goes with, or None.
     :param unchanged: of a write: the fact was as wished already, and nobody was woken.
     """
 
@@ -34,6 +38,7 @@ class Fact:
     updated_at: str
     updated_by: str
     ttl: int | None = None
+    member: str | None = None
     unchanged: bool = False
 
     @classmethod
@@ -50,6 +55,7 @@ class Fact:
             updated_at=document["updated_at"],
             updated_by=document["updated_by"],
             ttl=document.get("ttl"),
+            member=document.get("member"),
             unchanged=unchanged,
         )
 
@@ -60,10 +66,15 @@ class Change:
 
     :param type: such as ``fact.put``, ``fact.delete``, ``fact.expire``, ``stack.delete``; further
         ones may come.
-    :param path: None for a change of the whole stack.
+    :param path: None for a change of anything but a fact.
     :param fact: as it is now; None when it went.
     :param previous: as it was before, if the service knows.
     :param by: the id of the user who did it; None for an expiry.
+    :param name: of the member or waiter.
+    :param member: as it is now; None when it expired.
+    :param former: as the member was before, if it was.
+    :param waiter: as it ended.
+    :param reason: why the member went, or the waiter ended so.
     """
 
     type: str
@@ -72,18 +83,30 @@ class Change:
     previous: Fact | None
     by: str | None
     request_id: str | None
+    name: str | None = None
+    member: MemberRecord | None = None
+    former: MemberRecord | None = None
+    waiter: WaiterRecord | None = None
+    reason: str | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
         """The change that a document describes."""
         fact, previous = document.get("fact"), document.get("previous")
+        member, waiter = document.get("member"), document.get("waiter")
+        of_member = str(document["type"]).startswith("member.")
         return cls(
             type=document["type"],
             path=document.get("path"),
             fact=Fact.parse(fact) if fact is not None else None,
-            previous=Fact.parse(previous) if previous is not None else None,
+            previous=Fact.parse(previous) if previous is not None and not of_member else None,
             by=document.get("by"),
             request_id=document.get("request_id"),
+            name=document.get("name"),
+            member=MemberRecord.parse(member) if member is not None else None,
+            former=MemberRecord.parse(previous) if previous is not None and of_member else None,
+            waiter=WaiterRecord.parse(waiter) if waiter is not None else None,
+            reason=document.get("reason"),
         )
 
 
@@ -164,6 +187,39 @@ class Context:
         """The facts, nested by path: ``context.facts["nodes"]["head"]["ip"]``."""
         facts: dict[str, Any] = self.document["facts"]
         return facts
+
+    @property
+    def members(self) -> dict[str, dict[str, Any]]:
+        """The living members by name: ``group``, ``state`` and ``attributes`` of each."""
+        members: dict[str, dict[str, Any]] = self.document["members"]
+        return members
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """Which members have applied what the stack is now.
+
+    :param target: the cursor that they have to apply.
+    :param lagging: names of those who have not.
+    :param applied: by member, the cursor that it has applied; None if it never said.
+    """
+
+    converged: bool
+    target: str
+    lagging: Sequence[str]
+    applied: Mapping[str, str | None]
+    etag: str
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any], etag: str) -> Self:
+        """What a document tells of convergence."""
+        return cls(
+            converged=document["converged"],
+            target=document["target"],
+            lagging=tuple(document["lagging"]),
+            applied={member["name"]: member["applied"] for member in document["members"]},
+            etag=etag,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,202 +1,147 @@
-"""One stack: its facts, its context, its watch."""
+"""One stack: its facts, its members and waiters, its context, its watch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import Any, overload
 
-import requests
-
-from factstore.client import urls
-from factstore.client.batch import Delete, Guard, Put
-from factstore.client.conditional import quoted, unquoted, write_headers
-from factstore.client.errors import Gone, NotFound
+from factstore.client.conditional import unquoted
+from factstore.client.facts import Facts
+from factstore.client.member import Member, MemberRecord
 from factstore.client.paging import next_params
-from factstore.client.records import BatchResult, Context, Fact, Page, Snapshot, StackRecord
-from factstore.client.transport import LONGEST_WAIT, Transport, parsed
+from factstore.client.records import Context, Convergence, StackRecord
+from factstore.client.transport import named, parsed
+from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
-PAGE_FACTS = 1000
-_SNAPSHOT_ATTEMPTS = 5
+_PAGE = 1000
 
 
-class Stack:
+class Stack(Facts):
     """A stack's name, and everything that can be done with it.  Made by :meth:`Client.stack`.
 
     Every method raises :class:`~factstore.client.errors.FactstoreError`; only what a caller will
     want to tell apart is named below.  Etags are given and taken without quotes.
     """
 
-    def __init__(self, name: str, transport: Transport) -> None:
-        self.name = name
-        self._url = urls.stack_url(name)
-        self._transport = transport
+    # Members and waiters
 
-    # One fact
+    def member(self, name: str, *, generation: str | None = None) -> Member:
+        """A member by its name; nothing is sent, and it need not exist.
 
-    def put(
-        self,
-        path: str,
-        value: Any,
-        *,
-        kind: str | None = None,
-        ttl: int | None = None,
-        if_match: str | None = None,
-        if_absent: bool = False,
-        idempotency_key: str | None = None,
-    ) -> Fact:
-        """Store a fact; the first one creates the stack.
-
-        :param value: anything that :mod:`json` writes.
-        :param kind: ``observed`` or ``parameter``; None for the service's default.
-        :param ttl: seconds it lives, 5 to 30 days; None for a fact that stays.
-        :param if_match: only if the fact has this etag; ``*`` for any.
-        :param if_absent: only if there is no fact.
-        :param idempotency_key: makes the write safe to repeat, which is then done for the caller.
-        :return: the fact as it stands; ``unchanged`` if it stood so before.
-        :raises PreconditionFailed: *if_match* or *if_absent* does not hold.
-        :raises OutcomeUnknown: it may or may not have been written.
+        :param generation: the incarnation that the caller is, from an earlier join.
         """
-        headers = write_headers(if_match, idempotency_key)
-        if if_absent:
-            headers["If-None-Match"] = "*"
-        response = self._transport.send(
-            "PUT", self._fact_url(path), headers=headers, body=Put(path, value, kind, ttl).body()
-        )
-        unchanged = response.headers.get("Factstore-Unchanged") == "true"
-        return parsed(response, lambda found: Fact.parse(found, unchanged=unchanged))
+        return Member(self._url, name, self._transport, generation)
 
-    @overload
-    def get(
-        self, path: str, *, wait: float = 0, if_none_match: None = None, stale: bool = False
-    ) -> Fact: ...
+    def members(self, *, group: str | None = None) -> Iterator[MemberRecord]:
+        """All living members, or those of a group, in order of their names.
 
-    @overload
-    def get(
-        self, path: str, *, wait: float = 0, if_none_match: str, stale: bool = False
-    ) -> Fact | None: ...
-
-    def get(
-        self, path: str, *, wait: float = 0, if_none_match: str | None = None, stale: bool = False
-    ) -> Fact | None:
-        """Read a fact.
-
-        :param wait: seconds, 0 to 50, in which the service holds the answer back until the fact
-            exists or, with *if_none_match*, has another etag.
-        :param if_none_match: the etag that is known already.
-        :param stale: accept what one worker of the service remembers.
-        :return: the fact; None if it has the etag that is known.
-        :raises NotFound: there is none.
-        """
-        response = self._read(self._fact_url(path), {}, if_none_match, wait, stale)
-        return None if response.status_code == 304 else parsed(response, Fact.parse)
-
-    def wait(self, path: str, timeout: float) -> Fact:
-        """Read a fact as soon as it exists.
-
-        :param timeout: seconds; the service counts whole ones.
-        :raises NotFound: there is still none.
-        """
-        clock = self._transport.clock
-        end = clock.monotonic() + timeout
-        while True:
-            asked_at = clock.monotonic()
-            wait = min(max(end - asked_at, 0.0), LONGEST_WAIT)
-            try:
-                return self.get(path, wait=wait)
-            except NotFound as error:
-                now = clock.monotonic()
-                if now >= end:
-                    raise
-                early = asked_at + wait - now  # a stopping service lets its callers go
-                if early > 0:
-                    clock.sleep(min(error.retry_after or 1.0, end - now))
-
-    def delete(
-        self, path: str, *, if_match: str | None = None, idempotency_key: str | None = None
-    ) -> None:
-        """Remove a fact.
-
-        :raises NotFound: there is none.
-        :raises PreconditionFailed: *if_match* does not hold.
-        """
-        headers = write_headers(if_match, idempotency_key)
-        self._transport.send("DELETE", self._fact_url(path), headers=headers)
-
-    # Many facts
-
-    def list(self, prefix: str = "", *, limit: int = PAGE_FACTS) -> Iterator[Page]:
-        """All facts, or those at and below a path, in pages that all show one revision.
-
-        :param limit: how many facts to ask for at a time, 1 to 1000.
         :raises NotFound: there is no such stack.
-        :raises Gone: it took too long to read, and that revision is not kept any more; begin anew.
+        :raises Gone: it took too long to read; begin anew.
         """
-        params: dict[str, str] | None = {"limit": str(limit), **_named(prefix=prefix)}
-        while params is not None:
-            response = self._transport.send("GET", f"{self._url}/facts", params=params)
-            page, params = parsed(response, lambda found: (Page.parse(found), next_params(found)))
+        for page in self._pages("members", **named(group=group)):
+            yield from map(MemberRecord.parse, page)
+
+    def waiter(self, name: str) -> Waiter:
+        """A waiter by its name; nothing is sent, and it need not exist."""
+        return Waiter(self._url, name, self._transport)
+
+    def waiters(self) -> Iterator[WaiterRecord]:
+        """All waiters, in order of their names, without progress and signals.
+
+        :raises NotFound: there is no such stack.
+        :raises Gone: it took too long to read; begin anew.
+        """
+        for page in self._pages("waiters"):
+            yield from map(WaiterRecord.parse, page)
+
+    def _pages(self, what: str, **params: str) -> Iterator[list[dict[str, Any]]]:
+        asked: dict[str, str] | None = {"limit": str(_PAGE), **params}
+        while asked is not None:
+            response = self._transport.send("GET", f"{self._url}/{what}", params=asked)
+            page, asked = parsed(response, lambda found: (found[what], next_params(found)))
             yield page
 
-    def snapshot(self, prefix: str = "") -> Snapshot:
-        """All facts, or those at and below a path, as they stand at one revision.
+    @overload
+    def convergence(
+        self, *, group: str | None = None, if_none_match: None = None, wait: float = 0
+    ) -> Convergence: ...
 
+    @overload
+    def convergence(
+        self, *, group: str | None = None, if_none_match: str, wait: float = 0
+    ) -> Convergence | None: ...
+
+    def convergence(
+        self, *, group: str | None = None, if_none_match: str | None = None, wait: float = 0
+    ) -> Convergence | None:
+        """Which members have applied what the stack is now.
+
+        :param group: only its members.
+        :param if_none_match: the etag that is known already.
+        :param wait: seconds, 0 to 50, in which the service holds the answer back until all have
+            converged or, with *if_none_match*, something is different.
+        :return: how it stands; None if it has the etag that is known.
         :raises NotFound: there is no such stack.
-        :raises Gone: again and again they could not be read before they were history.
         """
-        for attempt in range(_SNAPSHOT_ATTEMPTS):
-            try:
-                pages = tuple(self.list(prefix))
-                break
-            except Gone:
-                if attempt == _SNAPSHOT_ATTEMPTS - 1:
-                    raise
-        return Snapshot(tuple(chain.from_iterable(page.facts for page in pages)), pages[0].cursor)
+        params = named(group=group)
+        response = self._read(f"{self._url}/convergence", params, if_none_match, wait)
+        if response.status_code == 304:
+            return None
+        etag = unquoted(response.headers["ETag"])
+        return parsed(response, lambda found: Convergence.parse(found, etag))
 
-    def batch(
-        self,
-        operations: Iterable[Put | Delete],
-        guards: Iterable[Guard] = (),
-        *,
-        idempotency_key: str | None = None,
-    ) -> BatchResult:
-        """Carry out all operations in one revision if all guards hold, else nothing.
-
-        :param operations: at most 100, guards included, each for another path.
-        :raises PreconditionFailed: a guard does not hold.
-        :raises OutcomeUnknown: all or nothing may have been written.
-        """
-        body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
-        if documents := [guard.document() for guard in guards]:
-            body["guards"] = documents
-        headers = write_headers(None, idempotency_key)
-        response = self._transport.send("POST", f"{self._url}/batch", headers=headers, body=body)
-        return parsed(response, BatchResult.parse)
+    # The whole
 
     @overload
     def context(
-        self, *, results: bool = False, if_none_match: None = None, wait: float = 0
+        self,
+        *,
+        member: str | None = None,
+        results: bool = False,
+        if_none_match: None = None,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
     ) -> Context: ...
 
     @overload
     def context(
-        self, *, results: bool = False, if_none_match: str, wait: float = 0
+        self,
+        *,
+        member: str | None = None,
+        results: bool = False,
+        if_none_match: str,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
     ) -> Context | None: ...
 
     def context(
-        self, *, results: bool = False, if_none_match: str | None = None, wait: float = 0
+        self,
+        *,
+        member: str | None = None,
+        results: bool = False,
+        if_none_match: str | None = None,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
     ) -> Context | None:
         """Read the whole stack as one document.
 
+        :param member: add what this member is, and who its peers are.
         :param results: include what is below ``results/``.
         :param if_none_match: the etag that is known already.
         :param wait: seconds, 0 to 50, in which the service holds the answer back until the stack
             exists or, with *if_none_match*, has another context.
+        :param settle: seconds, 0 to 5, of quiet that a changed context is to have; *max_settle* ends
+            the wait for it, ten times as long if it is None.
         :return: the context; None if it has the etag that is known.
         :raises NotFound: there is no such stack.
         """
-        params = {"include": "results"} if results else {}
+        params = named(
+            include="results" if results else None, member=member, **_settling(settle, max_settle)
+        )
         response = self._read(f"{self._url}/context", params, if_none_match, wait)
         if response.status_code == 304:
             return None
@@ -214,6 +159,8 @@ class Stack:
         types: Iterable[str] | None = None,
         initial: bool = False,
         bookmarks: bool = False,
+        settle: float = 0,
+        max_settle: float | None = None,
         retry_for: float | None = None,
     ) -> Watch:
         """Follow the stack's events.
@@ -224,11 +171,13 @@ class Stack:
         :param types: only changes of these types.
         :param initial: begin with a snapshot, if there is no cursor to go on from.
         :param bookmarks: also tell when the cursor moved without an event.
+        :param settle: seconds, 0 to 5, of quiet for which events are held back; *max_settle* ends the
+            wait for it, ten times as long if it is None.
         :param retry_for: seconds without the service after which iteration raises Unavailable; None
             to go on trying for ever.
         :raises NotFound: there is no such stack; without *since* at once, else while iterating.
         """
-        params = _named(prefix=prefix, types=",".join(types or ()))
+        params = named(prefix=prefix, types=",".join(types or ()), **_settling(settle, max_settle))
         url = f"{self._url}/events"
         if since is None and not initial:
             accept = {"Accept": "application/json"}
@@ -257,23 +206,10 @@ class Stack:
         """
         self._transport.send("DELETE", self._url)
 
-    def _fact_url(self, path: str) -> str:
-        return urls.fact_url(self._url, path)
 
-    def _read(
-        self,
-        url: str,
-        params: dict[str, str],
-        if_none_match: str | None,
-        wait: float,
-        stale: bool = False,
-    ) -> requests.Response:
-        if stale:
-            params = {**params, "consistency": "stale"}
-        headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
-        return self._transport.send("GET", url, params=params, headers=headers, wait=wait)
-
-
-def _named(**params: str | None) -> dict[str, str]:
-    """Query parameters without those that say nothing."""
-    return {name: value for name, value in params.items() if value}
+def _settling(settle: float, max_settle: float | None) -> dict[str, str]:
+    """What the service calls them, in milliseconds."""
+    if not settle:
+        return {}
+    longest = {} if max_settle is None else {"max_settle": str(round(1000 * max_settle))}
+    return {"settle": str(round(1000 * settle)), **longest}

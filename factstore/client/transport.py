@@ -158,6 +158,11 @@ def parsed(response: requests.Response, parse: Callable[[dict[str, Any]], T]) ->
         ) from error
 
 
+def named(**params: str | None) -> dict[str, str]:
+    """Query parameters without those that say nothing."""
+    return {name: value for name, value in params.items() if value}
+
+
 def _lost_exchange(error: exceptions.ConnectionError) -> BaseException | None:
     """The cause of an error that may pass by itself, else None.
 

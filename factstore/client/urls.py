@@ -29,6 +29,17 @@ def fact_url(stack: str, path: str) -> str:
     return f"{stack}/facts/{'/'.join(_quoted(segment) for segment in path.split('/'))}"
 
 
+def item_url(stack: str, kind: str, name: str) -> str:
+    """Where a member or a waiter is.
+
+    :param kind: ``members`` or ``waiters``.
+    :raises BadRequest: the name is not one segment.
+    """
+    if "/" in name:
+        raise BadRequest(f"the name {name!r} holds a '/'; it is one segment.")
+    return f"{stack}/{kind}/{_quoted(name)}"
+
+
 def _quoted(segment: str) -> str:
     if segment in ("", ".", ".."):
         raise BadRequest(f"a name cannot have {segment!r} as a segment.")
