@@ -1,6 +1,7 @@
 """A Slurm cluster on one machine: one process a node, started in random order, until all agree.
 
-Exits with 0 when every node wrote the same slurm.conf with every compute node in it, else with 1.
+It then grows, and loses nodes that are killed.  Exits with 0 when every living node wrote the same
+slurm.conf with every living compute node in it, each time, else with 1.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from typing import Any
 
 from keystoneauth1.exceptions import ClientException
 
-from factstore.client import Event, Snapshot, Stack, connect
+from factstore.client import Event, Stack, connect
 from factstore.client.errors import FactstoreError, NotFound
 
 HEAD = "head"
 NODE = Path(__file__).with_name("node.py")
 STOP_SECONDS = 5.0
+LAST = "results/last"
+ENDS = ["waiter.met", "waiter.failed", "waiter.timed_out", "fact.delete"]
 
 
 class Machines:
@@ -39,9 +42,13 @@ class Machines:
         self._began = time.monotonic()
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._readers: list[threading.Thread] = []
+        self._killed: dict[str, subprocess.Popen[str]] = {}
         self._stopping = threading.Event()
-        self._results: dict[str, Any] = {}
-        self._watch = stack.watch(prefix="results", initial=True)
+        self._ready = stack.waiter("cluster-ready")
+        self._ends = stack.watch(
+            types=["waiter.met", "waiter.failed", "waiter.timed_out", "fact.delete"]
+        )
+        self.armings = 0
         self.failed = False
 
     def __len__(self) -> int:
@@ -65,20 +72,57 @@ class Machines:
             reader.start()
             self._readers.append(reader)
 
+    def kill(self, count: int) -> None:
+        """Let so many compute nodes die without a word, and wait until the stack has noticed."""
+        victims = random.sample([name for name in self._processes if name != HEAD], count)
+        with self._stack.watch(types=["member.expire"]) as deaths:
+            self.say("", f"kills {', '.join(victims)}")
+            for name in victims:
+                self._killed[name] = self._processes.pop(name)
+                self._killed[name].kill()
+            missed = set(victims)
+            for event in deaths:
+                for change in event.changes if isinstance(event, Event) else ():
+                    self.say(change.name or "", "is given up for dead")
+                    missed.discard(change.name or "")
+                if not missed:
+                    return
+
     def wait(self, timeout: float) -> bool:
-        """Wait until all nodes that were started agree; whether they did in so many seconds."""
-        timer = threading.Timer(timeout, self._give_up, [f"not all agreed in {timeout:g} s"])
-        timer.start()
-        try:
-            if self._agree():
-                return True
-            for item in self._watch:
-                self._learn(item)
-                if self._agree():
-                    return True
-            return False
-        finally:
-            timer.cancel()
+        """Wait until all nodes that live agree; whether they did in so many seconds.
+
+        Who waits says what for, once, and looks at no node: members that come are counted, members
+        that go are not.
+        """
+        computes = len(self._processes) - 1
+        self._ready.arm(
+            {
+                "all": [
+                    _every("head", "services/slurmctld", 1),
+                    _every("compute", "services/slurmd", computes),
+                    {"converged": {}},
+                ]
+            },
+            failure={"facts": "results/*/failure", "present": True},
+            timeout=max(1, round(timeout)),
+        )
+        self.armings += 1
+        end = self._ready.wait(2 * timeout)
+        self.say("", f"cluster-ready is {end.state}: {end.reason}")
+        return end.state == "met"
+
+    def ends(self) -> list[str]:
+        """How each arming of cluster-ready ended, as everybody could see: once, and no more often."""
+        self._stack.put(LAST, True)
+        self._stack.delete(LAST)
+        seen = []
+        for event in self._ends:
+            for change in event.changes if isinstance(event, Event) else ():
+                if change.path == LAST:
+                    return seen
+                if change.waiter is not None:
+                    seen.append(change.waiter.state)
+        return seen
 
     def check(self) -> list[str]:
         """What is wrong with the files and services of nodes that agree; nothing, it is hoped."""
@@ -95,7 +139,7 @@ class Machines:
     def stop(self) -> None:
         """End all nodes."""
         self._stopping.set()
-        self._watch.close()
+        self._ends.close()
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
@@ -117,35 +161,18 @@ class Machines:
     def _conf(self, name: str) -> Path:
         return self._output / name / "slurm.conf"
 
-    def _learn(self, item: object) -> None:
-        match item:
-            case Snapshot(facts):
-                self._results = {fact.path: fact.value for fact in facts}
-            case Event(changes=changes):
-                for change in changes:
-                    if change.fact is None:
-                        self._results.pop(change.path or "", None)
-                    else:
-                        self._results[change.fact.path] = change.fact.value
-
-    def _agree(self) -> bool:
-        known = [self._results.get(f"results/{name}/slurm.conf") for name in self._processes]
-        computes = len(self._processes) - 1
-        return known[0] is not None and all(
-            result == known[0] and result["computes"] == computes for result in known
-        )
-
     def _read(self, name: str, process: subprocess.Popen[str]) -> None:
         for line in process.stdout or ():
             self.say(name, line.rstrip())
         status = process.wait()
-        if not self._stopping.is_set():
-            self._give_up(f"{name} ended with status {status}")
+        if not self._stopping.is_set() and name not in self._killed:
+            self.say("", f"{name} ended with status {status}")
+            self.failed = True
 
-    def _give_up(self, why: str) -> None:
-        self.say("", why)
-        self.failed = True
-        self._watch.close()
+
+def _every(group: str, fact: str, at_least: int) -> dict[str, Any]:
+    wish = {"group": group, "fact": fact, "equals": "started", "at_least": at_least}
+    return {"every_member": wish}
 
 
 def _address(name: str) -> str:
@@ -157,10 +184,14 @@ def run(machines: Machines, args: argparse.Namespace) -> bool:
     """Let the cluster come up, then grow; whether all went well."""
     first = [HEAD, *(f"c{number + 1}" for number in range(args.computes))]
     later = [f"c{args.computes + number + 1}" for number in range(args.join)]
-    for names in (first, later):
-        if not names:
+    for act in (
+        lambda: machines.start(first, args.spread),
+        (lambda: machines.start(later, args.spread)) if later else None,
+        (lambda: machines.kill(args.kill)) if args.kill else None,
+    ):
+        if act is None:
             continue
-        machines.start(names, args.spread)
+        act()
         if not machines.wait(args.timeout):
             return False
         wrong = machines.check()
@@ -168,7 +199,11 @@ def run(machines: Machines, args: argparse.Namespace) -> bool:
         if wrong:
             return False
     machines.show()
-    return not machines.failed
+    ends = machines.ends()
+    machines.say(
+        "", f"cluster-ready was armed {machines.armings} times, and ended: {', '.join(ends)}"
+    )
+    return not machines.failed and ends == ["met"] * machines.armings
 
 
 def exists(stack: Stack) -> bool:
@@ -198,6 +233,7 @@ def main() -> int:
     parser.add_argument("--stack", default="slurm", help="must not exist (default: %(default)s)")
     parser.add_argument("--computes", type=int, default=5, help="nodes at first, besides the head")
     parser.add_argument("--join", type=int, default=0, help="nodes that come when all is set up")
+    parser.add_argument("--kill", type=int, default=0, help="compute nodes that then die unheard")
     parser.add_argument(
         "--spread", type=float, default=3.0, help="seconds over which nodes start at random"
     )
@@ -207,6 +243,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.computes < 1 or args.join < 0 or args.computes + args.join > 200:
         parser.error("between 1 and 200 compute nodes, please")
+    if not 0 <= args.kill < args.computes + args.join:
+        parser.error("some compute node has to live")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         stack = connect().stack(args.stack)

@@ -7,7 +7,6 @@ the head node: not how many nodes there are, not who they are, and not in which 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import shlex
@@ -15,25 +14,36 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from keystoneauth1.exceptions import ClientException
 from slurm_conf import Cluster
 
-from factstore.client import Guard, Put, Stack, connect
-from factstore.client.errors import FactstoreError, NotFound, PreconditionFailed
+from factstore.client import Context, Put, Stack, connect
+from factstore.client.errors import (
+    Conflict,
+    FactstoreError,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+)
 
-HEAD_SECONDS = 3600.0  # how long a compute node waits for the head
+TTL = 10  # seconds of silence after which a node counts as dead
+BEATS = 3  # heartbeats in that time
+QUIET = 0.3  # seconds without a change after which a node acts on what has changed
+PATIENCE = 50  # seconds that a question to the service may take
 
 
 class Node:
     """This node, and its part of the cluster.
 
     :param facts: what it tells about itself, by the last segment of the path.
-    :param daemon: what runs on it: ``slurmctld`` or ``slurmd``.
-    :param conf: where its slurm.conf is.
+    :param head: the name of the head node.
+    :param directory: its slurm.conf is there, and the generation that it is as a member.
     :param command: run after each new slurm.conf; empty for nothing.
+    :param settle: seconds of quiet for which it waits.
     """
 
     def __init__(
@@ -43,71 +53,138 @@ class Node:
         facts: dict[str, object],
         *,
         head: str,
-        daemon: str,
-        conf: Path,
-        command: list[str],
+        directory: Path,
+        command: Sequence[str] = (),
+        settle: float = QUIET,
     ) -> None:
         self._stack = stack
         self._name = name
         self._facts = facts
         self._head = head
-        self._daemon = daemon
-        self._conf = conf
+        self._group, self._daemon = ("head", "slurmctld") if name == head else ("compute", "slurmd")
+        self._conf = directory / "slurm.conf"
+        self._kept = directory / "generation"
         self._command = command
+        self._settle = settle
+        self._member = stack.member(name)
+        self._joining = threading.Lock()
+        self._stopped = threading.Event()
         self._applied: Cluster | None = None
-        self._etag: str | None = None
+        self._cursor: str | None = None
+        self.renders = 0
 
     def run(self) -> None:
-        """Announce, then converge whenever something changes; ends with the stack."""
-        # In one batch: nobody ever sees half a node.
-        self._stack.batch(
-            [Put(f"nodes/{self._name}/{fact}", value) for fact, value in self._facts.items()]
-        )
-        if self._name == self._head:
-            say("waits for a first compute node, whatever its name")
-        else:
-            path = f"nodes/{self._head}/ip"
-            say(f"waits for {path}")
-            began = time.monotonic()
-            address = self._stack.wait(path, HEAD_SECONDS).value
-            say(f"learned {path} = {address} after {time.monotonic() - began:.2f} s")
-        # The snapshot that comes first stands for whatever happened before the watch began.
-        with self._stack.watch(prefix="nodes", initial=True) as watch:
-            for _ in watch:
-                self._converge()
-
-    def _converge(self) -> None:
-        """Bring this node in line with the context; does nothing where that is so already."""
+        """Join, then converge whenever something changes; ends with the stack."""
+        if self._kept.exists():  # it was here before: if nobody noticed, nobody need
+            self._member.generation = self._kept.read_text()
+        self._join()
+        heart = threading.Thread(target=self._beat, name=f"{self._name} heart")
+        heart.start()
         try:
-            context = self._stack.context(if_none_match=self._etag)
+            self._follow()
+        finally:
+            self._stopped.set()
+            heart.join()
+
+    def _join(self) -> None:
+        """Be a member, and tell what others need to know: it goes when this node does."""
+        with self._joining:
+            try:
+                record = self._member.join(self._group, ttl=TTL)
+            except Conflict:  # too late: it counts as dead, or another took the name
+                self._member.generation = None
+                record = self._member.join(self._group, ttl=TTL)
+            self._kept.write_text(record.generation)
+            # In one batch: nobody ever sees half a node.
+            self._stack.batch(
+                [self._own(f"nodes/{self._name}/{fact}", it) for fact, it in self._facts.items()]
+            )
+
+    def _own(self, path: str, value: object) -> Put:
+        """A fact that goes with this node, and that only this incarnation of it may write."""
+        return Put(path, value, member=self._name, generation=self._member.generation)
+
+    def _beat(self) -> None:
+        """Say that this node lives, and how far it has come."""
+        while not self._stopped.wait(TTL / BEATS):
+            try:
+                self._tell_applied()
+            except (Unavailable, OutcomeUnknown) as error:
+                say(f"goes on alone: {error}")
+
+    def _tell_applied(self) -> None:
+        try:
+            self._member.heartbeat(applied=self._cursor)
+        except (NotFound, Conflict):
+            if not self._gone():
+                say("was given up for dead, and joins again")
+                self._join()
+
+    def _gone(self) -> bool:
+        """Whether the stack is."""
+        try:
+            self._stack.describe()
         except NotFound:
-            return  # the stack is gone, and the watch is about to end
-        if context is None:
-            return
-        self._etag = context.etag
+            self._stopped.set()
+        return self._stopped.is_set()
+
+    def _follow(self) -> None:
+        etag: str | None = None
+        while not self._stopped.is_set():
+            try:
+                context = self._read(etag)
+            except NotFound:  # the stack went, or only this member
+                if self._gone():
+                    return
+                self._join()
+                continue
+            if context is not None:
+                etag = context.etag
+                self._converge(context)
+
+    def _read(self, etag: str | None) -> Context | None:
+        """The context when it is another than is known, and quiet."""
+        if etag is None:
+            return self._stack.context(member=self._name)
+        return self._stack.context(
+            member=self._name, if_none_match=etag, wait=PATIENCE, settle=self._settle
+        )
+
+    def _converge(self, context: Context) -> None:
+        """Bring this node in line with a context; does nothing where that is so already."""
         cluster = Cluster.of(context.document, self._head)
-        if cluster is None or cluster == self._applied:
+        if cluster is None:
+            say("waits for the head" if self._group == "compute" else "waits for a compute node")
             return
-        text = cluster.slurm_conf()
-        self._install(text)
-        count = len(cluster.computes)
-        say(f"wrote slurm.conf with {count} compute node{'s' if count > 1 else ''}")
-        self._applied = cluster
-        self._tell(text, count)
+        if cluster != self._applied:
+            text = cluster.slurm_conf()
+            self._install(text)
+            count = len(cluster.computes)
+            say(f"wrote slurm.conf with {count} compute node{'s' if count > 1 else ''}")
+            self._applied = cluster
+            self._tell(text, count)
+        # Whatever else has changed is applied as well: nothing was to be done for it.
+        self._cursor = context.cursor
+        self._tell_applied()
 
     def _tell(self, text: str, count: int) -> None:
         """Post what this node has done; not once it was removed, for that would bring it back."""
         digest = hashlib.sha256(text.encode()).hexdigest()
         done = [
-            Put(f"nodes/{self._name}/services/{self._daemon}", "started"),
+            self._own(f"nodes/{self._name}/services/{self._daemon}", "started"),
             # Results are no part of the context: telling them wakes nobody who converges.
-            Put(f"results/{self._name}/slurm.conf", {"sha256": digest, "computes": count}),
+            self._own(f"results/{self._name}/slurm.conf", {"sha256": digest, "computes": count}),
         ]
-        with contextlib.suppress(PreconditionFailed):
-            self._stack.batch(done, [Guard.exists(f"nodes/{self._name}/ip")])
+        try:
+            self._stack.batch(done)
+            self._member.ready()
+        except (NotFound, Conflict):
+            if not self._gone():
+                self._join()
 
     def _install(self, text: str) -> None:
         """Replace slurm.conf, and have its daemons read it."""
+        self.renders += 1
         new = self._conf.with_suffix(".new")
         new.write_text(text)
         new.replace(self._conf)
@@ -153,17 +230,24 @@ def main() -> int:
         facts["cpus"] = args.cpus
     args.output.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    name = args.head if args.role == "head" else args.name
     try:
-        Node(
-            connect().stack(args.stack),
-            args.head if args.role == "head" else args.name,
+        stack = connect().stack(args.stack)
+        node = Node(
+            stack,
+            name,
             facts,
             head=args.head,
-            daemon="slurmctld" if args.role == "head" else "slurmd",
-            conf=args.output / "slurm.conf",
+            directory=args.output,
             command=shlex.split(args.run),
-        ).run()
-    except (FactstoreError, ClientException, OSError, subprocess.CalledProcessError) as error:
+        )
+        try:
+            node.run()
+        except (OSError, subprocess.CalledProcessError) as error:
+            say(f"gives up: {error}")
+            stack.put(f"results/{name}/failure", str(error))
+            return 1
+    except (FactstoreError, ClientException) as error:
         say(f"gives up: {error}")
         return 1
     except KeyboardInterrupt:

@@ -12,6 +12,7 @@ import pytest
 
 from factstore.client import Stack, connect, errors
 from tests.calling import fresh_stack
+from tests.service import ApiServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "slurm"
 NODES = ["head", *(f"c{number}" for number in range(1, 8))]
@@ -34,6 +35,7 @@ def stack(environ: dict[str, str]) -> Stack:
 def test_nodes_that_need_one_another_converge_and_take_in_joiners(
     environ: dict[str, str], stack: Stack, tmp_path: Path
 ) -> None:
+    """And every arming of the waiter ends once, as the program itself makes sure."""
     options = ["--computes", "5", "--join", "2", "--keep", "--output", str(tmp_path)]
     done = run(environ, stack.name, *options)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,12 +59,39 @@ def test_nodes_that_need_one_another_converge_and_take_in_joiners(
     assert all(result == told[0] for result in told)
     assert told[0]["computes"] == 7
 
-    # What the nodes said: who waited for whom.
-    assert re.search(r" head +waits for a first compute node", done.stdout)
-    for name in computes:
-        assert re.search(rf" {name} +learned nodes/head/ip = 198\.51\.100\.1 ", done.stdout)
     assert "all 6 agree" in done.stdout
     assert "all 8 agree" in done.stdout
+    assert "was armed 2 times, and ended: met, met" in done.stdout
+
+
+def test_those_who_are_killed_are_gone_from_every_file(
+    environ: dict[str, str], stack: Stack, tmp_path: Path
+) -> None:
+    done = run(environ, stack.name, "--computes", "4", "--kill", "2", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    dead = re.findall(r" (c\d) +is given up for dead", done.stdout)
+    assert len(set(dead)) == 2
+    living = [name for name in NODES[:5] if name not in dead]
+    texts = {(tmp_path / name / "slurm.conf").read_text() for name in living}
+    assert len(texts) == 1
+    assert re.findall(r"^NodeName=(\S+)", texts.pop(), re.M) == living[1:]
+    assert "all 3 agree" in done.stdout
+    assert "was armed 2 times, and ended: met, met" in done.stdout
+
+
+def test_many_nodes_in_one_process_agree_with_and_without_settling(
+    environ: dict[str, str], api: ApiServer
+) -> None:
+    command = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
+    done = subprocess.run(
+        [*command, "--nodes", "12", "--join", "3", "--settle", "0.5"],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = re.findall(r"^ (\d\.\d) s +(\d+) come to (\d+) ", done.stdout, re.M)
+    assert rows == [("0.0", "13", "0"), ("0.0", "3", "13"), ("0.5", "13", "0"), ("0.5", "3", "13")]
 
 
 def test_a_cluster_leaves_no_stack_behind(environ: dict[str, str], stack: Stack) -> None:
@@ -86,7 +115,7 @@ def test_a_node_that_fails_is_told_and_fails_the_cluster(
     (tmp_path / "c1" / "slurm.conf").mkdir(parents=True)  # so that c1 cannot write the file
     done = run(environ, stack.name, "--computes", "2", "--output", str(tmp_path))
     assert done.returncode == 1
-    assert "c1 ended with status 1" in done.stdout
+    assert "cluster-ready is failed: the failure condition holds: results/c1/failure" in done.stdout
 
 
 def test_no_fact_adds_a_line_to_the_file(
@@ -110,4 +139,4 @@ def test_no_fact_adds_a_line_to_the_file(
         assert re.findall(r"^NodeName=(\S+)", conf, re.M) == ["c1"]
     finally:
         stack.delete_stack()
-        assert node.wait(60) == 0
+        assert node.wait(90) == 0

@@ -1,0 +1,153 @@
+"""Many nodes of a Slurm cluster in one process: what does it take until all agree?
+
+Runs the nodes of node.py as threads against a service, first acting on every change at once, then with
+settling, and prints how long it took, how often each node wrote its slurm.conf, and how many requests
+the service answered.  Start it against a service of your own: it sends as much as it can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import re
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+from cluster import HEAD, _address, _every
+from node import Node
+
+from factstore.client import Stack, connect
+
+_COUNTED = re.compile(r"^factstore_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run took.
+
+    :param seconds: until all agreed.
+    :param renders: how often each node wrote its file.
+    """
+
+    what: str
+    seconds: float
+    renders: list[int]
+    requests: int
+
+
+class Simulation:
+    """The nodes of one stack, as threads.
+
+    :param settle: seconds of quiet for which each waits.
+    """
+
+    def __init__(self, stack: str, url: str, directory: Path, settle: float) -> None:
+        self._stack = connect().stack(stack)
+        self._url = url
+        self._directory = directory
+        self._settle = settle
+        self._nodes: dict[str, Node] = {}
+        self._threads: list[threading.Thread] = []
+        self._ready = self._stack.waiter("cluster-ready")
+
+    def grow(self, names: list[str], timeout: float) -> Outcome:
+        """Start these nodes all at once, and wait until all agree."""
+        before, written, began = self._requests(), self._renders(), time.monotonic()
+        for name in names:
+            directory = self._directory / name
+            directory.mkdir()
+            facts: dict[str, object] = {"ip": _address(name), "cpus": 4}
+            if name == HEAD:
+                del facts["cpus"]
+            stack: Stack = connect().stack(self._stack.name)  # connections of its own
+            node = Node(stack, name, facts, head=HEAD, directory=directory, settle=self._settle)
+            thread = threading.Thread(target=node.run, name=name)
+            thread.start()
+            self._nodes[name] = node
+            self._threads.append(thread)
+        computes = len(self._nodes) - 1
+        self._ready.arm(
+            {"all": [_every("compute", "services/slurmd", computes), {"converged": {}}]},
+            timeout=round(timeout),
+        )
+        end = self._ready.wait(2 * timeout)
+        if end.state != "met":
+            raise SystemExit(f"cluster-ready is {end.state}: {end.reason}")
+        renders = self._renders()
+        return Outcome(
+            f"{len(names)} come to {len(self._nodes) - len(names)}",
+            time.monotonic() - began,
+            [renders[name] - written.get(name, 0) for name in renders],
+            self._requests() - before,
+        )
+
+    def check(self) -> None:
+        """All files are the same, and name all nodes."""
+        texts = {(self._directory / name / "slurm.conf").read_text() for name in self._nodes}
+        if len(texts) != 1:
+            raise SystemExit(f"{len(texts)} different files")
+        missing = [name for name in self._nodes if f"{name} " not in texts.copy().pop()]
+        if [name for name in missing if name != HEAD]:
+            raise SystemExit(f"missing: {', '.join(missing)}")
+
+    def stop(self) -> None:
+        """The end of the stack is the end of its nodes."""
+        self._stack.delete_stack()
+        for thread in self._threads:
+            thread.join()
+
+    def _renders(self) -> dict[str, int]:
+        return {name: node.renders for name, node in self._nodes.items()}
+
+    def _requests(self) -> int:
+        metrics = requests.get(f"{self._url}/metrics", timeout=30).text
+        return round(sum(float(count) for count in _COUNTED.findall(metrics)))
+
+
+def table(outcomes: list[tuple[float, Outcome]]) -> str:
+    """The outcomes as a table."""
+    lines = ["settle   nodes                 seconds   renders a node (most)   requests"]
+    for settle, outcome in outcomes:
+        mean = sum(outcome.renders) / len(outcome.renders)
+        lines.append(
+            f"{settle:4.1f} s   {outcome.what:20}  {outcome.seconds:7.1f}   "
+            f"{mean:14.1f} ({max(outcome.renders):3})   {outcome.requests:8}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run both; 0 if all nodes agreed in the end, each time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True, help="the service's root, for its /metrics")
+    parser.add_argument("--nodes", type=int, default=200, help="at first (default: %(default)s)")
+    parser.add_argument("--join", type=int, default=20, help="that come later")
+    parser.add_argument("--settle", type=float, default=1.0, help="seconds of quiet")
+    parser.add_argument("--timeout", type=float, default=900.0)
+    args = parser.parse_args()
+    names = [HEAD, *(f"c{number + 1}" for number in range(args.nodes + args.join))]
+    outcomes = []
+    for settle in (0.0, args.settle):
+        with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
+            stack = f"slurm-{time.time_ns()}"
+            simulation = Simulation(stack, args.url, Path(scratch), settle)
+            try:
+                with contextlib.redirect_stdout(io.StringIO()):  # what each node says
+                    for group in (names[: args.nodes + 1], names[args.nodes + 1 :]):
+                        if group:
+                            outcomes.append((settle, simulation.grow(group, args.timeout)))
+                simulation.check()
+            finally:
+                simulation.stop()
+    print(table(outcomes))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""The client's members, waiters and convergence against the service itself."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from factstore.client import Event, Put, Stack, WaiterRecord, connect, errors
+from tests.calling import fresh_stack
+
+STARTED = {"every_member": {"group": "compute", "fact": "up", "equals": True, "at_least": 2}}
+
+
+@pytest.fixture
+def stack(environ: dict[str, str]) -> Stack:
+    """A stack that does not exist yet."""
+    return connect(environ).stack(fresh_stack())
+
+
+def test_a_member_joins_changes_and_departs(stack: Stack) -> None:
+    c1 = stack.member("c1")
+    joined = c1.join("compute", ttl=60, attributes={"rack": 7})
+    assert (joined.state, joined.group, joined.attributes) == ("joining", "compute", {"rack": 7})
+    with stack.watch(types=["member.change", "member.depart"]) as watch:
+        assert c1.ready().state == "ready"
+        assert c1.drain().state == "draining"
+        assert c1.show().version == 3
+        stack.member("head").join("head")
+        assert [member.name for member in stack.members()] == ["c1", "head"]
+        assert [member.name for member in stack.members(group="compute")] == ["c1"]
+        c1.depart(reason="scaled_in")
+        events = [next(watch) for _ in range(3)]
+    changes = [event.changes[0] for event in events if isinstance(event, Event)]
+    assert [change.type for change in changes] == ["member.change"] * 2 + ["member.depart"]
+    assert changes[2].reason == "scaled_in"
+    assert changes[2].member is not None
+    assert changes[2].member.state == "departed"
+    assert changes[2].former is not None
+    assert changes[2].former.state == "draining"
+    with pytest.raises(errors.NotFound):
+        c1.show()
+
+
+def test_who_kept_its_generation_is_the_same_member_still(stack: Stack) -> None:
+    first = stack.member("c1").join("compute")
+    again = stack.member("c1", generation=first.generation).join("compute")
+    assert again.unchanged
+    assert again.generation == first.generation
+    other = stack.member("c1").join("compute")
+    assert other.generation != first.generation
+    ghost = stack.member("c1", generation=first.generation)
+    for call in (lambda: ghost.join("compute"), ghost.heartbeat, ghost.ready, ghost.depart):
+        with pytest.raises(errors.Conflict):
+            call()
+
+
+def test_facts_go_with_their_member(stack: Stack) -> None:
+    c1 = stack.member("c1")
+    c1.join("compute")
+    put = stack.put("nodes/c1/ip", "10.0.0.1", member="c1", generation=c1.generation)
+    assert put.member == "c1"
+    stack.batch([Put("nodes/c1/up", True, member="c1"), Put("elsewhere", 1)])
+    ghost = c1.generation
+    c1.depart()
+    assert [fact.path for fact in stack.snapshot().facts] == ["elsewhere"]
+    with pytest.raises(errors.Conflict):
+        stack.put("elsewhere", 2, generation=ghost)
+
+
+def test_a_waiter_is_met_when_all_members_are_up(stack: Stack) -> None:
+    waiter = stack.waiter("ready")
+    armed = waiter.arm(STARTED, timeout=60)
+    assert (armed.state, armed.satisfied, armed.needed) == ("pending", 0, 2)
+    ends: list[WaiterRecord] = []
+    waiting = threading.Thread(target=lambda: ends.append(waiter.wait(60)))
+    waiting.start()
+    with stack.watch(types=["waiter.met"]) as watch:
+        for name in ("c1", "c2"):
+            stack.member(name).join("compute")
+            stack.put(f"nodes/{name}/up", True)
+        event = next(watch)
+    waiting.join()
+    assert ends[0].state == "met"
+    assert isinstance(event, Event)
+    assert event.changes[0].name == "ready"
+    assert event.changes[0].waiter is not None
+    assert event.changes[0].waiter.ended
+    assert [(found.name, found.state) for found in stack.waiters()] == [("ready", "met")]
+    with pytest.raises(errors.PreconditionFailed):
+        waiter.arm(STARTED, create_only=True)
+    waiter.delete()
+    waiter.delete()
+    with pytest.raises(errors.NotFound):
+        waiter.show()
+
+
+def test_a_waiter_tells_what_is_missing_and_who_failed(stack: Stack) -> None:
+    waiter = stack.waiter("signals")
+    waiter.arm({"signals": 3}, extend_on_progress=True)
+    waiter.signal(identifier="a", data={"ip": "10.0.0.1"})
+    shown = waiter.show()
+    assert (shown.satisfied, shown.needed) == (1, 3)
+    assert waiter.show(if_none_match=shown.etag or "") is None
+    waiter.signal("FAILURE", identifier="b", reason="no disk")
+    end = waiter.wait(60)
+    assert end.state == "failed"
+    assert "no disk" in (end.reason or "")
+    assert end.signals is not None
+    assert end.signals["a"]["data"] == {"ip": "10.0.0.1"}
+
+
+def test_convergence_is_waited_for(stack: Stack) -> None:
+    c1 = stack.member("c1")
+    c1.join("compute")
+    known = stack.convergence()
+    assert known.lagging == ("c1",)
+    assert stack.convergence(if_none_match=known.etag) is None
+    context = stack.context(member="c1")
+    assert context.members == {"c1": {"group": "compute", "state": "joining", "attributes": {}}}
+    assert context.document["self"]["name"] == "c1"
+    c1.heartbeat(applied=context.cursor)
+    reached = stack.convergence(group="compute", wait=30)
+    assert reached.converged
+    assert reached.applied == {"c1": context.cursor}
+
+
+def test_a_settled_watch_and_context_tell_all(stack: Stack) -> None:
+    stack.put("a", 0)
+    etag = stack.context().etag
+    with stack.watch(settle=0.2, max_settle=5) as watch:
+        for n in range(1, 6):
+            stack.put("a", n)
+        values = []
+        for _ in range(5):
+            event = next(watch)
+            assert isinstance(event, Event)
+            assert event.changes[0].fact is not None
+            values.append(event.changes[0].fact.value)
+    assert values == [1, 2, 3, 4, 5]
+    context = stack.context(if_none_match=etag, wait=30, settle=0.2)
+    assert context is not None
+    assert context.facts == {"a": 5}
