@@ -12,7 +12,6 @@ from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
 from factstore.core.member import (
     GENERATION_PATTERN,
-    HEARTBEAT_TTL_DEFAULT,
     HEARTBEAT_TTL_MAX,
     HEARTBEAT_TTL_MIN,
     SETTABLE,
@@ -120,7 +119,8 @@ class MemberBody(Schema):
         "Seconds of silence after which it is gone",
         HEARTBEAT_TTL_MIN,
         HEARTBEAT_TTL_MAX,
-        HEARTBEAT_TTL_DEFAULT,
+        None,
+        nullable=False,
     )
     attributes = fields.Dict(load_default=dict, **described("What others may want to know of it."))
     generation = _generation("The present one, to change the member; else it joins anew.")

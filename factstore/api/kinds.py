@@ -80,11 +80,13 @@ class _Seconds(fields.Integer):
         return value
 
 
-def seconds(text: str, low: int, high: int, default: int | None) -> fields.Integer:
+def seconds(
+    text: str, low: int, high: int, default: int | None, *, nullable: bool = True
+) -> fields.Integer:
     """A body's field that is a number of seconds; the domain checks its limits."""
     return _Seconds(
         strict=True,
         load_default=default,
-        allow_none=default is None,
+        allow_none=nullable and default is None,
         metadata={"description": f"{text}; {low} to {high}.", "minimum": low, "maximum": high},
     )

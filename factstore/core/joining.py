@@ -14,7 +14,7 @@ from factstore.core.companions import stale
 from factstore.core.contents import Usage
 from factstore.core.errors import Conflict, NotFound
 from factstore.core.fact import Author, Scope, Stack
-from factstore.core.member import Applied, Joining, Member
+from factstore.core.member import HEARTBEAT_TTL_DEFAULT, Applied, Joining, Member
 from factstore.core.path import shown
 from factstore.core.place import Place
 from factstore.core.plan import NOTHING, Plan
@@ -64,7 +64,7 @@ class Join(Attempt):
             if wish.generation is not None:
                 if living is None or living.generation != wish.generation:
                     raise stale(wish.generation, name)
-                if wish.ttl != living.ttl:
+                if wish.ttl not in (None, living.ttl):
                     raise Conflict(
                         f"member {shown(name)} lives with a ttl of {living.ttl} seconds; to have "
                         "another, join without a generation.",
@@ -85,7 +85,8 @@ class Join(Attempt):
                 )
             else:
                 member = Member(
-                    name, wish.group, "joining", wish.attributes, wish.ttl, now, now,
+                    name, wish.group, "joining", wish.attributes,
+                    wish.ttl or HEARTBEAT_TTL_DEFAULT, now, now,
                     author.user_id, author.request_id,
                 )  # fmt: skip
             growth = Growth(

@@ -74,11 +74,12 @@ class Member:
 class Joining:
     """The wish to be a member.  Build it with :meth:`of`, which checks the limits.
 
+    :param ttl: None for that of the present generation, or for a new one's default.
     :param generation: the present one, to change what a member says; None for a new incarnation.
     """
 
     group: str
-    ttl: int
+    ttl: int | None
     attributes: str
     generation: str | None = None
 
@@ -86,7 +87,7 @@ class Joining:
     def of(
         cls,
         group: str,
-        ttl: int = HEARTBEAT_TTL_DEFAULT,
+        ttl: int | None = None,
         attributes: Any = None,
         generation: str | None = None,
     ) -> Joining:
@@ -96,7 +97,9 @@ class Joining:
         :raises Invalid: ``ttl_invalid``, ``json_too_deep``, ``json_value`` or ``schema``.
         :raises TooLarge: ``value_too_large``.
         """
-        if type(ttl) is not int or not HEARTBEAT_TTL_MIN <= ttl <= HEARTBEAT_TTL_MAX:
+        if ttl is not None and (
+            type(ttl) is not int or not HEARTBEAT_TTL_MIN <= ttl <= HEARTBEAT_TTL_MAX
+        ):
             raise Invalid(
                 "ttl of a member must be a whole number of seconds from "
                 f"{HEARTBEAT_TTL_MIN} to {HEARTBEAT_TTL_MAX}.",

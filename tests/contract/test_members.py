@@ -30,7 +30,7 @@ def join(
     scope: Scope,
     name: str = "c1",
     group: str = "compute",
-    ttl: int = 600,
+    ttl: int | None = 600,
     by: str = "alice",
     generation: str | None = None,
     **attributes: object,
@@ -131,6 +131,9 @@ def test_a_generation_has_the_ttl_that_it_was_joined_with(worker: Worker, scope:
         join(worker, scope, ttl=60, generation=first.member.generation)
     assert refusal(refused) == "member_ttl_fixed"
     assert worker.members.get(scope, "c1") == first.member
+    again = join(worker, scope, ttl=None, generation=first.member.generation)
+    assert (again.outcome, again.member) == ("unchanged", first.member)
+    assert join(worker, scope, "c2", ttl=None).member.ttl == 30
 
 
 def test_a_new_incarnation_takes_over_the_name_and_fences_the_old_one(
