@@ -195,6 +195,10 @@ def _still_expected(state: State, commit: Commit) -> bool:
     missing = 0 in commit.expected.values() or 0 in commit.guards.values()
     if missing and not (nothing_went or contents.changed <= commit.planned_at):
         return False
+    # Neither waiters nor signals nor what was applied move `changed`.
+    unseen = any(known == 0 and place.kind != "member" for place, known in commit.guards.items())
+    if unseen and not nothing_went:
+        return False
     now = {fact.path: fact.revision for fact in contents.facts}
     if any(now.get(path, 0) != known for path, known in commit.expected.items()):
         return False

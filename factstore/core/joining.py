@@ -203,6 +203,8 @@ def living_member(state: State, scope: Scope, name: str, generation: str | None)
     :raises Conflict: ``generation_stale``.
     """
     member = state.member(scope, name)
+    if state.stack(scope) is None:  # whoever joined again would bring a deleted stack back
+        raise NotFound(f"there is no stack named {shown(scope.stack)}.")
     if generation is not None and (member is None or member.generation != generation):
         raise stale(generation, name)
     if member is None:

@@ -63,6 +63,10 @@ class Pendings:
     _followed: dict[str, _Followed] = field(default_factory=dict)
     _looked_at: set[str] = field(default_factory=set)
 
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._followed)
+
     def trackers(self) -> Iterator[Tracker]:
         """Those of all waiters, to be told of a change."""
         for followed in self._followed.values():

@@ -193,8 +193,8 @@ class Space:
 
     def _unlist(self, name: str) -> None:
         known = self.living.pop(name, None)
-        if known is not None:
-            del self.generations[known.generation]
+        if known is not None and self.generations.get(known.generation) is known:
+            del self.generations[known.generation]  # a lost lease may make several alike
 
     def _note_applied(self, member: str, seen: int | None) -> None:
         if seen is None:

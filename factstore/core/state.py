@@ -90,6 +90,8 @@ class State:
             ]
 
     def _judge(self, space: Space, revision: int) -> None:
+        if self._by_id.get(space.stack.id) is not space:
+            return  # it has just been dropped, and what it would come to matters to nobody
         space.judge(revision)
         if space.busy and self._by_id.get(space.stack.id) is space:  # and not of a stack that goes
             self._busy.add(space.stack.scope)
@@ -198,7 +200,7 @@ class State:
                 space.stack,
                 facts,
                 members,
-                space.applied,
+                dict(space.applied),
                 self.revision,
                 space.changed,
                 space.target,
@@ -270,6 +272,13 @@ class State:
             projects = self._projects.values()
             facts, size = sum(p.facts for p in projects), sum(p.bytes for p in projects)
             return ProjectUsage(len(self._spaces), facts, size)
+
+    def taking_part(self) -> tuple[int, int]:
+        """How many members live, and how many waiters are pending, in all."""
+        with self._lock:
+            spaces = self._spaces.values()
+            members = sum(len(space.living) for space in spaces)
+            return members, sum(len(space.pendings) for space in spaces)
 
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
         """The first fact below *folder*, not counting those in *ignoring*."""

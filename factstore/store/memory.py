@@ -110,6 +110,9 @@ class MemoryBackend:
             return False
         if commit.receipt and (commit.receipt.project_id, commit.receipt.key) in self._receipts:
             return False
+        for new in (*commit.puts, *commit.records):
+            if new.lease and new.lease not in self._leases:
+                return False
         if commit.creates_stack:
             return stack is None
         if stack is None or stack.created != commit.stack.created:
@@ -123,9 +126,6 @@ class MemoryBackend:
         for place, revision in commit.guards.items():
             record = self._state.record(scope, place)
             if (record.revision if record else 0) != revision:
-                return False
-        for new in (*commit.puts, *commit.records):
-            if new.lease and new.lease not in self._leases:
                 return False
         gone = set(commit.deletes)
         for path in commit.creates:

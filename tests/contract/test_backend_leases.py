@@ -76,6 +76,18 @@ def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack:
     assert backend.head(soon()) == head
 
 
+def test_no_stack_is_created_with_something_on_a_lease_that_has_ended(
+    backend: Backend, stack: Stack
+) -> None:
+    lease = backend.grant(60, soon())
+    backend.revoke(lease, soon())
+    head = backend.head(soon())
+    new = replace(stack, name="another", id="an0ther")
+    fact = new_fact("p", lease=lease, ttl=60)
+    assert backend.commit(Commit(new, head, creates_stack=True, puts=(fact,)), soon()) is None
+    assert backend.head(soon()) == head
+
+
 def test_the_end_of_an_empty_lease_is_no_step(backend: Backend, stack: Stack) -> None:
     head = backend.head(soon())
     backend.revoke(backend.grant(60, soon()), soon())

@@ -1,0 +1,77 @@
+"""Whether a state is what a model says, counted from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from factstore.core.fact import Scope
+from factstore.core.member import Applied, Member
+from factstore.core.state import State
+from factstore.core.waiter import Signal, Waiter
+from tests.contract.model import Model, ModelFact, ModelMember
+from tests.contract.world import PROJECT
+
+
+def pendings(state: State, scope: Scope) -> dict[str, str]:
+    """What waiters came to, as nobody wrote down yet."""
+    with state.read():
+        space = state.space(scope)
+        found = space.pendings.verdicts if space else {}
+        return {name: verdict.state for name, verdict in found.items()}
+
+
+def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> None:
+    """A state holds and counts what a model says.
+
+    :param anew: it was loaded, so that what went before members joined may have left no trace.
+    """
+    with state.read():
+        space = state.space(scope)
+        assert (space is not None) == model.lives
+        if space is None:
+            assert state.project_usage(PROJECT).facts == 0
+            return
+        assert {
+            path: ModelFact(fact.text, fact.ttl, fact.member, fact.lease)
+            for path, fact in space.facts.items()
+        } == model.facts
+        assert space.paths == sorted(model.facts)
+        assert {
+            name: ModelMember(m.group, m.state, m.lease) for name, m in space.living.items()
+        } == model.members
+        assert space.tables["member"] == space.living
+        assert set(space.generations) == {f"{m.lease:x}" for m in model.members.values()}
+        assert space.applied == model.applied
+        assert {r.member: r.seen for r in _records(space, Applied)} == model.applied
+        assert space.bound == {
+            m.lease: set(model.on(m.lease)) for m in model.members.values() if model.on(m.lease)
+        }
+        assert {w.name: (w.state, w.definition) for w in _records(space, Waiter)} == {
+            name: (arming.state, arming.text) for name, arming in model.waiters.items()
+        }
+        for waiter in _records(space, Waiter):
+            decided = model.waiters[waiter.name].decided
+            if waiter.state != "pending" and decided and decided[1]:
+                assert waiter.decided_revision == decided[1]
+        assert {(s.waiter, s.id): s.status for s in _records(space, Signal)} == {
+            (name, key): status
+            for name, given in model.signals.items()
+            for key, status in given.items()
+        }
+        if not anew or model.members:
+            assert space.target == model.target
+        counted = [*space.facts.values()]
+        sizes = [len(fact.path) + len(fact.text) for fact in counted]
+        sizes += [len(m.name) + len(m.group) + 2 for m in _records(space, Member)]
+        sizes += [len(w.name) + len(w.definition) for w in _records(space, Waiter)]
+        sizes += [len(s.id) + len("r") + len("null") for s in _records(space, Signal)]
+        usage, project = state.usage(scope), state.project_usage(PROJECT)
+        assert usage is not None
+        assert (usage.facts, usage.bytes) == (len(sizes), sum(sizes))
+        assert (project.stacks, project.facts, project.bytes) == (1, len(sizes), sum(sizes))
+
+
+def _records(space: Any, kind: type[Any]) -> Iterator[Any]:
+    for table in space.tables.values():
+        yield from (record for record in table.values() if isinstance(record, kind))

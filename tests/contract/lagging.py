@@ -1,0 +1,140 @@
+"""Workers that lag when they are told to, and databases in which nothing goes on by itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.core.event import Step
+from factstore.core.ports import Backend, Commit
+from factstore.core.state import State
+from factstore.store.memory import MemoryBackend
+from factstore.watch.hub import Hub
+from tests.contract.world import TIMEOUT, EtcdWorld, Worker, soon, steps
+from tests.unit.core.making import ManualClock
+
+
+class Quiet(Worker):
+    """A worker that writes verdicts down when it is told to, and leaves its backend open."""
+
+    def start(self) -> Worker:
+        self.store.start()
+        self.pump.start()
+        assert self.pump.wait_ready(TIMEOUT)
+        return self
+
+    def stop(self) -> None:
+        self.hub.close()
+        self.pump.stop()
+        self.store.stop()
+
+    def judge(self) -> None:
+        self.store.refresh(soon())
+        self.referee._marked_at = float("-inf")
+        self.referee.round()
+
+
+class Lagging:
+    """A backend that can be made to hold back what it follows, until its worker asks for the head."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._go = threading.Event()
+        self._go.set()
+
+    def lag(self) -> None:
+        self._go.clear()
+
+    def follow(self, after: int) -> Iterator[Step]:
+        for step in self._backend.follow(after):
+            self._go.wait()
+            yield step
+
+    def head(self, deadline: float) -> int:
+        self._go.set()
+        return self._backend.head(deadline)
+
+    def commit(self, commit: Commit, deadline: float) -> int | None:
+        revision = self._backend.commit(commit, deadline)
+        if revision is not None:
+            self._go.set()
+        return revision
+
+    def interrupt(self) -> None:
+        self._go.set()
+        self._backend.interrupt()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+
+class Database:
+    """Where the workers' backends come from, and what a worker that starts now would read."""
+
+    def backend(self) -> Backend:
+        raise NotImplementedError
+
+    def another(self, former: Lagging) -> Backend:
+        """For a worker that starts in the place of another."""
+        return self.backend()
+
+    def fresh(self) -> State:
+        raise NotImplementedError
+
+
+class InMemory(Database):
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.memory = MemoryBackend(self.clock)
+
+    def backend(self) -> Backend:
+        return self.memory
+
+    def fresh(self) -> State:
+        held = self.memory._state
+        made = State(held.revision)
+        made.load(list(held.mutations()))
+        return made
+
+    def let_pass(self, seconds: float) -> list[int]:
+        """Move the clock; the leases that end, in order."""
+        self.clock.advance(seconds)
+        leases = self.memory._leases
+        over = [lease for lease, held in leases.items() if held.ends <= self.clock.now]
+        self.memory.expire()
+        return over
+
+
+class InEtcd(Database):
+    def __init__(self, server: EtcdServer) -> None:
+        self.world = EtcdWorld(server.endpoint)
+
+    def backend(self) -> Backend:
+        return self.world.backend()
+
+    def another(self, former: Lagging) -> Backend:
+        former.close()
+        return self.backend()
+
+    def fresh(self) -> State:
+        backend = self.world.backend(window=1)
+        opening = backend.open()
+        made = State(opening.revision, opening.epoch)
+        made.load(opening.mutations)
+        head = backend.head(soon())
+        if head > opening.revision:
+            backend.nudge(soon())  # the head may be somebody else's
+            for step in steps(backend, opening.revision, head):
+                made.apply(step)
+        return made
+
+
+def wait_for(hub: Hub, revision: int) -> None:
+    pause = threading.Event()
+    for _ in range(20_000):
+        if hub.revision >= revision:
+            return
+        pause.wait(0.0005)
+    raise AssertionError("the hub does not follow")

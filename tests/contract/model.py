@@ -1,0 +1,154 @@
+"""A stack as plain dicts, and its waiters judged naively: another opinion than the service's own.
+
+Nothing of it is kept up to date by changes: what follows from the rest is counted from scratch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+Line = tuple[str, str]
+"""What an event says: a type, and the path or name that it is about."""
+
+
+@dataclass
+class ModelFact:
+    text: str
+    ttl: int | None = None
+    member: str | None = None
+    lease: int = 0
+
+
+@dataclass
+class ModelMember:
+    group: str
+    state: str
+    lease: int
+
+
+@dataclass
+class Arming:
+    """A waiter since it was armed last.
+
+    :ivar decided: what it came to, and when if that is known, once it came to anything.
+    """
+
+    text: str
+    timer: int
+    state: str = "pending"
+    over: bool = False
+    decided: tuple[str, int] | None = None
+
+
+@dataclass
+class Model:
+    """One stack, or that there is none."""
+
+    lives: bool = False
+    facts: dict[str, ModelFact] = field(default_factory=dict)
+    members: dict[str, ModelMember] = field(default_factory=dict)
+    applied: dict[str, int] = field(default_factory=dict)
+    waiters: dict[str, Arming] = field(default_factory=dict)
+    signals: dict[str, dict[str, str]] = field(default_factory=dict)
+    target: int = 0
+    moved: bool = False
+
+    # Changes, each with the line that tells of it
+
+    def put(self, path: str, fact: ModelFact) -> Line:
+        self.facts[path] = fact
+        self._touch(path)
+        return "fact.put", path
+
+    def drop(self, path: str, kind: str) -> Line:
+        del self.facts[path]
+        self._touch(path)
+        return kind, path
+
+    def _touch(self, path: str) -> None:
+        self.moved = self.moved or path.split("/")[0] != "results"
+
+    def join(self, name: str, member: ModelMember) -> Line:
+        known = self.members.get(name)
+        self.members[name] = member
+        self.moved = True
+        if known is not None and known.lease == member.lease:
+            return "member.change", name
+        self.applied.pop(name, None)
+        return "member.join", name
+
+    def leave(self, name: str, kind: str) -> Line:
+        del self.members[name]
+        self.applied.pop(name, None)
+        self.moved = True
+        return kind, name
+
+    def arm(self, name: str, arming: Arming) -> None:
+        self.waiters[name] = arming
+        self.signals[name] = {}
+
+    def on(self, lease: int) -> list[str]:
+        """The paths of the facts that hang on a lease."""
+        return sorted(path for path, fact in self.facts.items() if fact.lease == lease)
+
+    # What follows
+
+    def settle(self, revision: int) -> None:
+        """A revision is complete: what do the waiters come to?
+
+        :param revision: 0 if nobody told.
+        """
+        if self.moved:
+            self.target, self.moved = revision, False
+        for name, waiter in self.waiters.items():
+            if waiter.state == "pending" and waiter.decided is None:
+                state = self._judge(name, waiter)
+                if state is not None:
+                    waiter.decided = state, revision
+
+    def _judge(self, name: str, waiter: Arming) -> str | None:
+        definition = json.loads(waiter.text)
+        success, failure = definition["success"], definition["failure"]
+        refused = "FAILURE" in self.signals[name].values() and '"signals"' in json.dumps(success)
+        if refused or (failure is not None and self._holds(failure, name)):
+            return "failed"
+        if self._holds(success, name):
+            return "met"
+        return "timed_out" if waiter.over else None
+
+    def _holds(self, condition: dict[str, Any], waiter: str) -> bool:
+        if "all" in condition:
+            return all(self._holds(part, waiter) for part in condition["all"])
+        if "any" in condition:
+            return any(self._holds(part, waiter) for part in condition["any"])
+        if "signals" in condition:
+            status = list(self.signals[waiter].values())
+            return status.count("SUCCESS") >= condition["signals"]
+        if "converged" in condition:
+            names = self._of(condition["converged"])
+            return bool(names) and all(self.applied.get(n, 0) >= self.target for n in names)
+        if "every_member" in condition:
+            inner = condition["every_member"]
+            names = self._of(inner)
+            passing = [n for n in names if self._passes(f"nodes/{n}/{inner['fact']}", inner)]
+            return len(passing) == len(names) >= inner["at_least"]
+        matching = [path for path in self.facts if _matches(path, condition["facts"])]
+        return sum(self._passes(path, condition) for path in matching) >= condition["count"]
+
+    def _of(self, inner: dict[str, Any]) -> list[str]:
+        return [n for n, m in self.members.items() if inner["group"] in ("", m.group)]
+
+    def _passes(self, path: str, demand: dict[str, Any]) -> bool:
+        fact = self.facts.get(path)
+        if fact is None:
+            return False
+        return "present" in demand or json.loads(fact.text) == demand["equals"]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    given, wanted = path.split("/"), pattern.split("/")
+    return len(given) == len(wanted) and all(
+        w in ("*", g) for g, w in zip(given, wanted, strict=True)
+    )

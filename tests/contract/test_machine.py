@@ -1,0 +1,390 @@
+"""Whatever is done to a stack, all workers tell the same of it, and the truth.
+
+Two workers share a database; what is done through either is done to a model as well, and after each
+step both are compared with that: what they hold, what they count, what they told, and what waiters
+came to.  Verdicts are written when the machine says so, so that it also tries what happens before.
+
+It is longer than 300 lines because its rules share one model and belong side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.core.condition import Definition
+from factstore.core.cursor import Cursor
+from factstore.core.fact import Delete, Put
+from factstore.core.member import Joining
+from factstore.core.signalling import SignalWish
+from tests.contract.comparing import compare
+from tests.contract.lagging import Database, InEtcd, InMemory, Lagging, Quiet
+from tests.contract.machine import Twins
+from tests.contract.model import Arming, Line, Model, ModelFact, ModelMember
+from tests.contract.world import author, soon
+
+PATHS = ["nodes/a/x", "nodes/b/x", "nodes/c/x", "cfg", "results/a"]
+NAMES = ["a", "b", "c"]
+SUCCESSES: list[dict[str, Any]] = [
+    {"success": {"facts": "nodes/*/x", "equals": 1, "count": 2}},
+    {"success": {"facts": "cfg", "present": True}, "failure": {"facts": "results/*", "equals": 2}},
+    {"success": {"every_member": {"group": "compute", "fact": "x", "equals": 1}}},
+    {
+        "success": {"every_member": {"fact": "x", "present": True, "at_least": 2}},
+        "extend_on_progress": True,
+    },
+    {"success": {"converged": {}}},
+    {"success": {"converged": {"group": "compute"}}, "failure": {"facts": "cfg", "equals": 2}},
+    {"success": {"signals": 2}},
+    {"success": {"any": [{"signals": 1}, {"all": [{"converged": {}}, {"facts": "cfg", "equals": 1}]}]}},
+    {"success": {"facts": "never", "present": True}, "timeout": 45},
+]  # fmt: skip
+
+paths, names = st.sampled_from(PATHS), st.sampled_from(NAMES)
+values, which = st.integers(1, 2), st.integers(0, 1)
+definitions = st.sampled_from(SUCCESSES).map(Definition.of)
+generations = st.sampled_from(["none", "none", "present", "former", "strange"])
+
+cursors = st.sampled_from(["", "target", "head", "old", "far"])
+
+
+class Machine(Twins):
+    """What may be done to a stack."""
+
+    def teardown(self) -> None:
+        try:
+            self.behind = None
+            self.all_agree()
+            self.judge(0)
+            self.judge(1)
+            self.all_agree()
+            self.a_new_worker_would_agree()
+        finally:
+            super().teardown()
+
+    def wish(
+        self, path: str, value: int, ttl: bool, name: str | None, choice: str
+    ) -> tuple[Put, str | None]:
+        """A wish, and the code of its refusal."""
+        generation, whose = self.generation(name or "a", choice)
+        wish = Put.of(
+            path,
+            value,
+            ttl=60 if ttl and name is None else None,
+            member=name,
+            generation=generation,
+        )
+        if generation is not None and whose is None:
+            return wish, "generation_stale"
+        if name is not None and name not in self.model.members:
+            return wish, "member_missing"
+        if name is not None and whose not in (None, name):
+            return wish, "generation_stale"
+        return wish, None
+
+    def differs(self, wish: Put) -> bool:
+        known = self.model.facts.get(wish.path)
+        if known is None:
+            return True
+        lease = self.model.members[wish.member].lease if wish.member else known.lease
+        return known != ModelFact(wish.text, wish.ttl, wish.member, lease)
+
+    # Facts
+
+    @rule(
+        w=which, path=paths, value=values, ttl=st.booleans(), name=st.none() | names, g=generations
+    )
+    def put(self, w: int, path: str, value: int, ttl: bool, name: str | None, g: str) -> None:
+        wish, code = self.wish(path, value, ttl, name, g)
+        changes = code is None and self.differs(wish)
+        self.refused(code, lambda: self.write(w, [wish], [wish] if changes else []))
+
+    @rule(w=which, path=paths)
+    def delete(self, w: int, path: str) -> None:
+        known = path in self.model.facts
+        gone = [Delete(path)]
+        if known:
+            self.write(w, gone, gone)
+        else:
+            self.refused("not_found", lambda: self.use(w).delete(self.scope, path))
+
+    @rule(
+        w=which,
+        wishes=st.dictionaries(paths, st.tuples(st.none() | values, st.none() | names), min_size=1),
+        g=generations,
+    )
+    def batch(self, w: int, wishes: dict[str, tuple[int | None, str | None]], g: str) -> None:
+        made: list[Put | Delete] = []
+        changes: list[Put | Delete] = []
+        codes: list[str | None] = []
+        for path, (value, name) in wishes.items():
+            if value is None:
+                made.append(Delete(path))
+                if path in self.model.facts:
+                    changes.append(made[-1])
+            else:
+                wish, code = self.wish(path, value, False, name, g)
+                made.append(wish)
+                codes.append(code)
+                if code is None and self.differs(wish):
+                    changes.append(wish)
+        code = next((code for code in codes if code), None)
+        if not codes and not self.model.lives:
+            code = "not_found"
+        self.refused(code, lambda: self.write(w, made, changes))
+
+    def write(self, w: int, wishes: list[Any], changes: list[Any]) -> bool:
+        written = self.use(w).facts.batch(self.scope, wishes, [], author())
+        by_path = {result.path: result for result in written.results}
+        done: list[Callable[[], Line | None]] = []
+        for wish in changes:
+            fact = by_path[wish.path].fact
+            if fact is None:
+                done.append(lambda path=wish.path: self.model.drop(path, "fact.delete"))
+            else:
+                new = ModelFact(wish.text, wish.ttl, wish.member, fact.lease)
+                done.append(lambda path=wish.path, new=new: self.model.put(path, new))
+        if done:
+            self.moment(*done, revision=written.revision)
+        return True
+
+    # Members
+
+    @rule(w=which, name=names, group=st.sampled_from(["compute", "head"]), g=generations)
+    def join(self, w: int, name: str, group: str, g: str) -> None:
+        model, known = self.model, self.model.members.get(name)
+        generation, whose = self.generation(name, g)
+        code = "generation_stale" if generation is not None and whose != name else None
+        joined = self.refused(
+            code,
+            lambda: self.use(w).members.join(
+                self.scope, name, Joining.of(group, 30, {}, generation), author()
+            ),
+        )
+        if joined is None:
+            return
+        if generation is not None and known is not None:
+            if known.group != group:
+                member = ModelMember(group, known.state, known.lease)
+                self.moment(lambda: model.join(name, member), revision=joined.revision)
+            return
+        member = ModelMember(group, "joining", joined.member.lease)
+        assert joined.outcome == ("replaced" if known else "created")
+        self.moment(lambda: model.join(name, member), revision=joined.revision)
+        if known is not None:
+            self.former.append(f"{known.lease:x}")
+            self.lease_ends(known.lease)
+
+    @rule(w=which, name=names, state=st.sampled_from(["ready", "draining"]), g=generations)
+    def set_state(self, w: int, name: str, state: Any, g: str) -> None:
+        generation, whose = self.generation(name, g)
+        changed = self.refused(
+            self.unless_living(name, generation, whose),
+            lambda: self.use(w).members.set_state(self.scope, name, state, generation, author()),
+        )
+        known = self.model.members.get(name)
+        if changed is not None and known is not None and known.state != state:
+            member = ModelMember(known.group, state, known.lease)
+            self.moment(lambda: self.model.join(name, member), revision=changed.revision)
+
+    @rule(w=which, name=names, g=generations)
+    def depart(self, w: int, name: str, g: str) -> None:
+        generation, whose = self.generation(name, g)
+        revision = self.refused(
+            self.unless_living(name, generation, whose),
+            lambda: self.use(w).members.depart(self.scope, name, "left", generation, author()),
+        )
+        if revision is not None:
+            lease = self.model.members[name].lease
+            self.former.append(f"{lease:x}")
+            self.moment(lambda: self.model.leave(name, "member.depart"), revision=revision)
+            self.lease_ends(lease)
+
+    @rule(w=which, name=names, g=generations, seen=cursors)
+    def heartbeat(self, w: int, name: str, g: str, seen: str) -> None:
+        model, worker = self.model, self.use(w)
+        generation, whose = self.generation(name, g)
+        head = worker.store.refresh(soon()).revision
+        revision = {"target": model.target, "head": head, "old": model.target - 1, "far": 10**12}
+        code = self.unless_living(name, generation, whose)
+        cursor = Cursor(worker.store.epoch, revision[seen]) if seen else None
+        if code is None and seen == "far":
+            code = "cursor_expired"
+        self.refused(
+            code, lambda: (worker.members.heartbeat(self.scope, name, generation, cursor),)
+        )
+        if code is None and cursor is not None:
+            known = model.applied.get(name, 0)
+            if known < min(cursor.revision, model.target):
+                self.moment(lambda: model.applied.__setitem__(name, cursor.revision))
+
+    @rule(pick=st.integers(0, 99))
+    def a_lease_ends(self, pick: int) -> None:
+        model = self.model
+        leases = [
+            *(member.lease for member in model.members.values()),
+            *(fact.lease for fact in model.facts.values() if fact.ttl is not None),
+            *(w.timer for w in model.waiters.values() if w.state == "pending" and not w.decided),
+        ]
+        if leases:
+            lease = leases[pick % len(leases)]
+            self.backends[0].revoke(lease, soon())
+            self.lease_ends(lease)
+
+    # Waiters
+
+    @rule(w=which, name=names, definition=definitions, create_only=st.booleans())
+    def arm(self, w: int, name: str, definition: Definition, create_only: bool) -> None:
+        known = self.model.waiters.get(name)
+        code = "precondition_failed" if known and create_only else None
+        armed = self.refused(
+            code,
+            lambda: self.use(w).waiters.put(
+                self.scope, name, definition, author(), create_only=create_only
+            ),
+        )
+        if armed is None:
+            return
+        shown, outcome, revision = armed
+        same = known is not None and (known.state, known.text) == ("pending", definition.text)
+        assert outcome == ("unchanged" if same else "armed" if known else "created")
+        if not same:
+            arming = Arming(definition.text, shown.waiter.timer)
+            self.moment(lambda: self.model.arm(name, arming), revision=revision)
+
+    @rule(w=which, name=names, key=names, status=st.sampled_from(["SUCCESS", "SUCCESS", "FAILURE"]))
+    def signal(self, w: int, name: str, key: str, status: str) -> None:
+        wish = SignalWish.of({"status": status, "id": key, "reason": "r"})
+        known = name in self.model.waiters
+        signalled = self.refused(
+            None if known else "not_found",
+            lambda: self.use(w).waiters.signal(self.scope, name, wish, author()),
+        )
+        if signalled is not None and self.model.signals[name].get(key) != status:
+            of_waiter = self.model.signals[name]
+            self.moment(lambda: of_waiter.__setitem__(key, status), revision=signalled[1].revision)
+
+    @rule(w=which, name=names)
+    def delete_waiter(self, w: int, name: str) -> None:
+        known = name in self.model.waiters
+        revision = self.refused(
+            None if known else "not_found",
+            lambda: self.use(w).waiters.delete(self.scope, name, author()),
+        )
+        if revision is not None:
+            del self.model.waiters[name], self.model.signals[name]
+
+    @rule(w=which)
+    def judge(self, w: int) -> None:
+        """A worker writes down what it found, and what it only would have to."""
+        waiters = self.model.waiters
+        ended = {name: a for name, a in waiters.items() if a.state == "pending" and a.decided}
+        self.use(w).judge()
+        assert self.ends() == ended.keys()
+
+    @rule(w=which)
+    def judge_blindly(self, w: int) -> None:
+        """A worker writes down what it found in a state of before."""
+        self.use(w).referee.round()
+        self.ends()
+
+    def ends(self) -> set[str]:
+        """Waiters of which it was told that they came to what they should; each at a revision."""
+        found = set()
+        for revision, lines in self.news():
+            ((kind, name),) = lines
+            arming = self.model.waiters[name]
+            assert arming.state == "pending"
+            assert arming.decided is not None
+            assert kind == f"waiter.{arming.decided[0]}"
+            arming.state = arming.decided[0]
+            self.happened.append((revision, lines))
+            found.add(name)
+        return found
+
+    @rule(w=which)
+    def lag(self, w: int) -> None:
+        """A worker learns of nothing until it asks."""
+        if self.behind is None:
+            self.backends[w].lag()
+            self.behind = w
+
+    # The whole
+
+    @rule(w=which, pick=st.integers(0, 2))
+    def delete_stack(self, w: int, pick: int) -> None:
+        if pick:  # not all the time
+            return
+        known = self.model.lives
+
+        def delete() -> bool:
+            self.use(w).stacks.delete(self.scope, author())
+            return True
+
+        if self.refused(None if known else "not_found", delete):
+            self.former += [f"{member.lease:x}" for member in self.model.members.values()]
+            self.model = Model()
+            self.moment(lambda: ("stack.delete", ""))
+            self.judge(w)  # what was left to do there holds nobody up
+
+    @rule(w=which)
+    def restart(self, w: int) -> None:
+        self.use(w).stop()
+        self.backends[w].interrupt()
+        self.backends[w] = Lagging(self.database.another(self.backends[w]))
+        self.workers[w] = Quiet(self.backends[w]).start()  # type: ignore[arg-type]
+
+    @rule()
+    def a_new_worker_would_agree(self) -> None:
+        self.judge(0)  # what went must be marked, for it leaves no trace
+        compare(self.database.fresh(), self.scope, self.model, anew=True)
+
+
+class MemoryMachine(Machine):
+    def make_database(self) -> Database:
+        return InMemory()
+
+    @rule(seconds=st.sampled_from([10, 31, 46]))
+    @precondition(lambda self: self.model.lives)
+    def time_passes(self, seconds: int) -> None:
+        assert isinstance(self.database, InMemory)
+        for lease in self.database.let_pass(seconds):
+            self.lease_ends(lease)
+
+
+def test_workers_tell_the_same_whatever_is_done() -> None:
+    run_state_machine_as_test(
+        MemoryMachine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_workers_on_etcd_tell_the_same_whatever_is_done(etcd: EtcdServer) -> None:
+    class EtcdMachine(Machine):
+        def make_database(self) -> Database:
+            return InEtcd(etcd)
+
+        def teardown(self) -> None:
+            super().teardown()
+            assert isinstance(self.database, InEtcd)
+            self.database.world.close()
+
+    run_state_machine_as_test(
+        EtcdMachine,
+        settings=settings(
+            max_examples=8,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,55 @@
+"""Members, waiters and signals for tests, and a stack to put them in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from factstore.core.condition import Definition
+from factstore.core.member import Member
+from factstore.core.space import Holder, Space
+from factstore.core.waiter import Signal, Waiter
+from tests.unit.core.making import NOW, stack
+
+LEASE = 77
+
+
+def space() -> Space:
+    return Space(stack(), Holder())
+
+
+def member(name: str, revision: int, lease: int = LEASE, **fields: Any) -> Member:
+    made = Member(
+        name,
+        "compute",
+        "ready",
+        "{}",
+        30,
+        NOW,
+        NOW,
+        "alice",
+        "req-m",
+        revision=revision,
+        lease=lease,
+    )
+    return replace(made, **fields)
+
+
+def waiter(name: str, revision: int, success: Any, **fields: Any) -> Waiter:
+    definition = Definition.of({"success": success, **fields})
+    return Waiter(
+        name,
+        definition.text,
+        definition.timeout,
+        definition.extend_on_progress,
+        "pending",
+        NOW,
+        "alice",
+        "req-w",
+        timer=5,
+        revision=revision,
+    )
+
+
+def signal(of: str, key: str, revision: int, status: Any = "SUCCESS") -> Signal:
+    return Signal(of, key, status, "because", "null", NOW, "alice", "req-s", revision)

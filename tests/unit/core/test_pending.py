@@ -1,0 +1,194 @@
+"""Pending waiters: followed change by change, judged at the end of each revision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factstore.core.event import (
+    DropFact,
+    DropRecord,
+    Mutation,
+    PutFact,
+    PutRecord,
+    PutStack,
+    Step,
+)
+from factstore.core.pending import Pendings, Verdict
+from factstore.core.place import Place
+from factstore.core.state import State
+from factstore.core.waiter import Timer, Waiter
+from tests.unit.core.making import SCOPE, fact, stack
+from tests.unit.core.records import member, signal, waiter
+
+COUNT_TWO = {"facts": "n/*", "present": True, "count": 2}
+TIMER = Place("timer", "w")
+
+
+class History:
+    """A state, one revision after another."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.then(PutStack(stack()))
+
+    def then(self, *mutations: Mutation) -> int:
+        revision = self.state.revision + 1
+        self.state.apply(Step(revision, mutations))
+        return revision
+
+    def put(self, path: str, value: object = 1) -> int:
+        return self.then(PutFact("s1", fact(path, value, self.state.revision + 1)))
+
+    def arm(self, armed: Waiter, *more: Mutation) -> Waiter:
+        stored = replace(armed, revision=self.state.revision + 1)
+        timer = Timer(armed.name, stored.revision, armed.timer)
+        self.then(PutRecord("s1", stored), PutRecord("s1", timer), *more)
+        return stored
+
+    def time_is_over(self) -> int:
+        return self.then(DropRecord("s1", TIMER))
+
+    @property
+    def pendings(self) -> Pendings:
+        space = self.state.space(SCOPE)
+        assert space is not None
+        return space.pendings
+
+    def verdict(self, name: str = "w") -> Verdict | None:
+        return self.pendings.verdicts.get(name)
+
+    def said(self, name: str = "w") -> tuple[str, int] | None:
+        verdict = self.verdict(name)
+        return (verdict.state, verdict.revision) if verdict else None
+
+
+def test_the_first_revision_at_which_it_holds_decides_whatever_comes_later() -> None:
+    it = History()
+    it.arm(waiter("w", 0, COUNT_TWO))
+    it.put("n/1")
+    assert it.said() is None
+    met = it.put("n/2")
+    assert it.said() == ("met", met)
+    it.then(DropFact("s1", "n/2"))
+    it.time_is_over()
+    assert it.said() == ("met", met)
+
+
+def test_what_holds_when_a_waiter_is_armed_decides_at_once() -> None:
+    it = History()
+    it.put("n/1")
+    it.put("n/2")
+    armed = it.arm(waiter("w", 0, COUNT_TWO))
+    assert it.said() == ("met", armed.revision)
+
+
+def test_a_condition_that_held_only_in_the_midst_of_a_revision_does_not_hold() -> None:
+    it = History()
+    it.arm(waiter("w", 0, COUNT_TWO))
+    it.put("n/1")
+    at = it.state.revision + 1
+    it.then(PutFact("s1", fact("n/2", 1, at)), DropFact("s1", "n/1"))
+    assert it.said() is None
+
+
+def test_failure_beats_success_and_both_beat_the_time_at_one_revision() -> None:
+    for facts, state in (
+        (["n/1", "n/2", "bad"], "failed"),
+        (["n/1", "n/2"], "met"),
+        (["n/1"], "timed_out"),
+    ):
+        it = History()
+        it.arm(waiter("w", 0, COUNT_TWO, failure={"facts": "bad", "present": True}))
+        at = it.state.revision + 1
+        changes = [PutFact("s1", fact(path, 1, at)) for path in facts]
+        it.then(DropRecord("s1", TIMER), *changes)
+        assert it.said() == (state, at)
+
+
+def test_the_reason_of_a_timeout_says_what_was_missing() -> None:
+    it = History()
+    it.arm(waiter("w", 0, COUNT_TWO))
+    it.time_is_over()
+    verdict = it.verdict()
+    assert verdict is not None
+    assert "0 of 2" in verdict.reason
+    assert "n/*" in verdict.reason
+    assert verdict.progress.needed == 2
+
+
+def test_another_arming_begins_anew() -> None:
+    it = History()
+    it.put("n/1")
+    it.arm(waiter("w", 0, {"facts": "n/*", "present": True}))
+    assert it.said() is not None
+    it.arm(waiter("w", 0, COUNT_TWO))
+    assert it.said() is None
+    at = it.put("n/2")
+    assert it.said() == ("met", at)
+
+
+def test_signals_of_before_the_arming_count_no_more() -> None:
+    it = History()
+    it.arm(waiter("w", 0, {"signals": 2}))
+    given = signal("w", "a", it.state.revision + 1)
+    it.then(PutRecord("s1", given))
+    it.arm(waiter("w", 0, {"signals": 1}), DropRecord("s1", given.place))
+    assert it.said() is None
+    at = it.then(PutRecord("s1", signal("w", "b", it.state.revision + 1)))
+    assert it.said() == ("met", at)
+
+
+def test_a_signal_to_one_waiter_is_none_to_another() -> None:
+    it = History()
+    it.arm(waiter("w", 0, {"signals": 1}))
+    it.arm(waiter("v", 0, {"signals": 1}))
+    it.then(PutRecord("s1", signal("v", "a", it.state.revision + 1)))
+    assert (it.said("w"), it.said("v")) == (None, ("met", it.state.revision))
+
+
+def test_a_terminal_waiter_or_none_is_followed_no_more() -> None:
+    it = History()
+    armed = it.arm(waiter("w", 0, COUNT_TWO))
+    it.then(PutRecord("s1", replace(armed, state="met", revision=9)), DropRecord("s1", TIMER))
+    assert (it.said(), it.pendings.tracker("w"), list(it.pendings.trackers())) == (None, None, [])
+    it.arm(waiter("w", 0, COUNT_TWO))
+    it.then(DropRecord("s1", Place("waiter", "w")), DropRecord("s1", TIMER))
+    assert (it.said(), it.pendings.tracker("w"), list(it.pendings.trackers())) == (None, None, [])
+
+
+def test_progress_counts_when_it_is_more_than_ever_before() -> None:
+    it = History()
+    it.put("n/0")
+    success = {"facts": "n/*", "present": True, "count": 9}
+    it.arm(waiter("w", 0, success, extend_on_progress=True))
+    it.arm(waiter("v", 0, success))
+    assert it.pendings.advanced == {}, "what was there before is no progress"
+    it.put("n/1")
+    assert list(it.pendings.advanced) == ["w"]
+    it.pendings.advanced.clear()
+    it.then(DropFact("s1", "n/1"))
+    it.put("n/2")
+    assert it.pendings.advanced == {}
+    it.put("n/3")
+    assert list(it.pendings.advanced) == ["w"]
+
+
+def test_a_state_that_is_loaded_comes_to_the_same() -> None:
+    it = History()
+    it.put("n/1")
+    it.arm(waiter("w", 0, COUNT_TWO))
+    it.arm(waiter("v", 0, {"signals": 1}))
+    it.arm(waiter("u", 0, {"every_member": {"fact": "x", "present": True}}))
+    it.then(PutRecord("s1", member("c1", it.state.revision + 1)))
+    it.put("n/2")
+    it.then(DropRecord("s1", Place("timer", "v")))
+    loaded = State(it.state.revision)
+    loaded.load(list(it.state.mutations()))
+    space = loaded.space(SCOPE)
+    assert space is not None
+    found = {name: verdict.state for name, verdict in space.pendings.verdicts.items()}
+    assert found == {"w": "met", "v": "timed_out"}
+    assert space.busy
+    tracker = space.pendings.tracker("u")
+    assert tracker is not None
+    assert tracker.progress().missing == ("c1",)

@@ -1,0 +1,214 @@
+"""Verdicts are written once, whatever the store does, and nothing holds up what comes after."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from factstore.core.carrying import Carrier
+from factstore.core.condition import Definition
+from factstore.core.errors import FactstoreError, OutcomeUnknown, Unavailable
+from factstore.core.event import MARK, Mark
+from factstore.core.fact import Put
+from factstore.core.facts import Facts
+from factstore.core.member import Joining
+from factstore.core.members import Members
+from factstore.core.place import Place
+from factstore.core.ports import Commit
+from factstore.core.precondition import ANY
+from factstore.core.quota import no_quotas
+from factstore.core.referee import AGAIN_SECONDS, Referee
+from factstore.core.stacks import Stacks
+from factstore.core.waiter import Waiter
+from factstore.core.waiters import Waiters
+from factstore.watch.hub import Hub
+from tests.eventually import eventually
+from tests.unit.core.direct import DirectStore
+from tests.unit.core.making import SCOPE, ManualClock, author
+
+TIMEOUT = 5.0
+
+
+class Court:
+    """A referee over a store that fails when told to, and what it judges."""
+
+    def __init__(self, store: DirectStore | None = None, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.store = store or DirectStore(self.clock)
+        hub, carrier = Hub(9, 9999), Carrier(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
+        ids = iter(f"id{n}" for n in range(99))
+        new = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
+        made = (self.store, hub, self.clock, new, TIMEOUT, carrier)
+        self.facts = Facts(*made)  # type: ignore[arg-type]
+        self.waiters = Waiters(*made)  # type: ignore[arg-type]
+        self.members = Members(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
+        self.referee = Referee(self.store, self.clock, TIMEOUT, threading.Event)  # type: ignore[arg-type]
+
+    def arm(self, name: str, *, timeout: int = 60, extend: bool = False) -> None:
+        condition = {"facts": f"{name}/*", "present": True, "count": 2}
+        definition = Definition.of(
+            {"success": condition, "timeout": timeout, "extend_on_progress": extend}
+        )
+        self.waiters.put(SCOPE, name, definition, author(), create_only=False)
+
+    def put(self, path: str) -> int:
+        return self.facts.put(SCOPE, Put.of(path, 1), author(), ANY).revision
+
+    def waiter(self, name: str) -> Waiter:
+        found = self.store.refresh(0).record(SCOPE, Place("waiter", name))
+        assert isinstance(found, Waiter)
+        return found
+
+    def meet(self, name: str) -> int:
+        self.arm(name)
+        self.put(f"{name}/1")
+        return self.put(f"{name}/2")
+
+
+@pytest.fixture
+def court() -> Court:
+    return Court()
+
+
+def refused(commit: Commit, deadline: float) -> int | None:
+    raise Unavailable("it is away")
+
+
+def test_a_verdict_is_written_with_the_revision_that_decided(court: Court) -> None:
+    revision = court.meet("w")
+    timer = court.waiter("w").timer
+    assert not court.referee.round(), "nothing is left"
+    waiter = court.waiter("w")
+    assert (waiter.state, waiter.decided_revision, waiter.timer) == ("met", revision, 0)
+    assert waiter.progress is not None
+    assert (waiter.progress.satisfied, waiter.progress.needed) == (2, 2)
+    assert court.store.known.record(SCOPE, Place("timer", "w")) is None
+    assert not court.store.renew(timer, 0), "its lease was given back"
+    head = court.store.backend.head(0)
+    assert not court.referee.round()
+    assert court.store.backend.head(0) == head, "and nothing is written twice"
+
+
+def test_a_waiter_whose_time_is_over_is_written_down(court: Court) -> None:
+    court.arm("w", timeout=20)
+    court.clock.advance(21)
+    court.store.refresh(0)
+    court.referee.round()
+    assert court.waiter("w").state == "timed_out"
+
+
+def test_of_two_referees_one_writes(court: Court) -> None:
+    court.meet("w")
+    there = Court(DirectStore(court.clock), court.clock)
+    there.store.backend, there.store.epoch = court.store.backend, court.store.epoch
+    there.store.known.epoch = court.store.epoch
+    there.store.refresh(0)
+    court.referee.round()
+    head = court.store.backend.head(0)
+    assert there.referee.round(), "it does not know yet that another one was first"
+    assert court.store.backend.head(0) == head
+    there.store.refresh(0)
+    assert not there.referee.round()
+    assert court.waiter("w").state == "met"
+
+
+def test_a_waiter_that_was_armed_again_is_not_ended_by_what_was_before(court: Court) -> None:
+    court.meet("w")
+    there = Court(DirectStore(court.clock), court.clock)
+    there.store.backend, there.store.epoch = court.store.backend, court.store.epoch
+    there.store.known.epoch = court.store.epoch
+    there.store.refresh(0)
+    court.facts.delete(SCOPE, "w/1", author(), ANY)
+    court.arm("w", timeout=77)
+    there.referee.round()
+    assert court.waiter("w").state == "pending"
+
+
+def test_what_the_store_refuses_is_left_and_tried_again(court: Court) -> None:
+    court.meet("w")
+    court.store.faults.append(refused)
+    with pytest.raises(Unavailable):
+        court.referee.round()
+    assert court.waiter("w").state == "pending"
+    assert not court.referee.round()
+    assert court.waiter("w").state == "met"
+
+
+def test_a_lost_answer_does_not_end_a_waiter_twice(court: Court) -> None:
+    court.meet("w")
+
+    def lost(commit: Commit, deadline: float) -> int | None:
+        assert court.store.backend.commit(commit, deadline)
+        raise OutcomeUnknown("the answer was lost")
+
+    court.store.faults.append(lost)
+    with pytest.raises(FactstoreError):
+        court.referee.round()
+    head = court.store.backend.head(0)
+    assert court.referee.round(), "it still believes that there is something to do"
+    assert court.store.backend.head(0) == head
+    court.store.refresh(0)
+    assert not court.referee.round()
+
+
+def test_progress_starts_the_time_anew(court: Court) -> None:
+    court.arm("w", timeout=20, extend=True)
+    court.arm("v", timeout=20)
+    court.clock.advance(15)
+    court.put("w/1")
+    court.put("v/1")
+    court.referee.round()
+    court.clock.advance(15)
+    court.store.refresh(0)
+    court.referee.round()
+    assert (court.waiter("w").state, court.waiter("v").state) == ("pending", "timed_out")
+    court.clock.advance(6)
+    court.store.refresh(0)
+    court.referee.round()
+    assert court.waiter("w").state == "timed_out"
+
+
+def test_what_went_is_marked_now_and_then_and_not_at_each_deletion(court: Court) -> None:
+    court.members.join(SCOPE, "m", Joining.of("g", 600), author())
+    marks = []
+    for name in ("a", "b"):
+        court.put(name)
+        court.facts.delete(SCOPE, name, author(), ANY)
+        marks.append(court.store.known.revision)
+        left = court.referee.round()
+        assert left == (name == "b"), "the second waits"
+    found = court.store.known.record(SCOPE, MARK)
+    assert isinstance(found, Mark)
+    assert found.seen == marks[0]
+    court.clock.advance(AGAIN_SECONDS)
+    assert not court.referee.round()
+    found = court.store.known.record(SCOPE, MARK)
+    assert isinstance(found, Mark)
+    assert found.seen == marks[1]
+
+
+def test_a_stack_that_went_meanwhile_holds_nobody_up(court: Court) -> None:
+    court.meet("w")
+    there = Court(DirectStore(court.clock), court.clock)
+    there.store.backend, there.store.epoch = court.store.backend, court.store.epoch
+    there.store.known.epoch = court.store.epoch
+    there.store.refresh(0)
+    Stacks(court.store, court.clock, lambda: "x", TIMEOUT).delete(SCOPE, author())  # type: ignore[arg-type]
+    assert there.referee.round(), "it does not know"
+    there.store.refresh(0)
+    assert not there.referee.round()
+    assert not court.referee.round()
+
+
+def test_its_thread_writes_when_told_tries_again_and_ends(court: Court) -> None:
+    court.referee.start()
+    try:
+        assert court.referee.alive
+        court.meet("w")
+        court.store.faults.append(refused)
+        court.referee.notice()
+        eventually(lambda: court.waiter("w").state == "met")
+    finally:
+        court.referee.stop()
+    assert not court.referee.alive

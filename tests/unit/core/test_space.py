@@ -1,0 +1,214 @@
+"""One stack, mutation by mutation: what it holds then, and what watchers are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factstore.core.event import MARK, DropStack, Mark, PutFact, PutRecord, PutStack, Step
+from factstore.core.member import Applied
+from factstore.core.place import Place
+from factstore.core.space import Space
+from factstore.core.state import State
+from factstore.core.waiter import Timer
+from tests.unit.core.making import SCOPE, fact, stack
+from tests.unit.core.records import LEASE, member, signal, space, waiter
+
+
+def held(of: Space) -> tuple[int, int]:
+    assert (of.project.facts, of.project.bytes) == (of.count, of.bytes)
+    return of.count, of.bytes
+
+
+# Facts
+
+
+def test_a_fact_that_goes_with_a_member_is_found_by_its_lease_until_it_leaves_it() -> None:
+    it = space()
+    it.put(fact("a", 1, 2, member="c1", lease=LEASE))
+    it.put(fact("b", 1, 3, member="c1", lease=LEASE))
+    assert it.bound == {LEASE: {"a", "b"}}
+    it.put(fact("a", 1, 4))
+    assert it.bound == {LEASE: {"b"}}
+    it.put(fact("b", 1, 5, member="c1", lease=LEASE + 1))
+    assert it.bound == {LEASE + 1: {"b"}}
+    it.drop("b", 6)
+    assert it.bound == {}
+
+
+def test_facts_move_the_target_but_for_results() -> None:
+    it = space()
+    it.put(fact("a", 1, 2))
+    it.put(fact("results/a", 1, 3))
+    assert (it.target, it.changed, it.dropped) == (2, 3, 0)
+    it.drop("results/a", 4)
+    assert (it.target, it.changed, it.dropped) == (2, 4, 0)
+    it.drop("a", 5)
+    assert (it.target, it.changed, it.dropped) == (5, 5, 5)
+    it.put(fact("resultsish", 1, 6))
+    assert it.target == 6
+
+
+def test_dropping_what_is_not_there_moves_nothing() -> None:
+    it = space()
+    assert it.drop("a", 5) is None
+    assert it.drop_record(Place("member", "a"), 5) is None
+    assert (it.target, it.changed, it.dropped) == (0, 0, 0)
+
+
+# Members
+
+
+def test_a_member_joins_changes_and_expires() -> None:
+    it, joined = space(), member("c1", 2)
+    change = it.put_record(joined)
+    assert change is not None
+    assert (change.type, change.record, change.former) == ("member.join", joined, None)
+    ready = replace(joined, state="draining", revision=3)
+    change = it.put_record(ready)
+    assert change is not None
+    assert (change.type, change.record, change.former) == ("member.change", ready, joined)
+    change = it.drop_record(ready.place, 4)
+    assert change is not None
+    assert (change.type, change.record, change.former) == ("member.expire", None, ready)
+    assert (change.by, change.request_id, change.reason) == (None, None, "expired")
+    assert (it.living, it.generations) == ({}, {})
+    assert (it.target, it.changed, it.dropped) == (4, 4, 4)
+    assert held(it) == (0, 0)
+
+
+def test_a_member_that_departs_is_told_once_and_counts_until_it_is_gone() -> None:
+    it, joined = space(), member("c1", 2)
+    it.put_record(joined)
+    departed = replace(joined, state="departed", reason="left", revision=3, updated_by="bob")
+    change = it.put_record(departed)
+    assert change is not None
+    assert (change.type, change.by, change.reason) == ("member.depart", "bob", "left")
+    assert change.former == joined
+    assert (it.living, it.generations) == ({}, {})
+    assert held(it) == (1, joined.size)
+    assert it.departing(fact("a", member="c1", lease=LEASE)) == departed
+    assert it.departing(fact("a", member="c1", lease=LEASE + 1)) is None
+    assert it.drop_record(departed.place, 4) is None
+    assert (it.target, it.dropped) == (3, 3)
+    assert held(it) == (0, 0)
+
+
+def test_another_incarnation_takes_a_name_over() -> None:
+    it, old, new = space(), member("c1", 2), member("c1", 3, LEASE + 1, group="head")
+    it.put_record(old)
+    change = it.put_record(new)
+    assert change is not None
+    assert (change.type, change.former) == ("member.join", old)
+    assert it.generations == {new.generation: new}
+    assert held(it) == (1, new.size)
+
+
+def test_who_joins_after_departing_joins_anew() -> None:
+    it = space()
+    it.put_record(member("c1", 2, state="departed"))
+    change = it.put_record(member("c1", 3, LEASE + 1))
+    assert change is not None
+    assert (change.type, change.former) == ("member.join", None)
+
+
+def test_members_that_lost_their_leases_can_all_go() -> None:
+    it = space()  # copied by a tool that knows of no leases
+    for name in ("c1", "c2"):
+        it.put_record(member(name, 2, lease=0))
+    for name in ("c1", "c2"):
+        assert it.drop_record(Place("member", name), 3) is not None
+    assert (it.living, it.generations) == ({}, {})
+
+
+# What was applied, and marks
+
+
+def test_what_a_member_has_applied_is_told_to_nobody_and_moves_nothing() -> None:
+    it = space()
+    assert it.put_record(Applied("c1", 5, 6, LEASE)) is None
+    assert it.applied == {"c1": 5}
+    assert it.drop_record(Place("applied", "c1"), 7) is None
+    assert (it.applied, it.target, it.changed) == ({}, 0, 0)
+    assert held(it) == (0, 0)
+
+
+def test_what_went_is_to_be_marked_while_there_are_members_and_until_it_is() -> None:
+    it = space()
+    it.put(fact("a", 1, 2))
+    it.drop("a", 3)
+    assert not it.busy, "nobody converges"
+    it.put_record(member("c1", 4))
+    assert (it.unmarked, it.busy) == (3, True)
+    it.put_record(Mark(3, 5))
+    assert (it.unmarked, it.busy, it.target) == (0, False, 4)
+    it.drop_record(MARK, 6)
+    assert it.unmarked == 3
+
+
+def test_a_mark_tells_a_state_that_is_loaded_where_the_target_is() -> None:
+    state = State(9)
+    state.load(
+        [
+            PutStack(stack()),
+            PutFact("s1", fact("a", 1, 2)),
+            PutRecord("s1", member("c1", 3)),
+            PutRecord("s1", Mark(7, 8)),
+        ]
+    )
+    contents = state.contents(SCOPE)
+    assert contents is not None
+    assert (contents.target, contents.changed) == (7, 9)
+
+
+# Waiters and signals
+
+
+def test_waiters_and_signals_count_and_go() -> None:
+    it, armed, given = space(), waiter("w", 2, {"signals": 2}), signal("w", "a", 3)
+    it.put_record(armed)
+    it.put_record(Timer("w", 2, 5))
+    it.put_record(given)
+    assert held(it) == (2, armed.size + given.size)
+    assert it.signals("w") == {given.place.name: given}
+    assert it.signals("v") == {}
+    longer = replace(given, reason="because of something else", revision=4)
+    it.put_record(longer)
+    assert held(it) == (2, armed.size + longer.size)
+    for place in (armed.place, Place("timer", "w"), given.place):
+        assert it.drop_record(place, 5) is None
+    assert held(it) == (0, 0)
+
+
+def test_only_the_end_of_a_pending_waiter_is_told() -> None:
+    it, armed = space(), waiter("w", 2, {"signals": 1})
+    assert it.put_record(armed) is None
+    met = replace(armed, state="met", reason="all is well", revision=3)
+    change = it.put_record(met)
+    assert change is not None
+    assert (change.type, change.record, change.reason) == ("waiter.met", met, "all is well")
+    assert (change.by, change.request_id) == (None, None)
+    assert it.put_record(replace(met, revision=4)) is None
+    assert (it.target, it.changed) == (0, 0)
+
+
+# The whole
+
+
+def test_a_stack_that_is_dropped_with_things_to_write_down_leaves_nothing_to_do() -> None:
+    state = State()
+    state.apply(Step(1, (PutStack(stack()), PutFact("s1", fact("a", 1, 1)))))
+    armed = waiter("w", 2, {"facts": "a", "present": True})
+    state.apply(Step(2, (PutRecord("s1", armed), PutRecord("s1", Timer("w", 2, 5)))))
+    assert [found.stack.id for found in state.busy()] == ["s1"]
+    state.apply(Step(3, (DropStack(SCOPE),)))
+    assert state.busy() == []
+    assert not state.has_work
+
+
+def test_what_somebody_was_told_of_a_stack_does_not_change_later() -> None:
+    state = State()
+    state.apply(Step(1, (PutStack(stack()), PutRecord("s1", member("c1", 1)))))
+    before = state.contents(SCOPE)
+    state.apply(Step(2, (PutRecord("s1", Applied("c1", 1, 2)),)))
+    assert before is not None
+    assert before.applied == {}
