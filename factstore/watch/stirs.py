@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from factstore.core.fact import Scope
 from factstore.core.ports import Signal
@@ -51,7 +52,8 @@ class Stirs:
         excess = len(self._stirs) - REMEMBERED
         if excess <= 0:
             return
-        for scope in [s for s, stir in self._stirs.items() if not stir.waiting][:excess]:
+        idle = (scope for scope, stir in self._stirs.items() if not stir.waiting)
+        for scope in list(islice(idle, excess)):
             self._floor = max(self._floor, self._stirs.pop(scope).last)
 
     def reset(self, revision: int) -> None:
@@ -92,4 +94,5 @@ class Stirs:
         finally:
             with self._lock:
                 stir.waiting -= 1
+                self._forget()  # anybody may wait for stacks that never were
         return signal.is_set()
