@@ -7,10 +7,11 @@ never parses the value.  The line names its format, so that a later one can be t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from factstore.core.condition import Definition
 from factstore.core.errors import Invalid
@@ -64,6 +65,8 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
     """
     line, _, text = record.decode().partition("\n")
     head = _load(line)
+    if not isinstance(head.get("member"), str | None):
+        raise ValueError("its member is no name")  # members are looked up by it
     return Fact(
         path=path,
         text=text,
@@ -98,19 +101,51 @@ def decode_record(record: bytes, place: Place, *, revision: int, lease: int) -> 
     """
     held = _load(record.decode())
     del held["format"]
+    if "memo" in held:
+        raise ValueError("it holds what only memory does")
     named = _NAMED[place.kind]
     if named:
         held[named[0]] = place.name.partition("/")[0]
     if place.kind == "waiter":
-        Definition.parse(held["definition"])
+        if not _defines(held["definition"]):
+            raise ValueError("its definition cannot be read")
         if held["progress"] is not None:
             seen = held["progress"]
             lists = {name: tuple(seen[name]) for name in ("missing", "failing")}
             held["progress"] = Progress(seen["satisfied"], seen["needed"], **lists)
     made: Record = _RECORDS[place.kind](revision=revision, lease=lease, **held)
+    if not all(_fits(getattr(made, name), hint) for name, hint in _HINTS[place.kind].items()):
+        raise ValueError("its members are not what they should be")
     if made.place != place:
         raise ValueError("it does not belong where it lies")
     return made
+
+
+def _defines(text: str) -> bool:
+    """Whether a waiter's definition can be read; why not would show it."""
+    try:
+        Definition.parse(text)
+    except Invalid:
+        return False
+    return True
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value has the type that it is declared with: JSON may hold anything under a name."""
+    if hint is str:
+        return isinstance(value, str) and not _SURROGATE.search(value)  # it counts as UTF-8
+    inner = get_args(hint)
+    if get_origin(hint) is Literal:
+        return value in inner
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
+    if get_origin(hint) is dict:
+        return value == {}  # nothing but what readers note
+    if hint is Progress:
+        return isinstance(value, Progress) and all(
+            _fits(getattr(value, name), its) for name, its in get_type_hints(Progress).items()
+        )
+    return any(_fits(value, one) for one in inner) if inner else type(value) is hint
 
 
 _RECORDS: dict[PlaceKind, Callable[..., Record]] = {
@@ -121,6 +156,8 @@ _RECORDS: dict[PlaceKind, Callable[..., Record]] = {
     "signal": Signal,
     "mark": Mark,
 }
+_HINTS = {kind: get_type_hints(record) for kind, record in _RECORDS.items()}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NAMED: dict[PlaceKind, tuple[str, ...]] = {
     "member": ("name",),
     "applied": ("member",),
