@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from factstore.core.event import Act
+from factstore.core.event import Act, Mark, Record
 from factstore.core.fact import Stack
+from factstore.core.member import Applied
+from factstore.core.place import Place, PlaceKind
+from factstore.core.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.making import fact, stack
+from tests.unit.core.records import member, signal, waiter
 
 OTHER_PROJECT = "0ther"
 
@@ -70,6 +74,8 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
         ("another kind", good.replace(b"observed", b"guessed")),
         ("a number for a name", good.replace(b'"alice"', b"7")),
         ("a ttl that is none", codec.encode_fact(replace(fact("x"), ttl=1))),
+        ("a member that is none", good.replace(b'"kind"', b'"member": [1], "kind"')),
+        ("a member and a ttl", codec.encode_fact(replace(fact("x"), ttl=60, member="m"))),
         ("deep nesting", b"[" * 9999),
     ):
         yield f"a fact with {name}", one("unreadable", at("x"), text)
@@ -134,6 +140,87 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
     yield "a record that was lost", Damage("orphan", at("a/b"), {record_key: None})
     key = keys.fact(OTHER_PROJECT, stack_id, "x")
     yield "data in another project", one("misplaced", key, good)
+
+    yield from damages_beside_facts(keys, living)
+
+
+def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
+    """Those of members, waiters, and what belongs to them."""
+
+    def at(kind: PlaceKind, name: str) -> bytes:
+        return keys.place(living.project_id, living.id, Place(kind, name))
+
+    def one(kind: str, record: Record, *, leased: bool = True, **said: object) -> Damage:
+        return many(kind, record, leased=(record,) if leased else (), said=said)
+
+    def many(
+        kind: str,
+        record: Record,
+        *others: Record,
+        leased: tuple[Record, ...] = (),
+        said: dict[str, object] | None = None,
+    ) -> Damage:
+        puts: dict[bytes, bytes | None] = {
+            at(*made.place): codec.encode_record(made) for made in (record, *others)
+        }
+        text = json.loads(codec.encode_record(record)) | (said or {})
+        puts[at(*record.place)] = json.dumps(text).encode()
+        return Damage(kind, at(*record.place), puts, tuple(at(*made.place) for made in leased))
+
+    joined, armed, timer = member("m", 0), waiter("w", 0, {"signals": 1}), Timer("w")
+    given, seen, mark = signal("w", "a", 0), Applied("m", 5), Mark(5)
+
+    for name, value in (("ttl", "30"), ("attributes", {}), ("state", "gone"), ("memo", {})):
+        yield f"a member with another {name}", one("unreadable", joined, **{name: value})
+    yield (
+        "what a lost member applied",
+        many("unreadable", joined, seen, leased=(joined, seen), said={"group": 7}),
+    )
+    yield "a waiter of no definition", one("unreadable", armed, leased=False, definition="{}")
+    yield (
+        "a waiter that is in between",
+        many("unreadable", armed, timer, given, leased=(timer,), said={"state": "waiting"}),
+    )
+    yield "a signal with another id", many("unreadable", given, armed, said={"id": "b"})
+    yield (
+        "applied without a revision",
+        many("unreadable", seen, joined, leased=(seen, joined), said={"seen": "5"}),
+    )
+    yield "a mark without a revision", one("unreadable", mark, leased=False, seen=None)
+
+    yield "attributes that are no object", one("value_invalid", joined, attributes="[]")
+    yield "attributes that are not canonical", one("value_invalid", joined, attributes='{"a": 1}')
+    yield (
+        "a signal's data that are no JSON",
+        many("value_invalid", given, armed, said={"data": "{"}),
+    )
+
+    yield "a member named badly", one("place_invalid", replace(joined, name="-x"))
+    yield "a waiter in a folder", one("unreadable", replace(armed, name="a/b"), leased=False)
+    key = at("mark", "other")
+    yield "another mark", Damage("unreadable", key, {key: codec.encode_record(mark)})
+
+    yield "a member that never expires", one("record_without_lease", joined, leased=False)
+    yield "applied for ever", many("record_without_lease", seen, joined, leased=(joined,))
+    yield "a timer that never ends", many("record_without_lease", timer, armed)
+    yield "a waiter on a lease", one("lease_unexpected", armed)
+    yield "a signal on a lease", many("lease_unexpected", given, armed, leased=(given,))
+    yield "a mark on a lease", one("lease_unexpected", mark)
+
+    yield "applied by nobody", one("record_astray", seen)
+    yield "a timer of nobody", one("record_astray", timer)
+    met = replace(armed, state="met", progress=Progress(1, 1))
+    yield "a timer of a waiter that was met", many("record_astray", timer, met, leased=(timer,))
+    yield "a signal to nobody", one("record_astray", given, leased=False)
+
+    bound = codec.encode_fact(replace(fact("x"), member="m"))
+    key = keys.fact(living.project_id, living.id, "x")
+    member_key, text = at(*joined.place), codec.encode_record(joined)
+    yield "a fact bound to nobody", Damage("bound_astray", key, {key: bound}, (key,))
+    puts: dict[bytes, bytes | None] = {key: bound, member_key: text}
+    yield "a bound fact that stays", Damage("bound_without_lease", key, puts, (member_key,))
+    key = keys.place(living.project_id, "lost", joined.place)
+    yield "a member of no stack", Damage("orphan", key, {key: text})
 
 
 NOTHING_WRONG: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {

@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark"]
 PLACE_KINDS: tuple[PlaceKind, ...] = ("member", "applied", "waiter", "signal", "timer", "mark")
+COUNTED: tuple[PlaceKind, ...] = ("member", "waiter", "signal")
+"""Each of them counts as a fact."""
 
 
 class Place(NamedTuple):

@@ -8,17 +8,19 @@ behind is not judged fact by fact.  It never shows a record: those are the tenan
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from factstore.core.errors import FactstoreError
-from factstore.core.fact import KINDS, TTL_MAX, TTL_MIN, Fact, Stack
-from factstore.core.path import ancestors, check_path, check_stack_name
+from factstore.core.event import Record
+from factstore.core.member import Applied, Member
+from factstore.core.path import ancestors, check_stack_name
+from factstore.core.place import COUNTED, Place
 from factstore.core.receipts import is_receipt
-from factstore.core.value import canonical, check_value_depth, parse_json
+from factstore.core.waiter import Signal, Timer, Waiter
 from factstore.store import codec
 from factstore.store.findings import Examination, Finding, Usage
-from factstore.store.keyspace import Keyspace, Named, is_id
+from factstore.store.keyspace import Keyspace, Named
+from factstore.store.soundness import is_sound_stack, judge_fact, judge_record, obeys
 from factstore.store.wire import KeyValue
 
 _EPOCH = re.compile(rb"[0-9a-f]{32}")
@@ -35,12 +37,44 @@ def examine(items: Iterable[KeyValue], keys: Keyspace) -> Examination:
 
 @dataclass(slots=True)
 class _Data:
-    """What lies below one stack id: what is wrong there counts only if the stack lives."""
+    """What lies below one stack id: what is wrong there counts only if the stack lives.
+
+    :ivar members: the lease of each by name; None if it cannot be read.
+    :ivar waiters: of each by name, whether it is, or may be, pending.
+    :ivar followers: keys that belong to a member or waiter, with what they are and their leases.
+    """
 
     first: bytes
+    keys: int = 0
     facts: int = 0
-    bytes: int = 0
+    size: int = 0
     findings: list[Finding] = field(default_factory=list)
+    members: dict[str, int | None] = field(default_factory=dict)
+    waiters: dict[str, bool] = field(default_factory=dict)
+    followers: list[tuple[bytes, Place, int]] = field(default_factory=list)
+
+    def conclude(self) -> Iterator[Finding]:
+        """What is wrong there, and what shows only when all of it was seen."""
+        yield from self.findings
+        for key, of, lease in self.followers:
+            match of.kind:
+                case "member":
+                    if self.members.get(of.name, 0) not in (lease, None):
+                        problem = (
+                            "it goes with a member that is not there, or is another one by now"
+                        )
+                        yield Finding("bound_astray", key, problem)
+                case "applied":
+                    if self.members.get(of.name, 0) not in (lease, None):
+                        problem = "it tells what a member has applied that is not there"
+                        yield Finding("record_astray", key, problem)
+                case "timer":
+                    if not self.waiters.get(of.name):
+                        problem = "it is the timer of a waiter that does not wait"
+                        yield Finding("record_astray", key, problem)
+                case _:
+                    if of.name not in self.waiters:
+                        yield Finding("record_astray", key, "it is a signal to no waiter")
 
 
 class _Examiner:
@@ -70,6 +104,9 @@ class _Examiner:
         if named.what == "receipt":
             self._see_receipt(item, named)
             return
+        if named.place is not None:
+            self._see_record(item, named, named.place)
+            return
         if item.lease:
             self._find(
                 "lease_unexpected", item, "it hangs on a lease, and nothing of its kind does"
@@ -96,17 +133,17 @@ class _Examiner:
         for (project_id, stack_id), data in self._data.items():
             owner = self._owners.get(stack_id, ("", b""))[0]
             if (project_id, stack_id) in self._records:
-                yield from data.findings
+                yield from data.conclude()
                 usage = self.projects[project_id]
                 usage.facts += data.facts
-                usage.bytes += data.bytes
+                usage.bytes += data.size
             elif (project_id, stack_id) in self._purges or project_id in self._undecided:
                 continue  # they go soon; or they may be those of a record that cannot be read
             elif owner:
-                problem = f"{data.facts} facts of a stack that is project {owner}'s"
+                problem = f"{data.keys} keys of a stack that is project {owner}'s"
                 yield Finding("misplaced", data.first, problem)
             else:
-                problem = f"{data.facts} facts of a stack that does not exist"
+                problem = f"{data.keys} keys of a stack that does not exist"
                 yield Finding("orphan", data.first, problem, (project_id, stack_id))
         for (project_id, stack_id), key in self._purges.items():
             record = self._records.get((project_id, stack_id))
@@ -124,11 +161,11 @@ class _Examiner:
             self._undecided.add(named.owner)
             self._find("unreadable", item, str(error))
             return
-        if not _is_sound_stack(stack):
+        if not is_sound_stack(stack):
             self._undecided.add(named.owner)
             self._find("unreadable", item, "a record's members are not what they should be")
             return
-        if not _obeys(check_stack_name, named.name):
+        if not obeys(check_stack_name, named.name):
             self._find("name_invalid", item, "the stack's name breaks the grammar of names")
         self._records.setdefault((named.owner, stack.id), item.key)
         first = self._owners.setdefault(stack.id, (named.owner, item.key))[1]
@@ -139,10 +176,13 @@ class _Examiner:
         of = named.owner, named.stack_id
         if of != self._within:
             self._within, self._paths = of, set()
-        data = self._data.setdefault(of, _Data(item.key))
+        data = self._seen_below(item, named)
         data.facts += 1
-        data.findings += _judge_fact(item, named.name)
-        data.bytes += len(item.value.partition(b"\n")[2]) + len(named.name)
+        data.findings += judge_fact(item, named.name)
+        member = _member_of(item, named.name)
+        if member is not None:
+            data.followers.append((item.key, Place("member", member), item.lease))
+        data.size += len(item.value.partition(b"\n")[2]) + len(named.name)
         # A folder sorts before what lies below it; each fact in the way is told once.
         for above in ancestors(named.name):
             if above in self._paths:
@@ -151,6 +191,33 @@ class _Examiner:
                 problem = f"it is a folder too: {_shown(item.key)} lies below it"
                 data.findings.append(Finding("fact_and_folder", key, problem))
         self._paths.add(named.name)
+
+    def _see_record(self, item: KeyValue, named: Named, place: Place) -> None:
+        data = self._seen_below(item, named)
+        data.facts += place.kind in COUNTED
+        record: Record | None = None
+        try:
+            record = codec.decode_record(
+                item.value, place, revision=item.revision, lease=item.lease
+            )
+        except codec.UnknownFormat as error:
+            data.findings.append(Finding("unreadable", item.key, str(error)))
+        data.findings += judge_record(item, place, record)
+        match record:
+            case Member() | Waiter() | Signal():
+                data.size += record.size
+        if place.kind == "member":
+            data.members[place.name] = item.lease if record is not None and item.lease else None
+        elif place.kind == "waiter":
+            data.waiters[place.name] = not isinstance(record, Waiter) or record.state == "pending"
+        elif isinstance(record, Signal) or (isinstance(record, Applied | Timer) and item.lease):
+            of = place.name.partition("/")[0]
+            data.followers.append((item.key, Place(place.kind, of), item.lease))
+
+    def _seen_below(self, item: KeyValue, named: Named) -> _Data:
+        data = self._data.setdefault((named.owner, named.stack_id), _Data(item.key))
+        data.keys += 1
+        return data
 
     def _see_receipt(self, item: KeyValue, named: Named) -> None:
         self.projects[named.owner].receipts += 1
@@ -169,64 +236,15 @@ class _Examiner:
         self.findings.append(Finding(kind, item.key, problem))
 
 
-def _judge_fact(item: KeyValue, path: str) -> Iterator[Finding]:
-    if not _obeys(check_path, path):
-        yield Finding("path_invalid", item.key, "the path breaks the grammar of paths")
+def _member_of(item: KeyValue, path: str) -> str | None:
+    """The member that a fact goes with, by a lease; the rest was told of the fact itself."""
+    if not item.lease or b'"member"' not in item.value:
+        return None
     try:
-        fact = codec.decode_fact(
-            item.value, path, revision=item.revision, version=item.version, lease=item.lease
-        )
-    except codec.UnknownFormat as error:
-        yield Finding("unreadable", item.key, str(error))
-        return
-    if not _is_sound_fact(fact):
-        problem = "a record's members are not what they should be"
-        yield Finding("unreadable", item.key, problem)
-        return
-    if not _is_canonical(fact.text):
-        yield Finding(
-            "value_invalid", item.key, "the value is not canonical JSON within the limits"
-        )
-    if fact.ttl is not None and not fact.lease:
-        yield Finding("ttl_without_lease", item.key, f"its ttl is {fact.ttl}, but it has no lease")
-    if fact.ttl is None and fact.lease:
-        yield Finding("lease_without_ttl", item.key, "it hangs on a lease, but has no ttl")
-
-
-def _is_sound_fact(fact: Fact) -> bool:
-    texts = (fact.created_at, fact.updated_at, fact.updated_by, fact.request_id)
-    ttl = fact.ttl
-    return (
-        _are_texts(texts)
-        and fact.kind in KINDS
-        and (ttl is None or (type(ttl) is int and TTL_MIN <= ttl <= TTL_MAX))
-    )
-
-
-def _is_sound_stack(stack: Stack) -> bool:
-    texts = (stack.created_at, stack.updated_at, stack.updated_by, stack.request_id)
-    return _are_texts((stack.id, stack.description, *texts)) and is_id(stack.id)
-
-
-def _are_texts(members: Iterable[object]) -> bool:
-    return all(isinstance(member, str) for member in members)
-
-
-def _is_canonical(text: str) -> bool:
-    try:
-        value = parse_json(text.encode())
-        check_value_depth(value)
-        return canonical(value) == text
-    except FactstoreError:
-        return False
-
-
-def _obeys(check: Callable[[str], str], name: str) -> bool:
-    try:
-        check(name)
-    except FactstoreError:
-        return False
-    return True
+        fact = codec.decode_fact(item.value, path, revision=0, version=0, lease=item.lease)
+    except codec.UnknownFormat:
+        return None
+    return fact.member
 
 
 def _shown(key: bytes) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from factstore.core.errors import Invalid
 from factstore.core.path import check_stack_name
+from factstore.core.place import COUNTED
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.inspection import Inspection
@@ -23,7 +24,7 @@ CHUNK = 250  # keys deleted in one transaction: every other writer waits meanwhi
 class Holdings:
     """What names a project at one revision.
 
-    :param stacks: by name, how many facts each holds.
+    :param stacks: by name, how many facts each holds, and what counts as one.
     :param gates: how many notes there are of a write that came near a quota.
     :param sweeping: ids of deleted stacks that are still to be swept.
     :param orphans: ids that no stack has, and below which lie data that nobody is to sweep.
@@ -94,9 +95,10 @@ def _sort(items: Iterable[KeyValue], keys: Keyspace) -> Holdings:
             else:
                 names[stack.id] = stack.name
                 made.stacks[stack.name] = 0
-        elif named.what == "fact" and named.stack_id in names:
-            made.stacks[names[named.stack_id]] += 1
-        elif named.what == "fact":
+        elif named.what in ("fact", "record") and named.stack_id in names:
+            counts = named.place is None or named.place.kind in COUNTED
+            made.stacks[names[named.stack_id]] += counts
+        elif named.what in ("fact", "record"):
             made.orphans.add(named.stack_id)
         elif named.what == "receipt":
             made.receipts += 1

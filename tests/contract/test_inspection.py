@@ -9,9 +9,13 @@ from contextlib import suppress
 
 import pytest
 
+from factstore.core.condition import Definition
 from factstore.core.errors import FactstoreError, NotFound, Unavailable
 from factstore.core.fact import Delete, Put, Scope
+from factstore.core.member import Joining
+from factstore.core.precondition import ANY
 from factstore.core.receipts import Idempotency
+from factstore.core.signalling import SignalWish
 from factstore.store import codec
 from factstore.store import inspection as inspecting
 from factstore.store.inspection import Inspection
@@ -58,7 +62,7 @@ def use(worker: Worker, choose: random.Random) -> None:
     path = choose.choice(PATHS)
     key = hashlib.sha256(choose.choice("xyz").encode()).hexdigest()
     try:
-        match choose.randrange(8):
+        match choose.randrange(14):
             case 0:
                 worker.stacks.delete(scope, author())
             case 1:
@@ -76,6 +80,20 @@ def use(worker: Worker, choose: random.Random) -> None:
                 worker.backend.sweep(soon())
             case 7:
                 worker.put(scope, path, choose.random(), kind="parameter")
+            case 8 | 9:
+                worker.members.join(scope, choose.choice("ab"), Joining.of("g"), author())
+            case 10:
+                bound = Put.of(path, choose.random(), member=choose.choice("ab"))
+                worker.facts.put(scope, bound, author(), ANY)
+            case 11:
+                worker.members.depart(scope, choose.choice("ab"), "left", None, author())
+            case 12:
+                definition = Definition.of({"success": {"signals": choose.choice([1, 2])}})
+                name = choose.choice("vw")
+                worker.waiters.put(scope, name, definition, author(), create_only=False)
+            case 13:
+                wish = SignalWish.of({"id": choose.choice("xy"), "data": [choose.random()]})
+                worker.waiters.signal(scope, choose.choice("vw"), wish, author())
     except FactstoreError:
         pass
 
@@ -93,10 +111,14 @@ def test_what_is_counted_is_what_the_api_says(worker: Worker, inspection: Inspec
     for n in range(3):
         worker.put(Scope("p1", "s1"), f"n/{n}", "x" * n)
     worker.put(Scope("p2", "s1"), "a", ttl=60)
+    worker.members.join(Scope("p2", "s1"), "m", Joining.of("g", 30, {"a": "\u20ac"}), author())
+    definition = Definition.of({"success": {"signals": 2}})
+    worker.waiters.put(Scope("p2", "s1"), "w", definition, author(), create_only=False)
+    worker.waiters.signal(Scope("p2", "s1"), "w", SignalWish.of({}), author())
     worker.put(Scope("p2", "gone"), "a")
     worker.stacks.delete(Scope("p2", "gone"), author())
     projects = inspection.examine()[0].projects
-    for project_id, stacks, facts in (("p1", 1, 3), ("p2", 1, 1)):
+    for project_id, stacks, facts in (("p1", 1, 3), ("p2", 1, 4)):
         _, usage = worker.stacks.get(Scope(project_id, "s1"))
         found = projects.pop(project_id)
         assert (found.stacks, found.facts, found.bytes) == (stacks, facts, usage.bytes)

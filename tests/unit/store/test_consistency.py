@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factstore.core.event import Act
+from factstore.core.event import Act, Mark, Record
+from factstore.core.member import Applied, Member
 from factstore.core.path import ancestors
+from factstore.core.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from factstore.store.consistency import examine
 from factstore.store.findings import ADVICE, Examination, Usage
@@ -15,12 +19,25 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.wire import KeyValue
 from tests.damage import NOTHING_WRONG, Damage, damages
 from tests.unit.core.making import PROJECT, fact, stack
+from tests.unit.core.records import member, signal, waiter
 from tests.unit.core.test_path import paths
 
 KEYS = Keyspace("/factstore/v1")
 LIVING = stack()
 LEASE = 7
 DAMAGES = dict(damages(KEYS, LIVING))
+BESIDE: list[Record] = [
+    member("c1", 0),
+    member("gone", 0, state="departed", reason="left"),
+    Applied("c1", 5),
+    waiter("ready", 0, {"signals": 2}),
+    replace(waiter("met", 0, {"signals": 1}), state="met", progress=Progress(1, 1)),
+    Timer("ready"),
+    signal("ready", "\u20ac", 0),
+    signal("met", "a", 0),
+    Mark(5),
+]
+COUNTED = [record for record in BESIDE if isinstance(record, Member | Waiter | Signal)]
 
 SOUND: dict[bytes, bytes] = {
     KEYS.epoch: b"0123456789abcdef" * 2,
@@ -29,13 +46,25 @@ SOUND: dict[bytes, bytes] = {
     KEYS.act(0): codec.encode_act(Act("s1", "u", "r", ("a",))),
     KEYS.stack(PROJECT, "slurm"): codec.encode_stack(LIVING),
     KEYS.stack(PROJECT, "empty"): codec.encode_stack(stack(stack_id="s2")),
+    KEYS.stack(PROJECT, "peopled"): codec.encode_stack(stack(stack_id="s3")),
     KEYS.fact(PROJECT, "s1", "a/b"): codec.encode_fact(fact("a/b", "\u20ac")),
     KEYS.fact(PROJECT, "s1", "t"): codec.encode_fact(fact("t", ttl=60)),
+    KEYS.fact(PROJECT, "s3", "u"): codec.encode_fact(fact("u", member="c1")),
+    **{KEYS.place(PROJECT, "s3", record.place): codec.encode_record(record) for record in BESIDE},
     KEYS.receipt(PROJECT, "r"): b'{"fingerprint": "f", "results": []}',
     KEYS.purge("other", "s9"): b"",
     KEYS.gate("third"): b"",
 }
-LEASED = {KEYS.fact(PROJECT, "s1", "t"), KEYS.receipt(PROJECT, "r")}
+LEASED = {
+    KEYS.fact(PROJECT, "s1", "t"),
+    KEYS.fact(PROJECT, "s3", "u"),
+    KEYS.receipt(PROJECT, "r"),
+    *(
+        KEYS.place(PROJECT, "s3", record.place)
+        for record in BESIDE
+        if isinstance(record, Member | Applied | Timer)
+    ),
+}
 
 
 def found_in(records: dict[bytes, bytes], leased: set[bytes]) -> Examination:
@@ -60,8 +89,10 @@ def test_in_a_sound_store_nothing_is_found_and_everything_is_counted() -> None:
     assert found.findings == ()
     assert found.understood
     assert found.life == SOUND[KEYS.epoch]
-    size = len("a/b") + len('"\u20ac"'.encode()) + len("t") + len("1")
-    assert found.projects == {"other": Usage(), "third": Usage(), PROJECT: Usage(2, 2, size, 1)}
+    size = len("a/b") + len('"\u20ac"'.encode()) + 2 * len("t1")
+    size += sum(record.size for record in COUNTED)
+    held = Usage(3, 3 + len(COUNTED), size, 1)
+    assert found.projects == {"other": Usage(), "third": Usage(), PROJECT: held}
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -134,9 +165,19 @@ def test_a_record_is_never_shown() -> None:
         assert "hunter2" not in "".join(finding.problem for finding in found.findings)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.binary(max_size=30), st.binary(max_size=30), max_size=6))
 def test_whatever_lies_below_the_root_can_be_examined(junk: dict[bytes, bytes]) -> None:
-    prefixes = (b"", b"stacks/p/", b"data/p/s/facts/", b"acts/000", b"idem/p/", b"purges/p/")
+    prefixes = (
+        b"",
+        b"stacks/p/",
+        b"data/p/s/facts/",
+        b"data/p/s/members/",
+        b"data/p/s/signals/",
+        b"acts/000",
+        b"idem/p/",
+        b"purges/p/",
+    )
     for prefix in prefixes:
         below = {KEYS.root.encode() + b"/" + prefix + key: value for key, value in junk.items()}
         found_in(SOUND | below, LEASED)

@@ -1,0 +1,133 @@
+"""What becomes of members and waiters when their stack is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from factstore.core.condition import Definition
+from factstore.core.cursor import Cursor
+from factstore.core.errors import NotFound
+from factstore.core.fact import Put, Scope
+from factstore.core.member import Joining, Member
+from factstore.core.precondition import ANY
+from factstore.core.signalling import SignalWish
+from factstore.store.inspection import Inspection
+from factstore.store.remains import Remains
+from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, World, author, soon
+
+SIGNALS = Definition.of({"success": {"signals": 5}})
+
+
+def peopled(worker: Worker, scope: Scope) -> Member:
+    """A stack with one of everything; its member."""
+    member = worker.members.join(scope, "c1", Joining.of("compute"), author()).member
+    bound = Put.of("nodes/c1/ip", 1, member="c1", generation=member.generation)
+    worker.facts.put(scope, bound, author(), ANY)
+    state = worker.store.refresh(soon())
+    applied = Cursor(worker.store.epoch, state.revision)
+    worker.members.heartbeat(scope, "c1", member.generation, applied)
+    worker.waiters.put(scope, "w", SIGNALS, author(), create_only=False)
+    worker.waiters.signal(scope, "w", SignalWish.of({"id": "a"}), author())
+    worker.put(scope, "gone")
+    worker.delete(scope, "gone")  # leaves a mark
+    worker.referee.round()
+    return member
+
+
+def test_a_member_of_a_deleted_stack_is_refused_and_brings_nothing_back(
+    worker: Worker, world: World, scope: Scope
+) -> None:
+    member = peopled(worker, scope)
+    other = world.worker()
+    worker.stacks.delete(scope, author())
+    other.store.refresh(soon())
+    calls: list[Callable[[Worker, str | None], object]] = [
+        lambda one, generation: one.members.heartbeat(scope, "c1", generation, None),
+        lambda one, generation: one.members.set_state(
+            scope, "c1", "draining", generation, author()
+        ),
+        lambda one, generation: one.members.depart(scope, "c1", "left", generation, author()),
+    ]
+    for call in calls:
+        for one in (worker, other):
+            for generation in (None, member.generation):
+                with pytest.raises(NotFound):
+                    call(one, generation)
+    with pytest.raises(NotFound):
+        other.waiters.signal(scope, "w", SignalWish.of({}), author())
+    assert worker.store.refresh(soon()).stack(scope) is None
+
+
+def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
+    worker: Worker, world: World, scope: Scope
+) -> None:
+    member = peopled(worker, scope)
+    worker.stacks.delete(scope, author())
+    worker.put(scope, "new")
+    head = worker.backend.head(soon())
+    worker.backend.revoke(member.lease, soon())  # as it ends by itself, some time later
+    worker.backend.sweep(soon())
+    for one in (worker, world.worker()):
+        state = one.store.refresh(soon())
+        usage = state.usage(scope)
+        assert usage is not None
+        assert (usage.facts, usage.bytes) == (1, len("new1"))
+        assert one.members.list(scope, limit=10).members == ()
+        assert one.waiters.list(scope, limit=10).waiters == ()
+        assert one.hub.read(scope, head, events=10, size=10**6).events == ()
+        with pytest.raises(NotFound):
+            one.waiters.get(scope, "w")
+        found = one.convergences.get(scope)
+        assert (found.followers, found.reached) == ((), False)
+    assert worker.members.join(scope, "c1", Joining.of("compute"), author()).outcome == "created"
+
+
+def test_everything_of_a_deleted_stack_is_swept_and_what_ends_later_is_no_step(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    worker = etcd_world.worker()
+    member = peopled(worker, scope)
+    stack, _ = worker.stacks.get(scope)
+    below = etcd_world.keys.data(stack.project_id, stack.id)
+    held = etcd_world.raw.get(below.start, below.end, deadline=soon()).items
+    folders = {item.key[len(below.start) :].split(b"/")[0] for item in held}
+    assert folders == {
+        b"facts",
+        b"members",
+        b"applied",
+        b"waiters",
+        b"timers",
+        b"signals",
+        b"marks",
+    }
+    worker.stacks.delete(scope, author())
+    worker.backend.sweep(soon())
+    assert etcd_world.leftovers(stack) == 0
+    head = worker.backend.head(soon())
+    worker.backend.revoke(member.lease, soon())
+    assert worker.backend.head(soon()) == head, "nothing hung on the lease any more"
+    inspection = Inspection(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
+    assert inspection.examine()[0].findings == ()
+
+
+def test_what_a_project_holds_counts_members_waiters_and_signals_and_knows_orphans(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    worker = etcd_world.worker()
+    peopled(worker, scope)
+    inspection = Inspection(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
+    remains = Remains(etcd_world.raw, etcd_world.keys, inspection)
+    found = remains.holdings(scope.project_id)
+    assert found.stacks == {scope.stack: 4}
+    assert (found.sweeping, found.orphans, found.strange) == (set(), set(), 0)
+    stack, usage = worker.stacks.get(scope)
+    assert usage.facts == 4
+    record = etcd_world.keys.stack(*scope)
+    worker.stacks.delete(scope, author())
+    found = remains.holdings(scope.project_id)
+    assert (found.stacks, found.sweeping, found.orphans) == ({}, {stack.id}, set())
+    worker.backend.sweep(soon())
+    assert remains.holdings(scope.project_id).nothing
+    assert etcd_world.raw.get(record, deadline=soon()).items == []
