@@ -41,6 +41,8 @@ _SAME_IN_ALL = {
     "stacks": "Stacks, as the worker knows that knows the most.",
     "facts": "Facts, likewise.",
     "bytes": "Bytes of paths and canonical values, likewise.",
+    "members": "Members that live, likewise.",
+    "waiters_pending": "Waiters that came to nothing yet, likewise.",
     "revision": "The newest revision that a worker has seen.",
 }
 

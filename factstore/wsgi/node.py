@@ -64,7 +64,14 @@ def counts(store: MirroredStore, hub: Hub, admission: Admission) -> dict[str, in
     except Unavailable:
         return found
     total = state.total()
-    held = {"stacks": total.stacks, "facts": total.facts, "bytes": total.bytes}
+    members, waiters_pending = state.taking_part()
+    held = {
+        "stacks": total.stacks,
+        "facts": total.facts,
+        "bytes": total.bytes,
+        "members": members,
+        "waiters_pending": waiters_pending,
+    }
     return {**found, **held, "revision": state.revision, "ready": 1}
 
 

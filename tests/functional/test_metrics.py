@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -10,12 +13,19 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.cmd.children.etcd import EtcdServer
+from factstore.core.waiter import Progress, Timer
+from factstore.store import codec
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.wire import Credentials, PutKey
 from tests.calling import Caller
 from tests.eventually import eventually
 from tests.functional.test_streams import watch
 from tests.service import ApiServer, check_log
+from tests.unit.core.records import member, waiter
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
+ROOT = "/factstore/v1"
 REPORTED = 20  # seconds within which every worker has noted its gauges
 
 
@@ -99,6 +109,42 @@ def test_what_there_is_now_is_shown_for_all_workers(api: Caller, workers: int) -
     assert value(samples, "stacks") == 1
     assert value(samples, "bytes") == len('a"xyz"' + 'b""') + len("ö".encode())
     assert value(samples, "hub_bytes") > 0
+
+
+def test_members_and_waiters_are_counted_for_all_workers(
+    api: Caller, private_etcd: EtcdServer
+) -> None:
+    keys = Keyspace(ROOT)
+    living = [member(name, 0) for name in ("c1", "c2")]
+    gone = member("c3", 0, state="departed", reason="left")
+    armed = waiter("w", 0, {"signals": 1})
+    met = replace(waiter("v", 0, {"signals": 1}), state="met", progress=Progress(1, 1))
+    api.put("/v1/stacks/s/facts/a", 1)
+    client = EtcdClient([private_etcd.endpoint], Credentials())
+    try:
+        lease = client.grant(600, deadline=time.monotonic() + 10)
+        stacks = keys.all_stacks
+        (found,) = client.get(stacks.start, stacks.end, deadline=time.monotonic() + 10).items
+        project_id = found.key.decode().split("/")[-2]
+        stack_id = json.loads(found.value)["id"]
+        records = [*living, gone, armed, Timer("w"), met]
+        client.transact(
+            [],
+            [
+                PutKey(keys.place(project_id, stack_id, r.place), codec.encode_record(r), lease)
+                for r in records
+            ],
+            deadline=time.monotonic() + 10,
+        )
+
+        def told() -> bool:
+            samples = scrape(api)
+            names = ("members", "waiters_pending", "facts")
+            return [value(samples, name) for name in names] == [2, 1, 6]
+
+        assert eventually(told, REPORTED)
+    finally:
+        client.close()
 
 
 def test_no_number_names_a_tenant(api: Caller) -> None:
