@@ -80,13 +80,17 @@ class _Seconds(fields.Integer):
         return value
 
 
+def _none() -> None:
+    """A default that the document does not show: it would have to be a number there."""
+
+
 def seconds(
     text: str, low: int, high: int, default: int | None, *, nullable: bool = True
 ) -> fields.Integer:
     """A body's field that is a number of seconds; the domain checks its limits."""
     return _Seconds(
         strict=True,
-        load_default=default,
+        load_default=default if nullable or default is not None else _none,
         allow_none=nullable and default is None,
         metadata={"description": f"{text}; {low} to {high}.", "minimum": low, "maximum": high},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from factstore.core.fact import Fact, Stack
@@ -16,13 +15,11 @@ class Contents:
     :param revision: of the whole store; *changed*: the last that touched its facts or members;
         *target*: the one that members have to apply.
     :param members: living ones, by name.
-    :param applied: by member, what it has applied.
     """
 
     stack: Stack
     facts: tuple[Fact, ...]
     members: tuple[Member, ...]
-    applied: Mapping[str, int]
     revision: int
     changed: int
     target: int

@@ -44,7 +44,7 @@ class State:
         self.epoch = epoch
         self.revision = self.dropped = revision
         self._lock = threading.RLock()
-        self._busy: set[Scope] = set()
+        self._busy: set[str] = set()
         self._spaces: dict[Scope, Space] = {}
         self._by_id: dict[str, Space] = {}
         self._projects: dict[str, Holder] = {}
@@ -93,8 +93,8 @@ class State:
         if self._by_id.get(space.stack.id) is not space:
             return  # it has just been dropped, and what it would come to matters to nobody
         space.judge(revision)
-        if space.busy and self._by_id.get(space.stack.id) is space:  # and not of a stack that goes
-            self._busy.add(space.stack.scope)
+        if space.busy:
+            self._busy.add(space.stack.id)
 
     def _apply_one(
         self, mutation: Mutation, acts: dict[str, list[Act]], revision: int
@@ -142,7 +142,7 @@ class State:
                 if space is None:
                     return None, None
                 del self._by_id[space.stack.id]
-                self._busy.discard(scope)
+                self._busy.discard(space.stack.id)
                 project = space.project
                 project.facts -= space.count
                 project.bytes -= space.bytes
@@ -200,7 +200,6 @@ class State:
                 space.stack,
                 facts,
                 members,
-                dict(space.applied),
                 self.revision,
                 space.changed,
                 space.target,
@@ -241,17 +240,12 @@ class State:
         """A whole stack, to be looked at while :meth:`read` is held, and not changed."""
         return self._spaces.get(scope)
 
-    @property
-    def has_work(self) -> bool:
-        """Whether :meth:`busy` may find something."""
-        return bool(self._busy)
-
     def busy(self) -> list[Space]:
         """The stacks in which something has to be written down; see :class:`Space`."""
         with self._lock:
-            found = [self._spaces[scope] for scope in self._busy]
-            self._busy = {space.stack.scope for space in found if space.busy}
-            return [space for space in found if space.busy]
+            found = [space for stack in self._busy if (space := self._by_id[stack]).busy]
+            self._busy = {space.stack.id for space in found}
+            return found
 
     def usage(self, scope: Scope) -> Usage | None:
         """How much the stack holds, or None when it is missing."""
@@ -276,9 +270,8 @@ class State:
     def taking_part(self) -> tuple[int, int]:
         """How many members live, and how many waiters are pending, in all."""
         with self._lock:
-            spaces = self._spaces.values()
-            members = sum(len(space.living) for space in spaces)
-            return members, sum(len(space.pendings) for space in spaces)
+            taking = [(len(space.living), len(space.pendings)) for space in self._by_id.values()]
+            return sum(members for members, _ in taking), sum(waiters for _, waiters in taking)
 
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
         """The first fact below *folder*, not counting those in *ignoring*."""

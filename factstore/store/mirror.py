@@ -76,7 +76,7 @@ class MirroredStore:
                 ready.append(heapq.heappop(self._awaited)[2])
         for signal in ready:
             signal.set()
-        if state.has_work:
+        if state.busy():
             self._busy()
         return events
 

@@ -101,8 +101,7 @@ class InMemory(Database):
     def let_pass(self, seconds: float) -> list[int]:
         """Move the clock; the leases that end, in order."""
         self.clock.advance(seconds)
-        leases = self.memory._leases
-        over = [lease for lease, held in leases.items() if held.ends <= self.clock.now]
+        over = self.memory._leases.overdue()
         self.memory.expire()
         return over
 

@@ -86,8 +86,6 @@ def test_a_member_that_departs_is_told_once_and_counts_until_it_is_gone() -> Non
     assert change.former == joined
     assert (it.living, it.generations) == ({}, {})
     assert held(it) == (1, joined.size)
-    assert it.departing(fact("a", member="c1", lease=LEASE)) == departed
-    assert it.departing(fact("a", member="c1", lease=LEASE + 1)) is None
     assert it.drop_record(departed.place, 4) is None
     assert (it.target, it.dropped) == (3, 3)
     assert held(it) == (0, 0)
@@ -202,13 +200,4 @@ def test_a_stack_that_is_dropped_with_things_to_write_down_leaves_nothing_to_do(
     assert [found.stack.id for found in state.busy()] == ["s1"]
     state.apply(Step(3, (DropStack(SCOPE),)))
     assert state.busy() == []
-    assert not state.has_work
-
-
-def test_what_somebody_was_told_of_a_stack_does_not_change_later() -> None:
-    state = State()
-    state.apply(Step(1, (PutStack(stack()), PutRecord("s1", member("c1", 1)))))
-    before = state.contents(SCOPE)
-    state.apply(Step(2, (PutRecord("s1", Applied("c1", 1, 2)),)))
-    assert before is not None
-    assert before.applied == {}
+    assert not state.busy()
