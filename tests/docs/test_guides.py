@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factstore.api import kinds
+from factstore.api import kinds, schemas
 from factstore.api.blueprint import BODY_BYTES
-from factstore.core import fact, member, path, plan, receipts, value, watching
+from factstore.core import (
+    condition,
+    fact,
+    member,
+    path,
+    plan,
+    receipts,
+    value,
+    waiter,
+    watching,
+)
 from factstore.core.admission import HEARTBEAT_UNITS
 from factstore.wsgi import configuration, logs
 from factstore.wsgi.metrics import Metrics
@@ -34,7 +44,13 @@ from tests.docs.pages import DOC, ROOT, code
         ("silence", {member.HEARTBEAT_TTL_DEFAULT}),
         ("attributes", {member.ATTRIBUTES_LENGTH}),
         ("facts that go", {member.BOUND_FACTS}),
+        ("waiters of a stack", {waiter.WAITERS_PER_STACK}),
+        ("conditions of a waiter", {condition.LEAVES, condition.DEFINITION_BYTES // 1024}),
+        ("timeout of a waiter", {waiter.TIMEOUT_MIN, waiter.TIMEOUT_MAX, waiter.TIMEOUT_DEFAULT}),
+        ("signals kept", {waiter.SIGNALS_PER_WAITER}),
+        ("id of a signal", {waiter.SIGNAL_ID_LENGTH}),
         ("``wait``", {kinds.WAIT_LIMIT}),
+        ("``settle``", {schemas.SETTLE_LIMIT, schemas.MAX_SETTLE_LIMIT}),
         ("page of a list", {kinds.PAGE_LIMIT}),
         ("page of a long poll", {watching.POLL_EVENTS, watching.POLL_BYTES // 1024**2}),
         ("snapshot frame", {watching.SNAPSHOT_FACTS}),

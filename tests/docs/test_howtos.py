@@ -25,6 +25,7 @@ from tests.service import ApiServer
 LATE = "how-to/late-bound-url.rst"
 WRITES = "how-to/conditional-writes.rst"
 MEMBERS = "how-to/members.rst"
+WAITERS = "how-to/waiters.rst"
 WATCH = "how-to/watch.rst"
 
 
@@ -164,6 +165,46 @@ def test_the_user_data_of_the_template_waits_for_the_head_and_tells_its_own_addr
     assert hosts.read_text() == "10.0.0.5 head\n"
     name = shell("hostname").stdout.strip()
     assert value(stack, f"nodes/{name}/ip")
+
+
+# Waiters
+
+
+def test_services_that_need_each_other_wait_for_the_whole(stack: str) -> None:
+    arm, compute, head, applied, wait, heat = code(WAITERS, "shell")
+
+    def node(name: str, part: str) -> str:
+        given = f"{setting(stack)}NAME={name} ADDRESS=10.0.0.1 HEAD=\nset -e\n"
+        done = shell(given + part)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def state() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(node("", wait.replace("wait=50", "wait=0")))
+        return found
+
+    node("", arm)
+    assert (state()["state"], state()["satisfied"]) == ("pending", 0)
+    booting = [threading.Thread(target=node, args=(name, compute)) for name in ("c1", "c2")]
+    for thread in booting:
+        thread.start()
+    context = node("head", head)
+    assert context.rstrip().endswith("}")
+    for thread in booting:
+        thread.join()
+    assert state()["missing"] == ["c1", "c2", "head"]  # converge is all that is left to do
+    for name in ("head", "c1"):
+        node(name, applied)
+    assert state()["missing"] == ["c2"]
+    node("c2", applied)
+    ended = json.loads(node("", wait))
+    while ended["state"] == "pending":
+        ended = json.loads(node("", wait))
+    assert ended["state"] == "met"
+    node("", heat)
+    installed = requests.get(f"{stack}/waiters/installed", timeout=10).json()
+    assert (installed["satisfied"], installed["needed"]) == (1, 2)
+    assert installed["signals"]["c1"]["data"] == "ok"
 
 
 # Conditional writes

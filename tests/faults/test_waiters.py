@@ -1,0 +1,120 @@
+"""Each arming of a waiter has one end that is told, whichever service is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+from factstore.cmd.children.etcd import EtcdServer
+from tests.eventually import eventually
+from tests.faults.conftest import StartApi
+from tests.faults.serving import ask, page, put
+from tests.service import ApiServer
+
+STACK = "s"
+WRITERS = 6
+KILLS = 6
+ENDS = ("met", "failed", "timed_out")
+
+
+def waiter_url(name: str) -> str:
+    return f"/v1/stacks/{STACK}/waiters/{name}"
+
+
+def arm(server: ApiServer, name: str, body: object) -> None:
+    """Arm once for certain: who does not know whether it is armed asks again, and is told."""
+    answer = ask(server, "PUT", waiter_url(name), body, If_None_Match="*")
+    assert answer.status in {HTTPStatus.CREATED, HTTPStatus.PRECONDITION_FAILED}, answer
+
+
+def state(server: ApiServer, name: str) -> str:
+    found: str = json.loads(ask(server, "GET", waiter_url(name)).body)["state"]
+    return found
+
+
+class Killer(threading.Thread):
+    """Kills one service after the other, never both at a time."""
+
+    def __init__(self, servers: list[ApiServer], choices: random.Random) -> None:
+        super().__init__(daemon=True)
+        self._servers = servers
+        self._choices = choices
+        self._enough = threading.Event()
+        self.kills = 0
+
+    def run(self) -> None:
+        while not self._enough.wait(self._choices.uniform(0.1, 0.8)):
+            server = self._choices.choice(self._servers)
+            server.kill()
+            self.kills += 1
+            server.start()
+
+    def stop(self) -> None:
+        self._enough.set()
+        self.join(60)
+
+
+def test_each_arming_has_one_end_although_services_are_killed(
+    etcd_server: EtcdServer, start_api: StartApi, seed: int, scale: int
+) -> None:
+    servers = [start_api([etcd_server.endpoint]) for _ in range(2)]
+    put(servers[0], STACK, "start", 1)
+    start = page(servers[0], STACK)["cursor"]
+    killer = Killer(servers, random.Random(seed))
+    kills = KILLS * scale
+
+    def live(writer: int) -> list[tuple[str, str]]:
+        """Arm one waiter after another, until services were killed often enough; all their ends."""
+        choices = random.Random(seed + writer)
+        ends: list[tuple[str, str]] = []
+        name = f"w{writer}"
+        while killer.kills < kills or not ends:
+            here, there = choices.sample(servers, 2)
+            path = f"f/{name}/{len(ends)}"
+            fact, never = ({"facts": at, "present": True} for at in (path, "never"))
+            kind = choices.choice(list(ENDS))
+            body = {
+                "met": {"success": fact},
+                "failed": {"success": never, "failure": fact},
+                "timed_out": {"success": never, "timeout": 1},
+            }[kind]
+            if choices.random() < 0.5:
+                put(there, STACK, path, 1)
+                arm(here, name, body)
+            else:
+                arm(here, name, body)
+                put(there, STACK, path, 1)
+            eventually(lambda at=there: state(at, name) != "pending", 30)
+            assert state(here, name) == kind
+            ends.append((name, f"waiter.{kind}"))
+            gone = ask(there, "DELETE", waiter_url(name)).status
+            assert gone in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
+        return ends
+
+    killer.start()
+    with ThreadPoolExecutor(WRITERS) as threads:
+        ends = [end for ends in threads.map(live, range(WRITERS)) for end in ends]
+    killer.stop()
+    stories = [told(server, start) for server in servers]
+    assert stories[0] == stories[1]
+    assert Counter(stories[0]) == Counter(ends)
+
+
+def told(server: ApiServer, since: str) -> list[tuple[str, str]]:
+    """Names and types of the ends that a watcher from a cursor hears of, in order."""
+    found: list[tuple[str, str]] = []
+    end = put(server, STACK, "end", random.random())["revision"]
+    while int(since.partition(".")[2]) < end:
+        answer = ask(server, "GET", f"/v1/stacks/{STACK}/events?since={since}&wait=5")
+        assert answer.status == HTTPStatus.OK, answer
+        document = answer.json()
+        for event in document["events"]:
+            for change in event["changes"]:
+                if change["type"].startswith("waiter."):
+                    found.append((change["name"], change["type"]))
+        since = document["next"]
+    return found
