@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from oslo_middleware import cors
 
-METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE"]
+METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 SENT = [
     "X-Auth-Token",
     "X-Openstack-Request-Id",

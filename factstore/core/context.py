@@ -96,6 +96,8 @@ class Contexts:
             if changed and settle.quiet:
                 state = self._settled(state, scope, revision, Settling(settle, end))
                 context, revision = self._compile(state, scope, results, member, unless or ())
+                if context is None:
+                    break
             if context is not None and context.etag not in (unless or ()):
                 return context
             left = end - self._clock.monotonic()

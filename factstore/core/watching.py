@@ -231,6 +231,7 @@ class Watching:
         It only looks: whoever is told reads it all again.
         """
         epoch, at = start
+        spoke = self._clock.monotonic()
         while True:
             batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
             if wanted.apply_all(batch.events):
@@ -242,7 +243,11 @@ class Watching:
                 return at
             if batch.more:
                 continue
-            if not self._events.wait(scope, at, min(left, PING_SECONDS)) and left > PING_SECONDS:
+            self._events.wait(scope, at, min(left, PING_SECONDS))
+            if (
+                self._clock.monotonic() - spoke >= PING_SECONDS
+            ):  # events may keep it from timing out
+                spoke = self._clock.monotonic()
                 yield PingFrame()
 
     def _restarted(

@@ -464,12 +464,9 @@ def test_silence_takes_a_member_and_its_facts_in_one_revision(
     last = worker.members.set_state(scope, "lost", "ready", None, author())
     worker.members.heartbeat(scope, "lost", None, worker.facts.cursor(last.revision))
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    head = cursor.revision
     expiring = threads.submit(worker.watching.poll, scope, cursor, 30, Filter())
     while not expiring.done():
         worker.members.heartbeat(scope, "kept", kept.member.generation, None)
-        if not expiring.done():
-            assert worker.backend.head(soon()) in (head, head + 1, head + 2)
     (event,) = expiring.result(10).events
     assert [(c.type, c.path, c.by) for c in event.changes] == [
         ("fact.expire", "nodes/lost/ip", None),

@@ -283,5 +283,5 @@ HEARTBEATS = {
     "an empty cursor": (b'{"applied": ""}', "400 cursor_invalid"),
     "a generation that is none": (b'{"generation": "xyz"}', "400 schema"),
     "nobody's sign of life": (b"{}", "404 not_found"),
-    "a stranger's sign of life": (b'{"generation": "a"}', "409 generation_stale"),
+    "a stranger's sign of life": (b'{"generation": "a"}', "404 not_found"),
 }
