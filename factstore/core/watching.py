@@ -238,8 +238,7 @@ class Watching:
                 settling.noticed(self._clock.monotonic())
             at = max(at, batch.upto)
             left = settling.left(self._clock.monotonic())
-            ends = any(event.ends_stack for event in batch.events)
-            if left <= 0 or ends or self._events.closing:
+            if left <= 0 or self._events.closing or any(e.ends_stack for e in batch.events):
                 return at
             if batch.more:
                 continue
