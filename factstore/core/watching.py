@@ -226,10 +226,7 @@ class Watching:
     def _settle(
         self, scope: Scope, start: Cursor, wanted: Filter, settling: Settling
     ) -> Generator[PingFrame, None, int]:
-        """Wait until it is time to tell what came after a cursor; the revision up to which to tell.
-
-        It only looks: whoever is told reads it all again.
-        """
+        """Wait until it is time to tell what came after a cursor; the revision up to which to tell."""
         epoch, at = start
         spoke = self._clock.monotonic()
         while True:
