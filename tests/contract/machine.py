@@ -9,9 +9,10 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from factstore.core.errors import FactstoreError
+from factstore.core.fact import Put
 from tests.contract.comparing import compare, pendings
 from tests.contract.lagging import Database, Lagging, Quiet, wait_for
-from tests.contract.model import Line, Model
+from tests.contract.model import Line, Model, ModelFact
 from tests.contract.world import Worker, new_scope, soon
 
 Told = tuple[int, list[Line]]
@@ -127,6 +128,34 @@ class Twins(RuleBasedStateMachine):
                 if other != name:
                     return f"{member.lease:x}", other
         return self.former[-1], None
+
+    def wish(
+        self, path: str, value: int, ttl: bool, name: str | None, choice: str
+    ) -> tuple[Put, str | None]:
+        """A wish, and the code of its refusal."""
+        generation, whose = self.generation(name or "a", choice)
+        wish = Put.of(
+            path,
+            value,
+            ttl=60 if ttl and name is None else None,
+            member=name,
+            generation=generation,
+        )
+        if generation is not None and whose is None:
+            return wish, "generation_stale"
+        if name is not None and name not in self.model.members:
+            return wish, "member_missing"
+        if name is not None and whose not in (None, name):
+            return wish, "generation_stale"
+        return wish, None
+
+    def differs(self, wish: Put) -> bool:
+        """Whether a wish, once granted, changes anything."""
+        known = self.model.facts.get(wish.path)
+        if known is None:
+            return True
+        lease = self.model.members[wish.member].lease if wish.member else known.lease
+        return known != ModelFact(wish.text, wish.ttl, wish.member, lease)
 
     def unless_living(self, name: str, generation: str | None, whose: str | None) -> str | None:
         if not self.model.lives:

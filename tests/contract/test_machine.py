@@ -67,33 +67,6 @@ class Machine(Twins):
         finally:
             super().teardown()
 
-    def wish(
-        self, path: str, value: int, ttl: bool, name: str | None, choice: str
-    ) -> tuple[Put, str | None]:
-        """A wish, and the code of its refusal."""
-        generation, whose = self.generation(name or "a", choice)
-        wish = Put.of(
-            path,
-            value,
-            ttl=60 if ttl and name is None else None,
-            member=name,
-            generation=generation,
-        )
-        if generation is not None and whose is None:
-            return wish, "generation_stale"
-        if name is not None and name not in self.model.members:
-            return wish, "member_missing"
-        if name is not None and whose not in (None, name):
-            return wish, "generation_stale"
-        return wish, None
-
-    def differs(self, wish: Put) -> bool:
-        known = self.model.facts.get(wish.path)
-        if known is None:
-            return True
-        lease = self.model.members[wish.member].lease if wish.member else known.lease
-        return known != ModelFact(wish.text, wish.ttl, wish.member, lease)
-
     @initialize(some=st.sets(names))
     def begin(self, some: set[str]) -> None:
         """Most of what may go wrong needs members and facts, so some are there already."""
@@ -230,6 +203,14 @@ class Machine(Twins):
             if known < min(cursor.revision, model.target):
                 self.moment(lambda: model.applied.__setitem__(name, cursor.revision))
 
+    @rule(w=which, name=names, definition=definitions, seen=cursors)
+    def all_apply(self, w: int, name: str, definition: Definition, seen: str) -> None:
+        """Otherwise members hardly ever converge while somebody waits for that."""
+        self.join(1 - w, name, "compute", "present" if name in self.model.members else "none")
+        self.arm(w, name, definition, create_only=False)
+        for member in sorted(self.model.members):
+            self.heartbeat(w, member, "present", seen)
+
     @rule(pick=st.integers(0, 99))
     def a_lease_ends(self, pick: int) -> None:
         model = self.model
@@ -238,7 +219,7 @@ class Machine(Twins):
             *(fact.lease for fact in model.facts.values() if fact.ttl is not None),
             *(w.timer for w in model.waiters.values() if w.state == "pending" and not w.decided),
         ]
-        if leases:
+        if leases and pick % 2:
             lease = leases[pick % len(leases)]
             self.backends[0].revoke(lease, soon())
             self.lease_ends(lease)
@@ -321,6 +302,22 @@ class Machine(Twins):
             self.backends[w].lag()
             self.behind = w
 
+    @rule(w=which, name=names, path=paths, value=values, one=definitions, other=definitions)
+    def race(
+        self, w: int, name: str, path: str, value: int, one: Definition, other: Definition
+    ) -> None:
+        """What a worker believes is replaced by the other one before it writes."""
+        present = "present" if name in self.model.members else "none"
+        self.join(1 - w, name, "compute", present)
+        self.arm(1 - w, name, one, create_only=False)
+        self.lag(w)
+        self.join(1 - w, name, "head", "none")
+        self.put(w, path, value, False, None, "former")
+        self.lag(w)
+        self.arm(1 - w, name, other, create_only=False)
+        self.judge_blindly(w)
+        self.signal(w, name, "a", "SUCCESS")
+
     # The whole
 
     @rule(w=which, pick=st.integers(0, 9))
@@ -356,7 +353,7 @@ class MemoryMachine(Machine):
     def make_database(self) -> Database:
         return InMemory()
 
-    @rule(seconds=st.sampled_from([5, 5, 10, 31, 46]))
+    @rule(seconds=st.sampled_from([5, 5, 5, 5, 10, 31, 46]))
     @precondition(lambda self: self.model.lives)
     def time_passes(self, seconds: int) -> None:
         assert isinstance(self.database, InMemory)
@@ -368,7 +365,7 @@ def test_workers_tell_the_same_whatever_is_done() -> None:
     run_state_machine_as_test(
         MemoryMachine,
         settings=settings(
-            max_examples=60,
+            max_examples=150,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
