@@ -95,6 +95,8 @@ class Node:
                 self._member.generation = None
                 record = self._member.join(self._group, ttl=TTL)
             self._kept.write_text(record.generation)
+            if not record.unchanged:  # what it told went with the one it was: it tells again
+                self._applied = None
             # In one batch: nobody ever sees half a node.
             self._stack.batch(
                 [self._own(f"nodes/{self._name}/{fact}", it) for fact, it in self._facts.items()]
