@@ -36,26 +36,16 @@ def state(server: ApiServer, name: str) -> str:
     return found
 
 
-class Killer(threading.Thread):
-    """Kills one service after the other, never both at a time."""
+def kill_in_turn(servers: list[ApiServer], choices: random.Random, kills: int) -> None:
+    """Kill one service after the other, never both at a time.
 
-    def __init__(self, servers: list[ApiServer], choices: random.Random) -> None:
-        super().__init__(daemon=True)
-        self._servers = servers
-        self._choices = choices
-        self._enough = threading.Event()
-        self.kills = 0
-
-    def run(self) -> None:
-        while not self._enough.wait(self._choices.uniform(0.1, 0.8)):
-            server = self._choices.choice(self._servers)
-            server.kill()
-            self.kills += 1
-            server.start()
-
-    def stop(self) -> None:
-        self._enough.set()
-        self.join(60)
+    Called by the thread that lives longest: what a thread starts goes when it ends.
+    """
+    for _ in range(kills):
+        threading.Event().wait(choices.uniform(0.1, 0.8))
+        server = choices.choice(servers)
+        server.kill()
+        server.start()
 
 
 def test_each_arming_has_one_end_although_services_are_killed(
@@ -64,15 +54,14 @@ def test_each_arming_has_one_end_although_services_are_killed(
     servers = [start_api([etcd_server.endpoint]) for _ in range(2)]
     put(servers[0], STACK, "start", 1)
     start = page(servers[0], STACK)["cursor"]
-    killer = Killer(servers, random.Random(seed))
-    kills = KILLS * scale
+    enough = threading.Event()
 
     def live(writer: int) -> list[tuple[str, str]]:
         """Arm one waiter after another, until services were killed often enough; all their ends."""
         choices = random.Random(seed + writer)
         ends: list[tuple[str, str]] = []
         name = f"w{writer}"
-        while killer.kills < kills or not ends:
+        while not (enough.is_set() and ends):
             here, there = choices.sample(servers, 2)
             path = f"f/{name}/{len(ends)}"
             fact, never = ({"facts": at, "present": True} for at in (path, "never"))
@@ -95,10 +84,13 @@ def test_each_arming_has_one_end_although_services_are_killed(
             assert gone in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}
         return ends
 
-    killer.start()
     with ThreadPoolExecutor(WRITERS) as threads:
-        ends = [end for ends in threads.map(live, range(WRITERS)) for end in ends]
-    killer.stop()
+        living = [threads.submit(live, writer) for writer in range(WRITERS)]
+        try:
+            kill_in_turn(servers, random.Random(seed), KILLS * scale)
+        finally:
+            enough.set()
+        ends = [end for lived in living for end in lived.result(120)]
     stories = [told(server, start) for server in servers]
     assert stories[0] == stories[1]
     assert Counter(stories[0]) == Counter(ends)
