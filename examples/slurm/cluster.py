@@ -45,9 +45,7 @@ class Machines:
         self._killed: dict[str, subprocess.Popen[str]] = {}
         self._stopping = threading.Event()
         self._ready = stack.waiter("cluster-ready")
-        self._ends = stack.watch(
-            types=["waiter.met", "waiter.failed", "waiter.timed_out", "fact.delete"]
-        )
+        self._ends = stack.watch(types=ENDS)
         self.armings = 0
         self.failed = False
 

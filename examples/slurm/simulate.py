@@ -24,6 +24,7 @@ from node import Node
 
 from factstore.client import Stack, connect
 
+MOST = 245  # of addresses for examples
 _COUNTED = re.compile(r"^factstore_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -131,6 +132,8 @@ def main() -> int:
     parser.add_argument("--settle", type=float, default=1.0, help="seconds of quiet")
     parser.add_argument("--timeout", type=float, default=900.0)
     args = parser.parse_args()
+    if args.nodes + args.join > MOST:
+        parser.error(f"at most {MOST} nodes have an address")
     names = [HEAD, *(f"c{number + 1}" for number in range(args.nodes + args.join))]
     outcomes = []
     for settle in (0.0, args.settle):

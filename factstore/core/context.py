@@ -11,6 +11,7 @@ from typing import TypeVar
 from factstore.core.cursor import Cursor
 from factstore.core.errors import NotFound
 from factstore.core.fact import Fact, Scope
+from factstore.core.looking import states
 from factstore.core.member import Member
 from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, EventSource, Store
@@ -83,12 +84,16 @@ class Contexts:
         if member:
             check_name(member, "member")
         end = self._clock.monotonic() + wait
-        state = (
-            self._store.state()
-            if stale
-            else self._store.refresh(self._clock.monotonic() + self._timeout)
-        )
-        while True:
+        context = None
+        for state in states(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            wait=wait,
+            timeout=self._timeout,
+            stale=stale,
+        ):
             context, revision = self._compile(state, scope, results, member, unless or ())
             if context is None and unless is not None:
                 break
@@ -100,13 +105,6 @@ class Contexts:
                     break
             if context is not None and context.etag not in (unless or ()):
                 return context
-            left = end - self._clock.monotonic()
-            if left <= 0 or self._events.closing:
-                break
-            self._events.wait(scope, revision, left)
-            state = self._store.state()
-            if state.revision < revision:  # read anew, from the oldest that is kept
-                state = self._store.refresh(self._clock.monotonic() + self._timeout)
         if context is None:
             missing = f"no member {shown(member)} in a stack" if member else "no stack"
             raise NotFound(f"there is {missing} named {shown(scope.stack)}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from factstore.core.cursor import Cursor
 from factstore.core.errors import NotFound
 from factstore.core.fact import Scope
+from factstore.core.looking import states
 from factstore.core.member import Member
 from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, EventSource, Store
@@ -69,28 +70,31 @@ class Convergences:
         check_stack_name(scope.stack)
         if group:
             check_name(group, "group")
-        end = self._clock.monotonic() + wait
-        deadline = self._clock.monotonic() + self._timeout
-        state = self._store.state() if stale else self._store.refresh(deadline)
-        while True:
-            found, revision = self._look(state, scope, group)
-            if found.reached if unless is None else not unless(found):
-                return found
-            left = end - self._clock.monotonic()
-            if left <= 0 or self._events.closing:
-                return found
-            self._events.wait_stir(scope, revision, left)
-            state = self._store.state()
-            if state.revision < revision:  # read anew, from the oldest that is kept
-                state = self._store.refresh(self._clock.monotonic() + self._timeout)
+        looks = states(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            wait=wait,
+            timeout=self._timeout,
+            stale=stale,
+            stirs=True,
+        )
+        found = self._look(next(looks), scope, group)
+        while not (found.reached if unless is None else not unless(found)):
+            state = next(looks, None)
+            if state is None:
+                break
+            found = self._look(state, scope, group)
+        return found
 
-    def _look(self, state: State, scope: Scope, group: str) -> tuple[Convergence, int]:
+    def _look(self, state: State, scope: Scope, group: str) -> Convergence:
         epoch = self._store.epoch
         with state.read():
             space = state.space(scope)
             if space is None:
                 raise NotFound(f"there is no stack named {shown(scope.stack)}.")
-            target, revision = space.target, state.revision
+            target = space.target
             followers = tuple(
                 Follower(
                     member,
@@ -100,4 +104,4 @@ class Convergences:
                 for name, member in sorted(space.living.items())
                 if group in ("", member.group)
             )
-        return Convergence(Cursor(epoch, target), followers), revision
+        return Convergence(Cursor(epoch, target), followers)

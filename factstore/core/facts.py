@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from factstore.core.carrying import Carrier
 from factstore.core.cursor import Cursor
-from factstore.core.errors import CursorExpired, NotFound
+from factstore.core.errors import NotFound
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.looking import check_age, states
 from factstore.core.path import check_path, check_stack_name, shown
 from factstore.core.plan import check_batch
 from factstore.core.ports import Clock, EventSource, Store
@@ -80,22 +81,21 @@ class Facts:
         """
         check_stack_name(scope.stack)
         check_path(path)
-        end = self._clock.monotonic() + wait
-        state = self._store.state() if stale else self._store.refresh(self._deadline())
-        while True:
-            with state.read():
-                fact, revision = state.fact(scope, path), state.revision
+        fact = None
+        for state in states(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            wait=wait,
+            timeout=self._timeout,
+            stale=stale,
+        ):
+            fact = state.fact(scope, path)
             if fact is None and unless is not None:
                 break
             if fact is not None and (unless is None or not unless(fact)):
                 return fact
-            left = end - self._clock.monotonic()
-            if left <= 0 or self._events.closing:
-                break
-            self._events.wait(scope, revision, left)
-            state = self._store.state()
-            if state.revision < revision:  # read anew, from the oldest that is kept
-                state = self._store.refresh(self._deadline())
         if fact is None:
             raise NotFound(
                 f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
@@ -128,7 +128,7 @@ class Facts:
             found = [fact for fact in contents.facts if fact.path > marker][: limit + 1]
             revision = contents.revision
         else:
-            self._check_age(at, contents.revision, contents.stack)
+            check_age(at, self._store.epoch, contents.revision, contents.stack.created)
             revision = at.revision
             found = self._store.facts_at(
                 contents.stack, prefix, marker, limit + 1, revision, self._deadline()
@@ -216,12 +216,6 @@ class Facts:
         return self._writer.run(
             Write(scope, wishes, guards, author, new_stack, idempotency, self._deadline(), fences)
         )
-
-    def _check_age(self, at: Cursor, head: int, stack: Stack) -> None:
-        if at.epoch != self._store.epoch or not stack.created <= at.revision <= head:
-            raise CursorExpired(
-                "these pages show a state that is no longer kept; begin with the first page again."
-            )
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout

@@ -12,6 +12,7 @@ from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired, FactstoreError, NotFound, OutcomeUnknown
 from factstore.core.fact import Author, Scope, Stack
 from factstore.core.joining import Apply, Change, Join, JoinOutcome, living_member, missing
+from factstore.core.looking import check_age
 from factstore.core.member import Joining, Member, MemberState
 from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, Store
@@ -97,10 +98,7 @@ class Members:
         revision, epoch = contents.revision, self._store.epoch
         members = contents.members
         if at is not None and at != (epoch, revision):
-            if at.epoch != epoch or not contents.stack.created <= at.revision <= revision:
-                raise CursorExpired(
-                    "these pages show a state that is no longer kept; begin with the first page."
-                )
+            check_age(at, epoch, revision, contents.stack.created)
             revision = at.revision
             records = self._store.records_at(contents.stack, "member", revision, self._deadline())
             members = tuple(m for m in records if isinstance(m, Member) and not m.departed)

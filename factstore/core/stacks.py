@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from factstore.core.contents import ProjectUsage, Usage
 from factstore.core.cursor import Cursor
 from factstore.core.errors import (
-    CursorExpired,
     Forbidden,
     Invalid,
     NotFound,
@@ -17,6 +16,7 @@ from factstore.core.errors import (
 )
 from factstore.core.event import Act
 from factstore.core.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
+from factstore.core.looking import check_age
 from factstore.core.path import check_stack_name, shown
 from factstore.core.ports import Clock, Commit, Store
 from factstore.core.quota import UNLIMITED, Growth, Quotas, admit, no_quotas
@@ -103,10 +103,7 @@ class Stacks:
         if at is None or at == (self._store.epoch, revision):
             found = [stack for stack in known if stack.name > marker][: limit + 1]
         else:
-            if at.epoch != self._store.epoch or at.revision > revision:
-                raise CursorExpired(
-                    "these pages show a state that is no longer kept; begin with the first page."
-                )
+            check_age(at, self._store.epoch, revision)
             revision = at.revision
             found = self._store.stacks_at(project_id, marker, limit + 1, revision, self._deadline())
         rest = found[limit - 1].name if len(found) > limit else None

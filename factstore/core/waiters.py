@@ -12,12 +12,12 @@ from factstore.core.carrying import Carrier
 from factstore.core.condition import Definition
 from factstore.core.cursor import Cursor
 from factstore.core.errors import (
-    CursorExpired,
     FactstoreError,
     NotFound,
     OutcomeUnknown,
 )
 from factstore.core.fact import Author, Scope, Stack
+from factstore.core.looking import check_age, states
 from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.signalling import Signalling, SignalWish
@@ -89,12 +89,18 @@ class Waiters:
         :raises NotFound: there is none; at once if change was waited for.
         """
         _check(scope, name)
-        end = self._clock.monotonic() + wait
-        state = self._store.state() if stale else self._store.refresh(self._deadline())
-        first, looked = None, False
-        while True:
-            with state.read():
-                found, revision = _show(state, scope, name), state.revision
+        found, first, looked = None, None, False
+        for state in states(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            wait=wait,
+            timeout=self._timeout,
+            stale=stale,
+            stirs=True,
+        ):
+            found = _show(state, scope, name)
             if not looked:
                 first, looked = found, True
             if found is None and (unless is not None or first is not None):
@@ -105,13 +111,6 @@ class Waiters:
                 else found == first and found.waiter.state == "pending"
             ):
                 return found
-            left = end - self._clock.monotonic()
-            if left <= 0 or self._events.closing:
-                break
-            self._events.wait_stir(scope, revision, left)
-            state = self._store.state()
-            if state.revision < revision:  # read anew, from the oldest that is kept
-                state = self._store.refresh(self._deadline())
         if found is None:
             raise missing(scope, name)
         return found
@@ -135,10 +134,7 @@ class Waiters:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         epoch = self._store.epoch
         if at is not None and at != (epoch, revision):
-            if at.epoch != epoch or not stack.created <= at.revision <= revision:
-                raise CursorExpired(
-                    "these pages show a state that is no longer kept; begin with the first page."
-                )
+            check_age(at, epoch, revision, stack.created)
             revision = at.revision
             records = self._store.records_at(stack, "waiter", revision, self._deadline())
         waiters = [w for w in records if isinstance(w, Waiter) and w.name > marker]
