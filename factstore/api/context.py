@@ -11,8 +11,8 @@ from factstore.api import answers, conditional, errors, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.description import sent
 from factstore.api.services import services, waiting
-from factstore.api.settling import settle_of
 from factstore.core.errors import NotFound
+from factstore.core.settling import Settle
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
@@ -54,7 +54,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
                 member=query["member"],
                 wait=query["wait"],
                 unless=_Everything() if known is None else known or None,
-                settle=settle_of(query),
+                settle=Settle.of(query["settle"], query["max_settle"]),
                 stale=query["consistency"] == "stale",
             )
     except NotFound as error:

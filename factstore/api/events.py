@@ -15,11 +15,11 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity
 from factstore.api.render import event_text, fact_text
 from factstore.api.services import Services, services, waiting
-from factstore.api.settling import settle_of
 from factstore.core.cursor import Cursor
 from factstore.core.event import Event
 from factstore.core.fact import Scope
 from factstore.core.ports import Clock
+from factstore.core.settling import Settle
 from factstore.core.watching import (
     BookmarkFrame,
     ChangeFrame,
@@ -80,7 +80,9 @@ def _poll(
 ) -> Response:
     wait = query["wait"]
     with waiting(scope, wait or query["settle"]):
-        poll = known.watching.poll(scope, since, wait, wanted, settle_of(query))
+        poll = known.watching.poll(
+            scope, since, wait, wanted, Settle.of(query["settle"], query["max_settle"])
+        )
     events = ",".join(_text(event, poll.next) for event in poll.events)
     more = "true" if poll.more else "false"
     text = f'{{"events":[{events}],"next":"{poll.next}","more":{more}}}'
@@ -109,7 +111,7 @@ def _stream(
             query["initial"],
             wanted,
             query["on_gap"] == "reset",
-            settle_of(query),
+            Settle.of(query["settle"], query["max_settle"]),
         )
         epoch = known.facts.cursor(0).epoch
     except BaseException:

@@ -76,7 +76,8 @@ class Contexts:
         :param member: the living member that looks at the stack; empty for nobody's view.
         :param wait: seconds to block while the stack or the member is missing, or with *unless*, while
             it is there and its etag is one of *unless*.
-        :param settle: with *unless*, wait further until nothing more happens in the stack.
+        :param settle: of what was waited for, and with *unless* of any news, wait further until nothing
+            more happens in the stack.
         :return: the context; its etag may still be one of *unless* when the time is over.
         :raises NotFound: there is no such stack, or member; at once if change was waited for.
         """
@@ -85,6 +86,7 @@ class Contexts:
             check_name(member, "member")
         end = self._clock.monotonic() + wait
         context = None
+        settles = settle.quiet > 0 and unless is not None  # a first context is never held back
         for state in states(
             self._store,
             self._events,
@@ -94,53 +96,53 @@ class Contexts:
             timeout=self._timeout,
             stale=stale,
         ):
-            context, revision = self._compile(state, scope, results, member, unless or ())
+            context = self._compile(state, scope, results, member, unless or ())
             if context is None and unless is not None:
                 break
-            changed = context is not None and unless is not None and context.etag not in unless
-            if changed and settle.quiet:
-                state = self._settled(state, scope, revision, Settling(settle, end))
-                context, revision = self._compile(state, scope, results, member, unless or ())
-                if context is None:
+            if context is not None and context.etag not in (unless or ()) and settles:
+                state = self._settled(state, scope, Settling(settle, end))
+                context = self._compile(state, scope, results, member, unless or ())
+                if context is None and unless is not None:
                     break
             if context is not None and context.etag not in (unless or ()):
                 return context
+            settles = settle.quiet > 0
         if context is None:
             missing = f"no member {shown(member)} in a stack" if member else "no stack"
             raise NotFound(f"there is {missing} named {shown(scope.stack)}.")
         return context
 
-    def _settled(self, state: State, scope: Scope, revision: int, settling: Settling) -> State:
-        """The state once the stack has been quiet."""
+    def _settled(self, state: State, scope: Scope, settling: Settling) -> State:
+        """The state once the stack has been quiet, or is gone."""
         settling.noticed(self._clock.monotonic())
-        while not self._events.closing:
-            left = settling.left(self._clock.monotonic())
-            if left <= 0:
+        while (due := settling.due) is not None:
+            left = due - self._clock.monotonic()
+            if left <= 0 or self._events.closing or state.stack(scope) is None:
                 break
+            revision = state.revision
             if self._events.wait(scope, revision, left):
                 settling.noticed(self._clock.monotonic())
-                known = self._store.state()
-                if known.revision <= revision:  # read anew, from the oldest that is kept
-                    break
-                state, revision = known, known.revision
+                state = self._store.state()
+                if state.revision < revision:  # read anew, from the oldest that is kept
+                    state = self._store.refresh(self._clock.monotonic() + self._timeout)
         return state
 
     def _compile(
         self, state: State, scope: Scope, results: bool, member: str, known: Collection[str]
-    ) -> tuple[Context | None, int]:
-        """The context, if there is one, and the revision looked at; it has no text if it is known."""
+    ) -> Context | None:
+        """The context, if there is one; it has no text if it is known."""
         epoch = self._store.epoch
         with state.read():
             contents = state.contents(scope)
             if contents is None:
-                return None, state.revision
+                return None
         key, cursor = (contents.stack.id, results), Cursor(epoch, contents.revision)
         if member:
             if not any(each.name == member for each in contents.members):
-                return None, contents.revision
+                return None
             changed, tag = self._tags.get((*key, member), (0, ""))
             if changed == contents.changed and tag in known:
-                return Context("", tag, cursor), contents.revision
+                return Context("", tag, cursor)
         changed, rendered = self._compiled.get(key, (0, None))
         if rendered is None or changed != contents.changed:
             facts = [f for f in contents.facts if results or not f.path.startswith(RESULTS)]
@@ -148,11 +150,11 @@ class Contexts:
             if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
                 self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)
         if not member:
-            return Context(rendered.text, rendered.etag, cursor), contents.revision
+            return Context(rendered.text, rendered.etag, cursor)
         text = rendered.seen_by(member)
         tag = etag_of(text)
         self._keep(self._tags, (*key, member), (contents.changed, tag), _CACHED_VIEWS)
-        return Context(text, tag, cursor), contents.revision
+        return Context(text, tag, cursor)
 
     def _keep(self, kept: dict[K, V], key: K, what: V, most: int) -> None:
         """Keep something for the next who asks; what was kept first goes first."""

@@ -6,7 +6,7 @@ a time, and can be resumed from any cursor until that history is gone, which is 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from factstore.core.cursor import Cursor
@@ -15,10 +15,9 @@ from factstore.core.event import Event
 from factstore.core.fact import Fact, Scope
 from factstore.core.path import check_path, check_stack_name, covers, shown
 from factstore.core.ports import Clock, EventSource, Slice, Store
-from factstore.core.settling import AT_ONCE, Settle, Settling
+from factstore.core.settling import AT_ONCE, PAGE_BYTES, Page, Settle, Settling
 
-POLL_EVENTS = 1000
-POLL_BYTES = 1024 * 1024
+STREAM_EVENTS = 64  # read at once
 SNAPSHOT_FACTS = 256
 BOOKMARK_SECONDS = 30.0
 PING_SECONDS = 15.0
@@ -54,10 +53,6 @@ class Filter:
         if len(wanted) == len(event.changes):
             return event
         return replace(event, changes=wanted, memo={}) if wanted else None
-
-    def apply_all(self, events: Iterable[Event]) -> tuple[Event, ...]:
-        """What is left of several."""
-        return tuple([kept for event in events if (kept := self.apply(event)) is not None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +144,23 @@ class Watching:
         """
         end = self._clock.monotonic() + wait
         epoch, at = self._start(scope, since, wanted)
+        page, settling = Page(at), Settling(settle, end)
         while True:
-            batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
-            kept = wanted.apply_all(batch.events)
-            if kept and settle.quiet and not batch.more:
-                for _ in self._settle(scope, Cursor(epoch, at), wanted, Settling(settle, end)):
-                    pass
-                batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
-                kept = wanted.apply_all(batch.events)
-            at = max(at, batch.upto)
-            left = end - self._clock.monotonic()
-            if kept or left <= 0 or self._events.closing:
-                return Poll(kept, Cursor(epoch, at), batch.more)
-            if not batch.more:
-                self._events.wait(scope, at, left)
+            try:
+                batch = self._read(scope, Cursor(epoch, page.at), *page.room)
+            except CursorExpired:
+                if not page.events:
+                    raise
+                break  # what was held back is whole; the next poll is told
+            if page.take(batch, wanted.apply):
+                settling.noticed(self._clock.monotonic())
+            due = settling.due
+            left = (end if due is None else due) - self._clock.monotonic()
+            if page.complete or left <= 0 or self._events.closing:
+                break
+            if not page.more:
+                self._events.wait(scope, page.at, left)
+        return Poll(tuple(page.events), Cursor(epoch, page.at), page.more)
 
     def stream(
         self,
@@ -185,7 +183,7 @@ class Watching:
         at = Cursor("", 0)
         try:
             at = self._start(scope, since, wanted)
-            self._read(scope, at, 1)
+            self._read(scope, at, 1, PAGE_BYTES)
         except CursorExpired as error:
             if not reset:
                 raise
@@ -212,39 +210,16 @@ class Watching:
             )
         return since
 
-    def _read(self, scope: Scope, at: Cursor, events: int) -> Slice:
+    def _read(self, scope: Scope, at: Cursor, events: int, size: int) -> Slice:
         """The events after a cursor.
 
         :raises CursorExpired: that history is gone, or the store was replaced: the revisions of its
             new life mean nothing to who followed the old one.
         """
-        batch = self._events.read(scope, at.revision, events=events, size=POLL_BYTES)
+        batch = self._events.read(scope, at.revision, events=events, size=size)
         if self._store.epoch != at.epoch:  # it changes before anything of the new life is read
             raise CursorExpired("the store was replaced; list, then watch from that cursor.")
         return batch
-
-    def _settle(
-        self, scope: Scope, start: Cursor, wanted: Filter, settling: Settling
-    ) -> Generator[PingFrame, None, int]:
-        """Wait until it is time to tell what came after a cursor; the revision up to which to tell."""
-        epoch, at = start
-        spoke = self._clock.monotonic()
-        while True:
-            batch = self._read(scope, Cursor(epoch, at), POLL_EVENTS)
-            if wanted.apply_all(batch.events):
-                settling.noticed(self._clock.monotonic())
-            at = max(at, batch.upto)
-            left = settling.left(self._clock.monotonic())
-            if left <= 0 or self._events.closing or any(e.ends_stack for e in batch.events):
-                return at
-            if batch.more:
-                continue
-            self._events.wait(scope, at, min(left, PING_SECONDS))
-            if (
-                self._clock.monotonic() - spoke >= PING_SECONDS
-            ):  # events may keep it from timing out
-                spoke = self._clock.monotonic()
-                yield PingFrame()
 
     def _restarted(
         self, scope: Scope, wanted: Filter, expired: str | None, settle: Settle
@@ -265,34 +240,41 @@ class Watching:
     def _follow(
         self, scope: Scope, start: Cursor, wanted: Filter, settle: Settle
     ) -> Iterator[Frame]:
-        epoch, at = start
-        told = settled = at
-        bookmarked = self._clock.monotonic()
+        epoch, told = start
+        page, settling = Page(told), Settling(settle)
+        spoke = bookmarked = self._clock.monotonic()
         while not self._events.closing:
+            events, size = page.room
             try:
-                if settle.quiet and at >= settled:
-                    settling = Settling(settle)
-                    settled = yield from self._settle(scope, Cursor(epoch, at), wanted, settling)
-                batch = self._read(scope, Cursor(epoch, at), 64)
+                batch = self._read(scope, Cursor(epoch, page.at), min(events, STREAM_EVENTS), size)
             except CursorExpired:
+                for event in page.events:  # it was held back, but nothing of it is missing
+                    yield ChangeFrame(event, Cursor(epoch, event.revision))
                 yield GoodbyeFrame("what follows is not known here; resume with the last id")
                 return
-            for event in batch.events:
-                kept = wanted.apply(event)
-                if kept is not None:
-                    told = event.revision
-                    bookmarked = self._clock.monotonic()
-                    yield ChangeFrame(kept, Cursor(epoch, told))
-                if event.ends_stack:
-                    yield GoodbyeFrame("the stack was deleted")
-                    return
-            at = max(at, batch.upto)
-            if batch.more:
-                continue
             now = self._clock.monotonic()
-            if now - bookmarked >= BOOKMARK_SECONDS - PING_SECONDS and at > told:
-                told, bookmarked = at, now
-                yield BookmarkFrame(Cursor(epoch, at))
-            if not self._events.wait(scope, at, PING_SECONDS):
+            if page.take(batch, wanted.apply):
+                settling.noticed(now)
+            due = settling.due
+            if due is not None and (page.complete or due <= now):
+                for event in page.events:
+                    told = event.revision
+                    yield ChangeFrame(event, Cursor(epoch, told))
+                    if event.ends_stack:
+                        yield GoodbyeFrame("the stack was deleted")
+                        return
+                page, due = Page(page.at, more=page.more), None
+                settling.delivered()
+                spoke = bookmarked = now = self._clock.monotonic()
+            if page.more:
+                continue
+            bookmark_is_due = now - bookmarked >= BOOKMARK_SECONDS - PING_SECONDS
+            if bookmark_is_due and page.at > told and not page.events:
+                told, bookmarked = page.at, now
+                yield BookmarkFrame(Cursor(epoch, told))
+            if now - spoke >= PING_SECONDS:
+                spoke = now
                 yield PingFrame()
+            wake = spoke + PING_SECONDS if due is None else min(due, spoke + PING_SECONDS)
+            self._events.wait(scope, page.at, max(0.0, wake - self._clock.monotonic()))
         yield GoodbyeFrame("the service is stopping; resume with the last id")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from factstore.core.context import Contexts
 from factstore.core.cursor import Cursor
-from factstore.core.event import Change, Event, PutFact, PutStack, Step
+from factstore.core.errors import NotFound
+from factstore.core.event import Change, DropStack, Event, PutFact, PutStack, Step
 from factstore.core.fact import Scope
 from factstore.core.ports import Slice
 from factstore.core.settling import AT_ONCE, Settle, Settling
@@ -20,11 +21,12 @@ from factstore.core.watching import ChangeFrame, Filter, PingFrame, Watching
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.core.test_context import OneState
 
+# Eighths: a time that is the sum of others is exactly that.
 moments = st.lists(st.integers(1, 400), max_size=30).map(
-    lambda gaps: [moment / 10 for moment in accumulate(gaps)]
+    lambda gaps: [moment / 8 for moment in accumulate(gaps)]
 )
 settles = st.tuples(st.integers(0, 50), st.integers(0, 300)).map(
-    lambda wish: Settle(wish[0] / 10, (wish[0] + wish[1]) / 10)
+    lambda wish: Settle(wish[0] / 8, (wish[0] + wish[1]) / 8)
 )
 
 
@@ -87,7 +89,7 @@ def test_a_settled_poll_comes_when_it_is_quiet_or_when_it_must(
             table.wait(SCOPE, cursor.revision, 1000)
             continue
         came = [max(asked, table.moments[event.revision - 1]) for event in poll.events]
-        bound = min(came[0] + settle.longest, max(asked + wait, came[0] + settle.quiet))
+        bound = min(came[0] + settle.limit, max(asked + wait, came[0] + settle.quiet))
         assert now <= bound + 1e-6
         assert now >= min(bound, came[-1] + settle.quiet) - 1e-6
         gaps = [later - earlier for earlier, later in pairwise(came)]
@@ -112,7 +114,7 @@ def test_a_settled_stream_tells_what_an_unsettled_one_does(at: list[float], sett
 
 
 def test_a_storm_is_told_in_few_bursts() -> None:
-    table = Timetable([n / 10 for n in range(1, 101)])
+    table = Timetable([n / 8 for n in range(1, 101)])
     settle = Settle(0.5, 5.0)
     frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
     bursts: dict[float, list[int]] = {}
@@ -126,7 +128,7 @@ def test_a_storm_is_told_in_few_bursts() -> None:
 
 def test_what_the_reader_does_not_want_disturbs_no_quiet() -> None:
     events = [event(1, "wanted"), *(event(n, "noise") for n in range(2, 50))]
-    table = Timetable([1 + n / 10 for n in range(49)], events)
+    table = Timetable([1 + n / 8 for n in range(49)], events)
     watching = table.watching()
     poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter("wanted"), Settle(1.0, 10.0))
     assert [found.revision for found in poll.events] == [1]
@@ -184,7 +186,46 @@ def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
 
 
 def test_nothing_to_tell_is_not_held_back() -> None:
-    assert Settling(Settle(1.0, 10.0)).left(5.0) == 0
+    assert Settling(Settle(1.0, 10.0)).due is None
     settling = Settling(AT_ONCE)
     settling.noticed(5.0)
-    assert settling.left(5.0) == 0
+    assert settling.due == 5.0
+
+
+def context_of(table: Timetable, state: State) -> Contexts:
+    """The service over a state that moves with the table: each event is a fact, the last the end."""
+    plain = table.wait
+
+    def moving(scope: Scope, after: int, timeout: float) -> bool:
+        found = plain(scope, after, timeout)
+        for n in range(state.revision, bisect_right(table.moments, table.clock.now)):
+            change = table.events[n].changes[0]
+            if change.type == "stack.delete":
+                state.apply(Step(n + 1, (DropStack(SCOPE),)))
+            elif state.stack(SCOPE) is None:
+                state.apply(Step(n + 1, (PutStack(stack(created=n + 1)),)))
+            else:
+                state.apply(Step(n + 1, (PutFact("s1", fact(f"p{n}", n, n + 1)),)))
+        return found
+
+    table.wait = moving  # type: ignore[method-assign]
+    return Contexts(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+
+
+def test_that_the_stack_is_gone_need_not_settle() -> None:
+    gone = Event(SCOPE, "s1", 2, (Change("stack.delete", None, None, None, "u", "r"),))
+    table = Timetable([1.0, 1.25], [event(1), gone])
+    state = State(0, EPOCH)
+    state.load([PutStack(stack())])
+    service = context_of(table, state)
+    known = service.get(SCOPE)
+    with pytest.raises(NotFound):
+        service.get(SCOPE, wait=30, unless={known.etag}, settle=Settle(1.0, 10.0))
+    assert table.clock.now == pytest.approx(table.begun + 1.25)
+
+
+def test_a_stack_that_was_waited_for_settles_when_it_appears() -> None:
+    table = Timetable([1.0, 1.5, 2.0])
+    context = context_of(table, State(0, EPOCH)).get(SCOPE, wait=30, settle=Settle(1.0, 10.0))
+    assert context.cursor.revision == 3
+    assert table.clock.now == pytest.approx(table.begun + 3.0)

@@ -1,0 +1,377 @@
+"""Watches that let things settle, in a time that only passes by waiting."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import CursorExpired
+from factstore.core.settling import AT_ONCE, PAGE_EVENTS, Settle
+from factstore.core.watching import (
+    BookmarkFrame,
+    ChangeFrame,
+    Filter,
+    Frame,
+    GoodbyeFrame,
+    PingFrame,
+    Poll,
+)
+from tests.unit.core.making import EPOCH, SCOPE
+from tests.unit.core.timeline import Timeline
+
+ALL = Filter()
+START = Cursor(EPOCH, 1)
+SETTLE = Settle(1.0, 10.0)
+
+
+@pytest.fixture
+def timeline() -> Timeline:
+    return Timeline()
+
+
+def poll(
+    timeline: Timeline,
+    wait: float = 30,
+    settle: Settle = SETTLE,
+    wanted: Filter = ALL,
+    since: Cursor | None = START,
+) -> Poll:
+    return timeline.watching.poll(SCOPE, since, wait, wanted, settle)
+
+
+def revisions(answer: Poll) -> list[int]:
+    return [event.revision for event in answer.events]
+
+
+# Long polls
+
+
+def test_a_poll_waits_for_quiet_after_a_burst(timeline: Timeline) -> None:
+    timeline.puts(3, 3.5, 4.25, 6)
+    answer = poll(timeline)
+    assert revisions(answer) == [2, 3, 4]
+    assert timeline.passed == 5.25
+    assert answer.next == Cursor(EPOCH, 4)
+
+
+def test_a_poll_without_settling_answers_with_the_first_event(timeline: Timeline) -> None:
+    timeline.puts(3, 3.5)
+    assert revisions(poll(timeline, settle=AT_ONCE)) == [2]
+    assert timeline.passed == 3
+
+
+def test_a_storm_without_end_is_told_at_the_latest_at_the_bound(timeline: Timeline) -> None:
+    timeline.puts(*(n / 2 for n in range(4, 60)))
+    assert len(revisions(poll(timeline))) == 21  # from 2 to 12 seconds
+    assert timeline.passed == 12
+
+
+def test_a_poll_takes_no_longer_than_it_was_to_wait(timeline: Timeline) -> None:
+    timeline.puts(*(n / 2 for n in range(4, 60)))
+    poll(timeline, wait=5)
+    assert timeline.passed == 5
+
+
+def test_what_is_noticed_when_the_time_is_nearly_over_may_settle_once(timeline: Timeline) -> None:
+    timeline.puts(4.5, 5.25, 5.75)
+    assert revisions(poll(timeline, wait=5)) == [2, 3]
+    assert timeline.passed == 5.5
+
+
+def test_a_backlog_settles_too_even_for_who_does_not_wait(timeline: Timeline) -> None:
+    timeline.put()
+    timeline.puts(0.5, 0.75, 1.25)
+    assert revisions(poll(timeline, wait=0)) == [2, 3, 4]
+    assert timeline.passed == 1
+    assert revisions(poll(timeline, wait=0, since=Cursor(EPOCH, 4))) == []
+    assert timeline.passed == 1
+
+
+def test_what_is_not_wanted_puts_nothing_off(timeline: Timeline) -> None:
+    timeline.puts(2, 2.5, path="n/1")
+    timeline.puts(2.25, 3, 3.25, path="other")
+    answer = poll(timeline, wanted=Filter("n"))
+    assert revisions(answer) == [2, 4]
+    assert timeline.passed == 3.5
+    assert answer.next == Cursor(EPOCH, 6)
+
+
+def test_what_is_not_wanted_does_not_begin_to_settle(timeline: Timeline) -> None:
+    timeline.puts(2, path="other")
+    assert revisions(poll(timeline, wanted=Filter("n"), wait=5)) == []
+    assert timeline.passed == 5
+
+
+def test_a_full_page_is_told_at_once(timeline: Timeline) -> None:
+    for _ in range(2 * PAGE_EVENTS):
+        timeline.put()
+    answer = poll(timeline)
+    assert answer.more
+    assert timeline.passed == 0
+    again = poll(timeline, since=answer.next)
+    assert revisions(answer) + revisions(again) == list(range(2, again.next.revision + 1))
+
+
+def test_a_page_is_filled_with_what_is_wanted_before_it_is_told(timeline: Timeline) -> None:
+    for n in range(PAGE_EVENTS):
+        timeline.put("n/1" if n % 100 == 0 else "other")
+    answer = poll(timeline, wanted=Filter("n"))
+    assert len(answer.events) == 10
+    assert not answer.more
+    assert timeline.passed == 1
+
+
+def test_the_end_of_a_stack_is_told_at_once_with_what_was_held_back(timeline: Timeline) -> None:
+    timeline.puts(2)
+    timeline.at(2.5, timeline.delete_stack)
+    answer = poll(timeline, wanted=Filter("a", frozenset({"fact.put"})))
+    assert [event.changes[0].type for event in answer.events] == ["fact.put", "stack.delete"]
+    assert timeline.passed == 2.5
+
+
+def test_a_stopping_service_tells_at_once_what_was_held_back(timeline: Timeline) -> None:
+    timeline.puts(2)
+    timeline.at(2.5, timeline.hub.close)
+    assert revisions(poll(timeline)) == [2]
+    assert timeline.passed == 2.5
+
+
+def test_a_poll_that_holds_back_loses_nothing_when_history_does() -> None:
+    timeline = Timeline(history=3)
+    timeline.puts(*(n / 4 for n in range(8, 24)))
+    answer = poll(timeline)
+    assert revisions(answer) == list(range(2, 18))
+
+
+def test_what_was_held_back_is_told_before_it_is_said_that_history_is_gone() -> None:
+    timeline = Timeline(history=3)
+    timeline.puts(2)
+
+    def storm() -> None:
+        for _ in range(5):
+            timeline.put()
+
+    timeline.at(2.5, storm)
+    answer = poll(timeline)
+    assert revisions(answer) == [2]
+    assert answer.next == Cursor(EPOCH, 2)
+    with pytest.raises(CursorExpired):
+        poll(timeline, since=answer.next)
+
+
+# Streams
+
+
+@dataclass(frozen=True)
+class Told:
+    """A frame, and when it came."""
+
+    at: float
+    frame: Frame
+
+
+def stream(
+    timeline: Timeline,
+    settle: Settle = SETTLE,
+    wanted: Filter = ALL,
+    since: Cursor | None = START,
+) -> Iterator[Told]:
+    for frame in timeline.watching.stream(SCOPE, since, False, wanted, True, settle):
+        yield Told(timeline.passed, frame)
+
+
+def changes(told: list[Told]) -> list[tuple[float, int]]:
+    """When which event was told."""
+    return [(each.at, each.frame.event.revision) for each in told if _is_change(each)]  # type: ignore[union-attr]
+
+
+def _is_change(told: Told) -> bool:
+    return isinstance(told.frame, ChangeFrame)
+
+
+def test_a_stream_tells_a_burst_at_once_and_each_event_for_itself(timeline: Timeline) -> None:
+    timeline.puts(3, 3.5, 4.25, 8)
+    timeline.at(20, timeline.hub.close)
+    told = list(stream(timeline))
+    assert changes(told) == [(5.25, 2), (5.25, 3), (5.25, 4), (9, 5)]
+    assert isinstance(told[-1].frame, GoodbyeFrame)
+
+
+def test_a_stream_without_settling_tells_each_event_when_it_comes(timeline: Timeline) -> None:
+    timeline.puts(3, 3.5)
+    timeline.at(20, timeline.hub.close)
+    assert changes(list(stream(timeline, AT_ONCE))) == [(3, 2), (3.5, 3)]
+
+
+def test_a_stream_in_a_storm_tells_at_the_latest_at_each_bound(timeline: Timeline) -> None:
+    timeline.puts(*(n / 2 for n in range(2, 60)))
+    timeline.at(40, timeline.hub.close)
+    told = changes(list(stream(timeline)))
+    assert {at for at, _ in told} == {11, 21.5, 30.5}
+    assert [revision for _, revision in told] == list(range(2, 60))
+
+
+def test_a_backlog_settles_in_a_stream_too(timeline: Timeline) -> None:
+    timeline.put()
+    timeline.puts(0.5)
+    timeline.at(20, timeline.hub.close)
+    assert changes(list(stream(timeline))) == [(1.5, 2), (1.5, 3)]
+
+
+def test_pings_come_in_time_and_bookmarks_not_before_what_is_held_back(timeline: Timeline) -> None:
+    timeline.puts(*range(1, 59, 2))
+    timeline.at(70, timeline.hub.close)
+    told = list(stream(timeline, Settle(5, 60)))
+    assert all(later.at - told.at <= 15 for told, later in itertools.pairwise(told))
+    pings = [each.at for each in told if isinstance(each.frame, PingFrame)]
+    assert pings == [15, 30, 45, 60]
+    assert [type(each.frame) for each in told if each.at < 60] == [PingFrame] * 3
+    assert {at for at, _ in changes(told)} == {61}
+
+
+def test_a_bookmark_follows_what_was_held_back(timeline: Timeline) -> None:
+    timeline.puts(1)
+    for second in range(2, 40):
+        timeline.at(second, timeline.pass_by)
+    timeline.at(39.5, timeline.hub.close)
+    marks = [
+        each.frame.cursor.revision if _is_change(each) else -each.frame.cursor.revision  # type: ignore[union-attr]
+        for each in stream(timeline, Settle(5, 60))
+        if isinstance(each.frame, ChangeFrame | BookmarkFrame)
+    ]
+    assert marks[0] == 2
+    assert len(marks) > 1
+    assert all(mark < -2 for mark in marks[1:])
+
+
+def test_a_full_page_of_a_stream_is_told_at_once(timeline: Timeline) -> None:
+    def storm() -> None:
+        for _ in range(2 * PAGE_EVENTS):
+            timeline.put()
+
+    timeline.at(2, storm)
+    timeline.at(20, timeline.hub.close)
+    told = changes(list(stream(timeline)))
+    assert [revision for _, revision in told] == list(range(2, 2 + 2 * PAGE_EVENTS))
+    assert told[0][0] == 2
+    assert told[-1][0] == 3
+
+
+def test_the_end_of_the_stack_ends_a_stream_at_once(timeline: Timeline) -> None:
+    timeline.puts(2)
+    timeline.at(2.5, timeline.delete_stack)
+    told = list(stream(timeline))
+    assert changes(told) == [(2.5, 2), (2.5, 3)]
+    assert isinstance(told[-1].frame, GoodbyeFrame)
+
+
+def test_a_stopping_service_says_goodbye_at_once_and_the_stream_can_be_resumed(
+    timeline: Timeline,
+) -> None:
+    timeline.puts(2, 2.25, 5, 5.25)
+    timeline.at(5.5, timeline.hub.close)
+    told = list(stream(timeline))
+    assert changes(told) == [(3.25, 2), (3.25, 3)]
+    assert told[-1].at == 5.5
+    last = max(each.frame.cursor.revision for each in told if hasattr(each.frame, "cursor"))
+    assert last == 3, "the cursor ran ahead of what was held back"
+    timeline.hub._closing = False  # type: ignore[attr-defined]
+    rest = poll(timeline, since=Cursor(EPOCH, last), settle=AT_ONCE)
+    assert revisions(rest) == [4, 5]
+
+
+def test_a_stream_that_holds_back_loses_nothing_when_history_does() -> None:
+    timeline = Timeline(history=3)
+    timeline.puts(*(n / 4 for n in range(8, 24)))
+    timeline.at(20, timeline.hub.close)
+    assert [revision for _, revision in changes(list(stream(timeline)))] == list(range(2, 18))
+
+
+def test_a_stream_tells_what_it_held_back_before_it_leaves_for_lost_history() -> None:
+    timeline = Timeline(history=3)
+    timeline.puts(2)
+
+    def storm() -> None:
+        for _ in range(5):
+            timeline.put()
+
+    timeline.at(2.5, storm)
+    told = list(stream(timeline))
+    assert changes(told) == [(2.5, 2)]
+    assert isinstance(told[-1].frame, GoodbyeFrame)
+
+
+# Whatever happens
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[float, str]]:
+    """When which fact changes; ``-`` stands for somebody else's write."""
+    happening = st.tuples(st.integers(0, 3000), st.sampled_from(["a", "n/1", "-"]))
+    found = draw(st.lists(happening, max_size=40))
+    instants = itertools.accumulate(gap for gap, _ in found)
+    return [(instant / 1024, path) for instant, (_, path) in zip(instants, found, strict=True)]
+
+
+settles = st.integers(0, 4000).flatmap(
+    lambda quiet: st.integers(quiet, 20_000).map(lambda limit: Settle(quiet / 1024, limit / 1024))
+)
+filters = st.sampled_from([ALL, Filter("n"), Filter("", frozenset({"fact.delete"}))])
+
+
+def lived(history: list[tuple[float, str]], held: int = 10_000) -> Timeline:
+    timeline = Timeline(held)
+    for instant, path in history:
+        if path == "-":
+            timeline.at(instant, timeline.pass_by)
+        else:
+            timeline.puts(instant, path=path)
+    return timeline
+
+
+@settings(deadline=None)
+@given(histories(), settles, filters, st.sampled_from([0, 1, 7, 50]))
+def test_a_loop_of_settled_polls_tells_just_what_one_without_settling_does(
+    history: list[tuple[float, str]], settle: Settle, wanted: Filter, wait: float
+) -> None:
+    told = []
+    for each in (AT_ONCE, settle):
+        timeline, since, found = lived(history), START, []
+        while since.revision < 1 + len(history):
+            began = timeline.clock.now
+            answer = poll(timeline, wait, each, wanted, since)
+            took = timeline.clock.now - began
+            assert took <= max(wait, wait + each.quiet) + 1e-5
+            assert all(event.revision <= answer.next.revision for event in answer.events)
+            found += revisions(answer)
+            since = answer.next
+            if not wait:  # somebody else's time
+                timeline.sleep(0.5, lambda: False)
+        told.append(found)
+    assert told[0] == told[1]
+
+
+@settings(deadline=None)
+@given(histories(), settles, filters)
+def test_a_settled_stream_tells_just_what_one_without_settling_does_and_in_time(
+    history: list[tuple[float, str]], settle: Settle, wanted: Filter
+) -> None:
+    found = []
+    for each in (AT_ONCE, settle):
+        timeline = lived(history)
+        timeline.at(300, timeline.hub.close)
+        told = list(stream(timeline, each, wanted))
+        found.append(changes(told))
+        cursors = [t.frame.cursor.revision for t in told if hasattr(t.frame, "cursor")]
+        assert cursors == sorted(set(cursors)), "the cursor went back, or ran ahead"
+        assert all(later.at - t.at <= 15 + 1e-5 for t, later in itertools.pairwise(told))
+    happened, settled = found
+    assert [revision for _, revision in settled] == [revision for _, revision in happened]
+    for (at, _), (then, _) in zip(settled, happened, strict=True):
+        assert then <= at <= then + max(settle.limit, settle.quiet) + 1e-5

@@ -1,0 +1,118 @@
+"""A watched stack whose events come when a test says, in a time that only passes by waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from factstore.core.context import Contexts
+from factstore.core.event import DropStack, Mutation, PutFact, PutStack, Step
+from factstore.core.state import State
+from factstore.core.watching import Watching
+from factstore.watch.hub import Hub
+from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
+
+
+class _Store:
+    """A store that shows one state, which is always current."""
+
+    epoch = EPOCH
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def state(self) -> State:
+        return self._state
+
+    def refresh(self, deadline: float) -> State:
+        return self._state
+
+
+class Timeline:
+    """One stack, the services that watch it, and what is still to happen.
+
+    :param history: how many events are held.
+    """
+
+    def __init__(self, history: int = 10_000) -> None:
+        self.clock = ManualClock()
+        self.began = self.clock.now
+        self.hub = Hub(history, 10**9, lambda: _Sleep(self))
+        self._state = State()
+        self._state.apply(Step(1, (PutStack(stack()),)))
+        self.hub.reset(1)
+        self._coming: list[tuple[float, Callable[[], object]]] = []
+        store = _Store(self._state)
+        self.watching = Watching(store, self.hub, self.clock, 5)  # type: ignore[arg-type]
+        self.contexts = Contexts(store, self.hub, self.clock, 5)  # type: ignore[arg-type]
+
+    @property
+    def passed(self) -> float:
+        """Seconds since the beginning."""
+        return round(self.clock.now - self.began, 6)
+
+    def at(self, seconds: float, act: Callable[[], object]) -> None:
+        """Have something happen so long after the beginning, while somebody waits."""
+        self._coming.append((self.began + seconds, act))
+        self._coming.sort(key=lambda coming: coming[0])
+
+    def puts(self, *instants: float, path: str = "a") -> None:
+        """Have a fact change at these instants."""
+        for instant in instants:
+            self.at(instant, lambda: self.put(path))
+
+    def put(self, path: str = "a", value: object = None) -> int:
+        """Change a fact now; the revision."""
+        revision = self._state.revision + 1
+        written = fact(path, revision if value is None else value, revision)
+        return self._step(PutFact("s1", written))
+
+    def delete_stack(self) -> int:
+        """Delete the stack now; the revision."""
+        return self._step(DropStack(SCOPE))
+
+    def create_stack(self) -> int:
+        """Create it again, if it was deleted; the revision."""
+        return self._step(PutStack(stack(created=self._state.revision + 1)))
+
+    def pass_by(self) -> None:
+        """A revision of somebody else's."""
+        self._step()
+
+    def _step(self, *mutations: Mutation) -> int:
+        revision = self._state.revision + 1
+        self.hub.publish(revision, self._state.apply(Step(revision, mutations)))
+        return revision
+
+    def sleep(self, timeout: float, woken: Callable[[], bool]) -> None:
+        """Let time pass until the timeout, or until what happens wakes the sleeper."""
+        until = self.clock.now + timeout
+        for _ in self._due(until):
+            if woken():
+                return
+        self.clock.now = until
+
+    def _due(self, until: float) -> Iterable[None]:
+        while self._coming and self._coming[0][0] <= until:
+            instant, act = self._coming.pop(0)
+            self.clock.now = max(self.clock.now, instant)
+            act()
+            yield
+
+
+class _Sleep:
+    """A signal; waiting for it is what makes time pass."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._set = False
+
+    def set(self) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self._timeline.sleep(timeout, self.is_set)
+        return self._set
