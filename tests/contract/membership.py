@@ -1,0 +1,57 @@
+"""Short words for what tests do with members."""
+
+from __future__ import annotations
+
+import pytest
+
+from factstore.core.errors import (
+    FactstoreError,
+)
+from factstore.core.event import Change
+from factstore.core.fact import Scope
+from factstore.core.member import Joining
+from factstore.core.members import Joined
+from factstore.core.watching import Filter
+from tests.contract.world import Worker, author, events_since
+
+
+def join(
+    worker: Worker,
+    scope: Scope,
+    name: str = "c1",
+    group: str = "compute",
+    ttl: int | None = 600,
+    by: str = "alice",
+    generation: str | None = None,
+    **attributes: object,
+) -> Joined:
+    wish = Joining.of(group, ttl, attributes, generation)
+    return worker.members.join(scope, name, wish, author(by))
+
+
+def changes_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[Change, ...]]:
+    """The changes of each event after a revision."""
+    count = len(events_since(worker, scope, revision))
+    found = worker.watching.poll(scope, worker.facts.cursor(revision), 0, Filter())
+    return [event.changes for event in found.events[:count]]
+
+
+def told(worker: Worker, scope: Scope, revision: int) -> list[list[str]]:
+    """The types of what each event changed, with the names of members."""
+    found = []
+    for changes in changes_since(worker, scope, revision):
+        lines = []
+        for change in changes:
+            member = change.record or change.former
+            lines.append(f"{change.type} {member.name if member else change.path}")
+        found.append(lines)
+    return found
+
+
+def names(worker: Worker, scope: Scope, **options: object) -> list[str]:
+    page = worker.members.list(scope, limit=1000, **options)  # type: ignore[arg-type]
+    return [member.name for member in page.members]
+
+
+def refusal(error: pytest.ExceptionInfo[FactstoreError]) -> str:
+    return error.value.code

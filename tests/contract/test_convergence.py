@@ -1,0 +1,178 @@
+"""Heartbeats, what members have applied, and who lags, over every backend."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from factstore.core.cursor import Cursor
+from factstore.core.errors import (
+    CursorExpired,
+    Unavailable,
+)
+from factstore.core.fact import Scope
+from tests.contract.membership import join, told
+from tests.contract.world import Worker, World, author, soon
+
+# Heartbeats and what was applied
+
+
+def test_a_heartbeat_makes_no_revision_and_wakes_nobody(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    first = join(worker, scope)
+    head = worker.backend.head(soon())
+    reading = worker.waiting(
+        threads, worker.contexts.get, scope, wait=30, unless={worker.contexts.get(scope).etag}
+    )
+    for _ in range(10):
+        worker.members.heartbeat(scope, "c1", first.member.generation, None)
+        worker.members.heartbeat(scope, "c1", None, None)
+    assert worker.backend.head(soon()) == head
+    assert not reading.done()
+    worker.put(scope, "p")
+    reading.result(10)
+
+
+def applied(worker: Worker, scope: Scope, name: str = "c1") -> int | None:
+    worker.store.refresh(soon())
+    (found,) = [f for f in worker.convergences.get(scope).followers if f.member.name == name]
+    return found.applied.revision if found.applied else None
+
+
+def test_what_a_member_applied_is_stored_when_it_matters_and_told_to_nobody(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    first = join(worker, scope)
+    target = worker.put(scope, "p", 1).revision
+    assert applied(worker, scope) is None
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    assert applied(worker, scope) == first.revision
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+    assert applied(worker, scope) == target
+    head = worker.backend.head(soon())
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(head))  # nothing happened since
+    assert worker.backend.head(soon()) == head
+    assert applied(world.worker(), scope) == target
+    assert told(worker, scope, target) == []
+    assert worker.members.get(scope, "c1") == first.member
+    assert worker.stacks.get(scope)[1].facts == 2
+
+
+def test_what_was_applied_never_goes_back(worker: Worker, scope: Scope) -> None:
+    first = join(worker, scope)
+    target = worker.put(scope, "p", 1).revision
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+    worker.put(scope, "p", 2)
+    head = worker.backend.head(soon())
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    assert applied(worker, scope) == target
+    assert worker.backend.head(soon()) == head
+
+
+def test_a_new_incarnation_has_applied_nothing(worker: Worker, scope: Scope) -> None:
+    first = join(worker, scope)
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    assert applied(worker, scope) == first.revision
+    join(worker, scope)
+    assert applied(worker, scope) is None
+
+
+def test_nor_has_it_while_the_end_of_the_old_one_is_yet_to_come(
+    worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def revoke(lease: int, deadline: float) -> None:
+        raise Unavailable("not now")
+
+    first = join(worker, scope)
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    monkeypatch.setattr(worker.store, "revoke", revoke)
+    join(worker, scope)
+    assert applied(worker, scope) is None
+
+
+def test_of_two_signs_of_life_at_once_the_one_that_applied_more_counts(
+    world: World, worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = join(worker, scope)
+    target = worker.put(scope, "p", 1).revision
+    other, real, done = world.worker(), worker.store.commit, []
+
+    def commit(*args: object) -> object:
+        if not done:
+            done.append(target)
+            other.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
+        return real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(worker.store, "commit", commit)
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
+    assert done
+    assert applied(worker, scope) == applied(other, scope) == target
+
+
+def test_a_cursor_of_another_life_or_ahead_of_the_store_keeps_the_member_alive_but_is_refused(
+    worker: Worker, scope: Scope
+) -> None:
+    first = join(worker, scope)
+    epoch, head = worker.facts.cursor(worker.backend.head(soon()))
+    for cursor in (Cursor("0" * 16, first.revision), Cursor(epoch, head + 1000)):
+        with pytest.raises(CursorExpired):
+            worker.members.heartbeat(scope, "c1", None, cursor)
+    assert applied(worker, scope) is None
+
+
+# Convergence
+
+
+def test_a_stack_has_converged_when_every_member_applied_what_it_is(
+    worker: Worker, scope: Scope
+) -> None:
+    worker.put(scope, "p", 1)
+    assert not worker.convergences.get(scope).reached  # nobody is there
+    join(worker, scope, "c1")
+    joined = join(worker, scope, "h1", "head")
+    target = worker.facts.cursor(joined.revision)
+    for name in ("c1", "h1"):
+        found = worker.convergences.get(scope)
+        assert found.target == target
+        assert not found.reached
+        worker.members.heartbeat(scope, name, None, target)
+    assert worker.convergences.get(scope).reached
+    worker.put(scope, "results/c1/install", "done")
+    assert worker.convergences.get(scope).target == target
+    worker.delete(scope, "p")
+    found = worker.convergences.get(scope)
+    assert found.target.revision > target.revision
+    assert [f.member.name for f in found.followers if f.lags] == ["c1", "h1"]
+    worker.members.heartbeat(scope, "h1", None, found.target)
+    assert worker.convergences.get(scope, group="head").reached
+    assert not worker.convergences.get(scope, group="nobody").reached
+
+
+def test_a_reader_waits_until_the_stack_has_converged(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    join(worker, scope, "c1")
+    joined = join(worker, scope, "c2")
+    other = world.worker()
+    waiting = threads.submit(worker.convergences.get, scope, wait=30)
+    for each, name in ((worker, "c1"), (other, "c2")):
+        assert not waiting.done()
+        each.members.heartbeat(scope, name, None, worker.facts.cursor(joined.revision))
+    assert waiting.result(10).reached
+
+
+def test_who_lagged_and_departs_lags_no_more(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    join(worker, scope, "c1")
+    join(worker, scope, "c2")
+    waiting = threads.submit(worker.convergences.get, scope, wait=30)
+    worker.members.depart(scope, "c2", "left", None, author())
+    target = worker.convergences.get(scope).target
+    worker.members.heartbeat(scope, "c1", None, target)
+    found = waiting.result(10)
+    assert found.reached
+    assert [f.member.name for f in found.followers] == ["c1"]
