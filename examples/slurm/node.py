@@ -44,6 +44,7 @@ class Node:
     :param directory: its slurm.conf is there, and the generation that it is as a member.
     :param command: run after each new slurm.conf; empty for nothing.
     :param settle: seconds of quiet for which it waits.
+    :param ttl: seconds of silence after which it counts as dead.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Node:
         directory: Path,
         command: Sequence[str] = (),
         settle: float = QUIET,
+        ttl: int = TTL,
     ) -> None:
         self._stack = stack
         self._name = name
@@ -66,6 +68,7 @@ class Node:
         self._kept = directory / "generation"
         self._command = command
         self._settle = settle
+        self._ttl = ttl
         self._member = stack.member(name)
         self._joining = threading.Lock()
         self._stopped = threading.Event()
@@ -89,18 +92,24 @@ class Node:
     def _join(self) -> None:
         """Be a member, and tell what others need to know: it goes when this node does."""
         with self._joining:
-            try:
-                record = self._member.join(self._group, ttl=TTL)
-            except Conflict:  # too late: it counts as dead, or another took the name
-                self._member.generation = None
-                record = self._member.join(self._group, ttl=TTL)
+            while True:
+                try:
+                    record = self._member.join(self._group, ttl=self._ttl)
+                    if not record.unchanged:  # what it told went with the one it was: tell it again
+                        self._applied = None
+                    # In one batch: nobody ever sees half a node.
+                    self._stack.batch(
+                        [
+                            self._own(f"nodes/{self._name}/{at}", it)
+                            for at, it in self._facts.items()
+                        ]
+                    )
+                    break
+                except Conflict:  # too late: it counts as dead, or another took the name
+                    self._member.generation = None
+                except (Unavailable, OutcomeUnknown) as error:
+                    say(f"tries again: {error}")
             self._kept.write_text(record.generation)
-            if not record.unchanged:  # what it told went with the one it was: it tells again
-                self._applied = None
-            # In one batch: nobody ever sees half a node.
-            self._stack.batch(
-                [self._own(f"nodes/{self._name}/{fact}", it) for fact, it in self._facts.items()]
-            )
 
     def _own(self, path: str, value: object) -> Put:
         """A fact that goes with this node, and that only this incarnation of it may write."""
@@ -108,7 +117,7 @@ class Node:
 
     def _beat(self) -> None:
         """Say that this node lives, and how far it has come."""
-        while not self._stopped.wait(TTL / BEATS):
+        while not self._stopped.wait(self._ttl / BEATS):
             try:
                 self._tell_applied()
             except (Unavailable, OutcomeUnknown) as error:
@@ -135,14 +144,22 @@ class Node:
         while not self._stopped.is_set():
             try:
                 context = self._read(etag)
+            except Unavailable as error:
+                say(f"goes on alone: {error}")
+                continue
             except NotFound:  # the stack went, or only this member
                 if self._gone():
                     return
                 self._join()
                 continue
-            if context is not None:
-                etag = context.etag
+            if context is None:
+                continue
+            etag = context.etag
+            try:
                 self._converge(context)
+            except (Unavailable, OutcomeUnknown) as error:  # it may have been told, and is once more
+                say(f"tries again: {error}")
+                etag = self._applied = None
 
     def _read(self, etag: str | None) -> Context | None:
         """The context when it is another than is known, and quiet."""

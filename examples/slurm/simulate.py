@@ -24,6 +24,7 @@ from node import Node
 
 from factstore.client import Stack, connect
 
+TTL = 300  # one process is slow to speak for so many
 MOST = 245  # of addresses for examples
 _COUNTED = re.compile(r"^factstore_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
@@ -67,7 +68,9 @@ class Simulation:
             if name == HEAD:
                 del facts["cpus"]
             stack: Stack = connect().stack(self._stack.name)  # connections of its own
-            node = Node(stack, name, facts, head=HEAD, directory=directory, settle=self._settle)
+            node = Node(
+                stack, name, facts, head=HEAD, directory=directory, settle=self._settle, ttl=TTL
+            )
             thread = threading.Thread(target=node.run, name=name)
             thread.start()
             self._nodes[name] = node
