@@ -157,7 +157,7 @@ class Node:
             etag = context.etag
             try:
                 self._converge(context)
-            except (Unavailable, OutcomeUnknown) as error:  # it may have been told, and is once more
+            except (Unavailable, OutcomeUnknown) as error:  # perhaps told, and told once more
                 say(f"tries again: {error}")
                 etag = self._applied = None
 
