@@ -34,6 +34,8 @@ def test_a_quiet_stream_is_kept_open(site: Site, api: Caller, stack: str) -> Non
     etag(api, f"{stack}/facts/a", 0)
     with site.proxy.stream(f"{stack}/events") as stream:
         frames = [stream.next_of_any() for _ in range(2)]
+        if frames[1] and frames[1].event == "bookmark":  # elsewhere in the store something changed
+            frames[1] = stream.next_of_any()
         assert [frame.comment for frame in frames if frame] == ["factstore", "ping"]
 
 
