@@ -13,14 +13,19 @@ def unquoted(etag: str) -> str:
     return etag.removeprefix("W/").strip('"')
 
 
-def write_headers(if_match: str | None, idempotency_key: str | None) -> dict[str, str]:
+def write_headers(
+    if_match: str | None, idempotency_key: str | None, generation: str | None = None
+) -> dict[str, str]:
     """What a write demands, and what makes it safe to repeat.
 
     :param if_match: an etag, or ``*`` for any; None to demand nothing.
+    :param generation: of a member, which must live.
     """
     headers = {}
     if if_match is not None:
         headers["If-Match"] = quoted(if_match)
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
+    if generation is not None:
+        headers["Factstore-Generation"] = generation
     return headers

@@ -113,14 +113,21 @@ class Facts:
                     clock.sleep(min(error.retry_after or 1.0, end - now))
 
     def delete(
-        self, path: str, *, if_match: str | None = None, idempotency_key: str | None = None
+        self,
+        path: str,
+        *,
+        generation: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
     ) -> None:
         """Remove a fact.
 
+        :param generation: only if this incarnation of a member lives.
         :raises NotFound: there is none.
         :raises PreconditionFailed: *if_match* does not hold.
+        :raises Conflict: the generation lives no more.
         """
-        headers = write_headers(if_match, idempotency_key)
+        headers = write_headers(if_match, idempotency_key, generation)
         self._transport.send("DELETE", self._fact_url(path), headers=headers)
 
     # Many facts
@@ -158,18 +165,21 @@ class Facts:
         operations: Iterable[Put | Delete],
         guards: Iterable[Guard] = (),
         *,
+        generation: str | None = None,
         idempotency_key: str | None = None,
     ) -> BatchResult:
         """Carry out all operations in one revision if all guards hold, else nothing.
 
         :param operations: at most 100, guards included, each for another path.
+        :param generation: only if this incarnation of a member lives.
         :raises PreconditionFailed: a guard does not hold.
+        :raises Conflict: such as that the generation lives no more.
         :raises OutcomeUnknown: all or nothing may have been written.
         """
         body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
         if documents := [guard.document() for guard in guards]:
             body["guards"] = documents
-        headers = write_headers(None, idempotency_key)
+        headers = write_headers(None, idempotency_key, generation)
         response = self._transport.send("POST", f"{self._url}/batch", headers=headers, body=body)
         return parsed(response, BatchResult.parse)
 

@@ -64,8 +64,14 @@ def test_facts_go_with_their_member(stack: Stack) -> None:
     ghost = c1.generation
     c1.depart()
     assert [fact.path for fact in stack.snapshot().facts] == ["elsewhere"]
-    with pytest.raises(errors.Conflict):
-        stack.put("elsewhere", 2, generation=ghost)
+    for write in (
+        lambda: stack.put("elsewhere", 2, generation=ghost),
+        lambda: stack.delete("elsewhere", generation=ghost),
+        lambda: stack.batch([Put("elsewhere", 2)], generation=ghost),
+    ):
+        with pytest.raises(errors.Conflict):
+            write()
+    assert stack.get("elsewhere").value == 1
 
 
 def test_a_waiter_is_met_when_all_members_are_up(stack: Stack) -> None:

@@ -1,0 +1,138 @@
+"""Members and waiters, as far as the service cannot be brought to answer so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from factstore.client import Stack, errors
+from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal, stack_at
+
+TAG = {"ETag": '"t1"'}
+
+
+def waiter(state: str = "pending", **more: object) -> dict[str, object]:
+    return {
+        "name": "w",
+        "state": state,
+        "reason": None,
+        "revision": 3,
+        "success": {"signals": 1},
+        "failure": None,
+        "timeout": 60,
+        **more,
+    }
+
+
+def member(name: str) -> dict[str, object]:
+    moments = dict.fromkeys(("joined_at", "updated_at", "updated_by"), "x")
+    numbers = {"ttl": 30, "revision": 3, "version": 1}
+    return {
+        "name": name,
+        "group": "g",
+        "state": "joining",
+        "generation": "1a",
+        "attributes": {},
+        **moments,
+        **numbers,
+    }
+
+
+def test_a_wait_for_a_waiter_goes_on_until_it_has_ended(service: Service, clock: FakeClock) -> None:
+    service.will(
+        answer(200, waiter(), TAG),
+        answer(304, None, TAG),  # a stopping service lets its callers go early
+        answer(200, waiter(satisfied=1), {"ETag": '"t2"'}),
+        answer(200, waiter("met"), {"ETag": '"t3"'}),
+    )
+    assert service.stack(clock).waiter("w").wait(120).state == "met"
+    assert [call.headers.get("If-None-Match") for call in service.calls] == [
+        *(None, '"t1"', '"t1"', '"t2"')
+    ]
+    assert clock.pauses == [1.0]
+
+
+def test_a_wait_for_a_waiter_ends_when_its_time_is_over(service: Service, clock: FakeClock) -> None:
+    service.will(answer(200, waiter(), TAG), *[answer(304, None, TAG)] * 3)
+    assert service.stack(clock).waiter("w").wait(2.5).state == "pending"
+    assert clock.now == 1002.5
+
+
+def test_a_list_of_members_follows_its_links(service: Service, clock: FakeClock) -> None:
+    following = [{"rel": "next", "href": "http://inside.test/x?limit=1&marker=a&cursor=e.4"}]
+    service.will(
+        answer(200, {"members": [member("a")], "cursor": "e.4", "links": following}),
+        answer(200, {"members": [member("b")], "cursor": "e.4", "links": []}),
+    )
+    found = [each.name for each in service.stack(clock).members(group="g")]
+    assert found == ["a", "b"]
+    assert service.calls[0].query == {"limit": "1000", "group": "g"}
+    assert service.calls[1].query == {"limit": "1", "marker": "a", "cursor": "e.4"}
+
+
+def test_what_is_not_said_is_not_sent(service: Service, clock: FakeClock) -> None:
+    service.will(
+        answer(201, member("a")), answer(204), answer(200, waiter()), answer(200, waiter())
+    )
+    stack = service.stack(clock)
+    stack.member("a").join("g")
+    stack.member("a").heartbeat()
+    stack.waiter("w").arm({"signals": 1})
+    stack.waiter("w").signal()
+    assert [call.body for call in service.calls] == [
+        {"group": "g"},
+        {},
+        {"success": {"signals": 1}},
+        {"status": "SUCCESS"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stack: stack.member("a").join("g"),
+        lambda stack: stack.member("a").heartbeat(),
+        lambda stack: stack.waiter("w").arm({"signals": 1}),
+        lambda stack: stack.waiter("w").signal(),
+    ],
+)
+def test_a_write_whose_answer_was_lost_is_not_repeated_unasked(
+    service: Service, clock: FakeClock, call: Callable[[Stack], object]
+) -> None:
+    service.will(hang_up)
+    with pytest.raises(errors.OutcomeUnknown):
+        call(service.stack(clock))
+    assert len(service.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stack: next(stack.members()),
+        lambda stack: next(stack.waiters()),
+        lambda stack: stack.member("a").show(),
+        lambda stack: stack.waiter("w").signal(),
+        lambda stack: stack.convergence(),
+    ],
+)
+def test_an_answer_without_what_was_promised_is_unexpected(
+    service: Service, clock: FakeClock, call: Callable[[Stack], object]
+) -> None:
+    service.will(answer(200, {}, TAG))
+    with pytest.raises(errors.UnexpectedAnswer):
+        call(service.stack(clock))
+
+
+def test_a_waiter_that_is_gone_is_deleted(service: Service, clock: FakeClock) -> None:
+    service.will(refusal(404, "not_found"))
+    service.stack(clock).waiter("w").delete()
+
+
+@pytest.mark.parametrize("name", ["a/b", "", ".", ".."])
+def test_a_name_that_would_be_another_url_is_refused(name: str, clock: FakeClock) -> None:
+    stack = stack_at("http://127.0.0.1:1", clock)
+    with pytest.raises(errors.BadRequest):
+        stack.member(name)
+    with pytest.raises(errors.BadRequest):
+        stack.waiter(name)
