@@ -19,6 +19,7 @@ from factstore.api import (
     errors,
     events,
     facts,
+    grants,
     limits,
     members,
     microversion,
@@ -39,6 +40,7 @@ BLUEPRINTS = (
     members.blueprint,
     convergence.blueprint,
     waiters.blueprint,
+    grants.blueprint,
     limits.blueprint,
 )
 
@@ -75,7 +77,7 @@ def create_app(services: Services, *, tokens: bool = True) -> Flask:
         API_TITLE="factstore",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={"security": [{"token": []}] if tokens else []},
+        API_SPEC_OPTIONS={"security": description.SECURITY if tokens else []},
         MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,  # werkzeug cuts chunked bodies there, silently
     )
     app.json.compact = True  # type: ignore[attr-defined]

@@ -46,10 +46,18 @@ class Batch(MethodView):
         """Carry out up to 100 operations in one revision, if all guards hold."""
         access = services().access
         scope = access.scope(rules.BATCH, stack)
+        wishes = [_wish(operation) for operation in body["operations"]]
+        guards = [_guard(guard) for guard in body["guards"]]
+        for wish in wishes:
+            access.reach.check_write(wish.path)
+            if isinstance(wish, Put) and wish.member is not None:
+                access.reach.check_member(wish.member)
+        for path, _ in guards:
+            access.reach.check_read(path)
         written = services().facts.batch(
             scope,
-            [_wish(operation) for operation in body["operations"]],
-            [_guard(guard) for guard in body["guards"]],
+            wishes,
+            guards,
             access.author(),
             conditional.idempotency(access.identity()),
             fences=conditional.fences(),

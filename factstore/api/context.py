@@ -56,6 +56,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
                 unless=_Everything() if known is None else known or None,
                 settle=Settle.of(query["settle"], query["max_settle"]),
                 stale=query["consistency"] == "stale",
+                reach=services().access.reach,
             )
     except NotFound as error:
         headers = {"Retry-After": "1"} if query["wait"] else {}

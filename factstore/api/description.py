@@ -19,6 +19,7 @@ from factstore.api import answers, microversion
 from factstore.api.conditional import GENERATION
 from factstore.api.errors import CONTENT_TYPE, PREFIX, STATUS
 from factstore.core.cursor import CURSOR_PATTERN
+from factstore.core.grant import GRANT_ID_PATTERN
 from factstore.core.member import GENERATION_PATTERN
 from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_LENGTH, SEGMENT_PATTERN
 
@@ -117,6 +118,11 @@ PATH_PARAMETERS = {
         "schema": _text(pattern=f"^{PATH_PATTERN}$", minLength=1, maxLength=PATH_LENGTH),
         "example": "nodes/head/ip",
     },
+    "grant": {
+        "description": "The grant's id.",
+        "schema": _text(pattern=f"^{GRANT_ID_PATTERN}$", minLength=1, maxLength=SEGMENT_LENGTH),
+        "example": "4d5e2f0c8a7b4e1f9d3c2b1a0f9e8d7c-0123456789abcdef",
+    },
     "waiter": {
         "description": "The waiter's name: one segment, as in a fact's path.",
         "schema": _text(pattern=f"^{SEGMENT_PATTERN}$", minLength=1, maxLength=SEGMENT_LENGTH),
@@ -202,7 +208,7 @@ RESPONSE_HEADERS = {
         "'true' if everything was so already, and nothing was written.", _text(enum=["true"])
     ),
     "Retry-After": _header("Seconds after which to try again.", {"type": "integer", "minimum": 0}),
-    "WWW-Authenticate": _header("Where tokens come from."),
+    "WWW-Authenticate": _header("Where tokens come from, or that the grant does not hold."),
 }
 """Response headers; the required ones stand in every answer."""
 
@@ -210,6 +216,10 @@ _ALWAYS = [name for name, header in RESPONSE_HEADERS.items() if "required" in he
 _WITH_STATUS = {201: ["Location"], 401: ["WWW-Authenticate"], 412: ["ETag"]} | {
     status: ["Retry-After"] for status in (404, 429, 503)
 }
+
+
+SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"grant": []}, {"grant_password": []}]
+"""How callers may say who they are."""
 
 
 def add_components(spec: APISpec) -> None:
@@ -228,6 +238,11 @@ def add_components(spec: APISpec) -> None:
             "description": "A Keystone token for a project.",
         },
     )
+    says = "What a grant's holder sends: its id and its secret, "
+    bearer = {"type": "http", "scheme": "bearer", "description": f"{says}joined by a dot."}
+    spec.components.security_scheme("grant", bearer)
+    basic = {"type": "http", "scheme": "basic", "description": f"{says}as user and password."}
+    spec.components.security_scheme("grant_password", basic)
 
 
 def sent(*names: str) -> dict[str, str]:

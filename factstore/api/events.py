@@ -66,7 +66,7 @@ class Events(MethodView):
         scope = known.access.scope(rules.EVENTS, stack)
         identity = known.access.identity()
         types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
-        wanted = Filter(query["prefix"], types)
+        wanted = Filter(query["prefix"], types, identity.reach)
         at = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(at) if at else None
         accepted = request.accept_mimetypes

@@ -42,6 +42,7 @@ class FactList(MethodView):
             limit=query["limit"],
             marker=query["marker"],
             at=paging.at(query),
+            reach=services().access.reach,
         )
         facts = ",".join(fact_text(fact, page.cursor.epoch) for fact in page.facts)
         links = encode(paging.links(page.cursor, page.marker))
@@ -109,8 +110,11 @@ class FactItem(MethodView):
         """Store a fact: a JSON body, or a bare text that becomes a JSON string."""
         access = services().access
         scope = access.scope(rules.PUT, stack)
+        access.reach.check_write(path)
         precondition = conditional.write_precondition()
         wish = _wish(path)
+        if wish.member is not None:
+            access.reach.check_member(wish.member)
         written = services().facts.put(
             scope,
             wish,
@@ -131,6 +135,7 @@ class FactItem(MethodView):
         """Remove a fact."""
         access = services().access
         scope = access.scope(rules.DELETE, stack)
+        access.reach.check_write(path)
         written = services().facts.delete(
             scope,
             path,
@@ -145,6 +150,7 @@ class FactItem(MethodView):
 
 def _read(query: dict[str, Any], stack: str, path: str) -> Response:
     scope = services().access.scope(rules.GET, stack)
+    services().access.reach.check_read(path)
     facts = services().facts
     known = conditional.known_tags()
 

@@ -10,6 +10,7 @@ from flask import request
 
 from factstore.core.errors import Forbidden
 from factstore.core.fact import Author, Scope
+from factstore.core.reach import OWNER, Reach
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"
@@ -24,12 +25,23 @@ class Identity:
     """The caller of a request.
 
     :param still_valid: asks again whether the credential holds; streams do, once a minute.
+    :param stack: the only one that a grant's holder reaches; empty for all of the project.
+    :param reach: how far the caller reaches into a stack.
     """
 
     user_id: str
     project_id: str
     roles: tuple[str, ...]
     still_valid: Callable[[], bool] = _always
+    stack: str = ""
+    reach: Reach = OWNER
+
+    @property
+    def rights(self) -> str:
+        """What a refusal says that the caller has."""
+        if not self.reach.whole:
+            return f"a grant for {self.reach.role}s"
+        return f"roles {', '.join(self.roles) or 'none'}"
 
 
 class Authorizer(Protocol):
@@ -58,8 +70,8 @@ class Access:
         identity = self.identity()
         if not self._authorizer(rule, identity, project_id or identity.project_id):
             raise Forbidden(
-                f"policy rule {rule} does not allow this with roles "
-                f"{', '.join(identity.roles) or 'none'} in project {identity.project_id}."
+                f"policy rule {rule} does not allow this with {identity.rights} in project "
+                f"{identity.project_id}."
             )
         return identity
 
@@ -68,7 +80,15 @@ class Access:
 
         :raises Forbidden: not allowed; it is the same whether the stack exists or not.
         """
-        return Scope(self.check(rule).project_id, stack)
+        identity = self.check(rule)
+        if identity.stack not in ("", stack):
+            raise Forbidden(f"this grant is for stack {identity.stack}, and for no other.")
+        return Scope(identity.project_id, stack)
+
+    @property
+    def reach(self) -> Reach:
+        """How far the caller reaches into the stack."""
+        return self.identity().reach
 
     def author(self) -> Author:
         """The caller as the author of a change."""
@@ -77,4 +97,5 @@ class Access:
             identity.user_id,
             request.environ.get("openstack.request_id", ""),
             self._authorizer(rules.PUT_PARAMETER, identity, identity.project_id),
+            identity.reach.grant,
         )

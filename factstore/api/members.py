@@ -80,6 +80,7 @@ class MemberItem(MethodView):
         """Join; or with the present generation, change group and attributes."""
         access = services().access
         scope = access.scope(rules.PUT, stack)
+        access.reach.check_member(member, body["group"])
         generation = conditional.generation(body["generation"])
         wish = Joining.of(body["group"], body["ttl"], body["attributes"], generation)
         joined = services().members.join(scope, member, wish, access.author())
@@ -103,6 +104,7 @@ class MemberItem(MethodView):
         """Say that a member is ready, or draining."""
         access = services().access
         scope = access.scope(rules.UPDATE, stack)
+        access.reach.check_member(member)
         generation = conditional.generation(body["generation"])
         author = access.author()
         return _shown(
@@ -117,6 +119,7 @@ class MemberItem(MethodView):
         """Depart; the facts that go with the member go."""
         access = services().access
         scope = access.scope(rules.DELETE, stack)
+        access.reach.check_member(member)
         revision = services().members.depart(
             scope, member, query["reason"], conditional.generation(), access.author()
         )
@@ -145,6 +148,7 @@ class Heartbeat(MethodView):
     ) -> Response:
         """Start a member's time anew, and tell what it has applied."""
         scope = services().access.scope(rules.HEARTBEAT, stack)
+        services().access.reach.check_member(member)
         generation = conditional.generation(body["generation"])
         applied = None if body["applied"] is None else Cursor.parse(body["applied"])
         services().members.heartbeat(scope, member, generation, applied)

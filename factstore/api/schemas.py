@@ -162,6 +162,18 @@ class WaiterQuery(Schema):
     consistency = kinds.consistency()
 
 
+class GrantsQuery(PageQuery):
+    """Listing grants."""
+
+    marker = named(SEGMENT_PATTERN, "Continue after this item.")
+
+
+class GrantQuery(Schema):
+    """Showing a grant."""
+
+    consistency = kinds.consistency()
+
+
 class EventsQuery(SettleQuery):
     """Watching."""
 

@@ -14,6 +14,7 @@ from factstore.core.context import Contexts
 from factstore.core.convergence import Convergences
 from factstore.core.fact import Scope
 from factstore.core.facts import Facts
+from factstore.core.grants import Grants
 from factstore.core.members import Members
 from factstore.core.ports import Clock
 from factstore.core.quota import Quotas
@@ -40,6 +41,7 @@ class Services:
     stacks: Stacks
     members: Members
     waiters: Waiters
+    grants: Grants
     convergences: Convergences
     contexts: Contexts
     watching: Watching

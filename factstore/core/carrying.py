@@ -10,10 +10,17 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 
-from factstore.core.errors import FactstoreError, OutcomeUnknown, StorageFull, Unavailable
+from factstore.core.errors import (
+    FactstoreError,
+    Forbidden,
+    OutcomeUnknown,
+    StorageFull,
+    Unavailable,
+)
 from factstore.core.event import Record
-from factstore.core.fact import Scope
+from factstore.core.fact import Author, Scope
 from factstore.core.member import Applied
+from factstore.core.place import Place
 from factstore.core.plan import Plan
 from factstore.core.ports import Clock, Commit, Store
 from factstore.core.quota import Gates, Quota, Quotas, Reservation
@@ -59,21 +66,22 @@ class Carrier:
         self._quotas = quotas
         self._gates = Gates()
 
-    def run(self, attempt: Attempt) -> tuple[Plan, int]:
+    def run(self, attempt: Attempt, author: Author | None = None) -> tuple[Plan, int]:
         """Carry a write out; the plan that holds, and the revision at which it does.
 
         A decision made on the state known here may be stale.  If it is to write, the database's
         guards find out, and the write is decided again; if it is to refuse, it is decided again on a
         fresh state before anybody is told.
 
+        :param author: whose write it is; if a grant lets it in, that must still be there.
         :raises FactstoreError: what the plan refuses.
         :raises Unavailable: the store cannot be asked, or others kept winning until the deadline.
         :raises OutcomeUnknown: it may have been written, and the store does not say.
         """
         with ExitStack() as gate:
-            return self._run(attempt, gate)
+            return self._run(attempt, author.grant if author else "", gate)
 
-    def _run(self, attempt: Attempt, gate: ExitStack) -> tuple[Plan, int]:
+    def _run(self, attempt: Attempt, grant: str, gate: ExitStack) -> tuple[Plan, int]:
         state, fresh, passing = self._store.state(), False, False
         project_id = attempt.scope.project_id
         while True:
@@ -82,6 +90,8 @@ class Carrier:
                 return earlier
             try:
                 plan = attempt.plan(state, self._quotas(project_id))
+                if grant:
+                    plan = _let_in(plan, state, attempt.scope, grant)
             except FactstoreError:
                 if fresh:
                     raise
@@ -156,6 +166,20 @@ class Carrier:
         if revision is None:
             raise OutcomeUnknown("the write was retried and its guards failed")
         return revision
+
+
+def _let_in(plan: Plan, state: State, scope: Scope, grant: str) -> Plan:
+    """The plan, for as long as a grant is there: nothing is written for who has lost it, and a stack
+    that was deleted is not brought back by one of its own instances.
+
+    :raises Forbidden: it is there no more.
+    """
+    place = Place("grant", grant)
+    record = state.record(scope, place)
+    if record is None:
+        raise Forbidden("the grant was revoked, or its stack deleted, before anything was written.")
+    guards = {place: record.revision, **plan.commit.guards}
+    return replace(plan, commit=replace(plan.commit, guards=guards))
 
 
 def _find_written(state: State, commit: Commit) -> int | None:

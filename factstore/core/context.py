@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from bisect import bisect_left
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from factstore.core.cursor import Cursor
 from factstore.core.errors import NotFound
@@ -15,6 +16,7 @@ from factstore.core.looking import states
 from factstore.core.member import Member
 from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.reach import CONFIGS, OWNER, Reach
 from factstore.core.settling import AT_ONCE, Settle, Settling
 from factstore.core.state import State
 from factstore.core.value import encode
@@ -44,6 +46,33 @@ class Context:
     cursor: Cursor
 
 
+class _View(NamedTuple):
+    """What of a stack is wanted, by whom."""
+
+    results: bool
+    member: str
+    reach: Reach
+
+    def shows(self, path: str) -> bool:
+        """Whether a fact stands in the document."""
+        return (self.results or not path.startswith(RESULTS)) and self.reach.sees(path)
+
+    def own(self, facts: Sequence[Fact]) -> str:
+        """Whose the document is alone; empty while it is the same for everybody.
+
+        :param facts: all of the stack, in order of their paths.
+        """
+        if self.reach.whole:
+            return ""
+        first = bisect_left(facts, CONFIGS, key=_path_of)
+        hides = first < len(facts) and facts[first].path.startswith(CONFIGS)
+        return f"/{self.reach.member or ''}" if hides else ""
+
+
+def _path_of(fact: Fact) -> str:
+    return fact.path
+
+
 class Contexts:
     """The service for contexts.
 
@@ -56,8 +85,8 @@ class Contexts:
         self._clock = clock
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._compiled: dict[tuple[str, bool], tuple[int, Rendered]] = {}
-        self._tags: dict[tuple[str, bool, str], tuple[int, str]] = {}
+        self._compiled: dict[tuple[str, bool, str], tuple[int, Rendered]] = {}
+        self._tags: dict[tuple[str, bool, str, str], tuple[int, str]] = {}
 
     def get(
         self,
@@ -69,6 +98,7 @@ class Contexts:
         unless: Collection[str] | None = None,
         settle: Settle = AT_ONCE,
         stale: bool = False,
+        reach: Reach = OWNER,
     ) -> Context:
         """Compile a stack's context; wait for it.
 
@@ -78,6 +108,7 @@ class Contexts:
             it is there and its etag is one of *unless*.
         :param settle: of what was waited for, and with *unless* of any news, wait further until nothing
             more happens in the stack.
+        :param reach: of the caller; what it does not see is left out.
         :return: the context; its etag may still be one of *unless* when the time is over.
         :raises NotFound: there is no such stack, or member; at once if change was waited for.
         """
@@ -85,6 +116,7 @@ class Contexts:
         if member:
             check_name(member, "member")
         end = self._clock.monotonic() + wait
+        view = _View(results, member, reach)
         context = None
         settles = settle.quiet > 0 and unless is not None  # a first context is never held back
         for state in states(
@@ -96,12 +128,12 @@ class Contexts:
             timeout=self._timeout,
             stale=stale,
         ):
-            context = self._compile(state, scope, results, member, unless or ())
+            context = self._compile(state, scope, view, unless or ())
             if context is None and unless is not None:
                 break
             if context is not None and context.etag not in (unless or ()) and settles:
                 state = self._settled(state, scope, Settling(settle, end))
-                context = self._compile(state, scope, results, member, unless or ())
+                context = self._compile(state, scope, view, unless or ())
                 if context is None and unless is not None:
                     break
             if context is not None and context.etag not in (unless or ()):
@@ -128,7 +160,7 @@ class Contexts:
         return state
 
     def _compile(
-        self, state: State, scope: Scope, results: bool, member: str, known: Collection[str]
+        self, state: State, scope: Scope, view: _View, known: Collection[str]
     ) -> Context | None:
         """The context, if there is one; it has no text if it is known."""
         epoch = self._store.epoch
@@ -136,7 +168,9 @@ class Contexts:
             contents = state.contents(scope)
             if contents is None:
                 return None
-        key, cursor = (contents.stack.id, results), Cursor(epoch, contents.revision)
+        member = view.member
+        key = (contents.stack.id, view.results, view.own(contents.facts))
+        cursor = Cursor(epoch, contents.revision)
         if member:
             if not any(each.name == member for each in contents.members):
                 return None
@@ -145,7 +179,7 @@ class Contexts:
                 return Context("", tag, cursor)
         changed, rendered = self._compiled.get(key, (0, None))
         if rendered is None or changed != contents.changed:
-            facts = [f for f in contents.facts if results or not f.path.startswith(RESULTS)]
+            facts = [fact for fact in contents.facts if view.shows(fact.path)]
             rendered = Rendered(scope.stack, facts, contents.members)
             if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
                 self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)

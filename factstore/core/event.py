@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from factstore.core.fact import Fact, Scope, Stack
+from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.place import Place
 from factstore.core.waiter import Signal, Timer, Waiter
@@ -45,7 +46,7 @@ class Mark:
 
 MARK = Place("mark", "dropped")
 
-Record = Member | Applied | Waiter | Timer | Signal | Mark
+Record = Member | Applied | Waiter | Timer | Signal | Mark | Grant
 """What lies in a stack beside its facts."""
 
 

@@ -30,11 +30,13 @@ class Author:
     """Who makes a change, and in which request.
 
     :param may_set_parameters: whether policy lets this caller write facts of kind ``parameter``.
+    :param grant: the id of the grant that the caller holds; nothing is written once it is gone.
     """
 
     user_id: str
     request_id: str
     may_set_parameters: bool = True
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from factstore.core.path import check_path, check_stack_name, shown
 from factstore.core.plan import check_batch
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.precondition import Precondition
+from factstore.core.reach import OWNER, Reach
 from factstore.core.receipts import Idempotency
 from factstore.core.writing import Write, Writer, Written
 
@@ -110,9 +111,11 @@ class Facts:
         limit: int,
         marker: str = "",
         at: Cursor | None = None,
+        reach: Reach = OWNER,
     ) -> Page:
         """A page of facts by path.
 
+        :param reach: of the caller; what it does not see is left out.
         :param at: the cursor of the first page, so that all pages show one revision.
         :raises CursorExpired: the pages' revision is compacted: begin anew.
         """
@@ -125,16 +128,28 @@ class Facts:
         if contents is None:
             raise NotFound(f"there is no stack named {shown(scope.stack)}.")
         if at is None or at == (self._store.epoch, contents.revision):
-            found = [fact for fact in contents.facts if fact.path > marker][: limit + 1]
+            seen = [f for f in contents.facts if f.path > marker and reach.sees(f.path)]
+            found: Sequence[Fact] = seen[: limit + 1]
             revision = contents.revision
         else:
             check_age(at, self._store.epoch, contents.revision, contents.stack.created)
             revision = at.revision
-            found = self._store.facts_at(
-                contents.stack, prefix, marker, limit + 1, revision, self._deadline()
-            )
+            found = self._at(contents.stack, prefix, marker, limit + 1, revision, reach)
         rest = found[limit - 1].path if len(found) > limit else None
         return Page(tuple(found[:limit]), self.cursor(revision), rest)
+
+    def _at(
+        self, stack: Stack, prefix: str, marker: str, limit: int, revision: int, reach: Reach
+    ) -> Sequence[Fact]:
+        """As :meth:`Store.facts_at`, of those that are seen."""
+        found: list[Fact] = []
+        while len(found) < limit:
+            read = self._store.facts_at(stack, prefix, marker, limit, revision, self._deadline())
+            found += [fact for fact in read if reach.sees(fact.path)]
+            if len(read) < limit:
+                break
+            marker = read[-1].path
+        return found[:limit]
 
     def put(
         self,

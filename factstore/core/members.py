@@ -120,7 +120,7 @@ class Members:
         attempt = Join(self._store, self._clock, self._new_stack, scope, name, wish, author)
         attempt.deadline = self._deadline()
         try:
-            plan, revision = self._carrier.run(attempt)
+            plan, revision = self._carrier.run(attempt, author)
         except OutcomeUnknown:
             raise  # the member may hang on the lease
         except BaseException:
@@ -223,7 +223,7 @@ class Members:
         now = self._clock.timestamp()
         attempt = Change(scope, name, generation, author, now, change)
         attempt.deadline = self._deadline()
-        plan, revision = self._carrier.run(attempt)
+        plan, revision = self._carrier.run(attempt, author)
         member, changed = plan.results
         return (replace(member, revision=revision) if changed else member), revision
 

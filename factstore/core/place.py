@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark"]
-PLACE_KINDS: tuple[PlaceKind, ...] = ("member", "applied", "waiter", "signal", "timer", "mark")
-COUNTED: tuple[PlaceKind, ...] = ("member", "waiter", "signal")
+PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark", "grant"]
+PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
+COUNTED: tuple[PlaceKind, ...] = ("member", "waiter", "signal", "grant")
 """Each of them counts as a fact."""
 
 

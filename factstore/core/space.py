@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from factstore.core.event import MARK, Act, Change, ChangeType, Mark, Record
 from factstore.core.fact import Fact, Stack
+from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.pending import Pendings
 from factstore.core.place import PLACE_KINDS, Place, PlaceKind
@@ -262,7 +263,7 @@ class Space:
                 del self.bound[fact.lease]
 
     def _count(self, record: Record | None, times: int) -> None:
-        if isinstance(record, Member | Waiter | Signal):
+        if isinstance(record, Member | Waiter | Signal | Grant):
             self._grow(times, times * record.size)
 
     def _grow(self, facts: int, size: int) -> None:

@@ -236,9 +236,9 @@ class State:
             space = self._spaces.get(scope)
             return len(space.bound.get(lease, ())) if space else 0
 
-    def space(self, scope: Scope) -> Space | None:
-        """A whole stack, to be looked at while :meth:`read` is held, and not changed."""
-        return self._spaces.get(scope)
+    def space(self, of: Scope | str) -> Space | None:
+        """A whole stack, or that of an id, to be looked at under :meth:`read`, and not changed."""
+        return self._by_id.get(of) if isinstance(of, str) else self._spaces.get(of)
 
     def busy(self) -> list[Space]:
         """The stacks in which something has to be written down; see :class:`Space`."""

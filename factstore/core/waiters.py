@@ -166,7 +166,7 @@ class Waiters:
             deadline=self._deadline(),
         )
         try:
-            plan, revision = self._carrier.run(attempt)
+            plan, revision = self._carrier.run(attempt, author)
         except OutcomeUnknown:
             raise  # the waiter may have the lease
         except BaseException:
@@ -194,7 +194,7 @@ class Waiters:
         :raises NotFound: there is none.
         """
         _check(scope, name)
-        plan, revision = self._carrier.run(Removal(scope, name, self._deadline()))
+        plan, revision = self._carrier.run(Removal(scope, name, self._deadline()), author)
         self._end(plan.results[0].timer)
         return revision
 
@@ -208,7 +208,7 @@ class Waiters:
         """
         _check(scope, name)
         attempt = Signalling(scope, name, wish, author, self._clock.timestamp(), self._deadline())
-        plan, revision = self._carrier.run(attempt)
+        plan, revision = self._carrier.run(attempt, author)
         signal, changed = plan.results
         found = _show(self._store.state(), scope, name)
         if found is None:

@@ -15,6 +15,7 @@ from factstore.core.event import Event
 from factstore.core.fact import Fact, Scope
 from factstore.core.path import check_path, check_stack_name, covers, shown
 from factstore.core.ports import Clock, EventSource, Slice, Store
+from factstore.core.reach import OWNER, Reach
 from factstore.core.settling import AT_ONCE, PAGE_BYTES, Page, Settle, Settling
 
 STREAM_EVENTS = 64  # read at once
@@ -29,17 +30,19 @@ class Filter:
 
     :param prefix: only paths at or below it; empty for all.
     :param types: only these change types; empty for all.
+    :param reach: of the reader; what it does not see is not told.
     """
 
     prefix: str = ""
     types: frozenset[str] = frozenset()
+    reach: Reach = OWNER
 
     def apply(self, event: Event) -> Event | None:
         """The event with the wanted changes only, itself if that is all, None if that is none.
 
         The end of the stack ends every stream, and is always told.
         """
-        if not self.prefix and not self.types:
+        if not self.prefix and not self.types and self.reach.whole:
             return event
         wanted = tuple(
             change
@@ -48,6 +51,7 @@ class Filter:
             or (
                 (not self.types or change.type in self.types)
                 and covers(self.prefix, change.path or "")
+                and self.reach.sees(change.path or "")
             )
         )
         if len(wanted) == len(event.changes):
@@ -231,8 +235,9 @@ class Watching:
         if contents is None:
             yield GoodbyeFrame("the stack was deleted")
             return
-        for start in range(0, len(contents.facts), SNAPSHOT_FACTS):
-            yield SnapshotFrame(contents.facts[start : start + SNAPSHOT_FACTS])
+        seen = tuple(fact for fact in contents.facts if wanted.reach.sees(fact.path))
+        for start in range(0, len(seen), SNAPSHOT_FACTS):
+            yield SnapshotFrame(seen[start : start + SNAPSHOT_FACTS])
         start_at = Cursor(epoch, contents.revision)
         yield BookmarkFrame(start_at)
         yield from self._follow(scope, start_at, wanted, settle)

@@ -61,9 +61,8 @@ class Writer:
         """Carry out a write; see :meth:`Carrier.run`."""
         leases = _Leases(self._store, self._clock, write.deadline)
         try:
-            plan, revision = self._carrier.run(
-                _FactWriting(self._store, self._clock, write, leases)
-            )
+            attempt = _FactWriting(self._store, self._clock, write, leases)
+            plan, revision = self._carrier.run(attempt, write.author)
         except OutcomeUnknown:
             raise  # the facts may hang on the leases
         except BaseException:

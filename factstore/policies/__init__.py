@@ -7,11 +7,17 @@ from collections.abc import Iterable
 
 from oslo_policy import policy
 
-from factstore.policies import base, facts, limits, members, stacks, waiters
+from factstore.policies import base, facts, grants, limits, members, stacks, waiters
 
 
 def list_rules() -> Iterable[policy.RuleDefault]:
     """Entry point of ``oslo.policy.policies``."""
     return itertools.chain(
-        base.RULES, stacks.RULES, facts.RULES, members.RULES, waiters.RULES, limits.RULES
+        base.RULES,
+        stacks.RULES,
+        facts.RULES,
+        members.RULES,
+        waiters.RULES,
+        grants.RULES,
+        limits.RULES,
     )

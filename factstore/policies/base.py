@@ -8,6 +8,9 @@ SERVICE_TYPE = "contextualization"
 
 READER = "rule:project_reader"
 MEMBER = "rule:project_member"
+READER_OR_HOLDER = "rule:project_reader or rule:holder"
+MEMBER_OR_HOLDER = "rule:project_member or rule:holder"
+MEMBER_OR_AGENT = "rule:project_member or rule:agent"
 ADMIN = "rule:admin"
 
 RULES = [
@@ -23,6 +26,16 @@ RULES = [
         "project_member",
         "((role:member or rule:service) and project_id:%(project_id)s) or rule:admin",
         description="Who owns a project's stacks.",
+    ),
+    policy.RuleDefault(
+        "agent",
+        "grant:agent and project_id:%(project_id)s",
+        description="Who holds a grant for an agent; it reaches one stack only, and there its own.",
+    ),
+    policy.RuleDefault(
+        "holder",
+        "rule:agent or (grant:reader and project_id:%(project_id)s)",
+        description="Who holds a grant, which reaches one stack only.",
     ),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, READER, documented
+from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, documented
 
 LIST = "contextualization:facts:list"
 GET = "contextualization:facts:get"
@@ -12,17 +12,19 @@ DELETE = "contextualization:facts:delete"
 BATCH = "contextualization:facts:batch"
 
 RULES = [
-    documented("facts:list", READER, "List a stack's facts.", ("GET", "/stacks/{stack}/facts")),
+    documented(
+        "facts:list", READER_OR_HOLDER, "List a stack's facts.", ("GET", "/stacks/{stack}/facts")
+    ),
     documented(
         "facts:get",
-        READER,
+        READER_OR_HOLDER,
         "Read a fact, or wait for it.",
         ("GET", "/stacks/{stack}/facts/{path}"),
         ("HEAD", "/stacks/{stack}/facts/{path}"),
     ),
     documented(
         "facts:put",
-        MEMBER,
+        MEMBER_OR_AGENT,
         "Store a fact; the first one creates the stack.",
         ("PUT", "/stacks/{stack}/facts/{path}"),
     ),
@@ -35,11 +37,14 @@ RULES = [
         ("POST", "/stacks/{stack}/batch"),
     ),
     documented(
-        "facts:delete", MEMBER, "Delete a fact.", ("DELETE", "/stacks/{stack}/facts/{path}")
+        "facts:delete",
+        MEMBER_OR_AGENT,
+        "Delete a fact.",
+        ("DELETE", "/stacks/{stack}/facts/{path}"),
     ),
     documented(
         "facts:batch",
-        MEMBER,
+        MEMBER_OR_AGENT,
         "Change many facts of a stack in one revision.",
         ("POST", "/stacks/{stack}/batch"),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, READER, documented
+from factstore.policies.base import MEMBER_OR_AGENT, READER_OR_HOLDER, documented
 
 LIST = "contextualization:members:list"
 GET = "contextualization:members:get"
@@ -15,22 +15,28 @@ _ITEM = "/stacks/{stack}/members/{member}"
 
 RULES = [
     documented(
-        "members:list", READER, "List a stack's members.", ("GET", "/stacks/{stack}/members")
+        "members:list",
+        READER_OR_HOLDER,
+        "List a stack's members.",
+        ("GET", "/stacks/{stack}/members"),
     ),
-    documented("members:get", READER, "Show a member.", ("GET", _ITEM)),
+    documented("members:get", READER_OR_HOLDER, "Show a member.", ("GET", _ITEM)),
     documented(
         "members:put",
-        MEMBER,
+        MEMBER_OR_AGENT,
         "Join a stack, or change what a member says; the first join creates the stack.",
         ("PUT", _ITEM),
     ),
     documented(
-        "members:update", MEMBER, "Say that a member is ready, or draining.", ("PATCH", _ITEM)
+        "members:update",
+        MEMBER_OR_AGENT,
+        "Say that a member is ready, or draining.",
+        ("PATCH", _ITEM),
     ),
-    documented("members:delete", MEMBER, "Let a member depart.", ("DELETE", _ITEM)),
+    documented("members:delete", MEMBER_OR_AGENT, "Let a member depart.", ("DELETE", _ITEM)),
     documented(
         "members:heartbeat",
-        MEMBER,
+        MEMBER_OR_AGENT,
         "Keep a member alive, and tell what it has applied.",
         ("POST", f"{_ITEM}/heartbeat"),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import ADMIN, MEMBER, READER, documented
+from factstore.policies.base import ADMIN, MEMBER, READER, READER_OR_HOLDER, documented
 
 LIST = "contextualization:stacks:list"
 LIST_ANY = "contextualization:stacks:list_any_project"
@@ -22,7 +22,10 @@ RULES = [
         ("GET", "/stacks"),
     ),
     documented(
-        "stacks:get", READER, "Show a stack's settings and usage.", ("GET", "/stacks/{stack}")
+        "stacks:get",
+        READER_OR_HOLDER,
+        "Show a stack's settings and usage.",
+        ("GET", "/stacks/{stack}"),
     ),
     documented(
         "stacks:put", MEMBER, "Create a stack or change its settings.", ("PUT", "/stacks/{stack}")
@@ -35,15 +38,15 @@ RULES = [
     ),
     documented(
         "context:get",
-        READER,
+        READER_OR_HOLDER,
         "Read everything a stack knows as one document.",
         ("GET", "/stacks/{stack}/context"),
         ("HEAD", "/stacks/{stack}/context"),
     ),
-    documented("events:get", READER, "Watch a stack.", ("GET", "/stacks/{stack}/events")),
+    documented("events:get", READER_OR_HOLDER, "Watch a stack.", ("GET", "/stacks/{stack}/events")),
     documented(
         "stacks:convergence",
-        READER,
+        READER_OR_HOLDER,
         "Show which members have applied what a stack is now, or wait for all of them.",
         ("GET", "/stacks/{stack}/convergence"),
     ),

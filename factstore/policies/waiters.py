@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, READER, documented
+from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, documented
 
 LIST = "contextualization:waiters:list"
 GET = "contextualization:waiters:get"
@@ -14,10 +14,16 @@ _WAITER = "/stacks/{stack}/waiters/{waiter}"
 
 RULES = [
     documented(
-        "waiters:list", READER, "List a stack's waiters.", ("GET", "/stacks/{stack}/waiters")
+        "waiters:list",
+        READER_OR_HOLDER,
+        "List a stack's waiters.",
+        ("GET", "/stacks/{stack}/waiters"),
     ),
     documented(
-        "waiters:get", READER, "Read a waiter and its signals, or wait for it.", ("GET", _WAITER)
+        "waiters:get",
+        READER_OR_HOLDER,
+        "Read a waiter and its signals, or wait for it.",
+        ("GET", _WAITER),
     ),
     documented(
         "waiters:put",
@@ -28,7 +34,7 @@ RULES = [
     documented("waiters:delete", MEMBER, "Remove a waiter and its signals.", ("DELETE", _WAITER)),
     documented(
         "waiters:signal",
-        MEMBER,
+        MEMBER_OR_AGENT,
         "Signal success or failure to a waiter.",
         ("POST", f"{_WAITER}/signal"),
         ("PUT", f"{_WAITER}/signal"),

@@ -17,6 +17,7 @@ from factstore.core.condition import Definition
 from factstore.core.errors import Invalid
 from factstore.core.event import Act, Mark, Record
 from factstore.core.fact import Fact, Stack
+from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.path import shown
 from factstore.core.place import Place, PlaceKind
@@ -155,6 +156,7 @@ _RECORDS: dict[PlaceKind, Callable[..., Record]] = {
     "timer": Timer,
     "signal": Signal,
     "mark": Mark,
+    "grant": Grant,
 }
 _HINTS = {kind: get_type_hints(record) for kind, record in _RECORDS.items()}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -165,6 +167,7 @@ _NAMED: dict[PlaceKind, tuple[str, ...]] = {
     "timer": ("waiter",),
     "signal": ("waiter",),
     "mark": (),
+    "grant": ("id",),
 }
 """The field that the key names already."""
 

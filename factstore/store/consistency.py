@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from factstore.core.event import Record
+from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.path import ancestors, check_stack_name
 from factstore.core.place import COUNTED, Place
@@ -204,7 +205,7 @@ class _Examiner:
             data.findings.append(Finding("unreadable", item.key, str(error)))
         data.findings += judge_record(item, place, record)
         match record:
-            case Member() | Waiter() | Signal():
+            case Member() | Waiter() | Signal() | Grant():
                 data.size += record.size
         if place.kind == "member":
             data.members[place.name] = item.lease if record is not None and item.lease else None

@@ -20,7 +20,7 @@ from factstore.store.findings import Finding
 from factstore.store.keyspace import is_id
 from factstore.store.wire import KeyValue
 
-_LEASED = ("member", "applied", "timer")
+_LEASED = ("member", "applied", "timer", "grant")
 
 
 def judge_fact(item: KeyValue, path: str) -> Iterator[Finding]:
@@ -114,4 +114,9 @@ def judge_record(item: KeyValue, place: Place, record: Record | None) -> Iterato
         yield Finding("value_invalid", item.key, "its data are not canonical JSON")
 
 
-_WORDS = {"member": "member", "applied": "note of what a member has applied", "timer": "timer"}
+_WORDS = {
+    "member": "member",
+    "applied": "note of what a member has applied",
+    "timer": "timer",
+    "grant": "grant",
+}

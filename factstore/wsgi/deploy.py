@@ -1,7 +1,7 @@
 """The pipeline in front of the application, outermost first.
 
 Proxy headers, if they are to be believed · request id · healthchecks and /metrics · counting · CORS, if
-anybody is allowed · the gate that identifies callers · the throttle · the Flask application.
+anybody is allowed · the gates that identify callers · the throttle · the Flask application.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from factstore.api.app import create_app
 from factstore.api.identity import Access
 from factstore.api.services import Services
 from factstore.conf import cors as cors_defaults
-from factstore.wsgi.identity import KeystoneGate, OpenGate, Wsgi
+from factstore.wsgi.grants import GrantGate
+from factstore.wsgi.identity import KeystoneGate, LoopbackOnly, OpenGate, Wsgi
 from factstore.wsgi.metrics import Exposition, Measured
 from factstore.wsgi.node import Node
 from factstore.wsgi.policy import PolicyAuthorizer
@@ -39,6 +40,7 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
             stacks=node.stacks,
             members=node.members,
             waiters=node.waiters,
+            grants=node.grants,
             convergences=node.convergences,
             contexts=node.contexts,
             watching=node.watching,
@@ -51,7 +53,10 @@ def pipeline(conf: cfg.ConfigOpts, node: Node) -> Wsgi:
         tokens=conf.auth_strategy == "keystone",
     )
     app = Throttle(app, node.admission, time.sleep)
-    app = KeystoneGate(app, conf) if conf.auth_strategy == "keystone" else OpenGate(app)
+    if conf.auth_strategy == "keystone":
+        app = GrantGate(app, KeystoneGate(app, conf), node.grants)
+    else:
+        app = LoopbackOnly(GrantGate(app, OpenGate(app), node.grants))
     cors_defaults.set_defaults()
     conf.register_opts(cors.CORS_OPTS, "cors")
     if conf.cors.allowed_origin:

@@ -127,7 +127,7 @@ class KeystoneGate(auth_token.AuthProtocol):
 
 
 class OpenGate:
-    """No authentication: one project for everybody, and only for callers on this machine."""
+    """No authentication: one project for everybody."""
 
     def __init__(self, app: Wsgi) -> None:
         self._app = app
@@ -135,6 +135,19 @@ class OpenGate:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Hand the request on as everybody's."""
+        environ[ENVIRON_KEY] = everybody = self._everybody
+        identify(everybody.user_id, everybody.project_id, everybody.roles)
+        return self._app(environ, start_response)
+
+
+class LoopbackOnly:
+    """Keeps a service without authentication to callers on its own machine."""
+
+    def __init__(self, app: Wsgi) -> None:
+        self._app = app
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Hand the request on, if it is from here."""
         host = name_of(environ.get("HTTP_HOST", ""))
         # The caller, and the name it used: a web page elsewhere may have sent this machine's browser.
         if not (is_loopback(environ.get("REMOTE_ADDR", "")) and is_loopback(host)):
@@ -152,8 +165,6 @@ class OpenGate:
                 ],
             )
             return [body.encode()]
-        environ[ENVIRON_KEY] = everybody = self._everybody
-        identify(everybody.user_id, everybody.project_id, everybody.roles)
         return self._app(environ, start_response)
 
 

@@ -17,6 +17,7 @@ from factstore.core.context import Contexts
 from factstore.core.convergence import Convergences
 from factstore.core.errors import Unavailable
 from factstore.core.facts import Facts
+from factstore.core.grants import Grants
 from factstore.core.members import Members
 from factstore.core.ports import Clock, Signal
 from factstore.core.quota import Quotas
@@ -90,6 +91,7 @@ class Node:
     stacks: Stacks
     members: Members
     waiters: Waiters
+    grants: Grants
     convergences: Convergences
     contexts: Contexts
     watching: Watching
@@ -194,6 +196,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
         stacks=stacks,
         members=Members(store, clock, stacks.new, etcd.timeout, carrier),
         waiters=Waiters(store, hub, clock, stacks.new, etcd.timeout, carrier),
+        grants=Grants(store, clock, stacks.new, etcd.timeout, carrier),
         convergences=Convergences(store, hub, clock, etcd.timeout),
         contexts=Contexts(store, hub, clock, etcd.timeout),
         watching=Watching(store, hub, clock, etcd.timeout),

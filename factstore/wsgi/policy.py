@@ -13,7 +13,7 @@ from factstore.policies import list_rules
 KEPT_SECONDS = 5.0  # how late a change of the operator's policy file may take effect
 KEPT_DECISIONS = 10_000
 
-_Question = tuple[str, str, str, tuple[str, ...], str]
+_Question = tuple[str, str, str, tuple[str, ...], str, str]
 
 
 class PolicyAuthorizer:
@@ -38,7 +38,14 @@ class PolicyAuthorizer:
         if now >= self._forget_at or len(self._decided) >= KEPT_DECISIONS:
             self._decided = {}
             self._forget_at = now + KEPT_SECONDS
-        question = (rule, identity.user_id, identity.project_id, identity.roles, project_id)
+        question = (
+            rule,
+            identity.user_id,
+            identity.project_id,
+            identity.roles,
+            identity.reach.role,
+            project_id,
+        )
         decision = self._decided.get(question)
         if decision is None:
             decision = self._decided[question] = self._decide(rule, identity, project_id)
@@ -49,5 +56,6 @@ class PolicyAuthorizer:
             "user_id": identity.user_id,
             "project_id": identity.project_id,
             "roles": list(identity.roles),
+            "grant": identity.reach.role if identity.reach.grant else "",
         }
         return bool(self._enforcer.authorize(rule, {"project_id": project_id}, credentials))

@@ -46,7 +46,8 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """One operation, called on the owner's stack, where fact and member ``a`` and waiter ``w`` are."""
+    """One operation, called on the owner's stack, where fact and member ``a``, waiter ``w`` and
+    grant ``g`` are."""
 
     method: str
     template: str
@@ -80,6 +81,9 @@ BATCH = f"{STACK}/batch"
 MEMBERS = f"{STACK}/members"
 MEMBER = f"{MEMBERS}/{{member}}"
 PUT_A = {"operations": [{"put": {"path": "a", "value": 2}}]}
+GRANTS = f"{STACK}/grants"
+GRANT = f"{GRANTS}/{{grant}}"
+READ_ONLY = {"role": "reader"}
 WAITERS = f"{STACK}/waiters"
 WAITER = f"{WAITERS}/{{waiter}}"
 WAIT_FOR_A = {"success": {"facts": "a", "present": True}, "timeout": 60}
@@ -127,5 +131,10 @@ ROWS = [
     Row("PUT", WAITER, Kind.WRITE, body=WAIT_FOR_A),
     Row("DELETE", WAITER, Kind.REMOVE, done=204),
     Row("POST", f"{WAITER}/signal", Kind.REMOVE, body={"status": "SUCCESS"}),
+    Row("GET", GRANTS, Kind.REMOVE),
+    Row("POST", GRANTS, Kind.WRITE, body=READ_ONLY, done=201),
+    Row("GET", GRANT, Kind.REMOVE),
+    Row("POST", f"{GRANT}/renew", Kind.REMOVE),
+    Row("DELETE", GRANT, Kind.REMOVE, done=204),
     Row("PUT", f"{WAITER}/signal", Kind.REMOVE, body={"Status": "SUCCESS"}),
 ]

@@ -29,6 +29,7 @@ BODIES: dict[Operation, Any] = {
     ("PATCH", "{member}"): {"state": "ready"},
     ("POST", "batch"): {"operations": [{"delete": {"path": "a"}}]},
     ("PUT", "{waiter}"): {"success": {"signals": 1}},
+    ("POST", "grants"): {"role": "reader"},
 }
 """Bodies that are accepted, by method and the end of the template; others may be empty."""
 
@@ -43,6 +44,7 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
     missing = Mock(side_effect=NotFound("nothing is here"))
     nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
     nothing.signal = nothing.poll = nothing.stream = nothing.usage = missing
+    nothing.issue = nothing.renew = nothing.revoke = missing
     nothing.join = nothing.set_state = nothing.depart = nothing.heartbeat = missing
     return create_app(
         Services(
@@ -51,6 +53,7 @@ def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
             stacks=nothing,
             members=nothing,
             waiters=nothing,
+            grants=nothing,
             convergences=nothing,
             contexts=nothing,
             watching=nothing,
@@ -98,7 +101,7 @@ def call(app: Flask, operation: Operation, query: str = "") -> int:
     method, template = operation
     body = BODIES.get((method, template.rpartition("/")[2]), {})
     answer = app.test_client().open(
-        template.format(stack="s", path="a", member="a", waiter="w") + query,
+        template.format(stack="s", path="a", member="a", waiter="w", grant="g") + query,
         method=method,
         json=body if method in ("PUT", "POST", "PATCH") else None,
         environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},

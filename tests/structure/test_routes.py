@@ -14,7 +14,7 @@ from factstore.api import page
 from factstore.api.app import create_app
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
-from factstore.policies import facts, list_rules, members, stacks, waiters
+from factstore.policies import facts, grants, list_rules, members, stacks, waiters
 from factstore.wsgi.identity import PUBLIC
 from factstore.wsgi.throttle import is_heartbeat
 from tests.structure.application import (
@@ -36,6 +36,9 @@ AUTHORS = (
     waiters.PUT,
     waiters.DELETE,
     waiters.SIGNAL,
+    grants.CREATE,
+    grants.RENEW,
+    grants.DELETE,
 )
 """Rules for writing what is no fact."""
 
@@ -80,7 +83,7 @@ def test_every_operation_is_described_with_its_answers() -> None:
 
 def test_an_operation_is_for_everybody_in_the_document_as_it_is_in_the_service() -> None:
     document = documented()
-    assert document["security"] == [{"token": []}]
+    assert document["security"] == [{"token": []}, {"grant": []}, {"grant_password": []}]
     public = {operation for operation, what in described().items() if what.get("security") == []}
     assert public == DISCOVERY
     assert {path for _, path in public} | page.PATHS == PUBLIC

@@ -1,0 +1,121 @@
+"""Grants: capabilities for instances that have no Keystone user."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from factstore.core.errors import Invalid
+from factstore.core.path import check_name
+from factstore.core.place import Place
+from factstore.core.reach import GRANT_ROLES, GrantRole, Reach
+
+GRANT_TTL_MIN = 60  # seconds
+GRANT_TTL_MAX = 366 * 24 * 3600
+GRANT_TTL_DEFAULT = 7 * 24 * 3600
+GRANT_ID_PATTERN = r"[0-9a-f]{32}-[0-9a-f]{16}"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What lets its holder into one stack.
+
+    :param id: the stack's own id, ``-``, and a random number, so that whoever knows it knows where to
+        look it up.
+    :param digest: SHA-256 of the secret in hex.  The secret is 256 random bits: nobody guesses it, and
+        a slow hash would protect it no better.
+    :param ttl: seconds from issuing, or renewing, to the end.
+    :param expires_at: when it ends; its lease removes it somewhat later.
+    """
+
+    id: str
+    role: GrantRole
+    member: str | None
+    group: str | None
+    digest: str
+    ttl: int
+    created_at: str
+    created_by: str
+    expires_at: str
+    updated_by: str
+    request_id: str
+    revision: int = 0
+    lease: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where it lies in its stack."""
+        return Place("grant", self.id)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it counts."""
+        return len(self.id) + len(self.digest) + len(self.member or "") + len(self.group or "")
+
+    @property
+    def reach(self) -> Reach:
+        """What its holder may touch."""
+        return Reach(self.role, self.member, self.group, self.id)
+
+    def opened_by(self, secret: str) -> bool:
+        """Whether a secret is this grant's, told in the same time for every wrong one."""
+        return hmac.compare_digest(self.digest, digest_of(secret))
+
+
+@dataclass(frozen=True, slots=True)
+class GrantWish:
+    """The wish for a grant.  Build it with :meth:`of`, which checks the limits."""
+
+    role: GrantRole
+    member: str | None
+    group: str | None
+    ttl: int
+
+    @classmethod
+    def of(
+        cls, role: GrantRole, member: str | None, group: str | None, ttl: int | None = None
+    ) -> GrantWish:
+        """A checked wish.
+
+        :raises Invalid: ``schema``, ``path_invalid`` or ``ttl_invalid``.
+        """
+        if role not in GRANT_ROLES:
+            raise Invalid(f"role must be one of {', '.join(GRANT_ROLES)}.", code="schema")
+        if role == "agent" and member is None:
+            raise Invalid(
+                "a grant for an agent names its member; without one it is a reader's.",
+                code="schema",
+                extra={"field": "member"},
+            )
+        if group is not None and member is None:
+            raise Invalid(
+                "group says which one the grant's member is in; name the member.",
+                code="schema",
+                extra={"field": "group"},
+            )
+        for name, what in ((member, "member"), (group, "group")):
+            if name is not None:
+                check_name(name, what)
+        return cls(role, member, group, checked_ttl(ttl, GRANT_TTL_DEFAULT))
+
+
+def checked_ttl(ttl: int | None, default: int) -> int:
+    """How long a grant holds, in seconds.
+
+    :raises Invalid: ``ttl_invalid``.
+    """
+    if ttl is None:
+        return default
+    if type(ttl) is not int or not GRANT_TTL_MIN <= ttl <= GRANT_TTL_MAX:
+        raise Invalid(
+            "ttl of a grant must be a whole number of seconds from "
+            f"{GRANT_TTL_MIN} to {GRANT_TTL_MAX}.",
+            code="ttl_invalid",
+        )
+    return ttl
+
+
+def digest_of(secret: str) -> str:
+    """What is kept of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()

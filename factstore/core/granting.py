@@ -1,0 +1,188 @@
+"""Issuing, renewing and revoking a grant: what is to be written, decided on whatever state there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from factstore.core.carrying import Attempt
+from factstore.core.contents import Usage
+from factstore.core.errors import NotFound
+from factstore.core.fact import Author, Scope, Stack
+from factstore.core.grant import Grant, GrantWish, digest_of
+from factstore.core.path import shown
+from factstore.core.place import Place
+from factstore.core.plan import Plan
+from factstore.core.ports import Commit, Store
+from factstore.core.quota import Growth, Quota, admit
+from factstore.core.state import State
+
+
+class Issue(Attempt):
+    """One request for a grant; the result of its plan is the grant.
+
+    :param suffix: what tells the grant's id from others of its stack, in hex.
+    :ivar granted: the lease that was got for it; 0 if none was needed so far.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        new_stack: Callable[[Scope, Author], Stack],
+        scope: Scope,
+        wish: GrantWish,
+        author: Author,
+        *,
+        suffix: str,
+        secret: str,
+        now: str,
+        deadline: float,
+    ) -> None:
+        self.scope, self.deadline = scope, deadline
+        self.granted = 0
+        self._store = store
+        self._new_stack = new_stack
+        self._wish = wish
+        self._author = author
+        self._suffix = suffix
+        self._secret = secret
+        self._now = now
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        wish, author = self._wish, self._author
+        with state.read():
+            known, planned_at = state.stack(self.scope), state.revision
+            project = state.project_usage(self.scope.project_id)
+            usage = state.usage(self.scope) or Usage(0, 0)
+        stack = known or self._new_stack(self.scope, author)
+        grant = Grant(
+            id=f"{stack.id}-{self._suffix}",
+            role=wish.role,
+            member=wish.member,
+            group=wish.group,
+            digest=digest_of(self._secret),
+            ttl=wish.ttl,
+            created_at=self._now,
+            created_by=author.user_id,
+            expires_at=later(self._now, wish.ttl),
+            updated_by=author.user_id,
+            request_id=author.request_id,
+        )
+        growth = Growth(0 if known else 1, 1, grant.size)
+        near = admit(quota, project, usage, growth)
+        commit = Commit(
+            stack,
+            planned_at,
+            state.epoch,
+            creates_stack=known is None,
+            guards={grant.place: 0} if known else {},
+            records=(grant,),
+            gate=project.gate if quota != Quota() else None,
+        )
+        return Plan(commit, (grant,), growth, near)
+
+    def prepare(self, plan: Plan, state: State) -> Plan:
+        if not self.granted:
+            self.granted = self._store.grant(self._wish.ttl, self.deadline)
+        return hung(plan, self.granted)
+
+
+class Renewal(Attempt):
+    """One request to let a grant hold longer; the results of its plan are the grant now and before.
+
+    :param ttl: from now on; None for as long as so far.
+    :ivar granted: the lease that was got for it; 0 if none was needed so far.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        scope: Scope,
+        grant: str,
+        ttl: int | None,
+        author: Author,
+        now: str,
+        deadline: float,
+    ) -> None:
+        self.scope, self.deadline = scope, deadline
+        self.granted = 0
+        self._store = store
+        self._grant = grant
+        self._ttl = ttl
+        self._author = author
+        self._now = now
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        with state.read():
+            known = issued(state, self.scope, self._grant)
+            stack, planned_at = state.stack(self.scope), state.revision
+        assert stack is not None  # noqa: S101 - it has a grant
+        ttl = self._ttl or known.ttl
+        renewed = replace(
+            known,
+            ttl=ttl,
+            expires_at=later(self._now, ttl),
+            updated_by=self._author.user_id,
+            request_id=self._author.request_id,
+        )
+        guards = {known.place: known.revision}
+        commit = Commit(stack, planned_at, state.epoch, guards=guards, records=(renewed,))
+        return Plan(commit, (renewed, known))
+
+    def prepare(self, plan: Plan, state: State) -> Plan:
+        renewed, known = plan.results
+        if renewed.ttl == known.ttl and self._store.renew(known.lease, self.deadline):
+            return hung(plan, known.lease)
+        if not self.granted:
+            self.granted = self._store.grant(renewed.ttl, self.deadline)
+        return hung(plan, self.granted)
+
+
+class Revocation(Attempt):
+    """One request to end a grant; the result of its plan is the grant as it was."""
+
+    def __init__(self, scope: Scope, grant: str, deadline: float) -> None:
+        self.scope, self.deadline = scope, deadline
+        self._grant = grant
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        with state.read():
+            known = issued(state, self.scope, self._grant)
+            stack, planned_at = state.stack(self.scope), state.revision
+        assert stack is not None  # noqa: S101 - it has a grant
+        guards = {known.place: known.revision}
+        commit = Commit(stack, planned_at, state.epoch, guards=guards, removes=(known.place,))
+        return Plan(commit, (known,))
+
+
+def issued(state: State, scope: Scope, grant: str) -> Grant:
+    """A stack's grant, which may have expired.
+
+    :raises NotFound: there is none of that id.
+    """
+    known = state.record(scope, Place("grant", grant))
+    if not isinstance(known, Grant):
+        raise NotFound(f"there is no grant {shown(grant)} in a stack named {shown(scope.stack)}.")
+    return known
+
+
+def anywhere(state: State, grant: str) -> tuple[Scope, Grant] | None:
+    """A grant, and the stack that it is for, which its id names."""
+    with state.read():
+        space = state.space(grant.partition("-")[0])
+        found = space.tables["grant"].get(grant) if space else None
+    return (space.stack.scope, found) if space and isinstance(found, Grant) else None
+
+
+def later(moment: str, seconds: int) -> str:
+    """An instant that comes so many seconds after another, both ISO 8601 in UTC."""
+    end = datetime.fromisoformat(moment) + timedelta(seconds=seconds)
+    return end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def hung(plan: Plan, lease: int) -> Plan:
+    """The plan with its grant on a lease."""
+    grant = replace(plan.commit.records[0], lease=lease)
+    commit = replace(plan.commit, records=(grant,))
+    return replace(plan, commit=commit, results=(grant, *plan.results[1:]))
