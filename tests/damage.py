@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from factstore.core.event import Act, Mark, Record
 from factstore.core.fact import Stack
+from factstore.core.grant import Grant
 from factstore.core.member import Applied
 from factstore.core.place import Place, PlaceKind
 from factstore.core.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
-from tests.unit.core.making import fact, stack
+from tests.unit.core.making import NOW, fact, stack
 from tests.unit.core.records import member, signal, waiter
 
 OTHER_PROJECT = "0ther"
@@ -169,6 +170,7 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
 
     joined, armed, timer = member("m", 0), waiter("w", 0, {"signals": 1}), Timer("w")
     given, seen, mark = signal("w", "a", 0), Applied("m", 5), Mark(5)
+    grant = Grant("s-1", "agent", "m", None, "d" * 64, 60, NOW, "alice", NOW, "alice", "req-g")
 
     for name, value in (("ttl", "30"), ("attributes", {}), ("state", "gone"), ("memo", {})):
         yield f"a member with another {name}", one("unreadable", joined, **{name: value})
@@ -186,6 +188,7 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
         "applied without a revision",
         many("unreadable", seen, joined, leased=(seen, joined), said={"seen": "5"}),
     )
+    yield "a grant for nobody knows what", one("unreadable", grant, role="owner")
     yield "a mark without a revision", one("unreadable", mark, leased=False, seen=None)
 
     yield "attributes that are no object", one("value_invalid", joined, attributes="[]")
@@ -202,6 +205,7 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
 
     yield "a member that never expires", one("record_without_lease", joined, leased=False)
     yield "applied for ever", many("record_without_lease", seen, joined, leased=(joined,))
+    yield "a grant that never ends", one("record_without_lease", grant, leased=False)
     yield "a timer that never ends", many("record_without_lease", timer, armed)
     yield "a waiter on a lease", one("lease_unexpected", armed)
     yield "a signal on a lease", many("lease_unexpected", given, armed, leased=(given,))

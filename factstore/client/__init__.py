@@ -21,6 +21,7 @@ from factstore.client.batch import Delete, Guard, Put
 from factstore.client.client import Client
 from factstore.client.connect import connect
 from factstore.client.errors import FactstoreError
+from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.records import (
     BatchResult,
@@ -50,6 +51,8 @@ __all__ = [
     "Event",
     "Fact",
     "FactstoreError",
+    "Grant",
+    "GrantRecord",
     "Guard",
     "Member",
     "MemberRecord",

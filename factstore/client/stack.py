@@ -1,4 +1,4 @@
-"""One stack: its facts, its members and waiters, its context, its watch."""
+"""One stack: its facts, its members, waiters and grants, its context, its watch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from factstore.client.conditional import unquoted
 from factstore.client.facts import Facts
+from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.paging import next_params
 from factstore.client.records import Context, Convergence, StackRecord
@@ -54,6 +55,40 @@ class Stack(Facts):
         """
         for page in self._pages("waiters"):
             yield from map(WaiterRecord.parse, page)
+
+    # Grants
+
+    def issue_grant(
+        self,
+        *,
+        role: str = "agent",
+        member: str | None = None,
+        group: str | None = None,
+        ttl: int | None = None,
+    ) -> GrantRecord:
+        """Issue a grant; the record's token is told this once.
+
+        :param role: ``agent``, which needs *member*, or ``reader``.
+        :param group: the only one that the member may join.
+        :param ttl: seconds; None for the service's default.
+        """
+        wanted = {"role": role, "member": member, "group": group, "ttl": ttl}
+        body = {name: value for name, value in wanted.items() if value is not None}
+        sent = self._transport.send("POST", f"{self._url}/grants", body=body)
+        return parsed(sent, GrantRecord.parse)
+
+    def grant(self, identifier: str) -> Grant:
+        """A grant by its id; nothing is sent, and it need not exist."""
+        return Grant(self._url, identifier, self._transport)
+
+    def grants(self) -> Iterator[GrantRecord]:
+        """All grants, in order of their ids.
+
+        :raises NotFound: there is no such stack.
+        :raises Gone: it took too long to read; begin anew.
+        """
+        for page in self._pages("grants"):
+            yield from map(GrantRecord.parse, page)
 
     def _pages(self, what: str, **params: str) -> Iterator[list[dict[str, Any]]]:
         asked: dict[str, str] | None = {"limit": str(_PAGE), **params}

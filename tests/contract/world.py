@@ -16,6 +16,7 @@ from factstore.core.convergence import Convergences
 from factstore.core.event import Step
 from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.facts import Facts
+from factstore.core.grants import Grants
 from factstore.core.members import Members
 from factstore.core.ports import Backend, Commit
 from factstore.core.precondition import ANY, Precondition
@@ -99,6 +100,7 @@ class Worker:
         self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
         self.members = Members(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
         self.waiters = Waiters(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.grants = Grants(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
         self.convergences = Convergences(self.store, self.hub, CLOCK, timeout)
         self.contexts = Contexts(self.store, self.hub, CLOCK, timeout)
         self.watching = Watching(self.store, self.hub, CLOCK, timeout)

@@ -1,4 +1,4 @@
-"""Members and waiters, as far as the service cannot be brought to answer so."""
+"""Members, waiters and grants, as far as the service cannot be brought to answer so."""
 
 from __future__ import annotations
 
@@ -95,6 +95,8 @@ def test_what_is_not_said_is_not_sent(service: Service, clock: FakeClock) -> Non
         lambda stack: stack.member("a").heartbeat(),
         lambda stack: stack.waiter("w").arm({"signals": 1}),
         lambda stack: stack.waiter("w").signal(),
+        lambda stack: stack.issue_grant(member="a"),
+        lambda stack: stack.grant("g").renew(),
     ],
 )
 def test_a_write_whose_answer_was_lost_is_not_repeated_unasked(
@@ -114,6 +116,8 @@ def test_a_write_whose_answer_was_lost_is_not_repeated_unasked(
         lambda stack: stack.member("a").show(),
         lambda stack: stack.waiter("w").signal(),
         lambda stack: stack.convergence(),
+        lambda stack: next(stack.grants()),
+        lambda stack: stack.grant("g").renew(),
     ],
 )
 def test_an_answer_without_what_was_promised_is_unexpected(

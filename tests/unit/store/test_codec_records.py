@@ -9,6 +9,7 @@ import pytest
 
 from factstore.core.condition import Definition
 from factstore.core.event import Mark, Record
+from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
@@ -29,6 +30,8 @@ RECORDS: list[Record] = [
     Timer("w", 7, 9),
     Signal("w", "a/b \u20ac", "FAILURE", "", "null", "t", "u", "r", 7),
     Mark(5, 7),
+    Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", 7, 9),
+    Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", 7, 9),
 ]  # fmt: skip
 
 
@@ -51,8 +54,8 @@ def test_a_record_whose_members_have_other_types_is_none_of_ours(
         if name == "format":
             continue
         fits = type(wrong) is type(value) and wrong != "\ud800"
-        free = fits and name not in ("state", "status", "id", "definition", "progress")
-        optional = wrong == "no such word" and name in ("reason", "decided_at")
+        free = fits and name not in ("state", "status", "id", "definition", "progress", "role")
+        optional = wrong == "no such word" and name in ("reason", "decided_at", "member", "group")
         text = json.dumps(held | {name: wrong}).encode()
         if free or optional:
             again(record, text)

@@ -1,0 +1,374 @@
+"""Grants: who holds one, for how long, and that nothing is written for who holds none any more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from factstore.core.errors import Forbidden, NotFound
+from factstore.core.fact import Author, Put, Scope
+from factstore.core.grant import Grant, GrantWish
+from factstore.core.grants import FRESH_SECONDS, Grants, Issued
+from factstore.core.member import Joining
+from factstore.core.place import Place
+from factstore.core.precondition import ANY
+from factstore.core.quota import Quota
+from factstore.core.reach import Reach
+from factstore.core.signalling import SignalWish
+from factstore.core.watching import Filter
+from factstore.wsgi.clock import SystemClock
+from tests.contract.lagging import Lagging
+from tests.contract.waiting import arm
+from tests.contract.world import Worker, World, author, soon
+
+DAY = 24 * 3600
+
+
+class ShiftedClock(SystemClock):
+    """A clock whose date, but not whose speed, is another one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def timestamp(self) -> str:
+        moment = datetime.now(UTC) + timedelta(seconds=self.seconds)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def issue(worker: Worker, scope: Scope, member: str = "c1", ttl: int = DAY) -> Issued:
+    return worker.grants.issue(scope, GrantWish.of("agent", member, None, ttl), author())
+
+
+def holder(issued: Issued) -> Author:
+    """The holder of a grant as the author of a change."""
+    made = author(f"grant:{issued.grant.id}")
+    return Author(made.user_id, made.request_id, False, issued.grant.id)
+
+
+def later(worker: Worker, seconds: float) -> Grants:
+    """The service as it is on a machine whose date is another one."""
+    clock = ShiftedClock(seconds)
+    return Grants(worker.store, clock, worker.stacks.new, 10.0, worker.carrier)
+
+
+def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
+    record = worker.store.refresh(soon()).record(scope, Place("grant", grant))
+    assert isinstance(record, Grant)
+    return record.lease
+
+
+# Issuing and holding
+
+
+def test_a_grant_is_held_by_who_knows_its_secret(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope)
+    assert worker.grants.holder(issued.grant.id, issued.secret) == (
+        scope,
+        worker.grants.get(scope, issued.grant.id),
+    )
+    other = issue(worker, scope, "c2")
+    for grant, secret in (
+        (issued.grant.id, other.secret),
+        (issued.grant.id, ""),
+        (issued.grant.id, issued.grant.digest),
+        (other.grant.id, issued.secret),
+        (issued.grant.id[:-1], issued.secret),
+        (issued.grant.id.partition("-")[0], issued.secret),
+        ("", issued.secret),
+        ("-", issued.secret),
+    ):
+        assert worker.grants.holder(grant, secret) is None
+
+
+def test_a_grant_is_known_at_once_to_all_workers(world: World, scope: Scope) -> None:
+    one, two = world.worker(), world.worker()
+    for _ in range(20):
+        issued = issue(one, scope)
+        assert two.grants.holder(issued.grant.id, issued.secret) is not None
+
+
+def test_the_first_grant_creates_its_stack(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope)
+    stack, usage = worker.stacks.get(scope)
+    assert issued.grant.id.startswith(f"{stack.id}-")
+    assert (usage.facts, usage.bytes) == (1, issued.grant.size)
+
+
+def test_a_grant_counts_as_a_fact_in_quotas(world: World, scope: Scope) -> None:
+    worker = world.worker(quota=Quota(facts_per_stack=2))
+    kept = [issue(worker, scope), issue(worker, scope)]
+    with pytest.raises(Forbidden) as refused:
+        issue(worker, scope)
+    assert refused.value.code == "quota_exceeded"
+    worker.grants.revoke(scope, kept[0].grant.id, author())
+    issue(worker, scope)
+
+
+def test_grants_are_listed_by_id_all_pages_at_one_revision(worker: Worker, scope: Scope) -> None:
+    issued = sorted((issue(worker, scope).grant for _ in range(5)), key=lambda grant: grant.id)
+    first = worker.grants.list(scope, limit=2)
+    worker.grants.revoke(scope, issued[3].id, author())
+    issue(worker, scope)
+    second = worker.grants.list(scope, limit=2, marker=first.marker or "", at=first.cursor)
+    third = worker.grants.list(scope, limit=2, marker=second.marker or "", at=first.cursor)
+    told = [grant.id for page in (first, second, third) for grant in page.grants]
+    assert told == [grant.id for grant in issued]
+    assert third.marker is None
+
+
+def test_grants_are_no_events_and_no_part_of_the_context(worker: Worker, scope: Scope) -> None:
+    worker.put(scope, "a")
+    before = worker.contexts.get(scope)
+    issued = issue(worker, scope)
+    worker.grants.renew(scope, issued.grant.id, None, author())
+    worker.grants.revoke(scope, issued.grant.id, author())
+    assert worker.watching.poll(scope, before.cursor, 0, Filter()).events == ()
+    assert worker.contexts.get(scope).etag == before.etag
+    target = worker.convergences.get(scope).target
+    assert target.revision <= before.cursor.revision
+
+
+# Ending
+
+
+def test_a_revoked_grant_is_held_by_nobody_wherever_it_is_asked(world: World, scope: Scope) -> None:
+    one, two = world.worker(), world.worker()
+    issued = issue(one, scope)
+    assert two.grants.holder(issued.grant.id, issued.secret)
+    one.grants.revoke(scope, issued.grant.id, author())
+    assert one.grants.holder(issued.grant.id, issued.secret) is None
+    assert not two.grants.holds(issued.grant.id)
+    assert two.grants.holder(issued.grant.id, issued.secret) is None
+    for refused in (one.grants.get, two.grants.get):
+        with pytest.raises(NotFound):
+            refused(scope, issued.grant.id)
+    with pytest.raises(NotFound):
+        one.grants.revoke(scope, issued.grant.id, author())
+
+
+def test_a_grant_ends_when_its_time_is_over(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope, ttl=60)
+    for seconds, held in ((59, True), (61, False)):
+        grants = later(worker, seconds)
+        assert (grants.holder(issued.grant.id, issued.secret) is not None) == held
+        assert grants.holds(issued.grant.id) == held
+    with pytest.raises(NotFound):
+        later(worker, 61).get(scope, issued.grant.id)
+    with pytest.raises(NotFound):
+        later(worker, 61).renew(scope, issued.grant.id, None, author())
+
+
+def test_a_grant_and_its_lease_go_together(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope)
+    lease = lease_of(worker, scope, issued.grant.id)
+    assert worker.store.renew(lease, soon())
+    worker.store.revoke(lease, soon())
+    assert worker.store.refresh(soon()).records(scope, "grant") == []
+    second = issue(worker, scope)
+    lease = lease_of(worker, scope, second.grant.id)
+    worker.grants.revoke(scope, second.grant.id, author())
+    assert not worker.store.renew(lease, soon())
+
+
+def test_a_grant_goes_with_its_stack(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope)
+    worker.stacks.delete(scope, author())
+    assert worker.grants.holder(issued.grant.id, issued.secret) is None
+    worker.put(scope, "a")  # another stack of the same name
+    assert worker.grants.holder(issued.grant.id, issued.secret) is None
+
+
+# Renewing
+
+
+def test_a_renewed_grant_holds_from_then_on_on_its_lease(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope, ttl=600)
+    lease = lease_of(worker, scope, issued.grant.id)
+    renewed = later(worker, 500).renew(scope, issued.grant.id, None, holder(issued))
+    assert renewed.expires_at > issued.grant.expires_at
+    assert (renewed.ttl, renewed.lease) == (600, lease)
+    assert later(worker, 1000).holder(issued.grant.id, issued.secret) is not None
+    assert later(worker, 1101).holder(issued.grant.id, issued.secret) is None
+
+
+def test_a_grant_renewed_for_another_time_leaves_no_lease_behind(
+    worker: Worker, scope: Scope
+) -> None:
+    issued = issue(worker, scope, ttl=600)
+    old = lease_of(worker, scope, issued.grant.id)
+    renewed = worker.grants.renew(scope, issued.grant.id, 3600, author())
+    assert renewed.ttl == 3600
+    assert renewed.lease != old
+    assert not worker.store.renew(old, soon())
+    assert worker.store.renew(renewed.lease, soon())
+    assert worker.grants.holder(issued.grant.id, issued.secret) is not None
+
+
+def test_a_holder_renews_its_grant_for_no_longer_than_it_was_issued_for(
+    worker: Worker, scope: Scope
+) -> None:
+    issued = issue(worker, scope, ttl=600)
+    with pytest.raises(Forbidden):
+        worker.grants.renew(scope, issued.grant.id, 601, holder(issued))
+    assert worker.grants.renew(scope, issued.grant.id, 300, holder(issued)).ttl == 300
+
+
+# Writing under one
+
+
+def test_nothing_is_written_under_a_grant_that_is_gone(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope)
+    by = holder(issued)
+    arm(worker, scope, success={"signals": 1})
+    worker.put(scope, "nodes/c1/a", by=by)
+    joined = worker.members.join(scope, "c1", Joining.of("g"), by)
+    worker.grants.revoke(scope, issued.grant.id, author())
+    generation = joined.member.generation
+    before = worker.backend.head(soon())
+    for write in (
+        lambda: worker.put(scope, "nodes/c1/a", 2, by=by),
+        lambda: worker.put(scope, "nodes/c1/b", 2, by=by, ttl=60),
+        lambda: worker.facts.delete(scope, "nodes/c1/a", by, ANY),
+        lambda: worker.facts.batch(scope, [Put.of("nodes/c1/c", 1)], [], by),
+        lambda: worker.members.join(scope, "c1", Joining.of("g"), by),
+        lambda: worker.members.set_state(scope, "c1", "ready", generation, by),
+        lambda: worker.members.depart(scope, "c1", "left", generation, by),
+        lambda: worker.waiters.signal(scope, "w", SignalWish.of({}), by),
+    ):
+        with pytest.raises(Forbidden, match="revoked"):
+            write()
+    assert worker.backend.head(soon()) == before
+
+
+def test_a_write_that_races_with_a_revocation_loses(world: World, scope: Scope) -> None:
+    lagging = Lagging(world.backend())
+    slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
+    try:
+        issued = issue(slow, scope)
+        by = holder(issued)
+        slow.put(scope, "nodes/c1/a", by=by)
+        lagging.lag()
+        quick.grants.revoke(scope, issued.grant.id, author())
+        with pytest.raises(Forbidden, match="revoked"):
+            slow.put(scope, "nodes/c1/a", 2, by=by)
+        assert quick.value(scope, "nodes/c1/a") == "1"
+    finally:
+        slow.stop()
+
+
+def test_a_deleted_stack_is_not_brought_back_by_its_instances(worker: Worker, scope: Scope) -> None:
+    issued = issue(worker, scope)
+    by = holder(issued)
+    worker.put(scope, "nodes/c1/a", by=by)
+    worker.stacks.delete(scope, author())
+    for write in (
+        lambda: worker.put(scope, "nodes/c1/a", by=by),
+        lambda: worker.members.join(scope, "c1", Joining.of("g"), by),
+    ):
+        with pytest.raises(Forbidden):
+            write()
+    with pytest.raises(NotFound):
+        worker.stacks.get(scope)
+    worker.put(scope, "b")
+    with pytest.raises(Forbidden):  # the new one is none of theirs
+        worker.put(scope, "nodes/c1/a", by=by)
+    assert worker.paths(scope) == ["b"]
+
+
+def test_a_grant_that_is_renewed_meanwhile_lets_a_write_happen(world: World, scope: Scope) -> None:
+    lagging = Lagging(world.backend())
+    slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
+    try:
+        issued = issue(slow, scope)
+        slow.put(scope, "nodes/c1/a", by=holder(issued))
+        lagging.lag()
+        quick.grants.renew(scope, issued.grant.id, None, author())
+        slow.put(scope, "nodes/c1/a", 2, by=holder(issued))
+        assert quick.value(scope, "nodes/c1/a") == "2"
+    finally:
+        slow.stop()
+
+
+# Reading under one
+
+
+def test_what_others_are_to_do_is_hidden_on_every_page(worker: Worker, scope: Scope) -> None:
+    paths = [f"configs/c{n}/{name}" for n in range(6) for name in "ab"] + ["x", "y"]
+    worker.batch(scope, paths)
+    for reach, seen in (
+        (Reach("agent", "c3"), ["configs/c3/a", "configs/c3/b", "x", "y"]),
+        (Reach("reader"), ["x", "y"]),
+    ):
+        first = worker.facts.list(scope, limit=1, reach=reach)
+        worker.put(scope, "zz")  # from now on the pages show the past
+        told, page = list(first.facts), first
+        while page.marker is not None:
+            page = worker.facts.list(
+                scope, limit=1, marker=page.marker, at=first.cursor, reach=reach
+            )
+            assert page.marker is None or reach.sees(page.marker)
+            told += page.facts
+        assert [fact.path for fact in told] == seen
+        worker.delete(scope, "zz")
+
+
+def test_a_context_leaves_out_what_others_are_to_do(worker: Worker, scope: Scope) -> None:
+    worker.batch(scope, ["a", "configs/c1/x"])
+    one, two, nobody = Reach("agent", "c1"), Reach("agent", "c2"), Reach("reader")
+
+    def texts(reach: Reach) -> str:
+        return worker.contexts.get(scope, reach=reach).text
+
+    assert texts(one) == worker.contexts.get(scope).text
+    assert "configs" not in texts(two)
+    assert texts(two) == texts(nobody)
+    known = worker.contexts.get(scope, reach=two).etag
+    worker.put(scope, "configs/c1/x", 2)  # is no news to others
+    assert worker.contexts.get(scope, reach=two).etag == known
+    worker.put(scope, "configs/c2/x", 2)
+    assert worker.contexts.get(scope, reach=two).etag != known
+    assert worker.contexts.get(scope, reach=nobody).etag == known
+
+
+def test_events_leave_out_what_others_are_to_do(worker: Worker, scope: Scope) -> None:
+    start = worker.put(scope, "a").revision
+    worker.batch(scope, ["b", "configs/c1/x", "configs/c2/x"])
+    worker.put(scope, "configs/c2/x", 2)
+    since = worker.facts.cursor(start)
+    for reach, seen in (
+        (Reach("agent", "c1"), [["b", "configs/c1/x"]]),
+        (Reach("reader"), [["b"]]),
+        (Reach("agent", "c2"), [["b", "configs/c2/x"], ["configs/c2/x"]]),
+    ):
+        poll = worker.watching.poll(scope, since, 0, Filter(reach=reach))
+        assert [[change.path for change in event.changes] for event in poll.events] == seen
+        frames = worker.watching.stream(scope, None, True, Filter(reach=reach), True)
+        snapshot = next(frames)
+        assert all(reach.sees(fact.path) for fact in snapshot.facts)  # type: ignore[union-attr]
+        frames.close()  # type: ignore[attr-defined]
+
+
+# When the database cannot be asked
+
+
+def test_a_worker_that_heard_nothing_for_long_asks_before_it_lets_in(
+    world: World, scope: Scope
+) -> None:
+    lagging = Lagging(world.backend())
+    slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
+    try:
+        issued = issue(quick, scope)
+        clock = ShiftedClock(0)
+        now = [100.0]
+        clock.monotonic = lambda: now[0]  # type: ignore[method-assign]
+        grants = Grants(slow.store, clock, slow.stacks.new, 1e9, slow.carrier)
+        assert grants.holder(issued.grant.id, issued.secret)
+        lagging.lag()
+        quick.grants.revoke(scope, issued.grant.id, author())
+        now[0] += FRESH_SECONDS - 0.1
+        assert grants.holder(issued.grant.id, issued.secret)  # it has not heard of it yet
+        now[0] += 0.2
+        assert grants.holder(issued.grant.id, issued.secret) is None
+    finally:
+        slow.stop()

@@ -1,0 +1,104 @@
+"""Write one's own, read the stack: the rule that grants confine their holders to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.errors import Forbidden, Invalid
+from factstore.core.grant import Grant, GrantWish, digest_of
+from factstore.core.path import SEGMENT_PATTERN
+from factstore.core.reach import OWNER, Reach
+from tests.unit.core.making import NOW
+
+AGENT = Reach("agent", "c1", "compute", "g1")
+READER = Reach("reader", None, None, "g2")
+SEGMENTS = st.from_regex(f"^{SEGMENT_PATTERN}$", fullmatch=True).map(str.strip)
+PATHS = st.lists(
+    st.one_of(st.sampled_from(["nodes", "results", "configs", "c1", "c10", "c", "x"]), SEGMENTS),
+    min_size=1,
+    max_size=5,
+).map("/".join)
+
+
+def allowed(check: object, *args: object) -> bool:
+    try:
+        check(*args)  # type: ignore[operator]
+    except Forbidden:
+        return False
+    return True
+
+
+@given(PATHS)
+def test_an_agent_writes_below_its_own_folders_and_nowhere_else(path: str) -> None:
+    own = path.split("/")[:2] in (["nodes", "c1"], ["results", "c1"]) and path.count("/") >= 2
+    assert allowed(AGENT.check_write, path) == own
+    assert not allowed(READER.check_write, path)
+    assert allowed(OWNER.check_write, path)
+
+
+@given(PATHS)
+def test_everything_is_seen_but_what_others_are_to_do(path: str) -> None:
+    folders = path.split("/")
+    others = folders[0] == "configs" and len(folders) > 1
+    own = others and folders[1] == "c1" and len(folders) > 2
+    assert AGENT.sees(path) == (not others or own)
+    assert READER.sees(path) == (not others)
+    assert OWNER.sees(path)
+    assert allowed(AGENT.check_read, path) == AGENT.sees(path)
+
+
+def test_an_agent_is_its_own_member_and_no_other_one() -> None:
+    assert allowed(AGENT.check_member, "c1")
+    assert not allowed(AGENT.check_member, "c10")
+    assert not allowed(READER.check_member, "c1")
+    assert not allowed(Reach("reader", "c1").check_member, "c1")
+    assert allowed(OWNER.check_member, "c1", "head")
+
+
+def test_an_agent_joins_the_group_that_its_grant_names() -> None:
+    assert allowed(AGENT.check_member, "c1", "compute")
+    assert not allowed(AGENT.check_member, "c1", "head")
+    assert allowed(Reach("agent", "c1").check_member, "c1", "head")
+
+
+def test_a_holder_has_to_do_with_its_own_grant_only() -> None:
+    assert allowed(AGENT.check_grant, "g1")
+    assert not allowed(AGENT.check_grant, "g2")
+    assert allowed(OWNER.check_grant, "g2")
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (("owner", "c1", None, 60), "schema"),
+        (("agent", None, None, 60), "schema"),
+        (("reader", None, "compute", 60), "schema"),
+        (("agent", "c1/x", None, 60), "path_invalid"),
+        (("agent", "c1", "-x", 60), "path_invalid"),
+        (("agent", "c1", None, 59), "ttl_invalid"),
+        (("agent", "c1", None, 366 * 24 * 3600 + 1), "ttl_invalid"),
+        (("agent", "c1", None, True), "ttl_invalid"),
+        (("agent", "c1", None, 60.0), "ttl_invalid"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_refused(wish: tuple[object, ...], code: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        GrantWish.of(*wish)  # type: ignore[arg-type]
+    assert refused.value.code == code
+
+
+def test_a_wish_without_a_ttl_has_the_usual_one() -> None:
+    assert GrantWish.of("reader", None, None) == GrantWish("reader", None, None, 7 * 24 * 3600)
+
+
+def test_a_grant_is_opened_by_its_secret_alone_and_does_not_hold_it() -> None:
+    grant = Grant(
+        "s-1", "agent", "c1", None, digest_of("hunter2"), 60, NOW, "alice", NOW, "alice", "req-1"
+    )
+    assert grant.opened_by("hunter2")
+    for other in ("hunter", "hunter22", "", "Hunter2", grant.digest):
+        assert not grant.opened_by(other)
+    assert "hunter2" not in repr(grant)
+    assert grant.reach == Reach("agent", "c1", None, "s-1")
