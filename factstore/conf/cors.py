@@ -10,6 +10,7 @@ from oslo_middleware import cors
 METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 SENT = [
     "X-Auth-Token",
+    "Authorization",
     "X-Openstack-Request-Id",
     "OpenStack-API-Version",
     "If-Match",

@@ -49,6 +49,8 @@ WAITER_PUT = {
     "timeout": 600,
     "extend_on_progress": True,
 }
+GRANT_POST = {"role": "agent", "member": "c1", "group": "compute", "ttl": 604800}
+RENEWAL = {"ttl": 86400}
 SIGNAL = {"status": "SUCCESS", "reason": "installed", "id": "c1", "data": {"version": "23.11"}}
 
 
@@ -94,6 +96,7 @@ def gather(caller: Caller) -> dict[str, str]:
     made["signal-response"] = caller.ask("POST", f"{waiter}/signal", 200, json=SIGNAL)
     made["waiter-show-response"] = caller.ask("GET", waiter, 200)
     made["waiters-list-response"] = caller.ask("GET", f"{stack}/waiters", 200)
+    made.update(grants(caller))
     made["stack-show-response"] = caller.ask("GET", stack, 200)
     made["error-response"] = caller.ask(
         "PUT", f"{stack}/facts/nodes/head", 412, json=FACT_PUT, headers={"If-None-Match": "*"}
@@ -103,6 +106,22 @@ def gather(caller: Caller) -> dict[str, str]:
     made.update(members(caller))
     texts = {f"{name}.json": pretty(text) for name, text in made.items()}
     return {**texts, "events-stream.txt": stream(caller)}
+
+
+def grants(caller: Caller) -> dict[str, str]:
+    """One is issued, and renewed for less."""
+    path = f"/v1/stacks/{STACK}/grants"
+    issued = caller.ask("POST", path, 201, json=GRANT_POST)
+    grant = f"{path}/{json.loads(issued)['id']}"
+    shown = caller.ask("GET", grant, 200)
+    return {
+        "grant-post-request": json.dumps(GRANT_POST),
+        "grant-post-response": issued,
+        "grant-show-response": shown,
+        "grants-list-response": caller.ask("GET", path, 200),
+        "grant-renew-request": json.dumps(RENEWAL),
+        "grant-renew-response": caller.ask("POST", f"{grant}/renew", 200, json=RENEWAL),
+    }
 
 
 def members(caller: Caller) -> dict[str, str]:

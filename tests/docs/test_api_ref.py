@@ -29,6 +29,12 @@ SCHEMAS = {
     "fact-put-response": "Fact",
     "fact-show-response": "Fact",
     "facts-list-response": "FactPage",
+    "grant-post-request": "GrantBody",
+    "grant-post-response": "IssuedGrant",
+    "grant-renew-request": "RenewalBody",
+    "grant-renew-response": "Grant",
+    "grant-show-response": "Grant",
+    "grants-list-response": "GrantPage",
     "heartbeat-request": "HeartbeatBody",
     "limits-show-response": "Limits",
     "member-patch-request": "MemberPatch",
@@ -55,6 +61,7 @@ def schema(name: str) -> ma.Schema:
     for module in (
         "factstore.api.answers",
         "factstore.api.bodies",
+        "factstore.api.grant_schemas",
         "factstore.api.limit_answers",
         "factstore.api.waiter_schemas",
     ):

@@ -119,7 +119,8 @@ def test_a_field_inside_a_field_is_explained(call: Call, operation: Operation) -
     explained |= call.words()
     member = CALLS["GET /v1/stacks/{stack}/members/{member}"]
     waiter = CALLS["GET /v1/stacks/{stack}/waiters/{waiter}"]
-    for other in (fact, stack, member, waiter):  # the reference says "as Show fact shows it"
+    grant = CALLS["GET /v1/stacks/{stack}/grants/{grant}"]
+    for other in (fact, stack, member, waiter, grant):  # the reference says "as Show fact shows it"
         explained |= other.parameters("Response", "body") | other.words()
     schemas = [*operation.response_schemas(), operation.request_schema() or {}]
     for schema in schemas:

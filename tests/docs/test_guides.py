@@ -15,6 +15,7 @@ from factstore.api.blueprint import BODY_BYTES
 from factstore.core import (
     condition,
     fact,
+    grant,
     member,
     path,
     plan,
@@ -50,6 +51,8 @@ from tests.docs.pages import DOC, ROOT, code
         ("timeout of a waiter", {waiter.TIMEOUT_MIN, waiter.TIMEOUT_MAX, waiter.TIMEOUT_DEFAULT}),
         ("signals kept", {waiter.SIGNALS_PER_WAITER}),
         ("id of a signal", {waiter.SIGNAL_ID_LENGTH}),
+        ("time of a grant", {grant.GRANT_TTL_MIN, grant.GRANT_TTL_MAX, grant.GRANT_TTL_DEFAULT}),
+        ("time of a grant", {grant.GRANT_TTL_MAX // 86400, grant.GRANT_TTL_DEFAULT // 86400}),
         ("``wait``", {kinds.WAIT_LIMIT}),
         ("``settle``", {schemas.SETTLE_LIMIT, schemas.MAX_SETTLE_LIMIT}),
         ("page of a list", {kinds.PAGE_LIMIT}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -22,6 +23,7 @@ from tests.docs.pages import DOC, ROOT, code
 from tests.eventually import eventually
 from tests.service import ApiServer
 
+CREDENTIALS = "how-to/credentials.rst"
 LATE = "how-to/late-bound-url.rst"
 WRITES = "how-to/conditional-writes.rst"
 MEMBERS = "how-to/members.rst"
@@ -259,6 +261,52 @@ def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
     assert shell(f"{given}{depart}").returncode == 0
     assert value(stack, "nodes/c1/services/slurmd") is None
     assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404
+
+
+# Credentials
+
+
+def test_a_grant_is_issued_used_renewed_and_revoked_as_the_text_says(
+    stack: str, tmp_path: Path
+) -> None:
+    issue, use, basic, renew, revoke, listed, reader, *_ = code(CREDENTIALS, "shell")
+    given = f"{setting(stack)}set -e\n"
+    done = shell(f"{given}{issue}\n{use}\n{basic}\n{renew}\necho $GRANT", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    grant = done.stdout.splitlines()[-1].rpartition("}")[2]
+    id_, _, secret = grant.partition(".")
+    told = requests.get(f"{stack}/facts/nodes/c1/ip", timeout=10).json()
+    assert (told["value"], told["updated_by"]) == ("10.0.0.11", f"grant:{id_}")
+    (shown,) = json.loads(shell(given + listed).stdout)["grants"]
+    assert (shown["member"], shown["group"]) == ("c1", "compute")
+    assert shown["revision"] > told["revision"]  # renewed
+    for file in ("grant", "curlrc"):
+        assert (tmp_path / file).stat().st_mode & 0o077 == 0
+        assert secret in (tmp_path / file).read_text()
+    held = f"{given}GRANT={grant}\n"
+    assert shell(held + use + basic, cwd=tmp_path).returncode == 0
+    assert shell(held + revoke).returncode == 0
+    assert shell(held + use, cwd=tmp_path).returncode == 22  # curl's for 400 and above
+    assert json.loads(shell(given + listed).stdout)["grants"] == []
+    read = shell(given + reader, cwd=tmp_path)
+    assert json.loads(read.stdout)["facts"] == {"nodes": {"c1": {"ip": "10.0.0.11"}}}
+
+
+def test_wget_takes_a_grant_with_the_options_that_the_text_names(stack: str) -> None:
+    put(stack, "a", 1)
+    url = f"{stack}/grants"
+    grant = requests.post(url, json={"role": "reader"}, timeout=10).json()
+    options = re.findall(r"wget that is ``(.+?)``, ``(.+?)`` and ``(.+?)``", credentials_text())[0]
+    alone, user, password = options
+    line = f"wget -qO- {alone} {user}={grant['id']} {password}={grant['secret']} {stack}/context"
+    assert json.loads(shell(line).stdout)["facts"] == {"a": 1}
+    without = line.replace(grant["secret"], "wrong")
+    assert shell(without).returncode != 0
+
+
+def credentials_text() -> str:
+    """The page as one line."""
+    return " ".join((DOC / CREDENTIALS).read_text().split())
 
 
 # Watching

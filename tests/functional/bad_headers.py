@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 
 Headers = tuple[str, ...]
@@ -67,6 +68,78 @@ READING = {
         "400 header_invalid",
     ),
     "a version without service": ("OpenStack-API-Version: 1.0", "400 header_invalid"),
+}
+
+
+def _basic(pair: bytes) -> str:
+    return f"Authorization: Basic {base64.b64encode(pair).decode()}"
+
+
+ID, SECRET = f"{'0123456789abcdef' * 2}-{'0' * 16}", "s" * 43
+NOBODY = f"Authorization: Bearer {ID}.{SECRET}"
+
+# Of any request: who it says that it is from.
+IDENTITY: dict[str, tuple[Headers, str]] = {
+    **{
+        what: ((f"Authorization:{said}",), "401 unauthorized")
+        for what, said in {
+            "nothing at all": "",
+            "blanks": "    ",
+            "a scheme alone": " Bearer",
+            "the other scheme alone": " Basic",
+            "a scheme and a blank": " Bearer ",
+            "no scheme": f" {ID}.{SECRET}",
+            "a scheme that nobody knows": f" Grant {ID}.{SECRET}",
+            "digest": ' Digest username="a", realm="b", nonce="c", uri="/", response="d"',
+            "negotiate": " Negotiate YII=",
+            "a scheme with a colon": f" Bearer: {ID}.{SECRET}",
+            "a scheme that grew": f" Bearers {ID}.{SECRET}",
+            "a bearer without a dot": f" Bearer {ID}",
+            "a bearer that is a dot": " Bearer .",
+            "a bearer without a secret": f" Bearer {ID}.",
+            "a bearer without an id": f" Bearer .{SECRET}",
+            "a bearer with a colon": f" Bearer {ID}:{SECRET}",
+            "a bearer in quotes": f' Bearer "{ID}.{SECRET}"',
+            "two words": f" Bearer {ID}. {SECRET}",
+            "a bearer of other letters": " Bearer \xc3\xb6.\xc3\xb6",
+            "a bearer of digits of others": f" Bearer {ID}.\xb2\xb3",
+            "a bearer that reaches out": " Bearer ../../x.x",
+            "a bearer as long as can be": " Bearer " + "a" * 4000 + "." + "b" * 4000,
+            "a basic that is no base64": " Basic !!!!",
+            "a basic without its padding": " Basic " + base64.b64encode(b"ab:cd").decode()[:-1],
+            "a basic with junk in it": " Basic YTpi\x01YTpi",
+            "a basic of another alphabet": " Basic YT-_",
+            "a basic that is not encoded": f" Basic {ID}:{SECRET}",
+            "a basic as long as can be": " Basic " + base64.b64encode(b"a:" + b"b" * 5000).decode(),
+            "a token of Keystone's": " Bearer gAAAAAB" + "x" * 170,
+        }.items()
+    },
+    **{
+        f"user and password that are {what}": ((_basic(pair),), "401 unauthorized")
+        for what, pair in {
+            "empty": b"",
+            "a colon": b":",
+            "without a colon": ID.encode(),
+            "without a password": f"{ID}:".encode(),
+            "without a user": f":{SECRET}".encode(),
+            "joined by a dot": f"{ID}.{SECRET}".encode(),
+            "not UTF-8": b"\xff:\xff",
+            "UTF-8": "\u00f6:\u00f6".encode(),
+            "with NUL": f"{ID}:\0".encode(),
+            "with a newline": f"{ID}\n:{SECRET}".encode(),
+        }.items()
+    },
+    "nobody's grant": ((NOBODY,), "401 unauthorized"),
+    "nobody's user": ((_basic(f"{ID}:{SECRET}".encode()),), "401 unauthorized"),
+    "a grant twice": ((NOBODY, NOBODY), "401 unauthorized"),
+    "both spellings of a grant": (
+        (NOBODY, _basic(f"{ID}:{SECRET}".encode())),
+        "401 unauthorized",
+    ),
+    "a grant and a token": ((NOBODY, "X-Auth-Token: x"), "400 ambiguous"),
+    "a token and a grant": (("X-Auth-Token: x", NOBODY), "400 ambiguous"),
+    "a grant and no token": ((NOBODY, "X-Auth-Token:"), "400 ambiguous"),
+    "no grant and a token": (("Authorization:", "X-Auth-Token: x"), "400 ambiguous"),
 }
 
 # Of a PUT of a fact: how the body is said to be written.

@@ -13,6 +13,7 @@ JSON = "Content-Type: application/json"
 TEXT = "Content-Type: text/plain"
 FACT = "STACK/facts/a"
 MEMBER = "STACK/members/m"
+RENEWAL = "STACK/grants/g/renew"
 GOOD = b'{"value": "intruder"}'
 GOOD_MEMBER = b'{"group": "intruders"}'
 
@@ -70,6 +71,17 @@ BODIES = {
     },
     "a member as a text": Bad("415 media_type", target=MEMBER, headers=(TEXT,)),
     "a heartbeat as a text": Bad("415 media_type", "POST", f"{MEMBER}/heartbeat", (TEXT,)),
+    **{
+        f"a grant: {what}": Bad(a, "POST", "STACK/grants", body=body)
+        for what, (body, a) in bad_bodies.GRANTS.items()
+    },
+    **{
+        f"a renewal: {what}": Bad(a, "POST", RENEWAL, body=body)
+        for what, (body, a) in bad_bodies.RENEWALS.items()
+    },
+    "a grant as a text": Bad("415 media_type", "POST", "STACK/grants", (TEXT,)),
+    "a grant without a type": Bad("415 media_type", "POST", "STACK/grants", ()),
+    "a renewal as a text": Bad("415 media_type", "POST", RENEWAL, (TEXT,)),
     "a batch as a text": Bad("415 media_type", "POST", "STACK/batch", (TEXT,)),
     "a batch without a type": Bad("415 media_type", "POST", "STACK/batch", ()),
     "a stack as a text": Bad("415 media_type", target="STACK", headers=(TEXT,)),
@@ -114,6 +126,11 @@ HEADERS = {
         )
         for what, (header, a) in bad_headers.ARMING.items()
     },
+    **{
+        f"identity: {what}, {method}": Bad(a, method, FACT, (JSON, *headers), body, there=True)
+        for method, body in (("GET", b""), ("PUT", GOOD))
+        for what, (headers, a) in bad_headers.IDENTITY.items()
+    },
     "a stream from nonsense": _read(
         "400 cursor_invalid", "STACK/events", "Accept: text/event-stream", "Last-Event-ID: \xff"
     ),
@@ -139,6 +156,13 @@ URLS = {
         for what, segment in bad_urls.SEGMENTS.items()
         for place in bad_urls.NAMED
         for method in ("GET", "PUT", "DELETE")
+    },
+    **{
+        f"{method} {place}: {what}": Bad(
+            "400 path_invalid", method, place.replace("SEGMENT", segment), (), b"", there=True
+        )
+        for what, segment in bad_urls.SEGMENTS.items()
+        for method, place in bad_urls.NAMED_GRANTS
     },
     **{
         f"{method} {what}": Bad(a, method, target, there=True)

@@ -56,6 +56,12 @@ NAMED = [
     "STACK/waiters/SEGMENT",
     "STACK/members/SEGMENT",
 ]
+NAMED_GRANTS = [
+    ("GET", "STACK/grants/SEGMENT"),
+    ("DELETE", "STACK/grants/SEGMENT"),
+    ("POST", "STACK/grants/SEGMENT/renew"),
+]
+"""With their methods; grants are not put."""
 
 PATHS = {
     **{
@@ -78,6 +84,9 @@ PATHS = {
     "more behind a member": ("STACK/members/m/x", "404 not_found"),
     "more behind a heartbeat": ("STACK/members/m/heartbeat/x", "404 not_found"),
     "more behind the convergence": ("STACK/convergence/x", "404 not_found"),
+    "a slash behind the grants": ("STACK/grants/", "404 not_found"),
+    "a slash behind a grant": ("STACK/grants/g/", "404 not_found"),
+    "more behind a renewal": ("STACK/grants/g/renew/x", "404 not_found"),
     "a resource that is none": ("STACK/nonsense", "404 not_found"),
     "capitals": ("/V1/stacks", "404 not_found"),
     "a URL above 8 KiB": ("/" + "x" * 9000, "414 url_too_long"),
@@ -97,10 +106,14 @@ METHODS = {
     "members are not posted": ("POST", "STACK/members", "405 method_not_allowed"),
     "heartbeats are not put": ("PUT", "STACK/members/m/heartbeat", "405 method_not_allowed"),
     "convergence is not written": ("PUT", "STACK/convergence", "405 method_not_allowed"),
+    "grants are not put": ("PUT", "STACK/grants", "405 method_not_allowed"),
+    "a grant is not put": ("PUT", "STACK/grants/g", "405 method_not_allowed"),
+    "a grant is not patched": ("PATCH", "STACK/grants/g", "405 method_not_allowed"),
+    "renewals are not read": ("GET", "STACK/grants/g/renew", "405 method_not_allowed"),
     "a tunnel": ("CONNECT", "localhost:80", "404 not_found"),
 }
 
-PAGED = ("/v1/stacks", "STACK/facts", "STACK/members", "STACK/waiters")
+PAGED = ("/v1/stacks", "STACK/facts", "STACK/members", "STACK/waiters", "STACK/grants")
 WAITING = (
     *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence"),
     "STACK/waiters/w",
@@ -109,7 +122,7 @@ WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")
 CURSORED = (
     *("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/members?cursor", "STACK/events?since"),
-    "STACK/waiters?cursor",
+    *("STACK/waiters?cursor", "STACK/grants?cursor"),
 )
 GROUPED = ("STACK/members", "STACK/convergence")
 
@@ -161,6 +174,7 @@ QUERIES = [
     *((f"{path}?group={group}", "400 path_invalid") for path in GROUPED for group in PLACES),
     ("STACK/members/m?consistency=strong", "400 query_invalid"),
     ("STACK/convergence?consistency=", "400 query_invalid"),
+    ("STACK/grants/g?consistency=strong", "400 query_invalid"),
     ("STACK/facts/a?format=xml", "400 query_invalid"),
     ("STACK/facts/a?format=RAW", "400 query_invalid"),
     ("STACK/facts/a?consistency=strong", "400 query_invalid"),

@@ -8,6 +8,7 @@ import pytest
 
 from factstore.cmd.children.etcd import EtcdServer
 from tests.calling import Caller, fresh_stack
+from tests.grants import Held, issue, issue_reader
 from tests.service import ApiServer, check_log
 
 
@@ -45,3 +46,35 @@ def api(server: ApiServer) -> Iterator[Caller]:
 def stack() -> str:
     """The path of a stack that does not exist yet."""
     return f"/v1/stacks/{fresh_stack()}"
+
+
+SHOWN = {"nodes/c1/ip": 1, "nodes/c2/ip": 2, "shared": 3}
+CONFIGS = {"configs/c1/a": "mine", "configs/c1x/a": "theirs", "configs/c2/a": "theirs"}
+
+
+@pytest.fixture
+def granted(api: Caller, stack: str) -> str:
+    """A stack with facts of two members, and with what each of them is to do."""
+    puts = [{"put": {"path": path, "value": value}} for path, value in (SHOWN | CONFIGS).items()]
+    api.post(f"{stack}/batch", json={"operations": puts}).raise_for_status()
+    return stack
+
+
+@pytest.fixture
+def grant(api: Caller, granted: str) -> Held:
+    """One of that stack for c1's agent."""
+    return issue(api, granted)
+
+
+@pytest.fixture
+def agent(api: Caller, grant: Held) -> Iterator[Caller]:
+    """Its holder."""
+    with grant.caller(api.url) as caller:
+        yield caller
+
+
+@pytest.fixture
+def reader(api: Caller, granted: str) -> Iterator[Caller]:
+    """Who holds a grant to read for nobody."""
+    with issue_reader(api, granted).caller(api.url) as caller:
+        yield caller

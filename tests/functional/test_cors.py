@@ -14,6 +14,7 @@ from tests.streaming import Stream
 
 PAGE = "https://dashboard.example.org"
 SENT = {
+    "Authorization",
     "Content-Type",
     "If-Match",
     "If-None-Match",

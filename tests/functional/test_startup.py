@@ -22,7 +22,7 @@ from factstore.api.services import Services
 from factstore.cmd.children.api import API_ARGV, Options, write_options
 from factstore.cmd.children.ports import free_port
 from factstore.wsgi.deploy import _Mounted
-from factstore.wsgi.identity import OpenGate
+from factstore.wsgi.identity import LoopbackOnly, OpenGate, Wsgi
 from factstore.wsgi.requestid import RequestId
 from tests.calling import check_refusal
 
@@ -55,6 +55,11 @@ def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str
     assert host in ended.stderr
 
 
+def open_gate(app: Wsgi) -> Wsgi:
+    """What stands in front of an application without authentication."""
+    return LoopbackOnly(OpenGate(app))
+
+
 def answer(address: str) -> tuple[int, CaseInsensitiveDict[str], Any, dict[str, Any]]:
     """What a caller at an address gets from the gate, and what the application behind it saw."""
     seen: dict[str, Any] = {}
@@ -66,7 +71,7 @@ def answer(address: str) -> tuple[int, CaseInsensitiveDict[str], Any, dict[str, 
         return [b"{}"]
 
     environ = {"REMOTE_ADDR": address, "openstack.request_id": "req-1", ENVIRON_KEY: "forged"}
-    body = b"".join(OpenGate(app)(environ, lambda status, headers: told.extend([status, headers])))
+    body = b"".join(open_gate(app)(environ, lambda status, headers: told.extend([status, headers])))
     headers = CaseInsensitiveDict({**dict(told[1]), "X-Openstack-Request-Id": "req-1"})
     return int(told[0].split()[0]), headers, json.loads(body), seen
 
@@ -96,7 +101,7 @@ def test_without_authentication_a_page_elsewhere_cannot_send_this_machines_brows
 
     answered: list[str] = []
     environ = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": host}
-    body = b"".join(OpenGate(app)(environ, lambda status, headers: answered.append(status)))
+    body = b"".join(open_gate(app)(environ, lambda status, headers: answered.append(status)))
     assert answered == ["403 Forbidden"]
     assert json.loads(body)["errors"][0]["code"] == "contextualization.not_loopback"
 
@@ -109,7 +114,7 @@ def test_without_authentication_this_machine_is_served_by_any_of_its_own_names(h
         return [environ[ENVIRON_KEY].project_id.encode()]
 
     environ = {"REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": host}
-    assert list(OpenGate(app)(environ, lambda *_: None)) == [b"none"]
+    assert list(open_gate(app)(environ, lambda *_: None)) == [b"none"]
 
 
 @pytest.mark.parametrize("path", ["", "/"])

@@ -43,12 +43,17 @@ def operations() -> list[tuple[str, str]]:
         ("DELETE", "/v1/stacks/s/waiters/w"),
         ("POST", "/v1/stacks/s/waiters/w/signal"),
         ("PUT", "/v1/stacks/s/waiters/w/signal"),
+        ("GET", "/v1/stacks/s/grants"),
+        ("POST", "/v1/stacks/s/grants"),
+        ("GET", "/v1/stacks/s/grants/g"),
+        ("DELETE", "/v1/stacks/s/grants/g"),
+        ("POST", "/v1/stacks/s/grants/g/renew"),
         ("GET", "/v1/limits"),
     ]
 
 
 def test_the_list_of_operations_is_complete(api: Caller) -> None:
-    names = {"{stack}": "s", "{path}": "a/b", "{member}": "m", "{waiter}": "w"}
+    names = {"{stack}": "s", "{path}": "a/b", "{member}": "m", "{waiter}": "w", "{grant}": "g"}
     documented = set()
     for template, methods in api.get("/v1/openapi.json").json()["paths"].items():
         path = template

@@ -1,7 +1,8 @@
-"""Who may do what: every operation and every kind of caller, as one table.
+"""Who may do what: every operation and every kind of caller with a token, as one table.
 
-A new route needs a row here, and nothing else: the tests take the rows from :data:`ROWS`.  A row's kind
-says what each persona is answered; a kind says it for :data:`PERSONAS` in their order.
+A new route needs a row here, and one for who holds a grant in ``holders``, and nothing else: the tests
+take the rows from :data:`ROWS`.  A row's kind says what each persona is answered; a kind says it for
+:data:`PERSONAS` in their order.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Kind(Enum):
 # READ_OWN   of the caller's own project
 # READ_ANY   of the project that the query names, the owner's
 # WRITE      makes the stack if need be
-# REMOVE     needs something to be there
+# REMOVE     needs something to be there, and is for those who may write
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,10 @@ ROWS = [
     Row("PUT", WAITER, Kind.WRITE, body=WAIT_FOR_A),
     Row("DELETE", WAITER, Kind.REMOVE, done=204),
     Row("POST", f"{WAITER}/signal", Kind.REMOVE, body={"status": "SUCCESS"}),
+    Row("PUT", f"{WAITER}/signal", Kind.REMOVE, body={"Status": "SUCCESS"}),
     Row("GET", GRANTS, Kind.REMOVE),
     Row("POST", GRANTS, Kind.WRITE, body=READ_ONLY, done=201),
     Row("GET", GRANT, Kind.REMOVE),
     Row("POST", f"{GRANT}/renew", Kind.REMOVE),
     Row("DELETE", GRANT, Kind.REMOVE, done=204),
-    Row("PUT", f"{WAITER}/signal", Kind.REMOVE, body={"Status": "SUCCESS"}),
 ]

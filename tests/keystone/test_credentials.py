@@ -113,13 +113,14 @@ def test_an_open_stream_learns_of_revocation_but_outlives_keystone(
     write_options(config, {"keystone_authtoken": {**section, "http_request_max_retries": 0}})
     gate = KeystoneGate(Response("fine"), configuration.read([str(config)]))
     token = accounts.issue("owner")
-    revoked, lasting = (
-        seen_by_the_application(gate, each) for each in (token, accounts.issue("owner"))
-    )
-    assert revoked.still_valid()
-    assert lasting.still_valid()
+    credential = accounts.application_credential("owner", fresh_stack())
+    issued = (token, accounts.issue_with(credential), accounts.issue("owner"))
+    revoked, deleted, lasting = (seen_by_the_application(gate, each) for each in issued)
+    assert [each.still_valid() for each in (revoked, deleted, lasting)] == [True] * 3
     accounts.revoke(token)
+    accounts.delete_application_credential("owner", credential)
     assert not revoked.still_valid()  # whatever the cache says
+    assert not deleted.still_valid()
     assert lasting.still_valid()
     private_keystone.kill()
     assert lasting.still_valid()

@@ -17,6 +17,7 @@ from tests.eventually import eventually
 from tests.keystone.conftest import with_token
 from tests.keystone.matrix import (
     PERSONAS,
+    READ_ONLY,
     RESTRICTED_TO,
     ROWS,
     STRANGERS,
@@ -94,6 +95,9 @@ def project(keystone: KeystoneServer) -> str:
     return keystone.accounts.project_id("owner")
 
 
+NO_GRANT = f"{'0' * 32}-{'0' * 16}"
+
+
 @pytest.fixture
 def owned(callers: dict[str, Caller]) -> Iterator[str]:
     """The name of a stack of the owner's that is filled; other projects have none of this name."""
@@ -103,14 +107,26 @@ def owned(callers: dict[str, Caller]) -> Iterator[str]:
     remove(callers, name, *STRANGERS)
 
 
-def fill(owner: Caller, name: str) -> None:
-    """Make a stack with fact ``a``, member ``a`` and waiter ``w``."""
+@pytest.fixture
+def grant(callers: dict[str, Caller], owned: str) -> str:
+    """The id of the one grant of that stack."""
+    (found,) = callers["owner"].get(f"/v1/stacks/{owned}/grants").json()["grants"]
+    identity: str = found["id"]
+    return identity
+
+
+def fill(owner: Caller, name: str) -> str:
+    """Make a stack with fact ``a``, member ``a``, waiter ``w`` and a grant, whose id this is."""
     for path, body in (
         ("facts/a", {"value": 1}),
         ("members/a", {"group": "g"}),
         ("waiters/w", {"success": {"signals": 2}}),
     ):
         owner.put(f"/v1/stacks/{name}/{path}", json=body).raise_for_status()
+    issued = owner.post(f"/v1/stacks/{name}/grants", json=READ_ONLY)
+    issued.raise_for_status()
+    grant: str = issued.json()["id"]
+    return grant
 
 
 def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
@@ -121,7 +137,8 @@ def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
 
 def held(owner: Caller, name: str) -> list[object]:
     """What is in a stack."""
-    return [owner.get(f"/v1/stacks/{name}/{kind}").json()[kind] for kind in ("facts", "members")]
+    kinds = ("facts", "members", "grants")
+    return [owner.get(f"/v1/stacks/{name}/{kind}").json()[kind] for kind in kinds]
 
 
 def call(
@@ -129,13 +146,14 @@ def call(
     row: Row,
     stack: str,
     project: str,
+    grant: str = NO_GRANT,
     *,
     method: str = "",
     headers: dict[str, str] | None = None,
 ) -> requests.Response:
     """Carry out a row's operation on a stack."""
-    names = {"stack": stack, "path": "a", "member": "a", "waiter": "w", "project": project}
-    target = (row.template + row.query).format(**names)
+    names = {"path": "a", "member": "a", "waiter": "w", "grant": grant}
+    target = (row.template + row.query).format(stack=stack, project=project, **names)
     more = {} if row.body is None else {"json": row.body}
     return caller(method or row.method, target, headers=headers, **more)
 
@@ -169,16 +187,16 @@ def test_every_way_to_call_an_operation_stands_once() -> None:
 @every_row
 @pytest.mark.parametrize("persona", PERSONAS)
 def test_a_persona_is_answered_as_the_table_says(
-    callers: dict[str, Caller], project: str, owned: str, row: Row, persona: str
+    callers: dict[str, Caller], project: str, owned: str, grant: str, row: Row, persona: str
 ) -> None:
     owner = callers["owner"]
     before = held(owner, owned)
-    answer = call(callers[persona], row, owned, project)
+    answer = call(callers[persona], row, owned, project, grant)
     check(answer, row.expected(persona))
     if persona != "owner":
         assert held(owner, owned) == before
     if row.method == "GET" and row.kind is not Kind.PUBLIC and persona != "restricted":
-        implied = call(callers[persona], row, owned, project, method="HEAD")
+        implied = call(callers[persona], row, owned, project, grant, method="HEAD")
         assert implied.status_code == answer.status_code
 
 
@@ -187,6 +205,8 @@ MOVING = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"[0-9a-f]{16}\.\d+", "CURSOR"),
     (r'"[0-9a-f]{32}"', '"TAG"'),
+    (r"[0-9a-f]{32}-[0-9a-f]{16}(\.[\w-]+)?", "GRANT"),
+    (r'"secret":"[\w-]+"', '"secret":_'),
     (r"req-[0-9a-f-]{36}", "REQUEST"),
 ]
 
@@ -213,10 +233,12 @@ def seen(answer: requests.Response, stack: str) -> tuple[int, dict[str, str], st
 @rows_of_stacks
 @pytest.mark.parametrize("persona", [*UNIDENTIFIED[:2], *STRANGERS])
 def test_what_others_have_looks_as_if_it_were_not_there(
-    callers: dict[str, Caller], project: str, owned: str, row: Row, persona: str
+    callers: dict[str, Caller], project: str, owned: str, grant: str, row: Row, persona: str
 ) -> None:
     caller, missing = callers[persona], fresh_stack()
-    theirs, nobodys = (seen(call(caller, row, name, project), name) for name in (owned, missing))
+    theirs, nobodys = (
+        seen(call(caller, row, name, project, grant), name) for name in (owned, missing)
+    )
     assert theirs == nobodys
     remove(callers, missing, *STRANGERS)
 
@@ -273,8 +295,9 @@ def test_headers_that_claim_an_identity_change_nothing(
 ) -> None:
     for headers in forgeries(project):
         name = fresh_stack()
-        fill(callers["owner"], name)
-        check(call(callers[persona], row, name, project, headers=headers), row.expected(persona))
+        grant = fill(callers["owner"], name)
+        answer = call(callers[persona], row, name, project, grant, headers=headers)
+        check(answer, row.expected(persona))
         fact = callers["owner"].get(f"/v1/stacks/{name}/facts/a").json()
         assert (fact["value"], fact["version"]) == (1, 1)
         remove(callers, name, "outsider")
@@ -290,11 +313,11 @@ def test_a_writer_cannot_pass_for_somebody_else(
 
 
 def test_the_methods_of_a_route_are_told_to_who_is_known_whether_it_exists_or_not(
-    callers: dict[str, Caller], owned: str
+    callers: dict[str, Caller], owned: str, grant: str
 ) -> None:
     for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:
         there, missing = (
-            template.format(stack=name, path="a", member="a", waiter="w")
+            template.format(stack=name, path="a", member="a", waiter="w", grant=grant)
             for name in (owned, "missing")
         )
         for persona in UNIDENTIFIED:

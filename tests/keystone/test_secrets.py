@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
 from tests.calling import REQUEST_ID, Caller, fresh_stack
 from tests.eventually import eventually
+from tests.grants import issue
 from tests.keystone.conftest import with_token
 from tests.memcached import Memcached
 from tests.service import ApiServer
@@ -141,6 +143,7 @@ def test_no_secret_and_no_value_leaves_by_a_log_or_an_error(
     with server, with_token(server, tokens["owner"]) as owner:
         stack = f"/v1/stacks/{fresh_stack()}"
         use(owner, stack, told)
+        hold(guarded_etcd, owner, stack, told)
         assert memcached.items() > 0
         misuse(owner, stack, told)
         pretend(server, private_keystone, stack, tokens, told)
@@ -181,6 +184,43 @@ def use(owner: Caller, stack: str, told: Told) -> None:
     with Stream(owner.url, f"{stack}/events?initial=true", headers) as stream:
         assert stream.expect("snapshot").data["facts"][0]["value"] == VALUE
     told.note(owner.delete(f"{stack}/facts/b"))
+
+
+def hold(etcd: EtcdServer, owner: Caller, stack: str, told: Told) -> None:
+    """Grants: said right, said wrong, ended; and what etcd has of them."""
+    grants = [issue(owner, stack) for _ in range(3)]
+    for grant in grants:
+        told.secrets |= {grant.secret, grant.token, *grant.bearer.values(), *grant.basic.values()}
+    good, revoked, other = grants
+    told.note(owner.delete(f"{stack}/grants/{revoked.id}"))
+    fact = f"{stack}/facts/nodes/c1/a"
+    for held in (good.bearer, good.basic, revoked.bearer, revoked.basic):
+        with Caller(owner.url, held) as holder:
+            told.note(holder.put(fact, VALUE))
+            told.note(holder.put(f"{stack}/facts/a", VALUE))
+            told.note(holder.put(fact, json={"value": VALUE, "kind": "parameter"}))
+            told.note(holder.get(f"{stack}/context"))
+            told.note(holder.get(f"{stack}/grants/{good.id}"))
+            told.note(holder.post(f"{stack}/grants/{good.id}/renew", json={"ttl": "canary-ttl"}))
+            told.note(holder.post(f"{stack}/grants/{good.id}/renew"))
+    for wrong in (
+        {"Authorization": f"Bearer {good.id}.{other.secret}"},
+        {"Authorization": f"Bearer {good.token}, Bearer {good.token}"},
+        {"Authorization": f"Basic {good.token}"},
+        {"Authorization": f"Digest {good.token}"},
+        {**good.bearer, "X-Auth-Token": str(owner.session.headers["X-Auth-Token"])},
+        {**good.bearer, "Accept": "application/canary"},
+        {**good.bearer, "OpenStack-API-Version": "contextualization 9.9"},
+    ):
+        with Caller(owner.url, wrong) as caller:
+            told.note(caller.get(fact))
+            told.note(caller.put(fact, VALUE))
+    for body in ({"member": "canary/member"}, {"member": "c1", "secret": "canary-secret"}, {}):
+        told.note(owner.post(f"{stack}/grants", json=body))
+    told.bodies += [owner.get(f"{stack}/grants").text, owner.get(f"{stack}/grants/{good.id}").text]
+    stored = etcdctl(etcd, "--user", "root:root-password", "get", "--prefix", "")
+    assert hashlib.sha256(good.secret.encode()).hexdigest() in stored
+    assert not [grant for grant in grants if grant.secret in stored]
 
 
 def misuse(owner: Caller, stack: str, told: Told) -> None:

@@ -12,6 +12,7 @@ import requests
 from tests.calling import REQUEST_ID, Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_streams import etag
+from tests.grants import issue
 from tests.proxies.conftest import Site
 from tests.wire import exchange, request_bytes
 
@@ -55,6 +56,26 @@ def test_a_wait_is_waited_for(site: Site, api: Caller, stack: str) -> None:
     waiter.join()
     (answer,) = answers
     assert (answer.status_code, answer.json()["value"]) == (HTTPStatus.OK, "came")
+
+
+def test_a_grant_is_handed_on_in_both_spellings_and_stands_in_no_log(
+    site: Site, api: Caller, stack: str
+) -> None:
+    grant = issue(api, stack)
+    for headers in (grant.bearer, grant.basic):
+        with site.proxy.caller(headers) as holder:
+            written = holder.put(f"{stack}/facts/nodes/c1/ip", headers["Authorization"][:6])
+            assert written.json()["updated_by"] == f"grant:{grant.id}"
+            refused(holder.put(f"{stack}/facts/a", 1), "403 forbidden")
+    api.delete(f"{stack}/grants/{grant.id}").raise_for_status()
+    with site.proxy.caller(grant.bearer) as holder:
+        eventually(lambda: not holder.get(f"{stack}/facts/nodes/c1/ip").ok)
+        answer = holder.get(f"{stack}/facts/nodes/c1/ip")
+        refused(answer, "401 unauthorized")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    logs = site.logs() + site.proxy.log_path.read_text()
+    assert grant.secret not in logs
+    assert grant.basic["Authorization"].split()[1] not in logs
 
 
 ODD = [

@@ -154,6 +154,14 @@ class Accounts:
         credential = made["application_credential"]
         return ApplicationCredential(credential["id"], credential["secret"])
 
+    def delete_application_credential(
+        self, persona: str, credential: ApplicationCredential
+    ) -> None:
+        """End one of the persona's; Keystone refuses its tokens from now on."""
+        keystone = self._keystone(persona)
+        user = keystone.get_user_id()
+        keystone.delete(f"/users/{user}/application_credentials/{credential.id}")
+
     def issue_with(self, credential: ApplicationCredential) -> str:
         """A new token by application credential."""
         auth = v3.ApplicationCredential(

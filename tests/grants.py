@@ -1,0 +1,80 @@
+"""Grants as their holders have them, and what only time or an intruder could do to one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from factstore.core.place import Place
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.wire import Credentials, PutKey
+from tests.calling import Caller
+
+LONG_AGO = "2026-01-01T00:00:00.000000Z"
+ROOT = "/factstore/v1"
+
+
+@dataclass(frozen=True)
+class Held:
+    """Id and secret of a grant."""
+
+    id: str
+    secret: str
+
+    @property
+    def token(self) -> str:
+        return f"{self.id}.{self.secret}"
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def basic(self) -> dict[str, str]:
+        return {"Authorization": f"Basic {encoded(f'{self.id}:{self.secret}')}"}
+
+    def caller(self, url: str) -> Caller:
+        """A client that sends it."""
+        return Caller(url, self.bearer)
+
+
+def encoded(text: str) -> str:
+    """User and password as HTTP Basic has them."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def issue(owner: Caller, stack: str, member: str | None = "c1", **fields: Any) -> Held:
+    """A new grant of a stack, for an agent unless *fields* say otherwise.
+
+    :param stack: the path of the stack.
+    """
+    answer = owner.post(f"{stack}/grants", json={"member": member, **fields})
+    answer.raise_for_status()
+    issued = answer.json()
+    return Held(issued["id"], issued["secret"])
+
+
+def issue_reader(owner: Caller, stack: str, member: str | None = None) -> Held:
+    """One for a reader."""
+    return issue(owner, stack, member, role="reader")
+
+
+def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
+    """Make a grant one whose time is over, behind the service's back; it hangs on its lease on."""
+    place = Place("grant", grant.id)
+    project: str = owner.get(stack).json()["project_id"]
+    key = Keyspace(ROOT).place(project, grant.id.partition("-")[0], place)
+    raw = EtcdClient([endpoint], Credentials())
+    try:
+        (item,) = raw.get(key, deadline=time.monotonic() + 10).items
+        record = json.loads(item.value)
+        assert record["expires_at"] > LONG_AGO
+        record["expires_at"] = LONG_AGO
+        put = PutKey(key, json.dumps(record).encode(), item.lease)
+        raw.transact([], [put], deadline=time.monotonic() + 10)
+    finally:
+        raw.close()

@@ -1,0 +1,190 @@
+"""What those may who hold a grant: every operation and every kind of holder, as one table.
+
+It stands beside ``matrix`` and is read in the same way: a row's kind says what each holder is answered,
+for :data:`HOLDERS` in their order.  Where in a stack an operation is about matters to holders, so that
+a row also says that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from tests.keystone import matrix
+from tests.keystone.matrix import DONE, FORBIDDEN, UNKNOWN
+
+PROTECTED = "403 parameter_protected"
+
+ENDED = ("expired", "revoked", "its stack deleted", "another secret", "junk")
+HOLDERS = ("agent of a", "agent of b", "reader", "agent elsewhere", *ENDED)
+"""Of the stack that is called: agents for member a, whose group is g, and for member b; a reader.  Of
+another stack of the same project: an agent for member a.  And grants that do not hold."""
+
+
+class Kind(Enum):
+    """What kind of operation, and so what each holder gets."""
+
+    #                   agent of a  agent of b  reader     elsewhere   ended
+    PUBLIC = (*[DONE] * 4, *[DONE] * 5)
+    READ = (DONE, DONE, DONE, FORBIDDEN, *[UNKNOWN] * 5)
+    OWN_A = (DONE, FORBIDDEN, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
+    OWN_B = (FORBIDDEN, DONE, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
+    PARAMETER_A = (PROTECTED, FORBIDDEN, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
+    SIGNAL = (DONE, DONE, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
+    OWNERS = (*[FORBIDDEN] * 4, *[UNKNOWN] * 5)
+
+
+# PUBLIC       for everybody, whatever they send
+# READ         of the stack
+# OWN_A        what is member a's own or for it alone, or the grant for it
+# OWN_B        the same for member b
+# PARAMETER_A  where member a writes, but a fact of kind parameter
+# SIGNAL       to a waiter
+# OWNERS       for those with a token only
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation on a stack with facts at :data:`FACTS`, members ``a`` and ``b``, waiter ``w`` and
+    the grants of the holders."""
+
+    method: str
+    template: str
+    kind: Kind
+    query: str = ""
+    body: Any = None
+    done: int = 200
+    path: str = "a"
+    member: str = "a"
+
+    @property
+    def operation(self) -> tuple[str, str]:
+        return self.method, self.template
+
+    def __str__(self) -> str:
+        where = self.template.replace("{path}", self.path).replace("{member}", self.member)
+        return f"{self.method} {where}{self.query}{f' {self.body}' if self.body else ''}"
+
+    def expected(self, holder: str) -> str:
+        """Status, and the code of a refusal, as in ``404 not_found``."""
+        answer = self.kind.value[HOLDERS.index(holder)]
+        return str(self.done) if answer is DONE else answer
+
+
+FACTS = {
+    "a": "observed",
+    "configs/a/x": "observed",
+    "configs/ab/x": "observed",
+    "configs/b/x": "observed",
+    "nodes/a/p": "parameter",
+    "nodes/a/x": "observed",
+    "nodes/b/x": "observed",
+    "results/a/x": "observed",
+    "results/b/x": "observed",
+}
+"""Paths and kinds."""
+
+OTHERS = (
+    "a",
+    "new",
+    "nodes/x",
+    "nodes/ab/x",
+    "results/x",
+    "configs/a/x",
+    "configs/b/x",
+    "nodes/c/x",
+)
+"""Paths that are neither a's nor b's to write."""
+
+STACK, FACT, MEMBER = matrix.STACK, matrix.FACT, matrix.MEMBER
+WAITER, GRANT = matrix.WAITER, matrix.GRANT
+TWO = {"value": 2}
+PARAMETER = {"value": 2, "kind": "parameter"}
+
+
+def _put(path: str, **more: Any) -> dict[str, Any]:
+    return {"put": {"path": path, "value": 2, **more}}
+
+
+def _batch(*operations: dict[str, Any], guard: str = "") -> dict[str, Any]:
+    guards = {"guards": [{"path": guard, "exists": True}]} if guard else {}
+    return {**guards, "operations": list(operations)}
+
+
+DELETE_X = {"delete": {"path": "nodes/a/x"}}
+
+ROWS = [
+    *(
+        Row("GET", row.template, Kind.PUBLIC)
+        for row in matrix.ROWS
+        if row.kind is matrix.Kind.PUBLIC
+    ),
+    Row("GET", "/v1/limits", Kind.OWNERS),
+    Row("GET", "/v1/limits", Kind.OWNERS, query="?project_id={project}"),
+    Row("GET", matrix.STACKS, Kind.OWNERS),
+    Row("GET", matrix.STACKS, Kind.OWNERS, query="?project_id={project}"),
+    Row("GET", STACK, Kind.READ),
+    Row("PUT", STACK, Kind.OWNERS, body={"description": "x"}),
+    Row("DELETE", STACK, Kind.OWNERS),
+    Row("GET", matrix.FACTS, Kind.READ),
+    Row("GET", matrix.FACTS, Kind.READ, query="?prefix=configs/a"),
+    *(Row("GET", FACT, Kind.READ, path=path) for path in ("a", "nodes/a/x", "nodes/b/x")),
+    Row("GET", FACT, Kind.READ, path="nodes/b/x", query="?format=raw"),
+    Row("GET", FACT, Kind.OWN_A, path="configs/a/x"),
+    Row("HEAD", FACT, Kind.READ),
+    Row("HEAD", FACT, Kind.OWN_A, path="configs/a/x"),
+    *(Row("GET", FACT, Kind.OWNERS, path=f"configs/{place}") for place in ("ab/x", "a", "none/x")),
+    Row("PUT", FACT, Kind.OWN_A, path="nodes/a/x", body=TWO),
+    Row("PUT", FACT, Kind.OWN_A, path="nodes/a/new", body=TWO, done=201),
+    Row("PUT", FACT, Kind.OWN_A, path="results/a/x", body=TWO),
+    Row("PUT", FACT, Kind.OWN_A, path="nodes/a/x", body={"value": 1, "member": "a"}),
+    Row("PUT", FACT, Kind.OWNERS, path="nodes/a/x", body={"value": 1, "member": "b"}),
+    Row("PUT", FACT, Kind.OWN_B, path="nodes/b/x", body=TWO),
+    Row("PUT", FACT, Kind.PARAMETER_A, path="nodes/a/x", body=PARAMETER),
+    Row("PUT", FACT, Kind.PARAMETER_A, path="nodes/a/new", body=PARAMETER),
+    Row("PUT", FACT, Kind.PARAMETER_A, path="nodes/a/p", body=TWO),
+    *(Row("PUT", FACT, Kind.OWNERS, path=path, body=TWO) for path in OTHERS),
+    Row("DELETE", FACT, Kind.OWN_A, path="nodes/a/x", done=204),
+    Row("DELETE", FACT, Kind.OWN_A, path="results/a/x", done=204),
+    Row("DELETE", FACT, Kind.OWN_B, path="results/b/x", done=204),
+    Row("DELETE", FACT, Kind.PARAMETER_A, path="nodes/a/p"),
+    *(Row("DELETE", FACT, Kind.OWNERS, path=path) for path in OTHERS),
+    Row("POST", matrix.BATCH, Kind.OWN_A, body=_batch(_put("nodes/a/y"), DELETE_X)),
+    Row("POST", matrix.BATCH, Kind.OWN_A, body=_batch(_put("nodes/a/y"), guard="nodes/b/x")),
+    Row("POST", matrix.BATCH, Kind.OWN_A, body=_batch(DELETE_X, guard="configs/a/x")),
+    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(DELETE_X, guard="configs/ab/x")),
+    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(_put("nodes/a/y"), _put("nodes/b/y"))),
+    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(_put("nodes/a/y", member="b"))),
+    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(DELETE_X, {"delete": {"path": "a"}})),
+    Row("POST", matrix.BATCH, Kind.PARAMETER_A, body=_batch(_put("nodes/a/y", kind="parameter"))),
+    Row("POST", matrix.BATCH, Kind.PARAMETER_A, body=_batch({"delete": {"path": "nodes/a/p"}})),
+    Row("GET", matrix.MEMBERS, Kind.READ),
+    Row("GET", MEMBER, Kind.READ),
+    Row("PUT", MEMBER, Kind.OWN_A, body={"group": "g"}, done=201),
+    Row("PUT", MEMBER, Kind.OWNERS, body={"group": "other"}),
+    Row("PUT", MEMBER, Kind.OWN_B, body={"group": "any"}, done=201, member="b"),
+    Row("PUT", MEMBER, Kind.OWNERS, body={"group": "g"}, member="new"),
+    Row("PATCH", MEMBER, Kind.OWN_A, body={"state": "ready"}),
+    Row("PATCH", MEMBER, Kind.OWN_B, body={"state": "ready"}, member="b"),
+    Row("DELETE", MEMBER, Kind.OWN_A, done=204),
+    Row("DELETE", MEMBER, Kind.OWN_B, done=204, member="b"),
+    Row("POST", f"{MEMBER}/heartbeat", Kind.OWN_A, done=204),
+    Row("POST", f"{MEMBER}/heartbeat", Kind.OWN_B, done=204, member="b"),
+    Row("GET", f"{STACK}/convergence", Kind.READ),
+    Row("GET", f"{STACK}/events", Kind.READ),
+    Row("GET", f"{STACK}/context", Kind.READ),
+    Row("GET", f"{STACK}/context", Kind.READ, query="?member=b&include=results"),
+    Row("HEAD", f"{STACK}/context", Kind.READ),
+    Row("GET", matrix.WAITERS, Kind.READ),
+    Row("GET", WAITER, Kind.READ),
+    Row("PUT", WAITER, Kind.OWNERS, body=matrix.WAIT_FOR_A),
+    Row("DELETE", WAITER, Kind.OWNERS),
+    Row("POST", f"{WAITER}/signal", Kind.SIGNAL, body={"status": "SUCCESS"}),
+    Row("PUT", f"{WAITER}/signal", Kind.SIGNAL, body={"Status": "SUCCESS"}),
+    Row("GET", matrix.GRANTS, Kind.OWNERS),
+    Row("POST", matrix.GRANTS, Kind.OWNERS, body=matrix.READ_ONLY),
+    Row("GET", GRANT, Kind.OWN_A),
+    Row("POST", f"{GRANT}/renew", Kind.OWN_A),
+    Row("DELETE", GRANT, Kind.OWN_A, done=204),
+]

@@ -1,0 +1,239 @@
+"""Every operation as everybody who holds a grant: the table is in ``holders``.
+
+What holds of one service with Keystone, whose owners are there with their tokens, holds of all: the
+gates do not know of one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+
+from factstore.api import page
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.calling import PROBLEM, Caller, fresh_stack, refused
+from tests.eventually import eventually
+from tests.grants import Held, issue, issue_reader, let_expire
+from tests.keystone.conftest import Login
+from tests.keystone.holders import ENDED, FACTS, HOLDERS, ROWS, Kind, Row
+from tests.service import ApiServer
+from tests.structure.application import mounted, operations
+
+every_row = pytest.mark.parametrize("row", ROWS, ids=str)
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A stack of the owner's, and who holds which grant of it."""
+
+    owner: Caller
+    name: str
+    grants: dict[str, Held]
+
+    @property
+    def stack(self) -> str:
+        return f"/v1/stacks/{self.name}"
+
+    def held(self) -> list[Any]:
+        """What is in the stack."""
+        kinds = ("facts", "members", "waiters", "grants")
+        return [self.owner.get(f"{self.stack}/{kind}").json()[kind] for kind in kinds]
+
+
+@pytest.fixture
+def granted(etcd: EtcdServer, login: Login) -> Iterator[Granted]:
+    owner, name = login("owner"), fresh_stack()
+    stack, other = f"/v1/stacks/{name}", f"/v1/stacks/{name}-other"
+    owner.put(f"{stack}/facts/a", "before").raise_for_status()
+    grants = {"its stack deleted": issue(owner, stack, "a")}
+    owner.delete(stack).raise_for_status()
+    puts = [{"put": {"path": path, "value": 1, "kind": kind}} for path, kind in FACTS.items()]
+    owner.post(f"{stack}/batch", json={"operations": puts}).raise_for_status()
+    for member in ("a", "b"):
+        body = {"group": "g", "ttl": 600}
+        owner.put(f"{stack}/members/{member}", json=body).raise_for_status()
+    owner.put(f"{stack}/waiters/w", json={"success": {"signals": 9}}).raise_for_status()
+    grants |= {
+        "agent of a": issue(owner, stack, "a", group="g"),
+        "agent of b": issue(owner, stack, "b"),
+        "reader": issue_reader(owner, stack),
+        "agent elsewhere": issue(owner, other, "a"),
+        "expired": issue(owner, stack, "a"),
+        "revoked": issue(owner, stack, "a"),
+        "junk": Held("junk", "junk"),
+    }
+    let_expire(etcd.endpoint, owner, stack, grants["expired"])
+    owner.delete(f"{stack}/grants/{grants['revoked'].id}").raise_for_status()
+    grants["another secret"] = Held(grants["agent of a"].id, grants["agent of b"].secret)
+    assert set(grants) == set(HOLDERS)
+    yield Granted(owner, name, grants)
+    for each in (stack, other):
+        owner.delete(each)
+
+
+def call(
+    caller: Caller, row: Row, granted: Granted, project: str, headers: dict[str, str]
+) -> requests.Response:
+    """Carry out a row's operation on the stack."""
+    names = {
+        "stack": granted.name,
+        "path": row.path,
+        "member": row.member,
+        "waiter": "w",
+        "grant": granted.grants["agent of a"].id,
+        "project": project,
+    }
+    more = {} if row.body is None else {"json": row.body}
+    target = (row.template + row.query).format(**names)
+    return caller(row.method, target, headers=headers, **more)
+
+
+def check(answer: requests.Response, expected: str) -> None:
+    """The answer is as the table says, to the last header of a refusal."""
+    status, _, code = expected.partition(" ")
+    assert answer.status_code == int(status), answer.text
+    if not code:
+        return
+    if answer.request.method == "HEAD":
+        assert answer.headers["Content-Type"].partition(";")[0] == PROBLEM
+        assert not answer.content
+    else:
+        refused(answer, expected)
+    assert ("WWW-Authenticate" in answer.headers) == (code == "unauthorized")
+    if code == "unauthorized":
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_every_route_has_a_row_and_every_row_a_route() -> None:
+    shown = {("GET", path) for path in page.PATHS}
+    assert {row.operation for row in ROWS} == operations() | mounted() | shown
+
+
+def test_every_way_to_call_an_operation_stands_once() -> None:
+    assert len({str(row) for row in ROWS}) == len(ROWS)
+    assert {len(kind.value) for kind in Kind} == {len(HOLDERS)}
+
+
+@every_row
+def test_a_holder_is_answered_as_the_table_says(
+    keystone: KeystoneServer, granted: Granted, anonymous: Caller, row: Row
+) -> None:
+    project = keystone.accounts.project_id("owner")
+    before = granted.held()
+    refused_first = sorted(HOLDERS, key=lambda holder: not row.expected(holder).startswith("4"))
+    unchanged = True
+    for holder in refused_first:
+        expected, grant = row.expected(holder), granted.grants[holder]
+        if unchanged and not expected.startswith("4"):
+            assert granted.held() == before, "a refusal changed something"
+            unchanged = False
+        for headers in (grant.basic, grant.bearer) if unchanged else (grant.bearer,):
+            answer = call(anonymous, row, granted, project, headers)
+            try:
+                check(answer, expected)
+            except AssertionError as error:
+                raise AssertionError(f"{holder}: {error}") from error
+    assert not unchanged or granted.held() == before
+
+
+def test_what_a_holder_sees_of_another_stack_is_the_same_whether_it_exists_or_not(
+    granted: Granted, anonymous: Caller
+) -> None:
+    holder = granted.grants["agent elsewhere"].bearer
+    for part in ("", "/facts", "/facts/a", "/facts/none", "/context", "/events", "/grants"):
+        told = []
+        for name in (granted.name, fresh_stack()):
+            answer = anonymous.get(f"/v1/stacks/{name}{part}", headers=holder)
+            entry = refused(answer, "403 forbidden")
+            told.append(entry["detail"])
+        assert told[0] == told[1]
+
+
+def test_a_grant_of_another_projects_stack_of_the_same_name_reaches_that_one(
+    login: Login, granted: Granted, anonymous: Caller
+) -> None:
+    outsider = login("outsider")
+    outsider.put(f"{granted.stack}/facts/theirs", 1).raise_for_status()
+    namesake = issue(outsider, granted.stack, "a").bearer
+    before = granted.held()
+    written = anonymous.put(f"{granted.stack}/facts/nodes/a/x", "theirs", headers=namesake)
+    assert written.status_code == 201
+    seen = anonymous.get(f"{granted.stack}/facts", headers=namesake).json()["facts"]
+    assert [fact["path"] for fact in seen] == ["nodes/a/x", "theirs"]
+    foreign = granted.grants["agent of a"]
+    answer = anonymous.get(f"{granted.stack}/grants/{foreign.id}", headers=namesake)
+    refused(answer, "403 forbidden")
+    refused(outsider.get(f"{granted.stack}/grants/{foreign.id}"), "404 not_found")
+    refused(outsider.delete(f"{granted.stack}/grants/{foreign.id}"), "404 not_found")
+    assert granted.held() == before
+    outsider.delete(granted.stack).raise_for_status()
+
+
+def test_a_token_beside_a_grant_is_one_credential_too_many(
+    granted: Granted, anonymous: Caller, tokens: dict[str, str]
+) -> None:
+    for grant in ("agent of a", "reader", *ENDED):
+        for token in (tokens["owner"], tokens["outsider"], "junk", ""):
+            both = {**granted.grants[grant].bearer, "X-Auth-Token": token}
+            refused(anonymous.get(f"{granted.stack}/facts/a", headers=both), "400 ambiguous")
+
+
+def test_headers_that_claim_an_identity_change_nothing(
+    keystone: KeystoneServer, granted: Granted, anonymous: Caller
+) -> None:
+    claimed = {
+        "X-Roles": "admin,member",
+        "X-User-Id": "root",
+        "X-Project-Id": keystone.accounts.project_id("outsider"),
+        "X-Identity-Status": "Confirmed",
+        "X-Service-Token": "junk",
+        "Factstore.Identity": "root",
+        "Remote-User": "root",
+    }
+    grant = granted.grants["agent of a"]
+    headers = {**claimed, **grant.bearer}
+    written = anonymous.put(f"{granted.stack}/facts/nodes/a/x", 2, headers=headers)
+    assert written.json()["updated_by"] == f"grant:{grant.id}"
+    refused(anonymous.put(f"{granted.stack}/facts/a", 2, headers=headers), "403 forbidden")
+    refused(anonymous.get("/v1/stacks", headers=headers), "403 forbidden")
+    stale = {**claimed, **granted.grants["revoked"].bearer}
+    refused(anonymous.get(f"{granted.stack}/facts/a", headers=stale), "401 unauthorized")
+
+
+def test_owners_and_holders_see_what_the_others_wrote(
+    keystone: KeystoneServer, granted: Granted, login: Login, anonymous: Caller
+) -> None:
+    grant = granted.grants["agent of a"]
+    anonymous.put(f"{granted.stack}/facts/nodes/a/ip", "10.0.0.1", headers=grant.bearer)
+    for persona in ("owner", "reader"):
+        fact = login(persona).get(f"{granted.stack}/facts/nodes/a/ip").json()
+        assert (fact["value"], fact["updated_by"]) == ("10.0.0.1", f"grant:{grant.id}")
+    granted.owner.put(f"{granted.stack}/facts/nodes/a/ip", "10.0.0.2").raise_for_status()
+    fact = anonymous.get(f"{granted.stack}/facts/nodes/a/ip", headers=grant.basic).json()
+    assert fact["updated_by"] == keystone.accounts.user_id("owner")
+
+
+def test_holders_are_served_while_keystone_is_away(
+    etcd: EtcdServer, private_keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("lonely")
+    options = {"keystone_authtoken": {"http_connect_timeout": 1, "http_request_max_retries": 0}}
+    with ApiServer(
+        [etcd.endpoint], folder, auth="keystone", keystone=private_keystone, options=options
+    ) as server:
+        stack = f"/v1/stacks/{fresh_stack()}"
+        token = {"X-Auth-Token": private_keystone.accounts.issue("owner")}
+        with Caller(server.url, token) as owner, Caller(server.url) as anyone:
+            grant = issue(owner, stack)
+            private_keystone.kill()
+            written = anyone.put(f"{stack}/facts/nodes/c1/ip", 1, headers=grant.bearer)
+            assert written.status_code == 201
+            eventually(
+                lambda: anyone.get(stack, headers={"X-Auth-Token": "new"}).status_code == 503, 20
+            )
+            assert anyone.get(f"{stack}/context", headers=grant.basic).ok
