@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark"]
-PLACE_KINDS: tuple[PlaceKind, ...] = ("member", "applied", "waiter", "signal", "timer", "mark")
+PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark", "seal"]
+PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
 COUNTED: tuple[PlaceKind, ...] = ("member", "waiter", "signal")
 """Each of them counts as a fact."""
 

@@ -13,6 +13,7 @@ Under one root::
     data/<project>/<S>/timers/<waiter>        on a lease that ends when the waiter's time is over
     data/<project>/<S>/signals/<waiter>/<hash of the signal's id>
     data/<project>/<S>/marks/dropped          see core/event.Mark
+    data/<project>/<S>/seals/key              the stack's data key, wrapped; see core/seal
     acts/<slot>                    who made the deletions of this revision
     idem/<project>/<key>           receipts
     purges/<project>/<S>           a deleted stack whose data is still to be swept
@@ -70,6 +71,7 @@ _FOLDERS: dict[PlaceKind, str] = {
     "timer": "timers",
     "signal": "signals",
     "mark": "marks",
+    "seal": "seals",
 }
 _KINDS: dict[str, PlaceKind] = {folder: kind for kind, folder in _FOLDERS.items()}
 

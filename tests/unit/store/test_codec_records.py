@@ -10,6 +10,7 @@ import pytest
 from factstore.core.condition import Definition
 from factstore.core.event import Mark, Record
 from factstore.core.member import Applied, Member
+from factstore.core.seal import Seal
 from factstore.core.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from tests.unit.store.test_codec import JUNK
@@ -29,6 +30,7 @@ RECORDS: list[Record] = [
     Timer("w", 7, 9),
     Signal("w", "a/b \u20ac", "FAILURE", "", "null", "t", "u", "r", 7),
     Mark(5, 7),
+    Seal("gAAAAAwrapped", 7),
 ]  # fmt: skip
 
 
