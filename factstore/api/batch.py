@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, conditional, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, VALUE, sent
+from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services
 from factstore.core.fact import Delete, Put
@@ -38,6 +38,7 @@ class Batch(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
+        *SEALED,
         *BOUND,
         *FACT_WRITING,
     )
@@ -46,11 +47,12 @@ class Batch(MethodView):
         """Carry out up to 100 operations in one revision, if all guards hold."""
         access = services().access
         scope = access.scope(rules.BATCH, stack)
+        wishes = [_wish(operation) for operation in body["operations"]]
         written = services().facts.batch(
             scope,
-            [_wish(operation) for operation in body["operations"]],
+            wishes,
             [_guard(guard) for guard in body["guards"]],
-            access.author(),
+            access.author(reads=any(isinstance(each, Put) and each.sensitive for each in wishes)),
             conditional.idempotency(access.identity()),
             fences=conditional.fences(),
         )
@@ -77,6 +79,8 @@ def _wish(operation: dict[str, Any]) -> Put | Delete:
         put["ttl"],
         member=put["member"],
         generation=put["generation"],
+        sensitive=put["sensitive"],
+        readers=put["readers"],
     )
 
 

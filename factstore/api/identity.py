@@ -10,6 +10,7 @@ from flask import request
 
 from factstore.core.errors import Forbidden
 from factstore.core.fact import Author, Scope
+from factstore.core.reader import NOBODY, Reader
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"
@@ -70,11 +71,20 @@ class Access:
         """
         return Scope(self.check(rule).project_id, stack)
 
-    def author(self) -> Author:
-        """The caller as the author of a change."""
+    def reader(self) -> Reader:
+        """The caller as a reader of sensitive facts."""
+        identity = self.identity()
+        return Reader(self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id))
+
+    def author(self, *, reads: bool = False) -> Author:
+        """The caller as the author of a change.
+
+        :param reads: whether it matters which sensitive facts the caller may see.
+        """
         identity = self.identity()
         return Author(
             identity.user_id,
             request.environ.get("openstack.request_id", ""),
             self._authorizer(rules.PUT_PARAMETER, identity, identity.project_id),
+            self.reader() if reads else NOBODY,
         )

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+OPERATOR_SECONDS = 60  # until an operator may have mended something
+
 
 class FactstoreError(Exception):
     """A refusal with a code, and a sentence that says what was wrong, where, and what would be right.
@@ -127,11 +129,17 @@ class SealingUnavailable(Unavailable):
 
     code = "sealing_unavailable"
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=OPERATOR_SECONDS)
+
 
 class SealBroken(Unavailable):
     """What is sealed does not open: its key is lost, or it does not belong where it lies."""
 
     code = "seal_broken"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=OPERATOR_SECONDS)
 
 
 class OutcomeUnknown(FactstoreError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from factstore.core.place import Place
 
 SEAL = Place("seal", "key")
+WRAPPED_PATTERN = re.compile(r"[A-Za-z0-9_-]{100,}={0,2}")
+"""A wrapped data key, as far as it can be told without a key."""
 
 
 @dataclass(frozen=True, slots=True)

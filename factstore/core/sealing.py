@@ -25,7 +25,7 @@ from factstore.core.reader import Reader
 from factstore.core.seal import SEAL, Seal
 
 _VERSION = "1."  # what a sealed value begins with: how it was sealed
-SEALED_PATTERN = re.compile(r"1\.[A-Za-z0-9_-]{40,}={0,2}")
+SEALED_PATTERN = re.compile(r"1\.[A-Za-z0-9_-]{38,}={0,2}")
 """A nonce of 12 bytes, a value of at least one, and a tag of 16; in URL-safe base64."""
 
 

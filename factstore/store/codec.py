@@ -28,6 +28,9 @@ SEALED = 2
 """The format of a sensitive fact: its value is sealed.  Who does not know that must not show it."""
 
 
+_SEALED = f'{{"format": {SEALED},'.encode()
+
+
 class UnknownFormat(Exception):
     """A record was written by a newer factstore, or by somebody else."""
 
@@ -61,6 +64,11 @@ def encode_fact(fact: Fact) -> bytes:
         return f"{json.dumps(head)}\n{fact.text}".encode()
     head["readers"] = fact.readers
     return f"{json.dumps(head)}\n{fact.sealed}".encode()
+
+
+def is_sealed(record: bytes) -> bool:
+    """Whether a fact's record is that of a sensitive one, at a glance."""
+    return record.startswith(_SEALED)
 
 
 @_reading()

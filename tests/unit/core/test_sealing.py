@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +91,12 @@ def test_nothing_that_is_kept_holds_the_value(service: Service) -> None:
     assert stored(service).text == "null"
     assert stored(service).sensitive
     assert SEALED_PATTERN.fullmatch(stored(service).sealed or "")
+
+
+@pytest.mark.parametrize("value", [0, "", None, [], True, {}, "\u20ac", 10, 100])
+def test_the_smallest_values_come_back_as_they_were(service: Service, value: object) -> None:
+    put(service, value=value)
+    assert json.loads(revealed(service)) == value
 
 
 @given(st.text(max_size=40), st.lists(st.sampled_from(["group/a", "member/b"]), unique=True))
