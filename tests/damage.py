@@ -11,6 +11,7 @@ from factstore.core.fact import Stack
 from factstore.core.grant import Grant
 from factstore.core.member import Applied
 from factstore.core.place import Place, PlaceKind
+from factstore.core.seal import SEAL, Seal
 from factstore.core.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
@@ -70,7 +71,7 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
     for name, text in (
         ("no JSON", b"{"),
         ("bytes", b"\xff"),
-        ("another format", good.replace(b'"format": 1', b'"format": 2')),
+        ("another format", good.replace(b'"format": 1', b'"format": 3')),
         ("no format", b"{}\n1"),
         ("another kind", good.replace(b"observed", b"guessed")),
         ("a number for a name", good.replace(b'"alice"', b"7")),
@@ -171,6 +172,7 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
     joined, armed, timer = member("m", 0), waiter("w", 0, {"signals": 1}), Timer("w")
     given, seen, mark = signal("w", "a", 0), Applied("m", 5), Mark(5)
     grant = Grant("s-1", "agent", "m", None, "d" * 64, 60, NOW, "alice", NOW, "alice", "req-g")
+    seal = Seal("gAAAAA" + "x" * 200)
 
     for name, value in (("ttl", "30"), ("attributes", {}), ("state", "gone"), ("memo", {})):
         yield f"a member with another {name}", one("unreadable", joined, **{name: value})
@@ -209,6 +211,26 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
     yield "a timer that never ends", many("record_without_lease", timer, armed)
     yield "a waiter on a lease", one("lease_unexpected", armed)
     yield "a signal on a lease", many("lease_unexpected", given, armed, leased=(given,))
+    yield "a data key that is not wrapped", one("value_invalid", seal, leased=False, wrapped="key")
+    yield "a data key of another type", one("unreadable", seal, leased=False, wrapped=5)
+    key = at("seal", "other")
+    yield "another data key", Damage("unreadable", key, {key: codec.encode_record(seal)})
+    yield "a data key on a lease", one("lease_unexpected", seal)
+    key = keys.fact(living.project_id, living.id, "x")
+    sealed = fact("x", None, sealed="1." + "x" * 80, readers=("group/head",))
+    lone = Damage("sealed_without_key", at(*SEAL), {key: codec.encode_fact(sealed)})
+    yield "a sensitive fact without a data key", lone
+    with_seal: dict[bytes, bytes | None] = {at(*SEAL): codec.encode_record(seal)}
+    for name, changes in (
+        ("in the clear", {"sealed": "null"}),
+        ("cut short", {"sealed": "1.xx"}),
+    ):
+        text = codec.encode_fact(replace(sealed, **changes))
+        yield f"a sensitive fact {name}", Damage("value_invalid", key, {key: text, **with_seal})
+    for name, readers in (("is none", ("head",)), ("stands twice", ("group/a", "group/a"))):
+        text = codec.encode_fact(replace(sealed, readers=readers))
+        yield f"a reader that {name}", Damage("unreadable", key, {key: text, **with_seal})
+
     yield "a mark on a lease", one("lease_unexpected", mark)
 
     yield "applied by nobody", one("record_astray", seen)
@@ -235,6 +257,14 @@ NOTHING_WRONG: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {
     "the same names in another project": lambda keys, living: {
         keys.stack(OTHER_PROJECT, living.name): codec.encode_stack(stack(stack_id="another")),
         keys.fact(OTHER_PROJECT, "another", "a/b"): codec.encode_fact(fact("a/b")),
+    },
+    "a sensitive fact with its stack's data key": lambda keys, living: {
+        keys.fact(living.project_id, living.id, "x"): codec.encode_fact(
+            fact("x", None, sealed="1." + "x" * 80, readers=("group/head", "member/c1"))
+        ),
+        keys.place(living.project_id, living.id, SEAL): codec.encode_record(
+            Seal("gAAAAA" + "x" * 200)
+        ),
     },
     "names that sort between a folder and what lies below it": lambda keys, living: {
         keys.fact(living.project_id, living.id, path): codec.encode_fact(fact(path))

@@ -12,6 +12,7 @@ from typing import Self
 from factstore.cmd.children.api import API_ARGV, ApiProcess, Options, write_options
 from factstore.cmd.children.keystone import KeystoneServer
 from factstore.cmd.children.ports import LOOPBACK, free_port
+from factstore.keys.rotation import changing, create
 
 
 class ApiServer:
@@ -39,12 +40,16 @@ class ApiServer:
             "api": {"host": LOOPBACK, "port": port, "workers": workers},
             "etcd": {"endpoints": ",".join(endpoints)},
             "limits": {"requests_per_second": -1},  # tests are in a hurry
+            "sealing": {"key_repository": str(state_dir / "sealing-keys")},
         }
         if keystone is not None:
             sections["keystone_authtoken"] = keystone.accounts.authtoken_options()
         for name, values in (options or {}).items():
             sections[name] = {**sections.get(name, {}), **values}
         state_dir.mkdir(parents=True, exist_ok=True)
+        self.sealing_keys = state_dir / "sealing-keys"
+        with changing(self.sealing_keys) as repository:
+            create(repository)
         config = state_dir / "factstore.conf"
         write_options(config, sections)
         self._process = ApiProcess(config, port, state_dir / "api.log", argv=argv)

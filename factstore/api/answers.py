@@ -35,7 +35,13 @@ class Fact(Schema):
     """A fact."""
 
     path = fields.String(required=True)
-    value = fields.Raw(required=True, allow_none=True)
+    value = fields.Raw(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Of a sensitive fact null, except where one fact is read, or was put."
+        },
+    )
     kind = fields.String(required=True, validate=validate.OneOf(KINDS))
     revision = fields.Integer(required=True, metadata={"minimum": 1})
     version = fields.Integer(required=True, metadata={"minimum": 1})
@@ -44,6 +50,8 @@ class Fact(Schema):
     updated_by = fields.String(required=True)
     ttl = fields.Integer(required=True, allow_none=True)
     member = fields.String(required=True, allow_none=True)
+    sensitive = fields.Boolean(required=True)
+    readers = fields.List(fields.String(), required=True)
     etag = _cursor()
 
 
@@ -187,6 +195,14 @@ class Context(Schema):
     stack = fields.String(required=True)
     facts = fields.Dict(required=True, metadata={"description": "The values, nested by path."})
     members = fields.Dict(keys=fields.String(), values=fields.Nested(ContextMember), required=True)
+    sensitive = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(metadata={"pattern": f"^{CURSOR_PATTERN}$"}),
+        metadata={
+            "description": "The entity tags of sensitive facts by path, if there are any; their values "
+            "are null."
+        },
+    )
     myself = fields.Nested(ContextSelf, data_key="self")
     peers = fields.Dict(
         keys=fields.String(),

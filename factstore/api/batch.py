@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, conditional, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, VALUE, sent
+from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services
 from factstore.core.fact import Delete, Put
@@ -38,6 +38,7 @@ class Batch(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
+        *SEALED,
         *BOUND,
         *FACT_WRITING,
     )
@@ -58,7 +59,7 @@ class Batch(MethodView):
             scope,
             wishes,
             guards,
-            access.author(),
+            access.author(reads=any(isinstance(each, Put) and each.sensitive for each in wishes)),
             conditional.idempotency(access.identity()),
             fences=conditional.fences(),
         )
@@ -85,6 +86,8 @@ def _wish(operation: dict[str, Any]) -> Put | Delete:
         put["ttl"],
         member=put["member"],
         generation=put["generation"],
+        sensitive=put["sensitive"],
+        readers=put["readers"],
     )
 
 

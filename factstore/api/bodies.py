@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from factstore.api.kinds import Pattern, Schema, described, seconds
+from factstore.api.kinds import Pattern, Schema, described, flag, seconds
 from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
 from factstore.core.member import (
@@ -18,6 +18,7 @@ from factstore.core.member import (
 )
 from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_PATTERN
 from factstore.core.plan import BATCH_OPERATIONS
+from factstore.core.reader import READER_PATTERN, READERS
 
 
 def _path() -> fields.String:
@@ -50,6 +51,17 @@ class FactBody(Schema):
         },
     )
     generation = _generation("Only if this incarnation lives, and is that of 'member'.")
+    sensitive = flag("Whether the value is sealed, and shown to few.")
+    readers = fields.List(
+        fields.String(metadata={"pattern": f"^{READER_PATTERN}$"}),
+        load_default=list,
+        metadata={
+            "description": "Groups and members that may read a sensitive value, beside whom policy "
+            "lets: group/NAME, member/NAME.",
+            "maxItems": READERS,
+            "uniqueItems": True,
+        },
+    )
 
 
 class BatchPut(FactBody):

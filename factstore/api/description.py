@@ -64,6 +64,9 @@ JSON_BODY = (
 VALUE = ("ttl_invalid", "value_too_large", "quota_exceeded")
 """Of every operation that stores values."""
 
+SEALED = ("readers_invalid", "sealing_unavailable", "seal_broken")
+"""Of every operation that may store sensitive facts."""
+
 WRITING = ("contention", "outcome_unknown")
 """Of every operation that writes."""
 

@@ -11,11 +11,20 @@ from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
 from factstore.api import answers, bodies, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
-from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, PAGED, VALUE, sent
-from factstore.api.render import fact_text
+from factstore.api.description import (
+    BOUND,
+    FACT_WRITING,
+    JSON_BODY,
+    PAGED,
+    SEALED,
+    VALUE,
+    sent,
+)
+from factstore.api.render import clear_text, fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
-from factstore.core.fact import Fact, Put
+from factstore.core.fact import Author, Fact, Put
+from factstore.core.facts import check_reader
 from factstore.core.value import encode
 from factstore.core.writing import Written
 from factstore.policies import facts as rules
@@ -24,6 +33,7 @@ blueprint = Blueprint("facts", __name__, description="JSON values at paths.")
 
 RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
 _BODY = bodies.FactBody()
+_READING = ("path_invalid", "etag_invalid", "not_found", "too_many_waiting", "seal_broken")
 
 
 @blueprint.route("/v1/stacks/<stack>/facts")
@@ -56,7 +66,7 @@ class FactItem(MethodView):
 
     @blueprint.query(schemas.FactQuery)
     @blueprint.takes("if_none_match_read")
-    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
+    @blueprint.refusals(*_READING)
     @blueprint.response(200, answers.Fact, headers=sent("ETag"))
     @blueprint.alt_response(200, schema={"type": "string"}, content_type="text/plain")
     @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
@@ -66,7 +76,7 @@ class FactItem(MethodView):
 
     @blueprint.query(schemas.FactQuery)
     @blueprint.takes("if_none_match_read")
-    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
+    @blueprint.refusals(*_READING)
     @blueprint.response(200, headers=sent("ETag"))
     @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
     def head(self, query: dict[str, Any], stack: str, path: str) -> Response:
@@ -94,6 +104,7 @@ class FactItem(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
+        *SEALED,
         *BOUND,
         *FACT_WRITING,
     )
@@ -115,15 +126,16 @@ class FactItem(MethodView):
         wish = _wish(path)
         if wish.member is not None:
             access.reach.check_member(wish.member)
+        author = access.author(reads=wish.sensitive)
         written = services().facts.put(
             scope,
             wish,
-            access.author(),
+            author,
             precondition,
             conditional.idempotency(access.identity()),
             fences=conditional.fences() if wish.generation is None else (),
         )
-        return _answer(written, stack)
+        return _answer(written, stack, wish, author)
 
     @blueprint.query(schemas.NoQuery)
     @blueprint.takes("if_match", "idempotency_key", "generation")
@@ -169,13 +181,28 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
     except NotFound as error:
         headers = {"Retry-After": "1"} if query["wait"] else {}
         return errors.respond(error.code, error.detail, headers=headers)
-    etag = facts.etag(fact)
+    if fact.sensitive:
+        reader = services().access.reader()
+        check_reader(fact, reader)
+        if not is_known(fact):
+            fact, value = facts.reveal(scope, fact, reader)
+            return _shown(query, fact, value, clear_text(fact, value, facts.cursor(0).epoch))
     if is_known(fact):
-        return _tagged(Response(status=304), etag)
-    if query["format"] == "raw":
-        return _tagged(_raw(fact), etag)
-    text = fact_text(fact, facts.cursor(0).epoch)
-    return _tagged(Response(text, content_type="application/json"), etag)
+        return _tagged(Response(status=304), facts.etag(fact))
+    return _shown(query, fact, fact.text, fact_text(fact, facts.cursor(0).epoch))
+
+
+def _shown(query: dict[str, Any], fact: Fact, value: str, text: str) -> Response:
+    """A fact in the wanted form.
+
+    :param text: as a document.
+    """
+    raw = query["format"] == "raw"
+    response = _raw(value) if raw else Response(text, content_type="application/json")
+    response = _tagged(response, services().facts.etag(fact))
+    if fact.sensitive:
+        response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def _wish(path: str) -> Put:
@@ -197,6 +224,8 @@ def _wish(path: str) -> Put:
             body.get("ttl"),
             member=body.get("member"),
             generation=body.get("generation"),
+            sensitive=body.get("sensitive", False),
+            readers=body.get("readers", ()),
         )
     check_encoding(request)
     try:
@@ -208,11 +237,14 @@ def _wish(path: str) -> Put:
     return Put.of(path, text)
 
 
-def _answer(written: Written, stack: str) -> Response:
+def _answer(written: Written, stack: str, wish: Put, author: Author) -> Response:
     result = written.results[0]
-    assert result.fact is not None  # noqa: S101 - a put always leaves a fact
+    fact = result.fact
+    assert fact is not None  # noqa: S101 - a put always leaves a fact
     facts = services().facts
-    text = fact_text(result.fact, facts.cursor(0).epoch)
+    epoch = facts.cursor(0).epoch
+    shows = fact.sensitive and author.reader.may_open(fact.path, fact.readers)
+    text = clear_text(fact, wish.text, epoch) if shows else fact_text(fact, epoch)
     response = Response(text, content_type="application/json")
     if result.outcome == "created":
         response.status_code = 201
@@ -220,26 +252,29 @@ def _answer(written: Written, stack: str) -> Response:
     elif result.outcome == "unchanged":
         response.headers["Factstore-Unchanged"] = "true"
     response.headers["Factstore-Cursor"] = str(facts.cursor(written.revision))
-    return _tagged(response, facts.etag(result.fact))
+    if fact.sensitive:
+        response.headers["Cache-Control"] = "no-store"
+    return _tagged(response, facts.etag(fact))
 
 
 def _tagged(response: Response, etag: str) -> Response:
     response.headers["ETag"] = f'"{etag}"'
-    response.headers["Cache-Control"] = "no-cache"
+    response.headers.setdefault("Cache-Control", "no-cache")
     return response
 
 
-def _raw(fact: Fact) -> Response:
+def _raw(canonical: str) -> Response:
     """A scalar as it would be typed.
 
+    :param canonical: its JSON.
     :raises NotAcceptable: it is an object or a list.
     """
-    value = json.loads(fact.text)
+    value = json.loads(canonical)
     if isinstance(value, dict | list):
         raise NotAcceptable(
             "the value is an object or a list; only a scalar has a raw form. Ask without format=raw."
         )
-    text = value if isinstance(value, str) else fact.text
+    text = value if isinstance(value, str) else canonical
     response = Response(text, content_type="text/plain; charset=utf-8")
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

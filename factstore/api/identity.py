@@ -11,6 +11,7 @@ from flask import request
 from factstore.core.errors import Forbidden
 from factstore.core.fact import Author, Scope
 from factstore.core.reach import OWNER, Reach
+from factstore.core.reader import NOBODY, Reader
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"
@@ -90,12 +91,22 @@ class Access:
         """How far the caller reaches into the stack."""
         return self.identity().reach
 
-    def author(self) -> Author:
-        """The caller as the author of a change."""
+    def reader(self) -> Reader:
+        """The caller as a reader of sensitive facts."""
+        identity = self.identity()
+        sees_all = self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id)
+        return Reader(sees_all, identity.reach.member, identity.reach.group)
+
+    def author(self, *, reads: bool = False) -> Author:
+        """The caller as the author of a change.
+
+        :param reads: whether it matters which sensitive facts the caller may see.
+        """
         identity = self.identity()
         return Author(
             identity.user_id,
             request.environ.get("openstack.request_id", ""),
             self._authorizer(rules.PUT_PARAMETER, identity, identity.project_id),
             identity.reach.grant,
+            self.reader() if reads else NOBODY,
         )

@@ -51,6 +51,20 @@ def switch(text: str) -> fields.Boolean:
     return fields.Boolean(load_default=False, truthy={"true"}, falsy={"false"}, **described(text))
 
 
+class _Flag(fields.Boolean):
+    """JSON's true and false only: Python takes 1 for True, and marshmallow much else."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+def flag(text: str) -> fields.Boolean:
+    """A body's field that is true or false."""
+    return _Flag(load_default=False, **described(text))
+
+
 def named(pattern: str, text: str, **more: Any) -> fields.String:
     """A parameter whose form the domain checks; it may be empty, which is as if it were not there."""
     metadata = {"description": text, "pattern": f"^({pattern})?$"}

@@ -20,25 +20,35 @@ from factstore.core.waiters import Shown
 
 
 def fact_text(fact: Fact, epoch: str) -> str:
-    """A fact as it is shown."""
+    """A fact as it is shown; a sensitive one without its value."""
     text = fact.memo.get(epoch)
     if text is None:
-        about = encode(
-            {
-                "path": fact.path,
-                "kind": fact.kind,
-                "revision": fact.revision,
-                "version": fact.version,
-                "created_at": fact.created_at,
-                "updated_at": fact.updated_at,
-                "updated_by": fact.updated_by,
-                "ttl": fact.ttl,
-                "member": fact.member,
-                "etag": fact.etag(epoch),
-            }
-        )
-        text = fact.memo[epoch] = f'{about[:-1]},"value":{fact.text}}}'
+        text = fact.memo[epoch] = clear_text(fact, fact.text, epoch)
     return text
+
+
+def clear_text(fact: Fact, value: str, epoch: str) -> str:
+    """A fact as it is shown to who may see its value, which is kept nowhere.
+
+    :param value: canonical JSON.
+    """
+    about = encode(
+        {
+            "path": fact.path,
+            "kind": fact.kind,
+            "revision": fact.revision,
+            "version": fact.version,
+            "created_at": fact.created_at,
+            "updated_at": fact.updated_at,
+            "updated_by": fact.updated_by,
+            "ttl": fact.ttl,
+            "member": fact.member,
+            "sensitive": fact.sensitive,
+            "readers": fact.readers,
+            "etag": fact.etag(epoch),
+        }
+    )
+    return f'{about[:-1]},"value":{value}}}'
 
 
 def event_text(event: Event, cursor: Cursor) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 
@@ -14,14 +15,19 @@ class Put:
     :param ttl: seconds it lives; None for a fact that stays.
     :param member: the member with which it goes.
     :param generation: only if this incarnation of a member lives.
+    :param sensitive: whether the service seals the value and shows it to few.
+    :param readers: who may see a sensitive value, beside those whom the service's policy lets:
+        ``group/NAME``, ``member/NAME``.
     """
 
     path: str
-    value: Any
+    value: Any = field(repr=False)
     kind: str | None = None
     ttl: int | None = None
     member: str | None = None
     generation: str | None = None
+    sensitive: bool = False
+    readers: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
         """The operation as JSON."""
@@ -29,7 +35,7 @@ class Put:
 
     def body(self) -> dict[str, Any]:
         """The fact as the body of a write of its own."""
-        body = {"value": self.value}
+        body: dict[str, Any] = {"value": self.value}
         if self.kind is not None:
             body["kind"] = self.kind
         if self.ttl is not None:
@@ -38,6 +44,10 @@ class Put:
             body["member"] = self.member
         if self.generation is not None:
             body["generation"] = self.generation
+        if self.sensitive:
+            body["sensitive"] = True
+        if self.readers:
+            body["readers"] = list(self.readers)
         return body
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, overload
 
@@ -39,6 +39,8 @@ class Facts:
         ttl: int | None = None,
         member: str | None = None,
         generation: str | None = None,
+        sensitive: bool = False,
+        readers: Sequence[str] = (),
         if_match: str | None = None,
         if_absent: bool = False,
         idempotency_key: str | None = None,
@@ -50,6 +52,10 @@ class Facts:
         :param ttl: seconds it lives, 5 to 30 days; None for a fact that stays.
         :param member: the member with which it goes.
         :param generation: only if this incarnation of a member lives.
+        :param sensitive: whether the service seals the value and shows it to few: in the answer to
+            :meth:`get`, and nowhere else.
+        :param readers: who may see a sensitive value, beside those whom the service's policy lets:
+            ``group/NAME``, ``member/NAME``.
         :param if_match: only if the fact has this etag; ``*`` for any.
         :param if_absent: only if there is no fact.
         :param idempotency_key: makes the write safe to repeat, which is then done for the caller.
@@ -61,8 +67,10 @@ class Facts:
         headers = write_headers(if_match, idempotency_key)
         if if_absent:
             headers["If-None-Match"] = "*"
-        body = Put(path, value, kind, ttl, member, generation).body()
-        response = self._transport.send("PUT", self._fact_url(path), headers=headers, body=body)
+        wish = Put(path, value, kind, ttl, member, generation, sensitive, readers)
+        response = self._transport.send(
+            "PUT", self._fact_url(path), headers=headers, body=wish.body()
+        )
         unchanged = response.headers.get("Factstore-Unchanged") == "true"
         return parsed(response, lambda found: Fact.parse(found, unchanged=unchanged))
 
@@ -87,6 +95,7 @@ class Facts:
         :param stale: accept what one worker of the service remembers.
         :return: the fact; None if it has the etag that is known.
         :raises NotFound: there is none.
+        :raises Forbidden: it is sensitive, and the caller may not see its value.
         """
         response = self._read(self._fact_url(path), {}, if_none_match, wait, stale)
         return None if response.status_code == 304 else parsed(response, Fact.parse)

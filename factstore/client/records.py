@@ -16,7 +16,8 @@ Outcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 class Fact:
     """A JSON value at a path.
 
-    :param value: the value, as :mod:`json` reads it.
+    :param value: the value, as :mod:`json` reads it; of a sensitive fact None, except where it was
+        read, or put, by itself.
     :param kind: ``observed`` or ``parameter``.
     :param revision: the revision that last changed it.
     :param version: 1 at creation, one more with each change.
@@ -25,6 +26,8 @@ class Fact:
     :param updated_by: the id of the user who last changed it.
     :param ttl: seconds it lives after each write, or None for a fact that stays.
     :param member: the member that it goes with, or None.
+    :param sensitive: whether the value is sealed, and shown to few; *readers* are those beside whom
+        policy lets.
     :param unchanged: of a write: the fact was as wished already, and nobody was woken.
     """
 
@@ -40,6 +43,8 @@ class Fact:
     ttl: int | None = None
     member: str | None = None
     unchanged: bool = False
+    sensitive: bool = False
+    readers: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, unchanged: bool = False) -> Self:
@@ -57,6 +62,8 @@ class Fact:
             ttl=document.get("ttl"),
             member=document.get("member"),
             unchanged=unchanged,
+            sensitive=document.get("sensitive", False),
+            readers=tuple(document.get("readers", ())),
         )
 
 
@@ -193,6 +200,12 @@ class Context:
         """The living members by name: ``group``, ``state`` and ``attributes`` of each."""
         members: dict[str, dict[str, Any]] = self.document["members"]
         return members
+
+    @property
+    def sensitive(self) -> Mapping[str, str]:
+        """The etags of sensitive facts by path; in :attr:`facts` their values are None."""
+        tags: dict[str, str] = self.document.get("sensitive", {})
+        return tags
 
 
 @dataclass(frozen=True, slots=True)

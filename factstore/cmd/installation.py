@@ -22,6 +22,10 @@ from factstore.store.keyspace import Keyspace
 from factstore.wsgi import configuration
 from factstore.wsgi import node as nodes
 from factstore.wsgi.clock import SystemClock
+from factstore.wsgi.node import Node
+
+READ_SECONDS = 300.0  # for the state of the whole installation
+LOOK_SECONDS = 1.0  # between looks whether etcd answers meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +71,27 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
         raise CommandError(f"{error.detail.rstrip('.')} (etcd at {members})", failed) from error
     finally:
         client.close()
+
+
+@contextmanager
+def running(installation: Installation) -> Iterator[Node]:
+    """A worker's machinery of our own beside those that run, once it has read the store.
+
+    :raises CommandError: it could not be read in time.
+    :raises FactstoreError: etcd cannot be asked.
+    """
+    installation.conf.set_override("history_events", 1, "watch")  # nobody resumes here
+    node = nodes.build(installation.conf, installation.clock)
+    try:
+        node.store.start()
+        node.pump.start()
+        until = installation.clock.monotonic() + READ_SECONDS
+        while not node.pump.wait_ready(LOOK_SECONDS):
+            installation.client.get(
+                installation.keys.epoch, deadline=installation.inspection.soon()
+            )
+            if installation.clock.monotonic() >= until:
+                raise CommandError("the store could not be read in time")
+        yield node
+    finally:
+        node.stop()

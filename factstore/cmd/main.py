@@ -7,7 +7,7 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from factstore.cmd import purge, standalone, token, verify
+from factstore.cmd import purge, rotate_keys, standalone, token, verify
 from factstore.cmd.errors import CommandError
 
 
@@ -38,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
         ("token", token, "print a Keystone token for the OS_* variables"),
         ("verify", verify, "check what the service keeps in etcd"),
         ("purge", purge, "remove all that a project has"),
+        ("rotate-keys", rotate_keys, "make or change the keys that seal sensitive facts"),
     ):
         command = commands.add_parser(name, help=summary, description=module.__doc__)
         module.configure(command)

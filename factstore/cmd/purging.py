@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from factstore.cmd.errors import CommandError
-from factstore.cmd.installation import Installation
+from factstore.cmd.installation import Installation, running
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.fact import Author, Scope
 from factstore.store.remains import Holdings, Remains
-from factstore.wsgi import node as nodes
 from factstore.wsgi.node import Node
 
 PAGE = 1000  # stacks listed at once
 PAUSE = 1.0  # seconds without a write, until a project counts as removed
-READ_SECONDS = 300.0  # for the state of the whole installation
 SWEEP_SECONDS = 10.0  # for one round
 
 
@@ -46,7 +43,7 @@ class Purge:
         """
         done = True
         until = time.monotonic() + patience
-        with self._machinery() as node:
+        with running(self._installation) as node:
             while projects:
                 for project_id in projects:
                     self._delete_stacks(node, project_id)
@@ -62,25 +59,6 @@ class Purge:
                     self._say(f"project {project_id}: {_outcome(left, project_id in again)}")
                 projects = again
         return done
-
-    @contextmanager
-    def _machinery(self) -> Iterator[Node]:
-        installation = self._installation
-        installation.conf.set_override("history_events", 1, "watch")  # nobody resumes here
-        node = nodes.build(installation.conf, installation.clock)
-        try:
-            node.store.start()
-            node.pump.start()
-            until = time.monotonic() + READ_SECONDS
-            while not node.pump.wait_ready(PAUSE):
-                installation.client.get(
-                    installation.keys.epoch, deadline=installation.inspection.soon()
-                )
-                if time.monotonic() >= until:
-                    raise CommandError("the store could not be read in time")
-            yield node
-        finally:
-            node.stop()
 
     def _delete_stacks(self, node: Node, project_id: str) -> None:
         marker = ""

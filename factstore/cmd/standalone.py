@@ -27,6 +27,8 @@ from factstore.cmd.children.private_file import private_directory
 from factstore.cmd.children.process import ChildError
 from factstore.cmd.errors import CommandError
 from factstore.cmd.supervisor import StopRequested, Supervisor
+from factstore.keys.repository import Unusable
+from factstore.keys.rotation import changing, create
 
 DEFAULT_PORT = 8796
 PERSONAS = ("owner", "reader", "outsider")
@@ -55,6 +57,10 @@ class Settings:
     @property
     def config(self) -> Path:
         return self.state / "factstore.conf"
+
+    @property
+    def sealing_keys(self) -> Path:
+        return self.state / "sealing-keys"
 
     @property
     def api_log(self) -> Path:
@@ -110,7 +116,7 @@ def serve(settings: Settings) -> int:
                     _start(settings, supervisor)
                     supervisor.run()
                 _say("stopping")
-    except ChildError as error:
+    except (ChildError, Unusable) as error:
         raise CommandError(str(error)) from error
     except OSError as error:  # a full disk, for one; the text names the file
         raise CommandError(str(error)) from error
@@ -131,7 +137,10 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
         "api": {"host": LOOPBACK, "port": settings.port, "workers": settings.workers},
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there is nobody else to be fair to
+        "sealing": {"key_repository": str(settings.sealing_keys)},
     }
+    with changing(settings.sealing_keys) as repository:
+        create(repository)
     if settings.allow_origin:
         options["cors"] = {"allowed_origin": settings.allow_origin}
     if settings.keystone:

@@ -7,7 +7,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from factstore.conf import api, etcd, limits, watch
+from factstore.conf import api, etcd, limits, sealing, watch
 
 _ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
     (None, api.DEFAULT_OPTS),
@@ -15,6 +15,7 @@ _ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
     (etcd.ETCD_GROUP, etcd.ETCD_OPTS),
     (watch.WATCH_GROUP, watch.WATCH_OPTS),
     (limits.LIMITS_GROUP, limits.LIMITS_OPTS),
+    (sealing.SEALING_GROUP, sealing.SEALING_OPTS),
 ]
 
 

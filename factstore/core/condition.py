@@ -43,8 +43,17 @@ class Test:
     equals: str | None = None
 
     def passes(self, fact: Fact | None) -> bool:
-        """Whether a fact, or None for its absence, is what is demanded."""
-        return fact is not None and (self.equals is None or fact.text == self.equals)
+        """Whether a fact, or None for its absence, is what is demanded.
+
+        A sensitive fact equals nothing: whoever may arm a waiter could find out its value else.
+        """
+        return fact is not None and (
+            self.equals is None or (fact.text == self.equals and not fact.sensitive)
+        )
+
+    def cannot_tell(self, fact: Fact | None) -> bool:
+        """Whether a fact is tested by a value that nobody is told."""
+        return self.equals is not None and fact is not None and fact.sensitive
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ class Contents:
     :param revision: of the whole store; *changed*: the last that touched its facts or members;
         *target*: the one that members have to apply.
     :param members: living ones, by name.
+    :param sensitive: whether any of its facts is sensitive, those not shown here included.
     """
 
     stack: Stack
@@ -23,6 +24,7 @@ class Contents:
     revision: int
     changed: int
     target: int
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from bisect import bisect_left
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -180,7 +180,10 @@ class Contexts:
         changed, rendered = self._compiled.get(key, (0, None))
         if rendered is None or changed != contents.changed:
             facts = [fact for fact in contents.facts if view.shows(fact.path)]
-            rendered = Rendered(scope.stack, facts, contents.members)
+            tags = (
+                {f.path: f.etag(epoch) for f in facts if f.sensitive} if contents.sensitive else {}
+            )
+            rendered = Rendered(scope.stack, facts, contents.members, tags)
             if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
                 self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)
         if not member:
@@ -202,14 +205,23 @@ class Contexts:
 class Rendered:
     """A stack's document; those of its members are put together from parts that are rendered once.
 
+    :param tags: the entity tags of sensitive facts, by path: their values do not stand in it, but that
+        they are others now does.
     :ivar text: JSON, as nobody in particular sees it.
     """
 
-    def __init__(self, stack: str, facts: Sequence[Fact], members: Sequence[Member]) -> None:
+    def __init__(
+        self,
+        stack: str,
+        facts: Sequence[Fact],
+        members: Sequence[Member],
+        tags: Mapping[str, str] = {},
+    ) -> None:
         tree = _tree(facts)
+        sensitive = f',"sensitive":{encode(dict(tags))}' if tags else ""
         self.text = (
             f'{{"stack":{encode(stack)},"facts":{_nested(tree)},'
-            f'"members":{_object((m.name, "{" + _about(m) + "}") for m in members)}}}'
+            f'"members":{_object((m.name, "{" + _about(m) + "}") for m in members)}{sensitive}}}'
         )
         self.etag = etag_of(self.text)
         self._members = members

@@ -12,7 +12,9 @@ The tree::
     ├── CursorExpired           the history asked for is gone; list, then watch again
     ├── Throttled               too much at the moment; later it may be
     ├── Unavailable             the store cannot be asked now; nothing was written
-    │   └── StorageFull         an operator must make room
+    │   ├── StorageFull         an operator must make room
+    │   ├── SealingUnavailable  an operator must make keys
+    │   └── SealBroken          an operator must bring a key back
     └── OutcomeUnknown          the store did not say whether it wrote
 
 A code is a few words joined by ``_``; it is documented in the API reference and never reused.  No
@@ -22,6 +24,8 @@ error knows an HTTP status: the one table that does is in the API room.
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+OPERATOR_SECONDS = 60  # until an operator may have mended something
 
 
 class FactstoreError(Exception):
@@ -118,6 +122,24 @@ class StorageFull(Unavailable):
     """The database is full; what was asked for may have been written as the last that fitted."""
 
     code = "storage_full"
+
+
+class SealingUnavailable(Unavailable):
+    """There are no keys to seal with."""
+
+    code = "sealing_unavailable"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=OPERATOR_SECONDS)
+
+
+class SealBroken(Unavailable):
+    """What is sealed does not open: its key is lost, or it does not belong where it lies."""
+
+    code = "seal_broken"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=OPERATOR_SECONDS)
 
 
 class OutcomeUnknown(FactstoreError):

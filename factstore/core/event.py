@@ -9,6 +9,7 @@ from factstore.core.fact import Fact, Scope, Stack
 from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.place import Place
+from factstore.core.seal import Seal
 from factstore.core.waiter import Signal, Timer, Waiter
 
 ChangeType = Literal[
@@ -46,7 +47,7 @@ class Mark:
 
 MARK = Place("mark", "dropped")
 
-Record = Member | Applied | Waiter | Timer | Signal | Mark | Grant
+Record = Member | Applied | Waiter | Timer | Signal | Mark | Grant | Seal
 """What lies in a stack beside its facts."""
 
 
@@ -169,7 +170,7 @@ class Event:
         for change in self.changes:
             held += 400
             for fact in (change.fact, change.previous):
-                held += 600 + 3 * (len(fact.text) + len(fact.path)) if fact else 0
+                held += 600 + 3 * fact.size if fact else 0
             for record in (change.record, change.former):
                 held += 600 + 3 * record.size if record else 0
         return held

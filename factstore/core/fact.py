@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from factstore.core.cursor import Cursor
 from factstore.core.errors import Invalid
 from factstore.core.path import check_name
+from factstore.core.reader import NOBODY, Reader, check_readers
 from factstore.core.value import canonical, check_value_depth
 
 Kind = Literal["observed", "parameter"]
@@ -16,6 +18,9 @@ KINDS: tuple[Kind, ...] = ("observed", "parameter")
 TTL_MIN = 5  # seconds
 TTL_MAX = 30 * 24 * 3600
 DESCRIPTION_LENGTH = 1024
+
+MASK = "null"
+"""What stands where the value of a sensitive fact would."""
 
 
 class Scope(NamedTuple):
@@ -31,12 +36,14 @@ class Author:
 
     :param may_set_parameters: whether policy lets this caller write facts of kind ``parameter``.
     :param grant: the id of the grant that the caller holds; nothing is written once it is gone.
+    :param reader: which sensitive facts this caller may see.
     """
 
     user_id: str
     request_id: str
     may_set_parameters: bool = True
     grant: str = ""
+    reader: Reader = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +75,16 @@ class Stack:
 class Fact:
     """A JSON value at a path.
 
-    :param text: the value's canonical JSON.
+    :param text: the value's canonical JSON; of a sensitive fact ``null``, so that nobody who shows it
+        shows more.
     :param revision: the revision that last changed it; 0 before it is stored.
     :param version: 1 at creation, one more with each change.
     :param ttl: seconds, or None for a fact that stays.
     :param member: the name of the member that it goes with, or None.
     :param lease: the store's lease it hangs on; 0 for none.  Never shown.
+    :param sealed: of a sensitive fact its value, sealed (see :mod:`factstore.core.sealing`); None of
+        any other.  Never shown.
+    :param readers: who may see a sensitive fact's value beside those whom policy lets.
     """
 
     path: str
@@ -88,13 +99,20 @@ class Fact:
     version: int = 1
     revision: int = 0
     lease: int = 0
+    sealed: str | None = None
+    readers: tuple[str, ...] = ()
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Room for readers to keep what they rendered; it goes with the record."""
 
     @property
+    def sensitive(self) -> bool:
+        """Whether its value is sealed."""
+        return self.sealed is not None
+
+    @property
     def size(self) -> int:
-        """How many bytes it counts: those of its path and of its canonical value."""
-        text = self.text
+        """How many bytes it counts: those of its path and of its canonical or sealed value."""
+        text = self.text if self.sealed is None else self.sealed
         return len(self.path) + (len(text) if text.isascii() else len(text.encode()))
 
     def etag(self, epoch: str) -> str:
@@ -108,14 +126,19 @@ class Put:
 
     :param member: the member that it shall go with; the incarnation of it that lives.
     :param generation: only if this incarnation lives; of *member*, or whoever's it is.
+    :param sensitive: whether nobody but its readers, and those whom policy lets, may see the value.
+    :param sealed: the value sealed, once it is; *text* says nothing then.
     """
 
     path: str
-    text: str
+    text: str = field(repr=False)
     kind: Kind = "observed"
     ttl: int | None = None
     member: str | None = None
     generation: str | None = None
+    sensitive: bool = False
+    readers: tuple[str, ...] = ()
+    sealed: str | None = None
 
     @classmethod
     def of(
@@ -127,11 +150,14 @@ class Put:
         *,
         member: str | None = None,
         generation: str | None = None,
+        sensitive: bool = False,
+        readers: Sequence[str] = (),
     ) -> Put:
         """A checked wish.
 
         :param value: a parsed JSON value.
-        :raises Invalid: ``json_too_deep``, ``json_value``, ``ttl_invalid``, ``path_invalid``.
+        :raises Invalid: ``json_too_deep``, ``json_value``, ``ttl_invalid``, ``path_invalid``,
+            ``readers_invalid``.
         :raises TooLarge: ``value_too_large``.
         """
         if member is not None:
@@ -147,7 +173,8 @@ class Put:
                 code="ttl_invalid",
             )
         check_value_depth(value)
-        return cls(path, canonical(value), kind, ttl, member, generation)
+        text, named = canonical(value), check_readers(readers, sensitive=sensitive)
+        return cls(path, text, kind, ttl, member, generation, sensitive, named)
 
     def same_as(self, fact: Fact, lease: int) -> bool:
         """Whether storing this over *fact* would change nothing that anybody could see.
@@ -160,6 +187,8 @@ class Put:
             and self.ttl == fact.ttl
             and self.member == fact.member
             and (self.member is None or lease == fact.lease)
+            and self.sealed == fact.sealed
+            and self.readers == fact.readers
         )
 
 

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 from factstore.core.carrying import Carrier
 from factstore.core.cursor import Cursor
-from factstore.core.errors import NotFound
+from factstore.core.errors import Forbidden, NotFound, SealBroken
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.keyring import NoKeyring
 from factstore.core.looking import check_age, states
 from factstore.core.path import check_path, check_stack_name, shown
 from factstore.core.plan import check_batch
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.precondition import Precondition
 from factstore.core.reach import OWNER, Reach
+from factstore.core.reader import Reader
 from factstore.core.receipts import Idempotency
+from factstore.core.seal import SEAL, Seal
+from factstore.core.sealing import Sealing
 from factstore.core.writing import Write, Writer, Written
 
 
@@ -30,6 +34,17 @@ class Page:
     facts: tuple[Fact, ...]
     cursor: Cursor
     marker: str | None
+
+
+def check_reader(fact: Fact, reader: Reader) -> None:
+    """Refuse who may not see a sensitive fact's value.
+
+    :raises Forbidden: they may not.
+    """
+    if not reader.may_open(fact.path, fact.readers):
+        raise Forbidden(
+            f"{shown(fact.path)} is sensitive: neither policy nor its readers let you see its value."
+        )
 
 
 class Facts:
@@ -47,13 +62,15 @@ class Facts:
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
         carrier: Carrier,
+        sealing: Sealing = Sealing(NoKeyring()),  # noqa: B008 - it has no state
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._new_stack = new_stack
         self._timeout = timeout
-        self._writer = Writer(store, clock, carrier)
+        self._sealing = sealing
+        self._writer = Writer(store, clock, carrier, sealing)
 
     def etag(self, fact: Fact) -> str:
         """The fact's strong entity tag, without quotes."""
@@ -102,6 +119,35 @@ class Facts:
                 f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
             )
         return fact
+
+    def reveal(self, scope: Scope, fact: Fact, reader: Reader) -> tuple[Fact, str]:
+        """A sensitive fact that was read, and its value as canonical JSON.
+
+        :return: the fact as it is now, be it that it changed meanwhile, and its value.
+        :raises Forbidden: the reader may not see it.
+        :raises NotFound: it is gone.
+        :raises SealBroken: it does not open.
+        """
+        try:
+            return self._revealed(scope, fact.path, reader)
+        except SealBroken:
+            # Perhaps by a key that has just been taken out of use; the stack's seal was renewed then.
+            self._store.refresh(self._deadline())
+            return self._revealed(scope, fact.path, reader)
+
+    def _revealed(self, scope: Scope, path: str, reader: Reader) -> tuple[Fact, str]:
+        state = self._store.state()
+        with state.read():
+            stack, fact = state.stack(scope), state.fact(scope, path)
+            seal = state.record(scope, SEAL)
+        if stack is None or fact is None:
+            raise NotFound(
+                f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
+            )
+        if not fact.sensitive:
+            return fact, fact.text
+        check_reader(fact, reader)
+        return fact, self._sealing.open(stack, seal if isinstance(seal, Seal) else None, fact)
 
     def list(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark", "grant"]
+PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark", "grant", "seal"]
 PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
 COUNTED: tuple[PlaceKind, ...] = ("member", "waiter", "signal", "grant")
 """Each of them counts as a fact."""

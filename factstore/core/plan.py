@@ -16,9 +16,12 @@ from factstore.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLar
 from factstore.core.event import Act
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.path import ancestors, shown
+from factstore.core.place import Place
 from factstore.core.ports import Commit
 from factstore.core.precondition import Precondition
 from factstore.core.quota import Growth, Quota, admit
+from factstore.core.seal import SEAL, Seal
+from factstore.core.sealing import Sealing
 from factstore.core.state import State
 
 BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
@@ -100,15 +103,18 @@ def plan_writes(
     new_stack: Callable[[], Stack] | None,
     quota: Quota,
     fences: Collection[str] = (),
+    sealing: Sealing | None = None,
 ) -> Plan:
     """Decide a batch; a single write is a batch of one.
 
+    :param sealing: seals what is sensitive; needed only if something is.
     :param fences: generations of members; all must live.
     :param new_stack: makes the record of a stack that is missing; None if it must exist.
     :raises PreconditionFailed: a guard does not hold; judged before anything else.
     :raises NotFound: the stack is missing and may not be created.
     :raises Forbidden: ``parameter_protected`` or ``quota_exceeded``.
     :raises Conflict: ``path_is_folder`` or ``path_below_fact``.
+    :raises Unavailable: ``sealing_unavailable`` or ``seal_broken``.
     """
     with state.read():
         stack = state.stack(scope)
@@ -123,6 +129,13 @@ def plan_writes(
         members = Companions(state, scope)
         for generation in fences:
             members.fence(generation)
+        guards_of_seal: Mapping[Place, int] = {}
+        records: tuple[Seal, ...] = ()
+        if sealing is not None:
+            seal = state.record(scope, SEAL)
+            seal = seal if isinstance(seal, Seal) else None
+            sealed = sealing.seal(target, seal, wishes, known, author.reader)
+            wishes, guards_of_seal, records = sealed.wishes, sealed.guards, sealed.records
         leases = {
             wish.path: members.lease(wish, known[wish.path])
             for wish in wishes
@@ -148,7 +161,8 @@ def plan_writes(
             creates=tuple(created),
             puts=tuple(r.fact for r in results if r.fact and r.outcome in ("created", "updated")),
             deletes=tuple(r.path for r in results if r.outcome == "deleted"),
-            guards=members.guards,
+            guards={**members.guards, **guards_of_seal},
+            records=records,
             act=(
                 Act(target.id, author.user_id, author.request_id, tuple(sorted(dropped)))
                 if dropped
@@ -196,6 +210,8 @@ def _result(wish: Put | Delete, known: Fact | None, lease: int, author: Author, 
         member=wish.member,
         lease=lease,
         version=known.version + 1 if known else 1,
+        sealed=wish.sealed,
+        readers=wish.readers,
     )
     return Result(wish.path, "updated" if known else "created", fact)
 

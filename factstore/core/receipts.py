@@ -1,7 +1,8 @@
 """What is kept of a write with an ``Idempotency-Key``, so that its retry gets the same answer.
 
 Values are not kept: the retry brings them again, and a fingerprint proves that it is the same
-request.
+request.  The fingerprint of one that brings sensitive values is keyed with their stack's data key, so
+that whoever can read the store cannot try out values.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factstore.core.errors import Conflict
-from factstore.core.fact import Delete, Fact, Put
+from factstore.core.fact import MASK, Delete, Fact, Put
 from factstore.core.plan import Result
 from factstore.core.ports import Receipt
 
@@ -31,16 +32,31 @@ class Idempotency:
     fingerprint: str
 
 
-def make_receipt(project_id: str, idempotency: Idempotency, results: Sequence[Result]) -> Receipt:
-    """The receipt of a write with these results."""
+def make_receipt(
+    project_id: str,
+    idempotency: Idempotency,
+    results: Sequence[Result],
+    stack_id: str | None = None,
+) -> Receipt:
+    """The receipt of a write with these results.
+
+    :param stack_id: of the stack whose data key the fingerprint is keyed with, if it is.
+    """
     kept = {
         "fingerprint": idempotency.fingerprint,
+        **({} if stack_id is None else {"keyed": stack_id}),
         "results": [
             {"path": r.path, "outcome": r.outcome, "fact": _kept(r.fact) if r.fact else None}
             for r in results
         ],
     }
     return Receipt(project_id, idempotency.key, json.dumps(kept))
+
+
+def keying_stack(receipt: Receipt) -> str | None:
+    """The id of the stack whose data key a receipt's fingerprint is keyed with; None if it is not."""
+    keyed: str | None = json.loads(receipt.text).get("keyed")
+    return keyed
 
 
 def is_receipt(record: bytes) -> bool:
@@ -65,13 +81,18 @@ def replay(
     """
     kept: dict[str, Any] = json.loads(receipt.text)
     if kept["fingerprint"] != idempotency.fingerprint:
-        raise Conflict(
-            "this Idempotency-Key was used for a different request; use a new key for each request.",
-            code="idempotency_key_reused",
-        )
+        raise reused()
     return tuple(
         Result(entry["path"], entry["outcome"], _revived(entry["fact"], wish, receipt.revision))
         for entry, wish in zip(kept["results"], wishes, strict=True)
+    )
+
+
+def reused() -> Conflict:
+    """The refusal of a key that stands for another request."""
+    return Conflict(
+        "this Idempotency-Key was used for a different request; use a new key for each request.",
+        code="idempotency_key_reused",
     )
 
 
@@ -92,5 +113,8 @@ def _kept(fact: Fact) -> dict[str, Any]:
 def _revived(kept: dict[str, Any] | None, wish: Put | Delete, written_at: int) -> Fact | None:
     if kept is None or isinstance(wish, Delete):
         return None
-    fact = Fact(path=wish.path, text=wish.text, **kept)
+    if wish.sensitive:  # what it was sealed to is nobody's business here
+        fact = Fact(path=wish.path, text=MASK, sealed="", readers=wish.readers, **kept)
+    else:
+        fact = Fact(path=wish.path, text=wish.text, **kept)
     return fact if fact.revision else replace(fact, revision=written_at)

@@ -42,6 +42,7 @@ class Space:
     :param target: the revision that members have to apply: the last that changed members, or facts
         outside ``results/``.
     :param dropped: the revision of the last drop that moved the target.
+    :param sensitive: how many facts are sensitive.
     :param pendings: the waiters that are pending.
     """
 
@@ -61,6 +62,7 @@ class Space:
     changed: int = 0
     target: int = 0
     dropped: int = 0
+    sensitive: int = 0
     pendings: Pendings = field(default_factory=Pendings)
 
     # Facts
@@ -74,6 +76,8 @@ class Space:
         else:
             self._grow(0, fact.size - previous.size)
             self._unbind(previous)
+            self.sensitive -= previous.sensitive
+        self.sensitive += fact.sensitive
         self.facts[fact.path] = fact
         if fact.member is not None:
             self.bound.setdefault(fact.lease, set()).add(fact.path)
@@ -92,6 +96,7 @@ class Space:
         del self.paths[bisect_left(self.paths, path)]
         self._grow(-1, -previous.size)
         self._unbind(previous)
+        self.sensitive -= previous.sensitive
         self.changed = revision
         for tracker in self.pendings.trackers():
             tracker.fact(path, None)

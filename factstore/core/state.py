@@ -203,6 +203,7 @@ class State:
                 self.revision,
                 space.changed,
                 space.target,
+                space.sensitive > 0,
             )
 
     def record(self, scope: Scope, place: Place) -> Record | None:

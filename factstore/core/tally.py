@@ -21,6 +21,10 @@ LISTED = 100
 """How many names a progress lists at most."""
 
 
+HIDDEN = " (sensitive)"
+"""What follows the name of a fact, or member, of which no value is compared."""
+
+
 class Names:
     """A set of names of which the first in order are cheap."""
 
@@ -86,11 +90,13 @@ class FactsTally(Tally):
         self._condition = condition
         self._matches = _matcher(condition.pattern)
         self._passing, self._others = Names(), Names()
+        self._hidden: set[str] = set()
 
     def fact(self, path: str, fact: Fact | None) -> None:
         if not self._matches(path):
             return
         passes = self._condition.test.passes(fact)
+        _put(self._hidden, path, self._condition.test.cannot_tell(fact))
         self._passing.put(path, passes)
         self._others.put(path, fact is not None and not passes)
 
@@ -107,7 +113,7 @@ class FactsTally(Tally):
         if len(self._passing) >= self._condition.count:
             return []
         # Without a star a fact that does not pass has the pattern's own path.
-        return self._others.first() or [self._condition.pattern]
+        return _explained(self._others, self._hidden) or [self._condition.pattern]
 
     def holding(self) -> list[str]:
         return self._passing.first()
@@ -124,12 +130,14 @@ class EveryMemberTally(Tally):
         self._matches = _matcher(f"nodes/*/{condition.fact}")
         self._members: set[str] = set()
         self._passing: set[str] = set()
+        self._hidden: set[str] = set()
         self._ready, self._others = Names(), Names()
 
     def fact(self, path: str, fact: Fact | None) -> None:
         if self._matches(path):
             name = path.split("/", 2)[1]
             _put(self._passing, name, self._condition.test.passes(fact))
+            _put(self._hidden, name, self._condition.test.cannot_tell(fact))
             self._judge(name)
 
     def member(self, name: str, member: Member | None) -> None:
@@ -148,7 +156,7 @@ class EveryMemberTally(Tally):
         return len(self._ready), max(len(self._members), self._condition.at_least)
 
     def missing(self) -> list[str]:
-        return self._others.first()
+        return _explained(self._others, self._hidden)
 
     def holding(self) -> list[str]:
         return self._ready.first()
@@ -238,6 +246,11 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 def _belongs(member: Member | None, group: str) -> bool:
     return member is not None and not member.departed and group in ("", member.group)
+
+
+def _explained(names: Names, hidden: set[str]) -> list[str]:
+    """The first names, and of those whose fact is sensitive that this is why."""
+    return [f"{name}{HIDDEN}" if name in hidden else name for name in names.first()]
 
 
 def _put(names: set[str], name: str, inside: bool) -> None:

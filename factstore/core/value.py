@@ -130,7 +130,8 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -INTEGER_BOUND <= (number := int(digits)) < INTEGER_BOUND:
         raise Invalid(
-            f"the integer {shown(digits)} lies outside -2^63 to 2^63-1; send it as a string.",
+            f"an integer of {len(digits)} characters lies outside -2^63 to 2^63-1; send it as a "
+            "string.",
             code="json_value",
         )
     return number
@@ -139,7 +140,9 @@ def _integer(digits: str) -> int:
 def _float(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        raise Invalid(f"the number {shown(digits)} is too large for a double.", code="json_value")
+        raise Invalid(
+            f"a number of {len(digits)} characters is too large for a double.", code="json_value"
+        )
     return number
 
 

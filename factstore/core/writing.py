@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 
 from factstore.core.carrying import Attempt, Carrier
 from factstore.core.errors import FactstoreError, OutcomeUnknown
+from factstore.core.event import Record
 from factstore.core.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.plan import NOTHING, Plan, Result, plan_writes, with_leases
-from factstore.core.ports import Clock, Commit, Store
+from factstore.core.ports import Clock, Commit, Receipt, Store
 from factstore.core.precondition import Precondition
 from factstore.core.quota import Quota
-from factstore.core.receipts import Idempotency, make_receipt, replay
+from factstore.core.receipts import Idempotency, keying_stack, make_receipt, replay, reused
+from factstore.core.seal import SEAL, Seal
+from factstore.core.sealing import Sealing
 from factstore.core.state import State
 
 PROMPT_SECONDS = 0.5  # a store's leases last somewhat longer than was asked
@@ -52,16 +55,17 @@ class Write:
 class Writer:
     """Writes facts."""
 
-    def __init__(self, store: Store, clock: Clock, carrier: Carrier) -> None:
+    def __init__(self, store: Store, clock: Clock, carrier: Carrier, sealing: Sealing) -> None:
         self._store = store
         self._clock = clock
         self._carrier = carrier
+        self._sealing = sealing
 
     def run(self, write: Write) -> Written:
         """Carry out a write; see :meth:`Carrier.run`."""
         leases = _Leases(self._store, self._clock, write.deadline)
         try:
-            attempt = _FactWriting(self._store, self._clock, write, leases)
+            attempt = _FactWriting(self._store, self._clock, write, leases, self._sealing)
             plan, revision = self._carrier.run(attempt, write.author)
         except OutcomeUnknown:
             raise  # the facts may hang on the leases
@@ -75,12 +79,16 @@ class Writer:
 class _FactWriting(Attempt):
     """One :class:`Write`, with its leases."""
 
-    def __init__(self, store: Store, clock: Clock, write: Write, leases: _Leases) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, write: Write, leases: _Leases, sealing: Sealing
+    ) -> None:
         self.scope, self.deadline = write.scope, write.deadline
         self._store = store
         self._clock = clock
         self._write = write
         self._leases = leases
+        self._sealing = sealing
+        self._seals = any(isinstance(wish, Put) and wish.sensitive for wish in write.wishes)
 
     def earlier(self) -> tuple[Plan, int] | None:
         write = self._write
@@ -89,13 +97,28 @@ class _FactWriting(Attempt):
         receipt = self._store.receipt(self.scope.project_id, write.idempotency.key, self.deadline)
         if receipt is None:
             return None
-        results = replay(receipt, write.idempotency, write.wishes)
+        results = replay(receipt, self._as_it_was_kept(receipt, write.idempotency), write.wishes)
         self._leases.give_back()
         return Plan(NOTHING, results), receipt.revision
 
     def plan(self, state: State, quota: Quota) -> Plan:
+        idempotency = self._write.idempotency
+        if idempotency is None:
+            return self._planned(state, quota)
+        keyed_by = None
+        with state.read():
+            plan = self._planned(state, quota)
+            stack = plan.commit.stack
+            if self._seals:
+                keyed_by = stack.id
+                (seal,) = plan.commit.records or [state.record(self.scope, SEAL)]
+                idempotency = self._keyed(stack, seal, idempotency)
+        receipt = make_receipt(stack.project_id, idempotency, plan.results, keyed_by)
+        return replace(plan, commit=replace(plan.commit, receipt=receipt))
+
+    def _planned(self, state: State, quota: Quota) -> Plan:
         write = self._write
-        plan = plan_writes(
+        return plan_writes(
             state,
             write.scope,
             state.epoch,
@@ -106,11 +129,31 @@ class _FactWriting(Attempt):
             new_stack=write.new_stack,
             quota=quota,
             fences=write.fences,
+            sealing=self._sealing if self._seals else None,
         )
-        if write.idempotency is None:
-            return plan
-        receipt = make_receipt(write.scope.project_id, write.idempotency, plan.results)
-        return replace(plan, commit=replace(plan.commit, receipt=receipt))
+
+    def _as_it_was_kept(self, receipt: Receipt, idempotency: Idempotency) -> Idempotency:
+        """The present request, as it would have been kept when the receipt was made.
+
+        :raises Conflict: ``idempotency_key_reused``: it was about a stack that is gone.
+        """
+        stack_id = keying_stack(receipt)
+        if stack_id is None:
+            return idempotency
+        state = self._store.refresh(
+            self.deadline
+        )  # the receipt may be newer than what is known here
+        with state.read():
+            stack, seal = state.stack(self.scope), state.record(self.scope, SEAL)
+        if stack is None or stack.id != stack_id:
+            raise reused()
+        return self._keyed(stack, seal, idempotency)
+
+    def _keyed(self, stack: Stack, seal: Record | None, idempotency: Idempotency) -> Idempotency:
+        if not isinstance(seal, Seal):
+            raise reused()  # somebody removed the stack's data key meanwhile
+        fingerprint = self._sealing.fingerprint(stack, seal, idempotency.fingerprint)
+        return replace(idempotency, fingerprint=fingerprint)
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         return with_leases(plan, self._leases.choose(plan, state, self.scope))

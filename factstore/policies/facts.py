@@ -6,6 +6,7 @@ from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, d
 
 LIST = "contextualization:facts:list"
 GET = "contextualization:facts:get"
+GET_SENSITIVE = "contextualization:facts:get_sensitive"
 PUT = "contextualization:facts:put"
 PUT_PARAMETER = "contextualization:facts:put_parameter"
 DELETE = "contextualization:facts:delete"
@@ -21,6 +22,16 @@ RULES = [
         "Read a fact, or wait for it.",
         ("GET", "/stacks/{stack}/facts/{path}"),
         ("HEAD", "/stacks/{stack}/facts/{path}"),
+    ),
+    documented(
+        "facts:get_sensitive",
+        MEMBER,
+        "See the values of sensitive facts, whomever they name as readers, and have one that is put "
+        "again unchanged for such.",
+        ("GET", "/stacks/{stack}/facts/{path}"),
+        ("HEAD", "/stacks/{stack}/facts/{path}"),
+        ("PUT", "/stacks/{stack}/facts/{path}"),
+        ("POST", "/stacks/{stack}/batch"),
     ),
     documented(
         "facts:put",

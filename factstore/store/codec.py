@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,14 +16,20 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from factstore.core.condition import Definition
 from factstore.core.errors import Invalid
 from factstore.core.event import Act, Mark, Record
-from factstore.core.fact import Fact, Stack
+from factstore.core.fact import MASK, Fact, Stack
 from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
 from factstore.core.path import shown
 from factstore.core.place import Place, PlaceKind
+from factstore.core.seal import Seal
 from factstore.core.waiter import Progress, Signal, Timer, Waiter
 
 FORMAT = 1
+SEALED = 2
+"""The format of a sensitive fact: its value is sealed.  Who does not know that must not show it."""
+
+
+_SEALED = f'{{"format": {SEALED},'.encode()
 
 
 class UnknownFormat(Exception):
@@ -43,8 +49,8 @@ def _reading() -> Iterator[None]:
 
 def encode_fact(fact: Fact) -> bytes:
     """All of a fact but what the database itself knows of its key."""
-    head = {
-        "format": FORMAT,
+    head: dict[str, object] = {
+        "format": FORMAT if fact.sealed is None else SEALED,
         "kind": fact.kind,
         "created_at": fact.created_at,
         "updated_at": fact.updated_at,
@@ -55,7 +61,15 @@ def encode_fact(fact: Fact) -> bytes:
         head["ttl"] = fact.ttl
     if fact.member is not None:
         head["member"] = fact.member
-    return f"{json.dumps(head)}\n{fact.text}".encode()
+    if fact.sealed is None:
+        return f"{json.dumps(head)}\n{fact.text}".encode()
+    head["readers"] = fact.readers
+    return f"{json.dumps(head)}\n{fact.sealed}".encode()
+
+
+def is_sealed(record: bytes) -> bool:
+    """Whether a fact's record is that of a sensitive one, at a glance."""
+    return record.startswith(_SEALED)
 
 
 @_reading()
@@ -65,9 +79,13 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
     :raises UnknownFormat: it is none of ours.
     """
     line, _, text = record.decode().partition("\n")
-    head = _load(line)
+    head, sealed, readers = _load(line, (FORMAT, SEALED)), None, []
     if not isinstance(head.get("member"), str | None):
         raise ValueError("its member is no name")  # members are looked up by it
+    if head["format"] == SEALED:
+        text, sealed, readers = MASK, text, head["readers"]
+        if not (isinstance(readers, list) and all(isinstance(reader, str) for reader in readers)):
+            raise ValueError("its readers are no names")
     return Fact(
         path=path,
         text=text,
@@ -81,6 +99,8 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
         version=version,
         revision=revision,
         lease=lease,
+        sealed=sealed,
+        readers=tuple(readers),
     )
 
 
@@ -157,6 +177,7 @@ _RECORDS: dict[PlaceKind, Callable[..., Record]] = {
     "signal": Signal,
     "mark": Mark,
     "grant": Grant,
+    "seal": Seal,
 }
 _HINTS = {kind: get_type_hints(record) for kind, record in _RECORDS.items()}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -168,6 +189,7 @@ _NAMED: dict[PlaceKind, tuple[str, ...]] = {
     "signal": ("waiter",),
     "mark": (),
     "grant": ("id",),
+    "seal": (),
 }
 """The field that the key names already."""
 
@@ -230,8 +252,8 @@ def decode_act(record: bytes) -> Act:
     )
 
 
-def _load(text: str) -> dict[str, Any]:
+def _load(text: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(text)
-    if held["format"] != FORMAT:
+    if held["format"] not in formats:
         raise ValueError(f"its format is {shown(str(held['format']))}")
     return held

@@ -17,6 +17,7 @@ from factstore.core.member import Applied, Member
 from factstore.core.path import ancestors, check_stack_name
 from factstore.core.place import COUNTED, Place
 from factstore.core.receipts import is_receipt
+from factstore.core.seal import SEAL
 from factstore.core.waiter import Signal, Timer, Waiter
 from factstore.store import codec
 from factstore.store.findings import Examination, Finding, Usage
@@ -43,6 +44,7 @@ class _Data:
     :ivar members: the lease of each by name; None if it cannot be read.
     :ivar waiters: of each by name, whether it is, or may be, pending.
     :ivar followers: keys that belong to a member or waiter, with what they are and their leases.
+    :ivar seal: the key of the data key that sensitive facts need; empty once it was seen.
     """
 
     first: bytes
@@ -53,10 +55,15 @@ class _Data:
     members: dict[str, int | None] = field(default_factory=dict)
     waiters: dict[str, bool] = field(default_factory=dict)
     followers: list[tuple[bytes, Place, int]] = field(default_factory=list)
+    sensitive: int = 0
+    seal: bytes = b""
 
     def conclude(self) -> Iterator[Finding]:
         """What is wrong there, and what shows only when all of it was seen."""
         yield from self.findings
+        if self.sensitive and self.seal:
+            problem = f"the data key of {self.sensitive} sensitive facts is not there"
+            yield Finding("sealed_without_key", self.seal, problem)
         for key, of, lease in self.followers:
             match of.kind:
                 case "member":
@@ -180,6 +187,7 @@ class _Examiner:
         data = self._seen_below(item, named)
         data.facts += 1
         data.findings += judge_fact(item, named.name)
+        data.sensitive += codec.is_sealed(item.value)
         member = _member_of(item, named.name)
         if member is not None:
             data.followers.append((item.key, Place("member", member), item.lease))
@@ -209,6 +217,8 @@ class _Examiner:
                 data.size += record.size
         if place.kind == "member":
             data.members[place.name] = item.lease if record is not None and item.lease else None
+        elif place == SEAL:
+            data.seal = b""
         elif place.kind == "waiter":
             data.waiters[place.name] = not isinstance(record, Waiter) or record.state == "pending"
         elif isinstance(record, Signal) or (isinstance(record, Applied | Timer) and item.lease):
@@ -216,7 +226,10 @@ class _Examiner:
             data.followers.append((item.key, Place(place.kind, of), item.lease))
 
     def _seen_below(self, item: KeyValue, named: Named) -> _Data:
-        data = self._data.setdefault((named.owner, named.stack_id), _Data(item.key))
+        of = named.owner, named.stack_id
+        data = self._data.get(of)
+        if data is None:
+            data = self._data[of] = _Data(item.key, seal=self._keys.place(*of, SEAL))
         data.keys += 1
         return data
 

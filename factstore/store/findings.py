@@ -26,6 +26,8 @@ ADVICE = {
     "record_without_lease": "it never ends: delete the key; who is meant joins, or arms, anew",
     "record_astray": "it is of no use: delete the key",
     "lease_unexpected": "it goes when that lease ends: write the same again, without a lease",
+    "sealed_without_key": "its sensitive facts cannot be read: restore the key from a backup, or put "
+    "them anew",
     "receipt_without_lease": "it would stay for ever: delete the key",
     "id_shared": "look which record is right, and delete the other key",
     "purge_of_living": "workers sweep this stack's facts: delete the key at once, then restore what "

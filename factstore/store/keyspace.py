@@ -14,6 +14,7 @@ Under one root::
     data/<project>/<S>/signals/<waiter>/<hash of the signal's id>
     data/<project>/<S>/marks/dropped          see core/event.Mark
     data/<project>/<S>/grants/<id>            on a lease that ends soon after the grant
+    data/<project>/<S>/seals/key              the stack's data key, wrapped; see core/seal
     acts/<slot>                    who made the deletions of this revision
     idem/<project>/<key>           receipts
     purges/<project>/<S>           a deleted stack whose data is still to be swept
@@ -72,6 +73,7 @@ _FOLDERS: dict[PlaceKind, str] = {
     "signal": "signals",
     "mark": "marks",
     "grant": "grants",
+    "seal": "seals",
 }
 _KINDS: dict[str, PlaceKind] = {folder: kind for kind, folder in _FOLDERS.items()}
 

@@ -6,6 +6,7 @@ It knows of no other key, and never shows a record: those are the tenants'.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from factstore.core.errors import FactstoreError
 from factstore.core.event import Record
@@ -13,12 +14,17 @@ from factstore.core.fact import KINDS, TTL_MAX, TTL_MIN, Fact, Stack
 from factstore.core.member import Member
 from factstore.core.path import check_name, check_path
 from factstore.core.place import Place
+from factstore.core.reader import check_readers
+from factstore.core.seal import WRAPPED_PATTERN, Seal
+from factstore.core.sealing import SEALED_PATTERN
 from factstore.core.value import canonical, check_value_depth, parse_json
 from factstore.core.waiter import Signal
 from factstore.store import codec
 from factstore.store.findings import Finding
 from factstore.store.keyspace import is_id
 from factstore.store.wire import KeyValue
+
+T = TypeVar("T")
 
 _LEASED = ("member", "applied", "timer", "grant")
 
@@ -38,6 +44,8 @@ def judge_fact(item: KeyValue, path: str) -> Iterator[Finding]:
         problem = "a record's members are not what they should be"
         yield Finding("unreadable", item.key, problem)
         return
+    if fact.sealed is not None and not SEALED_PATTERN.fullmatch(fact.sealed):
+        yield Finding("value_invalid", item.key, "the value is not sealed as it should be")
     if not _is_canonical(fact.text):
         yield Finding(
             "value_invalid", item.key, "the value is not canonical JSON within the limits"
@@ -62,6 +70,7 @@ def _is_sound_fact(fact: Fact) -> bool:
         and fact.kind in KINDS
         and (ttl is None or (type(ttl) is int and TTL_MIN <= ttl <= TTL_MAX))
         and (fact.member is None or ttl is None)
+        and obeys(lambda readers: check_readers(readers, sensitive=True), fact.readers)
     )
 
 
@@ -84,7 +93,7 @@ def _is_canonical(text: str) -> bool:
         return False
 
 
-def obeys(check: Callable[[str], object], name: str) -> bool:
+def obeys(check: Callable[[T], object], name: T) -> bool:
     """Whether a name passes a check."""
     try:
         check(name)
@@ -110,6 +119,8 @@ def judge_record(item: KeyValue, place: Place, record: Record | None) -> Iterato
         record.attributes.startswith("{") and _is_canonical(record.attributes)
     ):
         yield Finding("value_invalid", item.key, "its attributes are no canonical JSON object")
+    if isinstance(record, Seal) and not WRAPPED_PATTERN.fullmatch(record.wrapped):
+        yield Finding("value_invalid", item.key, "the data key is not wrapped as it should be")
     if isinstance(record, Signal) and not _is_canonical(record.data):
         yield Finding("value_invalid", item.key, "its data are not canonical JSON")
 

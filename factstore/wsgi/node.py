@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from oslo_config import cfg
@@ -22,9 +23,12 @@ from factstore.core.members import Members
 from factstore.core.ports import Clock, Signal
 from factstore.core.quota import Quotas
 from factstore.core.referee import Referee
+from factstore.core.sealing import Sealing
 from factstore.core.stacks import Stacks
 from factstore.core.waiters import Waiters
 from factstore.core.watching import Watching
+from factstore.keys.keyring import RepositoryKeyring
+from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
@@ -87,6 +91,7 @@ class Node:
     pump: Pump
     upkeep: Upkeep
     referee: Referee
+    sealing: Sealing
     facts: Facts
     stacks: Stacks
     members: Members
@@ -177,6 +182,8 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
     carrier = Carrier(store, clock, quotas)
     stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
+    keyring = RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock)
+    sealing = Sealing(keyring)
     return Node(
         clock=clock,
         backend=backend,
@@ -192,7 +199,8 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
             report=lambda: metrics.set(counts(store, hub, admission)),
         ),
         referee=referee,
-        facts=Facts(store, hub, clock, stacks.new, etcd.timeout, carrier),
+        sealing=sealing,
+        facts=Facts(store, hub, clock, stacks.new, etcd.timeout, carrier, sealing),
         stacks=stacks,
         members=Members(store, clock, stacks.new, etcd.timeout, carrier),
         waiters=Waiters(store, hub, clock, stacks.new, etcd.timeout, carrier),

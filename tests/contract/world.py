@@ -17,12 +17,14 @@ from factstore.core.event import Step
 from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.facts import Facts
 from factstore.core.grants import Grants
+from factstore.core.keyring import NoKeyring
 from factstore.core.members import Members
 from factstore.core.ports import Backend, Commit
 from factstore.core.precondition import ANY, Precondition
 from factstore.core.quota import Quota
 from factstore.core.receipts import Idempotency
 from factstore.core.referee import Referee
+from factstore.core.sealing import Sealing
 from factstore.core.stacks import Stacks
 from factstore.core.waiters import Waiters
 from factstore.core.watching import Filter, Watching
@@ -82,6 +84,7 @@ class Worker:
         history: int = 10_000,
         timeout: float = TIMEOUT,
         quota: Quota = Quota(),  # noqa: B008 - it is immutable
+        sealing: Sealing = Sealing(NoKeyring()),  # noqa: B008 - it has no state
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
@@ -97,7 +100,9 @@ class Worker:
         self.pump = Pump(backend, self.store, self.hub)
         self.carrier = Carrier(self.store, CLOCK, quotas)
         self.stacks = Stacks(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout, quotas)
-        self.facts = Facts(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.facts = Facts(
+            self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier, sealing
+        )
         self.members = Members(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
         self.waiters = Waiters(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
         self.grants = Grants(self.store, CLOCK, self.stacks.new, timeout, self.carrier)

@@ -106,6 +106,12 @@ function wait_for_service {
     [[ -z ${NEVER_HEALTHY:-} ]]
 }
 
+# The program itself, as setup_develop installs it.
+function factstore {
+    record factstore "$@"
+    PYTHONPATH=$FACTSTORE_DIR $PYTHON -m factstore.cmd.main "$@"
+}
+
 for stub in setup_develop create_service_user get_or_create_service get_or_create_endpoint \
         run_process stop_process; do
     eval "function $stub { record $stub \"\$@\"; }"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import configparser
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from factstore.keys.repository import Repository
 from factstore.wsgi import configuration, logs
 
 HERE = Path(__file__).parent
@@ -32,7 +34,7 @@ class Devstack:
         script = [f"source {HERE}/stubs.sh", "source $DEST/factstore/devstack/settings"]
         script += [f"source {plugin} {phase}" for phase in phases]
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "WORK": str(self.work)}
-        env |= {"FACTSTORE_CONF_DIR": str(self.conf_dir), **variables}
+        env |= {"PYTHON": sys.executable, "FACTSTORE_CONF_DIR": str(self.conf_dir), **variables}
         return subprocess.run(
             ["bash", "-e", "-c", "\n".join(script)], env=env, capture_output=True, text=True
         )
@@ -52,7 +54,7 @@ class Devstack:
 
     def files(self) -> dict[str, str]:
         found = [*self.conf_dir.rglob("*"), *(self.work / "sites").iterdir()]
-        return {str(path): path.read_text() for path in found}
+        return {str(path): path.read_text() for path in found if path.is_file()}
 
     def uwsgi(self) -> dict[str, str]:
         parser = configparser.ConfigParser(interpolation=None)
@@ -70,6 +72,7 @@ def test_stacking_installs_then_configures_then_registers_then_starts(devstack: 
     assert devstack.names == [
         "setup_develop",
         "configure_keystone_authtoken_middleware",
+        "factstore",
         "write_uwsgi_config",
         "create_service_user",
         "get_or_create_service",
@@ -118,6 +121,16 @@ def test_the_written_configuration_is_one_that_factstore_reads(devstack: Devstac
     assert conf.debug is True
 
 
+def test_sealing_keys_are_made_once_where_the_service_looks_for_them(devstack: Devstack) -> None:
+    devstack.run_well("stack post-config")
+    conf = configuration.read([str(devstack.conf_dir / "factstore.conf")])
+    repository = Repository(Path(conf.sealing.key_repository))
+    before = repository.held()
+    assert [key.number for key in before] == [1, 0]
+    devstack.run_well("stack post-config")
+    assert repository.held() == before
+
+
 def test_tokens_are_validated_for_our_service_type(devstack: Devstack) -> None:
     devstack.run_well("stack post-config")
     parser = configparser.ConfigParser(interpolation=None)
@@ -161,7 +174,7 @@ def test_a_second_run_writes_the_same_files(devstack: Devstack) -> None:
 
 def test_unstacking_and_cleaning_leave_nothing_behind(devstack: Devstack) -> None:
     devstack.run_well(*STACK)
-    assert len(devstack.files()) == 3
+    assert len(devstack.files()) == 3 + len(["0", "1", ".lock"])
     devstack.run_well("unstack", "clean")
     assert devstack.files() == {}
     assert not devstack.conf_dir.exists()
@@ -183,7 +196,11 @@ def test_a_disabled_service_is_left_alone(devstack: Devstack) -> None:
 
 def test_without_keystone_nothing_is_registered(devstack: Devstack) -> None:
     devstack.run_well("stack post-config", ENABLED_SERVICES="")
-    assert devstack.names == ["configure_keystone_authtoken_middleware", "write_uwsgi_config"]
+    assert devstack.names == [
+        "configure_keystone_authtoken_middleware",
+        "factstore",
+        "write_uwsgi_config",
+    ]
 
 
 def test_an_api_that_does_not_get_healthy_stops_the_run(devstack: Devstack) -> None:

@@ -35,6 +35,14 @@ BATCH = {
     "operations": [
         {"put": {"path": "services/slurmctld", "value": "started"}},
         {"put": {"path": "partition", "value": "debug", "kind": "parameter"}},
+        {
+            "put": {
+                "path": "keys/munge",
+                "value": "b25lIGtleSBmb3IgdGhlIGNsdXN0ZXI=",
+                "sensitive": True,
+                "readers": ["group/compute", "group/head"],
+            }
+        },
         {"delete": {"path": "notes/maintenance"}},
     ],
 }

@@ -36,7 +36,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 def documented() -> dict[str, set[str]]:
     """The options that the reference states, as ``--name METAVAR``, by subcommand."""
     text = (DOC / "reference" / "commands.rst").read_text()
-    parts = re.split(r"^factstore (\w+)\n=+\n", text, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^factstore ([\w-]+)\n=+\n", text, flags=re.MULTILINE)[1:]
     return {
         name: set(re.findall(r"^``(--[^`]+)``", body, re.MULTILINE))
         for name, body in zip(parts[::2], parts[1::2], strict=True)

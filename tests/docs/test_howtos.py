@@ -29,6 +29,7 @@ WRITES = "how-to/conditional-writes.rst"
 MEMBERS = "how-to/members.rst"
 WAITERS = "how-to/waiters.rst"
 WATCH = "how-to/watch.rst"
+SECRETS = "how-to/secrets.rst"
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +308,43 @@ def test_wget_takes_a_grant_with_the_options_that_the_text_names(stack: str) -> 
 def credentials_text() -> str:
     """The page as one line."""
     return " ".join((DOC / CREDENTIALS).read_text().split())
+
+
+# Secrets
+
+
+def test_a_private_key_is_put_and_fetched_as_the_text_says(stack: str, tmp_path: Path) -> None:
+    put_it, get_it, look, again = code(SECRETS, "shell")
+    pem = (
+        '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n"quoted" $HOME\n-----END-----\n'
+    )
+    (tmp_path / "repository.pem").write_text(pem)
+    given = f"{setting(stack)}GRANT=id:secret\nset -e\n"
+
+    def node(script: str) -> str:
+        done = shell(given + script, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    fetched = tmp_path / "repository.key"
+    assert node(put_it) == ""
+    node(get_it)
+    assert fetched.read_text() == pem
+    assert fetched.stat().st_mode & 0o777 == 0o600
+    context = json.loads(node(look))
+    (shown,) = code(SECRETS, "text")
+    assert json.loads(shown).keys() == context.keys()
+    assert context["facts"] == json.loads(shown)["facts"]
+    (tag,) = context["sensitive"].values()
+    fetched.write_text("kept")
+    node(f"ETAG={tag}\n{again}")
+    assert fetched.read_text() == "kept"
+    (tmp_path / "repository.pem").write_text("another")
+    node(put_it)
+    node(f"ETAG={tag}\n{again}")
+    assert fetched.read_text() == "another"
+    fact = requests.get(f"{stack}/facts/chef/repository-key", timeout=10).json()
+    assert (fact["readers"], fact["version"]) == (["group/head"], 2)
 
 
 # Watching

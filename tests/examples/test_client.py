@@ -70,6 +70,32 @@ def test_an_idempotency_key_makes_two_writes_one(stack: Stack) -> None:
     assert raised.value.code == "contextualization.idempotency_key_reused"
 
 
+def test_a_sensitive_fact_shows_its_value_where_it_is_read_and_nowhere_else(stack: Stack) -> None:
+    readers = ["group/head", "member/c1"]
+    put = stack.put("key", "secret", sensitive=True, readers=readers)
+    assert (put.value, put.sensitive, put.readers) == ("secret", True, tuple(readers))
+    assert stack.get("key") == put
+    assert stack.put("key", "secret", sensitive=True, readers=readers).unchanged
+    batch = stack.batch([Put("other", "secret", sensitive=True, readers=readers)])
+    assert [fact.value for fact in batch.facts if fact] == [None]
+    assert {fact.path: fact.value for fact in stack.snapshot().facts} == {
+        "key": None,
+        "other": None,
+    }
+    context = stack.context()
+    assert context.facts == {"key": None, "other": None}
+    assert context.sensitive["key"] == put.etag
+    stack.put("key", "open")
+    stack.delete("other")
+    assert stack.context().sensitive == {}
+
+
+def test_readers_without_a_sensitive_fact_are_refused(stack: Stack) -> None:
+    with pytest.raises(errors.BadRequest) as raised:
+        stack.put("key", 1, readers=["group/head"])
+    assert raised.value.code == "contextualization.readers_invalid"
+
+
 def test_a_wait_ends_when_the_fact_comes(stack: Stack) -> None:
     writer = meanwhile(lambda: stack.put("nodes/head/ip", "10.0.0.5"))
     assert stack.wait("nodes/head/ip", timeout=60).value == "10.0.0.5"

@@ -29,6 +29,16 @@ class ErrorHandler(ResponseHandler):  # type: ignore[misc]
         check_refusal(status, test.response, test.response_data, item)
 
 
+class WithoutHandler(ResponseHandler):  # type: ignore[misc]
+    """``response_without: ["text"]``: the body holds no such text."""
+
+    test_key_suffix = "without"
+    test_key_value: ClassVar[list[str]] = []
+
+    def action(self, test: Any, item: str, value: Any = None) -> None:
+        assert item not in test.output, test.output
+
+
 @pytest.mark.parametrize("name", sorted(file.stem for file in GABBITS.glob("*.yaml")))
 def test_the_api_answers_as_written(
     name: str, server: ApiServer, monkeypatch: pytest.MonkeyPatch
@@ -45,7 +55,7 @@ def test_the_api_answers_as_written(
         where.port,
         fixture_module=None,
         intercept=None,
-        handlers=[handler() for handler in [*RESPONSE_HANDLERS, ErrorHandler]],
+        handlers=[handler() for handler in [*RESPONSE_HANDLERS, ErrorHandler, WithoutHandler]],
         test_loader_name="factstore",
     )
     steps = list(suite)

@@ -17,6 +17,7 @@ import pytest
 
 from factstore.cmd.children.ports import LOOPBACK, free_port, is_free
 from factstore.cmd.children.probe import Probe
+from factstore.keys.repository import Repository
 from tests.eventually import eventually
 from tests.processes import descendants, gone
 
@@ -241,6 +242,18 @@ def test_the_configuration_is_for_its_owner_only(start: Start) -> None:
     assert state.stat().st_mode & 0o777 == 0o700
     for name in ("factstore.conf", "api.log", "etcd.log"):
         assert (state / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_sealing_keys_are_made_once_and_named_in_the_configuration(start: Start) -> None:
+    first = start().ready()
+    config = ConfigParser(interpolation=None)
+    config.read(first.state / "factstore.conf")
+    repository = Repository(Path(config["sealing"]["key_repository"]))
+    made = repository.held()
+    assert [key.number for key in made] == [1, 0]
+    first.stop()
+    start().ready()
+    assert repository.held() == made
 
 
 def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:

@@ -14,6 +14,7 @@ from factstore.api.identity import ENVIRON_KEY, Access, Identity
 from factstore.api.services import Services
 from factstore.core.admission import Admission, Allowance
 from factstore.core.errors import NotFound
+from factstore.core.fact import Fact
 from factstore.core.quota import no_quotas
 from factstore.wsgi import configuration, deploy
 
@@ -24,10 +25,10 @@ DOCUMENT = "/v1/openapi.json"
 DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", DOCUMENT)}
 
 BODIES: dict[Operation, Any] = {
-    ("PUT", "{path}"): {"value": 1},
+    ("PUT", "{path}"): {"value": 1, "sensitive": True},
     ("PUT", "{member}"): {"group": "g"},
     ("PATCH", "{member}"): {"state": "ready"},
-    ("POST", "batch"): {"operations": [{"delete": {"path": "a"}}]},
+    ("POST", "batch"): {"operations": [{"put": {"path": "a", "value": 1, "sensitive": True}}]},
     ("PUT", "{waiter}"): {"success": {"signals": 1}},
     ("POST", "grants"): {"role": "reader"},
 }
@@ -36,20 +37,24 @@ BODIES: dict[Operation, Any] = {
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
-def application(decide: Callable[[str], bool] = lambda rule: True) -> Flask:
+def application(
+    decide: Callable[[str], bool] = lambda rule: True, *, known: Fact | None = None
+) -> Flask:
     """The application over services that know of nothing.
 
     :param decide: whether the rule of this name allows.
+    :param known: a fact that is there all the same, whatever is asked for.
     """
     missing = Mock(side_effect=NotFound("nothing is here"))
     nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
     nothing.signal = nothing.poll = nothing.stream = nothing.usage = missing
     nothing.issue = nothing.renew = nothing.revoke = missing
+    nothing.reveal = missing
     nothing.join = nothing.set_state = nothing.depart = nothing.heartbeat = missing
     return create_app(
         Services(
             access=Access(lambda rule, identity, project_id: decide(rule)),
-            facts=nothing,
+            facts=nothing if known is None else Mock(wraps=nothing, get=lambda *_, **__: known),
             stacks=nothing,
             members=nothing,
             waiters=nothing,

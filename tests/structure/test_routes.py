@@ -26,6 +26,7 @@ from tests.structure.application import (
     documented,
     operations,
 )
+from tests.unit.core.making import fact
 
 AUTHORS = (
     stacks.PUT,
@@ -42,6 +43,7 @@ AUTHORS = (
 )
 """Rules for writing what is no fact."""
 
+FACT = "/v1/stacks/{stack}/facts/{path}"
 METHODS = {"get", "head", "put", "post", "patch", "delete"}
 
 
@@ -143,6 +145,8 @@ def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
         call(application(decide), operation)
         if operation in (("GET", "/v1/stacks"), ("GET", "/v1/limits")):
             call(application(decide), operation, "?project_id=another")
+        if operation in (("GET", FACT), ("HEAD", FACT)):
+            call(application(decide, known=fact("a", None, sealed="1.x")), operation)
     # Whoever writes anything else is an author too, but sets no parameter.
     for rule in AUTHORS:
         asked[facts.PUT_PARAMETER] -= rules()[rule]

@@ -9,10 +9,12 @@ from factstore.core.errors import (
     OutcomeUnknown,
 )
 from factstore.core.facts import Facts
+from factstore.core.keyring import NoKeyring
 from factstore.core.ports import Commit
 from factstore.core.precondition import ANY
 from factstore.core.quota import no_quotas
 from factstore.core.receipts import Idempotency
+from factstore.core.sealing import Sealing
 from factstore.core.stacks import Stacks
 from factstore.watch.hub import Hub
 from tests.unit.core.direct import DirectStore
@@ -25,6 +27,7 @@ KEY = Idempotency("key", "print")
 @dataclass
 class Service:
     clock: ManualClock = field(default_factory=ManualClock)
+    sealing: Sealing = Sealing(NoKeyring())  # noqa: RUF009 - it has no state
 
     def __post_init__(self) -> None:
         self.store = DirectStore(self.clock)
@@ -37,6 +40,7 @@ class Service:
             self.stacks.new,
             TIMEOUT,
             Carrier(self.store, self.clock, no_quotas),
+            self.sealing,
         )
 
     def put(self, path: str, value: object, **fields: object) -> int:

@@ -190,3 +190,58 @@ def test_waiting_for_a_stack_ends_when_it_appears_and_when_it_goes() -> None:
     service = contexts(state, lambda: state.apply(Step(4, (DropStack(SCOPE),))), pytest.fail)
     with pytest.raises(NotFound):
         service.get(SCOPE, wait=30, unless=[appeared.etag])
+
+
+# Sensitive facts
+
+
+def secret(path: str, revision: int, sealed: str) -> Step:
+    made = fact(path, None, revision, sealed=sealed)
+    return Step(revision, (PutFact("s1", made),))
+
+
+def test_of_a_sensitive_fact_only_its_etag_stands_there() -> None:
+    state = state_with(["a", "results/c1/log"])
+    service = contexts(state)
+    before = service.get(SCOPE)
+    assert "sensitive" not in json.loads(before.text)
+    state.apply(secret("nodes/head/key", 4, "1.sealed"))
+    context = service.get(SCOPE)
+    document = json.loads(context.text)
+    assert "sealed" not in context.text
+    assert document["facts"] == {"a": 2, "nodes": {"head": {"key": None}}}
+    assert document["sensitive"] == {"nodes/head/key": f"{EPOCH}.4"}
+    assert context.etag != before.etag
+
+
+def test_the_etag_changes_when_a_sensitive_fact_does() -> None:
+    state = state_with(["a"])
+    service = contexts(state)
+    state.apply(secret("key", 3, "1.one"))
+    before = service.get(SCOPE)
+    state.apply(secret("key", 4, "1.two"))
+    assert service.get(SCOPE).etag != before.etag
+
+
+def test_results_that_are_sensitive_are_left_out_with_the_others() -> None:
+    state = state_with(["a"])
+    state.apply(secret("results/c1/log", 3, "1.x"))
+    service = contexts(state)
+    assert "sensitive" not in json.loads(service.get(SCOPE).text)
+    with_results = json.loads(service.get(SCOPE, results=True).text)
+    assert list(with_results["sensitive"]) == ["results/c1/log"]
+
+
+def test_once_no_fact_is_sensitive_any_more_nothing_is_said_of_any() -> None:
+    state = state_with(["a"])
+    service = contexts(state)
+    state.apply(secret("key", 3, "1.x"))
+    state.apply(secret("gone", 4, "1.x"))
+    state.apply(Step(5, (PutFact("s1", fact("key", "open", 5)),)))
+    state.apply(Step(6, (DropFact("s1", "gone"),)))
+    document = json.loads(service.get(SCOPE).text)
+    assert document["facts"] == {"a": 2, "key": "open"}
+    assert "sensitive" not in document
+    contents = state.contents(SCOPE)
+    assert contents is not None
+    assert not contents.sensitive

@@ -70,6 +70,10 @@ changes: st.SearchStrategy[Changed] = st.one_of(
         st.none() | st.sampled_from(VALUES),
     ),
     st.builds(
+        lambda path: ("fact", path, fact(path, None, sealed="1.x")),
+        st.sampled_from(PATHS),
+    ),
+    st.builds(
         lambda name, group, state: ("member", name, state and member(name, group, state)),
         st.sampled_from(NAMES),
         st.sampled_from(["compute", "head"]),
@@ -103,7 +107,16 @@ definitions = documents.map(Definition.of)
 
 def passes(world: World, path: str, test: conditions.Test) -> bool:
     found = world.facts.get(path)
-    return found is not None and test.equals in (None, found.text)
+    if found is None or test.equals is None:
+        return found is not None
+    return not found.sensitive and test.equals == found.text
+
+
+def explained(world: World, path: str, test: conditions.Test) -> str:
+    """What follows a name where nothing is compared."""
+    found = world.facts.get(path)
+    hidden = found is not None and found.sensitive and test.equals is not None
+    return " (sensitive)" if hidden else ""
 
 
 def fits(pattern: str, path: str) -> bool:
@@ -151,11 +164,16 @@ def far(world: World, it: Condition) -> tuple[int, int, set[str]]:
         case conditions.Facts():
             good = passing_paths(world, it)
             known = {path for path in world.facts if fits(it.pattern, path)}
-            missing = set() if holds(world, it) else known - good or {it.pattern}
+            told = {path + explained(world, path, it.test) for path in known - good}
+            missing = set() if holds(world, it) else told or {it.pattern}
             return min(len(good), it.count), it.count, missing
         case EveryMember():
             living, good = set(of_group(world, it.group)), passing_members(world, it)
-            return len(good), max(it.at_least, len(living)), living - good
+            told = {
+                name + explained(world, f"nodes/{name}/{it.fact}", it.test)
+                for name in living - good
+            }
+            return len(good), max(it.at_least, len(living)), told
         case Converged():
             living = set(of_group(world, it.group))
             good = {name for name in living if world.applied.get(name, -1) >= world.target}
@@ -479,3 +497,20 @@ def test_the_cost_of_a_change_does_not_grow_with_the_stack(
     assert tracker.verdict() is None
     tracker.progress()
     assert tests[2:] == ["x/z", "", "a"]
+
+
+@pytest.mark.parametrize("value", [None, "secret"])
+def test_a_sensitive_fact_equals_nothing_and_the_waiter_says_why(value: object) -> None:
+    tracker = tracked({"facts": "password", "equals": value})
+    tracker.fact("password", fact("password", None, sealed="1.x"))
+    assert tracker.verdict() is None
+    assert tracker.progress().missing == ("password (sensitive)",)
+    assert "missing: password (sensitive)" in tracker.reason()
+    tracker.fact("password", fact("password", value))
+    assert tracker.verdict() == "met"
+
+
+def test_that_a_sensitive_fact_is_there_can_be_waited_for() -> None:
+    tracker = tracked({"facts": "password", "present": True})
+    tracker.fact("password", fact("password", None, sealed="1.x"))
+    assert tracker.verdict() == "met"

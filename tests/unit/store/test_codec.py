@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,13 @@ facts = st.builds(
     revision=counts,
     lease=counts,
 )
+sealed_facts = st.builds(
+    replace,
+    facts,
+    text=st.just("null"),
+    sealed=st.text("1.AZaz09-_=", max_size=60),
+    readers=st.lists(words, max_size=3).map(tuple),
+)
 stacks = st.builds(
     Stack,
     project_id=words,
@@ -50,7 +59,7 @@ stacks = st.builds(
 acts = st.builds(Act, words, words, words, st.lists(paths, max_size=3).map(tuple), st.booleans())
 
 
-@given(facts)
+@given(facts | sealed_facts)
 def test_a_fact_reads_back_as_it_was(made: Fact) -> None:
     record = codec.encode_fact(made)
     numbers = {"revision": made.revision, "version": made.version, "lease": made.lease}
@@ -83,7 +92,14 @@ OURS = [
 ]
 JUNK = [
     *(b"", b"\n", b"null", b"1", b'"format"', b"[]", b"{}", b"{", b"\xff\xfe", b"\xff\n1"),
-    *(b'{"format": 1}', b'{"format": 1}\n1', b'{"format": 2}\n1', b'{"format": "1"}', b"[" * 9999),
+    *(
+        b'{"format": 1}',
+        b'{"format": 1}\n1',
+        b'{"format": 2}\n1',
+        b'{"format": 3}\n1',
+        b'{"format": "1"}',
+        b"[" * 9999,
+    ),
 ]
 
 
@@ -107,3 +123,19 @@ def test_the_value_stands_in_the_record_untouched() -> None:
     assert codec.encode_fact(fact("p", {"b": 1.0, "a": "\u20ac"})).endswith(
         '\n{"a":"\u20ac","b":1.0}'.encode()
     )
+
+
+def test_a_sensitive_fact_has_a_format_of_its_own_so_that_nobody_shows_what_is_sealed() -> None:
+    record = codec.encode_fact(fact("p", None, sealed="1.sealed", readers=("group/head",)))
+    head, _, text = record.decode().partition("\n")
+    assert json.loads(head)["format"] == codec.SEALED
+    assert text == "1.sealed"
+    assert codec.decode_fact(record, "p", revision=0, version=1, lease=0).text == "null"
+
+
+@pytest.mark.parametrize("readers", ["group/head", [1], {"group/head": 1}, None])
+def test_readers_of_another_type_are_none_of_ours(readers: object) -> None:
+    head, _, text = codec.encode_fact(fact("p", sealed="1.x")).decode().partition("\n")
+    record = json.dumps({**json.loads(head), "readers": readers}) + "\n" + text
+    with pytest.raises(codec.UnknownFormat):
+        codec.decode_fact(record.encode(), "p", revision=0, version=1, lease=0)

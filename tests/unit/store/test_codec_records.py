@@ -11,6 +11,7 @@ from factstore.core.condition import Definition
 from factstore.core.event import Mark, Record
 from factstore.core.grant import Grant
 from factstore.core.member import Applied, Member
+from factstore.core.seal import Seal
 from factstore.core.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from tests.unit.store.test_codec import JUNK
@@ -32,6 +33,7 @@ RECORDS: list[Record] = [
     Mark(5, 7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", 7, 9),
     Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", 7, 9),
+    Seal("gAAAAAwrapped", 7),
 ]  # fmt: skip
 
 

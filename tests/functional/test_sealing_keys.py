@@ -1,0 +1,206 @@
+"""Keys of a service that runs: made, changed under load, lost, and brought back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+import requests
+
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.keys.repository import Repository
+from tests.calling import Caller, fresh_stack, refused
+from tests.commands import config_of, factstore, one_line
+from tests.eventually import eventually
+from tests.sealkeys import lose_keys, rotate_keys
+from tests.service import ApiServer, check_log
+
+SECRET = "canary-secret"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sealing")
+
+
+@pytest.fixture(scope="module")
+def service(etcd: EtcdServer, folder: Path) -> Iterator[ApiServer]:
+    """Two workers on a root of their own, whose keys tests may change."""
+    options = {"etcd": {"root": "/test/sealing"}}
+    with ApiServer([etcd.endpoint], folder, workers=2, options=options) as server:
+        yield server
+        check_log(server, SECRET)
+
+
+@pytest.fixture
+def api(service: ApiServer) -> Iterator[Caller]:
+    with Caller(service.url) as caller:
+        yield caller
+
+
+@pytest.fixture
+def stack(api: Caller) -> Iterator[str]:
+    """The path of a stack; it is gone after the test, with whatever its data key became."""
+    path = f"/v1/stacks/{fresh_stack()}"
+    yield path
+    api.delete(path)
+
+
+def put(api: Caller, stack: str, path: str = "key", value: object = SECRET) -> requests.Response:
+    return api.put(f"{stack}/facts/{path}", json={"value": value, "sensitive": True})
+
+
+def rotate(folder: Path, *arguments: str, status: int = 0) -> str:
+    result = factstore("rotate-keys", "--config-file", config_of(folder), *arguments)
+    assert (result.returncode, result.stderr) == (status, ""), result
+    return result.stdout
+
+
+def numbers(service: ApiServer) -> list[int]:
+    return [key.number for key in Repository(service.sealing_keys).held()]
+
+
+class Readers:
+    """Read a sensitive fact as fast as they can, over connections of their own."""
+
+    def __init__(self, url: str, path: str, wanted: object) -> None:
+        self.reads = 0
+        self.wrong: list[str] = []
+        self._over = threading.Event()
+        self._pool = ThreadPoolExecutor(2)
+        for _ in range(2):
+            self._pool.submit(self._read, url, path, wanted)
+
+    def _read(self, url: str, path: str, wanted: object) -> None:
+        with Caller(url) as caller:
+            while not self._over.is_set():
+                answer = caller.get(path)
+                if answer.status_code != HTTPStatus.OK or answer.json()["value"] != wanted:
+                    self.wrong.append(f"{answer.status_code} {answer.text}")
+                self.reads += 1
+
+    def stop(self) -> None:
+        self._over.set()
+        self._pool.shutdown()
+
+
+def test_no_read_and_no_write_fails_while_keys_change(
+    service: ApiServer, api: Caller, stack: str, folder: Path
+) -> None:
+    put(api, stack).raise_for_status()
+    first = api.get(f"{stack}/facts/key").json()
+    readers = Readers(service.url, f"{stack}/facts/key", SECRET)
+    try:
+        for n in range(3):
+            before = readers.reads
+            rotate(folder)
+            put(api, stack, f"made-{n}", n).raise_for_status()
+            put(api, stack).raise_for_status()
+            eventually(lambda before=before: readers.reads > before)  # type: ignore[misc]
+    finally:
+        readers.stop()
+    assert readers.wrong == []
+    assert api.get(f"{stack}/facts/key").json() == first, "no fact was written"
+    assert [api.get(f"{stack}/facts/made-{n}").json()["value"] for n in range(3)] == [0, 1, 2]
+    assert len(numbers(service)) == 3, "old keys are gone"
+
+
+def test_a_rotation_says_what_it_does(
+    service: ApiServer, api: Caller, stack: str, folder: Path
+) -> None:
+    put(api, stack).raise_for_status()
+    primary = numbers(service)[0]
+    said = rotate(folder).splitlines()
+    assert said[0].endswith(f": key {primary + 1} is the primary one now, and another is staged")
+    assert "data keys wrapped anew, 0 were already" in said[1]
+    assert rotate(folder, "--reseal-only").startswith("0 data keys wrapped anew")
+    said = rotate(folder, "--no-reseal").splitlines()
+    assert len(said) == 1
+    assert numbers(service)[0] == primary + 2
+    assert not rotate(folder, "--reseal-only").startswith("0 data keys wrapped anew")
+
+
+def test_a_lost_key_is_felt_by_what_needs_it_alone_until_it_is_back(
+    service: ApiServer, api: Caller, stack: str, folder: Path
+) -> None:
+    put(api, stack).raise_for_status()
+    api.put(f"{stack}/facts/open", 1).raise_for_status()
+    cursor = api.get(f"{stack}/facts").json()["cursor"]
+    primary = numbers(service)[0]
+    kept = (service.sealing_keys / str(primary)).read_bytes()
+    rotate_keys(service.sealing_keys)
+    lose_keys(service.sealing_keys, primary)
+    eventually(lambda: api.get(f"{stack}/facts/key").status_code == 503)
+    entry = refused(eventually_broken(api, f"{stack}/facts/key"), "503 seal_broken")
+    assert str(service.sealing_keys) not in entry["detail"]
+    eventually(lambda: put(api, stack).status_code == 503)
+    other = f"/v1/stacks/{fresh_stack()}"
+    assert put(api, other).status_code == HTTPStatus.CREATED
+    assert api.get(f"{other}/facts/key").json()["value"] == SECRET
+    assert api.get(f"{stack}/facts/open").json()["value"] == 1
+    assert [fact["value"] for fact in api.get(f"{stack}/facts").json()["facts"]] == [None, 1]
+    assert api.get(f"{stack}/context").json()["facts"] == {"key": None, "open": 1}
+    assert api.get(f"{stack}/events?since={cursor}").status_code == HTTPStatus.OK
+    said = rotate(folder, "--reseal-only", status=1)
+    (name,) = [line for line in said.splitlines() if "does not open" in line]
+    assert stack.rpartition("/")[2] in name
+    assert "/seals/key" in name
+    (service.sealing_keys / str(primary)).write_bytes(kept)
+    (service.sealing_keys / str(primary)).chmod(0o600)
+    assert api.get(f"{stack}/facts/key").json()["value"] == SECRET
+    rotate(folder, "--reseal-only")
+    api.delete(other)
+
+
+def eventually_broken(api: Caller, path: str) -> requests.Response:
+    """An answer of a worker that has noticed; another may not have looked yet."""
+    answers: list[requests.Response] = []
+
+    def broken() -> bool:
+        answers.append(api.get(path))
+        return answers[-1].status_code == HTTPStatus.SERVICE_UNAVAILABLE
+
+    eventually(broken)
+    return answers[-1]
+
+
+def test_without_keys_only_what_is_sensitive_is_refused(etcd: EtcdServer, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    options = {"etcd": {"root": "/test/none"}, "sealing": {"key_repository": str(missing)}}
+    with (
+        ApiServer([etcd.endpoint], tmp_path / "api", options=options) as server,
+        Caller(server.url) as api,
+    ):
+        stack = f"/v1/stacks/{fresh_stack()}"
+        answer = put(api, stack)
+        entry = refused(answer, "503 sealing_unavailable")
+        assert "factstore rotate-keys" in entry["detail"]
+        assert int(answer.headers["Retry-After"]) >= 30, "an operator has to do something"
+        operation = {"put": {"path": "a", "value": SECRET, "sensitive": True}}
+        refused(
+            api.post(f"{stack}/batch", json={"operations": [operation]}), "503 sealing_unavailable"
+        )
+        assert api.put(f"{stack}/facts/open", 1).status_code == HTTPStatus.CREATED
+        assert api.get("/healthcheck").status_code == HTTPStatus.OK
+        assert f"{missing} cannot be read" in server.log_path.read_text()
+        made = rotate(tmp_path / "api")
+        assert made == f"{missing}: made a primary and a staged key\n"
+        eventually(lambda: put(api, stack).status_code == HTTPStatus.CREATED)
+        assert api.get(f"{stack}/facts/key").json()["value"] == SECRET
+        (missing / "1").chmod(0o644)
+        eventually(lambda: api.get(f"{stack}/facts/key").status_code == 503)
+        assert f"chmod 0600 {missing / '1'}" in server.log_path.read_text()
+
+
+def test_keys_that_cannot_be_used_are_told_in_one_line(service: ApiServer, folder: Path) -> None:
+    key = service.sealing_keys / "0"
+    key.chmod(0o640)
+    try:
+        result = factstore("rotate-keys", "--config-file", config_of(folder))
+        assert f"chmod 0600 {key}" in one_line(result, 1)
+    finally:
+        key.chmod(0o600)

@@ -1,0 +1,50 @@
+"""Real repositories of sealing keys for tests, and what seals with them."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from factstore.core.ports import Clock
+from factstore.core.sealing import Sealing
+from factstore.keys.keyring import RepositoryKeyring
+from factstore.keys.repository import Key, Repository
+from factstore.keys.rotation import changing, create, remove, rotate
+from factstore.wsgi.clock import SystemClock
+
+
+class Nowhere(Repository):
+    """A repository of two keys that never change, for properties that are tried many times."""
+
+    def __init__(self) -> None:
+        self._held = [Key(1, urlsafe_b64encode(b"1" * 32)), Key(0, urlsafe_b64encode(b"0" * 32))]
+
+    def held(self) -> list[Key]:
+        return self._held
+
+    def signature(self) -> object:
+        return 1
+
+
+def make_keys(path: Path) -> Path:
+    """A repository with its first keys."""
+    with changing(path) as repository:
+        assert create(repository)
+    return path
+
+
+def rotate_keys(path: Path) -> int:
+    """Another primary key; its number."""
+    with changing(path) as repository:
+        primary = rotate(repository)
+    assert primary is not None
+    return primary
+
+
+def lose_keys(path: Path, *numbers: int) -> None:
+    with changing(path) as repository:
+        remove(repository, numbers)
+
+
+def sealing_with(path: Path, clock: Clock | None = None) -> Sealing:
+    return Sealing(RepositoryKeyring(Repository(path), clock or SystemClock()))

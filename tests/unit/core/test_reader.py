@@ -1,0 +1,80 @@
+"""Who may see the value of a sensitive fact."""
+
+from __future__ import annotations
+
+import pytest
+
+from factstore.core.errors import Invalid
+from factstore.core.reader import NOBODY, READERS, Reader, check_readers
+
+C1 = Reader(member="c1", group="compute")
+READER_ONLY = Reader()
+
+
+@pytest.mark.parametrize(
+    ("path", "readers"),
+    [
+        ("nodes/c1/token", []),
+        ("results/c1/setup/log", []),
+        ("configs/c1/setup", []),
+        ("shared/key", ["member/c1"]),
+        ("shared/key", ["member/c2", "group/compute"]),
+        ("nodes/c2/token", ["group/compute"]),
+    ],
+)
+def test_a_grants_holder_sees_what_is_its_own_or_names_it(path: str, readers: list[str]) -> None:
+    assert C1.may_open(path, readers)
+
+
+@pytest.mark.parametrize(
+    ("path", "readers"),
+    [
+        ("nodes/c1", []),
+        ("nodes/c10/token", []),
+        ("nodes/c2/token", []),
+        ("other/c1/token", []),
+        ("nodes/c1x/token", ["member/c10", "group/comput", "group/c1", "member/compute"]),
+        ("shared/key", []),
+    ],
+)
+def test_a_grants_holder_sees_nothing_else(path: str, readers: list[str]) -> None:
+    assert not C1.may_open(path, readers)
+
+
+def test_policy_shows_everything_and_without_it_nothing_is_shown() -> None:
+    assert Reader(may_read_sensitive=True).may_open("nodes/c1/token", [])
+    assert not NOBODY.may_open("nodes/c1/token", ["group/compute", "member/c1"])
+
+
+def test_a_holder_without_a_member_or_a_group_is_neither_of_them() -> None:
+    assert not Reader().may_open("nodes/None/token", ["member/None", "group/None", "group/"])
+    assert Reader(group="compute").may_open("shared/key", ["group/compute"])
+
+
+def test_readers_are_a_set_and_stand_in_order() -> None:
+    assert check_readers(["member/c1", "group/head"], sensitive=True) == ("group/head", "member/c1")
+    assert check_readers([], sensitive=False) == ()
+
+
+@pytest.mark.parametrize(
+    ("readers", "says"),
+    [
+        (["group/head", "group/head"], "twice"),
+        (["head"], "is none"),
+        (["group/"], "is none"),
+        (["group/a/b"], "is none"),
+        (["user/head"], "is none"),
+        (["group/head\n"], "is none"),
+        (["group/" + "x" * 129], "is none"),
+        ([f"member/c{n}" for n in range(READERS + 1)], "at most 32"),
+    ],
+)
+def test_what_is_no_reader_is_refused(readers: list[str], says: str) -> None:
+    with pytest.raises(Invalid, match=says) as refused:
+        check_readers(readers, sensitive=True)
+    assert refused.value.code == "readers_invalid"
+
+
+def test_readers_of_what_everybody_may_read_make_no_sense() -> None:
+    with pytest.raises(Invalid, match="sensitive: true"):
+        check_readers(["group/head"], sensitive=False)

@@ -1,0 +1,414 @@
+"""Sensitive facts, from the wish to the stored record and back, with real keys."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    PreconditionFailed,
+    SealBroken,
+    SealingUnavailable,
+)
+from factstore.core.fact import Author, Delete, Fact, Put
+from factstore.core.place import Place
+from factstore.core.ports import Commit
+from factstore.core.precondition import ABSENT, ANY
+from factstore.core.reader import Reader
+from factstore.core.receipts import Idempotency
+from factstore.core.seal import SEAL, Seal
+from factstore.core.sealing import SEALED_PATTERN, Sealing
+from factstore.core.value import VALUE_BYTES
+from factstore.core.writing import Written
+from factstore.keys.keyring import RepositoryKeyring
+from tests.sealkeys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
+from tests.unit.core.making import SCOPE, ManualClock, author
+from tests.unit.core.service import Service
+
+SECRET = "hunter2-canary"
+ALL = Reader(may_read_sensitive=True)
+TEXT = f'"{SECRET}"'
+SHARED = Sealing(RepositoryKeyring(Nowhere(), ManualClock()))
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return make_keys(tmp_path / "keys")
+
+
+@pytest.fixture
+def service(keys: Path) -> Service:
+    return Service(sealing=sealing_with(keys))
+
+
+def owner() -> Author:
+    return replace(author(), reader=ALL)
+
+
+def put(
+    service: Service,
+    path: str = "password",
+    value: object = SECRET,
+    by: Author | None = None,
+    idempotency: Idempotency | None = None,
+    **fields: object,
+) -> Written:
+    wish = Put.of(path, value, **{"sensitive": True, **fields})  # type: ignore[arg-type]
+    return service.facts.put(SCOPE, wish, by or owner(), ANY, idempotency)
+
+
+def stored(service: Service, path: str = "password") -> Fact:
+    fact = service.store.known.fact(SCOPE, path)
+    assert fact is not None
+    return fact
+
+
+def seal_of(service: Service) -> Seal:
+    seal = service.store.known.record(SCOPE, SEAL)
+    assert isinstance(seal, Seal)
+    return seal
+
+
+def revealed(service: Service, path: str = "password", reader: Reader = ALL) -> str:
+    return service.facts.reveal(SCOPE, service.facts.get(SCOPE, path), reader)[1]
+
+
+# What is kept
+
+
+def test_nothing_that_is_kept_holds_the_value(service: Service) -> None:
+    put(service)
+    kept = repr(list(service.store.known.mutations()))
+    assert SECRET not in kept
+    assert stored(service).text == "null"
+    assert stored(service).sensitive
+    assert SEALED_PATTERN.fullmatch(stored(service).sealed or "")
+
+
+@pytest.mark.parametrize("value", [0, "", None, [], True, {}, "\u20ac", 10, 100])
+def test_the_smallest_values_come_back_as_they_were(service: Service, value: object) -> None:
+    put(service, value=value)
+    assert json.loads(revealed(service)) == value
+
+
+@given(st.text(max_size=40), st.lists(st.sampled_from(["group/a", "member/b"]), unique=True))
+def test_a_value_comes_back_as_it_was(value: str, readers: list[str]) -> None:
+    value = "".join(c for c in value if c != "\0" and not "\ud800" <= c <= "\udfff")
+    made = Put.of("p", value, sensitive=True, readers=readers)
+    stack = Service().stacks.new(SCOPE, author())
+    sealed = SHARED.seal(stack, None, [made], {"p": None}, ALL)
+    (wish,), (seal,) = sealed.wishes, sealed.records
+    assert isinstance(wish, Put)
+    fact = Fact(
+        "p", wish.text, "observed", "", "", "", "", sealed=wish.sealed, readers=wish.readers
+    )
+    assert SHARED.open(stack, seal, fact) == made.text
+
+
+def test_the_largest_value_can_be_sealed(service: Service) -> None:
+    largest = "x" * (VALUE_BYTES - 2)
+    put(service, value=largest)
+    assert revealed(service) == f'"{largest}"'
+    assert stored(service).size > VALUE_BYTES, "what is stored is what counts"
+
+
+def test_the_data_key_is_made_with_the_first_sensitive_fact_and_stays(service: Service) -> None:
+    put(service, "open", sensitive=False)
+    assert service.store.known.record(SCOPE, SEAL) is None
+    put(service)
+    first = seal_of(service)
+    assert first.revision == stored(service).revision, "in the very same write"
+    put(service, "another")
+    assert seal_of(service) == first
+
+
+def test_equal_values_are_sealed_to_different_texts(service: Service) -> None:
+    put(service, "a")
+    put(service, "b")
+    assert stored(service, "a").sealed != stored(service, "b").sealed
+
+
+def test_two_who_make_the_data_key_at_once_use_one(service: Service, keys: Path) -> None:
+    put(service, "open", sensitive=False)
+
+    def other_comes_first(commit: Commit, deadline: float) -> int | None:
+        assert commit.guards == {SEAL: 0}
+        other = Service(sealing=sealing_with(keys))
+        other.store.backend, other.store.epoch = service.store.backend, service.store.epoch
+        other.store.known.epoch = service.store.epoch
+        put(other, "theirs")
+        return service.store.backend.commit(commit, deadline)
+
+    service.store.faults.append(other_comes_first)
+    put(service, "ours")
+    assert revealed(service, "theirs") == revealed(service, "ours") == TEXT
+
+
+def test_a_stack_that_is_made_again_has_another_data_key(service: Service) -> None:
+    put(service)
+    first = seal_of(service)
+    service.stacks.delete(SCOPE, owner())
+    put(service)
+    assert seal_of(service).wrapped != first.wrapped
+    assert revealed(service) == TEXT
+
+
+# What changes and what does not
+
+
+def test_putting_the_same_again_changes_nothing(service: Service) -> None:
+    first = put(service, readers=["member/c1", "group/head"])
+    again = put(service, readers=["group/head", "member/c1"])
+    assert again.results[0].outcome == "unchanged"
+    assert again.results[0].fact == first.results[0].fact == stored(service)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": "other"},
+        {"readers": ["group/head"]},
+        {"kind": "parameter"},
+        {"ttl": 60},
+        {"sensitive": False},
+    ],
+)
+def test_anything_else_is_a_change(service: Service, change: dict[str, object]) -> None:
+    first = stored_after(service, {})
+    second = stored_after(service, change)
+    assert second.version == first.version + 1
+    assert revealed(service) == ('"other"' if "value" in change else TEXT)
+
+
+def stored_after(service: Service, change: dict[str, object]) -> Fact:
+    put(service, **change)  # type: ignore[arg-type]
+    return stored(service)
+
+
+def test_what_was_not_sensitive_becomes_so(service: Service) -> None:
+    put(service, sensitive=False)
+    assert put(service).results[0].outcome == "updated"
+    assert stored(service).text == "null"
+
+
+def test_who_may_not_see_the_value_learns_nothing_from_putting_it_again(service: Service) -> None:
+    put(service)
+    blind = put(service, by=author())
+    assert blind.results[0].outcome == "updated"
+    assert revealed(service) == TEXT
+
+
+def test_who_is_named_as_a_reader_may_put_the_same_again(service: Service) -> None:
+    holder = replace(author(), reader=Reader(member="c1"))
+    put(service, readers=["member/c1"], by=holder)
+    assert put(service, readers=["member/c1"], by=holder).results[0].outcome == "unchanged"
+    assert put(service, readers=["member/c1"], by=owner()).results[0].outcome == "unchanged"
+
+
+def test_a_batch_seals_what_is_sensitive_and_only_that(service: Service) -> None:
+    wishes = [Put.of("a", SECRET, sensitive=True), Put.of("b", "plain"), Delete("c")]
+    service.facts.batch(SCOPE, wishes, [], owner())
+    assert revealed(service, "a") == TEXT
+    assert (stored(service, "b").text, stored(service, "b").sealed) == ('"plain"', None)
+
+
+def test_a_precondition_is_judged_before_there_must_be_a_key(service: Service, keys: Path) -> None:
+    put(service)
+    lose_keys(keys, 0, 1)
+    with pytest.raises(PreconditionFailed):
+        service.facts.put(SCOPE, Put.of("password", 1, sensitive=True), owner(), ABSENT)
+
+
+# Who sees it
+
+
+def test_it_is_shown_to_whom_the_rule_allows(service: Service) -> None:
+    put(service, readers=["group/head"])
+    assert revealed(service, reader=Reader(member="h", group="head")) == TEXT
+    with pytest.raises(Forbidden) as refused:
+        revealed(service, reader=Reader(member="c1", group="compute"))
+    assert SECRET not in refused.value.detail
+
+
+def test_a_fact_that_changed_since_it_was_read_is_shown_as_it_is_now(service: Service) -> None:
+    put(service)
+    before = stored(service)
+    put(service, value="newer")
+    assert service.facts.reveal(SCOPE, before, ALL) == (stored(service), '"newer"')
+    put(service, value="open", sensitive=False)
+    assert service.facts.reveal(SCOPE, before, Reader()) == (stored(service), '"open"')
+    service.facts.delete(SCOPE, "password", owner(), ANY)
+    with pytest.raises(NotFound):
+        service.facts.reveal(SCOPE, before, ALL)
+
+
+# Keys
+
+
+def test_without_keys_only_what_is_sensitive_is_refused(tmp_path: Path) -> None:
+    service = Service(sealing=sealing_with(tmp_path / "none"))
+    with pytest.raises(SealingUnavailable):
+        put(service)
+    assert service.store.known.stack(SCOPE) is None
+    put(service, "open", sensitive=False)
+
+
+def test_without_a_keyring_only_what_is_sensitive_is_refused() -> None:
+    service = Service()
+    with pytest.raises(SealingUnavailable):
+        put(service)
+    put(service, "open", sensitive=False)
+
+
+def test_a_rotation_changes_no_fact(service: Service, keys: Path) -> None:
+    put(service)
+    before = stored(service)
+    rotate_keys(keys)
+    assert revealed(service) == TEXT
+    assert put(service).results[0].fact == before
+
+
+def test_a_lost_key_breaks_what_needs_it_and_nothing_else(service: Service, keys: Path) -> None:
+    put(service)
+    put(service, "open", sensitive=False)
+    rotate_keys(keys)
+    lose_keys(keys, 1)
+    there = Service(sealing=sealing_with(keys))  # a worker that never knew the key
+    there.store, there.facts._store = service.store, service.store  # type: ignore[attr-defined]
+    with pytest.raises(SealBroken):
+        revealed(there)
+    assert there.facts.get(SCOPE, "open").text == TEXT
+    assert [fact.text for fact in there.facts.list(SCOPE, limit=9).facts] == [TEXT, "null"]
+
+
+def test_a_lost_data_key_can_be_given_up_and_what_it_sealed_put_anew(service: Service) -> None:
+    put(service)
+    put(service, "another")
+    remove(service, SEAL)
+    with pytest.raises(SealBroken):
+        revealed(service)
+    put(service)
+    assert revealed(service) == TEXT
+    with pytest.raises(SealBroken):
+        revealed(service, "another")
+
+
+def remove(service: Service, place: Place) -> None:
+    stack = service.store.known.stack(SCOPE)
+    assert stack is not None
+    commit = Commit(stack, 0, removes=(place,), guards={place: seal_of(service).revision})
+    assert service.store.commit(commit, 0)
+
+
+# Attacks: what is stored, moved
+
+
+def attacked(service: Service, **changes: object) -> None:
+    """What somebody with write access to the database makes of a fact."""
+    stack = service.store.known.stack(SCOPE)
+    assert stack is not None
+    fact = replace(stored(service), **changes)  # type: ignore[arg-type]
+    expected = {"nothing": 0}
+    assert service.store.commit(Commit(stack, 0, puts=(fact,), expected=expected), 0)
+
+
+def test_a_sealed_value_moved_to_another_path_does_not_open(service: Service) -> None:
+    put(service)
+    attacked(service, path="nodes/c1/mine")
+    with pytest.raises(SealBroken):
+        revealed(service, "nodes/c1/mine", Reader(member="c1"))
+    assert revealed(service) == TEXT
+
+
+def test_a_sealed_value_whose_readers_were_changed_does_not_open(service: Service) -> None:
+    put(service, readers=["group/head"])
+    attacked(service, readers=("group/compute",))
+    with pytest.raises(SealBroken):
+        revealed(service, reader=Reader(group="compute"))
+
+
+@pytest.mark.parametrize("junk", ["", "x", "1.", "1.AAAA", "2." + "A" * 80, "1." + "A" * 81])
+def test_junk_in_place_of_a_sealed_value_does_not_open(service: Service, junk: str) -> None:
+    put(service)
+    attacked(service, sealed=junk)
+    with pytest.raises(SealBroken):
+        revealed(service)
+
+
+@pytest.mark.parametrize("what", ["project_id", "id"])
+def test_a_sealed_value_moved_with_its_data_key_to_another_stack_does_not_open(
+    service: Service, keys: Path, what: str
+) -> None:
+    put(service)
+    stack = service.store.known.stack(SCOPE)
+    assert stack is not None
+    there = replace(stack, **{what: "another"})
+    with pytest.raises(SealBroken):
+        sealing_with(keys).open(there, seal_of(service), stored(service))
+    theirs = sealing_with(keys).seal(
+        there, None, [Put.of("x", 1, sensitive=True)], {"x": None}, ALL
+    )
+    (seal,) = theirs.records
+    with pytest.raises(SealBroken):
+        sealing_with(keys).open(there, seal, stored(service))
+
+
+# Requests with an idempotency key
+
+
+def test_a_retry_gets_the_same_answer_and_is_carried_out_once(service: Service) -> None:
+    key = Idempotency("key", "print")
+    first = put(service, idempotency=key, readers=["group/head"])
+    again = put(service, idempotency=key, readers=["group/head"])
+    assert again.revision == first.revision
+    (result,), (before,) = again.results, first.results
+    assert result.outcome == "created"
+    assert result.fact is not None
+    assert before.fact is not None
+    assert (result.fact.sensitive, result.fact.readers) == (True, ("group/head",))
+    assert (result.fact.revision, result.fact.text) == (before.fact.revision, "null")
+
+
+def test_what_is_kept_of_the_request_does_not_tell_whether_a_guess_is_right(
+    service: Service,
+) -> None:
+    put(service, idempotency=Idempotency("key", "print"))
+    receipt = service.store.receipt(SCOPE.project_id, "key", 0)
+    assert receipt is not None
+    assert "print" not in receipt.text.replace("fingerprint", "")
+
+
+def test_the_key_of_another_request_is_refused(service: Service) -> None:
+    put(service, idempotency=Idempotency("key", "print"))
+    with pytest.raises(Conflict) as refused:
+        put(service, idempotency=Idempotency("key", "other"))
+    assert refused.value.code == "idempotency_key_reused"
+
+
+def test_the_key_of_a_request_to_a_stack_that_is_gone_is_refused(service: Service) -> None:
+    put(service, idempotency=Idempotency("key", "print"))
+    service.stacks.delete(SCOPE, owner())
+    with pytest.raises(Conflict) as refused:
+        put(service, idempotency=Idempotency("key", "print"))
+    assert refused.value.code == "idempotency_key_reused"
+
+
+def test_a_lost_answer_is_found_again(service: Service) -> None:
+    service.store.faults.append(service.lost_answer)
+    written = put(service)
+    assert written.results[0].outcome == "created"
+    assert revealed(service) == TEXT
+
+
+def test_a_lost_request_is_sent_again_with_its_data_key(service: Service) -> None:
+    service.store.faults.append(service.lost_request)
+    put(service)
+    assert revealed(service) == TEXT
