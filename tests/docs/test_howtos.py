@@ -285,7 +285,7 @@ def test_a_grant_is_issued_used_renewed_and_revoked_as_the_text_says(
         assert (tmp_path / file).stat().st_mode & 0o077 == 0
         assert secret in (tmp_path / file).read_text()
     held = f"{given}GRANT={grant}\n"
-    assert shell(held + use + basic, cwd=tmp_path).returncode == 0
+    assert shell(f"{held}{use}\n{basic}", cwd=tmp_path).returncode == 0
     assert shell(held + revoke).returncode == 0
     assert shell(held + use, cwd=tmp_path).returncode == 22  # curl's for 400 and above
     assert json.loads(shell(given + listed).stdout)["grants"] == []

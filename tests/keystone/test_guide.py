@@ -192,7 +192,7 @@ def test_a_credential_that_was_deleted_is_refused_when_the_cache_forgets_its_tok
             CACHE_SECONDS + 10,
         )
         refused(agent.put(f"{SLURM}/facts/nodes/c1/ip", "late"), "401 unauthorized")
-    with pytest.raises(exceptions.Unauthorized):
+    with pytest.raises(exceptions.NotFound):
         keystone.accounts.issue_with(credential)
 
 
