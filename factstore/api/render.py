@@ -43,12 +43,12 @@ def clear_text(fact: Fact, value: str, epoch: str) -> str:
             "updated_by": fact.updated_by,
             "ttl": fact.ttl,
             "member": fact.member,
-            "sensitive": fact.sensitive,
-            "readers": fact.readers,
             "etag": fact.etag(epoch),
         }
     )
-    return f'{about[:-1]},"value":{value}}}'
+    readers = encode(fact.readers) if fact.readers else "[]"
+    hidden = "true" if fact.sensitive else "false"
+    return f'{about[:-1]},"sensitive":{hidden},"readers":{readers},"value":{value}}}'
 
 
 def event_text(event: Event, cursor: Cursor) -> str:

@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"[sealing] key_repository must be an absolute path, and is {path}")
         rotating = Rotating(installation, path, _say)
         whole = True
-        if args.reseal_only or (rotating.rotate() and not args.no_reseal):
+        reseals = not args.no_reseal
+        if args.reseal_only or (rotating.rotate(reseals=reseals) and reseals):
             whole = rotating.reseal()
     return 0 if whole else 1
 

@@ -28,16 +28,21 @@ class Rotating:
         self._path = path
         self._say = say
 
-    def rotate(self) -> bool:
+    def rotate(self, *, reseals: bool) -> bool:
         """Make the first keys, or change them; whether there may be anything to wrap anew.
 
+        :param reseals: whether :meth:`reseal` is to follow: then nothing is changed without etcd.
         :raises CommandError: the repository cannot be used.
+        :raises FactstoreError: etcd cannot be asked.
         """
         try:
             with changing(self._path) as repository:
                 if create(repository):
                     self._say(f"{self._path}: made a primary and a staged key")
                     return False
+                if reseals:
+                    inspection, keys = self._installation.inspection, self._installation.keys
+                    self._installation.client.get(keys.epoch, deadline=inspection.soon())
                 primary = rotate(repository)
         except Unusable as error:
             raise CommandError(str(error)) from error

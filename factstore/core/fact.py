@@ -187,8 +187,7 @@ class Put:
             and self.ttl == fact.ttl
             and self.member == fact.member
             and (self.member is None or lease == fact.lease)
-            and self.sealed == fact.sealed
-            and self.readers == fact.readers
+            and self.sealed == fact.sealed  # which is bound to the readers
         )
 
 

@@ -29,6 +29,7 @@ SEALED = 2
 """The format of a sensitive fact: its value is sealed.  Who does not know that must not show it."""
 
 
+_OF_FACTS = (FORMAT, SEALED)
 _SEALED = f'{{"format": {SEALED},'.encode()
 
 
@@ -79,13 +80,13 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
     :raises UnknownFormat: it is none of ours.
     """
     line, _, text = record.decode().partition("\n")
-    head, sealed, readers = _load(line, (FORMAT, SEALED)), None, []
+    head = _load(line, _OF_FACTS)
     if not isinstance(head.get("member"), str | None):
         raise ValueError("its member is no name")  # members are looked up by it
+    sealed: str | None = None
+    readers: tuple[str, ...] = ()
     if head["format"] == SEALED:
-        text, sealed, readers = MASK, text, head["readers"]
-        if not (isinstance(readers, list) and all(isinstance(reader, str) for reader in readers)):
-            raise ValueError("its readers are no names")
+        text, sealed, readers = MASK, text, _readers(head["readers"])
     return Fact(
         path=path,
         text=text,
@@ -100,8 +101,14 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
         revision=revision,
         lease=lease,
         sealed=sealed,
-        readers=tuple(readers),
+        readers=readers,
     )
+
+
+def _readers(held: object) -> tuple[str, ...]:
+    if not (isinstance(held, list) and all(isinstance(reader, str) for reader in held)):
+        raise ValueError("its readers are no names")
+    return tuple(held)
 
 
 def encode_record(record: Record) -> bytes:

@@ -113,6 +113,17 @@ def test_a_batch_of_the_largest_values_is_sealed(sealer: Worker, scope: Scope) -
     assert {revealed(sealer, scope, wish.path) for wish in wishes} == {f'"{largest}"'}
 
 
+def test_a_batch_of_as_many_as_there_may_be_is_sealed(sealer: Worker, scope: Scope) -> None:
+    sealer.put(scope, "open")
+    wishes = [Put.of(f"top{n}/s", n, sensitive=True) for n in range(100)]
+    key = Idempotency("hundred", "print")
+    first = sealer.facts.batch(scope, wishes, [], owner(), key)
+    assert [result.outcome for result in first.results] == ["created"] * 100
+    assert revealed(sealer, scope, "top99/s") == "99"
+    again = sealer.facts.batch(scope, wishes, [], owner())
+    assert [result.outcome for result in again.results] == ["unchanged"] * 100
+
+
 def test_a_stack_that_is_deleted_takes_its_data_key_along(
     world: World, sealer: Worker, scope: Scope
 ) -> None:

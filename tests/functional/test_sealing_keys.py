@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from factstore.cmd.children.api import write_options
 from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.ports import free_port
 from factstore.keys.repository import Repository
 from tests.calling import Caller, fresh_stack, refused
 from tests.commands import config_of, factstore, one_line
 from tests.eventually import eventually
-from tests.sealkeys import lose_keys, rotate_keys
+from tests.sealkeys import lose_keys, make_keys, rotate_keys
 from tests.service import ApiServer, check_log
 
 SECRET = "canary-secret"
@@ -194,6 +196,20 @@ def test_without_keys_only_what_is_sensitive_is_refused(etcd: EtcdServer, tmp_pa
         (missing / "1").chmod(0o644)
         eventually(lambda: api.get(f"{stack}/facts/key").status_code == 503)
         assert f"chmod 0600 {missing / '1'}" in server.log_path.read_text()
+
+
+def test_without_etcd_no_key_is_changed_unless_that_is_asked_for(tmp_path: Path) -> None:
+    keys, config = make_keys(tmp_path / "keys"), tmp_path / "factstore.conf"
+    nowhere = {"endpoints": f"http://127.0.0.1:{free_port()}", "timeout": "1.0"}
+    write_options(config, {"etcd": nowhere, "sealing": {"key_repository": str(keys)}})
+    before = Repository(keys).held()
+    for option in ("", "--reseal-only"):
+        arguments = [option] if option else []
+        result = factstore("rotate-keys", "--config-file", config, *arguments)
+        assert nowhere["endpoints"] in one_line(result, 1)
+        assert Repository(keys).held() == before
+    assert factstore("rotate-keys", "--config-file", config, "--no-reseal").returncode == 0
+    assert [key.number for key in Repository(keys).held()] == [2, 1, 0]
 
 
 def test_keys_that_cannot_be_used_are_told_in_one_line(service: ApiServer, folder: Path) -> None:

@@ -24,11 +24,13 @@ from factstore.core.ports import Commit
 from factstore.core.precondition import ABSENT, ANY
 from factstore.core.reader import Reader
 from factstore.core.receipts import Idempotency
+from factstore.core.resealing import Resealing
 from factstore.core.seal import SEAL, Seal
-from factstore.core.sealing import SEALED_PATTERN, Sealing
+from factstore.core.sealing import SEALED_PATTERN, Sealing, _of_stack
 from factstore.core.value import VALUE_BYTES
 from factstore.core.writing import Written
-from factstore.keys.keyring import RepositoryKeyring
+from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
+from factstore.keys.repository import Repository
 from tests.sealkeys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
 from tests.unit.core.making import SCOPE, ManualClock, author
 from tests.unit.core.service import Service
@@ -141,10 +143,7 @@ def test_two_who_make_the_data_key_at_once_use_one(service: Service, keys: Path)
 
     def other_comes_first(commit: Commit, deadline: float) -> int | None:
         assert commit.guards == {SEAL: 0}
-        other = Service(sealing=sealing_with(keys))
-        other.store.backend, other.store.epoch = service.store.backend, service.store.epoch
-        other.store.known.epoch = service.store.epoch
-        put(other, "theirs")
+        put(beside(service, keys), "theirs")
         return service.store.backend.commit(commit, deadline)
 
     service.store.faults.append(other_comes_first)
@@ -276,6 +275,31 @@ def test_a_rotation_changes_no_fact(service: Service, keys: Path) -> None:
     assert put(service).results[0].fact == before
 
 
+def test_a_read_that_comes_just_as_its_key_goes_is_answered_by_the_next_one(
+    service: Service, keys: Path
+) -> None:
+    put(service)
+    read = stored(service)
+    rotate_keys(keys)
+    other = beside(service, keys)
+    assert Resealing(other.store, other.clock, sealing_with(keys), 5.0).run().renewed == 1
+    lose_keys(keys, 1)
+    service.clock.advance(LOOK_SECONDS)
+    assert seal_of(service) != seal_of(other), "this worker has yet to hear of it"
+    late = sealing_with(keys)
+    service.facts._sealing = late  # type: ignore[attr-defined]
+    assert service.facts.reveal(SCOPE, read, ALL)[1] == TEXT
+
+
+def beside(service: Service, keys: Path) -> Service:
+    """Another worker on the same database, that knows all of it."""
+    other = Service(sealing=sealing_with(keys))
+    other.store.backend, other.store.epoch = service.store.backend, service.store.epoch
+    other.store.known.epoch = service.store.epoch
+    other.store.refresh(0)
+    return other
+
+
 def test_a_lost_key_breaks_what_needs_it_and_nothing_else(service: Service, keys: Path) -> None:
     put(service)
     put(service, "open", sensitive=False)
@@ -359,6 +383,21 @@ def test_a_sealed_value_moved_with_its_data_key_to_another_stack_does_not_open(
     (seal,) = theirs.records
     with pytest.raises(SealBroken):
         sealing_with(keys).open(there, seal, stored(service))
+
+
+@pytest.mark.parametrize("what", ["project_id", "id"])
+def test_a_sealed_value_does_not_open_elsewhere_even_under_its_own_data_key(
+    service: Service, keys: Path, what: str
+) -> None:
+    put(service)
+    stack = service.store.known.stack(SCOPE)
+    assert stack is not None
+    there, sealing = replace(stack, **{what: "another"}), sealing_with(keys)
+    key = sealing.data_key(stack, seal_of(service))
+    same_key = Seal(RepositoryKeyring(Repository(keys), service.clock).wrap(key, _of_stack(there)))
+    assert sealing.data_key(there, same_key) == key
+    with pytest.raises(SealBroken):
+        sealing.open(there, same_key, stored(service))
 
 
 # Requests with an idempotency key
