@@ -319,7 +319,10 @@ def test_a_private_key_is_put_and_fetched_as_the_text_says(stack: str, tmp_path:
         '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n"quoted" $HOME\n-----END-----\n'
     )
     (tmp_path / "repository.pem").write_text(pem)
-    given = f"{setting(stack)}GRANT=id:secret\nset -e\n"
+    head = {"member": "head", "group": "head"}
+    grant = requests.post(f"{stack}/grants", json=head, timeout=10).json()
+    (tmp_path / "grant").write_text(f"Authorization: Bearer {grant['token']}\n")
+    given = f"{setting(stack)}set -e\n"
 
     def node(script: str) -> str:
         done = shell(given + script, cwd=tmp_path)

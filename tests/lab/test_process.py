@@ -60,6 +60,15 @@ def test_a_child_that_ignores_the_request_is_killed_at_the_deadline(
     assert child.terminate(deadline=0.1) == -signal.SIGKILL
 
 
+def test_a_paused_child_has_stopped(child: Child, log: Path) -> None:
+    child.start(SLEEP, log_path=log)
+    for _ in range(20):
+        child.pause()
+        stat = Path(f"/proc/{child.pid}/stat").read_text()
+        assert stat.rpartition(")")[2].split()[0] == "T"
+        child.resume()
+
+
 def test_a_paused_child_ends_when_asked_to(child: Child, log: Path) -> None:
     child.start(SLEEP, log_path=log)
     child.pause()

@@ -140,8 +140,13 @@ class Child:
             self._process.send_signal(number)
 
     def pause(self) -> None:
-        """Stop the whole group in its tracks (SIGSTOP): alive, holding its sockets, silent."""
+        """Stop the whole group in its tracks (SIGSTOP): alive, holding its sockets, silent.
+
+        Returns once the process has stopped: on a busy machine its threads may run on for a moment.
+        """
         self._signal_group(signal.SIGSTOP)
+        if self.running and self._process is not None:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Undo :meth:`pause`."""
