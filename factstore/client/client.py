@@ -12,7 +12,12 @@ from factstore.client.clock import Clock, SystemClock
 from factstore.client.paging import next_params
 from factstore.client.records import StackRecord
 from factstore.client.stack import Stack
-from factstore.client.transport import STREAM_SILENCE_SECONDS, Transport, parsed
+from factstore.client.transport import (
+    ANSWER_SECONDS,
+    STREAM_SILENCE_SECONDS,
+    Transport,
+    parsed,
+)
 
 
 class Client:
@@ -23,6 +28,8 @@ class Client:
     :param interface: such as ``public`` or ``internal``; None for keystoneauth's default.
     :param endpoint_override: the service's root, instead of the catalogue's.
     :param retry_for: seconds after which a call that keeps failing is given up.
+    :param answer_within: seconds that an answer may take, beyond those that the service was asked to
+        wait.
     :param stream_silence: seconds without a byte after which a watch reconnects; the service sends
         some every 15 seconds.
     :param clock: for tests.
@@ -38,6 +45,7 @@ class Client:
         region_name: str | None = None,
         endpoint_override: str | None = None,
         retry_for: float = 30.0,
+        answer_within: float = ANSWER_SECONDS,
         stream_silence: float = STREAM_SILENCE_SECONDS,
         clock: Clock | None = None,
         **options: Any,
@@ -53,7 +61,7 @@ class Client:
             **options,
         )
         self._transport = Transport(
-            self._adapter, clock or SystemClock(), retry_for, stream_silence
+            self._adapter, clock or SystemClock(), retry_for, stream_silence, answer_within
         )
 
     def stack(self, name: str) -> Stack:

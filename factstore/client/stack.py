@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, overload
+
+import requests
 
 from factstore.client.conditional import unquoted
 from factstore.client.facts import Facts
@@ -174,17 +177,33 @@ class Stack(Facts):
         :return: the context; None if it has the etag that is known.
         :raises NotFound: there is no such stack.
         """
-        params = named(
-            include="results" if results else None, member=member, **_settling(settle, max_settle)
-        )
+        params = _view(member, results, settle, max_settle)
         response = self._read(f"{self._url}/context", params, if_none_match, wait)
+        return None if response.status_code == 304 else _context(response)
+
+    def newer_context(
+        self,
+        known: Context,
+        *,
+        member: str | None = None,
+        results: bool = False,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
+    ) -> Context:
+        """What has become of a context; see :meth:`context`.
+
+        If nothing did that shows, it is the same with a newer cursor: what changed and changed back
+        was applied by whoever applied the context that is known.
+
+        :raises NotFound: there is no such stack, or no such member.
+        """
+        params = _view(member, results, settle, max_settle)
+        response = self._read(f"{self._url}/context", params, known.etag, wait)
         if response.status_code == 304:
-            return None
-        headers = response.headers
-        return parsed(
-            response,
-            lambda found: Context(found, unquoted(headers["ETag"]), headers["Factstore-Cursor"]),
-        )
+            # An intermediary may have dropped the header.
+            return replace(known, cursor=response.headers.get("Factstore-Cursor", known.cursor))
+        return _context(response)
 
     def watch(
         self,
@@ -240,6 +259,22 @@ class Stack(Facts):
         :raises NotFound: there is none.
         """
         self._transport.send("DELETE", self._url)
+
+
+def _view(
+    member: str | None, results: bool, settle: float, max_settle: float | None
+) -> dict[str, str]:
+    """Which context is wanted."""
+    included = "results" if results else None
+    return named(include=included, member=member, **_settling(settle, max_settle))
+
+
+def _context(response: requests.Response) -> Context:
+    headers = response.headers
+    return parsed(
+        response,
+        lambda found: Context(found, unquoted(headers["ETag"]), headers["Factstore-Cursor"]),
+    )
 
 
 def _settling(settle: float, max_settle: float | None) -> dict[str, str]:

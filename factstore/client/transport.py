@@ -34,6 +34,7 @@ class Transport:
 
     :param retry_for: seconds after which a call that keeps failing is given up.
     :param stream_silence: seconds without a byte after which a stream counts as dead.
+    :param answer_within: seconds that an answer may take, beyond those of a wait.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Transport:
         clock: Clock,
         retry_for: float,
         stream_silence: float = STREAM_SILENCE_SECONDS,
+        answer_within: float = ANSWER_SECONDS,
     ) -> None:
         self._adapter = adapter
         self.clock = clock
         self._retry_for = retry_for
         self._stream_silence = stream_silence
+        self._answer_within = answer_within
 
     def send(
         self,
@@ -81,7 +84,10 @@ class Transport:
                     params=asked,
                     headers=headers,
                     json=body,
-                    timeout=(CONNECT_SECONDS, ANSWER_SECONDS + left),
+                    timeout=(
+                        min(CONNECT_SECONDS, self._answer_within),
+                        self._answer_within + left,
+                    ),
                 )
             except (Unavailable, OutcomeUnknown) as error:
                 if isinstance(error, OutcomeUnknown) and not repeatable:

@@ -1,0 +1,53 @@
+"""``factstore-agent check``: what would go wrong, told before it does."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+
+from factstore.agent import templates
+from factstore.agent.collect import programs
+from factstore.agent.connection import open_connection
+from factstore.agent.errors import AgentError
+from factstore.agent.outputs import outputs
+from factstore.agent.settings import Settings, Template
+
+
+def mistakes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    """All that is wrong with what the configuration names; nothing is sent or written."""
+    try:
+        open_connection(settings, environ)
+    except AgentError as error:
+        yield str(error)
+    for output in outputs(settings):
+        about = output.about
+        if isinstance(about, Template):
+            try:
+                templates.check(about.source)
+            except templates.TemplateBroken as error:
+                yield f"[{output.name}] source: {error}."
+        if not about.destination.parent.is_dir():
+            yield f"[{output.name}] destination: there is no directory {about.destination.parent}."
+        elif about.destination.is_dir():
+            yield f"[{output.name}] destination: {about.destination} is a directory."
+        for what, name, look in (
+            ("owner", about.owner, pwd.getpwnam),
+            ("group", about.group, grp.getgrnam),
+        ):
+            try:
+                if name is not None:
+                    look(name)
+            except KeyError:
+                yield f"[{output.name}] {what}: there is no {name} here."
+    for title, directory in (("facts", settings.facts.directory), ("react", settings.react.hooks)):
+        try:
+            found = programs(directory)
+        except OSError as error:
+            yield f"[{title}] {directory}: {error.strerror}."
+            continue
+        if title == "react":
+            for file in found:
+                if not os.access(file, os.X_OK):
+                    yield f"[react] hooks: {file} is not executable, and is not run."

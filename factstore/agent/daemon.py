@@ -1,0 +1,217 @@
+"""The agent as it runs: one thread lives, one looks, and one does what there is to do.
+
+The main thread collects, tells and applies, one thing after the other: so what happens while a hook
+runs becomes one further run.  Signals and the other threads wake it with a word.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+from factstore.agent.chores import Chore
+from factstore.agent.connection import credential
+from factstore.agent.errors import DONE, TROUBLE
+from factstore.agent.living import ALONE, CONTEXT, JOINED, LONGEST_PAUSE, UNAUTHORIZED, Eye, Heart
+from factstore.agent.notify import notify
+from factstore.agent.parts import Parts
+from factstore.agent.react import NotApplied
+from factstore.agent.troubles import Troubles
+from factstore.client import Context
+from factstore.client.backoff import Backoff
+from factstore.client.clock import Clock
+
+LOG = logging.getLogger(__name__)
+
+FIRST_FACTS_SECONDS = 2.0  # for which the first join waits for what there is to tell
+STOP_SECONDS = 12.0  # for which the end waits for the heart
+STOP, RELOAD, COLLECT = "stop", "reload", "collect"
+
+SIGNALS: Mapping[signal.Signals, str] = {
+    signal.SIGTERM: STOP,
+    signal.SIGINT: STOP,
+    signal.SIGHUP: RELOAD,
+    signal.SIGUSR1: COLLECT,
+}
+
+
+class Daemon:
+    """Runs an agent until it is told to stop.
+
+    :param parts: makes the agent's parts, given what tells them to stop.
+    :param reloadable: whether the agent may be started anew, as its configuration is now.
+    :param jitter: numbers from 0 to 1.
+    :ivar reload: whether it ended so as to be started anew, as the same member.
+    """
+
+    def __init__(
+        self,
+        parts: Callable[[Callable[[], bool]], Parts],
+        environ: Mapping[str, str],
+        clock: Clock,
+        reloadable: Callable[[], bool],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.reload = False
+        self._stop = False
+        self._parts = parts(lambda: self._stop)
+        self._settings = settings = self._parts.settings
+        self._environ = environ
+        self._credential = credential(settings, environ)
+        self._clock = clock
+        self._reloadable = reloadable
+        self._jitter = jitter
+        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._first_facts = threading.Event()
+        self._end: BaseException | None = None
+        self._troubles = Troubles(clock)
+        self._kept = self._parts.reactor.kept()
+        self._heart = Heart(self._parts, self._troubles, self._words.put)
+        self._eye = Eye(self._parts, self._troubles, clock, self._words.put, self._kept)
+        self._context: Context | None = None
+        self._done: str | None = None
+        react = settings.react
+        self._collecting = self._chore("collecting facts", self._collect)
+        self._telling = self._chore("telling the service", self._tell)
+        self._applying = self._chore(
+            "applying the stack", self._apply, Backoff(react.retry_first, react.retry_longest)
+        )
+        self._renewing = self._chore("renewing the grant", self._parts.renew)
+
+    def run(self) -> int:
+        """Be the agent until a signal, or something that it cannot go on with.
+
+        :raises AgentError: it cannot go on.
+        """
+        for number in SIGNALS:
+            signal.signal(number, self._on_signal)
+        heart = self._thread(self._live, "heart")
+        self._thread(self._look, "eye")
+        notify(READY="1", STATUS="looking for the service")
+        self._collecting.ask()
+        self._renewing.ask()
+        while self._end is None and not self._stop and not self.reload:
+            self._attend()
+        self._stopped.set()
+        if not self.reload:
+            notify(STOPPING="1")
+        heart.join(STOP_SECONDS)
+        if self._end is not None:
+            raise self._end
+        if self._stop and self._settings.agent.depart_on_stop:
+            self._parts.depart()
+        return DONE
+
+    # The main thread
+
+    def _chore(
+        self, what: str, action: Callable[[], float | None], backoff: Backoff | None = None
+    ) -> Chore:
+        return Chore(what, action, self._clock, backoff or Backoff(1.0, LONGEST_PAUSE))
+
+    def _attend(self) -> None:
+        """Do what is due, then wait for the next thing or a word."""
+        chores = (self._collecting, self._telling, self._applying, self._renewing)
+        for chore in chores:
+            if self._stop:
+                return
+            try:
+                if chore.attend():
+                    self._troubles.over(chore.what)
+            except (*TROUBLE, NotApplied, OSError) as error:
+                self._troubles.tell(chore.what, error)
+        left = min(chore.due for chore in chores) - self._clock.monotonic()
+        try:
+            word = self._words.get(timeout=min(max(left, 0.0), 3600.0))
+            while True:
+                self._hear(word)
+                word = self._words.get_nowait()
+        except queue.Empty:
+            return
+
+    def _hear(self, word: str) -> None:
+        if word == COLLECT:
+            self._collecting.ask()
+        elif word == JOINED:
+            self._telling.ask()
+        elif word == CONTEXT:
+            self._on_context()
+        elif word == ALONE and self._context is None and self._kept is not None:
+            LOG.warning("goes on with the context of an earlier time, at %s", self._kept.cursor)
+            self._context = self._kept
+            self._applying.ask()
+        elif word == UNAUTHORIZED and credential(self._settings, self._environ) != self._credential:
+            LOG.info("there is another credential: begins anew with it")
+            self.reload = True
+        elif word == RELOAD:
+            self.reload = self._reloadable()
+
+    def _on_context(self) -> None:
+        context, before = self._eye.latest, self._context
+        if context is None:
+            return
+        self._context = context
+        if context.etag == self._done:  # nothing shows of what changed: it is applied
+            self._parts.reactor.cursor = context.cursor
+            self._telling.ask()
+        elif before is None or not self._settings.react.splay:
+            self._applying.ask()
+        else:
+            self._applying.ask(self._settings.react.splay * self._jitter())
+
+    def _collect(self) -> float:
+        self._parts.collect()
+        self._first_facts.set()
+        self._telling.ask()
+        return self._settings.facts.interval
+
+    def _tell(self) -> None:
+        if self._parts.membership.joined.is_set():
+            self._parts.tell()
+            self._parts.beat()
+
+    def _apply(self) -> None:
+        context = self._context
+        if context is None or context.etag == self._done:
+            return
+        try:
+            self._parts.apply(context)
+            self._done = context.etag
+        finally:
+            self._telling.ask()
+        agent = self._settings.agent
+        notify(STATUS=f"{agent.member} of {agent.stack}: applied {context.cursor}")
+
+    # The others
+
+    def _thread(self, what: Callable[[], None], name: str) -> threading.Thread:
+        def run() -> None:
+            try:
+                what()
+            except BaseException as error:  # noqa: BLE001 - the main thread raises it
+                self._end = error
+                self._words.put(STOP)
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def _live(self) -> None:
+        self._first_facts.wait(FIRST_FACTS_SECONDS)
+        while not self._stopped.is_set():
+            self._stopped.wait(self._heart.step())
+
+    def _look(self) -> None:
+        while not self._stopped.is_set():
+            self._stopped.wait(self._eye.step())
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        word = SIGNALS[signal.Signals(number)]
+        self._stop = self._stop or word == STOP
+        self._words.put(word)

@@ -1,0 +1,190 @@
+"""The parts of the agent, put together as its configuration says, and what they do together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from factstore.agent.builtin import boot_id
+from factstore.agent.collect import Collector
+from factstore.agent.connection import Connection
+from factstore.agent.errors import TROUBLE
+from factstore.agent.hooks import Hooks
+from factstore.agent.membership import Membership
+from factstore.agent.outputs import outputs
+from factstore.agent.publish import Publisher
+from factstore.agent.react import NotApplied, Reactor
+from factstore.agent.renewal import Renewal
+from factstore.agent.said import Said
+from factstore.agent.sealed import Sealed
+from factstore.agent.settings import Settings
+from factstore.agent.state import StateDir
+from factstore.client import Context
+from factstore.client.clock import Clock
+from factstore.client.errors import Gone
+
+LOG = logging.getLogger(__name__)
+
+
+class Parts:
+    """One agent.
+
+    :param stopping: whether programs that run are to be ended.
+    :param boot: the id of this boot.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: Connection,
+        clock: Clock,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        boot: Callable[[], str] = boot_id,
+    ) -> None:
+        agent, react = settings.agent, settings.react
+        stack = connection.stack
+        self.settings = settings
+        self.stack = stack
+        self.state = StateDir(agent.state_dir, (agent.stack, agent.member))
+        self.state.prepare()
+        self.said = Said(self.state, boot)
+        self.membership = Membership(stack, agent, self.state)
+        self.publisher = Publisher(stack, agent.member, self.membership, self.state)
+        self.collector = Collector(
+            settings.facts, clock, self.said.facts, lambda line: LOG.info("%s", line), stopping
+        )
+        self.sealed = Sealed(stack)
+        hooks = Hooks(
+            react.hooks, react.hook_timeout, self.state, clock, self.sealed.hidden, stopping
+        )
+        self.reactor = Reactor(settings, outputs(settings), hooks, self.sealed, self.state, boot)
+        self.renewal = _renewal(connection)
+        self._problems: Mapping[str, str] = {}
+        self._not_applied: NotApplied | None = None
+        self._member_is: tuple[str | None, str] | None = None
+        self._telling = threading.Lock()
+
+    def collect(self) -> None:
+        """Find out what is to be told."""
+        collected = self.collector.collect()
+        for source in sorted(collected.problems.keys() - self._problems.keys()):
+            LOG.warning("%s is passed over: it %s", source, collected.problems[source])
+        self._problems = dict(collected.problems)
+        self.publisher.offer(collected)
+
+    def join(self) -> bool:
+        """Be a member, and tell what is known; whether nobody was woken by it.
+
+        :raises FactstoreError: not now.
+        """
+        record = self.membership.join()
+        LOG.info(
+            "%s is a member of %s, %s",
+            record.name,
+            self.stack.name,
+            "as before" if record.unchanged else f"in the group {record.group}",
+        )
+        self.tell()
+        return record.unchanged
+
+    def tell(self) -> None:
+        """Tell what changed, and which state the member is in.
+
+        :raises FactstoreError: not now, or it is no member any more.
+        """
+        with self._telling:
+            self.publisher.report(self._report())
+            self.publisher.publish()
+            if self.publisher.problems.keys():
+                self.publisher.report(self._report())
+                self.publisher.publish()
+            self._tell_state()
+
+    def beat(self) -> bool:
+        """Say that it lives, and what is applied; whether it does live.
+
+        :raises FactstoreError: not now.
+        """
+        try:
+            return self.membership.beat(self.reactor.cursor)
+        except Gone:  # the store was restored: its cursors mean nothing any more
+            LOG.warning("the service has another store than before; the context is read anew")
+            self.reactor.cursor = None
+            raise
+
+    def doubt(self) -> bool:
+        """Whether it is a member still, after an answer that says that it is not.
+
+        :raises FactstoreError: not now.
+        """
+        return self.membership.beat(None)
+
+    def apply(self, context: Context) -> None:
+        """Bring the instance in line with a context.
+
+        :raises NotApplied: it could not be.
+        :raises FactstoreError: a sealed fact cannot be had now.
+        """
+        try:
+            self.reactor.keep(context)
+        except OSError as error:
+            self._not_applied = NotApplied("state", f"{error.filename}: {error.strerror}")
+            raise self._not_applied from error
+        try:
+            ran = self.reactor.apply(context)
+        except NotApplied as error:
+            self._not_applied = error
+            raise
+        self._not_applied = None
+        LOG.log(logging.INFO if ran else logging.DEBUG, "applied the stack at %s", context.cursor)
+
+    def renew(self) -> float | None:
+        """Renew the grant if it is time to; in how many seconds to look again, if ever.
+
+        :raises FactstoreError: not now.
+        """
+        return self.renewal.attend() if self.renewal is not None else None
+
+    def depart(self) -> None:
+        """Go, if the service can be told; else it finds out when the ttl is over."""
+        try:
+            self.membership.depart("stopped")
+            LOG.info("%s departed", self.settings.agent.member)
+        except TROUBLE as error:
+            LOG.warning("the service could not be told that it departs: %s", error)
+
+    def _tell_state(self) -> None:
+        wanted = self.said.wanted
+        if wanted is None:
+            if self.settings.agent.ready != "applied" or self.reactor.cursor is None:
+                return
+            wanted = "ready"
+        now = (self.membership.generation, wanted)
+        if self._member_is != now:
+            self.membership.set_state(wanted)
+            self._member_is = now
+            LOG.info("%s is %s", self.settings.agent.member, wanted)
+
+    def _report(self) -> dict[str, Any] | None:
+        """What others may see of how it goes; None while nothing went."""
+        if self.reactor.cursor is None and self._not_applied is None and not self._problems:
+            return None
+        problems = {**self._problems, **self.publisher.problems}
+        if self._not_applied is not None:
+            problems[self._not_applied.source] = str(self._not_applied)
+            state = "failed"
+        else:
+            state = "applied" if self.reactor.cursor is not None else "starting"
+        return {"state": state, "problems": problems}
+
+
+def _renewal(connection: Connection) -> Renewal | None:
+    """What renews the grant that is shown to the service, if it is one that the client can renew."""
+    grant = getattr(connection.stack, "grant", None)
+    if connection.grant is None or grant is None:
+        return None
+    return Renewal(grant(connection.grant), time.time)
