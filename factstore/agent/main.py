@@ -36,7 +36,7 @@ from factstore.agent.parts import Parts
 from factstore.agent.said import Said
 from factstore.agent.sealed import Sealed
 from factstore.agent.settings import DEFAULT_FILE, FILE_VARIABLE, Settings, SettingsError, read
-from factstore.agent.state import CONTEXT, StateDir
+from factstore.agent.state import KEPT, StateDir
 from factstore.client.clock import SystemClock
 from factstore.client.errors import Conflict, NotFound, Refused
 
@@ -242,7 +242,7 @@ def _render(settings: Settings, args: argparse.Namespace) -> int:
     wanted = [output for output in outputs(settings) if output.name.partition(" ")[2] == args.name]
     if len(wanted) != 1:
         raise Unusable(f"{len(wanted)} sections are named {args.name}.")
-    kept: Mapping[str, Any] | None = _state_dir(settings).read(CONTEXT)
+    kept: Mapping[str, Any] | None = _state_dir(settings).read(KEPT)
     if kept is None:
         raise AgentError("no context was read yet: factstore-agent run --once")
     connection = open_connection(settings, os.environ)

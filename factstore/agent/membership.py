@@ -3,8 +3,8 @@
 What a crash must not make it forget is on disk in time.  The generation is written down once the
 service has told it, and taken off the disk before a new one is asked for.  So after a crash the agent
 either is the incarnation that it was, or knows that it does not know: then it joins anew, which
-replaces nobody but itself.  A generation on the disk that lives no more, while another one of the name does,
-is therefore somebody else's: this agent was replaced, and ends.
+replaces nobody but itself.  If the generation on the disk lives no more, and another one of the name
+does, that is therefore somebody else: this agent was replaced, and ends.
 """
 
 from __future__ import annotations

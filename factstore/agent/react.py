@@ -17,7 +17,7 @@ from factstore.agent.hooks import HookFailed, Hooks
 from factstore.agent.outputs import Output, OutputBroken, render
 from factstore.agent.sealed import Sealed
 from factstore.agent.settings import Settings
-from factstore.agent.state import APPLIED, CONTEXT, StateDir, write_whole
+from factstore.agent.state import APPLIED, KEPT, StateDir, write_whole
 from factstore.client import Context
 
 LOG = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Reactor:
 
     def kept(self) -> Context | None:
         """The context that was kept last, also by an agent before."""
-        found = self._state.read(CONTEXT)
+        found = self._state.read(KEPT)
         try:
             return Context(**found) if found is not None else None
         except TypeError:
@@ -97,7 +97,7 @@ class Reactor:
 
         :raises OSError: it cannot be written.
         """
-        self._state.write(CONTEXT, asdict(context))
+        self._state.write(KEPT, asdict(context))
         text = json.dumps(context.document, ensure_ascii=False, indent=2, sort_keys=True)
         write_whole(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
 

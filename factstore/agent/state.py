@@ -20,7 +20,7 @@ from factstore.client.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
-MEMBER, CONTEXT, APPLIED, PUBLISHED = "member", "context", "applied", "published"
+MEMBER, KEPT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
 HOOK, SAID = "hook", "said"
 AGENT_LOCK = "agent.lock"
 
@@ -79,7 +79,7 @@ class StateDir:
 
     def clean(self) -> None:
         """Remove what is left of writes that were cut off; for who is alone here."""
-        for name in (MEMBER, CONTEXT, APPLIED, PUBLISHED, HOOK):
+        for name in (MEMBER, KEPT, APPLIED, PUBLISHED, HOOK):
             for left in self.directory.glob(f".{name}.json.*"):
                 left.unlink(missing_ok=True)
 

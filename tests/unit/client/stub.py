@@ -115,7 +115,7 @@ class Service:
                     service.unexpected.append(call)
                     hang_up(self)
 
-            do_GET = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815 - the base class decides
+            do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base class decides
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -1,0 +1,162 @@
+"""Joining, living and departing, before a service that answers as it is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factstore.agent.errors import StackGone, Superseded
+from factstore.agent.membership import Membership
+from factstore.client import errors
+from tests.unit.agent.making import STACK, member, settings, state
+from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
+
+UNCHANGED = {"Factstore-Unchanged": "true"}
+
+
+def membership(directory: Path, service: Service, clock: FakeClock) -> Membership:
+    stack = service.stack(clock, retry_for=0.0)
+    return Membership(stack, settings(directory).agent, state(directory))
+
+
+def kept(directory: Path) -> object:
+    return (state(directory).read("member") or {}).get("generation")
+
+
+def bodies(service: Service) -> list[object]:
+    return [call.body for call in service.calls if call.method == "PUT"]
+
+
+def test_a_restarted_agent_is_the_member_that_it_was(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(answer(201, member("1a")), answer(200, member("1a"), UNCHANGED))
+    first = membership(tmp_path, service, clock)
+    assert not first.joined.is_set()
+    assert not first.join().unchanged
+    assert first.joined.is_set()
+    assert kept(tmp_path) == "1a"
+    assert membership(tmp_path, service, clock).join().unchanged
+    base = {"group": "node", "ttl": 30, "attributes": {}}
+    assert bodies(service) == [base, {**base, "generation": "1a"}]
+
+
+def test_a_member_that_was_given_up_for_dead_joins_anew(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(
+        answer(201, member("1a")),
+        refusal(409, "generation_stale"),
+        answer(200, STACK),
+        refusal(404, "not_found"),  # nobody of the name lives
+        answer(200, STACK),
+        answer(201, member("2b")),
+    )
+    living = membership(tmp_path, service, clock)
+    living.join()
+    assert not living.beat("e.5")
+    assert not living.joined.is_set()
+    assert kept(tmp_path) == "1a"
+    living.join()
+    assert kept(tmp_path) == "2b"
+    assert "generation" not in bodies(service)[-1]  # type: ignore[operator]
+
+
+def test_who_died_while_it_was_away_joins_anew(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(
+        refusal(409, "generation_stale"),
+        refusal(404, "not_found"),
+        answer(200, STACK),
+        answer(201, member("2b")),
+    )
+    assert membership(tmp_path, service, clock).join().generation == "2b"
+
+
+def test_who_was_replaced_gives_way_and_stays_replaced(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(
+        answer(201, member("1a")),
+        refusal(409, "generation_stale"),
+        answer(200, STACK),
+        answer(200, member("2b")),
+        refusal(409, "generation_stale"),
+        answer(200, member("2b")),
+    )
+    old = membership(tmp_path, service, clock)
+    old.join()
+    with pytest.raises(Superseded, match="another agent is c1 of slurm since 2026"):
+        old.beat(None)
+    with pytest.raises(Superseded):  # also when it is started again
+        membership(tmp_path, service, clock).join()
+    assert [call.method for call in service.calls].count("DELETE") == 0
+
+
+def test_the_old_generation_is_off_the_disk_before_a_new_one_is_asked_for(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    """Else an agent that is killed here would take its own new incarnation for somebody else's."""
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(
+        refusal(409, "generation_stale"),
+        refusal(404, "not_found"),
+        answer(200, STACK),
+        hang_up,  # it may have joined
+        answer(201, member("3c")),
+    )
+    with pytest.raises(errors.OutcomeUnknown):
+        membership(tmp_path, service, clock).join()
+    assert kept(tmp_path) is None
+    assert membership(tmp_path, service, clock).join().generation == "3c"
+
+
+def test_another_ttl_makes_a_new_incarnation(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(refusal(409, "member_ttl_fixed"), answer(200, STACK), answer(201, member("2b")))
+    assert membership(tmp_path, service, clock).join().generation == "2b"
+
+
+def test_a_stack_that_went_is_not_brought_back(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(
+        answer(201, member("1a")),
+        refusal(404, "not_found"),
+        refusal(404, "not_found"),  # the stack
+        refusal(404, "not_found"),
+        answer(200, STACK),
+        answer(201, member("2b")),
+    )
+    living = membership(tmp_path, service, clock)
+    living.join()
+    for step in (lambda: living.beat(None), living.join):
+        with pytest.raises(StackGone, match="slurm is gone"):
+            step()
+    assert living.join().generation == "2b"  # somebody made it anew
+
+
+def test_a_refusal_that_is_not_about_the_generation_is_told(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(refusal(409, "something"))
+    with pytest.raises(errors.Conflict):
+        membership(tmp_path, service, clock).join()
+
+
+def test_who_departs_is_forgotten_also_if_it_was_gone_already(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(answer(201, member("1a")), refusal(409, "generation_stale"))
+    living = membership(tmp_path, service, clock)
+    living.depart("stopped")  # it is no member yet: nothing is sent
+    living.join()
+    living.depart("stopped")
+    assert kept(tmp_path) is None
+    assert not living.joined.is_set()
+    assert service.calls[-1].query == {"reason": "stopped"}

@@ -1,0 +1,117 @@
+"""One round of the agent, for cron."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factstore.agent.once import once
+from tests.unit.agent.making import (
+    batch,
+    context,
+    member,
+    parts,
+    program,
+    settings,
+    write,
+)
+from tests.unit.client.stub import Service, answer, refusal
+
+TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}
+CONF = "[template conf]\nsource = conf.j2\ndestination = DIR/conf\n"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    write(tmp_path / "templates" / "conf.j2", "{{ facts.ip }}\n")
+    write(tmp_path / "facts.d" / "a.json", '{"cpus": 4}')
+    program(
+        tmp_path / "hooks.d" / "10", f"test ! -e {tmp_path}/broken; echo run >> {tmp_path}/runs"
+    )
+    return tmp_path
+
+
+def round_of(node: Path, service: Service) -> int:
+    return once(parts(settings(node, CONF), service))
+
+
+def test_a_round_joins_tells_applies_and_says_so(node: Path, service: Service) -> None:
+    service.will(
+        answer(201, member()),
+        answer(200, batch("created")),
+        answer(200, context({"ip": "10.0.0.1"}).document, TAG),
+        answer(200, batch("created")),
+        answer(200, member(state="ready")),
+        answer(204),
+    )
+    assert round_of(node, service) == 0
+    assert (node / "conf").read_text() == "10.0.0.1\n"
+    told = service.calls[3].body["operations"]
+    assert told == [
+        {
+            "put": {
+                "path": "results/c1/agent",
+                "value": {"state": "applied", "problems": {}},
+                "member": "c1",
+            }
+        }
+    ]
+    assert service.calls[4].body == {"state": "ready", "generation": "1a"}
+    assert service.calls[5].body == {"generation": "1a", "applied": "e.5"}
+
+
+def test_a_hook_that_fails_is_told_to_others_and_by_the_status(
+    node: Path, service: Service
+) -> None:
+    program(node / "hooks.d" / "10", "exit 3")
+    service.will(
+        answer(201, member()),
+        answer(200, batch("created")),
+        answer(200, context({"ip": "10.0.0.1"}).document, TAG),
+        answer(200, batch("created")),
+        answer(204),
+    )
+    assert round_of(node, service) == 1
+    assert service.calls[3].body["operations"][0]["put"]["value"] == {
+        "state": "failed",
+        "problems": {"hook 10": "ended with status 3"},
+    }
+    assert service.calls[4].body == {"generation": "1a"}  # nothing is applied
+
+
+def test_without_the_service_the_last_context_is_applied(node: Path, service: Service) -> None:
+    service.will(refusal(503, "unavailable"))
+    assert round_of(node, service) == 4
+    assert not (node / "conf").exists()
+    parts(settings(node, CONF), service).reactor.keep(context({"ip": "10.0.0.1"}))
+    for _ in range(2):
+        service.will(refusal(503, "unavailable"))
+        assert round_of(node, service) == 4
+    assert (node / "conf").read_text() == "10.0.0.1\n"
+    assert (node / "runs").read_text() == "run\n"
+
+
+def test_a_draining_member_is_not_called_ready(node: Path, service: Service) -> None:
+    parts(settings(node, CONF), service).said.want("draining")
+    service.will(
+        answer(201, member()),
+        answer(200, batch("created")),
+        answer(200, member(state="draining")),
+        answer(200, context({"ip": "10.0.0.1"}).document, TAG),
+        answer(200, batch("created")),
+        answer(204),
+    )
+    assert round_of(node, service) == 0
+    assert service.calls[2].body == {"state": "draining", "generation": "1a"}
+
+
+def test_readiness_is_not_said_where_it_is_to_be_said_by_hand(node: Path, service: Service) -> None:
+    service.will(
+        answer(201, member()),
+        answer(200, batch("created")),
+        answer(200, context({"ip": "10.0.0.1"}).document, TAG),
+        answer(200, batch("created")),
+        answer(204),
+    )
+    assert once(parts(settings(node, CONF, ready="manual"), service)) == 0

@@ -1,0 +1,129 @@
+"""The configuration: what it may hold, and what is said of what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from factstore.agent.settings import SettingsError, read
+from factstore.client.render import RENDERERS
+from tests.unit.agent.making import write
+
+
+def mistakes(directory: Path, text: str) -> list[str]:
+    file = write(directory / "agent.conf", text)
+    with pytest.raises(SettingsError) as caught:
+        read(file)
+    assert all(each.startswith(f"{file}: ") for each in caught.value.mistakes)
+    return [each.removeprefix(f"{file}: ") for each in caught.value.mistakes]
+
+
+def test_a_stack_is_all_that_must_be_said(tmp_path: Path) -> None:
+    found = read(write(tmp_path / "agent.conf", "[agent]\nstack = slurm\n"), lambda: "c7")
+    assert (found.agent.stack, found.agent.member, found.agent.group) == ("slurm", "c7", "node")
+    assert found.agent.ttl == 30
+    assert found.agent.depart_on_stop
+    assert found.facts.directory == Path("/etc/factstore/facts.d")
+    assert found.react.run_hooks == "context"
+    assert (found.templates, found.renders, found.keystone) == ({}, {}, {})
+
+
+def test_everything_that_can_be_said_is_understood(tmp_path: Path) -> None:
+    text = """
+        [agent]
+        stack = slurm
+        member = c1
+        attributes = {"rack": 7}
+        depart_on_stop = no
+        [service]
+        url = https://controller:8796
+        [keystone]
+        auth_type = v3applicationcredential
+        [facts]
+        builtin = ip boot_id
+        interval = 5.5
+        [template slurm.conf]
+        source = slurm.conf.j2
+        destination = /etc/slurm/slurm.conf
+        mode = 0640
+        [render all hosts]
+        renderer = hosts
+        destination = /etc/hosts.stack
+        """
+    found = read(write(tmp_path / "agent.conf", text))
+    assert found.agent.attributes == {"rack": 7}
+    assert not found.agent.depart_on_stop
+    assert found.keystone == {"auth_type": "v3applicationcredential"}
+    assert (found.facts.builtin, found.facts.interval) == (("ip", "boot_id"), 5.5)
+    assert found.templates["slurm.conf"].source == tmp_path / "templates" / "slurm.conf.j2"
+    assert found.templates["slurm.conf"].mode == 0o640
+    assert found.renders["all hosts"].renderer == "hosts"
+
+
+def test_every_mistake_is_told_and_not_only_the_first(tmp_path: Path) -> None:
+    text = """
+        [agent]
+        ttl = 4
+        colour = red
+        ready = perhaps
+        [facts]
+        directory = facts.d
+        [weather]
+        [render]
+        [render x]
+        renderer = xml
+        destination = /x
+        mode = 999
+        """
+    assert sorted(mistakes(tmp_path, text)) == [
+        "[agent] colour: there is no such option.",
+        "[agent] ready: 'perhaps' is none of applied, manual.",
+        "[agent] stack: it must be given.",
+        "[agent] ttl: '4' is no whole number from 5 to 86400.",
+        "[facts] directory: 'facts.d' does not begin with a slash.",
+        "[render x] mode: '999' is no mode such as 0644.",
+        f"[render x] renderer: 'xml' is none of {', '.join(sorted(RENDERERS))}.",
+        "[render]: there is no such section.",
+        "[weather]: there is no such section.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[react]\nsettle = 3\nmax_settle = 2\n", "max_settle: it must not be below settle."),
+        ("[react]\nsettle = nan\n", "settle: 'nan' is no number of seconds from 0 to 5."),
+        ("[react]\nretry_first = 9\nretry_longest = 8\n", "it must not be below retry_first."),
+        ("[agent]\nattributes = [1]\n", "attributes: it is no JSON object"),
+        ("[agent]\ndepart_on_stop = true\n", "'true' is neither yes nor no."),
+        ("[service]\nurl = controller:8796\n", "url: it is no URL such as"),
+        ("[service]\nurl = http://a:b@c/\n", "a URL is no place for a secret"),
+        ("[service]\nurl = http://[\n", "url: it is no URL such as"),
+        ("[service]\ngrant_file =\n", "grant_file: it must not be empty."),
+        ("[agent]\nstack = two\n", "already exists"),
+        ("stack = two\n[agent]\n", "already exists"),
+        (
+            "[render a]\nrenderer = raw\ndestination = /x\n"
+            "[template b]\nsource = b\ndestination = /x\n",
+            "destination: [template b] writes this file too.",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    head = "" if text.startswith("[agent]") else "[agent]\nstack = slurm\n"
+    text = text.replace("[agent]\n", "[agent]\nstack = slurm\n", 1) if not head else head + text
+    (mistake,) = mistakes(tmp_path, text)
+    assert said in mistake
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        read(tmp_path / "nothing.conf")
+
+
+def test_a_secret_that_is_misplaced_is_not_repeated(tmp_path: Path) -> None:
+    (mistake,) = mistakes(
+        tmp_path, "[agent]\nstack = slurm\n[service]\nurl = http://user:hunter2@c\n"
+    )
+    assert "hunter2" not in mistake

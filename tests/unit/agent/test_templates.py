@@ -1,0 +1,187 @@
+"""Templates and files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factstore.agent import templates
+from factstore.agent.outputs import OutputBroken, Rendered, outputs, render
+from factstore.agent.sealed import Sealed
+from factstore.agent.settings import Settings
+from tests.unit.agent.making import context, settings, write
+from tests.unit.client.stub import FakeClock, Service, answer, fact
+
+DOCUMENT: dict[str, Any] = {
+    "stack": "slurm",
+    "facts": {"nodes": {"c1": {"ip": "10.0.0.1"}, "c2": {"ip": "10.0.0.2\nevil"}}, "motto": "a b"},
+    "members": {"c1": {"group": "node"}},
+    "self": {"name": "c1"},
+    "peers": {},
+}
+
+
+def rendered(directory: Path, template: str, document: dict[str, Any] = DOCUMENT) -> str:
+    return templates.render(write(directory / "t.j2", template), document)
+
+
+def broken(directory: Path, template: str) -> str:
+    with pytest.raises(templates.TemplateBroken) as caught:
+        rendered(directory, template)
+    return str(caught.value)
+
+
+def test_a_template_sees_the_whole_context(tmp_path: Path) -> None:
+    text = "{{ stack }} {{ me.name }} {{ facts.nodes.c1.ip }} {{ context.members | length }}\n"
+    assert rendered(tmp_path, text) == "slurm c1 10.0.0.1 1\n"
+
+
+def test_blocks_leave_no_empty_lines(tmp_path: Path) -> None:
+    text = (
+        "{% for name in facts.nodes %}\n  {% if true %}\n{{ name }}\n  {% endif %}\n{% endfor %}\n"
+    )
+    assert rendered(tmp_path, text) == "c1\nc2\n"
+
+
+def test_a_template_may_include_its_neighbours(tmp_path: Path) -> None:
+    write(tmp_path / "part.j2", "{{ stack }}\n")
+    assert rendered(tmp_path, "{% include 'part.j2' %}") == "slurm\n"
+    assert "there is no template" in broken(tmp_path, "{% include 'nothing.j2' %}")
+    assert "there is no template" in broken(tmp_path, "{% include '../../etc/passwd' %}")
+
+
+def test_what_is_not_there_is_an_error_unless_the_template_says_so(tmp_path: Path) -> None:
+    assert "line 2: 'dict object' has no attribute 'c9'" in broken(
+        tmp_path, "x\n{{ facts.nodes.c9.ip }}\n"
+    )
+    assert rendered(tmp_path, "{{ facts.nodes.c9 | default('none') }}") == "none"
+
+
+def test_a_mistake_is_told_with_its_line(tmp_path: Path) -> None:
+    assert broken(tmp_path, "fine\n{% if %}").startswith(f"{tmp_path}/t.j2, line 2: ")
+    assert "line 3: division by zero" in broken(tmp_path, "a\nb\n{{ 1 / 0 }}")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ facts.__class__ }}",
+        "{{ facts.clear() }}",
+        "{{ '{0.__class__}'.format(facts) }}",
+        "{{ cycler.__init__.__globals__ }}",
+    ],
+)
+def test_a_template_prints_facts_and_runs_no_python(tmp_path: Path, template: str) -> None:
+    assert "unsafe" in broken(tmp_path, template)
+
+
+def test_filters_print_a_fact_so_that_it_adds_nothing(tmp_path: Path) -> None:
+    assert rendered(tmp_path, "{{ facts.nodes.c1.ip | line }}") == "10.0.0.1"
+    assert "holds a line break" in broken(tmp_path, "{{ facts.nodes.c2.ip | line }}")
+    assert rendered(tmp_path, "{{ facts.motto | shell }}") == "'a b'"
+    assert rendered(tmp_path, "{{ facts.nodes.c2 | json }}") == '{"ip": "10.0.0.2\\nevil"}'
+    assert rendered(tmp_path, "{{ 5 | line }}") == "5"
+
+
+# Files
+
+TEXT = """
+    [template conf]
+    source = conf.j2
+    destination = DIR/out/conf
+    [render hosts]
+    renderer = hosts
+    destination = DIR/out/hosts
+    mode = 0640
+    """
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Settings:
+    write(tmp_path / "templates" / "conf.j2", "motto = {{ facts.motto }}\n")
+    (tmp_path / "out").mkdir()
+    return settings(tmp_path, "\n".join(line.strip() for line in TEXT.splitlines()))
+
+
+def both(made: Settings, sealed: Sealed, document: dict[str, Any] = DOCUMENT) -> list[Rendered]:
+    return [render(output, document, sealed) for output in outputs(made)]
+
+
+@pytest.fixture
+def sealed(service: Service, clock: FakeClock) -> Sealed:
+    return Sealed(service.stack(clock, retry_for=0.0))
+
+
+def test_files_are_written_once_with_their_modes(
+    made: Settings, sealed: Sealed, tmp_path: Path
+) -> None:
+    conf, hosts = both(made, sealed)
+    assert [conf.write(), hosts.write()] == [True, True]
+    assert (tmp_path / "out" / "conf").read_text() == "motto = a b\n"
+    assert (tmp_path / "out" / "hosts").read_text() == "10.0.0.1\tc1\n"
+    modes = [stat.S_IMODE(os.stat(each.path).st_mode) for each in (conf, hosts)]
+    assert modes == [0o644, 0o640]
+    assert [conf.write(), hosts.write()] == [False, False]
+
+
+@pytest.mark.parametrize("harm", ["content", "mode", "gone", "link"])
+def test_a_file_that_somebody_changed_is_put_right(
+    made: Settings, sealed: Sealed, tmp_path: Path, harm: str
+) -> None:
+    conf, _ = both(made, sealed)
+    conf.write()
+    if harm == "content":
+        conf.path.write_text("mine")
+    elif harm == "mode":
+        conf.path.chmod(0o666)
+    else:
+        conf.path.unlink()
+        if harm == "link":
+            (tmp_path / "elsewhere").write_text("motto = a b\n")
+            conf.path.symlink_to(tmp_path / "elsewhere")
+    assert conf.write()
+    assert conf.stands()
+    if harm == "link":
+        assert (tmp_path / "elsewhere").read_text() == "motto = a b\n"
+
+
+def test_a_file_with_a_secret_is_for_its_owner_unless_it_was_said_who_may_read_it(
+    made: Settings, sealed: Sealed, service: Service
+) -> None:
+    service.will(answer(200, fact("motto", "s3cret words")))
+    closed = context({"nodes": {}, "motto": None}, sensitive={"motto": "e.1"})
+    opened = sealed.opened(closed.document)
+    conf, hosts = both(made, sealed, opened)
+    assert b"s3cret" in conf.data
+    assert (conf.mode, hosts.mode) == (0o600, 0o640)
+
+
+def test_what_is_wrong_is_told_with_the_section_and_without_a_secret(
+    made: Settings, sealed: Sealed, service: Service, tmp_path: Path
+) -> None:
+    service.will(answer(200, fact("motto", "s3cret words")))
+    closed = context({"motto": None}, sensitive={"motto": "e.1"})
+    opened = sealed.opened(closed.document)
+    write(tmp_path / "templates" / "conf.j2", "{{ {}[facts.motto] }}")
+    with pytest.raises(OutputBroken) as caught:
+        both(made, sealed, opened)
+    assert caught.value.name == "template conf"
+    assert "has no attribute '***'" in str(caught.value)
+
+
+def test_an_owner_that_is_not_there_is_told(sealed: Sealed, tmp_path: Path) -> None:
+    text = "[render x]\nrenderer = raw\ndestination = DIR/x\nowner = nobody-of-that-name\n"
+    with pytest.raises(OutputBroken, match="nobody-of-that-name"):
+        both(settings(tmp_path, text), sealed)
+
+
+def test_two_facts_for_one_variable_are_told(sealed: Sealed, tmp_path: Path) -> None:
+    text = "[render x]\nrenderer = env\ndestination = DIR/x\n"
+    document = {**DOCUMENT, "facts": {"a-b": 1, "a.b": 2}}
+    with pytest.raises(OutputBroken, match="would both become A_B"):
+        both(settings(tmp_path, text), sealed, document)
