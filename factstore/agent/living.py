@@ -98,6 +98,7 @@ class Eye:
         :raises AgentError: the agent cannot go on.
         """
         self._parts.membership.joined.wait()
+        self._parts.present.wait()
         began = self._clock.monotonic()
         wait = 0 if self._at_once else LONGEST_WAIT
         try:

@@ -40,7 +40,7 @@ from factstore.agent.state import KEPT, StateDir
 from factstore.client.clock import SystemClock
 from factstore.client.errors import Conflict, NotFound, Refused
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("factstore.agent.main")  # also when run with -m
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,6 +34,7 @@ class Parts:
 
     :param stopping: whether programs that run are to be ended.
     :param boot: the id of this boot.
+    :ivar present: set once it has joined and told what it knew, so that it sees itself whole.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Parts:
         self._not_applied: NotApplied | None = None
         self._member_is: tuple[str | None, str] | None = None
         self._telling = threading.Lock()
+        self.present = threading.Event()
 
     def collect(self) -> None:
         """Find out what is to be told."""
@@ -81,6 +83,7 @@ class Parts:
 
         :raises FactstoreError: not now.
         """
+        self.present.clear()
         record = self.membership.join()
         LOG.info(
             "%s is a member of %s, %s",
@@ -88,7 +91,10 @@ class Parts:
             self.stack.name,
             "as before" if record.unchanged else f"in the group {record.group}",
         )
-        self.tell()
+        try:
+            self.tell()
+        finally:
+            self.present.set()
         return record.unchanged
 
     def tell(self) -> None:

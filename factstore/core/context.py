@@ -39,11 +39,13 @@ class Context:
     :param text: JSON; it holds nothing that moves by itself, so equal facts make equal texts.
     :param etag: a hash of the text, without quotes.
     :param cursor: where to watch from so as to miss nothing.
+    :param target: the revision that members have to apply.
     """
 
     text: str
     etag: str
     cursor: Cursor
+    target: int
 
 
 class _View(NamedTuple):
@@ -107,7 +109,8 @@ class Contexts:
         :param wait: seconds to block while the stack or the member is missing, or with *unless*, while
             it is there and its etag is one of *unless*.
         :param settle: of what was waited for, and with *unless* of any news, wait further until nothing
-            more happens in the stack.
+            more happens in the stack.  Who settles acts on what it is told, and says so: it is also
+            answered when what changed has changed back, for then there is more that it has applied.
         :param reach: of the caller; what it does not see is left out.
         :return: the context; its etag may still be one of *unless* when the time is over.
         :raises NotFound: there is no such stack, or member; at once if change was waited for.
@@ -117,7 +120,7 @@ class Contexts:
             check_name(member, "member")
         end = self._clock.monotonic() + wait
         view = _View(results, member, reach)
-        context = None
+        context, target = None, None
         settles = settle.quiet > 0 and unless is not None  # a first context is never held back
         for state in states(
             self._store,
@@ -131,13 +134,17 @@ class Contexts:
             context = self._compile(state, scope, view, unless or ())
             if context is None and unless is not None:
                 break
-            if context is not None and context.etag not in (unless or ()) and settles:
+            # A target that moved, though the text is the same, is of something that was undone.
+            moved = settles and context is not None and target not in (None, context.target)
+            news = context is not None and (moved or context.etag not in (unless or ()))
+            if news and settles:
                 state = self._settled(state, scope, Settling(settle, end))
                 context = self._compile(state, scope, view, unless or ())
                 if context is None and unless is not None:
                     break
-            if context is not None and context.etag not in (unless or ()):
+            if context is not None and (moved or context.etag not in (unless or ())):
                 return context
+            target = context.target if context is not None else None
             settles = settle.quiet > 0
         if context is None:
             missing = f"no member {shown(member)} in a stack" if member else "no stack"
@@ -170,13 +177,13 @@ class Contexts:
                 return None
         member = view.member
         key = (contents.stack.id, view.results, view.own(contents.facts))
-        cursor = Cursor(epoch, contents.revision)
+        cursor, target = Cursor(epoch, contents.revision), contents.target
         if member:
             if not any(each.name == member for each in contents.members):
                 return None
             changed, tag = self._tags.get((*key, member), (0, ""))
             if changed == contents.changed and tag in known:
-                return Context("", tag, cursor)
+                return Context("", tag, cursor, target)
         changed, rendered = self._compiled.get(key, (0, None))
         if rendered is None or changed != contents.changed:
             facts = [fact for fact in contents.facts if view.shows(fact.path)]
@@ -187,11 +194,11 @@ class Contexts:
             if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
                 self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)
         if not member:
-            return Context(rendered.text, rendered.etag, cursor)
+            return Context(rendered.text, rendered.etag, cursor, target)
         text = rendered.seen_by(member)
         tag = etag_of(text)
         self._keep(self._tags, (*key, member), (contents.changed, tag), _CACHED_VIEWS)
-        return Context(text, tag, cursor)
+        return Context(text, tag, cursor, target)
 
     def _keep(self, kept: dict[K, V], key: K, what: V, most: int) -> None:
         """Keep something for the next who asks; what was kept first goes first."""

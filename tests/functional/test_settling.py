@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from tests.calling import Caller
 from tests.streaming import Stream
@@ -73,3 +73,23 @@ def test_the_first_context_is_not_held_back(api: Caller, stack: str) -> None:
     """A minute's settling would run into the caller's time limit."""
     begin(api, stack)
     assert api.get(f"{stack}/context?settle=5000&max_settle=60000").json()["facts"] == {"first": 1}
+
+
+def test_a_change_that_was_undone_is_told_to_who_settles_by_the_cursor_alone(
+    api: Caller, stack: str
+) -> None:
+    begin(api, stack)
+    etag = api.get(f"{stack}/context").headers["ETag"]
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(
+            api.get, f"{stack}/context?wait=40&settle=1000", headers={"If-None-Match": etag}
+        )
+        undone: list[str] = []
+        while not asking.done():  # until it was there to see it
+            api.put(f"{stack}/facts/first", 2)
+            undone.append(api.put(f"{stack}/facts/first", 1).headers["Factstore-Cursor"])
+            wait([asking], timeout=2)
+    answer = asking.result()
+    assert (answer.status_code, answer.headers["ETag"]) == (304, etag)
+    assert answer.headers["Factstore-Cursor"] in undone
+    assert answer.elapsed.total_seconds() < 30

@@ -80,7 +80,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_who_does_not_say_where_the_service_is_is_told_how(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="give .service. url"):
+    with pytest.raises(Unusable, match=r"give \[service\] url"):
         credential(settings(tmp_path), {})
 
 

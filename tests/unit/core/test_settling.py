@@ -185,6 +185,32 @@ def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
     assert table.clock.now == pytest.approx(table.begun + 0.9 + 0.5)
 
 
+@pytest.mark.parametrize("path", ["p", "results/p"])
+def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_applied(
+    path: str,
+) -> None:
+    table = Timetable([1.0, 1.25])
+    state = State(0, EPOCH)
+    state.load([PutStack(stack()), PutFact("s1", fact(path, "as it was"))])
+    service = Contexts(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+    known = service.get(SCOPE)
+    plain = table.wait
+
+    def moving(scope: Scope, after: int, timeout: float) -> bool:
+        found = plain(scope, after, timeout)
+        for n in range(state.revision, bisect_right(table.moments, table.clock.now)):
+            value = "another" if n == 0 else "as it was"
+            state.apply(Step(n + 1, (PutFact("s1", fact(path, value, n + 1)),)))
+        return found
+
+    table.wait = moving  # type: ignore[method-assign]
+    undone = service.get(SCOPE, wait=30, unless={known.etag}, settle=Settle(0.5, 5.0))
+    assert undone.etag == known.etag
+    assert undone.cursor.revision == 2
+    waited = 1.25 + 0.5 if path == "p" else 30
+    assert table.clock.now == pytest.approx(table.begun + waited)
+
+
 def test_nothing_to_tell_is_not_held_back() -> None:
     assert Settling(Settle(1.0, 10.0)).due is None
     settling = Settling(AT_ONCE)

@@ -1,0 +1,325 @@
+"""An agent before a real service: it joins, tells, applies, says so, and departs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from factstore.client import Context, Event, Stack, errors
+from tests.agent.conftest import Make
+from tests.agent.running import Instance
+from tests.eventually import eventually
+
+
+def converged(stack: Stack, *members: str, within: float = 30.0, state: str = "ready") -> Context:
+    """The context that all these members have applied, and nobody else."""
+
+    def agreed() -> Context | None:
+        try:
+            found = stack.convergence(wait=1)
+            context = stack.context(results=True)
+        except errors.NotFound:
+            return None
+        states = {name: each["state"] for name, each in context.members.items()}
+        if not found.converged or states != dict.fromkeys(members, state):
+            return None
+        return context if found.target == stack.convergence().target else None
+
+    found = eventually(agreed, within)
+    assert found is not None
+    return found
+
+
+def changes(stack: Stack, since: str) -> list[tuple[str, str | None]]:
+    """What happened in the stack, without results."""
+    with stack.watch(since=since, bookmarks=True) as watch:
+        stack.put("marker", time.monotonic_ns())
+        found: list[tuple[str, str | None]] = []
+        for item in watch:
+            if isinstance(item, Event):
+                for change in item.changes:
+                    if change.path == "marker":
+                        return found
+                    found.append((change.type, change.path or change.name))
+    raise AssertionError("the stack has ended")
+
+
+def test_an_agent_joins_tells_applies_and_says_so(stack: Stack, make: Make) -> None:
+    c1 = make("c1", group="compute", attributes='{"rack": 7}')
+    c1.fact(cpus=4, **{"services/slurmd": "started"})
+    c1.start()
+    context = converged(stack, "c1")
+    assert context.members == {
+        "c1": {"group": "compute", "state": "ready", "attributes": {"rack": 7}}
+    }
+    own = context.facts["nodes"]["c1"]
+    assert (own["cpus"], own["services"]) == (4, {"slurmd": "started"})
+    assert own["boot_id"]
+    assert context.facts["results"] == {"c1": {"agent": {"state": "applied", "problems": {}}}}
+    assert stack.get("nodes/c1/services/slurmd").member == "c1"
+    assert c1.nodes == ["c1"]
+    assert c1.runs
+
+
+def test_changes_reach_files_and_hooks_and_their_end_too(stack: Stack, make: Make) -> None:
+    c1, c2 = make("c1"), make("c2")
+    c1.start()
+    converged(stack, "c1")
+    c2.start()
+    converged(stack, "c1", "c2")
+    assert c1.nodes == c2.nodes == ["c1", "c2"]
+    assert c2.stop() == 0
+    converged(stack, "c1")
+    assert c1.nodes == ["c1"]
+    assert c2.kept("member") is None
+
+
+def test_an_agent_that_is_killed_and_restarted_in_time_wakes_nobody(
+    stack: Stack, make: Make
+) -> None:
+    c1 = make("c1")
+    c1.fact(cpus=4)
+    c1.start()
+    cursor = converged(stack, "c1").cursor
+    runs = len(c1.runs)
+    generation = c1.kept("member")
+    c1.kill()
+    c1.start()
+    eventually(lambda: c1.log.count("as before") == 1)
+    eventually(lambda: c1.log.count("is ready") == 2)
+    assert changes(stack, cursor) == []
+    assert c1.kept("member") == generation
+    assert len(c1.runs) == runs
+
+
+def test_a_reload_takes_up_the_configuration_and_keeps_the_member(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.start()
+    cursor = converged(stack, "c1").cursor
+    pid = c1.child.pid
+    broken = c1.config.read_text().replace("ttl = 30", "ttl = 1")
+    good = c1.config.read_text().replace("[agent]", '[agent]\nattributes = {"rack": 8}')
+    c1.config.write_text(broken)
+    c1.reload()
+    eventually(lambda: "goes on as it is, for the configuration is wrong" in c1.log)
+    c1.config.write_text(good)
+    c1.reload()
+    eventually(lambda: stack.context().members["c1"]["attributes"] == {"rack": 8})
+    assert c1.child.pid == pid
+    assert c1.child.running
+    assert {kind for kind, _ in changes(stack, cursor)} == {"member.change"}
+
+
+def test_facts_change_and_vanish_with_their_sources(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.fact(cpus=4, disks=2)
+    c1.start()
+    converged(stack, "c1")
+    c1.fact(cpus=8)
+    c1.child.send_signal(signal.SIGUSR1)
+    eventually(lambda: stack.context().facts["nodes"]["c1"].get("cpus") == 8)
+    eventually(lambda: "disks" not in stack.context().facts["nodes"]["c1"])
+
+
+def test_a_storm_becomes_few_runs(stack: Stack, make: Make) -> None:
+    c1 = make("c1", ttl=60)
+    c1.config.write_text(c1.config.read_text().replace("settle = 0.2", "settle = 1"))
+    c1.start()
+    converged(stack, "c1")
+    before = len(c1.runs)
+    for number in range(100):
+        stack.put(f"storm/n{number % 10}", number)
+    converged(stack, "c1")
+    assert 1 <= len(c1.runs) - before <= 3
+
+
+def test_what_changed_and_changed_back_is_applied_without_a_run(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.start()
+    stack.put("a", 1)
+    converged(stack, "c1")
+    before = len(c1.runs)
+    stack.put("a", 2)
+    stack.put("a", 1)
+    converged(stack, "c1", within=10)
+    assert len(c1.runs) == before
+
+
+def test_a_hook_that_fails_is_told_tried_again_and_told_when_it_works(
+    stack: Stack, make: Make
+) -> None:
+    c1 = make("c1")
+    c1.hook("20-broken", "test -e DIR/mended || exit 3")
+    c1.start()
+    failed = {"state": "failed", "problems": {"hook 20-broken": "ended with status 3"}}
+    eventually(lambda: results(stack) == failed)
+    eventually(lambda: len(c1.runs) >= 3)
+    assert stack.convergence().lagging == ("c1",)
+    assert c1.log.count("ended with status 3") == 1  # once, however often it is tried
+    (c1.directory / "mended").touch()
+    assert converged(stack, "c1").members["c1"]["state"] == "ready"
+    eventually(lambda: results(stack) == {"state": "applied", "problems": {}})
+
+
+def results(stack: Stack, name: str = "c1") -> object:
+    try:
+        return stack.get(f"results/{name}/agent").value
+    except errors.NotFound:
+        return None
+
+
+def test_of_two_agents_of_one_name_the_newer_lives_and_the_older_ends(
+    stack: Stack, make: Make
+) -> None:
+    older = make("c1", place="older", ttl=5)
+    older.start()
+    converged(stack, "c1")
+    newer = make("c1", place="newer", ttl=5)
+    newer.start()
+    assert older.child.wait(20) == 3
+    assert "another agent is c1" in older.log
+    assert "this one gives way" in older.log
+    converged(stack, "c1")
+    assert newer.child.running
+    older.start()  # it gives way also when it is started again
+    assert older.child.wait(20) == 3
+    assert newer.child.running
+    converged(stack, "c1")
+
+
+def test_the_end_of_the_stack_ends_the_agent_if_that_is_wished(stack: Stack, make: Make) -> None:
+    ending, staying = make("c1", end_with_stack="yes", ttl=5), make("c2", ttl=5)
+    for each in (ending, staying):
+        each.start()
+    converged(stack, "c1", "c2")
+    stack.delete_stack()
+    assert ending.child.wait(30) == 0
+    eventually(lambda: f"the stack {stack.name} is gone" in staying.log)
+    with pytest.raises(errors.NotFound):
+        stack.describe()  # nobody brought it back
+    stack.put("again", True)
+    converged(stack, "c2", within=60)
+
+
+def test_commands_tell_facts_and_states_until_the_member_goes(stack: Stack, make: Make) -> None:
+    c1 = make("c1", ready="manual")
+    told = c1.call("put", "services/slurmd", "starting")
+    assert (told.returncode, told.stdout) == (4, "")
+    assert told.stderr == (
+        "factstore-agent: the agent will tell it once it runs: it is no member yet\n"
+    )
+    c1.start()
+    context = converged(stack, "c1", state="joining")
+    assert context.facts["nodes"]["c1"]["services"] == {"slurmd": "starting"}
+    assert context.members["c1"]["state"] == "joining"
+    for arguments in (
+        ("put", "services/slurmd", "started"),
+        ("put", "--json", "cpus", "4"),
+        ("put", "mistake", "x"),
+        ("delete", "mistake"),
+        ("ready",),
+    ):
+        done = c1.call(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    context = converged(stack, "c1")
+    own = context.facts["nodes"]["c1"]
+    assert (own["services"], own["cpus"]) == ({"slurmd": "started"}, 4)
+    assert "mistake" not in own
+    assert context.members["c1"]["state"] == "ready"
+    stack.member("c1").depart()  # as if its time had been over
+    eventually(lambda: c1.log.count("is a member of") == 2, 30)
+    context = converged(stack, "c1")
+    assert context.facts["nodes"]["c1"]["services"] == {"slurmd": "started"}
+    assert context.members["c1"]["state"] == "ready"
+    refused = c1.call("put", "a//b", "x")
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
+    assert c1.call("drain").returncode == 0
+    assert stack.member("c1").show().state == "draining"
+
+
+def test_a_hook_may_use_the_commands(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    import sys
+
+    c1.hook("20-tell", f"{sys.executable} -m factstore.agent.main put services/x started")
+    c1.start()
+    context = converged(stack, "c1")
+    assert context.facts["nodes"]["c1"]["services"] == {"x": "started"}
+
+
+def test_cron_may_do_it_round_by_round(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.fact(cpus=4)
+    assert c1.call("run", "--once").returncode == 0  # its own readiness changes the context
+    assert c1.call("run", "--once").returncode == 0
+    converged(stack, "c1")
+    before, cursor = len(c1.runs), stack.context().cursor
+    assert c1.call("run", "--once").returncode == 0
+    assert changes(stack, cursor) == []
+    assert len(c1.runs) == before
+    c1.hook("10-apply", "exit 1")
+    assert c1.call("run", "--once").returncode == 1
+
+
+def test_a_round_beside_a_running_agent_does_nothing(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.start()
+    converged(stack, "c1")
+    before = len(c1.runs)
+    done = c1.call("run", "--once")
+    assert done.returncode == 0
+    assert f"an agent runs here already, as {c1.child.pid}" in done.stderr
+    assert len(c1.runs) == before
+    second = c1.call("run")
+    assert second.returncode == 1
+    assert f"an agent runs here already, as {c1.child.pid}" in second.stderr
+
+
+def test_an_agent_stops_while_a_hook_runs(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.hook("20-long", "echo $$ > DIR/pid; sleep 300")
+    c1.start()
+    eventually((c1.directory / "pid").exists)
+    began = time.monotonic()
+    assert c1.stop() == 0
+    assert time.monotonic() - began < 15
+    with pytest.raises(errors.NotFound):
+        stack.member("c1").show()
+
+
+def test_an_agent_that_does_not_depart_goes_on_as_the_same(stack: Stack, make: Make) -> None:
+    c1 = make("c1", depart_on_stop="no")
+    c1.start()
+    cursor = converged(stack, "c1").cursor
+    assert c1.stop() == 0
+    c1.start()
+    eventually(lambda: "as before" in c1.log)
+    assert changes(stack, cursor) == []
+
+
+def test_systemd_is_told_how_it_goes(
+    stack: Stack, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    c1 = make("c1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.settimeout(20)
+        address = c1.directory / "notify"
+        systemd.bind(str(address))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        c1.start()
+        assert systemd.recv(1000) == b"READY=1\nSTATUS=looking for the service"
+        assert systemd.recv(1000).startswith(f"STATUS=c1 of {stack.name}: applied ".encode())
+        os.kill(c1.child.pid, signal.SIGTERM)
+        while systemd.recv(1000) != b"STOPPING=1":
+            pass
+
+
+def member_of(instance: Instance) -> str | None:
+    kept = instance.kept("member")
+    return kept["generation"] if kept else None
