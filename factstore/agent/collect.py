@@ -1,4 +1,4 @@
-"""What the agent tells: built-in facts, ``facts.d``, and what ``factstore-agent put`` was told.
+"""What the agent finds to tell: built-in facts, and ``facts.d``.
 
 A source is a file of ``facts.d``, or the built-in facts.  One that is broken is named, with the reason,
 and passed over: it never keeps the others from being told, nor takes back what it told before.
@@ -23,7 +23,7 @@ OUTPUT_BYTES = 1024 * 1024
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LEFT_OVER = ("~", ".bak", ".orig", ".rej", ".rpmnew", ".rpmorig", ".rpmsave", ".swp")
 _DPKG = re.compile(r"\.dpkg-[a-z]+$")
-BUILTIN, PUT = "built-in facts", "factstore-agent put"
+BUILTIN = "built-in facts"
 
 
 @dataclass(slots=True)
@@ -44,6 +44,15 @@ class Collected:
     def vanished(self, path: str, source: str) -> bool:
         """Whether a fact that a source told before is told no more."""
         return path not in self.facts and source not in self.problems and not self.blind
+
+    def and_also(self, source: str, facts: Mapping[str, Any]) -> Collected:
+        """The same with what one more source tells."""
+        return Collected(
+            {**self.facts, **facts},
+            {**self.sources, **dict.fromkeys(facts, source)},
+            self.problems,
+            self.blind,
+        )
 
     def take(self, source: str, facts: Mapping[str, Any]) -> None:
         """Add what a source tells."""
@@ -74,7 +83,6 @@ def programs(directory: Path) -> list[Path]:
 class Collector:
     """Collects, and remembers what each source told when it was whole.
 
-    :param put: what was told by command.
     :param log: told what programs print to stderr.
     """
 
@@ -82,13 +90,11 @@ class Collector:
         self,
         settings: Facts,
         clock: Clock,
-        put: Callable[[], Mapping[str, Any]],
         log: Callable[[str], None],
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._put = put
         self._log = log
         self._stopping = stopping
         self._last: dict[str, dict[str, Any]] = {}
@@ -112,7 +118,6 @@ class Collector:
         self._last = last
         for source, told in last.items():
             found.take(source, told)
-        found.take(PUT, self._put())
         return found
 
     def _read(self, file: Path) -> Iterator[tuple[str, Any]]:

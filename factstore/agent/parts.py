@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from factstore.agent.builtin import boot_id
-from factstore.agent.collect import Collector
+from factstore.agent.collect import Collected, Collector
 from factstore.agent.connection import Connection
 from factstore.agent.errors import TROUBLE
 from factstore.agent.hooks import Hooks
@@ -27,6 +27,8 @@ from factstore.client.clock import Clock
 from factstore.client.errors import Gone
 
 LOG = logging.getLogger(__name__)
+
+BY_COMMAND = "factstore-agent put"
 
 
 class Parts:
@@ -56,8 +58,9 @@ class Parts:
         self.membership = Membership(stack, agent, self.state)
         self.publisher = Publisher(stack, agent.member, self.membership, self.state)
         self.collector = Collector(
-            settings.facts, clock, self.said.facts, lambda line: LOG.info("%s", line), stopping
+            settings.facts, clock, lambda line: LOG.info("%s", line), stopping
         )
+        self._collected: Collected | None = None
         self.sealed = Sealed(stack)
         hooks = Hooks(
             react.hooks, react.hook_timeout, self.state, clock, self.sealed.hidden, stopping
@@ -76,7 +79,7 @@ class Parts:
         for source in sorted(collected.problems.keys() - self._problems.keys()):
             LOG.warning("%s is passed over: it %s", source, collected.problems[source])
         self._problems = dict(collected.problems)
-        self.publisher.offer(collected)
+        self._collected = collected
 
     def join(self) -> bool:
         """Be a member, and tell what is known; whether nobody was woken by it.
@@ -103,6 +106,8 @@ class Parts:
         :raises FactstoreError: not now, or it is no member any more.
         """
         with self._telling:
+            if self._collected is not None:  # else it is not known what to take back
+                self.publisher.offer(self._collected.and_also(BY_COMMAND, self.said.facts()))
             self.publisher.report(self._report())
             self.publisher.publish()
             if self.publisher.problems.keys():

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,12 +15,10 @@ from factstore.agent.settings import Facts
 from tests.unit.agent.making import REAL, program, state, write
 
 
-def collector(
-    directory: Path, put: Mapping[str, Any] | None = None, lines: list[str] | None = None
-) -> Collector:
+def collector(directory: Path, lines: list[str] | None = None) -> Collector:
     facts = Facts(directory=directory / "facts.d", builtin=(), timeout=20.0)
     log = (lines if lines is not None else []).append
-    return Collector(facts, REAL, lambda: put or {}, log)
+    return Collector(facts, REAL, log)
 
 
 def collected(directory: Path) -> Collected:
@@ -56,8 +52,9 @@ def test_no_directory_tells_nothing(tmp_path: Path) -> None:
 def test_a_later_file_wins_and_a_command_over_all(tmp_path: Path) -> None:
     write(tmp_path / "facts.d" / "a.json", '{"x": 1, "y": 1, "z": 1}')
     write(tmp_path / "facts.d" / "b.json", '{"y": 2, "z": 2}')
-    found = collector(tmp_path, {"z": 3}).collect()
+    found = collected(tmp_path).and_also("put", {"z": 3})
     assert found.facts == {"x": 1, "y": 2, "z": 3}
+    assert found.sources == {"x": "a.json", "y": "b.json", "z": "put"}
 
 
 def test_what_editors_and_packages_leave_is_passed_over(tmp_path: Path) -> None:

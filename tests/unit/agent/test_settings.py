@@ -104,7 +104,7 @@ def test_every_mistake_is_told_and_not_only_the_first(tmp_path: Path) -> None:
         ("[agent]\nstack = two\n", "already exists"),
         ("stack = two\n[agent]\n", "already exists"),
         (
-            "[render a]\nrenderer = raw\ndestination = /x\n[template b]\nsource = b\ndestination = /x\n",
+            "[render a]\nrenderer = raw\ndestination = /\n[template b]\nsource = b\ndestination = /\n",
             "destination: [template b] writes this file too.",
         ),
     ],
