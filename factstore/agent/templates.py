@@ -6,11 +6,12 @@ worse than the file from before: a name that is not defined is an error, unless 
 ``default`` or ``is defined``.
 
 Templates are no HTML: nothing is escaped.  A fact may be posted by others, and may hold line breaks:
-the filters ``line``, ``shell`` and ``json`` print it so that it adds nothing.
+the filters ``address``, ``line``, ``shell`` and ``json`` print it so that it adds nothing.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import shlex
 from collections.abc import Mapping
@@ -80,7 +81,7 @@ def environment(directory: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(line=line, shell=shell, json=as_json)
+    made.filters.update(address=address, json=as_json, line=line, shell=shell)
     return made
 
 
@@ -90,6 +91,14 @@ def line(value: Any) -> str:
     if not text.isprintable():
         raise ValueError("the value for the filter line holds a line break or a control character")
     return text
+
+
+def address(value: Any) -> str:
+    """The filter ``address``: an IP address, or an error."""
+    try:
+        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
+    except ValueError:
+        raise ValueError("the value for the filter address is none") from None
 
 
 def shell(value: Any) -> str:

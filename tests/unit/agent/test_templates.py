@@ -86,6 +86,9 @@ def test_filters_print_a_fact_so_that_it_adds_nothing(tmp_path: Path) -> None:
     assert rendered(tmp_path, "{{ facts.motto | shell }}") == "'a b'"
     assert rendered(tmp_path, "{{ facts.nodes.c2 | json }}") == '{"ip": "10.0.0.2\\nevil"}'
     assert rendered(tmp_path, "{{ 5 | line }}") == "5"
+    assert rendered(tmp_path, "{{ facts.nodes.c1.ip | address }}") == "10.0.0.1"
+    for wrong in ("facts.nodes.c2.ip", "facts.motto", "5", "facts.nodes"):
+        assert "for the filter address is none" in broken(tmp_path, f"{{{{ {wrong} | address }}}}")
 
 
 # Files

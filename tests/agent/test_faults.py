@@ -1,0 +1,203 @@
+"""Agents that are killed, and services that are not there."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factstore.client import Stack, errors
+from factstore.cmd.children.etcd import EtcdServer
+from tests.agent.conftest import Make, stack_of
+from tests.agent.running import Instance, environ
+from tests.agent.test_agent import converged
+from tests.eventually import eventually
+from tests.processes import alive
+from tests.service import ApiServer
+
+STATE = "factstore.agent.state:StateDir.write"
+POINTS = {
+    "before it joins": ("factstore.client.member:Member.join", ""),
+    "before its generation is kept": (STATE, "'member'"),
+    "before what it tells is kept": (STATE, "'published', {'boot_id'"),
+    "before it tells": ("factstore.client.facts:Facts.batch", ""),
+    "before the context is kept": (STATE, "'kept'"),
+    "before a file is in its place": ("os:replace", "c1/nodes"),
+    "before a hook": ("factstore.agent.hooks:run", "10-apply"),
+    "before what is applied is kept": (STATE, "'applied'"),
+    "before it says that it is ready": ("factstore.client.member:Member.ready", ""),
+    "before it says what it has applied": (
+        "factstore.client.member:Member.heartbeat",
+        "'applied': '",
+    ),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_wherever_an_agent_is_killed_the_next_one_goes_on(
+    stack: Stack, make: Make, point: str
+) -> None:
+    target, word = POINTS[point]
+    c1 = make("c1", ttl=10)
+    c1.fact(cpus=4)
+    argv = [sys.executable, "-m", "tests.agent.dying", target, word]
+    c1.child.start(
+        [*argv, "--config", str(c1.config), "run"],
+        log_path=c1.directory / "log",
+        env=environ(),
+    )
+    assert c1.child.wait(30) == -signal.SIGKILL, c1.log
+    c1.start()
+    context = converged(stack, "c1")
+    assert context.facts["nodes"]["c1"]["cpus"] == 4
+    assert c1.nodes == ["c1"]
+    assert c1.runs
+    assert "gives way" not in c1.log
+
+
+def test_a_hook_that_kills_its_agent_is_run_to_its_end_and_again(stack: Stack, make: Make) -> None:
+    c1 = make("c1")
+    c1.hook("20-kill", "test -e DIR/killed && exit; touch DIR/killed; kill -9 $PPID; sleep 0.5; "
+            "echo survived >> DIR/runs")  # fmt: skip
+    c1.start()
+    assert c1.child.wait(30) == -signal.SIGKILL
+    c1.start()
+    converged(stack, "c1")
+    assert c1.runs[1] == "survived"  # the new agent waited for it
+    assert len(c1.runs) >= 3
+
+
+def test_a_hook_is_not_started_beside_itself_by_an_agent_that_comes_back(
+    stack: Stack, make: Make
+) -> None:
+    c1 = make("c1")
+    c1.hook("10-apply", "mkdir DIR/alone || touch DIR/twice; echo $$ > DIR/pid; "
+            "while ! test -e DIR/go; do sleep 0.05; done; rmdir DIR/alone")  # fmt: skip
+    c1.start()
+    eventually((c1.directory / "pid").exists, 30)
+    c1.kill()
+    left = int((c1.directory / "pid").read_text())
+    assert alive(left)
+    c1.start()
+    eventually(lambda: "still runs" in c1.log, 30)
+    (c1.directory / "go").touch()
+    converged(stack, "c1")
+    assert not (c1.directory / "twice").exists()
+
+
+def test_who_was_frozen_for_longer_than_its_ttl_joins_anew_and_tells_everything(
+    stack: Stack, make: Make
+) -> None:
+    c1, c2 = make("c1", ttl=5), make("c2")
+    c1.fact(cpus=4)
+    for each in (c1, c2):
+        each.start()
+    converged(stack, "c1", "c2")
+    first = c1.kept("member")
+    c1.child.pause()
+    assert "c1" not in converged(stack, "c2", within=60).facts["nodes"]
+    c1.child.resume()
+    context = converged(stack, "c1", "c2", within=60)
+    assert context.facts["nodes"]["c1"]["cpus"] == 4
+    assert c1.kept("member") != first
+    assert c2.nodes == ["c1", "c2"]
+
+
+# Services that are not there
+
+
+@pytest.fixture
+def private_api(private_etcd: EtcdServer, tmp_path: Path) -> Iterator[ApiServer]:
+    """A service that may be harmed."""
+    with ApiServer([private_etcd.endpoint], tmp_path / "api") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def lone(api: ApiServer, directory: Path, **options: object) -> Iterator[tuple[Stack, Instance]]:
+    """An instance of a service that may be harmed, with its stack."""
+    stack = stack_of(api)
+    instance = Instance(directory / "c1", api.url, stack.name, "c1", **options)  # type: ignore[arg-type]
+    try:
+        yield stack, instance
+    finally:
+        instance.kill()
+    assert "Traceback" not in instance.log, instance.log
+
+
+def test_an_agent_outlives_its_service(private_api: ApiServer, tmp_path: Path) -> None:
+    with lone(private_api, tmp_path, ttl=30) as (stack, c1):
+        c1.start()
+        converged(stack, "c1")
+        first = c1.kept("member")
+        private_api.kill()
+        eventually(lambda: "being a member: " in c1.log, 30)
+        private_api.start()
+        stack.put("news", 1)
+        converged(stack, "c1", within=60)
+        assert c1.kept("member") == first
+        eventually(lambda: "being a member: works again" in c1.log, 60)
+        assert c1.log.count("being a member: ") == 2  # not at each attempt
+
+
+def test_an_agent_outlives_the_database_of_its_service(
+    private_api: ApiServer, private_etcd: EtcdServer, tmp_path: Path
+) -> None:
+    with lone(private_api, tmp_path, ttl=60) as (stack, c1):
+        c1.start()
+        converged(stack, "c1")
+        private_etcd.kill()
+        private_etcd.restart()
+        eventually(private_api.healthy, 30)
+        eventually(lambda: put(stack, "news"), 30)
+        converged(stack, "c1", within=60)
+        assert c1.runs
+
+
+def put(stack: Stack, path: str) -> bool:
+    try:
+        stack.put(path, 1)
+    except (errors.Unavailable, errors.OutcomeUnknown):
+        return False
+    return True
+
+
+def test_an_agent_works_from_the_last_context_while_there_is_no_service(
+    private_api: ApiServer, tmp_path: Path
+) -> None:
+    with lone(private_api, tmp_path, ttl=600) as (stack, c1):
+        c1.start()
+        converged(stack, "c1")
+        first, runs = c1.kept("member"), len(c1.runs)
+        c1.kill()
+        private_api.stop()
+        (c1.directory / "nodes").unlink()
+        c1.start()
+        eventually(lambda: c1.nodes == ["c1"], 30)
+        eventually(lambda: len(c1.runs) == runs + 1, 30)
+        assert "goes on with the context of an earlier time" in c1.log
+        told = c1.call("put", "later", "yes")
+        assert told.returncode == 0
+        assert "the agent will tell it: " in told.stderr
+        private_api.start()
+        eventually(lambda: put(stack, "news"), 30)
+        context = converged(stack, "c1", within=60)
+        assert context.facts["nodes"]["c1"]["later"] == "yes"
+        assert c1.kept("member") == first
+
+
+def test_a_first_start_without_a_service_waits_for_it(
+    private_api: ApiServer, tmp_path: Path
+) -> None:
+    private_api.stop()
+    with lone(private_api, tmp_path) as (stack, c1):
+        assert c1.call("run", "--once").returncode == 4
+        c1.start()
+        eventually(lambda: "being a member: " in c1.log, 30)
+        private_api.start()
+        converged(stack, "c1", within=60)
+        assert c1.log.count("being a member: ") == 2

@@ -1,0 +1,192 @@
+"""What is written of the agent is what it does, and what is shipped for it is what it takes."""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+
+from factstore.agent import checking, daemon, errors, react, running, templates
+from factstore.agent.builtin import BUILTIN
+from factstore.agent.connection import ANSWER_SECONDS
+from factstore.agent.main import make_parser
+from factstore.agent.settings import NAMED, SECTIONS, read
+from factstore.client.render import hosts
+from tests.docs.pages import DOC, ROOT, code
+
+REFERENCE = (DOC / "reference" / "agent.rst").read_text()
+UNIT = ROOT / "etc" / "systemd" / "factstore-agent.service"
+CLOUD_CONFIG = ROOT / "etc" / "cloud-init" / "factstore-agent.yaml"
+PROGRAM = "/opt/factstore/bin/factstore-agent"
+
+
+def part(title: str) -> str:
+    """What the reference says of one section of the configuration."""
+    return REFERENCE.partition(f"\n``[{title}]``\n")[2].partition("\n``[")[0]
+
+
+def rows(text: str) -> dict[str, str]:
+    """The rows of a table by their first column, with what stands beside it."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        row = re.match(r" *((?:``\S+``(?:, )?)+) +(\S.*)", line)
+        if row is not None:
+            found[row[1].replace("`", "")] = row[2]
+        elif found and line.startswith("  "):
+            found[list(found)[-1]] += f" {line.strip()}"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"), [*SECTIONS.items(), ("template NAME", NAMED["template"])]
+)
+def test_every_option_is_in_the_reference_with_its_default(title: str, kind: type[Any]) -> None:
+    told = rows(part(title))
+    assert list(told) == [each.name for each in dataclasses.fields(kind)]
+    for each in dataclasses.fields(kind):
+        text = told[each.name]
+        if each.default is each.default_factory:
+            assert text.endswith("it must be given")
+        elif isinstance(each.default, bool):
+            assert f"``{'yes' if each.default else 'no'}`` unless given" in text
+        elif isinstance(each.default, int | float):
+            assert f"{each.default:g} unless given" in text
+        elif isinstance(each.default, str | Path) and each.default:
+            assert f"``{each.default}`` unless given" in text
+        elif each.name != "mode":
+            assert "unless given" in text or "unless" in text
+
+
+def test_what_renders_is_described_as_a_template_but_for_its_renderer() -> None:
+    names = [[each.name for each in dataclasses.fields(NAMED[kind])] for kind in NAMED]
+    assert names[0][1:] == names[1][1:]
+    assert (names[0][0], names[1][0]) == ("source", "renderer")
+
+
+def test_every_command_status_signal_fact_filter_and_variable_is_in_the_reference() -> None:
+    (actions,) = [a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    first = {
+        name.split()[0] for name in re.findall(r"^``([a-z][^`]*)`` ", part_of("Commands"), re.M)
+    }
+    assert first == set(actions.choices)
+    statuses = [int(number) for number in re.findall(r"^(\d)  ", part_of("Commands"), re.M)]
+    assert statuses == [errors.DONE, errors.FAILED, errors.WRONG, errors.REPLACED, errors.LATER]
+    signals = {number.name for number in daemon.SIGNALS}
+    assert signals - {"SIGINT"} == set(re.findall(r"^``(SIG\w+)``", part_of("Commands"), re.M))
+    built_in = part_of("Facts").partition("Built in\n")[2]
+    assert list(rows(built_in)) == sorted(BUILTIN)
+    filters = templates.environment(ROOT).filters.keys()
+    plain = jinja2.Environment(autoescape=True).filters.keys()
+    table = part_of("Templates").partition("there are:")[2]
+    assert list(rows(table)) == sorted(filters - plain)
+    source = Path(react.__file__).read_text()
+    variables = set(re.findall(r'"(FACTSTORE_\w+)": ', source))
+    assert set(re.findall(r"``(FACTSTORE_\w+)``", part_of("Hooks"))) == variables
+
+
+def part_of(title: str) -> str:
+    """A section of the reference."""
+    found = REFERENCE.partition(f"\n{title}\n===")[2]
+    return re.split(r"\n[A-Z][a-z]+\n=+\n", found)[0]
+
+
+def test_the_configuration_of_the_guide_is_one_that_the_agent_takes(tmp_path: Path) -> None:
+    (text,) = code("how-to/agent.rst", "ini")
+    (template,) = code("how-to/agent.rst", "jinja")
+    settings = configured(tmp_path, text)
+    (tmp_path / "templates").mkdir()
+    source = tmp_path / "templates" / "slurm.conf.j2"
+    source.write_text(f"{template}\n")
+    assert settings.templates["slurm.conf"].source == source
+    facts = {"nodes": {"head": {"ip": "10.0.0.5"}, "c1": {"ip": "10.0.0.6", "cpus": 8}}}
+    document = {"stack": "slurm", "facts": facts, "members": {}}
+    assert templates.render(source, document) == (
+        "SlurmctldHost=head(10.0.0.5)\nNodeName=c1 NodeAddr=10.0.0.6 CPUs=8\n"
+    )
+    for evil in ({"ip": "10.0.0.6\nInclude x", "cpus": 8}, {"ip": "x y", "cpus": 8}):
+        facts["nodes"]["c1"] = evil
+        with pytest.raises(templates.TemplateBroken):
+            templates.render(source, document)
+    (told,) = code("how-to/agent.rst", "json")
+    assert json.loads(told) == {"cpus": 8, "services/munge": "started"}
+
+
+def configured(directory: Path, text: str) -> Any:
+    file = directory / "agent.conf"
+    file.write_text(text)
+    return read(file)
+
+
+# What is shipped
+
+
+@pytest.fixture
+def service() -> configparser.SectionProxy:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(UNIT)
+    return parser["Service"]
+
+
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    assert analyze is not None, "install systemd: tools/system-packages test"
+    text = UNIT.read_text()
+    assert PROGRAM in text
+    unit = tmp_path / UNIT.name
+    unit.write_text(text.replace(PROGRAM, sys.executable))
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_unit_starts_the_agent_and_gives_it_time_to_stop(
+    service: configparser.SectionProxy,
+) -> None:
+    assert service["ExecStart"] == f"{PROGRAM} run"
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    stopping = running.GRACE_SECONDS + daemon.STOP_SECONDS + ANSWER_SECONDS[1]
+    assert service.getint("TimeoutStopSec") > stopping
+    never = {errors.WRONG, errors.REPLACED}
+    assert set(map(int, service["RestartPreventExitStatus"].split())) == never
+    default = SECTIONS["agent"].__dataclass_fields__["state_dir"].default
+    assert f"/var/lib/{service['StateDirectory']}" == str(default)
+
+
+def test_the_cloud_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
+    text = CLOUD_CONFIG.read_text()
+    assert text.startswith("#cloud-config\n")
+    document = yaml.safe_load(text)
+    assert document.keys() == {"write_files", "runcmd"}
+    files = {each["path"]: each for each in document["write_files"]}
+    assert files.pop("/etc/systemd/system/factstore-agent.service")["content"] == UNIT.read_text()
+    assert files["/etc/factstore/grant"]["permissions"] == "0600"
+    for path, each in files.items():
+        file = tmp_path / Path(path).relative_to("/etc/factstore")
+        file.parent.mkdir(exist_ok=True)
+        content = each["content"].replace("/etc/factstore", str(tmp_path))
+        content = content.replace("GRANT", "id.secret").replace("URL", "https://controller:8796")
+        content = content.replace("= /etc/hosts", f"= {tmp_path}/hosts")
+        file.write_text(content.replace("[react]", f"[react]\nhooks = {tmp_path}/hooks.d"))
+        file.chmod(int(each.get("permissions", "0644"), 8))
+    settings = read(tmp_path / "agent.conf")
+    assert list(checking.mistakes(settings, {})) == []
+    source = settings.templates["hosts"].source
+    facts = {"nodes": {"c1": {"ip": "10.0.0.6"}, "c2": {"cpus": 1}, "c3": "odd"}}
+    rendered = templates.render(source, {"facts": facts})
+    assert rendered == "127.0.0.1 localhost\n::1 localhost\n10.0.0.6 c1\n"
+    assert hosts({"facts": facts}) == "10.0.0.6\tc1\n"
+    assert templates.render(source, {"facts": {}}) == "127.0.0.1 localhost\n::1 localhost\n"
+    for script in ("facts.d/hardware", "hooks.d/10-log"):
+        checked = subprocess.run(["sh", "-n", tmp_path / script], check=False)
+        assert checked.returncode == 0
