@@ -16,7 +16,7 @@ from types import FrameType
 
 from factstore.agent.chores import Chore
 from factstore.agent.connection import credential
-from factstore.agent.errors import DONE, TROUBLE
+from factstore.agent.errors import DONE, TROUBLE, AgentError, StackGone, Unusable
 from factstore.agent.living import ALONE, CONTEXT, JOINED, LONGEST_PAUSE, UNAUTHORIZED, Eye, Heart
 from factstore.agent.notify import notify
 from factstore.agent.parts import Parts
@@ -102,6 +102,9 @@ class Daemon:
         if not self.reload:
             notify(STOPPING="1")
         heart.join(STOP_SECONDS)
+        if isinstance(self._end, StackGone):
+            LOG.info("ends with its stack")
+            return DONE
         if self._end is not None:
             raise self._end
         if self._stop and self._settings.agent.depart_on_stop:
@@ -126,6 +129,8 @@ class Daemon:
                     self._troubles.over(chore.what)
             except (*TROUBLE, NotApplied, OSError) as error:
                 self._troubles.tell(chore.what, error)
+            except AgentError as error:
+                self._end_with(error)
         left = min(chore.due for chore in chores) - self._clock.monotonic()
         try:
             word = self._words.get(timeout=min(max(left, 0.0), 3600.0))
@@ -146,11 +151,20 @@ class Daemon:
             LOG.warning("goes on with the context of an earlier time, at %s", self._kept.cursor)
             self._context = self._kept
             self._applying.ask()
-        elif word == UNAUTHORIZED and credential(self._settings, self._environ) != self._credential:
-            LOG.info("there is another credential: begins anew with it")
-            self.reload = True
+        elif word == UNAUTHORIZED:
+            self.reload = self.reload or self._has_other_credential()
         elif word == RELOAD:
-            self.reload = self._reloadable()
+            self.reload = self.reload or self._reloadable()
+
+    def _has_other_credential(self) -> bool:
+        try:
+            if credential(self._settings, self._environ) == self._credential:
+                return False
+        except Unusable as error:
+            self._troubles.tell("another credential", error)
+            return False
+        LOG.info("there is another credential: begins anew with it")
+        return True
 
     def _on_context(self) -> None:
         context, before = self._eye.latest, self._context
@@ -180,6 +194,7 @@ class Daemon:
         context = self._context
         if context is None or context.etag == self._done:
             return
+        self._done = None  # also what was done before is not any more
         try:
             self._parts.apply(context)
             self._done = context.etag
@@ -195,12 +210,17 @@ class Daemon:
             try:
                 what()
             except BaseException as error:  # noqa: BLE001 - the main thread raises it
-                self._end = error
-                self._words.put(STOP)
+                self._end_with(error)
 
         thread = threading.Thread(target=run, name=name, daemon=True)
         thread.start()
         return thread
+
+    def _end_with(self, error: BaseException) -> None:
+        """End for a reason, unless the agent is to wait for its stack to come back."""
+        if not isinstance(error, StackGone) or self._settings.agent.end_with_stack:
+            self._end = error
+            self._words.put(STOP)
 
     def _live(self) -> None:
         self._first_facts.wait(FIRST_FACTS_SECONDS)

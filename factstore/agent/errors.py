@@ -37,7 +37,7 @@ class Superseded(AgentError):
 class StackGone(AgentError):
     """The stack, of which this was a member, is not there any more."""
 
-    status = DONE
+    status = LATER
 
 
 def told(error: Exception) -> str:

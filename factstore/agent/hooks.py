@@ -120,10 +120,7 @@ class Hooks:
                 os.killpg(left, signal.SIGKILL)
 
     def _remember(self, pid: int) -> None:
-        try:
-            self._state.write(HOOK, {"pid": pid, "began": _began(pid)})
-        except OSError as error:  # it runs already
-            LOG.warning("which hook runs cannot be kept: %s", error)
+        self._state.keep(HOOK, {"pid": pid, "began": _began(pid)})
 
     def _left(self) -> int | None:
         """The process id of a hook that another run of the agent began, and that still runs."""

@@ -53,7 +53,7 @@ class Heart:
             if self._parts.settings.agent.end_with_stack:
                 raise
             return self._wait(error)
-        except TROUBLE as error:
+        except (*TROUBLE, OSError) as error:
             if isinstance(error, Unauthorized):
                 self._say(UNAUTHORIZED)
             return self._wait(error)

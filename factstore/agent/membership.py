@@ -71,7 +71,7 @@ class Membership:
                         self._check_replaced()
                     self._member.generation = None
                     continue
-                self._state.write(MEMBER, {"generation": record.generation})
+                self._state.keep(MEMBER, {"generation": record.generation})
                 self._belonged = True
                 self.joined.set()
                 return record

@@ -36,7 +36,7 @@ def once(parts: Parts) -> int:
     try:
         parts.apply(context)
     except NotApplied as error:
-        LOG.error("%s: %s", error.source, error)
+        LOG.error("%s", error)
         status = FAILED
     except TROUBLE as error:
         LOG.error("a sealed fact cannot be had: %s", told(error))

@@ -96,8 +96,9 @@ class Parts:
         )
         try:
             self.tell()
-        finally:
-            self.present.set()
+        except TROUBLE as error:  # it is told later
+            LOG.debug("facts could not be told: %s", error)
+        self.present.set()
         return record.unchanged
 
     def tell(self) -> None:
@@ -186,7 +187,7 @@ class Parts:
             return None
         problems = {**self._problems, **self.publisher.problems}
         if self._not_applied is not None:
-            problems[self._not_applied.source] = str(self._not_applied)
+            problems[self._not_applied.source] = self._not_applied.reason
             state = "failed"
         else:
             state = "applied" if self.reactor.cursor is not None else "starting"

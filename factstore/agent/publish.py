@@ -93,13 +93,13 @@ class Publisher:
                 return
             standing = {**self._standing, **self._sources}
             if standing != self._standing:
-                self._state.write(PUBLISHED, standing)
+                self._state.keep(PUBLISHED, standing)
                 self._standing = standing
             for batch in _batches(operations):
                 self._send(batch, generation)
             # What vanished was taken back, unless that was refused: then it goes with the member.
             if self._standing != self._sources:
-                self._state.write(PUBLISHED, dict(self._sources))
+                self._state.keep(PUBLISHED, dict(self._sources))
                 self._standing = dict(self._sources)
 
     def _operations(self) -> list[Operation]:

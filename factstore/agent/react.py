@@ -1,8 +1,9 @@
 """Bringing the instance in line with a context: files, then hooks, then the word that it is applied.
 
 What was done last is on disk: of which context, with which hooks, in which boot, and what each file
-held.  So nothing is done twice, also by an agent that was restarted; and what was cut off is done
-again from the beginning.  Nothing counts as done before all of it was.
+held; and that it holds no more, before anything else is begun.  So nothing is done twice, also by an
+agent that was restarted; and what was cut off is done again from the beginning.  Nothing counts as done
+before all of it was.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from factstore.agent.hooks import HookFailed, Hooks
@@ -29,12 +30,13 @@ CONTEXT_FILE = "context.json"
 class NotApplied(Exception):
     """A context that could not be applied.
 
-    :ivar source: the output or hook that is to blame; the text says why.
+    :ivar source: the output or hook that is to blame; *reason* says why.
     """
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(f"{source}: {reason}")
         self.source = source
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Applied:
     """What was done last.
 
     :param etag: of the context.
+    :param hooks: which there are; empty if something else was begun after it.
     :param files: by path, a hash of the content.
     """
 
@@ -120,8 +123,12 @@ class Reactor:
                 {str(file.path): file.digest for file in files},
             )
             before = self._before()
-            if before == wish and not all(file.stands() for file in files):
-                self._state.forget(APPLIED)  # somebody changed a file: that is to be done again
+            on_context = self._settings.react.run_hooks == "context"
+            runs = wish.calls_for_hooks(before, on_context)
+            runs = runs or not all(file.stands() for file in files)
+            if runs and before is not None:  # from here on it is neither the one nor the other
+                before = replace(before, hooks="")
+                self._state.write(APPLIED, asdict(before))
             written = {str(file.path) for file in files if file.write()}
         except OSError as error:
             raise NotApplied("files", f"{error.filename}: {error.strerror}") from error
@@ -130,15 +137,10 @@ class Reactor:
         changed = written | {
             path for path, digest in wish.files.items() if _digest(before, path) != digest
         }
-        on_context = self._settings.react.run_hooks == "context"
-        runs = bool(written) or wish.calls_for_hooks(before, on_context)
         if runs:
             self._run(context, sorted(changed))
         if wish != before:
-            try:
-                self._state.write(APPLIED, asdict(wish))
-            except OSError as error:
-                raise NotApplied("state", f"{error.filename}: {error.strerror}") from error
+            self._state.keep(APPLIED, asdict(wish))
         self.cursor = context.cursor
         return runs
 

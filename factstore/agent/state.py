@@ -101,6 +101,13 @@ class StateDir:
         document = {"of": self._owner, "content": content}
         write_whole(self._path(name), json.dumps(document, sort_keys=True).encode())
 
+    def keep(self, name: str, content: dict[str, Any]) -> None:
+        """Keep a document if that can be; without it there is more to be done anew after a restart."""
+        try:
+            self.write(name, content)
+        except OSError as error:
+            LOG.warning("%s cannot be kept: %s", name, error.strerror)
+
     def forget(self, name: str) -> None:
         """Have no such document, also after a crash."""
         try:

@@ -36,7 +36,9 @@ def render(source: Path, document: Mapping[str, Any]) -> str:
         template = environment(source.parent).get_template(source.name)
         return str(template.render(variables(document)))
     except jinja2.TemplateNotFound as error:
-        raise TemplateBroken(f"there is no template {source.parent / str(error)}") from error
+        raise TemplateBroken(
+            f"there is no template {source.parent / (error.name or '')}"
+        ) from error
     except jinja2.TemplateSyntaxError as error:
         where = error.filename or source
         raise TemplateBroken(f"{where}, line {error.lineno}: {error.message}") from error
@@ -54,7 +56,9 @@ def check(source: Path) -> None:
     try:
         environment(source.parent).get_template(source.name)
     except jinja2.TemplateNotFound as error:
-        raise TemplateBroken(f"there is no template {source.parent / str(error)}") from error
+        raise TemplateBroken(
+            f"there is no template {source.parent / (error.name or '')}"
+        ) from error
     except jinja2.TemplateSyntaxError as error:
         where = error.filename or source
         raise TemplateBroken(f"{where}, line {error.lineno}: {error.message}") from error

@@ -23,7 +23,7 @@ class Troubles:
 
     def tell(self, what: str, error: Exception) -> None:
         """Something does not work; says so if that is news, or some time ago."""
-        kind = (type(error), getattr(error, "status", None))
+        kind = (type(error), getattr(error, "status", None), getattr(error, "source", None))
         known, at = self._said.get(what, (None, 0.0))
         now = self._clock.monotonic()
         if known != kind or now - at >= AGAIN_SECONDS:

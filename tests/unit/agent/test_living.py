@@ -92,6 +92,18 @@ def test_the_heart_joins_anew_and_tells_everything_when_it_was_given_up(
     assert service.calls[-1].headers["Factstore-Generation"] == "2b"
 
 
+def test_a_heart_that_could_not_tell_facts_has_joined_all_the_same(
+    body: Body, service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "facts.d").mkdir()
+    (tmp_path / "facts.d" / "a.json").write_text('{"a": 1}')
+    body.parts.collect()
+    service.will(answer(201, member()), refusal(503, "unavailable"))
+    assert body.heart.step() == 10.0
+    assert body.words == ["joined"]
+    assert body.parts.publisher.due
+
+
 def test_a_cursor_of_another_store_is_dropped_and_the_heart_goes_on(
     joined: Body, service: Service
 ) -> None:
