@@ -6,13 +6,15 @@ worse than the file from before: a name that is not defined is an error, unless 
 ``default`` or ``is defined``.
 
 Templates are no HTML: nothing is escaped.  A fact may be posted by others, and may hold line breaks:
-the filters ``address``, ``line``, ``shell`` and ``json`` print it so that it adds nothing.
+the filters ``address``, ``line``, ``shell`` and ``json`` print it so that it adds nothing, and the tests
+``address`` and ``hostname`` tell whether it is what a file of root's is to hold.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+
+_HOSTNAME_LENGTH = 253
+_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class TemplateBroken(Exception):
@@ -86,6 +92,7 @@ def environment(directory: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(address=address, json=as_json, line=line, shell=shell)
+    made.tests.update(address=is_address, hostname=is_hostname)
     return made
 
 
@@ -99,10 +106,9 @@ def line(value: Any) -> str:
 
 def address(value: Any) -> str:
     """The filter ``address``: an IP address, or an error."""
-    try:
-        return str(ipaddress.ip_address(value if isinstance(value, str) else ""))
-    except ValueError:
-        raise ValueError("the value for the filter address is none") from None
+    if not is_address(value):
+        raise ValueError("the value for the filter address is none")
+    return str(value)
 
 
 def shell(value: Any) -> str:
@@ -113,6 +119,26 @@ def shell(value: Any) -> str:
 def as_json(value: Any) -> str:
     """The filter ``json``: a value as JSON on one line."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def is_address(value: Any) -> bool:
+    """The test ``address``: the text of an IP address, without a zone, which may be any text."""
+    if not isinstance(value, str) or "%" in value:
+        return False
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_hostname(value: Any) -> bool:
+    """The test ``hostname``: one of lower-case letters, digits and hyphens, as in RFC 1123."""
+    return (
+        isinstance(value, str)
+        and len(value) <= _HOSTNAME_LENGTH
+        and all(_LABEL.fullmatch(label) for label in value.split("."))
+    )
 
 
 def as_text(value: Any) -> str:

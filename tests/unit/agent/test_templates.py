@@ -80,6 +80,56 @@ def test_a_template_prints_facts_and_runs_no_python(tmp_path: Path, template: st
     assert "unsafe" in broken(tmp_path, template)
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("10.0.0.1", "address"),
+        ("2001:db8::1", "address"),
+        ("c1", "hostname"),
+        ("c1.example.com", "hostname"),
+        ("a" * 63, "hostname"),
+    ],
+)
+def test_a_template_tells_addresses_and_hostnames(tmp_path: Path, value: str, kind: str) -> None:
+    document = {**DOCUMENT, "facts": {"it": value}}
+    assert rendered(tmp_path, f"{{{{ facts.it is {kind} }}}}", document) == "True"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "a b",
+        "c1\n",
+        "-c1",
+        "c1-",
+        "c1..d",
+        "C1",
+        "c\u0661",
+        "a" * 64,
+        "a." * 127 + "a",
+        "10.0.0.1\nevil",
+        "10.0.0.01",
+        "fe80::1%eth0\nevil",
+        167772161,
+        None,
+        ["10.0.0.1"],
+        {},
+    ],
+)
+def test_what_is_no_address_and_no_hostname_is_told(tmp_path: Path, value: Any) -> None:
+    document = {**DOCUMENT, "facts": {"it": value}}
+    for kind in ("address", "hostname"):
+        if not (kind == "hostname" and value == "10.0.0.01"):
+            assert rendered(tmp_path, f"{{{{ facts.it is {kind} }}}}", document) == "False"
+
+
+def test_what_is_not_there_is_neither(tmp_path: Path) -> None:
+    assert (
+        rendered(tmp_path, "{{ facts.it is address }} {{ facts.it is hostname }}") == "False False"
+    )
+
+
 def test_filters_print_a_fact_so_that_it_adds_nothing(tmp_path: Path) -> None:
     assert rendered(tmp_path, "{{ facts.nodes.c1.ip | line }}") == "10.0.0.1"
     assert "holds a line break" in broken(tmp_path, "{{ facts.nodes.c2.ip | line }}")
