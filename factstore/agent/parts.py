@@ -181,17 +181,20 @@ class Parts:
             self._member_is = now
             LOG.info("%s is %s", self.settings.agent.member, wanted)
 
-    def _report(self) -> dict[str, Any] | None:
-        """What others may see of how it goes; None while nothing went."""
+    def _report(self) -> dict[str, Any]:
+        """What others may see of how it goes; nothing while nothing went.
+
+        The state is a fact of its own, so that a waiter can test it.
+        """
         if self.reactor.cursor is None and self._not_applied is None and not self._problems:
-            return None
+            return {}
         problems = {**self._problems, **self.publisher.problems}
         if self._not_applied is not None:
             problems[self._not_applied.source] = self._not_applied.reason
             state = "failed"
         else:
             state = "applied" if self.reactor.cursor is not None else "starting"
-        return {"state": state, "problems": problems}
+        return {"agent/state": state, "agent/problems": problems}
 
 
 def _renewal(connection: Connection) -> Renewal | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from factstore.agent.collect import Collected
@@ -43,7 +43,7 @@ class Publisher:
         self._state = state
         self._wanted: dict[str, Any] = {}
         self._sources: dict[str, str] = {}
-        self._report: dict[str, Any] | None = None
+        self._results: dict[str, Any] = {}
         self._standing: dict[str, str] = dict(state.read(PUBLISHED) or {})
         self._told: dict[str, str] = {}
         self._told_as: str | None = None
@@ -69,11 +69,13 @@ class Publisher:
                 self._refused.pop(path, None)
             self._again.clear()
 
-    def report(self, report: dict[str, Any] | None) -> None:
-        """Have this be told at ``results/<member>/agent``, where it wakes nobody who
-        converges; None for nothing new."""
+    def report(self, results: Mapping[str, Any]) -> None:
+        """Have these be told below ``results/<member>/``, where they wake nobody who converges.
+
+        What was told there before stands until the member goes.
+        """
         with self._lock:
-            self._report = report or self._report
+            self._results |= results
 
     @property
     def due(self) -> bool:
@@ -113,8 +115,7 @@ class Publisher:
             for path in sorted(self._standing.keys() - self._sources.keys())
         ]
         wanted = {f"nodes/{self._name}/{path}": value for path, value in self._wanted.items()}
-        if self._report is not None:
-            wanted[f"results/{self._name}/agent"] = self._report
+        wanted |= {f"results/{self._name}/{path}": value for path, value in self._results.items()}
         for path, value in wanted.items():
             text = json.dumps(value, sort_keys=True)
             if text not in (self._told.get(path), self._refused.get(path)):

@@ -49,13 +49,8 @@ def test_a_round_joins_tells_applies_and_says_so(node: Path, service: Service) -
     assert (node / "conf").read_text() == "10.0.0.1\n"
     told = service.calls[3].body["operations"]
     assert told == [
-        {
-            "put": {
-                "path": "results/c1/agent",
-                "value": {"state": "applied", "problems": {}},
-                "member": "c1",
-            }
-        }
+        {"put": {"path": "results/c1/agent/state", "value": "applied", "member": "c1"}},
+        {"put": {"path": "results/c1/agent/problems", "value": {}, "member": "c1"}},
     ]
     assert service.calls[4].body == {"state": "ready", "generation": "1a"}
     assert service.calls[5].body == {"generation": "1a", "applied": "e.5"}
@@ -73,10 +68,10 @@ def test_a_hook_that_fails_is_told_to_others_and_by_the_status(
         answer(204),
     )
     assert round_of(node, service) == 1
-    assert service.calls[3].body["operations"][0]["put"]["value"] == {
-        "state": "failed",
-        "problems": {"hook 10": "ended with status 3"},
-    }
+    assert [each["put"]["value"] for each in service.calls[3].body["operations"]] == [
+        "failed",
+        {"hook 10": "ended with status 3"},
+    ]
     assert service.calls[4].body == {"generation": "1a"}  # nothing is applied
 
 

@@ -185,8 +185,8 @@ def test_large_facts_make_several_batches(telling: Telling) -> None:
 
 
 def test_the_report_is_told_where_it_wakes_nobody_and_once(telling: Telling) -> None:
-    telling.publisher.report({"state": "applied", "problems": {}})
-    assert telling.publish(OK) == [["results/c1/agent"]]
-    telling.publisher.report({"state": "applied", "problems": {}})
-    telling.publisher.report(None)
+    telling.publisher.report({"agent/state": "applied", "agent/problems": {}})
+    assert telling.publish(OK) == [["results/c1/agent/state", "results/c1/agent/problems"]]
+    telling.publisher.report({"agent/state": "applied", "agent/problems": {}})
+    telling.publisher.report({})
     assert telling.publish() == []
