@@ -6,8 +6,8 @@ worse than the file from before: a name that is not defined is an error, unless 
 ``default`` or ``is defined``.
 
 Templates are no HTML: nothing is escaped.  A fact may be posted by others, and may hold line breaks:
-the filters ``address``, ``line``, ``shell`` and ``json`` print it so that it adds nothing, and the tests
-``address`` and ``hostname`` tell whether it is what a file of root's is to hold.
+the filters ``address``, ``line``, ``shell`` and ``json`` print it so that it adds nothing, and the
+tests ``address`` and ``hostname`` tell whether it is what a file of root's is to hold.
 """
 
 from __future__ import annotations

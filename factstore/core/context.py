@@ -7,6 +7,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from factstore.core.cursor import Cursor
@@ -122,15 +123,8 @@ class Contexts:
         view = _View(results, member, reach)
         context, target = None, None
         settles = settle.quiet > 0 and unless is not None  # a first context is never held back
-        for state in states(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            wait=wait,
-            timeout=self._timeout,
-            stale=stale,
-        ):
+        look = partial(states, self._store, self._events, self._clock, timeout=self._timeout)
+        for state in look(scope, wait=wait, stale=stale):
             context = self._compile(state, scope, view, unless or ())
             if context is None and unless is not None:
                 break

@@ -166,8 +166,8 @@ def test_a_hook_that_fails_is_told_tried_again_and_told_when_it_works(
 
 def results(stack: Stack, name: str = "c1") -> object:
     try:
-        return stack.get(f"results/{name}/agent").value
-    except errors.NotFound:
+        return stack.context(results=True).facts["results"][name]["agent"]
+    except (errors.NotFound, KeyError):
         return None
 
 

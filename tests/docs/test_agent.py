@@ -182,7 +182,7 @@ def test_the_cloud_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
     settings = read(tmp_path / "agent.conf")
     assert list(checking.mistakes(settings, {})) == []
     source = settings.templates["hosts"].source
-    facts = {"nodes": {"c1": {"ip": "10.0.0.6"}, "c2": {"cpus": 1}, "c3": "odd"}}
+    facts = {"nodes": {"c1": {"ip": "10.0.0.6"}, "c2": {"ip": "10.0.0.7 evil"}, "c3": "odd"}}
     rendered = templates.render(source, {"facts": facts})
     assert rendered == "127.0.0.1 localhost\n::1 localhost\n10.0.0.6 c1\n"
     assert hosts({"facts": facts}) == "10.0.0.6\tc1\n"
