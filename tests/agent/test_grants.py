@@ -69,7 +69,7 @@ def test_a_sealed_fact_reaches_the_files_of_those_who_may_have_it_and_nothing_el
     stack.put("keys/repository", KEY, sensitive=True, readers=["member/c1"])
     c1, c2 = granted.instance("c1", TEMPLATE), granted.instance("c2", TEMPLATE)
     for each in (c1, c2):
-        each.write("templates/key.j2", "{{ facts.keys.repository }}\n")
+        each.write("templates/key.j2", "{{ facts['keys'].repository }}\n")
         each.hook("20-show", "cat DIR/key DIR/state/context.json")
         each.start()
     converged(stack, "c1", "c2")
