@@ -97,9 +97,12 @@ def make_parser() -> argparse.ArgumentParser:
     running = command("run", _run, "be the agent")
     running.add_argument("--once", action="store_true", help="one round, then end")
     put = command("put", _put, "tell a fact of this member")
-    put.add_argument("path", metavar="PATH", help="below nodes/<member>/")
+    put.add_argument("path", metavar="PATH", help="below nodes/<member>/, or results/<member>/")
     put.add_argument("value", metavar="VALUE", help="a text")
     put.add_argument("--json", action="store_true", help="VALUE is JSON")
+    put.add_argument(
+        "--result", action="store_true", help="a result: it wakes nobody who converges"
+    )
     delete = command("delete", _delete, "take back what put told")
     delete.add_argument("path", metavar="PATH", help="below nodes/<member>/")
     command("ready", _state("ready"), "say that this member is ready")
@@ -149,18 +152,21 @@ def _usable(file: Path) -> bool:
 
 
 def _put(settings: Settings, args: argparse.Namespace) -> int:
-    """Tell a fact at nodes/<member>/PATH until the member goes, or the fact is deleted."""
+    """Tell a fact at nodes/<member>/PATH until the member goes, or the fact is deleted.
+
+    With --result it is one at results/<member>/PATH, which stands until the member goes.
+    """
     try:
         value = json.loads(args.value) if args.json else args.value
     except ValueError as error:
         raise Unusable(f"{args.value!r} is no JSON: {error}.") from error
-    path = f"nodes/{settings.agent.member}/{args.path}"
     said, member = Said(_state_dir(settings), boot_id), settings.agent.member
+    path = f"{'results' if args.result else 'nodes'}/{member}/{args.path}"
 
     def send(stack: Any, generation: str) -> None:
         stack.put(path, value, member=member, generation=generation)
 
-    return _tell(settings, send, lambda: said.put(args.path, value))
+    return _tell(settings, send, lambda: said.put(args.path, value, result=args.result))
 
 
 def _delete(settings: Settings, args: argparse.Namespace) -> int:

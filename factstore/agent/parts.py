@@ -109,7 +109,7 @@ class Parts:
         with self._telling:
             if self._collected is not None:  # else it is not known what to take back
                 self.publisher.offer(self._collected.and_also(BY_COMMAND, self.said.facts()))
-            self.publisher.report(self._report())
+            self.publisher.report({**self.said.results(), **self._report()})
             self.publisher.publish()
             if self.publisher.problems.keys():
                 self.publisher.report(self._report())

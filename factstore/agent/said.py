@@ -32,16 +32,21 @@ class Said:
         facts: Mapping[str, Any] = self._read()["facts"]
         return facts
 
+    def results(self) -> Mapping[str, Any]:
+        """By path, below the member's folder of results."""
+        results: Mapping[str, Any] = self._read()["results"]
+        return results
+
     @property
     def wanted(self) -> str | None:
         """The state that the member is to have, ``ready`` or ``draining``; None if nobody said."""
         wanted: str | None = self._read()["wanted"]
         return wanted
 
-    def put(self, path: str, value: Any) -> None:
-        """Tell a fact from now on."""
+    def put(self, path: str, value: Any, *, result: bool = False) -> None:
+        """Tell a fact, or a result, from now on."""
         with self._changing() as content:
-            content["facts"][path] = value
+            content["results" if result else "facts"][path] = value
 
     def delete(self, path: str) -> None:
         """Tell it no more."""
@@ -56,8 +61,8 @@ class Said:
     def _read(self) -> dict[str, Any]:
         content = self._state.read(SAID) or {}
         if content.get("boot") != self._boot():
-            content = {"boot": self._boot(), "facts": {}, "wanted": None}
-        return content
+            content = {"boot": self._boot(), "wanted": None}
+        return {"facts": {}, "results": {}, **content}
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:

@@ -176,9 +176,11 @@ def test_what_was_said_is_kept_until_it_is_taken_back_or_the_instance_boots(
     said.delete("x")
     said.delete("never")
     said.want("ready")
+    said.put("slurm.conf", "5e11", result=True)
     again = Said(state(tmp_path), lambda: boots[0])
     assert (again.facts(), again.wanted) == ({"services/slurmd": "started"}, "ready")
+    assert again.results() == {"slurm.conf": "5e11"}
     boots[0] = "boot-2"
-    assert (again.facts(), again.wanted) == ({}, None)
+    assert (again.facts(), again.results(), again.wanted) == ({}, {}, None)
     again.put("y", 1)
     assert again.facts() == {"y": 1}

@@ -110,3 +110,18 @@ def test_readiness_is_not_said_where_it_is_to_be_said_by_hand(node: Path, servic
         answer(204),
     )
     assert once(parts(settings(node, CONF, ready="manual"), service)) == 0
+
+
+def test_a_result_that_was_said_is_told_beside_the_facts(node: Path, service: Service) -> None:
+    parts(settings(node, CONF), service).said.put("slurm.conf", "5e11", result=True)
+    service.will(
+        answer(201, member()),
+        answer(200, batch("created")),
+        answer(200, context({"ip": "10.0.0.1"}).document, TAG),
+        answer(200, batch("created")),
+        answer(200, member(state="ready")),
+        answer(204),
+    )
+    assert round_of(node, service) == 0
+    result = {"put": {"path": "results/c1/slurm.conf", "value": "5e11", "member": "c1"}}
+    assert result in service.calls[1].body["operations"]
