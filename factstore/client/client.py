@@ -64,6 +64,12 @@ class Client:
             self._adapter, clock or SystemClock(), retry_for, stream_silence, answer_within
         )
 
+    @property
+    def endpoint(self) -> str | None:
+        """The service's root, for those who are told where it is; None if nobody knows."""
+        endpoint: str | None = self._adapter.get_endpoint()
+        return endpoint
+
     def stack(self, name: str) -> Stack:
         """A stack by its name; nothing is sent, and it need not exist."""
         return Stack(name, self._transport)

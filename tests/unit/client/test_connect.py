@@ -14,7 +14,9 @@ OK = answer(200, fact("a", 1))
 def test_auth_type_none_needs_only_an_endpoint(service: Service, clock: FakeClock) -> None:
     service.will(OK)
     environ = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": service.url, "OS_REGION_NAME": ""}
-    assert connect(environ, clock=clock).stack("slurm").get("a").value == 1
+    client = connect(environ, clock=clock)
+    assert client.stack("slurm").get("a").value == 1
+    assert client.endpoint == service.url
 
 
 def test_the_process_environment_is_the_default(
@@ -29,7 +31,9 @@ def test_the_process_environment_is_the_default(
 def test_the_endpoint_can_be_overridden(service: Service) -> None:
     service.will(OK)
     environ = {"OS_AUTH_TYPE": "none", "OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE": service.url}
-    assert connect(environ).stack("slurm").get("a").value == 1
+    client = connect(environ)
+    assert client.stack("slurm").get("a").value == 1
+    assert client.endpoint == service.url
 
 
 @pytest.mark.parametrize("environ", [{"OS_AUTH_TYPE": "none"}, {"OS_USERNAME": "demo"}])
@@ -76,5 +80,7 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
         "OS_INTERFACE": "internal",
         "OS_REGION_NAME": "RegionOne",
     }
-    assert connect(environ, clock=clock).stack("slurm").get("a").value == 1
+    client = connect(environ, clock=clock)
+    assert client.stack("slurm").get("a").value == 1
     assert service.calls[-1].headers["X-Auth-Token"] == "t0ken"
+    assert client.endpoint == service.url
