@@ -1,7 +1,7 @@
-"""A Slurm cluster on one machine: one process a node, started in random order, until all agree.
+"""A Slurm cluster on one machine: one agent a node, started in random order, until all agree.
 
-It then grows, and loses nodes that are killed.  Exits with 0 when every living node wrote the same
-slurm.conf with every living compute node in it, each time, else with 1.
+It then grows, has agents that are restarted, and loses nodes that are killed.  Exits with 0 when every
+living node wrote the same slurm.conf with every living compute node in it, each time, else with 1.
 """
 
 from __future__ import annotations
@@ -9,48 +9,49 @@ from __future__ import annotations
 import argparse
 import random
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from keystoneauth1.exceptions import ClientException
+from machine import HEAD, Machine, address_of, group_of
 
-from factstore.client import Event, Stack, connect
+from factstore.client import Change, Client, Event, Stack, connect
 from factstore.client.errors import FactstoreError, NotFound
 
-HEAD = "head"
-NODE = Path(__file__).with_name("node.py")
-STOP_SECONDS = 5.0
-LAST = "results/last"
+READY_SECONDS = 30.0
+LAST, RESTARTED = "results/last", "results/restarted"
 ENDS = ["waiter.met", "waiter.failed", "waiter.timed_out", "fact.delete"]
 
 
 class Machines:
-    """The nodes as processes, and what is known of them.
+    """The nodes, and what is known of them.
 
+    :param client: of whoever asked for them; no node has its credentials.
     :param output: each node has a directory of its own below it.
     """
 
-    def __init__(self, stack: Stack, output: Path) -> None:
+    def __init__(self, client: Client, stack: Stack, output: Path) -> None:
         self._stack = stack
-        self._output = output
+        self._url = client.endpoint or ""
+        self._output = output.absolute()
         self._began = time.monotonic()
-        self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._readers: list[threading.Thread] = []
-        self._killed: dict[str, subprocess.Popen[str]] = {}
-        self._stopping = threading.Event()
+        self._machines: dict[str, Machine] = {}
         self._ready = stack.waiter("cluster-ready")
         self._ends = stack.watch(types=ENDS)
         self.armings = 0
-        self.failed = False
 
     def __len__(self) -> int:
-        return len(self._processes)
+        return len(self._machines)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an agent has ended by itself."""
+        return any(machine.failed for machine in self._machines.values())
 
     def start(self, names: Sequence[str], spread: float) -> None:
         """Start these nodes in random order, spread over so many seconds at random."""
@@ -58,26 +59,25 @@ class Machines:
         self.say("", f"starts {', '.join(order)}")
         for name in order:
             time.sleep(random.uniform(0, spread / len(order)))  # noqa: S311 - no secret
-            role = "head" if name == HEAD else "compute"
-            command = [sys.executable, str(NODE), "--stack", self._stack.name, "--role", role]
-            command += ["--name", name, "--head", HEAD, "--ip", _address(name)]
-            command += ["--output", str(self._output / name)]
-            process = subprocess.Popen(  # noqa: S603 - our own program
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            grant = self._stack.issue_grant(member=name, group=group_of(name))
+            machine = Machine(self._output / name, partial(self.say, name))
+            machine.prepare(
+                stack=self._stack.name,
+                url=self._url,
+                grant=grant.token or "",
+                name=name,
+                ip=address_of(name),
             )
-            self._processes[name] = process
-            reader = threading.Thread(target=self._read, args=(name, process))
-            reader.start()
-            self._readers.append(reader)
+            machine.start()
+            self._machines[name] = machine
 
     def kill(self, count: int) -> None:
         """Let so many compute nodes die without a word, and wait until the stack has noticed."""
-        victims = random.sample([name for name in self._processes if name != HEAD], count)
+        victims = random.sample([name for name in self._machines if name != HEAD], count)
         with self._stack.watch(types=["member.expire"]) as deaths:
             self.say("", f"kills {', '.join(victims)}")
             for name in victims:
-                self._killed[name] = self._processes.pop(name)
-                self._killed[name].kill()
+                self._machines.pop(name).kill()
             missed = set(victims)
             for event in deaths:
                 for change in event.changes if isinstance(event, Event) else ():
@@ -86,22 +86,50 @@ class Machines:
                 if not missed:
                     return
 
+    def restart(self, count: int) -> bool:
+        """Kill so many agents and start them again in time; whether nobody was woken by that."""
+        victims = random.sample(sorted(self._machines), count)
+        machines = [self._machines[name] for name in victims]
+        wrong = [] if self._all_ready(machines) else ["not ready"]
+        before = sum(machine.runs for machine in machines)
+        with self._stack.watch() as watch:
+            self.say("", f"restarts {', '.join(victims)}")
+            for machine in machines:
+                machine.kill()
+                machine.start()
+            if not self._all_ready(machines) or not all(machine.same for machine in machines):
+                wrong.append("not the same members again")
+            self._stack.put(RESTARTED, True)
+            for event in watch:
+                changes = event.changes if isinstance(event, Event) else ()
+                if any(change.path == RESTARTED for change in changes):
+                    break
+                wrong += [
+                    f"{one.type} {one.path or one.name}" for one in changes if _is_of(one, victims)
+                ]
+        wrong += ["hooks ran"] if sum(machine.runs for machine in machines) != before else []
+        self.say("", "; ".join(wrong) or "nobody was woken")
+        return not wrong
+
+    def _all_ready(self, machines: Sequence[Machine]) -> bool:
+        return all(machine.ready.wait(READY_SECONDS) for machine in machines)
+
     def wait(self, timeout: float) -> bool:
         """Wait until all nodes that live agree; whether they did in so many seconds.
 
         Who waits says what for, once, and looks at no node: members that come are counted, members
         that go are not.
         """
-        computes = len(self._processes) - 1
+        computes = len(self._machines) - 1
         self._ready.arm(
             {
                 "all": [
-                    _every("head", "services/slurmctld", 1),
-                    _every("compute", "services/slurmd", computes),
+                    every("head", "services/slurmctld", 1),
+                    every("compute", "services/slurmd", computes),
                     {"converged": {}},
                 ]
             },
-            failure={"facts": "results/*/failure", "present": True},
+            failure={"facts": "results/*/agent/state", "equals": "failed"},
             timeout=max(1, round(timeout)),
         )
         self.armings += 1
@@ -113,7 +141,7 @@ class Machines:
         """How each arming of cluster-ready ended, as everybody could see: once, and no more often."""
         self._stack.put(LAST, True)
         self._stack.delete(LAST)
-        seen = []
+        seen: list[str] = []
         for event in self._ends:
             for change in event.changes if isinstance(event, Event) else ():
                 if change.path == LAST:
@@ -124,9 +152,9 @@ class Machines:
 
     def check(self) -> list[str]:
         """What is wrong with the files and services of nodes that agree; nothing, it is hoped."""
-        texts = {name: self._conf(name).read_text() for name in self._processes}
+        texts = {name: machine.conf.read_text() for name, machine in self._machines.items()}
         wrong = [f"{name} has another slurm.conf" for name in texts if texts[name] != texts[HEAD]]
-        for name in self._processes:
+        for name in self._machines:
             if f"\nNodeName={name} " not in texts[HEAD] and name != HEAD:
                 wrong.append(f"slurm.conf does not know {name}")
             service = "slurmctld" if name == HEAD else "slurmd"
@@ -136,17 +164,11 @@ class Machines:
 
     def stop(self) -> None:
         """End all nodes."""
-        self._stopping.set()
         self._ends.close()
-        for process in self._processes.values():
-            process.terminate()
-        for process in self._processes.values():
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        for reader in self._readers:
-            reader.join()
+        for machine in self._machines.values():
+            machine.ask_to_stop()
+        for machine in self._machines.values():
+            machine.stop()
 
     def say(self, name: str, what: str) -> None:
         """A line about a node, or about all."""
@@ -154,28 +176,20 @@ class Machines:
 
     def show(self) -> None:
         """The file that all agree on."""
-        print(f"\n{self._conf(HEAD)}:\n{self._conf(HEAD).read_text()}", flush=True)
-
-    def _conf(self, name: str) -> Path:
-        return self._output / name / "slurm.conf"
-
-    def _read(self, name: str, process: subprocess.Popen[str]) -> None:
-        for line in process.stdout or ():
-            self.say(name, line.rstrip())
-        status = process.wait()
-        if not self._stopping.is_set() and name not in self._killed:
-            self.say("", f"{name} ended with status {status}")
-            self.failed = True
+        conf = self._machines[HEAD].conf
+        print(f"\n{conf}:\n{conf.read_text()}", flush=True)
 
 
-def _every(group: str, fact: str, at_least: int) -> dict[str, Any]:
+def _is_of(change: Change, names: Sequence[str]) -> bool:
+    """Whether a change, of what those who converge read, is of one of these nodes."""
+    parts = (change.path or "").split("/")
+    return change.name in names or (parts[0] == "nodes" and parts[1] in names)
+
+
+def every(group: str, fact: str, at_least: int) -> dict[str, Any]:
+    """The condition that a fact of each member of a group, of so many at least, says ``started``."""
     wish = {"group": group, "fact": fact, "equals": "started", "at_least": at_least}
     return {"every_member": wish}
-
-
-def _address(name: str) -> str:
-    """An address for a node that has none of its own, from a network kept for examples."""
-    return f"198.51.100.{1 if name == HEAD else 10 + int(name[1:])}"
 
 
 def run(machines: Machines, args: argparse.Namespace) -> bool:
@@ -185,12 +199,12 @@ def run(machines: Machines, args: argparse.Namespace) -> bool:
     for act in (
         lambda: machines.start(first, args.spread),
         (lambda: machines.start(later, args.spread)) if later else None,
+        (lambda: machines.restart(args.restart)) if args.restart else None,
         (lambda: machines.kill(args.kill)) if args.kill else None,
     ):
         if act is None:
             continue
-        act()
-        if not machines.wait(args.timeout):
+        if act() is False or not machines.wait(args.timeout):
             return False
         wrong = machines.check()
         machines.say("", "; ".join(wrong) or f"all {len(machines)} agree")
@@ -213,16 +227,22 @@ def exists(stack: Stack) -> bool:
     return True
 
 
-def demonstrate(stack: Stack, args: argparse.Namespace) -> bool:
+def demonstrate(client: Client, stack: Stack, args: argparse.Namespace) -> bool:
     """Run a cluster in a new stack and clean up; whether all went well."""
+    well = False
     with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
-        machines = Machines(stack, args.output or Path(scratch))
+        machines = Machines(client, stack, args.output or Path(scratch))
         try:
-            return run(machines, args)
+            well = run(machines, args)
+            if well and args.keep:
+                machines.say("", "they go on until Ctrl-C")
+                signal.pause()
+        except KeyboardInterrupt:
+            pass
         finally:
             machines.stop()
-            if not args.keep:
-                stack.delete_stack()
+            stack.delete_stack()
+        return well
 
 
 def main() -> int:
@@ -231,26 +251,32 @@ def main() -> int:
     parser.add_argument("--stack", default="slurm", help="must not exist (default: %(default)s)")
     parser.add_argument("--computes", type=int, default=5, help="nodes at first, besides the head")
     parser.add_argument("--join", type=int, default=0, help="nodes that come when all is set up")
+    parser.add_argument(
+        "--restart", type=int, default=0, help="agents that are then killed and started in time"
+    )
     parser.add_argument("--kill", type=int, default=0, help="compute nodes that then die unheard")
     parser.add_argument(
         "--spread", type=float, default=3.0, help="seconds over which nodes start at random"
     )
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds to converge in")
     parser.add_argument("--output", type=Path, help="keep the nodes' files in this directory")
-    parser.add_argument("--keep", action="store_true", help="keep the stack for a look")
+    parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C, for a look")
     args = parser.parse_args()
     if args.computes < 1 or args.join < 0 or args.computes + args.join > 200:
         parser.error("between 1 and 200 compute nodes, please")
     if not 0 <= args.kill < args.computes + args.join:
         parser.error("some compute node has to live")
+    if not 0 <= args.restart <= args.computes + args.join + 1:
+        parser.error("there are not so many to restart")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        stack = connect().stack(args.stack)
+        client = connect()
+        stack = client.stack(args.stack)
         if exists(stack):
             print(f"stack {args.stack} exists already: delete it, or use --stack", file=sys.stderr)
             return 1
         stack.configure(description="A Slurm cluster, for example")
-        return 0 if demonstrate(stack, args) else 1
+        return 0 if demonstrate(client, stack, args) else 1
     except (FactstoreError, ClientException) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,15 +1,13 @@
 """Many nodes of a Slurm cluster in one process: what does it take until all agree?
 
-Runs the nodes of node.py as threads against a service, first acting on every change at once, then with
-settling, and prints how long it took, how often each node wrote its slurm.conf, and how many requests
-the service answered.  Start it against a service of your own: it sends as much as it can.
+Runs the nodes of thread.py against a service, first acting on every change at once, then with settling,
+and prints how long it took, how often each node wrote its slurm.conf, and how many requests the service
+answered.  Start it against a service of your own: it sends as much as it can.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import re
 import sys
 import tempfile
@@ -19,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from cluster import HEAD, _address, _every
-from node import Node
+from cluster import every
+from machine import HEAD, address_of
+from thread import Node
 
 from factstore.client import Stack, connect
 
@@ -64,20 +63,19 @@ class Simulation:
         for name in names:
             directory = self._directory / name
             directory.mkdir()
-            facts: dict[str, object] = {"ip": _address(name), "cpus": 4}
+            facts: dict[str, object] = {"ip": address_of(name), "cpus": 4}
             if name == HEAD:
                 del facts["cpus"]
             stack: Stack = connect().stack(self._stack.name)  # connections of its own
-            node = Node(
-                stack, name, facts, head=HEAD, directory=directory, settle=self._settle, ttl=TTL
-            )
+            conf = directory / "slurm.conf"
+            node = Node(stack, name, facts, conf=conf, settle=self._settle, ttl=TTL)
             thread = threading.Thread(target=node.run, name=name)
             thread.start()
             self._nodes[name] = node
             self._threads.append(thread)
         computes = len(self._nodes) - 1
         self._ready.arm(
-            {"all": [_every("compute", "services/slurmd", computes), {"converged": {}}]},
+            {"all": [every("compute", "services/slurmd", computes), {"converged": {}}]},
             timeout=round(timeout),
         )
         end = self._ready.wait(2 * timeout)
@@ -144,10 +142,9 @@ def main() -> int:
             stack = f"slurm-{time.time_ns()}"
             simulation = Simulation(stack, args.url, Path(scratch), settle)
             try:
-                with contextlib.redirect_stdout(io.StringIO()):  # what each node says
-                    for group in (names[: args.nodes + 1], names[args.nodes + 1 :]):
-                        if group:
-                            outcomes.append((settle, simulation.grow(group, args.timeout)))
+                for group in (names[: args.nodes + 1], names[args.nodes + 1 :]):
+                    if group:
+                        outcomes.append((settle, simulation.grow(group, args.timeout)))
                 simulation.check()
             finally:
                 simulation.stop()

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from factstore.agent import settings
 from factstore.client import Stack, connect, errors
+from factstore.cmd.children.process import Child
+from tests.agents import agent_argv, programs
 from tests.calling import fresh_stack
+from tests.eventually import eventually
 from tests.service import ApiServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "slurm"
 NODES = ["head", *(f"c{number}" for number in range(1, 8))]
 
 
+def command(stack: str, *options: str) -> list[str]:
+    """The cluster's; its nodes start all at once."""
+    program = [sys.executable, str(EXAMPLE / "cluster.py")]
+    return [*program, "--stack", stack, "--spread", "0", *options]
+
+
 def run(environ: dict[str, str], stack: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the cluster to its end; its nodes start all at once."""
-    command = [sys.executable, str(EXAMPLE / "cluster.py"), "--stack", stack, "--spread", "0"]
+    """Run the cluster to its end."""
     return subprocess.run(
-        [*command, *options], env={**os.environ, **environ}, capture_output=True, text=True
+        command(stack, *options), env={**os.environ, **environ}, capture_output=True, text=True
     )
+
+
+@pytest.fixture
+def environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """And ``factstore-agent`` is on the path."""
+    return {**environ, "PATH": programs(tmp_path / "bin")}
 
 
 @pytest.fixture
@@ -36,11 +56,34 @@ def test_nodes_that_need_one_another_converge_and_take_in_joiners(
     environ: dict[str, str], stack: Stack, tmp_path: Path
 ) -> None:
     """And every arming of the waiter ends once, as the program itself makes sure."""
-    options = ["--computes", "5", "--join", "2", "--keep", "--output", str(tmp_path)]
-    done = run(environ, stack.name, *options)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output = tmp_path / "output"
+    options = ["--computes", "5", "--join", "2", "--keep", "--output", str(output)]
+    cluster = Child("cluster.py")
+    cluster.start(
+        command(stack.name, *options),
+        log_path=tmp_path / "printed",
+        env={**os.environ, **environ},
+    )
 
-    texts = {name: (tmp_path / name / "slurm.conf").read_text() for name in NODES}
+    def printed() -> str:
+        return (tmp_path / "printed").read_text()
+
+    try:
+        cluster.wait_until(lambda: "until Ctrl-C" in printed(), 240)
+        all_agree(stack, output)
+    finally:
+        cluster.send_signal(signal.SIGINT)
+        ended = cluster.wait(60)
+        cluster.kill9()
+    assert ended == 0, printed()
+    assert "all 6 agree" in printed()
+    assert "all 8 agree" in printed()
+    assert "was armed 2 times, and ended: met, met" in printed()
+
+
+def all_agree(stack: Stack, output: Path) -> None:
+    """A head and seven compute nodes have one slurm.conf, and have told of it, each by its grant."""
+    texts = {name: (output / name / "slurm.conf").read_text() for name in NODES}
     assert len(set(texts.values())) == 1
     conf = texts["head"]
     assert re.findall(r"^SlurmctldHost=(.*)$", conf, re.M) == ["head(198.51.100.1)"]
@@ -57,11 +100,15 @@ def test_nodes_that_need_one_another_converge_and_take_in_joiners(
     assert all(nodes[name]["services"] == {"slurmd": "started"} for name in computes)
     told = [context.facts["results"][name]["slurm.conf"] for name in NODES]
     assert all(result == told[0] for result in told)
-    assert told[0]["computes"] == 7
+    assert told[0] == {"sha256": hashlib.sha256(conf.encode()).hexdigest(), "computes": 7}
 
-    assert "all 6 agree" in done.stdout
-    assert "all 8 agree" in done.stdout
-    assert "was armed 2 times, and ended: met, met" in done.stdout
+    grants = {grant.id: (grant.member, grant.group) for grant in stack.grants()}
+    assert sorted(grants.values()) == [
+        (name, "head" if name == "head" else "compute") for name in sorted(NODES)
+    ]
+    for fact in stack.snapshot("nodes").facts:
+        writer = fact.updated_by.removeprefix("grant:")
+        assert grants[writer][0] == fact.member == fact.path.split("/")[1]
 
 
 def test_those_who_are_killed_are_gone_from_every_file(
@@ -79,12 +126,21 @@ def test_those_who_are_killed_are_gone_from_every_file(
     assert "was armed 2 times, and ended: met, met" in done.stdout
 
 
+def test_agents_that_are_killed_and_started_in_time_wake_nobody(
+    environ: dict[str, str], stack: Stack
+) -> None:
+    done = run(environ, stack.name, "--computes", "2", "--restart", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nobody was woken" in done.stdout
+    assert "was armed 2 times, and ended: met, met" in done.stdout
+
+
 def test_many_nodes_in_one_process_agree_with_and_without_settling(
     environ: dict[str, str], api: ApiServer
 ) -> None:
-    command = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
+    program = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
     done = subprocess.run(
-        [*command, "--nodes", "12", "--join", "3", "--settle", "0.5"],
+        [*program, "--nodes", "12", "--join", "3", "--settle", "0.5"],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
@@ -115,28 +171,89 @@ def test_a_node_that_fails_is_told_and_fails_the_cluster(
     (tmp_path / "c1" / "slurm.conf").mkdir(parents=True)  # so that c1 cannot write the file
     done = run(environ, stack.name, "--computes", "2", "--output", str(tmp_path))
     assert done.returncode == 1
-    assert "cluster-ready is failed: the failure condition holds: results/c1/failure" in done.stdout
+    assert (
+        "cluster-ready is failed: the failure condition holds: results/c1/agent/state"
+        in done.stdout
+    )
 
 
-def test_no_fact_adds_a_line_to_the_file(
-    environ: dict[str, str], stack: Stack, tmp_path: Path
-) -> None:
-    stack.put("nodes/c9/ip", "10.0.0.9 CPUs=1\nInclude /etc/passwd")
-    stack.put("nodes/c9/cpus", 4)
-    stack.put("nodes/NoName/ip", "10.0.0.8")
-    stack.put("nodes/c8/ip", "10.0.0.8")
-    stack.put("nodes/c8/cpus", "4\nInclude /etc/passwd")
-    stack.put("nodes/c1/ip", "10.0.0.1")
-    stack.put("nodes/c1/cpus", 4)
-    command = [sys.executable, str(EXAMPLE / "node.py"), "--stack", stack.name, "--role", "head"]
-    node = subprocess.Popen(
-        [*command, "--ip", "10.0.0.5", "--output", str(tmp_path)], env={**os.environ, **environ}
+@pytest.fixture
+def head(environ: dict[str, str], stack: Stack, tmp_path: Path) -> Iterator[Path]:
+    """The directory of a head node, made by hand from what the example has; its agent runs."""
+    directory = tmp_path / "head"
+    for part in ("templates", "hooks.d"):
+        shutil.copytree(EXAMPLE / "etc" / part, directory / part)
+    (directory / "facts.d").mkdir()
+    (directory / "facts.d" / "node.json").write_text('{"ip": "10.0.0.5"}')
+    (directory / "agent.conf").write_text(
+        f"[agent]\nstack = {stack.name}\nmember = head\ngroup = head\n"
+        f"state_dir = {directory}/state\nend_with_stack = yes\n"
+        f"[service]\nurl = {environ['OS_ENDPOINT']}\n"
+        f"[facts]\ndirectory = {directory}/facts.d\nbuiltin =\n"
+        f"[react]\nhooks = {directory}/hooks.d\nsettle = 0.1\nrun_hooks = files\n"
+        "[template slurm.conf]\nsource = slurm.conf.j2\n"
+        f"destination = {directory}/slurm.conf\n"
+    )
+    env = {**os.environ, **environ, "SLURM_CONF": str(directory / "slurm.conf")}
+    agent = Child("agent head")
+    agent.start(
+        [*agent_argv(directory / "agent.conf"), "run"], log_path=tmp_path / "agent.log", env=env
     )
     try:
-        stack.wait("results/head/slurm.conf", timeout=60)
-        conf = (tmp_path / "slurm.conf").read_text()
-        assert "Include" not in conf
-        assert re.findall(r"^NodeName=(\S+)", conf, re.M) == ["c1"]
-    finally:
+        yield directory
         stack.delete_stack()
-        assert node.wait(90) == 0
+        assert agent.wait(90) == 0  # it ends with its stack
+    finally:
+        agent.kill9()
+
+
+def test_no_fact_adds_a_line_to_the_file(stack: Stack, head: Path) -> None:
+    told: dict[str, dict[str, object]] = {
+        "c1": {"ip": "10.0.0.1", "cpus": 4},
+        "c2": {"ip": "10.0.0.2"},
+        "c3": {"ip": "fe80::1%a\nInclude evil", "cpus": 4},
+        "c4": {"ip": "fe80::1%a", "cpus": 4},
+        "c5": {"ip": 167772161, "cpus": 4},
+        "c6": {"ip": ["10.0.0.6"], "cpus": True},
+        "c7": {"ip": "10.0.0.7", "cpus": 0},
+        "c8": {"ip": "10.0.0.8", "cpus": "4\nInclude /etc/passwd"},
+        "c9": {"ip": "10.0.0.9 CPUs=1\nInclude /etc/passwd", "cpus": 4},
+        "NoName": {"ip": "10.0.0.10", "cpus": 4},
+        "no_name": {"ip": "10.0.0.11", "cpus": 4},
+        "no.name": {"ip": "10.0.0.12", "cpus": 4},
+        "items": {"cpus": 4},
+    }
+    for name, facts in told.items():
+        stack.member(name).join("compute", ttl=300)
+        for path, value in facts.items():
+            stack.put(f"nodes/{name}/{path}", value)
+    stack.member("c10").join("compute", ttl=300)
+    stack.put("nodes/c10", "10.0.0.10")
+    stack.member("c11").join("other", ttl=300)  # its grant let it into no other group
+    stack.put("nodes/c11", {"ip": "10.0.0.11", "cpus": 4})
+    stack.put("nodes/c12", {"ip": "10.0.0.12", "cpus": 4})  # no member
+    stack.member("c13").join("head", ttl=300)
+    stack.put("nodes/c13/ip", "10.0.0.13 evil")
+    stack.wait("results/head/slurm.conf", timeout=60)
+    eventually(lambda: stack.convergence(group="head").lagging == ("c13",), 60)
+    conf = (head / "slurm.conf").read_text()
+    assert "Include" not in conf
+    assert "evil" not in conf
+    assert re.findall(r"^NodeName=(.*)", conf, re.M) == [
+        "c1 NodeAddr=10.0.0.1 CPUs=4 State=UNKNOWN"
+    ]
+    assert re.findall(r"^SlurmctldHost=(.*)", conf, re.M) == ["head(10.0.0.5)"]
+    written = stack.get("results/head/slurm.conf").value
+    assert written == {"sha256": hashlib.sha256(conf.encode()).hexdigest(), "computes": 1}
+
+
+def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
+    readme = (EXAMPLE / "README.md").read_text()
+    (block,) = re.findall(r"^    \[agent\]\n(?:(?:    .*)?\n)+", readme, re.M)
+    (tmp_path / "agent.conf").write_text(textwrap.dedent(block))
+    read = settings.read(tmp_path / "agent.conf")
+    assert read.agent.group == "compute"
+    template = read.templates["slurm.conf"]
+    assert template.source.name in os.listdir(EXAMPLE / "etc" / "templates")
+    hook = (EXAMPLE / "etc" / "hooks.d" / "10-slurm").read_text()
+    assert f"{{SLURM_CONF:-{template.destination}}}" in hook

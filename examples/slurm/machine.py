@@ -1,0 +1,176 @@
+"""One machine of the cluster: its configuration directory, and the agent that runs on it.
+
+Everything that a machine has is in one directory, so that many fit on one: an image, or cloud-config,
+has the same files in /etc/factstore and /var/lib/factstore-agent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+HEAD = "head"
+TTL = 10  # seconds of silence after which a node counts as dead
+STOP_SECONDS = 20.0
+
+_ETC = Path(__file__).with_name("etc")
+_CONF = """\
+[agent]
+stack = {stack}
+member = {name}
+group = {group}
+ttl = {ttl}
+state_dir = {directory}/state
+depart_on_stop = no
+
+[service]
+url = {url}
+grant_file = {directory}/grant
+
+[facts]
+directory = {directory}/facts.d
+builtin =
+
+[react]
+settle = 0.3
+hooks = {directory}/hooks.d
+run_hooks = files
+
+[template slurm.conf]
+source = slurm.conf.j2
+destination = {directory}/slurm.conf
+"""
+_TOLD = re.compile(r"\S+ \S+ (?P<level>[A-Z]+) +(?:hook \S+: )?(?P<what>.*)")
+
+
+class Machine:
+    """A machine with an agent, which is a member of a stack as long as it runs.
+
+    :param directory: all that the machine has.
+    :param say: told what its hook prints, and what goes wrong.
+    :ivar failed: whether its agent has ended by itself.
+    :ivar ready: set once it has applied its stack, and is a member that is ready.
+    :ivar same: whether it has joined as the member that it was before.
+    :ivar runs: how often its hook ran.
+    """
+
+    def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
+        self.conf = directory / "slurm.conf"
+        self.failed = False
+        self.ready = threading.Event()
+        self.same = False
+        self.runs = 0
+        self._ending = False
+        self._directory = directory
+        self._say = say
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    def prepare(
+        self, *, stack: str, url: str, grant: str, name: str, ip: str, cpus: int = 4
+    ) -> None:
+        """Make the machine: what it is, and the grant that lets it into its stack.
+
+        :param grant: what it shows to the service, instead of anybody's password or token.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for part in ("templates", "hooks.d"):
+            shutil.copytree(_ETC / part, self._directory / part, dirs_exist_ok=True)
+        group = group_of(name)
+        text = _CONF.format(
+            stack=stack, name=name, group=group, ttl=TTL, directory=self._directory, url=url
+        )
+        (self._directory / "agent.conf").write_text(text)
+        secret = self._directory / "grant"
+        secret.touch(mode=0o600)
+        secret.write_text(grant)
+        facts = {"ip": ip} if group == "head" else {"ip": ip, "cpus": cpus}
+        (self._directory / "facts.d").mkdir(exist_ok=True)
+        (self._directory / "facts.d" / "node.json").write_text(json.dumps(facts))
+
+    def start(self) -> None:
+        """Have the agent run, as a system's manager of services would."""
+        command = ["factstore-agent", "--config", str(self._directory / "agent.conf"), "run"]
+        self.ready.clear()
+        self.same = False
+        self._ending = False
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            command,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for who started the cluster
+        )
+        self._reader = threading.Thread(target=self._read, args=(self._process,))
+        self._reader.start()
+
+    def kill(self) -> None:
+        """Let it die without a word."""
+        self._ending = True
+        self._started().kill()
+        self._join()
+
+    def ask_to_stop(self) -> None:
+        """Let it end."""
+        self._ending = True
+        self._started().terminate()
+
+    def stop(self) -> None:
+        """Let it end, and wait until it has."""
+        self.ask_to_stop()
+        try:
+            self._started().wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._started().kill()
+        self._join()
+
+    def _started(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise RuntimeError(f"{self._directory.name} was never started")
+        return self._process
+
+    def _join(self) -> None:
+        self._started().wait()
+        if self._reader is not None:
+            self._reader.join()
+
+    def _environment(self) -> dict[str, str]:
+        """Ours without the credentials in it: this machine has a grant of its own."""
+        kept = {name: it for name, it in os.environ.items() if not name.startswith("OS_")}
+        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+        return {**kept, "PATH": path, "SLURM_CONF": str(self.conf)}
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        with (self._directory / "agent.log").open("a") as log:
+            for line in process.stdout or ():
+                log.write(line)
+                log.flush()
+                found = _TOLD.match(line)
+                if found is None or found["level"] != "INFO" or "hook 10-slurm: " in line:
+                    self._say(found["what"] if found else line.rstrip())
+                self.same = self.same or ", as before" in line
+                self.runs += line.endswith(" hook 10-slurm begins\n")
+                if line.endswith(" is ready\n"):
+                    self.ready.set()
+        status = process.wait()
+        if not self._ending:
+            self._say(f"ended with status {status}")
+            self.failed = True
+
+
+def group_of(name: str) -> str:
+    """The group that a node is a member in."""
+    return "head" if name == HEAD else "compute"
+
+
+def address_of(name: str) -> str:
+    """An address for a node that has none of its own, from a network kept for examples."""
+    return f"198.51.100.{1 if name == HEAD else 10 + int(name[1:])}"
