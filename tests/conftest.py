@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +28,20 @@ def private_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
 
 @pytest.fixture(scope="session")
 def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared Keystone directory that nobody serves from, to be copied: it took seconds."""
-    golden = KeystoneServer(tmp_path_factory.mktemp("keystone") / "golden")
-    golden.prepare()
-    return golden.state_dir
+    """A prepared Keystone directory that nobody serves from, to be copied: it took seconds.
+
+    All processes of a run share it; who needs it first makes it.
+    """
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+    golden, prepared = common / "keystone-golden", common / "keystone-golden.prepared"
+    with (common / "keystone-golden.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not prepared.exists():
+            KeystoneServer(golden).prepare()
+            prepared.touch()
+    return golden
 
 
 @pytest.fixture(scope="session")

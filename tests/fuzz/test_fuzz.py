@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -31,6 +32,7 @@ NEEDY = {
 """They need what is there already; so few tries need not find it."""
 
 
+@pytest.mark.timeout(1200)  # it asks without a pause, and a busy machine answers slowly
 def test_every_answer_is_one_that_the_document_names(one_worker: ApiServer, tmp_path: Path) -> None:
     outcome = running.run(
         one_worker.url, tmp_path, "--generation-deterministic", "--max-examples", "40"

@@ -24,7 +24,7 @@ def lonely(
     options = {
         "keystone_authtoken": {
             "token_cache_time": 300,
-            "http_connect_timeout": 1,
+            "http_connect_timeout": 3,  # a busy Keystone takes its time, too
             "http_request_max_retries": 0,
         }
     }
