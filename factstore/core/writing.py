@@ -140,9 +140,8 @@ class _FactWriting(Attempt):
         stack_id = keying_stack(receipt)
         if stack_id is None:
             return idempotency
-        state = self._store.refresh(
-            self.deadline
-        )  # the receipt may be newer than what is known here
+        # The receipt may be newer than what is known here.
+        state = self._store.refresh(self.deadline)
         with state.read():
             stack, seal = state.stack(self.scope), state.record(self.scope, SEAL)
         if stack is None or stack.id != stack_id:

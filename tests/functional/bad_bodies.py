@@ -59,7 +59,26 @@ BODIES = {
     "null": (b"null", "400 schema"),
     "no value": (b"{}", "400 schema"),
     "an unknown field": (b'{"value": 1, "owner": "me"}', "400 schema"),
-    "a field that is not there yet": (b'{"value": 1, "sensitive": true}', "400 schema"),
+    "a switch that is a number": (b'{"value": 1, "sensitive": 1}', "400 schema"),
+    "a switch that is a text": (b'{"value": 1, "sensitive": "true"}', "400 schema"),
+    "a switch that is null": (b'{"value": 1, "sensitive": null}', "400 schema"),
+    "readers that are no list": (
+        b'{"value": 1, "sensitive": true, "readers": "group/head"}',
+        "400 schema",
+    ),
+    "a reader that is no text": (b'{"value": 1, "sensitive": true, "readers": [1]}', "400 schema"),
+    "a reader that is neither group nor member": (
+        b'{"value": 1, "sensitive": true, "readers": ["user/me"]}',
+        "400 readers_invalid",
+    ),
+    "a reader twice": (
+        b'{"value": 1, "sensitive": true, "readers": ["group/a", "group/a"]}',
+        "400 readers_invalid",
+    ),
+    "readers of what is not sensitive": (
+        b'{"value": 1, "readers": ["group/head"]}',
+        "400 readers_invalid",
+    ),
     "an unknown kind": (b'{"value": 1, "kind": "Observed"}', "400 schema"),
     "a kind that is no string": (b'{"value": 1, "kind": ["observed"]}', "400 schema"),
     "a kind that is an object": (b'{"value": 1, "kind": {}}', "400 schema"),
