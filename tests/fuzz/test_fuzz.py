@@ -22,9 +22,12 @@ READ_SECONDS = 10
 
 NEEDY = {
     "DELETE /v1/stacks/{stack}/facts/{path}",
+    "DELETE /v1/stacks/{stack}/grants/{grant}",
+    "GET /v1/stacks/{stack}/grants/{grant}",
     "DELETE /v1/stacks/{stack}/members/{member}",
     "DELETE /v1/stacks/{stack}/waiters/{waiter}",
     "PATCH /v1/stacks/{stack}/members/{member}",
+    "POST /v1/stacks/{stack}/grants/{grant}/renew",
     "POST /v1/stacks/{stack}/members/{member}/heartbeat",
     "POST /v1/stacks/{stack}/waiters/{waiter}/signal",
     "PUT /v1/stacks/{stack}/waiters/{waiter}/signal",
