@@ -7,7 +7,7 @@ import importlib.metadata
 import sys
 from collections.abc import Sequence
 
-from factstore.cmd import purge, rotate_keys, standalone, token, verify
+from factstore.cmd import purge, render, rotate_keys, standalone, token, verify
 from factstore.cmd.errors import CommandError
 
 
@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name, module, summary in (
         ("standalone", standalone, "run the whole service on this machine"),
         ("token", token, "print a Keystone token for the OS_* variables"),
+        ("render", render, "make files of a stack's context"),
         ("verify", verify, "check what the service keeps in etcd"),
         ("purge", purge, "remove all that a project has"),
         ("rotate-keys", rotate_keys, "make or change the keys that seal sensitive facts"),

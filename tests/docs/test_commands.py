@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from factstore.client.render import RENDERERS
 from factstore.cmd.children.api import write_options
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.main import make_parser
@@ -65,6 +66,17 @@ def test_the_reference_states_the_defaults() -> None:
     options = vars(commands()["standalone"].parse_args([]))
     assert f"{options['port']} unless given" in text
     assert f"{options['workers']} unless given" in text
+
+
+def test_every_format_is_in_both_references_and_no_other() -> None:
+    table = page("renderers").partition("Equal contexts")[0]
+    assert list(RENDERERS) == re.findall(r"^``([\w-]+)``", table, re.MULTILINE)
+    row = page("commands").partition("``FORMAT``")[2].partition("``FILE``")[0]
+    assert list(RENDERERS) == re.findall(r"``([\w-]+)``", row)
+
+
+def page(name: str) -> str:
+    return (DOC / "reference" / f"{name}.rst").read_text()
 
 
 def test_every_kind_of_finding_is_explained_and_no_other() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import subprocess
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.client.render import RENDERERS
+from factstore.client.render import RENDERERS, render
+from factstore.client.render.yaml import as_yaml
 
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "stack": "slurm",
     "facts": {
         "cluster": {"size": 2, "motd": "it's\n$HOME `here`", "tags": ["a", "b"], "on": True},
@@ -20,30 +25,80 @@ DOCUMENT = {
             "head": {"ip": "10.0.0.5"},
             "v6": {"ip": "2001:DB8::1"},
             "evil": {"ip": "10.0.0.1 bank.test\n6.6.6.6"},
+            "zone": {"ip": "fe80::1%eth0\n6.6.6.6 bank.test"},
             "no-ip": {},
             "not_a_name": {"ip": "10.0.0.9"},
             "odd": 7,
         },
     },
-    "members": {},
+    "members": {
+        "c1": {"group": "compute", "state": "ready", "attributes": {"rack": "r1"}},
+        "c2": {"group": "compute", "state": "joining", "attributes": {}},
+        "head": {"group": "head-1", "state": "ready", "attributes": {}},
+    },
 }
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda some: st.lists(some) | st.dictionaries(st.text(), some),
+    max_leaves=20,
+)
+
+
+def document(facts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"stack": "s", "facts": facts, "members": {}, **more}
+
+
+def text(name: str, of: dict[str, Any]) -> str:
+    made = render(name, of)
+    assert isinstance(made, str)
+    return made
 
 
 def test_raw_is_the_document_itself() -> None:
-    assert json.loads(RENDERERS["raw"](DOCUMENT)) == DOCUMENT
+    assert json.loads(text("raw", DOCUMENT)) == DOCUMENT
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_equal_documents_are_rendered_equally_and_left_as_they_are(name: str) -> None:
+    turned = {key: DOCUMENT[key] for key in reversed(DOCUMENT)}
+    turned["members"] = dict(reversed(DOCUMENT["members"].items()))
+    kept = copy.deepcopy(turned)
+    assert render(name, turned) == render(name, DOCUMENT)
+    assert turned == kept
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+@pytest.mark.parametrize("facts", [{}, {"nodes": 7}, {"nodes": {"c1": [], "c2": {"ip": None}}}])
+def test_facts_of_any_shape_can_be_rendered(name: str, facts: dict[str, Any]) -> None:
+    assert render(name, document(facts)) is not None
+
+
+def test_a_renderer_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(ValueError, match="no renderer 'hots', but raw, yaml, env, hosts, "):
+        render("hots", DOCUMENT)
+
+
+# The hosts file
 
 
 def test_hosts_lists_nodes_with_an_address_and_no_others() -> None:
-    lines = RENDERERS["hosts"](DOCUMENT).splitlines()
+    lines = text("hosts", DOCUMENT).splitlines()
     assert lines == ["10.0.0.11\tc1", "10.0.0.5\thead", "2001:db8::1\tv6"]
 
 
 def test_a_stack_without_nodes_has_no_hosts() -> None:
-    assert RENDERERS["hosts"]({"stack": "s", "facts": {}, "members": {}}) == ""
+    assert text("hosts", document({})) == ""
+
+
+# The shell
 
 
 def test_env_gives_a_variable_for_each_fact() -> None:
-    lines = RENDERERS["env"](DOCUMENT).splitlines()
+    lines = text("env", DOCUMENT).splitlines()
     assert "NODES_C1_IP=10.0.0.11" in lines
     assert "CLUSTER_SIZE=2" in lines
     assert "CLUSTER_ON=true" in lines
@@ -52,14 +107,173 @@ def test_env_gives_a_variable_for_each_fact() -> None:
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-def test_a_shell_reads_env_as_it_was_meant(text: str) -> None:
-    env = RENDERERS["env"]({"stack": "s", "facts": {"1": {"a-b": text}}, "members": {}})
+def test_a_shell_reads_env_as_it_was_meant(value: str) -> None:
+    env = text("env", document({"1": {"a-b": value}}))
     script = f'{env}printf %s "$_1_A_B"'
     read = subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout
-    assert read.decode() == text
+    assert read.decode() == value
 
 
 def test_two_facts_never_share_a_variable() -> None:
-    facts = {"a-b": 1, "a.b": 2}
     with pytest.raises(ValueError, match=r"a-b and a\.b would both become A_B"):
-        RENDERERS["env"]({"stack": "s", "facts": facts, "members": {}})
+        render("env", document({"a-b": 1, "a.b": 2}))
+
+
+def test_what_is_masked_has_no_variable_and_what_is_null_has() -> None:
+    facts = {"db": {"password": None, "port": None, "user": "x"}}
+    hidden = {"db/password": "0123456789abcdef.1", "db/user": "0123456789abcdef.2"}
+    assert text("env", document(facts, sensitive=hidden)) == "DB_PORT=null\nDB_USER=x\n"
+
+
+# YAML
+
+
+@given(st.dictionaries(st.text(), ANYTHING))
+def test_yaml_is_read_as_the_same_values_of_the_same_types(value: dict[str, Any]) -> None:
+    for loader in (yaml.SafeLoader, yaml.CSafeLoader):
+        read = yaml.load(as_yaml(value), loader)
+        assert json.dumps(read, sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 5000, "\x7f\x85\u2028\ufeff\U0001f600\U0010ffff", "<<", "no", "1e3", "# &a *b"]
+)
+def test_yaml_takes_awkward_names_and_values(value: str) -> None:
+    assert yaml.safe_load(as_yaml({value: [value, {value: 1e16}]})) == {
+        value: [value, {value: 1e16}]
+    }
+
+
+def test_yaml_is_the_document_itself() -> None:
+    assert yaml.safe_load(text("yaml", DOCUMENT)) == DOCUMENT
+
+
+# Facter
+
+
+def test_facter_gets_one_fact_so_that_no_other_is_hidden_by_it() -> None:
+    made = json.loads(text("facter", document({"os": {"family": "evil"}})))
+    assert list(made) == ["factstore"]
+    assert made["factstore"]["facts"] == {"os": {"family": "evil"}}
+
+
+# Ansible
+
+
+class Loader(yaml.SafeLoader):
+    """Reads what is marked as unsafe as a pair that begins with the mark."""
+
+
+def unsafe(loader: Loader, node: yaml.Node) -> Any:
+    assert isinstance(node, yaml.MappingNode)
+    return "unsafe", loader.construct_mapping(node, deep=True)
+
+
+Loader.add_constructor("!unsafe", unsafe)
+
+
+def inventory(of: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = yaml.load(text("ansible", of), Loader)["all"]
+    return made
+
+
+def test_hosts_of_an_inventory_are_members_and_nodes_with_an_address() -> None:
+    made = inventory(DOCUMENT)
+    assert set(made["hosts"]) == {"c1", "c2", "head", "v6", "not_a_name"}
+    assert made["hosts"]["c1"]["ansible_host"] == "10.0.0.11"
+    assert "ansible_host" not in made["hosts"]["c2"]
+    assert made["children"] == {
+        "compute": {"hosts": {"c1": {}, "c2": {}}},
+        "head_1": {"hosts": {"head": {}}},
+    }
+
+
+def test_whatever_a_fact_or_a_member_says_is_marked_and_below_a_name_of_ours() -> None:
+    made = inventory(DOCUMENT)
+    facts = {name: fact for name, fact in DOCUMENT["facts"].items() if name != "nodes"}
+    assert made["vars"] == {"factstore_stack": ("unsafe", {"name": "slurm", "facts": facts})}
+    for name, variables in made["hosts"].items():
+        assert set(variables) <= {"ansible_host", "factstore"}
+        known = DOCUMENT["members"].get(name, {})
+        about = DOCUMENT["facts"]["nodes"].get(name, {})
+        assert variables["factstore"] == ("unsafe", {**known, "facts": about})
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "c1:22", "c1@x", "-c", "a.", "a b"])
+def test_a_host_that_ansible_would_take_for_another_is_left_out(name: str) -> None:
+    members = {name: {"group": "g", "state": "ready", "attributes": {}}}
+    made = inventory(document({"nodes": {name: {"ip": "10.0.0.1"}}}, members=members))
+    assert made["hosts"] == made["children"] == {}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "0.0.0.0", "::", "fe80::1%a"])
+def test_no_address_leads_ansible_to_the_machine_that_it_runs_on(address: str) -> None:
+    members = {"c1": {"group": "g", "state": "ready", "attributes": {}}}
+    facts = {"nodes": {"c1": {"ip": address}, "c2": {"ip": address}}}
+    (host,) = inventory(document(facts, members=members))["hosts"].items()
+    assert host[0] == "c1"
+    assert set(host[1]) == {"factstore"}
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("web.db", "web_db"), ("7up", "_7up"), ("all", None), ("ungrouped", None)]
+)
+def test_a_group_has_a_name_that_ansible_takes_or_none(group: str, name: str | None) -> None:
+    members = {"c1": {"group": group, "state": "ready", "attributes": {}}}
+    made = inventory(document({}, members=members))
+    assert list(made["children"]) == ([] if name is None else [name])
+    assert list(made["hosts"]) == ["c1"]
+
+
+# Chef
+
+
+def items(of: dict[str, Any]) -> dict[str, Any]:
+    made = render("data-bags", of)
+    assert not isinstance(made, str)
+    return {path: json.loads(item) for path, item in made.items()}
+
+
+def test_a_folder_of_facts_is_a_data_bag_with_an_item_for_each_name_in_it() -> None:
+    made = items(DOCUMENT)
+    assert made["nodes/c1.json"] == {"id": "c1", "ip": "10.0.0.11", "cpus": 4}
+    assert made["nodes/odd.json"] == {"id": "odd", "value": 7}
+    assert made["nodes/no-ip.json"] == {"id": "no-ip"}
+    assert made["cluster/tags.json"] == {"id": "tags", "value": ["a", "b"]}
+    assert len(made) == 4 + 8 + 1
+
+
+def test_one_item_is_the_context_with_all_that_is_in_no_bag_of_its_own() -> None:
+    of = document({"motd": "hi", "nodes": {}})
+    assert items(of) == {"factstore/context.json": {"id": "context", **of}}
+
+
+def test_the_id_of_an_item_is_its_name_whatever_a_fact_says() -> None:
+    assert items(document({"users": {"ann": {"id": 7, "uid": 7}}}))["users/ann.json"] == {
+        "id": "ann",
+        "uid": 7,
+    }
+
+
+def test_every_item_is_one_that_chef_takes() -> None:
+    name = re.compile(r"[.\-A-Za-z0-9_]+")
+    for path, item in items(DOCUMENT).items():
+        bag, _, file = path.partition("/")
+        assert name.fullmatch(bag)
+        assert not re.fullmatch("node|role|environment|client", bag)
+        assert file == f"{item['id']}.json"
+        assert name.fullmatch(item["id"])
+
+
+@pytest.mark.parametrize(
+    ("bag", "item"),
+    [("node", "a"), ("a:b", "a"), ("a", "b@c"), ("..", "a"), ("a", ".."), ("a", "../b"), ("a", "")],
+)
+def test_a_name_that_chef_does_not_allow_is_refused(bag: str, item: str) -> None:
+    with pytest.raises(ValueError, match="Chef does not allow the data bag"):
+        items(document({bag: {item: 1}}))
+
+
+def test_no_facts_pose_as_the_context() -> None:
+    with pytest.raises(ValueError, match="below factstore would become items of the context"):
+        items(document({"factstore": {"context": 1}}))

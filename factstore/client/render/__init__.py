@@ -1,0 +1,40 @@
+"""Contexts as files that other software reads.
+
+A renderer is a function from a context's document to a rendering, with a line in the table below.
+It never trusts a value: facts are posted by many hands, and none may add lines, variables or files
+of its own. It knows nothing of where the document came from, nor of disks: see :mod:`.writing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from factstore.client.render.ansible import inventory
+from factstore.client.render.chef import data_bags
+from factstore.client.render.document import Document
+from factstore.client.render.texts import env, facter, hosts, raw
+from factstore.client.render.writing import Rendering, write
+from factstore.client.render.yaml import yaml
+
+__all__ = ["RENDERERS", "Document", "Rendering", "render", "write"]
+
+RENDERERS: Mapping[str, Callable[[Document], Rendering]] = {
+    "raw": raw,
+    "yaml": yaml,
+    "env": env,
+    "hosts": hosts,
+    "facter": facter,
+    "ansible": inventory,
+    "data-bags": data_bags,
+}
+
+
+def render(name: str, document: Document) -> Rendering:
+    """What the renderer of this name makes of a context's document.
+
+    :return: a text, or several files as texts by the path below a folder.
+    :raises ValueError: there is no such renderer, or this one cannot tell all facts apart.
+    """
+    if name not in RENDERERS:
+        raise ValueError(f"there is no renderer {name!r}, but {', '.join(RENDERERS)}.")
+    return RENDERERS[name](document)

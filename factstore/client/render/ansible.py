@@ -1,0 +1,73 @@
+"""Contexts as an inventory of Ansible.
+
+Ansible takes a variable's value for a template, and a template may run commands on the machine that
+reads it. Some variables by their mere name say what to run. So whatever comes from a fact stands
+below a name of ours, and is marked ``!unsafe``, which Ansible never takes for a template.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from factstore.client.render.document import NODES, Document, address_of, folder, nodes
+from factstore.client.render.yaml import Tagged, as_yaml
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")  # a colon would begin a port
+_LOCAL = {"localhost", "127.0.0.1"}  # to Ansible these are the machine that it runs on
+_ALWAYS_THERE = {"all", "ungrouped"}
+
+
+def inventory(document: Document) -> str:
+    """An inventory for Ansible's plugin ``yaml``.
+
+    Hosts are the members, and the nodes whose fact ``ip`` is an address that leads elsewhere. Each is
+    in the group of its member, and has the variables ``ansible_host`` and ``factstore``; all have
+    ``factstore_stack``.
+    """
+    members, about = folder(document, "members"), nodes(document)
+    names = {*members, *(name for name in about if _target(about[name]) is not None)}
+    hosts = {
+        name: _variables(folder(members, name), about.get(name))
+        for name in names
+        if _HOST.fullmatch(name) and name not in _LOCAL
+    }
+    groups: dict[str, Any] = {}
+    for name in sorted(hosts):
+        group = _group(folder(members, name))
+        if group:
+            groups.setdefault(group, {"hosts": {}})["hosts"][name] = {}
+    facts = {name: fact for name, fact in document["facts"].items() if name != NODES}
+    stack = {"name": document["stack"], "facts": facts}
+    everybody: dict[str, Any] = {
+        "vars": {"factstore_stack": Tagged("!unsafe", stack)},
+        "hosts": hosts,
+        "children": groups,
+    }
+    return as_yaml({"all": everybody})
+
+
+def _variables(member: Mapping[str, Any], node: Any) -> dict[str, Any]:
+    known = {name: member[name] for name in ("group", "state", "attributes") if name in member}
+    facts = node if isinstance(node, dict) else {}
+    variables: dict[str, Any] = {"factstore": Tagged("!unsafe", {**known, "facts": facts})}
+    address = _target(node)
+    return variables if address is None else {"ansible_host": address, **variables}
+
+
+def _target(node: Any) -> str | None:
+    """The address to log in to; none that leads to the machine that Ansible runs on."""
+    address = address_of(node)
+    if address is None:
+        return None
+    parsed = ipaddress.ip_address(address)
+    return None if parsed.is_loopback or parsed.is_unspecified else address
+
+
+def _group(member: Mapping[str, Any]) -> str:
+    """Ansible's name of a member's group; empty if there is none to make."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", str(member.get("group", "")))
+    name = f"_{name}" if name[:1].isdigit() else name
+    return "" if name in _ALWAYS_THERE else name

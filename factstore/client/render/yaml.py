@@ -1,0 +1,64 @@
+"""YAML that every parser reads as the JSON it was made from.
+
+Every string is quoted, so none is taken for a number, a date, a tag or an anchor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from factstore.client.render.document import Document
+
+_LONGEST_KEY = 1000  # characters; YAML ends a key without a mark at 1024
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A value with a tag before it, such as ``!unsafe``."""
+
+    tag: str
+    value: Any
+
+
+def yaml(document: Document) -> str:
+    """The document itself as YAML, its keys sorted."""
+    return as_yaml(document)
+
+
+def as_yaml(value: Mapping[str, Any]) -> str:
+    """YAML in block style; any value in it may be :class:`Tagged`."""
+    return f"---{_below(value, '')}"
+
+
+def _below(value: Any, indent: str) -> str:
+    """What follows a key, a dash or the beginning, with the end of the line."""
+    if isinstance(value, Tagged):
+        return f" {value.tag}{_below(value.value, indent)}"
+    if isinstance(value, Mapping) and value:
+        return "\n" + "".join(
+            f"{_key(name, indent)}{_below(value[name], indent + '  ')}" for name in sorted(value)
+        )
+    if isinstance(value, list) and value:
+        return "\n" + "".join(f"{indent}-{_below(each, indent + '  ')}" for each in value)
+    return f" {_scalar(value)}\n"
+
+
+def _key(name: str, indent: str) -> str:
+    text = _scalar(name)
+    return f"{indent}{text}:" if len(text) < _LONGEST_KEY else f"{indent}? {text}\n{indent}:"
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str):
+        quoted = json.dumps(value, ensure_ascii=False)
+        return "".join(each if each.isprintable() else _escaped(each) for each in quoted)
+    text = json.dumps(value)
+    # 1e+16 is a number in JSON, and a word in YAML 1.1.
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
+
+
+def _escaped(character: str) -> str:
+    return f"\\U{ord(character):08x}"

@@ -1,0 +1,62 @@
+"""``factstore render``: make of a stack's context a file, or several, that other software reads.
+
+It asks no service: the context is one that curl fetched, or that an agent keeps on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from factstore.client.render import RENDERERS, render, write
+from factstore.cmd.errors import CommandError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "format", choices=list(RENDERERS), metavar="FORMAT", help=", ".join(RENDERERS)
+    )
+    parser.add_argument(
+        "context", nargs="?", metavar="FILE", help="the context; standard input unless given"
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="PATH",
+        help="the file or the folder to write, in place of standard output",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the rendering or write it; 0. Raises CommandError."""
+    try:
+        rendering = render(args.format, _document(args.context))
+        if args.into is not None:
+            write(rendering, args.into)
+        elif isinstance(rendering, str):
+            sys.stdout.write(rendering)
+        else:
+            raise CommandError(f"{args.format} makes several files: say where with --into", 2)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _document(file: str | None) -> dict[str, Any]:
+    name = file or "standard input"
+    text = Path(file).read_text("utf-8") if file else sys.stdin.read()
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"{name} is not JSON: {error}") from error
+    if (
+        not isinstance(document, dict)
+        or not isinstance(document.get("facts"), dict)
+        or "stack" not in document
+    ):
+        raise CommandError(f"{name} is not the context of a stack")
+    return document
