@@ -62,7 +62,11 @@ def test_a_batch_of_the_tour_is_refused_the_second_time(terminals: Terminals) ->
 
 
 @pytest.mark.parametrize(
-    "readme", ["README.md", "examples/slurm/README.md", "examples/watch/README.md"]
+    "readme",
+    [
+        "README.md",
+        *(f"examples/{name}/README.md" for name in ("slurm", "watch", "os-collect-config")),
+    ],
 )
 def test_every_file_that_a_readme_links_to_is_there(readme: str) -> None:
     file = ROOT / readme

@@ -35,7 +35,7 @@ def inventory(document: Document) -> str:
         if _HOST.fullmatch(name) and name not in _LOCAL
     }
     groups: dict[str, Any] = {}
-    for name in sorted(hosts):
+    for name in hosts:
         group = _group(folder(members, name))
         if group:
             groups.setdefault(group, {"hosts": {}})["hosts"][name] = {}

@@ -1,0 +1,40 @@
+"""Running the tools as they come in their packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(sys.executable).parent
+"""Where the tools that are Python packages have their programs, beside ``factstore``."""
+ENVIRON = {**os.environ, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "TOKEN": "none"}
+PAGE = "how-to/stock-tools.rst"
+
+
+def run(
+    *argv: str | Path, env: Mapping[str, str] | None = None, **more: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, which must be a good one."""
+    found = shutil.which(argv[0], path=ENVIRON["PATH"])
+    assert found is not None, f"{argv[0]} is not installed: see bindep.txt and pyproject.toml"
+    done = subprocess.run(
+        [found, *argv[1:]],
+        env={**ENVIRON, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **more,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a piece of the guide."""
+    return run("bash", "-e", "-c", script, **more)

@@ -1,0 +1,266 @@
+"""os-collect-config and its companions, unmodified, live on a stack's context."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.docs.pages import ROOT, code
+from tests.eventually import eventually
+from tests.service import ApiServer
+from tests.tools.conftest import Slurm
+from tests.tools.running import ENVIRON, PAGE, SCRIPTS, run
+
+HOOK = ROOT / "examples" / "os-collect-config" / "50-os-collect-config"
+(POLLING,) = code(PAGE, "ini")
+SCRIPT, EXECUTABLE = code(PAGE, "sh")
+NETRC, TEMPLATE = code(PAGE, "text")
+SIGHUP_BIT = 1 << signal.SIGHUP - 1
+
+
+def executable(path: Path, text: str) -> None:
+    path.write_text(f"{text}\n")
+    path.chmod(0o755)
+
+
+class Instance:
+    """The tools as the guide sets them up, in a folder that stands for an instance's file system."""
+
+    def __init__(self, root: Path, conf: str, **options: str) -> None:
+        """Write all files; what the guide places in the file system lies below *root*."""
+        self.root = root
+        self.ran = root / "ran"
+        self.conf = root / "os-collect-config.conf"  # it looks in $HOME, and then in /etc
+        self.command = f"os-refresh-config --lockfile {root}/lock"
+        scripts = root / "usr/libexec/os-refresh-config/configure.d"
+        templates = root / "usr/libexec/os-apply-config/templates"
+        for folder in (scripts, templates / "etc/slurm", root / "var/lib"):
+            folder.mkdir(parents=True)
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read_string(conf)
+        command = parser["DEFAULT"].get("command", "")
+        parser["DEFAULT"].update(
+            command=command.replace("os-refresh-config", self.command),
+            cachedir=f"{root}/var/lib/os-collect-config",
+            backup_cachedir=f"{root}/run",
+            **options,
+        )
+        with self.conf.open("w") as file:
+            parser.write(file)
+        executable(scripts / "50-os-apply-config", f"{SCRIPT} -t {templates} -o {root}")
+        executable(
+            scripts / "60-count", f"#!/bin/sh\nset -e\ntest ! -e {root}/fail\necho >>{self.ran}"
+        )
+        (templates / "etc/slurm/head.conf").write_text(f"{TEMPLATE}\n")
+        self.env = {
+            **ENVIRON,
+            "HOME": str(root),
+            "OS_REFRESH_CONFIG_BASE_DIR": str(scripts.parent),
+        }
+
+    def once(self) -> str:
+        """One look at the source; what was logged."""
+        return run("os-collect-config", "--one-time", env=self.env).stderr
+
+    @contextmanager
+    def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The tool as a service runs it."""
+        with (self.root / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [SCRIPTS / "os-collect-config"], env=self.env, stderr=log, stdout=log
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def runs(self) -> int:
+        """How often the command came to its end."""
+        return len(self.ran.read_text().splitlines()) if self.ran.exists() else 0
+
+    def made(self) -> str:
+        """What os-apply-config made of the guide's template."""
+        return (self.root / "etc/slurm/head.conf").read_text()
+
+
+def polling(slurm: Slurm, root: Path, **options: str) -> Instance:
+    """An instance that polls a stack, as the guide says."""
+    url = "https://controller:8796/v1/stacks/slurm"
+    assert url in POLLING
+    return Instance(root, POLLING.replace(url, slurm.url), **options)
+
+
+def asked(api: ApiServer) -> int:
+    """How many contexts were sent so far."""
+    lines = requests.get(f"{api.url}/metrics", timeout=10).text.splitlines()
+    counted = [
+        line
+        for line in lines
+        if line.startswith("factstore_requests_total{") and "/context" in line and '"GET"' in line
+    ]
+    return sum(int(float(line.rsplit(" ", 1)[1])) for line in counted)
+
+
+def test_a_changed_context_runs_the_command_and_an_equal_one_does_not(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    instance = polling(slurm, tmp_path)
+    instance.once()
+    assert instance.made() == f"SlurmctldAddr=10.0.0.5\nClusterName={slurm.name}\n"
+    collected = json.loads((tmp_path / "var/lib/os-collect-config/request.json").read_text())
+    assert collected["self"]["name"] == "c1"
+    instance.once()
+    slurm.put("nodes/head/ip", "10.0.0.5")  # nothing new
+    instance.once()
+    assert instance.runs() == 1
+    slurm.put("nodes/head/ip", "10.0.0.6")
+    instance.once()
+    assert instance.runs() == 2
+    assert "10.0.0.6" in instance.made()
+
+
+def test_it_polls_and_takes_up_changes_as_a_service(
+    api: ApiServer, slurm: Slurm, tmp_path: Path
+) -> None:
+    instance = polling(slurm, tmp_path, polling_interval="0.2", min_polling_interval="0.2")
+    with instance.daemon():
+        eventually(lambda: instance.runs() == 1, within=60)
+        before = asked(api)
+        eventually(lambda: asked(api) > before + 3, within=60)
+        assert instance.runs() == 1
+        slurm.put("nodes/head/ip", "10.0.0.6")
+        eventually(lambda: instance.runs() == 2, within=60)
+        assert "10.0.0.6" in instance.made()
+
+
+def test_a_command_that_failed_is_run_again(slurm: Slurm, tmp_path: Path) -> None:
+    instance = polling(slurm, tmp_path)
+    (tmp_path / "fail").touch()
+    with pytest.raises(AssertionError, match="Command failed"):
+        instance.once()
+    (tmp_path / "fail").unlink()
+    instance.once()
+    assert instance.runs() == 1
+
+
+def test_nothing_is_run_while_the_service_refuses(slurm: Slurm, tmp_path: Path) -> None:
+    instance = polling(slurm, tmp_path)
+    requests.delete(f"{slurm.url}/members/c1", timeout=10).raise_for_status()
+    assert "Source [request] Unavailable" in instance.once()
+    assert instance.runs() == 0
+    slurm.join("c1", "compute")
+    instance.once()
+    assert instance.runs() == 1
+
+
+def test_it_hears_a_sighup_until_the_first_change_and_never_again(
+    api: ApiServer, slurm: Slurm, tmp_path: Path
+) -> None:
+    instance = polling(slurm, tmp_path, polling_interval="300", min_polling_interval="300")
+    with instance.daemon() as process:
+        eventually(lambda: instance.runs() == 1, within=60)
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        (ignored,) = re.findall(r"^SigIgn:\s*(\w+)$", status, re.MULTILINE)
+        assert int(ignored, 16) & SIGHUP_BIT
+    # One that finds only what it knows already does hear it.
+    before = asked(api)
+    with instance.daemon() as process:
+        eventually(lambda: asked(api) > before, within=60)
+        slurm.put("nodes/head/ip", "10.0.0.6")
+        process.send_signal(signal.SIGHUP)
+        eventually(lambda: instance.runs() == 2, within=60)
+
+
+def test_a_secret_in_the_url_is_told_to_the_log_with_an_error(slurm: Slurm, tmp_path: Path) -> None:
+    requests.delete(f"{slurm.url}/members/c1", timeout=10).raise_for_status()
+    slurm.url = slurm.url.replace("http://", "http://abc:s3cret@")
+    assert "s3cret" in polling(slurm, tmp_path).once()
+
+
+def test_executable_templates_get_the_context(slurm: Slurm, tmp_path: Path) -> None:
+    instance = polling(slurm, tmp_path)
+    executable(tmp_path / "usr/libexec/os-apply-config/templates/etc/hosts", EXECUTABLE)
+    instance.once()
+    assert (tmp_path / "etc/hosts").read_text() == "10.0.0.11\tc1\n10.0.0.5\thead\n"
+
+
+# With the hook
+
+
+class Hooked(Instance):
+    """An instance whose os-collect-config is run by the hook, with a context from a file."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, "")
+        self.hook = root / "50-os-collect-config"
+        text = HOOK.read_text().replace("data=", f"data={root}")
+        executable(self.hook, text.replace("os-refresh-config", f"'{self.command}'"))
+
+    def react(self, facts: dict[str, Any]) -> str:
+        """Run the hook as the agent does."""
+        context = self.root / "context.json"
+        context.write_text(json.dumps({"stack": "slurm", "facts": facts, "members": {}}))
+        return run(self.hook, env={**self.env, "FACTSTORE_CONTEXT": str(context)}).stderr
+
+
+def head(ip: object) -> dict[str, Any]:
+    return {"nodes": {"head": {"ip": ip}}}
+
+
+def test_the_hook_runs_the_command_for_a_context_that_is_new(tmp_path: Path) -> None:
+    instance = Hooked(tmp_path)
+    instance.react(head("10.0.0.5"))
+    instance.react(head("10.0.0.5"))
+    assert instance.runs() == 1
+    instance.react(head("10.0.0.6"))
+    assert instance.runs() == 2
+    assert instance.made() == "SlurmctldAddr=10.0.0.6\nClusterName=slurm\n"
+
+
+def test_the_hook_fails_with_the_command_so_that_the_agent_tries_again(tmp_path: Path) -> None:
+    instance = Hooked(tmp_path)
+    (tmp_path / "fail").touch()
+    with pytest.raises(AssertionError, match="Command failed"):
+        instance.react(head("10.0.0.5"))
+    (tmp_path / "fail").unlink()
+    instance.react(head("10.0.0.5"))
+    assert instance.runs() == 1
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_the_hook_works_in_every_locale_and_with_any_text(tmp_path: Path, locale: str) -> None:
+    instance = Hooked(tmp_path)
+    instance.env["LC_ALL"] = locale
+    instance.react(head("höst €"))
+    assert instance.made() == "SlurmctldAddr=höst €\nClusterName=slurm\n"
+
+
+def test_the_hook_mends_a_directory_that_the_tool_would_refuse(tmp_path: Path) -> None:
+    instance = Hooked(tmp_path)
+    data = tmp_path / "var/lib/os-collect-config/local-data"
+    data.mkdir(parents=True)
+    data.chmod(0o777)
+    assert "security" not in instance.react(head("10.0.0.5"))
+    assert instance.runs() == 1
+
+
+def test_what_the_guide_warns_of_is_so(tmp_path: Path) -> None:
+    instance = Hooked(tmp_path)
+    instance.react(head(1))
+    instance.react(head(True))
+    assert instance.runs() == 1
+    instance.react(head("a\nSlurmUser=root"))
+    assert "SlurmctldAddr=a\nSlurmUser=root\n" in instance.made()
+    instance.react(head(None))
+    assert instance.made().startswith("SlurmctldAddr=\n")
