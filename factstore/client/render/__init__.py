@@ -1,8 +1,9 @@
 """Contexts as files that other software reads.
 
-A renderer is a function from a context's document to a rendering, with a line in the table below.
-It never trusts a value: facts are posted by many hands, and none may add lines, variables or files
-of its own. It knows nothing of where the document came from, nor of disks: see :mod:`.writing`.
+A renderer is a function from a context's document to a text, or to texts by their path below a folder,
+with a line in a table below. It never trusts a value: facts are posted by many hands, and none may add
+lines, variables or files of its own. It knows nothing of where the document came from, nor of disks:
+see :mod:`.writing`.
 """
 
 from __future__ import annotations
@@ -16,17 +17,22 @@ from factstore.client.render.texts import env, facter, hosts, raw
 from factstore.client.render.writing import Rendering, write
 from factstore.client.render.yaml import yaml
 
-__all__ = ["RENDERERS", "Document", "Rendering", "render", "write"]
+__all__ = ["FILES", "FOLDERS", "RENDERERS", "Document", "Rendering", "render", "write"]
 
-RENDERERS: Mapping[str, Callable[[Document], Rendering]] = {
+FILES: Mapping[str, Callable[[Document], str]] = {
     "raw": raw,
     "yaml": yaml,
     "env": env,
     "hosts": hosts,
     "facter": facter,
     "ansible": inventory,
+}
+"""Those that make one file."""
+FOLDERS: Mapping[str, Callable[[Document], Mapping[str, str]]] = {
     "data-bags": data_bags,
 }
+"""Those that make several, below a folder."""
+RENDERERS: Mapping[str, Callable[[Document], Rendering]] = {**FILES, **FOLDERS}
 
 
 def render(name: str, document: Document) -> Rendering:

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.client.render import RENDERERS, render
+from factstore.client.render import FOLDERS, RENDERERS, render
 from factstore.client.render.yaml import as_yaml
 
 DOCUMENT: dict[str, Any] = {
@@ -75,6 +75,11 @@ def test_equal_documents_are_rendered_equally_and_left_as_they_are(name: str) ->
 @pytest.mark.parametrize("facts", [{}, {"nodes": 7}, {"nodes": {"c1": [], "c2": {"ip": None}}}])
 def test_facts_of_any_shape_can_be_rendered(name: str, facts: dict[str, Any]) -> None:
     assert render(name, document(facts)) is not None
+
+
+@pytest.mark.parametrize("name", RENDERERS)
+def test_a_renderer_makes_a_text_or_a_folder_as_its_table_says(name: str) -> None:
+    assert isinstance(render(name, DOCUMENT), str) == (name not in FOLDERS)
 
 
 def test_a_renderer_that_is_not_there_is_refused_with_those_that_are() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from factstore.client.render import RENDERERS, render
+from factstore.client.render import FILES, render
 from tests.commands import factstore, one_line
 from tests.unit.client.test_render import DOCUMENT
 
 CONTEXT = json.dumps(DOCUMENT)
 
 
-@pytest.mark.parametrize("name", [name for name in RENDERERS if name != "data-bags"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_context_is_printed_in_every_format_that_is_one_text(name: str) -> None:
     done = factstore("render", name, stdin=CONTEXT)
     assert (done.returncode, done.stdout, done.stderr) == (0, render(name, DOCUMENT), "")
