@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -19,27 +20,38 @@ def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 class Slurm:
-    """A stack with a head and a compute node."""
+    """A stack with a head and a compute node, as its owner sees it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, token: str = "none") -> None:
         self.url = url
         self.name = url.rpartition("/")[2]
+        self._session = requests.Session()
+        self._session.headers["X-Auth-Token"] = token
         self.put("nodes/head/ip", "10.0.0.5")
         self.put("nodes/c1/ip", "10.0.0.11")
         self.put("cluster/size", 1)
         self.join("head", "control")
         self.join("c1", "compute")
 
-    def put(self, path: str, value: object) -> None:
-        answer = requests.put(f"{self.url}/facts/{path}", json={"value": value}, timeout=10)
-        answer.raise_for_status()
+    def put(self, path: str, value: object, **more: object) -> None:
+        self._call("PUT", f"facts/{path}", {"value": value, **more})
 
     def delete(self, path: str) -> None:
-        requests.delete(f"{self.url}/facts/{path}", timeout=10).raise_for_status()
+        self._call("DELETE", path)
 
     def join(self, name: str, group: str) -> None:
         body = {"group": group, "ttl": 3600, "attributes": {"rack": "r1"}}
-        requests.put(f"{self.url}/members/{name}", json=body, timeout=10).raise_for_status()
+        self._call("PUT", f"members/{name}", body)
+
+    def issue(self, **about: str) -> dict[str, Any]:
+        """A new grant."""
+        grant: dict[str, Any] = self._call("POST", "grants", about).json()
+        return grant
+
+    def _call(self, method: str, path: str, body: object = None) -> requests.Response:
+        answer = self._session.request(method, f"{self.url}/{path}", json=body, timeout=10)
+        answer.raise_for_status()
+        return answer
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from factstore.client.render import RENDERERS
 from tests.docs.pages import code
 from tests.tools.conftest import Slurm
 from tests.tools.running import PAGE, run, shell
@@ -70,7 +71,7 @@ def test_chef_solo_finds_facts_and_members_in_data_bags(slurm: Slurm, context: P
     members = data_bag(bags, "factstore")["context"]["members"]
     assert isinstance(members, dict)
     assert members["c1"]["group"] == "compute"
-    slurm.delete("nodes/c1/ip")
+    slurm.delete("facts/nodes/c1/ip")
     shell(f"{FETCH}\n{make}", cwd=context, env={"STACK": slurm.url})
     assert list(data_bag(bags, "nodes")) == ["head"]
     assert list(data_bag(bags, "own")) == ["mine"]
@@ -181,3 +182,19 @@ def test_what_was_rendered_stays_when_the_service_refuses(slurm: Slurm, context:
         env={"STACK": gone},
     )
     assert (context / "hosts.slurm").stat().st_mtime_ns == before
+
+
+def test_no_file_has_what_is_sensitive(slurm: Slurm, context: Path) -> None:
+    slurm.put("db/password", "s3cret", sensitive=True)
+    slurm.put("nodes/c1/key", "s3cret", sensitive=True)
+    shell(FETCH, cwd=context, env={"STACK": slurm.url})
+    for name in RENDERERS:
+        shell(f"factstore render {name} context.json --into made/{name}", cwd=context)
+    files = [file for file in (context / "made").rglob("*") if file.is_file()]
+    assert len(files) > len(RENDERERS)
+    assert not any("s3cret" in file.read_text() for file in files)
+    assert "PASSWORD" not in (context / "made" / "env").read_text()
+    assert json.loads((context / "made/data-bags/db/password.json").read_text()) == {
+        "id": "password",
+        "value": None,
+    }

@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 import requests
 
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.calling import fresh_stack
 from tests.docs.pages import ROOT, code
 from tests.eventually import eventually
 from tests.service import ApiServer
@@ -44,6 +47,7 @@ class Instance:
         self.command = f"os-refresh-config --lockfile {root}/lock"
         scripts = root / "usr/libexec/os-refresh-config/configure.d"
         templates = root / "usr/libexec/os-apply-config/templates"
+        root.mkdir(exist_ok=True)
         for folder in (scripts, templates / "etc/slurm", root / "var/lib"):
             folder.mkdir(parents=True)
         parser = configparser.ConfigParser(interpolation=None)
@@ -156,7 +160,7 @@ def test_a_command_that_failed_is_run_again(slurm: Slurm, tmp_path: Path) -> Non
 
 def test_nothing_is_run_while_the_service_refuses(slurm: Slurm, tmp_path: Path) -> None:
     instance = polling(slurm, tmp_path)
-    requests.delete(f"{slurm.url}/members/c1", timeout=10).raise_for_status()
+    slurm.delete("members/c1")
     assert "Source [request] Unavailable" in instance.once()
     assert instance.runs() == 0
     slurm.join("c1", "compute")
@@ -182,10 +186,42 @@ def test_it_hears_a_sighup_until_the_first_change_and_never_again(
         eventually(lambda: instance.runs() == 2, within=60)
 
 
-def test_a_secret_in_the_url_is_told_to_the_log_with_an_error(slurm: Slurm, tmp_path: Path) -> None:
-    requests.delete(f"{slurm.url}/members/c1", timeout=10).raise_for_status()
-    slurm.url = slurm.url.replace("http://", "http://abc:s3cret@")
-    assert "s3cret" in polling(slurm, tmp_path).once()
+def test_with_keystone_a_grant_in_netrc_lets_it_in_until_it_is_revoked(
+    etcd: EtcdServer, keystone: KeystoneServer, tmp_path: Path
+) -> None:
+    with ApiServer([etcd.endpoint], tmp_path / "api", auth="keystone", keystone=keystone) as server:
+        stack = f"{server.url}/v1/stacks/{fresh_stack()}"
+        slurm = Slurm(stack, keystone.accounts.issue("owner"))
+        grant = slurm.issue(role="agent", member="c1")
+        instance = polling(slurm, tmp_path / "instance")
+        assert "401" in instance.once()
+        netrc = NETRC.replace("controller", "127.0.0.1").replace("GRANT_ID", grant["id"])
+        file = tmp_path / "instance" / ".netrc"
+        file.touch(mode=0o600)
+        file.write_text(netrc.replace("GRANT_SECRET", grant["secret"]))
+        instance.once()
+        assert instance.runs() == 1
+        assert "10.0.0.5" in instance.made()
+        slurm.put("nodes/head/ip", "10.0.0.6")
+        slurm.delete(f"grants/{grant['id']}")
+        log = instance.once()
+        assert "401" in log
+        assert grant["secret"] not in log
+        assert instance.runs() == 1
+
+
+def test_a_grant_in_the_url_lets_it_in_and_is_told_to_the_log_with_an_error(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    grant = slurm.issue(role="reader")
+    url = slurm.url
+    slurm.url = url.replace("http://", f"http://{grant['id']}:{grant['secret']}@")
+    instance = polling(slurm, tmp_path)
+    assert grant["secret"] not in instance.once()
+    assert instance.runs() == 1
+    slurm.url = url
+    slurm.delete(f"grants/{grant['id']}")
+    assert grant["secret"] in instance.once()
 
 
 def test_executable_templates_get_the_context(slurm: Slurm, tmp_path: Path) -> None:
