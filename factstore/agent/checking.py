@@ -12,7 +12,12 @@ from factstore.agent.collect import programs
 from factstore.agent.connection import open_connection
 from factstore.agent.errors import AgentError
 from factstore.agent.outputs import outputs
-from factstore.agent.settings import Settings, Template
+from factstore.agent.settings import Render, Settings, Template
+from factstore.client.render import FOLDERS
+
+
+def _makes_folder(about: Template | Render) -> bool:
+    return isinstance(about, Render) and about.renderer in FOLDERS
 
 
 def mistakes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -30,7 +35,7 @@ def mistakes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
                 yield f"[{output.name}] source: {error}."
         if not about.destination.parent.is_dir():
             yield f"[{output.name}] destination: there is no directory {about.destination.parent}."
-        elif about.destination.is_dir():
+        elif about.destination.is_dir() and not _makes_folder(about):
             yield f"[{output.name}] destination: {about.destination} is a directory."
         for what, name, look in (
             ("owner", about.owner, pwd.getpwnam),

@@ -31,7 +31,7 @@ from factstore.agent.errors import (
 )
 from factstore.agent.membership import Membership
 from factstore.agent.once import once
-from factstore.agent.outputs import OutputBroken, outputs, render
+from factstore.agent.outputs import OutputBroken, RenderedFolder, outputs, render
 from factstore.agent.parts import Parts
 from factstore.agent.said import Said
 from factstore.agent.sealed import Sealed
@@ -256,6 +256,8 @@ def _render(settings: Settings, args: argparse.Namespace) -> int:
         rendered = render(wanted[0], kept["document"], Sealed(connection.stack))
     except OutputBroken as error:
         raise AgentError(f"[{error.name}]: {error}") from error
+    if isinstance(rendered, RenderedFolder):
+        raise AgentError(f"[{wanted[0].name}] is a folder: {', '.join(rendered.files)}")
     sys.stdout.write(rendered.data.decode())
     return DONE
 

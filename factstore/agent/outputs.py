@@ -16,7 +16,7 @@ from factstore.agent import templates
 from factstore.agent.sealed import Sealed
 from factstore.agent.settings import Render, Settings, Template
 from factstore.agent.state import write_whole
-from factstore.client.render import RENDERERS
+from factstore.client.render import RENDERERS, Rendering, write
 
 DEFAULT_MODE, SECRET_MODE = 0o644, 0o600
 
@@ -34,15 +34,15 @@ class OutputBroken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One file.
+    """One file, or one folder of files.
 
     :param name: the section that describes it, such as ``template slurm.conf``.
-    :param render: from a context's document to the file's text.
+    :param render: from a context's document to the text or the texts.
     """
 
     name: str
     about: Template | Render
-    render: Callable[[Mapping[str, Any]], str]
+    render: Callable[[Mapping[str, Any]], Rendering]
 
 
 def outputs(settings: Settings) -> list[Output]:
@@ -102,24 +102,59 @@ class Rendered:
             return False
 
 
-def render(output: Output, document: Mapping[str, Any], sealed: Sealed) -> Rendered:
-    """A file as a context has it.
+@dataclass(frozen=True, slots=True)
+class RenderedFolder:
+    """A folder as it is to be, as far as its files are ours.
+
+    :param files: by their path below it.
+    """
+
+    path: Path
+    files: Mapping[str, Rendered]
+
+    @property
+    def digest(self) -> str:
+        """A hash of names and contents."""
+        known = sorted((path, file.digest) for path, file in self.files.items())
+        return hashlib.sha256(repr(known).encode()).hexdigest()
+
+    def write(self) -> bool:
+        """Have all files be so, and no others of ours; whether they were not.
+
+        :raises OSError: one cannot be written.
+        """
+        texts = {path: file.data.decode() for path, file in self.files.items()}
+        by_path = {file.path: file for file in self.files.values()}
+        return write(texts, self.path, lambda path, _text: by_path[path].write())
+
+    def stands(self) -> bool:
+        """Whether all files are so."""
+        return all(file.stands() for file in self.files.values())
+
+
+def render(
+    output: Output, document: Mapping[str, Any], sealed: Sealed
+) -> Rendered | RenderedFolder:
+    """A file or a folder as a context has it.
 
     :raises OutputBroken: it cannot be made of this context.
     """
     about = output.about
     try:
-        text = output.render(document)
-        mode = about.mode
-        if mode is None:  # nobody said that others may read it
-            mode = SECRET_MODE if sealed.within(text) else DEFAULT_MODE
-        return Rendered(
-            about.destination,
-            text.encode(),
-            mode,
-            pwd.getpwnam(about.owner).pw_uid if about.owner else -1,
-            grp.getgrnam(about.group).gr_gid if about.group else -1,
-        )
+        owner = pwd.getpwnam(about.owner).pw_uid if about.owner else -1
+        group = grp.getgrnam(about.group).gr_gid if about.group else -1
+
+        def rendered(path: Path, text: str) -> Rendered:
+            mode = about.mode
+            if mode is None:  # nobody said that others may read it
+                mode = SECRET_MODE if sealed.within(text) else DEFAULT_MODE
+            return Rendered(path, text.encode(), mode, owner, group)
+
+        made = output.render(document)
+        if isinstance(made, str):
+            return rendered(about.destination, made)
+        files = {path: rendered(about.destination / path, text) for path, text in made.items()}
+        return RenderedFolder(about.destination, files)
     except templates.TemplateBroken as error:
         raise OutputBroken(output.name, sealed.hidden(str(error))) from error
     except KeyError as error:

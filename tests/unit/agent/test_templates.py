@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from factstore.agent import templates
-from factstore.agent.outputs import OutputBroken, Rendered, outputs, render
+from factstore.agent.outputs import OutputBroken, Rendered, RenderedFolder, outputs, render
 from factstore.agent.sealed import Sealed
 from factstore.agent.settings import Settings
 from tests.unit.agent.making import context, settings, write
@@ -162,7 +162,15 @@ def made(tmp_path: Path) -> Settings:
 
 
 def both(made: Settings, sealed: Sealed, document: dict[str, Any] = DOCUMENT) -> list[Rendered]:
-    return [render(output, document, sealed) for output in outputs(made)]
+    files = [render(output, document, sealed) for output in outputs(made)]
+    return [file for file in files if isinstance(file, Rendered)]
+
+
+def folder(made: Settings, sealed: Sealed, facts: dict[str, Any]) -> RenderedFolder:
+    (output,) = outputs(made)
+    found = render(output, {"stack": "slurm", "facts": facts, "members": {}}, sealed)
+    assert isinstance(found, RenderedFolder)
+    return found
 
 
 @pytest.fixture
@@ -201,6 +209,26 @@ def test_a_file_that_somebody_changed_is_put_right(
     assert conf.stands()
     if harm == "link":
         assert (tmp_path / "elsewhere").read_text() == "motto = a b\n"
+
+
+def test_a_folder_of_files_is_as_the_context_has_it(sealed: Sealed, tmp_path: Path) -> None:
+    made = settings(
+        tmp_path, "[render bags]\nrenderer = data-bags\ndestination = DIR/bags\nmode = 0640\n"
+    )
+    bags = tmp_path / "bags"
+    first = folder(made, sealed, {"nodes": {"c1": {"cpus": 1}, "c2": {}}})
+    assert first.write()
+    assert first.stands()
+    assert not first.write()
+    item = bags / "nodes" / "c1.json"
+    assert stat.S_IMODE(item.stat().st_mode) == 0o640
+    (bags / "nodes" / "mine.json").touch()
+    second = folder(made, sealed, {"nodes": {"c1": {"cpus": 2}}})
+    assert second.digest != first.digest
+    assert not second.stands()
+    assert second.write()
+    assert {file.name for file in (bags / "nodes").iterdir()} == {"c1.json", "mine.json"}
+    assert '"cpus": 2' in item.read_text()
 
 
 def test_a_file_with_a_secret_is_for_its_owner_unless_it_was_said_who_may_read_it(
