@@ -43,6 +43,11 @@ class Slurm:
         body = {"group": group, "ttl": 3600, "attributes": {"rack": "r1"}}
         self._call("PUT", f"members/{name}", body)
 
+    def applied(self, name: str) -> bool:
+        """Whether a member has applied all that there is."""
+        found: dict[str, Any] = self._call("GET", "convergence").json()
+        return name not in found["lagging"]
+
     def issue(self, **about: str) -> dict[str, Any]:
         """A new grant."""
         grant: dict[str, Any] = self._call("POST", "grants", about).json()

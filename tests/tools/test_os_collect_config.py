@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import requests
 
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
+from tests.agent.running import Instance as Agent
 from tests.calling import fresh_stack
 from tests.docs.pages import ROOT, code
 from tests.eventually import eventually
@@ -300,3 +302,25 @@ def test_what_the_guide_warns_of_is_so(tmp_path: Path) -> None:
     assert "SlurmctldAddr=a\nSlurmUser=root\n" in instance.made()
     instance.react(head(None))
     assert instance.made().startswith("SlurmctldAddr=\n")
+
+
+def test_the_agent_has_the_tool_follow_each_change(
+    api: ApiServer, slurm: Slurm, tmp_path: Path
+) -> None:
+    instance = Hooked(tmp_path / "tools")
+    agent = Agent(tmp_path / "agent", api.url, slurm.name, "c1")
+    # The agent is started without variables that begin with OS_, so the hook gets them here.
+    needed = ("PATH", "HOME", "OS_REFRESH_CONFIG_BASE_DIR")
+    exports = [f"export {name}={shlex.quote(instance.env[name])}" for name in needed]
+    wrapper = tmp_path / "with-environment"
+    executable(wrapper, "\n".join(["#!/bin/sh", *exports, f"exec {instance.hook}"]))
+    agent.hook("50-os-collect-config", f"exec {wrapper}")
+    agent.start()
+    try:
+        eventually(lambda: instance.runs() > 0, within=60)
+        assert "10.0.0.5" in instance.made()
+        slurm.put("nodes/head/ip", "10.0.0.6")
+        eventually(lambda: "10.0.0.6" in instance.made(), within=60)
+        eventually(lambda: slurm.applied("c1"), within=60)
+    finally:
+        agent.kill()
