@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from factstore.core.carrying import Attempt
 from factstore.core.contents import Usage
-from factstore.core.errors import NotFound
+from factstore.core.errors import Forbidden, NotFound
 from factstore.core.fact import Author, Scope, Stack
 from factstore.core.grant import Grant, GrantWish, digest_of
 from factstore.core.path import shown
@@ -119,6 +119,11 @@ class Renewal(Attempt):
             stack, planned_at = state.stack(self.scope), state.revision
         assert stack is not None  # noqa: S101 - it has a grant
         ttl = self._ttl or known.ttl
+        if self._author.grant and ttl > known.ttl:
+            raise Forbidden(
+                f"the grant is renewed for {known.ttl} seconds at a time; only the stack's owners "
+                "let it hold for longer."
+            )
         renewed = replace(
             known,
             ttl=ttl,

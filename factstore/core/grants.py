@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from factstore.core.carrying import Carrier
 from factstore.core.cursor import Cursor
-from factstore.core.errors import FactstoreError, Forbidden, NotFound, OutcomeUnknown, Unavailable
+from factstore.core.errors import FactstoreError, NotFound, OutcomeUnknown, Unavailable
 from factstore.core.fact import Author, Scope, Stack
 from factstore.core.grant import Grant, GrantWish, checked_ttl, digest_of
 from factstore.core.granting import Issue, Renewal, Revocation, anywhere, issued
@@ -138,17 +138,12 @@ class Grants:
         :raises NotFound: there is none of that id, or it has expired.
         :raises Forbidden: its holder wants it to hold longer at a time than it was issued for.
         """
-        known = self.get(scope, grant)
-        if author.grant and (ttl or 0) > known.ttl:
-            raise Forbidden(
-                f"the grant is renewed for {known.ttl} seconds at a time; only the stack's owners "
-                "let it hold for longer."
-            )
+        self.get(scope, grant)
         attempt = Renewal(
             self._store,
             scope,
             grant,
-            checked_ttl(ttl, known.ttl),
+            ttl if ttl is None else checked_ttl(ttl, ttl),
             author,
             self._clock.timestamp(),
             self._deadline(),

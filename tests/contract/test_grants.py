@@ -214,6 +214,25 @@ def test_a_holder_renews_its_grant_for_no_longer_than_it_was_issued_for(
     assert worker.grants.renew(scope, issued.grant.id, 300, holder(issued)).ttl == 300
 
 
+def test_a_renewal_that_meets_a_shorter_time_keeps_to_it(world: World, scope: Scope) -> None:
+    lagging = Lagging(world.backend())
+    slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
+    try:
+        issued = issue(slow, scope, ttl=600)
+        slow.grants.get(scope, issued.grant.id)
+        attempt = slow.grants.get
+
+        def shortened(*args: object, **more: object) -> Grant:
+            found = attempt(*args, **more)  # type: ignore[arg-type]
+            quick.grants.renew(scope, issued.grant.id, 60, author())
+            return found
+
+        slow.grants.get = shortened  # type: ignore[method-assign,assignment]
+        assert slow.grants.renew(scope, issued.grant.id, None, holder(issued)).ttl == 60
+    finally:
+        slow.stop()
+
+
 # Writing under one
 
 
