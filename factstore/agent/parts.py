@@ -198,8 +198,7 @@ class Parts:
 
 
 def _renewal(connection: Connection) -> Renewal | None:
-    """What renews the grant that is shown to the service, if it is one that the client can renew."""
-    grant = getattr(connection.stack, "grant", None)
-    if connection.grant is None or grant is None:
+    """What renews the grant that is shown to the service, if it is one."""
+    if connection.grant is None:
         return None
-    return Renewal(grant(connection.grant), time.time)
+    return Renewal(connection.stack.grant(connection.grant), time.time)
