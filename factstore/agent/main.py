@@ -122,6 +122,8 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
 
     state = _state_dir(settings)
     state.prepare()
+    # Whoever sees that an agent runs here may send this; until it listens, it is not to die of that.
+    signal.signal(signal.SIGUSR1, lambda number, frame: None)
     with state.alone(clock) as other:
         if other is not None and args.once:
             LOG.info("an agent runs here already, as %d: there is nothing to do", other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from factstore.agent.errors import LATER
 from factstore.client import Stack, errors
 from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.ports import free_port
 from tests.agent.conftest import Make, stack_of
 from tests.agent.running import Instance, environ
 from tests.agent.test_agent import converged
@@ -201,3 +204,20 @@ def test_a_first_start_without_a_service_waits_for_it(
         private_api.start()
         converged(stack, "c1", within=60)
         assert c1.log.count("being a member: ") == 2
+
+
+def test_a_round_of_cron_outlives_what_its_own_hook_tells_while_there_is_no_service(
+    stack: Stack, make: Make
+) -> None:
+    c1 = make("c1")
+    assert c1.call("run", "--once").returncode == 0
+    c1.hook("20-tell", f"{sys.executable} -m factstore.agent.main put services/x started")
+    text = c1.config.read_text()
+    config = re.sub("url = .*", f"url = http://127.0.0.1:{free_port()}", text)
+    c1.config.write_text(config)
+    done = c1.call("run", "--once")
+    assert done.returncode == LATER, done.stderr
+    assert "succeeded" in done.stderr
+    c1.config.write_text(text)
+    assert c1.call("run", "--once").returncode == 0
+    assert stack.get("nodes/c1/services/x").value == "started"
