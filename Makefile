@@ -39,10 +39,10 @@ help:
 standalone:
 	@tools/system-packages standalone
 ifeq ($(filter-out 0 no false,$(KEYSTONE)),)
-	@tools/venv .venv -e '.[server,page]'
+	@tools/venv .venv -e '.[server,agent,page]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW)
 else
-	@tools/venv .venv -e '.[server,page,keystone]'
+	@tools/venv .venv -e '.[server,agent,page,keystone]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW) --keystone
 endif
 
