@@ -162,6 +162,13 @@ class Machines:
                 wrong.append(f"{service} is not started on {name}")
         return wrong
 
+    def keep(self) -> None:
+        """Let all go on; Ctrl-C is for them too, and ends this."""
+        for machine in self._machines.values():
+            machine.may_end()
+        self.say("", "they go on until Ctrl-C")
+        signal.pause()
+
     def stop(self) -> None:
         """End all nodes."""
         self._ends.close()
@@ -235,8 +242,7 @@ def demonstrate(client: Client, stack: Stack, args: argparse.Namespace) -> bool:
         try:
             well = run(machines, args)
             if well and args.keep:
-                machines.say("", "they go on until Ctrl-C")
-                signal.pause()
+                machines.keep()
         except KeyboardInterrupt:
             pass
         finally:
@@ -268,7 +274,8 @@ def main() -> int:
         parser.error("some compute node has to live")
     if not 0 <= args.restart <= args.computes + args.join + 1:
         parser.error("there are not so many to restart")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for number in (signal.SIGINT, signal.SIGTERM):  # of which a background job ignores the first
+        signal.signal(number, signal.default_int_handler)
     try:
         client = connect()
         stack = client.stack(args.stack)

@@ -107,7 +107,6 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,  # Ctrl-C is for who started the cluster
         )
         self._reader = threading.Thread(target=self._read, args=(self._process,))
         self._reader.start()
@@ -118,9 +117,13 @@ class Machine:
         self._started().kill()
         self._join()
 
+    def may_end(self) -> None:
+        """Its agent ends by itself from now on, such as when a terminal tells all to: no failure."""
+        self._ending = True
+
     def ask_to_stop(self) -> None:
         """Let it end."""
-        self._ending = True
+        self.may_end()
         self._started().terminate()
 
     def stop(self) -> None:

@@ -72,7 +72,7 @@ def test_nodes_that_need_one_another_converge_and_take_in_joiners(
         cluster.wait_until(lambda: "until Ctrl-C" in printed(), 240)
         all_agree(stack, output)
     finally:
-        cluster.send_signal(signal.SIGINT)
+        cluster.send_signal(signal.SIGTERM)
         ended = cluster.wait(60)
         cluster.kill9()
     assert ended == 0, printed()
