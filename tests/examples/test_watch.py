@@ -215,6 +215,8 @@ class Run:
 
     def compacted(self) -> None:
         """What happened while nobody could be told is gone from etcd's history."""
+        eventually(self._nothing_is_to_expire, 30)  # or that may be told before the gap, or in it
+        self.met()
         self.api.kill()
         last = self.happen("compacted")
         seen = max(revision(told) for told in self.truth())
@@ -223,6 +225,9 @@ class Run:
         RawEtcd(self.etcd.endpoint).compact(seen)
         self.api.start()
         self.met()
+
+    def _nothing_is_to_expire(self) -> bool:
+        return not any(path.endswith("/alive") for path in self.listed())
 
     def _last_of_all(self) -> Told:
         """What was told last before."""
@@ -254,7 +259,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         run.met()
         for chapter in HISTORIES[request.param]:
             chapter(run)
-        eventually(lambda: not any(path.endswith("/alive") for path in run.listed()), 30)
+        eventually(run._nothing_is_to_expire, 30)
         run.met()
         yield run
         check_log(run.elsewhere)
