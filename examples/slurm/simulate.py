@@ -19,7 +19,7 @@ from pathlib import Path
 import requests
 from cluster import every
 from machine import HEAD, address_of
-from thread import Node
+from thread import Node, Texts
 
 from factstore.client import Stack, connect
 
@@ -53,6 +53,7 @@ class Simulation:
         self._url = url
         self._directory = directory
         self._settle = settle
+        self._texts = Texts()
         self._nodes: dict[str, Node] = {}
         self._threads: list[threading.Thread] = []
         self._ready = self._stack.waiter("cluster-ready")
@@ -68,7 +69,15 @@ class Simulation:
                 del facts["cpus"]
             stack: Stack = connect().stack(self._stack.name)  # connections of its own
             conf = directory / "slurm.conf"
-            node = Node(stack, name, facts, conf=conf, settle=self._settle, ttl=TTL)
+            node = Node(
+                stack,
+                name,
+                facts,
+                texts=self._texts,
+                conf=conf,
+                settle=self._settle,
+                ttl=TTL,
+            )
             thread = threading.Thread(target=node.run, name=name)
             thread.start()
             self._nodes[name] = node

@@ -20,12 +20,36 @@ BEATS = 3  # heartbeats in a ttl
 PATIENCE = 50  # seconds that a question to the service may take
 _TEMPLATES = Path(__file__).with_name("etc") / "templates"
 _TEMPLATE = templates.environment(_TEMPLATES).get_template("slurm.conf.j2")
+_KEPT = 4  # texts, of the newest revisions
+
+
+class Texts:
+    """What the template makes of a stack, once for all nodes of this process: each has the same.
+
+    Machines have a processor each; these share one, and it is not their rendering that is looked at.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def of(self, context: Context) -> str:
+        """The slurm.conf of a context."""
+        with self._lock:
+            text = self._made.get(context.cursor)
+            if text is None:
+                text = _TEMPLATE.render(templates.variables(context.document))
+                self._made[context.cursor] = text
+                while len(self._made) > _KEPT:
+                    del self._made[next(iter(self._made))]
+            return text
 
 
 class Node:
     """One node, and its part of the cluster.
 
     :param facts: what it tells about itself, by the last segment of the path.
+    :param texts: shared by all nodes of the stack.
     :param conf: its slurm.conf.
     :param settle: seconds of quiet for which it waits.
     :param ttl: seconds of silence after which it counts as dead.
@@ -38,6 +62,7 @@ class Node:
         name: str,
         facts: dict[str, object],
         *,
+        texts: Texts,
         conf: Path,
         settle: float,
         ttl: int,
@@ -45,6 +70,7 @@ class Node:
         self._stack = stack
         self._name = name
         self._facts = facts
+        self._texts = texts
         self._conf = conf
         self._settle = settle
         self._ttl = ttl
@@ -138,7 +164,7 @@ class Node:
 
     def _converge(self, context: Context) -> None:
         """Bring this node in line with a context; does nothing where that is so already."""
-        text = _TEMPLATE.render(templates.variables(context.document))
+        text = self._texts.of(context)
         if "\nSlurmctldHost=" not in text:
             return
         if text != self._text:
