@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Forbidden, Invalid
@@ -31,6 +31,14 @@ def allowed(check: object, *args: object) -> bool:
 
 
 @given(PATHS)
+@example("nodes/c1/a")
+@example("results/c1/a")
+@example("nodes/c1")
+@example("nodes/c10/a")
+@example("results/c10/a")
+@example("nodes/c/a")
+@example("configs/c1/a")
+@example("x/nodes/c1/a")
 def test_an_agent_writes_below_its_own_folders_and_nowhere_else(path: str) -> None:
     own = path.split("/")[:2] in (["nodes", "c1"], ["results", "c1"]) and path.count("/") >= 2
     assert allowed(AGENT.check_write, path) == own
@@ -39,6 +47,12 @@ def test_an_agent_writes_below_its_own_folders_and_nowhere_else(path: str) -> No
 
 
 @given(PATHS)
+@example("configs/c1/a")
+@example("configs/c10/a")
+@example("configs/c1")
+@example("configs")
+@example("configsx/c2/a")
+@example("x/configs/c2/a")
 def test_everything_is_seen_but_what_others_are_to_do(path: str) -> None:
     folders = path.split("/")
     others = folders[0] == "configs" and len(folders) > 1
