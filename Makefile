@@ -5,7 +5,7 @@ STATE ?= $(CURDIR)/.standalone
 WORKERS ?= 1
 KEYSTONE ?=
 ORIGIN ?=
-TOXARGS ?= run -e pep8,docs,api-ref,releasenotes,py3,functional
+TOXARGS ?= run -e pep8,docs,api-ref,releasenotes,py3,functional,heat
 BENCHARGS ?=
 FUZZARGS ?=
 

@@ -72,14 +72,14 @@ class Accounts:
         keystone = self._keystone("admin")
         roles = {role["name"]: role["id"] for role in keystone.get("/roles").json()["roles"]}
         for name, persona in PERSONAS.items():
-            project = _ensure(keystone, "project", persona.project, domain_id="default")
+            project = ensure(keystone, "project", persona.project, domain_id="default")
             secret = {"password": self._passwords[name], "default_project_id": project}
-            user = _ensure(keystone, "user", persona.username, domain_id="default", extra=secret)
+            user = ensure(keystone, "user", persona.username, domain_id="default", extra=secret)
             for role in persona.roles:
                 keystone.put(f"/projects/{project}/users/{user}/roles/{roles[role]}")
-        service = _ensure(keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
-        _point(keystone, service, endpoint)
-        _point(keystone, _ensure(keystone, "service", "keystone", type="identity"), self.auth_url)
+        service = ensure(keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
+        point(keystone, service, endpoint)
+        point(keystone, ensure(keystone, "service", "keystone", type="identity"), self.auth_url)
 
     def authtoken_options(self) -> dict[str, str]:
         """The ``[keystone_authtoken]`` section with which the service validates tokens here."""
@@ -202,7 +202,7 @@ def _given(value: str | None) -> str:
     return value
 
 
-def _ensure(
+def ensure(
     keystone: adapter.Adapter,
     kind: str,
     name: str,
@@ -220,7 +220,7 @@ def _ensure(
     return known
 
 
-def _point(keystone: adapter.Adapter, service: str, url: str) -> None:
+def point(keystone: adapter.Adapter, service: str, url: str) -> None:
     """Make the service's public, internal and admin endpoint be ``url``."""
     listed = keystone.get("/endpoints", params={"service_id": service}).json()["endpoints"]
     present = {endpoint["interface"]: endpoint for endpoint in listed}

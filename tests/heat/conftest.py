@@ -1,0 +1,71 @@
+"""A Heat with factstore's resources, beside a factstore that asks the same Keystone who calls."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import factstore
+from factstore.client import Client
+from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.server import HeatServer
+from tests.service import ApiServer, check_log
+
+RESOURCES = Path(factstore.__file__).parent / "heat" / "plugins"
+
+
+@pytest.fixture(scope="session")
+def service(
+    etcd: EtcdServer, keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ApiServer]:
+    """factstore, which Keystone's catalogue names."""
+    with ApiServer(
+        [etcd.endpoint],
+        tmp_path_factory.mktemp("api"),
+        auth="keystone",
+        keystone=keystone,
+        options={"keystone_authtoken": {"token_cache_time": 2}},
+    ) as server:
+        keystone.accounts.provision(server.url)
+        yield server
+        check_log(server)
+
+
+@pytest.fixture(scope="session")
+def heat(
+    service: ApiServer, keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HeatServer]:
+    """One Heat, with its older engine, for all tests that leave it running."""
+    server = HeatServer(tmp_path_factory.mktemp("heat"), keystone, plugin_dirs=[RESOURCES])
+    try:
+        server.prepare()
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.kill()  # stacks that tests have left go with its database
+
+
+@pytest.fixture
+def owner(heat: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
+    """What a user who may have stacks does with Heat; they are deleted in the end."""
+    user = Orchestration(keystone.accounts.session("owner"), heat.url)
+    yield user
+    user.clean()
+
+
+@pytest.fixture
+def facts(service: ApiServer, keystone: KeystoneServer) -> Client:
+    """The same user's facts."""
+    return Client(keystone.accounts.session("owner"), endpoint_override=service.url)
+
+
+@pytest.fixture
+def name() -> str:
+    """The name of a stack that does not exist yet."""
+    return f"stack-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,58 @@
+"""Heat's engine and API in one process, which talk through memory: ``process PORT CONFIG``.
+
+One that is told to end is ended: it has no work that outlives a test.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from oslo_service import backend
+
+backend.init_backend(backend.BackendType.THREADING)  # before Heat is imported
+
+from heat import version  # noqa: E402
+from heat.common import config, messaging  # noqa: E402
+from oslo_config import cfg  # noqa: E402
+from oslo_log import log  # noqa: E402
+from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
+
+from factstore.cmd.children.ports import LOOPBACK  # noqa: E402
+
+
+class Quiet(WSGIRequestHandler):
+    """Heat logs its requests itself."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
+        """Say nothing."""
+
+
+def main(port: int, configuration: str) -> None:
+    """Serve until the process is ended."""
+    conf = cfg.CONF
+    log.register_options(conf)
+    conf(
+        ["--config-file", configuration],
+        project="heat",
+        prog="heat-api",
+        version=version.version_info.version_string(),
+    )
+    log.setup(conf, "heat")
+    config.set_config_defaults()
+    messaging.setup()
+    # Only now: these read the configuration as they are imported.
+    from heat.engine import service, template
+    from heat.rpc import api
+
+    config.startup_sanity_check()
+    template._get_template_extension_manager()
+    service.EngineService(conf.host, api.ENGINE_TOPIC).start()
+    app = config.load_paste_app("heat-api")
+    server = make_server(LOOPBACK, port, app, threaded=True, request_handler=Quiet)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2])

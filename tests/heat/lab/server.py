@@ -1,0 +1,158 @@
+"""A private, real Heat on the loopback interface: engine and API in one process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from factstore.cmd.children.accounts import REGION
+from factstore.cmd.children.api import Options, write_options
+from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.children.ports import LOOPBACK, free_port
+from factstore.cmd.children.private_file import private_directory
+from factstore.cmd.children.probe import Probe
+from factstore.cmd.children.process import Child, Pause, python_environment, run_to_end
+from tests.heat.lab.accounts import HeatAccounts, provision
+
+PLUGINS = Path(__file__).with_name("plugins")
+_MANAGE = "from heat.cmd.manage import main; main()"
+_INSTALLED = Path(sys.prefix) / "etc" / "heat"
+
+
+class HeatServer:
+    """Heat with all its state in one directory, and its users in a Keystone that runs.
+
+    The verbs act at once; only :meth:`wait_ready` waits for it to serve.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        keystone: KeystoneServer,
+        *,
+        plugin_dirs: Sequence[Path],
+        convergence: bool = False,
+        database: str | None = None,
+        options: Options | None = None,
+    ) -> None:
+        """``database`` is SQLAlchemy's URL; the default is SQLite, on which convergence hangs at times:
+        it reuses the ids of rows, and deletes none that depend on others.
+        """
+        private_directory(state_dir)
+        self.state_dir = state_dir
+        self.port = free_port()
+        self.log_path = state_dir / "heat.log"
+        self.child = Child("heat")
+        self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
+        self._conf = state_dir / "heat.conf"
+        accounts = provision(keystone.accounts, f"http://{LOOPBACK}:{self.port}/v1/%(tenant_id)s")
+        sections = _sections(
+            accounts,
+            state_dir,
+            self.port,
+            ",".join(map(str, (PLUGINS, *plugin_dirs))),
+            database or f"sqlite:///{state_dir}/heat.db",
+            convergence,
+        )
+        for name, values in (options or {}).items():
+            sections[name] = {**sections.get(name, {}), **values}
+        write_options(self._conf, sections)
+
+    @property
+    def url(self) -> str:
+        """Where its API is, without version and project."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """All that it has logged."""
+        return self.log_path.read_text(errors="replace")
+
+    def prepare(self, deadline: float = 120.0, pause: Pause = time.sleep) -> None:
+        """Make the schema. Raises ChildError."""
+        run_to_end(
+            Child("heat-manage db_sync"),
+            [sys.executable, "-c", _MANAGE, "--config-file", str(self._conf), "db_sync"],
+            log_path=self.log_path,
+            deadline=deadline,
+            env=_environment(),
+            pause=pause,
+        )
+
+    def start(self) -> None:
+        """Start it and return at once. Raises ChildError."""
+        self.child.start(
+            [sys.executable, "-m", "tests.heat.lab.process", str(self.port), str(self._conf)],
+            log_path=self.log_path,
+            env=_environment(),
+        )
+
+    def wait_ready(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
+        """Return once it answers. Raises ChildError."""
+        # Without a path it lists its versions: 300, multiple choices.
+        self.child.wait_until(lambda: self._probe.status("/") == 300, deadline, pause)
+
+    def kill(self) -> None:
+        """SIGKILL it, as the out-of-memory killer would. Its data stay."""
+        self.child.kill9()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, so that a checkout's own modules are found from wherever Heat runs."""
+    paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
+    return {**python_environment(), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _sections(
+    accounts: HeatAccounts,
+    state_dir: Path,
+    port: int,
+    plugin_dirs: str,
+    database: str,
+    convergence: bool,
+) -> dict[str, dict[str, str | int]]:
+    """heat.conf."""
+    identity = {
+        "auth_url": accounts.auth_url,
+        "auth_type": "password",
+        "username": "heat",
+        "password": accounts.password,
+        "user_domain_id": "default",
+    }
+    scoped = {**identity, "project_name": "service", "project_domain_id": "default"}
+    return {
+        "DEFAULT": {
+            "transport_url": "fake:/",
+            "use_stderr": "true",
+            "host": "lab",
+            "convergence_engine": str(convergence).lower(),
+            "stack_domain_admin": "heat_domain_admin",
+            "stack_domain_admin_password": accounts.domain_admin_password,
+            "stack_user_domain_id": accounts.domain,
+            "stack_user_role": "heat_stack_user",
+            "auth_encryption_key": secrets.token_hex(16),
+            "plugin_dirs": plugin_dirs,
+            "environment_dir": str(_INSTALLED / "environment.d"),
+            "template_dir": str(_INSTALLED / "templates"),
+            "region_name_for_services": REGION,
+            "heat_metadata_server_url": f"http://{LOOPBACK}:{port}",
+            "heat_waitcondition_server_url": f"http://{LOOPBACK}:{port}/v1/waitcondition",
+            "deferred_auth_method": "trusts",
+            "max_stacks_per_tenant": 1000,
+        },
+        "paste_deploy": {"api_paste_config": str(_INSTALLED / "api-paste.ini")},
+        "database": {"connection": database},
+        "keystone_authtoken": {
+            **scoped,
+            "www_authenticate_uri": accounts.auth_url,
+            "interface": "internal",
+        },
+        "trustee": dict(identity),
+        "clients_keystone": {"auth_uri": accounts.auth_url.removesuffix("/v3")},
+        "oslo_messaging_notifications": {"driver": "noop"},
+        "oslo_concurrency": {"lock_path": str(state_dir / "locks")},
+    }
