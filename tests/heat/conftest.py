@@ -12,6 +12,7 @@ import factstore
 from factstore.client import Client
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
+from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
 from tests.service import ApiServer, check_log
@@ -49,6 +50,61 @@ def heat(
         yield server
     finally:
         server.kill()  # stacks that tests have left go with its database
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
+    """A MariaDB, without which convergence is not sound."""
+    server = DatabaseServer(tmp_path_factory.mktemp("mariadb"))
+    try:
+        server.prepare()
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def convergent(
+    service: ApiServer,
+    keystone: KeystoneServer,
+    database: DatabaseServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[HeatServer]:
+    """One Heat as it comes: with the convergence engine. It takes a second for each step."""
+    database.create("heat")
+    server = HeatServer(
+        tmp_path_factory.mktemp("convergent"),
+        keystone,
+        plugin_dirs=[RESOURCES],
+        convergence=True,
+        database=database.url("heat"),
+    )
+    try:
+        server.prepare()
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="session", params=["legacy", "convergent"])
+def engine(request: pytest.FixtureRequest) -> HeatServer:
+    """Either Heat, for what is to hold with both engines."""
+    found: HeatServer = request.getfixturevalue(
+        "heat" if request.param == "legacy" else "convergent"
+    )
+    return found
+
+
+@pytest.fixture
+def user(engine: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
+    """As `owner`, with either engine."""
+    user = Orchestration(keystone.accounts.session("owner"), engine.url)
+    yield user
+    user.clean()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from factstore.cmd.children.ports import LOOPBACK, free_port
 from factstore.cmd.children.private_file import private_directory
 from factstore.cmd.children.probe import Probe
 from factstore.cmd.children.process import Child, Pause, python_environment, run_to_end
-from tests.heat.lab.accounts import HeatAccounts, provision
+from tests.heat.lab.accounts import STACK_USER, HeatAccounts, provision
 
 PLUGINS = Path(__file__).with_name("plugins")
 _MANAGE = "from heat.cmd.manage import main; main()"
@@ -49,7 +49,11 @@ class HeatServer:
         self.child = Child("heat")
         self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
         self._conf = state_dir / "heat.conf"
-        accounts = provision(keystone.accounts, f"http://{LOOPBACK}:{self.port}/v1/%(tenant_id)s")
+        accounts = provision(
+            keystone.accounts,
+            f"heat-{self.port}",
+            f"http://{LOOPBACK}:{self.port}/v1/%(tenant_id)s",
+        )
         sections = _sections(
             accounts,
             state_dir,
@@ -119,7 +123,7 @@ def _sections(
     identity = {
         "auth_url": accounts.auth_url,
         "auth_type": "password",
-        "username": "heat",
+        "username": accounts.username,
         "password": accounts.password,
         "user_domain_id": "default",
     }
@@ -130,10 +134,10 @@ def _sections(
             "use_stderr": "true",
             "host": "lab",
             "convergence_engine": str(convergence).lower(),
-            "stack_domain_admin": "heat_domain_admin",
+            "stack_domain_admin": accounts.domain_admin,
             "stack_domain_admin_password": accounts.domain_admin_password,
             "stack_user_domain_id": accounts.domain,
-            "stack_user_role": "heat_stack_user",
+            "stack_user_role": STACK_USER,
             "auth_encryption_key": secrets.token_hex(16),
             "plugin_dirs": plugin_dirs,
             "environment_dir": str(_INSTALLED / "environment.d"),

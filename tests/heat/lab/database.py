@@ -1,0 +1,92 @@
+"""A private MariaDB on the loopback interface, for Heat's convergence engine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+from factstore.cmd.children.ports import LOOPBACK, free_port
+from factstore.cmd.children.private_file import private_directory
+from factstore.cmd.children.process import Child, Pause, run_to_end
+
+# Debian has the server where users' PATH does not look.
+_ENVIRONMENT = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+
+
+class DatabaseServer:
+    """MariaDB, empty, where whoever reaches the port is let in.
+
+    The verbs act at once; only :meth:`wait_ready` waits for it to serve.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        private_directory(state_dir)
+        self.port = free_port()
+        self.child = Child("mariadb")
+        self._state = state_dir
+
+    def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
+        """Make its files. Raises ChildError."""
+        run_to_end(
+            Child("mariadb-install-db"),
+            [
+                "mariadb-install-db",
+                "--no-defaults",
+                f"--datadir={self._state / 'data'}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ],
+            log_path=self._state / "install.log",
+            deadline=deadline,
+            env=_ENVIRONMENT,
+            pause=pause,
+        )
+
+    def start(self) -> None:
+        """Start it and return at once. Raises ChildError."""
+        run_as = ["--user=root"] if os.geteuid() == 0 else []
+        self.child.start(
+            [
+                "mariadbd",
+                "--no-defaults",
+                *run_as,
+                f"--datadir={self._state / 'data'}",
+                f"--socket={self._state / 'socket'}",
+                f"--pid-file={self._state / 'pid'}",
+                f"--bind-address={LOOPBACK}",
+                f"--port={self.port}",
+                "--skip-grant-tables",
+                "--skip-networking=0",
+                "--innodb-flush-log-at-trx-commit=0",  # nobody needs the data after a crash
+            ],
+            log_path=self._state / "mariadb.log",
+            env=_ENVIRONMENT,
+        )
+
+    def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
+        """Return once it takes connections. Raises ChildError."""
+        self.child.wait_until(self._listens, deadline, pause)
+
+    def url(self, database: str) -> str:
+        """SQLAlchemy's URL of one of its databases."""
+        return f"mysql+pymysql://root@{LOOPBACK}:{self.port}/{database}?charset=utf8mb4"
+
+    def create(self, database: str) -> None:
+        """Make a database."""
+        import pymysql  # only those who need it have it
+
+        with pymysql.connect(host=LOOPBACK, port=self.port, user="root") as connection:
+            connection.cursor().execute(f"CREATE DATABASE `{database}` CHARACTER SET utf8mb4")
+
+    def kill(self) -> None:
+        """SIGKILL it."""
+        self.child.kill9()
+
+    def _listens(self) -> bool:
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=1):
+                return True
+        except OSError:
+            return False
