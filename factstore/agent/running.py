@@ -11,10 +11,13 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from factstore.agent import gate
 from factstore.client.clock import Clock
 
 LOOK_SECONDS = 0.1  # between looks whether it has ended
@@ -54,29 +57,22 @@ def run(
     on_line: Callable[[str], None],
     keep: int = 0,
     stopping: Callable[[], bool] = lambda: False,
-    on_start: Callable[[int], None] = lambda pid: None,
+    on_start: Callable[[int], None] | None = None,
 ) -> Ended:
     """Run a program to its end.
 
     :param on_line: told each line that it prints to stderr, and to stdout unless that is kept.
     :param keep: bytes of stdout to keep; it is not to print more.  0 to keep none.
     :param stopping: whether to end it now.
-    :param on_start: told its process id, which is that of its process group too.
+    :param on_start: told its process id, which is that of its process group too, before it begins.  If
+        this does not return, for it raises or the agent ends, the program never begins.
     """
+    given = environment(env)
     try:
-        process = subprocess.Popen(  # noqa: S603 - the operator put it there to be run
-            [program],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(env),
-            cwd="/",
-            start_new_session=True,
-        )
+        process = _start([program], given) if on_start is None else _gated(program, given, on_start)
     except OSError as error:
         return Ended(f"cannot be run: {error.strerror}")
     with process, _Output(process, on_line, keep) as output:
-        on_start(process.pid)
         end = clock.monotonic() + timeout
         reason = None
         while process.poll() is None and reason is None:
@@ -96,6 +92,51 @@ def run(
     if reason is None and status:
         reason = f"ended with status {status}" if status > 0 else f"was killed by signal {-status}"
     return Ended(reason, bytes(output.kept))
+
+
+def _start(
+    command: Sequence[str | Path], env: Mapping[str, str], **more: Any
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - the operator put it there to be run
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=env,
+        cwd="/",
+        start_new_session=True,
+        **{"stdin": subprocess.DEVNULL, **more},
+    )
+
+
+def _gated(
+    program: Path, env: Mapping[str, str], on_start: Callable[[int], None]
+) -> subprocess.Popen[bytes]:
+    """Start a program that begins when *on_start* has returned.
+
+    :raises OSError: it cannot be run.
+    """
+    told, failed = os.pipe()
+    with open(told, "rb") as reasons:
+        try:
+            process = _start(
+                [sys.executable, "-I", "-S", gate.__file__, str(failed), program],
+                env,
+                stdin=subprocess.PIPE,
+                pass_fds=(failed,),
+            )
+        finally:
+            os.close(failed)
+        with contextlib.ExitStack() as unless_it_begins:
+            unless_it_begins.enter_context(process)
+            on_start(process.pid)
+            assert process.stdin is not None  # noqa: S101 - it was asked for
+            with contextlib.suppress(BrokenPipeError), process.stdin as opened:
+                opened.write(b"\n")
+            reason = reasons.read()
+            if reason:
+                raise OSError(int(reason), os.strerror(int(reason)))
+            unless_it_begins.pop_all()
+    return process
 
 
 def _end(process: subprocess.Popen[bytes], output: _Output, clock: Clock) -> None:

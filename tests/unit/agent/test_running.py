@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,20 @@ from factstore.agent.running import Ended, run
 from tests.eventually import eventually
 from tests.processes import alive
 from tests.unit.agent.making import REAL, program
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from factstore.agent.running import run
+from factstore.client.clock import SystemClock
+
+def die(pid):
+    print(pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+run(Path(sys.argv[1]), clock=SystemClock(), timeout=20, env={}, on_line=print, on_start=die)
+"""
+"""A program that starts another one and is killed while it notes that."""
 
 
 def ran(file: Path, **more: Any) -> tuple[Ended, list[str]]:
@@ -45,6 +62,68 @@ def test_what_cannot_be_run_is_told_of(tmp_path: Path) -> None:
     assert ran(file)[0].reason == "cannot be run: No such file or directory"
     file.write_text("")
     assert ran(file)[0].reason == "cannot be run: Exec format error"
+
+
+def test_who_is_told_of_its_start_is_told_of_what_cannot_be_run(tmp_path: Path) -> None:
+    file = program(tmp_path / "p", "")
+    file.write_text("#!/nowhere/interpreter\n")
+    told: list[int] = []
+    assert ran(file, on_start=told.append)[0].reason == "cannot be run: No such file or directory"
+    file.write_text("")
+    assert ran(file, on_start=told.append)[0].reason == "cannot be run: Exec format error"
+    file.chmod(0o600)
+    assert ran(file, on_start=told.append)[0].reason == "cannot be run: Permission denied"
+    assert len(told) == 3
+
+
+def test_a_program_begins_when_its_start_was_noted(tmp_path: Path) -> None:
+    def note(pid: int) -> None:
+        with pytest.raises(AssertionError):
+            eventually((tmp_path / "began").exists, within=0.5)
+        (tmp_path / "noted").write_text(f"{pid}\n")
+
+    script = f"touch {tmp_path}/began; cat {tmp_path}/noted; echo $$"
+    ended, _ = ran(program(tmp_path / "p", script), keep=100, on_start=note)
+    pid = (tmp_path / "noted").read_bytes()
+    assert ended == Ended(None, pid + pid)
+
+
+def test_a_program_whose_start_cannot_be_noted_never_begins(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def refuse(pid: int) -> None:
+        told.append(pid)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        ran(program(tmp_path / "p", f"touch {tmp_path}/began"), on_start=refuse)
+    assert not alive(told[0])
+    assert not (tmp_path / "began").exists()
+
+
+def test_a_program_whose_starter_dies_before_it_noted_it_never_begins(tmp_path: Path) -> None:
+    file = program(tmp_path / "p", f"touch {tmp_path}/began")
+    starter = subprocess.run(
+        [sys.executable, "-c", DYING, str(file)], stdout=subprocess.PIPE, check=False
+    )
+    assert starter.returncode == -signal.SIGKILL
+    eventually(lambda: not alive(int(starter.stdout)))
+    assert not (tmp_path / "began").exists()
+
+
+def test_a_program_is_the_same_whether_or_not_its_start_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        monkeypatch.delenv(name, raising=False)
+    script = (
+        "env | sort | grep -v ^_=; readlink /proc/self/fd/0; ls /proc/$$/fd; echo $0; pwd; "
+        "grep Sig[BIC] /proc/self/status; cut -d' ' -f5,6 /proc/$$/stat | sed s/$$/own/g"
+    )
+    file = program(tmp_path / "p", script)
+    plain, noted = (ran(file, keep=100_000, on_start=each)[0] for each in (None, lambda pid: None))
+    assert plain.output.splitlines() == noted.output.splitlines()
+    assert plain.output.endswith(b"own own\n")
 
 
 def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
