@@ -12,7 +12,7 @@ from factstore.api.waiter_schemas import WaiterState, WaiterSummary
 from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.event import CHANGE_TYPES
 from factstore.core.fact import KINDS
-from factstore.core.member import GENERATION_PATTERN, MemberState
+from factstore.core.member import DECLARED_PATTERN, GENERATION_PATTERN, MemberState
 
 
 def _moment() -> fields.String:
@@ -71,7 +71,24 @@ class Member(Schema):
     state = fields.String(required=True, validate=validate.OneOf(get_args(MemberState)))
     generation = fields.String(required=True, metadata={"pattern": f"^{GENERATION_PATTERN}$"})
     attributes = fields.Dict(required=True)
-    ttl = fields.Integer(required=True)
+    ttl = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null while it is declared, and nobody has joined as it."},
+    )
+    declared = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "What it stands for, in the words of the owner who declared it.",
+            "pattern": f"^{DECLARED_PATTERN}$",
+        },
+    )
+    reason = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it joined, or departed, if anybody said."},
+    )
     revision = fields.Integer(required=True, metadata={"minimum": 1})
     version = fields.Integer(required=True, metadata={"minimum": 1})
     joined_at = _moment()
@@ -164,50 +181,6 @@ class BatchAnswer(Schema):
 
     results = fields.List(fields.Nested(BatchResult), required=True)
     cursor = _cursor()
-
-
-class ContextMember(Schema):
-    """A living member."""
-
-    group = fields.String(required=True)
-    state = fields.String(required=True)
-    attributes = fields.Dict(required=True)
-
-
-class ContextPeer(Schema):
-    """A living member, with the facts below its folder in nodes/."""
-
-    state = fields.String(required=True)
-    attributes = fields.Dict(required=True)
-    facts = fields.Dict(required=True)
-
-
-class ContextSelf(ContextPeer):
-    """The member that looks."""
-
-    name = fields.String(required=True)
-    group = fields.String(required=True)
-
-
-class Context(Schema):
-    """A stack compiled into one document; for a member with itself and its peers by group."""
-
-    stack = fields.String(required=True)
-    facts = fields.Dict(required=True, metadata={"description": "The values, nested by path."})
-    members = fields.Dict(keys=fields.String(), values=fields.Nested(ContextMember), required=True)
-    sensitive = fields.Dict(
-        keys=fields.String(),
-        values=fields.String(metadata={"pattern": f"^{CURSOR_PATTERN}$"}),
-        metadata={
-            "description": "The entity tags of sensitive facts by path, if there are any; their values "
-            "are null."
-        },
-    )
-    myself = fields.Nested(ContextSelf, data_key="self")
-    peers = fields.Dict(
-        keys=fields.String(),
-        values=fields.Dict(keys=fields.String(), values=fields.Nested(ContextPeer)),
-    )
 
 
 class WaiterPage(Schema):

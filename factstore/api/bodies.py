@@ -11,9 +11,11 @@ from factstore.api.kinds import Pattern, Schema, described, flag, seconds
 from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
 from factstore.core.member import (
+    DECLARED_PATTERN,
     GENERATION_PATTERN,
     HEARTBEAT_TTL_MAX,
     HEARTBEAT_TTL_MIN,
+    REASON_PATTERN,
     SETTABLE,
 )
 from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_PATTERN
@@ -136,6 +138,21 @@ class MemberBody(Schema):
     )
     attributes = fields.Dict(load_default=dict, **described("What others may want to know of it."))
     generation = _generation("The present one, to change the member; else it joins anew.")
+    declared = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=Pattern(rf"^{DECLARED_PATTERN}$"),
+        **described(
+            "What the member stands for, of an owner who declares it: it need not have joined, and "
+            "silence does not end it until it has. Goes without ttl and generation."
+        ),
+    )
+    reason = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=Pattern(rf"^{REASON_PATTERN}$"),
+        **described("Why it joins, in a word; watchers are told. For owners to say."),
+    )
 
 
 class MemberPatch(Schema):

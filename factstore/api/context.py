@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import answers, conditional, errors, schemas
+from factstore.api import conditional, context_schemas, errors, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.description import sent
 from factstore.api.services import services, waiting
@@ -27,7 +27,7 @@ class ContextItem(MethodView):
     @blueprint.query(schemas.ContextQuery)
     @blueprint.takes("if_none_match_read")
     @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
-    @blueprint.response(200, answers.Context, headers=HEADERS)
+    @blueprint.response(200, context_schemas.Context, headers=HEADERS)
     @blueprint.alt_response(304, description="Not changed, or not in time", headers=HEADERS)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Read the context; with wait, as soon as it differs from what is known."""

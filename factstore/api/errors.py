@@ -57,6 +57,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "path_below_fact": (409, "The path lies below a fact"),
     "generation_stale": (409, "The generation does not live"),
     "member_ttl_fixed": (409, "A member's time to live is that of its join"),
+    "member_declared": (409, "The member is not declared as that"),
     "member_missing": (409, "There is no such member to go with"),
     "member_full": (409, "Too many facts go with the member"),
     "idempotency_key_reused": (409, "The idempotency key stands for another request"),

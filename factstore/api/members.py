@@ -13,6 +13,7 @@ from factstore.api.description import JSON_BODY, PAGED, VALUE, WRITING, sent
 from factstore.api.render import member_text
 from factstore.api.services import services
 from factstore.core.cursor import Cursor
+from factstore.core.joining import ANEW
 from factstore.core.member import Joining, Member
 from factstore.core.value import encode
 from factstore.policies import members as rules
@@ -33,6 +34,7 @@ class MemberList(MethodView):
         page = services().members.list(
             scope,
             group=query["group"],
+            declared=query["declared"],
             limit=query["limit"],
             marker=query["marker"],
             at=paging.at(query),
@@ -63,6 +65,7 @@ class MemberItem(MethodView):
         "path_invalid",
         "generation_stale",
         "member_ttl_fixed",
+        "member_declared",
         *JSON_BODY,
         *VALUE,
         *WRITING,
@@ -73,19 +76,27 @@ class MemberItem(MethodView):
     @blueprint.alt_response(
         201,
         schema=answers.Member,
-        description="Joined, as a new incarnation",
+        description="Joined, as a new incarnation; or declared",
         headers=sent("Factstore-Cursor"),
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str) -> Response:
-        """Join; or with the present generation, change group and attributes."""
+        """Join; with the present generation, change group and attributes; or declare a member."""
         access = services().access
         scope = access.scope(rules.PUT, stack)
         access.reach.check_member(member, body["group"])
+        access.reach.check_declaration(body["declared"], body["reason"])
         generation = conditional.generation(body["generation"])
-        wish = Joining.of(body["group"], body["ttl"], body["attributes"], generation)
+        wish = Joining.of(
+            body["group"],
+            body["ttl"],
+            body["attributes"],
+            generation,
+            body["declared"],
+            body["reason"],
+        )
         joined = services().members.join(scope, member, wish, access.author())
         response = _shown(joined.member)
-        if joined.outcome in ("created", "replaced"):
+        if joined.outcome in ANEW:
             response.status_code = 201
             response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/members/{member}"
         elif joined.outcome == "unchanged":
@@ -113,15 +124,20 @@ class MemberItem(MethodView):
 
     @blueprint.query(schemas.DepartQuery)
     @blueprint.takes("generation")
-    @blueprint.refusals("path_invalid", "not_found", "generation_stale", *WRITING)
+    @blueprint.refusals(
+        "path_invalid", "not_found", "generation_stale", "member_declared", *WRITING
+    )
     @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Depart; the facts that go with the member go."""
         access = services().access
         scope = access.scope(rules.DELETE, stack)
         access.reach.check_member(member)
+        declared = query["declared"]
+        access.reach.check_declaration(declared)
+        generation = conditional.generation()
         revision = services().members.depart(
-            scope, member, query["reason"], conditional.generation(), access.author()
+            scope, member, query["reason"], generation, access.author(), declared
         )
         return Response(status=204, headers={"Factstore-Cursor": _cursor(revision)})
 

@@ -115,6 +115,8 @@ def member_text(member: Member) -> str:
                 "state": member.state,
                 "generation": member.generation,
                 "ttl": member.ttl,
+                "declared": member.declared,
+                "reason": member.reason,
                 "revision": member.revision,
                 "version": member.version,
                 "joined_at": member.joined_at,

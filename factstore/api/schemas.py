@@ -11,7 +11,7 @@ from factstore.api import kinds
 from factstore.api.kinds import Pattern, Schema, described, named, whole
 from factstore.core.cursor import CURSOR_PATTERN
 from factstore.core.event import CHANGE_TYPES
-from factstore.core.member import REASON_PATTERN
+from factstore.core.member import DECLARED_PATTERN, REASON_PATTERN
 from factstore.core.path import PATH_PATTERN, SEGMENT_PATTERN
 
 SETTLE_LIMIT = 5000  # milliseconds; with WAIT_LIMIT below the common read timeout of a minute
@@ -41,6 +41,14 @@ def _max_settle() -> fields.Integer:
 
 def _group() -> fields.String:
     return named(SEGMENT_PATTERN, "Only members of this group.")
+
+
+def _declared(text: str) -> fields.String:
+    return fields.String(
+        load_default=None,
+        validate=Pattern(rf"^{DECLARED_PATTERN}$"),
+        **described(text),
+    )
 
 
 class SettleQuery(Schema):
@@ -109,6 +117,7 @@ class MembersQuery(PageQuery):
     """Listing members."""
 
     group = _group()
+    declared = _declared("Only members that are declared as this.")
     marker = named(SEGMENT_PATTERN, "Continue after this item.")
 
 
@@ -126,6 +135,7 @@ class DepartQuery(Schema):
         validate=Pattern(rf"^{REASON_PATTERN}$"),
         **described("Why, in a word; watchers are told."),
     )
+    declared = _declared("Only if the member is declared as this; for owners to say.")
 
 
 class ConvergenceQuery(Schema):

@@ -16,7 +16,10 @@ class MemberRecord:
 
     :param state: ``joining``, ``ready``, ``draining``, or in an event ``departed``.
     :param generation: this incarnation of the name.
-    :param ttl: seconds of silence after which it is gone.
+    :param ttl: seconds of silence after which it is gone; None while it is declared, and nobody has
+        joined as it.
+    :param declared: what it stands for, in the words of the owner who declared it; None if nobody did.
+    :param reason: why it joined, or in an event departed; None if nobody said.
     :param unchanged: of a join: the member stood so already, and nobody was woken.
     """
 
@@ -25,12 +28,14 @@ class MemberRecord:
     state: str
     generation: str
     attributes: Mapping[str, Any]
-    ttl: int
+    ttl: int | None
     revision: int
     version: int
     joined_at: str
     updated_at: str
     updated_by: str
+    declared: str | None = None
+    reason: str | None = None
     unchanged: bool = False
 
     @classmethod
@@ -48,6 +53,8 @@ class MemberRecord:
             joined_at=document["joined_at"],
             updated_at=document["updated_at"],
             updated_by=document["updated_by"],
+            declared=document.get("declared"),
+            reason=document.get("reason"),
             unchanged=unchanged,
         )
 
@@ -77,11 +84,35 @@ class Member:
         body = _without_none(
             group=group, ttl=ttl, attributes=attributes, generation=self.generation
         )
-        response = self._transport.send("PUT", self._url, body=body)
-        unchanged = response.headers.get("Factstore-Unchanged") == "true"
-        record = parsed(response, lambda found: MemberRecord.parse(found, unchanged=unchanged))
+        record = self._put(body)
         self.generation = record.generation
         return record
+
+    def declare(
+        self,
+        group: str,
+        word: str,
+        *,
+        reason: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> MemberRecord:
+        """Say that the member exists, be it that it has not joined yet; for the stack's owners.
+
+        Until somebody joins as it, silence does not end it.  If it lives, the word is noted.  To say
+        so makes nobody its incarnation: :attr:`generation` stays.
+
+        :param word: what it stands for, 1 to 255 printable ASCII characters, such as another system's
+            id of it.
+        :param reason: why it joins, one word, such as ``scaled_out``.
+        :raises Conflict: it is declared as something else.
+        """
+        body = _without_none(group=group, declared=word, reason=reason, attributes=attributes)
+        return self._put(body)
+
+    def _put(self, body: Mapping[str, Any]) -> MemberRecord:
+        response = self._transport.send("PUT", self._url, body=body)
+        unchanged = response.headers.get("Factstore-Unchanged") == "true"
+        return parsed(response, lambda found: MemberRecord.parse(found, unchanged=unchanged))
 
     def show(self) -> MemberRecord:
         """The member as it is.
@@ -112,14 +143,16 @@ class Member:
         body = _without_none(generation=self.generation, applied=applied)
         self._transport.send("POST", f"{self._url}/heartbeat", body=body)
 
-    def depart(self, *, reason: str | None = None) -> None:
+    def depart(self, *, reason: str | None = None, declared: str | None = None) -> None:
         """Go, and all facts with it that are bound to it.
 
         :param reason: one word, such as ``scaled_in``.
-        :raises NotFound: it is gone already; Conflict if it is another's by now.
+        :param declared: only if it is declared as this; for the stack's owners.
+        :raises NotFound: it is gone already; Conflict if it is another's by now, or not declared so.
         """
+        params = named(reason=reason) | _without_none(declared=declared)
         headers = {"Factstore-Generation": self.generation} if self.generation else {}
-        self._transport.send("DELETE", self._url, params=named(reason=reason), headers=headers)
+        self._transport.send("DELETE", self._url, params=params, headers=headers)
         self.generation = None
 
     def _set(self, state: str) -> MemberRecord:

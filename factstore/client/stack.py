@@ -37,13 +37,19 @@ class Stack(Facts):
         """
         return Member(self._url, name, self._transport, generation)
 
-    def members(self, *, group: str | None = None) -> Iterator[MemberRecord]:
+    def members(
+        self, *, group: str | None = None, declared: str | None = None
+    ) -> Iterator[MemberRecord]:
         """All living members, or those of a group, in order of their names.
 
+        :param declared: only those that are declared as this.
         :raises NotFound: there is no such stack.
         :raises Gone: it took too long to read; begin anew.
         """
-        for page in self._pages("members", **named(group=group)):
+        params = named(group=group)
+        if declared is not None:
+            params["declared"] = declared
+        for page in self._pages("members", **params):
             yield from map(MemberRecord.parse, page)
 
     def waiter(self, name: str) -> Waiter:

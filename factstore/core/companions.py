@@ -51,6 +51,13 @@ class Companions:
                 code="member_missing",
                 extra={"path": wish.path, "member": wish.member},
             )
+        if member.awaited:
+            raise Conflict(
+                f"{shown(wish.path)} cannot go with {shown(wish.member)}: that is declared, and nobody "
+                "has joined as it yet. Put it without a member.",
+                code="member_missing",
+                extra={"path": wish.path, "member": wish.member},
+            )
         if fenced is not None and fenced.name != member.name:
             raise stale(wish.generation or "", member.name)
         self.guards[member.place] = member.revision

@@ -134,7 +134,7 @@ class Change:
     :param path: None for a change of anything but a fact.
     :param record: the member or waiter as it is now; None once it is gone.
     :param former: the member as it was; None if there was none.
-    :param reason: why a member departed, or a waiter became what it is.
+    :param reason: why a member joined or departed, or a waiter became what it is.
     """
 
     type: ChangeType

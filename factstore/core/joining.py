@@ -1,20 +1,20 @@
-"""What becomes of a member's wishes: joining, changing, noting what was applied; each decided purely.
+"""What becomes of the wish to be a member, or to say something else as one; decided purely.
 
-The service that carries them through is :class:`factstore.core.members.Members`.
+The service that carries it through is :class:`factstore.core.members.Members`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from factstore.core.carrying import Attempt
 from factstore.core.companions import stale
 from factstore.core.contents import Usage
-from factstore.core.errors import Conflict, NotFound
+from factstore.core.errors import Conflict
 from factstore.core.fact import Author, Scope, Stack
-from factstore.core.member import HEARTBEAT_TTL_DEFAULT, Applied, Joining, Member
+from factstore.core.member import HEARTBEAT_TTL_DEFAULT, Joining, Member
 from factstore.core.path import shown
 from factstore.core.place import Place
 from factstore.core.plan import NOTHING, Plan
@@ -22,11 +22,15 @@ from factstore.core.ports import Clock, Commit, Store
 from factstore.core.quota import Growth, Quota, admit
 from factstore.core.state import State
 
-JoinOutcome = Literal["created", "replaced", "updated", "unchanged"]
+JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
+ANEW: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
+"""Outcomes that make a new incarnation."""
 
 
 class Join(Attempt):
     """Becoming a member, or with the present generation saying something else.
+
+    Who joins a name that is awaited *adopts* it: to all others it is the same member still.
 
     :ivar granted: the lease that was made for it; 0 if there is none yet.
     """
@@ -51,7 +55,7 @@ class Join(Attempt):
         self._author = author
 
     def plan(self, state: State, quota: Quota) -> Plan:
-        name, wish, author, now = self._name, self._wish, self._author, self._clock.timestamp()
+        name = self._name
         with state.read():
             known = state.record(self.scope, Place("member", name))
             assert known is None or isinstance(known, Member)  # noqa: S101 - its place says so
@@ -61,42 +65,17 @@ class Join(Attempt):
             planned_at = state.revision
             guards = {Place("member", name): known.revision if known else 0}
             living = known if known is not None and not known.departed else None
-            if wish.generation is not None:
-                if living is None or living.generation != wish.generation:
-                    raise stale(wish.generation, name)
-                if wish.ttl not in (None, living.ttl):
-                    raise Conflict(
-                        f"member {shown(name)} lives with a ttl of {living.ttl} seconds; to have "
-                        "another, join without a generation.",
-                        code="member_ttl_fixed",
-                    )
-                if (living.group, living.attributes) == (wish.group, wish.attributes):
-                    commit = Commit(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
-                    return Plan(commit, ("unchanged", living, None))
-                member = replace(
-                    living,
-                    group=wish.group,
-                    attributes=wish.attributes,
-                    version=living.version + 1,
-                    updated_at=now,
-                    updated_by=author.user_id,
-                    request_id=author.request_id,
-                    memo={},
-                )
-            else:
-                member = Member(
-                    name, wish.group, "joining", wish.attributes,
-                    wish.ttl or HEARTBEAT_TTL_DEFAULT, now, now,
-                    author.user_id, author.request_id,
-                )  # fmt: skip
+            outcome, member = self.decide(living)
+            if outcome == "unchanged":
+                commit = Commit(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
+                return Plan(commit, (outcome, member, None))
             growth = Growth(
                 0 if stack else 1, 0 if known else 1, member.size - (known.size if known else 0)
             )
             near = admit(quota, project, usage, growth)
-        outcome = "updated" if wish.generation is not None else "replaced" if living else "created"
-        removes = () if outcome == "updated" else (Place("applied", name),)
+        removes = (Place("applied", name),) if outcome in ANEW else ()
         commit = Commit(
-            stack or self._new_stack(self.scope, author),
+            stack or self._new_stack(self.scope, self._author),
             planned_at,
             state.epoch,
             creates_stack=stack is None,
@@ -107,9 +86,63 @@ class Join(Attempt):
         )
         return Plan(commit, (outcome, member, living), growth, near)
 
+    def decide(self, living: Member | None) -> tuple[JoinOutcome, Member]:
+        """What becomes of the member that lives, if one does."""
+        wish = self._wish
+        if wish.generation is not None:
+            return self._update(living, wish.generation)
+        ttl = wish.ttl or HEARTBEAT_TTL_DEFAULT
+        if living is None:
+            return "created", self.newcomer(ttl)
+        if living.awaited:
+            return "adopted", self.changed(living, state="joining", ttl=ttl, number=0)
+        return "replaced", self.newcomer(ttl, declared=living.declared)
+
+    def _update(self, living: Member | None, generation: str) -> tuple[JoinOutcome, Member]:
+        wish = self._wish
+        if living is None or living.generation != generation:
+            raise stale(generation, self._name)
+        if wish.ttl not in (None, living.ttl):
+            lives = "without a ttl" if living.awaited else f"with a ttl of {living.ttl} seconds"
+            raise Conflict(
+                f"member {shown(self._name)} lives {lives}; to have another, join without a "
+                "generation.",
+                code="member_ttl_fixed",
+            )
+        return self.unless_same(living)
+
+    def unless_same(self, living: Member) -> tuple[JoinOutcome, Member]:
+        """The member with the wish's group and attributes; itself if it has them."""
+        if (living.group, living.attributes) == (self._wish.group, self._wish.attributes):
+            return "unchanged", living
+        return "updated", self.changed(living)
+
+    def newcomer(self, ttl: int | None, **fields: Any) -> Member:
+        """A member that has not been there."""
+        wish, author, now = self._wish, self._author, self._clock.timestamp()
+        return Member(
+            self._name, wish.group, "joining", wish.attributes, ttl, now, now,
+            author.user_id, author.request_id, wish.reason, **fields,
+        )  # fmt: skip
+
+    def changed(self, living: Member, **fields: Any) -> Member:
+        """The member as it becomes; with the wish's group and attributes, if *fields* do not say."""
+        wish, author = self._wish, self._author
+        said: dict[str, Any] = {"group": wish.group, "attributes": wish.attributes, "told": 0}
+        return replace(
+            living,
+            **(said | fields),
+            reason=wish.reason or living.reason,
+            version=living.version + 1,
+            updated_at=self._clock.timestamp(),
+            updated_by=author.user_id,
+            request_id=author.request_id,
+            memo={},
+        )
+
     def prepare(self, plan: Plan, state: State) -> Plan:
         outcome, member, former = plan.results
-        if outcome not in ("created", "replaced"):
+        if outcome not in ANEW or member.awaited:
             return plan
         if not self.granted:
             self.granted = self._store.grant(member.ttl, self.deadline)
@@ -119,99 +152,6 @@ class Join(Attempt):
 
     def confirm(self, plan: Plan) -> bool:
         outcome, member, _ = plan.results
-        if outcome in ("created", "replaced"):
+        if outcome in ANEW or member.awaited:
             return True
         return self._store.renew(member.lease, self.deadline)
-
-
-class Change(Attempt):
-    """Another state of a member that lives.
-
-    :param change: the member as it shall be; itself if nothing is to change.
-    """
-
-    def __init__(
-        self,
-        scope: Scope,
-        name: str,
-        generation: str | None,
-        author: Author,
-        now: str,
-        change: Callable[[Member], Member],
-    ) -> None:
-        self.scope = scope
-        self._name = name
-        self._generation = generation
-        self._author = author
-        self._now = now
-        self._change = change
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        with state.read():
-            member = living_member(state, self.scope, self._name, self._generation)
-            stack = state.stack(self.scope)
-            planned_at = state.revision
-        assert stack is not None  # noqa: S101 - it has a member
-        changed = self._change(member)
-        commit = Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
-        if changed is member:
-            return Plan(commit, (member, False))
-        changed = replace(
-            changed,
-            version=member.version + 1,
-            updated_at=self._now,
-            updated_by=self._author.user_id,
-            request_id=self._author.request_id,
-            memo={},
-        )
-        return Plan(replace(commit, records=(changed,)), (changed, True))
-
-
-class Apply(Attempt):
-    """Noting what a member has applied, if that is more than is known and matters to anybody."""
-
-    def __init__(self, scope: Scope, member: Member, seen: int, deadline: float) -> None:
-        self.scope, self.deadline = scope, deadline
-        self._member = member
-        self._seen = seen
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        with state.read():
-            member = living_member(state, self.scope, self._member.name, self._member.generation)
-            stack, planned_at = state.stack(self.scope), state.revision
-            contents = state.space(self.scope)
-            assert stack is not None  # noqa: S101 - it has a member
-            assert contents is not None  # noqa: S101
-            known = contents.applied.get(member.name, 0)
-            target = contents.target
-            place = Place("applied", member.name)
-            record = contents.tables["applied"].get(member.name)
-        if self._seen <= known or known >= target:
-            return Plan(
-                Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
-            )
-        applied = Applied(member.name, self._seen, lease=member.lease)
-        guards = {member.place: member.revision, place: record.revision if record else 0}
-        return Plan(Commit(stack, planned_at, state.epoch, guards=guards, records=(applied,)))
-
-
-def living_member(state: State, scope: Scope, name: str, generation: str | None) -> Member:
-    """The living member of a name.
-
-    :param generation: which it must be; None for whichever lives.
-    :raises NotFound: there is none.
-    :raises Conflict: ``generation_stale``.
-    """
-    member = state.member(scope, name)
-    if state.stack(scope) is None:  # whoever joined again would bring a deleted stack back
-        raise NotFound(f"there is no stack named {shown(scope.stack)}.")
-    if generation is not None and (member is None or member.generation != generation):
-        raise stale(generation, name)
-    if member is None:
-        raise missing(scope, name)
-    return member
-
-
-def missing(scope: Scope, name: str) -> NotFound:
-    """The refusal of what is about a member that is not there."""
-    return NotFound(f"there is no member {shown(name)} in a stack named {shown(scope.stack)}.")

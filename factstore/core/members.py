@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from factstore.core.carrying import Carrier
 from factstore.core.companions import stale
 from factstore.core.cursor import Cursor
+from factstore.core.declaring import Declare
 from factstore.core.errors import CursorExpired, FactstoreError, NotFound, OutcomeUnknown
 from factstore.core.fact import Author, Scope, Stack
-from factstore.core.joining import Apply, Change, Join, JoinOutcome, living_member, missing
+from factstore.core.joining import ANEW, Join, JoinOutcome
+from factstore.core.living import Apply, Change, Depart, living_member, missing
 from factstore.core.looking import check_age
 from factstore.core.member import Joining, Member, MemberState
 from factstore.core.path import check_name, check_stack_name, shown
@@ -77,6 +79,7 @@ class Members:
         scope: Scope,
         *,
         group: str = "",
+        declared: str | None = None,
         limit: int,
         marker: str = "",
         at: Cursor | None = None,
@@ -84,6 +87,7 @@ class Members:
         """A page of living members by name.
 
         :param group: only its members; empty for all.
+        :param declared: only those declared as this; None for all, declared or not.
         :param at: the cursor of the first page, so that all pages show one revision.
         :raises CursorExpired: the pages' revision is compacted: begin anew.
         """
@@ -102,22 +106,29 @@ class Members:
             revision = at.revision
             records = self._store.records_at(contents.stack, "member", revision, self._deadline())
             members = tuple(m for m in records if isinstance(m, Member) and not m.departed)
-        found = [m for m in members if m.name > marker and group in ("", m.group)][: limit + 1]
+        found = [
+            m
+            for m in members
+            if m.name > marker and group in ("", m.group) and declared in (None, m.declared)
+        ][: limit + 1]
         rest = found[limit - 1].name if len(found) > limit else None
         return MemberPage(tuple(found[:limit]), Cursor(epoch, revision), rest)
 
     def join(self, scope: Scope, name: str, wish: Joining, author: Author) -> Joined:
-        """Join as a new incarnation of a name, or with its present generation change what it says.
+        """Join as a new incarnation of a name, or with its present generation change what it says;
+        or declare a member.
 
-        A new incarnation takes the name over: what went with the one before goes with it.
+        A new incarnation takes the name over: what went with the one before goes with it.  If nobody
+        had joined as the one before, it adopts that: it is a change of it, and no join.
 
-        :raises Conflict: ``generation_stale``, or ``member_ttl_fixed``: the lease that the generation
-            names has a ttl already.
+        :raises Conflict: ``generation_stale``; ``member_ttl_fixed``: the lease that the generation
+            names has a ttl already; or ``member_declared``, as something else.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
         check_name(wish.group, "group")
-        attempt = Join(self._store, self._clock, self._new_stack, scope, name, wish, author)
+        kind = Join if wish.declared is None else Declare
+        attempt = kind(self._store, self._clock, self._new_stack, scope, name, wish, author)
         attempt.deadline = self._deadline()
         try:
             plan, revision = self._carrier.run(attempt, author)
@@ -127,10 +138,11 @@ class Members:
             self._end(attempt.granted)
             raise
         outcome, member, former = plan.results
-        if outcome in ("created", "replaced"):
-            # Its time counts from the answer, not from before a write that took long.
-            with suppress(FactstoreError):
-                self._store.renew(member.lease, self._deadline())
+        if outcome in ANEW:
+            if member.lease:
+                # Its time counts from the answer, not from before a write that took long.
+                with suppress(FactstoreError):
+                    self._store.renew(member.lease, self._deadline())
             if former is not None:
                 self._end(former.lease)
         else:
@@ -154,19 +166,32 @@ class Members:
         return self._change(scope, name, generation, author, change)[0]
 
     def depart(
-        self, scope: Scope, name: str, reason: str, generation: str | None, author: Author
+        self,
+        scope: Scope,
+        name: str,
+        reason: str,
+        generation: str | None,
+        author: Author,
+        declared: str | None = None,
     ) -> int:
         """Let a member go, and its facts with it; the revision at which it went.
 
+        :param declared: only if it is declared as this.
         :raises NotFound: there is none.
-        :raises Conflict: ``generation_stale``.
+        :raises Conflict: ``generation_stale``, or ``member_declared``: not at all, or as another.
         """
-
-        def change(member: Member) -> Member:
-            return replace(member, state="departed", reason=reason)
-
-        member, revision = self._change(scope, name, generation, author, change)
+        now = self._clock.timestamp()
+        attempt = Depart(self._store, scope, name, generation, author, now, reason, declared)
+        try:
+            member, revision = self._carry(attempt, name, author)
+        except OutcomeUnknown:
+            raise  # the member may hang on the lease
+        except BaseException:
+            self._end(attempt.granted)
+            raise
         self._end(member.lease)  # should that fail, its time will
+        if attempt.granted != member.lease:  # somebody joined meanwhile
+            self._end(attempt.granted)
         return revision
 
     def heartbeat(
@@ -185,16 +210,22 @@ class Members:
         deadline = self._deadline()
         state = self._store.state()
         member = state.member(scope, name)
-        if member is None or generation not in (None, member.generation):
+        if member is None or member.awaited or generation not in (None, member.generation):
+            state = self._store.refresh(
+                deadline
+            )  # of one that is awaited no lease tells that it lives
+            member = living_member(state, scope, name, generation)
+        if not self._lives_on(member, deadline):
             state = self._store.refresh(deadline)
             member = living_member(state, scope, name, generation)
-        if not self._store.renew(member.lease, deadline):
-            state = self._store.refresh(deadline)
-            member = living_member(state, scope, name, generation)
-            if not self._store.renew(member.lease, deadline):
+            if not self._lives_on(member, deadline):
                 raise missing(scope, name) if generation is None else stale(generation, name)
         if applied is not None:
             self._note(scope, member, applied, deadline)
+
+    def _lives_on(self, member: Member, deadline: float) -> bool:
+        """Whether a member that lived by the last look has been given its time anew."""
+        return member.awaited or self._store.renew(member.lease, deadline)
 
     def _note(self, scope: Scope, member: Member, applied: Cursor, deadline: float) -> None:
         state = self._store.state()
@@ -219,9 +250,11 @@ class Members:
         author: Author,
         change: Callable[[Member], Member],
     ) -> tuple[Member, int]:
-        _check(scope, name)
-        now = self._clock.timestamp()
-        attempt = Change(scope, name, generation, author, now, change)
+        attempt = Change(scope, name, generation, author, self._clock.timestamp(), change)
+        return self._carry(attempt, name, author)
+
+    def _carry(self, attempt: Change, name: str, author: Author) -> tuple[Member, int]:
+        _check(attempt.scope, name)
         attempt.deadline = self._deadline()
         plan, revision = self._carrier.run(attempt, author)
         member, changed = plan.results

@@ -88,6 +88,18 @@ class Reach:
                 f"this grant is for group {shown(self.group)}; {shown(group)} is another one."
             )
 
+    def check_declaration(self, *words: str | None) -> None:
+        """Let pass who says nothing of what a member stands for, or why it is there.
+
+        :param words: what the caller said; None where it said nothing.
+        :raises Forbidden: it said something that is for owners to say.
+        """
+        if not self.whole and any(word is not None for word in words):
+            raise Forbidden(
+                "only the stack's owners declare a member, or say why it joins; a grant's holder "
+                "joins without 'declared' and 'reason'."
+            )
+
     def check_grant(self, grant: str) -> None:
         """Let pass what concerns the caller's own grant.
 

@@ -177,15 +177,15 @@ class Space:
             tracker.member(member.name, None if member.departed else member)
         if known is None and member.departed:
             return None
-        self.changed = member.revision
-        self._move_target(member.revision)
+        self.changed = max(self.changed, member.news)
+        self._move_target(member.news)
         author = (member.updated_by, member.request_id)
         if member.departed:
             self.dropped = member.revision
             return Change("member.depart", None, None, None, *author, member, known, member.reason)
-        again = known is not None and known.lease == member.lease
-        kind = "member.change" if again else "member.join"
-        return Change(kind, None, None, None, *author, member, known)  # type: ignore[arg-type]
+        if known is not None and member.continues(known):
+            return Change("member.change", None, None, None, *author, member, known)
+        return Change("member.join", None, None, None, *author, member, known, member.reason)
 
     def _drop_member(self, member: Member, revision: int) -> Change | None:
         if member.departed:

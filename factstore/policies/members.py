@@ -24,7 +24,8 @@ RULES = [
     documented(
         "members:put",
         MEMBER_OR_AGENT,
-        "Join a stack, or change what a member says; the first join creates the stack.",
+        "Join a stack, change what a member says, or (never with a grant) declare a member; the first "
+        "join creates the stack.",
         ("PUT", _ITEM),
     ),
     documented(

@@ -118,6 +118,9 @@ def encode_record(record: Record) -> bytes:
         held.pop(known, None)
     for named in _NAMED[record.place.kind]:
         del held[named]
+    for name, default in _UNSAID.get(record.place.kind, {}).items():
+        if held[name] == default:
+            del held[name]
     return json.dumps({"format": FORMAT, **held}).encode()
 
 
@@ -199,6 +202,10 @@ _NAMED: dict[PlaceKind, tuple[str, ...]] = {
     "seal": (),
 }
 """The field that the key names already."""
+_UNSAID: dict[PlaceKind, dict[str, object]] = {
+    "member": {"declared": None, "number": 0, "told": 0},
+}
+"""What of most records says nothing, and is left out of them, so that older workers can read those."""
 
 
 def encode_stack(stack: Stack) -> bytes:

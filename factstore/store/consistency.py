@@ -41,7 +41,7 @@ def examine(items: Iterable[KeyValue], keys: Keyspace) -> Examination:
 class _Data:
     """What lies below one stack id: what is wrong there counts only if the stack lives.
 
-    :ivar members: the lease of each by name; None if it cannot be read.
+    :ivar members: the lease of each by name, 0 of one that is awaited; None if it cannot be read.
     :ivar waiters: of each by name, whether it is, or may be, pending.
     :ivar followers: keys that belong to a member or waiter, with what they are and their leases.
     :ivar seal: the key of the data key that sensitive facts need; empty once it was seen.
@@ -67,13 +67,17 @@ class _Data:
         for key, of, lease in self.followers:
             match of.kind:
                 case "member":
-                    if self.members.get(of.name, 0) not in (lease, None):
+                    if self.members.get(of.name, -1) not in (lease, None):
                         problem = (
                             "it goes with a member that is not there, or is another one by now"
                         )
                         yield Finding("bound_astray", key, problem)
                 case "applied":
-                    if self.members.get(of.name, 0) not in (lease, None):
+                    known = self.members.get(of.name, -1)
+                    if not lease and known != 0:
+                        problem = "it is a note of what a member has applied, but has no lease"
+                        yield Finding("record_without_lease", key, problem)
+                    elif known not in (lease, None):
                         problem = "it tells what a member has applied that is not there"
                         yield Finding("record_astray", key, problem)
                 case "timer":
@@ -216,12 +220,14 @@ class _Examiner:
             case Member() | Waiter() | Signal() | Grant():
                 data.size += record.size
         if place.kind == "member":
-            data.members[place.name] = item.lease if record is not None and item.lease else None
+            awaited = isinstance(record, Member) and record.awaited
+            known = record is not None and (item.lease or awaited)
+            data.members[place.name] = item.lease if known else None
         elif place == SEAL:
             data.seal = b""
         elif place.kind == "waiter":
             data.waiters[place.name] = not isinstance(record, Waiter) or record.state == "pending"
-        elif isinstance(record, Signal) or (isinstance(record, Applied | Timer) and item.lease):
+        elif isinstance(record, Signal | Applied) or (isinstance(record, Timer) and item.lease):
             of = place.name.partition("/")[0]
             data.followers.append((item.key, Place(place.kind, of), item.lease))
 

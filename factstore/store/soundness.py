@@ -5,15 +5,16 @@ It knows of no other key, and never shows a record: those are the tenants'.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from factstore.core.errors import FactstoreError
 from factstore.core.event import Record
 from factstore.core.fact import KINDS, TTL_MAX, TTL_MIN, Fact, Stack
-from factstore.core.member import Member
+from factstore.core.member import DECLARED_PATTERN, Member
 from factstore.core.path import check_name, check_path
-from factstore.core.place import Place
+from factstore.core.place import Place, PlaceKind
 from factstore.core.reader import check_readers
 from factstore.core.seal import WRAPPED_PATTERN, Seal
 from factstore.core.sealing import SEALED_PATTERN
@@ -109,25 +110,39 @@ def judge_record(item: KeyValue, place: Place, record: Record | None) -> Iterato
     named = record is not None and place.kind != "mark"
     if named and not obeys(lambda given: check_name(given, place.kind), name):
         yield Finding("place_invalid", item.key, "the name breaks the grammar of names")
-    if place.kind in _LEASED and not item.lease:
+    awaited = isinstance(record, Member) and record.awaited and not record.departed
+    if place.kind in _WORDS and not item.lease and not awaited:
         problem = f"it is a {_WORDS[place.kind]}, but has no lease"
         yield Finding("record_without_lease", item.key, problem)
-    if place.kind not in _LEASED and item.lease:
+    if (place.kind not in _LEASED or awaited) and item.lease:
         problem = "it hangs on a lease, and nothing of its kind does"
         yield Finding("lease_unexpected", item.key, problem)
     if isinstance(record, Member) and not (
         record.attributes.startswith("{") and _is_canonical(record.attributes)
     ):
         yield Finding("value_invalid", item.key, "its attributes are no canonical JSON object")
+    if isinstance(record, Member) and not _is_declared_well(record):
+        yield Finding("value_invalid", item.key, "what it says of its declaration makes no sense")
     if isinstance(record, Seal) and not WRAPPED_PATTERN.fullmatch(record.wrapped):
         yield Finding("value_invalid", item.key, "the data key is not wrapped as it should be")
     if isinstance(record, Signal) and not _is_canonical(record.data):
         yield Finding("value_invalid", item.key, "its data are not canonical JSON")
 
 
-_WORDS = {
+def _is_declared_well(member: Member) -> bool:
+    """Whether it is declared if it has no ttl, and has a number while nothing else names it."""
+    declared = member.declared
+    return (
+        (declared is None or re.fullmatch(DECLARED_PATTERN, declared) is not None)
+        and (not member.awaited or declared is not None)
+        and member.awaited == (member.number > 0)
+        and 0 <= member.told < member.revision
+    )
+
+
+# Whether what was applied may do without a lease, its member tells.
+_WORDS: dict[PlaceKind, str] = {
     "member": "member",
-    "applied": "note of what a member has applied",
     "timer": "timer",
     "grant": "grant",
 }
