@@ -29,6 +29,20 @@ def join(
     return worker.members.join(scope, name, wish, author(by))
 
 
+def declare(
+    worker: Worker,
+    scope: Scope,
+    name: str = "c1",
+    group: str = "compute",
+    declared: str = "heat:1",
+    reason: str | None = None,
+    by: str = "heat",
+    **attributes: object,
+) -> Joined:
+    wish = Joining.of(group, None, attributes, declared=declared, reason=reason)
+    return worker.members.join(scope, name, wish, author(by))
+
+
 def changes_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[Change, ...]]:
     """The changes of each event after a revision."""
     count = len(events_since(worker, scope, revision))
