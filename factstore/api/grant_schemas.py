@@ -29,13 +29,17 @@ class GrantBody(Schema):
     """What a grant is for."""
 
     role = fields.String(load_default="agent", validate=validate.OneOf(GRANT_ROLES))
-    member = _name("As whom its holder takes part; an agent's has one.")
-    group = _name("The only group that the member may join.")
+    member = _name("As whom its holder takes part; an agent's has one, or is a group's.")
+    group = _name(
+        "The only group that the member may join; without a member, the one whose instances get grants "
+        "of their own with it."
+    )
     ttl = seconds(
-        "Seconds until it ends unless it is renewed",
+        f"Seconds until it ends unless it is renewed; if not given {GRANT_TTL_DEFAULT}, or of one that "
+        "is got with a group's as many as that one's, which are the most",
         GRANT_TTL_MIN,
         GRANT_TTL_MAX,
-        GRANT_TTL_DEFAULT,
+        None,
     )
 
 

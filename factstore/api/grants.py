@@ -41,10 +41,11 @@ class GrantList(MethodView):
     @blueprint.refusals("path_invalid", "ttl_invalid", "quota_exceeded", *JSON_BODY, *WRITING)
     @blueprint.response(201, grant_schemas.IssuedGrant, headers=sent("Factstore-Cursor"))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
-        """Issue a grant; its secret is in this answer and nowhere else."""
+        """Issue a grant, or with a group's one for a member; its secret is here and nowhere else."""
         access = services().access
         scope = access.scope(rules.CREATE, stack)
         wish = GrantWish.of(body["role"], body["member"], body["group"], body["ttl"])
+        access.reach.check_issue(wish.role, wish.member, wish.group)
         issued = services().grants.issue(scope, wish, access.author())
         grant = issued.grant
         token = f"{grant.id}.{issued.secret}"
@@ -74,10 +75,10 @@ class GrantItem(MethodView):
     @blueprint.refusals("path_invalid", "not_found", *WRITING)
     @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, grant: str) -> Response:
-        """Revoke a grant: from now on nobody holds it."""
+        """Revoke a grant: from now on nobody holds it, nor any that was got with it."""
         access = services().access
         scope = access.scope(rules.DELETE, stack)
-        access.reach.check_grant(grant)
+        access.reach.check_grant(grant, revokes=True)
         revision = services().grants.revoke(scope, grant, access.author())
         cursor = services().facts.cursor(revision)
         return Response(status=204, headers={"Factstore-Cursor": str(cursor)})

@@ -95,7 +95,9 @@ class Access:
         """The caller as a reader of sensitive facts."""
         identity = self.identity()
         sees_all = self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id)
-        return Reader(sees_all, identity.reach.member, identity.reach.group)
+        reach = identity.reach
+        # Who is no member yet is in no group either.
+        return Reader(sees_all, reach.member, None if reach.enrols else reach.group)
 
     def author(self, *, reads: bool = False) -> Author:
         """The caller as the author of a change.

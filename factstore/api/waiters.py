@@ -163,6 +163,7 @@ class WaiterSignal(MethodView):
 def _signal(stack: str, waiter: str) -> Response:
     access = services().access
     scope = access.scope(rules.SIGNAL, stack)
+    access.reach.check_signal()
     check_encoding(request)
     unreadable = bool(request.content_type) and not request.mimetype
     if unreadable or request.mimetype not in SIGNAL_TYPES:

@@ -16,7 +16,8 @@ class GrantRecord:
     """A grant.
 
     :param role: ``agent`` or ``reader``.
-    :param member: as whom its holder takes part; *group* is the only one that it may join.
+    :param member: as whom its holder takes part; *group* is the only one that it may join.  An agent's
+        without a member is its group's.
     :param ttl: seconds from issuing, or renewing, to the end.
     :param expires_at: ISO 8601, in UTC.
     :param token: what its holder says, ``<id>.<secret>``; known only to who issued it.
@@ -74,7 +75,7 @@ class Grant:
         return parsed(sent, GrantRecord.parse)
 
     def revoke(self) -> None:
-        """End it; that it is gone already is no error."""
+        """End it, and all that were issued with it; that it is gone already is no error."""
         try:
             self._transport.send("DELETE", self._url)
         except NotFound:

@@ -77,9 +77,11 @@ class Stack(Facts):
     ) -> GrantRecord:
         """Issue a grant; the record's token is told this once.
 
-        :param role: ``agent``, which needs *member*, or ``reader``.
-        :param group: the only one that the member may join.
+        :param role: ``agent``, which needs *member* or *group*, or ``reader``.
+        :param group: the only one that the member may join.  Without *member* the grant is the group's:
+            whoever holds it calls this with *member* alone, for a grant of that member's own.
         :param ttl: seconds; None for the service's default.
+        :raises Forbidden: with a group's grant, also if somebody else is known by the member's name.
         """
         wanted = {"role": role, "member": member, "group": group, "ttl": ttl}
         body = {name: value for name, value in wanted.items() if value is not None}

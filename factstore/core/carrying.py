@@ -19,6 +19,7 @@ from factstore.core.errors import (
 )
 from factstore.core.event import Record
 from factstore.core.fact import Author, Scope
+from factstore.core.grant import Grant
 from factstore.core.member import Applied
 from factstore.core.place import Place
 from factstore.core.plan import Plan
@@ -169,16 +170,18 @@ class Carrier:
 
 
 def _let_in(plan: Plan, state: State, scope: Scope, grant: str) -> Plan:
-    """The plan, for as long as a grant is there: nothing is written for who has lost it, and a stack
-    that was deleted is not brought back by one of its own instances.
+    """The plan, for as long as a grant is there, and that which it was got with: nothing is written for
+    who has lost it, and a stack that was deleted is not brought back by one of its own instances.
 
-    :raises Forbidden: it is there no more.
+    :raises Forbidden: one of them is there no more.
     """
     place = Place("grant", grant)
     record = state.record(scope, place)
-    if record is None:
+    above = Place("grant", record.parent) if isinstance(record, Grant) and record.parent else place
+    parent = state.record(scope, above)
+    if record is None or parent is None:
         raise Forbidden("the grant was revoked, or its stack deleted, before anything was written.")
-    guards = {place: record.revision, **plan.commit.guards}
+    guards = {place: record.revision, above: parent.revision, **plan.commit.guards}
     return replace(plan, commit=replace(plan.commit, guards=guards))
 
 

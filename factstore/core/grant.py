@@ -1,4 +1,8 @@
-"""Grants: capabilities for instances that have no Keystone user."""
+"""Grants: capabilities for instances that have no Keystone user.
+
+A grant with a group and no member is the group's: with it an instance gets one of its own, which holds
+only as long as the group's does.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,8 @@ class Grant:
         a slow hash would protect it no better.
     :param ttl: seconds from issuing, or renewing, to the end.
     :param expires_at: when it ends; its lease removes it somewhat later.
+    :param parent: the id of the group's grant that it was got with, without which it does not hold;
+        empty for none.
     """
 
     id: str
@@ -40,6 +46,7 @@ class Grant:
     expires_at: str
     updated_by: str
     request_id: str
+    parent: str = ""
     revision: int = 0
     lease: int = 0
 
@@ -65,12 +72,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class GrantWish:
-    """The wish for a grant.  Build it with :meth:`of`, which checks the limits."""
+    """The wish for a grant.  Build it with :meth:`of`, which checks the limits.
+
+    :param ttl: seconds; None for the usual.
+    """
 
     role: GrantRole
     member: str | None
     group: str | None
-    ttl: int
+    ttl: int | None
 
     @classmethod
     def of(
@@ -82,32 +92,30 @@ class GrantWish:
         """
         if role not in GRANT_ROLES:
             raise Invalid(f"role must be one of {', '.join(GRANT_ROLES)}.", code="schema")
-        if role == "agent" and member is None:
+        if role == "agent" and member is None and group is None:
             raise Invalid(
-                "a grant for an agent names its member; without one it is a reader's.",
+                "a grant for an agent names its member, or the group whose members get theirs with it.",
                 code="schema",
                 extra={"field": "member"},
             )
-        if group is not None and member is None:
+        if role == "reader" and group is not None and member is None:
             raise Invalid(
-                "group says which one the grant's member is in; name the member.",
+                "group says which one a reader's member is in; name the member.",
                 code="schema",
                 extra={"field": "group"},
             )
         for name, what in ((member, "member"), (group, "group")):
             if name is not None:
                 check_name(name, what)
-        return cls(role, member, group, checked_ttl(ttl, GRANT_TTL_DEFAULT))
+        return cls(role, member, group, checked_ttl(ttl))
 
 
-def checked_ttl(ttl: int | None, default: int) -> int:
-    """How long a grant holds, in seconds.
+def checked_ttl(ttl: int | None) -> int | None:
+    """How long a grant is to hold, in seconds; None for the usual.
 
     :raises Invalid: ``ttl_invalid``.
     """
-    if ttl is None:
-        return default
-    if type(ttl) is not int or not GRANT_TTL_MIN <= ttl <= GRANT_TTL_MAX:
+    if ttl is not None and (type(ttl) is not int or not GRANT_TTL_MIN <= ttl <= GRANT_TTL_MAX):
         raise Invalid(
             "ttl of a grant must be a whole number of seconds from "
             f"{GRANT_TTL_MIN} to {GRANT_TTL_MAX}.",

@@ -1,4 +1,7 @@
-"""Issuing, renewing and revoking a grant: what is to be written, decided on whatever state there is."""
+"""Issuing, renewing and revoking a grant: what is to be written, decided on whatever state there is.
+
+What a group's grant issues is decided in :mod:`factstore.core.enrolling`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from factstore.core.carrying import Attempt
 from factstore.core.contents import Usage
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.fact import Author, Scope, Stack
-from factstore.core.grant import Grant, GrantWish, digest_of
+from factstore.core.grant import GRANT_TTL_DEFAULT, Grant, GrantWish, digest_of
 from factstore.core.path import shown
 from factstore.core.place import Place
 from factstore.core.plan import Plan
@@ -56,16 +59,17 @@ class Issue(Attempt):
             project = state.project_usage(self.scope.project_id)
             usage = state.usage(self.scope) or Usage(0, 0)
         stack = known or self._new_stack(self.scope, author)
+        ttl = wish.ttl or GRANT_TTL_DEFAULT
         grant = Grant(
             id=f"{stack.id}-{self._suffix}",
             role=wish.role,
             member=wish.member,
             group=wish.group,
             digest=digest_of(self._secret),
-            ttl=wish.ttl,
+            ttl=ttl,
             created_at=self._now,
             created_by=author.user_id,
-            expires_at=later(self._now, wish.ttl),
+            expires_at=later(self._now, ttl),
             updated_by=author.user_id,
             request_id=author.request_id,
         )
@@ -84,12 +88,15 @@ class Issue(Attempt):
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         if not self.granted:
-            self.granted = self._store.grant(self._wish.ttl, self.deadline)
+            self.granted = self._store.grant(plan.results[0].ttl, self.deadline)
         return hung(plan, self.granted)
 
 
 class Renewal(Attempt):
     """One request to let a grant hold longer; the results of its plan are the grant now and before.
+
+    So a group's grant holds on while any of those does that were got with it: it is renewed too when it
+    has less than half of its time left.
 
     :param ttl: from now on; None for as long as so far.
     :ivar granted: the lease that was got for it; 0 if none was needed so far.
@@ -116,6 +123,7 @@ class Renewal(Attempt):
     def plan(self, state: State, quota: Quota) -> Plan:
         with state.read():
             known = issued(state, self.scope, self._grant)
+            parent = parent_of(state, self.scope, known)
             stack, planned_at = state.stack(self.scope), state.revision
         assert stack is not None  # noqa: S101 - it has a grant
         ttl = self._ttl or known.ttl
@@ -124,19 +132,29 @@ class Renewal(Attempt):
                 f"the grant is renewed for {known.ttl} seconds at a time; only the stack's owners "
                 "let it hold for longer."
             )
-        renewed = replace(
+        renewed = self._renewed(known, ttl)
+        guards, records = {known.place: known.revision}, [renewed]
+        if parent is not None:
+            guards[parent.place] = parent.revision
+            if later(self._now, parent.ttl // 2) > parent.expires_at:
+                records.append(self._renewed(parent, parent.ttl))
+        commit = Commit(stack, planned_at, state.epoch, guards=guards, records=tuple(records))
+        return Plan(commit, (renewed, known))
+
+    def _renewed(self, known: Grant, ttl: int) -> Grant:
+        return replace(
             known,
             ttl=ttl,
             expires_at=later(self._now, ttl),
             updated_by=self._author.user_id,
             request_id=self._author.request_id,
         )
-        guards = {known.place: known.revision}
-        commit = Commit(stack, planned_at, state.epoch, guards=guards, records=(renewed,))
-        return Plan(commit, (renewed, known))
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         renewed, known = plan.results
+        lost = [r for r in plan.commit.records[1:] if not self._store.renew(r.lease, self.deadline)]
+        if lost:  # what was to hang on a lease that has ended goes, and is not brought back
+            plan = replace(plan, commit=replace(plan.commit, records=plan.commit.records[:1]))
         if renewed.ttl == known.ttl and self._store.renew(known.lease, self.deadline):
             return hung(plan, known.lease)
         if not self.granted:
@@ -145,7 +163,8 @@ class Renewal(Attempt):
 
 
 class Revocation(Attempt):
-    """One request to end a grant; the result of its plan is the grant as it was."""
+    """One request to end a grant; the results of its plan are the grant as it was, and those that were
+    got with it, which hold no more."""
 
     def __init__(self, scope: Scope, grant: str, deadline: float) -> None:
         self.scope, self.deadline = scope, deadline
@@ -154,11 +173,12 @@ class Revocation(Attempt):
     def plan(self, state: State, quota: Quota) -> Plan:
         with state.read():
             known = issued(state, self.scope, self._grant)
+            others = grants_of(state, self.scope)
             stack, planned_at = state.stack(self.scope), state.revision
         assert stack is not None  # noqa: S101 - it has a grant
         guards = {known.place: known.revision}
         commit = Commit(stack, planned_at, state.epoch, guards=guards, removes=(known.place,))
-        return Plan(commit, (known,))
+        return Plan(commit, (known, *(each for each in others if each.parent == known.id)))
 
 
 def issued(state: State, scope: Scope, grant: str) -> Grant:
@@ -172,12 +192,37 @@ def issued(state: State, scope: Scope, grant: str) -> Grant:
     return known
 
 
-def anywhere(state: State, grant: str) -> tuple[Scope, Grant] | None:
-    """A grant, and the stack that it is for, which its id names."""
+def grants_of(state: State, scope: Scope) -> list[Grant]:
+    """All grants of a stack by id, also those that hold no more."""
+    return [each for each in state.records(scope, "grant") if isinstance(each, Grant)]
+
+
+def parent_of(state: State, scope: Scope, grant: Grant) -> Grant | None:
+    """The group's grant that a grant was got with.
+
+    :raises NotFound: it is there no more.
+    """
+    return issued(state, scope, grant.parent) if grant.parent else None
+
+
+def ends_at(state: State, scope: Scope, grant: Grant) -> str:
+    """When a grant ends: no later than the one that it was got with; empty if that is gone."""
+    try:
+        parent = parent_of(state, scope, grant)
+    except NotFound:
+        return ""
+    return grant.expires_at if parent is None else min(grant.expires_at, parent.expires_at)
+
+
+def anywhere(state: State, grant: str) -> tuple[Scope, Grant, str] | None:
+    """A grant, the stack that it is for, which its id names, and when it ends."""
     with state.read():
         space = state.space(grant.partition("-")[0])
         found = space.tables["grant"].get(grant) if space else None
-    return (space.stack.scope, found) if space and isinstance(found, Grant) else None
+        if space is None or not isinstance(found, Grant):
+            return None
+        scope = space.stack.scope
+        return scope, found, ends_at(state, scope, found)
 
 
 def later(moment: str, seconds: int) -> str:
@@ -187,7 +232,7 @@ def later(moment: str, seconds: int) -> str:
 
 
 def hung(plan: Plan, lease: int) -> Plan:
-    """The plan with its grant on a lease."""
+    """The plan with the first of its grants on a lease."""
     grant = replace(plan.commit.records[0], lease=lease)
-    commit = replace(plan.commit, records=(grant,))
+    commit = replace(plan.commit, records=(grant, *plan.commit.records[1:]))
     return replace(plan, commit=commit, results=(grant, *plan.results[1:]))

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from factstore.core.carrying import Carrier
 from factstore.core.cursor import Cursor
+from factstore.core.enrolling import Enrolment
 from factstore.core.errors import FactstoreError, NotFound, OutcomeUnknown, Unavailable
 from factstore.core.fact import Author, Scope, Stack
 from factstore.core.grant import Grant, GrantWish, checked_ttl, digest_of
-from factstore.core.granting import Issue, Renewal, Revocation, anywhere, issued
+from factstore.core.granting import Issue, Renewal, Revocation, anywhere, ends_at, issued
 from factstore.core.looking import check_age
 from factstore.core.path import check_name, check_stack_name, shown
 from factstore.core.ports import Clock, Store
@@ -67,23 +68,34 @@ class Grants:
         self._fresh_until = 0.0
 
     def issue(self, scope: Scope, wish: GrantWish, author: Author) -> Issued:
-        """Make a grant, creating its stack if need be.
+        """Make a grant; an owner's first one creates its stack.  Who holds a group's gets a member's.
 
-        :raises Forbidden: ``quota_exceeded``.
+        :raises Forbidden: ``quota_exceeded``; or somebody else is known by the member's name.
         """
         check_stack_name(scope.stack)
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        attempt = Issue(
-            self._store,
-            self._new_stack,
-            scope,
-            wish,
-            author,
-            suffix=secrets.token_hex(8),
-            secret=secret,
-            now=self._clock.timestamp(),
-            deadline=self._deadline(),
+        secret, now, deadline = (
+            secrets.token_urlsafe(SECRET_BYTES),
+            self._clock.timestamp(),
+            self._deadline(),
         )
+        attempt: Issue | Enrolment
+        if author.grant:
+            self._store.refresh(deadline)  # grants under other ids are guarded by nothing
+            attempt = Enrolment(
+                self._store, scope, wish, author, secret=secret, now=now, deadline=deadline
+            )
+        else:
+            attempt = Issue(
+                self._store,
+                self._new_stack,
+                scope,
+                wish,
+                author,
+                suffix=secrets.token_hex(8),
+                secret=secret,
+                now=now,
+                deadline=deadline,
+            )
         try:
             plan, revision = self._carrier.run(attempt, author)
         except OutcomeUnknown:
@@ -91,6 +103,8 @@ class Grants:
         except BaseException:
             self._end(attempt.granted)
             raise
+        for former in plan.results[1:]:
+            self._end(former.lease if former else 0)
         return Issued(replace(plan.results[0], revision=revision), secret, revision)
 
     def get(self, scope: Scope, grant: str, *, stale: bool = False) -> Grant:
@@ -100,15 +114,19 @@ class Grants:
         """
         _check(scope, grant)
         state = self._store.state() if stale else self._store.refresh(self._deadline())
-        found = issued(state, scope, grant)
-        if not self._in_time(found):
-            raise NotFound(f"grant {shown(grant)} has expired.")
+        with state.read():
+            found = issued(state, scope, grant)
+            end = ends_at(state, scope, found)
+        if not self._in_time(end):
+            raise NotFound(
+                f"grant {shown(grant)} has expired, or that which it was got with ended."
+            )
         return found
 
     def list(
         self, scope: Scope, *, limit: int, marker: str = "", at: Cursor | None = None
     ) -> GrantPage:
-        """A page of grants by id.
+        """A page of grants by id, without those that went with their group's.
 
         :param at: the cursor of the first page, so that all pages show one revision.
         :raises CursorExpired: the pages' revision is compacted: begin anew.
@@ -127,7 +145,12 @@ class Grants:
             check_age(at, epoch, revision, stack.created)
             revision = at.revision
             records = self._store.records_at(stack, "grant", revision, self._deadline())
-        grants = [g for g in records if isinstance(g, Grant) and g.id > marker]
+        ids = {record.place.name for record in records} | {""}
+        grants = [
+            each
+            for each in records
+            if isinstance(each, Grant) and each.id > marker and each.parent in ids
+        ]
         rest = grants[limit - 1].id if len(grants) > limit else None
         return GrantPage(tuple(grants[:limit]), Cursor(epoch, revision), rest)
 
@@ -143,7 +166,7 @@ class Grants:
             self._store,
             scope,
             grant,
-            ttl if ttl is None else checked_ttl(ttl, ttl),
+            checked_ttl(ttl),
             author,
             self._clock.timestamp(),
             self._deadline(),
@@ -164,13 +187,16 @@ class Grants:
         return replace(renewed, revision=revision)
 
     def revoke(self, scope: Scope, grant: str, author: Author) -> int:
-        """End a grant; the revision since which nobody holds it.
+        """End a grant; the revision since which nobody holds it, nor any that was got with it.
 
         :raises NotFound: there is none of that id.
         """
         _check(scope, grant)
         plan, revision = self._carrier.run(Revocation(scope, grant, self._deadline()), author)
-        self._end(plan.results[0].lease)
+        end = self._deadline()
+        for each in plan.results:
+            if self._clock.monotonic() < end:  # the rest ends by itself
+                self._end(each.lease)
         return revision
 
     # Who holds one
@@ -184,18 +210,19 @@ class Grants:
         if found is None:  # as much work as for one that exists
             digest_of(secret)
             return None
-        scope, known = found
-        return (scope, known) if known.opened_by(secret) and self._in_time(known) else None
+        scope, known, end = found
+        return (scope, known) if known.opened_by(secret) and self._in_time(end) else None
 
-    def holds(self, grant: str) -> bool:
-        """Whether a grant that was held a moment ago still holds; if nobody can tell, it does."""
+    def holds(self, grant: Grant) -> bool:
+        """Whether a grant that was held a moment ago still holds, for the same secret; if nobody can
+        tell, it does."""
         try:
-            found = anywhere(self._store.refresh(self._deadline()), grant)
+            found = anywhere(self._store.refresh(self._deadline()), grant.id)
         except Unavailable:
-            found = anywhere(self._store.state(), grant)
-        return found is not None and self._in_time(found[1])
+            found = anywhere(self._store.state(), grant.id)
+        return found is not None and found[1].digest == grant.digest and self._in_time(found[2])
 
-    def _known(self, grant: str) -> tuple[Scope, Grant] | None:
+    def _known(self, grant: str) -> tuple[Scope, Grant, str] | None:
         now = self._clock.monotonic()
         found = None
         if now < self._fresh_until:
@@ -209,8 +236,8 @@ class Grants:
         self._fresh_until = now + FRESH_SECONDS
         return state
 
-    def _in_time(self, grant: Grant) -> bool:
-        return self._clock.timestamp() < grant.expires_at
+    def _in_time(self, end: str) -> bool:
+        return self._clock.timestamp() < end
 
     def _end(self, lease: int) -> None:
         if lease:

@@ -1,5 +1,7 @@
 """How far into its stack a caller reaches: write one's own, read the stack.
 
+Who holds a group's grant is nobody yet: it reads the stack, and gets a grant for a member of the group.
+
 This is the one place of that rule.  Policy decides before it whether a caller may do an operation at
 all; this decides on which paths, members and grants.
 """
@@ -27,7 +29,8 @@ class Reach:
 
     :param role: ``owner`` is who was let in by policy alone, and is not confined further.
     :param member: as whom a grant's holder takes part; None for nobody.
-    :param group: the one that *member* may join; None for any.
+    :param group: the one that *member* may join, None for any; without a member the one whose members
+        an agent's grant gets theirs with.
     :param grant: the id of the grant that the caller holds; empty for none.
     """
 
@@ -40,6 +43,11 @@ class Reach:
     def whole(self) -> bool:
         """Whether there is nothing that it does not reach."""
         return self.role == "owner"
+
+    @property
+    def enrols(self) -> bool:
+        """Whether it is a group's, with which its members get grants of their own."""
+        return self.role == "agent" and self.member is None
 
     def sees(self, path: str) -> bool:
         """Whether the caller may know of a path."""
@@ -65,7 +73,8 @@ class Reach:
         """
         if self.whole:
             return
-        if self.role != "agent" or self.member is None:
+        self._check_somebody()
+        if self.role != "agent":
             raise Forbidden("this grant is for reading only.")
         if not path.startswith(tuple(f"{folder}/{self.member}/" for folder in _OWN)):
             places = " and ".join(f"{folder}/{self.member}/" for folder in _OWN)
@@ -81,6 +90,7 @@ class Reach:
         """
         if self.whole:
             return
+        self._check_somebody()
         if self.role != "agent" or name != self.member:
             raise Forbidden(f"this grant is not for member {shown(name)}.")
         if group is not None and self.group not in (None, group):
@@ -100,13 +110,45 @@ class Reach:
                 "joins without 'declared' and 'reason'."
             )
 
-    def check_grant(self, grant: str) -> None:
+    def check_signal(self) -> None:
+        """Let pass who takes part.
+
+        :raises Forbidden: the caller is nobody yet.
+        """
+        self._check_somebody()
+
+    def check_grant(self, grant: str, *, revokes: bool = False) -> None:
         """Let pass what concerns the caller's own grant.
 
-        :raises Forbidden: it is another one.
+        :param revokes: whether it is to end.
+        :raises Forbidden: it is another one, or one that others hold too.
         """
         if not self.whole and grant != self.grant:
             raise Forbidden("the holder of a grant shows, renews and revokes that one only.")
+        if revokes and self.enrols:
+            raise Forbidden("all of a group hold its grant; only the stack's owners revoke it.")
+
+    def check_issue(self, role: GrantRole, member: str | None, group: str | None) -> None:
+        """Let pass the wish for a grant that is the caller's to issue.
+
+        :raises Forbidden: it is not; whether the name is free is not asked here.
+        """
+        if self.whole:
+            return
+        if not self.enrols:
+            raise Forbidden("with this grant no others are issued; a group's is for that.")
+        if role != "agent" or member is None or group not in (None, self.group):
+            raise Forbidden(
+                f"with this grant, grants are issued for agents that are each a member in group "
+                f"{shown(self.group or '')}, and for nothing else."
+            )
+
+    def _check_somebody(self) -> None:
+        if self.enrols:
+            raise Forbidden(
+                f"this is the grant of group {shown(self.group or '')}: issue one for a member with "
+                "it, and show that one."
+            )
 
 
 OWNER = Reach()

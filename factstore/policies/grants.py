@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, MEMBER_OR_HOLDER, documented
+from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, MEMBER_OR_HOLDER, documented
 
 LIST = "contextualization:grants:list"
 CREATE = "contextualization:grants:create"
@@ -17,8 +17,8 @@ RULES = [
     documented("grants:list", MEMBER, "List a stack's grants.", ("GET", _GRANTS)),
     documented(
         "grants:create",
-        MEMBER,
-        "Issue a grant; the first one creates the stack.",
+        MEMBER_OR_AGENT,
+        "Issue a grant; the first one creates the stack. Who holds a group's, one for a member of it.",
         ("POST", _GRANTS),
     ),
     documented(
@@ -33,7 +33,7 @@ RULES = [
     documented(
         "grants:delete",
         MEMBER_OR_HOLDER,
-        "Revoke a grant, by its holder its own.",
+        "Revoke a grant, by its holder its own, but not a group's.",
         ("DELETE", _GRANT),
     ),
 ]

@@ -62,7 +62,7 @@ class GrantGate:
             f"grant:{grant.id}",
             scope.project_id,
             (),
-            lambda: self._grants.holds(grant.id),
+            lambda: self._grants.holds(grant),
             scope.stack,
             grant.reach,
         )

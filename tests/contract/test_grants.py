@@ -138,7 +138,7 @@ def test_a_revoked_grant_is_held_by_nobody_wherever_it_is_asked(world: World, sc
     assert two.grants.holder(issued.grant.id, issued.secret)
     one.grants.revoke(scope, issued.grant.id, author())
     assert one.grants.holder(issued.grant.id, issued.secret) is None
-    assert not two.grants.holds(issued.grant.id)
+    assert not two.grants.holds(issued.grant)
     assert two.grants.holder(issued.grant.id, issued.secret) is None
     for refused in (one.grants.get, two.grants.get):
         with pytest.raises(NotFound):
@@ -152,7 +152,7 @@ def test_a_grant_ends_when_its_time_is_over(worker: Worker, scope: Scope) -> Non
     for seconds, held in ((59, True), (61, False)):
         grants = later(worker, seconds)
         assert (grants.holder(issued.grant.id, issued.secret) is not None) == held
-        assert grants.holds(issued.grant.id) == held
+        assert grants.holds(issued.grant) == held
     with pytest.raises(NotFound):
         later(worker, 61).get(scope, issued.grant.id)
     with pytest.raises(NotFound):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -14,6 +16,8 @@ from tests.unit.core.making import NOW
 
 AGENT = Reach("agent", "c1", "compute", "g1")
 READER = Reach("reader", None, None, "g2")
+GROUP = Reach("agent", None, "compute", "g3")
+"""Who holds the grant of a group."""
 SEGMENTS = st.from_regex(f"^{SEGMENT_PATTERN}$", fullmatch=True).map(str.strip)
 PATHS = st.lists(
     st.one_of(st.sampled_from(["nodes", "results", "configs", "c1", "c10", "c", "x"]), SEGMENTS),
@@ -43,6 +47,7 @@ def test_an_agent_writes_below_its_own_folders_and_nowhere_else(path: str) -> No
     own = path.split("/")[:2] in (["nodes", "c1"], ["results", "c1"]) and path.count("/") >= 2
     assert allowed(AGENT.check_write, path) == own
     assert not allowed(READER.check_write, path)
+    assert not allowed(GROUP.check_write, path)
     assert allowed(OWNER.check_write, path)
 
 
@@ -59,6 +64,7 @@ def test_everything_is_seen_but_what_others_are_to_do(path: str) -> None:
     own = others and folders[1] == "c1" and len(folders) > 2
     assert AGENT.sees(path) == (not others or own)
     assert READER.sees(path) == (not others)
+    assert GROUP.sees(path) == (not others)
     assert OWNER.sees(path)
     assert allowed(AGENT.check_read, path) == AGENT.sees(path)
 
@@ -75,6 +81,44 @@ def test_an_agent_joins_the_group_that_its_grant_names() -> None:
     assert allowed(AGENT.check_member, "c1", "compute")
     assert not allowed(AGENT.check_member, "c1", "head")
     assert allowed(Reach("agent", "c1").check_member, "c1", "head")
+
+
+@pytest.mark.parametrize("check", [GROUP.check_signal, lambda: GROUP.check_member("c1", "compute")])
+def test_who_holds_a_groups_grant_is_nobody_and_is_told_what_to_do(
+    check: Callable[[], None],
+) -> None:
+    with pytest.raises(Forbidden, match="group 'compute': issue one for a member"):
+        check()
+
+
+def test_everybody_else_who_may_signal_does() -> None:
+    assert allowed(AGENT.check_signal)
+    assert allowed(OWNER.check_signal)
+
+
+def test_with_a_groups_grant_those_of_its_members_are_issued_and_no_others() -> None:
+    for wish, issued in (
+        (("agent", "c1", None), True),
+        (("agent", "c1", "compute"), True),
+        (("agent", "c1", "head"), False),
+        (("agent", None, "compute"), False),
+        (("reader", "c1", "compute"), False),
+        (("reader", None, None), False),
+    ):
+        assert allowed(GROUP.check_issue, *wish) == issued
+        assert not allowed(AGENT.check_issue, *wish)
+        assert not allowed(READER.check_issue, *wish)
+        assert not allowed(Reach("reader", "c1", "compute").check_issue, *wish)
+        assert allowed(OWNER.check_issue, *wish)
+
+
+def test_a_groups_grant_is_shown_and_renewed_by_who_holds_it_and_not_revoked() -> None:
+    assert allowed(GROUP.check_grant, "g3")
+    assert not allowed(GROUP.check_grant, "g1")
+    with pytest.raises(Forbidden):
+        GROUP.check_grant("g3", revokes=True)
+    AGENT.check_grant("g1", revokes=True)
+    OWNER.check_grant("g3", revokes=True)
 
 
 def test_a_holder_has_to_do_with_its_own_grant_only() -> None:
@@ -104,7 +148,14 @@ def test_a_wish_that_makes_no_sense_is_refused(wish: tuple[object, ...], code: s
 
 
 def test_a_wish_without_a_ttl_has_the_usual_one() -> None:
-    assert GrantWish.of("reader", None, None) == GrantWish("reader", None, None, 7 * 24 * 3600)
+    assert GrantWish.of("reader", None, None) == GrantWish("reader", None, None, None)
+
+
+def test_a_grant_for_a_group_names_no_member() -> None:
+    assert GrantWish.of("agent", None, "compute", 60) == GrantWish("agent", None, "compute", 60)
+    grant = Grant("s-1", "agent", None, "compute", "", 60, NOW, "alice", NOW, "alice", "req-1")
+    assert grant.reach == Reach("agent", None, "compute", "s-1")
+    assert grant.reach.enrols
 
 
 def test_a_grant_is_opened_by_its_secret_alone_and_does_not_hold_it() -> None:

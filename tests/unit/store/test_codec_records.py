@@ -31,8 +31,9 @@ RECORDS: list[Record] = [
     Timer("w", 7, 9),
     Signal("w", "a/b \u20ac", "FAILURE", "", "null", "t", "u", "r", 7),
     Mark(5, 7),
-    Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", 7, 9),
-    Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", 7, 9),
+    Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", 7, 9),
+    Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", 7, 9),
+    Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", "", 7, 9),
     Seal("gAAAAAwrapped", 7),
 ]  # fmt: skip
 
@@ -80,7 +81,7 @@ def test_junk_is_no_record(record: Record, text: bytes) -> None:
 def test_a_record_with_a_member_too_many_or_too_few_is_none_of_ours(record: Record) -> None:
     held = json.loads(codec.encode_record(record))
     needed = {name for name, value in held.items() if value and name not in ("reason", "version")}
-    for name in needed - {"decided_at", "decided_revision", "timer"}:
+    for name in needed - {"decided_at", "decided_revision", "timer", "parent"}:
         with pytest.raises(codec.UnknownFormat):
             again(record, json.dumps({n: v for n, v in held.items() if n != name}).encode())
     for more in ("colour", "memo", "lease", "revision"):
