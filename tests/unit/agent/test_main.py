@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,18 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("OS_", "FACTSTORE_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What `main` makes of logging ends with the test: the stream that it logs to does."""
+    root, ours = logging.getLogger(), logging.getLogger("factstore")
+    known = [(each, each.handlers[:], each.level, each.propagate) for each in (root, ours)]
+    yield
+    for each, handlers, level, propagate in known:
+        each.handlers[:] = handlers
+        each.setLevel(level)
+        each.propagate = propagate
 
 
 def conf(directory: Path, url: str = "http://127.0.0.1:1", more: str = "") -> Path:
