@@ -200,6 +200,23 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
         many("value_invalid", given, armed, said={"data": "{"}),
     )
 
+    awaited = replace(joined, ttl=None, declared="heat:1", number=9)
+    yield "an awaited member on a lease", one("lease_unexpected", awaited)
+    for name, said in (
+        ("no word", {"declared": None}),
+        ("an empty word", {"declared": ""}),
+        ("a word of other letters", {"declared": "h\u00e9at"}),
+        ("a long word", {"declared": "x" * 256}),
+        ("no number", {"number": 0}),
+        ("a number below 0", {"number": -9}),
+        ("news from the future", {"told": 10**12}),
+    ):
+        yield f"an awaited member with {name}", one("value_invalid", awaited, leased=False, **said)
+    yield "a number beside a lease", one("value_invalid", joined, number=9)
+    yield (
+        "applied on a lease of who has none",
+        many("record_astray", replace(seen, member="m"), awaited, leased=(seen,)),
+    )
     yield "a member named badly", one("place_invalid", replace(joined, name="-x"))
     yield "a waiter in a folder", one("unreadable", replace(armed, name="a/b"), leased=False)
     key = at("mark", "other")

@@ -131,7 +131,8 @@ class Membership:
             living = self._member.show()
         except NotFound:
             return
-        if living.generation != self._member.generation:
+        # Who is declared and has no ttl is awaited: nobody has joined as it, and it may be this agent.
+        if living.ttl is not None and living.generation != self._member.generation:
             self.joined.clear()
             raise Superseded(
                 f"another agent is {self._member.name} of {self._stack.name} since "

@@ -42,6 +42,33 @@ def test_a_member_joins_changes_and_departs(stack: Stack) -> None:
         c1.show()
 
 
+def test_a_member_is_declared_adopted_and_let_go(stack: Stack) -> None:
+    c1, agent = stack.member("c1"), stack.member("c1")
+    declared = c1.declare("compute", "heat:1", reason="scaled_out", attributes={"index": 1})
+    assert (declared.declared, declared.reason, declared.ttl) == ("heat:1", "scaled_out", None)
+    assert c1.declare("compute", "heat:1", attributes={"index": 1}).unchanged
+    with pytest.raises(errors.Conflict) as refused:
+        c1.declare("compute", "heat:2")
+    assert refused.value.code == "contextualization.member_declared"
+    with stack.watch(types=["member.join", "member.change", "member.depart"]) as watch:
+        adopted = agent.join("compute", ttl=60)
+        assert (adopted.declared, adopted.ttl, adopted.joined_at) == (
+            *("heat:1", 60),
+            declared.joined_at,
+        )
+        agent.heartbeat()
+        assert [each.name for each in stack.members(declared="heat:1")] == ["c1"]
+        assert list(stack.members(declared="heat:2")) == []
+        with pytest.raises(errors.Conflict):
+            c1.depart(declared="heat:2")
+        c1.depart(declared="heat:1", reason="scaled_in")
+        events = [next(watch) for _ in range(2)]
+    changes = [event.changes[0] for event in events if isinstance(event, Event)]
+    assert [change.type for change in changes] == ["member.change", "member.depart"]
+    with pytest.raises(errors.Conflict):
+        agent.heartbeat()
+
+
 def test_who_kept_its_generation_is_the_same_member_still(stack: Stack) -> None:
     first = stack.member("c1").join("compute")
     again = stack.member("c1", generation=first.generation).join("compute")

@@ -276,6 +276,23 @@ MEMBERS = {
     "a generation that is no text": (member(generation=1), "400 schema"),
     "a generation that is none": (member(generation="g1"), "400 schema"),
     "a generation that never lived": (member(generation="a"), "409 generation_stale"),
+    "an empty word": (member(declared=""), "400 schema"),
+    "a word of 256 letters": (member(declared="x" * 256), "400 schema"),
+    "a word of other letters": (member(declared="h\u00e9at:1"), "400 schema"),
+    "a word with a newline": (member(declared="heat:1\n"), "400 schema"),
+    "a word with a tab": (member(declared="heat\t1"), "400 schema"),
+    "a word that is no text": (member(declared=1), "400 schema"),
+    "a word that is a switch": (member(declared=True), "400 schema"),
+    "a list of words": (member(declared=["heat:1"]), "400 schema"),
+    "a word and a ttl": (member(declared="heat:1", ttl=30), "400 ttl_invalid"),
+    "a word and a ttl that is null": (member(declared="heat:1", ttl=None), "400 schema"),
+    "a word and a generation": (member(declared="heat:1", generation="a"), "400 schema"),
+    "a reason in capitals": (member(reason="Scaled"), "400 schema"),
+    "a reason of two words": (member(reason="scaled out"), "400 schema"),
+    "an empty reason": (member(reason=""), "400 schema"),
+    "a reason of 65 letters": (member(reason="x" * 65), "400 schema"),
+    "a reason with a newline": (member(reason="scaled\n"), "400 schema"),
+    "a reason that is no text": (member(reason=1), "400 schema"),
 }
 
 # Of a PATCH of a member, as application/json.

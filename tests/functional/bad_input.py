@@ -169,6 +169,12 @@ URLS = {
         for what, (target, a) in bad_urls.PATHS.items()
         for method in ("GET", "PUT")
     },
+    **{
+        f"departing by {word[:20]!r}": Bad(
+            "400 query_invalid", "DELETE", f"{MEMBER}?declared={word}", (), b"", there=True
+        )
+        for word in bad_urls.WORDS
+    },
     **{what: Bad(a, method, target) for what, (method, target, a) in bad_urls.METHODS.items()},
     **{f"GET {target[:80]}": _read(a, target) for target, a in bad_urls.QUERIES},
 }

@@ -139,6 +139,9 @@ CURSORS = [
 PLACES = ["..", "n1/..", "n1//ip", "/", "n1/%25", "n*", "n1/ip%00", "a/", "%C3%B6", "x" * 513]
 PROJECTS = ["..", "a/b", "x" * 65, "a%252Fb", "%C3%B6", "a%20b", "a%0A", "%0A", ""]
 
+WORDS = ["", "x" * 256, "%C3%B6", "%0A", "a%0A", "a%09b", "%00", "%7F"]
+"""None that a member is declared as."""
+
 # Of a GET, where fact a is.
 QUERIES = [
     *((f"{path}?wait={wait}", "400 query_invalid") for path in WAITING for wait in WAITS),
@@ -172,7 +175,10 @@ QUERIES = [
     *((f"{path}?limit=1&limit=1", "400 ambiguous") for path in PAGED),
     *((f"{path}?wait=1&wait=1", "400 ambiguous") for path in WAITING),
     *((f"{path}?group={group}", "400 path_invalid") for path in GROUPED for group in PLACES),
+    *((f"STACK/members?declared={word}", "400 query_invalid") for word in WORDS),
+    ("STACK/members?declared=a&declared=b", "400 ambiguous"),
     ("STACK/members/m?consistency=strong", "400 query_invalid"),
+    ("STACK/members/m?declared=heat:1", "400 query_invalid"),
     ("STACK/convergence?consistency=", "400 query_invalid"),
     ("STACK/grants/g?consistency=strong", "400 query_invalid"),
     ("STACK/facts/a?format=xml", "400 query_invalid"),

@@ -10,6 +10,7 @@ import pytest
 
 from factstore.cmd.children.etcd import EtcdServer
 from tests.calling import Caller, refused
+from tests.eventually import eventually
 from tests.functional.test_waiting import waiting
 from tests.service import ApiServer
 
@@ -147,3 +148,63 @@ def test_an_idempotency_key_stands_for_a_generation_too(
     written = api.put(f"{stack}/facts/a", 1, headers=fenced)
     assert api.put(f"{stack}/facts/a", 1, headers=fenced).json() == written.json()
     refused(api.put(f"{stack}/facts/a", 1, headers=other), "409 idempotency_key_reused")
+
+
+def declare(api: Caller, stack: str, name: str = "c1", **fields: Any) -> dict[str, Any]:
+    body = {"group": "compute", "declared": f"heat:{name}", **fields}
+    answer = api.put(f"{stack}/members/{name}", json=body)
+    answer.raise_for_status()
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def test_a_waiter_for_every_member_waits_for_the_declared_until_their_agents_are_up(
+    api: Caller, stack: str
+) -> None:
+    join(api, stack, "c1")
+    declare(api, stack, "c2")
+    for name in ("c1", "c3"):
+        api.put(f"{stack}/facts/nodes/{name}/up", True).raise_for_status()
+    success = {"every_member": {"group": "compute", "fact": "up", "equals": True}}
+    api.put(f"{stack}/waiters/w", json={"success": success}).raise_for_status()
+    state = api.get(f"{stack}/waiters/w").json()
+    assert (state["state"], state["missing"]) == ("pending", ["c2"])
+    join(api, stack, "c2")
+    api.put(f"{stack}/facts/nodes/c2/up", True).raise_for_status()
+    eventually(lambda: api.get(f"{stack}/waiters/w").json()["state"] == "met")
+
+
+def test_convergence_waits_for_the_declared_or_until_they_depart(api: Caller, stack: str) -> None:
+    join(api, stack, "c1")
+    declare(api, stack, "c2")
+    with waiting(api, f"{stack}/convergence?wait=30") as (waiter,):
+        target = api.get(f"{stack}/convergence").json()["target"]
+        heartbeat(api, stack, "c1", applied=target)
+        assert api.get(f"{stack}/convergence").json()["lagging"] == ["c2"]
+        api.delete(f"{stack}/members/c2?declared=heat:c2").raise_for_status()
+        target = api.get(f"{stack}/convergence").json()["target"]
+        heartbeat(api, stack, "c1", applied=target)
+        found = waiter.answer().json()
+    assert (found["converged"], [m["name"] for m in found["members"]]) == (True, ["c1"])
+
+
+def test_who_waits_for_another_context_is_not_woken_by_a_note(api: Caller, stack: str) -> None:
+    join(api, stack)
+    known = api.get(f"{stack}/context").headers["ETag"]
+    with waiting(api, f"{stack}/context?wait=30", f"If-None-Match: {known}") as (waiter,):
+        noted = declare(api, stack, reason="scaled_out")
+        assert (noted["declared"], noted["ttl"]) == ("heat:c1", 600)
+        assert api.get(f"{stack}/context").headers["ETag"] == known
+        api.put(f"{stack}/facts/p", 1).raise_for_status()
+        assert waiter.answer().json()["facts"] == {"p": 1}
+
+
+def test_the_declared_outlast_their_service(
+    etcd: EtcdServer, one_worker: ApiServer, stack: str, tmp_path: Path
+) -> None:
+    with ApiServer([etcd.endpoint], tmp_path) as there, Caller(there.url) as owner:
+        declared = declare(owner, stack)
+        there.restart()
+        assert owner.get(f"{stack}/members/c1").json() == declared
+    with Caller(one_worker.url) as agent:
+        assert join(agent, stack)["declared"] == "heat:c1"

@@ -118,6 +118,7 @@ ROWS = [
     Row("POST", BATCH, Kind.REMOVE, body=DELETE_A),
     Row("GET", MEMBERS, Kind.READ),
     Row("GET", MEMBERS, Kind.READ, query="?group=g"),
+    Row("GET", MEMBERS, Kind.READ, query="?declared=heat:1"),
     Row("GET", MEMBER, Kind.READ),
     Row("PUT", MEMBER, Kind.WRITE, body={"group": "g"}, done=201),
     Row("PATCH", MEMBER, Kind.REMOVE, body={"state": "ready"}),

@@ -96,6 +96,26 @@ def test_who_was_replaced_gives_way_and_stays_replaced(
     assert [call.method for call in service.calls].count("DELETE") == 0
 
 
+def test_who_is_awaited_by_its_owners_is_nobody_who_replaced_it(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    """It was given up for dead, and then declared: that is an invitation."""
+    awaited = {**member("9f"), "ttl": None, "declared": "heat:1", "reason": None}
+    service.will(
+        answer(201, member("1a")),
+        refusal(409, "generation_stale"),
+        answer(200, STACK),
+        answer(200, awaited),
+        answer(200, STACK),
+        answer(201, member("2b")),
+    )
+    living = membership(tmp_path, service, clock)
+    living.join()
+    assert not living.beat(None)
+    assert living.join().generation == "2b"
+    assert "generation" not in bodies(service)[-1]  # type: ignore[operator]
+
+
 def test_the_old_generation_is_off_the_disk_before_a_new_one_is_asked_for(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:

@@ -99,7 +99,8 @@ class Service:
                 where = urlsplit(self.path)
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
-                query = {name: values[0] for name, values in parse_qs(where.query).items()}
+                given = parse_qs(where.query, keep_blank_values=True)
+                query = {name: values[0] for name, values in given.items()}
                 call = Call(
                     self.command,
                     where.path,

@@ -72,6 +72,43 @@ def test_a_list_of_members_follows_its_links(service: Service, clock: FakeClock)
     assert service.calls[1].query == {"limit": "1", "marker": "a", "cursor": "e.4"}
 
 
+def test_members_that_are_declared_as_something_are_asked_for_by_that(
+    service: Service, clock: FakeClock
+) -> None:
+    declared = {**member("a"), "ttl": None, "declared": "heat:1", "reason": "scaled_out"}
+    page = {"members": [declared, member("b")], "cursor": "e.4", "links": []}
+    service.will(answer(200, page), refusal(400, "query_invalid"))
+    first, second = service.stack(clock).members(declared="heat:1")
+    assert (first.declared, first.reason, first.ttl) == ("heat:1", "scaled_out", None)
+    assert (second.declared, second.reason, second.ttl) == (None, None, 30)
+    assert service.calls[0].query == {"limit": "1000", "declared": "heat:1"}
+    with pytest.raises(errors.BadRequest):  # an empty word is no word, and not all
+        next(service.stack(clock).members(declared=""))
+    assert service.calls[1].query == {"limit": "1000", "declared": ""}
+
+
+def test_who_declares_a_member_does_not_become_it(service: Service, clock: FakeClock) -> None:
+    service.will(answer(201, member("a")), answer(201, member("a")), answer(204))
+    a = service.stack(clock).member("a", generation="7")
+    a.declare("g", "heat:1")
+    a.declare("g", "heat:1", reason="scaled_out", attributes={"index": 1})
+    assert a.generation == "7"
+    a.depart(declared="heat:1")
+    base = {"group": "g", "declared": "heat:1"}
+    assert [call.body for call in service.calls[:2]] == [
+        base,
+        {**base, "reason": "scaled_out", "attributes": {"index": 1}},
+    ]
+    assert service.calls[2].query == {"declared": "heat:1"}
+
+
+def test_nobody_departs_by_an_empty_word(service: Service, clock: FakeClock) -> None:
+    service.will(refusal(400, "query_invalid"))
+    with pytest.raises(errors.BadRequest):
+        service.stack(clock).member("a").depart(declared="")
+    assert service.calls[0].query == {"declared": ""}
+
+
 def test_what_is_not_said_is_not_sent(service: Service, clock: FakeClock) -> None:
     service.will(
         answer(201, member("a")), answer(204), answer(200, waiter()), answer(200, waiter())
@@ -93,6 +130,7 @@ def test_what_is_not_said_is_not_sent(service: Service, clock: FakeClock) -> Non
     "call",
     [
         lambda stack: stack.member("a").join("g"),
+        lambda stack: stack.member("a").declare("g", "heat:1"),
         lambda stack: stack.member("a").heartbeat(),
         lambda stack: stack.waiter("w").arm({"signals": 1}),
         lambda stack: stack.waiter("w").signal(),

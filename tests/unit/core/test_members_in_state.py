@@ -76,6 +76,64 @@ def test_a_new_incarnation_is_found_by_its_generation_alone() -> None:
     assert state.living_by(SCOPE, "8") == state.member(SCOPE, "c1")
 
 
+def awaited(revision: int = 2, **fields: object) -> Member:
+    said = {"ttl": None, "declared": "heat:1", "number": 9, "reason": "scaled_out", **fields}
+    return member(revision=revision, lease=0, **said)
+
+
+def test_who_adopts_an_awaited_member_changes_it() -> None:
+    state = State()
+    moved(state, PutStack(stack()))
+    (joined,) = changes(moved(state, PutRecord("s1", awaited())))
+    assert (joined.type, joined.reason) == ("member.join", "scaled_out")
+    assert state.living_by(SCOPE, "9") == awaited()
+    adopted = member(revision=3, lease=8, declared="heat:1", reason="scaled_out")
+    (change,) = changes(moved(state, PutRecord("s1", adopted)))
+    assert (change.type, change.record, change.former) == ("member.change", adopted, awaited())
+    assert change.reason is None
+    assert state.living_by(SCOPE, "9") is None
+    assert state.living_by(SCOPE, "8") == adopted
+    again = member(revision=4, lease=11, declared="heat:1")
+    (change,) = changes(moved(state, PutRecord("s1", again)))
+    assert change.type == "member.join"  # the second that joins as it replaces the first
+
+
+def test_awaited_members_do_not_take_one_another_for_themselves() -> None:
+    state = State()
+    moved(state, PutStack(stack()))
+    moved(state, PutRecord("s1", awaited()))
+    moved(state, PutRecord("s1", awaited(3, name="c2", number=10)))
+    assert state.living_by(SCOPE, "9") == awaited()
+    gone = awaited(4, state="departed", reason="left", name="c2", number=10)
+    moved(state, PutRecord("s1", gone))
+    assert state.living_by(SCOPE, "9") == awaited()
+    assert state.living_by(SCOPE, "10") is None
+    (change,) = changes(moved(state, PutRecord("s1", awaited(5, name="c2", number=11))))
+    assert change.type == "member.join"
+
+
+def test_what_is_noted_on_a_member_is_told_and_moves_nothing() -> None:
+    state = state_with_a_member()
+    moved(state, PutFact("s1", fact("p", revision=3)))
+    noted = member(revision=4, declared="heat:1", told=2)
+    (change,) = changes(moved(state, PutRecord("s1", noted)))
+    assert (change.type, change.record) == ("member.change", noted)
+    fresh = State(4)
+    fresh.load(state.mutations())
+    for each in (state, fresh):
+        contents = each.contents(SCOPE)
+        assert contents is not None
+        assert contents.target == 3
+        assert contents.members == (noted,)
+    contents = state.contents(SCOPE)
+    assert contents is not None
+    assert contents.changed == 3
+    moved(state, PutRecord("s1", member(revision=5, declared="heat:1", state="ready")))
+    contents = state.contents(SCOPE)
+    assert contents is not None
+    assert (contents.target, contents.changed) == (5, 5)
+
+
 def test_facts_that_went_with_who_departed_went_by_its_hand() -> None:
     state = state_with_a_member()
     bound = fact("p", member="c1", lease=7, revision=3)

@@ -121,6 +121,16 @@ def test_a_groups_grant_is_shown_and_renewed_by_who_holds_it_and_not_revoked() -
     OWNER.check_grant("g3", revokes=True)
 
 
+def test_only_owners_say_what_a_member_stands_for_and_why_it_joins() -> None:
+    for holder in (AGENT, READER):
+        assert allowed(holder.check_declaration)
+        assert allowed(holder.check_declaration, None, None)
+        assert not allowed(holder.check_declaration, "heat:1", None)
+        assert not allowed(holder.check_declaration, None, "scaled_out")
+        assert not allowed(holder.check_declaration, "", None)
+    assert allowed(OWNER.check_declaration, "heat:1", "scaled_out")
+
+
 def test_a_holder_has_to_do_with_its_own_grant_only() -> None:
     assert allowed(AGENT.check_grant, "g1")
     assert not allowed(AGENT.check_grant, "g2")

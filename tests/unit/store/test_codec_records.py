@@ -22,6 +22,9 @@ DEFINITION = Definition.of({"success": {"facts": "secret/*", "equals": "hunter2"
 RECORDS: list[Record] = [
     Member("c1", "compute", "ready", '{"a":1}', 30, "t", "t", "u", "r", None, 2, 7, 9),
     Member("c1", "compute", "departed", "{}", 30, "t", "t", "u", "r", "left", 3, 7, 9),
+    Member("c1", "compute", "joining", "{}", None, "t", "t", "u", "r", "scaled_out", 1, 7, 0,
+           "heat:1", 99),
+    Member("c1", "compute", "ready", "{}", 30, "t", "t", "u", "r", None, 2, 7, 9, "heat:1", 0, 6),
     Applied("c1", 5, 7, 9),
     Waiter("w", DEFINITION, 60, False, "pending", "t", "u", "r", timer=5, revision=7),
     Waiter(
@@ -58,7 +61,8 @@ def test_a_record_whose_members_have_other_types_is_none_of_ours(
             continue
         fits = type(wrong) is type(value) and wrong != "\ud800"
         free = fits and name not in ("state", "status", "id", "definition", "progress", "role")
-        optional = wrong == "no such word" and name in ("reason", "decided_at", "member", "group")
+        nullable = ("reason", "decided_at", "member", "group", "declared")
+        optional = (wrong == "no such word" and name in nullable) or (wrong == -7 and name == "ttl")
         text = json.dumps(held | {name: wrong}).encode()
         if free or optional:
             again(record, text)
@@ -81,12 +85,20 @@ def test_junk_is_no_record(record: Record, text: bytes) -> None:
 def test_a_record_with_a_member_too_many_or_too_few_is_none_of_ours(record: Record) -> None:
     held = json.loads(codec.encode_record(record))
     needed = {name for name, value in held.items() if value and name not in ("reason", "version")}
-    for name in needed - {"decided_at", "decided_revision", "timer", "parent"}:
+    # What says nothing of a member's declaration is left out of its record.
+    optional = {"decided_at", "decided_revision", "timer", "parent", "declared", "number", "told"}
+    for name in needed - optional:
         with pytest.raises(codec.UnknownFormat):
             again(record, json.dumps({n: v for n, v in held.items() if n != name}).encode())
     for more in ("colour", "memo", "lease", "revision"):
         with pytest.raises(codec.UnknownFormat):
             again(record, json.dumps(held | {more: {"a": 1}}).encode())
+
+
+def test_a_member_that_nobody_declared_is_written_as_ever() -> None:
+    """So that workers of an earlier version, which do not know the rest, can read it."""
+    held = json.loads(codec.encode_record(RECORDS[0]))
+    assert not {"declared", "number", "told"} & held.keys()
 
 
 def test_a_signal_lies_where_its_id_says() -> None:

@@ -29,6 +29,11 @@ DAMAGES = dict(damages(KEYS, LIVING))
 BESIDE: list[Record] = [
     member("c1", 0),
     member("gone", 0, state="departed", reason="left"),
+    member("awaited", 0, 0, ttl=None, declared="heat:1", number=9),
+    Applied("awaited", 5),
+    member("left", 0, ttl=None, declared="heat:2", number=9, state="departed", reason="left"),
+    member("adopted", 0, declared="heat:3"),
+    member("noted", 0, declared="heat:4", told=1),
     Applied("c1", 5),
     waiter("ready", 0, {"signals": 2}),
     replace(waiter("met", 0, {"signals": 1}), state="met", progress=Progress(1, 1)),
@@ -62,14 +67,14 @@ LEASED = {
     *(
         KEYS.place(PROJECT, "s3", record.place)
         for record in BESIDE
-        if isinstance(record, Member | Applied | Timer)
+        if isinstance(record, Member | Applied | Timer) and "awaited" not in record.place.name
     ),
 }
 
 
 def found_in(records: dict[bytes, bytes], leased: set[bytes]) -> Examination:
     items = [
-        KeyValue(key, records[key], 1, 1, 1, LEASE if key in leased else 0)
+        KeyValue(key, records[key], 1, 2, 1, LEASE if key in leased else 0)
         for key in sorted(records)
     ]
     return examine(items, KEYS)
