@@ -12,11 +12,14 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keystoneauth1 import exceptions
 
+from factstore.agent.enrolment import Enrolment, Shown
 from factstore.agent.errors import Unusable
 from factstore.agent.settings import Settings
+from factstore.agent.state import StateDir
 from factstore.client import Stack, connect
 
 GRANT_VARIABLE = "FACTSTORE_GRANT"
@@ -28,11 +31,13 @@ _GRANT = re.compile(r"([A-Za-z0-9_-]{1,64})\.([!-~]{1,256})")
 class Connection:
     """A stack, as this agent reaches it.
 
-    :param grant: the id of the grant that is shown there; None if it is none.
+    :param grant: the id of the grant that was given to be shown there; None if it is none.
+    :param enrolment: what is shown instead of it if it is a group's; None without a grant.
     """
 
     stack: Stack
     grant: str | None
+    enrolment: Enrolment | None = None
 
 
 def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connection:
@@ -41,18 +46,30 @@ def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connectio
     :raises Unusable: it is not said where it is, or the credential cannot be used.
     """
     variables, grant = credential(settings, environ)
+    agent = settings.agent
     least, most = ANSWER_SECONDS
-    try:
+
+    def stack(**more: Any) -> Stack:
         client = connect(
             variables,
             retry_for=0.0,  # the agent knows better what else to do meanwhile
             # What does not answer must not cost more than one heartbeat.
-            answer_within=min(max(settings.agent.ttl / 3, least), most),
+            answer_within=min(max(agent.ttl / 3, least), most),
             client_name="factstore-agent",
+            **more,
         )
+        return client.stack(agent.stack)
+
+    try:
+        given = stack()
+        if grant is None or variables.get("OS_USERNAME") != grant:
+            return Connection(given, grant)
+        shown = Shown(variables.get("OS_ENDPOINT"), f"{grant}.{variables['OS_PASSWORD']}")
+        state = StateDir(agent.state_dir, (agent.stack, agent.member))
+        enrolment = Enrolment(shown, given, agent.member, state)
+        return Connection(stack(auth=shown), grant, enrolment)
     except exceptions.ClientException as error:
         raise Unusable(f"the credential cannot be used: {error}") from error
-    return Connection(client.stack(settings.agent.stack), grant)
 
 
 def credential(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, str], str | None]:

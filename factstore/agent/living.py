@@ -46,6 +46,7 @@ class Heart:
         """
         membership = self._parts.membership
         try:
+            self._parts.enrol()
             if not membership.joined.is_set() or not self._parts.beat():
                 self._parts.join()
                 self._say(JOINED)
@@ -54,7 +55,7 @@ class Heart:
                 raise
             return self._wait(error)
         except (*TROUBLE, OSError) as error:
-            if isinstance(error, Unauthorized):
+            if isinstance(error, Unauthorized) and not self._parts.refused():
                 self._say(UNAUTHORIZED)
             return self._wait(error)
         self._troubles.over("being a member")

@@ -38,7 +38,7 @@ from factstore.agent.sealed import Sealed
 from factstore.agent.settings import DEFAULT_FILE, FILE_VARIABLE, Settings, SettingsError, read
 from factstore.agent.state import KEPT, StateDir
 from factstore.client.clock import SystemClock
-from factstore.client.errors import Conflict, NotFound, Refused
+from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
 
 LOG = logging.getLogger("factstore.agent.main")  # also when run with -m
 
@@ -219,7 +219,10 @@ def _tell(settings: Settings, send: Callable[[Any, str], None], keep: Callable[[
             raise
         reason = "it is no member at the moment"
     except TROUBLE as error:
-        if isinstance(error, Refused):
+        enrolment = connection.enrolment
+        # The agent gets another grant when its own does not hold any more.
+        enrols = isinstance(error, Unauthorized) and enrolment is not None and enrolment.own
+        if isinstance(error, Refused) and not enrols:
             raise
         reason = told(error)
     keep()

@@ -8,6 +8,7 @@ from factstore.agent.errors import DONE, FAILED, LATER, TROUBLE, told
 from factstore.agent.parts import Parts
 from factstore.agent.react import NotApplied
 from factstore.client import Context
+from factstore.client.errors import Unauthorized
 
 LOG = logging.getLogger(__name__)
 
@@ -24,9 +25,12 @@ def once(parts: Parts) -> int:
     status = DONE
     context: Context | None
     try:
-        parts.renew()
-        parts.join()
-        context = parts.stack.context(member=parts.settings.agent.member)
+        try:
+            context = _meet(parts)
+        except Unauthorized:
+            if not parts.refused():
+                raise
+            context = _meet(parts)
     except TROUBLE as error:
         LOG.warning("the service does not help: %s", told(error))
         context, status = parts.reactor.kept(), LATER
@@ -50,3 +54,9 @@ def once(parts: Parts) -> int:
         LOG.error("the service could not be told: %s", told(error))
         return LATER
     return status
+
+
+def _meet(parts: Parts) -> Context:
+    parts.renew()
+    parts.join()
+    return parts.stack.context(member=parts.settings.agent.member)

@@ -66,7 +66,8 @@ class Parts:
             react.hooks, react.hook_timeout, self.state, clock, self.sealed.hidden, stopping
         )
         self.reactor = Reactor(settings, outputs(settings), hooks, self.sealed, self.state, boot)
-        self.renewal = _renewal(connection)
+        self._enrolment = connection.enrolment
+        self._renewal: tuple[str, Renewal] | None = None
         self._problems: Mapping[str, str] = {}
         self._not_applied: NotApplied | None = None
         self._member_is: tuple[str | None, str] | None = None
@@ -87,6 +88,7 @@ class Parts:
         :raises FactstoreError: not now.
         """
         self.present.clear()
+        self.enrol()
         record = self.membership.join()
         LOG.info(
             "%s is a member of %s, %s",
@@ -159,7 +161,26 @@ class Parts:
 
         :raises FactstoreError: not now.
         """
-        return self.renewal.attend() if self.renewal is not None else None
+        self.enrol()
+        if self._enrolment is None:
+            return None
+        shown = self._enrolment.token
+        if self._renewal is None or self._renewal[0] != shown:
+            grant = self.stack.grant(self._enrolment.grant)
+            self._renewal = shown, Renewal(grant, time.time)
+        return self._renewal[1].attend()
+
+    def enrol(self) -> None:
+        """Have a grant of this member's own, if that which was given is its group's.
+
+        :raises FactstoreError: not now, or somebody else is known by this name.
+        """
+        if self._enrolment is not None:
+            self._enrolment.ensure()
+
+    def refused(self) -> bool:
+        """What was shown does not hold; whether another grant can be got with the group's."""
+        return self._enrolment is not None and self._enrolment.refused()
 
     def depart(self) -> None:
         """Go, if the service can be told; else it finds out when the ttl is over."""
@@ -195,10 +216,3 @@ class Parts:
         else:
             state = "applied" if self.reactor.cursor is not None else "starting"
         return {"agent/state": state, "agent/problems": problems}
-
-
-def _renewal(connection: Connection) -> Renewal | None:
-    """What renews the grant that is shown to the service, if it is one."""
-    if connection.grant is None:
-        return None
-    return Renewal(connection.stack.grant(connection.grant), time.time)

@@ -21,7 +21,7 @@ from factstore.client.clock import Clock
 LOG = logging.getLogger(__name__)
 
 MEMBER, KEPT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
-HOOK, SAID = "hook", "said"
+HOOK, SAID, GRANT = "hook", "said", "grant"
 AGENT_LOCK = "agent.lock"
 
 _ATTEMPTS = 10
@@ -79,7 +79,7 @@ class StateDir:
 
     def clean(self) -> None:
         """Remove what is left of writes that were cut off; for who is alone here."""
-        for name in (MEMBER, KEPT, APPLIED, PUBLISHED, HOOK):
+        for name in (MEMBER, KEPT, APPLIED, PUBLISHED, HOOK, GRANT):
             for left in self.directory.glob(f".{name}.json.*"):
                 left.unlink(missing_ok=True)
 

@@ -127,6 +127,11 @@ class Renewal(Attempt):
             stack, planned_at = state.stack(self.scope), state.revision
         assert stack is not None  # noqa: S101 - it has a grant
         ttl = self._ttl or known.ttl
+        if self._author.grant and known.reach.enrols and ttl != known.ttl:
+            raise Forbidden(
+                f"the grant is a group's: it is renewed for {known.ttl} seconds at a time; only the "
+                "stack's owners let it hold for another time."
+            )
         if self._author.grant and ttl > known.ttl:
             raise Forbidden(
                 f"the grant is renewed for {known.ttl} seconds at a time; only the stack's owners "

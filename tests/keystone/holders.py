@@ -17,37 +17,48 @@ from tests.keystone.matrix import DONE, FORBIDDEN, UNKNOWN
 PROTECTED = "403 parameter_protected"
 
 ENDED = ("expired", "revoked", "its stack deleted", "another secret", "junk")
-HOLDERS = ("agent of a", "agent of b", "reader", "agent elsewhere", *ENDED)
-"""Of the stack that is called: agents for member a, whose group is g, and for member b; a reader.  Of
-another stack of the same project: an agent for member a.  And grants that do not hold."""
+HOLDERS = (
+    "agent of a", "agent of b", "reader", "group", "enrolled", "agent elsewhere", *ENDED,
+    "its group revoked",
+)  # fmt: skip
+"""Of the stack that is called: agents for member a, whose group is g, and for member b; a reader; who
+holds the grant of group g; and member e, which got its own with that.  Of another stack of the same
+project: an agent for member a.  And grants that do not hold."""
 
 
 class Kind(Enum):
     """What kind of operation, and so what each holder gets."""
 
-    #                   agent of a  agent of b  reader     elsewhere   ended
-    PUBLIC = (*[DONE] * 4, *[DONE] * 5)
-    READ = (DONE, DONE, DONE, FORBIDDEN, *[UNKNOWN] * 5)
-    OWN_A = (DONE, FORBIDDEN, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
-    OWN_B = (FORBIDDEN, DONE, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
-    PARAMETER_A = (PROTECTED, FORBIDDEN, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
-    SIGNAL = (DONE, DONE, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 5)
-    OWNERS = (*[FORBIDDEN] * 4, *[UNKNOWN] * 5)
+    #                agent of a agent of b reader     group      enrolled   elsewhere  ended
+    PUBLIC = (*[DONE] * 6, *[DONE] * 6)
+    READ = (*[DONE] * 5, FORBIDDEN, *[UNKNOWN] * 6)
+    OWN_A = (DONE, *[FORBIDDEN] * 5, *[UNKNOWN] * 6)
+    OWN_B = (FORBIDDEN, DONE, *[FORBIDDEN] * 4, *[UNKNOWN] * 6)
+    OWN_E = (*[FORBIDDEN] * 4, DONE, FORBIDDEN, *[UNKNOWN] * 6)
+    PARAMETER_A = (PROTECTED, *[FORBIDDEN] * 5, *[UNKNOWN] * 6)
+    SIGNAL = (DONE, DONE, FORBIDDEN, FORBIDDEN, DONE, FORBIDDEN, *[UNKNOWN] * 6)
+    GROUP = (*[FORBIDDEN] * 3, DONE, FORBIDDEN, FORBIDDEN, *[UNKNOWN] * 6)
+    OWNERS = (*[FORBIDDEN] * 6, *[UNKNOWN] * 6)
 
 
 # PUBLIC       for everybody, whatever they send
 # READ         of the stack
 # OWN_A        what is member a's own or for it alone, or the grant for it
 # OWN_B        the same for member b
+# OWN_E        the same for member e, which enrolled
 # PARAMETER_A  where member a writes, but a fact of kind parameter
 # SIGNAL       to a waiter
+# GROUP        a grant for a member of group g, and the group's grant itself
 # OWNERS       for those with a token only
 
 
 @dataclass(frozen=True)
 class Row:
-    """One operation on a stack with facts at :data:`FACTS`, members ``a`` and ``b``, waiter ``w`` and
-    the grants of the holders."""
+    """One operation on a stack with facts at :data:`FACTS`, members ``a`` and ``b`` and ``h`` in group
+    ``other``, waiter ``w`` and the grants of the holders.
+
+    :param grant: whose grant it is about.
+    """
 
     method: str
     template: str
@@ -57,6 +68,7 @@ class Row:
     done: int = 200
     path: str = "a"
     member: str = "a"
+    grant: str = "agent of a"
 
     @property
     def operation(self) -> tuple[str, str]:
@@ -64,6 +76,7 @@ class Row:
 
     def __str__(self) -> str:
         where = self.template.replace("{path}", self.path).replace("{member}", self.member)
+        where = where.replace("{grant}", self.grant.replace(" ", "-"))
         return f"{self.method} {where}{self.query}{f' {self.body}' if self.body else ''}"
 
     def expected(self, holder: str) -> str:
@@ -111,6 +124,22 @@ def _batch(*operations: dict[str, Any], guard: str = "") -> dict[str, Any]:
     guards = {"guards": [{"path": guard, "exists": True}]} if guard else {}
     return {**guards, "operations": list(operations)}
 
+
+ENROLLING = (
+    {"member": "new"},
+    {"member": "new", "group": "g", "ttl": 60},
+    {"member": "e"},
+)
+"""What is wished with the grant of group g."""
+
+NOT_ENROLLING = (
+    {"member": "a"},  # has a grant that the owner issued
+    {"member": "h"},  # lives in another group
+    {"member": "new", "group": "other"},
+    {"member": "new", "role": "reader"},
+    {"member": "new", "ttl": 366 * 24 * 3600},
+    {"group": "g"},
+)
 
 DELETE_X = {"delete": {"path": "nodes/a/x"}}
 
@@ -188,9 +217,22 @@ ROWS = [
     Row("DELETE", WAITER, Kind.OWNERS),
     Row("POST", f"{WAITER}/signal", Kind.SIGNAL, body={"status": "SUCCESS"}),
     Row("PUT", f"{WAITER}/signal", Kind.SIGNAL, body={"Status": "SUCCESS"}),
+    Row("PUT", FACT, Kind.OWN_E, path="nodes/e/x", body=TWO, done=201),
+    Row("POST", matrix.BATCH, Kind.OWN_E, body=_batch(_put("nodes/e/y", member="e"))),
+    Row("PUT", MEMBER, Kind.OWN_E, body={"group": "g"}, done=201, member="e"),
+    Row("PUT", MEMBER, Kind.OWNERS, body={"group": "other"}, member="e"),
+    Row("POST", f"{MEMBER}/heartbeat", Kind.OWN_E, done=204, member="e"),
     Row("GET", matrix.GRANTS, Kind.OWNERS),
     Row("POST", matrix.GRANTS, Kind.OWNERS, body=matrix.READ_ONLY),
+    *(Row("POST", matrix.GRANTS, Kind.GROUP, body=body, done=201) for body in ENROLLING),
+    *(Row("POST", matrix.GRANTS, Kind.OWNERS, body=body) for body in NOT_ENROLLING),
     Row("GET", GRANT, Kind.OWN_A),
+    Row("GET", GRANT, Kind.GROUP, grant="group"),
+    Row("GET", GRANT, Kind.OWN_E, grant="enrolled"),
     Row("POST", f"{GRANT}/renew", Kind.OWN_A),
+    Row("POST", f"{GRANT}/renew", Kind.GROUP, grant="group"),
+    Row("POST", f"{GRANT}/renew", Kind.OWN_E, grant="enrolled"),
     Row("DELETE", GRANT, Kind.OWN_A, done=204),
+    Row("DELETE", GRANT, Kind.OWNERS, grant="group"),
+    Row("DELETE", GRANT, Kind.OWN_E, done=204, grant="enrolled"),
 ]

@@ -54,8 +54,8 @@ def granted(etcd: EtcdServer, login: Login) -> Iterator[Granted]:
     owner.delete(stack).raise_for_status()
     puts = [{"put": {"path": path, "value": 1, "kind": kind}} for path, kind in FACTS.items()]
     owner.post(f"{stack}/batch", json={"operations": puts}).raise_for_status()
-    for member in ("a", "b"):
-        body = {"group": "g", "ttl": 600}
+    for member, group in (("a", "g"), ("b", "g"), ("h", "other")):
+        body = {"group": group, "ttl": 600}
         owner.put(f"{stack}/members/{member}", json=body).raise_for_status()
     owner.put(f"{stack}/waiters/w", json={"success": {"signals": 9}}).raise_for_status()
     grants |= {
@@ -66,7 +66,15 @@ def granted(etcd: EtcdServer, login: Login) -> Iterator[Granted]:
         "expired": issue(owner, stack, "a"),
         "revoked": issue(owner, stack, "a"),
         "junk": Held("junk", "junk"),
+        "group": issue(owner, stack, None, group="g"),
     }
+    revoked = issue(owner, stack, None, group="gone")
+    with grants["group"].caller(owner.url) as holder, revoked.caller(owner.url) as other_holder:
+        grants["enrolled"] = issue(holder, stack, "e")
+        grants["its group revoked"] = issue(other_holder, stack, "f")
+    with grants["enrolled"].caller(owner.url) as holder:
+        holder.put(f"{stack}/members/e", json={"group": "g", "ttl": 600}).raise_for_status()
+    owner.delete(f"{stack}/grants/{revoked.id}").raise_for_status()
     let_expire(etcd.endpoint, owner, stack, grants["expired"])
     owner.delete(f"{stack}/grants/{grants['revoked'].id}").raise_for_status()
     grants["another secret"] = Held(grants["agent of a"].id, grants["agent of b"].secret)
@@ -85,7 +93,7 @@ def call(
         "path": row.path,
         "member": row.member,
         "waiter": "w",
-        "grant": granted.grants["agent of a"].id,
+        "grant": granted.grants[row.grant].id,
         "project": project,
     }
     more = {} if row.body is None else {"json": row.body}
