@@ -11,10 +11,12 @@ from factstore.agent.connection import open_connection
 from factstore.agent.renewal import Renewal
 from factstore.agent.settings import read
 from factstore.client import Stack, errors
+from factstore.cmd.children.ports import free_port
 from tests.agent.conftest import Make
 from tests.agent.running import Instance
 from tests.agent.test_agent import converged
 from tests.eventually import eventually
+from tests.service import ApiServer
 
 KEY = "canary-of-a-key"
 TEMPLATE = "[template key]\nsource = key.j2\ndestination = DIR/key\n"
@@ -129,3 +131,166 @@ def test_a_grant_for_another_member_is_told_and_nothing_is_written(
     assert "Traceback" not in done.stderr
     with pytest.raises(errors.NotFound):
         stack.member("c2").show()
+
+
+# Instances of a group, which have its grant and nothing else
+
+
+class Group:
+    """Instances that were all given the grant of the group compute.
+
+    :ivar token: that grant.
+    """
+
+    def __init__(self, stack: Stack, make: Make) -> None:
+        self._make = make
+        issued = stack.issue_grant(group="compute")
+        self.id, self.token = issued.id, str(issued.token)
+
+    def instance(self, name: str, **options: object) -> Instance:
+        made = self._make(name, **{"group": "compute", **options})
+        give(made, self.token)
+        text = made.config.read_text()
+        file = made.directory / "grant"
+        made.config.write_text(text.replace("[service]\n", f"[service]\ngrant_file = {file}\n"))
+        return made
+
+
+def give(instance: Instance, token: str) -> None:
+    instance.write("grant", f"{token}\n").chmod(0o600)
+
+
+@pytest.fixture
+def group(stack: Stack, make: Make) -> Group:
+    stack.configure()
+    return Group(stack, make)
+
+
+def own(instance: Instance) -> tuple[str, str]:
+    """Id and secret of the grant that an instance has got."""
+    name, _, secret = instance.kept("grant")["token"].partition(".")
+    return name, secret
+
+
+def test_two_instances_boot_with_the_grant_of_their_group_and_have_each_their_own(
+    stack: Stack, group: Group
+) -> None:
+    c1, c2 = group.instance("c1"), group.instance("c2")
+    for each in (c1, c2):
+        each.fact(cpus=4)
+        each.start()
+    context = converged(stack, "c1", "c2")
+    assert context.facts["nodes"]["c1"]["cpus"] == context.facts["nodes"]["c2"]["cpus"] == 4
+    for each in (c1, c2):
+        name, secret = own(each)
+        assert stack.get(f"nodes/{each.name}/cpus").updated_by == f"grant:{name}"
+        record = stack.grant(name).show()
+        assert (record.member, record.group) == (each.name, "compute")
+        assert record.created_by == f"grant:{group.id}"
+        assert each.call("put", "services/x", "started").returncode == 0
+        assert stack.get(f"nodes/{each.name}/services/x").updated_by == f"grant:{name}"
+        assert each.call("ready").returncode == 0
+        file = each.directory / "state" / "grant.json"
+        assert file.stat().st_mode & 0o777 == 0o600
+        files = [one for one in each.directory.rglob("*") if one.is_file()]
+        assert [one for one in files if secret in one.read_text()] == [file]
+        shared = group.token.partition(".")[2]
+        assert [one.name for one in files if shared in one.read_text()] == ["grant"]
+    assert own(c1) != own(c2)
+
+
+def test_an_agent_comes_back_with_the_grant_that_it_kept(
+    stack: Stack, group: Group, api: ApiServer
+) -> None:
+    c1 = group.instance("c1")
+    c1.start()
+    converged(stack, "c1")
+    first, runs = own(c1), len(c1.runs)
+    c1.kill()
+    text = c1.config.read_text()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    c1.config.write_text(text.replace(api.url, nowhere))
+    c1.start()
+    eventually(lambda: "goes on with the context of an earlier time" in c1.log, 30)
+    eventually(lambda: len(c1.runs) > runs or c1.nodes == ["c1"], 30)
+    c1.kill()
+    c1.config.write_text(text)
+    c1.start()
+    stack.put("news", 1)
+    converged(stack, "c1", within=60)
+    assert own(c1) == first
+    assert c1.log.count("enrolled in the group") == 1
+
+
+def test_an_agent_whose_own_grant_was_revoked_enrols_anew_as_the_same_member(
+    stack: Stack, group: Group
+) -> None:
+    c1 = group.instance("c1", ttl=15)
+    c1.start()
+    converged(stack, "c1")
+    generation, former = c1.kept("member"), own(c1)
+    stack.grant(former[0]).revoke()
+    eventually(lambda: c1.log.count("enrolled in the group") == 2, 30)
+    stack.put("news", 1)
+    converged(stack, "c1", within=60)
+    assert c1.kept("member") == generation
+    assert own(c1) != former
+    for secret in (former[1], own(c1)[1], group.token.partition(".")[2]):
+        assert secret not in c1.log
+
+
+def test_with_the_groups_grant_all_of_its_agents_end_and_wait_for_another(
+    stack: Stack, group: Group, make: Make
+) -> None:
+    c1, c2 = group.instance("c1", ttl=15), group.instance("c2", ttl=15)
+    for each in (c1, c2):
+        each.start()
+    converged(stack, "c1", "c2")
+    stack.grant(group.id).revoke()
+    for each in (c1, c2):
+        eventually(lambda each=each: "being a member: " in each.log, 30)  # type: ignore[misc]
+        assert each.child.running
+    eventually(lambda: not list(stack.members()), 60)
+    assert list(stack.grants()) == []
+    another = Group(stack, make)
+    for each in (c1, c2):
+        give(each, another.token)
+        eventually(
+            lambda each=each: "there is another credential: begins anew with it" in each.log,  # type: ignore[misc]
+            60,
+        )
+    stack.put("news", 1)
+    converged(stack, "c1", "c2", within=60)
+
+
+def test_a_name_of_another_group_is_refused_with_a_line_that_says_why(
+    stack: Stack, group: Group
+) -> None:
+    stack.member("h1").join("head", ttl=600)
+    impostor = group.instance("h1")
+    impostor.start()
+    said = "being a member: member 'h1' is in group 'head'; this grant is for group 'compute'."
+    eventually(lambda: said in impostor.log, 30)
+    assert impostor.child.running
+    assert stack.member("h1").show().group == "head"
+    assert impostor.kept("grant") is None
+    done = impostor.call("put", "x", "y")
+    assert done.returncode == 0  # the agent tells it when it is let in
+    with pytest.raises(errors.NotFound):
+        stack.get("nodes/h1/x")
+
+
+def test_one_round_enrols_and_the_next_goes_on_with_what_was_kept(
+    stack: Stack, group: Group
+) -> None:
+    c1 = group.instance("c1", ttl=600)
+    for _ in range(2):
+        done = c1.call("run", "--once")
+        assert done.returncode == 0, done.stderr
+    assert "enrolled" not in done.stderr
+    first = own(c1)
+    stack.grant(first[0]).revoke()
+    done = c1.call("run", "--once")
+    assert done.returncode == 0, done.stderr
+    assert own(c1) != first
+    assert own(c1)[1] not in done.stderr

@@ -88,7 +88,9 @@ def ends_after(identity: Identity) -> float:
     return clock.now
 
 
-@pytest.mark.parametrize("how", ["revoked", "expired", "its stack deleted"])
+@pytest.mark.parametrize(
+    "how", ["revoked", "expired", "its stack deleted", "its group's revoked", "enrolled anew"]
+)
 def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
     etcd: EtcdServer, apart: tuple[node.Node, Relay], one_worker: ApiServer, stack: str, how: str
 ) -> None:
@@ -96,6 +98,10 @@ def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
     with Caller(one_worker.url) as owner:
         owner.put(f"{stack}/facts/shared", 1).raise_for_status()
         grant, lasting = issue_reader(owner, stack), issue(owner, f"{stack}x")
+        group = issue(owner, stack, None, group="g")
+        instance = group.caller(owner.url)
+        if how in ("its group's revoked", "enrolled anew"):
+            grant = issue(instance, stack)
         held, kept = (
             identity_of(machinery, where, each)
             for where, each in ((stack, grant), (f"{stack}x", lasting))
@@ -106,11 +112,16 @@ def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
                 owner.delete(f"{stack}/grants/{grant.id}").raise_for_status()
             case "expired":
                 let_expire(etcd.endpoint, owner, stack, grant)
+            case "its group's revoked":
+                owner.delete(f"{stack}/grants/{group.id}").raise_for_status()
+            case "enrolled anew":
+                assert issue(instance, stack).id == grant.id
             case _:
                 owner.delete(stack).raise_for_status()
         assert not held.still_valid()  # it asks etcd, whatever its watch has told
         assert ends_after(held) <= 60
         assert kept.still_valid()
+        instance.close()
 
 
 def test_a_stream_outlives_a_line_to_etcd_and_not_the_end_of_its_grant(

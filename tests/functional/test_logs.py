@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from factstore.cmd.children.etcd import EtcdServer
-from tests.calling import REQUEST_ID, Caller
+from tests.calling import REQUEST_ID, Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_streams import etag, watch
+from tests.grants import issue
 from tests.service import ApiServer, check_log
 from tests.wire import exchange, request_bytes
 
@@ -77,6 +78,20 @@ def test_requests_that_are_served_at_once_on_kept_connections_do_not_mix_their_i
     assert len(made) == 81
     for request_id, said in made.items():
         assert told[request_id] == said
+
+
+def test_who_enrols_is_named_in_the_log_and_no_secret_is(service: ApiServer, stack: str) -> None:
+    with Caller(service.url) as owner:
+        group = issue(owner, stack, None, group="compute")
+        with group.caller(service.url) as instance:
+            held = issue(instance, stack)
+            refused(instance.post(f"{stack}/grants", json={"group": "x"}), "403 forbidden")
+        with held.caller(service.url) as enrolled:
+            last = enrolled.get(stack).headers[REQUEST_ID]
+    eventually(lambda: last in service.log_path.read_text())
+    users = {line["user"] for line in lines(service)}
+    assert {f"grant:{group.id}", f"grant:{held.id}"} <= users
+    check_log(service, group.secret, held.secret)
 
 
 def test_what_belongs_to_no_request_carries_no_id(

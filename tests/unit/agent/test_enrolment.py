@@ -1,0 +1,288 @@
+"""Getting a grant with a group's, keeping it, and letting go of it."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factstore.agent.connection import Connection, open_connection
+from factstore.agent.living import Heart
+from factstore.agent.main import main
+from factstore.agent.once import once
+from factstore.agent.parts import Parts
+from factstore.agent.settings import Settings
+from factstore.agent.troubles import Troubles
+from factstore.client.errors import Forbidden, Unauthorized, Unavailable
+from tests.unit.agent.making import REAL, STACK, batch, context, member, settings, state, write
+from tests.unit.client.stub import Service, answer, refusal
+
+TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}
+HOUR = "2999-01-01T00:00:00.000000Z"
+
+
+def grant(identity: str, **more: Any) -> dict[str, Any]:
+    """A grant as the service shows it; of group compute unless *more* says otherwise."""
+    return {
+        "id": identity,
+        "role": "agent",
+        "member": None,
+        "group": "compute",
+        "ttl": 3600,
+        "created_at": "x",
+        "created_by": "x",
+        "expires_at": HOUR,
+        **more,
+    }
+
+
+OWN = grant("g2", member="c1", token="g2.0wn", secret="0wn")
+"""What is issued with the group's."""
+ENROLLING = (answer(200, grant("g1")), answer(201, OWN))
+
+
+@pytest.fixture
+def made(tmp_path: Path, service: Service) -> Settings:
+    """Settings with a grant that is a group's."""
+    write(tmp_path / "grant", "g1.s3cret\n", 0o600)
+    state(tmp_path)
+    return settings(tmp_path, f"[service]\nurl = {service.url}\ngrant_file = DIR/grant\n")
+
+
+def shown(service: Service) -> list[str]:
+    """User and password of each request."""
+    said = [call.headers["Authorization"].removeprefix("Basic ") for call in service.calls]
+    return [base64.b64decode(each).decode() for each in said]
+
+
+def ensured(made: Settings) -> Connection:
+    connection = open_connection(made, {})
+    assert connection.enrolment is not None
+    connection.enrolment.ensure()
+    return connection
+
+
+def test_with_a_groups_grant_the_member_gets_one_that_is_shown_from_then_on(
+    tmp_path: Path, made: Settings, service: Service
+) -> None:
+    service.will(*ENROLLING, answer(200, STACK))
+    connection = ensured(made)
+    connection.stack.describe()
+    assert [call.path for call in service.calls[:2]] == [
+        "/v1/stacks/slurm/grants/g1",
+        "/v1/stacks/slurm/grants",
+    ]
+    assert service.calls[1].body == {"role": "agent", "member": "c1"}
+    assert shown(service) == ["g1:s3cret", "g1:s3cret", "g2:0wn"]
+    assert (tmp_path / "state" / "grant.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_is_kept_and_nobody_is_asked_again(made: Settings, service: Service) -> None:
+    service.will(*ENROLLING)
+    ensured(made)
+    service.will(answer(200, STACK))
+    connection = ensured(made)
+    connection.stack.describe()
+    assert len(service.calls) == 3
+    assert shown(service)[2] == "g2:0wn"
+
+
+def test_one_that_was_got_with_another_groups_grant_is_not_shown(
+    tmp_path: Path, made: Settings, service: Service
+) -> None:
+    service.will(*ENROLLING)
+    ensured(made)
+    write(tmp_path / "grant", "g7.s3cret", 0o600)
+    service.will(answer(200, grant("g7")), answer(201, OWN))
+    ensured(made)
+    assert shown(service)[2:] == ["g7:s3cret"] * 2
+
+
+@pytest.mark.parametrize(
+    "kept", [{}, {"with": "g1"}, {"with": "g1", "token": 7}, {"with": None, "token": "g2.0wn"}]
+)
+def test_what_was_kept_and_makes_no_sense_is_passed_over(
+    tmp_path: Path, made: Settings, service: Service, kept: dict[str, Any]
+) -> None:
+    state(tmp_path).keep("grant", kept)
+    service.will(*ENROLLING)
+    ensured(made)
+    assert shown(service) == ["g1:s3cret"] * 2
+
+
+@pytest.mark.parametrize(
+    "more", [{"member": "c1"}, {"member": "c1", "group": None}, {"role": "reader", "group": None}]
+)
+def test_any_other_grant_is_shown_as_it_was_given(
+    tmp_path: Path, made: Settings, service: Service, more: dict[str, Any]
+) -> None:
+    service.will(answer(200, grant("g1", **more)), answer(200, STACK))
+    connection = ensured(made)
+    assert connection.enrolment is not None
+    connection.enrolment.ensure()  # it is known by now
+    connection.stack.describe()
+    assert shown(service) == ["g1:s3cret"] * 2
+    assert not connection.enrolment.refused()
+    assert not (tmp_path / "state" / "grant.json").exists()
+
+
+def test_a_grant_that_policy_does_not_let_be_shown_is_no_groups(
+    made: Settings, service: Service
+) -> None:
+    service.will(refusal(403, "forbidden"))
+    assert ensured(made).enrolment is not None
+    assert len(service.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "error"),
+    [
+        ([refusal(503, "unavailable")], Unavailable),
+        ([refusal(401, "unauthorized")], Unauthorized),
+        ([ENROLLING[0], refusal(403, "forbidden")], Forbidden),
+        ([ENROLLING[0], refusal(503, "unavailable")], Unavailable),
+    ],
+)
+def test_what_did_not_work_is_tried_again_from_the_beginning(
+    tmp_path: Path, made: Settings, service: Service, steps: list[Any], error: type[Exception]
+) -> None:
+    connection = open_connection(made, {})
+    assert connection.enrolment is not None
+    service.will(*steps)
+    with pytest.raises(error):
+        connection.enrolment.ensure()
+    assert not (tmp_path / "state" / "grant.json").exists()
+    service.will(*ENROLLING)
+    connection.enrolment.ensure()
+    assert connection.enrolment.grant == "g2"
+
+
+def test_a_state_directory_that_takes_nothing_costs_no_more_than_enrolling_again(
+    tmp_path: Path, made: Settings, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state").rmdir()
+    service.will(*ENROLLING)
+    with caplog.at_level(logging.DEBUG, "factstore"):
+        connection = ensured(made)
+    assert connection.enrolment is not None
+    assert connection.enrolment.grant == "g2"
+    assert "grant cannot be kept" in caplog.text
+    assert "0wn" not in caplog.text
+
+
+def test_one_that_is_refused_is_forgotten_and_got_anew_and_no_secret_is_told(
+    tmp_path: Path, made: Settings, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.will(*ENROLLING)
+    with caplog.at_level(logging.DEBUG, "factstore"):
+        connection = ensured(made)
+        assert connection.enrolment is not None
+        assert connection.enrolment.refused()
+        assert not (tmp_path / "state" / "grant.json").exists()
+        service.will(answer(200, grant("g1")), answer(201, OWN | {"token": "g2.n3w"}))
+        connection.enrolment.ensure()
+    service.will(answer(200, STACK))
+    connection.stack.describe()
+    assert shown(service)[2:] == ["g1:s3cret", "g1:s3cret", "g2:n3w"]
+    assert "does not hold any more" in caplog.text
+    for secret in ("s3cret", "0wn", "n3w"):
+        assert secret not in caplog.text
+        assert secret not in repr(connection)
+
+
+# The parts that use it
+
+
+def heart(made: Settings, said: list[str]) -> Heart:
+    whole = Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")
+    return Heart(whole, Troubles(REAL), said.append)
+
+
+def test_the_heart_enrols_before_it_joins(made: Settings, service: Service) -> None:
+    said: list[str] = []
+    service.will(*ENROLLING, answer(201, member()))
+    heart(made, said).step()
+    assert said == ["joined"]
+    assert shown(service) == ["g1:s3cret", "g1:s3cret", "g2:0wn"]
+
+
+def test_the_heart_enrols_anew_when_its_grant_is_refused_and_the_member_goes_on(
+    made: Settings, service: Service
+) -> None:
+    said: list[str] = []
+    service.will(*ENROLLING, answer(201, member()))
+    one = heart(made, said)
+    one.step()
+    service.will(refusal(401, "unauthorized"))
+    assert one.step() > 0  # it does not try in a circle without a rest
+    assert said == ["joined", "alone"]
+    service.will(*ENROLLING, answer(204))
+    one.step()
+    assert service.calls[-1].path.endswith("/members/c1/heartbeat")
+    assert service.calls[-1].body == {"generation": "1a"}
+
+
+def test_when_the_groups_grant_is_refused_too_another_credential_is_looked_for(
+    made: Settings, service: Service
+) -> None:
+    said: list[str] = []
+    service.will(*ENROLLING, answer(201, member()))
+    one = heart(made, said)
+    one.step()
+    service.will(*[refusal(401, "unauthorized")] * 3)
+    for _ in range(3):
+        one.step()
+    assert said == ["joined", "alone", "unauthorized", "alone", "unauthorized", "alone"]
+    assert shown(service)[3:] == ["g2:0wn", "g1:s3cret", "g1:s3cret"]
+
+
+def test_a_round_enrols_anew_at_once(made: Settings, service: Service) -> None:
+    service.will(*ENROLLING)
+    ensured(made)
+    service.will(
+        refusal(401, "unauthorized"),
+        *ENROLLING,
+        answer(200, OWN),
+        answer(201, member()),
+        answer(200, context({}).document, TAG),
+        answer(200, batch("created")),
+        answer(200, member(state="ready")),
+        answer(204),
+    )
+    assert once(Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")) == 0
+    assert not service.unexpected
+    assert shown(service)[2:7] == ["g2:0wn", "g1:s3cret", "g1:s3cret", "g2:0wn", "g2:0wn"]
+
+
+def test_a_round_whose_groups_grant_is_refused_ends(made: Settings, service: Service) -> None:
+    service.will(refusal(401, "unauthorized"))
+    assert once(Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")) == 4
+
+
+def test_it_is_the_members_own_that_is_renewed(made: Settings, service: Service) -> None:
+    whole = Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")
+    service.will(*ENROLLING, answer(200, OWN | {"expires_at": "2000-01-01T00:00:00.000000Z"}))
+    service.will(answer(200, OWN))
+    whole.renew()
+    assert service.calls[-1].path == "/v1/stacks/slurm/grants/g2/renew"
+    assert shown(service)[2:] == ["g2:0wn"] * 2
+    assert whole.refused()
+    anew = OWN | {"token": "g2.n3w"}
+    service.will(answer(200, grant("g1")), answer(201, anew), answer(200, anew))
+    whole.renew()  # its terms are not those of the former
+    assert shown(service)[-1] == "g2:n3w"
+
+
+def test_a_command_shows_what_was_kept_and_leaves_enrolling_to_the_agent(
+    tmp_path: Path, made: Settings, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(tmp_path).keep("member", {"generation": "1a"})
+    state(tmp_path).keep("grant", {"with": "g1", "token": "g2.0wn"})
+    service.will(refusal(401, "unauthorized"))
+    assert main(["--config", str(made.file), "put", "services/x", "started"]) == 4
+    assert "the agent will tell it once it runs" in capsys.readouterr().err
+    assert shown(service) == ["g2:0wn"]
+    assert state(tmp_path).read("said")["facts"] == {"services/x": "started"}  # type: ignore[index]
