@@ -58,6 +58,8 @@ WAITER_PUT = {
     "extend_on_progress": True,
 }
 GRANT_POST = {"role": "agent", "member": "c1", "group": "compute", "ttl": 604800}
+GROUP_POST = {"role": "agent", "group": "compute"}
+ENROLMENT = {"member": "c2"}
 RENEWAL = {"ttl": 86400}
 SIGNAL = {"status": "SUCCESS", "reason": "installed", "id": "c1", "data": {"version": "23.11"}}
 
@@ -117,16 +119,22 @@ def gather(caller: Caller) -> dict[str, str]:
 
 
 def grants(caller: Caller) -> dict[str, str]:
-    """One is issued, and renewed for less."""
+    """One is issued, and renewed for less; with one for a group a member gets its own."""
     path = f"/v1/stacks/{STACK}/grants"
     issued = caller.ask("POST", path, 201, json=GRANT_POST)
     grant = f"{path}/{json.loads(issued)['id']}"
     shown = caller.ask("GET", grant, 200)
+    listed = caller.ask("GET", path, 200)
+    group = json.loads(caller.ask("POST", path, 201, json=GROUP_POST))
+    holder = {"X-Auth-Token": None, "Authorization": f"Bearer {group['token']}"}
     return {
+        "grant-group-request": json.dumps(GROUP_POST),
+        "grant-enrol-request": json.dumps(ENROLMENT),
+        "grant-enrol-response": caller.ask("POST", path, 201, json=ENROLMENT, headers=holder),
         "grant-post-request": json.dumps(GRANT_POST),
         "grant-post-response": issued,
         "grant-show-response": shown,
-        "grants-list-response": caller.ask("GET", path, 200),
+        "grants-list-response": listed,
         "grant-renew-request": json.dumps(RENEWAL),
         "grant-renew-response": caller.ask("POST", f"{grant}/renew", 200, json=RENEWAL),
     }

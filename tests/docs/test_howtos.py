@@ -270,7 +270,8 @@ def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
 def test_a_grant_is_issued_used_renewed_and_revoked_as_the_text_says(
     stack: str, tmp_path: Path
 ) -> None:
-    issue, use, basic, renew, revoke, listed, reader, *_ = code(CREDENTIALS, "shell")
+    issue, use, basic, renew, revoke, listed, *_ = code(CREDENTIALS, "shell")
+    reader = code(CREDENTIALS, "shell")[9]
     given = f"{setting(stack)}set -e\n"
     done = shell(f"{given}{issue}\n{use}\n{basic}\n{renew}\necho $GRANT", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -291,6 +292,25 @@ def test_a_grant_is_issued_used_renewed_and_revoked_as_the_text_says(
     assert json.loads(shell(given + listed).stdout)["grants"] == []
     read = shell(given + reader, cwd=tmp_path)
     assert json.loads(read.stdout)["facts"] == {"nodes": {"c1": {"ip": "10.0.0.11"}}}
+
+
+def test_an_instance_of_a_group_gets_its_own_grant_as_the_text_says(
+    stack: str, tmp_path: Path
+) -> None:
+    listed, issue, enrol, revoke = code(CREDENTIALS, "shell")[5:9]
+    given = f"{setting(stack)}set -e\n"
+    done = shell(f"{given}{issue}\n{enrol}\necho; echo $GROUP", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    group = done.stdout.splitlines()[-1]
+    told = requests.get(f"{stack}/facts/nodes/c2/ip", timeout=10).json()
+    assert told["value"] == "10.0.0.12"
+    shown = {grant["member"]: grant for grant in json.loads(shell(given + listed).stdout)["grants"]}
+    assert shown["c2"]["created_by"] == f"grant:{group.partition('.')[0]}"
+    assert told["updated_by"] == f"grant:{shown['c2']['id']}"
+    for file in ("grant", "group-grant"):
+        assert (tmp_path / file).stat().st_mode & 0o077 == 0
+    assert shell(f"{given}GROUP={group}\n{revoke}").returncode == 0
+    assert json.loads(shell(given + listed).stdout)["grants"] == []
 
 
 def test_wget_takes_a_grant_with_the_options_that_the_text_names(stack: str) -> None:
