@@ -1,0 +1,1 @@
+"""The directory that ``plugin_dirs`` in Heat's configuration names."""
