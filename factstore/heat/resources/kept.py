@@ -83,6 +83,19 @@ class KeptFacts(FactstoreResource):
         if astray:
             raise exception.Error(f"facts are missing, or not as written: {', '.join(astray)}.")
 
+    def _needs_update(
+        self,
+        after: Any,
+        before: Any,
+        after_props: Mapping[str, Any],
+        before_props: Mapping[str, Any],
+        *rest: Any,
+        **options: Any,
+    ) -> bool:
+        needed = super()._needs_update(after, before, after_props, before_props, *rest, **options)
+        # Heat sees no difference between 1, 1.0 and true.
+        return needed or _digested(after_props, self) != _digested(before_props, self)
+
     def written(self) -> dict[str, str]:
         """Digests of what it has written, or may have when an update failed."""
         noted = [json.loads(self.data()[key]) for key in self._notes()]
@@ -96,3 +109,7 @@ class KeptFacts(FactstoreResource):
         """Remember what the properties that Heat has stored may not tell, if this update fails."""
         if self.action == self.UPDATE and written:
             self.data_set(f"{_NOTE}{len(self._notes()):06}", json.dumps(dict(written)))
+
+
+def _digested(properties: Mapping[str, Any], resource: KeptFacts) -> dict[str, str]:
+    return digests(properties[resource.mapping] or {})
