@@ -17,6 +17,7 @@ if is_service_enabled factstore-api; then
         "stack post-config")
             echo_summary "Configuring factstore"
             configure_factstore
+            configure_factstore_heat
             create_factstore_accounts
             ;;
         "stack extra")

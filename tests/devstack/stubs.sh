@@ -60,6 +60,10 @@ function inidelete {
     sed -i -e "/^\[$2\]/,/^\[.*\]/ { /^$3[ \t]*=/ d; }" "$1"
 }
 
+function iniget {
+    sed -n "/^\[$2\]/,/^\[.*\]/ s/^$3[ \t]*=[ \t]*//p" "$1"
+}
+
 function write_uwsgi_config {
     record write_uwsgi_config "$@"
     rm -f "$1"

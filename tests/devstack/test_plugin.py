@@ -212,3 +212,24 @@ def test_an_api_that_does_not_get_healthy_stops_the_run(devstack: Devstack) -> N
 def test_the_settings_leave_what_was_set_before_as_it_is(devstack: Devstack) -> None:
     devstack.run_well("stack extra", FACTSTORE_URL="https://facts.example.org")
     assert devstack.calls[-1] == "wait_for_service 60 https://facts.example.org/healthcheck"
+
+
+def test_heat_is_told_where_the_resource_types_are_beside_what_it_knows(
+    devstack: Devstack,
+) -> None:
+    conf = devstack.work / "heat.conf"
+    conf.write_text("[DEFAULT]\nplugin_dirs = /usr/lib/heat\n\n[other]\nplugin_dirs = /other\n")
+    heat = {"ENABLED_SERVICES": "keystone,h-eng", "FACTSTORE_HEAT_CONF": str(conf)}
+    for _ in range(2):
+        devstack.run_well("stack post-config", **heat)
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.read(conf)
+        known, ours = parser["DEFAULT"]["plugin_dirs"].split(",")
+        assert known == "/usr/lib/heat"
+        assert (Path(ours) / "factstore_resources.py").exists()
+        assert parser["other"]["plugin_dirs"] == "/other"
+
+
+def test_without_heat_its_configuration_is_not_touched(devstack: Devstack) -> None:
+    devstack.run_well("stack post-config", FACTSTORE_HEAT_CONF=str(devstack.work / "heat.conf"))
+    assert not (devstack.work / "heat.conf").exists()
