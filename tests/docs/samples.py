@@ -27,6 +27,12 @@ STREAMED = "trial"
 STACK_PUT = {"description": "A batch cluster"}
 FACT_PUT = {"value": {"address": "10.0.0.5", "cores": 8}, "kind": "observed", "ttl": 300}
 MEMBER_PUT = {"group": "compute", "ttl": 30, "attributes": {"rack": "r1", "cores": 8}}
+MEMBER_DECLARE = {
+    "group": "compute",
+    "declared": "heat:8f6c2d1e-5b0a-4c3f-9e7d-2a1b0c9d8e7f",
+    "reason": "scaled_out",
+    "attributes": {"resource_type": "OS::Nova::Server", "resource_name": "compute"},
+}
 BATCH = {
     "guards": [
         {"path": "nodes/head", "exists": True},
@@ -141,13 +147,15 @@ def grants(caller: Caller) -> dict[str, str]:
 
 
 def members(caller: Caller) -> dict[str, str]:
-    """Two join, and one of them has applied everything."""
+    """Two join, and one of them has applied everything; a third is declared, and goes."""
     stack = f"/v1/stacks/{STACK}"
     head = {"group": "head", "attributes": {"rack": "r1"}}
     caller.ask("PUT", f"{stack}/members/head", 201, json=head)
     joined = caller.ask("PUT", f"{stack}/members/c1", 201, json=MEMBER_PUT)
     generation = json.loads(joined)["generation"]
     patch = {"state": "ready", "generation": generation}
+    declared = caller.ask("PUT", f"{stack}/members/c2", 201, json=MEMBER_DECLARE)
+    caller.ask("DELETE", f"{stack}/members/c2", 204)
     ready = caller.ask("PATCH", f"{stack}/members/c1", 200, json=patch)
     listed = caller.ask("GET", f"{stack}/members?limit=1", 200)
     heartbeat = {"generation": generation, "applied": json.loads(listed)["cursor"]}
@@ -155,6 +163,8 @@ def members(caller: Caller) -> dict[str, str]:
     return {
         "member-put-request": json.dumps(MEMBER_PUT),
         "member-put-response": joined,
+        "member-declare-request": json.dumps(MEMBER_DECLARE),
+        "member-declare-response": declared,
         "member-patch-request": json.dumps(patch),
         "member-patch-response": ready,
         "member-show-response": caller.ask("GET", f"{stack}/members/c1", 200),

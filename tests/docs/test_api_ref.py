@@ -40,6 +40,8 @@ SCHEMAS = {
     "grants-list-response": "GrantPage",
     "heartbeat-request": "HeartbeatBody",
     "limits-show-response": "Limits",
+    "member-declare-request": "MemberBody",
+    "member-declare-response": "Member",
     "member-patch-request": "MemberPatch",
     "member-patch-response": "Member",
     "member-put-request": "MemberBody",
@@ -64,6 +66,7 @@ def schema(name: str) -> ma.Schema:
     for module in (
         "factstore.api.answers",
         "factstore.api.bodies",
+        "factstore.api.context_schemas",
         "factstore.api.grant_schemas",
         "factstore.api.limit_answers",
         "factstore.api.waiter_schemas",

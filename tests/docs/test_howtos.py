@@ -246,7 +246,7 @@ def test_the_conditional_writes_are_done_and_refused_as_the_text_says(stack: str
 
 
 def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
-    join, again, alive, bind, ready, apply, wait, depart = code(MEMBERS, "shell")
+    join, again, alive, bind, ready, apply, wait, depart, *_ = code(MEMBERS, "shell")
     steps = "\n".join(["set -e", join, again, alive, bind, ready, apply, "echo", wait])
     done = shell(f"{setting(stack)}{steps}")
     assert done.returncode == 0, done.stderr
@@ -262,6 +262,20 @@ def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
     assert shell(f"{given}{depart}").returncode == 0
     assert value(stack, "nodes/c1/services/slurmd") is None
     assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404
+
+
+def test_a_member_is_declared_found_and_let_go_as_the_text_says(stack: str) -> None:
+    *_, declare, find, remove = code(MEMBERS, "shell")
+    given = setting(stack)
+    for _ in range(2):
+        assert shell(given + declare).returncode == 0
+    (found,) = json.loads(shell(given + find).stdout)["members"]
+    assert (found["name"], found["ttl"], found["reason"]) == ("c2", None, "scaled_out")
+    other = declare.replace("server:8f6c2d1e", "server:other")
+    assert shell(given + other).returncode == 22  # curl's for 400 and above
+    assert shell(given + remove.replace("8f6c2d1e", "other")).returncode == 22
+    assert shell(given + remove).returncode == 0
+    assert json.loads(shell(given + find).stdout)["members"] == []
 
 
 # Credentials
