@@ -38,10 +38,11 @@ def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> 
         } == model.facts
         assert space.paths == sorted(model.facts)
         assert {
-            name: ModelMember(m.group, m.state, m.lease) for name, m in space.living.items()
+            name: ModelMember(m.group, m.state, m.lease, m.declared, m.number)
+            for name, m in space.living.items()
         } == model.members
         assert space.tables["member"] == space.living
-        assert set(space.generations) == {f"{m.lease:x}" for m in model.members.values()}
+        assert set(space.generations) == {m.generation for m in model.members.values()}
         assert space.applied == model.applied
         assert {r.member: r.seen for r in _records(space, Applied)} == model.applied
         assert space.bound == {
@@ -63,7 +64,9 @@ def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> 
             assert space.target == model.target
         counted = [*space.facts.values()]
         sizes = [len(fact.path) + len(fact.text) for fact in counted]
-        sizes += [len(m.name) + len(m.group) + 2 for m in _records(space, Member)]
+        sizes += [
+            len(m.name) + len(m.group) + 2 + len(m.declared or "") for m in _records(space, Member)
+        ]
         sizes += [len(w.name) + len(w.definition) for w in _records(space, Waiter)]
         sizes += [len(s.id) + len("r") + len("null") for s in _records(space, Signal)]
         usage, project = state.usage(scope), state.project_usage(PROJECT)

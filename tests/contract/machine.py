@@ -122,11 +122,11 @@ class Twins(RuleBasedStateMachine):
         if choice == "none":
             return None, None
         if choice == "present" and name in self.model.members:
-            return f"{self.model.members[name].lease:x}", name
+            return self.model.members[name].generation, name
         if choice == "strange":
             for other, member in self.model.members.items():
                 if other != name:
-                    return f"{member.lease:x}", other
+                    return member.generation, other
         return self.former[-1], None
 
     def wish(
@@ -143,7 +143,9 @@ class Twins(RuleBasedStateMachine):
         )
         if generation is not None and whose is None:
             return wish, "generation_stale"
-        if name is not None and name not in self.model.members:
+        if name is not None and (
+            name not in self.model.members or self.model.members[name].awaited
+        ):
             return wish, "member_missing"
         if name is not None and whose not in (None, name):
             return wish, "generation_stale"
@@ -172,8 +174,8 @@ class Twins(RuleBasedStateMachine):
             for path in model.on(lease)
         ]
         for name, member in list(model.members.items()):
-            if member.lease == lease:
-                self.former.append(f"{lease:x}")
+            if lease and member.lease == lease:
+                self.former.append(member.generation)
                 gone.append(lambda name=name: model.leave(name, "member.expire"))  # type: ignore[misc]
         if gone:
             self.moment(*gone)

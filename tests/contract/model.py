@@ -6,7 +6,7 @@ Nothing of it is kept up to date by changes: what follows from the rest is count
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Line = tuple[str, str]
@@ -23,9 +23,21 @@ class ModelFact:
 
 @dataclass
 class ModelMember:
+    """Who lives; with a number instead of a lease while it is awaited."""
+
     group: str
     state: str
     lease: int
+    declared: str | None = None
+    number: int = 0
+
+    @property
+    def generation(self) -> str:
+        return f"{self.number or self.lease:x}"
+
+    @property
+    def awaited(self) -> bool:
+        return not self.lease
 
 
 @dataclass
@@ -74,10 +86,14 @@ class Model:
         known = self.members.get(name)
         self.members[name] = member
         self.moved = True
-        if known is not None and known.lease == member.lease:
+        if known is not None and known.generation == member.generation:
             return "member.change", name
         self.applied.pop(name, None)
-        return "member.join", name
+        return "member.change" if known is not None and known.awaited else "member.join", name
+
+    def note(self, name: str, declared: str) -> Line:
+        self.members[name] = replace(self.members[name], declared=declared)
+        return "member.change", name
 
     def leave(self, name: str, kind: str) -> Line:
         del self.members[name]
@@ -91,7 +107,7 @@ class Model:
 
     def on(self, lease: int) -> list[str]:
         """The paths of the facts that hang on a lease."""
-        return sorted(path for path, fact in self.facts.items() if fact.lease == lease)
+        return sorted(path for path, fact in self.facts.items() if lease and fact.lease == lease)
 
     # What follows
 

@@ -10,6 +10,7 @@ It is longer than 300 lines because its rules share one model and belong side by
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -48,6 +49,7 @@ SUCCESSES: list[dict[str, Any]] = [
 paths, names = st.sampled_from(PATHS), st.sampled_from(NAMES)
 values, which = st.integers(1, 2), st.integers(0, 1)
 definitions = st.sampled_from(SUCCESSES).map(Definition.of)
+groups, words = st.sampled_from(["compute", "head"]), st.sampled_from(["x", "yy"])
 generations = st.sampled_from(["none", "none", "present", "former", "strange"])
 
 cursors = st.sampled_from(["", "target", "head", "old", "far"])
@@ -135,11 +137,13 @@ class Machine(Twins):
 
     # Members
 
-    @rule(w=which, name=names, group=st.sampled_from(["compute", "head"]), g=generations)
+    @rule(w=which, name=names, group=groups, g=generations)
     def join(self, w: int, name: str, group: str, g: str) -> None:
         model, known = self.model, self.model.members.get(name)
         generation, whose = self.generation(name, g)
         code = "generation_stale" if generation is not None and whose != name else None
+        if generation is not None and code is None and known is not None and known.awaited:
+            code = "member_ttl_fixed"
         joined = self.refused(
             code,
             lambda: self.use(w).members.join(
@@ -150,15 +154,43 @@ class Machine(Twins):
             return
         if generation is not None and known is not None:
             if known.group != group:
-                member = ModelMember(group, known.state, known.lease)
+                member = replace(known, group=group)
                 self.moment(lambda: model.join(name, member), revision=joined.revision)
             return
-        member = ModelMember(group, "joining", joined.member.lease)
-        assert joined.outcome == ("replaced" if known else "created")
+        declared = known.declared if known else None
+        member = ModelMember(group, "joining", joined.member.lease, declared)
+        anew = ("adopted" if known.awaited else "replaced") if known else "created"
+        assert joined.outcome == anew
         self.moment(lambda: model.join(name, member), revision=joined.revision)
         if known is not None:
-            self.former.append(f"{known.lease:x}")
+            self.former.append(known.generation)
             self.lease_ends(known.lease)
+
+    @rule(w=which, name=names, group=groups, word=words)
+    def declare(self, w: int, name: str, group: str, word: str) -> None:
+        model, known = self.model, self.model.members.get(name)
+        other = known is not None and known.declared not in (None, word)
+        wish = Joining.of(group, declared=word)
+        declared = self.refused(
+            "member_declared" if other else None,
+            lambda: self.use(w).members.join(self.scope, name, wish, author()),
+        )
+        if declared is None:
+            return
+        number, outcome = declared.member.number, declared.outcome
+        if known is None:
+            member = ModelMember(group, "joining", 0, word, number)
+            assert outcome == "created"
+            self.moment(lambda: model.join(name, member), revision=declared.revision)
+        elif known.declared is None:
+            assert outcome == "updated"
+            self.moment(lambda: model.note(name, word), revision=declared.revision)
+        elif known.awaited and known.group != group:
+            member = replace(known, group=group)
+            assert outcome == "updated"
+            self.moment(lambda: model.join(name, member), revision=declared.revision)
+        else:
+            assert outcome == "unchanged"
 
     @rule(w=which, name=names, state=st.sampled_from(["ready", "draining"]), g=generations)
     def set_state(self, w: int, name: str, state: Any, g: str) -> None:
@@ -169,21 +201,26 @@ class Machine(Twins):
         )
         known = self.model.members.get(name)
         if changed is not None and known is not None and known.state != state:
-            member = ModelMember(known.group, state, known.lease)
+            member = replace(known, state=state)
             self.moment(lambda: self.model.join(name, member), revision=changed.revision)
 
-    @rule(w=which, name=names, g=generations)
-    def depart(self, w: int, name: str, g: str) -> None:
+    @rule(w=which, name=names, g=generations, word=st.none() | words)
+    def depart(self, w: int, name: str, g: str, word: str | None) -> None:
         generation, whose = self.generation(name, g)
+        code = self.unless_living(name, generation, whose)
+        if code is None and word not in (None, self.model.members[name].declared):
+            code = "member_declared"
         revision = self.refused(
-            self.unless_living(name, generation, whose),
-            lambda: self.use(w).members.depart(self.scope, name, "left", generation, author()),
+            code,
+            lambda: self.use(w).members.depart(
+                self.scope, name, "left", generation, author(), word
+            ),
         )
         if revision is not None:
-            lease = self.model.members[name].lease
-            self.former.append(f"{lease:x}")
+            known = self.model.members[name]
+            self.former.append(known.generation)
             self.moment(lambda: self.model.leave(name, "member.depart"), revision=revision)
-            self.lease_ends(lease)
+            self.lease_ends(known.lease)
 
     @rule(w=which, name=names, g=generations, seen=cursors)
     def heartbeat(self, w: int, name: str, g: str, seen: str) -> None:
@@ -215,7 +252,7 @@ class Machine(Twins):
     def a_lease_ends(self, pick: int) -> None:
         model = self.model
         leases = [
-            *(member.lease for member in model.members.values()),
+            *(member.lease for member in model.members.values() if not member.awaited),
             *(fact.lease for fact in model.facts.values() if fact.ttl is not None),
             *(w.timer for w in model.waiters.values() if w.state == "pending" and not w.decided),
         ]
@@ -331,7 +368,7 @@ class Machine(Twins):
             return True
 
         if self.refused(None if known else "not_found", delete):
-            self.former += [f"{member.lease:x}" for member in self.model.members.values()]
+            self.former += [member.generation for member in self.model.members.values()]
             self.model = Model()
             self.moment(lambda: ("stack.delete", ""))
             self.judge(w)  # what was left to do there holds nobody up
