@@ -64,6 +64,27 @@ def test_an_agent_joins_tells_applies_and_says_so(stack: Stack, make: Make) -> N
     assert c1.runs
 
 
+def test_an_agent_is_the_member_that_was_declared_and_is_waited_for_until_it_is(
+    stack: Stack, make: Make
+) -> None:
+    declared = stack.member("c1").declare("x", "heat:1", reason="scaled_out")
+    since = stack.snapshot().cursor
+    assert stack.convergence().lagging == ("c1",)
+    c1 = make("c1", group="compute")
+    c1.start()
+    converged(stack, "c1")
+    (adopted,) = stack.members(declared="heat:1")
+    assert (adopted.group, adopted.ttl, adopted.reason) == ("compute", 30, "scaled_out")
+    assert adopted.joined_at == declared.joined_at
+    told = changes(stack, since)
+    assert ("member.change", "c1") in told
+    assert "member.join" not in [kind for kind, _ in told]
+    runs = c1.runs
+    again = stack.member("c1").declare("x", "heat:1")
+    assert (again.unchanged, c1.runs) == (True, runs)
+    stack.member("c1").depart(declared="heat:1", reason="scaled_in")
+
+
 def test_changes_reach_files_and_hooks_and_their_end_too(stack: Stack, make: Make) -> None:
     c1, c2 = make("c1"), make("c2")
     c1.start()

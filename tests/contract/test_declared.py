@@ -10,6 +10,7 @@ import pytest
 from factstore.core.errors import Conflict, FactstoreError, Forbidden, NotFound, Unavailable
 from factstore.core.fact import Scope
 from factstore.core.member import Joining, Member
+from factstore.core.place import Place
 from factstore.core.quota import Quota
 from tests.contract.membership import changes_since, declare, join, names, refusal, told
 from tests.contract.world import Worker, World, author, new_scope, soon
@@ -278,9 +279,7 @@ def test_a_stale_worker_does_not_hear_the_heartbeat_of_who_departed(
         other.members.heartbeat(scope, "c1", None, None)
 
 
-def test_who_is_awaited_holds_back_convergence_and_waiters_for_every_member(
-    worker: Worker, scope: Scope
-) -> None:
+def test_who_is_awaited_holds_back_convergence(worker: Worker, scope: Scope) -> None:
     join(worker, scope, "c0")
     declare(worker, scope)
     (lagging,) = [f for f in worker.convergences.get(scope).followers if f.member.name == "c1"]
@@ -341,7 +340,7 @@ def test_nobody_departs_by_another_word(worker: Worker, scope: Scope) -> None:
     assert refusal(refused) == "member_declared"
 
 
-def test_a_departed_one_whose_removal_failed_goes_by_itself_and_is_in_nobodys_way(
+def test_a_departed_one_whose_removal_failed_goes_with_a_lease_and_is_in_nobodys_way(
     worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def revoke(lease: int, deadline: float) -> None:
@@ -351,8 +350,11 @@ def test_a_departed_one_whose_removal_failed_goes_by_itself_and_is_in_nobodys_wa
     with monkeypatch.context() as patched:
         patched.setattr(worker.store, "revoke", revoke)
         worker.members.depart(scope, "c1", "left", None, author())
-    left = worker.store.state().member(scope, "c1")
-    assert left is None
+    record = worker.store.refresh(soon()).record(scope, Place("member", "c1"))
+    assert isinstance(record, Member)
+    assert record.departed
+    assert record.lease  # which ends
+    assert names(worker, scope) == []
     again = declare(worker, scope, declared="heat:2")
     assert (again.outcome, again.member.lease) == ("created", 0)
     assert worker.members.get(scope, "c1") == again.member
