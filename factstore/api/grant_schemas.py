@@ -40,6 +40,7 @@ class GrantBody(Schema):
         GRANT_TTL_MIN,
         GRANT_TTL_MAX,
         None,
+        nullable=False,
     )
 
 
