@@ -15,7 +15,7 @@ CLIENT_NAME = "factstore"
 
 # An engine thread waits no longer than both together; a restarted service is back within that.
 _ANSWER_SECONDS = 5.0
-_RETRY_SECONDS = 5.0
+_RETRY_SECONDS = 10.0
 
 _OVER_LIMIT = frozenset({"contextualization.quota_exceeded", "contextualization.rate_limited"})
 

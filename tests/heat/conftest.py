@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,13 @@ from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
 from tests.service import ApiServer, check_log
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what Heat's libraries regret as they are imported is theirs
+    from oslo_service import backend
+
+    backend.init_backend(backend.BackendType.THREADING)
+    import heat.engine.stack  # noqa: F401
 
 RESOURCES = Path(factstore.__file__).parent / "heat" / "plugins"
 

@@ -33,20 +33,20 @@ def stored(facts: Client, name: str) -> dict[str, Any]:
 
 
 def test_a_bag_is_named_for_its_stack_and_goes_with_it(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"slurm/partition": "debug", "nodes/count": 4}))
+    stack = user.create(name, template({"slurm/partition": "debug", "nodes/count": 4}))
     assert stored(facts, name) == {"slurm/partition": "debug", "nodes/count": 4}
     assert {fact.kind for fact in facts.stack(name).snapshot().facts} == {"parameter"}
-    assert owner.resource(stack, "bag").physical_resource_id == name
+    assert user.resource(stack, "bag").physical_resource_id == name
     facts.stack(name).put("nodes/head/ip", "10.0.0.5")
     facts.stack(name).member("head").join("head")
-    owner.delete(stack)
+    user.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_attributes_are_live(owner: Orchestration, facts: Client, name: str) -> None:
+def test_attributes_are_live(user: Orchestration, facts: Client, name: str) -> None:
     read = {
         "url": {"get_attr": ["bag", "url"]},
         "ip": {"get_attr": ["bag", "facts", "nodes", "head", "ip"]},
@@ -57,35 +57,35 @@ def test_attributes_are_live(owner: Orchestration, facts: Client, name: str) -> 
         "members": {"get_attr": ["bag", "members"]},
         "reference": {"get_resource": "bag"},
     }
-    stack = owner.create(name, template({"count": 1}, read))
-    assert owner.output(stack, "ip") is None
+    stack = user.create(name, template({"count": 1}, read))
+    assert user.output(stack, "ip") is None
     space = facts.stack(name)
     space.put("nodes/head/ip", "10.0.0.5")
     space.put("nodes/head/disks", [{"size": 7}])
     space.put("results/head/site", {"state": "complete"})
     space.put("password", "s3cret-word", sensitive=False)
     space.member("head").join("head", attributes={"rack": "r1"})
-    assert owner.output(stack, "ip") == "10.0.0.5"
-    assert owner.output(stack, "deep") == 7
-    assert owner.output(stack, "results") == {"site": {"state": "complete"}}
-    assert owner.output(stack, "facts")["count"] == 1
-    assert owner.output(stack, "context") == space.context().document
-    assert owner.output(stack, "members")["head"]["attributes"] == {"rack": "r1"}
-    assert owner.output(stack, "reference") == name
-    assert str(owner.output(stack, "url")).endswith(f"/v1/stacks/{name}")
+    assert user.output(stack, "ip") == "10.0.0.5"
+    assert user.output(stack, "deep") == 7
+    assert user.output(stack, "results") == {"site": {"state": "complete"}}
+    assert user.output(stack, "facts")["count"] == 1
+    assert user.output(stack, "context") == space.context().document
+    assert user.output(stack, "members")["head"]["attributes"] == {"rack": "r1"}
+    assert user.output(stack, "reference") == name
+    assert str(user.output(stack, "url")).endswith(f"/v1/stacks/{name}")
     space.put("nodes/head/ip", "10.0.0.6")
-    assert owner.output(stack, "ip") == "10.0.0.6"
+    assert user.output(stack, "ip") == "10.0.0.6"
 
 
 def test_an_update_reconciles_parameters_and_leaves_observed_facts(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1, "b": [1, 2], "c/d": "x"}))
+    stack = user.create(name, template({"a": 1, "b": [1, 2], "c/d": "x"}))
     space = facts.stack(name)
     space.put("observed", "mine")
     space.put("by/hand", "kept", kind="parameter")
     untouched = space.get("b").revision
-    owner.update(stack, template({"a": 2, "b": [1, 2], "c": "now a fact", "e": None}))
+    user.update(stack, template({"a": 2, "b": [1, 2], "c": "now a fact", "e": None}))
     assert stored(facts, name) == {
         "a": 2,
         "b": [1, 2],
@@ -97,139 +97,139 @@ def test_an_update_reconciles_parameters_and_leaves_observed_facts(
 
 
 def test_1_true_and_a_word_are_different_parameters(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"n": 1}))
+    stack = user.create(name, template({"n": 1}))
     for value in (True, "1", {"deep": [1, None, {"x": "ü"}]}, False, 0):
-        owner.update(stack, template({"n": value}))
+        user.update(stack, template({"n": value}))
         fact = facts.stack(name).get("n").value
         assert (type(fact), fact) == (type(value), value)
 
 
 def test_an_observed_fact_where_a_parameter_should_go_is_a_failure_that_says_so(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1}))
+    stack = user.create(name, template({"a": 1}))
     facts.stack(name).put("nodes/head/ip", "10.0.0.5")
     with pytest.raises(StackFailed, match=r"observed facts stand .* written: nodes/head/ip\."):
-        owner.update(stack, template({"a": 2, "nodes/head/ip": "10.9.9.9"}))
+        user.update(stack, template({"a": 2, "nodes/head/ip": "10.9.9.9"}))
     assert stored(facts, name) == {"a": 1, "nodes/head/ip": "10.0.0.5"}
-    owner.update(stack, template({"a": 3}))
+    user.update(stack, template({"a": 3}))
     assert stored(facts, name) == {"a": 3, "nodes/head/ip": "10.0.0.5"}
 
 
-def test_a_bad_path_is_a_failure_that_says_so(owner: Orchestration, name: str) -> None:
+def test_a_bad_path_is_a_failure_that_says_so(user: Orchestration, name: str) -> None:
     with pytest.raises(StackFailed, match="a segment is 1 to 128 characters"):
-        owner.create(name, template({"nodes//ip": 1}))
+        user.create(name, template({"nodes//ip": 1}))
 
 
 def test_parameters_come_and_go_in_several_batches(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
     many = {f"nodes/n{number}/rank": number for number in range(130)}
-    stack = owner.create(name, template(many))
+    stack = user.create(name, template(many))
     assert stored(facts, name) == many
     fewer = {path: rank + 1 for path, rank in many.items() if rank < 3}
-    owner.update(stack, template(fewer))
+    user.update(stack, template(fewer))
     assert stored(facts, name) == fewer
 
 
-def test_large_values_fit_into_batches(owner: Orchestration, facts: Client, name: str) -> None:
+def test_large_values_fit_into_batches(user: Orchestration, facts: Client, name: str) -> None:
     grown = {"str_replace": {"template": "x" * 100, "params": {"x": "y" * 600}}}
-    owner.create(name, template({f"f{number}": grown for number in range(20)}))
+    user.create(name, template({f"f{number}": grown for number in range(20)}))
     assert stored(facts, name) == {f"f{number}": "y" * 60_000 for number in range(20)}
 
 
 def test_another_name_makes_another_fact_space(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1}))
-    owner.update(stack, template({"a": 1}, properties={"name": name}))  # the default, said
+    stack = user.create(name, template({"a": 1}))
+    user.update(stack, template({"a": 1}, properties={"name": name}))  # the default, said
     assert stored(facts, name) == {"a": 1}
-    owner.update(stack, template({"a": 1}, properties={"name": f"{name}-2"}))
+    user.update(stack, template({"a": 1}, properties={"name": f"{name}-2"}))
     assert stored(facts, f"{name}-2") == {"a": 1}
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
 def test_a_fact_space_that_exists_is_never_taken_over(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
     facts.stack(name).put("somebody", "else's")
     with pytest.raises(StackFailed, match=f"factstore has a stack named {name} already"):
-        stack = owner.create(name, template({"a": 1}))
-    stack = owner.show(name).id
-    owner.delete(stack)
+        stack = user.create(name, template({"a": 1}))
+    stack = user.show(name).id
+    user.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
 
 
-def test_two_stacks_never_share_a_bag(owner: Orchestration, facts: Client, name: str) -> None:
-    first = owner.create(name, template(properties={"name": f"{name}-bag"}))
+def test_two_stacks_never_share_a_bag(user: Orchestration, facts: Client, name: str) -> None:
+    first = user.create(name, template(properties={"name": f"{name}-bag"}))
     with pytest.raises(StackFailed, match=f"Declared by Heat: resource bag .* of stack {name} "):
-        owner.create(f"{name}-2", template(properties={"name": f"{name}-bag"}))
-    owner.delete(f"{name}-2")
+        user.create(f"{name}-2", template(properties={"name": f"{name}-bag"}))
+    user.delete(f"{name}-2")
     assert facts.stack(f"{name}-bag").describe()
-    owner.delete(first)
+    user.delete(first)
     with pytest.raises(errors.NotFound):
         facts.stack(f"{name}-bag").describe()
 
 
 def test_a_foreign_bag_is_referred_to_by_its_external_id(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
     facts.stack(name).put("somebody", "else's")
     read = {"word": {"get_attr": ["bag", "facts", "somebody"]}}
-    stack = owner.create(name, template(outputs=read, external_id=name))
-    assert owner.output(stack, "word") == "else's"
-    owner.delete(stack)
+    stack = user.create(name, template(outputs=read, external_id=name))
+    assert user.output(stack, "word") == "else's"
+    user.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
     with pytest.raises(StackFailed, match="there is no stack named"):
-        owner.create(f"{name}-2", template(external_id=name))
+        user.create(f"{name}-2", template(external_id=name))
 
 
-def test_a_bag_may_be_kept(owner: Orchestration, facts: Client, name: str) -> None:
-    stack = owner.create(name, template({"a": 1}, deletion_policy="Retain"))
-    owner.delete(stack)
+def test_a_bag_may_be_kept(user: Orchestration, facts: Client, name: str) -> None:
+    stack = user.create(name, template({"a": 1}, deletion_policy="Retain"))
+    user.delete(stack)
     assert stored(facts, name) == {"a": 1}
     facts.stack(name).delete_stack()
 
 
-def test_a_bag_that_is_gone_is_no_obstacle(owner: Orchestration, facts: Client, name: str) -> None:
-    stack = owner.create(name, template({"a": 1}))
+def test_a_bag_that_is_gone_is_no_obstacle(user: Orchestration, facts: Client, name: str) -> None:
+    stack = user.create(name, template({"a": 1}))
     facts.stack(name).delete_stack()
-    owner.delete(stack)
+    user.delete(stack)
 
 
 def test_an_update_makes_a_bag_anew_that_is_gone(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1, "b": 2}))
+    stack = user.create(name, template({"a": 1, "b": 2}))
     facts.stack(name).delete_stack()
-    owner.update(stack, template({"a": 1, "b": 3}))
+    user.update(stack, template({"a": 1, "b": 3}))
     assert stored(facts, name) == {"a": 1, "b": 3}
-    owner.delete(stack)
+    user.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
 def test_a_name_that_somebody_else_took_meanwhile_stays_theirs(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1}))
+    stack = user.create(name, template({"a": 1}))
     facts.stack(name).delete_stack()
     facts.stack(name).put("somebody", "else's")
     with pytest.raises(StackFailed, match="already"):
-        owner.update(stack, template({"a": 2}))
-    owner.delete(stack)
+        user.update(stack, template({"a": 2}))
+    user.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
 
 
-def test_a_failed_update_rolls_back_whole(owner: Orchestration, facts: Client, name: str) -> None:
+def test_a_failed_update_rolls_back_whole(user: Orchestration, facts: Client, name: str) -> None:
     before = template({"a": 1, "b": 2})
-    stack = owner.create(name, before)
+    stack = user.create(name, before)
     facts.stack(name).put("zz/observed", 1)
     many = {f"p/n{number:03}": number for number in range(120)}
     after = template({"a": 9, **many})
@@ -237,99 +237,97 @@ def test_a_failed_update_rolls_back_whole(owner: Orchestration, facts: Client, n
         "type": "OS::Heat::TestResource",
         "properties": {"fail": True, "value": {"get_resource": "bag"}},
     }
-    owner.update(stack, after, expect="ROLLBACK_COMPLETE", disable_rollback=False)
+    user.update(stack, after, expect="ROLLBACK_COMPLETE", disable_rollback=False)
     assert stored(facts, name) == {"a": 1, "b": 2, "zz/observed": 1}
 
 
 def test_what_an_update_wrote_before_it_failed_is_removed_by_the_next(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1}))
+    stack = user.create(name, template({"a": 1}))
     many = {f"p/n{number:03}": number for number in range(120)}
     with pytest.raises(StackFailed, match="cannot be a fact"):
-        owner.update(stack, template({**many, "zz": 1, "zz/below": 2}))
+        user.update(stack, template({**many, "zz": 1, "zz/below": 2}))
     assert len(stored(facts, name)) > 50
-    owner.update(stack, template({"a": 1}))
+    user.update(stack, template({"a": 1}))
     assert stored(facts, name) == {"a": 1}
 
 
 def test_a_creation_that_failed_is_mended_by_an_update(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
     with pytest.raises(StackFailed):
-        owner.create(name, template({"a": 1, "bad//path": 1}))
-    owner.update(name, template({"a": 2}))
+        user.create(name, template({"a": 1, "bad//path": 1}))
+    user.update(name, template({"a": 2}))
     assert stored(facts, name) == {"a": 2}
 
 
 def test_a_check_tells_what_is_astray_and_an_update_mends_it(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = owner.create(name, template({"a": 1, "b": 2, "c": 3}))
-    owner.heat.actions.check(stack)
-    owner.wait(stack, "CHECK_COMPLETE", 30)
+    stack = user.create(name, template({"a": 1, "b": 2, "c": 3}))
+    user.heat.actions.check(stack)
+    user.wait(stack, "CHECK_COMPLETE", 30)
     facts.stack(name).put("b", 7, kind="parameter")
     facts.stack(name).delete("c")
-    owner.heat.actions.check(stack)
+    user.heat.actions.check(stack)
     with pytest.raises(StackFailed, match=r"missing, or not as written: b, c\."):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
-    owner.update(stack, template({"a": 1, "b": 2, "c": 3}))
+        user.wait(stack, "CHECK_COMPLETE", 30)
+    user.update(stack, template({"a": 1, "b": 2, "c": 3}))
     assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
     facts.stack(name).delete_stack()
-    owner.heat.actions.check(stack)
+    user.heat.actions.check(stack)
     with pytest.raises(StackFailed, match="does not exist any more"):
-        owner.wait(stack, "CHECK_COMPLETE", 30)
+        user.wait(stack, "CHECK_COMPLETE", 30)
 
 
-def test_suspending_a_stack_leaves_its_facts(
-    owner: Orchestration, facts: Client, name: str
-) -> None:
-    stack = owner.create(name, template({"a": 1}))
-    owner.heat.actions.suspend(stack)
-    owner.wait(stack, "SUSPEND_COMPLETE", 30)
+def test_suspending_a_stack_leaves_its_facts(user: Orchestration, facts: Client, name: str) -> None:
+    stack = user.create(name, template({"a": 1}))
+    user.heat.actions.suspend(stack)
+    user.wait(stack, "SUSPEND_COMPLETE", 30)
     assert stored(facts, name) == {"a": 1}
-    owner.heat.actions.resume(stack)
-    owner.wait(stack, "RESUME_COMPLETE", 30)
+    user.heat.actions.resume(stack)
+    user.wait(stack, "RESUME_COMPLETE", 30)
     assert stored(facts, name) == {"a": 1}
 
 
 def test_a_bag_in_a_nested_stack_is_named_for_the_root(
-    owner: Orchestration, facts: Client, name: str
+    user: Orchestration, facts: Client, name: str
 ) -> None:
     outer = {
         "heat_template_version": VERSION,
         "resources": {"inner": {"type": "bag.yaml"}},
     }
     inner = f"heat_template_version: '{VERSION}'\nresources: {{bag: {{type: '{BAG}'}}}}\n"
-    stack = owner.create(name, outer, files={"bag.yaml": inner})
+    stack = user.create(name, outer, files={"bag.yaml": inner})
     assert facts.stack(name).describe().name == name
-    owner.delete(stack)
+    user.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_a_name_that_is_too_long_is_refused_with_its_length(owner: Orchestration) -> None:
+def test_a_name_that_is_too_long_is_refused_with_its_length(user: Orchestration) -> None:
     with pytest.raises(StackFailed, match="has 140 characters, and a data bag's 128 at most"):
-        owner.create("s" * 140, template())
+        user.create("s" * 140, template())
 
 
 def test_secrets_are_null_in_attributes(
-    owner: Orchestration, facts: Client, heat: HeatServer, name: str
+    user: Orchestration, facts: Client, engine: HeatServer, name: str
 ) -> None:
     read = {
         "facts": {"get_attr": ["bag", "facts"]},
         "key": {"get_attr": ["bag", "facts", "munge", "key"]},
         "context": {"get_attr": ["bag", "context", "facts"]},
     }
-    stack = owner.create(name, template(outputs=read))
+    stack = user.create(name, template(outputs=read))
     facts.stack(name).put("munge/key", "s3cret-word", sensitive=True)
-    assert owner.output(stack, "facts") == {"munge": {"key": None}}
-    assert owner.output(stack, "context") == {"munge": {"key": None}}
-    assert owner.output(stack, "key") is None
-    assert "attribute facts.munge.key of DataBag" in heat.log  # a null leaves a line
-    assert "s3cret-word" not in heat.log
+    assert user.output(stack, "facts") == {"munge": {"key": None}}
+    assert user.output(stack, "context") == {"munge": {"key": None}}
+    assert user.output(stack, "key") is None
+    assert "attribute facts.munge.key of DataBag" in engine.log  # a null leaves a line
+    assert "s3cret-word" not in engine.log
 
 
-def test_an_attribute_that_is_not_there_is_refused(owner: Orchestration, name: str) -> None:
+def test_an_attribute_that_is_not_there_is_refused(user: Orchestration, name: str) -> None:
     with pytest.raises(Exception, match=r"Attribute \(bag nothing\) is incorrect"):
-        owner.create(name, template(outputs={"no": {"get_attr": ["bag", "nothing"]}}))
+        user.create(name, template(outputs={"no": {"get_attr": ["bag", "nothing"]}}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from heat.common import exception
@@ -50,6 +50,17 @@ class FactstoreResource(resource.Resource):
         """The client, as the user or the stack's trust."""
         client: Client = self.client()
         return client
+
+    @property
+    def frozen(self) -> Mapping[str, Any]:
+        """The properties with which it was last created or updated.
+
+        Where Heat asks for attributes it may know nothing of the resources that others come from.
+        """
+        found: Mapping[str, Any] = self.frozen_definition().properties(
+            self.properties_schema, self.context
+        )
+        return found
 
     # Heat's hooks
 

@@ -80,7 +80,7 @@ class Facts(KeptFacts):
 
     def space(self) -> Stack:
         """The data bag."""
-        return self.factstore.stack(self.properties[self.BAG])
+        return self.factstore.stack(self.frozen[self.BAG])
 
     def keeping(self, properties: Mapping[str, Any]) -> Keeping:
         """What still is as it was written here is its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -64,6 +65,8 @@ class Orchestration:
     ) -> None:
         """Update a stack and wait until it is as expected."""
         before = self.show(stack).updated_time
+        while before == datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
+            time.sleep(0.05)  # Heat counts in seconds: this update would look like the last one
         self.heat.stacks.update(
             stack,
             template=_text(template),

@@ -1,0 +1,38 @@
+"""Where Keystone's catalogue says that factstore is, for tests that change it."""
+
+from __future__ import annotations
+
+from keystoneauth1 import adapter
+
+from factstore.cmd.children.accounts import SERVICE_NAME, SERVICE_TYPE, Accounts, ensure
+
+
+class Catalogue:
+    """The endpoints of factstore."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._keystone = adapter.Adapter(
+            accounts.session("admin"), endpoint_override=accounts.auth_url
+        )
+        service = ensure(self._keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
+        listed = self._keystone.get("/endpoints", params={"service_id": service}).json()
+        self._known = listed["endpoints"]
+
+    def point(self, interface: str, url: str) -> None:
+        """Move one of them."""
+        for endpoint in self._known:
+            if endpoint["interface"] == interface:
+                self._patch(endpoint["id"], url=url)
+
+    def enable(self, enabled: bool) -> None:
+        """Show all of them, or none."""
+        for endpoint in self._known:
+            self._patch(endpoint["id"], enabled=enabled)
+
+    def restore(self) -> None:
+        """Have all as they were."""
+        for endpoint in self._known:
+            self._patch(endpoint["id"], url=endpoint["url"], enabled=endpoint["enabled"])
+
+    def _patch(self, identifier: str, **changes: str | bool) -> None:
+        self._keystone.patch(f"/endpoints/{identifier}", json={"endpoint": changes})

@@ -1,0 +1,74 @@
+"""The client plugin: whose endpoint it asks, and what it makes of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from heat.common import context, exception
+from heat.engine.clients import OpenStackClients
+from oslo_config import cfg
+
+from factstore.client import errors
+from factstore.cmd.children.keystone import KeystoneServer
+from factstore.heat.client import FactstoreClientPlugin
+from factstore.heat.constraints import StackConstraint
+from tests.heat.lab.catalogue import Catalogue
+from tests.service import ApiServer
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+class Caller(context.RequestContext):
+    """The context of a request in Heat, whose session is a user's."""
+
+
+@pytest.fixture
+def plugin(keystone: KeystoneServer, service: ApiServer) -> Iterator[FactstoreClientPlugin]:
+    caller = Caller(is_admin=False)
+    caller._keystone_session = keystone.accounts.session("owner")
+    yield FactstoreClientPlugin(caller)
+    cfg.CONF.clear_override("endpoint_type", group="clients_factstore")
+    del caller
+
+
+@pytest.fixture
+def catalogue(keystone: KeystoneServer, service: ApiServer) -> Iterator[Catalogue]:
+    changed = Catalogue(keystone.accounts)
+    yield changed
+    changed.restore()
+
+
+def test_the_operator_says_which_endpoint_heat_asks_and_instances_are_told_the_public_one(
+    plugin: FactstoreClientPlugin, catalogue: Catalogue, service: ApiServer, name: str
+) -> None:
+    catalogue.point("public", f"{NOWHERE}/v1/")
+    cfg.CONF.set_override("endpoint_type", "internal", group="clients_factstore")
+    plugin.client().stack(name).put("a", 1)
+    assert plugin.client().endpoint == service.url
+    assert plugin.public_url(name) == f"{NOWHERE}/v1/stacks/{name}"
+    assert plugin.get_stack(name).name == name
+    plugin.client().stack(name).delete_stack()
+
+
+def test_a_stack_that_does_not_exist_is_heats_error(
+    plugin: FactstoreClientPlugin, name: str
+) -> None:
+    with pytest.raises(exception.EntityNotFound, match=rf"factstore stack \({name}\)"):
+        plugin.get_stack(name)
+    with pytest.raises(exception.Error, match="it is one segment"):
+        plugin.get_stack("a/b")
+
+
+def test_errors_are_told_apart(plugin: FactstoreClientPlugin) -> None:
+    missing, conflict = errors.NotFound("x"), errors.Conflict("x")
+    quota = errors.Forbidden("x", code="contextualization.quota_exceeded")
+    denied = errors.Forbidden("x", code="contextualization.forbidden")
+    questions = (plugin.is_not_found, plugin.is_conflict, plugin.is_over_limit)
+    assert [ask(missing) for ask in questions] == [True, False, False]
+    assert [ask(conflict) for ask in questions] == [False, True, False]
+    assert [ask(quota) for ask in questions] == [False, False, True]
+    assert [ask(denied) for ask in questions] == [False, False, False]
+    assert [ask(ValueError()) for ask in questions] == [False, False, False]
+    assert plugin.is_client_exception(missing)
+    assert not plugin.is_client_exception(ValueError())
