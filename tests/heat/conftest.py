@@ -13,6 +13,7 @@ import factstore
 from factstore.client import Client
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
+from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
@@ -23,7 +24,7 @@ with warnings.catch_warnings():
     from oslo_service import backend
 
     backend.init_backend(backend.BackendType.THREADING)
-    import heat.engine.stack  # noqa: F401
+    import heat.engine.stack
 
 RESOURCES = Path(factstore.__file__).parent / "heat" / "plugins"
 
@@ -127,6 +128,14 @@ def owner(heat: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]
 def facts(service: ApiServer, keystone: KeystoneServer) -> Client:
     """The same user's facts."""
     return Client(keystone.accounts.session("owner"), endpoint_override=service.url)
+
+
+@pytest.fixture
+def catalogue(service: ApiServer, keystone: KeystoneServer) -> Iterator[Catalogue]:
+    """What Keystone says of factstore, which is as it was afterwards."""
+    changed = Catalogue(keystone.accounts)
+    yield changed
+    changed.restore()
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from heat.common import context, exception
-from heat.engine.clients import OpenStackClients
 from oslo_config import cfg
 
 from factstore.client import errors
 from factstore.cmd.children.keystone import KeystoneServer
 from factstore.heat.client import FactstoreClientPlugin
-from factstore.heat.constraints import StackConstraint
 from tests.heat.lab.catalogue import Catalogue
 from tests.service import ApiServer
 
@@ -25,18 +23,11 @@ class Caller(context.RequestContext):
 
 @pytest.fixture
 def plugin(keystone: KeystoneServer, service: ApiServer) -> Iterator[FactstoreClientPlugin]:
+    """The plugin, as the owner of stacks has it."""
     caller = Caller(is_admin=False)
     caller._keystone_session = keystone.accounts.session("owner")
     yield FactstoreClientPlugin(caller)
     cfg.CONF.clear_override("endpoint_type", group="clients_factstore")
-    del caller
-
-
-@pytest.fixture
-def catalogue(keystone: KeystoneServer, service: ApiServer) -> Iterator[Catalogue]:
-    changed = Catalogue(keystone.accounts)
-    yield changed
-    changed.restore()
 
 
 def test_the_operator_says_which_endpoint_heat_asks_and_instances_are_told_the_public_one(

@@ -128,7 +128,7 @@ def test_parameters_never_take_the_place_of_observed_facts(
     stack = owner.create(name, template({"a": 1}, kind="parameter"))
     assert facts.stack(name).get("a").kind == "parameter"
     facts.stack(name).put("b", "observed")
-    with pytest.raises(StackFailed, match="observed facts stand where facts of facts are .*: b"):
+    with pytest.raises(StackFailed, match=r"observed facts stand where facts of facts are .*: b\."):
         owner.update(stack, template({"a": 1, "b": 2}, kind="parameter"))
     assert stored(facts, name) == {"a": 1, "b": "observed"}
     owner.update(stack, template({"a": 1, "b": 2}, kind="observed"))

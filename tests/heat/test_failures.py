@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+
 import pytest
 from heatclient import exc
 
@@ -26,14 +27,6 @@ def failing(service: ApiServer) -> Iterator[ApiServer]:
     """The service, which a test may end or freeze; it is well again afterwards."""
     yield service
     service.restart()
-
-
-@pytest.fixture
-def catalogue(keystone: KeystoneServer) -> Iterator[Catalogue]:
-    """What Keystone says of factstore, which is as it was afterwards."""
-    changed = Catalogue(keystone.accounts)
-    yield changed
-    changed.restore()
 
 
 def test_a_service_that_is_down_fails_a_creation_with_a_sentence(
@@ -77,7 +70,7 @@ def test_a_deletion_that_fails_can_be_repeated(
 ) -> None:
     stack = owner.create(name, BAG)
     failing.kill()
-    with pytest.raises(StackFailed, match="DELETE_FAILED.* factstore cannot be reached"):
+    with pytest.raises(StackFailed, match=r"DELETE_FAILED.* factstore cannot be reached"):
         owner.delete(stack)
     failing.start()
     owner.delete(stack)

@@ -1,0 +1,123 @@
+"""How a mapping of facts and a stack come to agree, whoever else writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from factstore.client import Client, Delete, Fact, Guard, Put, Stack, errors
+from factstore.heat.reconciling import InTheWay, Keeping, digest, digests, plan, reconcile
+
+PARAMETERS = Keeping(
+    put=lambda path, value: Put(path, value, kind="parameter"),
+    yields=lambda fact: fact.kind == "parameter",
+    owns=lambda fact, _: fact.kind == "parameter",
+)
+
+
+@pytest.fixture
+def space(facts: Client, name: str) -> Iterator[Stack]:
+    """An empty stack."""
+    stack = facts.stack(name)
+    stack.configure()
+    yield stack
+    stack.delete_stack()
+
+
+def fact(path: str, value: Any, kind: str = "parameter") -> Fact:
+    """A fact whose etag is ``tag-of-PATH``."""
+    return Fact(path, value, kind, 1, 1, f"tag-of-{path}", "t", "t", "u")
+
+
+def stored(space: Stack) -> dict[str, Any]:
+    """All values, by path."""
+    return {fact.path: fact.value for fact in space.snapshot().facts}
+
+
+def test_only_what_differs_is_written() -> None:
+    found = {"same": fact("same", 1), "other": fact("other", 1), "old": fact("old", 1)}
+    wanted = {"same": 1, "other": True, "new": None}
+    assert plan(found, wanted, {"old": "", "never": ""}, PARAMETERS) == [
+        (Guard.etag("old", "tag-of-old"), Delete("old")),
+        (Guard.etag("other", "tag-of-other"), Put("other", True, kind="parameter")),
+        (Guard.absent("new"), Put("new", None, kind="parameter")),
+    ]
+
+
+def test_facts_of_others_are_neither_overwritten_nor_deleted() -> None:
+    found = {"b": fact("b", 1, "observed"), "a": fact("a", 1, "observed")}
+    with pytest.raises(InTheWay) as refused:
+        plan(found, {"b": 1, "a": 1, "c": 1}, {}, PARAMETERS)
+    assert refused.value.paths == ["a", "b"]
+    assert plan(found, {}, {"a": "", "b": ""}, PARAMETERS) == []
+
+
+def test_values_that_only_python_holds_equal_differ() -> None:
+    values = [1, 1.0, True, "1", [1], {"a": 1}, None, 0, False, ""]
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+
+
+def test_an_observed_fact_that_comes_in_between_is_not_overwritten(space: Stack) -> None:
+    def put(path: str, value: Any) -> Put:
+        space.put("nodes/c1", "theirs")  # after the look, before the write
+        return PARAMETERS.put(path, value)
+
+    racing = Keeping(put, PARAMETERS.yields, PARAMETERS.owns)
+    with pytest.raises(InTheWay):
+        reconcile(space, {"nodes/c1": "ours"}, {}, racing)
+    assert stored(space) == {"nodes/c1": "theirs"}
+
+
+def test_a_parameter_that_changed_in_between_is_looked_at_again(space: Stack) -> None:
+    meanwhile = iter(["theirs"])
+
+    def put(path: str, value: Any) -> Put:
+        for other in meanwhile:
+            space.put(path, other, kind="parameter")
+        return PARAMETERS.put(path, value)
+
+    reconcile(space, {"a": "ours"}, {}, Keeping(put, PARAMETERS.yields, PARAMETERS.owns))
+    assert stored(space) == {"a": "ours"}
+
+
+def test_what_never_holds_still_is_given_up(space: Stack) -> None:
+    def put(path: str, value: Any) -> Put:
+        known = stored(space).get(path, 0)
+        space.put(path, known + 1, kind="parameter")
+        return PARAMETERS.put(path, value)
+
+    restless = Keeping(put, PARAMETERS.yields, PARAMETERS.owns)
+    with pytest.raises(errors.PreconditionFailed):
+        reconcile(space, {"a": "ours"}, {}, restless)
+
+
+def test_a_folder_takes_the_place_of_a_fact_at_once(space: Stack) -> None:
+    reconcile(space, {"a": 1}, {}, PARAMETERS)
+    cursor = space.snapshot().cursor
+    reconcile(space, {"a/b": 2, "a/c": 3}, digests({"a": 1}), PARAMETERS)
+    assert stored(space) == {"a/b": 2, "a/c": 3}
+    with space.watch(since=cursor) as events:
+        assert len(next(events).changes) == 3  # one revision
+
+
+def test_what_a_batch_is_about_to_write_is_noted_first(space: Stack) -> None:
+    noted: list[set[str]] = []
+    many = {f"n{number:03}": number for number in range(120)}
+
+    def note(written: Any) -> None:
+        assert len(stored(space)) == sum(map(len, noted))
+        noted.append(set(written))
+
+    reconcile(space, many, {}, PARAMETERS, note=note)
+    assert [len(each) for each in noted] == [50, 50, 20]
+    assert stored(space) == many
+
+
+def test_a_stack_that_does_not_exist_is_not_made(facts: Client, name: str) -> None:
+    with pytest.raises(errors.NotFound):
+        reconcile(facts.stack(name), {"a": 1}, {}, PARAMETERS)
+    with pytest.raises(errors.NotFound):
+        facts.stack(name).describe()
