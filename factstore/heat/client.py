@@ -34,12 +34,16 @@ class FactstoreClientPlugin(client_plugin.ClientPlugin):
     service_types = (SERVICE_TYPE,)
 
     def _create(self, version: str | None = None) -> Client:
+        return self.connect(answer_within=_ANSWER_SECONDS, retry_for=_RETRY_SECONDS)
+
+    def connect(self, *, answer_within: float, retry_for: float) -> Client:
+        """A client with a patience of its own; see :class:`factstore.client.Client`."""
         return Client(
             self.context.keystone_session,
             interface=self._get_client_option(CLIENT_NAME, "endpoint_type"),
             region_name=self._get_region_name(),
-            answer_within=_ANSWER_SECONDS,
-            retry_for=_RETRY_SECONDS,
+            answer_within=answer_within,
+            retry_for=retry_for,
             connect_retries=0,  # the client repeats by itself, and knows when that is safe
             client_name="factstore-heat",
         )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from factstore.heat.resources.data_bag import DataBag
+from factstore.heat.resources.fact import Fact
 from factstore.heat.resources.facts import Facts
+from factstore.heat.resources.grant import Grant
+from factstore.heat.resources.waiter import Waiter
 
 
 def resource_mapping() -> dict[str, type]:
     """Resource types by name."""
     return {
         "OS::FactStore::DataBag": DataBag,
+        "OS::FactStore::Fact": Fact,
         "OS::FactStore::Facts": Facts,
+        "OS::FactStore::Grant": Grant,
+        "OS::FactStore::Waiter": Waiter,
     }
