@@ -1,0 +1,300 @@
+"""``OS::FactStore::Grant``: what instances show to factstore, from issue to revocation."""
+
+from __future__ import annotations
+
+import email
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+from heatclient.exc import HTTPBadRequest
+
+from factstore.client import Client, GrantRecord, Stack, errors
+from factstore.cmd.children.process import Child
+from tests.agents import agent_argv
+from tests.eventually import eventually
+from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.server import HeatServer
+from tests.heat.templates import attributes, inside, shell, template
+from tests.service import ApiServer
+
+SHOWN = ("url", "token", "agent_config", "cloud_config", "curl_cli")
+YEAR = 365 * 24 * 3600
+
+
+def granted(**properties: Any) -> dict[str, Any]:
+    """A template with a grant and all that is known of it."""
+    return template({"grant": inside("Grant", **properties)}, attributes("grant", *SHOWN))
+
+
+@pytest.fixture
+def bag(facts: Client, name: str) -> Stack:
+    return facts.stack(name)
+
+
+@pytest.fixture
+def agents() -> Iterator[list[Child]]:
+    """Agents that a test has started; they end with it."""
+    started: list[Child] = []
+    yield started
+    for child in started:
+        child.terminate(10)
+
+
+def only(bag: Stack) -> GrantRecord:
+    (grant,) = bag.grants()
+    return grant
+
+
+def boot(user_data: str, directory: Path) -> Path:
+    """What cloud-init writes, below a directory; the agent's configuration there."""
+    assert user_data.startswith("#cloud-config\n")
+    for each in yaml.safe_load(user_data)["write_files"]:
+        file = directory / Path(each["path"]).name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(each["content"].replace("/etc/factstore/", f"{directory}/"))
+        file.chmod(int(each["permissions"], 8))
+    return directory / "agent.conf"
+
+
+def places(directory: Path) -> dict[str, Any]:
+    """Settings by which several agents have one machine."""
+    return {
+        "agent": {"state_dir": f"{directory}/state"},
+        "facts": {"directory": f"{directory}/facts.d", "builtin": "hostname"},
+        "react": {"hooks": f"{directory}/hooks.d", "settle": 0},
+    }
+
+
+def start(config: Path, agents: list[Child]) -> None:
+    child = Child(f"agent of {config.parent.name}")
+    agents.append(child)
+    child.start([*agent_argv(config), "run"], log_path=config.parent / "agent.log")
+
+
+def test_a_members_grant_is_issued_shown_and_revoked(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, granted(member="head", group="heads"))
+    grant = only(bag)
+    assert (grant.role, grant.member, grant.group, grant.ttl) == ("agent", "head", "heads", YEAR)
+    assert user.resource(stack, "grant").physical_resource_id == grant.id
+    url, token = user.output(stack, "url"), user.output(stack, "token")
+    assert url.startswith(f"http://{token.replace('.', ':')}@")
+    assert url.endswith(f"/v1/stacks/{name}")
+    assert (
+        requests.put(f"{url}/facts/nodes/head/ip", data="10.0.0.5", timeout=10).status_code == 201
+    )
+    assert requests.put(f"{url}/facts/nodes/c1/ip", data="10.0.0.6", timeout=10).status_code == 403
+    bearer = {"Authorization": f"Bearer {token}"}
+    plain = f"http://{url.partition('@')[2]}"
+    assert requests.get(f"{plain}/facts/nodes/head/ip", headers=bearer, timeout=10).ok
+    read = shell(user.output(stack, "curl_cli"))
+    assert json.loads(read.stdout)["facts"] == {"nodes": {"head": {"ip": "10.0.0.5"}}}
+    user.update(stack, template({}))
+    assert list(bag.grants()) == []
+    assert requests.get(f"{url}/context", timeout=10).status_code == 401
+    assert bag.get("nodes/head/ip").value == "10.0.0.5"
+
+
+def test_a_readers_grant_reads_and_has_no_agent(
+    owner: Orchestration, heat: HeatServer, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, granted(role="reader", ttl=3600))
+    assert (only(bag).role, only(bag).ttl) == ("reader", 3600)
+    assert shell(owner.output(stack, "curl_cli")).returncode == 0
+    url = owner.output(stack, "url")
+    assert requests.put(f"{url}/facts/nodes/c1/ip", data="x", timeout=10).status_code == 403
+    for attribute in ("agent_config", "cloud_config"):
+        assert owner.output(stack, attribute) is None
+        assert f"attribute {attribute} of Grant" in heat.log
+
+
+def test_the_agent_of_a_member_boots_from_its_config(
+    user: Orchestration, bag: Stack, name: str, tmp_path: Path, agents: list[Child]
+) -> None:
+    instance = tmp_path / "head"
+    stack = user.create(name, granted(member="head", group="heads", settings=places(instance)))
+    config = boot(user.output(stack, "agent_config"), instance)
+    assert (instance / "grant").stat().st_mode & 0o777 == 0o600
+    start(config, agents)
+    eventually(lambda: _state(bag, "head") == "ready", 30)
+    assert bag.member("head").show().group == "heads"
+    assert bag.get("nodes/head/hostname").updated_by == f"grant:{only(bag).id}"
+
+
+def test_agents_of_a_group_boot_from_one_config(
+    user: Orchestration, bag: Stack, name: str, tmp_path: Path, agents: list[Child]
+) -> None:
+    stack = user.create(name, granted(group="compute"))
+    data = user.output(stack, "agent_config")
+    parent = only(bag)
+    assert (parent.member, parent.group) == (None, "compute")
+    for host in ("c1", "c2"):
+        config = boot(data, tmp_path / host)
+        hosted = {**places(tmp_path / host)}
+        hosted["agent"]["member"] = host  # the host's name, where each has a host
+        text = config.read_text().replace("[agent]\n", f"[agent]\n{_lines(hosted.pop('agent'))}")
+        more = "".join(f"\n[{title}]\n{_lines(options)}" for title, options in hosted.items())
+        config.write_text(text + more)
+        start(config, agents)
+    for host in ("c1", "c2"):
+        eventually(lambda host=host: _state(bag, host) == "ready", 30)
+        assert bag.member(host).show().group == "compute"
+    issued = {grant.member: grant.created_by for grant in bag.grants() if grant.member}
+    assert issued == dict.fromkeys(("c1", "c2"), f"grant:{parent.id}")
+    own = json.loads((tmp_path / "c1" / "state" / "grant.json").read_text())["token"]
+    bearer = {"Authorization": f"Bearer {own}"}
+    plain = f"http://{user.output(stack, 'url').partition('@')[2]}"
+    assert requests.get(f"{plain}/context", headers=bearer, timeout=10).status_code == 200
+    user.update(stack, template({}))
+    assert requests.get(f"{plain}/context", headers=bearer, timeout=10).status_code == 401
+
+
+def _lines(options: dict[str, Any]) -> str:
+    return "".join(f"{name} = {value}\n" for name, value in options.items())
+
+
+def _state(bag: Stack, member: str) -> str | None:
+    try:
+        return bag.member(member).show().state
+    except errors.NotFound:
+        return None
+
+
+def test_the_config_is_user_data_a_part_of_several_and_a_map(
+    owner: Orchestration, name: str
+) -> None:
+    document = granted(member="head", settings={"react": {"settle": 2}}, install="")
+    resources = document["resources"]
+    config = {"get_attr": ["grant", "agent_config"]}
+    script = "#!/bin/sh\necho hello\n"
+    resources["parts"] = {
+        "type": "OS::Heat::MultipartMime",
+        "properties": {
+            "parts": [{"config": script}, {"config": config, "subtype": "cloud-config"}]
+        },
+    }
+    resources["cloud"] = {
+        "type": "OS::Heat::CloudConfig",
+        "properties": {"cloud_config": {"get_attr": ["grant", "cloud_config"]}},
+    }
+    for each in ("parts", "cloud"):
+        document["outputs"][each] = {"value": {"get_attr": [each, "config"]}}
+    stack = owner.create(name, document)
+    user_data = owner.output(stack, "agent_config")
+    first, second = email.message_from_string(owner.output(stack, "parts")).get_payload()
+    assert first.get_payload() == script
+    assert second.get_content_type() == "text/cloud-config"
+    assert second.get_payload() == user_data
+    made = owner.output(stack, "cloud")
+    assert made.startswith("#cloud-config\n")
+    assert yaml.safe_load(made) == yaml.safe_load(user_data) == owner.output(stack, "cloud_config")
+
+
+def test_an_update_renews_the_grant_and_changes_what_is_configured(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, granted(member="head", ttl=3600))
+    before, token = only(bag), user.output(stack, "token")
+    user.update(
+        stack, granted(member="head", ttl=7200, install="", settings={"react": {"settle": 2}})
+    )
+    after = only(bag)
+    assert (after.id, after.ttl) == (before.id, 7200)
+    assert after.expires_at > before.expires_at
+    assert user.output(stack, "token") == token
+    assert "settle = 2\n" in user.output(stack, "agent_config")
+    assert "pip" not in user.output(stack, "agent_config")
+
+
+def test_a_grant_for_somebody_else_is_another_one(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, granted(member="head"))
+    before, url = only(bag), user.output(stack, "url")
+    user.update(stack, granted(member="login"))
+    assert only(bag).id != before.id
+    assert only(bag).member == "login"
+    assert requests.get(f"{url}/context", timeout=10).status_code == 401
+
+
+def test_a_grant_that_somebody_revoked_is_issued_anew_by_the_next_change(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, granted(member="head"))
+    bag.grant(only(bag).id).revoke()
+    owner.update(stack, granted(member="head", ttl=7200))
+    assert owner.resource(stack, "grant").physical_resource_id == only(bag).id
+    assert shell(owner.output(stack, "curl_cli")).returncode == 0
+    bag.grant(only(bag).id).revoke()
+    owner.update(stack, template({}))
+
+
+def test_a_check_tells_of_a_grant_that_is_gone(owner: Orchestration, bag: Stack, name: str) -> None:
+    stack = owner.create(name, granted(member="head"))
+    owner.heat.actions.check(stack)
+    owner.wait(stack, "CHECK_COMPLETE", 30)
+    bag.grant(only(bag).id).revoke()
+    owner.heat.actions.check(stack)
+    with pytest.raises(StackFailed, match="does not exist any more"):
+        owner.wait(stack, "CHECK_COMPLETE", 30)
+
+
+def test_a_service_that_is_away_at_the_end_leaves_a_reason_and_a_stack_to_delete(
+    owner: Orchestration, service: ApiServer, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, granted(member="head"))
+    service.kill()
+    try:
+        with pytest.raises(StackFailed, match=r"resources\.grant: factstore cannot be reached"):
+            owner.delete(stack)
+    finally:
+        service.start()
+    assert only(bag).member == "head"
+    owner.delete(stack)
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({}, "is for a member, or for a group's members: name one"),
+        ({"role": "reader", "group": "compute"}, "leave it out for a reader"),
+        ({"role": "admin", "member": "a"}, "admin"),
+        ({"member": "a/b"}, "A member's name is 1 to 128 characters"),
+        ({"member": "a", "group": ""}, "A group's name is 1 to 128 characters"),
+        ({"member": "a", "ttl": 59}, "ttl.*59 is out of range"),
+        ({"member": "a", "ttl": 31622401}, "ttl.*out of range"),
+        ({"member": "a", "settings": {"agent": {"stack": "b"}}}, "stack is set from the grant"),
+        ({"member": "a", "settings": {"agent": 1}}, r"\[agent\] must be a map"),
+        ({"member": "a", "install": "'x"}, "cannot be taken apart as a shell does"),
+    ],
+)
+def test_what_can_never_be_is_refused_in_words_before_anything_is_made(
+    owner: Orchestration, facts: Client, name: str, properties: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(HTTPBadRequest, match=f"(?s){said}"):
+        owner.create(name, granted(**properties))
+    with pytest.raises(errors.NotFound):
+        facts.stack(name).describe()
+
+
+def test_neither_log_nor_events_of_heat_tell_the_grant(
+    owner: Orchestration, heat: HeatServer, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, granted(member="head"))
+    tokens = [owner.output(stack, "token")]
+    owner.update(stack, granted(member="login"))
+    tokens.append(owner.output(stack, "token"))
+    owner.output(stack, "agent_config")
+    told = json.dumps([event.to_dict() for event in owner.events(stack)])
+    database = (heat.state_dir / "heat.db").read_bytes().decode(errors="replace")
+    for secret in (token.partition(".")[2] for token in tokens):
+        assert len(secret) > 30
+        assert secret not in told
+        assert secret not in heat.log
+        assert secret not in database

@@ -1,0 +1,380 @@
+"""``OS::FactStore::Waiter``: a stack that is complete when a condition holds, or says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+import requests
+from heatclient.exc import HTTPBadRequest
+from keystoneauth1.session import Session
+
+from factstore.client import Client, Stack, errors
+from factstore.client.waiter import WaiterRecord
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.eventually import eventually
+from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.server import HeatServer
+from tests.heat.templates import attributes, inside, shell, template
+from tests.service import ApiServer
+
+STARTED = {"facts": "nodes/*/services/slurmd", "equals": "started", "count": 2}
+BROKEN = {"facts": "results/*/failure", "present": True}
+SHOWN = ("data", "state", "missing", "signal_url", "curl_cli")
+SUCCESS, FAILURE = '{"status": "SUCCESS"}', '{"status": "FAILURE", "reason": "no disk"}'
+
+
+def waiting(**properties: Any) -> dict[str, Any]:
+    """A template with a waiter named ``ready``, and all that is known of it."""
+    waiter = inside("Waiter", **{"name": "ready", **properties})
+    return template({"ready": waiter}, attributes("ready", *SHOWN))
+
+
+@pytest.fixture
+def bag(facts: Client, name: str) -> Stack:
+    return facts.stack(name)
+
+
+def armed(bag: Stack, name: str = "ready") -> WaiterRecord:
+    """A waiter, once it is there and pending."""
+
+    def look() -> WaiterRecord | None:
+        try:
+            record = bag.waiter(name).show()
+        except errors.NotFound:
+            return None
+        return record if record.state == "pending" else None
+
+    found = eventually(look, 30)
+    assert found is not None
+    return found
+
+
+def begun(user: Orchestration, stack: str) -> None:
+    """Heat has armed the waiter, knows it, and does nothing but ask for it."""
+    eventually(lambda: user.resource(stack, "ready").physical_resource_id == "ready", 30)
+
+
+def start(bag: Stack, *nodes: str) -> None:
+    for node in nodes:
+        bag.put(f"nodes/{node}/services/slurmd", "started")
+
+
+def status(owner: Orchestration, stack: str) -> str:
+    found: str = owner.show(stack).stack_status
+    return found
+
+
+def test_a_stack_is_complete_when_the_condition_holds(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, waiting(success=STARTED, failure=BROKEN), expect="")
+    record = armed(bag)
+    assert (record.success, record.failure) == (STARTED, {**BROKEN, "count": 1})
+    assert record.timeout == 1800
+    assert user.output(stack, "missing") == ["nodes/*/services/slurmd"]
+    assert user.output(stack, "state") == "pending"
+    start(bag, "c1")
+    assert status(user, stack) == "CREATE_IN_PROGRESS"
+    start(bag, "c2")
+    user.wait(stack, "CREATE_COMPLETE", 30)
+    assert (user.output(stack, "state"), user.output(stack, "missing")) == ("met", [])
+    assert user.resource(stack, "ready").physical_resource_id == "ready"
+    assert user.output(stack, "curl_cli") is None  # nobody is heard
+    assert list(bag.grants()) == []
+    user.update(stack, template({}))
+    assert list(bag.waiters()) == []
+
+
+def test_signals_complete_it_as_they_do_a_wait_condition(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, waiting(count=2), expect="")
+    armed(bag)
+    command = eventually(lambda: user.output(stack, "curl_cli"), 30)
+    data = '{"status": "SUCCESS", "id": "c1", "data": {"disks": 2}}'
+    for _ in range(2):  # each id counts once
+        done = shell(command, "--data-binary", data)
+        assert done.returncode == 0, done.stderr
+    assert bag.waiter("ready").show().satisfied == 1
+    assert shell(command, "--data-binary", SUCCESS).returncode == 0
+    user.wait(stack, "CREATE_COMPLETE", 30)
+    told = user.output(stack, "data")
+    assert told.pop("c1") == {"disks": 2}
+    assert list(told.values()) == [None]
+    user.update(stack, template({}))
+    assert list(bag.grants()) == []
+    assert "401" in shell(command, "--data-binary", SUCCESS).stderr
+
+
+def test_the_command_that_signals_does_little_else(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, waiting(success={"any": [STARTED, {"signals": 1}]}), expect="")
+    armed(bag)
+    command = eventually(lambda: owner.output(stack, "curl_cli"), 30)
+    url = f"{owner.output(stack, 'signal_url')}".removesuffix("/waiters/ready/signal")
+    user, _, secret = command.split("-u ")[1].split()[0].partition(":")
+    grant = requests.Session()
+    grant.auth = (user, secret)
+    (issued,) = bag.grants()
+    assert (issued.member, issued.group) == ("waiter:ready", "waiters")
+    for path in ("nodes/c1/services/slurmd", "slurm/version"):
+        assert grant.put(f"{url}/facts/{path}", json={"value": 1}, timeout=10).status_code == 403
+    join = {"group": "compute"}
+    for member in ("c1", "waiter:ready"):
+        assert grant.put(f"{url}/members/{member}", json=join, timeout=10).status_code == 403
+    assert grant.delete(f"{url}/waiters/ready", timeout=10).status_code == 403
+    bag.waiter("ready").signal()
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+
+
+def test_a_signal_of_failure_fails_the_stack_with_its_reason(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, waiting(), expect="")
+    armed(bag)
+    bag.waiter("ready").signal("FAILURE", reason="no disk", identifier="c1")
+    said = r"WaiterFailed: resources\.ready: waiter ready: signal c1 failed: no disk"
+    with pytest.raises(StackFailed, match=said):
+        user.wait(stack, "CREATE_COMPLETE", 30)
+    assert user.resource(stack, "ready").resource_status == "CREATE_FAILED"
+
+
+def test_the_failure_condition_fails_it_and_says_what_failed(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, waiting(success=STARTED, failure=BROKEN), expect="")
+    armed(bag)
+    start(bag, "c1")
+    bag.put("results/c2/failure", "out of memory")
+    with pytest.raises(StackFailed, match=r"failure condition holds: results/c2/failure.*1 of 2"):
+        owner.wait(stack, "CREATE_COMPLETE", 30)
+
+
+def test_a_time_that_is_over_fails_it_and_says_who_is_missing(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    every = {"every_member": {"group": "compute", "fact": "services/slurmd", "equals": "started"}}
+    stack = user.create(name, waiting(success=every, timeout=4), expect="")
+    armed(bag)
+    for node in ("c1", "c2"):
+        bag.member(node).join("compute", ttl=600)
+    start(bag, "c1")
+    said = (
+        r"WaiterTimedOut: resources\.ready: waiter ready: the time is over with 1 of 2; missing: c2"
+    )
+    with pytest.raises(StackFailed, match=said):
+        user.wait(stack, "CREATE_COMPLETE", 60)
+
+
+def test_the_next_update_of_a_stack_that_failed_here_waits_anew(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, waiting(success=STARTED, timeout=1), expect="CREATE_FAILED")
+    start(bag, "c1", "c2")
+    assert user.output(stack, "state") == "timed_out"
+    user.update(stack, waiting(success=STARTED, timeout=1))
+    assert user.output(stack, "state") == "met"
+    assert [waiter.name for waiter in bag.waiters()] == ["ready"]
+
+
+def test_another_definition_waits_anew_and_the_same_does_not(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    start_first = waiting(success=STARTED)
+    stack = user.create(name, start_first, expect="")
+    armed(bag)
+    start(bag, "c1", "c2")
+    user.wait(stack, "CREATE_COMPLETE", 30)
+    before = bag.waiter("ready").show().revision
+    user.update(stack, {**start_first, "description": "nothing new for the waiter"})
+    assert bag.waiter("ready").show().revision == before
+
+    changed = waiting(success={**STARTED, "count": 3})
+    user.heat.stacks.update(stack, template=json.dumps(changed))
+    armed(bag)
+    assert status(user, stack) == "UPDATE_IN_PROGRESS"
+    start(bag, "c3")
+    user.wait(stack, "UPDATE_COMPLETE", 30)
+
+
+def test_another_value_of_arm_waits_for_new_signals(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, waiting(arm={"version": 1}), expect="")
+    armed(bag)
+    bag.waiter("ready").signal(identifier="c1")
+    user.wait(stack, "CREATE_COMPLETE", 30)
+    command = user.output(stack, "curl_cli")
+    user.heat.stacks.update(stack, template=json.dumps(waiting(arm={"version": 2})))
+    assert armed(bag).signals == {}
+    assert shell(command, "--data-binary", FAILURE).returncode == 0  # an instance keeps its grant
+    with pytest.raises(StackFailed, match=r"UPDATE_FAILED.*no disk"):
+        user.wait(stack, "UPDATE_COMPLETE", 30)
+
+
+def test_a_waiter_without_a_name_gets_one_of_its_own(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    resources = {each: inside("Waiter", success=BROKEN) for each in ("a", "b c")}
+    stack = owner.create(name, template(resources), expect="")
+    eventually(lambda: len(list(_waiters(bag))) == 2, 30)
+    first, second = sorted(waiter.name for waiter in bag.waiters())
+    assert first.startswith(f"{name}-a-")
+    assert second.startswith(f"{name}-b_c-")
+    bag.put("results/c1/failure", 1)
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+
+
+def _waiters(bag: Stack) -> list[WaiterRecord]:
+    try:
+        return list(bag.waiters())
+    except errors.NotFound:
+        return []
+
+
+def test_two_waiters_never_share_a_name(
+    owner: Orchestration, bag: Stack, facts: Client, name: str
+) -> None:
+    bag.configure()
+    bag.waiter("ready").arm({"signals": 1})
+    waiter = inside("Waiter", name="ready")
+    waiter["properties"]["bag"] = name
+    document = template({"ready": waiter})
+    del document["resources"]["bag"]
+    with pytest.raises(StackFailed, match=r"has a waiter named ready already.*choose another name"):
+        owner.create(name, document)
+    owner.delete(owner.show(name).id)
+    assert bag.waiter("ready").show().state == "pending"
+    bag.delete_stack()
+
+
+def test_a_waiter_that_somebody_deletes_fails_the_stack_in_words(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = user.create(name, waiting(), expect="")
+    armed(bag)
+    bag.waiter("ready").delete()
+    with pytest.raises(StackFailed, match=r"WaiterGone.*ready was deleted while the stack waited"):
+        user.wait(stack, "CREATE_COMPLETE", 30)
+    bag.put("results/c1/failure", 1)
+    user.update(stack, waiting(success=BROKEN))  # it is made anew
+
+
+def test_a_service_that_is_away_while_it_is_waited_for_is_no_failure(
+    owner: Orchestration, heat: HeatServer, service: ApiServer, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, waiting(success=STARTED), expect="")
+    begun(owner, stack)
+    service.kill()
+    try:
+        eventually(lambda: "waiter ready is waited for all the same" in heat.log, 60)
+        assert status(owner, stack) == "CREATE_IN_PROGRESS"
+    finally:
+        service.start()
+    start(bag, "c1", "c2")
+    owner.wait(stack, "CREATE_COMPLETE", 60)
+
+
+def test_a_service_that_hangs_does_not_hold_up_what_else_the_stack_does(
+    owner: Orchestration, heat: HeatServer, service: ApiServer, bag: Stack, name: str
+) -> None:
+    slow = {"type": "OS::Heat::TestResource", "properties": {"action_wait_secs": {"create": 6}}}
+    document = waiting(success=STARTED)
+    document["resources"]["slow"] = slow
+    stack = owner.create(name, document, expect="")
+    begun(owner, stack)
+    for worker in service.workers():
+        os.kill(worker, signal.SIGSTOP)
+    try:
+
+        def other() -> bool:
+            return owner.resource(stack, "slow").resource_status == "CREATE_COMPLETE"
+
+        assert not other()
+        eventually(other, 60)
+        assert "waiter ready is waited for all the same" in heat.log
+        assert status(owner, stack) == "CREATE_IN_PROGRESS"
+    finally:
+        for worker in service.workers():
+            os.kill(worker, signal.SIGCONT)
+    start(bag, "c1", "c2")
+    owner.wait(stack, "CREATE_COMPLETE", 60)
+
+
+def test_the_trust_goes_on_when_the_users_token_is_over(
+    engine: HeatServer, keystone: KeystoneServer, bag: Stack, name: str
+) -> None:
+    session = keystone.accounts.session("owner")
+    user = Orchestration(session, engine.url)
+    token = session.get_token()
+    stack = user.create(name, waiting(), expect="")
+    armed(bag)
+    _revoke(session, keystone, token)
+    eventually(lambda: "waiter ready is waited for by the trust" in engine.log, 60)
+    bag.waiter("ready").signal()
+    user.wait(stack, "CREATE_COMPLETE", 60)
+    user.clean()
+
+
+def _revoke(session: Session, keystone: KeystoneServer, token: str | None) -> None:
+    url = f"{keystone.accounts.auth_url}/auth/tokens"
+    answer = session.delete(url, headers={"X-Subject-Token": token or ""})
+    assert answer.status_code == 204
+    session.invalidate()
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        ({"count": 1, "success": STARTED}, "say the same thing twice.*and no count"),
+        ({"count": 0}, "count.*0 is out of range"),
+        ({"timeout": 0}, "timeout.*0 is out of range"),
+        ({"timeout": 2592001}, "timeout.*out of range"),
+        ({"name": "a/b"}, "1 to 128 characters"),
+        ({"success": "signals"}, "not a map"),
+    ],
+)
+def test_what_can_never_be_is_refused_before_anything_is_made(
+    owner: Orchestration, name: str, properties: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(HTTPBadRequest, match=f"(?s){said}"):
+        owner.create(name, waiting(**properties))
+
+
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        (
+            {"success": {"fact": "a"}},
+            "success: it has none of the names; give .* facts, every_member",
+        ),
+        ({"success": {}}, "success: "),
+        ({"success": {"all": [{"signals": 0}]}}, r"success\.all\.0\.signals"),
+        ({"failure": {"facts": "a//b"}}, r"failure\.facts"),
+    ],
+)
+def test_a_condition_that_factstore_refuses_is_heats_reason_with_the_place(
+    owner: Orchestration, name: str, properties: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(StackFailed, match=f"resources.ready: factstore refused: {said}"):
+        owner.create(name, waiting(**properties))
+
+
+def test_neither_log_nor_events_of_heat_tell_the_grant(
+    owner: Orchestration, heat: HeatServer, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, waiting(), expect="")
+    armed(bag)
+    command = eventually(lambda: owner.output(stack, "curl_cli"), 30)
+    secret = command.split("-u ")[1].split()[0].partition(":")[2]
+    assert shell(command, "--data-binary", SUCCESS).returncode == 0
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+    told = json.dumps([event.to_dict() for event in owner.events(stack)])
+    assert len(secret) > 30
+    assert secret not in told
+    assert secret not in heat.log
