@@ -235,6 +235,19 @@ def test_a_grant_that_somebody_revoked_is_issued_anew_by_the_next_change(
     owner.update(stack, template({}))
 
 
+def test_a_grant_that_leaked_is_replaced_when_it_is_revoked_and_marked(
+    user: Orchestration, bag: Stack, name: str
+) -> None:
+    document = granted(member="head")
+    stack = user.create(name, document)
+    leaked = user.output(stack, "token")
+    bag.grant(user.resource(stack, "grant").physical_resource_id).revoke()
+    user.heat.resources.mark_unhealthy(stack, "grant", True, "its grant has leaked")
+    user.update(stack, document)
+    assert user.output(stack, "token") not in (None, leaked)
+    assert user.resource(stack, "grant").physical_resource_id == only(bag).id
+
+
 def test_a_check_tells_of_a_grant_that_is_gone(owner: Orchestration, bag: Stack, name: str) -> None:
     stack = owner.create(name, granted(member="head"))
     owner.heat.actions.check(stack)

@@ -1,0 +1,179 @@
+"""The templates of the guides on grants and waiters do what the text says."""
+
+from __future__ import annotations
+
+import email
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from factstore.agent import checking, templates
+from factstore.agent.settings import read
+from factstore.client import Client, Stack, errors
+from tests.docs.pages import code
+from tests.eventually import eventually
+from tests.heat.lab.orchestration import Orchestration, StackFailed
+
+GRANTS, WAITERS = "how-to/heat-grants.rst", "how-to/heat-waiters.rst"
+BLOCKS = {
+    page: [yaml.safe_load(block) for block in code(page, "yaml")] for page in (GRANTS, WAITERS)
+}
+SERVER = """
+heat_template_version: 2021-04-16
+parameters:
+  name: {type: string}
+  image: {type: string}
+  flavor: {type: string}
+  user_data_format: {type: string}
+  user_data: {type: string}
+resources:
+  machine: {type: OS::Heat::TestResource}
+outputs:
+  user_data: {value: {get_param: user_data}}
+"""
+"""A server that does nothing; there is no Nova here."""
+
+
+def whole(page: str) -> list[dict[str, Any]]:
+    """The templates of a page."""
+    return [block for block in BLOCKS[page] if "resources" in block]
+
+
+READY, SIGNALLED = whole(WAITERS)
+CONFIGURED, PROMISED = whole(GRANTS)
+
+
+@pytest.fixture
+def bag(facts: Client, name: str) -> Stack:
+    return facts.stack(name)
+
+
+def create(owner: Orchestration, name: str, template: dict[str, Any], expect: str) -> str:
+    return owner.create(
+        name,
+        template,
+        environment={"resource_registry": {"OS::Nova::Server": "file:///server.yaml"}},
+        files={"file:///server.yaml": SERVER},
+        parameters={"image": "none", "flavor": "none"},
+        expect=expect,
+    )
+
+
+def run(user_data: str, directory: Path) -> None:
+    """What the first boot does, with a directory in the place of /tmp."""
+    script = user_data.replace("/tmp/", f"{directory}/")
+    interpreter = script.partition("\n")[0].removeprefix("#!")
+    done = subprocess.run(
+        [interpreter], input=script, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def user_data(owner: Orchestration, stack: str, server: str) -> str:
+    """What a server has got, once it is there."""
+
+    def got() -> Any:
+        return owner.resource(stack, server, "user_data").attributes.get("user_data")
+
+    found: str = eventually(got, 60)
+    return found
+
+
+def armed(bag: Stack) -> bool:
+    try:
+        return any(waiter.state == "pending" for waiter in bag.waiters())
+    except errors.NotFound:
+        return False
+
+
+def test_a_stack_waits_for_its_services_and_says_who_is_missing(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = create(owner, name, READY, "")
+    eventually(lambda: armed(bag), 60)
+    bag.member("web").join("web", ttl=600)
+    assert owner.output(stack, "missing") == ["web"]
+    bag.put("nodes/web/services/nginx", "started")
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+
+
+def test_a_stack_fails_when_one_of_its_services_gives_up(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = create(owner, name, READY, "")
+    eventually(lambda: armed(bag), 60)
+    bag.put("results/web/failure", "no disk")
+    with pytest.raises(StackFailed, match=r"WaiterFailed: resources\.ready.*results/web/failure"):
+        owner.wait(stack, "CREATE_COMPLETE", 30)
+
+
+def test_a_script_signals_with_the_grant_of_its_server(
+    owner: Orchestration, bag: Stack, name: str, tmp_path: Path
+) -> None:
+    stack = create(owner, name, SIGNALLED, "")
+    run(user_data(owner, stack, "db"), tmp_path)
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+    assert owner.output(stack, "port") == 5432
+
+
+def test_a_script_that_gives_up_signals_that(
+    owner: Orchestration, bag: Stack, name: str, tmp_path: Path
+) -> None:
+    stack = create(owner, name, SIGNALLED, "")
+    (tmp_path / "db-is-installed").write_text("a file, in the way of a directory")
+    run(user_data(owner, stack, "db"), tmp_path)
+    with pytest.raises(StackFailed, match=r"signal db failed: no space"):
+        owner.wait(stack, "CREATE_COMPLETE", 30)
+
+
+def test_the_user_data_of_several_parts_configures_the_agent(
+    owner: Orchestration, name: str, tmp_path: Path
+) -> None:
+    template = {**CONFIGURED, "outputs": {"init": {"value": {"get_attr": ["init", "config"]}}}}
+    stack = create(owner, name, template, "CREATE_COMPLETE")
+    parts = email.message_from_string(owner.output(stack, "init")).get_payload()
+    written = [file for part in parts for file in yaml.safe_load(part.get_payload())["write_files"]]
+    for each in written:
+        if each["path"].startswith("/etc/factstore/"):
+            file = tmp_path / Path(each["path"]).relative_to("/etc/factstore")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(each["content"].replace("/etc/factstore", str(tmp_path)))
+            file.chmod(int(each.get("permissions", "0644"), 8))
+    settings = read(tmp_path / "agent.conf")
+    assert list(checking.mistakes(settings, {})) == []
+    nodes = {"head": {"ip": "10.0.0.5"}, "c1": {"ip": "10.0.0.6"}}
+    rendered = templates.render(settings.templates["hosts"].source, {"facts": {"nodes": nodes}})
+    assert rendered == "127.0.0.1 localhost\n10.0.0.5 head\n10.0.0.6 c1\n"
+
+
+def test_a_promise_is_kept_at_first_boot(
+    owner: Orchestration, bag: Stack, name: str, tmp_path: Path
+) -> None:
+    stack = create(owner, name, PROMISED, "CREATE_COMPLETE")
+    assert owner.output(stack, "join_token") is None
+    run(user_data(owner, stack, "head"), tmp_path)
+    told = owner.output(stack, "join_token")
+    assert (len(told), told) == (16, bag.get("nodes/head/join-token").value)
+    assert "/facts/nodes/head/join-token?wait=50" in owner.output(stack, "where")
+
+
+@pytest.mark.parametrize("page", [GRANTS, WAITERS])
+def test_what_is_shown_in_part_is_a_resource_that_heat_takes(
+    owner: Orchestration, page: str
+) -> None:
+    shown = [block for block in BLOCKS[page] if "resources" not in block]
+    assert shown
+    for block in shown:
+        resources = {name: each for name, each in block.items() if "type" in each}
+        owner.heat.stacks.validate(
+            template={
+                "heat_template_version": "2021-04-16",
+                "parameters": dict.fromkeys(
+                    ("servers", "version"), {"type": "number", "default": 1}
+                ),
+                "resources": {"bag": {"type": "OS::FactStore::DataBag"}, **resources},
+            }
+        )
