@@ -171,9 +171,9 @@ def test_what_is_shown_in_part_is_a_resource_that_heat_takes(
         owner.heat.stacks.validate(
             template={
                 "heat_template_version": "2021-04-16",
-                "parameters": dict.fromkeys(
-                    ("servers", "version"), {"type": "number", "default": 1}
-                ),
+                "parameters": {
+                    name: {"type": "number", "default": 1} for name in ("servers", "version")
+                },
                 "resources": {"bag": {"type": "OS::FactStore::DataBag"}, **resources},
             }
         )
