@@ -92,3 +92,26 @@ def test_a_watch_under_a_grant_hears_what_is_not_for_others(
         stack.put("configs/c1/site", "for c1")
         event = next(watch)
     assert [change.path for change in event.changes] == ["configs/c1/site"]  # type: ignore[union-attr]
+
+
+def test_an_instance_gets_its_own_with_the_grant_of_its_group(
+    api: ApiServer, stack: Stack, name: str
+) -> None:
+    group = stack.issue_grant(group="compute", ttl=600)
+    assert (group.role, group.member, group.group) == ("agent", None, "compute")
+    mine = holding(api, group, name)
+    own = mine.issue_grant(member="c1")
+    assert (own.member, own.group, own.ttl) == ("c1", "compute", 600)
+    assert own.created_by == f"grant:{group.id}"
+    holding(api, own, name).member("c1").join("compute")
+    for refused in (
+        lambda: mine.put("nodes/c1/a", 1),
+        lambda: mine.issue_grant(member="c2", group="head"),
+        lambda: mine.issue_grant(group="compute"),
+        mine.grant(group.id).revoke,
+    ):
+        with pytest.raises(errors.Forbidden):
+            refused()
+    stack.grant(group.id).revoke()
+    with pytest.raises(errors.NotFound):
+        stack.grant(own.id).show()
