@@ -33,7 +33,9 @@ def test_a_service_that_is_down_fails_a_creation_with_a_sentence(
     owner: Orchestration, failing: ApiServer, facts: Client, name: str
 ) -> None:
     failing.kill()
-    with pytest.raises(StackFailed, match=r"resources\.bag: factstore cannot be reached, and n"):
+    with pytest.raises(
+        StackFailed, match=r"resources\.bag: factstore cannot be reached, and nothing"
+    ):
         owner.create(name, BAG)
     failing.start()
     owner.update(name, BAG)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from factstore.heat.resources.data_bag import DataBag
 from factstore.heat.resources.fact import Fact
 from factstore.heat.resources.facts import Facts
@@ -9,7 +11,7 @@ from factstore.heat.resources.grant import Grant
 from factstore.heat.resources.waiter import Waiter
 
 
-def resource_mapping() -> dict[str, type]:
+def resource_mapping() -> dict[str, type[Any]]:
     """Resource types by name."""
     return {
         "OS::FactStore::DataBag": DataBag,

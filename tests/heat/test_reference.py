@@ -1,0 +1,26 @@
+"""The reference of resource types says what their schemas say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import factstore
+from factstore.heat.plugins.factstore_resources import resource_mapping
+from factstore.heat.reference import page
+
+CHECKED_IN = (
+    Path(factstore.__file__).parents[1] / "doc" / "source" / "reference" / "heat-resources.rst"
+)
+
+
+def test_the_reference_is_what_the_schemas_say() -> None:
+    again = "python -m factstore.heat.reference > doc/source/reference/heat-resources.rst"
+    assert CHECKED_IN.read_text() == page(), f"write it anew: {again}"
+
+
+def test_everything_in_a_schema_is_described() -> None:
+    for name, kind in resource_mapping().items():
+        described = {**kind.properties_schema, **kind.attributes_schema}
+        silent = [field for field, schema in described.items() if not schema.description]
+        assert (name, silent) == (name, [])
+        assert kind.__doc__
