@@ -107,7 +107,7 @@ def reconcile(
     :param note: called with what a batch is about to write.
     :raises InTheWay: facts of others stand where some are to be written; nothing was written, unless
         they came while there was more than one batch to write.
-    :raises NotFound: there is no such stack.
+    :raises NotFound: there is no such stack, and there is something to look for.
     """
     for attempt in range(_ATTEMPTS):
         steps = plan(standing(stack, {*wanted, *former}), wanted, former, keeping)
@@ -130,8 +130,10 @@ def reconcile(
 def standing(stack: Stack, paths: set[str]) -> dict[str, Fact]:
     """The facts at these paths, sensitive ones with their values as far as the caller may see them.
 
-    :raises NotFound: there is no such stack.
+    :raises NotFound: there is no such stack, and paths are asked for.
     """
+    if not paths:
+        return {}
     facts = stack.snapshot(_folder(paths)).facts
     return {fact.path: _opened(stack, fact) for fact in facts if fact.path in paths}
 

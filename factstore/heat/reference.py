@@ -29,6 +29,14 @@ fails where it is used, with factstore's reason; where Heat only shows a resourc
 log has the reason. Values that are null leave a line there too.
 """
 
+_WRAPPED = textwrap.TextWrapper(
+    100,
+    initial_indent="   ",
+    subsequent_indent="   ",
+    break_long_words=False,
+    break_on_hyphens=False,
+)
+
 
 def main() -> None:
     """Print the reference."""
@@ -90,7 +98,7 @@ def _entry(
 ) -> Iterator[str]:
     yield f"``{name}`` ({', '.join(marks)})"
     text = " ".join(filter(None, (" ".join(description.split()), *more)))
-    yield textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="   ") + "\n"
+    yield _WRAPPED.fill(text) + "\n"
 
 
 def _kind(schema: Any) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
+from heatclient import exc
 
 from factstore.client import Client, errors
 from tests.heat.lab.orchestration import Orchestration, StackFailed
@@ -97,46 +100,46 @@ def test_an_update_reconciles_parameters_and_leaves_observed_facts(
 
 
 def test_1_true_and_a_word_are_different_parameters(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"n": 1}))
+    stack = owner.create(name, template({"n": 1}))
     for value in (True, "1", {"deep": [1, None, {"x": "ü"}]}, False, 0):
-        user.update(stack, template({"n": value}))
+        owner.update(stack, template({"n": value}))
         fact = facts.stack(name).get("n").value
         assert (type(fact), fact) == (type(value), value)
 
 
 def test_an_observed_fact_where_a_parameter_should_go_is_a_failure_that_says_so(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1}))
+    stack = owner.create(name, template({"a": 1}))
     facts.stack(name).put("nodes/head/ip", "10.0.0.5")
     with pytest.raises(StackFailed, match=r"observed facts stand .* written: nodes/head/ip\."):
-        user.update(stack, template({"a": 2, "nodes/head/ip": "10.9.9.9"}))
+        owner.update(stack, template({"a": 2, "nodes/head/ip": "10.9.9.9"}))
     assert stored(facts, name) == {"a": 1, "nodes/head/ip": "10.0.0.5"}
-    user.update(stack, template({"a": 3}))
+    owner.update(stack, template({"a": 3}))
     assert stored(facts, name) == {"a": 3, "nodes/head/ip": "10.0.0.5"}
 
 
-def test_a_bad_path_is_a_failure_that_says_so(user: Orchestration, name: str) -> None:
+def test_a_bad_path_is_a_failure_that_says_so(owner: Orchestration, name: str) -> None:
     with pytest.raises(StackFailed, match="a segment is 1 to 128 characters"):
-        user.create(name, template({"nodes//ip": 1}))
+        owner.create(name, template({"nodes//ip": 1}))
 
 
 def test_parameters_come_and_go_in_several_batches(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     many = {f"nodes/n{number}/rank": number for number in range(130)}
-    stack = user.create(name, template(many))
+    stack = owner.create(name, template(many))
     assert stored(facts, name) == many
     fewer = {path: rank + 1 for path, rank in many.items() if rank < 3}
-    user.update(stack, template(fewer))
+    owner.update(stack, template(fewer))
     assert stored(facts, name) == fewer
 
 
-def test_large_values_fit_into_batches(user: Orchestration, facts: Client, name: str) -> None:
+def test_large_values_fit_into_batches(owner: Orchestration, facts: Client, name: str) -> None:
     grown = {"str_replace": {"template": "x" * 100, "params": {"x": "y" * 600}}}
-    user.create(name, template({f"f{number}": grown for number in range(20)}))
+    owner.create(name, template({f"f{number}": grown for number in range(20)}))
     assert stored(facts, name) == {f"f{number}": "y" * 60_000 for number in range(20)}
 
 
@@ -153,24 +156,24 @@ def test_another_name_makes_another_fact_space(
 
 
 def test_a_fact_space_that_exists_is_never_taken_over(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     facts.stack(name).put("somebody", "else's")
     with pytest.raises(StackFailed, match=f"factstore has a stack named {name} already"):
-        stack = user.create(name, template({"a": 1}))
-    stack = user.show(name).id
-    user.delete(stack)
+        stack = owner.create(name, template({"a": 1}))
+    stack = owner.show(name).id
+    owner.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
 
 
-def test_two_stacks_never_share_a_bag(user: Orchestration, facts: Client, name: str) -> None:
-    first = user.create(name, template(properties={"name": f"{name}-bag"}))
+def test_two_stacks_never_share_a_bag(owner: Orchestration, facts: Client, name: str) -> None:
+    first = owner.create(name, template(properties={"name": f"{name}-bag"}))
     with pytest.raises(StackFailed, match=f"Declared by Heat: resource bag .* of stack {name} "):
-        user.create(f"{name}-2", template(properties={"name": f"{name}-bag"}))
-    user.delete(f"{name}-2")
+        owner.create(f"{name}-2", template(properties={"name": f"{name}-bag"}))
+    owner.delete(f"{name}-2")
     assert facts.stack(f"{name}-bag").describe()
-    user.delete(first)
+    owner.delete(first)
     with pytest.raises(errors.NotFound):
         facts.stack(f"{name}-bag").describe()
 
@@ -189,17 +192,17 @@ def test_a_foreign_bag_is_referred_to_by_its_external_id(
         user.create(f"{name}-2", template(external_id=name))
 
 
-def test_a_bag_may_be_kept(user: Orchestration, facts: Client, name: str) -> None:
-    stack = user.create(name, template({"a": 1}, deletion_policy="Retain"))
-    user.delete(stack)
+def test_a_bag_may_be_kept(owner: Orchestration, facts: Client, name: str) -> None:
+    stack = owner.create(name, template({"a": 1}, deletion_policy="Retain"))
+    owner.delete(stack)
     assert stored(facts, name) == {"a": 1}
     facts.stack(name).delete_stack()
 
 
-def test_a_bag_that_is_gone_is_no_obstacle(user: Orchestration, facts: Client, name: str) -> None:
-    stack = user.create(name, template({"a": 1}))
+def test_a_bag_that_is_gone_is_no_obstacle(owner: Orchestration, facts: Client, name: str) -> None:
+    stack = owner.create(name, template({"a": 1}))
     facts.stack(name).delete_stack()
-    user.delete(stack)
+    owner.delete(stack)
 
 
 def test_an_update_makes_a_bag_anew_that_is_gone(
@@ -279,15 +282,19 @@ def test_a_check_tells_what_is_astray_and_an_update_mends_it(
     user.heat.actions.check(stack)
     with pytest.raises(StackFailed, match="does not exist any more"):
         user.wait(stack, "CHECK_COMPLETE", 30)
+    user.update(stack, template({"a": 1, "b": 2, "c": 3}))
+    assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
 
 
-def test_suspending_a_stack_leaves_its_facts(user: Orchestration, facts: Client, name: str) -> None:
-    stack = user.create(name, template({"a": 1}))
-    user.heat.actions.suspend(stack)
-    user.wait(stack, "SUSPEND_COMPLETE", 30)
+def test_suspending_a_stack_leaves_its_facts(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    stack = owner.create(name, template({"a": 1}))
+    owner.heat.actions.suspend(stack)
+    owner.wait(stack, "SUSPEND_COMPLETE", 30)
     assert stored(facts, name) == {"a": 1}
-    user.heat.actions.resume(stack)
-    user.wait(stack, "RESUME_COMPLETE", 30)
+    owner.heat.actions.resume(stack)
+    owner.wait(stack, "RESUME_COMPLETE", 30)
     assert stored(facts, name) == {"a": 1}
 
 
@@ -306,28 +313,70 @@ def test_a_bag_in_a_nested_stack_is_named_for_the_root(
         facts.stack(name).describe()
 
 
-def test_a_name_that_is_too_long_is_refused_with_its_length(user: Orchestration) -> None:
+def test_a_name_that_is_too_long_is_refused_with_its_length(owner: Orchestration) -> None:
     with pytest.raises(StackFailed, match="has 140 characters, and a data bag's 128 at most"):
-        user.create("s" * 140, template())
+        owner.create("s" * 140, template())
+
+
+def test_a_name_that_cannot_be_is_refused_before_anything_is_made(
+    owner: Orchestration, name: str
+) -> None:
+    for bad in ("a/b", "", "ü", "-a", "s" * 129):
+        with pytest.raises(exc.HTTPBadRequest, match=r"resources\.bag\.properties\.name"):
+            owner.create(name, template(properties={"name": bad}))
+
+
+def test_a_stack_that_is_abandoned_leaves_its_bag_to_the_one_that_adopts_it(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    stack = owner.create(name, template({"a": 1}))
+    left = owner.heat.stacks.abandon(stack)
+    assert stored(facts, name) == {"a": 1}
+    adopted = owner.create(
+        f"{name}-2",
+        template({"a": 1}, properties={"name": name}),
+        adopt_stack_data=json.dumps(left),
+        expect="ADOPT_COMPLETE",
+    )
+    assert owner.resource(adopted, "bag").physical_resource_id == name
+    owner.update(adopted, template({"a": 2}, properties={"name": name}))
+    assert stored(facts, name) == {"a": 2}
+    owner.delete(adopted)
+    with pytest.raises(errors.NotFound):
+        facts.stack(name).describe()
+
+
+def test_a_null_parameter_is_not_written_and_leaves_a_line(
+    owner: Orchestration, facts: Client, heat: HeatServer, name: str
+) -> None:
+    late = {"get_attr": ["bag", "facts", "not", "there"]}
+    both = template({"a": 1})
+    both["resources"]["told"] = {
+        "type": "OS::FactStore::Facts",
+        "properties": {"bag": {"get_resource": "bag"}, "facts": {"b": late, "c": 2}},
+    }
+    owner.create(name, both)
+    assert stored(facts, name) == {"a": 1, "c": 2}
+    assert re.search(r"Facts .* does not write what is null: b", heat.log)
 
 
 def test_secrets_are_null_in_attributes(
-    user: Orchestration, facts: Client, engine: HeatServer, name: str
+    owner: Orchestration, facts: Client, heat: HeatServer, name: str
 ) -> None:
     read = {
         "facts": {"get_attr": ["bag", "facts"]},
         "key": {"get_attr": ["bag", "facts", "munge", "key"]},
         "context": {"get_attr": ["bag", "context", "facts"]},
     }
-    stack = user.create(name, template(outputs=read))
+    stack = owner.create(name, template(outputs=read))
     facts.stack(name).put("munge/key", "s3cret-word", sensitive=True)
-    assert user.output(stack, "facts") == {"munge": {"key": None}}
-    assert user.output(stack, "context") == {"munge": {"key": None}}
-    assert user.output(stack, "key") is None
-    assert "attribute facts.munge.key of DataBag" in engine.log  # a null leaves a line
-    assert "s3cret-word" not in engine.log
+    assert owner.output(stack, "facts") == {"munge": {"key": None}}
+    assert owner.output(stack, "context") == {"munge": {"key": None}}
+    assert owner.output(stack, "key") is None
+    assert "attribute facts.munge.key of DataBag" in heat.log  # a null leaves a line
+    assert "s3cret-word" not in heat.log
 
 
-def test_an_attribute_that_is_not_there_is_refused(user: Orchestration, name: str) -> None:
+def test_an_attribute_that_is_not_there_is_refused(owner: Orchestration, name: str) -> None:
     with pytest.raises(Exception, match=r"Attribute \(bag nothing\) is incorrect"):
-        user.create(name, template(outputs={"no": {"get_attr": ["bag", "nothing"]}}))
+        owner.create(name, template(outputs={"no": {"get_attr": ["bag", "nothing"]}}))

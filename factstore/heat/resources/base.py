@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from heat.common import exception
@@ -51,17 +51,6 @@ class FactstoreResource(resource.Resource):
         client: Client = self.client()
         return client
 
-    @property
-    def frozen(self) -> Mapping[str, Any]:
-        """The properties with which it was last created or updated.
-
-        Where Heat asks for attributes it may know nothing of the resources that others come from.
-        """
-        found: Mapping[str, Any] = self.frozen_definition().properties(
-            self.properties_schema, self.context
-        )
-        return found
-
     # Heat's hooks
 
     def handle_delete(self) -> None:
@@ -79,7 +68,7 @@ class FactstoreResource(resource.Resource):
         """One that failed is mended in place, if it is there to be mended."""
         if self.resource_id is None:
             return True
-        with spoken():
+        with spoken(), self.frozen_properties():
             return not self.exists()
 
     def action_handler_task(
@@ -97,7 +86,9 @@ class FactstoreResource(resource.Resource):
         if self.resource_id is None:
             return None  # which get_attribute tells
         try:
-            return self.live(name)
+            # Heat may know nothing here of the resources that properties come from.
+            with self.frozen_properties():
+                return self.live(name)
         except (FactstoreError, ClientException) as error:
             # Where Heat shows a resource it makes null of an error, and says nothing.
             LOG.warning("attribute %s of %s cannot be read: %s", name, self, sentence(error))

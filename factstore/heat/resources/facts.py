@@ -17,7 +17,8 @@ class Facts(KeptFacts):
 
     A server's address is such a fact.  The data bag's URL can go into that server's user data, since
     the bag waits for nothing; what is written here is written after the server.  Facts that an
-    instance has changed since are the instance's, and stay when this resource goes.
+    instance has changed since are the instance's, and stay when this resource goes; with the
+    ``deletion_policy`` ``Retain`` all stay.
     """
 
     PROPERTIES = (BAG, FACTS, KIND, SENSITIVE, READERS) = (
@@ -80,7 +81,7 @@ class Facts(KeptFacts):
 
     def space(self) -> Stack:
         """The data bag."""
-        return self.factstore.stack(self.frozen[self.BAG])
+        return self.factstore.stack(self.properties[self.BAG])
 
     def keeping(self, properties: Mapping[str, Any]) -> Keeping:
         """What still is as it was written here is its own."""

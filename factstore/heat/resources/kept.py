@@ -42,9 +42,6 @@ class KeptFacts(FactstoreResource):
     def wanted(self, properties: Mapping[str, Any]) -> dict[str, Any]:
         """The facts that these properties name; null, which Heat makes of what is unknown, is none."""
         named = properties[self.mapping] or {}
-        unknown = sorted(path for path, value in named.items() if value is None)
-        if unknown:
-            LOG.warning("%s does not write what is null: %s", self, ", ".join(unknown))
         return {path: value for path, value in named.items() if value is not None}
 
     def keep(self, properties: Mapping[str, Any], former: Digests) -> None:
@@ -52,8 +49,10 @@ class KeptFacts(FactstoreResource):
 
         :raises heat.common.exception.Error: facts of others are in the way.
         """
+        wanted, keeping = self.wanted(properties), self.keeping(properties)
+        if unknown := sorted((properties[self.mapping] or {}).keys() - wanted.keys()):
+            LOG.warning("%s does not write what is null: %s", self, ", ".join(unknown))
         try:
-            wanted, keeping = self.wanted(properties), self.keeping(properties)
             reconcile(self.space(), wanted, former, keeping, note=self._note)
         except InTheWay as error:
             raise exception.Error(

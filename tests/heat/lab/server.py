@@ -147,6 +147,8 @@ def _sections(
             "heat_waitcondition_server_url": f"http://{LOOPBACK}:{port}/v1/waitcondition",
             "deferred_auth_method": "trusts",
             "max_stacks_per_tenant": 1000,
+            "enable_stack_abandon": "true",
+            "enable_stack_adopt": "true",
         },
         "paste_deploy": {"api_paste_config": str(_INSTALLED / "api-paste.ini")},
         "database": {"connection": database},

@@ -1,0 +1,84 @@
+"""What becomes of a data bag when an answer of factstore is lost."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from factstore.client import Client, errors
+from factstore.cmd.children.ports import LOOPBACK
+from tests.heat.lab.catalogue import Catalogue
+from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.service import ApiServer
+
+BAG = {
+    "heat_template_version": "2021-04-16",
+    "resources": {
+        "bag": {"type": "OS::FactStore::DataBag", "properties": {"parameters": {"a": 1}}}
+    },
+}
+
+
+@contextmanager
+def forgetful(url: str, line: bytes) -> Iterator[str]:
+    """The URL of a proxy that hands requests on, and loses the answer to the first that begins so."""
+    lost = threading.Event()
+    doomed: set[socket.socket] = set()
+    where = urlsplit(url)
+    listener = socket.create_server((LOOPBACK, 0))
+
+    def serve(client: socket.socket) -> None:
+        server = socket.create_connection((where.hostname, where.port))
+        threading.Thread(target=answer, args=(client, server), daemon=True).start()
+        with suppress(OSError):
+            while request := client.recv(1 << 16):
+                if request.startswith(line) and not lost.is_set():
+                    doomed.add(server)
+                    lost.set()
+                server.sendall(request)
+        server.close()
+
+    def answer(client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while (piece := server.recv(1 << 16)) and server not in doomed:
+                client.sendall(piece)
+        with suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+        client.close()
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+    listener.close()
+
+
+@pytest.mark.parametrize("then", ["update", "delete"])
+def test_a_bag_whose_making_was_never_confirmed_is_its_stacks_all_the_same(
+    then: str,
+    user: Orchestration,
+    service: ApiServer,
+    catalogue: Catalogue,
+    facts: Client,
+    name: str,
+) -> None:
+    with forgetful(service.url, f"PUT /v1/stacks/{name} ".encode()) as url:
+        catalogue.point("public", url)
+        with pytest.raises(StackFailed, match="did not say whether it was written"):
+            user.create(name, BAG)
+        assert facts.stack(name).describe()
+        if then == "update":
+            user.update(name, BAG)
+            assert facts.stack(name).get("a").value == 1
+        user.delete(name)
+    with pytest.raises(errors.NotFound):
+        facts.stack(name).describe()
