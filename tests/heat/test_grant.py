@@ -147,7 +147,7 @@ def test_agents_of_a_group_boot_from_one_config(
         assert bag.member(host).show().group == "compute"
     issued = {grant.member: grant.created_by for grant in bag.grants() if grant.member}
     assert issued == dict.fromkeys(("c1", "c2"), f"grant:{parent.id}")
-    own = json.loads((tmp_path / "c1" / "state" / "grant.json").read_text())["token"]
+    own = json.loads((tmp_path / "c1" / "state" / "grant.json").read_text())["content"]["token"]
     bearer = {"Authorization": f"Bearer {own}"}
     plain = f"http://{user.output(stack, 'url').partition('@')[2]}"
     assert requests.get(f"{plain}/context", headers=bearer, timeout=10).status_code == 200

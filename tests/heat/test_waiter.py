@@ -265,6 +265,29 @@ def test_a_waiter_that_somebody_deletes_fails_the_stack_in_words(
     user.update(stack, waiting(success=BROKEN))  # it is made anew
 
 
+def test_a_stack_that_waits_is_deleted_at_once(user: Orchestration, bag: Stack, name: str) -> None:
+    stack = user.create(name, waiting(), expect="")
+    armed(bag)
+    user.delete(stack)
+    with pytest.raises(errors.NotFound):
+        bag.describe()
+
+
+def test_what_else_fails_is_told_without_waiting_on(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    document = waiting(success=STARTED)
+    document["resources"]["other"] = {
+        "type": "OS::Heat::TestResource",
+        "properties": {"fail": True, "action_wait_secs": {"create": 4}},
+    }
+    stack = owner.create(name, document, expect="")
+    armed(bag)
+    with pytest.raises(StackFailed, match=r"CREATE_FAILED.*resources\.other"):
+        owner.wait(stack, "CREATE_COMPLETE", 60)  # Heat's grace is four minutes
+    assert "aborted" in owner.resource(stack, "ready").resource_status_reason
+
+
 def test_a_service_that_is_away_while_it_is_waited_for_is_no_failure(
     owner: Orchestration, heat: HeatServer, service: ApiServer, bag: Stack, name: str
 ) -> None:

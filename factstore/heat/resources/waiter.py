@@ -212,6 +212,15 @@ class Waiter(InsideBag):
         """Whether it is met, asked without waiting."""
         return waiting.over()
 
+    def handle_create_cancel(self, waiting: Waiting) -> None:
+        """End at once when something else has failed, or the stack is deleted.
+
+        Heat gives minutes of grace to what has no such handler, and its word of the failure waits too.
+        """
+
+    def handle_update_cancel(self, waiting: Waiting) -> None:
+        """End at once, as when it is created."""
+
     def needs_replace_failed(self) -> bool:
         """Never once it was there: it is armed anew."""
         return self.resource_id is None
