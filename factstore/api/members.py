@@ -63,6 +63,7 @@ class MemberItem(MethodView):
     @blueprint.takes("generation")
     @blueprint.refusals(
         "path_invalid",
+        "not_found",
         "generation_stale",
         "member_ttl_fixed",
         "member_declared",

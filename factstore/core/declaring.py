@@ -1,6 +1,7 @@
 """Saying that a member exists, before it speaks for itself or beside that.
 
-Who declares is never the member: what a living member says stays as it is.
+Who declares is never the member: what a living member says stays as it is.  Nor does it make a stack:
+it often hears late of what it tells, and would bring back one that is deleted.
 """
 
 from __future__ import annotations
@@ -8,10 +9,14 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from factstore.core.errors import NotFound
 from factstore.core.joining import Join, JoinOutcome
 from factstore.core.living import declared_otherwise
 from factstore.core.member import Member
+from factstore.core.path import shown
 from factstore.core.plan import Plan
+from factstore.core.quota import Quota
+from factstore.core.state import State
 
 _NUMBER_BITS = 62  # as the store numbers its leases
 
@@ -25,6 +30,12 @@ class Declare(Join):
     def __init__(self, *what: Any) -> None:
         super().__init__(*what)
         self._number = secrets.randbits(_NUMBER_BITS) + 1
+
+    def plan(self, state: State, quota: Quota) -> Plan:
+        plan = super().plan(state, quota)
+        if plan.commit.creates_stack:
+            raise NotFound(f"there is no stack named {shown(self.scope.stack)}.")
+        return plan
 
     def decide(self, living: Member | None) -> tuple[JoinOutcome, Member]:
         declared = self._wish.declared

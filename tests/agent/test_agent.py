@@ -67,6 +67,7 @@ def test_an_agent_joins_tells_applies_and_says_so(stack: Stack, make: Make) -> N
 def test_an_agent_is_the_member_that_was_declared_and_is_waited_for_until_it_is(
     stack: Stack, make: Make
 ) -> None:
+    stack.configure()
     declared = stack.member("c1").declare("x", "heat:1", reason="scaled_out")
     since = stack.snapshot().cursor
     assert stack.convergence().lagging == ("c1",)

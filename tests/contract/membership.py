@@ -6,6 +6,7 @@ import pytest
 
 from factstore.core.errors import (
     FactstoreError,
+    NotFound,
 )
 from factstore.core.event import Change
 from factstore.core.fact import Scope
@@ -39,8 +40,13 @@ def declare(
     by: str = "heat",
     **attributes: object,
 ) -> Joined:
+    """Declare a member, of a stack that is made first if it is not there."""
     wish = Joining.of(group, None, attributes, declared=declared, reason=reason)
-    return worker.members.join(scope, name, wish, author(by))
+    try:
+        return worker.members.join(scope, name, wish, author(by))
+    except NotFound:
+        worker.stacks.put(scope, "", author(by))
+        return worker.members.join(scope, name, wish, author(by))
 
 
 def changes_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[Change, ...]]:

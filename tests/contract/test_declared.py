@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -395,6 +396,31 @@ def test_adopting_while_the_stack_is_deleted_finds_none_or_makes_a_new_one(
                 worker.members.get(scope, "c1")
         else:
             assert worker.members.get(scope, "c1").declared is None
+
+
+def test_to_declare_makes_no_stack(worker: Worker, scope: Scope) -> None:
+    wish = Joining.of("compute", None, {}, declared="heat:1")
+    with pytest.raises(NotFound, match="there is no stack named"):
+        worker.members.join(scope, "c1", wish, author())
+    with pytest.raises(NotFound):
+        worker.stacks.get(scope)
+
+
+def test_to_declare_while_the_stack_is_deleted_never_brings_it_back(
+    world: World, worker: Worker, threads: ThreadPoolExecutor
+) -> None:
+    other = world.worker()
+    wish = Joining.of("compute", None, {}, declared="heat:2")
+    for _ in range(6):
+        scope = new_scope()
+        declare(worker, scope)
+        deleting = threads.submit(worker.stacks.delete, scope, author())
+        with suppress(NotFound):
+            other.members.join(scope, "c2", wish, author())
+        deleting.result(20)
+        worker.store.refresh(soon())
+        with pytest.raises(NotFound):
+            worker.stacks.get(scope)
 
 
 def test_a_stack_that_was_deleted_leaves_no_declared_member(worker: Worker, scope: Scope) -> None:

@@ -171,8 +171,9 @@ class Machine(Twins):
         model, known = self.model, self.model.members.get(name)
         other = known is not None and known.declared not in (None, word)
         wish = Joining.of(group, declared=word)
+        code = "member_declared" if other else None
         declared = self.refused(
-            "member_declared" if other else None,
+            code if model.lives else "not_found",
             lambda: self.use(w).members.join(self.scope, name, wish, author()),
         )
         if declared is None:

@@ -267,6 +267,8 @@ def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
 def test_a_member_is_declared_found_and_let_go_as_the_text_says(stack: str) -> None:
     *_, declare, find, remove = code(MEMBERS, "shell")
     given = setting(stack)
+    assert shell(given + declare).returncode == 22  # there is no stack
+    assert requests.put(stack, json={}, timeout=10).status_code == 201
     for _ in range(2):
         assert shell(given + declare).returncode == 0
     (found,) = json.loads(shell(given + find).stdout)["members"]

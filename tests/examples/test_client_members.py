@@ -44,6 +44,9 @@ def test_a_member_joins_changes_and_departs(stack: Stack) -> None:
 
 def test_a_member_is_declared_adopted_and_let_go(stack: Stack) -> None:
     c1, agent = stack.member("c1"), stack.member("c1")
+    with pytest.raises(errors.NotFound):
+        c1.declare("compute", "heat:1")
+    stack.configure()
     declared = c1.declare("compute", "heat:1", reason="scaled_out", attributes={"index": 1})
     assert (declared.declared, declared.reason, declared.ttl) == ("heat:1", "scaled_out", None)
     assert c1.declare("compute", "heat:1", attributes={"index": 1}).unchanged

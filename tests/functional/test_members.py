@@ -203,6 +203,7 @@ def test_the_declared_outlast_their_service(
     etcd: EtcdServer, one_worker: ApiServer, stack: str, tmp_path: Path
 ) -> None:
     with ApiServer([etcd.endpoint], tmp_path) as there, Caller(there.url) as owner:
+        assert owner.put(stack, json={}).status_code == 201
         declared = declare(owner, stack)
         there.restart()
         assert owner.get(f"{stack}/members/c1").json() == declared
