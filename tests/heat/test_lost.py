@@ -1,10 +1,10 @@
-"""What becomes of a data bag when an answer of factstore is lost."""
+"""What becomes of a data bag when something happens between Heat and factstore."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -25,9 +25,12 @@ BAG = {
 
 
 @contextmanager
-def forgetful(url: str, line: bytes) -> Iterator[str]:
-    """The URL of a proxy that hands requests on, and loses the answer to the first that begins so."""
-    lost = threading.Event()
+def interfering(url: str, line: bytes, before: Callable[[], object] | None = None) -> Iterator[str]:
+    """The URL of a proxy that hands requests on, except for the first that begins so.
+
+    :param before: what happens before that one is handed on; without it its answer is lost.
+    """
+    met = threading.Event()
     doomed: set[socket.socket] = set()
     where = urlsplit(url)
     listener = socket.create_server((LOOPBACK, 0))
@@ -37,9 +40,12 @@ def forgetful(url: str, line: bytes) -> Iterator[str]:
         threading.Thread(target=answer, args=(client, server), daemon=True).start()
         with suppress(OSError):
             while request := client.recv(1 << 16):
-                if request.startswith(line) and not lost.is_set():
-                    doomed.add(server)
-                    lost.set()
+                if request.startswith(line) and not met.is_set():
+                    met.set()
+                    if before is None:
+                        doomed.add(server)
+                    else:
+                        before()
                 server.sendall(request)
         server.close()
 
@@ -71,7 +77,7 @@ def test_a_bag_whose_making_was_never_confirmed_is_its_stacks_all_the_same(
     facts: Client,
     name: str,
 ) -> None:
-    with forgetful(service.url, f"PUT /v1/stacks/{name} ".encode()) as url:
+    with interfering(service.url, f"PUT /v1/stacks/{name} ".encode()) as url:
         catalogue.point("public", url)
         with pytest.raises(StackFailed, match="did not say whether it was written"):
             user.create(name, BAG)
@@ -82,3 +88,17 @@ def test_a_bag_whose_making_was_never_confirmed_is_its_stacks_all_the_same(
         user.delete(name)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
+
+
+def test_a_name_that_is_taken_between_look_and_making_stays_the_others(
+    owner: Orchestration, service: ApiServer, catalogue: Catalogue, facts: Client, name: str
+) -> None:
+    space = facts.stack(name)
+    line = f"PUT /v1/stacks/{name} ".encode()
+    with interfering(service.url, line, lambda: space.put("somebody", "else's")) as url:
+        catalogue.point("public", url)
+        with pytest.raises(StackFailed, match=f"factstore has a stack named {name} already"):
+            owner.create(name, BAG)
+        owner.delete(name)
+    assert [fact.value for fact in space.snapshot().facts] == ["else's"]
+    space.delete_stack()

@@ -18,6 +18,7 @@ from factstore.heat.resources.kept import KeptFacts
 LOG = logging.getLogger(__name__)
 
 _ID = "id"
+_NONE = "none"  # for an id: it made no fact space, whatever a description says
 _NAME_LENGTH = 128
 _NAME = f"[A-Za-z0-9_][A-Za-z0-9_.:@-]{{0,{_NAME_LENGTH - 1}}}"
 
@@ -125,11 +126,13 @@ class DataBag(KeptFacts):
         """Make the fact space and write the parameters."""
         name = self._name(self.properties)
         space = self.factstore.stack(name)
-        self._refuse(name, _found(space))
+        if known := _found(space):
+            raise self._taken(known)
         self.resource_id_set(name)
         record = space.configure(description=self._mark())
-        if record.created_at != record.updated_at:  # somebody made it meanwhile
-            self._refuse(name, record)
+        if record.created_at != record.updated_at:  # somebody made it after the look
+            self.data_set(_ID, _NONE)
+            raise self._taken(record)
         self.data_set(_ID, record.id)
         self.keep(self.properties, {})
 
@@ -186,13 +189,14 @@ class DataBag(KeptFacts):
         # Heat, or the answer, was lost between making it and noting so.
         return record.settings.get("description") == self._mark()
 
-    def _refuse(self, name: str, record: StackRecord | None) -> None:
-        if record is not None and not self._owns(record):
-            raise exception.Error(
-                f"factstore has a stack named {name} already, made {record.created_at}"
-                f"{_described(record)}. Two data bags never share one: choose another name, delete "
-                f"that stack, or refer to it by {self.name}'s external_id."
-            )
+    def _taken(self, record: StackRecord) -> exception.Error:
+        description = record.settings.get("description")
+        said = f" ({description})" if description not in ("", None, self._mark()) else ""
+        return exception.Error(
+            f"factstore has a stack named {record.name} already, made {record.created_at}"
+            f"{said}. Two data bags never share one: choose another name, delete that stack, or refer "
+            f"to it by {self.name}'s external_id."
+        )
 
 
 def _is_parameter(fact: Fact) -> bool:
@@ -204,8 +208,3 @@ def _found(space: Stack) -> StackRecord | None:
         return space.describe()
     except errors.NotFound:
         return None
-
-
-def _described(record: StackRecord) -> str:
-    description = record.settings.get("description")
-    return f" ({description})" if description else ""
