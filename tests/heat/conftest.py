@@ -48,10 +48,19 @@ def service(
 
 @pytest.fixture(scope="session")
 def heat(
-    service: ApiServer, keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
+    service: ApiServer,
+    keystone: KeystoneServer,
+    database: DatabaseServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[HeatServer]:
     """One Heat, with its older engine, for all tests that leave it running."""
-    server = HeatServer(tmp_path_factory.mktemp("heat"), keystone, plugin_dirs=[RESOURCES])
+    database.create("legacy")
+    server = HeatServer(
+        tmp_path_factory.mktemp("heat"),
+        keystone,
+        plugin_dirs=[RESOURCES],
+        database=database.url("legacy"),
+    )
     try:
         server.prepare()
         server.start()
@@ -63,7 +72,9 @@ def heat(
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
-    """A MariaDB, without which convergence is not sound."""
+    """A MariaDB: SQLite is locked now and then when several threads read and write, and convergence is
+    not sound on it.
+    """
     server = DatabaseServer(tmp_path_factory.mktemp("mariadb"))
     try:
         server.prepare()

@@ -80,6 +80,8 @@ class Orchestration:
         """Delete a stack and wait until it is gone."""
         self.heat.stacks.delete(stack)
         self.wait(stack, expect, within)
+        if stack in self._made and expect == "DELETE_COMPLETE":
+            self._made.remove(stack)  # Heat fails now and then when it is to delete one once more
 
     def show(self, stack: str) -> Any:
         """A stack as Heat shows it, by name or id."""
