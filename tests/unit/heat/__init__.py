@@ -1,0 +1,1 @@
+"""What of factstore's part in Heat needs no Heat."""
