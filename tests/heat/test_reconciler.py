@@ -1,0 +1,187 @@
+"""What nobody heard of is found: by the next operation of the stack, with or without the event sink."""
+
+from __future__ import annotations
+
+from factstore.client import Client
+from tests.eventually import eventually
+from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.server import HeatServer
+from tests.heat.scaling import (
+    SNIPPET,
+    Complaints,
+    Watching,
+    agree,
+    exists,
+    group,
+    nested,
+    once,
+    scale,
+    units,
+    words,
+)
+from tests.service import ApiServer
+
+
+def without_bag(size: int) -> dict[str, object]:
+    """A template whose group scales, and that declares no fact space."""
+    template = group(size)
+    del template["resources"]["bag"]
+    return template
+
+
+def test_a_stack_whose_environment_names_no_sink_is_served_by_the_older_engine(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    space = facts.stack(name)
+    stack = owner.create(name, group(0))
+    watching = Watching(space)
+    scale(owner, stack, "up", 2)
+    grown = agree(owner, stack, space)
+    scale(owner, stack, "down", 1)
+    left = agree(owner, stack, space)
+    said = watching.upto_now()
+    assert once(said, "member.join", grown)
+    assert once(said, "member.depart", list(set(grown) - set(left)))
+
+
+def test_what_happened_while_the_service_was_away_is_told_by_the_next_operation(
+    owner: Orchestration, facts: Client, heat: HeatServer, service: ApiServer, name: str
+) -> None:
+    space = facts.stack(name)
+    stack = owner.create(name, group(0), environment=SNIPPET)
+    scale(owner, stack, "up", 2)
+    former = agree(owner, stack, space)
+    complaints = Complaints(heat)
+    service.stop()
+    try:
+        scale(owner, stack, "down", 1)
+        scale(owner, stack, "up", 3)
+        eventually(lambda: complaints.found(), 30)
+        heat.kill()  # and with it whatever would still be tried
+        heat.start()
+        heat.wait_ready()
+    finally:
+        service.start()
+    watching = Watching(space)
+    assert sorted(words(space).values()) == former
+    assert all("cannot be reached" in line for line in complaints.found())
+    scale(owner, stack, "down", 2)
+    present = agree(owner, stack, space)
+    said = watching.upto_now()
+    assert once(said, "member.join", list(set(present) - set(former)))
+    assert once(said, "member.depart", list(set(former) - set(present)))
+
+
+def test_a_stack_without_a_fact_space_asks_the_service_nothing(
+    owner: Orchestration, service: ApiServer, heat: HeatServer, name: str
+) -> None:
+    complaints = Complaints(heat)
+    service.stop()  # whoever asks it would complain
+    try:
+        stack = owner.create(name, without_bag(1), environment=SNIPPET)
+        own = {stack, nested(owner, stack)}
+        scale(owner, stack, "up", 3)
+        owner.delete(stack)
+    finally:
+        service.start()
+    assert not [line for line in complaints.found() if any(each in line for each in own)]
+
+
+def test_the_snippet_can_name_a_fact_space_for_stacks_that_declare_none(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    space = facts.stack(f"{name}-shared")
+    space.configure()
+    named = {"event_sinks": [{"type": "factstore", "stack": f"{name}-shared"}]}
+    first = owner.create(f"{name}-1", without_bag(2), environment=named)
+    agree(owner, first, space)
+    second = owner.create(f"{name}-2", without_bag(1), environment=named)
+    both = {f"heat:{unit}" for stack in (first, second) for unit in units(owner, stack).values()}
+    eventually(lambda: words(space).keys() == both)
+    scale(owner, second, "up", 3)
+    owner.delete(first)
+    agree(owner, second, space)  # what is left of both is the second's
+    owner.delete(second)
+    eventually(lambda: not words(space))
+    assert exists(space)
+    space.delete_stack()
+
+
+def test_a_fact_space_that_is_named_and_not_there_is_not_made(
+    owner: Orchestration, facts: Client, heat: HeatServer, name: str
+) -> None:
+    named = {"event_sinks": [{"type": "factstore", "stack": f"{name}-missing"}]}
+    stack = owner.create(name, without_bag(1), environment=named)
+    eventually(lambda: f"there is no stack {name}-missing" in heat.log)
+    owner.delete(stack)
+    assert not exists(facts.stack(f"{name}-missing"))
+
+
+def test_only_the_groups_that_the_snippet_names_have_members(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    volumes = {
+        "volumes": {
+            "type": "OS::Heat::ResourceGroup",
+            "properties": {"count": 2, "resource_def": {"type": "OS::Heat::RandomString"}},
+        }
+    }
+    space = facts.stack(name)
+    named = {"event_sinks": [{"type": "factstore", "groups": ["compute"]}]}
+    stack = owner.create(name, group(2, **volumes), environment=named)
+    agree(owner, stack, space)
+    assert {record.group for record in space.members()} == {"compute"}
+
+
+def test_an_option_that_the_sink_does_not_have_stops_no_stack(
+    owner: Orchestration, facts: Client, heat: HeatServer, name: str
+) -> None:
+    odd = {"event_sinks": [{"type": "factstore", "colour": "red"}]}
+    stack = owner.create(name, group(1), environment=odd)
+    agree(owner, stack, facts.stack(name))
+    assert "no option colour" in heat.log
+
+
+def test_suspended_instances_depart_and_join_again_when_they_are_resumed(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    space = facts.stack(name)
+    stack = owner.create(name, group(2), environment=SNIPPET)
+    names = agree(owner, stack, space)
+    watching = Watching(space)
+    owner.heat.actions.suspend(stack)
+    owner.wait(stack, "SUSPEND_COMPLETE", 60)
+    eventually(lambda: not words(space))
+    owner.heat.actions.resume(stack)
+    owner.wait(stack, "RESUME_COMPLETE", 60)
+    assert agree(owner, stack, space) == names
+    assert sorted(watching.upto_now()) == sorted(
+        [("member.depart", unit, "suspended") for unit in names]
+        + [("member.join", unit, "resumed") for unit in names]
+    )
+
+
+def test_in_a_fact_space_that_is_retained_nobody_stays_whose_machine_is_gone(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    space = facts.stack(name)
+    template = group(2)
+    template["resources"]["bag"]["deletion_policy"] = "Retain"
+    stack = owner.create(name, template, environment=SNIPPET)
+    agree(owner, stack, space)
+    watching = Watching(space)
+    owner.delete(stack)
+    eventually(lambda: not words(space))
+    assert {reason for _, _, reason in watching.upto_now()} == {"scaled_in"}
+    space.delete_stack()
+
+
+def test_two_stacks_do_not_mix(owner: Orchestration, facts: Client, name: str) -> None:
+    spaces = {each: facts.stack(f"{name}-{each}") for each in ("a", "b")}
+    stacks = {
+        each: owner.create(f"{name}-{each}", group(1), environment=SNIPPET) for each in spaces
+    }
+    scale(owner, stacks["a"], "up", 3)
+    owner.delete(stacks["b"])
+    agree(owner, stacks["a"], spaces["a"])
+    assert not exists(spaces["b"])
