@@ -1,0 +1,170 @@
+"""``Lab::Server``, without which no example could be tried where there is no Nova."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from factstore.client import Client
+from tests.eventually import eventually
+from tests.heat.lab.machine import Machine
+from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.server import HeatServer
+from tests.service import ApiServer
+
+
+def server(user_data: Any, **more: Any) -> dict[str, Any]:
+    """A template with a server that the environment takes from the lab."""
+    properties = {"name": "head", "image": "debian-12", "flavor": "m1", "user_data": user_data}
+    return {
+        "heat_template_version": "2021-04-16",
+        "resources": {"server": {"type": "OS::Nova::Server", "properties": {**properties, **more}}},
+        "outputs": {"ip": {"value": {"get_attr": ["server", "first_address"]}}},
+    }
+
+
+LAB: dict[str, Any] = {"resource_registry": {"OS::Nova::Server": "Lab::Server"}}
+
+
+@pytest.fixture
+def servers(heat: HeatServer) -> Path:
+    """Where the lab's servers have their directories."""
+    return heat.state_dir / "servers"
+
+
+def text(file: Path) -> str:
+    """What a file holds; nothing while there is none."""
+    return file.read_text() if file.exists() else ""
+
+
+@pytest.fixture
+def grant(facts: Client, name: str) -> str:
+    """A grant for c1 in a stack of that name."""
+    made = facts.stack(name).issue_grant(member="c1", group="compute")
+    assert made.token is not None
+    return made.token
+
+
+def cloud_config(service: ApiServer, name: str, grant: str) -> str:
+    """Installs an agent, as the documentation has it."""
+    settings = f"""\
+[agent]
+stack = {name}
+group = compute
+[service]
+url = {service.url}
+grant_file = /etc/factstore/grant
+[react]
+settle = 0.1
+[template ips]
+source = ips.j2
+destination = /etc/ips
+"""
+    hook = "#!/bin/sh\nset -e\ntest -e /etc/ips\nsystemctl restart slurmd\n"
+    document = {
+        "write_files": [
+            {"path": "/etc/factstore/agent.conf", "content": settings},
+            {"path": "/etc/factstore/grant", "content": grant, "permissions": "0600"},
+            {
+                "path": "/etc/factstore/templates/ips.j2",
+                "content": "{% for node in facts.nodes.values() %}{{ node.ip }}\n{% endfor %}",
+            },
+            {"path": "/etc/factstore/hooks.d/10", "content": hook, "permissions": "0755"},
+        ],
+        "runcmd": [
+            ["python3", "-m", "venv", "/opt/factstore"],
+            ["systemctl", "enable", "--now", "factstore-agent"],
+        ],
+    }
+    return f"#cloud-config\n{yaml.safe_dump(document)}"
+
+
+def test_a_server_runs_the_script_in_its_user_data_with_etc_moved_to_its_own_directory(
+    owner: Orchestration, servers: Path, name: str
+) -> None:
+    script = "#!/bin/sh\necho $$ >/etc/pid\nexec sleep 600\n"
+    stack = owner.create(name, server(script), environment=LAB)
+    directory = servers / owner.resource(stack, "server").physical_resource_id
+    pid = int(eventually(lambda: text(directory / "etc" / "pid")))
+    owner.delete(stack)
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    assert not directory.exists()
+
+
+def test_a_server_runs_an_agent_that_is_the_servers_member_until_it_is_switched_off(
+    owner: Orchestration, service: ApiServer, facts: Client, grant: str, servers: Path, name: str
+) -> None:
+    """The user data are a software configuration of several parts, as Heat makes it."""
+    template = server({"get_resource": "both"}, name="c1", user_data_format="RAW")
+    template["resources"]["both"] = {
+        "type": "OS::Heat::MultipartMime",
+        "properties": {
+            "parts": [
+                {"config": cloud_config(service, name, grant)},
+                {"config": "#!/bin/sh\ntouch /etc/script-ran\n"},
+            ]
+        },
+    }
+    stack = owner.create(name, template, environment=LAB)
+    directory = servers / owner.resource(stack, "server").physical_resource_id
+    bag = facts.stack(name)
+    eventually(lambda: [each.state for each in bag.members()] == ["ready"], 60)
+    (member,) = bag.members()
+    assert (member.name, member.group) == ("c1", "compute")
+    address = owner.output(stack, "ip")
+    assert bag.get("nodes/c1/ip").value == address
+    assert text(directory / "etc" / "ips") == f"{address}\n"
+    assert set(text(directory / "systemctl.log").splitlines()) == {"restart slurmd"}
+    assert (directory / "etc" / "script-ran").exists()
+    agent = int(text(directory / "factstore-agent.pid"))
+    owner.delete(stack)
+    eventually(lambda: not Path(f"/proc/{agent}").exists())
+    assert [each.name for each in bag.members()] == ["c1"]  # nobody said anything
+    bag.delete_stack()
+
+
+def test_a_server_outlives_its_heat_but_not_whoever_started_that(tmp_path: Path) -> None:
+    (tmp_path / "server.json").write_text(json.dumps({"name": "a", "address": "b", "cpus": 1}))
+    (tmp_path / "user_data").write_text("#!/bin/sh\necho $$ >/etc/pid\nexec sleep 600\n")
+    program = [sys.executable, "-m", "tests.heat.lab.machine", str(tmp_path)]
+    with (
+        subprocess.Popen(["sleep", "600"]) as owner,
+        subprocess.Popen([*program, str(owner.pid)], start_new_session=True) as machine,
+    ):
+        try:
+            pid = int(eventually(lambda: text(tmp_path / "etc" / "pid")))
+            assert machine.poll() is None
+        finally:
+            owner.kill()
+        assert machine.wait(30) < 0
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
+
+
+@pytest.mark.parametrize(
+    ("user_data", "said"),
+    [
+        ("echo\n", "no user data that cloud-init knows: 'echo"),
+        (
+            "#cloud-config\nwrite_files: [{path: /usr/bin/evil, content: x}]\n",
+            "/usr/bin/evil would be written outside",
+        ),
+        (
+            "#cloud-config\nwrite_files: [{path: /etc/../../evil, content: x}]\n",
+            "would be written outside",
+        ),
+    ],
+)
+def test_a_server_does_nothing_outside_of_its_directory(
+    tmp_path: Path, user_data: str, said: str
+) -> None:
+    machine = Machine(tmp_path / "server", {"name": "a", "address": "b", "cpus": 1})
+    with pytest.raises(ValueError, match=re.escape(said)):
+        machine.take(user_data)
+    assert [each.name for each in tmp_path.iterdir()] == ["server"]
