@@ -1,0 +1,220 @@
+"""The Slurm cluster of ``examples/heat``: real agents, which Heat starts, scales and ends."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+import signal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from factstore.client import Client, Event, Stack, errors
+from factstore.cmd.children.etcd import EtcdServer
+from tests.eventually import eventually
+from tests.heat.examples import example
+from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.server import HeatServer
+
+ADDRESSES = r"^NodeName=(\S+) NodeAddr=(\S+) CPUs=4 "
+
+
+class Cluster:
+    """A stack made of the example, seen from all sides."""
+
+    def __init__(self, user: Orchestration, heat: HeatServer, bag: Stack) -> None:
+        self.user = user
+        self.bag = bag
+        self.stack = ""
+        self._began = ""
+        self._servers = heat.state_dir / "servers"
+
+    def units(self) -> dict[str, str]:
+        """Of each compute node that Heat has made its name, and its physical id."""
+        group = self.user.resource(self.stack, "compute").physical_resource_id
+        found = {}
+        for unit in self.user.resources(group):
+            if nested := unit.physical_resource_id:
+                found[self.user.show(nested).stack_name] = nested
+        return found
+
+    def servers(self) -> dict[str, Path]:
+        """The directories of all servers, by their names."""
+        found = {"head": self.user.resource(self.stack, "head").physical_resource_id}
+        for name, nested in self.units().items():
+            found[name] = self.user.resource(nested, "server").physical_resource_id
+        return {name: self._servers / server for name, server in found.items()}
+
+    def confs(self) -> dict[str, str]:
+        """What slurm.conf every server has."""
+        files = {
+            name: place / "etc" / "slurm" / "slurm.conf" for name, place in self.servers().items()
+        }
+        return {name: file.read_text() if file.exists() else "" for name, file in files.items()}
+
+    def agree(self, computes: set[str], *, without: str = "") -> bool:
+        """Whether all servers but one have the same slurm.conf, which names these compute nodes."""
+        confs = {conf for name, conf in self.confs().items() if name != without}
+        return len(confs) == 1 and set(dict(re.findall(ADDRESSES, min(confs), re.M))) == computes
+
+    def said(self, *types: str) -> list[tuple[str, str | None]]:
+        """Of whom such events have told since the beginning, and for which reason."""
+        now = self.bag.put("results/now", uuid.uuid4().hex).revision
+        found: list[tuple[str, str | None]] = []
+        with self.bag.watch(self._began, retry_for=30) as watch:
+            for event in watch:
+                for change in event.changes if isinstance(event, Event) else ():
+                    if change.fact is not None and change.fact.revision == now:
+                        return found
+                    if change.type in types:
+                        found.append((change.name or "", change.reason))
+        raise AssertionError("the watch has ended")
+
+    def create(self, **parameters: Any) -> None:
+        """Create the stack, and wait until it is complete."""
+        sent = example("slurm.yaml", environment="environment.yaml", **parameters)
+        self.stack = self.user.create(self.bag.name, **sent, expect="")
+        eventually(self._exists, 30)
+        self._began = self.bag.snapshot().cursor
+        try:
+            self.user.wait(self.stack, "CREATE_COMPLETE", 180)
+        except StackFailed as failure:
+            logs = [file.read_text() for file in self._servers.glob("*/factstore-agent.log")]
+            raise StackFailed("\n".join([str(failure), *logs])) from failure
+
+    def scale(self, policy: str, size: int) -> set[str]:
+        """Signal a policy, wait until the group has that many nodes and is done; their names."""
+        self.user.signal(self.stack, policy)
+        eventually(lambda: len(self.units()) == size and self._idle(), 90)
+        return set(self.units())
+
+    def _idle(self) -> bool:
+        """Whether the group would hear the next signal."""
+        group = self.user.resource(self.stack, "compute").physical_resource_id
+        parts = ("compute", "scale_out", "scale_in")
+        busy = [self.user.heat.resources.metadata(self.stack, part) for part in parts]
+        return self.user.show(group).stack_status.endswith("_COMPLETE") and not any(
+            metadata.get("scaling_in_progress") for metadata in busy
+        )
+
+    def _exists(self) -> bool:
+        try:
+            self.bag.describe()
+        except errors.NotFound:
+            return False
+        return True
+
+
+@pytest.fixture
+def cluster(user: Orchestration, engine: HeatServer, facts: Client, name: str) -> Cluster:
+    """A cluster that is to be created."""
+    return Cluster(user, engine, facts.stack(name))
+
+
+def test_a_cluster_is_ready_scales_by_signals_loses_a_node_and_leaves_nothing(
+    cluster: Cluster, user: Orchestration, engine: HeatServer, etcd: EtcdServer
+) -> None:
+    cluster.create(computes=2, ttl=10, timeout=120)
+    bag, stack = cluster.bag, cluster.stack
+
+    # All are there, under their hosts' names, each once, and each what Heat says that it is.
+    units = cluster.units()
+    assert len(units) == 2
+    eventually(lambda: {member.state for member in bag.members()} == {"ready"}, 30)
+    members = {member.name: member for member in bag.members()}
+    assert members.keys() == {"head", *units}
+    assert {name: member.group for name, member in members.items()} == {
+        "head": "head",
+        **dict.fromkeys(units, "compute"),
+    }
+    assert {name: members[name].declared for name in units} == {
+        name: f"heat:{nested}" for name, nested in units.items()
+    }
+    assert sorted(name for name, _ in cluster.said("member.join")) == sorted(members)
+    assert [name for name, _ in cluster.said("waiter.met")] == ["cluster-ready"]
+
+    # They have one slurm.conf, with the addresses that each has told, and have started their daemons.
+    assert cluster.agree(set(units))
+    nodes = bag.context().facts["nodes"]
+    conf = cluster.confs()["head"]
+    told = {name: nodes[name]["ip"] for name in units}
+    assert dict(re.findall(ADDRESSES, conf, re.M)) == told
+    assert re.findall(r"^SlurmctldHost=(.*)$", conf, re.M) == [f"head({nodes['head']['ip']})"]
+    for name, place in cluster.servers().items():
+        daemon = "slurmctld" if name == "head" else "slurmd"
+        assert set((place / "systemctl.log").read_text().splitlines()) == {f"restart {daemon}"}
+
+    assert user.output(stack, "head_address") == nodes["head"]["ip"]
+    assert user.output(stack, "members").keys() == members.keys()
+    assert user.output(stack, "state") == "met"
+
+    # A scaling policy makes one more, and all take it in; another one takes one away, whose agent has
+    # no time to say anything.
+    grown = cluster.scale("scale_out", 3)
+    (newcomer,) = grown - units.keys()
+    eventually(lambda: cluster.agree(grown), 90)
+    assert [name for name, _ in cluster.said("member.join")[3:]] == [newcomer]
+    # Its agent may have been there before Heat, which then tells the reason of the same member.
+    eventually(
+        lambda: [each.reason for each in bag.members() if each.name == newcomer] == ["scaled_out"]
+    )
+    shrunk = cluster.scale("scale_in", 2)
+    (left,) = grown - shrunk
+    eventually(lambda: cluster.agree(shrunk), 90)
+    assert cluster.said("member.depart") == [(left, "scaled_in")]
+
+    # One whose agent dies is gone from every file.
+    victim = min(shrunk)
+    agent = int((cluster.servers()[victim] / "factstore-agent.pid").read_text())
+    os.kill(agent, signal.SIGKILL)
+    eventually(lambda: cluster.agree(shrunk - {victim}, without=victim), 90)
+    assert [name for name, _ in cluster.said("member.expire")] == [victim]
+    assert [name for name, _ in cluster.said("waiter.met")] == ["cluster-ready"]
+
+    # And nothing is left: no process, and nothing in etcd.
+    identifier = bag.describe().id
+    assert stored(etcd, identifier)
+    user.delete(stack, within=120)
+    assert not running(engine.state_dir / "servers")
+    eventually(lambda: not stored(etcd, identifier), 30)
+
+
+def test_a_cluster_fails_as_soon_as_a_node_says_that_it_cannot(
+    owner: Orchestration, name: str
+) -> None:
+    sent = example("slurm.yaml", environment="environment.yaml", computes=1)
+    (hook,) = [file for file in sent["files"] if file.endswith("/10-slurm")]
+    sent["files"][hook] = '#!/bin/sh\ntest "$FACTSTORE_GROUP" = head\n'
+    with pytest.raises(
+        StackFailed, match=rf"cluster-ready: .* holds: results/{name}-compute-\S+/agent/state"
+    ):
+        owner.create(name, **sent, within=120)
+
+
+def running(servers: Path) -> list[str]:
+    """Command lines of processes that name a directory."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            found += [line] if f"{servers}/" in line else []
+    return found
+
+
+def stored(etcd: EtcdServer, identifier: str) -> list[str]:
+    """Keys of etcd that are, or tell, of a stack; the notes of deletions end by themselves."""
+    asked = {"key": "AA==", "range_end": "AA=="}
+    answer = requests.post(f"{etcd.endpoint}/v3/kv/range", json=asked, timeout=10).json()
+    pairs = [
+        tuple(
+            base64.b64decode(pair.get(part, "")).decode(errors="replace")
+            for part in ("key", "value")
+        )
+        for pair in answer["kvs"]
+    ]
+    return [key for key, value in pairs if identifier in key + value and "/acts/" not in key]
