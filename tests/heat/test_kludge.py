@@ -1,0 +1,126 @@
+"""The kludge and what takes its place do the same, each in its way, as the guide has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factstore.client import Client, errors
+from factstore.cmd.children.keystone import KeystoneServer
+from tests.docs.pages import code
+from tests.eventually import eventually
+from tests.heat.examples import example
+from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.server import HeatServer
+from tests.heat.lab.stubs import Stubs
+from tests.service import ApiServer
+
+BEFORE, AFTER = code("how-to/heat-from-launch-configuration.rst", "shell")
+
+
+@pytest.fixture(scope="module")
+def stubs(keystone: KeystoneServer) -> Iterator[None]:
+    """A Glance and a Nova that know a "0"."""
+    with Stubs() as running:
+        running.provision(keystone.accounts)
+        yield
+
+
+@pytest.fixture
+def environ(keystone: KeystoneServer, tmp_path: Path) -> dict[str, str]:
+    """What the guide takes as given: a shell that acts as the owner."""
+    openrc = tmp_path / "openrc"
+    keystone.accounts.write_openrc(openrc, "owner")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "BASH_ENV": str(openrc), "PATH": path}
+
+
+@pytest.fixture
+def parameters(heat: HeatServer, keystone: KeystoneServer, name: str) -> Iterator[dict[str, str]]:
+    """What the kludge's server needs to read its metadata."""
+    accounts = keystone.accounts
+    credential = accounts.application_credential("owner", name)
+    yield {
+        "auth_url": accounts.auth_url,
+        "heat_url": f"{heat.url}/v1/{accounts.project_id('owner')}",
+        "credential_id": credential.id,
+        "credential_secret": credential.secret,
+    }
+    accounts.delete_application_credential("owner", credential)
+
+
+class Head:
+    """The server of either template.
+
+    :ivar nodes: the facts that the template itself has.
+    """
+
+    def __init__(self, user: Orchestration, heat: HeatServer, stack: str) -> None:
+        shown = user.resource(stack, "head", "first_address")
+        self.identifier = shown.physical_resource_id
+        self.nodes = {"head": {"ip": shown.attributes["first_address"]}}
+        self._file = heat.state_dir / "servers" / self.identifier / "etc" / "facts.json"
+
+    def facts(self, key: str) -> Any:
+        """What is in its file by now."""
+        return json.loads(self._file.read_text())[key] if self._file.exists() else None
+
+
+def run(command: str, environ: dict[str, str]) -> None:
+    """Run a piece of the guide."""
+    done = subprocess.run(["bash", "-ec", command], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_launch_configurations_metadata_reach_a_server_that_polls(
+    owner: Orchestration,
+    heat: HeatServer,
+    stubs: None,
+    environ: dict[str, str],
+    parameters: dict[str, str],
+    name: str,
+) -> None:
+    sent = example("kludge.yaml", **parameters)
+    script = sent["template"]["resources"]["head"]["properties"]["user_data"]["str_replace"]
+    script["template"] = script["template"].replace("sleep 15", "sleep 0.2")
+    stack = owner.create(name, **sent)
+    head = Head(owner, heat, stack)
+    eventually(lambda: head.facts("metadata") == {"nodes": head.nodes, "told": {}}, 30)
+
+    run(BEFORE, {**environ, "STACK_NAME": name})
+    told = {"nodes": head.nodes, "told": {"head": "started"}}
+    eventually(lambda: head.facts("metadata") == told, 60)
+    owner.wait(stack, "UPDATE_COMPLETE", 60)
+    # One more fact is another launch configuration; the server is the same.
+    made = [each for each in owner.events(stack) if each.resource_name == "facts"]
+    assert [each.resource_status for each in made].count("CREATE_COMPLETE") == 2
+    assert owner.resource(stack, "head").physical_resource_id == head.identifier
+
+
+def test_facts_of_a_data_bag_reach_a_server_that_waits_for_them(
+    owner: Orchestration,
+    heat: HeatServer,
+    service: ApiServer,
+    keystone: KeystoneServer,
+    facts: Client,
+    environ: dict[str, str],
+    name: str,
+) -> None:
+    stack = owner.create(name, **example("databag.yaml"))
+    head = Head(owner, heat, stack)
+    eventually(lambda: head.facts("facts") == {"nodes": head.nodes}, 30)
+
+    url = f"{service.url}/v1/stacks/{name}"
+    run(AFTER, {**environ, "STACK": url, "TOKEN": keystone.accounts.issue("owner")})
+    told = {"nodes": head.nodes, "told": {"head": "started"}}
+    eventually(lambda: head.facts("facts") == told, 30)
+    owner.delete(stack)
+    with pytest.raises(errors.NotFound):
+        facts.stack(name).describe()
