@@ -9,7 +9,17 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import authentication, fairness, growth, heartbeats, load, massdeath, speed, watchers
+from bench import (
+    authentication,
+    fairness,
+    growth,
+    heartbeats,
+    heat,
+    load,
+    massdeath,
+    speed,
+    watchers,
+)
 from bench.lab import Lab
 from bench.report import Report
 
@@ -35,7 +45,7 @@ def main() -> int:
     wrong = set(args.parts) - PARTS.keys()
     if wrong:
         parser.error(f"no part is named {', '.join(sorted(wrong))}")
-    if load.find_wrk() is None:
+    if load.find_wrk() is None and set(args.parts) != {"heat"}:
         sys.stderr.write("bench: wrk is missing; install the package wrk\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="factstore-bench-") as state, Lab(Path(state)) as lab:
@@ -131,6 +141,14 @@ def _massdeath(lab: Lab, report: Report, args: argparse.Namespace) -> None:
         report.line(line)
 
 
+def _heat(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section("Heat: one fact in a launch configuration and in a data bag, one caller")
+    with tempfile.TemporaryDirectory() as state, Lab(Path(state), keystone=True) as guarded:
+        found = heat.run(guarded, args.rounds)
+    for line in heat.shown(found):
+        report.line(line)
+
+
 PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
     "speed": _speed,
     "watch": _watch,
@@ -139,6 +157,7 @@ PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
     "fairness": _fairness,
     "heartbeat": _heartbeat,
     "massdeath": _massdeath,
+    "heat": _heat,
 }
 
 
