@@ -65,7 +65,7 @@ def test_a_batch_of_the_tour_is_refused_the_second_time(terminals: Terminals) ->
     "readme",
     [
         "README.md",
-        *(f"examples/{name}/README.md" for name in ("slurm", "watch", "os-collect-config")),
+        *(f"examples/{name}/README.md" for name in ("slurm", "heat", "watch", "os-collect-config")),
     ],
 )
 def test_every_file_that_a_readme_links_to_is_there(readme: str) -> None:

@@ -1,0 +1,70 @@
+"""Templates that stand in the documentation alone, and in no example, are templates too."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from factstore.client import Client, Stack, errors
+from tests.docs.pages import ROOT, code
+from tests.eventually import eventually
+from tests.heat.examples import SERVERS
+from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.server import HeatServer
+
+PAGE = "how-to/heat-templates.rst"
+
+
+def test_the_pieces_of_the_page_are_a_stack_together(
+    owner: Orchestration, heat: HeatServer, facts: Client, name: str
+) -> None:
+    resources: dict[str, Any] = {}
+    for block in code(PAGE, "yaml"):
+        resources |= yaml.safe_load(block)
+    assert resources.keys() == {"bag", "token_told", "token", "worker"}
+    stack = owner.create(
+        name,
+        {
+            "heat_template_version": "2021-04-16",
+            "parameters": {"computes": {"type": "number", "default": 3}},
+            "resources": resources,
+        },
+        environment={"resource_registry": SERVERS},
+        expect="",
+    )
+    bag = facts.stack(name)
+    waiting = eventually(lambda: owner.resource(stack, "token_told").physical_resource_id, 30)
+    assert bag.waiter(waiting).show().state == "pending"
+    assert bag.get("cluster/size").value == 3
+    bag.put("nodes/head/join-token", "abc")
+    owner.wait(stack, "CREATE_COMPLETE", 60)
+    worker = heat.state_dir / "servers" / owner.resource(stack, "worker").physical_resource_id
+    token = worker / "etc" / "token"
+    eventually(lambda: token.exists() and token.read_text() == "abc\n", 30)
+    assert bag.get("cluster/size").value == 3
+
+
+def test_the_template_in_the_readme_is_complete_when_the_agent_has_told(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
+    (block,) = re.findall(
+        r"^    resources:\n(?:(?:    .*)?\n)+", (ROOT / "README.md").read_text(), re.M
+    )
+    template = {"heat_template_version": "2021-04-16", **yaml.safe_load(block)}
+    stack = owner.create(name, template, environment={"resource_registry": SERVERS}, expect="")
+    bag = facts.stack(name)
+    address = eventually(lambda: _value(bag, "nodes/head/ip"), 60)
+    assert owner.output(stack, "ip") == address
+    assert owner.show(stack).stack_status == "CREATE_IN_PROGRESS"
+    bag.put("nodes/head/services/web", "started")
+    owner.wait(stack, "CREATE_COMPLETE", 60)
+
+
+def _value(bag: Stack, path: str) -> Any:
+    """A fact's value; None while there is none."""
+    try:
+        return bag.get(path).value
+    except errors.NotFound:
+        return None
