@@ -17,6 +17,7 @@ from factstore.cmd.children.keystone import KeystoneServer
 from tests.docs.pages import code
 from tests.eventually import eventually
 from tests.heat.examples import example
+from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
 from tests.heat.lab.stubs import Stubs
@@ -34,12 +35,17 @@ def stubs(keystone: KeystoneServer) -> Iterator[None]:
 
 
 @pytest.fixture
-def environ(keystone: KeystoneServer, tmp_path: Path) -> dict[str, str]:
+def environ(heat: HeatServer, keystone: KeystoneServer, tmp_path: Path) -> Iterator[dict[str, str]]:
     """What the guide takes as given: a shell that acts as the owner."""
     openrc = tmp_path / "openrc"
     keystone.accounts.write_openrc(openrc, "owner")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "BASH_ENV": str(openrc), "PATH": path}
+    # The catalogue has that one of the lab's Heats that was started last.
+    catalogue = Catalogue(keystone.accounts, "heat", "orchestration")
+    for interface in ("public", "internal", "admin"):
+        catalogue.point(interface, f"{heat.url}/v1/%(tenant_id)s")
+    yield {**os.environ, "BASH_ENV": str(openrc), "PATH": path}
+    catalogue.restore()
 
 
 @pytest.fixture

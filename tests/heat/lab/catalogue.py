@@ -1,4 +1,4 @@
-"""Where Keystone's catalogue says that factstore is, for tests that change it."""
+"""Where Keystone's catalogue says that a service is, for tests that change it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from factstore.cmd.children.accounts import SERVICE_NAME, SERVICE_TYPE, Accounts
 
 
 class Catalogue:
-    """The endpoints of factstore."""
+    """The endpoints of factstore, or of the service with another name and type."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(
+        self, accounts: Accounts, name: str = SERVICE_NAME, kind: str = SERVICE_TYPE
+    ) -> None:
         self._keystone = adapter.Adapter(
             accounts.session("admin"), endpoint_override=accounts.auth_url
         )
-        service = ensure(self._keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
+        service = ensure(self._keystone, "service", name, type=kind)
         listed = self._keystone.get("/endpoints", params={"service_id": service}).json()
         self._known = listed["endpoints"]
 
