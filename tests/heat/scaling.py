@@ -15,8 +15,8 @@ import yaml
 from factstore.client import Change, Event, Stack
 from factstore.client.errors import FactstoreError, NotFound
 from factstore.cmd.children.etcd import EtcdServer
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 
 _ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from heatclient import exc
 
-from tests.eventually import eventually
 from tests.heat.examples import example
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 
 

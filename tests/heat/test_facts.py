@@ -11,8 +11,8 @@ from heatclient import exc
 
 from factstore.client import Client, errors
 from factstore.cmd.children.keystone import KeystoneServer
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.service import ApiServer
 

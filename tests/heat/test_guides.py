@@ -14,8 +14,8 @@ from factstore.agent import checking, templates
 from factstore.agent.settings import read
 from factstore.client import Client, Stack, errors
 from tests.docs.pages import code
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.patience import eventually
 
 GRANTS, WAITERS = "how-to/heat-grants.rst", "how-to/heat-waiters.rst"
 BLOCKS = {

@@ -9,9 +9,9 @@ import yaml
 
 from factstore.client import Client, Stack, errors
 from tests.docs.pages import ROOT, code
-from tests.eventually import eventually
 from tests.heat.examples import SERVERS
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 
 PAGE = "how-to/heat-templates.rst"

@@ -15,10 +15,10 @@ import pytest
 from factstore.client import Client, errors
 from factstore.cmd.children.keystone import KeystoneServer
 from tests.docs.pages import code
-from tests.eventually import eventually
 from tests.heat.examples import example
 from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.lab.stubs import Stubs
 from tests.service import ApiServer

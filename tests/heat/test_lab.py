@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.patience import eventually
 
 
 def random_string(length: int) -> dict[str, object]:

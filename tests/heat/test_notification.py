@@ -12,10 +12,10 @@ from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
 from factstore.heat import notification
 from factstore.heat.looking import Look
-from tests.eventually import eventually
 from tests.heat.conftest import RESOURCES
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.scaling import Complaints, Watching, agree, exists, group, once, scale, stored
 from tests.service import ApiServer

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from factstore.client import Client
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.scaling import (
     SNIPPET,

@@ -8,9 +8,9 @@ import pytest
 
 from factstore.client import Client
 from factstore.cmd.children.keystone import KeystoneServer
-from tests.eventually import eventually
 from tests.heat.conftest import RESOURCES
 from tests.heat.lab.orchestration import Orchestration
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.templates import attributes, inside, template
 from tests.service import ApiServer

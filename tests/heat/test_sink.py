@@ -6,8 +6,8 @@ import pytest
 
 from factstore.client import Client
 from factstore.cmd.children.etcd import EtcdServer
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.scaling import (
     SNIPPET,

@@ -16,9 +16,9 @@ import requests
 
 from factstore.client import Client, Event, Stack, errors
 from factstore.cmd.children.etcd import EtcdServer
-from tests.eventually import eventually
 from tests.heat.examples import example
 from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 
 ADDRESSES = r"^NodeName=(\S+) NodeAddr=(\S+) CPUs=4 "

@@ -15,8 +15,8 @@ from keystoneauth1.session import Session
 from factstore.client import Client, Stack, errors
 from factstore.client.waiter import WaiterRecord
 from factstore.cmd.children.keystone import KeystoneServer
-from tests.eventually import eventually
 from tests.heat.lab.orchestration import Orchestration, StackFailed
+from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.templates import attributes, inside, shell, template
 from tests.service import ApiServer

@@ -12,6 +12,8 @@ from heatclient import client as heatclient
 from heatclient import exc
 from keystoneauth1.session import Session
 
+from tests.heat.lab.patience import PAUSE
+
 Document = Mapping[str, Any]
 
 
@@ -136,7 +138,7 @@ class Orchestration:
                 return
             if (settled and not status.endswith("_IN_PROGRESS")) or time.monotonic() >= end:
                 raise StackFailed(f"{stack} is {status}, not {expect}: {reason}")
-            time.sleep(0.1)
+            time.sleep(PAUSE)
 
     def clean(self) -> None:
         """Delete all stacks that were made here and are left, and wait for it."""
