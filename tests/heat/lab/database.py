@@ -11,9 +11,6 @@ from factstore.cmd.children.ports import LOOPBACK, free_port
 from factstore.cmd.children.private_file import private_directory
 from factstore.cmd.children.process import Child, Pause, run_to_end
 
-# Debian has the server where users' PATH does not look.
-_ENVIRONMENT = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-
 
 class DatabaseServer:
     """MariaDB, empty, where whoever reaches the port is let in.
@@ -23,9 +20,17 @@ class DatabaseServer:
 
     def __init__(self, state_dir: Path) -> None:
         private_directory(state_dir)
+        private_directory(state_dir / "tmp")
         self.port = free_port()
         self.child = Child("mariadb")
         self._state = state_dir
+        self._environment = {
+            **os.environ,
+            # Debian has the server where users' PATH does not look.
+            "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
+            # One that starts removes the temporary tables of all that share its directory.
+            "TMPDIR": str(state_dir / "tmp"),
+        }
 
     def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
         """Make its files. Raises ChildError."""
@@ -40,7 +45,7 @@ class DatabaseServer:
             ],
             log_path=self._state / "install.log",
             deadline=deadline,
-            env=_ENVIRONMENT,
+            env=self._environment,
             pause=pause,
         )
 
@@ -62,7 +67,7 @@ class DatabaseServer:
                 "--innodb-flush-log-at-trx-commit=0",  # nobody needs the data after a crash
             ],
             log_path=self._state / "mariadb.log",
-            env=_ENVIRONMENT,
+            env=self._environment,
         )
 
     def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
