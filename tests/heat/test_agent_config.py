@@ -63,9 +63,9 @@ def test_an_image_that_has_the_agent_gets_neither_program_nor_unit() -> None:
 
 
 def test_pip_is_told_words_as_a_shell_takes_them() -> None:
-    install = "--index-url https://pypi.example/simple 'factstore[agent] >= 0.1'"
+    install = "--index-url https://packages.example/simple 'factstore[agent] >= 0.1'"
     pip = cloud_config(OWN, TOKEN, install=install)["runcmd"][1]
-    assert pip[2:] == ["--index-url", "https://pypi.example/simple", "factstore[agent] >= 0.1"]
+    assert pip[2:] == ["--index-url", "https://packages.example/simple", "factstore[agent] >= 0.1"]
 
 
 def test_the_agent_reads_what_was_set(tmp_path: Path) -> None:
