@@ -93,7 +93,6 @@ class Enrolment(Attempt):
             guards={
                 place: former.revision if former else 0,
                 Place("member", name): member.revision if member else 0,
-                parent.place: parent.revision,
             },
             records=(grant,),
             gate=project.gate if growth.adds and quota != Quota() else None,
