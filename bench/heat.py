@@ -23,6 +23,7 @@ import factstore
 from bench.lab import Lab
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
+from tests.heat.lab.serving import serving
 from tests.heat.lab.stubs import Stubs
 
 PAUSE = 0.01  # seconds between two looks at whether a write can be read
@@ -84,14 +85,9 @@ def run(lab: Lab, rounds: int) -> Compared:
     with tempfile.TemporaryDirectory() as state, Stubs() as stubs:
         stubs.provision(lab.keystone.accounts)
         heat = HeatServer(Path(state), lab.keystone, plugin_dirs=[_PLUGINS])
-        try:
-            heat.prepare()
-            heat.start()
-            heat.wait_ready()
+        with serving(heat):
             session = lab.keystone.accounts.session("owner")
             return _compare(lab, Orchestration(session, heat.url), heat.url, rounds)
-        finally:
-            heat.kill()
 
 
 def _compare(lab: Lab, user: Orchestration, heat_url: str, rounds: int) -> Compared:

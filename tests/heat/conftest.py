@@ -17,6 +17,7 @@ from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
+from tests.heat.lab.serving import serving
 from tests.service import ApiServer, check_log
 
 with warnings.catch_warnings():
@@ -61,13 +62,8 @@ def heat(
         plugin_dirs=[RESOURCES],
         database=database.url("legacy"),
     )
-    try:
-        server.prepare()
-        server.start()
-        server.wait_ready()
+    with serving(server):
         yield server
-    finally:
-        server.kill()  # stacks that tests have left go with its database
 
 
 @pytest.fixture(scope="session")
@@ -76,13 +72,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServe
     not sound on it.
     """
     server = DatabaseServer(tmp_path_factory.mktemp("mariadb"))
-    try:
-        server.prepare()
-        server.start()
-        server.wait_ready()
+    with serving(server):
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="session")
@@ -101,13 +92,8 @@ def convergent(
         convergence=True,
         database=database.url("heat"),
     )
-    try:
-        server.prepare()
-        server.start()
-        server.wait_ready()
+    with serving(server):
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture(scope="session", params=["legacy", "convergent"])

@@ -17,6 +17,7 @@ from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
+from tests.heat.lab.serving import serving
 from tests.heat.scaling import Complaints, Watching, agree, exists, group, once, scale, stored
 from tests.service import ApiServer
 
@@ -40,13 +41,8 @@ def notifying(
         database=database.url("notifying"),
         options=NOTIFYING,
     )
-    try:
-        server.prepare()
-        server.start()
-        server.wait_ready()
+    with serving(server):
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

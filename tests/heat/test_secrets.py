@@ -12,6 +12,7 @@ from tests.heat.conftest import RESOURCES
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
+from tests.heat.lab.serving import serving
 from tests.heat.templates import attributes, inside, template
 from tests.service import ApiServer
 
@@ -27,13 +28,8 @@ def talkative(
         plugin_dirs=[RESOURCES],
         options={"DEFAULT": {"debug": "true"}},
     )
-    try:
-        server.prepare()
-        server.start()
-        server.wait_ready()
+    with serving(server):
         yield server
-    finally:
-        server.kill()
 
 
 def test_a_heat_that_is_debugged_does_not_log_grants(

@@ -1,0 +1,38 @@
+"""Servers of the lab, from their first files to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+
+class Server(Protocol):
+    """What they have in common."""
+
+    def prepare(self) -> None:
+        """Make its files."""
+
+    def start(self) -> None:
+        """Start it and return at once."""
+
+    def wait_ready(self) -> None:
+        """Return once it serves."""
+
+    def kill(self) -> None:
+        """End it by force."""
+
+
+S = TypeVar("S", bound=Server)
+
+
+@contextmanager
+def serving(server: S) -> Iterator[S]:
+    """A server that serves. It is killed in the end: nobody needs its data."""
+    try:
+        server.prepare()
+        server.start()
+        server.wait_ready()
+        yield server
+    finally:
+        server.kill()
