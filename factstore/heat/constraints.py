@@ -5,7 +5,7 @@ from __future__ import annotations
 from heat.common import exception
 from heat.engine import constraints
 
-from factstore.heat.client import CLIENT_NAME
+from factstore.heat.client_plugin import CLIENT_NAME
 
 
 class StackConstraint(constraints.BaseCustomConstraint):

@@ -11,8 +11,8 @@ from keystoneauth1.exceptions import ClientException
 from oslo_log import log as logging
 
 from factstore.client import Client, FactstoreError
-from factstore.heat.client import CLIENT_NAME
-from factstore.heat.failures import sentence, spoken
+from factstore.heat.client_plugin import CLIENT_NAME
+from factstore.heat.errors import sentence, spoken
 
 LOG = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from heat.objects import stack as stack_object
 from oslo_log import log as logging
 
 from factstore.client import Fact, Put, Stack, StackRecord, errors
-from factstore.heat.reconciling import Keeping
-from factstore.heat.resources.kept import KeptFacts
+from factstore.heat.resources.fact_set import Keeping
+from factstore.heat.resources.fact_set_resource import KeptFacts
 
 LOG = logging.getLogger(__name__)
 

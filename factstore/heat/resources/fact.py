@@ -11,7 +11,7 @@ from heat.engine import attributes, constraints, function, properties
 
 from factstore.client import errors
 from factstore.client.urls import fact_url
-from factstore.heat.resources.inside import NAME_PATTERN, YEAR, InsideBag, bag_schema, curl
+from factstore.heat.resources.bag_scoped import NAME_PATTERN, YEAR, InsideBag, bag_schema, curl
 
 _PATH = f"{NAME_PATTERN}(?:/{NAME_PATTERN}){{0,15}}"
 _OWN = re.compile(f"(?:nodes|results)/({NAME_PATTERN})/.+")

@@ -8,8 +8,8 @@ from typing import Any
 from heat.engine import attributes, constraints, properties
 
 from factstore.client import Fact, Put, Stack, errors
-from factstore.heat.reconciling import Keeping, digest
-from factstore.heat.resources.kept import KeptFacts
+from factstore.heat.resources.fact_set import Keeping, digest
+from factstore.heat.resources.fact_set_resource import KeptFacts
 
 
 class Facts(KeptFacts):

@@ -11,7 +11,7 @@ from heat.engine import attributes, constraints, function, properties, resource
 
 from factstore.client import errors
 from factstore.heat.resources import agent_config
-from factstore.heat.resources.inside import YEAR, InsideBag, bag_schema, curl, named
+from factstore.heat.resources.bag_scoped import YEAR, InsideBag, bag_schema, curl, named
 
 
 class Grant(InsideBag):

@@ -11,8 +11,8 @@ from heat.engine import attributes, constraints, properties
 
 from factstore.client import errors
 from factstore.client.urls import item_url
-from factstore.heat.resources.inside import YEAR, InsideBag, bag_schema, curl, named
-from factstore.heat.resources.waiting import Waiting
+from factstore.heat.resources.bag_scoped import YEAR, InsideBag, bag_schema, curl, named
+from factstore.heat.resources.waiter_poll import Waiting
 
 _NAME_LENGTH = 128
 

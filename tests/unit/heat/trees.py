@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from factstore.heat.membership import Instance, Resource, Stack, instances
+from factstore.heat.autoscaling.plan import Instance, Resource, Stack, instances
 
 COMPLETE = ("CREATE", "COMPLETE")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import factstore
+from factstore.heat.docgen import page
 from factstore.heat.plugins.factstore_resources import resource_mapping
-from factstore.heat.reference import page
 
 CHECKED_IN = (
     Path(factstore.__file__).parents[1] / "doc" / "source" / "reference" / "heat-resources.rst"
@@ -14,7 +14,7 @@ CHECKED_IN = (
 
 
 def test_the_reference_is_what_the_schemas_say() -> None:
-    again = "python -m factstore.heat.reference > doc/source/reference/heat-resources.rst"
+    again = "python -m factstore.heat.docgen > doc/source/reference/heat-resources.rst"
     assert CHECKED_IN.read_text() == page(), f"write it anew: {again}"
 
 

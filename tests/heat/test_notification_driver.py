@@ -10,8 +10,8 @@ import pytest
 from factstore.client import Client
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
-from factstore.heat import notification
-from factstore.heat.looking import Look
+from factstore.heat.autoscaling import notification_driver
+from factstore.heat.autoscaling.work_queue import Look
 from tests.heat.conftest import RESOURCES
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration
@@ -78,13 +78,13 @@ def test_a_stack_whose_environment_names_no_sink_is_served_by_the_convergence_en
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Look]:
     """The looks that are asked for, and not taken."""
     wanted: list[Look] = []
-    monkeypatch.setattr(notification.lookout, "want", wanted.append)
+    monkeypatch.setattr(notification_driver.lookout, "want", wanted.append)
     return wanted
 
 
 def notify(kind: str, payload: Any) -> None:
     """Hand over a notification as oslo.messaging does."""
-    driver = notification.FactstoreDriver(None, ["notifications"], None)
+    driver = notification_driver.FactstoreDriver(None, ["notifications"], None)
     driver.notify({}, {"event_type": kind, "payload": payload}, "INFO", None)
 
 

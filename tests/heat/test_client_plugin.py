@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 from factstore.client import errors
 from factstore.cmd.children.keystone import KeystoneServer
-from factstore.heat.client import FactstoreClientPlugin
+from factstore.heat.client_plugin import FactstoreClientPlugin
 from tests.heat.lab.catalogue import Catalogue
 from tests.service import ApiServer
 

@@ -1,7 +1,7 @@
 """The event sink ``factstore``: what a stack's environment switches on to be heard at once.
 
 It hears of each resource and each stack of a tree, keeps nothing of what it hears but where to look,
-and leaves the rest to :mod:`factstore.heat.members`.
+and leaves the rest to :mod:`factstore.heat.autoscaling.controller`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 from oslo_log import log
 
-from factstore.heat.looking import due
-from factstore.heat.members import lookout
+from factstore.heat.autoscaling.controller import lookout
+from factstore.heat.autoscaling.work_queue import due
 
 LOG = log.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from oslo_config import cfg
 from factstore.client import Client, StackRecord, errors
 from factstore.client.adapter import SERVICE_TYPE
 from factstore.client.urls import stack_url
-from factstore.heat.failures import spoken
+from factstore.heat.errors import spoken
 
 CLIENT_NAME = "factstore"
 

@@ -1,4 +1,4 @@
-"""The reference of resource types, from their schemas: ``python -m factstore.heat.reference``.
+"""The reference of resource types, from their schemas: ``python -m factstore.heat.docgen``.
 
 What it prints is checked in as ``doc/source/reference/heat-resources.rst``: documentation is built
 without Heat.
@@ -16,7 +16,7 @@ from heat.engine import constraints
 from factstore.heat.plugins.factstore_resources import resource_mapping
 
 _INTRODUCTION = """\
-..  Written by ``python -m factstore.heat.reference``: change the schemas, and run it again.
+..  Written by ``python -m factstore.heat.docgen``: change the schemas, and run it again.
 
 ====================
 Heat: resource types

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from factstore.heat.membership import Instance, Known, Step, steps
+from factstore.heat.autoscaling.plan import Instance, Known, Step, steps
 from tests.unit.heat.trees import only, resource
 
 

@@ -1,4 +1,4 @@
-"""Heat's stacks as its database has them now, for :mod:`factstore.heat.membership`.
+"""Heat's stacks as its database has them now, for :mod:`factstore.heat.autoscaling.plan`.
 
 Rows are read and never written, past the engine's own objects: those keep what they read once, and are
 other threads'.  Of a resource's properties nothing is read but the name of a server.
@@ -19,7 +19,7 @@ from heat.objects import raw_template as template_objects
 from heat.objects import resource as resource_objects
 from heat.objects import stack as stack_objects
 
-from factstore.heat.membership import GROUPS, SERVERS, WORD, Resource, Stack
+from factstore.heat.autoscaling.plan import GROUPS, SERVERS, WORD, Resource, Stack
 
 DATA_BAG = "OS::FactStore::DataBag"
 _SINK = "factstore"

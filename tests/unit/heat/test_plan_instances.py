@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factstore.heat.membership import Resource, Stack, fitting, instances, word
+from factstore.heat.autoscaling.plan import Resource, Stack, fitting, instances, word
 from tests.unit.heat.trees import grouped, only, resource
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from factstore.client import Client, Delete, Fact, Guard, Put, Stack, errors
-from factstore.heat.reconciling import InTheWay, Keeping, digest, digests, plan, reconcile
+from factstore.heat.resources.fact_set import InTheWay, Keeping, digest, digests, plan, reconcile
 
 PARAMETERS = Keeping(
     put=lambda path, value: Put(path, value, kind="parameter"),

@@ -10,8 +10,8 @@ from typing import Any
 
 from heat.engine import lifecycle_plugin
 
-from factstore.heat.looking import Look
-from factstore.heat.members import lookout
+from factstore.heat.autoscaling.controller import lookout
+from factstore.heat.autoscaling.work_queue import Look
 
 
 class FactstoreLifecycle(lifecycle_plugin.LifecyclePlugin):

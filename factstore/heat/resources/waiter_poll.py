@@ -8,8 +8,8 @@ from heat.engine.stack import Stack as HeatStack
 from oslo_log import log as logging
 
 from factstore.client import Client, WaiterRecord, errors
-from factstore.heat.client import CLIENT_NAME
-from factstore.heat.failures import sentence
+from factstore.heat.client_plugin import CLIENT_NAME
+from factstore.heat.errors import sentence
 
 LOG = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from heat.engine.stack import Stack
 from oslo_log import log
 from oslo_messaging.notify import notifier
 
-from factstore.heat.looking import Look
-from factstore.heat.members import lookout
+from factstore.heat.autoscaling.controller import lookout
+from factstore.heat.autoscaling.work_queue import Look
 
 LOG = log.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.heat.looking import Look, Lookout, due
+from factstore.heat.autoscaling.work_queue import Look, Lookout, due
 from tests.eventually import eventually
 
 

@@ -16,9 +16,8 @@ from keystoneauth1 import exceptions as keystone
 from oslo_log import log
 
 from factstore.client import Client, MemberRecord, Stack, errors
-from factstore.heat.failures import sentence
-from factstore.heat.looking import Look, Lookout
-from factstore.heat.membership import (
+from factstore.heat.autoscaling.inventory import DATA_BAG, Row, Stacks
+from factstore.heat.autoscaling.plan import (
     SERVERS,
     WORD,
     Instance,
@@ -28,7 +27,8 @@ from factstore.heat.membership import (
     steps,
     word,
 )
-from factstore.heat.stacks import DATA_BAG, Row, Stacks
+from factstore.heat.autoscaling.work_queue import Look, Lookout
+from factstore.heat.errors import sentence
 
 LOG = log.getLogger(__name__)
 

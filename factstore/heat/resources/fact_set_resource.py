@@ -10,7 +10,8 @@ from heat.common import exception
 from oslo_log import log as logging
 
 from factstore.client import Stack
-from factstore.heat.reconciling import (
+from factstore.heat.resources.base import FactstoreResource
+from factstore.heat.resources.fact_set import (
     Digests,
     InTheWay,
     Keeping,
@@ -19,7 +20,6 @@ from factstore.heat.reconciling import (
     standing,
     stands,
 )
-from factstore.heat.resources.base import FactstoreResource
 
 LOG = logging.getLogger(__name__)
 
