@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-ARGV = [sys.executable, "-m", "factstore.agent.main"]
+ARGV = [sys.executable, "-m", "factstore.agent.cli"]
 
 
 def agent_argv(config: Path) -> list[str]:

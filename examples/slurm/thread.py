@@ -12,7 +12,7 @@ from pathlib import Path
 
 from machine import group_of
 
-from factstore.agent import templates
+from factstore.agent.apply import templates
 from factstore.client import Context, Put, Stack
 from factstore.client.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 

@@ -14,14 +14,14 @@ import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
 
-from factstore.agent.chores import Chore
-from factstore.agent.connection import credential
+from factstore.agent.agent import Parts
+from factstore.agent.apply.reconciler import NotApplied
+from factstore.agent.error_log import Troubles
 from factstore.agent.errors import DONE, TROUBLE, AgentError, StackGone, Unusable
-from factstore.agent.living import ALONE, CONTEXT, JOINED, LONGEST_PAUSE, UNAUTHORIZED, Eye, Heart
-from factstore.agent.notify import notify
-from factstore.agent.parts import Parts
-from factstore.agent.react import NotApplied
-from factstore.agent.troubles import Troubles
+from factstore.agent.loops import ALONE, CONTEXT, JOINED, LONGEST_PAUSE, UNAUTHORIZED, Eye, Heart
+from factstore.agent.scheduler import Chore
+from factstore.agent.session.connection import credential
+from factstore.agent.system.sd_notify import notify
 from factstore.client import Context
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock

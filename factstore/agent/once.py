@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from factstore.agent.agent import Parts
+from factstore.agent.apply.reconciler import NotApplied
 from factstore.agent.errors import DONE, FAILED, LATER, TROUBLE, told
-from factstore.agent.parts import Parts
-from factstore.agent.react import NotApplied
 from factstore.client import Context
 from factstore.client.errors import Unauthorized
 

@@ -9,7 +9,7 @@ import pytest
 
 from factstore.client import Stack, connect
 from factstore.cmd.children.etcd import EtcdServer
-from tests.agent.running import Instance
+from tests.agent.instance import Instance
 from tests.calling import fresh_stack
 from tests.service import ApiServer, check_log
 

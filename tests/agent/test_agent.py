@@ -10,7 +10,7 @@ import pytest
 
 from factstore.client import Context, Event, Stack, errors
 from tests.agent.conftest import Make
-from tests.agent.running import Instance
+from tests.agent.instance import Instance
 from tests.eventually import eventually
 
 
@@ -267,7 +267,7 @@ def test_a_hook_may_use_the_commands(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     import sys
 
-    c1.hook("20-tell", f"{sys.executable} -m factstore.agent.main put services/x started")
+    c1.hook("20-tell", f"{sys.executable} -m factstore.agent.cli put services/x started")
     c1.start()
     context = converged(stack, "c1")
     assert context.facts["nodes"]["c1"]["services"] == {"x": "started"}

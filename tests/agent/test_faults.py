@@ -16,13 +16,13 @@ from factstore.client import Stack, errors
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.ports import free_port
 from tests.agent.conftest import Make, stack_of
-from tests.agent.running import Instance, environ
+from tests.agent.instance import Instance, environ
 from tests.agent.test_agent import converged
 from tests.eventually import eventually
 from tests.processes import alive
 from tests.service import ApiServer
 
-STATE = "factstore.agent.state:StateDir.write"
+STATE = "factstore.agent.system.state_dir:StateDir.write"
 POINTS = {
     "before it joins": ("factstore.client.member:Member.join", ""),
     "before its generation is kept": (STATE, "'member'"),
@@ -30,7 +30,7 @@ POINTS = {
     "before it tells": ("factstore.client.facts:Facts.batch", ""),
     "before the context is kept": (STATE, "'kept'"),
     "before a file is in its place": ("os:replace", "c1/nodes"),
-    "before a hook": ("factstore.agent.hooks:run", "10-apply"),
+    "before a hook": ("factstore.agent.apply.hooks:run", "10-apply"),
     "before what is applied is kept": (STATE, "'applied'"),
     "before it says that it is ready": ("factstore.client.member:Member.ready", ""),
     "before it says what it has applied": (
@@ -47,7 +47,7 @@ def test_wherever_an_agent_is_killed_the_next_one_goes_on(
     target, word = POINTS[point]
     c1 = make("c1", ttl=10)
     c1.fact(cpus=4)
-    argv = [sys.executable, "-m", "tests.agent.dying", target, word]
+    argv = [sys.executable, "-m", "tests.agent.crashes", target, word]
     c1.child.start(
         [*argv, "--config", str(c1.config), "run"],
         log_path=c1.directory / "log",
@@ -211,7 +211,7 @@ def test_a_round_of_cron_outlives_what_its_own_hook_tells_while_there_is_no_serv
 ) -> None:
     c1 = make("c1")
     assert c1.call("run", "--once").returncode == 0
-    c1.hook("20-tell", f"{sys.executable} -m factstore.agent.main put services/x started")
+    c1.hook("20-tell", f"{sys.executable} -m factstore.agent.cli put services/x started")
     text = c1.config.read_text()
     config = re.sub("url = .*", f"url = http://127.0.0.1:{free_port()}", text)
     c1.config.write_text(config)

@@ -7,13 +7,13 @@ from datetime import datetime
 
 import pytest
 
-from factstore.agent.connection import open_connection
-from factstore.agent.renewal import Renewal
-from factstore.agent.settings import read
+from factstore.agent.config.settings import read
+from factstore.agent.session.connection import open_connection
+from factstore.agent.session.grant_renewal import Renewal
 from factstore.client import Stack, errors
 from factstore.cmd.children.ports import free_port
 from tests.agent.conftest import Make
-from tests.agent.running import Instance
+from tests.agent.instance import Instance
 from tests.agent.test_agent import converged
 from tests.eventually import eventually
 from tests.service import ApiServer

@@ -17,11 +17,13 @@ import jinja2
 import pytest
 import yaml
 
-from factstore.agent import checking, daemon, errors, react, running, templates
-from factstore.agent.builtin import BUILTIN
-from factstore.agent.connection import ANSWER_SECONDS
-from factstore.agent.main import make_parser
-from factstore.agent.settings import NAMED, SECTIONS, read
+from factstore.agent import config_check, daemon, errors
+from factstore.agent.apply import reconciler, templates
+from factstore.agent.cli import make_parser
+from factstore.agent.config.settings import NAMED, SECTIONS, read
+from factstore.agent.session.connection import ANSWER_SECONDS
+from factstore.agent.system import run_program
+from factstore.agent.system.host_facts import BUILTIN
 from factstore.client.render import hosts
 from tests.docs.pages import DOC, ROOT, code
 
@@ -90,7 +92,7 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
     plain = jinja2.Environment(autoescape=True).filters.keys()
     table = part_of("Templates").partition("there are:")[2]
     assert set(rows(table)) == filters - plain
-    source = Path(react.__file__).read_text()
+    source = Path(reconciler.__file__).read_text()
     variables = set(re.findall(r'"(FACTSTORE_\w+)": ', source))
     assert set(re.findall(r"``(FACTSTORE_\w+)``", part_of("Hooks"))) == variables
 
@@ -155,7 +157,7 @@ def test_the_unit_starts_the_agent_and_gives_it_time_to_stop(
 ) -> None:
     assert service["ExecStart"] == f"{PROGRAM} run"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
-    stopping = running.GRACE_SECONDS + daemon.STOP_SECONDS + ANSWER_SECONDS[1]
+    stopping = run_program.GRACE_SECONDS + daemon.STOP_SECONDS + ANSWER_SECONDS[1]
     assert service.getint("TimeoutStopSec") > stopping
     never = {errors.WRONG, errors.REPLACED}
     assert set(map(int, service["RestartPreventExitStatus"].split())) == never
@@ -180,7 +182,7 @@ def test_the_cloud_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
         file.write_text(content.replace("[react]", f"[react]\nhooks = {tmp_path}/hooks.d"))
         file.chmod(int(each.get("permissions", "0644"), 8))
     settings = read(tmp_path / "agent.conf")
-    assert list(checking.mistakes(settings, {})) == []
+    assert list(config_check.mistakes(settings, {})) == []
     source = settings.templates["hosts"].source
     facts = {"nodes": {"c1": {"ip": "10.0.0.6"}, "c2": {"ip": "10.0.0.7 evil"}, "c3": "odd"}}
     rendered = templates.render(source, {"facts": facts})

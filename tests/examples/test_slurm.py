@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent import settings
+from factstore.agent.config import settings
 from factstore.client import Stack, connect, errors
 from factstore.cmd.children.process import Child
 from tests.agents import agent_argv, programs

@@ -16,12 +16,12 @@ from threading import Event
 
 import pytest
 
-from factstore.agent import templates
+from factstore.agent.apply import templates
 from factstore.agent.errors import DONE, LATER
 from factstore.client import Context, Convergence, connect
 from factstore.client.errors import NotFound
 from factstore.cmd.children.etcd import EtcdServer
-from tests.agent.running import ARGV, Instance
+from tests.agent.instance import ARGV, Instance
 from tests.calling import fresh_stack
 from tests.eventually import eventually
 from tests.faults.conftest import StartApi

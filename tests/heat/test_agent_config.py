@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from factstore.agent.settings import Settings, read
+from factstore.agent.config.settings import Settings, read
 from factstore.heat.resources import agent_config
 from factstore.heat.resources.agent_config import cloud_config, text
 from tests.docs.pages import ROOT

@@ -18,7 +18,7 @@ import requests
 
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
-from tests.agent.running import Instance as Agent
+from tests.agent.instance import Instance as Agent
 from tests.calling import fresh_stack
 from tests.docs.pages import ROOT, code
 from tests.eventually import eventually

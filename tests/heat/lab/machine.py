@@ -34,7 +34,7 @@ echo "$*" >>'{directory}/systemctl.log'
 """
 _PROGRAM = """\
 #!/bin/sh
-exec '{python}' -m factstore.agent.main "$@"
+exec '{python}' -m factstore.agent.cli "$@"
 """
 
 

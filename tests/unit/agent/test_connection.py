@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.connection import credential, open_connection
 from factstore.agent.errors import Unusable
-from tests.unit.agent.making import STACK, settings, write
+from factstore.agent.session.connection import credential, open_connection
+from tests.unit.agent.factories import STACK, settings, write
 from tests.unit.client.stub import Service, answer
 
 URL = "[service]\nurl = http://here:8796\n"

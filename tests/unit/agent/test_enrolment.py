@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from factstore.agent.connection import Connection, open_connection
-from factstore.agent.living import Heart
-from factstore.agent.main import main
+from factstore.agent.agent import Parts
+from factstore.agent.cli import main
+from factstore.agent.config.settings import Settings
+from factstore.agent.error_log import Troubles
+from factstore.agent.loops import Heart
 from factstore.agent.once import once
-from factstore.agent.parts import Parts
-from factstore.agent.settings import Settings
-from factstore.agent.troubles import Troubles
+from factstore.agent.session.connection import Connection, open_connection
 from factstore.client.errors import Forbidden, Unauthorized, Unavailable
-from tests.unit.agent.making import REAL, STACK, batch, context, member, settings, state, write
+from tests.unit.agent.factories import REAL, STACK, batch, context, member, settings, state, write
 from tests.unit.client.stub import Service, answer, refusal
 
 TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from factstore.agent.errors import StackGone, Superseded
-from factstore.agent.membership import Membership
+from factstore.agent.session.membership import Membership
 from factstore.client import errors
-from tests.unit.agent.making import STACK, member, settings, state
+from tests.unit.agent.factories import STACK, member, settings, state
 from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
 
 UNCHANGED = {"Factstore-Unchanged": "true"}

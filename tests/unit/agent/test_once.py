@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from factstore.agent.once import once
-from tests.unit.agent.making import (
+from tests.unit.agent.factories import (
     batch,
     context,
     member,

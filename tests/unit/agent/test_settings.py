@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.settings import SettingsError, read
+from factstore.agent.config.settings import SettingsError, read
 from factstore.client.render import RENDERERS
-from tests.unit.agent.making import write
+from tests.unit.agent.factories import write
 
 
 def mistakes(directory: Path, text: str) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from factstore.agent import templates
-from factstore.agent.outputs import OutputBroken, Rendered, RenderedFolder, outputs, render
-from factstore.agent.sealed import Sealed
-from factstore.agent.settings import Settings
-from tests.unit.agent.making import context, settings, write
+from factstore.agent.apply import templates
+from factstore.agent.apply.files import OutputBroken, Rendered, RenderedFolder, outputs, render
+from factstore.agent.apply.sensitive_facts import Sealed
+from factstore.agent.config.settings import Settings
+from tests.unit.agent.factories import context, settings, write
 from tests.unit.client.stub import FakeClock, Service, answer, fact
 
 DOCUMENT: dict[str, Any] = {

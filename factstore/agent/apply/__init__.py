@@ -1,0 +1,1 @@
+"""From the stack to this instance: files are written, then hooks run."""

@@ -1,0 +1,1 @@
+"""The configuration of the agent: its options, their types and their defaults."""

@@ -1,0 +1,1 @@
+"""The operating system, as the agent uses it: programs, files, addresses, systemd, the log."""

@@ -1,0 +1,140 @@
+"""Agents as instances have them: processes with a configuration, hooks, and a directory of state."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from factstore.cmd.children.process import Child
+
+ARGV = [sys.executable, "-m", "factstore.agent.cli"]
+
+
+class Instance:
+    """One instance with an agent.  Its hook writes a line for each of its runs.
+
+    :param options: of ``[agent]``; ``more`` are further sections, ``DIR`` in them the directory.
+    """
+
+    def __init__(
+        self, directory: Path, url: str, stack: str, name: str, more: str = "", **options: object
+    ) -> None:
+        self.directory = directory
+        self.name = name
+        self.config = directory / "agent.conf"
+        directory.mkdir(parents=True, exist_ok=True)
+        agent = {
+            "stack": stack,
+            "member": name,
+            "ttl": 30,
+            "state_dir": directory / "state",
+            **options,
+        }
+        self.write(
+            "agent.conf",
+            "\n".join(
+                [
+                    "[agent]",
+                    *(f"{key} = {value}" for key, value in agent.items()),
+                    f"[service]\nurl = {url}",
+                    f"[facts]\ndirectory = {directory}/facts.d\nbuiltin = boot_id\ninterval = 3600",
+                    f"[react]\nhooks = {directory}/hooks.d\nsettle = 0.2\nretry_first = 0.2",
+                    textwrap.dedent(more).replace("DIR", str(directory)),
+                    "[template nodes]\nsource = nodes.j2",
+                    f"destination = {directory}/nodes",
+                ]
+            ),
+        )
+        self.write(
+            "templates/nodes.j2", "{% for name in facts.nodes %}\n{{ name }}\n{% endfor %}\n"
+        )
+        self.hook("10-apply", "echo $FACTSTORE_CURSOR >> DIR/runs")
+        self.child = Child(f"agent {name}")
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the instance; it is there whole or not at all."""
+        file = self.directory / name
+        file.parent.mkdir(exist_ok=True)
+        new = file.with_name(f".{file.name}")
+        new.write_text(text)
+        new.replace(file)
+        return file
+
+    def hook(self, name: str, script: str) -> None:
+        """An executable in ``hooks.d``."""
+        text = f"#!/bin/sh\n{script}\n".replace("DIR", str(self.directory))
+        hidden = self.write(f"hooks.d/.{name}", text)
+        hidden.chmod(0o755)
+        hidden.replace(hidden.with_name(name))
+
+    def fact(self, **facts: object) -> None:
+        """What ``facts.d`` tells."""
+        self.write("facts.d/facts.json", json.dumps(facts))
+
+    def start(self) -> None:
+        """Start the agent."""
+        argv = [*ARGV, "--config", str(self.config), "run"]
+        self.child.start(argv, log_path=self.directory / "log", env=environ())
+
+    def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the agent to its end."""
+        return subprocess.run(
+            [*ARGV, "--config", str(self.config), *arguments],
+            env={**environ(), **env},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def kill(self) -> None:
+        """SIGKILL, as at any moment; hooks live on."""
+        self.child.kill9()
+
+    def stop(self) -> int | None:
+        """SIGTERM; the status."""
+        return self.child.terminate(20)
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        self.child.send_signal(signal.SIGHUP)
+
+    @property
+    def runs(self) -> list[str]:
+        """The cursor of each run of its hook."""
+        return self._lines("runs")
+
+    @property
+    def nodes(self) -> list[str]:
+        """What its template made."""
+        return self._lines("nodes")
+
+    @property
+    def log(self) -> str:
+        """All that the agent said."""
+        file = self.directory / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def kept(self, name: str) -> Any:
+        """A document of its state, if there is one."""
+        file = self.directory / "state" / f"{name}.json"
+        return json.loads(file.read_text())["content"] if file.exists() else None
+
+    def _lines(self, name: str) -> list[str]:
+        file = self.directory / name
+        return file.read_text().splitlines() if file.exists() else []
+
+
+def environ() -> dict[str, str]:
+    """The environment without what would tell an agent where a service is."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OS_", "FACTSTORE_"))
+    }

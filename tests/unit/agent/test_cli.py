@@ -1,0 +1,204 @@
+"""The commands, as far as no service is needed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factstore.agent.cli import main
+from factstore.agent.system.sd_notify import notify
+from tests.unit.agent.factories import context, parts, program, settings, state, write
+from tests.unit.client.stub import Service, answer, fact, refusal
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of who runs the tests counts."""
+    for name in list(os.environ):
+        if name.startswith(("OS_", "FACTSTORE_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What `main` makes of logging ends with the test: the stream that it logs to does."""
+    root, ours = logging.getLogger(), logging.getLogger("factstore")
+    known = [(each, each.handlers[:], each.level, each.propagate) for each in (root, ours)]
+    yield
+    for each, handlers, level, propagate in known:
+        each.handlers[:] = handlers
+        each.setLevel(level)
+        each.propagate = propagate
+
+
+def conf(directory: Path, url: str = "http://127.0.0.1:1", more: str = "") -> Path:
+    return settings(directory, f"[service]\nurl = {url}\n{more}").file
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [line.removeprefix("factstore-agent: ") for line in captured.err.splitlines()]
+
+
+def test_every_mistake_of_the_configuration_is_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(tmp_path / "agent.conf", "[agent]\nttl = 1\n[weather]\n")
+    assert main(["--config", str(file), "run"]) == 2
+    assert sorted(said(capsys)) == [
+        f"{file}: [agent] stack: it must be given.",
+        f"{file}: [agent] ttl: '1' is no whole number from 5 to 86400.",
+        f"{file}: [weather]: there is no such section.",
+    ]
+
+
+def test_the_configuration_may_be_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FACTSTORE_AGENT_CONFIG", str(tmp_path / "x.conf"))
+    assert main(["check"]) == 2
+    assert said(capsys) == [f"{tmp_path}/x.conf: No such file or directory."]
+
+
+def test_check_finds_nothing_wrong_where_nothing_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--config", str(conf(tmp_path)), "check"]) == 0
+    assert said(capsys) == []
+
+
+def test_check_tells_everything_that_would_go_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = """grant_file = DIR/grant
+[template a]
+source = a.j2
+destination = DIR/nowhere/a
+[template b]
+source = b.j2
+destination = DIR
+owner = nobody-of-that-name
+"""
+    write(tmp_path / "grant", "g1.s3cret", 0o644)
+    write(tmp_path / "templates" / "b.j2", "fine\n{% if %}")
+    write(tmp_path / "hooks.d" / "10-x", "exit 0")
+    assert main(["--config", str(conf(tmp_path, more=more)), "check"]) == 2
+    a, b = tmp_path / "templates" / "a.j2", tmp_path / "templates" / "b.j2"
+    assert said(capsys) == [
+        f"{tmp_path}/grant is open to others: chmod 600 {tmp_path}/grant",
+        f"[template a] source: there is no template {a}.",
+        f"[template a] destination: there is no directory {tmp_path}/nowhere.",
+        f"[template b] source: {b}, line 2: Expected an expression, got 'end of statement block'.",
+        f"[template b] destination: {tmp_path} is a directory.",
+        "[template b] owner: there is no nobody-of-that-name here.",
+        f"[react] hooks: {tmp_path}/hooks.d/10-x is not executable, and is not run.",
+    ]
+
+
+RENDER = "[render hosts]\nrenderer = hosts\ndestination = DIR/hosts\n"
+
+
+def test_render_prints_a_file_of_the_last_context(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = conf(tmp_path, more=RENDER)
+    assert main(["--config", str(file), "render", "hosts"]) == 1
+    assert said(capsys) == ["no context was read yet: factstore-agent run --once"]
+    parts(settings(tmp_path, RENDER), service).reactor.keep(
+        context({"nodes": {"c1": {"ip": "10.0.0.1"}}})
+    )
+    file = conf(tmp_path, more=RENDER)
+    assert main(["--config", str(file), "render", "hosts"]) == 0
+    assert capsys.readouterr().out == "10.0.0.1\tc1\n"
+    assert main(["--config", str(file), "render", "nothing"]) == 2
+    assert said(capsys) == ["0 sections are named nothing."]
+
+
+def test_put_tells_the_service_and_keeps_it(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(answer(200, fact("nodes/c1/cpus", 4)))
+    assert main(["--config", str(conf(tmp_path, service.url)), "put", "--json", "cpus", "4"]) == 0
+    assert service.calls[0].body == {"value": 4, "member": "c1", "generation": "1a"}
+    assert (state(tmp_path).read("said") or {})["facts"] == {"cpus": 4}
+    assert said(capsys) == []
+
+
+def test_what_the_service_refuses_is_told_and_not_kept(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(refusal(400, "path_invalid"))
+    assert main(["--config", str(conf(tmp_path, service.url)), "put", "a b", "x"]) == 1
+    assert state(tmp_path).read("said") is None
+    assert said(capsys) == ["about path_invalid (req-1)"]
+
+
+def test_put_keeps_what_cannot_be_told_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    assert main(["--config", str(conf(tmp_path)), "put", "services/x", "started"]) == 4
+    assert (state(tmp_path).read("said") or {})["facts"] == {"services/x": "started"}
+    (line,) = said(capsys)
+    assert line.startswith("the agent will tell it once it runs: Unable to establish connection")
+    assert main(["--config", str(conf(tmp_path)), "put", "--json", "x", "{"]) == 2
+
+
+def test_a_fault_of_the_agent_is_one_line_unless_debugging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a secret may stand here")
+
+    monkeypatch.setattr("factstore.agent.cli.config_check.mistakes", broken)
+    assert main(["--config", str(conf(tmp_path)), "check"]) == 1
+    assert said(capsys) == ["this is a fault of the agent, and --debug shows more: RuntimeError"]
+
+
+WITHOUT = """\
+import sys
+sys.modules.update(dict.fromkeys(["jinja2", "yaml", "flask", "etcd3", "oslo_config"]))
+from factstore.agent.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_without_jinja2_and_yaml_only_what_needs_them_does_not_work(tmp_path: Path) -> None:
+    def check(more: str) -> tuple[int, str]:
+        command = [sys.executable, "-c", WITHOUT, "--config", str(conf(tmp_path, more=more))]
+        done = subprocess.run([*command, "check"], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    assert check(RENDER) == (0, "")
+    status, text = check("[template x]\nsource = x\ndestination = DIR/x\n")
+    assert status == 2
+    assert "templates need Jinja2: install factstore[agent]" in text
+
+
+def test_the_agent_starts_without_what_is_heavy(tmp_path: Path) -> None:
+    program(tmp_path / "facts.d" / "x", "echo a=1")
+    script = (
+        "import sys, json\nfrom factstore.agent.cli import main\n"
+        "main(sys.argv[1:])\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    command = [sys.executable, "-c", script, "--config", str(conf(tmp_path, more=RENDER))]
+    done = subprocess.run([*command, "run", "--once"], capture_output=True, text=True, check=False)
+    loaded = set(json.loads(done.stdout))
+    assert not loaded & {"jinja2", "yaml", "flask", "marshmallow", "etcd3", "grpc", "gevent"}
+
+
+def test_systemd_need_not_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    notify(READY="1")
+    for address in ("", "nonsense", "/nowhere/socket", "@nowhere"):
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        notify(READY="1")

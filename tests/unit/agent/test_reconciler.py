@@ -1,0 +1,296 @@
+"""From a context to files and hooks: what is done, what is not done twice, and what is done again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from factstore.agent.apply.files import outputs
+from factstore.agent.apply.hooks import HookFailed, Hooks
+from factstore.agent.apply.reconciler import NotApplied, Reactor
+from factstore.agent.apply.sensitive_facts import Sealed
+from factstore.client import errors
+from tests.eventually import eventually
+from tests.processes import alive
+from tests.unit.agent.factories import REAL, context, program, settings, state, write
+from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
+
+CONF = "[template conf]\nsource = conf.j2\ndestination = DIR/conf\n"
+
+
+class Node:
+    """A directory with a template and a hook that says what it was given, and the agent over it."""
+
+    def __init__(self, directory: Path, service: Service, more: str = "") -> None:
+        self.directory = directory
+        self.service = service
+        self.more = more
+        self.boot = "boot-1"
+        write(directory / "templates" / "conf.j2", "{{ facts.ip }}\n")
+        self.hook("10-first", "echo $FACTSTORE_CURSOR $FACTSTORE_CHANGED >> DIR/runs")
+
+    def hook(self, name: str, script: str) -> None:
+        program(self.directory / "hooks.d" / name, script.replace("DIR", str(self.directory)))
+
+    @property
+    def reactor(self) -> Reactor:
+        """An agent that was just started."""
+        made = settings(self.directory, CONF + self.more)
+        kept = state(self.directory)
+        sealed = Sealed(self.service.stack(FakeClock(), retry_for=0.0))
+        hooks = Hooks(made.react.hooks, made.react.hook_timeout, kept, REAL, sealed.hidden)
+        return Reactor(made, outputs(made), hooks, sealed, kept, lambda: self.boot)
+
+    @property
+    def runs(self) -> list[str]:
+        file = self.directory / "runs"
+        return file.read_text().splitlines() if file.exists() else []
+
+
+@pytest.fixture
+def node(tmp_path: Path, service: Service) -> Node:
+    return Node(tmp_path, service)
+
+
+def test_a_context_becomes_files_and_then_hooks_run(node: Node) -> None:
+    reactor = node.reactor
+    assert reactor.cursor is None
+    assert reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    assert (node.directory / "conf").read_text() == "10.0.0.1\n"
+    assert node.runs == [f"e.5 {node.directory}/conf"]
+    assert reactor.cursor == "e.5"
+
+
+def test_what_was_applied_is_not_applied_again_also_after_a_restart(node: Node) -> None:
+    reactor = node.reactor
+    reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    newer = context({"ip": "10.0.0.1"}, 5)
+    newer = type(newer)(newer.document, newer.etag, "e.7")  # it changed and changed back
+    assert not reactor.apply(newer)
+    assert reactor.cursor == "e.7"
+    again = node.reactor
+    assert not again.apply(newer)
+    assert again.cursor == "e.7"
+    assert len(node.runs) == 1
+
+
+def test_hooks_run_after_any_change_of_the_context(node: Node) -> None:
+    reactor = node.reactor
+    reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    assert reactor.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
+    assert node.runs[1:] == ["e.6"]  # no file is another
+
+
+def test_hooks_run_only_for_files_if_that_is_wished(tmp_path: Path, service: Service) -> None:
+    node = Node(tmp_path, service, "[react]\nrun_hooks = files\n")
+    reactor = node.reactor
+    reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    assert not reactor.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
+    assert reactor.cursor == "e.6"
+    assert reactor.apply(context({"ip": "10.0.0.2"}, 7))
+    assert [run.split()[0] for run in node.runs] == ["e.5", "e.7"]
+
+
+def test_hooks_run_again_after_a_boot_and_when_they_are_others(node: Node) -> None:
+    applied = context({"ip": "10.0.0.1"}, 5)
+    node.reactor.apply(applied)
+    node.boot = "boot-2"
+    assert node.reactor.apply(applied)
+    node.hook("20-second", "echo second >> DIR/runs")
+    assert node.reactor.apply(applied)
+    assert not node.reactor.apply(applied)
+    assert len(node.runs) == 4
+
+
+def test_a_hook_that_fails_keeps_the_rest_from_running_and_all_run_again(node: Node) -> None:
+    node.hook("20-broken", "test -e DIR/mended")
+    node.hook("30-last", "echo last >> DIR/runs")
+    reactor = node.reactor
+    applied = context({"ip": "10.0.0.1"}, 5)
+    for _ in range(2):
+        with pytest.raises(NotApplied, match="ended with status 1") as caught:
+            reactor.apply(applied)
+        assert caught.value.source == "hook 20-broken"
+        assert reactor.cursor is None
+    (node.directory / "mended").touch()
+    assert node.reactor.apply(applied)  # also one that was restarted meanwhile knows what changed
+    conf = node.directory / "conf"
+    assert node.runs == [f"e.5 {conf}", f"e.5 {conf}", f"e.5 {conf}", "last"]
+
+
+def test_a_context_that_fits_no_template_changes_nothing(node: Node) -> None:
+    reactor = node.reactor
+    reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    with pytest.raises(NotApplied, match="has no attribute 'ip'") as caught:
+        reactor.apply(context({}, 6))
+    assert caught.value.source == "template conf"
+    assert (node.directory / "conf").read_text() == "10.0.0.1\n"
+    assert (len(node.runs), reactor.cursor) == (1, "e.5")
+
+
+def test_a_file_that_cannot_be_written_is_told(node: Node) -> None:
+    (node.directory / "conf").mkdir()
+    (node.directory / "conf" / "x").touch()
+    with pytest.raises(NotApplied, match="directory"):
+        node.reactor.apply(context({"ip": "10.0.0.1"}))
+    assert node.runs == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_context_comes_back_after_one_whose_hooks_failed_half_way(
+    node: Node, restarted: bool
+) -> None:
+    node.hook("10-first", "echo $FACTSTORE_CURSOR >> DIR/runs")
+    node.hook("20-broken", "test $FACTSTORE_CURSOR != e.6")
+    reactor, before = node.reactor, context({"ip": "10.0.0.1"}, 5)
+    reactor.apply(before)
+    with pytest.raises(NotApplied):  # a file is as before, but a hook has seen another context
+        reactor.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
+    assert (node.reactor if restarted else reactor).apply(before)
+    assert node.runs == ["e.5", "e.6", "e.5"]
+
+
+def test_a_file_that_somebody_changed_makes_hooks_run_though_they_fail_at_first(node: Node) -> None:
+    applied = context({"ip": "10.0.0.1"}, 5)
+    node.reactor.apply(applied)
+    (node.directory / "conf").write_text("mine")
+    node.hook("10-first", "exit 1")
+    node.reactor.keep(applied)
+    for _ in range(2):
+        with pytest.raises(NotApplied):
+            node.reactor.apply(applied)
+    assert (node.directory / "conf").read_text() == "10.0.0.1\n"
+
+
+def test_without_its_secrets_nothing_is_written(node: Node) -> None:
+    node.service.will(refusal(503, "unavailable"), answer(200, fact("ip", "10.0.0.1")))
+    sealed = context({"ip": None}, sensitive={"ip": "e.1"})
+    reactor = node.reactor
+    with pytest.raises(errors.Unavailable):
+        reactor.apply(sealed)
+    assert not (node.directory / "conf").exists()
+    assert reactor.apply(sealed)
+    assert (node.directory / "conf").read_text() == "10.0.0.1\n"
+
+
+def test_a_secret_is_on_disk_in_the_rendered_file_alone(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.hook("10-first", "cat DIR/conf; exit 1")
+    node.service.will(answer(200, fact("ip", "s3cret words")))
+    sealed = context({"ip": None}, sensitive={"ip": "e.1"})
+    reactor = node.reactor
+    reactor.keep(sealed)
+    with caplog.at_level(logging.DEBUG, "factstore"), pytest.raises(NotApplied):
+        reactor.apply(sealed)
+    assert "hook 10-first: ***" in caplog.text
+    assert "s3cret" not in caplog.text
+    files = [file for file in node.directory.rglob("*") if file.is_file()]
+    assert [file.name for file in files if b"s3cret" in file.read_bytes()] == ["conf"]
+
+
+def test_the_last_context_is_at_hand_after_a_restart(node: Node) -> None:
+    kept = context({"ip": "10.0.0.1"}, 5)
+    node.reactor.keep(kept)
+    assert node.reactor.kept() == kept
+    assert '"ip": "10.0.0.1"' in (node.directory / "state" / "context.json").read_text()
+
+
+def test_hooks_learn_where_they_are(node: Node) -> None:
+    node.hook("10-first", "env | grep ^FACTSTORE > DIR/env; pwd > DIR/pwd")
+    node.reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    told = dict(
+        line.split("=", 1)
+        for line in (node.directory / "env").read_text().splitlines()
+        if "=" in line
+    )
+    assert told == {
+        "FACTSTORE_AGENT_CONFIG": f"{node.directory}/agent.conf",
+        "FACTSTORE_STACK": "slurm",
+        "FACTSTORE_MEMBER": "c1",
+        "FACTSTORE_GROUP": "node",
+        "FACTSTORE_CONTEXT": f"{node.directory}/state/context.json",
+        "FACTSTORE_CURSOR": "e.5",
+        "FACTSTORE_CHANGED": f"{node.directory}/conf",
+    }
+
+
+# What a killed agent leaves
+
+KILLED = """\
+import sys
+from pathlib import Path
+from factstore.agent.apply.hooks import Hooks
+from factstore.agent.system.state_dir import StateDir
+from factstore.client.clock import SystemClock
+state = StateDir(Path(sys.argv[1]), ("slurm", "c1"))
+Hooks(Path(sys.argv[2]), 60, state, SystemClock(), str).run({})
+"""
+
+
+def orphan(node: Node) -> int:
+    """The process id of a hook whose agent was killed."""
+    node.hook("10-first", "echo $$ > DIR/pid; while ! test -e DIR/go; do sleep 0.05; done")
+    directory = state(node.directory).directory
+    agent = subprocess.Popen([sys.executable, "-c", KILLED, directory, node.directory / "hooks.d"])
+    pid = node.directory / "pid"
+    eventually(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    eventually((directory / "hook.json").exists)
+    agent.kill()
+    agent.wait()
+    return int(pid.read_text())
+
+
+def hooks(node: Node, timeout: float = 60.0, stopping: bool = False) -> Hooks:
+    directory = node.directory / "hooks.d"
+    return Hooks(directory, timeout, state(node.directory), REAL, str, lambda: stopping)
+
+
+def test_a_hook_that_outlived_its_agent_is_waited_for(node: Node) -> None:
+    left = orphan(node)
+    node.hook("10-first", "echo after >> DIR/runs")
+    waited = []
+
+    class Letting(type(REAL)):  # type: ignore[misc]
+        def sleep(self, seconds: float) -> None:
+            waited.append(alive(left) and not node.runs)
+            (node.directory / "go").touch()
+            eventually(lambda: not alive(left))
+
+    waiting = hooks(node)
+    waiting._clock = Letting()
+    waiting.run({})
+    assert (waited, node.runs) == ([True], ["after"])
+
+
+def test_a_hook_that_outlived_its_agent_is_ended_when_its_time_is_over(node: Node) -> None:
+    left = orphan(node)
+    node.hook("10-first", "echo after >> DIR/runs")
+    hooks(node, timeout=0.4).run({})
+    assert node.runs == ["after"]
+    eventually(lambda: not alive(left))
+
+
+def test_an_agent_that_stops_waits_for_nobody(node: Node) -> None:
+    left = orphan(node)
+    with pytest.raises(HookFailed, match="still runs"):
+        hooks(node, stopping=True).run({})
+    os.kill(left, signal.SIGKILL)
+
+
+def test_another_process_of_that_id_is_not_waited_for(node: Node) -> None:
+    state(node.directory).write("hook", {"pid": os.getpid(), "began": "boot-0 1"})
+    hooks(node).run({})
+    assert len(node.runs) == 1
+
+
+def test_files_that_are_not_executable_are_no_hooks(node: Node) -> None:
+    write(node.directory / "hooks.d" / "05-readme", "exit 1")
+    hooks(node).run({})
+    assert len(node.runs) == 1
