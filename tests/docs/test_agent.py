@@ -59,15 +59,15 @@ def test_every_option_is_in_the_reference_with_its_default(title: str, kind: typ
     for each in dataclasses.fields(kind):
         text = told[each.name]
         if each.default is each.default_factory:
-            assert text.endswith("it must be given")
+            assert text.endswith(" Required.")
         elif isinstance(each.default, bool):
-            assert f"``{'yes' if each.default else 'no'}`` unless given" in text
+            assert f"Default: ``{'yes' if each.default else 'no'}``." in text
         elif isinstance(each.default, int | float):
-            assert f"{each.default:g} unless given" in text
+            assert f"Default: {each.default:g}." in text
         elif isinstance(each.default, str | Path) and each.default:
-            assert f"``{each.default}`` unless given" in text
-        elif each.name != "mode":
-            assert "unless given" in text or "unless" in text
+            assert f"Default: ``{each.default}``." in text
+        else:
+            assert "Default: " in text
 
 
 def test_what_renders_is_described_as_a_template_but_for_its_renderer() -> None:

@@ -62,10 +62,10 @@ def _metavar(action: argparse.Action) -> list[str]:
 
 def test_the_reference_states_the_defaults() -> None:
     text = (DOC / "reference" / "commands.rst").read_text()
-    assert f"{PATIENCE:g} unless given" in text
+    assert f"Default: {PATIENCE:g}." in text
     options = vars(commands()["standalone"].parse_args([]))
-    assert f"{options['port']} unless given" in text
-    assert f"{options['workers']} unless given" in text
+    assert f"Default: {options['port']}." in text
+    assert f"Default: {options['workers']}." in text
 
 
 def test_every_format_is_in_both_references_and_no_other() -> None:
