@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from factstore.core.event import Act, Mark, Record
-from factstore.core.fact import Stack
-from factstore.core.grant import Grant
-from factstore.core.member import Applied
-from factstore.core.place import Place, PlaceKind
-from factstore.core.seal import SEAL, Seal
-from factstore.core.waiter import Progress, Timer
+from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.event import Act, Mark, Record
+from factstore.core.model.fact import Stack
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied
+from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.making import NOW, fact, stack

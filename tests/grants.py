@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from factstore.core.place import Place
+from factstore.core.model.record_key import Place
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.wire import Credentials, PutKey

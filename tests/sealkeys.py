@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+from factstore.core.operations.encryption import Sealing
 from factstore.core.ports import Clock
-from factstore.core.sealing import Sealing
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Key, Repository
 from factstore.keys.rotation import changing, create, remove, rotate

@@ -9,10 +9,10 @@ from marshmallow import fields, validate
 
 from factstore.api.kinds import Schema
 from factstore.api.waiter_schemas import WaiterState, WaiterSummary
-from factstore.core.cursor import CURSOR_PATTERN
-from factstore.core.event import CHANGE_TYPES
-from factstore.core.fact import KINDS
-from factstore.core.member import DECLARED_PATTERN, GENERATION_PATTERN, MemberState
+from factstore.core.model.cursor import CURSOR_PATTERN
+from factstore.core.model.event import CHANGE_TYPES
+from factstore.core.model.fact import KINDS
+from factstore.core.model.member import DECLARED_PATTERN, GENERATION_PATTERN, MemberState
 
 
 def _moment() -> fields.String:

@@ -12,9 +12,9 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
 from factstore.api.render import fact_text
 from factstore.api.services import services
-from factstore.core.fact import Delete, Put
-from factstore.core.precondition import ABSENT, EXISTS, Precondition
-from factstore.core.value import encode
+from factstore.core.model.fact import Delete, Put
+from factstore.core.model.precondition import ABSENT, EXISTS, Precondition
+from factstore.core.model.value import encode
 from factstore.policies import facts as rules
 
 blueprint = Blueprint("batch", __name__, description="Guarded changes, all or nothing.")

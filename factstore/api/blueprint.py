@@ -20,8 +20,8 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Unsup
 
 from factstore.api import description
 from factstore.core.errors import Invalid
-from factstore.core.path import shown
-from factstore.core.value import parse_json
+from factstore.core.model.path import shown
+from factstore.core.model.value import parse_json
 
 BODY_BYTES = 1024 * 1024
 

@@ -8,9 +8,9 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.kinds import Pattern, Schema, described, flag, seconds
-from factstore.core.cursor import CURSOR_PATTERN
-from factstore.core.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
-from factstore.core.member import (
+from factstore.core.model.cursor import CURSOR_PATTERN
+from factstore.core.model.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
+from factstore.core.model.member import (
     DECLARED_PATTERN,
     GENERATION_PATTERN,
     HEARTBEAT_TTL_MAX,
@@ -18,9 +18,9 @@ from factstore.core.member import (
     REASON_PATTERN,
     SETTABLE,
 )
-from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_PATTERN
-from factstore.core.plan import BATCH_OPERATIONS
-from factstore.core.reader import READER_PATTERN, READERS
+from factstore.core.model.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_PATTERN
+from factstore.core.model.secret_readers import READER_PATTERN, READERS
+from factstore.core.operations.fact_plan import BATCH_OPERATIONS
 
 
 def _path() -> fields.String:

@@ -8,11 +8,11 @@ import re
 from flask import request
 
 from factstore.api.identity import Identity
-from factstore.core.cursor import parse_tags
 from factstore.core.errors import Invalid
-from factstore.core.member import GENERATION_PATTERN
-from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
-from factstore.core.receipts import Idempotency
+from factstore.core.model.cursor import parse_tags
+from factstore.core.model.member import GENERATION_PATTERN
+from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
+from factstore.core.operations.idempotency import Idempotency
 
 GENERATION = "Factstore-Generation"
 

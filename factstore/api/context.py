@@ -12,7 +12,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.description import sent
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
-from factstore.core.settling import Settle
+from factstore.core.services.debounce import Settle
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")

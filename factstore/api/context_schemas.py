@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from factstore.api.kinds import Schema
-from factstore.core.cursor import CURSOR_PATTERN
+from factstore.core.model.cursor import CURSOR_PATTERN
 
 
 class ContextMember(Schema):

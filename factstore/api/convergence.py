@@ -13,7 +13,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.description import sent
 from factstore.api.render import convergence_text
 from factstore.api.services import services, waiting
-from factstore.core.convergence import Convergence
+from factstore.core.services.convergence import Convergence
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("convergence", __name__, description="Who has applied what a stack is now.")

@@ -18,10 +18,10 @@ from apispec import APISpec
 from factstore.api import answers, microversion
 from factstore.api.conditional import GENERATION
 from factstore.api.errors import CONTENT_TYPE, PREFIX, STATUS
-from factstore.core.cursor import CURSOR_PATTERN
-from factstore.core.grant import GRANT_ID_PATTERN
-from factstore.core.member import GENERATION_PATTERN
-from factstore.core.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_LENGTH, SEGMENT_PATTERN
+from factstore.core.model.cursor import CURSOR_PATTERN
+from factstore.core.model.grant import GRANT_ID_PATTERN
+from factstore.core.model.member import GENERATION_PATTERN
+from factstore.core.model.path import PATH_LENGTH, PATH_PATTERN, SEGMENT_LENGTH, SEGMENT_PATTERN
 
 # Codes that operations share
 

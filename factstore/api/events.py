@@ -15,12 +15,12 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity
 from factstore.api.render import event_text, fact_text
 from factstore.api.services import Services, services, waiting
-from factstore.core.cursor import Cursor
-from factstore.core.event import Event
-from factstore.core.fact import Scope
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Event
+from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock
-from factstore.core.settling import Settle
-from factstore.core.watching import (
+from factstore.core.services.debounce import Settle
+from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
     Filter,

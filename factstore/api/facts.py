@@ -23,10 +23,10 @@ from factstore.api.description import (
 from factstore.api.render import clear_text, fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
-from factstore.core.fact import Author, Fact, Put
-from factstore.core.facts import check_reader
-from factstore.core.value import encode
-from factstore.core.writing import Written
+from factstore.core.model.fact import Author, Fact, Put
+from factstore.core.model.value import encode
+from factstore.core.operations.facts import Written
+from factstore.core.services.facts import check_reader
 from factstore.policies import facts as rules
 
 blueprint = Blueprint("facts", __name__, description="JSON values at paths.")

@@ -6,15 +6,15 @@ from marshmallow import fields, validate
 
 from factstore.api.answers import Link
 from factstore.api.kinds import Schema, described, seconds
-from factstore.core.cursor import CURSOR_PATTERN
-from factstore.core.grant import (
+from factstore.core.model.cursor import CURSOR_PATTERN
+from factstore.core.model.grant import (
     GRANT_ID_PATTERN,
     GRANT_TTL_DEFAULT,
     GRANT_TTL_MAX,
     GRANT_TTL_MIN,
 )
-from factstore.core.path import SEGMENT_PATTERN
-from factstore.core.reach import GRANT_ROLES
+from factstore.core.model.path import SEGMENT_PATTERN
+from factstore.core.model.permissions import GRANT_ROLES
 
 
 def _name(text: str) -> fields.String:

@@ -11,7 +11,7 @@ from factstore.api import grant_schemas, paging, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.description import JSON_BODY, PAGED, WRITING, sent
 from factstore.api.services import services
-from factstore.core.grant import Grant, GrantWish
+from factstore.core.model.grant import Grant, GrantWish
 from factstore.policies import grants as rules
 
 blueprint = Blueprint("grants", __name__, description="Capabilities for instances.")

@@ -9,9 +9,9 @@ from typing import Protocol
 from flask import request
 
 from factstore.core.errors import Forbidden
-from factstore.core.fact import Author, Scope
-from factstore.core.reach import OWNER, Reach
-from factstore.core.reader import NOBODY, Reader
+from factstore.core.model.fact import Author, Scope
+from factstore.core.model.permissions import OWNER, Reach
+from factstore.core.model.secret_readers import NOBODY, Reader
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"

@@ -12,10 +12,10 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.description import JSON_BODY, PAGED, VALUE, WRITING, sent
 from factstore.api.render import member_text
 from factstore.api.services import services
-from factstore.core.cursor import Cursor
-from factstore.core.joining import ANEW
-from factstore.core.member import Joining, Member
-from factstore.core.value import encode
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.member import Joining, Member
+from factstore.core.model.value import encode
+from factstore.core.operations.members import ANEW
 from factstore.policies import members as rules
 
 blueprint = Blueprint("members", __name__, description="Who takes part in a stack.")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from flask import request
 
-from factstore.core.cursor import Cursor
+from factstore.core.model.cursor import Cursor
 
 
 def at(query: dict[str, Any]) -> Cursor | None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 
-from factstore.core.contents import Usage
-from factstore.core.convergence import Convergence
-from factstore.core.cursor import Cursor
-from factstore.core.event import Change, Event
-from factstore.core.fact import Fact, Stack
-from factstore.core.member import Member
-from factstore.core.value import encode
-from factstore.core.waiter import Progress, Signal, Waiter
-from factstore.core.waiters import Shown
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Change, Event
+from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.member import Member
+from factstore.core.model.usage import Usage
+from factstore.core.model.value import encode
+from factstore.core.model.waiter import Progress, Signal, Waiter
+from factstore.core.services.convergence import Convergence
+from factstore.core.services.waiters import Shown
 
 
 def fact_text(fact: Fact, epoch: str) -> str:

@@ -9,10 +9,10 @@ from marshmallow import fields, validate
 
 from factstore.api import kinds
 from factstore.api.kinds import Pattern, Schema, described, named, whole
-from factstore.core.cursor import CURSOR_PATTERN
-from factstore.core.event import CHANGE_TYPES
-from factstore.core.member import DECLARED_PATTERN, REASON_PATTERN
-from factstore.core.path import PATH_PATTERN, SEGMENT_PATTERN
+from factstore.core.model.cursor import CURSOR_PATTERN
+from factstore.core.model.event import CHANGE_TYPES
+from factstore.core.model.member import DECLARED_PATTERN, REASON_PATTERN
+from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
 
 SETTLE_LIMIT = 5000  # milliseconds; with WAIT_LIMIT below the common read timeout of a minute
 MAX_SETTLE_LIMIT = 60_000

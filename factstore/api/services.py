@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from flask import current_app, request
 
 from factstore.api.identity import Access
-from factstore.core.admission import Admission, Allowances
-from factstore.core.context import Contexts
-from factstore.core.convergence import Convergences
-from factstore.core.fact import Scope
-from factstore.core.facts import Facts
-from factstore.core.grants import Grants
-from factstore.core.members import Members
+from factstore.core.model.fact import Scope
+from factstore.core.model.quota import Quotas
 from factstore.core.ports import Clock
-from factstore.core.quota import Quotas
-from factstore.core.stacks import Stacks
-from factstore.core.waiters import Waiters
-from factstore.core.watching import Watching
+from factstore.core.services.context import Contexts
+from factstore.core.services.convergence import Convergences
+from factstore.core.services.facts import Facts
+from factstore.core.services.grants import Grants
+from factstore.core.services.members import Members
+from factstore.core.services.rate_limit import Admission, Allowances
+from factstore.core.services.stacks import Stacks
+from factstore.core.services.waiters import Waiters
+from factstore.core.services.watch import Watching
 
 EXTENSION = "factstore"
 ROUTE = "factstore.route"

@@ -12,7 +12,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.description import JSON_BODY, PAGED, WRITING
 from factstore.api.render import stack_document
 from factstore.api.services import services
-from factstore.core.contents import Usage
+from factstore.core.model.usage import Usage
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("stacks", __name__, description="Fact spaces and their settings.")

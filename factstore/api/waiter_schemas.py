@@ -7,14 +7,14 @@ from typing import Any
 from marshmallow import fields, validate
 
 from factstore.api.kinds import Schema
-from factstore.core.signalling import REASON_LENGTH, STATUSES
-from factstore.core.waiter import (
+from factstore.core.model.waiter import (
     SIGNAL_ID_LENGTH,
     TIMEOUT_DEFAULT,
     TIMEOUT_MAX,
     TIMEOUT_MIN,
     WAITER_STATES,
 )
+from factstore.core.operations.signals import REASON_LENGTH, STATUSES
 
 # Bodies
 

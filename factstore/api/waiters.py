@@ -14,11 +14,11 @@ from factstore.api.blueprint import Blueprint, check_encoding, read_body
 from factstore.api.description import JSON_BODY, PAGED, WRITING, sent
 from factstore.api.render import waiter_summary, waiter_text
 from factstore.api.services import services, waiting
-from factstore.core.condition import Definition
 from factstore.core.errors import NotFound
-from factstore.core.signalling import SignalWish
-from factstore.core.value import parse_json
-from factstore.core.waiters import Shown
+from factstore.core.model.condition import Definition
+from factstore.core.model.value import parse_json
+from factstore.core.operations.signals import SignalWish
+from factstore.core.services.waiters import Shown
 from factstore.policies import waiters as rules
 
 blueprint = Blueprint("waiters", __name__, description="Conditions that can be waited for.")

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from factstore.cmd.installation import Installation, running
 from factstore.core.errors import Invalid, NotFound
-from factstore.core.fact import Author, Scope
+from factstore.core.model.fact import Author, Scope
 from factstore.store.remains import Holdings, Remains
 from factstore.wsgi.node import Node
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from factstore.cmd.errors import CommandError
 from factstore.cmd.installation import Installation, running
-from factstore.core.fact import Stack
-from factstore.core.resealing import Resealed, Resealing
-from factstore.core.seal import SEAL
+from factstore.core.model.data_key import SEAL
+from factstore.core.model.fact import Stack
+from factstore.core.services.key_rewrap import Resealed, Resealing
 from factstore.keys.repository import Unusable
 from factstore.keys.rotation import changing, create, excess, remove, rotate
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from factstore.core.event import Act, Event, Mutation, Record, Step
-from factstore.core.fact import Fact, Scope, Stack
-from factstore.core.place import Place, PlaceKind
-from factstore.core.state import State
+from factstore.core.model.event import Act, Event, Mutation, Record, Step
+from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.state.state import State
 
 
 class Clock(Protocol):
@@ -65,7 +65,7 @@ class Commit:
     :param records: what is written beside facts; *removes* is what goes.
     :param clears: waiters all of whose signals go.
     :param gate: the revision at which the project's gate was last passed, which must still be that;
-        None demands nothing.  See :mod:`factstore.core.quota`.
+        None demands nothing.  See :mod:`factstore.core.model.quota`.
     :param planned_at: the revision of the state on which it was planned; *epoch* is its epoch, and
         nothing is written into another life of the store.  Empty stands for any life.
     """

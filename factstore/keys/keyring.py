@@ -28,7 +28,7 @@ _LENGTH = 4  # bytes of a length
 
 
 class RepositoryKeyring:
-    """A :class:`~factstore.core.keyring.Keyring`."""
+    """A :class:`~factstore.core.operations.keyring.Keyring`."""
 
     def __init__(self, repository: Repository, clock: Clock) -> None:
         self._repository = repository

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from factstore.core.condition import Definition
 from factstore.core.errors import Invalid
-from factstore.core.event import Act, Mark, Record
-from factstore.core.fact import MASK, Fact, Stack
-from factstore.core.grant import Grant
-from factstore.core.member import Applied, Member
-from factstore.core.path import shown
-from factstore.core.place import Place, PlaceKind
-from factstore.core.seal import Seal
-from factstore.core.waiter import Progress, Signal, Timer, Waiter
+from factstore.core.model.condition import Definition
+from factstore.core.model.data_key import Seal
+from factstore.core.model.event import Act, Mark, Record
+from factstore.core.model.fact import MASK, Fact, Stack
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.path import shown
+from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 
 FORMAT = 1
 SEALED = 2

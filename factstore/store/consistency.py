@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from factstore.core.event import Record
-from factstore.core.grant import Grant
-from factstore.core.member import Applied, Member
-from factstore.core.path import ancestors, check_stack_name
-from factstore.core.place import COUNTED, Place
-from factstore.core.receipts import is_receipt
-from factstore.core.seal import SEAL
-from factstore.core.waiter import Signal, Timer, Waiter
+from factstore.core.model.data_key import SEAL
+from factstore.core.model.event import Record
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.path import ancestors, check_stack_name
+from factstore.core.model.record_key import COUNTED, Place
+from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.operations.idempotency import is_receipt
 from factstore.store import codec
 from factstore.store.findings import Examination, Finding, Usage
 from factstore.store.keyspace import Keyspace, Named

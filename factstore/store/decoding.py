@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 
-from factstore.core.event import (
+from factstore.core.model.event import (
     DropFact,
     DropRecord,
     DropStack,
@@ -15,7 +15,7 @@ from factstore.core.event import (
     PutRecord,
     PutStack,
 )
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from factstore.store.wire import WatchEvent

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
-from factstore.core.event import Mutation, PutFact, PutRecord, PutStack, Record, Step
-from factstore.core.fact import Fact, Stack
-from factstore.core.place import PlaceKind
+from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Record, Step
+from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.record_key import PlaceKind
+from factstore.core.operations.idempotency import RETENTION
 from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
-from factstore.core.receipts import RETENTION
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.decoding import Decoder

@@ -30,7 +30,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from factstore.core.place import Place, PlaceKind
+from factstore.core.model.record_key import Place, PlaceKind
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

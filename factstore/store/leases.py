@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from factstore.core.event import DropFact, DropRecord, Mutation
-from factstore.core.place import Place
+from factstore.core.model.event import DropFact, DropRecord, Mutation
+from factstore.core.model.record_key import Place
 from factstore.core.ports import Clock
 
 Key = tuple[str, str | Place]

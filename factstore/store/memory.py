@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.event import (
+from factstore.core.model.event import (
     DropFact,
     DropRecord,
     DropStack,
@@ -23,11 +23,11 @@ from factstore.core.event import (
     Record,
     Step,
 )
-from factstore.core.fact import Fact, Stack
-from factstore.core.path import ancestors, covers
-from factstore.core.place import PlaceKind
+from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.path import ancestors, covers
+from factstore.core.model.record_key import PlaceKind
 from factstore.core.ports import Clock, Commit, Opening, Receipt
-from factstore.core.state import State
+from factstore.core.state.state import State
 from factstore.store.leases import Leases
 
 

@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Iterable
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
-from factstore.core.event import Event, Record, Step
-from factstore.core.fact import Fact, Stack
-from factstore.core.place import PlaceKind
+from factstore.core.model.event import Event, Record, Step
+from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.record_key import PlaceKind
 from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
-from factstore.core.state import State
+from factstore.core.state.state import State
 from factstore.store.readindex import ReadIndex
 
 FOREIGN_SECONDS = 0.02  # how long to wait before supposing that a revision is somebody else's

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from factstore.core.errors import Invalid
-from factstore.core.path import check_stack_name
-from factstore.core.place import COUNTED
+from factstore.core.model.path import check_stack_name
+from factstore.core.model.record_key import COUNTED
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.inspection import Inspection

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from factstore.core.errors import FactstoreError
-from factstore.core.event import Record
-from factstore.core.fact import KINDS, TTL_MAX, TTL_MIN, Fact, Stack
-from factstore.core.member import DECLARED_PATTERN, Member
-from factstore.core.path import check_name, check_path
-from factstore.core.place import Place, PlaceKind
-from factstore.core.reader import check_readers
-from factstore.core.seal import WRAPPED_PATTERN, Seal
-from factstore.core.sealing import SEALED_PATTERN
-from factstore.core.value import canonical, check_value_depth, parse_json
-from factstore.core.waiter import Signal
+from factstore.core.model.data_key import WRAPPED_PATTERN, Seal
+from factstore.core.model.event import Record
+from factstore.core.model.fact import KINDS, TTL_MAX, TTL_MIN, Fact, Stack
+from factstore.core.model.member import DECLARED_PATTERN, Member
+from factstore.core.model.path import check_name, check_path
+from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.secret_readers import check_readers
+from factstore.core.model.value import canonical, check_value_depth, parse_json
+from factstore.core.model.waiter import Signal
+from factstore.core.operations.encryption import SEALED_PATTERN
 from factstore.store import codec
 from factstore.store.findings import Finding
 from factstore.store.keyspace import is_id

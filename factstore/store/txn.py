@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.core.path import ancestors
+from factstore.core.model.path import ancestors
 from factstore.core.ports import Commit
 from factstore.store.keyspace import Keyspace
 from factstore.store.wire import Compare

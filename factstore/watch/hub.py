@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from factstore.core.errors import CursorExpired
-from factstore.core.event import Event
-from factstore.core.fact import Scope
+from factstore.core.model.event import Event
+from factstore.core.model.fact import Scope
 from factstore.core.ports import Signal, Slice
 from factstore.watch.stirs import Stirs
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
 from factstore.core.ports import Signal
 
 REMEMBERED = 10_000  # scopes; of those forgotten it is supposed that they moved

@@ -16,9 +16,9 @@ from factstore.api import microversion
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.errors import FactstoreError, Invalid, Unavailable
-from factstore.core.fact import Scope
-from factstore.core.grant import Grant
-from factstore.core.grants import Grants
+from factstore.core.model.fact import Scope
+from factstore.core.model.grant import Grant
+from factstore.core.services.grants import Grants
 from factstore.wsgi.identity import PUBLIC, Environ, Wsgi
 from factstore.wsgi.logs import identify
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 from oslo_config import cfg
 
 from factstore.conf import limits
-from factstore.core.admission import Allowance, Allowances
-from factstore.core.quota import Quota, Quotas
+from factstore.core.model.quota import Quota, Quotas
+from factstore.core.services.rate_limit import Allowance, Allowances
 
 T = TypeVar("T")
 

@@ -12,21 +12,21 @@ from typing import Any
 
 from oslo_config import cfg
 
-from factstore.core.admission import Admission, Allowances
-from factstore.core.carrying import Carrier
-from factstore.core.context import Contexts
-from factstore.core.convergence import Convergences
 from factstore.core.errors import Unavailable
-from factstore.core.facts import Facts
-from factstore.core.grants import Grants
-from factstore.core.members import Members
+from factstore.core.model.quota import Quotas
+from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.transactor import Carrier
 from factstore.core.ports import Clock, Signal
-from factstore.core.quota import Quotas
-from factstore.core.referee import Referee
-from factstore.core.sealing import Sealing
-from factstore.core.stacks import Stacks
-from factstore.core.waiters import Waiters
-from factstore.core.watching import Watching
+from factstore.core.services.context import Contexts
+from factstore.core.services.convergence import Convergences
+from factstore.core.services.facts import Facts
+from factstore.core.services.grants import Grants
+from factstore.core.services.members import Members
+from factstore.core.services.rate_limit import Admission, Allowances
+from factstore.core.services.stacks import Stacks
+from factstore.core.services.waiter_controller import Referee
+from factstore.core.services.waiters import Waiters
+from factstore.core.services.watch import Watching
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient

@@ -15,8 +15,8 @@ from typing import Any
 from factstore.api import microversion
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.core.admission import HOLD_SECONDS, Admission
 from factstore.core.errors import Throttled
+from factstore.core.services.rate_limit import HOLD_SECONDS, Admission
 
 _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 

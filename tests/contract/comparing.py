@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from factstore.core.fact import Scope
-from factstore.core.member import Applied, Member
-from factstore.core.state import State
-from factstore.core.waiter import Signal, Waiter
+from factstore.core.model.fact import Scope
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.waiter import Signal, Waiter
+from factstore.core.state.state import State
 from tests.contract.model import Model, ModelFact, ModelMember
 from tests.contract.world import PROJECT
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.fact import Scope, Stack
+from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, make_stack, new_scope
 

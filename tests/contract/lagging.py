@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from factstore.cmd.children.etcd import EtcdServer
-from factstore.core.event import Step
+from factstore.core.model.event import Step
 from factstore.core.ports import Backend, Commit
-from factstore.core.state import State
+from factstore.core.state.state import State
 from factstore.store.memory import MemoryBackend
 from factstore.watch.hub import Hub
 from tests.contract.world import TIMEOUT, EtcdWorld, Worker, soon, steps

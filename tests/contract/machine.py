@@ -9,7 +9,7 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from factstore.core.errors import FactstoreError
-from factstore.core.fact import Put
+from factstore.core.model.fact import Put
 from tests.contract.comparing import compare, pendings
 from tests.contract.lagging import Database, Lagging, Quiet, wait_for
 from tests.contract.model import Line, Model, ModelFact

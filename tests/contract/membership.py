@@ -8,11 +8,11 @@ from factstore.core.errors import (
     FactstoreError,
     NotFound,
 )
-from factstore.core.event import Change
-from factstore.core.fact import Scope
-from factstore.core.member import Joining
-from factstore.core.members import Joined
-from factstore.core.watching import Filter
+from factstore.core.model.event import Change
+from factstore.core.model.fact import Scope
+from factstore.core.model.member import Joining
+from factstore.core.services.members import Joined
+from factstore.core.services.watch import Filter
 from tests.contract.world import Worker, author, events_since
 
 

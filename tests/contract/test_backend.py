@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from factstore.core.event import Act, DropFact, DropStack, PutFact, PutStack, Step
-from factstore.core.fact import Scope, Stack
+from factstore.core.model.event import Act, DropFact, DropStack, PutFact, PutStack, Step
+from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend, Commit
-from factstore.core.state import State
+from factstore.core.state.state import State
 from tests.contract.world import (
     PROJECT,
     World,

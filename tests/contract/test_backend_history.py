@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.event import DropFact, Step
-from factstore.core.fact import Scope, Stack
+from factstore.core.model.event import DropFact, Step
+from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend, Commit
 from tests.contract.world import (
     PROJECT,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factstore.core.event import DropFact, Step
-from factstore.core.fact import Stack
+from factstore.core.model.event import DropFact, Step
+from factstore.core.model.fact import Stack
 from factstore.core.ports import Backend, Commit, Receipt
 from tests.contract.world import (
     CLOCK,

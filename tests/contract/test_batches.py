@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from factstore.core.errors import Conflict, NotFound, PreconditionFailed
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.precondition import ABSENT, ANY, EXISTS
-from factstore.core.receipts import Idempotency
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.precondition import ABSENT, ANY, EXISTS
+from factstore.core.operations.idempotency import Idempotency
 from tests.contract.world import Worker, World, author, events_since, soon, tagged
 
 # Batches

@@ -8,7 +8,7 @@ from factstore.core.errors import (
     Conflict,
     NotFound,
 )
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
 from tests.contract.membership import changes_since, join, refusal
 from tests.contract.world import Worker, World, author, soon
 

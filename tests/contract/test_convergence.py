@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.cursor import Cursor
 from factstore.core.errors import (
     CursorExpired,
     Unavailable,
 )
-from factstore.core.fact import Scope
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
 from tests.contract.membership import join, told
 from tests.contract.world import Worker, World, author, soon
 

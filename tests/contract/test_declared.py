@@ -9,10 +9,10 @@ from contextlib import suppress
 import pytest
 
 from factstore.core.errors import Conflict, FactstoreError, Forbidden, NotFound, Unavailable
-from factstore.core.fact import Scope
-from factstore.core.member import Joining, Member
-from factstore.core.place import Place
-from factstore.core.quota import Quota
+from factstore.core.model.fact import Scope
+from factstore.core.model.member import Joining, Member
+from factstore.core.model.quota import Quota
+from factstore.core.model.record_key import Place
 from tests.contract.membership import changes_since, declare, join, names, refusal, told
 from tests.contract.world import Worker, World, author, new_scope, soon
 

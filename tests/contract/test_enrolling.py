@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from factstore.core.errors import Forbidden, NotFound
-from factstore.core.fact import Put, Scope
-from factstore.core.grant import GrantWish
-from factstore.core.grants import Grants, Issued
-from factstore.core.member import Joining
-from factstore.core.quota import Quota
+from factstore.core.model.fact import Put, Scope
+from factstore.core.model.grant import GrantWish
+from factstore.core.model.member import Joining
+from factstore.core.model.quota import Quota
+from factstore.core.services.grants import Grants, Issued
 from tests.contract.lagging import Lagging
 from tests.contract.test_grants import holder, later, lease_of
 from tests.contract.world import Worker, World, author, soon

@@ -16,10 +16,10 @@ from factstore.core.errors import (
     OutcomeUnknown,
     Unavailable,
 )
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.precondition import ABSENT, ANY
-from factstore.core.receipts import Idempotency
-from factstore.core.watching import ChangeFrame, Filter, GoodbyeFrame, PingFrame
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.precondition import ABSENT, ANY
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.services.watch import ChangeFrame, Filter, GoodbyeFrame, PingFrame
 from factstore.store.client import EtcdClient
 from factstore.store.wire import Compare, GetKey, Operation
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from factstore.core.errors import Forbidden, NotFound
-from factstore.core.fact import Author, Put, Scope
-from factstore.core.grant import Grant, GrantWish
-from factstore.core.grants import FRESH_SECONDS, Grants, Issued
-from factstore.core.member import Joining
-from factstore.core.place import Place
-from factstore.core.precondition import ANY
-from factstore.core.quota import Quota
-from factstore.core.reach import Reach
-from factstore.core.signalling import SignalWish
-from factstore.core.watching import Filter
+from factstore.core.model.fact import Author, Put, Scope
+from factstore.core.model.grant import Grant, GrantWish
+from factstore.core.model.member import Joining
+from factstore.core.model.permissions import Reach
+from factstore.core.model.precondition import ANY
+from factstore.core.model.quota import Quota
+from factstore.core.model.record_key import Place
+from factstore.core.operations.signals import SignalWish
+from factstore.core.services.grants import FRESH_SECONDS, Grants, Issued
+from factstore.core.services.watch import Filter
 from factstore.wsgi.clock import SystemClock
 from tests.contract.lagging import Lagging
 from tests.contract.waiting import arm

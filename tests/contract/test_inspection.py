@@ -9,13 +9,13 @@ from contextlib import suppress
 
 import pytest
 
-from factstore.core.condition import Definition
 from factstore.core.errors import FactstoreError, NotFound, Unavailable
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.member import Joining
-from factstore.core.precondition import ANY
-from factstore.core.receipts import Idempotency
-from factstore.core.signalling import SignalWish
+from factstore.core.model.condition import Definition
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.member import Joining
+from factstore.core.model.precondition import ANY
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.operations.signals import SignalWish
 from factstore.store import codec
 from factstore.store import inspection as inspecting
 from factstore.store.inspection import Inspection

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired, NotFound
-from factstore.core.fact import Scope
-from factstore.core.watching import Filter
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.services.watch import Filter
 from tests.contract.world import Worker, author, soon
 
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from factstore.cmd.children.etcd import EtcdServer
-from factstore.core.condition import Definition
-from factstore.core.cursor import Cursor
-from factstore.core.fact import Delete, Put
-from factstore.core.member import Joining
-from factstore.core.signalling import SignalWish
+from factstore.core.model.condition import Definition
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Delete, Put
+from factstore.core.model.member import Joining
+from factstore.core.operations.signals import SignalWish
 from tests.contract.comparing import compare
 from tests.contract.lagging import Database, InEtcd, InMemory, Lagging, Quiet
 from tests.contract.machine import Twins

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.cursor import Cursor
 from factstore.core.errors import (
     Conflict,
     CursorExpired,
@@ -14,10 +13,11 @@ from factstore.core.errors import (
     Invalid,
     NotFound,
 )
-from factstore.core.fact import Scope
-from factstore.core.member import Member
-from factstore.core.quota import Quota
-from factstore.core.watching import Filter
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.model.member import Member
+from factstore.core.model.quota import Quota
+from factstore.core.services.watch import Filter
 from tests.contract.membership import changes_since, join, names, refusal, told
 from tests.contract.world import PROJECT, Worker, World, author, new_scope, soon
 

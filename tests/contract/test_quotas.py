@@ -9,8 +9,8 @@ from threading import Barrier
 import pytest
 
 from factstore.core.errors import FactstoreError
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.quota import Quota
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.quota import Quota
 from tests.contract.world import PROJECT, EtcdWorld, Worker, World, author, soon
 
 THREADS = 200

@@ -10,10 +10,10 @@ from threading import Barrier
 import pytest
 
 from factstore.core.errors import Conflict, FactstoreError, NotFound, PreconditionFailed
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.path import covers
-from factstore.core.precondition import ABSENT, Precondition
-from factstore.core.watching import Filter
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.path import covers
+from factstore.core.model.precondition import ABSENT, Precondition
+from factstore.core.services.watch import Filter
 from tests.contract.world import EtcdWorld, Worker, author, soon
 
 ROUNDS = 200

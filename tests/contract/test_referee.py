@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
-from factstore.core.fact import Scope
-from factstore.core.place import Place
+from factstore.core.model.fact import Scope
+from factstore.core.model.record_key import Place
 from factstore.core.ports import Commit
 from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, told
 from tests.contract.world import Worker, World

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from factstore.core.errors import SealBroken
-from factstore.core.fact import Author, Put, Scope, Stack
-from factstore.core.precondition import ANY
-from factstore.core.reader import Reader
-from factstore.core.receipts import Idempotency
-from factstore.core.resealing import Resealed, Resealing
-from factstore.core.seal import SEAL, Seal
-from factstore.core.value import VALUE_BYTES
+from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.fact import Author, Put, Scope, Stack
+from factstore.core.model.precondition import ANY
+from factstore.core.model.secret_readers import Reader
+from factstore.core.model.value import VALUE_BYTES
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.services.key_rewrap import Resealed, Resealing
 from factstore.store.wire import PutKey
 from tests.contract.world import (
     CLOCK,

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from factstore.core.errors import Forbidden, NotFound
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
+from factstore.core.model.waiter import SIGNALS_PER_WAITER, Signal, Waiter
 from factstore.core.ports import Commit
-from factstore.core.waiter import SIGNALS_PER_WAITER, Signal, Waiter
 from tests.contract.waiting import arm, decided, progress, signal, state_of
 from tests.contract.world import Worker, World, soon
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from factstore.core.condition import Definition
-from factstore.core.cursor import Cursor
 from factstore.core.errors import NotFound
-from factstore.core.fact import Put, Scope
-from factstore.core.member import Joining, Member
-from factstore.core.precondition import ANY
-from factstore.core.signalling import SignalWish
+from factstore.core.model.condition import Definition
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Put, Scope
+from factstore.core.model.member import Joining, Member
+from factstore.core.model.precondition import ANY
+from factstore.core.operations.signals import SignalWish
 from factstore.store.inspection import Inspection
 from factstore.store.remains import Remains
 from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, World, author, soon

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.contents import Usage
 from factstore.core.errors import CursorExpired, Invalid, NotFound
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
+from factstore.core.model.usage import Usage
 from tests.contract.world import Worker, World, author, soon
 
 

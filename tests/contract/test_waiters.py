@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from factstore.core.errors import CursorExpired, NotFound, PreconditionFailed
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.member import Joining
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.member import Joining
 from tests.contract.waiting import (
     HERE,
     arm,

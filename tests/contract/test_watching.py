@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired, Invalid, NotFound
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.watching import (
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
     Filter,

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from factstore.core.condition import Definition
-from factstore.core.fact import Scope
-from factstore.core.signalling import SignalWish
-from factstore.core.waiter import Signal, Waiter
-from factstore.core.waiters import ArmOutcome, Shown
-from factstore.core.watching import Filter
+from factstore.core.model.condition import Definition
+from factstore.core.model.fact import Scope
+from factstore.core.model.waiter import Signal, Waiter
+from factstore.core.operations.signals import SignalWish
+from factstore.core.services.waiters import ArmOutcome, Shown
+from factstore.core.services.watch import Filter
 from tests.contract.world import TIMEOUT, Worker, author, soon
 
 HERE = {"facts": "a", "present": True}

@@ -10,25 +10,25 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from factstore.core.carrying import Carrier
-from factstore.core.context import Contexts
-from factstore.core.convergence import Convergences
-from factstore.core.event import Step
-from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
-from factstore.core.facts import Facts
-from factstore.core.grants import Grants
-from factstore.core.keyring import NoKeyring
-from factstore.core.members import Members
+from factstore.core.model.event import Step
+from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
+from factstore.core.model.precondition import ANY, Precondition
+from factstore.core.model.quota import Quota
+from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.facts import Written
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.transactor import Carrier
 from factstore.core.ports import Backend, Commit
-from factstore.core.precondition import ANY, Precondition
-from factstore.core.quota import Quota
-from factstore.core.receipts import Idempotency
-from factstore.core.referee import Referee
-from factstore.core.sealing import Sealing
-from factstore.core.stacks import Stacks
-from factstore.core.waiters import Waiters
-from factstore.core.watching import Filter, Watching
-from factstore.core.writing import Written
+from factstore.core.services.context import Contexts
+from factstore.core.services.convergence import Convergences
+from factstore.core.services.facts import Facts
+from factstore.core.services.grants import Grants
+from factstore.core.services.members import Members
+from factstore.core.services.stacks import Stacks
+from factstore.core.services.waiter_controller import Referee
+from factstore.core.services.waiters import Waiters
+from factstore.core.services.watch import Filter, Watching
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace

@@ -12,20 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api import kinds, schemas
 from factstore.api.blueprint import BODY_BYTES
-from factstore.core import (
-    condition,
-    fact,
-    grant,
-    member,
-    path,
-    plan,
-    receipts,
-    settling,
-    value,
-    waiter,
-    watching,
-)
-from factstore.core.admission import HEARTBEAT_UNITS
+from factstore.core.model import condition, fact, grant, member, path, value, waiter
+from factstore.core.operations import fact_plan, idempotency
+from factstore.core.services import debounce, watch
+from factstore.core.services.rate_limit import HEARTBEAT_UNITS
 from factstore.wsgi import configuration, logs
 from factstore.wsgi.metrics import Metrics
 from tests.docs.pages import DOC, ROOT, code
@@ -39,7 +29,7 @@ from tests.docs.pages import DOC, ROOT, code
         ("value", {value.VALUE_BYTES // 1024}),
         ("nesting", {value.DEPTH}),
         ("description", {fact.DESCRIPTION_LENGTH}),
-        ("batch", {plan.BATCH_OPERATIONS, plan.BATCH_BYTES // 1024**2}),
+        ("batch", {fact_plan.BATCH_OPERATIONS, fact_plan.BATCH_BYTES // 1024**2}),
         ("body", {BODY_BYTES // 1024**2}),
         ("time to live of a fact", {fact.TTL_MIN, fact.TTL_MAX, fact.TTL_MAX // 86400}),
         ("time to live of a member", {member.HEARTBEAT_TTL_MIN, member.HEARTBEAT_TTL_MAX}),
@@ -59,9 +49,9 @@ from tests.docs.pages import DOC, ROOT, code
         ("``wait``", {kinds.WAIT_LIMIT}),
         ("``settle``", {schemas.SETTLE_LIMIT, schemas.MAX_SETTLE_LIMIT}),
         ("page of a list", {kinds.PAGE_LIMIT}),
-        ("page of a long poll", {settling.PAGE_EVENTS, settling.PAGE_BYTES // 1024**2}),
-        ("snapshot frame", {watching.SNAPSHOT_FACTS}),
-        ("``Idempotency-Key``", {receipts.RETENTION // 3600}),
+        ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
+        ("snapshot frame", {watch.SNAPSHOT_FACTS}),
+        ("``Idempotency-Key``", {idempotency.RETENTION // 3600}),
     ],
 )
 def test_the_limits_that_are_stated_are_those_in_force(row: str, numbers: set[int]) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from factstore.core.errors import NotFound, OutcomeUnknown, Unavailable
-from factstore.core.fact import Delete, Put, Scope
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.operations.facts import Written
 from factstore.core.ports import Backend, Commit
-from factstore.core.writing import Written
 from factstore.store.memory import MemoryBackend
 from tests.contract.world import CLOCK, TIMEOUT, Worker, author, new_scope
 

@@ -14,8 +14,8 @@ from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.cmd.children.api import write_options
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.core.errors import Unavailable
-from factstore.core.grants import FRESH_SECONDS
-from factstore.core.watching import GoodbyeFrame, PingFrame
+from factstore.core.services.grants import FRESH_SECONDS
+from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration, node
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.grants import GrantGate

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.cmd.children.etcd import EtcdServer
-from factstore.core.waiter import Progress, Timer
+from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace

@@ -16,7 +16,7 @@ import pytest
 from factstore.cmd.children.api import write_options
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.ports import free_port
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace

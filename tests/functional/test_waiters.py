@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from factstore.core.signalling import REASON_LENGTH
-from factstore.core.waiter import SIGNAL_ID_LENGTH
+from factstore.core.model.waiter import SIGNAL_ID_LENGTH
+from factstore.core.operations.signals import REASON_LENGTH
 from tests.calling import Caller, check_refusal, refused
 from tests.functional.test_waiting import waiting
 from tests.service import ApiServer

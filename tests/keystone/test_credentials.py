@@ -15,7 +15,7 @@ from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.cmd.children.api import write_options
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.children.keystone import KeystoneServer
-from factstore.core.watching import GoodbyeFrame, PingFrame
+from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
 from factstore.wsgi.identity import KeystoneGate
 from tests.calling import fresh_stack, refused

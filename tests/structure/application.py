@@ -12,10 +12,10 @@ from flask import Flask
 from factstore.api.app import create_app
 from factstore.api.identity import ENVIRON_KEY, Access, Identity
 from factstore.api.services import Services
-from factstore.core.admission import Admission, Allowance
 from factstore.core.errors import NotFound
-from factstore.core.fact import Fact
-from factstore.core.quota import no_quotas
+from factstore.core.model.fact import Fact
+from factstore.core.model.quota import no_quotas
+from factstore.core.services.rate_limit import Admission, Allowance
 from factstore.wsgi import configuration, deploy
 
 Operation = tuple[str, str]

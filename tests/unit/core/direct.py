@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from factstore.core.ports import Commit
-from factstore.core.state import State
+from factstore.core.state.state import State
 from factstore.store.memory import MemoryBackend
 from tests.unit.core.making import ManualClock
 

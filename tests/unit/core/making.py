@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
-from factstore.core.event import Mutation, PutFact, PutStack, Step
-from factstore.core.fact import Author, Fact, Kind, Put, Scope, Stack
-from factstore.core.state import State
-from factstore.core.value import canonical
+from factstore.core.model.event import Mutation, PutFact, PutStack, Step
+from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
+from factstore.core.model.value import canonical
+from factstore.core.state.state import State
 
 EPOCH = "0123456789abcdef"
 PROJECT = "5f0e" * 8

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from factstore.core.condition import Definition
-from factstore.core.member import Member
-from factstore.core.space import Holder, Space
-from factstore.core.waiter import Signal, Waiter
+from factstore.core.model.condition import Definition
+from factstore.core.model.member import Member
+from factstore.core.model.waiter import Signal, Waiter
+from factstore.core.state.stack_state import Holder, Space
 from tests.unit.core.making import NOW, stack
 
 LEASE = 77

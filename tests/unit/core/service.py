@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from factstore.core.carrying import Carrier
 from factstore.core.errors import (
     OutcomeUnknown,
 )
-from factstore.core.facts import Facts
-from factstore.core.keyring import NoKeyring
+from factstore.core.model.precondition import ANY
+from factstore.core.model.quota import no_quotas
+from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.transactor import Carrier
 from factstore.core.ports import Commit
-from factstore.core.precondition import ANY
-from factstore.core.quota import no_quotas
-from factstore.core.receipts import Idempotency
-from factstore.core.sealing import Sealing
-from factstore.core.stacks import Stacks
+from factstore.core.services.facts import Facts
+from factstore.core.services.stacks import Stacks
 from factstore.watch.hub import Hub
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.making import SCOPE, ManualClock, author, put

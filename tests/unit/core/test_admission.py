@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core import admission
-from factstore.core.admission import (
+from factstore.core.errors import Throttled
+from factstore.core.model.fact import Scope
+from factstore.core.services import rate_limit
+from factstore.core.services.rate_limit import (
     BYTES_A_UNIT,
     HEARTBEAT_UNITS,
     HOLD_SECONDS,
     Admission,
     Allowance,
 )
-from factstore.core.errors import Throttled
-from factstore.core.fact import Scope
 from tests.unit.core.making import ManualClock
 
 
@@ -139,7 +139,7 @@ def test_in_no_span_of_time_is_more_served_than_rate_and_burst_allow(
 
 
 def test_those_who_were_silent_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "_FORGET_ABOVE", 2)
+    monkeypatch.setattr(rate_limit, "_FORGET_ABOVE", 2)
     clock = ManualClock()
     admitted = make(clock, requests_per_second=1, burst=1)
     admitted.request("old", 0)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.condition import (
+from factstore.core.errors import Invalid
+from factstore.core.model.condition import (
     AllOf,
     AnyOf,
     Condition,
@@ -20,9 +21,8 @@ from factstore.core.condition import (
     Signals,
     leaves,
 )
-from factstore.core.condition import Test as Demand
-from factstore.core.errors import Invalid
-from factstore.core.value import canonical
+from factstore.core.model.condition import Test as Demand
+from factstore.core.model.value import canonical
 from tests.unit.core.conditions import documents
 
 FACTS = {"facts": "a", "present": True}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.context import Contexts, render
 from factstore.core.errors import NotFound
-from factstore.core.event import DropFact, DropStack, PutFact, PutStack, Step
-from factstore.core.state import State
+from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
+from factstore.core.services.context import Contexts, render
+from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from factstore.core import context
 from factstore.core.errors import Invalid, NotFound
-from factstore.core.event import DropFact, DropRecord, PutFact, PutRecord, Step
-from factstore.core.member import Member
-from factstore.core.place import Place
-from factstore.core.state import State
+from factstore.core.model.event import DropFact, DropRecord, PutFact, PutRecord, Step
+from factstore.core.model.member import Member
+from factstore.core.model.record_key import Place
+from factstore.core.services import context
+from factstore.core.state.state import State
 from tests.unit.core.making import NOW, SCOPE, fact, state_with
 from tests.unit.core.test_context import contexts
 

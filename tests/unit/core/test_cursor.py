@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.cursor import Cursor, parse_tags
 from factstore.core.errors import Invalid
+from factstore.core.model.cursor import Cursor, parse_tags
 
 cursors = st.builds(
     Cursor, st.text("0123456789abcdef", min_size=16, max_size=16), st.integers(0, 2**63 - 1)

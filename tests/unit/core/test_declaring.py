@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from factstore.core.carrying import Carrier
 from factstore.core.errors import Conflict, Invalid, OutcomeUnknown, Unavailable
-from factstore.core.member import Joining, Member
-from factstore.core.members import Joined, Members
+from factstore.core.model.member import Joining, Member
+from factstore.core.model.quota import no_quotas
+from factstore.core.operations.transactor import Carrier
 from factstore.core.ports import Commit
-from factstore.core.quota import no_quotas
-from factstore.core.stacks import Stacks
+from factstore.core.services.members import Joined, Members
+from factstore.core.services.stacks import Stacks
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.making import SCOPE, ManualClock, author
 

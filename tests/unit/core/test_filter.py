@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.event import CHANGE_TYPES, Change, Event
-from factstore.core.watching import Filter
+from factstore.core.model.event import CHANGE_TYPES, Change, Event
+from factstore.core.services.watch import Filter
 from tests.unit.core.making import SCOPE, fact
 
 PATHS = ["n", "n/1", "n/1/a", "n/10", "n-1", "m/n/1"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factstore.core.event import (
+from factstore.core.model.event import (
     Act,
     Change,
     DropFact,
@@ -17,8 +17,8 @@ from factstore.core.event import (
     PutStack,
     Step,
 )
-from factstore.core.member import Applied, Member
-from factstore.core.state import State
+from factstore.core.model.member import Applied, Member
+from factstore.core.state.state import State
 from tests.unit.core.making import NOW, SCOPE, fact, stack
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Invalid
-from factstore.core.path import ancestors, check_path, check_stack_name, covers, shown
+from factstore.core.model.path import ancestors, check_path, check_stack_name, covers, shown
 
 FIRST = string.ascii_letters + string.digits + "_"
 REST = FIRST + ".:@-"

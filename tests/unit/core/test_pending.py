@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factstore.core.event import (
+from factstore.core.model.event import (
     DropFact,
     DropRecord,
     Mutation,
@@ -13,10 +13,10 @@ from factstore.core.event import (
     PutStack,
     Step,
 )
-from factstore.core.pending import Pendings, Verdict
-from factstore.core.place import Place
-from factstore.core.state import State
-from factstore.core.waiter import Timer, Waiter
+from factstore.core.model.record_key import Place
+from factstore.core.model.waiter import Timer, Waiter
+from factstore.core.state.pending_waiters import Pendings, Verdict
+from factstore.core.state.state import State
 from tests.unit.core.making import SCOPE, fact, stack
 from tests.unit.core.records import member, signal, waiter
 

@@ -17,13 +17,13 @@ from factstore.core.errors import (
     PreconditionFailed,
     TooLarge,
 )
-from factstore.core.event import PutFact, Step
-from factstore.core.fact import TTL_MAX, TTL_MIN, Author, Delete, Put, Stack
-from factstore.core.path import covers
-from factstore.core.plan import Plan, check_batch, plan_writes, with_leases
-from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
-from factstore.core.quota import Quota
-from factstore.core.state import State
+from factstore.core.model.event import PutFact, Step
+from factstore.core.model.fact import TTL_MAX, TTL_MIN, Author, Delete, Put, Stack
+from factstore.core.model.path import covers
+from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
+from factstore.core.model.quota import Quota
+from factstore.core.operations.fact_plan import Plan, check_batch, plan_writes, with_leases
+from factstore.core.state.state import State
 from tests.unit.core.making import ALICE, EPOCH, SCOPE, author, fact, put, stack, state_with
 
 LATER = "2031-01-01T00:00:00Z"

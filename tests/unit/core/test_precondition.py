@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.core.errors import PreconditionFailed
-from factstore.core.precondition import ABSENT, ANY, EXISTS, Precondition
+from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
 from tests.unit.core.making import EPOCH, fact
 
 OTHER_EPOCH = EPOCH[::-1]

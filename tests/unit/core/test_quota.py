@@ -11,14 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core import quota
-from factstore.core.contents import ProjectUsage, Usage
 from factstore.core.errors import Forbidden, Unavailable
-from factstore.core.event import DropFact, DropStack, Mutation, PassGate, PutFact, PutStack, Step
-from factstore.core.fact import Delete, Put, Scope
-from factstore.core.plan import Plan, plan_writes
-from factstore.core.quota import Gates, Growth, Quota, admit
-from factstore.core.state import State
+from factstore.core.model import quota
+from factstore.core.model.event import (
+    DropFact,
+    DropStack,
+    Mutation,
+    PassGate,
+    PutFact,
+    PutStack,
+    Step,
+)
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.quota import Gates, Growth, Quota, admit
+from factstore.core.model.usage import ProjectUsage, Usage
+from factstore.core.operations.fact_plan import Plan, plan_writes
+from factstore.core.state.state import State
 from tests.unit.core.making import ALICE, EPOCH, PROJECT, SCOPE, fact, put, stack, state_with
 
 EMPTY = ProjectUsage()

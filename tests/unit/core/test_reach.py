@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Forbidden, Invalid
-from factstore.core.grant import Grant, GrantWish, digest_of
-from factstore.core.path import SEGMENT_PATTERN
-from factstore.core.reach import OWNER, Reach
+from factstore.core.model.grant import Grant, GrantWish, digest_of
+from factstore.core.model.path import SEGMENT_PATTERN
+from factstore.core.model.permissions import OWNER, Reach
 from tests.unit.core.making import NOW
 
 AGENT = Reach("agent", "c1", "compute", "g1")

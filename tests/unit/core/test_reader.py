@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.core.errors import Invalid
-from factstore.core.reader import NOBODY, READERS, Reader, check_readers
+from factstore.core.model.secret_readers import NOBODY, READERS, Reader, check_readers
 
 C1 = Reader(member="c1", group="compute")
 READER_ONLY = Reader()

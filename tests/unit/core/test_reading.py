@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from factstore.core.carrying import Carrier
-from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired, Invalid, NotFound
-from factstore.core.event import DropFact, DropStack, PutFact, PutStack, Step
-from factstore.core.fact import Author, Fact, Scope, Stack
-from factstore.core.facts import Facts
-from factstore.core.quota import no_quotas
-from factstore.core.state import State
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
+from factstore.core.model.fact import Author, Fact, Scope, Stack
+from factstore.core.model.quota import no_quotas
+from factstore.core.operations.transactor import Carrier
+from factstore.core.services.facts import Facts
+from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
 from tests.unit.core.test_context import OneState, Waiting

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from factstore.core.errors import Conflict
-from factstore.core.fact import Delete
-from factstore.core.plan import Result
+from factstore.core.model.fact import Delete
+from factstore.core.operations.fact_plan import Result
+from factstore.core.operations.idempotency import Idempotency, make_receipt, replay
 from factstore.core.ports import Receipt
-from factstore.core.receipts import Idempotency, make_receipt, replay
 from tests.unit.core.making import PROJECT, fact, put
 
 KEY = Idempotency("key", "print")

@@ -6,22 +6,22 @@ import threading
 
 import pytest
 
-from factstore.core.carrying import Carrier
-from factstore.core.condition import Definition
 from factstore.core.errors import FactstoreError, OutcomeUnknown, Unavailable
-from factstore.core.event import MARK, Mark
-from factstore.core.fact import Put
-from factstore.core.facts import Facts
-from factstore.core.member import Joining
-from factstore.core.members import Members
-from factstore.core.place import Place
+from factstore.core.model.condition import Definition
+from factstore.core.model.event import MARK, Mark
+from factstore.core.model.fact import Put
+from factstore.core.model.member import Joining
+from factstore.core.model.precondition import ANY
+from factstore.core.model.quota import no_quotas
+from factstore.core.model.record_key import Place
+from factstore.core.model.waiter import Waiter
+from factstore.core.operations.transactor import Carrier
 from factstore.core.ports import Commit
-from factstore.core.precondition import ANY
-from factstore.core.quota import no_quotas
-from factstore.core.referee import AGAIN_SECONDS, Referee
-from factstore.core.stacks import Stacks
-from factstore.core.waiter import Waiter
-from factstore.core.waiters import Waiters
+from factstore.core.services.facts import Facts
+from factstore.core.services.members import Members
+from factstore.core.services.stacks import Stacks
+from factstore.core.services.waiter_controller import AGAIN_SECONDS, Referee
+from factstore.core.services.waiters import Waiters
 from factstore.watch.hub import Hub
 from tests.eventually import eventually
 from tests.unit.core.direct import DirectStore

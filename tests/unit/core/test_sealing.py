@@ -18,17 +18,17 @@ from factstore.core.errors import (
     SealBroken,
     SealingUnavailable,
 )
-from factstore.core.fact import Author, Delete, Fact, Put
-from factstore.core.place import Place
+from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.fact import Author, Delete, Fact, Put
+from factstore.core.model.precondition import ABSENT, ANY
+from factstore.core.model.record_key import Place
+from factstore.core.model.secret_readers import Reader
+from factstore.core.model.value import VALUE_BYTES
+from factstore.core.operations.encryption import SEALED_PATTERN, Sealing, _of_stack
+from factstore.core.operations.facts import Written
+from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Commit
-from factstore.core.precondition import ABSENT, ANY
-from factstore.core.reader import Reader
-from factstore.core.receipts import Idempotency
-from factstore.core.resealing import Resealing
-from factstore.core.seal import SEAL, Seal
-from factstore.core.sealing import SEALED_PATTERN, Sealing, _of_stack
-from factstore.core.value import VALUE_BYTES
-from factstore.core.writing import Written
+from factstore.core.services.key_rewrap import Resealing
 from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
 from tests.sealkeys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factstore.core.cursor import Cursor
 from factstore.core.errors import CursorExpired
-from factstore.core.settling import AT_ONCE, PAGE_EVENTS, Settle
-from factstore.core.watching import (
+from factstore.core.model.cursor import Cursor
+from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Settle
+from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
     Filter,

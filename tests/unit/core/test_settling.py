@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.context import Contexts
-from factstore.core.cursor import Cursor
 from factstore.core.errors import NotFound
-from factstore.core.event import Change, DropStack, Event, PutFact, PutStack, Step
-from factstore.core.fact import Scope
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Change, DropStack, Event, PutFact, PutStack, Step
+from factstore.core.model.fact import Scope
 from factstore.core.ports import Slice
-from factstore.core.settling import AT_ONCE, Settle, Settling
-from factstore.core.state import State
-from factstore.core.watching import ChangeFrame, Filter, PingFrame, Watching
+from factstore.core.services.context import Contexts
+from factstore.core.services.debounce import AT_ONCE, Settle, Settling
+from factstore.core.services.watch import ChangeFrame, Filter, PingFrame, Watching
+from factstore.core.state.state import State
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.core.test_context import OneState
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factstore.core.event import MARK, DropStack, Mark, PutFact, PutRecord, PutStack, Step
-from factstore.core.member import Applied
-from factstore.core.place import Place
-from factstore.core.space import Space
-from factstore.core.state import State
-from factstore.core.waiter import Timer
+from factstore.core.model.event import MARK, DropStack, Mark, PutFact, PutRecord, PutStack, Step
+from factstore.core.model.member import Applied
+from factstore.core.model.record_key import Place
+from factstore.core.model.waiter import Timer
+from factstore.core.state.stack_state import Space
+from factstore.core.state.state import State
 from tests.unit.core.making import SCOPE, fact, stack
 from tests.unit.core.records import LEASE, member, signal, space, waiter
 

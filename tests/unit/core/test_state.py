@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from factstore.core.event import (
+from factstore.core.model.event import (
     Act,
     Change,
     DropFact,
@@ -19,9 +19,9 @@ from factstore.core.event import (
     PutStack,
     Step,
 )
-from factstore.core.fact import Fact, Scope
-from factstore.core.path import covers
-from factstore.core.state import State
+from factstore.core.model.fact import Fact, Scope
+from factstore.core.model.path import covers
+from factstore.core.state.state import State
 from tests.unit.core.making import SCOPE, fact, stack, state_with
 
 SCOPES = [Scope("p1", "a"), Scope("p1", "ab"), Scope("p2", "a")]

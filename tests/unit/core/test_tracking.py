@@ -10,12 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core import condition as conditions
-from factstore.core.condition import AllOf, AnyOf, Condition, Converged, Definition, EveryMember
-from factstore.core.fact import Fact
-from factstore.core.member import Member, MemberState
-from factstore.core.tracking import Tracker, evaluate
-from factstore.core.waiter import Signal, SignalStatus
+from factstore.core.model import condition as conditions
+from factstore.core.model.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    Converged,
+    Definition,
+    EveryMember,
+)
+from factstore.core.model.fact import Fact
+from factstore.core.model.member import Member, MemberState
+from factstore.core.model.waiter import Signal, SignalStatus
+from factstore.core.state.condition_tracker import Tracker, evaluate
 from tests.unit.core.conditions import VALUES, documents
 from tests.unit.core.making import NOW, fact
 

@@ -13,9 +13,9 @@ from factstore.core.errors import (
     StorageFull,
     Unavailable,
 )
-from factstore.core.fact import Delete
+from factstore.core.model.fact import Delete
+from factstore.core.model.precondition import ANY, EXISTS
 from factstore.core.ports import Commit
-from factstore.core.precondition import ANY, EXISTS
 from tests.unit.core.making import ALICE, SCOPE, author, put
 from tests.unit.core.service import KEY, Service
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import FactstoreError, Invalid, TooLarge
-from factstore.core.fact import Put
-from factstore.core.value import VALUE_BYTES, canonical, encode, parse_json
+from factstore.core.model.fact import Put
+from factstore.core.model.value import VALUE_BYTES, canonical, encode, parse_json
 
 strings = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 values = st.recursive(

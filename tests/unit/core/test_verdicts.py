@@ -12,13 +12,21 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factstore.core.condition import Definition
-from factstore.core.event import DropFact, DropRecord, Event, Mutation, PutFact, PutRecord, Step
-from factstore.core.place import Place
+from factstore.core.model.condition import Definition
+from factstore.core.model.event import (
+    DropFact,
+    DropRecord,
+    Event,
+    Mutation,
+    PutFact,
+    PutRecord,
+    Step,
+)
+from factstore.core.model.record_key import Place
+from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.ports import Commit
-from factstore.core.referee import Referee
-from factstore.core.state import State
-from factstore.core.waiter import Signal, Timer, Waiter
+from factstore.core.services.waiter_controller import Referee
+from factstore.core.state.state import State
 from tests.unit.core.making import NOW, SCOPE, ManualClock, fact, state_with
 
 PLACE = Place("waiter", "w")

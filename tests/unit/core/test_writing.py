@@ -11,9 +11,9 @@ from factstore.core.errors import (
     PreconditionFailed,
     Unavailable,
 )
+from factstore.core.model.precondition import ABSENT, ANY, Precondition
 from factstore.core.ports import Commit
-from factstore.core.precondition import ABSENT, ANY, Precondition
-from factstore.core.state import State
+from factstore.core.state.state import State
 from tests.unit.core.making import ALICE, SCOPE, put
 from tests.unit.core.service import TIMEOUT, Service
 

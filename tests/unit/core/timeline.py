@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from factstore.core.context import Contexts
-from factstore.core.event import DropStack, Mutation, PutFact, PutStack, Step
-from factstore.core.state import State
-from factstore.core.watching import Watching
+from factstore.core.model.event import DropStack, Mutation, PutFact, PutStack, Step
+from factstore.core.services.context import Contexts
+from factstore.core.services.watch import Watching
+from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.event import Act
-from factstore.core.fact import Fact, Kind, Stack
-from factstore.core.value import canonical
+from factstore.core.model.event import Act
+from factstore.core.model.fact import Fact, Kind, Stack
+from factstore.core.model.value import canonical
 from factstore.store import codec
 from tests.unit.core.making import fact, stack
 from tests.unit.core.test_path import paths

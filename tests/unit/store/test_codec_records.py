@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from factstore.core.condition import Definition
-from factstore.core.event import Mark, Record
-from factstore.core.grant import Grant
-from factstore.core.member import Applied, Member
-from factstore.core.seal import Seal
-from factstore.core.waiter import Progress, Signal, Timer, Waiter
+from factstore.core.model.condition import Definition
+from factstore.core.model.data_key import Seal
+from factstore.core.model.event import Mark, Record
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from tests.unit.store.test_codec import JUNK
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factstore.core.event import Act, Mark, Record
-from factstore.core.member import Applied, Member
-from factstore.core.path import ancestors
-from factstore.core.waiter import Progress, Signal, Timer, Waiter
+from factstore.core.model.event import Act, Mark, Record
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.path import ancestors
+from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from factstore.store.consistency import examine
 from factstore.store.findings import ADVICE, Examination, Usage

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from factstore.core.path import covers
+from factstore.core.model.path import covers
 from factstore.store.keyspace import KeyRange, Keyspace
 
 KEYS = Keyspace("/factstore/v1")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from factstore.core.path import covers
-from factstore.core.place import PLACE_KINDS, Place
+from factstore.core.model.path import covers
+from factstore.core.model.record_key import PLACE_KINDS, Place
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace, Named
 from tests.unit.core.test_path import paths, segments
 

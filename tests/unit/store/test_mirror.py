@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.event import PutFact, PutStack, Step
+from factstore.core.model.event import PutFact, PutStack, Step
 from factstore.core.ports import Commit, Opening
-from factstore.core.state import State
+from factstore.core.state.state import State
 from factstore.store.mirror import MirroredStore
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.path import ancestors
+from factstore.core.model.path import ancestors
 from factstore.core.ports import Commit, Receipt
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import COMPARES, compares_for

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from factstore.core.errors import CursorExpired
-from factstore.core.event import Change, Event
-from factstore.core.fact import Scope
+from factstore.core.model.event import Change, Event
+from factstore.core.model.fact import Scope
 from factstore.core.ports import Slice
 from factstore.watch.hub import Hub
 from tests.unit.core.making import fact

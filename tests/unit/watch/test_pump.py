@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.event import PutFact, PutStack, Step
+from factstore.core.model.event import PutFact, PutStack, Step
 from factstore.core.ports import Opening
-from factstore.core.state import State
+from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from tests.eventually import eventually

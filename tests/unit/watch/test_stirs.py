@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.fact import Scope
+from factstore.core.model.fact import Scope
 from factstore.watch import stirs as stirring
 from factstore.watch.stirs import Stirs
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.core.admission import HEARTBEAT_UNITS, HOLD_SECONDS, Admission, Allowance
+from factstore.core.services.rate_limit import HEARTBEAT_UNITS, HOLD_SECONDS, Admission, Allowance
 from factstore.wsgi.throttle import Throttle, is_heartbeat
 from tests.unit.core.making import ManualClock
 

@@ -1,0 +1,108 @@
+"""The parts of a condition's document, read strictly.
+
+What is not exactly right is refused as ``condition_invalid``, with the place in ``extra['field']``:
+names and positions joined by dots, as in ``success.all.1.facts``.  This module knows of no
+condition: see :mod:`factstore.core.model.condition`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from factstore.core.errors import Invalid, TooLarge
+from factstore.core.model.path import GRAMMAR, SEGMENT_LENGTH, SEGMENT_PATTERN, check_path, shown
+from factstore.core.model.value import encode
+
+_SEGMENT = re.compile(SEGMENT_PATTERN)
+
+
+def read_group(given: dict[str, Any], field: str) -> str:
+    """The group whose members are meant; empty for all members."""
+    group = given.get("group", "")
+    if not isinstance(group, str):
+        raise refusal(f"{field}.group", f"it is {kind_of(group)}; give a group's name as a string")
+    if group and not _SEGMENT.fullmatch(group):
+        raise refusal(
+            f"{field}.group",
+            f"{shown(group)} is not valid: a group's name is 1 to {SEGMENT_LENGTH} characters, begins "
+            "with a letter, a digit or '_' and goes on with letters, digits and '_.:@-'; "
+            "leave it out for all members",
+        )
+    return group
+
+
+def read_path(
+    given: dict[str, Any], name: str, field: str, *, below: str = "", stars: bool = False
+) -> str:
+    """A fact's path.
+
+    :param below: the folder that it is to be below of, with ``<member>`` for a member's name.
+    :param stars: whether whole segments may be ``*``.
+    """
+    path, place = given.get(name), f"{field}.{name}"
+    if not isinstance(path, str):
+        found = kind_of(path) if name in given else "missing"
+        raise refusal(place, f"it is {found}; give a path {below and f'below {below} '}as a string")
+    plain = below.replace("<member>", "_") + path
+    if stars:
+        plain = "/".join("_" if segment == "*" else segment for segment in plain.split("/"))
+    where = f" below {below}" if below else ""
+    star = "'*' stands for one whole segment" if stars else "'*' has no meaning here"
+    checked(
+        lambda: check_path(plain), place, f"{shown(path)} is not valid{where}: {GRAMMAR}; {star}"
+    )
+    return path
+
+
+def read_number(
+    given: dict[str, Any], name: str, field: str, low: int, high: int, default: int | None = None
+) -> int:
+    """A whole number within its limits."""
+    number = given.get(name, default)
+    if type(number) is not int or not low <= number <= high:  # True is an int to isinstance
+        raise refusal(
+            f"{field}.{name}" if field else name,
+            f"it is {kind_of(number)}; give a whole number from {low} to {high}",
+        )
+    return number
+
+
+def check_members(given: Any, field: str, known: set[str]) -> None:
+    """Refuse what is no object, and members that nobody would read."""
+    names = ", ".join(sorted(known))
+    if not isinstance(given, dict):
+        raise refusal(field, f"it is {kind_of(given)}; give an object, which may have {names}")
+    for name in given:
+        if name not in known:
+            raise refusal(field, f"{shown(name)} is unknown here; only {names} may be together")
+
+
+def checked(check: Callable[[], Any], field: str, what: str | None = None) -> Any:
+    """Carry out a check of the domain's; what it refuses is a fault of the definition at *field*."""
+    try:
+        return check()
+    except (Invalid, TooLarge) as refused:
+        raise refusal(field, what or refused.detail.rstrip(".")) from None
+    except ValueError:  # what parse_json does not let in: NaN, numbers of thousands of digits
+        raise refusal(field, "no fact can have this value") from None
+
+
+def kind_of(given: Any) -> str:
+    """What something is, for an error message: short, and safe to show."""
+    if given is None or isinstance(given, bool):
+        return encode(given)
+    if isinstance(given, int | float):
+        return f"the number {given}" if abs(given) < 2**63 else "a huge number"
+    if isinstance(given, str):
+        return f"the string {shown(given)}"
+    what = "array" if isinstance(given, list) else "object"
+    return f"an {what}" if given else f"an empty {what}"
+
+
+def refusal(field: str, what: str) -> Invalid:
+    """The error that says what is wrong at a place, and what would be right."""
+    return Invalid(
+        f"{field or 'the definition'}: {what}.", code="condition_invalid", extra={"field": field}
+    )

@@ -1,0 +1,181 @@
+"""What changes: the store's own mutations, and the events that readers see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from factstore.core.model.data_key import Seal
+from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.record_key import Place
+from factstore.core.model.waiter import Signal, Timer, Waiter
+
+ChangeType = Literal[
+    "fact.put",
+    "fact.delete",
+    "fact.expire",
+    "member.join",
+    "member.change",
+    "member.depart",
+    "member.expire",
+    "waiter.met",
+    "waiter.failed",
+    "waiter.timed_out",
+    "stack.delete",
+]
+CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Up to which revision what went from a stack is known to have moved its target.
+
+    What is there names the revision that wrote it; what is gone does not.
+    """
+
+    seen: int
+    revision: int = 0
+    lease: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where it lies in its stack."""
+        return MARK
+
+
+MARK = Place("mark", "dropped")
+
+Record = Member | Applied | Waiter | Timer | Signal | Mark | Grant | Seal
+"""What lies in a stack beside its facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutStack:
+    """A stack's record was written."""
+
+    stack: Stack
+
+
+@dataclass(frozen=True, slots=True)
+class DropStack:
+    """A stack's record was removed."""
+
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class PutFact:
+    """A fact was written in the stack with this id."""
+
+    stack_id: str
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class DropFact:
+    """A fact went; whether it was deleted or expired only an :class:`Act` in the same step tells."""
+
+    stack_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutRecord:
+    """A record was written in the stack with this id."""
+
+    stack_id: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class DropRecord:
+    """A record went."""
+
+    stack_id: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who deleted what: a store's delete carries no author, and an expiry looks just like one."""
+
+    stack_id: str
+    user_id: str
+    request_id: str
+    paths: tuple[str, ...] = ()
+    whole_stack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PassGate:
+    """A write came near a quota of its project; see :mod:`factstore.core.model.quota`."""
+
+    project_id: str
+    revision: int
+
+
+Mutation = PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | Act | PassGate
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All mutations of one revision, in the order in which the store made them."""
+
+    revision: int
+    mutations: tuple[Mutation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of an event.
+
+    :param path: None for a change of anything but a fact.
+    :param record: the member or waiter as it is now; None once it is gone.
+    :param former: the member as it was; None if there was none.
+    :param reason: why a member joined or departed, or a waiter became what it is.
+    """
+
+    type: ChangeType
+    path: str | None
+    fact: Fact | None
+    previous: Fact | None
+    by: str | None
+    request_id: str | None
+    record: Member | Waiter | None = None
+    former: Member | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """All changes of one revision in one stack; delivered whole or not at all.
+
+    One without changes is a stir: something moved that watchers are not told of, but that others wait
+    for.
+    """
+
+    scope: Scope
+    stack_id: str
+    revision: int
+    changes: tuple[Change, ...]
+    memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Room for readers to keep what they rendered; it goes with the event."""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it holds, once it has been rendered too."""
+        held = 600
+        for change in self.changes:
+            held += 400
+            for fact in (change.fact, change.previous):
+                held += 600 + 3 * fact.size if fact else 0
+            for record in (change.record, change.former):
+                held += 600 + 3 * record.size if record else 0
+        return held
+
+    @property
+    def ends_stack(self) -> bool:
+        """Whether the stack is gone after this event."""
+        return any(change.type == "stack.delete" for change in self.changes)

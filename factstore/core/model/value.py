@@ -1,0 +1,155 @@
+"""JSON values: strict reading, one canonical form.
+
+Two values are equal when their canonical texts are: keys sorted, no white space, UTF-8.  So ``1``,
+``1.0`` and ``true`` are three values.  What JSON parsers disagree about (duplicate keys, NaN, lone
+surrogates, huge numbers) is refused: RFC 8259 leaves it open, and a fact must mean the same to every
+reader.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+from factstore.core.errors import Invalid, TooLarge
+from factstore.core.model.path import shown
+
+VALUE_BYTES = 64 * 1024
+DEPTH = 32
+WRAPPING = 4  # a batch wraps a value in {operations: [{put: {value: ...}}]}
+INTEGER_BOUND = 2**63
+
+# Possessive, and content with a string that never ends: each character is looked at once.
+_STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
+
+
+def parse_json(body: bytes) -> Any:
+    """Read one JSON document strictly.
+
+    :param body: UTF-8 without a byte order mark.
+    :raises Invalid: ``json_invalid``, ``json_too_deep``, ``json_value`` or ``json_duplicate_key``.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8.", code="json_invalid"
+        ) from None
+    _check_depth(text)
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise Invalid(
+            f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            code="json_invalid",
+        ) from None
+
+
+def encode(value: Any) -> str:
+    """Any JSON value of our own making as canonical text; no limit is checked."""
+    return _ENCODER.encode(value)
+
+
+def canonical(value: Any) -> str:
+    """The canonical text of a parsed value.
+
+    :raises Invalid: ``json_value`` when it holds NUL or a lone surrogate.
+    :raises TooLarge: ``value_too_large`` above 64 KiB.
+    """
+    text = _ENCODER.encode(value)
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise Invalid(
+            "a string holds a lone surrogate (\\ud800 to \\udfff without its pair); "
+            "it is no Unicode character.",
+            code="json_value",
+        ) from None
+    if "\\u0000" in text and _holds_nul(value):
+        raise Invalid("a string holds the NUL character, which is not allowed.", code="json_value")
+    if size > VALUE_BYTES:
+        raise TooLarge(
+            f"the value is {size} bytes as canonical JSON; at most {VALUE_BYTES} are allowed.",
+            code="value_too_large",
+        )
+    return text
+
+
+def _check_depth(text: str) -> None:
+    """Refuse deep nesting before the parser recurses into it."""
+    if text.count("[") + text.count("{") <= DEPTH:
+        return
+    depth = 0
+    for match in _STRUCTURE.finditer(text):
+        mark = match.group()
+        if mark in "[{":
+            depth += 1
+            if depth > DEPTH + WRAPPING:
+                raise Invalid(
+                    f"the JSON is nested deeper than {DEPTH} levels.", code="json_too_deep"
+                )
+        elif mark in "]}":
+            depth -= 1
+
+
+def check_value_depth(value: Any, depth: int = 0) -> None:
+    """Refuse a value nested deeper than 32 levels.
+
+    :raises Invalid: ``json_too_deep``.
+    """
+    if isinstance(value, dict | list):
+        if depth >= DEPTH:
+            raise Invalid(f"the value is nested deeper than {DEPTH} levels.", code="json_too_deep")
+        for child in value.values() if isinstance(value, dict) else value:
+            check_value_depth(child, depth + 1)
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(child) for key, child in value.items())
+    return isinstance(value, list) and any(_holds_nul(child) for child in value)
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Invalid(
+            f"the key {shown(twice)} stands twice in one object.", code="json_duplicate_key"
+        )
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not -INTEGER_BOUND <= (number := int(digits)) < INTEGER_BOUND:
+        raise Invalid(
+            f"an integer of {len(digits)} characters lies outside -2^63 to 2^63-1; send it as a "
+            "string.",
+            code="json_value",
+        )
+    return number
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise Invalid(
+            f"a number of {len(digits)} characters is too large for a double.", code="json_value"
+        )
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise Invalid(f"{name} is not JSON; use null or a string.", code="json_value")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)

@@ -1,0 +1,1 @@
+"""Entry points of the domain: one service a noun, blocking queries, the watch and the controllers."""

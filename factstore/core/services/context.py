@@ -1,0 +1,297 @@
+"""The context: everything a stack knows, compiled into one document at one revision."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from bisect import bisect_left
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Fact, Scope
+from factstore.core.model.member import Member
+from factstore.core.model.path import check_name, check_stack_name, shown
+from factstore.core.model.permissions import CONFIGS, OWNER, Reach
+from factstore.core.model.value import encode
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.services.blocking_query import states
+from factstore.core.services.debounce import AT_ONCE, Settle, Settling
+from factstore.core.state.state import State
+
+RESULTS = "results/"
+NODES = "nodes"
+"""The folder below which each member has a folder of its own facts, named after it."""
+_CACHED = 256  # stacks whose context is kept rendered
+_CACHED_VIEWS = 4096  # members of which it is known what their context would be
+_CACHED_LENGTH = 256 * 1024  # characters
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A compiled context.
+
+    :param text: JSON; it holds nothing that moves by itself, so equal facts make equal texts.
+    :param etag: a hash of the text, without quotes.
+    :param cursor: where to watch from so as to miss nothing.
+    :param target: the revision that members have to apply.
+    """
+
+    text: str
+    etag: str
+    cursor: Cursor
+    target: int
+
+
+class _View(NamedTuple):
+    """What of a stack is wanted, by whom."""
+
+    results: bool
+    member: str
+    reach: Reach
+
+    def shows(self, path: str) -> bool:
+        """Whether a fact stands in the document."""
+        return (self.results or not path.startswith(RESULTS)) and self.reach.sees(path)
+
+    def own(self, facts: Sequence[Fact]) -> str:
+        """Whose the document is alone; empty while it is the same for everybody.
+
+        :param facts: all of the stack, in order of their paths.
+        """
+        if self.reach.whole:
+            return ""
+        first = bisect_left(facts, CONFIGS, key=_path_of)
+        hides = first < len(facts) and facts[first].path.startswith(CONFIGS)
+        return f"/{self.reach.member or ''}" if hides else ""
+
+
+def _path_of(fact: Fact) -> str:
+    return fact.path
+
+
+class Contexts:
+    """The service for contexts.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._compiled: dict[tuple[str, bool, str], tuple[int, Rendered]] = {}
+        self._tags: dict[tuple[str, bool, str, str], tuple[int, str]] = {}
+
+    def get(
+        self,
+        scope: Scope,
+        *,
+        results: bool = False,
+        member: str = "",
+        wait: float = 0,
+        unless: Collection[str] | None = None,
+        settle: Settle = AT_ONCE,
+        stale: bool = False,
+        reach: Reach = OWNER,
+    ) -> Context:
+        """Compile a stack's context; wait for it.
+
+        :param results: include the facts below ``results/``.
+        :param member: the living member that looks at the stack; empty for nobody's view.
+        :param wait: seconds to block while the stack or the member is missing, or with *unless*, while
+            it is there and its etag is one of *unless*.
+        :param settle: of what was waited for, and with *unless* of any news, wait further until nothing
+            more happens in the stack.  Who settles acts on what it is told, and says so: it is also
+            answered when what changed has changed back, for then there is more that it has applied.
+        :param reach: of the caller; what it does not see is left out.
+        :return: the context; its etag may still be one of *unless* when the time is over.
+        :raises NotFound: there is no such stack, or member; at once if change was waited for.
+        """
+        check_stack_name(scope.stack)
+        if member:
+            check_name(member, "member")
+        end = self._clock.monotonic() + wait
+        view = _View(results, member, reach)
+        context, target = None, None
+        settles = settle.quiet > 0 and unless is not None  # a first context is never held back
+        look = partial(states, self._store, self._events, self._clock, timeout=self._timeout)
+        for state in look(scope, wait=wait, stale=stale):
+            context = self._compile(state, scope, view, unless or ())
+            if context is None and unless is not None:
+                break
+            # A target that moved, though the text is the same, is of something that was undone.
+            moved = settles and context is not None and target not in (None, context.target)
+            news = context is not None and (moved or context.etag not in (unless or ()))
+            if news and settles:
+                state = self._settled(state, scope, Settling(settle, end))
+                context = self._compile(state, scope, view, unless or ())
+                if context is None and unless is not None:
+                    break
+            if context is not None and (moved or context.etag not in (unless or ())):
+                return context
+            target = context.target if context is not None else None
+            settles = settle.quiet > 0
+        if context is None:
+            missing = f"no member {shown(member)} in a stack" if member else "no stack"
+            raise NotFound(f"there is {missing} named {shown(scope.stack)}.")
+        return context
+
+    def _settled(self, state: State, scope: Scope, settling: Settling) -> State:
+        """The state once the stack has been quiet, or is gone."""
+        settling.noticed(self._clock.monotonic())
+        while (due := settling.due) is not None:
+            left = due - self._clock.monotonic()
+            if left <= 0 or self._events.closing or state.stack(scope) is None:
+                break
+            revision = state.revision
+            if self._events.wait(scope, revision, left):
+                settling.noticed(self._clock.monotonic())
+                state = self._store.state()
+                if state.revision < revision:  # read anew, from the oldest that is kept
+                    state = self._store.refresh(self._clock.monotonic() + self._timeout)
+        return state
+
+    def _compile(
+        self, state: State, scope: Scope, view: _View, known: Collection[str]
+    ) -> Context | None:
+        """The context, if there is one; it has no text if it is known."""
+        epoch = self._store.epoch
+        with state.read():
+            contents = state.contents(scope)
+            if contents is None:
+                return None
+        member = view.member
+        key = (contents.stack.id, view.results, view.own(contents.facts))
+        cursor, target = Cursor(epoch, contents.revision), contents.target
+        if member:
+            if not any(each.name == member for each in contents.members):
+                return None
+            changed, tag = self._tags.get((*key, member), (0, ""))
+            if changed == contents.changed and tag in known:
+                return Context("", tag, cursor, target)
+        changed, rendered = self._compiled.get(key, (0, None))
+        if rendered is None or changed != contents.changed:
+            facts = [fact for fact in contents.facts if view.shows(fact.path)]
+            tags = (
+                {f.path: f.etag(epoch) for f in facts if f.sensitive} if contents.sensitive else {}
+            )
+            rendered = Rendered(scope.stack, facts, contents.members, tags)
+            if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
+                self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)
+        if not member:
+            return Context(rendered.text, rendered.etag, cursor, target)
+        text = rendered.seen_by(member)
+        tag = etag_of(text)
+        self._keep(self._tags, (*key, member), (contents.changed, tag), _CACHED_VIEWS)
+        return Context(text, tag, cursor, target)
+
+    def _keep(self, kept: dict[K, V], key: K, what: V, most: int) -> None:
+        """Keep something for the next who asks; what was kept first goes first."""
+        with self._lock:
+            kept.pop(key, None)
+            while len(kept) >= most:
+                del kept[next(iter(kept))]
+            kept[key] = what
+
+
+class Rendered:
+    """A stack's document; those of its members are put together from parts that are rendered once.
+
+    :param tags: the entity tags of sensitive facts, by path: their values do not stand in it, but that
+        they are others now does.
+    :ivar text: JSON, as nobody in particular sees it.
+    """
+
+    def __init__(
+        self,
+        stack: str,
+        facts: Sequence[Fact],
+        members: Sequence[Member],
+        tags: Mapping[str, str] = {},
+    ) -> None:
+        tree = _tree(facts)
+        sensitive = f',"sensitive":{encode(dict(tags))}' if tags else ""
+        self.text = (
+            f'{{"stack":{encode(stack)},"facts":{_nested(tree)},'
+            f'"members":{_object((m.name, "{" + _about(m) + "}") for m in members)}{sensitive}}}'
+        )
+        self.etag = etag_of(self.text)
+        self._members = members
+        self._own = tree.get(NODES)
+        self._groups: dict[str, dict[str, str]] | None = None
+
+    def seen_by(self, name: str) -> str:
+        """The same with ``self`` and ``peers`` of a member that there is."""
+        (own,) = [member for member in self._members if member.name == name]
+        groups = self._groups
+        if groups is None:
+            groups = {}
+            for member in self._members:
+                groups.setdefault(member.group, {})[member.name] = self._peer(member)
+            self._groups = groups  # whole at once: several threads may look
+        peers = (
+            (group, _object((each, text) for each, text in texts.items() if each != name))
+            for group, texts in sorted(groups.items())
+            if texts.keys() != {name}
+        )
+        myself = (
+            f'{{"name":{encode(name)},"group":{encode(own.group)},{groups[own.group][name][1:]}'
+        )
+        return f'{self.text[:-1]},"self":{myself},"peers":{_object(peers)}}}'
+
+    def _peer(self, member: Member) -> str:
+        folder = self._own.get(member.name) if isinstance(self._own, dict) else None
+        facts = _nested(folder) if isinstance(folder, dict) else "{}"
+        return f'{{"state":"{member.state}","attributes":{member.attributes},"facts":{facts}}}'
+
+
+def etag_of(text: str) -> str:
+    """A tag that equal texts have in common."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def render(stack: str, facts: Sequence[Fact], members: Sequence[Member] = ()) -> str:
+    """The context document as JSON.
+
+    :param facts: in order of their paths.
+    :param members: living ones, in order of their names.
+    """
+    return Rendered(stack, facts, members).text
+
+
+def _tree(facts: Sequence[Fact]) -> dict[str, object]:
+    tree: dict[str, object] = {}
+    for fact in facts:
+        *folders, name = fact.path.split("/")
+        folder = tree
+        for segment in folders:
+            folder = folder.setdefault(segment, {})  # type: ignore[assignment]
+        folder[name] = fact
+    return tree
+
+
+def _nested(tree: dict[str, object]) -> str:
+    return _object(
+        (name, child.text if isinstance(child, Fact) else _nested(child))  # type: ignore[arg-type]
+        for name, child in tree.items()
+    )
+
+
+def _about(member: Member) -> str:
+    """What a member is, without anything that moves by itself."""
+    return (
+        f'"group":{encode(member.group)},"state":"{member.state}","attributes":{member.attributes}'
+    )
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    return "{" + ",".join(f"{encode(name)}:{text}" for name, text in members) + "}"

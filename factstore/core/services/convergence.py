@@ -1,0 +1,107 @@
+"""Convergence: which members have applied what the stack is now, and who lags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.model.member import Member
+from factstore.core.model.path import check_name, check_stack_name, shown
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.services.blocking_query import states
+from factstore.core.state.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A member, and what it has applied; *applied* is None if it never said so."""
+
+    member: Member
+    applied: Cursor | None
+    lags: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """How a stack's members, or a group's, stand to its target.
+
+    :param target: the newest revision at which a fact outside ``results/`` or a member changed.
+    """
+
+    target: Cursor
+    followers: tuple[Follower, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether there are members, and none lags."""
+        return bool(self.followers) and not any(f.lags for f in self.followers)
+
+
+class Convergences:
+    """The service for convergence.
+
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+
+    def __init__(self, store: Store, events: EventSource, clock: Clock, timeout: float) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._timeout = timeout
+
+    def get(
+        self,
+        scope: Scope,
+        *,
+        group: str = "",
+        wait: float = 0,
+        unless: Callable[[Convergence], bool] | None = None,
+        stale: bool = False,
+    ) -> Convergence:
+        """How it stands; wait for it.
+
+        :param group: only its members; empty for all.
+        :param wait: seconds to block while *unless* holds, or without it until all have converged.
+        :raises NotFound: there is no such stack.
+        """
+        check_stack_name(scope.stack)
+        if group:
+            check_name(group, "group")
+        looks = states(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            wait=wait,
+            timeout=self._timeout,
+            stale=stale,
+            stirs=True,
+        )
+        found = self._look(next(looks), scope, group)
+        while not (found.reached if unless is None else not unless(found)):
+            state = next(looks, None)
+            if state is None:
+                break
+            found = self._look(state, scope, group)
+        return found
+
+    def _look(self, state: State, scope: Scope, group: str) -> Convergence:
+        epoch = self._store.epoch
+        with state.read():
+            space = state.space(scope)
+            if space is None:
+                raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            target = space.target
+            followers = tuple(
+                Follower(
+                    member,
+                    Cursor(epoch, space.applied[name]) if name in space.applied else None,
+                    space.applied.get(name, 0) < target,
+                )
+                for name, member in sorted(space.living.items())
+                if group in ("", member.group)
+            )
+        return Convergence(Cursor(epoch, target), followers)

@@ -1,0 +1,278 @@
+"""What one stack holds, and what follows from it: usage, bound facts, convergence, waiters' verdicts.
+
+It knows nothing of other stacks and takes in one mutation at a time, under the lock of its
+:class:`~factstore.core.state.state.State`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from factstore.core.model.event import MARK, Act, Change, ChangeType, Mark, Record
+from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.record_key import PLACE_KINDS, Place, PlaceKind
+from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.state.pending_waiters import Pendings
+
+RESULTS = "results/"
+"""Facts below it tell what came of applying the others, and so are none of what is to be applied."""
+
+
+@dataclass(slots=True)
+class Holder:
+    """What a project's stacks hold in all."""
+
+    spaces: dict[str, Space] = field(default_factory=dict)
+    facts: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Space:
+    """One stack.
+
+    :param facts: how many records count as facts is :attr:`count`; these are the facts themselves.
+    :param living: members that have not departed.
+    :param bound: paths by the lease of the member that they go with.
+    :param changed: the revision that last changed facts or members.
+    :param target: the revision that members have to apply: the last that changed members, or facts
+        outside ``results/``.
+    :param dropped: the revision of the last drop that moved the target.
+    :param sensitive: how many facts are sensitive.
+    :param pendings: the waiters that are pending.
+    """
+
+    stack: Stack
+    project: Holder
+    facts: dict[str, Fact] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    tables: dict[PlaceKind, dict[str, Record]] = field(
+        default_factory=lambda: {kind: {} for kind in PLACE_KINDS}
+    )
+    living: dict[str, Member] = field(default_factory=dict)
+    generations: dict[str, Member] = field(default_factory=dict)
+    applied: dict[str, int] = field(default_factory=dict)
+    bound: dict[int, set[str]] = field(default_factory=dict)
+    count: int = 0
+    bytes: int = 0
+    changed: int = 0
+    target: int = 0
+    dropped: int = 0
+    sensitive: int = 0
+    pendings: Pendings = field(default_factory=Pendings)
+
+    # Facts
+
+    def put(self, fact: Fact) -> Fact | None:
+        """Take in a fact; what it replaces."""
+        previous = self.facts.get(fact.path)
+        if previous is None:
+            insort(self.paths, fact.path)
+            self._grow(1, fact.size)
+        else:
+            self._grow(0, fact.size - previous.size)
+            self._unbind(previous)
+            self.sensitive -= previous.sensitive
+        self.sensitive += fact.sensitive
+        self.facts[fact.path] = fact
+        if fact.member is not None:
+            self.bound.setdefault(fact.lease, set()).add(fact.path)
+        self.changed = fact.revision
+        for tracker in self.pendings.trackers():
+            tracker.fact(fact.path, fact)
+        if not fact.path.startswith(RESULTS):
+            self._move_target(fact.revision)
+        return previous
+
+    def drop(self, path: str, revision: int) -> Fact | None:
+        """Let go of a fact; None if there was none."""
+        previous = self.facts.pop(path, None)
+        if previous is None:
+            return None
+        del self.paths[bisect_left(self.paths, path)]
+        self._grow(-1, -previous.size)
+        self._unbind(previous)
+        self.sensitive -= previous.sensitive
+        self.changed = revision
+        for tracker in self.pendings.trackers():
+            tracker.fact(path, None)
+        if not path.startswith(RESULTS):
+            self._move_target(revision)
+            self.dropped = revision
+        return previous
+
+    def below(self, folder: str) -> Iterator[str]:
+        """The paths below a folder, in order."""
+        start = f"{folder}/"
+        for at in range(bisect_left(self.paths, start), len(self.paths)):
+            if not self.paths[at].startswith(start):
+                return
+            yield self.paths[at]
+
+    def farewell(self, gone: Fact, acts: Iterable[Act]) -> Change:
+        """What watchers are told of a fact that went; an act, or its member, tells who let it go."""
+        by = request_id = None
+        kind: ChangeType = "fact.expire"
+        for act in acts:
+            if gone.path in act.paths:
+                kind, by, request_id = "fact.delete", act.user_id, act.request_id
+                break
+        else:
+            member = self.tables["member"].get(gone.member or "")
+            if isinstance(member, Member) and member.departed and member.lease == gone.lease:
+                by, request_id = member.updated_by, member.request_id
+        return Change(kind, gone.path, None, gone, by, request_id)
+
+    # Records
+
+    def put_record(self, record: Record) -> Change | None:
+        """Take in a record; what watchers are told of it."""
+        table = self.tables[record.place.kind]
+        former = table.get(record.place.name)
+        table[record.place.name] = record
+        self._count(former, -1)
+        self._count(record, 1)
+        match record:
+            case Member():
+                return self._put_member(record, former)
+            case Applied(member, seen):
+                self._note_applied(member, seen)
+            case Signal(waiter):
+                self._note_signal(waiter, record.place.name, record)
+            case Waiter():
+                return self._put_waiter(record, former)
+            case Mark():
+                self._move_target(record.seen)
+        return None
+
+    def drop_record(self, place: Place, revision: int) -> Change | None:
+        """Let go of a record; what watchers are told of it."""
+        record = self.tables[place.kind].pop(place.name, None)
+        if record is None:
+            return None
+        self._count(record, -1)
+        match record:
+            case Member():
+                return self._drop_member(record, revision)
+            case Applied(member):
+                self._note_applied(member, None)
+            case Signal(waiter):
+                self._note_signal(waiter, place.name, None)
+            case Waiter(name):
+                self.pendings.forget(name)
+            case Timer(waiter):
+                self.pendings.look_at(waiter)
+        return None
+
+    def _put_member(self, member: Member, former: Record | None) -> Change | None:
+        known = former if isinstance(former, Member) and not former.departed else None
+        self._unlist(member.name)
+        if not member.departed:
+            self.living[member.name] = self.generations[member.generation] = member
+        for tracker in self.pendings.trackers():
+            tracker.member(member.name, None if member.departed else member)
+        if known is None and member.departed:
+            return None
+        self.changed = max(self.changed, member.news)
+        self._move_target(member.news)
+        author = (member.updated_by, member.request_id)
+        if member.departed:
+            self.dropped = member.revision
+            return Change("member.depart", None, None, None, *author, member, known, member.reason)
+        if known is not None and member.continues(known):
+            return Change("member.change", None, None, None, *author, member, known)
+        return Change("member.join", None, None, None, *author, member, known, member.reason)
+
+    def _drop_member(self, member: Member, revision: int) -> Change | None:
+        if member.departed:
+            return None
+        self._unlist(member.name)
+        for tracker in self.pendings.trackers():
+            tracker.member(member.name, None)
+        self.changed = self.dropped = revision
+        self._move_target(revision)
+        return Change("member.expire", None, None, None, None, None, None, member, "expired")
+
+    def _unlist(self, name: str) -> None:
+        known = self.living.pop(name, None)
+        if known is not None and self.generations.get(known.generation) is known:
+            del self.generations[known.generation]  # a lost lease may make several alike
+
+    def _note_applied(self, member: str, seen: int | None) -> None:
+        if seen is None:
+            self.applied.pop(member, None)
+        else:
+            self.applied[member] = seen
+        for tracker in self.pendings.trackers():
+            tracker.applied(member, seen)
+
+    def _note_signal(self, waiter: str, key: str, signal: Signal | None) -> None:
+        tracker = self.pendings.tracker(waiter)
+        if tracker is not None:
+            tracker.signal(key, signal)
+
+    def signals(self, waiter: str) -> dict[str, Signal]:
+        """What was signalled to a waiter, by key."""
+        return {
+            key: signal
+            for key, signal in self.tables["signal"].items()
+            if isinstance(signal, Signal) and signal.waiter == waiter
+        }
+
+    def _put_waiter(self, waiter: Waiter, former: Record | None) -> Change | None:
+        self.pendings.forget(waiter.name)
+        if waiter.state == "pending":
+            self.pendings.look_at(waiter.name)
+            return None
+        if not (isinstance(former, Waiter) and former.state == "pending"):
+            return None
+        kind: ChangeType = f"waiter.{waiter.state}"  # type: ignore[assignment]
+        return Change(kind, None, None, None, None, None, waiter, None, waiter.reason)
+
+    def judge(self, revision: int) -> None:
+        """At the end of a revision: what do the pending waiters come to?"""
+        self.pendings.judge(self, revision)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something has to be written down."""
+        return bool(self.pendings.verdicts or self.pendings.advanced or self.unmarked)
+
+    @property
+    def unmarked(self) -> int:
+        """The revision of the last drop that moved the target, while no mark says so; else 0.
+
+        Only members converge, so without them nobody asks.
+        """
+        mark = self.tables["mark"].get(MARK.name)
+        known = mark.seen if isinstance(mark, Mark) else 0
+        return self.dropped if self.living and self.dropped > known else 0
+
+    # What is counted
+
+    def _move_target(self, revision: int) -> None:
+        if revision > self.target:
+            self.target = revision
+            for tracker in self.pendings.trackers():
+                tracker.target(revision)
+
+    def _unbind(self, fact: Fact) -> None:
+        if fact.member is not None:
+            paths = self.bound[fact.lease]
+            paths.discard(fact.path)
+            if not paths:
+                del self.bound[fact.lease]
+
+    def _count(self, record: Record | None, times: int) -> None:
+        if isinstance(record, Member | Waiter | Signal | Grant):
+            self._grow(times, times * record.size)
+
+    def _grow(self, facts: int, size: int) -> None:
+        self.count += facts
+        self.bytes += size
+        self.project.facts += facts
+        self.project.bytes += size
