@@ -11,7 +11,7 @@ from typing import Any
 from factstore.core.model.record_key import Place
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey
 from tests.calling import Caller
 
 LONG_AGO = "2026-01-01T00:00:00.000000Z"

@@ -17,7 +17,7 @@ from factstore.cmd.errors import CommandError
 from factstore.core.errors import FactstoreError
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
-from factstore.store.inspection import Inspection
+from factstore.store.fsck.reader import Inspection
 from factstore.store.keyspace import Keyspace
 from factstore.wsgi import configuration
 from factstore.wsgi import node as nodes

@@ -16,7 +16,7 @@ from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_config_file, server_room
 
 if TYPE_CHECKING:
-    from factstore.store.remains import Holdings
+    from factstore.store.fsck.project_purge import Holdings
 
 AUTHOR = "factstore-purge"
 PATIENCE = 60.0

@@ -9,7 +9,7 @@ from contextlib import suppress
 from factstore.cmd.installation import Installation, running
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Scope
-from factstore.store.remains import Holdings, Remains
+from factstore.store.fsck.project_purge import Holdings, Remains
 from factstore.wsgi.node import Node
 
 PAGE = 1000  # stacks listed at once

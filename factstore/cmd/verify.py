@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from factstore.cmd.server import add_config_file, server_room
 
 if TYPE_CHECKING:
-    from factstore.store.findings import Examination, Finding
+    from factstore.store.fsck.findings import Examination, Finding
 
 _FAILED = 2
 

@@ -18,7 +18,7 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import WatchEvent
+from factstore.store.types import WatchEvent
 
 LOG = logging.getLogger(__name__)
 

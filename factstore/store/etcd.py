@@ -26,10 +26,10 @@ from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.decoding import Decoder
-from factstore.store.grouping import Grouping, Guarded
+from factstore.store.commit_batcher import Grouping, Guarded
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
 from factstore.store.txn import compares_for
-from factstore.store.wire import (
+from factstore.store.types import (
     Compacted,
     Compare,
     DeleteKeys,
@@ -341,7 +341,7 @@ class EtcdBackend:
         self._client.compact(revision, deadline=deadline)
 
     def take_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
-        """Try to become the one who compacts this time; see :mod:`factstore.store.upkeep`.
+        """Try to become the one who compacts this time; see :mod:`factstore.store.maintenance`.
 
         :param seen: the version of the turn that was seen last; 0 for none.
         :return: whether it is ours, the version now, and the revision noted at the turn before.

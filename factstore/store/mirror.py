@@ -18,7 +18,7 @@ from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.record_key import PlaceKind
 from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
 from factstore.core.state.state import State
-from factstore.store.readindex import ReadIndex
+from factstore.store.read_index import ReadIndex
 
 FOREIGN_SECONDS = 0.02  # how long to wait before supposing that a revision is somebody else's
 SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the write is safe already

@@ -5,7 +5,7 @@ from __future__ import annotations
 from factstore.core.model.path import ancestors
 from factstore.core.ports import Commit
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import Compare
+from factstore.store.types import Compare
 
 COMPARES = 128  # etcd's --max-txn-ops limits compares as well
 

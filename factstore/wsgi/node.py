@@ -33,8 +33,8 @@ from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
 from factstore.store.mirror import MirroredStore
-from factstore.store.upkeep import Upkeep
-from factstore.store.wire import Credentials
+from factstore.store.maintenance import Upkeep
+from factstore.store.types import Credentials
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi import limits

@@ -9,7 +9,7 @@ import pytest
 from factstore.core.errors import CursorExpired
 from factstore.core.ports import Backend
 from factstore.store.etcd import EtcdBackend
-from factstore.store.upkeep import Upkeep
+from factstore.store.maintenance import Upkeep
 from tests.contract.world import EtcdWorld, make_stack, new_fact, new_scope, put_all, soon
 
 

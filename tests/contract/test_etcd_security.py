@@ -16,7 +16,7 @@ import trustme
 from factstore.cmd.children.etcd import EtcdServer, EtcdTls
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
-from factstore.store.wire import Compare, Credentials, GetKey, PutKey
+from factstore.store.types import Compare, Credentials, GetKey, PutKey
 
 USER, PASSWORD = "factstore", "only-for-this-test"
 

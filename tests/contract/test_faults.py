@@ -21,7 +21,7 @@ from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.watch import ChangeFrame, Filter, GoodbyeFrame, PingFrame
 from factstore.store.client import EtcdClient
-from factstore.store.wire import Compare, GetKey, Operation
+from factstore.store.types import Compare, GetKey, Operation
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope
 from tests.eventually import eventually
 

@@ -17,10 +17,10 @@ from factstore.core.model.precondition import ANY
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.signals import SignalWish
 from factstore.store import codec
-from factstore.store import inspection as inspecting
-from factstore.store.inspection import Inspection
+from factstore.store.fsck import reader as inspecting
+from factstore.store.fsck.reader import Inspection
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import DeleteKeys, KeyValue, Operation, PutKey
+from factstore.store.types import DeleteKeys, KeyValue, Operation, PutKey
 from tests.contract.world import CLOCK, PROJECT, TIMEOUT, EtcdWorld, Worker, author, new_fact, soon
 from tests.damage import NOTHING_WRONG, damages
 from tests.unit.core.making import stack as record_of

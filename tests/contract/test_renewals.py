@@ -14,7 +14,7 @@ from factstore.cmd.children.cluster import EtcdCluster
 from factstore.cmd.children.etcd import EtcdServer
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
-from factstore.store.wire import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey
 from tests.contract.world import soon
 from tests.eventually import eventually
 

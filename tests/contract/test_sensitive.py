@@ -18,7 +18,7 @@ from factstore.core.model.secret_readers import Reader
 from factstore.core.model.value import VALUE_BYTES
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.key_rewrap import Resealed, Resealing
-from factstore.store.wire import PutKey
+from factstore.store.types import PutKey
 from tests.contract.world import (
     CLOCK,
     TIMEOUT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.store.etcd import EtcdBackend
-from factstore.store.wire import PutKey
+from factstore.store.types import PutKey
 from tests.contract.world import EtcdWorld, author, make_stack, new_fact, new_scope, put_all, soon
 
 

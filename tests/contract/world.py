@@ -34,7 +34,7 @@ from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
 from factstore.store.memory import MemoryBackend
 from factstore.store.mirror import MirroredStore
-from factstore.store.wire import Credentials, DeleteKeys, PutKey
+from factstore.store.types import Credentials, DeleteKeys, PutKey
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.clock import SystemClock

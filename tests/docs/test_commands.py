@@ -19,9 +19,9 @@ from factstore.cmd.main import make_parser
 from factstore.cmd.purge import PATIENCE
 from factstore.store import codec
 from factstore.store.client import EtcdClient
-from factstore.store.findings import ADVICE
+from factstore.store.fsck.findings import ADVICE
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey
 from tests.commands import one_line
 from tests.contract.world import soon
 from tests.docs.test_guides import DOC, code

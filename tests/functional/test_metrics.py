@@ -19,7 +19,7 @@ from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey
 from tests.calling import Caller
 from tests.eventually import eventually
 from tests.functional.test_streams import watch

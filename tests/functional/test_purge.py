@@ -21,7 +21,7 @@ from factstore.cmd.purge import AUTHOR
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import Credentials, DeleteKeys, KeyValue, PutKey
+from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey
 from factstore.wsgi.identity import NO_PROJECT
 from tests.calling import Caller
 from tests.commands import ARGV, config_of, factstore, one_line

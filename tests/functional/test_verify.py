@@ -20,7 +20,7 @@ from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey
 from factstore.wsgi.identity import NO_PROJECT
 from tests.calling import Caller
 from tests.commands import config_of, factstore, one_line

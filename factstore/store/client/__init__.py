@@ -1,6 +1,6 @@
 """The one package that talks to etcd: nobody else imports its library or gRPC."""
 
-from factstore.store.client.calls import EtcdClient
-from factstore.store.client.watching import WatchStream
+from factstore.store.client.client import EtcdClient
+from factstore.store.client.watch_stream import WatchStream
 
 __all__ = ["EtcdClient", "WatchStream"]

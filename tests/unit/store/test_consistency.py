@@ -13,10 +13,10 @@ from factstore.core.model.member import Applied, Member
 from factstore.core.model.path import ancestors
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
-from factstore.store.consistency import examine
-from factstore.store.findings import ADVICE, Examination, Usage
+from factstore.store.fsck.checker import examine
+from factstore.store.fsck.findings import ADVICE, Examination, Usage
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import KeyValue
+from factstore.store.types import KeyValue
 from tests.damage import NOTHING_WRONG, Damage, damages
 from tests.unit.core.making import PROJECT, fact, stack
 from tests.unit.core.records import member, signal, waiter

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
-from factstore.store.grouping import (
+from factstore.store.commit_batcher import (
     GROUP_BYTES,
     MEMBERS,
     Footprint,
@@ -21,7 +21,7 @@ from factstore.store.grouping import (
     _Entry,
     _take,
 )
-from factstore.store.wire import Compare, DeleteKeys, GetKey, LeaseGone, PutKey
+from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseGone, PutKey
 
 KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
 

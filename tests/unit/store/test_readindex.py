@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pytest
 
 from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
-from factstore.store.readindex import RETRY_SECONDS, ReadIndex
+from factstore.store.read_index import RETRY_SECONDS, ReadIndex
 from tests.eventually import eventually
 from tests.unit.core.making import ManualClock
 

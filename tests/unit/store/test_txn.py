@@ -10,7 +10,7 @@ from factstore.core.model.path import ancestors
 from factstore.core.ports import Commit, Receipt
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import COMPARES, compares_for
-from factstore.store.wire import Compare
+from factstore.store.types import Compare
 from tests.unit.core.making import PROJECT, stack
 from tests.unit.core.test_path import paths
 

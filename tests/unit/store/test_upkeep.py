@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Unavailable
-from factstore.store.upkeep import Upkeep
+from factstore.store.maintenance import Upkeep
 from tests.eventually import eventually
 from tests.unit.core.making import ManualClock
 

@@ -13,9 +13,9 @@ from factstore.core.model.path import check_stack_name
 from factstore.core.model.record_key import COUNTED
 from factstore.store import codec
 from factstore.store.client import EtcdClient
-from factstore.store.inspection import Inspection
+from factstore.store.fsck.reader import Inspection
 from factstore.store.keyspace import Keyspace
-from factstore.store.wire import DeleteKeys, KeyValue
+from factstore.store.types import DeleteKeys, KeyValue
 
 CHUNK = 250  # keys deleted in one transaction: every other writer waits meanwhile
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import etcd3.etcdrpc as rpc
 
-from factstore.store.wire import (
+from factstore.store.types import (
     Compare,
     DeleteKeys,
     GetKey,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
 from factstore.core.ports import Clock, Signal
-from factstore.store.wire import Compare, DeleteKeys, GetKey, LeaseGone, Operation, PutKey
+from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseGone, Operation, PutKey
 
 # etcd allows 128 compares or operations on the way from the outer transaction down to any inner one.
 MEMBERS = 96

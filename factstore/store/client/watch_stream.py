@@ -10,9 +10,9 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import Unavailable
-from factstore.store.client.failures import is_stale_token, words
-from factstore.store.client.messages import event
-from factstore.store.wire import Compacted, WatchEvent
+from factstore.store.client.errors import is_stale_token, words
+from factstore.store.client.protobuf import event
+from factstore.store.types import Compacted, WatchEvent
 
 
 class WatchStream:

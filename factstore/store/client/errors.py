@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from factstore.core.errors import StorageFull, TooLarge, Unavailable
-from factstore.store.wire import Compacted, LeaseGone
+from factstore.store.types import Compacted, LeaseGone
 
 LOG = logging.getLogger(__name__)
 

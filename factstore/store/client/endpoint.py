@@ -10,7 +10,7 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.store.client.leases import keep_alive
-from factstore.store.wire import CHANNEL_OPTIONS, Credentials
+from factstore.store.types import CHANNEL_OPTIONS, Credentials
 
 
 class Member:

@@ -11,10 +11,10 @@ from typing import TypeVar
 from factstore.core.errors import Unavailable
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
-from factstore.store.consistency import examine
-from factstore.store.findings import Examination, Finding
+from factstore.store.fsck.checker import examine
+from factstore.store.fsck.findings import Examination, Finding
 from factstore.store.keyspace import KeyRange, Keyspace
-from factstore.store.wire import Compacted, Compare, KeyValue, PutKey
+from factstore.store.types import Compacted, Compare, KeyValue, PutKey
 
 T = TypeVar("T")
 

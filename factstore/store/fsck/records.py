@@ -21,9 +21,9 @@ from factstore.core.model.value import canonical, check_value_depth, parse_json
 from factstore.core.model.waiter import Signal
 from factstore.core.operations.encryption import SEALED_PATTERN
 from factstore.store import codec
-from factstore.store.findings import Finding
+from factstore.store.fsck.findings import Finding
 from factstore.store.keyspace import is_id
-from factstore.store.wire import KeyValue
+from factstore.store.types import KeyValue
 
 T = TypeVar("T")
 
