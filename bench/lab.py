@@ -10,10 +10,10 @@ from typing import Self
 
 import requests
 
-from factstore.cmd.children.api import ApiProcess, write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
-from factstore.cmd.children.ports import LOOPBACK, free_port
+from factstore.cmd.processes.api import ApiProcess, write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.cmd.processes.ports import LOOPBACK, free_port
 
 STACKS = 100
 FACTS = 10

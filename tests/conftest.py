@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import shutil
 import socket
 from pathlib import Path
 
-from factstore.cmd.children.ports import LOOPBACK, free_port
-from factstore.cmd.children.process import Child
+from factstore.cmd.processes.ports import LOOPBACK, free_port
+from factstore.cmd.processes.process import Child
 
 
 class Memcached:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from factstore.cmd.children.ports import LOOPBACK
+from factstore.cmd.processes.ports import LOOPBACK
 
 
 class Relay:

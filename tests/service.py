@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from factstore.cmd.children.api import API_ARGV, ApiProcess, Options, write_options
-from factstore.cmd.children.keystone import KeystoneServer
-from factstore.cmd.children.ports import LOOPBACK, free_port
+from factstore.cmd.processes.api import API_ARGV, ApiProcess, Options, write_options
+from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.keys.rotation import changing, create
 
 

@@ -7,7 +7,7 @@ from typing import get_args
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from factstore.api.kinds import Schema
+from factstore.api.field_types import Schema
 from factstore.api.waiter_schemas import WaiterState, WaiterSummary
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.event import CHANGE_TYPES

@@ -15,7 +15,7 @@ from factstore.api import (
     blueprint,
     context,
     convergence,
-    description,
+    docs_ui,
     errors,
     events,
     facts,
@@ -23,7 +23,7 @@ from factstore.api import (
     limits,
     members,
     microversion,
-    page,
+    openapi,
     stacks,
     versions,
     waiters,
@@ -61,7 +61,7 @@ class HouseApi(Api):
         errors.register(self._app)
 
     def _register_responses(self) -> None:
-        description.add_components(self.spec)
+        openapi.add_components(self.spec)
 
     def _register_pagination_header(self) -> None:
         pass
@@ -77,7 +77,7 @@ def create_app(services: Services, *, tokens: bool = True) -> Flask:
         API_TITLE="factstore",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={"security": description.SECURITY if tokens else []},
+        API_SPEC_OPTIONS={"security": openapi.SECURITY if tokens else []},
         MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,  # werkzeug cuts chunked bodies there, silently
     )
     app.json.compact = True  # type: ignore[attr-defined]
@@ -92,7 +92,7 @@ def create_app(services: Services, *, tokens: bool = True) -> Flask:
     api = HouseApi(app)
     for each in BLUEPRINTS:
         api.register_blueprint(each)
-    app.register_blueprint(page.blueprint)  # not the Api's: it is none of the API
+    app.register_blueprint(docs_ui.blueprint)  # not the Api's: it is none of the API
     app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document, app, api))
     return app
 
@@ -122,7 +122,7 @@ def _check_accept() -> Response | None:
     offered = ["application/json"]
     if request.path.endswith("/events"):
         offered.append(events.STREAM)
-    if request.path in page.PATHS:
+    if request.path in docs_ui.PATHS:
         return None  # its files are what they are, and browsers know what to do with them
     if request.args.get("format") == "raw":
         offered = ["text/plain"]

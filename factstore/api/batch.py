@@ -9,8 +9,8 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, conditional, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
-from factstore.api.render import fact_text
+from factstore.api.openapi import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
+from factstore.api.serializers import fact_text
 from factstore.api.services import services
 from factstore.core.model.fact import Delete, Put
 from factstore.core.model.precondition import ABSENT, EXISTS, Precondition

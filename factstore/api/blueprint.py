@@ -18,7 +18,7 @@ from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
-from factstore.api import description
+from factstore.api import openapi
 from factstore.core.errors import Invalid
 from factstore.core.model.path import shown
 from factstore.core.model.value import parse_json
@@ -168,7 +168,7 @@ class Blueprint(SmorestBlueprint):
 
     def route(self, rule: str, **options: Any) -> Any:
         """As in flask-smorest, with the grammar of the names in the URL."""
-        return super().route(rule, parameters=description.path_parameters(rule), **options)
+        return super().route(rule, parameters=openapi.path_parameters(rule), **options)
 
     def _store_endpoint_docs(self, endpoint: str, *args: Any, **options: Any) -> None:
         super()._store_endpoint_docs(endpoint, *args, **options)
@@ -179,9 +179,9 @@ class Blueprint(SmorestBlueprint):
     def _prepare_house_doc(
         self, doc: dict[str, Any], about: dict[str, Any], *, method: str, **_: Any
     ) -> dict[str, Any]:
-        shared = description.EVERYWHERE + (() if self._public else description.AUTHENTICATED)
+        shared = openapi.EVERYWHERE + (() if self._public else openapi.AUTHENTICATED)
         codes = (*shared, *about.get("refusals", ()))
-        description.complete(doc, codes, body=method != "head")
+        openapi.complete(doc, codes, body=method != "head")
         doc.setdefault("parameters", []).extend(["microversion", *about.get("takes", ())])
         doc["operationId"] = about["operation_id"]
         if self._public:

@@ -7,7 +7,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from factstore.api.kinds import Pattern, Schema, described, flag, seconds
+from factstore.api.field_types import Pattern, Schema, described, flag, seconds
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.fact import DESCRIPTION_LENGTH, KINDS, TTL_MAX, TTL_MIN
 from factstore.core.model.member import (

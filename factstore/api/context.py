@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import conditional, context_schemas, errors, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import sent
+from factstore.api.openapi import sent
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.services.debounce import Settle

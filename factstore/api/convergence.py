@@ -10,8 +10,8 @@ from flask.views import MethodView
 
 from factstore.api import answers, conditional, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import sent
-from factstore.api.render import convergence_text
+from factstore.api.openapi import sent
+from factstore.api.serializers import convergence_text
 from factstore.api.services import services, waiting
 from factstore.core.services.convergence import Convergence
 from factstore.policies import stacks as rules

@@ -13,7 +13,7 @@ from flask.views import MethodView
 from factstore.api import answers, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity
-from factstore.api.render import event_text, fact_text
+from factstore.api.serializers import event_text, fact_text
 from factstore.api.services import Services, services, waiting
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event

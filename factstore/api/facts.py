@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
 from factstore.api import answers, bodies, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
-from factstore.api.description import (
+from factstore.api.openapi import (
     BOUND,
     FACT_WRITING,
     JSON_BODY,
@@ -20,7 +20,7 @@ from factstore.api.description import (
     VALUE,
     sent,
 )
-from factstore.api.render import clear_text, fact_text
+from factstore.api.serializers import clear_text, fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Fact, Put

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from factstore.api.answers import Link
-from factstore.api.kinds import Schema, described, seconds
+from factstore.api.field_types import Schema, described, seconds
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.grant import (
     GRANT_ID_PATTERN,

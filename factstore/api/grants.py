@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import grant_schemas, paging, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import JSON_BODY, PAGED, WRITING, sent
+from factstore.api.openapi import JSON_BODY, PAGED, WRITING, sent
 from factstore.api.services import services
 from factstore.core.model.grant import Grant, GrantWish
 from factstore.policies import grants as rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from factstore.api.kinds import Schema
+from factstore.api.field_types import Schema
 
 
 def _limit(text: str) -> fields.Integer:

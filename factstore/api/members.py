@@ -9,8 +9,8 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, conditional, paging, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import JSON_BODY, PAGED, VALUE, WRITING, sent
-from factstore.api.render import member_text
+from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITING, sent
+from factstore.api.serializers import member_text
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.member import Joining, Member

@@ -7,8 +7,8 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
-from factstore.api import kinds
-from factstore.api.kinds import Pattern, Schema, described, named, whole
+from factstore.api import field_types
+from factstore.api.field_types import Pattern, Schema, described, named, whole
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.event import CHANGE_TYPES
 from factstore.core.model.member import DECLARED_PATTERN, REASON_PATTERN
@@ -71,7 +71,9 @@ class NoQuery(Schema):
 class PageQuery(Schema):
     """Paging."""
 
-    limit = whole(f"Items on a page, 1 to {kinds.PAGE_LIMIT}.", 1, kinds.PAGE_LIMIT, 100)
+    limit = whole(
+        f"Items on a page, 1 to {field_types.PAGE_LIMIT}.", 1, field_types.PAGE_LIMIT, 100
+    )
     marker = named(PATH_PATTERN, "Continue after this item.")
     cursor = named(CURSOR_PATTERN, "Show the state at this cursor; the next link carries it.")
 
@@ -92,7 +94,7 @@ class LimitsQuery(Schema):
 class StackQuery(Schema):
     """Showing a stack."""
 
-    consistency = kinds.consistency()
+    consistency = field_types.consistency()
 
 
 class FactsQuery(PageQuery):
@@ -104,13 +106,13 @@ class FactsQuery(PageQuery):
 class FactQuery(Schema):
     """Reading a fact."""
 
-    wait = kinds.wait()
+    wait = field_types.wait()
     format = fields.String(
         load_default="json",
         validate=validate.OneOf(["json", "raw"]),
         **described("'raw' prints a scalar bare, as text/plain."),
     )
-    consistency = kinds.consistency()
+    consistency = field_types.consistency()
 
 
 class MembersQuery(PageQuery):
@@ -124,7 +126,7 @@ class MembersQuery(PageQuery):
 class MemberQuery(Schema):
     """Showing a member."""
 
-    consistency = kinds.consistency()
+    consistency = field_types.consistency()
 
 
 class DepartQuery(Schema):
@@ -142,21 +144,21 @@ class ConvergenceQuery(Schema):
     """Reading who lags."""
 
     group = _group()
-    wait = kinds.wait()
-    consistency = kinds.consistency()
+    wait = field_types.wait()
+    consistency = field_types.consistency()
 
 
 class ContextQuery(SettleQuery):
     """Reading a context."""
 
-    wait = kinds.wait()
+    wait = field_types.wait()
     include = fields.String(
         load_default="",
         validate=validate.OneOf(["", "results"]),
         **described("'results' includes the facts below results/."),
     )
     member = named(SEGMENT_PATTERN, "The living member that looks: adds 'self' and 'peers'.")
-    consistency = kinds.consistency()
+    consistency = field_types.consistency()
 
 
 class WaitersQuery(PageQuery):
@@ -168,8 +170,8 @@ class WaitersQuery(PageQuery):
 class WaiterQuery(Schema):
     """Reading a waiter."""
 
-    wait = kinds.wait()
-    consistency = kinds.consistency()
+    wait = field_types.wait()
+    consistency = field_types.consistency()
 
 
 class GrantsQuery(PageQuery):
@@ -181,14 +183,14 @@ class GrantsQuery(PageQuery):
 class GrantQuery(Schema):
     """Showing a grant."""
 
-    consistency = kinds.consistency()
+    consistency = field_types.consistency()
 
 
 class EventsQuery(SettleQuery):
     """Watching."""
 
     since = named(CURSOR_PATTERN, "A cursor to go on from; else the present.")
-    wait = kinds.wait()
+    wait = field_types.wait()
     prefix = named(PATH_PATTERN, "Only changes at or below this path.")
     types = fields.String(
         load_default="",
@@ -198,7 +200,7 @@ class EventsQuery(SettleQuery):
         ),
         **described(f"Only these change types, of {', '.join(CHANGE_TYPES)}, joined by commas."),
     )
-    initial = kinds.switch("Begin a stream with a snapshot.")
+    initial = field_types.switch("Begin a stream with a snapshot.")
     on_gap = fields.String(
         load_default="reset",
         validate=validate.OneOf(["reset", "error"]),

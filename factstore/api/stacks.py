@@ -9,8 +9,8 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, paging, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.description import JSON_BODY, PAGED, WRITING
-from factstore.api.render import stack_document
+from factstore.api.openapi import JSON_BODY, PAGED, WRITING
+from factstore.api.serializers import stack_document
 from factstore.api.services import services
 from factstore.core.model.usage import Usage
 from factstore.policies import stacks as rules

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from factstore.api.kinds import Schema
+from factstore.api.field_types import Schema
 from factstore.core.model.waiter import (
     SIGNAL_ID_LENGTH,
     TIMEOUT_DEFAULT,

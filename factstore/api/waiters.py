@@ -11,8 +11,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from factstore.api import answers, conditional, errors, paging, schemas, waiter_schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body
-from factstore.api.description import JSON_BODY, PAGED, WRITING, sent
-from factstore.api.render import waiter_summary, waiter_text
+from factstore.api.openapi import JSON_BODY, PAGED, WRITING, sent
+from factstore.api.serializers import waiter_summary, waiter_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.condition import Definition

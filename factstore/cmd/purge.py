@@ -48,8 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Remove, and say what. Raises CommandError."""
     with server_room():
-        from factstore.cmd.installation import opened
-        from factstore.cmd.purging import Purge
+        from factstore.cmd.deployment import opened
+        from factstore.cmd.purge_project import Purge
     with opened(args.config_file) as installation:
         purge = Purge(installation, AUTHOR, f"req-{uuid.uuid4()}", _say)
         doomed = []

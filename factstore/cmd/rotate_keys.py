@@ -34,8 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it, and say what; 1 if there are stacks whose data key is lost. Raises CommandError."""
     with server_room():
-        from factstore.cmd.installation import opened
-        from factstore.cmd.rotating import Rotating
+        from factstore.cmd.deployment import opened
+        from factstore.cmd.rotation_run import Rotating
     with opened(args.config_file) as installation:
         path = Path(installation.conf.sealing.key_repository)
         if not path.is_absolute():

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from keystoneauth1.exceptions import ClientException
 
-from factstore.cmd.children.api import API_ARGV, ApiProcess, write_options
-from factstore.cmd.children.etcd import EtcdServer, find_etcd
-from factstore.cmd.children.keystone import KeystoneServer, find_keystone
-from factstore.cmd.children.ports import LOOPBACK, is_free, remembered_port
-from factstore.cmd.children.private_file import private_directory
-from factstore.cmd.children.process import ChildError
 from factstore.cmd.errors import CommandError
+from factstore.cmd.processes.api import API_ARGV, ApiProcess, write_options
+from factstore.cmd.processes.etcd import EtcdServer, find_etcd
+from factstore.cmd.processes.keystone import KeystoneServer, find_keystone
+from factstore.cmd.processes.ports import LOOPBACK, is_free, remembered_port
+from factstore.cmd.processes.private_file import private_directory
+from factstore.cmd.processes.process import ChildError
 from factstore.cmd.supervisor import StopRequested, Supervisor
 from factstore.keys.repository import Unusable
 from factstore.keys.rotation import changing, create

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Self
 
-from factstore.cmd.children.process import Child, ChildError
+from factstore.cmd.processes.process import Child, ChildError
 
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 5.0

@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what is found, and how much there is. Raises CommandError, with status 2."""
     with server_room(_FAILED):
-        from factstore.cmd.installation import opened
+        from factstore.cmd.deployment import opened
     with opened(args.config_file, failed=_FAILED) as installation:
         found, revision = installation.inspection.examine()
         repaired: Collection[Finding] = ()

@@ -25,8 +25,8 @@ from factstore.core.operations.idempotency import RETENTION
 from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
-from factstore.store.decoding import Decoder
 from factstore.store.commit_batcher import Grouping, Guarded
+from factstore.store.decoding import Decoder
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
 from factstore.store.txn import compares_for
 from factstore.store.types import (

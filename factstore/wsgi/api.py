@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from factstore.wsgi import configuration, deploy, logs, running
-from factstore.wsgi import node as nodes
+from factstore.wsgi import configuration, deploy, runtime_registry
+from factstore.wsgi import runtime as nodes
+from factstore.wsgi.auth.keystone import Wsgi
 from factstore.wsgi.clock import SystemClock
-from factstore.wsgi.identity import Wsgi
+from factstore.wsgi.ops import logs
 
 READY_SECONDS = 5.0
 
@@ -32,7 +33,7 @@ def start() -> Wsgi:
             node = nodes.build(conf, SystemClock())
             pipeline = deploy.pipeline(conf, node)
             node.start()
-            running.set_node(node)
+            runtime_registry.set_node(node)
             atexit.register(node.stop)
             node.pump.wait_ready(READY_SECONDS)
             _pipeline = pipeline
@@ -41,7 +42,7 @@ def start() -> Wsgi:
 
 def drain() -> None:
     """Send streams and waiting requests away; the server is about to stop."""
-    node = running.node()
+    node = runtime_registry.node()
     if node is not None:
         node.drain()
 

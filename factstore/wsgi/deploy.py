@@ -18,13 +18,13 @@ from factstore.api.app import create_app
 from factstore.api.identity import Access
 from factstore.api.services import Services
 from factstore.conf import cors as cors_defaults
-from factstore.wsgi.grants import GrantGate
-from factstore.wsgi.identity import KeystoneGate, LoopbackOnly, OpenGate, Wsgi
-from factstore.wsgi.metrics import Exposition, Measured
-from factstore.wsgi.node import Node
-from factstore.wsgi.policy import PolicyAuthorizer
-from factstore.wsgi.requestid import RequestId
-from factstore.wsgi.throttle import Throttle
+from factstore.wsgi.auth.grants import GrantGate
+from factstore.wsgi.auth.keystone import KeystoneGate, LoopbackOnly, OpenGate, Wsgi
+from factstore.wsgi.middleware.metrics import Exposition, Measured
+from factstore.wsgi.middleware.request_id import RequestId
+from factstore.wsgi.middleware.throttle import Throttle
+from factstore.wsgi.ops.policy import PolicyAuthorizer
+from factstore.wsgi.runtime import Node
 
 READY = "/healthcheck"
 LIVE = "/healthcheck/live"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from factstore.client import Stack, connect
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.agent.instance import Instance
 from tests.calling import fresh_stack
 from tests.service import ApiServer, check_log

@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from factstore.cmd.children.process import Child
+from factstore.cmd.processes.process import Child
 
 ARGV = [sys.executable, "-m", "factstore.agent.cli"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from factstore.agent.errors import LATER
 from factstore.client import Stack, errors
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import free_port
 from tests.agent.conftest import Make, stack_of
 from tests.agent.instance import Instance, environ
 from tests.agent.test_agent import converged

@@ -11,7 +11,7 @@ from factstore.agent.config.settings import read
 from factstore.agent.session.connection import open_connection
 from factstore.agent.session.grant_renewal import Renewal
 from factstore.client import Stack, errors
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.ports import free_port
 from tests.agent.conftest import Make
 from tests.agent.instance import Instance
 from tests.agent.test_agent import converged

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.event import Step
 from factstore.core.ports import Backend, Commit
 from factstore.core.state.state import State

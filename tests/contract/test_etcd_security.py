@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from factstore.cmd.children.etcd import EtcdServer, EtcdTls
+from factstore.cmd.processes.etcd import EtcdServer, EtcdTls
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
 from factstore.store.types import Compare, Credentials, GetKey, PutKey

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, Put

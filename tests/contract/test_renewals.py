@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.cluster import EtcdCluster
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.cluster import EtcdCluster
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
 from factstore.store.types import Credentials, PutKey

@@ -13,8 +13,8 @@ from factstore.core.model.fact import Put, Scope
 from factstore.core.model.member import Joining, Member
 from factstore.core.model.precondition import ANY
 from factstore.core.operations.signals import SignalWish
-from factstore.store.fsck.reader import Inspection
 from factstore.store.fsck.project_purge import Remains
+from factstore.store.fsck.reader import Inspection
 from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, World, author, soon
 
 SIGNALS = Definition.of({"success": {"signals": 5}})

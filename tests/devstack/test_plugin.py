@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from factstore.keys.repository import Repository
-from factstore.wsgi import configuration, logs
+from factstore.wsgi import configuration
+from factstore.wsgi.ops import logs
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]

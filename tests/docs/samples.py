@@ -16,8 +16,8 @@ from typing import Any
 
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.service import ApiServer
 
 SAMPLES = Path(__file__).parents[2] / "api-ref" / "source" / "samples"

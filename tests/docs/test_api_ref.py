@@ -12,7 +12,7 @@ import marshmallow as ma
 import pytest
 
 from factstore.api.errors import STATUS
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs import samples
 from tests.docs.reference import CHAPTERS, PARAMETERS, SOURCE, STATUSES, calls, named_parameters
 from tests.service import ApiServer

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from factstore.client.render import RENDERERS
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.etcd import EtcdServer
 from factstore.cmd.main import make_parser
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.purge import PATIENCE
 from factstore.store import codec
 from factstore.store.client import EtcdClient

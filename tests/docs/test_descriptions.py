@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
-from factstore.api import description
+from factstore.api import openapi
 from factstore.api.errors import CONTENT_TYPE, STATUS
 from tests.docs import reference
 from tests.docs.reference import PREFIX, SAMPLES, SOURCE, Call, Operation
@@ -90,8 +90,8 @@ def test_error_codes_are_the_same(call: Call, operation: Operation) -> None:
 
 def test_the_shared_codes_are_the_same() -> None:
     assert reference.shared_codes() == (
-        set(description.EVERYWHERE),
-        set(description.AUTHENTICATED),
+        set(openapi.EVERYWHERE),
+        set(openapi.AUTHENTICATED),
     )
 
 

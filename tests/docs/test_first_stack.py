@@ -7,7 +7,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.agents import programs
 from tests.docs.pages import code
 from tests.docs.terminals import ADDRESS

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factstore.api import kinds, schemas
+from factstore.api import field_types, schemas
 from factstore.api.blueprint import BODY_BYTES
 from factstore.core.model import condition, fact, grant, member, path, value, waiter
 from factstore.core.operations import fact_plan, idempotency
 from factstore.core.services import debounce, watch
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS
-from factstore.wsgi import configuration, logs
-from factstore.wsgi.metrics import Metrics
+from factstore.wsgi import configuration
+from factstore.wsgi.middleware.metrics import Metrics
+from factstore.wsgi.ops import logs
 from tests.docs.pages import DOC, ROOT, code
 
 
@@ -46,9 +47,9 @@ from tests.docs.pages import DOC, ROOT, code
             {grant.GRANT_TTL_MIN, grant.GRANT_TTL_MAX, grant.GRANT_TTL_DEFAULT},
         ),
         ("lifetime of a grant", {grant.GRANT_TTL_MAX // 86400, grant.GRANT_TTL_DEFAULT // 86400}),
-        ("``wait``", {kinds.WAIT_LIMIT}),
+        ("``wait``", {field_types.WAIT_LIMIT}),
         ("``settle``", {schemas.SETTLE_LIMIT, schemas.MAX_SETTLE_LIMIT}),
-        ("page of a list", {kinds.PAGE_LIMIT}),
+        ("page of a list", {field_types.PAGE_LIMIT}),
         ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
         ("snapshot frame", {watch.SNAPSHOT_FACTS}),
         ("``Idempotency-Key``", {idempotency.RETENTION // 3600}),

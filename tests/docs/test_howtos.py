@@ -17,7 +17,7 @@ import pytest
 import requests
 import yaml
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import fresh_stack
 from tests.docs.pages import DOC, ROOT, code
 from tests.eventually import eventually

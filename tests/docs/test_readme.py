@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs.pages import ROOT
 from tests.docs.terminals import Terminals
 from tests.eventually import eventually

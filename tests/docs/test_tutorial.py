@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs.pages import session
 from tests.docs.terminals import Terminals
 from tests.service import ApiServer

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.service import ApiServer
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import fresh_stack
 from tests.eventually import eventually
 from tests.examples.browser import Browser, Pages, browser

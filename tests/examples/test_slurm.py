@@ -17,7 +17,7 @@ import pytest
 
 from factstore.agent.config import settings
 from factstore.client import Stack, connect, errors
-from factstore.cmd.children.process import Child
+from factstore.cmd.processes.process import Child
 from tests.agents import agent_argv, programs
 from tests.calling import fresh_stack
 from tests.eventually import eventually

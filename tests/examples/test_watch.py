@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller
 from tests.eventually import eventually
 from tests.examples.browser import Browser, Pages, browser

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.service import ApiServer
 
 QUICK_ETCD = ("--heartbeat-interval", "20", "--election-timeout", "200")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.calling import Caller, fact_url
 from tests.faults.checker import History

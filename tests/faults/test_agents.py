@@ -20,7 +20,7 @@ from factstore.agent.apply import templates
 from factstore.agent.errors import DONE, LATER
 from factstore.client import Context, Convergence, connect
 from factstore.client.errors import NotFound
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.agent.instance import ARGV, Instance
 from tests.calling import fresh_stack
 from tests.eventually import eventually

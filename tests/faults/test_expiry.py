@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.calling import fact_url
 from tests.faults.checker import History, Scope, check_watcher

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, fresh_stack
 from tests.eventually import eventually
 from tests.processes import gone
@@ -179,7 +179,10 @@ def site(
 def served(service: ApiServer) -> int:
     """How many requests a service has answered, but those for its health."""
     lines = service.log_path.read_text().splitlines()
-    return sum("factstore.wsgi.requestid" in line and "/healthcheck" not in line for line in lines)
+    return sum(
+        "factstore.wsgi.middleware.request_id" in line and "/healthcheck" not in line
+        for line in lines
+    )
 
 
 def is_asked(service: ApiServer, load: Load) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.checker import Held, History, Scope, Told, check_watcher, covers
 from tests.faults.conftest import StartApi

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.calling import fact_url, revision_of
 from tests.faults.checker import History, Scope, check_watcher

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, fresh_stack
 from tests.grants import Held, issue, issue_reader
 from tests.service import ApiServer, check_log

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, refused
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream

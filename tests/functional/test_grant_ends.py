@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, refused
 from tests.eventually import eventually
 from tests.grants import Held, issue, let_expire

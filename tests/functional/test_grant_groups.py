@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_grant_ends import AT_ONCE, seconds_left

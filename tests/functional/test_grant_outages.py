@@ -11,14 +11,14 @@ from webob import Request, Response
 
 from factstore.api import events
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
 from factstore.core.services.grants import FRESH_SECONDS
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
-from factstore.wsgi import configuration, node
+from factstore.wsgi import configuration, runtime
+from factstore.wsgi.auth.grants import GrantGate
 from factstore.wsgi.clock import SystemClock
-from factstore.wsgi.grants import GrantGate
 from tests.calling import Caller, fresh_stack, refused
 from tests.eventually import eventually
 from tests.grants import Held, issue, issue_reader, let_expire
@@ -40,12 +40,12 @@ class Clock:
 
 
 @pytest.fixture
-def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[node.Node, Relay]]:
+def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[runtime.Node, Relay]]:
     """A worker's machinery in this process, and its line to etcd."""
     config = tmp_path / "factstore.conf"
     with Relay(etcd.endpoint) as line:
         write_options(config, {"etcd": {"endpoints": line.endpoint, "timeout": "10.0"}})
-        made = node.build(configuration.read([str(config)]), SystemClock())
+        made = runtime.build(configuration.read([str(config)]), SystemClock())
         made.start()
         try:
             assert made.pump.wait_ready(30)
@@ -55,7 +55,7 @@ def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[node.Node, Relay]]
             made.stop()
 
 
-def caught_up(machinery: node.Node) -> bool:
+def caught_up(machinery: runtime.Node) -> bool:
     """Whether it has read all the history that other tests have left there."""
     try:
         machinery.store.refresh(machinery.clock.monotonic() + 1)
@@ -64,7 +64,7 @@ def caught_up(machinery: node.Node) -> bool:
     return True
 
 
-def identity_of(machinery: node.Node, stack: str, grant: Held) -> Identity:
+def identity_of(machinery: runtime.Node, stack: str, grant: Held) -> Identity:
     """Who a holder is to the application behind the gate."""
     gate = GrantGate(Response("fine"), Response("others"), machinery.grants)
     request = Request.blank(stack, headers=grant.bearer)
@@ -92,7 +92,7 @@ def ends_after(identity: Identity) -> float:
     "how", ["revoked", "expired", "its stack deleted", "its group's revoked", "enrolled anew"]
 )
 def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
-    etcd: EtcdServer, apart: tuple[node.Node, Relay], one_worker: ApiServer, stack: str, how: str
+    etcd: EtcdServer, apart: tuple[runtime.Node, Relay], one_worker: ApiServer, stack: str, how: str
 ) -> None:
     machinery, _ = apart
     with Caller(one_worker.url) as owner:
@@ -125,7 +125,7 @@ def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
 
 
 def test_a_stream_outlives_a_line_to_etcd_and_not_the_end_of_its_grant(
-    apart: tuple[node.Node, Relay], one_worker: ApiServer, stack: str
+    apart: tuple[runtime.Node, Relay], one_worker: ApiServer, stack: str
 ) -> None:
     machinery, line = apart
     with Caller(one_worker.url) as owner:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from werkzeug.test import Client
 
-from factstore.cmd.children.api import Options, write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.wsgi import configuration, deploy, running
-from factstore.wsgi import node as nodes
+from factstore.cmd.processes.api import Options, write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.wsgi import configuration, deploy, runtime_registry
+from factstore.wsgi import runtime as nodes
 from factstore.wsgi.clock import SystemClock
 from tests.calling import Caller
 from tests.eventually import eventually
@@ -133,12 +133,12 @@ def in_process(
     conf = configuration.read([str(config)])
     node = nodes.build(conf, SystemClock())
     node.start()
-    running.set_node(node)
+    runtime_registry.set_node(node)
     try:
         assert node.pump.wait_ready(30)
         yield node, Client(deploy.pipeline(conf, node))
     finally:
-        running.set_node(None)
+        runtime_registry.set_node(None)
         node.stop()
 
 

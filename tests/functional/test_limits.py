@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_streams import refused as stream_refused

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_waiting import waiting

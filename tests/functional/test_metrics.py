@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.client import EtcdClient

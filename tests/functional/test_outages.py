@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, fresh_stack, refused
 from tests.eventually import eventually
 from tests.service import ApiServer, check_log

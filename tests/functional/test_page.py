@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from factstore.api import page
+from factstore.api import docs_ui
 from tests.calling import Caller, refused
 from tests.service import ApiServer
 from tests.structure.application import application
@@ -36,11 +36,11 @@ def test_the_page_refers_to_what_is_served_and_to_nothing_elsewhere(api: Caller,
     where = {urljoin(f"https://facts.example{root}{PAGE}", name) for name in named}
     assert {urlsplit(url).netloc for url in where} == {"facts.example"}
     paths = {urlsplit(url).path for url in where}
-    assert paths == {root + path for path in {*page.PATHS, "/v1/openapi.json"} - {PAGE}}
+    assert paths == {root + path for path in {*docs_ui.PATHS, "/v1/openapi.json"} - {PAGE}}
 
 
 def test_every_file_of_the_page_is_served_with_its_type_and_policy(api: Caller) -> None:
-    for path in page.PATHS:
+    for path in docs_ui.PATHS:
         answer = api.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == 200
         assert answer.content
@@ -75,8 +75,8 @@ def test_nothing_else_lies_beside_the_page(api: Caller) -> None:
 
 
 def test_without_its_package_there_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, page.PACKAGE, None)
-    for path in page.PATHS:
+    monkeypatch.setitem(sys.modules, docs_ui.PACKAGE, None)
+    for path in docs_ui.PATHS:
         answer = application().test_client().get(path)
         assert answer.status_code == 404
         assert "factstore with its extra 'page'" in answer.get_json()["detail"]

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import free_port
 from factstore.cmd.purge import AUTHOR
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey
-from factstore.wsgi.identity import NO_PROJECT
+from factstore.wsgi.auth.keystone import NO_PROJECT
 from tests.calling import Caller
 from tests.commands import ARGV, config_of, factstore, one_line
 from tests.eventually import eventually

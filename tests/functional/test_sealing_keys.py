@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import free_port
 from factstore.keys.repository import Repository
 from tests.calling import Caller, fresh_stack, refused
 from tests.commands import config_of, factstore, one_line

@@ -19,11 +19,11 @@ from werkzeug.wrappers import Response
 from factstore.api.app import create_app
 from factstore.api.identity import ENVIRON_KEY
 from factstore.api.services import Services
-from factstore.cmd.children.api import API_ARGV, Options, write_options
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.api import API_ARGV, Options, write_options
+from factstore.cmd.processes.ports import free_port
+from factstore.wsgi.auth.keystone import LoopbackOnly, OpenGate, Wsgi
 from factstore.wsgi.deploy import _Mounted
-from factstore.wsgi.identity import LoopbackOnly, OpenGate, Wsgi
-from factstore.wsgi.requestid import RequestId
+from factstore.wsgi.middleware.request_id import RequestId
 from tests.calling import check_refusal
 
 

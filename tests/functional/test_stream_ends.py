@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.api import ApiProcess, write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.api import ApiProcess, write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import free_port
 from tests.calling import Caller, check_refusal
 from tests.eventually import eventually
 from tests.functional.test_streams import etag, snapshot, watch

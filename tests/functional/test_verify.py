@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import free_port
 from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
-from factstore.wsgi.identity import NO_PROJECT
+from factstore.wsgi.auth.keystone import NO_PROJECT
 from tests.calling import Caller
 from tests.commands import config_of, factstore, one_line
 from tests.damage import damages

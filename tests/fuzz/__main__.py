@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.fuzz.running import command, environment
 from tests.service import ApiServer, check_log
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factstore.cmd.children.private_file import write_private
+from factstore.cmd.processes.private_file import write_private
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]

@@ -11,8 +11,8 @@ import pytest
 
 import factstore
 from factstore.client import Client
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration

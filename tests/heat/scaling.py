@@ -14,7 +14,7 @@ import yaml
 
 from factstore.client import Change, Event, Stack
 from factstore.client.errors import FactstoreError, NotFound
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer

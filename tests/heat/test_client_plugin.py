@@ -9,7 +9,7 @@ from heat.common import context, exception
 from oslo_config import cfg
 
 from factstore.client import errors
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.heat.client_plugin import FactstoreClientPlugin
 from tests.heat.lab.catalogue import Catalogue
 from tests.service import ApiServer

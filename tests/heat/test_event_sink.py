@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.client import Client
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer

@@ -11,7 +11,7 @@ from heatclient.exc import HTTPBadRequest
 from keystoneauth1.session import Session
 
 from factstore.client import Client, Stack, errors
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.server import HeatServer
 from tests.heat.templates import attributes, inside, shell, template

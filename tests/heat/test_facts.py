@@ -10,7 +10,7 @@ from heatclient import client as heatclient
 from heatclient import exc
 
 from factstore.client import Client, errors
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer

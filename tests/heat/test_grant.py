@@ -14,7 +14,7 @@ import yaml
 from heatclient.exc import HTTPBadRequest
 
 from factstore.client import Client, GrantRecord, Stack, errors
-from factstore.cmd.children.process import Child
+from factstore.cmd.processes.process import Child
 from tests.agents import agent_argv
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration, StackFailed

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from factstore.client import Client, errors
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.docs.pages import code
 from tests.heat.examples import example
 from tests.heat.lab.catalogue import Catalogue

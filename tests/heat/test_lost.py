@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from factstore.client import Client, errors
-from factstore.cmd.children.ports import LOOPBACK
+from factstore.cmd.processes.ports import LOOPBACK
 from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.service import ApiServer

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from factstore.client import Client
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.heat.autoscaling import notification_driver
 from factstore.heat.autoscaling.work_queue import Look
 from tests.heat.conftest import RESOURCES

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from factstore.client import Client
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.heat.conftest import RESOURCES
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.patience import eventually

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from factstore.client import Client, Event, Stack, errors
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.heat.examples import example
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually

@@ -14,7 +14,7 @@ from keystoneauth1.session import Session
 
 from factstore.client import Client, Stack, errors
 from factstore.client.waiter import WaiterRecord
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import Caller, fresh_stack
 from tests.service import ApiServer, check_log
 

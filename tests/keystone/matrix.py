@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from factstore.api import page
+from factstore.api import docs_ui
 
 DONE = "done"  # what the row says
 MADE = "made"  # the same where nothing was: the caller's own project, not the owner's
@@ -98,7 +98,7 @@ ROWS = [
     Row("GET", "/healthcheck", Kind.PUBLIC),
     Row("GET", "/healthcheck/live", Kind.PUBLIC),
     Row("GET", "/metrics", Kind.PUBLIC),
-    *(Row("GET", path, Kind.PUBLIC) for path in sorted(page.PATHS)),
+    *(Row("GET", path, Kind.PUBLIC) for path in sorted(docs_ui.PATHS)),
     Row("GET", "/v1/limits", Kind.READ_OWN),
     Row("GET", "/v1/limits", Kind.READ_ANY, query="?project_id={project}"),
     Row("GET", STACKS, Kind.READ_OWN),

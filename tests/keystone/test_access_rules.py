@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from webob import Request, Response
 
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.wsgi import configuration
-from factstore.wsgi.identity import KeystoneGate
+from factstore.wsgi.auth.keystone import KeystoneGate
 from tests.calling import Caller, check_refusal, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.service import ApiServer

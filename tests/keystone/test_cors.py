@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import Caller, refused
 from tests.service import ApiServer
 

@@ -12,12 +12,12 @@ from webob import Request, Response
 
 from factstore.api import events
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
-from factstore.wsgi.identity import KeystoneGate
+from factstore.wsgi.auth.keystone import KeystoneGate
 from tests.calling import fresh_stack, refused
 from tests.eventually import eventually
 from tests.keystone.conftest import CACHE_SECONDS, Login, with_token

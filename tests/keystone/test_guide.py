@@ -16,8 +16,8 @@ import pytest
 import requests
 from keystoneauth1 import exceptions
 
-from factstore.cmd.children.accounts import ApplicationCredential
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.accounts import ApplicationCredential
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import Caller, fresh_stack, refused
 from tests.docs.pages import ROOT, code
 from tests.eventually import eventually

@@ -10,8 +10,8 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from factstore.api import page
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.api import docs_ui
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import PROBLEM, Caller, fresh_stack, refused
 from tests.eventually import eventually
 from tests.keystone.conftest import with_token
@@ -175,7 +175,7 @@ def check(answer: requests.Response, expected: str) -> None:
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
-    shown = {("GET", path) for path in page.PATHS}
+    shown = {("GET", path) for path in docs_ui.PATHS}
     assert {row.operation for row in ROWS} == operations() | mounted() | shown
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import Caller, check_refusal, refused
 from tests.keystone.conftest import Login
 from tests.streaming import Stream

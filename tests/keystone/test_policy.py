@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import Caller, refused
 from tests.keystone.conftest import Login
 from tests.service import ApiServer, check_log

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from factstore.cmd.children.api import Options
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.api import Options
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import REQUEST_ID, Caller, fresh_stack
 from tests.eventually import eventually
 from tests.grants import issue

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.calling import Caller, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.keystone.test_secrets import TALKATIVE, check_health

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from keystoneauth1 import exceptions
 
-from factstore.cmd.children.keystone import KeystoneMissing, KeystoneServer, find_keystone
-from factstore.cmd.children.process import ChildError
+from factstore.cmd.processes.keystone import KeystoneMissing, KeystoneServer, find_keystone
+from factstore.cmd.processes.process import ChildError
 from tests.eventually import eventually
 from tests.processes import gone
 

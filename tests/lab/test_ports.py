@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.ports import LOOPBACK, free_port, is_free, remembered_port
+from factstore.cmd.processes.ports import LOOPBACK, free_port, is_free, remembered_port
 
 # Each tells which ports it has, and lives on until it may end.
 CHOOSE = """\
 import sys
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.ports import free_port
 few = range(int(sys.argv[1]), int(sys.argv[2]))
 print(*[free_port(few) for _ in range(10)], flush=True)
 sys.stdin.read()
@@ -23,7 +23,7 @@ sys.stdin.read()
 REMEMBER = """\
 import sys
 from pathlib import Path
-from factstore.cmd.children.ports import remembered_port
+from factstore.cmd.processes.ports import remembered_port
 print(remembered_port(Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """

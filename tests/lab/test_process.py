@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.process import Child, ChildError, run_to_end
+from factstore.cmd.processes.process import Child, ChildError, run_to_end
 from tests.eventually import eventually
 from tests.processes import alive
 
@@ -25,7 +25,7 @@ signal.pause()
 SUPERVISOR = """\
 import signal, sys
 from pathlib import Path
-from factstore.cmd.children.process import Child
+from factstore.cmd.processes.process import Child
 child = Child("sleeper")
 child.start(["sleep", "600"], log_path=Path(sys.argv[1]))
 print(child.pid, flush=True)

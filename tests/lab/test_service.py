@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.api import write_options
-from factstore.cmd.children.process import ChildError
+from factstore.cmd.processes.api import write_options
+from factstore.cmd.processes.process import ChildError
 from tests.eventually import eventually
 from tests.lab import stub
 from tests.processes import gone

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.ports import LOOPBACK, free_port, is_free
-from factstore.cmd.children.probe import Probe
+from factstore.cmd.processes.ports import LOOPBACK, free_port, is_free
+from factstore.cmd.processes.probe import Probe
 from factstore.keys.repository import Repository
 from tests.eventually import eventually
 from tests.processes import descendants, gone

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.children.process import Child, ChildError
+from factstore.cmd.processes.process import Child, ChildError
 from factstore.cmd.supervisor import StopRequested, Supervisor
 
 

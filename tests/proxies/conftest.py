@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from factstore.cmd.children.api import Options
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.api import Options
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import Caller, fresh_stack
 from tests.proxies.serving import Proxy
 from tests.service import ApiServer, check_log

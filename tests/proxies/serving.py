@@ -13,8 +13,8 @@ from pathlib import Path
 
 import trustme
 
-from factstore.cmd.children.ports import free_port
-from factstore.cmd.children.process import Child
+from factstore.cmd.processes.ports import free_port
+from factstore.cmd.processes.process import Child
 from tests.calling import Caller
 from tests.streaming import Stream
 from tests.wire import PATIENCE, Answer, read_answer

@@ -10,13 +10,13 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from oslo_policy.policy import DocumentedRuleDefault
 
-from factstore.api import page
+from factstore.api import docs_ui
 from factstore.api.app import create_app
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
 from factstore.policies import facts, grants, list_rules, members, stacks, waiters
-from factstore.wsgi.identity import PUBLIC
-from factstore.wsgi.throttle import is_heartbeat
+from factstore.wsgi.auth.keystone import PUBLIC
+from factstore.wsgi.middleware.throttle import is_heartbeat
 from tests.structure.application import (
     DISCOVERY,
     DOCUMENT,
@@ -88,7 +88,7 @@ def test_an_operation_is_for_everybody_in_the_document_as_it_is_in_the_service()
     assert document["security"] == [{"token": []}, {"grant": []}, {"grant_password": []}]
     public = {operation for operation, what in described().items() if what.get("security") == []}
     assert public == DISCOVERY
-    assert {path for _, path in public} | page.PATHS == PUBLIC
+    assert {path for _, path in public} | docs_ui.PATHS == PUBLIC
 
 
 def test_a_service_without_tokens_does_not_ask_for_any() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.calling import fresh_stack
 from tests.service import ApiServer
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import requests
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.keystone import KeystoneServer
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.keystone import KeystoneServer
 from tests.agent.instance import Instance as Agent
 from tests.calling import fresh_stack
 from tests.docs.pages import ROOT, code

@@ -19,8 +19,8 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
-from factstore.store.client.errors import is_stale_token, raise_refusal, was_never_sent, words
 from factstore.store.client.endpoint import Member
+from factstore.store.client.errors import is_stale_token, raise_refusal, was_never_sent, words
 from factstore.store.client.protobuf import item, several, transaction
 from factstore.store.client.watch_stream import WatchStream
 from factstore.store.types import (

@@ -21,8 +21,8 @@ from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.operations.idempotency import is_receipt
 from factstore.store import codec
 from factstore.store.fsck.findings import Examination, Finding, Usage
-from factstore.store.keyspace import Keyspace, Named
 from factstore.store.fsck.records import is_sound_stack, judge_fact, judge_record, obeys
+from factstore.store.keyspace import Keyspace, Named
 from factstore.store.types import KeyValue
 
 _EPOCH = re.compile(rb"[0-9a-f]{32}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from keystoneauth1 import adapter
 
-from factstore.cmd.children.accounts import Accounts, ensure, point
+from factstore.cmd.processes.accounts import Accounts, ensure, point
 
 STACK_USER = "heat_stack_user"
 

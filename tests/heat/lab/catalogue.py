@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keystoneauth1 import adapter
 
-from factstore.cmd.children.accounts import SERVICE_NAME, SERVICE_TYPE, Accounts, ensure
+from factstore.cmd.processes.accounts import SERVICE_NAME, SERVICE_TYPE, Accounts, ensure
 
 
 class Catalogue:

@@ -7,9 +7,9 @@ import socket
 import time
 from pathlib import Path
 
-from factstore.cmd.children.ports import LOOPBACK, free_port
-from factstore.cmd.children.private_file import private_directory
-from factstore.cmd.children.process import Child, Pause, run_to_end
+from factstore.cmd.processes.ports import LOOPBACK, free_port
+from factstore.cmd.processes.private_file import private_directory
+from factstore.cmd.processes.process import Child, Pause, run_to_end
 
 
 class DatabaseServer:

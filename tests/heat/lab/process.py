@@ -22,7 +22,7 @@ from oslo_log import log  # noqa: E402
 from oslo_messaging._drivers import impl_fake  # noqa: E402
 from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
 
-from factstore.cmd.children.ports import LOOPBACK  # noqa: E402
+from factstore.cmd.processes.ports import LOOPBACK  # noqa: E402
 
 
 class Quiet(WSGIRequestHandler):

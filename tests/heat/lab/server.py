@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from factstore.cmd.children.accounts import REGION
-from factstore.cmd.children.api import Options, write_options
-from factstore.cmd.children.keystone import KeystoneServer
-from factstore.cmd.children.ports import LOOPBACK, free_port
-from factstore.cmd.children.private_file import private_directory
-from factstore.cmd.children.probe import Probe
-from factstore.cmd.children.process import Child, Pause, python_environment, run_to_end
+from factstore.cmd.processes.accounts import REGION
+from factstore.cmd.processes.api import Options, write_options
+from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.cmd.processes.ports import LOOPBACK, free_port
+from factstore.cmd.processes.private_file import private_directory
+from factstore.cmd.processes.probe import Probe
+from factstore.cmd.processes.process import Child, Pause, python_environment, run_to_end
 from tests.heat.lab.accounts import STACK_USER, HeatAccounts, provision
 
 PLUGINS = Path(__file__).with_name("plugins")

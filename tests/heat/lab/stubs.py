@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 from keystoneauth1 import adapter
 
-from factstore.cmd.children.accounts import Accounts, ensure, point
-from factstore.cmd.children.ports import LOOPBACK
+from factstore.cmd.processes.accounts import Accounts, ensure, point
+from factstore.cmd.processes.ports import LOOPBACK
 
 _IMAGE = {"id": "0", "name": "0", "status": "active", "visibility": "public"}
 _VERSION = {"id": "v2.1", "status": "CURRENT", "version": "2.1", "min_version": "2.1", "links": []}

@@ -9,7 +9,7 @@ import pytest
 from keystoneauth1 import exceptions
 
 from factstore.client import errors
-from factstore.cmd.children.ports import free_port
+from factstore.cmd.processes.ports import free_port
 from tests.unit.client.stub import FakeClock, Service, answer, fact, hang_up, refusal, stack_at
 
 IP = "nodes/c1/ip"

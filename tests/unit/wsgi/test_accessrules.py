@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.wsgi.accessrules import RequestPath, naming
+from factstore.wsgi.auth.access_rules import RequestPath, naming
 
 WILD = {"*": r"[^/]+", "**": r".*"}
 

@@ -14,8 +14,8 @@ from oslo_config import cfg
 from oslo_log import log
 from oslo_log.formatters import JSONFormatter
 
-from factstore.wsgi import logs
-from factstore.wsgi.requestid import RequestId
+from factstore.wsgi.middleware.request_id import RequestId
+from factstore.wsgi.ops import logs
 
 LOG = logging.getLogger("tests.requestid")
 GLOBAL = "req-01234567-0123-0123-0123-0123456789ab"

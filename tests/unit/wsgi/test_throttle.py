@@ -9,7 +9,7 @@ import pytest
 
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS, HOLD_SECONDS, Admission, Allowance
-from factstore.wsgi.throttle import Throttle, is_heartbeat
+from factstore.wsgi.middleware.throttle import Throttle, is_heartbeat
 from tests.unit.core.making import ManualClock
 
 HEARTBEAT = "/v1/stacks/s/members/c1/heartbeat"

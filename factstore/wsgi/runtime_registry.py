@@ -5,7 +5,7 @@ The healthcheck plugin is made by stevedore, which passes nothing on; this is wh
 
 from __future__ import annotations
 
-from factstore.wsgi.node import Node
+from factstore.wsgi.runtime import Node
 
 _node: Node | None = None
 

@@ -20,9 +20,9 @@ from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import Inspection
 from factstore.store.keyspace import Keyspace
 from factstore.wsgi import configuration
-from factstore.wsgi import node as nodes
+from factstore.wsgi import runtime as nodes
 from factstore.wsgi.clock import SystemClock
-from factstore.wsgi.node import Node
+from factstore.wsgi.runtime import Node
 
 READ_SECONDS = 300.0  # for the state of the whole installation
 LOOK_SECONDS = 1.0  # between looks whether etcd answers meanwhile

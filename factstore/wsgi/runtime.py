@@ -32,13 +32,13 @@ from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
-from factstore.store.mirror import MirroredStore
 from factstore.store.maintenance import Upkeep
+from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
-from factstore.wsgi import limits
-from factstore.wsgi.metrics import Metrics
+from factstore.wsgi.middleware.metrics import Metrics
+from factstore.wsgi.ops import limits
 
 MIB = 1024 * 1024
 

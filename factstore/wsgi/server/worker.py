@@ -135,9 +135,10 @@ class Worker(GeventWorker):
             return
         from factstore.api import microversion
         from factstore.api.errors import CONTENT_TYPE, FAILED, error_body
-        from factstore.wsgi import requestid
+        from factstore.wsgi.middleware.request_id import HEADER
+        from factstore.wsgi.middleware.request_id import new as new_request_id
 
-        request_id = requestid.new()
+        request_id = new_request_id()
         if req is None and isinstance(exc, malformed.ParseException):
             status, body = self._refusal_of(exc, request_id)
             # Not what it says: that may be a header with a secret.
@@ -150,7 +151,7 @@ class Worker(GeventWorker):
             "Connection: close",
             f"Content-Type: {CONTENT_TYPE}",
             f"Content-Length: {len(body)}",
-            f"{requestid.HEADER}: {request_id}",
+            f"{HEADER}: {request_id}",
             *(f"{name}: {value}" for name, value in microversion.ANSWERED.items()),
         ]
         with contextlib.suppress(OSError):

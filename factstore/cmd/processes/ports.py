@@ -13,7 +13,7 @@ import secrets
 import socket
 from pathlib import Path
 
-from factstore.cmd.children.private_file import write_private
+from factstore.cmd.processes.private_file import write_private
 
 LOOPBACK = "127.0.0.1"
 

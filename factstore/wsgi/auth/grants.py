@@ -19,8 +19,8 @@ from factstore.core.errors import FactstoreError, Invalid, Unavailable
 from factstore.core.model.fact import Scope
 from factstore.core.model.grant import Grant
 from factstore.core.services.grants import Grants
-from factstore.wsgi.identity import PUBLIC, Environ, Wsgi
-from factstore.wsgi.logs import identify
+from factstore.wsgi.auth.keystone import PUBLIC, Environ, Wsgi
+from factstore.wsgi.ops.logs import identify
 
 LENGTH = 256  # of what stands in the header; a grant's is half of that
 _CHALLENGE = 'Bearer realm="factstore", error="invalid_token"'

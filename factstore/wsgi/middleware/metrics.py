@@ -2,7 +2,7 @@
 
 No label names a project, a stack or a path: they would tell tenants' business to whoever may scrape,
 and grow without bound.  With several workers the numbers lie in files that all of them share (see
-:mod:`factstore.wsgi.metricsfiles`), so that any worker answers for all.
+:mod:`factstore.wsgi.ops.multiprocess_metrics`), so that any worker answers for all.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from factstore.api.services import ROUTE, WAITED
-from factstore.wsgi.metricsfiles import VARIABLE
+from factstore.wsgi.ops.multiprocess_metrics import VARIABLE
 
 UNROUTED = "none"
 """The route of what was refused before one was found: no token, no such path, too many requests."""

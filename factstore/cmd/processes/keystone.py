@@ -12,11 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-from factstore.cmd.children.accounts import Accounts
-from factstore.cmd.children.ports import LOOPBACK, remembered_port
-from factstore.cmd.children.private_file import private_directory, write_private
-from factstore.cmd.children.probe import Probe
-from factstore.cmd.children.process import Child, ChildError, Pause, python_environment, run_to_end
+from factstore.cmd.processes.accounts import Accounts
+from factstore.cmd.processes.ports import LOOPBACK, remembered_port
+from factstore.cmd.processes.private_file import private_directory, write_private
+from factstore.cmd.processes.probe import Probe
+from factstore.cmd.processes.process import Child, ChildError, Pause, python_environment, run_to_end
 
 # keystone.cmd.manage has no __main__ guard, and the script beside the interpreter may be absent.
 _MANAGE = "from keystone.cmd.manage import main; main()"

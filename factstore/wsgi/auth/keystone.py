@@ -19,19 +19,19 @@ from keystonemiddleware.auth_token import _base
 from oslo_config import cfg
 from webob import exc
 
-from factstore.api import microversion, page
+from factstore.api import docs_ui, microversion
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.wsgi import accessrules
 from factstore.wsgi.addresses import is_loopback, name_of
-from factstore.wsgi.logs import identify
+from factstore.wsgi.auth import access_rules
+from factstore.wsgi.ops.logs import identify
 
 LOG = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 Wsgi = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-PUBLIC = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"]) | page.PATHS
+PUBLIC = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"]) | docs_ui.PATHS
 NO_PROJECT = "none"
 NO_USER = "anybody"
 SERVICE_TYPE = "contextualization"
@@ -112,7 +112,7 @@ class KeystoneGate(auth_token.AuthProtocol):
         """
         environ = request.environ
         path = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
-        super().validate_allowed_request(request, accessrules.naming(token, path))
+        super().validate_allowed_request(request, access_rules.naming(token, path))
 
     def _holds(self, token: str, expires: datetime) -> bool:
         """Whether a token is still good; one that cannot be asked about is, until it expires."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from factstore.cmd.installation import Installation, running
+from factstore.cmd.deployment import Installation, running
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.store.fsck.project_purge import Holdings, Remains
-from factstore.wsgi.node import Node
+from factstore.wsgi.runtime import Node
 
 PAGE = 1000  # stacks listed at once
 PAUSE = 1.0  # seconds without a write, until a project counts as removed

@@ -20,7 +20,7 @@ from urllib.parse import quote
 from oslo_context.context import generate_request_id
 
 from factstore.api.errors import CONTENT_TYPE, FAILED, error_body
-from factstore.wsgi.logs import LogContext
+from factstore.wsgi.ops.logs import LogContext
 
 LOG = logging.getLogger(__name__)
 

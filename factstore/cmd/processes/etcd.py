@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from factstore.cmd.children.ports import LOOPBACK, free_port
-from factstore.cmd.children.private_file import private_directory
-from factstore.cmd.children.probe import Probe
-from factstore.cmd.children.process import Child, ChildError, Pause
+from factstore.cmd.processes.ports import LOOPBACK, free_port
+from factstore.cmd.processes.private_file import private_directory
+from factstore.cmd.processes.probe import Probe
+from factstore.cmd.processes.process import Child, ChildError, Pause
 
 
 class EtcdMissing(ChildError):

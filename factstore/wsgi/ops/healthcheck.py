@@ -7,7 +7,7 @@ from typing import Any
 from oslo_middleware.healthcheck import pluginbase
 
 from factstore.core.errors import FactstoreError
-from factstore.wsgi import running
+from factstore.wsgi import runtime_registry
 
 SECONDS = 2.0
 
@@ -17,7 +17,7 @@ class EtcdHealthcheck(pluginbase.HealthcheckBaseExtension):
 
     def healthcheck(self, server_port: int) -> Any:
         """Ask."""
-        node = running.node()
+        node = runtime_registry.node()
         if node is None:
             return _result(False, "not started")
         if node.draining:
@@ -37,7 +37,7 @@ class LiveHealthcheck(pluginbase.HealthcheckBaseExtension):
 
     def healthcheck(self, server_port: int) -> Any:
         """Look; nobody is asked."""
-        node = running.node()
+        node = runtime_registry.node()
         if node is None:
             return _result(False, "not started")
         ended = node.ended

@@ -8,17 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from factstore.cmd.children.ports import LOOPBACK
-from factstore.cmd.children.private_file import write_private
-from factstore.cmd.children.probe import Probe
-from factstore.cmd.children.process import Child, Pause, python_environment
+from factstore.cmd.processes.ports import LOOPBACK
+from factstore.cmd.processes.private_file import write_private
+from factstore.cmd.processes.probe import Probe
+from factstore.cmd.processes.process import Child, Pause, python_environment
 
 Options = Mapping[str, Mapping[str, str | int]]
 """Configuration: section to option to value."""
 
 API_ARGV = (
     *(sys.executable, "-m", "gunicorn"),
-    *("--config", "python:factstore.wsgi.gunicorn"),
+    *("--config", "python:factstore.wsgi.server.gunicorn"),
     "factstore.wsgi.api:application",
 )
 

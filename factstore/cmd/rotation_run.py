@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from factstore.cmd.deployment import Installation, running
 from factstore.cmd.errors import CommandError
-from factstore.cmd.installation import Installation, running
 from factstore.core.model.data_key import SEAL
 from factstore.core.model.fact import Stack
 from factstore.core.services.key_rewrap import Resealed, Resealing

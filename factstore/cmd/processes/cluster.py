@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from factstore.cmd.children.etcd import EtcdServer
-from factstore.cmd.children.ports import LOOPBACK, free_port
-from factstore.cmd.children.process import ChildError, Pause
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import LOOPBACK, free_port
+from factstore.cmd.processes.process import ChildError, Pause
 
 
 class EtcdCluster:

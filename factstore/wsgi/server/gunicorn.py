@@ -1,4 +1,4 @@
-"""gunicorn's configuration: ``gunicorn --config python:factstore.wsgi.gunicorn
+"""gunicorn's configuration: ``gunicorn --config python:factstore.wsgi.server.gunicorn
 factstore.wsgi.api:application``.
 
 Greenlets, because a watcher must cost kilobytes and a waiting request no thread.
@@ -11,15 +11,16 @@ import resource
 import sys
 from typing import Any
 
-from factstore.wsgi import configuration, metricsfiles
+from factstore.wsgi import configuration
 from factstore.wsgi.addresses import is_loopback
+from factstore.wsgi.ops import multiprocess_metrics
 
 _conf = configuration.read()
 _host = f"[{_conf.api.host}]" if ":" in _conf.api.host else _conf.api.host
 
 bind = [f"{_host}:{_conf.api.port}"]
 workers = _conf.api.workers
-worker_class = "factstore.wsgi.worker.Worker"
+worker_class = "factstore.wsgi.server.worker.Worker"
 worker_connections = _conf.api.connections
 backlog = 4096
 graceful_timeout = _conf.api.drain_seconds
@@ -34,7 +35,7 @@ loglevel = "warning"
 proc_name = "factstore-api"
 
 if workers > 1:
-    metricsfiles.share()
+    multiprocess_metrics.share()
 
 
 def on_starting(server: Any) -> None:
@@ -55,7 +56,7 @@ def on_starting(server: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """What a worker that is gone had open is open no more."""
-    if metricsfiles.VARIABLE in os.environ:
+    if multiprocess_metrics.VARIABLE in os.environ:
         from prometheus_client import multiprocess
 
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
@@ -63,4 +64,4 @@ def child_exit(server: Any, worker: Any) -> None:
 
 def on_exit(server: Any) -> None:
     """Leave nothing behind."""
-    metricsfiles.unshare()
+    multiprocess_metrics.unshare()

@@ -13,8 +13,8 @@ from keystoneauth1 import adapter, exceptions, plugin
 from keystoneauth1 import session as ks_session
 from keystoneauth1.identity import v3
 
-from factstore.cmd.children.openrc import openrc_text
-from factstore.cmd.children.private_file import write_private
+from factstore.cmd.processes.openrc import openrc_text
+from factstore.cmd.processes.private_file import write_private
 
 SERVICE_TYPE = "contextualization"
 SERVICE_NAME = "factstore"

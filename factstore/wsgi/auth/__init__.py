@@ -1,0 +1,1 @@
+"""Authentication: Keystone tokens, grants, or none; each sets the request's identity."""

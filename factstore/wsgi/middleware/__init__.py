@@ -1,0 +1,1 @@
+"""WSGI middleware: request ids, rates, metrics."""

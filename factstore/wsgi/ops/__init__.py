@@ -1,0 +1,1 @@
+"""Operators' concerns: health, logs, policy files, limits, metrics of several processes."""
