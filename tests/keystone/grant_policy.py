@@ -1,8 +1,7 @@
-"""What those may who hold a grant: every operation and every kind of holder, as one table.
+"""What the holder of a grant may do: every operation and every kind of holder, as one table.
 
-It stands beside ``matrix`` and is read in the same way: a row's kind says what each holder is answered,
-for :data:`HOLDERS` in their order.  Where in a stack an operation is about matters to holders, so that
-a row also says that.
+It is read like ``token_policy``: a row's kind states the answer to each holder, in the order of
+:data:`HOLDERS`.  The answer depends on where in a stack the operation acts, so a row names that too.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from tests.keystone import matrix
-from tests.keystone.matrix import DONE, FORBIDDEN, UNKNOWN
+from tests.keystone import token_policy
+from tests.keystone.token_policy import DONE, FORBIDDEN, UNKNOWN
 
 PROTECTED = "403 parameter_protected"
 
@@ -110,8 +109,8 @@ OTHERS = (
 )
 """Paths that are neither a's nor b's to write."""
 
-STACK, FACT, MEMBER = matrix.STACK, matrix.FACT, matrix.MEMBER
-WAITER, GRANT = matrix.WAITER, matrix.GRANT
+STACK, FACT, MEMBER = token_policy.STACK, token_policy.FACT, token_policy.MEMBER
+WAITER, GRANT = token_policy.WAITER, token_policy.GRANT
 TWO = {"value": 2}
 PARAMETER = {"value": 2, "kind": "parameter"}
 
@@ -146,18 +145,18 @@ DELETE_X = {"delete": {"path": "nodes/a/x"}}
 ROWS = [
     *(
         Row("GET", row.template, Kind.PUBLIC)
-        for row in matrix.ROWS
-        if row.kind is matrix.Kind.PUBLIC
+        for row in token_policy.ROWS
+        if row.kind is token_policy.Kind.PUBLIC
     ),
     Row("GET", "/v1/limits", Kind.OWNERS),
     Row("GET", "/v1/limits", Kind.OWNERS, query="?project_id={project}"),
-    Row("GET", matrix.STACKS, Kind.OWNERS),
-    Row("GET", matrix.STACKS, Kind.OWNERS, query="?project_id={project}"),
+    Row("GET", token_policy.STACKS, Kind.OWNERS),
+    Row("GET", token_policy.STACKS, Kind.OWNERS, query="?project_id={project}"),
     Row("GET", STACK, Kind.READ),
     Row("PUT", STACK, Kind.OWNERS, body={"description": "x"}),
     Row("DELETE", STACK, Kind.OWNERS),
-    Row("GET", matrix.FACTS, Kind.READ),
-    Row("GET", matrix.FACTS, Kind.READ, query="?prefix=configs/a"),
+    Row("GET", token_policy.FACTS, Kind.READ),
+    Row("GET", token_policy.FACTS, Kind.READ, query="?prefix=configs/a"),
     *(Row("GET", FACT, Kind.READ, path=path) for path in ("a", "nodes/a/x", "nodes/b/x")),
     Row("GET", FACT, Kind.READ, path="nodes/b/x", query="?format=raw"),
     Row("GET", FACT, Kind.OWN_A, path="configs/a/x"),
@@ -179,16 +178,23 @@ ROWS = [
     Row("DELETE", FACT, Kind.OWN_B, path="results/b/x", done=204),
     Row("DELETE", FACT, Kind.PARAMETER_A, path="nodes/a/p"),
     *(Row("DELETE", FACT, Kind.OWNERS, path=path) for path in OTHERS),
-    Row("POST", matrix.BATCH, Kind.OWN_A, body=_batch(_put("nodes/a/y"), DELETE_X)),
-    Row("POST", matrix.BATCH, Kind.OWN_A, body=_batch(_put("nodes/a/y"), guard="nodes/b/x")),
-    Row("POST", matrix.BATCH, Kind.OWN_A, body=_batch(DELETE_X, guard="configs/a/x")),
-    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(DELETE_X, guard="configs/ab/x")),
-    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(_put("nodes/a/y"), _put("nodes/b/y"))),
-    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(_put("nodes/a/y", member="b"))),
-    Row("POST", matrix.BATCH, Kind.OWNERS, body=_batch(DELETE_X, {"delete": {"path": "a"}})),
-    Row("POST", matrix.BATCH, Kind.PARAMETER_A, body=_batch(_put("nodes/a/y", kind="parameter"))),
-    Row("POST", matrix.BATCH, Kind.PARAMETER_A, body=_batch({"delete": {"path": "nodes/a/p"}})),
-    Row("GET", matrix.MEMBERS, Kind.READ),
+    Row("POST", token_policy.BATCH, Kind.OWN_A, body=_batch(_put("nodes/a/y"), DELETE_X)),
+    Row("POST", token_policy.BATCH, Kind.OWN_A, body=_batch(_put("nodes/a/y"), guard="nodes/b/x")),
+    Row("POST", token_policy.BATCH, Kind.OWN_A, body=_batch(DELETE_X, guard="configs/a/x")),
+    Row("POST", token_policy.BATCH, Kind.OWNERS, body=_batch(DELETE_X, guard="configs/ab/x")),
+    Row("POST", token_policy.BATCH, Kind.OWNERS, body=_batch(_put("nodes/a/y"), _put("nodes/b/y"))),
+    Row("POST", token_policy.BATCH, Kind.OWNERS, body=_batch(_put("nodes/a/y", member="b"))),
+    Row("POST", token_policy.BATCH, Kind.OWNERS, body=_batch(DELETE_X, {"delete": {"path": "a"}})),
+    Row(
+        "POST",
+        token_policy.BATCH,
+        Kind.PARAMETER_A,
+        body=_batch(_put("nodes/a/y", kind="parameter")),
+    ),
+    Row(
+        "POST", token_policy.BATCH, Kind.PARAMETER_A, body=_batch({"delete": {"path": "nodes/a/p"}})
+    ),
+    Row("GET", token_policy.MEMBERS, Kind.READ),
     Row("GET", MEMBER, Kind.READ),
     Row("PUT", MEMBER, Kind.OWN_A, body={"group": "g"}, done=201),
     Row("PUT", MEMBER, Kind.OWNERS, body={"group": "other"}),
@@ -197,7 +203,7 @@ ROWS = [
     Row("PUT", MEMBER, Kind.OWN_A, body={"group": "g", "declared": None, "reason": None}, done=201),
     Row("PUT", MEMBER, Kind.OWNERS, body={"group": "g", "declared": "heat:1"}),
     Row("PUT", MEMBER, Kind.OWNERS, body={"group": "g", "reason": "scaled_out"}),
-    Row("GET", matrix.MEMBERS, Kind.READ, query="?declared=heat:1"),
+    Row("GET", token_policy.MEMBERS, Kind.READ, query="?declared=heat:1"),
     Row("DELETE", MEMBER, Kind.OWNERS, query="?declared=heat:1"),
     Row("DELETE", MEMBER, Kind.OWN_A, query="?reason=scaled_in", done=204),
     Row("PATCH", MEMBER, Kind.OWN_A, body={"state": "ready"}),
@@ -211,21 +217,21 @@ ROWS = [
     Row("GET", f"{STACK}/context", Kind.READ),
     Row("GET", f"{STACK}/context", Kind.READ, query="?member=b&include=results"),
     Row("HEAD", f"{STACK}/context", Kind.READ),
-    Row("GET", matrix.WAITERS, Kind.READ),
+    Row("GET", token_policy.WAITERS, Kind.READ),
     Row("GET", WAITER, Kind.READ),
-    Row("PUT", WAITER, Kind.OWNERS, body=matrix.WAIT_FOR_A),
+    Row("PUT", WAITER, Kind.OWNERS, body=token_policy.WAIT_FOR_A),
     Row("DELETE", WAITER, Kind.OWNERS),
     Row("POST", f"{WAITER}/signal", Kind.SIGNAL, body={"status": "SUCCESS"}),
     Row("PUT", f"{WAITER}/signal", Kind.SIGNAL, body={"Status": "SUCCESS"}),
     Row("PUT", FACT, Kind.OWN_E, path="nodes/e/x", body=TWO, done=201),
-    Row("POST", matrix.BATCH, Kind.OWN_E, body=_batch(_put("nodes/e/y", member="e"))),
+    Row("POST", token_policy.BATCH, Kind.OWN_E, body=_batch(_put("nodes/e/y", member="e"))),
     Row("PUT", MEMBER, Kind.OWN_E, body={"group": "g"}, done=201, member="e"),
     Row("PUT", MEMBER, Kind.OWNERS, body={"group": "other"}, member="e"),
     Row("POST", f"{MEMBER}/heartbeat", Kind.OWN_E, done=204, member="e"),
-    Row("GET", matrix.GRANTS, Kind.OWNERS),
-    Row("POST", matrix.GRANTS, Kind.OWNERS, body=matrix.READ_ONLY),
-    *(Row("POST", matrix.GRANTS, Kind.GROUP, body=body, done=201) for body in ENROLLING),
-    *(Row("POST", matrix.GRANTS, Kind.OWNERS, body=body) for body in NOT_ENROLLING),
+    Row("GET", token_policy.GRANTS, Kind.OWNERS),
+    Row("POST", token_policy.GRANTS, Kind.OWNERS, body=token_policy.READ_ONLY),
+    *(Row("POST", token_policy.GRANTS, Kind.GROUP, body=body, done=201) for body in ENROLLING),
+    *(Row("POST", token_policy.GRANTS, Kind.OWNERS, body=body) for body in NOT_ENROLLING),
     Row("GET", GRANT, Kind.OWN_A),
     Row("GET", GRANT, Kind.GROUP, grant="group"),
     Row("GET", GRANT, Kind.OWN_E, grant="enrolled"),

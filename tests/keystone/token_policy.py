@@ -1,8 +1,8 @@
 """Who may do what: every operation and every kind of caller with a token, as one table.
 
-A new route needs a row here, and one for who holds a grant in ``holders``, and nothing else: the tests
-take the rows from :data:`ROWS`.  A row's kind says what each persona is answered; a kind says it for
-:data:`PERSONAS` in their order.
+A new route needs a row here, and one for holders of grants in ``grant_policy``, and nothing else: the
+tests take the rows from :data:`ROWS`.  A row's kind states the answer to each persona, in the order of
+:data:`PERSONAS`.
 """
 
 from __future__ import annotations
