@@ -1,6 +1,6 @@
 #!/bin/bash
 #
-# devstack's plugin entry point: plugin.sh <mode> [<phase>]. What is done is in lib/factstore.
+# devstack's plugin entry point: plugin.sh <mode> [<phase>]. The functions are in lib/factstore.
 
 # Save trace setting
 _XTRACE_FACTSTORE_PLUGIN=$(set +o | grep xtrace)

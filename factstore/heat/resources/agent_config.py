@@ -30,22 +30,22 @@ Wants=network-online.target
 Type=notify
 NotifyAccess=main
 ExecStart=/opt/factstore/bin/factstore-agent run
-# The agent begins anew, as it is installed and configured now, and is the same member still.
-# A restart would let the member depart first.
+# The agent restarts itself with the current program and configuration, as the same member.
+# With a restart of the unit, the member would depart first.
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed
-# A hook has time to end, and the service to be told.
+# Time for a hook to end and for the member to depart.
 TimeoutStopSec=60
 Restart=on-failure
 RestartSec=5
-# What is configured is wrong; another agent is this member.
+# The configuration is wrong, or another agent is this member.
 RestartPreventExitStatus=2 3
 StateDirectory=factstore-agent
 StateDirectoryMode=0700
 UMask=0022
 
-# Hooks configure the instance, with all that takes: of what else systemd can forbid, they may need
-# each thing one day.
+# Hooks configure the instance and may need any of the other permissions that systemd could
+# remove.
 KeyringMode=private
 LockPersonality=true
 ProtectKernelLogs=true
