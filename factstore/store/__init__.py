@@ -1,5 +1,5 @@
-"""Where facts lie: etcd, or memory with the same contract, and the state that follows either.
+"""The store: etcd, and the state in memory that follows it.
 
-This room guarantees that what it reports as committed is durable, and that a refreshed state is no
-older than the database's head.  It refuses to know who asks, and what a fact means.
+A commit that this package reports as successful is durable, and a refreshed state is no older than
+etcd's newest revision.  The package knows neither users nor the meaning of facts.
 """

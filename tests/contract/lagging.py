@@ -10,8 +10,8 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.event import Step
 from factstore.core.ports import Backend, Commit
 from factstore.core.state.state import State
-from factstore.store.memory import MemoryBackend
 from factstore.watch.hub import Hub
+from tests.backends.memory import MemoryBackend
 from tests.contract.world import TIMEOUT, EtcdWorld, Worker, soon, steps
 from tests.unit.core.making import ManualClock
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.processes.cluster import EtcdCluster
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
 from factstore.store.types import Credentials, PutKey
 from tests.contract.world import soon
+from tests.etcd_cluster import EtcdCluster
 from tests.eventually import eventually
 
 CALLERS = 64

@@ -32,12 +32,12 @@ from factstore.core.services.watch import Filter, Watching
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
-from factstore.store.memory import MemoryBackend
 from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials, DeleteKeys, PutKey
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.clock import SystemClock
+from tests.backends.memory import MemoryBackend
 
 T = TypeVar("T")
 

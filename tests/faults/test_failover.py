@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.cmd.processes.cluster import EtcdCluster
+from tests.etcd_cluster import EtcdCluster
 from tests.eventually import eventually
 from tests.faults.checker import History, Scope, check_watcher
 from tests.faults.conftest import StartApi

@@ -13,7 +13,7 @@ from factstore.core.errors import NotFound, OutcomeUnknown, Unavailable
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.operations.facts import Written
 from factstore.core.ports import Backend, Commit
-from factstore.store.memory import MemoryBackend
+from tests.backends.memory import MemoryBackend
 from tests.contract.world import CLOCK, TIMEOUT, Worker, author, new_scope
 
 Meanwhile = Callable[[Worker, Scope], None]

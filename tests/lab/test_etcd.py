@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from factstore.cmd.processes.cluster import EtcdCluster
 from factstore.cmd.processes.etcd import EtcdMissing, EtcdServer, EtcdTls, find_etcd
 from factstore.cmd.processes.process import ChildError
+from tests.etcd_cluster import EtcdCluster
 from tests.eventually import eventually
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from factstore.core.ports import Commit
 from factstore.core.state.state import State
-from factstore.store.memory import MemoryBackend
+from tests.backends.memory import MemoryBackend
 from tests.unit.core.making import ManualClock
 
 Fault = Callable[[Commit, float], int | None]

@@ -28,7 +28,7 @@ from factstore.core.model.path import ancestors, covers
 from factstore.core.model.record_key import PlaceKind
 from factstore.core.ports import Clock, Commit, Opening, Receipt
 from factstore.core.state.state import State
-from factstore.store.leases import Leases
+from tests.backends.leases import Leases
 
 
 class MemoryBackend:

@@ -1,4 +1,4 @@
-"""Several etcd members that elect a leader, for fail-over tests."""
+"""An etcd cluster of several members, for tests of fail-over."""
 
 from __future__ import annotations
 
