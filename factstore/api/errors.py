@@ -138,12 +138,13 @@ def respond(
 
 def register(app: Flask) -> None:
     """Make the application answer every failure in the one form."""
-    app.register_error_handler(FactstoreError, _refused)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _broken)
+    app.register_error_handler(FactstoreError, _handle_error)
+    app.register_error_handler(HTTPException, _handle_http_exception)
+    app.register_error_handler(Exception, _handle_exception)
 
 
-def _refused(error: FactstoreError) -> Response:
+def error_headers(error: FactstoreError) -> dict[str, str]:
+    """Return the headers that an error adds to its answer: ``Retry-After`` and ``ETag``."""
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after)
@@ -152,15 +153,19 @@ def _refused(error: FactstoreError) -> Response:
     etag = error.extra.get("etag")
     if etag:
         headers["ETag"] = f'"{etag}"'
+    return headers
+
+
+def _handle_error(error: FactstoreError) -> Response:
     if STATUS[error.code][0] >= 500:
         LOG.warning("%s: %s", error.code, error.detail)
-    return respond(error.code, error.detail, extra=error.extra, headers=headers)
+    return respond(error.code, error.detail, extra=error.extra, headers=error_headers(error))
 
 
-def _http(error: HTTPException) -> Response:
+def _handle_http_exception(error: HTTPException) -> Response:
     code = _BY_STATUS.get(error.code or 500)
     if code is None:
-        return _broken(error)
+        return _handle_exception(error)
     headers = {}
     valid_methods = getattr(error, "valid_methods", None)
     if valid_methods:
@@ -168,6 +173,6 @@ def _http(error: HTTPException) -> Response:
     return respond(code, error.description or HTTPStatus(STATUS[code][0]).phrase, headers=headers)
 
 
-def _broken(error: Exception) -> Response:
+def _handle_exception(error: Exception) -> Response:
     LOG.error("%s %s failed", request.method, request.path, exc_info=error)
     return respond("internal_error", FAILED)

@@ -21,8 +21,8 @@ def shown(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-ANSWERED = {HEADER: f"{SERVICE_TYPE} {shown(MAXIMUM)}", "Vary": HEADER}
-"""What every answer says, also those that come from in front of the application."""
+RESPONSE_HEADERS = {HEADER: f"{SERVICE_TYPE} {shown(MAXIMUM)}", "Vary": HEADER}
+"""Headers of every answer, including those from in front of the application."""
 
 
 def supported() -> Iterator[tuple[int, int]]:
@@ -68,6 +68,6 @@ def _check_form(header: str) -> None:
 
 
 def _mark(response: Response) -> Response:
-    response.headers[HEADER] = ANSWERED[HEADER]
+    response.headers[HEADER] = RESPONSE_HEADERS[HEADER]
     response.vary.add(HEADER)
     return response

@@ -13,7 +13,7 @@ from factstore.core import errors
 
 PACKAGE = Path(factstore.__file__).parent
 SERVER_ROOMS = ("api", "core", "store", "watch", "wsgi")
-WITH_CODE_FIRST = {"respond", "error_body"}
+WITH_CODE_FIRST = {"respond", "error_body", "problem"}
 
 
 def trees() -> Iterator[ast.Module]:
@@ -42,7 +42,7 @@ def codes_in(tree: ast.Module) -> set[str]:
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if name in WITH_CODE_FIRST and node.args:
                 found |= constants(node.args[0])
-            if name == "_refusal" and len(node.args) > 1:
+            if name == "_problem" and len(node.args) > 1:
                 found |= constants(node.args[1])
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == "_BY_STATUS" for target in node.targets

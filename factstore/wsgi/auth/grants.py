@@ -9,17 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from typing import Any
 
-from factstore.api import microversion
-from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.core.errors import FactstoreError, Invalid, Unavailable
+from factstore.core.errors import FactstoreError, Invalid
 from factstore.core.model.fact import Scope
 from factstore.core.model.grant import Grant
 from factstore.core.services.grants import Grants
 from factstore.wsgi.auth.keystone import PUBLIC, Environ, Wsgi
+from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import identify
 
 LENGTH = 256  # of what stands in the header; a grant's is half of that
@@ -57,7 +56,14 @@ class GrantGate:
                 )
             scope, grant = self._held(header)
         except FactstoreError as error:
-            return _refuse(error, environ, start_response)
+            headers = error_headers(error)
+            if isinstance(error, NoHolder):
+                headers["WWW-Authenticate"] = _CHALLENGE
+            request_id = environ.get("openstack.request_id", "")
+            refuse = problem(
+                error.code, error.detail, request_id, extra=error.extra, headers=headers
+            )
+            return refuse(environ, start_response)
         identity = environ[ENVIRON_KEY] = Identity(
             f"grant:{grant.id}",
             scope.project_id,
@@ -101,22 +107,3 @@ def credentials(header: str) -> tuple[str, str] | None:
         case _:
             return None
     return (grant, secret) if grant and dot and secret else None
-
-
-def _refuse(
-    error: FactstoreError, environ: Environ, start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    status, text = error_body(error.code, error.detail, environ.get("openstack.request_id", ""))
-    body = text.encode()
-    headers = [
-        ("Content-Type", CONTENT_TYPE),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-        *microversion.ANSWERED.items(),
-    ]
-    if isinstance(error, NoHolder):
-        headers.append(("WWW-Authenticate", _CHALLENGE))
-    if isinstance(error, Unavailable):
-        headers.append(("Retry-After", str(error.retry_after)))
-    start_response(f"{status} {HTTPStatus(status).phrase}", headers)
-    return [body]

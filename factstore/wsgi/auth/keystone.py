@@ -19,11 +19,11 @@ from keystonemiddleware.auth_token import _base
 from oslo_config import cfg
 from webob import exc
 
-from factstore.api import docs_ui, microversion
-from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api import docs_ui
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.wsgi.addresses import is_loopback, name_of
 from factstore.wsgi.auth import access_rules
+from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import identify
 
 LOG = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ class KeystoneGate(auth_token.AuthProtocol):
         """Authenticate; a response that is returned ends the request here."""
         for name in ("X-Auth-Token", "X-Service-Token"):
             if "," in request.headers.get(name, ""):  # so servers join what stands twice
-                return _refusal(request, "ambiguous", f"{name} is given twice; give it once.")
+                return _problem(request, "ambiguous", f"{name} is given twice; give it once.")
         try:
             response: webob.Response | None = super().process_request(request)
         except exc.HTTPUnauthorized:
-            return _refusal(
+            return _problem(
                 request,
                 "unauthorized",
                 "send a valid Keystone token for a project in X-Auth-Token; a service token, if "
@@ -81,7 +81,7 @@ class KeystoneGate(auth_token.AuthProtocol):
             )
         except (exc.HTTPServiceUnavailable, keystone_errors.ClientException) as error:
             LOG.error("Keystone cannot be asked about a token: %s", error)
-            return _refusal(
+            return _problem(
                 request,
                 "identity_unavailable",
                 "the identity service cannot be asked about the token; try again.",
@@ -91,7 +91,7 @@ class KeystoneGate(auth_token.AuthProtocol):
             return response
         user = request.token_auth.user
         if not user.project_id:
-            return _refusal(
+            return _problem(
                 request, "project_required", "facts belong to a project; use a token for one."
             )
         token = request.user_token
@@ -151,27 +151,18 @@ class LoopbackOnly:
         host = name_of(environ.get("HTTP_HOST", ""))
         # The caller, and the name it used: a web page elsewhere may have sent this machine's browser.
         if not (is_loopback(environ.get("REMOTE_ADDR", "")) and is_loopback(host)):
-            status, body = error_body(
+            refuse = problem(
                 "not_loopback",
                 "this service runs without authentication, for its own machine only.",
                 environ.get("openstack.request_id", ""),
             )
-            start_response(
-                f"{status} Forbidden",
-                [
-                    ("Content-Type", CONTENT_TYPE),
-                    ("Content-Length", str(len(body))),
-                    *microversion.ANSWERED.items(),
-                ],
-            )
-            return [body.encode()]
+            return refuse(environ, start_response)
         return self._app(environ, start_response)
 
 
-def _refusal(
-    request: Any, code: str, detail: str, headers: dict[str, str] | None = None
+def _problem(
+    request: webob.Request, code: str, detail: str, headers: dict[str, str] | None = None
 ) -> webob.Response:
-    status, body = error_body(code, detail, request.environ.get("openstack.request_id", ""))
-    response = webob.Response(body, status=status, content_type=CONTENT_TYPE, charset="UTF-8")
-    response.headers.update({**microversion.ANSWERED, **(headers or {})})
-    return response
+    """Return an error answer as keystonemiddleware expects one."""
+    request_id = request.environ.get("openstack.request_id", "")
+    return request.get_response(problem(code, detail, request_id, headers=headers))

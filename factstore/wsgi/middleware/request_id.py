@@ -13,13 +13,13 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from oslo_context.context import generate_request_id
 
-from factstore.api.errors import CONTENT_TYPE, FAILED, error_body
+from factstore.api.errors import FAILED
+from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import LogContext
 
 LOG = logging.getLogger(__name__)
@@ -66,15 +66,8 @@ class RequestId:
         except Exception:
             # The application answers its own failures: this is something in front of it.
             LOG.exception("the request failed in the pipeline")
-            body = _broken(request_id, start)
+            body = problem("internal_error", FAILED, request_id)(environ, start)
         return _Answer(body, known, access)
-
-
-def _broken(request_id: str, start: Callable[..., Any]) -> list[bytes]:
-    status, text = error_body("internal_error", FAILED, request_id)
-    headers = [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(text)))]
-    start(f"{status} {HTTPStatus(status).phrase}", headers)
-    return [text.encode()]
 
 
 class _Access:

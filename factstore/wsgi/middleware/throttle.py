@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
 from typing import Any
 
-from factstore.api import microversion
-from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.errors import Throttled
 from factstore.core.services.rate_limit import HOLD_SECONDS, Admission
+from factstore.wsgi.middleware.problem import problem
 
 _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 
@@ -51,7 +50,14 @@ class Throttle:
             held = self._admission.request(project_id, length, heartbeat=beats)
         except Throttled as error:
             self._pause(HOLD_SECONDS)
-            return _refuse(error, environ, start_response)
+            refuse = problem(
+                error.code,
+                error.detail,
+                environ.get("openstack.request_id", ""),
+                extra=error.extra,
+                headers=error_headers(error),
+            )
+            return refuse(environ, start_response)
         if held:
             self._pause(held)
 
@@ -75,20 +81,3 @@ def is_heartbeat(environ: Mapping[str, Any]) -> bool:
 
 def _length(header: str | None) -> int:
     return int(header) if header and header.isascii() and header.isdigit() else 0
-
-
-def _refuse(
-    error: Throttled, environ: dict[str, Any], start_response: Callable[..., Any]
-) -> Iterable[bytes]:
-    request_id = environ.get("openstack.request_id", "")
-    status, text = error_body(error.code, error.detail, request_id, error.extra)
-    body = text.encode()
-    headers = [
-        ("Content-Type", CONTENT_TYPE),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-        ("Retry-After", str(error.extra["retry_after"])),
-        *microversion.ANSWERED.items(),
-    ]
-    start_response(f"{status} {HTTPStatus(status).phrase}", headers)
-    return [body]

@@ -13,15 +13,17 @@ import errno
 import gc
 import io
 import ssl
-from http import HTTPStatus
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import gevent
 from gunicorn import util
 from gunicorn.http import errors as malformed
 from gunicorn.http.body import ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
+
+if TYPE_CHECKING:
+    from factstore.wsgi.middleware.problem import Problem
 
 LATE_SECONDS = 1.0  # what a connection that was accepted while stopping has to send its request
 LINGER_SECONDS = 2.0  # what is left of a request that was answered early is read for so long,
@@ -133,48 +135,42 @@ class Worker(GeventWorker):
         if isinstance(exc, ssl.SSLError):
             super().handle_error(req, client, addr, exc)
             return
-        from factstore.api import microversion
-        from factstore.api.errors import CONTENT_TYPE, FAILED, error_body
+        from factstore.api.errors import FAILED
+        from factstore.wsgi.middleware.problem import problem
         from factstore.wsgi.middleware.request_id import HEADER
         from factstore.wsgi.middleware.request_id import new as new_request_id
 
         request_id = new_request_id()
         if req is None and isinstance(exc, malformed.ParseException):
-            status, body = self._refusal_of(exc, request_id)
+            answer = self._problem_of(exc, request_id)
             # Not what it says: that may be a header with a secret.
             self.log.warning("refused a request from %s: %s", addr, type(exc).__name__)
         else:
-            status, body = error_body("internal_error", FAILED, request_id)
+            answer = problem("internal_error", FAILED, request_id)
             self.log.error("request %s failed", request_id, exc_info=exc)
-        head = [
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-            "Connection: close",
-            f"Content-Type: {CONTENT_TYPE}",
-            f"Content-Length: {len(body)}",
-            f"{HEADER}: {request_id}",
-            *(f"{name}: {value}" for name, value in microversion.ANSWERED.items()),
-        ]
+        headers = [*answer.headers, ("Connection", "close"), (HEADER, request_id)]
+        lines = [f"HTTP/1.1 {answer.status_line}", *(f"{name}: {value}" for name, value in headers)]
         with contextlib.suppress(OSError):
-            util.write_nonblock(client, "\r\n".join([*head, "", body]).encode())
+            util.write_nonblock(client, "\r\n".join([*lines, "", ""]).encode() + answer.body)
 
-    def _refusal_of(self, exc: malformed.ParseException, request_id: str) -> tuple[int, str]:
-        """The status and the body that say what is wrong with a request."""
-        from factstore.api.errors import error_body
+    def _problem_of(self, exc: malformed.ParseException, request_id: str) -> Problem:
+        """Return the answer that names the fault of a request that could not be parsed."""
+        from factstore.wsgi.middleware.problem import problem
 
         if isinstance(exc, malformed.LimitRequestLine):
-            return error_body(
+            return problem(
                 "url_too_long",
                 f"the request line may have {self.cfg.limit_request_line} bytes.",
                 request_id,
             )
         if isinstance(exc, malformed.LimitRequestHeaders):
-            return error_body(
+            return problem(
                 "headers_too_large",
                 f"a request may have {self.cfg.limit_request_fields} headers "
                 f"of {self.cfg.limit_request_field_size} bytes each.",
                 request_id,
             )
-        return error_body(
+        return problem(
             "http_invalid",
             "the request line, a header, or what says how long the body is, is malformed.",
             request_id,

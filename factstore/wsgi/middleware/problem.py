@@ -1,0 +1,61 @@
+"""Error answers from in front of the Flask application, in the form that its own answers have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api.microversion import RESPONSE_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error answer; as a WSGI application it gives that answer to any request."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def status_line(self) -> str:
+        """Return status and reason, such as ``429 Too Many Requests``."""
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+    def __call__(
+        self, environ: Mapping[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Send the answer."""
+        start_response(self.status_line, self.headers)
+        return [self.body]
+
+
+def problem(
+    code: str,
+    detail: str,
+    request_id: str,
+    *,
+    extra: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Problem:
+    """Return an error answer.
+
+    :param code: one of :data:`factstore.api.errors.STATUS`.
+    :param extra: more members of the error.
+    :param headers: more headers, such as ``Retry-After``.
+    """
+    status, text = error_body(code, detail, request_id, extra)
+    body = text.encode()
+    return Problem(
+        status,
+        [
+            ("Content-Type", CONTENT_TYPE),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            *RESPONSE_HEADERS.items(),
+            *(headers or {}).items(),
+        ],
+        body,
+    )
