@@ -11,7 +11,7 @@ DOC = ROOT / "doc" / "source"
 
 
 def code(page: str, language: str) -> list[str]:
-    """The code blocks of a page in some language."""
+    """Return the code blocks of a page in one language."""
     text = (DOC / page).read_text()
     blocks = re.findall(
         rf"^ *\.\. code-block:: {language}\n\n((?:(?: .*)?\n)+)", text, re.MULTILINE
@@ -20,7 +20,7 @@ def code(page: str, language: str) -> list[str]:
 
 
 def session(page: str) -> list[tuple[str, str]]:
-    """The commands of a page's console blocks, each with what it is said to print."""
+    """Return the commands of a page's console blocks, each with the output that the page shows."""
     found: list[tuple[str, str]] = []
     for block in code(page, "console"):
         for line in block.splitlines():

@@ -1,12 +1,14 @@
-"""The tutorial works as it stands."""
+"""The commands of the tutorial print what its text says."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs.pages import session
 from tests.docs.terminals import Terminals
+from tests.eventually import eventually
 from tests.service import ApiServer
 
 
@@ -16,17 +18,27 @@ def test_every_step_of_the_tutorial_prints_what_the_text_says(
     with ApiServer([private_etcd.endpoint], tmp_path / "api") as api:
         terminals = Terminals(api.url, tmp_path)
         printed: dict[str, str] = {}
-        for command, said in session("tutorial/index.rst"):
+        for command, shown in session("tutorial/index.rst"):
             if command == "make standalone":
-                continue  # it runs already
+                continue  # a server is running already
+            if command == "curl -X DELETE $STACK":
+                eventually(lambda: "fact.expire" in terminals.output(1).read_text(), within=15)
             printed[command] = terminals.run(command)
-            assert not said or printed[command].strip() == said.strip(), command
-        assert (
-            "Factstore-Unchanged: true"
-            in printed["curl -i -X PUT -d 10.0.0.5 $STACK/facts/nodes/head/ip"]
-        )
+            assert not shown or printed[command].strip() == shown.strip(), command
+            if "/batch" in command:
+                assert '"outcome":"created"' in printed[command]
+                assert '"status": 412' in terminals.run(command)
         terminals.close()
+    again = "curl -i -X PUT -d 10.0.0.5 $STACK/facts/nodes/head/ip"
+    assert "Factstore-Unchanged: true" in printed[again]
+    refused = [c for c, text in printed.items() if " 412 " in text.partition("\n")[0]]
+    assert refused == ['curl -i -X PUT -H "If-Match: $ETAG" -d c2 $STACK/facts/leader']
+    assert not any(re.search(r'"status": (?!412)', text) for text in printed.values())
     assert terminals.output(0).read_text() == "10.0.0.6"
     stream = terminals.output(1).read_text()
-    for told in ("event: snapshot", "event: bookmark", "fact.put", "fact.delete", "stack.delete"):
-        assert told in stream
+    for word in (
+        *("event: snapshot", "event: bookmark", "event: goodbye"),
+        *("fact.put", "fact.delete", "fact.expire", "stack.delete"),
+    ):
+        assert word in stream
+    assert '"alive":"up"' in terminals.output(2).read_text()

@@ -1,15 +1,14 @@
-"""Templates that stand in the documentation alone, and in no example, are templates too."""
+"""The templates of the documentation work in a real Heat."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import yaml
 
 from factstore.client import Client, Stack, errors
-from tests.docs.pages import ROOT, code
-from tests.heat.examples import SERVERS
+from tests.docs.pages import code
+from tests.heat.examples import SERVERS, example
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
@@ -46,14 +45,10 @@ def test_the_pieces_of_the_page_are_a_stack_together(
     assert bag.get("cluster/size").value == 3
 
 
-def test_the_template_in_the_readme_is_complete_when_the_agent_has_told(
+def test_the_smallest_template_is_complete_when_the_service_has_started(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
-    (block,) = re.findall(
-        r"^    resources:\n(?:(?:    .*)?\n)+", (ROOT / "README.md").read_text(), re.M
-    )
-    template = {"heat_template_version": "2021-04-16", **yaml.safe_load(block)}
-    stack = owner.create(name, template, environment={"resource_registry": SERVERS}, expect="")
+    stack = owner.create(name, **example("web.yaml"), expect="")
     bag = facts.stack(name)
     address = eventually(lambda: _value(bag, "nodes/head/ip"), 60)
     assert owner.output(stack, "ip") == address
