@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from factstore.core.model.data_key import SEAL, Seal
-from factstore.core.model.event import Act, Mark, Record
+from factstore.core.model.data_key import DATA_KEY, DataKey
+from factstore.core.model.event import DeletionAuthor, DeletionMarker, Record
 from factstore.core.model.fact import Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied
-from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
@@ -119,7 +119,7 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
     timed = codec.encode_fact(replace(fact("x"), ttl=60))
     yield "a ttl without a lease", one("ttl_without_lease", at("x"), timed)
     yield "a lease without a ttl", one("lease_without_ttl", at("x"), good, leased=True)
-    act = codec.encode_act(Act("s", "u", "r"))
+    act = codec.encode_act(DeletionAuthor("s", "u", "r"))
     yield "a gate on a lease", one("lease_unexpected", keys.gate(project), b"", leased=True)
     yield "an act on a lease", one("lease_unexpected", keys.act(3), act, leased=True)
     spare = codec.encode_stack(stack(stack_id="spare"))
@@ -149,8 +149,8 @@ def damages(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
 def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Damage]]:
     """Those of members, waiters, and what belongs to them."""
 
-    def at(kind: PlaceKind, name: str) -> bytes:
-        return keys.place(living.project_id, living.id, Place(kind, name))
+    def at(kind: RecordKindName, name: str) -> bytes:
+        return keys.record(living.project_id, living.id, RecordKey(kind, name))
 
     def one(kind: str, record: Record, *, leased: bool = True, **said: object) -> Damage:
         return many(kind, record, leased=(record,) if leased else (), said=said)
@@ -163,16 +163,18 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
         said: dict[str, object] | None = None,
     ) -> Damage:
         puts: dict[bytes, bytes | None] = {
-            at(*made.place): codec.encode_record(made) for made in (record, *others)
+            at(*made.record_key): codec.encode_record(made) for made in (record, *others)
         }
         text = json.loads(codec.encode_record(record)) | (said or {})
-        puts[at(*record.place)] = json.dumps(text).encode()
-        return Damage(kind, at(*record.place), puts, tuple(at(*made.place) for made in leased))
+        puts[at(*record.record_key)] = json.dumps(text).encode()
+        return Damage(
+            kind, at(*record.record_key), puts, tuple(at(*made.record_key) for made in leased)
+        )
 
     joined, armed, timer = member("m", 0), waiter("w", 0, {"signals": 1}), Timer("w")
-    given, seen, mark = signal("w", "a", 0), Applied("m", 5), Mark(5)
+    given, seen, mark = signal("w", "a", 0), Applied("m", 5), DeletionMarker(5)
     grant = Grant("s-1", "agent", "m", None, "d" * 64, 60, NOW, "alice", NOW, "alice", "req-g")
-    seal = Seal("gAAAAA" + "x" * 200)
+    seal = DataKey("gAAAAA" + "x" * 200)
 
     for name, value in (("ttl", "30"), ("attributes", {}), ("state", "gone"), ("memo", {})):
         yield f"a member with another {name}", one("unreadable", joined, **{name: value})
@@ -235,9 +237,9 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
     yield "a data key on a lease", one("lease_unexpected", seal)
     key = keys.fact(living.project_id, living.id, "x")
     sealed = fact("x", None, sealed="1." + "x" * 80, readers=("group/head",))
-    lone = Damage("sealed_without_key", at(*SEAL), {key: codec.encode_fact(sealed)})
+    lone = Damage("sealed_without_key", at(*DATA_KEY), {key: codec.encode_fact(sealed)})
     yield "a sensitive fact without a data key", lone
-    with_seal: dict[bytes, bytes | None] = {at(*SEAL): codec.encode_record(seal)}
+    with_seal: dict[bytes, bytes | None] = {at(*DATA_KEY): codec.encode_record(seal)}
     for name, changes in (
         ("in the clear", {"sealed": "null"}),
         ("cut short", {"sealed": "1.xx"}),
@@ -258,11 +260,11 @@ def damages_beside_facts(keys: Keyspace, living: Stack) -> Iterator[tuple[str, D
 
     bound = codec.encode_fact(replace(fact("x"), member="m"))
     key = keys.fact(living.project_id, living.id, "x")
-    member_key, text = at(*joined.place), codec.encode_record(joined)
+    member_key, text = at(*joined.record_key), codec.encode_record(joined)
     yield "a fact bound to nobody", Damage("bound_astray", key, {key: bound}, (key,))
     puts: dict[bytes, bytes | None] = {key: bound, member_key: text}
     yield "a bound fact that stays", Damage("bound_without_lease", key, puts, (member_key,))
-    key = keys.place(living.project_id, "lost", joined.place)
+    key = keys.record(living.project_id, "lost", joined.record_key)
     yield "a member of no stack", Damage("orphan", key, {key: text})
 
 
@@ -279,8 +281,8 @@ NOTHING_WRONG: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {
         keys.fact(living.project_id, living.id, "x"): codec.encode_fact(
             fact("x", None, sealed="1." + "x" * 80, readers=("group/head", "member/c1"))
         ),
-        keys.place(living.project_id, living.id, SEAL): codec.encode_record(
-            Seal("gAAAAA" + "x" * 200)
+        keys.record(living.project_id, living.id, DATA_KEY): codec.encode_record(
+            DataKey("gAAAAA" + "x" * 200)
         ),
     },
     "names that sort between a folder and what lies below it": lambda keys, living: {

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
@@ -65,7 +65,7 @@ def issue_reader(owner: Caller, stack: str, member: str | None = None) -> Held:
 
 def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
     """Make a grant one whose time is over, behind the service's back; it hangs on its lease on."""
-    place = Place("grant", grant.id)
+    place = RecordKey("grant", grant.id)
     project: str = owner.get(stack).json()["project_id"]
     key = Keyspace(ROOT).place(project, grant.id.partition("-")[0], place)
     raw = EtcdClient([endpoint], Credentials())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
-from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Key, Repository
@@ -46,5 +46,5 @@ def lose_keys(path: Path, *numbers: int) -> None:
         remove(repository, numbers)
 
 
-def sealing_with(path: Path, clock: Clock | None = None) -> Sealing:
-    return Sealing(RepositoryKeyring(Repository(path), clock or SystemClock()))
+def sealing_with(path: Path, clock: Clock | None = None) -> Encryption:
+    return Encryption(RepositoryKeyring(Repository(path), clock or SystemClock()))

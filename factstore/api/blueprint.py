@@ -20,7 +20,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Unsup
 
 from factstore.api import openapi
 from factstore.core.errors import Invalid
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 from factstore.core.model.value import parse_json
 
 BODY_BYTES = 1024 * 1024
@@ -48,7 +48,7 @@ class Parser(FlaskParser):
         for name, values in args.lists():
             if len(values) > 1:
                 raise Invalid(
-                    f"the query parameter {shown(name)} is given twice; give it once.",
+                    f"the query parameter {quoted(name)} is given twice; give it once.",
                     code="ambiguous",
                 )
         return args.to_dict()
@@ -79,9 +79,9 @@ def refusal(messages: Any, location: str) -> Invalid:
     where, what = _first(messages)
     if location == "query":
         return Invalid(
-            f"query parameter {shown(where)}: {what}", code="query_invalid", extra={"field": where}
+            f"query parameter {quoted(where)}: {what}", code="query_invalid", extra={"field": where}
         )
-    field = f"field {shown(where)}: " if where else "the body: "
+    field = f"field {quoted(where)}: " if where else "the body: "
     return Invalid(f"{field}{what}", code="schema", extra={"field": where})
 
 

@@ -12,7 +12,7 @@ from factstore.api.blueprint import Blueprint
 from factstore.api.openapi import sent
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
-from factstore.core.services.debounce import Settle
+from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
@@ -54,7 +54,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
                 member=query["member"],
                 wait=query["wait"],
                 unless=_Everything() if known is None else known or None,
-                settle=Settle.of(query["settle"], query["max_settle"]),
+                settle=Debounce.of(query["settle"], query["max_settle"]),
                 stale=query["consistency"] == "stale",
                 reach=services().access.reach,
             )

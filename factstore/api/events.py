@@ -19,7 +19,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock
-from factstore.core.services.debounce import Settle
+from factstore.core.services.debounce import Debounce
 from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
@@ -81,7 +81,7 @@ def _poll(
     wait = query["wait"]
     with waiting(scope, wait or query["settle"]):
         poll = known.watching.poll(
-            scope, since, wait, wanted, Settle.of(query["settle"], query["max_settle"])
+            scope, since, wait, wanted, Debounce.of(query["settle"], query["max_settle"])
         )
     events = ",".join(_text(event, poll.next) for event in poll.events)
     more = "true" if poll.more else "false"
@@ -111,7 +111,7 @@ def _stream(
             query["initial"],
             wanted,
             query["on_gap"] == "reset",
-            Settle.of(query["settle"], query["max_settle"]),
+            Debounce.of(query["settle"], query["max_settle"]),
         )
         epoch = known.facts.cursor(0).epoch
     except BaseException:

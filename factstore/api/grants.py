@@ -11,7 +11,7 @@ from factstore.api import grant_schemas, paging, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.openapi import JSON_BODY, PAGED, WRITING, sent
 from factstore.api.services import services
-from factstore.core.model.grant import Grant, GrantWish
+from factstore.core.model.grant import Grant, GrantRequest
 from factstore.policies import grants as rules
 
 blueprint = Blueprint("grants", __name__, description="Capabilities for instances.")
@@ -44,7 +44,7 @@ class GrantList(MethodView):
         """Issue a grant, or with a group's one for a member; its secret is here and nowhere else."""
         access = services().access
         scope = access.scope(rules.CREATE, stack)
-        wish = GrantWish.of(body["role"], body["member"], body["group"], body["ttl"])
+        wish = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
         access.reach.check_issue(wish.role, wish.member, wish.group)
         issued = services().grants.issue(scope, wish, access.author())
         grant = issued.grant

@@ -10,8 +10,8 @@ from flask import request
 
 from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.permissions import OWNER, Reach
-from factstore.core.model.secret_readers import NOBODY, Reader
+from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.secret_readers import NOBODY, SecretReader
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"
@@ -35,7 +35,7 @@ class Identity:
     roles: tuple[str, ...]
     still_valid: Callable[[], bool] = _always
     stack: str = ""
-    reach: Reach = OWNER
+    reach: Permissions = OWNER
 
     @property
     def rights(self) -> str:
@@ -87,17 +87,17 @@ class Access:
         return Scope(identity.project_id, stack)
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> Permissions:
         """How far the caller reaches into the stack."""
         return self.identity().reach
 
-    def reader(self) -> Reader:
+    def reader(self) -> SecretReader:
         """The caller as a reader of sensitive facts."""
         identity = self.identity()
         sees_all = self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id)
         reach = identity.reach
         # Who is no member yet is in no group either.
-        return Reader(sees_all, reach.member, None if reach.enrols else reach.group)
+        return SecretReader(sees_all, reach.member, None if reach.enrols else reach.group)
 
     def author(self, *, reads: bool = False) -> Author:
         """The caller as the author of a change.

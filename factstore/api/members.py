@@ -13,9 +13,9 @@ from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITING, sent
 from factstore.api.serializers import member_text
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.member import Joining, Member
+from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.value import encode
-from factstore.core.operations.members import ANEW
+from factstore.core.operations.members import NEW_INCARNATION
 from factstore.policies import members as rules
 
 blueprint = Blueprint("members", __name__, description="Who takes part in a stack.")
@@ -87,7 +87,7 @@ class MemberItem(MethodView):
         access.reach.check_member(member, body["group"])
         access.reach.check_declaration(body["declared"], body["reason"])
         generation = conditional.generation(body["generation"])
-        wish = Joining.of(
+        wish = JoinRequest.of(
             body["group"],
             body["ttl"],
             body["attributes"],
@@ -97,7 +97,7 @@ class MemberItem(MethodView):
         )
         joined = services().members.join(scope, member, wish, access.author())
         response = _shown(joined.member)
-        if joined.outcome in ANEW:
+        if joined.outcome in NEW_INCARNATION:
             response.status_code = 201
             response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/members/{member}"
         elif joined.outcome == "unchanged":

@@ -12,15 +12,15 @@ from factstore.api.identity import Access
 from factstore.core.model.fact import Scope
 from factstore.core.model.quota import Quotas
 from factstore.core.ports import Clock
-from factstore.core.services.context import Contexts
-from factstore.core.services.convergence import Convergences
-from factstore.core.services.facts import Facts
-from factstore.core.services.grants import Grants
-from factstore.core.services.members import Members
-from factstore.core.services.rate_limit import Admission, Allowances
-from factstore.core.services.stacks import Stacks
-from factstore.core.services.waiters import Waiters
-from factstore.core.services.watch import Watching
+from factstore.core.services.context import ContextService
+from factstore.core.services.convergence import ConvergenceService
+from factstore.core.services.facts import FactService
+from factstore.core.services.grants import GrantService
+from factstore.core.services.members import MemberService
+from factstore.core.services.rate_limit import Allowances, RateLimiter
+from factstore.core.services.stacks import StackService
+from factstore.core.services.waiters import WaiterService
+from factstore.core.services.watch import WatchService
 
 EXTENSION = "factstore"
 ROUTE = "factstore.route"
@@ -37,17 +37,17 @@ class Services:
     """
 
     access: Access
-    facts: Facts
-    stacks: Stacks
-    members: Members
-    waiters: Waiters
-    grants: Grants
-    convergences: Convergences
-    contexts: Contexts
-    watching: Watching
+    facts: FactService
+    stacks: StackService
+    members: MemberService
+    waiters: WaiterService
+    grants: GrantService
+    convergences: ConvergenceService
+    contexts: ContextService
+    watching: WatchService
     quotas: Quotas
     allowances: Allowances
-    admission: Admission
+    admission: RateLimiter
     clock: Clock
     cut_idle: Callable[[dict[str, object]], None]
 

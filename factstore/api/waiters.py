@@ -17,7 +17,7 @@ from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.condition import Definition
 from factstore.core.model.value import parse_json
-from factstore.core.operations.signals import SignalWish
+from factstore.core.operations.signals import SignalRequest
 from factstore.core.services.waiters import Shown
 from factstore.policies import waiters as rules
 
@@ -169,7 +169,7 @@ def _signal(stack: str, waiter: str) -> Response:
     if unreadable or request.mimetype not in SIGNAL_TYPES:
         raise UnsupportedMediaType("send JSON, as application/json or without a type.")
     body = read_body(request)
-    wish = SignalWish.of(parse_json(body) if body else {})
+    wish = SignalRequest.of(parse_json(body) if body else {})
     return _document(services().waiters.signal(scope, waiter, wish, access.author())[0])
 
 

@@ -80,7 +80,7 @@ class Purge:
             found, revision = self._installation.inspection.examine()
             self._installation.inspection.sweep_orphans(found, revision, project_id)
         while self._remains.holdings(project_id).sweeping:
-            node.backend.sweep(self._installation.clock.monotonic() + SWEEP_SECONDS)
+            node.backend.purge_deleted(self._installation.clock.monotonic() + SWEEP_SECONDS)
 
 
 def _outcome(left: Holdings, again: bool) -> str:

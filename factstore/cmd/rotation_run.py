@@ -7,9 +7,9 @@ from pathlib import Path
 
 from factstore.cmd.deployment import Installation, running
 from factstore.cmd.errors import CommandError
-from factstore.core.model.data_key import SEAL
+from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.fact import Stack
-from factstore.core.services.key_rewrap import Resealed, Resealing
+from factstore.core.services.key_rewrap import KeyRewrap, KeyRewrapResult
 from factstore.keys.repository import Unusable
 from factstore.keys.rotation import changing, create, excess, remove, rotate
 
@@ -72,11 +72,11 @@ class Rotating:
             self._say(self._lament(stack))
         return not found.broken
 
-    def _renew(self) -> Resealed:
+    def _renew(self) -> KeyRewrapResult:
         """Go through all stacks until there is nothing left to do."""
         renewed = 0
         with running(self._installation) as node:
-            resealing = Resealing(
+            resealing = KeyRewrap(
                 node.store, node.clock, node.sealing, self._installation.conf.etcd.timeout
             )
             for _ in range(PASSES):
@@ -84,14 +84,14 @@ class Rotating:
                 renewed += found.renewed
                 if not found.renewed:
                     current = max(0, found.current - renewed)
-                    return Resealed(renewed, current, found.broken)
+                    return KeyRewrapResult(renewed, current, found.broken)
         raise CommandError(
             "others keep wrapping data keys with an older key; copy the repository to all API hosts, "
             "then run factstore rotate-keys --reseal-only"
         )
 
     def _lament(self, stack: Stack) -> str:
-        key = self._installation.keys.place(stack.project_id, stack.id, SEAL).decode()
+        key = self._installation.keys.record(stack.project_id, stack.id, DATA_KEY).decode()
         return (
             f"project {stack.project_id}, stack {stack.name}: its data key does not open; bring back "
             f"the key it was wrapped with, or, if that is lost for good, delete {key} in etcd, and "

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from factstore.core.model.event import Act, Event, Mutation, Record, Step
+from factstore.core.model.event import DeletionAuthor, Event, Mutation, Record, Step
 from factstore.core.model.fact import Fact, Scope, Stack
-from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.state.state import State
 
 
@@ -27,7 +27,7 @@ class Clock(Protocol):
         """The present moment as ISO 8601 in UTC."""
 
 
-class Signal(Protocol):
+class WakeUp(Protocol):
     """A :class:`threading.Event`, or its like for greenlets."""
 
     def set(self) -> object: ...
@@ -38,7 +38,7 @@ class Signal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class IdempotencyRecord:
     """What is kept of a request with an ``Idempotency-Key``.
 
     :param key: names project, user, route and the caller's key; unguessable and of fixed length.
@@ -53,7 +53,7 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Transaction:
     """One atomic write, with all that must hold for it to happen.
 
     It happens only if the stack is still the one planned on (or still missing, when it is to be
@@ -80,12 +80,12 @@ class Commit:
     creates: tuple[str, ...] = ()
     puts: tuple[Fact, ...] = ()
     deletes: tuple[str, ...] = ()
-    guards: dict[Place, int] = field(default_factory=dict)
+    guards: dict[RecordKey, int] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
-    removes: tuple[Place, ...] = ()
+    removes: tuple[RecordKey, ...] = ()
     clears: tuple[str, ...] = ()
-    act: Act | None = None
-    receipt: Receipt | None = None
+    act: DeletionAuthor | None = None
+    receipt: IdempotencyRecord | None = None
     gate: int | None = None
     passes_gate: bool = False
 
@@ -106,7 +106,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class Snapshot:
     """What a store holds at one revision, and under which epoch."""
 
     epoch: str
@@ -117,7 +117,7 @@ class Opening:
 class Backend(Protocol):
     """A database of facts: etcd, or memory.  One contract suite holds both to this."""
 
-    def open(self) -> Opening:
+    def open(self) -> Snapshot:
         """Read the oldest state from which everything since can still be followed."""
 
     def follow(self, after: int) -> Iterator[Step]:
@@ -136,7 +136,7 @@ class Backend(Protocol):
         :raises CursorExpired: the database is not the one that was opened.
         """
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision; None when a guard did not hold."""
 
     def facts_at(
@@ -153,29 +153,29 @@ class Backend(Protocol):
         """At most *limit* stacks of a project that follow the name *after*, as they stood then."""
 
     def records_at(
-        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]:
         """All records of a kind, by name, as they stood at a revision.
 
         :raises CursorExpired: the revision is compacted.
         """
 
-    def grant(self, ttl: int, deadline: float) -> int:
+    def create_lease(self, ttl: int, deadline: float) -> int:
         """A new lease that ends *ttl* seconds after its last renewal, never earlier."""
 
-    def renew(self, lease: int, deadline: float) -> bool:
+    def renew_lease(self, lease: int, deadline: float) -> bool:
         """Start a lease's time anew; False when it has ended."""
 
-    def revoke(self, lease: int, deadline: float) -> None:
+    def revoke_lease(self, lease: int, deadline: float) -> None:
         """End a lease and remove what hangs on it."""
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
         """What is kept under an idempotency key."""
 
-    def nudge(self, deadline: float) -> int:
+    def bump_revision(self, deadline: float) -> int:
         """Write something that means nothing, so that :meth:`follow` yields a step; its revision."""
 
-    def sweep(self, deadline: float) -> None:
+    def purge_deleted(self, deadline: float) -> None:
         """Remove what deleted stacks left behind."""
 
     def compact(self, revision: int, deadline: float) -> None:
@@ -201,7 +201,7 @@ class Store(Protocol):
     def refresh(self, deadline: float) -> State:
         """The state, no older than the database's head at the time of this call."""
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         """As :meth:`Backend.commit`; afterwards the state holds what was written."""
 
     def facts_at(
@@ -213,20 +213,20 @@ class Store(Protocol):
     ) -> list[Stack]: ...
 
     def records_at(
-        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]: ...
 
-    def grant(self, ttl: int, deadline: float) -> int: ...
+    def create_lease(self, ttl: int, deadline: float) -> int: ...
 
-    def renew(self, lease: int, deadline: float) -> bool: ...
+    def renew_lease(self, lease: int, deadline: float) -> bool: ...
 
-    def revoke(self, lease: int, deadline: float) -> None: ...
+    def revoke_lease(self, lease: int, deadline: float) -> None: ...
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None: ...
+    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class EventBatch:
     """Events of one scope in order.
 
     :param upto: everything of the scope up to this revision has been told.
@@ -249,7 +249,7 @@ class EventSource(Protocol):
     def closing(self) -> bool:
         """Whether readers should leave."""
 
-    def read(self, scope: Scope, after: int, *, events: int, size: int) -> Slice:
+    def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
         """The scope's next events after a revision, at most so many and about so many bytes.
 
         :raises CursorExpired: the history after that revision is no longer held.
@@ -265,9 +265,9 @@ class EventSource(Protocol):
         """As :meth:`wait`, but also for what moves without an event."""
 
 
-class Reader(Protocol):
+class StateMachine(Protocol):
     """Who takes in a database's steps: the state, then the events' readers."""
 
-    def load(self, opening: Opening) -> None: ...
+    def load(self, opening: Snapshot) -> None: ...
 
     def apply(self, step: Step) -> Iterable[Event]: ...

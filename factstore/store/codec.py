@@ -15,13 +15,13 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from factstore.core.errors import Invalid
 from factstore.core.model.condition import Definition
-from factstore.core.model.data_key import Seal
-from factstore.core.model.event import Act, Mark, Record
+from factstore.core.model.data_key import DataKey
+from factstore.core.model.event import DeletionAuthor, DeletionMarker, Record
 from factstore.core.model.fact import MASK, Fact, Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.path import shown
-from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.path import quoted
+from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 
 FORMAT = 1
@@ -116,16 +116,16 @@ def encode_record(record: Record) -> bytes:
     held = asdict(record)
     for known in ("revision", "lease", "memo"):
         held.pop(known, None)
-    for named in _NAMED[record.place.kind]:
+    for named in _NAMED[record.record_key.kind]:
         del held[named]
-    for name, default in _UNSAID.get(record.place.kind, {}).items():
+    for name, default in _UNSAID.get(record.record_key.kind, {}).items():
         if held[name] == default:
             del held[name]
     return json.dumps({"format": FORMAT, **held}).encode()
 
 
 @_reading()
-def decode_record(record: bytes, place: Place, *, revision: int, lease: int) -> Record:
+def decode_record(record: bytes, place: RecordKey, *, revision: int, lease: int) -> Record:
     """Read :func:`encode_record`.
 
     :raises UnknownFormat: it is none of ours.
@@ -147,7 +147,7 @@ def decode_record(record: bytes, place: Place, *, revision: int, lease: int) -> 
     made: Record = _RECORDS[place.kind](revision=revision, lease=lease, **held)
     if not all(_fits(getattr(made, name), hint) for name, hint in _HINTS[place.kind].items()):
         raise ValueError("its members are not what they should be")
-    if made.place != place:
+    if made.record_key != place:
         raise ValueError("it does not belong where it lies")
     return made
 
@@ -179,19 +179,19 @@ def _fits(value: object, hint: Any) -> bool:
     return any(_fits(value, one) for one in inner) if inner else type(value) is hint
 
 
-_RECORDS: dict[PlaceKind, Callable[..., Record]] = {
+_RECORDS: dict[RecordKindName, Callable[..., Record]] = {
     "member": Member,
     "applied": Applied,
     "waiter": Waiter,
     "timer": Timer,
     "signal": Signal,
-    "mark": Mark,
+    "mark": DeletionMarker,
     "grant": Grant,
-    "seal": Seal,
+    "seal": DataKey,
 }
 _HINTS = {kind: get_type_hints(record) for kind, record in _RECORDS.items()}
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NAMED: dict[PlaceKind, tuple[str, ...]] = {
+_NAMED: dict[RecordKindName, tuple[str, ...]] = {
     "member": ("name",),
     "applied": ("member",),
     "waiter": ("name",),
@@ -202,7 +202,7 @@ _NAMED: dict[PlaceKind, tuple[str, ...]] = {
     "seal": (),
 }
 """The field that the key names already."""
-_UNSAID: dict[PlaceKind, dict[str, object]] = {
+_UNSAID: dict[RecordKindName, dict[str, object]] = {
     "member": {"declared": None, "number": 0, "told": 0},
 }
 """What of most records says nothing, and is left out of them, so that older workers can read those."""
@@ -236,7 +236,7 @@ def decode_stack(
     return Stack(project_id=project_id, name=name, revision=revision, created=created, **held)
 
 
-def encode_act(act: Act) -> bytes:
+def encode_act(act: DeletionAuthor) -> bytes:
     """Who deleted what."""
     return json.dumps(
         {
@@ -251,13 +251,13 @@ def encode_act(act: Act) -> bytes:
 
 
 @_reading()
-def decode_act(record: bytes) -> Act:
+def decode_act(record: bytes) -> DeletionAuthor:
     """Read :func:`encode_act`.
 
     :raises UnknownFormat: it is none of ours.
     """
     held = _load(record.decode())
-    return Act(
+    return DeletionAuthor(
         stack_id=held["stack_id"],
         user_id=held["user_id"],
         request_id=held["request_id"],
@@ -269,5 +269,5 @@ def decode_act(record: bytes) -> Act:
 def _load(text: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(text)
     if held["format"] not in formats:
-        raise ValueError(f"its format is {shown(str(held['format']))}")
+        raise ValueError(f"its format is {quoted(str(held['format']))}")
     return held

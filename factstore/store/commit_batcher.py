@@ -18,7 +18,7 @@ from copy import copy
 from dataclasses import dataclass, field
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
-from factstore.core.ports import Clock, Signal
+from factstore.core.ports import Clock, WakeUp
 from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseGone, Operation, PutKey
 
 # etcd allows 128 compares or operations on the way from the outer transaction down to any inner one.
@@ -63,7 +63,7 @@ class Grouping:
         alone: Transact,
         together: TransactAll,
         clock: Clock,
-        new_signal: Callable[[], Signal],
+        new_signal: Callable[[], WakeUp],
     ) -> None:
         self._alone = alone
         self._together = together
@@ -168,7 +168,7 @@ class Grouping:
 class _Entry:
     guarded: Guarded
     deadline: float
-    done: Signal
+    done: WakeUp
     succeeded: bool = False
     revision: int = 0
     error: Exception | None = None

@@ -50,10 +50,12 @@ class Decoder:
                     value, named.name, revision=revision, version=version, lease=lease
                 )
                 return PutFact(named.stack_id, fact)
-            if named.place is not None:
+            if named.record_key is not None:
                 if event.deleted:
-                    return DropRecord(named.stack_id, named.place)
-                record = codec.decode_record(value, named.place, revision=revision, lease=lease)
+                    return DropRecord(named.stack_id, named.record_key)
+                record = codec.decode_record(
+                    value, named.record_key, revision=revision, lease=lease
+                )
                 return PutRecord(named.stack_id, record)
             if named.what == "stack":
                 if event.deleted:

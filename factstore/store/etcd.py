@@ -20,9 +20,9 @@ from itertools import groupby
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Record, Step
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.record_key import PlaceKind
+from factstore.core.model.record_key import RecordKindName
 from factstore.core.operations.idempotency import RETENTION
-from factstore.core.ports import Clock, Commit, Opening, Receipt, Signal
+from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction, WakeUp
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import Grouping, Guarded
@@ -64,7 +64,7 @@ class EtcdBackend:
         *,
         window: int,
         timeout: float,
-        new_signal: Callable[[], Signal] = threading.Event,
+        new_signal: Callable[[], WakeUp] = threading.Event,
     ) -> None:
         self._client = client
         self._keys = keyspace
@@ -80,7 +80,7 @@ class EtcdBackend:
 
     # Following
 
-    def open(self) -> Opening:
+    def open(self) -> Snapshot:
         """Read the oldest state from which all of the kept window can be followed."""
         self._grouping.start()
         while True:
@@ -93,7 +93,7 @@ class EtcdBackend:
                 continue
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, life)).hexdigest()
             self._life, self._epoch = life, digest[:16]
-            return Opening(self._epoch, start - 1, mutations)
+            return Snapshot(self._epoch, start - 1, mutations)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -174,7 +174,7 @@ class EtcdBackend:
 
     # Writing
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision; None when a guard did not hold."""
         keys, stack = self._keys, commit.stack
         compares = compares_for(commit, keys, self._life)
@@ -190,10 +190,10 @@ class EtcdBackend:
         for path in commit.deletes:
             operations.append(DeleteKeys(keys.fact(stack.project_id, stack.id, path)))
         for new in commit.records:
-            key = keys.place(stack.project_id, stack.id, new.place)
+            key = keys.record(stack.project_id, stack.id, new.record_key)
             operations.append(PutKey(key, codec.encode_record(new), new.lease))
         for place in commit.removes:
-            operations.append(DeleteKeys(keys.place(stack.project_id, stack.id, place)))
+            operations.append(DeleteKeys(keys.record(stack.project_id, stack.id, place)))
         for waiter in commit.clears:
             operations.append(DeleteKeys(*keys.signals(stack.project_id, stack.id, waiter)))
         if commit.drops_stack:
@@ -224,15 +224,15 @@ class EtcdBackend:
             [(member.compares, member.operations) for member in members], deadline=deadline
         )
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
         """What is kept under an idempotency key."""
         found = self._client.get(self._keys.receipt(project_id, key), deadline=deadline)
         if not found.items:
             return None
         item = found.items[0]
-        return Receipt(project_id, key, item.value.decode(), item.revision)
+        return IdempotencyRecord(project_id, key, item.value.decode(), item.revision)
 
-    def _keep(self, receipt: Receipt, deadline: float) -> PutKey:
+    def _keep(self, receipt: IdempotencyRecord, deadline: float) -> PutKey:
         now = self._clock.monotonic()
         if self._bucket is None or now >= self._bucket[1]:
             lease = self._client.grant(RETENTION + BUCKET_SECONDS, deadline=deadline)
@@ -270,10 +270,10 @@ class EtcdBackend:
         return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
 
     def records_at(
-        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]:
         """All records of a kind, by name, as they stood at a revision."""
-        keys = self._keys.places(stack.project_id, stack.id, kind)
+        keys = self._keys.records(stack.project_id, stack.id, kind)
         start, records = keys.start, []
         while True:
             found = self._at(start, keys.end, PAGE, revision, deadline)
@@ -297,26 +297,26 @@ class EtcdBackend:
 
     # Leases and upkeep
 
-    def grant(self, ttl: int, deadline: float) -> int:
+    def create_lease(self, ttl: int, deadline: float) -> int:
         """A new lease for facts with a ttl in seconds."""
         return self._client.grant(ttl + LEASE_MARGIN, deadline=deadline)
 
-    def renew(self, lease: int, deadline: float) -> bool:
+    def renew_lease(self, lease: int, deadline: float) -> bool:
         """Start a lease's time anew; False when it has ended."""
         return self._client.renew(lease, deadline=deadline)
 
-    def revoke(self, lease: int, deadline: float) -> None:
+    def revoke_lease(self, lease: int, deadline: float) -> None:
         """End a lease and remove what hangs on it."""
         self._client.revoke(lease, deadline=deadline)
 
-    def nudge(self, deadline: float) -> int:
+    def bump_revision(self, deadline: float) -> int:
         """Write the sentinel, so that the watch moves past what others wrote into the same etcd."""
         put = PutKey(self._keys.sentinel, b"")
         same = Compare(self._keys.epoch, "value", "==", self._life)
         _, revision = self._client.transact([same], [put], deadline=deadline)
         return revision
 
-    def sweep(self, deadline: float) -> None:
+    def purge_deleted(self, deadline: float) -> None:
         """Remove what deleted stacks left behind, in small transactions."""
         for purge in list(self._pages(self._keys.all_purges)):
             named = self._keys.locate(purge.key)

@@ -30,7 +30,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.record_key import RecordKey, RecordKindName
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -62,10 +62,10 @@ class Named(NamedTuple):
     owner: str
     stack_id: str
     name: str
-    place: Place | None = None
+    record_key: RecordKey | None = None
 
 
-_FOLDERS: dict[PlaceKind, str] = {
+_FOLDERS: dict[RecordKindName, str] = {
     "member": "members",
     "applied": "applied",
     "waiter": "waiters",
@@ -75,7 +75,7 @@ _FOLDERS: dict[PlaceKind, str] = {
     "grant": "grants",
     "seal": "seals",
 }
-_KINDS: dict[str, PlaceKind] = {folder: kind for kind, folder in _FOLDERS.items()}
+_KINDS: dict[str, RecordKindName] = {folder: kind for kind, folder in _FOLDERS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +132,10 @@ class Keyspace:
         base = self._facts(project_id, stack_id)
         return _below(f"{base}/{folder}" if folder else base)
 
-    def place(self, project_id: str, stack_id: str, place: Place) -> bytes:
+    def record(self, project_id: str, stack_id: str, place: RecordKey) -> bytes:
         return f"{self._data(project_id, stack_id)}/{_FOLDERS[place.kind]}/{place.name}".encode()
 
-    def places(self, project_id: str, stack_id: str, kind: PlaceKind) -> KeyRange:
+    def records(self, project_id: str, stack_id: str, kind: RecordKindName) -> KeyRange:
         return _below(f"{self._data(project_id, stack_id)}/{_FOLDERS[kind]}")
 
     def signals(self, project_id: str, stack_id: str, waiter: str) -> KeyRange:
@@ -179,7 +179,7 @@ class Keyspace:
             case ["data", project_id, stack_id, "facts", path]:
                 return Named("fact", project_id, stack_id, path)
             case ["data", project_id, stack_id, folder, name] if folder in _KINDS:
-                place = Place(_KINDS[folder], name)
+                place = RecordKey(_KINDS[folder], name)
                 return Named("record", project_id, stack_id, name, place)
             case ["acts", slot]:
                 return Named("act", "", "", slot)
@@ -225,8 +225,8 @@ class Keyspace:
             case "fact":
                 return self.fact(named.owner, named.stack_id, named.name)
             case "record":
-                assert named.place is not None  # noqa: S101 - read() gave it one
-                return self.place(named.owner, named.stack_id, named.place)
+                assert named.record_key is not None  # noqa: S101 - read() gave it one
+                return self.record(named.owner, named.stack_id, named.record_key)
             case "act":
                 return self.act(int(named.name))
             case "gate":

@@ -27,7 +27,7 @@ class Mirror(Protocol):
 class Chores(Protocol):
     """What upkeep needs of etcd."""
 
-    def sweep(self, deadline: float) -> None: ...
+    def purge_deleted(self, deadline: float) -> None: ...
 
     def compact(self, revision: int, deadline: float) -> None: ...
 
@@ -102,7 +102,7 @@ class Upkeep:
         deadline = self._clock.monotonic() + CALL_SECONDS
         self._report()
         self._keep_moving(deadline)
-        self._chores.sweep(deadline)
+        self._chores.purge_deleted(deadline)
         if self._window and self._clock.monotonic() >= self._turn_at:
             self._turn_at = self._clock.monotonic() + self._window
             self.take_turn(deadline)

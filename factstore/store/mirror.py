@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
 from factstore.core.model.event import Event, Record, Step
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.record_key import PlaceKind
-from factstore.core.ports import Backend, Clock, Commit, Opening, Receipt, Signal
+from factstore.core.model.record_key import RecordKindName
+from factstore.core.ports import Backend, Clock, IdempotencyRecord, Snapshot, Transaction, WakeUp
 from factstore.core.state.state import State
 from factstore.store.read_index import ReadIndex
 
@@ -35,7 +35,7 @@ class MirroredStore:
         self,
         backend: Backend,
         clock: Clock,
-        new_signal: Callable[[], Signal],
+        new_signal: Callable[[], WakeUp],
         lagged: Callable[[float], None] = lambda seconds: None,
         busy: Callable[[], None] = lambda: None,
     ) -> None:
@@ -46,15 +46,15 @@ class MirroredStore:
         self._busy = busy
         self._lock = threading.Lock()
         self._order = itertools.count()
-        self._awaited: list[tuple[int, int, Signal]] = []
+        self._awaited: list[tuple[int, int, WakeUp]] = []
         self._state: State | None = None
         self._epoch = ""
         self._heads = ReadIndex(backend.head, clock, new_signal)
-        self._nudges = ReadIndex(backend.nudge, clock, new_signal)
+        self._bumps = ReadIndex(backend.bump_revision, clock, new_signal)
 
     # Fed by the pump
 
-    def load(self, opening: Opening) -> None:
+    def load(self, opening: Snapshot) -> None:
         """Begin anew from what the backend opened with."""
         state = State(opening.revision, opening.epoch)
         state.load(opening.mutations)
@@ -105,7 +105,7 @@ class MirroredStore:
         except CursorExpired as error:
             raise Unavailable("the store was replaced; the service reads it anew.") from error
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision; None when a guard did not hold."""
         revision = self._backend.commit(commit, deadline)
         if revision is not None and commit.writes:
@@ -121,7 +121,7 @@ class MirroredStore:
         own comes later than the head that was asked for, and does show.
         """
         try:
-            revision = self._nudges.read(deadline)
+            revision = self._bumps.read(deadline)
         except OutcomeUnknown as error:
             raise Unavailable("the store did not answer in time.") from error
         before = self.state().revision
@@ -168,33 +168,33 @@ class MirroredStore:
         return self._backend.stacks_at(project_id, after, limit, revision, deadline)
 
     def records_at(
-        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]:
         return self._backend.records_at(stack, kind, revision, deadline)
 
-    def grant(self, ttl: int, deadline: float) -> int:
-        return self._backend.grant(ttl, deadline)
+    def create_lease(self, ttl: int, deadline: float) -> int:
+        return self._backend.create_lease(ttl, deadline)
 
-    def renew(self, lease: int, deadline: float) -> bool:
-        return self._backend.renew(lease, deadline)
+    def renew_lease(self, lease: int, deadline: float) -> bool:
+        return self._backend.renew_lease(lease, deadline)
 
-    def revoke(self, lease: int, deadline: float) -> None:
-        self._backend.revoke(lease, deadline)
+    def revoke_lease(self, lease: int, deadline: float) -> None:
+        self._backend.revoke_lease(lease, deadline)
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
         return self._backend.receipt(project_id, key, deadline)
 
     def start(self) -> None:
         """Start answering :meth:`refresh`."""
         self._heads.start()
-        self._nudges.start()
+        self._bumps.start()
 
     @property
     def alive(self) -> bool:
         """Whether :meth:`refresh` is being answered, be it with an error."""
-        return self._heads.alive and self._nudges.alive
+        return self._heads.alive and self._bumps.alive
 
     def stop(self) -> None:
         """Stop; the backend is the caller's to close."""
         self._heads.stop()
-        self._nudges.stop()
+        self._bumps.stop()

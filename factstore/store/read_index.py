@@ -11,7 +11,7 @@ from collections.abc import Callable
 from copy import copy
 
 from factstore.core.errors import FactstoreError, Unavailable
-from factstore.core.ports import Clock, Signal
+from factstore.core.ports import Clock, WakeUp
 
 CALL_SECONDS = 5.0
 RETRY_SECONDS = 0.05  # after a failure, lest those who ask again at once spin
@@ -22,7 +22,7 @@ class _Question:
 
     __slots__ = ("answer", "answered", "error")
 
-    def __init__(self, signal: Signal) -> None:
+    def __init__(self, signal: WakeUp) -> None:
         self.answered = signal
         self.answer = 0
         self.error: FactstoreError | None = None
@@ -32,7 +32,7 @@ class ReadIndex:
     """Asks *head* on a thread of its own, once for each group of readers."""
 
     def __init__(
-        self, head: Callable[[float], int], clock: Clock, new_signal: Callable[[], Signal]
+        self, head: Callable[[float], int], clock: Clock, new_signal: Callable[[], WakeUp]
     ) -> None:
         self._head = head
         self._clock = clock

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from factstore.core.model.path import ancestors
-from factstore.core.ports import Commit
+from factstore.core.ports import Transaction
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compare
 
 COMPARES = 128  # etcd's --max-txn-ops limits compares as well
 
 
-def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
+def compares_for(commit: Transaction, keys: Keyspace, life: bytes) -> list[Compare]:
     """Everything that must hold, in at most 128 compares.
 
     :param life: the value of the epoch key.
@@ -29,7 +29,7 @@ def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
     for path, revision in commit.expected.items():
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
     for place, revision in commit.guards.items():
-        key = keys.place(stack.project_id, stack.id, place)
+        key = keys.record(stack.project_id, stack.id, place)
         compares.append(Compare(key, "mod", "==", revision))
     compares.extend(_receipt(commit, keys))
     if commit.creates:
@@ -37,14 +37,14 @@ def compares_for(commit: Commit, keys: Keyspace, life: bytes) -> list[Compare]:
     return compares
 
 
-def _receipt(commit: Commit, keys: Keyspace) -> list[Compare]:
+def _receipt(commit: Transaction, keys: Keyspace) -> list[Compare]:
     if commit.receipt is None:
         return []
     key = keys.receipt(commit.receipt.project_id, commit.receipt.key)
     return [Compare(key, "create", "==", 0)]
 
 
-def _tree(commit: Commit, keys: Keyspace, room: int) -> list[Compare]:
+def _tree(commit: Transaction, keys: Keyspace, room: int) -> list[Compare]:
     """That no created path has become a folder, or got a fact above it, since the plan was made.
 
     One path is guarded exactly: nothing on its ancestors, nothing below it.  Several are guarded by

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
-from factstore.core.ports import Signal, Slice
+from factstore.core.ports import EventBatch, WakeUp
 from factstore.watch.stirs import Stirs
 
 FLOORS = 10_000  # scopes whose loss is noted one by one
@@ -27,7 +27,7 @@ _DROPPED = Event(Scope("", ""), "", 0, ())
 class _Channel:
     """One scope: its events still held, those dropped from the front being counted out."""
 
-    signal: Signal | None = None
+    signal: WakeUp | None = None
     last: int = 0
     readers: int = 0
     events: list[Event] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Hub:
     """
 
     def __init__(
-        self, max_events: int, max_bytes: int, new_signal: Callable[[], Signal] = threading.Event
+        self, max_events: int, max_bytes: int, new_signal: Callable[[], WakeUp] = threading.Event
     ) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
@@ -157,7 +157,7 @@ class Hub:
             signal.set()
         self._stirs.close()
 
-    def _signals(self) -> list[Signal]:
+    def _signals(self) -> list[WakeUp]:
         signals = [c.signal for c in self._channels.values() if c.signal is not None]
         for channel in self._channels.values():
             channel.signal = None
@@ -165,7 +165,7 @@ class Hub:
 
     # Used by readers
 
-    def read(self, scope: Scope, after: int, *, events: int, size: int) -> Slice:
+    def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
         """The scope's next events after a revision, at most so many and about so many bytes.
 
         :raises CursorExpired: the history after that revision is no longer held.
@@ -177,7 +177,7 @@ class Hub:
                 )
             channel = self._channels.get(scope)
             if channel is None or channel.last <= after:
-                return Slice((), max(after, self._revision), more=False)
+                return EventBatch((), max(after, self._revision), more=False)
             start = channel.after(after)
             found = channel.events[start : start + events]
             taken, total = 0, 0
@@ -188,7 +188,7 @@ class Hub:
                 taken += 1
             more = start + taken < len(channel.events)
             upto = found[taken - 1].revision if more else max(after, self._revision)
-            return Slice(tuple(found[:taken]), upto, more)
+            return EventBatch(tuple(found[:taken]), upto, more)
 
     def wait(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait until the scope has an event after a revision; False after *timeout* seconds.

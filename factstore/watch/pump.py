@@ -10,7 +10,7 @@ import logging
 import threading
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.ports import Backend, Reader
+from factstore.core.ports import Backend, StateMachine
 from factstore.watch.hub import Hub
 
 LOG = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ STOP_TRIES = 50
 class Pump:
     """A thread that follows *backend*, moves *reader* and publishes to *hub*."""
 
-    def __init__(self, backend: Backend, reader: Reader, hub: Hub) -> None:
+    def __init__(self, backend: Backend, reader: StateMachine, hub: Hub) -> None:
         self._backend = backend
         self._reader = reader
         self._hub = hub

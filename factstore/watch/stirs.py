@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from factstore.core.model.fact import Scope
-from factstore.core.ports import Signal
+from factstore.core.ports import WakeUp
 
 REMEMBERED = 10_000  # scopes; of those forgotten it is supposed that they moved
 
@@ -19,14 +19,14 @@ REMEMBERED = 10_000  # scopes; of those forgotten it is supposed that they moved
 @dataclass(slots=True)
 class _Stir:
     last: int = 0
-    signal: Signal | None = None
+    signal: WakeUp | None = None
     waiting: int = 0
 
 
 class Stirs:
     """The last revision at which something moved, by scope, and who waits for the next."""
 
-    def __init__(self, new_signal: Callable[[], Signal]) -> None:
+    def __init__(self, new_signal: Callable[[], WakeUp]) -> None:
         self._new_signal = new_signal
         self._lock = threading.Lock()
         self._stirs: dict[Scope, _Stir] = {}
@@ -72,7 +72,7 @@ class Stirs:
         for signal in signals:
             signal.set()
 
-    def _take_all(self) -> list[Signal]:
+    def _take_all(self) -> list[WakeUp]:
         signals = [stir.signal for stir in self._stirs.values() if stir.signal is not None]
         self._stirs.clear()
         return signals

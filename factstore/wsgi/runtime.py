@@ -14,19 +14,19 @@ from oslo_config import cfg
 
 from factstore.core.errors import Unavailable
 from factstore.core.model.quota import Quotas
-from factstore.core.operations.encryption import Sealing
-from factstore.core.operations.transactor import Carrier
-from factstore.core.ports import Clock, Signal
-from factstore.core.services.context import Contexts
-from factstore.core.services.convergence import Convergences
-from factstore.core.services.facts import Facts
-from factstore.core.services.grants import Grants
-from factstore.core.services.members import Members
-from factstore.core.services.rate_limit import Admission, Allowances
-from factstore.core.services.stacks import Stacks
-from factstore.core.services.waiter_controller import Referee
-from factstore.core.services.waiters import Waiters
-from factstore.core.services.watch import Watching
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, WakeUp
+from factstore.core.services.context import ContextService
+from factstore.core.services.convergence import ConvergenceService
+from factstore.core.services.facts import FactService
+from factstore.core.services.grants import GrantService
+from factstore.core.services.members import MemberService
+from factstore.core.services.rate_limit import Allowances, RateLimiter
+from factstore.core.services.stacks import StackService
+from factstore.core.services.waiter_controller import WaiterController
+from factstore.core.services.waiters import WaiterService
+from factstore.core.services.watch import WatchService
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient
@@ -43,18 +43,18 @@ from factstore.wsgi.ops import limits
 MIB = 1024 * 1024
 
 
-def signal_factory() -> Callable[[], Signal]:
+def signal_factory() -> Callable[[], WakeUp]:
     """Events for greenlets where threads are greenlets; they cost a tenth there."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
         from gevent.event import Event
 
-        event: Callable[[], Signal] = Event
+        event: Callable[[], WakeUp] = Event
         return event
     return threading.Event
 
 
-def counts(store: MirroredStore, hub: Hub, admission: Admission) -> dict[str, int]:
+def counts(store: MirroredStore, hub: Hub, admission: RateLimiter) -> dict[str, int]:
     """What there is at this moment in this process, by the names of the metrics."""
     events, size = hub.depth
     found = {
@@ -90,19 +90,19 @@ class Node:
     hub: Hub
     pump: Pump
     upkeep: Upkeep
-    referee: Referee
-    sealing: Sealing
-    facts: Facts
-    stacks: Stacks
-    members: Members
-    waiters: Waiters
-    grants: Grants
-    convergences: Convergences
-    contexts: Contexts
-    watching: Watching
+    referee: WaiterController
+    sealing: Encryption
+    facts: FactService
+    stacks: StackService
+    members: MemberService
+    waiters: WaiterService
+    grants: GrantService
+    convergences: ConvergenceService
+    contexts: ContextService
+    watching: WatchService
     quotas: Quotas
     allowances: Allowances
-    admission: Admission
+    admission: RateLimiter
     metrics: Metrics
 
     def start(self) -> None:
@@ -167,7 +167,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
     etcd: Any = conf.etcd
     new_signal = signal_factory()
     quotas, allowances = limits.read(conf)
-    admission = Admission(allowances, clock)
+    admission = RateLimiter(allowances, clock)
     metrics = Metrics()
     backend = EtcdBackend(
         connect(conf, metrics.called_etcd),
@@ -178,12 +178,12 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
         new_signal=new_signal,
     )
     store = MirroredStore(backend, clock, new_signal, metrics.lagged, busy=lambda: referee.notice())
-    referee = Referee(store, clock, etcd.timeout, new_signal)
+    referee = WaiterController(store, clock, etcd.timeout, new_signal)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
-    carrier = Carrier(store, clock, quotas)
-    stacks = Stacks(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
+    carrier = Transactor(store, clock, quotas)
+    stacks = StackService(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
     keyring = RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock)
-    sealing = Sealing(keyring)
+    sealing = Encryption(keyring)
     return Node(
         clock=clock,
         backend=backend,
@@ -200,14 +200,14 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
         ),
         referee=referee,
         sealing=sealing,
-        facts=Facts(store, hub, clock, stacks.new, etcd.timeout, carrier, sealing),
+        facts=FactService(store, hub, clock, stacks.new, etcd.timeout, carrier, sealing),
         stacks=stacks,
-        members=Members(store, clock, stacks.new, etcd.timeout, carrier),
-        waiters=Waiters(store, hub, clock, stacks.new, etcd.timeout, carrier),
-        grants=Grants(store, clock, stacks.new, etcd.timeout, carrier),
-        convergences=Convergences(store, hub, clock, etcd.timeout),
-        contexts=Contexts(store, hub, clock, etcd.timeout),
-        watching=Watching(store, hub, clock, etcd.timeout),
+        members=MemberService(store, clock, stacks.new, etcd.timeout, carrier),
+        waiters=WaiterService(store, hub, clock, stacks.new, etcd.timeout, carrier),
+        grants=GrantService(store, clock, stacks.new, etcd.timeout, carrier),
+        convergences=ConvergenceService(store, hub, clock, etcd.timeout),
+        contexts=ContextService(store, hub, clock, etcd.timeout),
+        watching=WatchService(store, hub, clock, etcd.timeout),
         quotas=quotas,
         allowances=allowances,
         admission=admission,

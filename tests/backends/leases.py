@@ -9,10 +9,10 @@ import secrets
 from dataclasses import dataclass, field
 
 from factstore.core.model.event import DropFact, DropRecord, Mutation
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.ports import Clock
 
-Key = tuple[str, str | Place]
+Key = tuple[str, str | RecordKey]
 """A stack's id, and a fact's path or a record's place."""
 
 
@@ -80,10 +80,14 @@ class Leases:
 def _etcd_order(key: Key) -> tuple[str, str, str]:
     """As etcd orders keys: a revoked lease's facts go before their member."""
     stack_id, what = key
-    return (stack_id, what.kind, what.name) if isinstance(what, Place) else (stack_id, "fact", what)
+    return (
+        (stack_id, what.kind, what.name)
+        if isinstance(what, RecordKey)
+        else (stack_id, "fact", what)
+    )
 
 
-def _drop(stack_id: str, what: str | Place) -> Mutation:
-    if isinstance(what, Place):
+def _drop(stack_id: str, what: str | RecordKey) -> Mutation:
+    if isinstance(what, RecordKey):
         return DropRecord(stack_id, what)
     return DropFact(stack_id, what)

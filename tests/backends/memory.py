@@ -25,8 +25,8 @@ from factstore.core.model.event import (
 )
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.path import ancestors, covers
-from factstore.core.model.record_key import PlaceKind
-from factstore.core.ports import Clock, Commit, Opening, Receipt
+from factstore.core.model.record_key import RecordKindName
+from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction
 from factstore.core.state.state import State
 from tests.backends.leases import Leases
 
@@ -41,16 +41,16 @@ class MemoryBackend:
         self._steps: list[Step] = []
         self._base: tuple[int, list[Mutation]] = (0, [])
         self._leases = Leases(clock)
-        self._receipts: dict[tuple[str, str], Receipt] = {}
+        self._receipts: dict[tuple[str, str], IdempotencyRecord] = {}
         self._epoch = self._opened = secrets.token_hex(8)
         self._interrupted = 0
         self._closed = False
 
-    def open(self) -> Opening:
+    def open(self) -> Snapshot:
         """The oldest state kept."""
         with self._moved:
             self._opened = self._epoch
-            return Opening(self._epoch, self._base[0], list(self._base[1]))
+            return Snapshot(self._epoch, self._base[0], list(self._base[1]))
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
@@ -85,7 +85,7 @@ class MemoryBackend:
                 raise CursorExpired("this is another life of the store")
             return self._state.revision
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision; None when a guard did not hold."""
         with self._moved:
             self.expire()
@@ -102,7 +102,7 @@ class MemoryBackend:
             self._append(mutations)
             return revision
 
-    def _holds(self, commit: Commit) -> bool:
+    def _holds(self, commit: Transaction) -> bool:
         scope = commit.stack.scope
         stack = self._state.stack(scope)
         gate = self._state.project_usage(scope.project_id).gate
@@ -135,7 +135,7 @@ class MemoryBackend:
                 return False
         return True
 
-    def _mutations(self, commit: Commit) -> Iterator[Mutation]:
+    def _mutations(self, commit: Transaction) -> Iterator[Mutation]:
         stack, revision = commit.stack, self._state.revision + 1
         if commit.passes_gate:
             yield PassGate(stack.project_id, revision)
@@ -149,12 +149,12 @@ class MemoryBackend:
             self._leases.release((stack.id, path))
             yield DropFact(stack.id, path)
         for new in commit.records:
-            self._leases.hang((stack.id, new.place), new.lease)
+            self._leases.hang((stack.id, new.record_key), new.lease)
             yield PutRecord(stack.id, replace(new, revision=revision))
         for waiter in commit.clears:
             for record in self._state.records(stack.scope, "signal"):
-                if record.place.name.startswith(f"{waiter}/"):
-                    yield DropRecord(stack.id, record.place)
+                if record.record_key.name.startswith(f"{waiter}/"):
+                    yield DropRecord(stack.id, record.record_key)
         for place in commit.removes:
             if self._state.record(stack.scope, place) is not None:
                 self._leases.release((stack.id, place))
@@ -170,7 +170,7 @@ class MemoryBackend:
         self._steps.append(step)
         self._moved.notify_all()
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
         """What is kept under an idempotency key."""
         return self._receipts.get((project_id, key))
 
@@ -201,27 +201,27 @@ class MemoryBackend:
             return past
 
     def records_at(
-        self, stack: Stack, kind: PlaceKind, revision: int, deadline: float
+        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]:
         """All records of a kind, by name, as they stood at a revision."""
         return self._past(revision).records(stack.scope, kind)
 
     # Leases and upkeep
 
-    def grant(self, ttl: int, deadline: float) -> int:
+    def create_lease(self, ttl: int, deadline: float) -> int:
         """A new lease."""
         with self._moved:
             lease = self._leases.grant(ttl)
             self._moved.notify_all()
             return lease
 
-    def renew(self, lease: int, deadline: float) -> bool:
+    def renew_lease(self, lease: int, deadline: float) -> bool:
         """Start a lease's time anew; False when it has ended."""
         with self._moved:
             self.expire()
             return self._leases.renew(lease)
 
-    def revoke(self, lease: int, deadline: float) -> None:
+    def revoke_lease(self, lease: int, deadline: float) -> None:
         """End a lease and remove what hangs on it."""
         with self._moved:
             gone = self._leases.end(lease)
@@ -232,15 +232,15 @@ class MemoryBackend:
         """End the leases whose time is over; a test that moved its clock calls this."""
         with self._moved:
             for lease in self._leases.overdue():
-                self.revoke(lease, 0.0)
+                self.revoke_lease(lease, 0.0)
 
-    def nudge(self, deadline: float) -> int:
+    def bump_revision(self, deadline: float) -> int:
         """Make a step that means nothing."""
         with self._moved:
             self._append([])
             return self._state.revision
 
-    def sweep(self, deadline: float) -> None:
+    def purge_deleted(self, deadline: float) -> None:
         """Nothing is ever left behind here."""
 
     def compact(self, revision: int, deadline: float) -> None:

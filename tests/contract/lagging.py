@@ -8,7 +8,7 @@ from typing import Any
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.event import Step
-from factstore.core.ports import Backend, Commit
+from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.backends.memory import MemoryBackend
@@ -56,7 +56,7 @@ class Lagging:
         self._go.set()
         return self._backend.head(deadline)
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         revision = self._backend.commit(commit, deadline)
         if revision is not None:
             self._go.set()
@@ -124,7 +124,7 @@ class InEtcd(Database):
         made.load(opening.mutations)
         head = backend.head(soon())
         if head > opening.revision:
-            backend.nudge(soon())  # the head may be somebody else's
+            backend.bump_revision(soon())  # the head may be somebody else's
             for step in steps(backend, opening.revision, head):
                 made.apply(step)
         return made

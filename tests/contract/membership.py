@@ -10,7 +10,7 @@ from factstore.core.errors import (
 )
 from factstore.core.model.event import Change
 from factstore.core.model.fact import Scope
-from factstore.core.model.member import Joining
+from factstore.core.model.member import JoinRequest
 from factstore.core.services.members import Joined
 from factstore.core.services.watch import Filter
 from tests.contract.world import Worker, author, events_since
@@ -26,7 +26,7 @@ def join(
     generation: str | None = None,
     **attributes: object,
 ) -> Joined:
-    wish = Joining.of(group, ttl, attributes, generation)
+    wish = JoinRequest.of(group, ttl, attributes, generation)
     return worker.members.join(scope, name, wish, author(by))
 
 
@@ -41,7 +41,7 @@ def declare(
     **attributes: object,
 ) -> Joined:
     """Declare a member, of a stack that is made first if it is not there."""
-    wish = Joining.of(group, None, attributes, declared=declared, reason=reason)
+    wish = JoinRequest.of(group, None, attributes, declared=declared, reason=reason)
     try:
         return worker.members.join(scope, name, wish, author(by))
     except NotFound:

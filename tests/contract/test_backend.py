@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from factstore.core.model.event import Act, DropFact, DropStack, PutFact, PutStack, Step
+from factstore.core.model.event import DeletionAuthor, DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.model.fact import Scope, Stack
-from factstore.core.ports import Backend, Commit
+from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
 from tests.contract.world import (
     PROJECT,
@@ -81,15 +81,15 @@ def test_a_stack_knows_the_revision_that_created_it(backend: Backend, scope: Sco
 def test_a_stack_is_created_once(backend: Backend, stack: Stack) -> None:
     again = replace(stack, id="another", created=0, revision=0)
     head = backend.head(soon())
-    assert backend.commit(Commit(again, head, creates_stack=True), soon()) is None
+    assert backend.commit(Transaction(again, head, creates_stack=True), soon()) is None
     assert backend.head(soon()) == head
 
 
 def test_settings_are_changed_only_as_they_are_known(backend: Backend, stack: Stack) -> None:
     changed = replace(stack, description="new")
-    revision = backend.commit(Commit(changed, 0, updates_stack=True), soon())
+    revision = backend.commit(Transaction(changed, 0, updates_stack=True), soon())
     assert revision is not None
-    assert backend.commit(Commit(changed, 0, updates_stack=True), soon()) is None
+    assert backend.commit(Transaction(changed, 0, updates_stack=True), soon()) is None
     (found,) = [s for s in backend.stacks_at(PROJECT, "", 99, revision, soon()) if s.id == stack.id]
     assert found == replace(changed, revision=revision)
 
@@ -99,7 +99,7 @@ def test_a_commit_makes_one_revision_that_is_told_whole_and_in_order(
 ) -> None:
     before = put_all(backend, stack, new_fact("old"))
     facts = (new_fact("b"), new_fact("a"), new_fact("c/d"))
-    act = Act(stack.id, "bob", "req-bob", ("old",))
+    act = DeletionAuthor(stack.id, "bob", "req-bob", ("old",))
     revision = put_all(backend, stack, *facts, deletes=("old",), act=act)
     (step,) = steps(backend, before, revision)
     assert step.revision == revision
@@ -133,11 +133,13 @@ def test_a_commit_that_finds_a_path_changed_writes_nothing(backend: Backend, sta
     put_all(backend, stack, new_fact("unrelated"), deletes=("gone",))
     head = backend.head(soon())
     for expected in ({"p": 0}, {"p": revision + 1}, {"p": revision, "gone": revision}, {"q": 1}):
-        commit = Commit(stack, head, puts=(new_fact("q"), new_fact("p", "2")), expected=expected)
+        commit = Transaction(
+            stack, head, puts=(new_fact("q"), new_fact("p", "2")), expected=expected
+        )
         assert backend.commit(commit, soon()) is None
     assert backend.head(soon()) == head
     assert "q" not in current(backend, stack)
-    held = Commit(stack, head, puts=(new_fact("p", "2"),), expected={"p": revision, "gone": 0})
+    held = Transaction(stack, head, puts=(new_fact("p", "2"),), expected={"p": revision, "gone": 0})
     assert backend.commit(held, soon()) == head + 1
 
 
@@ -158,7 +160,7 @@ def test_a_commit_that_finds_a_fact_above_or_below_writes_nothing(
 ) -> None:
     planned_at = backend.head(soon())
     head = put_all(backend, stack, new_fact(there))
-    commit = Commit(
+    commit = Transaction(
         stack,
         planned_at,
         expected=dict.fromkeys(creates, 0),
@@ -173,7 +175,7 @@ def test_siblings_with_similar_names_are_no_obstacle(backend: Backend, stack: St
     for path in ("n/1", "n-a", "n.a/b", "n0"):
         put_all(backend, stack, new_fact(path))
     for path in ("n/10", "n-a0", "n.a-", "n0-/x", "m"):
-        commit = Commit(
+        commit = Transaction(
             stack, backend.head(soon()), expected={path: 0}, creates=(path,), puts=(new_fact(path),)
         )
         assert backend.commit(commit, soon()), path
@@ -183,7 +185,7 @@ def test_a_fact_becomes_a_folder_in_one_commit_and_a_folder_a_fact(
     backend: Backend, stack: Stack
 ) -> None:
     at = put_all(backend, stack, new_fact("x"))
-    commit = Commit(
+    commit = Transaction(
         stack,
         at,
         expected={"x": at, "x/y": 0},
@@ -193,7 +195,7 @@ def test_a_fact_becomes_a_folder_in_one_commit_and_a_folder_a_fact(
     )
     at = backend.commit(commit, soon()) or 0
     assert current(backend, stack) == {"x/y": "1"}
-    commit = Commit(
+    commit = Transaction(
         stack,
         at,
         expected={"x": 0, "x/y": at},
@@ -210,23 +212,25 @@ def test_confirming_makes_no_revision_and_fails_when_something_changed(
 ) -> None:
     revision = put_all(backend, stack, new_fact("p"))
     head = backend.head(soon())
-    assert backend.commit(Commit(stack, head, expected={"p": revision, "q": 0}), soon()) == head
-    assert backend.commit(Commit(stack, head, expected={"p": revision - 1}), soon()) is None
-    assert backend.commit(Commit(stack, head), soon()) == head
+    assert (
+        backend.commit(Transaction(stack, head, expected={"p": revision, "q": 0}), soon()) == head
+    )
+    assert backend.commit(Transaction(stack, head, expected={"p": revision - 1}), soon()) is None
+    assert backend.commit(Transaction(stack, head), soon()) == head
     assert backend.head(soon()) == head
 
 
 def test_nothing_is_written_into_a_stack_that_was_deleted_or_recreated(
     backend: Backend, stack: Stack
 ) -> None:
-    into_the_old = Commit(stack, 0, puts=(new_fact("p"),), expected={"p": 0}, creates=("p",))
-    assert backend.commit(Commit(stack, 0, drops_stack=True), soon())
+    into_the_old = Transaction(stack, 0, puts=(new_fact("p"),), expected={"p": 0}, creates=("p",))
+    assert backend.commit(Transaction(stack, 0, drops_stack=True), soon())
     assert backend.commit(into_the_old, soon()) is None
-    assert backend.commit(Commit(stack, 0, drops_stack=True), soon()) is None
+    assert backend.commit(Transaction(stack, 0, drops_stack=True), soon()) is None
     again = make_stack(backend, stack.scope)
     assert again.created > stack.created
     assert backend.commit(into_the_old, soon()) is None
-    assert backend.commit(Commit(stack, 0, expected={"p": 0}), soon()) is None
+    assert backend.commit(Transaction(stack, 0, expected={"p": 0}), soon()) is None
     assert current(backend, again) == {}
 
 
@@ -238,15 +242,15 @@ def test_a_stack_goes_in_one_step_with_its_act_and_the_sweep_leaves_nothing(
         before = put_all(backend, stack, *(new_fact(f"f{n}/{m}") for m in range(100)))
     other = make_stack(backend, Scope(PROJECT, f"{stack.name}-other"))
     before = put_all(backend, other, new_fact("stays"))
-    act = Act(stack.id, "bob", "req-bob", whole_stack=True)
-    revision = backend.commit(Commit(stack, 0, drops_stack=True, act=act), soon())
+    act = DeletionAuthor(stack.id, "bob", "req-bob", whole_stack=True)
+    revision = backend.commit(Transaction(stack, 0, drops_stack=True, act=act), soon())
     assert revision is not None
     (step,) = steps(backend, before, revision)
     assert step.mutations == (DropStack(stack.scope), act)
-    backend.sweep(soon())
+    backend.purge_deleted(soon())
     assert world.leftovers(stack) == 0
     assert current(backend, other) == {"stays": "1"}
-    backend.sweep(soon())
+    backend.purge_deleted(soon())
 
 
 def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
@@ -254,7 +258,7 @@ def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
 ) -> None:
     head = backend.head(soon())
     puts, expected = (new_fact("p"),), {"p": 0}
-    foreign = Commit(stack, head, "0123456789abcdef", puts=puts, expected=expected)
+    foreign = Transaction(stack, head, "0123456789abcdef", puts=puts, expected=expected)
     assert backend.commit(foreign, soon()) is None
-    own = Commit(stack, head, backend.open().epoch, puts=puts, expected=expected)
+    own = Transaction(stack, head, backend.open().epoch, puts=puts, expected=expected)
     assert backend.commit(own, soon())

@@ -7,7 +7,7 @@ import pytest
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import DropFact, Step
 from factstore.core.model.fact import Scope, Stack
-from factstore.core.ports import Backend, Commit
+from factstore.core.ports import Backend, Transaction
 from tests.contract.world import (
     PROJECT,
     make_stack,
@@ -39,7 +39,7 @@ def test_following_waits_for_what_comes(backend: Backend, stack: Stack) -> None:
 
 
 def test_a_nudge_makes_a_step_that_means_nothing(backend: Backend, stack: Stack) -> None:
-    revision = backend.nudge(soon())
+    revision = backend.bump_revision(soon())
     assert revision > stack.created
     assert steps(backend, stack.created, revision) == [Step(revision, ())]
 
@@ -123,7 +123,7 @@ def test_stacks_are_read_as_they_stood(backend: Backend, scope: Scope) -> None:
     made = {name: make_stack(backend, Scope(project, name)) for name in ("a", "a-b", "a0", "b")}
     make_stack(backend, Scope(f"{project}0", "zz"))
     then = backend.head(soon())
-    backend.commit(Commit(made["b"], then, drops_stack=True), soon())
+    backend.commit(Transaction(made["b"], then, drops_stack=True), soon())
     make_stack(backend, Scope(project, "c"))
 
     def at(after: str, limit: int) -> list[str]:

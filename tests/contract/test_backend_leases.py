@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from factstore.core.model.event import DropFact, Step
 from factstore.core.model.fact import Stack
-from factstore.core.ports import Backend, Commit, Receipt
+from factstore.core.ports import Backend, IdempotencyRecord, Transaction
 from tests.contract.world import (
     CLOCK,
     PROJECT,
@@ -26,7 +26,7 @@ def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_
 ) -> None:
     ttl = 2
     granted = CLOCK.monotonic()
-    lease, renewed = backend.grant(ttl, soon()), backend.grant(ttl, soon())
+    lease, renewed = backend.create_lease(ttl, soon()), backend.create_lease(ttl, soon())
     facts = [new_fact(path, lease=lease, ttl=ttl) for path in ("a", "b/c", "z")]
     lasting = new_fact("renewed", lease=renewed, ttl=ttl)
     revision = put_all(backend, stack, *facts, lasting, new_fact("stays"))
@@ -34,7 +34,7 @@ def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_
 
     def ended() -> bool:
         asked = CLOCK.monotonic()
-        renewals.append((backend.renew(renewed, soon()), asked))
+        renewals.append((backend.renew_lease(renewed, soon()), asked))
         return backend.head(soon()) > revision
 
     eventually(ended)
@@ -43,7 +43,7 @@ def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_
     step = next(following)
     assert sorted(m.path for m in step.mutations if isinstance(m, DropFact)) == ["a", "b/c", "z"]
     assert len(step.mutations) == 3, "no act: nobody did it"
-    assert not backend.renew(lease, soon())
+    assert not backend.renew_lease(lease, soon())
     assert all(alive for alive, _ in renewals)
     assert current(backend, stack) == {"renewed": "1", "stays": "1"}
     _, last = renewals[-1]
@@ -54,22 +54,22 @@ def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_
 def test_revoking_a_lease_takes_what_hangs_on_it_and_nothing_that_left_it(
     backend: Backend, stack: Stack
 ) -> None:
-    lease, other = backend.grant(60, soon()), backend.grant(60, soon())
+    lease, other = backend.create_lease(60, soon()), backend.create_lease(60, soon())
     put_all(backend, stack, *(new_fact(path, lease=lease, ttl=60) for path in ("a", "b", "c")))
     put_all(backend, stack, new_fact("b", lease=0), new_fact("c", lease=other, ttl=60))
-    backend.revoke(lease, soon())
+    backend.revoke_lease(lease, soon())
     assert sorted(current(backend, stack)) == ["b", "c"]
-    backend.revoke(lease, soon())
-    backend.revoke(other, soon())
+    backend.revoke_lease(lease, soon())
+    backend.revoke_lease(other, soon())
     assert sorted(current(backend, stack)) == ["b"]
 
 
 def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack: Stack) -> None:
-    lease = backend.grant(60, soon())
-    backend.revoke(lease, soon())
-    assert not backend.renew(lease, soon())
+    lease = backend.create_lease(60, soon())
+    backend.revoke_lease(lease, soon())
+    assert not backend.renew_lease(lease, soon())
     head = backend.head(soon())
-    commit = Commit(
+    commit = Transaction(
         stack, head, expected={"p": 0}, puts=(new_fact("q"), new_fact("p", lease=lease, ttl=60))
     )
     assert backend.commit(commit, soon()) is None
@@ -79,18 +79,18 @@ def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack:
 def test_no_stack_is_created_with_something_on_a_lease_that_has_ended(
     backend: Backend, stack: Stack
 ) -> None:
-    lease = backend.grant(60, soon())
-    backend.revoke(lease, soon())
+    lease = backend.create_lease(60, soon())
+    backend.revoke_lease(lease, soon())
     head = backend.head(soon())
     new = replace(stack, name="another", id="an0ther")
     fact = new_fact("p", lease=lease, ttl=60)
-    assert backend.commit(Commit(new, head, creates_stack=True, puts=(fact,)), soon()) is None
+    assert backend.commit(Transaction(new, head, creates_stack=True, puts=(fact,)), soon()) is None
     assert backend.head(soon()) == head
 
 
 def test_the_end_of_an_empty_lease_is_no_step(backend: Backend, stack: Stack) -> None:
     head = backend.head(soon())
-    backend.revoke(backend.grant(60, soon()), soon())
+    backend.revoke_lease(backend.create_lease(60, soon()), soon())
     assert backend.head(soon()) == head
 
 
@@ -100,19 +100,19 @@ def test_the_end_of_an_empty_lease_is_no_step(backend: Backend, stack: Stack) ->
 def test_a_receipt_is_kept_with_its_write_and_makes_it_happen_once(
     backend: Backend, stack: Stack
 ) -> None:
-    receipt = Receipt(PROJECT, f"key-{stack.id}", '{"a": "\u20ac"}')
+    receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", '{"a": "\u20ac"}')
     assert backend.receipt(PROJECT, receipt.key, soon()) is None
     revision = put_all(backend, stack, new_fact("p"), receipt=receipt)
     assert backend.receipt(PROJECT, receipt.key, soon()) == replace(receipt, revision=revision)
-    again = Commit(stack, revision, puts=(new_fact("q"),), expected={"q": 0}, receipt=receipt)
+    again = Transaction(stack, revision, puts=(new_fact("q"),), expected={"q": 0}, receipt=receipt)
     assert backend.commit(again, soon()) is None
     assert current(backend, stack) == {"p": "1"}
     assert backend.receipt("another", receipt.key, soon()) is None
 
 
 def test_a_receipt_alone_is_a_write(backend: Backend, stack: Stack) -> None:
-    receipt = Receipt(PROJECT, f"key-{stack.id}", "{}")
+    receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", "{}")
     head = backend.head(soon())
-    revision = backend.commit(Commit(stack, head, expected={"p": 0}, receipt=receipt), soon())
+    revision = backend.commit(Transaction(stack, head, expected={"p": 0}, receipt=receipt), soon())
     assert revision == head + 1
     assert steps(backend, head, revision) == [Step(revision, ())]

@@ -10,9 +10,9 @@ import pytest
 
 from factstore.core.errors import Conflict, FactstoreError, Forbidden, NotFound, Unavailable
 from factstore.core.model.fact import Scope
-from factstore.core.model.member import Joining, Member
+from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.quota import Quota
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from tests.contract.membership import changes_since, declare, join, names, refusal, told
 from tests.contract.world import Worker, World, author, new_scope, soon
 
@@ -126,7 +126,7 @@ def test_who_joins_as_one_that_is_awaited_changes_it_and_is_no_second_member(
 
 def test_an_owner_who_joins_may_say_why_anew(worker: Worker, scope: Scope) -> None:
     declare(worker, scope, reason="scaled_out")
-    wish = Joining.of("compute", 60, reason="healed")
+    wish = JoinRequest.of("compute", 60, reason="healed")
     adopted = worker.members.join(scope, "c1", wish, author())
     assert (adopted.member.reason, adopted.member.declared) == ("healed", "heat:1")
 
@@ -351,7 +351,7 @@ def test_a_departed_one_whose_removal_failed_goes_with_a_lease_and_is_in_nobodys
     with monkeypatch.context() as patched:
         patched.setattr(worker.store, "revoke", revoke)
         worker.members.depart(scope, "c1", "left", None, author())
-    record = worker.store.refresh(soon()).record(scope, Place("member", "c1"))
+    record = worker.store.refresh(soon()).record(scope, RecordKey("member", "c1"))
     assert isinstance(record, Member)
     assert record.departed
     assert record.lease  # which ends
@@ -399,7 +399,7 @@ def test_adopting_while_the_stack_is_deleted_finds_none_or_makes_a_new_one(
 
 
 def test_to_declare_makes_no_stack(worker: Worker, scope: Scope) -> None:
-    wish = Joining.of("compute", None, {}, declared="heat:1")
+    wish = JoinRequest.of("compute", None, {}, declared="heat:1")
     with pytest.raises(NotFound, match="there is no stack named"):
         worker.members.join(scope, "c1", wish, author())
     with pytest.raises(NotFound):
@@ -410,7 +410,7 @@ def test_to_declare_while_the_stack_is_deleted_never_brings_it_back(
     world: World, worker: Worker, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
-    wish = Joining.of("compute", None, {}, declared="heat:2")
+    wish = JoinRequest.of("compute", None, {}, declared="heat:2")
     for _ in range(6):
         scope = new_scope()
         declare(worker, scope)

@@ -9,10 +9,10 @@ import pytest
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Put, Scope
-from factstore.core.model.grant import GrantWish
-from factstore.core.model.member import Joining
+from factstore.core.model.grant import GrantRequest
+from factstore.core.model.member import JoinRequest
 from factstore.core.model.quota import Quota
-from factstore.core.services.grants import Grants, Issued
+from factstore.core.services.grants import GrantService, Issued
 from tests.contract.lagging import Lagging
 from tests.contract.test_grants import holder, later, lease_of
 from tests.contract.world import Worker, World, author, soon
@@ -20,24 +20,26 @@ from tests.contract.world import Worker, World, author, soon
 HOUR = 3600
 
 
-def group(worker: Worker | Grants, scope: Scope, name: str = "compute", ttl: int = HOUR) -> Issued:
+def group(
+    worker: Worker | GrantService, scope: Scope, name: str = "compute", ttl: int = HOUR
+) -> Issued:
     """A group's grant."""
     grants = worker.grants if isinstance(worker, Worker) else worker
-    return grants.issue(scope, GrantWish.of("agent", None, name, ttl), author())
+    return grants.issue(scope, GrantRequest.of("agent", None, name, ttl), author())
 
 
 def enrol(
-    worker: Worker | Grants,
+    worker: Worker | GrantService,
     scope: Scope,
     parent: Issued,
     member: str = "c1",
     ttl: int | None = None,
 ) -> Issued:
     grants = worker.grants if isinstance(worker, Worker) else worker
-    return grants.issue(scope, GrantWish.of("agent", member, None, ttl), holder(parent))
+    return grants.issue(scope, GrantRequest.of("agent", member, None, ttl), holder(parent))
 
 
-def held(worker: Worker | Grants, issued: Issued) -> bool:
+def held(worker: Worker | GrantService, issued: Issued) -> bool:
     grants = worker.grants if isinstance(worker, Worker) else worker
     return grants.holder(issued.grant.id, issued.secret) is not None
 
@@ -57,7 +59,7 @@ def test_who_holds_a_groups_grant_gets_a_members(worker: Worker, scope: Scope) -
         worker.grants.get(scope, grant.id),
     )
     assert worker.grants.holder(grant.id, parent.secret) is None
-    joined = worker.members.join(scope, "c1", Joining.of("compute"), holder(issued))
+    joined = worker.members.join(scope, "c1", JoinRequest.of("compute"), holder(issued))
     assert joined.member.group == "compute"
 
 
@@ -84,7 +86,7 @@ def test_who_enrols_anew_has_another_secret_and_the_former_is_void(
     assert held(worker, second)
     assert not held(worker, first)
     assert not worker.grants.holds(first.grant)  # also for streams that are open
-    assert not worker.store.renew(lease, soon())
+    assert not worker.store.renew_lease(lease, soon())
     assert len(worker.grants.list(scope, limit=10).grants) == 2
     assert worker.stacks.get(scope)[1].facts == 2
 
@@ -117,7 +119,7 @@ def test_one_more_member_counts_in_quotas(world: World, scope: Scope) -> None:
 
 def test_a_member_of_another_group_keeps_its_name(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
-    worker.members.join(scope, "head", Joining.of("head"), author())
+    worker.members.join(scope, "head", JoinRequest.of("head"), author())
     with pytest.raises(Forbidden, match="'head' is in group 'head'"):
         enrol(worker, scope, parent, "head")
     worker.members.depart(scope, "head", "left", None, author())
@@ -126,7 +128,7 @@ def test_a_member_of_another_group_keeps_its_name(worker: Worker, scope: Scope) 
 
 def test_a_member_of_the_group_enrols_while_it_lives(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
-    worker.members.join(scope, "c1", Joining.of("compute"), author())
+    worker.members.join(scope, "c1", JoinRequest.of("compute"), author())
     assert held(worker, enrol(worker, scope, parent))
 
 
@@ -135,7 +137,7 @@ def test_who_has_a_grant_of_its_own_keeps_its_name(worker: Worker, scope: Scope,
     parent = group(worker, scope)
     owned = worker.grants.issue(
         scope,
-        GrantWish.of(role, "c1", "compute"),  # type: ignore[arg-type]
+        GrantRequest.of(role, "c1", "compute"),  # type: ignore[arg-type]
         author(),
     )
     with pytest.raises(Forbidden, match="'c1' has a grant already"):
@@ -145,7 +147,7 @@ def test_who_has_a_grant_of_its_own_keeps_its_name(worker: Worker, scope: Scope,
 
 
 def test_a_grant_that_expired_keeps_no_name(worker: Worker, scope: Scope) -> None:
-    worker.grants.issue(scope, GrantWish.of("agent", "c1", None, 60), author())
+    worker.grants.issue(scope, GrantRequest.of("agent", "c1", None, 60), author())
     grants = later(worker, 61)
     assert held(grants, enrol(grants, scope, group(grants, scope)))
 
@@ -197,8 +199,8 @@ def test_a_worker_that_lags_does_not_give_a_name_away(world: World, scope: Scope
     try:
         parent = group(slow, scope)
         lagging.lag()
-        quick.grants.issue(scope, GrantWish.of("agent", "c1", None), author())
-        quick.members.join(scope, "c2", Joining.of("head"), author())
+        quick.grants.issue(scope, GrantRequest.of("agent", "c1", None), author())
+        quick.members.join(scope, "c2", JoinRequest.of("head"), author())
         for name in ("c1", "c2"):
             with pytest.raises(Forbidden):
                 enrol(slow, scope, parent, name)
@@ -223,7 +225,7 @@ def test_all_end_with_the_groups_wherever_it_is_asked(world: World, scope: Scope
         assert not held(two, each)
         with pytest.raises(NotFound):
             one.grants.get(scope, each.grant.id)
-    assert not any(one.store.renew(lease, soon()) for lease in leases)
+    assert not any(one.store.renew_lease(lease, soon()) for lease in leases)
     assert held(one, other)
     with pytest.raises(NotFound):
         enrol(one, scope, parent, "c3")
@@ -234,7 +236,9 @@ def test_what_outlives_its_groups_grant_for_a_while_is_held_by_nobody_and_not_sh
 ) -> None:
     parent = group(worker, scope)
     issued = enrol(worker, scope, parent)
-    worker.store.revoke(lease_of(worker, scope, parent.grant.id), soon())  # as if it had expired
+    worker.store.revoke_lease(
+        lease_of(worker, scope, parent.grant.id), soon()
+    )  # as if it had expired
     worker.store.refresh(soon())
     assert lease_of(worker, scope, issued.grant.id)
     assert not held(worker, issued)
@@ -264,17 +268,17 @@ def test_nothing_is_written_once_the_groups_grant_is_gone(world: World, scope: S
         parent = group(slow, scope)
         by = holder(enrol(slow, scope, parent))
         slow.put(scope, "nodes/c1/a", by=by)
-        joined = slow.members.join(scope, "c1", Joining.of("compute"), by)
+        joined = slow.members.join(scope, "c1", JoinRequest.of("compute"), by)
         lagging.lag()
         # What was got with it is left, as if whoever revoked it had died before it went on.
-        quick.store.revoke(lease_of(quick, scope, parent.grant.id), soon())
+        quick.store.revoke_lease(lease_of(quick, scope, parent.grant.id), soon())
         generation = joined.member.generation
         before = quick.backend.head(soon())
         writes: list[Callable[[], object]] = [
             lambda: slow.put(scope, "nodes/c1/a", 2, by=by),
             lambda: slow.facts.batch(scope, [Put.of("nodes/c1/c", 1)], [], by),
             lambda: slow.members.set_state(scope, "c1", "ready", generation, by),
-            lambda: slow.members.join(scope, "c1", Joining.of("compute"), by),
+            lambda: slow.members.join(scope, "c1", JoinRequest.of("compute"), by),
         ]
         for write in writes:
             with pytest.raises(Forbidden, match="revoked"):
@@ -315,7 +319,7 @@ def test_the_groups_grant_is_renewed_with_a_members_when_half_of_its_time_is_ove
     assert renewed.updated_by == by.user_id
     assert held(later(worker, 700), issued)
     assert held(later(worker, 900), parent)
-    assert worker.store.renew(lease_of(worker, scope, parent.grant.id), soon())
+    assert worker.store.renew_lease(lease_of(worker, scope, parent.grant.id), soon())
 
 
 def test_a_renewal_that_races_with_the_end_of_the_groups_grant_does_not_bring_it_back(
@@ -333,7 +337,7 @@ def test_a_renewal_that_races_with_the_end_of_the_groups_grant_does_not_bring_it
         def gone(*args: object, **more: object) -> object:
             found = get(*args, **more)  # type: ignore[arg-type]
             lagging.lag()
-            quick.store.revoke(lease_of(quick, scope, parent.grant.id), soon())
+            quick.store.revoke_lease(lease_of(quick, scope, parent.grant.id), soon())
             return found
 
         grants.get = gone  # type: ignore[method-assign,assignment]

@@ -8,14 +8,14 @@ import pytest
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Put, Scope
-from factstore.core.model.grant import Grant, GrantWish
-from factstore.core.model.member import Joining
-from factstore.core.model.permissions import Reach
+from factstore.core.model.grant import Grant, GrantRequest
+from factstore.core.model.member import JoinRequest
+from factstore.core.model.permissions import Permissions
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota
-from factstore.core.model.record_key import Place
-from factstore.core.operations.signals import SignalWish
-from factstore.core.services.grants import FRESH_SECONDS, Grants, Issued
+from factstore.core.model.record_key import RecordKey
+from factstore.core.operations.signals import SignalRequest
+from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
 from factstore.core.services.watch import Filter
 from factstore.wsgi.clock import SystemClock
 from tests.contract.lagging import Lagging
@@ -37,7 +37,7 @@ class ShiftedClock(SystemClock):
 
 
 def issue(worker: Worker, scope: Scope, member: str = "c1", ttl: int = DAY) -> Issued:
-    return worker.grants.issue(scope, GrantWish.of("agent", member, None, ttl), author())
+    return worker.grants.issue(scope, GrantRequest.of("agent", member, None, ttl), author())
 
 
 def holder(issued: Issued) -> Author:
@@ -46,14 +46,14 @@ def holder(issued: Issued) -> Author:
     return Author(made.user_id, made.request_id, False, issued.grant.id)
 
 
-def later(worker: Worker, seconds: float) -> Grants:
+def later(worker: Worker, seconds: float) -> GrantService:
     """The service as it is on a machine whose date is another one."""
     clock = ShiftedClock(seconds)
-    return Grants(worker.store, clock, worker.stacks.new, 10.0, worker.carrier)
+    return GrantService(worker.store, clock, worker.stacks.new, 10.0, worker.carrier)
 
 
 def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
-    record = worker.store.refresh(soon()).record(scope, Place("grant", grant))
+    record = worker.store.refresh(soon()).record(scope, RecordKey("grant", grant))
     assert isinstance(record, Grant)
     return record.lease
 
@@ -162,13 +162,13 @@ def test_a_grant_ends_when_its_time_is_over(worker: Worker, scope: Scope) -> Non
 def test_a_grant_and_its_lease_go_together(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     lease = lease_of(worker, scope, issued.grant.id)
-    assert worker.store.renew(lease, soon())
-    worker.store.revoke(lease, soon())
+    assert worker.store.renew_lease(lease, soon())
+    worker.store.revoke_lease(lease, soon())
     assert worker.store.refresh(soon()).records(scope, "grant") == []
     second = issue(worker, scope)
     lease = lease_of(worker, scope, second.grant.id)
     worker.grants.revoke(scope, second.grant.id, author())
-    assert not worker.store.renew(lease, soon())
+    assert not worker.store.renew_lease(lease, soon())
 
 
 def test_a_grant_goes_with_its_stack(worker: Worker, scope: Scope) -> None:
@@ -200,8 +200,8 @@ def test_a_grant_renewed_for_another_time_leaves_no_lease_behind(
     renewed = worker.grants.renew(scope, issued.grant.id, 3600, author())
     assert renewed.ttl == 3600
     assert renewed.lease != old
-    assert not worker.store.renew(old, soon())
-    assert worker.store.renew(renewed.lease, soon())
+    assert not worker.store.renew_lease(old, soon())
+    assert worker.store.renew_lease(renewed.lease, soon())
     assert worker.grants.holder(issued.grant.id, issued.secret) is not None
 
 
@@ -241,7 +241,7 @@ def test_nothing_is_written_under_a_grant_that_is_gone(worker: Worker, scope: Sc
     by = holder(issued)
     arm(worker, scope, success={"signals": 1})
     worker.put(scope, "nodes/c1/a", by=by)
-    joined = worker.members.join(scope, "c1", Joining.of("g"), by)
+    joined = worker.members.join(scope, "c1", JoinRequest.of("g"), by)
     worker.grants.revoke(scope, issued.grant.id, author())
     generation = joined.member.generation
     before = worker.backend.head(soon())
@@ -250,10 +250,10 @@ def test_nothing_is_written_under_a_grant_that_is_gone(worker: Worker, scope: Sc
         lambda: worker.put(scope, "nodes/c1/b", 2, by=by, ttl=60),
         lambda: worker.facts.delete(scope, "nodes/c1/a", by, ANY),
         lambda: worker.facts.batch(scope, [Put.of("nodes/c1/c", 1)], [], by),
-        lambda: worker.members.join(scope, "c1", Joining.of("g"), by),
+        lambda: worker.members.join(scope, "c1", JoinRequest.of("g"), by),
         lambda: worker.members.set_state(scope, "c1", "ready", generation, by),
         lambda: worker.members.depart(scope, "c1", "left", generation, by),
-        lambda: worker.waiters.signal(scope, "w", SignalWish.of({}), by),
+        lambda: worker.waiters.signal(scope, "w", SignalRequest.of({}), by),
     ):
         with pytest.raises(Forbidden, match="revoked"):
             write()
@@ -283,7 +283,7 @@ def test_a_deleted_stack_is_not_brought_back_by_its_instances(worker: Worker, sc
     worker.stacks.delete(scope, author())
     for write in (
         lambda: worker.put(scope, "nodes/c1/a", by=by),
-        lambda: worker.members.join(scope, "c1", Joining.of("g"), by),
+        lambda: worker.members.join(scope, "c1", JoinRequest.of("g"), by),
     ):
         with pytest.raises(Forbidden):
             write()
@@ -316,8 +316,8 @@ def test_what_others_are_to_do_is_hidden_on_every_page(worker: Worker, scope: Sc
     paths = [f"configs/c{n}/{name}" for n in range(6) for name in "ab"] + ["x", "y"]
     worker.batch(scope, paths)
     for reach, seen in (
-        (Reach("agent", "c3"), ["configs/c3/a", "configs/c3/b", "x", "y"]),
-        (Reach("reader"), ["x", "y"]),
+        (Permissions("agent", "c3"), ["configs/c3/a", "configs/c3/b", "x", "y"]),
+        (Permissions("reader"), ["x", "y"]),
     ):
         first = worker.facts.list(scope, limit=1, reach=reach)
         worker.put(scope, "zz")  # from now on the pages show the past
@@ -334,9 +334,9 @@ def test_what_others_are_to_do_is_hidden_on_every_page(worker: Worker, scope: Sc
 
 def test_a_context_leaves_out_what_others_are_to_do(worker: Worker, scope: Scope) -> None:
     worker.batch(scope, ["a", "configs/c1/x"])
-    one, two, nobody = Reach("agent", "c1"), Reach("agent", "c2"), Reach("reader")
+    one, two, nobody = Permissions("agent", "c1"), Permissions("agent", "c2"), Permissions("reader")
 
-    def texts(reach: Reach) -> str:
+    def texts(reach: Permissions) -> str:
         return worker.contexts.get(scope, reach=reach).text
 
     assert texts(one) == worker.contexts.get(scope).text
@@ -356,9 +356,9 @@ def test_events_leave_out_what_others_are_to_do(worker: Worker, scope: Scope) ->
     worker.put(scope, "configs/c2/x", 2)
     since = worker.facts.cursor(start)
     for reach, seen in (
-        (Reach("agent", "c1"), [["b", "configs/c1/x"]]),
-        (Reach("reader"), [["b"]]),
-        (Reach("agent", "c2"), [["b", "configs/c2/x"], ["configs/c2/x"]]),
+        (Permissions("agent", "c1"), [["b", "configs/c1/x"]]),
+        (Permissions("reader"), [["b"]]),
+        (Permissions("agent", "c2"), [["b", "configs/c2/x"], ["configs/c2/x"]]),
     ):
         poll = worker.watching.poll(scope, since, 0, Filter(reach=reach))
         assert [[change.path for change in event.changes] for event in poll.events] == seen
@@ -381,7 +381,7 @@ def test_a_worker_that_heard_nothing_for_long_asks_before_it_lets_in(
         clock = ShiftedClock(0)
         now = [100.0]
         clock.monotonic = lambda: now[0]  # type: ignore[method-assign]
-        grants = Grants(slow.store, clock, slow.stacks.new, 1e9, slow.carrier)
+        grants = GrantService(slow.store, clock, slow.stacks.new, 1e9, slow.carrier)
         assert grants.holder(issued.grant.id, issued.secret)
         lagging.lag()
         quick.grants.revoke(scope, issued.grant.id, author())

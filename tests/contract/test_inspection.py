@@ -12,10 +12,10 @@ import pytest
 from factstore.core.errors import FactstoreError, NotFound, Unavailable
 from factstore.core.model.condition import Definition
 from factstore.core.model.fact import Delete, Put, Scope
-from factstore.core.model.member import Joining
+from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
 from factstore.core.operations.idempotency import Idempotency
-from factstore.core.operations.signals import SignalWish
+from factstore.core.operations.signals import SignalRequest
 from factstore.store import codec
 from factstore.store.fsck import reader as inspecting
 from factstore.store.fsck.reader import Inspection
@@ -77,11 +77,11 @@ def use(worker: Worker, choose: random.Random) -> None:
                 batch = [Put.of(path, [{}, None, "\u20ac"]), Delete(choose.choice(PATHS))]
                 worker.facts.batch(scope, [], batch, author())
             case 6:
-                worker.backend.sweep(soon())
+                worker.backend.purge_deleted(soon())
             case 7:
                 worker.put(scope, path, choose.random(), kind="parameter")
             case 8 | 9:
-                worker.members.join(scope, choose.choice("ab"), Joining.of("g"), author())
+                worker.members.join(scope, choose.choice("ab"), JoinRequest.of("g"), author())
             case 10:
                 bound = Put.of(path, choose.random(), member=choose.choice("ab"))
                 worker.facts.put(scope, bound, author(), ANY)
@@ -92,7 +92,7 @@ def use(worker: Worker, choose: random.Random) -> None:
                 name = choose.choice("vw")
                 worker.waiters.put(scope, name, definition, author(), create_only=False)
             case 13:
-                wish = SignalWish.of({"id": choose.choice("xy"), "data": [choose.random()]})
+                wish = SignalRequest.of({"id": choose.choice("xy"), "data": [choose.random()]})
                 worker.waiters.signal(scope, choose.choice("vw"), wish, author())
     except FactstoreError:
         pass
@@ -111,10 +111,10 @@ def test_what_is_counted_is_what_the_api_says(worker: Worker, inspection: Inspec
     for n in range(3):
         worker.put(Scope("p1", "s1"), f"n/{n}", "x" * n)
     worker.put(Scope("p2", "s1"), "a", ttl=60)
-    worker.members.join(Scope("p2", "s1"), "m", Joining.of("g", 30, {"a": "\u20ac"}), author())
+    worker.members.join(Scope("p2", "s1"), "m", JoinRequest.of("g", 30, {"a": "\u20ac"}), author())
     definition = Definition.of({"success": {"signals": 2}})
     worker.waiters.put(Scope("p2", "s1"), "w", definition, author(), create_only=False)
-    worker.waiters.signal(Scope("p2", "s1"), "w", SignalWish.of({}), author())
+    worker.waiters.signal(Scope("p2", "s1"), "w", SignalRequest.of({}), author())
     worker.put(Scope("p2", "gone"), "a")
     worker.stacks.delete(Scope("p2", "gone"), author())
     projects = inspection.examine()[0].projects
@@ -174,7 +174,7 @@ class Writing(Interfering):
         worker.put(Scope(PROJECT, "later"), f"a/{self.pages}")
         with suppress(NotFound):
             worker.stacks.delete(Scope(PROJECT, "slurm"), author())
-        worker.backend.sweep(soon())
+        worker.backend.purge_deleted(soon())
 
 
 class Compacting(Interfering):
@@ -269,7 +269,7 @@ def test_an_orphan_is_swept_and_all_else_stays(
     assert [f.kind for f in found.findings] == ["orphan", "orphan"]
     assert inspection.sweep_orphans(found, revision) == found.findings
     assert kinds(inspection) == []
-    worker.backend.sweep(soon())
+    worker.backend.purge_deleted(soon())
     kept = inspection.read([etcd_world.keys.all_data, etcd_world.keys.all_purges], _keys_of)[0]
     assert len(kept) == 2
     assert worker.value(Scope(PROJECT, "slurm"), "a/b") == "1"

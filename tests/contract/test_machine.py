@@ -21,8 +21,8 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, Put
-from factstore.core.model.member import Joining
-from factstore.core.operations.signals import SignalWish
+from factstore.core.model.member import JoinRequest
+from factstore.core.operations.signals import SignalRequest
 from tests.contract.comparing import compare
 from tests.contract.lagging import Database, InEtcd, InMemory, Lagging, Quiet
 from tests.contract.machine import Twins
@@ -147,7 +147,7 @@ class Machine(Twins):
         joined = self.refused(
             code,
             lambda: self.use(w).members.join(
-                self.scope, name, Joining.of(group, 30, {}, generation), author()
+                self.scope, name, JoinRequest.of(group, 30, {}, generation), author()
             ),
         )
         if joined is None:
@@ -170,7 +170,7 @@ class Machine(Twins):
     def declare(self, w: int, name: str, group: str, word: str) -> None:
         model, known = self.model, self.model.members.get(name)
         other = known is not None and known.declared not in (None, word)
-        wish = Joining.of(group, declared=word)
+        wish = JoinRequest.of(group, declared=word)
         code = "member_declared" if other else None
         declared = self.refused(
             code if model.lives else "not_found",
@@ -285,7 +285,7 @@ class Machine(Twins):
 
     @rule(w=which, name=names, key=names, status=st.sampled_from(["SUCCESS", "SUCCESS", "FAILURE"]))
     def signal(self, w: int, name: str, key: str, status: str) -> None:
-        wish = SignalWish.of({"status": status, "id": key, "reason": "r"})
+        wish = SignalRequest.of({"status": status, "id": key, "reason": "r"})
         known = name in self.model.waiters
         signalled = self.refused(
             None if known else "not_found",

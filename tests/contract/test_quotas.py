@@ -102,7 +102,7 @@ def test_what_expires_or_goes_makes_room(world: World, scope: Scope) -> None:
     assert fact
     lease = worker.store.refresh(soon()).fact(scope, "a")
     assert lease
-    worker.store.revoke(lease.lease, soon())
+    worker.store.revoke_lease(lease.lease, soon())
     assert outcome(worker, scope, "b") == "created"
 
 

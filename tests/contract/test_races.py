@@ -207,7 +207,7 @@ def test_deleting_a_stack_leaves_nothing_behind_whoever_writes_meanwhile(
             delete,
         )
         assert told.pop() == "deleted"
-        workers[0].backend.sweep(soon())
+        workers[0].backend.purge_deleted(soon())
         assert etcd_world.leftovers(stack) == 0
         with pytest.raises(NotFound):
             workers[0].stacks.get(scope)

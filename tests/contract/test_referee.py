@@ -9,8 +9,8 @@ import pytest
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.fact import Scope
-from factstore.core.model.record_key import Place
-from factstore.core.ports import Commit
+from factstore.core.model.record_key import RecordKey
+from factstore.core.ports import Transaction
 from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, told
 from tests.contract.world import Worker, World
 from tests.eventually import eventually
@@ -41,7 +41,7 @@ def test_who_comes_later_finds_what_is_overdue_and_writes_it(world: World, scope
         arm(early, scope, "over", success={"signals": 1}, timeout=1)
         early.put(scope, "a")
         signal(early, scope, "signalled", status="FAILURE", reason="so it is")
-        eventually(lambda: not early.store.state().record(scope, Place("timer", "over")))
+        eventually(lambda: not early.store.state().record(scope, RecordKey("timer", "over")))
         late = world.worker()
         ends = {name: decided(late, scope, name) for name in ("met", "signalled", "over")}
         assert {name: end.state for name, end in ends.items()} == {
@@ -62,8 +62,8 @@ class Failing:
         self._after_writing = after_writing
         worker.store.commit = self.commit  # type: ignore[method-assign]
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
-        if not any(record.place.kind == "waiter" for record in commit.records):
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
+        if not any(record.record_key.kind == "waiter" for record in commit.records):
             return self._commit(commit, deadline)
         if self._failures and not self._after_writing:
             raise self._failures.pop(0)

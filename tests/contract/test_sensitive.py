@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from factstore.core.errors import SealBroken
-from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Put, Scope, Stack
 from factstore.core.model.precondition import ANY
-from factstore.core.model.secret_readers import Reader
+from factstore.core.model.secret_readers import SecretReader
 from factstore.core.model.value import VALUE_BYTES
 from factstore.core.operations.idempotency import Idempotency
-from factstore.core.services.key_rewrap import Resealed, Resealing
+from factstore.core.services.key_rewrap import KeyRewrap, KeyRewrapResult
 from factstore.store.types import PutKey
 from tests.contract.world import (
     CLOCK,
@@ -34,7 +34,7 @@ from tests.sealkeys import lose_keys, make_keys, rotate_keys, sealing_with
 
 SECRET = "canary-secret"
 TEXT = f'"{SECRET}"'
-ALL = Reader(may_read_sensitive=True)
+ALL = SecretReader(may_read_sensitive=True)
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def stack_of(worker: Worker, scope: Scope) -> Stack:
     return found
 
 
-def seal_of(worker: Worker, scope: Scope) -> Seal:
-    seal = worker.store.refresh(soon()).record(scope, SEAL)
-    assert isinstance(seal, Seal)
+def seal_of(worker: Worker, scope: Scope) -> DataKey:
+    seal = worker.store.refresh(soon()).record(scope, DATA_KEY)
+    assert isinstance(seal, DataKey)
     return seal
 
 
-def reseal(worker: Worker, keys: Path) -> Resealed:
-    return Resealing(worker.store, CLOCK, sealing_with(keys), TIMEOUT).run()
+def reseal(worker: Worker, keys: Path) -> KeyRewrapResult:
+    return KeyRewrap(worker.store, CLOCK, sealing_with(keys), TIMEOUT).run()
 
 
 def test_what_one_worker_seals_another_opens(
@@ -143,12 +143,12 @@ def test_a_rotation_is_no_event_and_moves_no_etag(sealer: Worker, scope: Scope, 
     before, context = sealer.facts.get(scope, "password"), sealer.contexts.get(scope)
     wrapped = seal_of(sealer, scope).wrapped
     rotate_keys(keys)
-    assert reseal(sealer, keys) == Resealed(renewed=1)
+    assert reseal(sealer, keys) == KeyRewrapResult(renewed=1)
     assert seal_of(sealer, scope).wrapped != wrapped
     assert [told for _, told in events_since(sealer, scope, revision) if told] == []
     assert sealer.facts.get(scope, "password") == before
     assert sealer.contexts.get(scope).etag == context.etag
-    assert reseal(sealer, keys) == Resealed(current=1)
+    assert reseal(sealer, keys) == KeyRewrapResult(current=1)
 
 
 def test_after_a_rotation_the_old_keys_are_of_no_use(
@@ -286,8 +286,8 @@ def test_a_record_moved_in_etcd_does_not_open_elsewhere(
     if with_the_data_key:
         moves.append(
             (
-                space.place(from_.project_id, from_.id, SEAL),
-                space.place(to.project_id, to.id, SEAL),
+                space.record(from_.project_id, from_.id, DATA_KEY),
+                space.record(to.project_id, to.id, DATA_KEY),
             )
         )
     for source, end in moves:

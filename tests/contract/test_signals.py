@@ -11,7 +11,7 @@ import pytest
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Scope
 from factstore.core.model.waiter import SIGNALS_PER_WAITER, Signal, Waiter
-from factstore.core.ports import Commit
+from factstore.core.ports import Transaction
 from tests.contract.waiting import arm, decided, progress, signal, state_of
 from tests.contract.world import Worker, World, soon
 
@@ -124,7 +124,7 @@ def fill(worker: Worker, scope: Scope, waiter: Waiter, count: int) -> None:
     blank = Signal("w", "", "SUCCESS", "", "null", "", "alice", "req-fill")
     for start in range(0, count, 50):
         records = tuple(replace(blank, id=f"s{n}") for n in range(start, min(start + 50, count)))
-        commit = Commit(
-            stack, waiter.revision, guards={waiter.place: waiter.revision}, records=records
+        commit = Transaction(
+            stack, waiter.revision, guards={waiter.record_key: waiter.revision}, records=records
         )
         assert worker.store.commit(commit, soon()) is not None

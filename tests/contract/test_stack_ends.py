@@ -10,9 +10,9 @@ from factstore.core.errors import NotFound
 from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Put, Scope
-from factstore.core.model.member import Joining, Member
+from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.precondition import ANY
-from factstore.core.operations.signals import SignalWish
+from factstore.core.operations.signals import SignalRequest
 from factstore.store.fsck.project_purge import Remains
 from factstore.store.fsck.reader import Inspection
 from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, World, author, soon
@@ -22,14 +22,14 @@ SIGNALS = Definition.of({"success": {"signals": 5}})
 
 def peopled(worker: Worker, scope: Scope) -> Member:
     """A stack with one of everything; its member."""
-    member = worker.members.join(scope, "c1", Joining.of("compute"), author()).member
+    member = worker.members.join(scope, "c1", JoinRequest.of("compute"), author()).member
     bound = Put.of("nodes/c1/ip", 1, member="c1", generation=member.generation)
     worker.facts.put(scope, bound, author(), ANY)
     state = worker.store.refresh(soon())
     applied = Cursor(worker.store.epoch, state.revision)
     worker.members.heartbeat(scope, "c1", member.generation, applied)
     worker.waiters.put(scope, "w", SIGNALS, author(), create_only=False)
-    worker.waiters.signal(scope, "w", SignalWish.of({"id": "a"}), author())
+    worker.waiters.signal(scope, "w", SignalRequest.of({"id": "a"}), author())
     worker.put(scope, "gone")
     worker.delete(scope, "gone")  # leaves a mark
     worker.referee.round()
@@ -56,7 +56,7 @@ def test_a_member_of_a_deleted_stack_is_refused_and_brings_nothing_back(
                 with pytest.raises(NotFound):
                     call(one, generation)
     with pytest.raises(NotFound):
-        other.waiters.signal(scope, "w", SignalWish.of({}), author())
+        other.waiters.signal(scope, "w", SignalRequest.of({}), author())
     assert worker.store.refresh(soon()).stack(scope) is None
 
 
@@ -67,8 +67,8 @@ def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
     worker.stacks.delete(scope, author())
     worker.put(scope, "new")
     head = worker.backend.head(soon())
-    worker.backend.revoke(member.lease, soon())  # as it ends by itself, some time later
-    worker.backend.sweep(soon())
+    worker.backend.revoke_lease(member.lease, soon())  # as it ends by itself, some time later
+    worker.backend.purge_deleted(soon())
     for one in (worker, world.worker()):
         state = one.store.refresh(soon())
         usage = state.usage(scope)
@@ -81,7 +81,9 @@ def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
             one.waiters.get(scope, "w")
         found = one.convergences.get(scope)
         assert (found.followers, found.reached) == ((), False)
-    assert worker.members.join(scope, "c1", Joining.of("compute"), author()).outcome == "created"
+    assert (
+        worker.members.join(scope, "c1", JoinRequest.of("compute"), author()).outcome == "created"
+    )
 
 
 def test_everything_of_a_deleted_stack_is_swept_and_what_ends_later_is_no_step(
@@ -103,10 +105,10 @@ def test_everything_of_a_deleted_stack_is_swept_and_what_ends_later_is_no_step(
         b"marks",
     }
     worker.stacks.delete(scope, author())
-    worker.backend.sweep(soon())
+    worker.backend.purge_deleted(soon())
     assert etcd_world.leftovers(stack) == 0
     head = worker.backend.head(soon())
-    worker.backend.revoke(member.lease, soon())
+    worker.backend.revoke_lease(member.lease, soon())
     assert worker.backend.head(soon()) == head, "nothing hung on the lease any more"
     inspection = Inspection(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
     assert inspection.examine()[0].findings == ()
@@ -128,6 +130,6 @@ def test_what_a_project_holds_counts_members_waiters_and_signals_and_knows_orpha
     worker.stacks.delete(scope, author())
     found = remains.holdings(scope.project_id)
     assert (found.stacks, found.sweeping, found.orphans) == ({}, {stack.id}, set())
-    worker.backend.sweep(soon())
+    worker.backend.purge_deleted(soon())
     assert remains.holdings(scope.project_id).nothing
     assert etcd_world.raw.get(record, deadline=soon()).items == []

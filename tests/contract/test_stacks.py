@@ -67,7 +67,7 @@ def test_a_deleted_stack_is_gone_for_every_worker_at_once(
             at.contexts.get(scope)
         with pytest.raises(NotFound):
             at.stacks.delete(scope, author())
-    worker.backend.sweep(soon())
+    worker.backend.purge_deleted(soon())
     assert world.leftovers(stack) == 0
 
 
@@ -85,7 +85,7 @@ def test_a_recreated_stack_shares_nothing_with_its_past(
     assert worker.paths(scope) == ["q"]
     worker.put(scope, "p", "old")
     assert worker.facts.etag(worker.facts.get(scope, "p")) != etag
-    worker.backend.sweep(soon())
+    worker.backend.purge_deleted(soon())
     assert worker.paths(scope) == ["p", "q"]
     assert world.leftovers(old) == 0
 

@@ -32,7 +32,7 @@ def test_a_stray_key_among_the_purges_keeps_nothing_from_being_swept(
     plant(etcd_world, stray)
     worker.stacks.delete(scope, author())
     assert etcd_world.leftovers(stack) == 2
-    backend.sweep(soon())
+    backend.purge_deleted(soon())
     assert etcd_world.leftovers(stack) == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from factstore.core.errors import CursorExpired, NotFound, PreconditionFailed
 from factstore.core.model.fact import Delete, Put, Scope
-from factstore.core.model.member import Joining
+from factstore.core.model.member import JoinRequest
 from tests.contract.waiting import (
     HERE,
     arm,
@@ -32,7 +32,7 @@ def workers(world: World) -> list[Worker]:
 
 
 def join(worker: Worker, scope: Scope, name: str, **more: object) -> None:
-    worker.members.join(scope, name, Joining.of("compute", **more), author())  # type: ignore[arg-type]
+    worker.members.join(scope, name, JoinRequest.of("compute", **more), author())  # type: ignore[arg-type]
 
 
 # Arming
@@ -132,7 +132,7 @@ def test_a_deleted_waiter_is_gone_with_its_signals_and_its_timer(
 
 
 def _place(record: object) -> object:
-    return record.place  # type: ignore[attr-defined]
+    return record.record_key  # type: ignore[attr-defined]
 
 
 def test_pages_of_waiters_show_one_revision(worker: Worker, scope: Scope) -> None:

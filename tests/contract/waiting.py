@@ -9,7 +9,7 @@ from typing import Any
 from factstore.core.model.condition import Definition
 from factstore.core.model.fact import Scope
 from factstore.core.model.waiter import Signal, Waiter
-from factstore.core.operations.signals import SignalWish
+from factstore.core.operations.signals import SignalRequest
 from factstore.core.services.waiters import ArmOutcome, Shown
 from factstore.core.services.watch import Filter
 from tests.contract.world import TIMEOUT, Worker, author, soon
@@ -33,7 +33,7 @@ def arm(
 
 
 def signal(worker: Worker, scope: Scope, name: str = "w", **document: Any) -> Signal:
-    return worker.waiters.signal(scope, name, SignalWish.of(document), author())[1]
+    return worker.waiters.signal(scope, name, SignalRequest.of(document), author())[1]
 
 
 def decided(worker: Worker, scope: Scope, name: str = "w", within: float = TIMEOUT) -> Waiter:

@@ -14,21 +14,21 @@ from factstore.core.model.event import Step
 from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.quota import Quota
-from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import Written
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
-from factstore.core.operations.transactor import Carrier
-from factstore.core.ports import Backend, Commit
-from factstore.core.services.context import Contexts
-from factstore.core.services.convergence import Convergences
-from factstore.core.services.facts import Facts
-from factstore.core.services.grants import Grants
-from factstore.core.services.members import Members
-from factstore.core.services.stacks import Stacks
-from factstore.core.services.waiter_controller import Referee
-from factstore.core.services.waiters import Waiters
-from factstore.core.services.watch import Filter, Watching
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Backend, Transaction
+from factstore.core.services.context import ContextService
+from factstore.core.services.convergence import ConvergenceService
+from factstore.core.services.facts import FactService
+from factstore.core.services.grants import GrantService
+from factstore.core.services.members import MemberService
+from factstore.core.services.stacks import StackService
+from factstore.core.services.waiter_controller import WaiterController
+from factstore.core.services.waiters import WaiterService
+from factstore.core.services.watch import Filter, WatchService
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
@@ -84,31 +84,33 @@ class Worker:
         history: int = 10_000,
         timeout: float = TIMEOUT,
         quota: Quota = Quota(),  # noqa: B008 - it is immutable
-        sealing: Sealing = Sealing(NoKeyring()),  # noqa: B008 - it has no state
+        sealing: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
         self.store = MirroredStore(
             backend, CLOCK, threading.Event, busy=lambda: self.referee.notice()
         )
-        self.referee = Referee(self.store, CLOCK, timeout, threading.Event)
+        self.referee = WaiterController(self.store, CLOCK, timeout, threading.Event)
         self.hub = Hub(history, 10**8, self._signal)
 
         def quotas(project_id: str) -> Quota:
             return quota
 
         self.pump = Pump(backend, self.store, self.hub)
-        self.carrier = Carrier(self.store, CLOCK, quotas)
-        self.stacks = Stacks(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout, quotas)
-        self.facts = Facts(
+        self.carrier = Transactor(self.store, CLOCK, quotas)
+        self.stacks = StackService(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout, quotas)
+        self.facts = FactService(
             self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier, sealing
         )
-        self.members = Members(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
-        self.waiters = Waiters(self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier)
-        self.grants = Grants(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
-        self.convergences = Convergences(self.store, self.hub, CLOCK, timeout)
-        self.contexts = Contexts(self.store, self.hub, CLOCK, timeout)
-        self.watching = Watching(self.store, self.hub, CLOCK, timeout)
+        self.members = MemberService(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.waiters = WaiterService(
+            self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier
+        )
+        self.grants = GrantService(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
+        self.convergences = ConvergenceService(self.store, self.hub, CLOCK, timeout)
+        self.contexts = ContextService(self.store, self.hub, CLOCK, timeout)
+        self.watching = WatchService(self.store, self.hub, CLOCK, timeout)
 
     def _signal(self) -> Parking:
         made = Parking()
@@ -223,7 +225,7 @@ class MemoryWorld:
         return sum(getattr(m, "stack_id", "") == stack.id for m in state.mutations())
 
     def strangers_write(self) -> None:
-        self._backend.nudge(soon())
+        self._backend.bump_revision(soon())
 
     def close(self) -> None:
         for worker in self._workers:
@@ -295,7 +297,7 @@ def make_stack(backend: Backend, scope: Scope) -> Stack:
         updated_by="alice",
         request_id=f"req-{next(_numbers)}",
     )
-    revision = backend.commit(Commit(record, 0, creates_stack=True), soon())
+    revision = backend.commit(Transaction(record, 0, creates_stack=True), soon())
     assert revision is not None
     found = backend.stacks_at(scope.project_id, "", 1000, revision, soon())
     return next(stack for stack in found if stack.id == record.id)
@@ -329,7 +331,7 @@ def steps(backend: Backend, after: int, upto: int) -> list[Step]:
 
 def put_all(backend: Backend, stack: Stack, *facts: Fact, **more: object) -> int:
     """Write facts unconditionally, as far as they are new."""
-    commit = Commit(stack, backend.head(soon()), puts=facts, **more)  # type: ignore[arg-type]
+    commit = Transaction(stack, backend.head(soon()), puts=facts, **more)  # type: ignore[arg-type]
     revision = backend.commit(replace(commit, expected=commit.expected or {"none": 0}), soon())
     assert revision is not None
     return revision

@@ -12,7 +12,7 @@ import pytest
 from factstore.core.errors import NotFound, OutcomeUnknown, Unavailable
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.operations.facts import Written
-from factstore.core.ports import Backend, Commit
+from factstore.core.ports import Backend, Transaction
 from tests.backends.memory import MemoryBackend
 from tests.contract.world import CLOCK, TIMEOUT, Worker, author, new_scope
 
@@ -32,7 +32,7 @@ class Mumbling:
         self._meanwhile = meanwhile
         self.mumbles = False
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         if not (self.mumbles and commit.writes):
             return self._backend.commit(commit, deadline)
         if self._written and self._backend.commit(commit, deadline) is None:

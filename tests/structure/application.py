@@ -15,7 +15,7 @@ from factstore.api.services import Services
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Fact
 from factstore.core.model.quota import no_quotas
-from factstore.core.services.rate_limit import Admission, Allowance
+from factstore.core.services.rate_limit import Allowance, RateLimiter
 from factstore.wsgi import configuration, deploy
 
 Operation = tuple[str, str]
@@ -64,7 +64,7 @@ def application(
             watching=nothing,
             quotas=no_quotas,
             allowances=lambda project_id: Allowance(),
-            admission=Admission(lambda project_id: Allowance(), Mock()),
+            admission=RateLimiter(lambda project_id: Allowance(), Mock()),
             clock=Mock(),
             cut_idle=Mock(),
         )

@@ -23,7 +23,7 @@ from factstore.core.model.condition_parser import (
     refusal,
 )
 from factstore.core.model.fact import Fact
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 from factstore.core.model.value import canonical, check_value_depth, encode
 from factstore.core.model.waiter import (
     SIGNALS_PER_WAITER,
@@ -264,7 +264,7 @@ def _facts(given: Any, field: str) -> Facts:
     if count > 1 and "*" not in pattern:
         raise refusal(
             f"{field}.count",
-            f"it is {count}, but {shown(pattern)} is the path of one fact; "
+            f"it is {count}, but {quoted(pattern)} is the path of one fact; "
             "give 1, or a pattern with '*'",
         )
     return Facts(pattern, _test(given, field), count)

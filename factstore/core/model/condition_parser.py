@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from factstore.core.errors import Invalid, TooLarge
-from factstore.core.model.path import GRAMMAR, SEGMENT_LENGTH, SEGMENT_PATTERN, check_path, shown
+from factstore.core.model.path import GRAMMAR, SEGMENT_LENGTH, SEGMENT_PATTERN, check_path, quoted
 from factstore.core.model.value import encode
 
 _SEGMENT = re.compile(SEGMENT_PATTERN)
@@ -26,7 +26,7 @@ def read_group(given: dict[str, Any], field: str) -> str:
     if group and not _SEGMENT.fullmatch(group):
         raise refusal(
             f"{field}.group",
-            f"{shown(group)} is not valid: a group's name is 1 to {SEGMENT_LENGTH} characters, begins "
+            f"{quoted(group)} is not valid: a group's name is 1 to {SEGMENT_LENGTH} characters, begins "
             "with a letter, a digit or '_' and goes on with letters, digits and '_.:@-'; "
             "leave it out for all members",
         )
@@ -51,7 +51,7 @@ def read_path(
     where = f" below {below}" if below else ""
     star = "'*' stands for one whole segment" if stars else "'*' has no meaning here"
     checked(
-        lambda: check_path(plain), place, f"{shown(path)} is not valid{where}: {GRAMMAR}; {star}"
+        lambda: check_path(plain), place, f"{quoted(path)} is not valid{where}: {GRAMMAR}; {star}"
     )
     return path
 
@@ -76,7 +76,7 @@ def check_members(given: Any, field: str, known: set[str]) -> None:
         raise refusal(field, f"it is {kind_of(given)}; give an object, which may have {names}")
     for name in given:
         if name not in known:
-            raise refusal(field, f"{shown(name)} is unknown here; only {names} may be together")
+            raise refusal(field, f"{quoted(name)} is unknown here; only {names} may be together")
 
 
 def checked(check: Callable[[], Any], field: str, what: str | None = None) -> Any:
@@ -96,7 +96,7 @@ def kind_of(given: Any) -> str:
     if isinstance(given, int | float):
         return f"the number {given}" if abs(given) < 2**63 else "a huge number"
     if isinstance(given, str):
-        return f"the string {shown(given)}"
+        return f"the string {quoted(given)}"
     what = "array" if isinstance(given, list) else "object"
     return f"an {what}" if given else f"an empty {what}"
 

@@ -10,7 +10,7 @@ import re
 from typing import NamedTuple
 
 from factstore.core.errors import Invalid
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 
 CURSOR_PATTERN = r"([0-9a-f]{16})\.(0|[1-9][0-9]{0,18})"
 _CURSOR = re.compile(CURSOR_PATTERN)
@@ -37,7 +37,7 @@ class Cursor(NamedTuple):
         match = _CURSOR.fullmatch(text)
         if not match or int(match[2]) > _MAX_REVISION:
             raise Invalid(
-                f"{shown(text)} is not a cursor; use one that factstore gave, unchanged.",
+                f"{quoted(text)} is not a cursor; use one that factstore gave, unchanged.",
                 code="cursor_invalid",
             )
         return cls(match[1], int(match[2]))
@@ -59,7 +59,7 @@ def parse_tags(header: str) -> frozenset[str] | None:
         at = match.end()
     if not tags or at < len(header) or header.rstrip(_BLANKS).endswith(","):
         raise Invalid(
-            f"{shown(header)} is not a list of entity tags; send '*' or \"<etag>\" with its quotes.",
+            f"{quoted(header)} is not a list of entity tags; send '*' or \"<etag>\" with its quotes.",
             code="etag_invalid",
         )
     return frozenset(tags)

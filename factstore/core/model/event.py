@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from factstore.core.model.data_key import Seal
+from factstore.core.model.data_key import DataKey
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
 
 ChangeType = Literal[
@@ -29,7 +29,7 @@ CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DeletionMarker:
     """Up to which revision what went from a stack is known to have moved its target.
 
     What is there names the revision that wrote it; what is gone does not.
@@ -40,14 +40,14 @@ class Mark:
     lease: int = 0
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack."""
-        return MARK
+        return DELETION_MARKER
 
 
-MARK = Place("mark", "dropped")
+DELETION_MARKER = RecordKey("mark", "dropped")
 
-Record = Member | Applied | Waiter | Timer | Signal | Mark | Grant | Seal
+Record = Member | Applied | Waiter | Timer | Signal | DeletionMarker | Grant | DataKey
 """What lies in a stack beside its facts."""
 
 
@@ -75,7 +75,10 @@ class PutFact:
 
 @dataclass(frozen=True, slots=True)
 class DropFact:
-    """A fact went; whether it was deleted or expired only an :class:`Act` in the same step tells."""
+    """A fact is gone.
+
+    It was deleted if the same step has its :class:`DeletionAuthor`; else it expired.
+    """
 
     stack_id: str
     path: str
@@ -94,11 +97,11 @@ class DropRecord:
     """A record went."""
 
     stack_id: str
-    place: Place
+    place: RecordKey
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class DeletionAuthor:
     """Who deleted what: a store's delete carries no author, and an expiry looks just like one."""
 
     stack_id: str
@@ -116,7 +119,9 @@ class PassGate:
     revision: int
 
 
-Mutation = PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | Act | PassGate
+Mutation = (
+    PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | DeletionAuthor | PassGate
+)
 
 
 @dataclass(frozen=True, slots=True)

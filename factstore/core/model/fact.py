@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.path import check_name
-from factstore.core.model.secret_readers import NOBODY, Reader, check_readers
+from factstore.core.model.secret_readers import NOBODY, SecretReader, check_readers
 from factstore.core.model.value import canonical, check_value_depth
 
 Kind = Literal["observed", "parameter"]
@@ -43,7 +43,7 @@ class Author:
     request_id: str
     may_set_parameters: bool = True
     grant: str = ""
-    reader: Reader = NOBODY
+    reader: SecretReader = NOBODY
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
 from factstore.core.model.path import check_name
-from factstore.core.model.permissions import GRANT_ROLES, GrantRole, Reach
-from factstore.core.model.record_key import Place
+from factstore.core.model.permissions import GRANT_ROLES, GrantRole, Permissions
+from factstore.core.model.record_key import RecordKey
 
 GRANT_TTL_MIN = 60  # seconds
 GRANT_TTL_MAX = 366 * 24 * 3600
@@ -51,9 +51,9 @@ class Grant:
     lease: int = 0
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack."""
-        return Place("grant", self.id)
+        return RecordKey("grant", self.id)
 
     @property
     def size(self) -> int:
@@ -61,9 +61,9 @@ class Grant:
         return len(self.id) + len(self.digest) + len(self.member or "") + len(self.group or "")
 
     @property
-    def reach(self) -> Reach:
+    def reach(self) -> Permissions:
         """What its holder may touch."""
-        return Reach(self.role, self.member, self.group, self.id)
+        return Permissions(self.role, self.member, self.group, self.id)
 
     def opened_by(self, secret: str) -> bool:
         """Whether a secret is this grant's, told in the same time for every wrong one."""
@@ -71,7 +71,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class GrantWish:
+class GrantRequest:
     """The wish for a grant.  Build it with :meth:`of`, which checks the limits.
 
     :param ttl: seconds; None for the usual.
@@ -85,7 +85,7 @@ class GrantWish:
     @classmethod
     def of(
         cls, role: GrantRole, member: str | None, group: str | None, ttl: int | None = None
-    ) -> GrantWish:
+    ) -> GrantRequest:
         """A checked wish.
 
         :raises Invalid: ``schema``, ``path_invalid`` or ``ttl_invalid``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid, TooLarge
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.value import canonical, check_value_depth
 
 MemberState = Literal["joining", "ready", "draining", "departed"]
@@ -59,9 +59,9 @@ class Member:
     """Room for readers to keep what they rendered; it goes with the record."""
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack."""
-        return Place("member", self.name)
+        return RecordKey("member", self.name)
 
     @property
     def generation(self) -> str:
@@ -97,7 +97,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Joining:
+class JoinRequest:
     """The wish to be a member, or that there be one.  Build it with :meth:`of`, which checks it.
 
     :param ttl: None for that of the present generation, or for a new one's default.
@@ -122,7 +122,7 @@ class Joining:
         generation: str | None = None,
         declared: str | None = None,
         reason: str | None = None,
-    ) -> Joining:
+    ) -> JoinRequest:
         """A checked wish.
 
         :param attributes: a parsed JSON object; None for an empty one.
@@ -186,6 +186,6 @@ class Applied:
     lease: int = 0
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack."""
-        return Place("applied", self.member)
+        return RecordKey("applied", self.member)

@@ -33,7 +33,7 @@ def check_path(path: str, *, what: str = "path") -> str:
     :raises Invalid: ``path_invalid``.
     """
     if len(path) > PATH_LENGTH or not _PATH.fullmatch(path):
-        raise Invalid(f"{what} {shown(path)} is not valid: {GRAMMAR}.", code="path_invalid")
+        raise Invalid(f"{what} {quoted(path)} is not valid: {GRAMMAR}.", code="path_invalid")
     return path
 
 
@@ -45,7 +45,7 @@ def check_name(name: str, what: str) -> str:
     """
     if not _SEGMENT.fullmatch(name):
         raise Invalid(
-            f"{what} name {shown(name)} is not valid: it is one segment, and {GRAMMAR}.",
+            f"{what} name {quoted(name)} is not valid: it is one segment, and {GRAMMAR}.",
             code="path_invalid",
         )
     return name
@@ -76,6 +76,6 @@ def covers(prefix: str, path: str) -> bool:
     )
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """*text* quoted for an error message, cut to a length fit for one."""
     return ascii(text if len(text) <= 80 else text[:77] + "...")

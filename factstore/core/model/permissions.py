@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.errors import Forbidden
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 
 GrantRole = Literal["agent", "reader"]
 GRANT_ROLES: tuple[GrantRole, ...] = ("agent", "reader")
@@ -24,7 +24,7 @@ CONFIGS = "configs/"
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Permissions:
     """What one caller may touch in a stack.
 
     :param role: ``owner`` is who was let in by policy alone, and is not confined further.
@@ -62,7 +62,7 @@ class Reach:
         """
         if not self.sees(path):
             raise Forbidden(
-                f"{shown(path)} is for another member; a grant's holder reads "
+                f"{quoted(path)} is for another member; a grant's holder reads "
                 f"{CONFIGS}{self.member or '<member>'}/ of {CONFIGS}"
             )
 
@@ -79,7 +79,7 @@ class Reach:
         if not path.startswith(tuple(f"{folder}/{self.member}/" for folder in _OWN)):
             places = " and ".join(f"{folder}/{self.member}/" for folder in _OWN)
             raise Forbidden(
-                f"{shown(path)} is not this member's to write; it writes below {places}"
+                f"{quoted(path)} is not this member's to write; it writes below {places}"
             )
 
     def check_member(self, name: str, group: str | None = None) -> None:
@@ -92,10 +92,10 @@ class Reach:
             return
         self._check_somebody()
         if self.role != "agent" or name != self.member:
-            raise Forbidden(f"this grant is not for member {shown(name)}.")
+            raise Forbidden(f"this grant is not for member {quoted(name)}.")
         if group is not None and self.group not in (None, group):
             raise Forbidden(
-                f"this grant is for group {shown(self.group)}; {shown(group)} is another one."
+                f"this grant is for group {quoted(self.group)}; {quoted(group)} is another one."
             )
 
     def check_declaration(self, *words: str | None) -> None:
@@ -140,16 +140,16 @@ class Reach:
         if role != "agent" or member is None or group not in (None, self.group):
             raise Forbidden(
                 f"with this grant, grants are issued for agents that are each a member in group "
-                f"{shown(self.group or '')}, and for nothing else."
+                f"{quoted(self.group or '')}, and for nothing else."
             )
 
     def _check_somebody(self) -> None:
         if self.enrols:
             raise Forbidden(
-                f"this is the grant of group {shown(self.group or '')}: issue one for a member with "
+                f"this is the grant of group {quoted(self.group or '')}: issue one for a member with "
                 "it, and show that one."
             )
 
 
-OWNER = Reach()
+OWNER = Permissions()
 """Of callers with a Keystone token."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from factstore.core.errors import PreconditionFailed
 from factstore.core.model.fact import Fact
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Precondition:
         """
         etag = fact.etag(epoch) if fact else None
         if self.exists is False and fact:
-            raise self._failed(path, f"there is a fact at {shown(path)} already", etag)
+            raise self._failed(path, f"there is a fact at {quoted(path)} already", etag)
         if (self.exists or self.tags is not None) and not fact:
-            raise self._failed(path, f"there is no fact at {shown(path)}", etag)
+            raise self._failed(path, f"there is no fact at {quoted(path)}", etag)
         if self.tags is not None and etag not in self.tags:
-            raise self._failed(path, f"the fact at {shown(path)} has changed", etag)
+            raise self._failed(path, f"the fact at {quoted(path)} has changed", etag)
 
     @staticmethod
     def _failed(path: str, what: str, etag: str | None) -> PreconditionFailed:

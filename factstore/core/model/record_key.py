@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-PlaceKind = Literal["member", "applied", "waiter", "signal", "timer", "mark", "grant", "seal"]
-PLACE_KINDS: tuple[PlaceKind, ...] = get_args(PlaceKind)
-COUNTED: tuple[PlaceKind, ...] = ("member", "waiter", "signal", "grant")
+RecordKindName = Literal["member", "applied", "waiter", "signal", "timer", "mark", "grant", "seal"]
+PLACE_KINDS: tuple[RecordKindName, ...] = get_args(RecordKindName)
+COUNTED: tuple[RecordKindName, ...] = ("member", "waiter", "signal", "grant")
 """Each of them counts as a fact."""
 
 
-class Place(NamedTuple):
+class RecordKey(NamedTuple):
     """What kind of record, and under which name; a signal's is its waiter's, ``/`` and its key."""
 
-    kind: PlaceKind
+    kind: RecordKindName
     name: str

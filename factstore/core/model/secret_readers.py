@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
-from factstore.core.model.path import SEGMENT_PATTERN, shown
+from factstore.core.model.path import SEGMENT_PATTERN, quoted
 
 READERS = 32  # that one fact may name
 READER_PATTERN = rf"(?:group|member)/{SEGMENT_PATTERN}"
@@ -21,7 +21,7 @@ _READER = re.compile(READER_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class SecretReader:
     """Who wants to see it.
 
     :param may_read_sensitive: whether policy lets them see every fact of the project.
@@ -47,7 +47,7 @@ class Reader:
         return self.group is not None and f"group/{self.group}" in readers
 
 
-NOBODY = Reader()
+NOBODY = SecretReader()
 
 
 def check_readers(readers: Sequence[str], *, sensitive: bool) -> tuple[str, ...]:
@@ -65,12 +65,12 @@ def check_readers(readers: Sequence[str], *, sensitive: bool) -> tuple[str, ...]
     for reader in readers:
         if not _READER.fullmatch(reader):
             raise _invalid(
-                f"{shown(reader)} is none: a reader is 'group/' or 'member/', and a name of one segment"
+                f"{quoted(reader)} is no reader; a reader is 'group/' or 'member/' and one segment"
             )
     ordered = tuple(sorted(set(readers)))
     if len(ordered) != len(readers):
         twice = next(reader for reader in readers if readers.count(reader) > 1)
-        raise _invalid(f"{shown(twice)} stands twice")
+        raise _invalid(f"{quoted(twice)} stands twice")
     return ordered
 
 

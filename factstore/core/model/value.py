@@ -13,7 +13,7 @@ import re
 from typing import Any, NoReturn
 
 from factstore.core.errors import Invalid, TooLarge
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 
 VALUE_BYTES = 64 * 1024
 DEPTH = 32
@@ -122,7 +122,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(
-            f"the key {shown(twice)} stands twice in one object.", code="json_duplicate_key"
+            f"the key {quoted(twice)} stands twice in one object.", code="json_duplicate_key"
         )
     return members
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 
 WaiterState = Literal["pending", "met", "failed", "timed_out"]
 WAITER_STATES: tuple[WaiterState, ...] = get_args(WaiterState)
@@ -67,9 +67,9 @@ class Waiter:
     lease: int = 0
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack."""
-        return Place("waiter", self.name)
+        return RecordKey("waiter", self.name)
 
     @property
     def size(self) -> int:
@@ -86,9 +86,9 @@ class Timer:
     lease: int = 0
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack."""
-        return Place("timer", self.waiter)
+        return RecordKey("timer", self.waiter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,10 @@ class Signal:
     lease: int = 0
 
     @property
-    def place(self) -> Place:
+    def record_key(self) -> RecordKey:
         """Where it lies in its stack; ids are free texts, so their hash stands in the key."""
         digest = hashlib.sha256(self.id.encode()).hexdigest()[:32]
-        return Place("signal", f"{self.waiter}/{digest}")
+        return RecordKey("signal", f"{self.waiter}/{digest}")
 
     @property
     def size(self) -> int:

@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from factstore.core.errors import SealBroken
-from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import MASK, Delete, Fact, Put, Stack
-from factstore.core.model.path import shown
-from factstore.core.model.record_key import Place
-from factstore.core.model.secret_readers import Reader
+from factstore.core.model.path import quoted
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.keyring import Keyring
 
 _VERSION = "1."  # what a sealed value begins with: how it was sealed
@@ -38,11 +38,11 @@ class SealedWishes:
     """
 
     wishes: Sequence[Put | Delete]
-    guards: Mapping[Place, int] = field(default_factory=dict)
-    records: tuple[Seal, ...] = ()
+    guards: Mapping[RecordKey, int] = field(default_factory=dict)
+    records: tuple[DataKey, ...] = ()
 
 
-class Sealing:
+class Encryption:
     """Seals and opens.
 
     :param keyring: where keys and ciphers come from.
@@ -54,10 +54,10 @@ class Sealing:
     def seal(
         self,
         stack: Stack,
-        seal: Seal | None,
+        seal: DataKey | None,
         wishes: Sequence[Put | Delete],
         known: Mapping[str, Fact | None],
-        reader: Reader,
+        reader: SecretReader,
     ) -> SealedWishes:
         """Wishes as they may be written.
 
@@ -69,10 +69,10 @@ class Sealing:
         :raises SealingUnavailable: there are no keys.
         :raises SealBroken: the stack's data key cannot be had.
         """
-        records: tuple[Seal, ...] = ()
+        records: tuple[DataKey, ...] = ()
         if seal is None:
             key = self._keyring.new_key()
-            records = (Seal(self._keyring.wrap(key, _of_stack(stack))),)
+            records = (DataKey(self._keyring.wrap(key, _of_stack(stack))),)
         else:
             key = self.data_key(stack, seal)
         sealed = [
@@ -81,10 +81,10 @@ class Sealing:
             else wish
             for wish in wishes
         ]
-        return SealedWishes(sealed, {SEAL: seal.revision if seal else 0}, records)
+        return SealedWishes(sealed, {DATA_KEY: seal.revision if seal else 0}, records)
 
     def _sealed(
-        self, stack: Stack, key: bytes, wish: Put, known: Fact | None, reader: Reader
+        self, stack: Stack, key: bytes, wish: Put, known: Fact | None, reader: SecretReader
     ) -> Put:
         if known is not None and self._holds(stack, key, known, wish, reader):
             return replace(wish, text=known.text, sealed=known.sealed)
@@ -92,7 +92,9 @@ class Sealing:
         sealed = self._keyring.encrypt(key, wish.text.encode(), about)
         return replace(wish, text=MASK, sealed=_VERSION + urlsafe_b64encode(sealed).decode())
 
-    def _holds(self, stack: Stack, key: bytes, known: Fact, wish: Put, reader: Reader) -> bool:
+    def _holds(
+        self, stack: Stack, key: bytes, known: Fact, wish: Put, reader: SecretReader
+    ) -> bool:
         """Whether a fact holds the value that is wished for already, and the author may know that."""
         if not known.sensitive or known.readers != wish.readers:
             return False
@@ -103,7 +105,7 @@ class Sealing:
         except SealBroken:
             return False  # what cannot be read can be replaced
 
-    def open(self, stack: Stack, seal: Seal | None, fact: Fact) -> str:
+    def open(self, stack: Stack, seal: DataKey | None, fact: Fact) -> str:
         """The canonical JSON of a sensitive fact's value.
 
         :param seal: the stack's, if it has one.
@@ -124,22 +126,22 @@ class Sealing:
             problem = "what is stored was not sealed for this path of this stack, and these readers"
             raise _broken(fact.path, problem) from None
 
-    def data_key(self, stack: Stack, seal: Seal) -> bytes:
+    def data_key(self, stack: Stack, seal: DataKey) -> bytes:
         """A stack's data key.
 
         :raises SealBroken: it cannot be had.
         """
         return self._keyring.unwrap(seal.wrapped, _of_stack(stack))
 
-    def rewrapped(self, stack: Stack, seal: Seal) -> Seal | None:
+    def rewrapped(self, stack: Stack, seal: DataKey) -> DataKey | None:
         """A stack's seal, wrapped with the newest key; None if it is already.
 
         :raises SealBroken: its data key cannot be had.
         """
         wrapped = self._keyring.rewrapped(seal.wrapped, _of_stack(stack))
-        return None if wrapped is None else Seal(wrapped)
+        return None if wrapped is None else DataKey(wrapped)
 
-    def fingerprint(self, stack: Stack, seal: Seal, fingerprint: str) -> str:
+    def fingerprint(self, stack: Stack, seal: DataKey, fingerprint: str) -> str:
         """A request's fingerprint that tells nothing of it to who does not have the stack's data key.
 
         A plain hash would let who can read the store try out values.
@@ -163,4 +165,4 @@ def _fields(*texts: str) -> bytes:
 
 
 def _broken(path: str, problem: str) -> SealBroken:
-    return SealBroken(f"the value of {shown(path)} cannot be opened: {problem}.")
+    return SealBroken(f"the value of {quoted(path)} cannot be opened: {problem}.")

@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from factstore.core.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge
-from factstore.core.model.data_key import SEAL, Seal
-from factstore.core.model.event import Act
+from factstore.core.model.data_key import DATA_KEY, DataKey
+from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
-from factstore.core.model.path import ancestors, shown
+from factstore.core.model.path import ancestors, quoted
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.usage import Usage
-from factstore.core.operations.encryption import Sealing
-from factstore.core.operations.fencing import Companions
-from factstore.core.ports import Commit
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.fencing import MemberFence
+from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 
 BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
@@ -50,13 +50,13 @@ class Plan:
     :param growth: what it adds to what is held; *near* tells whether that comes near a quota.
     """
 
-    commit: Commit
+    commit: Transaction
     results: tuple[Any, ...] = ()
     growth: Growth = Growth()  # noqa: RUF009 - it is immutable
     near: bool = False
 
 
-NOTHING = Commit(Stack("", "", "", "", "", "", "", ""), 0)
+NOTHING = Transaction(Stack("", "", "", "", "", "", "", ""), 0)
 """The commit of what needs none."""
 
 
@@ -85,7 +85,7 @@ def check_batch(guards: Sequence[tuple[str, Precondition]], wishes: Sequence[Put
     for wish in wishes:
         if wish.path in seen:
             raise Invalid(
-                f"two operations name {shown(wish.path)}; a batch changes a path once.",
+                f"two operations name {quoted(wish.path)}; a batch changes a path once.",
                 code="batch_duplicate_path",
             )
         seen.add(wish.path)
@@ -103,7 +103,7 @@ def plan_writes(
     new_stack: Callable[[], Stack] | None,
     quota: Quota,
     fences: Collection[str] = (),
-    sealing: Sealing | None = None,
+    sealing: Encryption | None = None,
 ) -> Plan:
     """Decide a batch; a single write is a batch of one.
 
@@ -124,16 +124,16 @@ def plan_writes(
             precondition.check(path, known[path], epoch)
         target = stack if stack or new_stack is None else new_stack()
         if target is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         planned_at = state.revision
-        members = Companions(state, scope)
+        members = MemberFence(state, scope)
         for generation in fences:
             members.fence(generation)
-        guards_of_seal: Mapping[Place, int] = {}
-        records: tuple[Seal, ...] = ()
+        guards_of_seal: Mapping[RecordKey, int] = {}
+        records: tuple[DataKey, ...] = ()
         if sealing is not None:
-            seal = state.record(scope, SEAL)
-            seal = seal if isinstance(seal, Seal) else None
+            seal = state.record(scope, DATA_KEY)
+            seal = seal if isinstance(seal, DataKey) else None
             sealed = sealing.seal(target, seal, wishes, known, author.reader)
             wishes, guards_of_seal, records = sealed.wishes, sealed.guards, sealed.records
         leases = {
@@ -152,7 +152,7 @@ def plan_writes(
         project = state.project_usage(scope.project_id)
         near = admit(quota, project, state.usage(scope) or Usage(0, 0), growth)
     return Plan(
-        Commit(
+        Transaction(
             target,
             planned_at,
             epoch,
@@ -164,7 +164,7 @@ def plan_writes(
             guards={**members.guards, **guards_of_seal},
             records=records,
             act=(
-                Act(target.id, author.user_id, author.request_id, tuple(sorted(dropped)))
+                DeletionAuthor(target.id, author.user_id, author.request_id, tuple(sorted(dropped)))
                 if dropped
                 else None
             ),
@@ -191,7 +191,7 @@ def _result(wish: Put | Delete, known: Fact | None, lease: int, author: Author, 
     )
     if touches_parameter and not author.may_set_parameters:
         raise Forbidden(
-            f"{shown(wish.path)} is, or would become, a parameter; only the stack's owners set it.",
+            f"{quoted(wish.path)} is, or would become, a parameter; only the stack's owners set it.",
             code="parameter_protected",
         )
     if isinstance(wish, Delete):
@@ -235,15 +235,16 @@ def _check_tree(state: State, scope: Scope, created: list[str], dropped: set[str
         ]
         if above:
             raise Conflict(
-                f"{shown(path)} cannot be a fact: {shown(above[0])} is one, and a path is a fact or a "
-                f"folder, never both. Delete {shown(above[0])} first, or choose another path.",
+                f"{quoted(path)} cannot be a fact: {quoted(above[0])} is a fact, and a path is "
+                "a fact or a folder, never both. "
+                f"Delete {quoted(above[0])} first, or choose another path.",
                 code="path_below_fact",
                 extra={"path": path, "conflicts_with": above[0]},
             )
         below = state.first_below(scope, path, dropped)
         if below is not None:
             raise Conflict(
-                f"{shown(path)} cannot be a fact: it is a folder, {shown(below)} lies below it. "
+                f"{quoted(path)} cannot be a fact: it is a folder, {quoted(below)} lies below it. "
                 "Choose another path, or delete what is below.",
                 code="path_is_folder",
                 extra={"path": path, "conflicts_with": below},

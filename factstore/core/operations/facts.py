@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown
-from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.event import Record
 from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.quota import Quota
-from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.fact_plan import NOTHING, Plan, Result, plan_writes, with_leases
 from factstore.core.operations.idempotency import (
     Idempotency,
@@ -21,8 +21,8 @@ from factstore.core.operations.idempotency import (
     replay,
     reused,
 )
-from factstore.core.operations.transactor import Attempt, Carrier
-from factstore.core.ports import Clock, Commit, Receipt, Store
+from factstore.core.operations.transactor import Operation, Transactor
+from factstore.core.ports import Clock, IdempotencyRecord, Store, Transaction
 from factstore.core.state.state import State
 
 PROMPT_SECONDS = 0.5  # a store's leases last somewhat longer than was asked
@@ -61,14 +61,16 @@ class Write:
 class Writer:
     """Writes facts."""
 
-    def __init__(self, store: Store, clock: Clock, carrier: Carrier, sealing: Sealing) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, carrier: Transactor, sealing: Encryption
+    ) -> None:
         self._store = store
         self._clock = clock
         self._carrier = carrier
         self._sealing = sealing
 
     def run(self, write: Write) -> Written:
-        """Carry out a write; see :meth:`Carrier.run`."""
+        """Carry out a write; see :meth:`Transactor.run`."""
         leases = _Leases(self._store, self._clock, write.deadline)
         try:
             attempt = _FactWriting(self._store, self._clock, write, leases, self._sealing)
@@ -82,11 +84,11 @@ class Writer:
         return Written(_stamped(plan.results, plan.commit, revision), revision)
 
 
-class _FactWriting(Attempt):
+class _FactWriting(Operation):
     """One :class:`Write`, with its leases."""
 
     def __init__(
-        self, store: Store, clock: Clock, write: Write, leases: _Leases, sealing: Sealing
+        self, store: Store, clock: Clock, write: Write, leases: _Leases, sealing: Encryption
     ) -> None:
         self.scope, self.deadline = write.scope, write.deadline
         self._store = store
@@ -117,7 +119,7 @@ class _FactWriting(Attempt):
             stack = plan.commit.stack
             if self._seals:
                 keyed_by = stack.id
-                (seal,) = plan.commit.records or [state.record(self.scope, SEAL)]
+                (seal,) = plan.commit.records or [state.record(self.scope, DATA_KEY)]
                 idempotency = self._keyed(stack, seal, idempotency)
         receipt = make_receipt(stack.project_id, idempotency, plan.results, keyed_by)
         return replace(plan, commit=replace(plan.commit, receipt=receipt))
@@ -138,7 +140,7 @@ class _FactWriting(Attempt):
             sealing=self._sealing if self._seals else None,
         )
 
-    def _as_it_was_kept(self, receipt: Receipt, idempotency: Idempotency) -> Idempotency:
+    def _as_it_was_kept(self, receipt: IdempotencyRecord, idempotency: Idempotency) -> Idempotency:
         """The present request, as it would have been kept when the receipt was made.
 
         :raises Conflict: ``idempotency_key_reused``: it was about a stack that is gone.
@@ -149,13 +151,13 @@ class _FactWriting(Attempt):
         # The receipt may be newer than what is known here.
         state = self._store.refresh(self.deadline)
         with state.read():
-            stack, seal = state.stack(self.scope), state.record(self.scope, SEAL)
+            stack, seal = state.stack(self.scope), state.record(self.scope, DATA_KEY)
         if stack is None or stack.id != stack_id:
             raise reused()
         return self._keyed(stack, seal, idempotency)
 
     def _keyed(self, stack: Stack, seal: Record | None, idempotency: Idempotency) -> Idempotency:
-        if not isinstance(seal, Seal):
+        if not isinstance(seal, DataKey):
             raise reused()  # somebody removed the stack's data key meanwhile
         fingerprint = self._sealing.fingerprint(stack, seal, idempotency.fingerprint)
         return replace(idempotency, fingerprint=fingerprint)
@@ -193,12 +195,12 @@ class _Leases:
                 if (
                     known
                     and known.ttl == fact.ttl
-                    and self._store.renew(known.lease, self._deadline)
+                    and self._store.renew_lease(known.lease, self._deadline)
                 ):
                     chosen[fact.path] = known.lease
                     continue
                 if fact.path not in self._granted:
-                    self._granted[fact.path] = self._store.grant(fact.ttl, self._deadline)
+                    self._granted[fact.path] = self._store.create_lease(fact.ttl, self._deadline)
                 chosen[fact.path] = self._granted[fact.path]
             if known and known.ttl is not None:
                 self._replaced.add(known.lease)
@@ -207,7 +209,7 @@ class _Leases:
     def renew_unchanged(self, plan: Plan) -> bool:
         """Start the time of confirmed facts anew; False if one has just ended after all."""
         return all(
-            self._store.renew(r.fact.lease, self._deadline)
+            self._store.renew_lease(r.fact.lease, self._deadline)
             for r in plan.results
             if r.outcome == "unchanged" and r.fact and r.fact.ttl is not None
         )
@@ -220,7 +222,7 @@ class _Leases:
         if self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
             for lease in self._chosen.values():
                 with suppress(FactstoreError):
-                    self._store.renew(lease, self._deadline)
+                    self._store.renew_lease(lease, self._deadline)
         self._revoke(self._replaced | set(self._granted.values()) - set(self._chosen.values()))
 
     def give_back(self) -> None:
@@ -230,11 +232,11 @@ class _Leases:
     def _revoke(self, leases: set[int]) -> None:
         for lease in leases:
             try:
-                self._store.revoke(lease, self._deadline)
+                self._store.revoke_lease(lease, self._deadline)
             except FactstoreError:
                 return  # an empty lease ends by itself
 
 
-def _stamped(results: tuple[Result, ...], commit: Commit, revision: int) -> tuple[Result, ...]:
+def _stamped(results: tuple[Result, ...], commit: Transaction, revision: int) -> tuple[Result, ...]:
     written: dict[str, Fact] = {fact.path: replace(fact, revision=revision) for fact in commit.puts}
     return tuple(replace(r, fact=written[r.path]) if r.path in written else r for r in results)

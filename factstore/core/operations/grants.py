@@ -11,18 +11,18 @@ from datetime import datetime, timedelta
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.grant import GRANT_TTL_DEFAULT, Grant, GrantWish, digest_of
-from factstore.core.model.path import shown
+from factstore.core.model.grant import GRANT_TTL_DEFAULT, Grant, GrantRequest, digest_of
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.usage import Usage
 from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.transactor import Attempt
-from factstore.core.ports import Commit, Store
+from factstore.core.operations.transactor import Operation
+from factstore.core.ports import Store, Transaction
 from factstore.core.state.state import State
 
 
-class Issue(Attempt):
+class IssueGrant(Operation):
     """One request for a grant; the result of its plan is the grant.
 
     :param suffix: what tells the grant's id from others of its stack, in hex.
@@ -34,7 +34,7 @@ class Issue(Attempt):
         store: Store,
         new_stack: Callable[[Scope, Author], Stack],
         scope: Scope,
-        wish: GrantWish,
+        wish: GrantRequest,
         author: Author,
         *,
         suffix: str,
@@ -69,18 +69,18 @@ class Issue(Attempt):
             ttl=ttl,
             created_at=self._now,
             created_by=author.user_id,
-            expires_at=later(self._now, ttl),
+            expires_at=add_seconds(self._now, ttl),
             updated_by=author.user_id,
             request_id=author.request_id,
         )
         growth = Growth(0 if known else 1, 1, grant.size)
         near = admit(quota, project, usage, growth)
-        commit = Commit(
+        commit = Transaction(
             stack,
             planned_at,
             state.epoch,
             creates_stack=known is None,
-            guards={grant.place: 0} if known else {},
+            guards={grant.record_key: 0} if known else {},
             records=(grant,),
             gate=project.gate if quota != Quota() else None,
         )
@@ -88,11 +88,11 @@ class Issue(Attempt):
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         if not self.granted:
-            self.granted = self._store.grant(plan.results[0].ttl, self.deadline)
-        return hung(plan, self.granted)
+            self.granted = self._store.create_lease(plan.results[0].ttl, self.deadline)
+        return with_lease(plan, self.granted)
 
 
-class Renewal(Attempt):
+class RenewGrant(Operation):
     """One request to let a grant hold longer; the results of its plan are the grant now and before.
 
     So a group's grant holds on while any of those does that were got with it: it is renewed too when it
@@ -138,36 +138,40 @@ class Renewal(Attempt):
                 "let it hold for longer."
             )
         renewed = self._renewed(known, ttl)
-        guards, records = {known.place: known.revision}, [renewed]
+        guards, records = {known.record_key: known.revision}, [renewed]
         if parent is not None:
-            guards[parent.place] = parent.revision
-            if later(self._now, parent.ttl // 2) > parent.expires_at:
+            guards[parent.record_key] = parent.revision
+            if add_seconds(self._now, parent.ttl // 2) > parent.expires_at:
                 records.append(self._renewed(parent, parent.ttl))
-        commit = Commit(stack, planned_at, state.epoch, guards=guards, records=tuple(records))
+        commit = Transaction(stack, planned_at, state.epoch, guards=guards, records=tuple(records))
         return Plan(commit, (renewed, known))
 
     def _renewed(self, known: Grant, ttl: int) -> Grant:
         return replace(
             known,
             ttl=ttl,
-            expires_at=later(self._now, ttl),
+            expires_at=add_seconds(self._now, ttl),
             updated_by=self._author.user_id,
             request_id=self._author.request_id,
         )
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         renewed, known = plan.results
-        lost = [r for r in plan.commit.records[1:] if not self._store.renew(r.lease, self.deadline)]
+        lost = [
+            r
+            for r in plan.commit.records[1:]
+            if not self._store.renew_lease(r.lease, self.deadline)
+        ]
         if lost:  # what was to hang on a lease that has ended goes, and is not brought back
             plan = replace(plan, commit=replace(plan.commit, records=plan.commit.records[:1]))
-        if renewed.ttl == known.ttl and self._store.renew(known.lease, self.deadline):
-            return hung(plan, known.lease)
+        if renewed.ttl == known.ttl and self._store.renew_lease(known.lease, self.deadline):
+            return with_lease(plan, known.lease)
         if not self.granted:
-            self.granted = self._store.grant(renewed.ttl, self.deadline)
-        return hung(plan, self.granted)
+            self.granted = self._store.create_lease(renewed.ttl, self.deadline)
+        return with_lease(plan, self.granted)
 
 
-class Revocation(Attempt):
+class RevokeGrant(Operation):
     """One request to end a grant; the results of its plan are the grant as it was, and those that were
     got with it, which hold no more."""
 
@@ -181,8 +185,10 @@ class Revocation(Attempt):
             others = grants_of(state, self.scope)
             stack, planned_at = state.stack(self.scope), state.revision
         assert stack is not None  # noqa: S101 - it has a grant
-        guards = {known.place: known.revision}
-        commit = Commit(stack, planned_at, state.epoch, guards=guards, removes=(known.place,))
+        guards = {known.record_key: known.revision}
+        commit = Transaction(
+            stack, planned_at, state.epoch, guards=guards, removes=(known.record_key,)
+        )
         return Plan(commit, (known, *(each for each in others if each.parent == known.id)))
 
 
@@ -191,9 +197,9 @@ def issued(state: State, scope: Scope, grant: str) -> Grant:
 
     :raises NotFound: there is none of that id.
     """
-    known = state.record(scope, Place("grant", grant))
+    known = state.record(scope, RecordKey("grant", grant))
     if not isinstance(known, Grant):
-        raise NotFound(f"there is no grant {shown(grant)} in a stack named {shown(scope.stack)}.")
+        raise NotFound(f"there is no grant {quoted(grant)} in a stack named {quoted(scope.stack)}.")
     return known
 
 
@@ -219,7 +225,7 @@ def ends_at(state: State, scope: Scope, grant: Grant) -> str:
     return grant.expires_at if parent is None else min(grant.expires_at, parent.expires_at)
 
 
-def anywhere(state: State, grant: str) -> tuple[Scope, Grant, str] | None:
+def find_by_id(state: State, grant: str) -> tuple[Scope, Grant, str] | None:
     """A grant, the stack that it is for, which its id names, and when it ends."""
     with state.read():
         space = state.space(grant.partition("-")[0])
@@ -230,13 +236,13 @@ def anywhere(state: State, grant: str) -> tuple[Scope, Grant, str] | None:
         return scope, found, ends_at(state, scope, found)
 
 
-def later(moment: str, seconds: int) -> str:
+def add_seconds(moment: str, seconds: int) -> str:
     """An instant that comes so many seconds after another, both ISO 8601 in UTC."""
     end = datetime.fromisoformat(moment) + timedelta(seconds=seconds)
     return end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def hung(plan: Plan, lease: int) -> Plan:
+def with_lease(plan: Plan, lease: int) -> Plan:
     """The plan with the first of its grants on a lease."""
     grant = replace(plan.commit.records[0], lease=lease)
     commit = replace(plan.commit, records=(grant, *plan.commit.records[1:]))

@@ -15,7 +15,7 @@ from typing import Any
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import MASK, Delete, Fact, Put
 from factstore.core.operations.fact_plan import Result
-from factstore.core.ports import Receipt
+from factstore.core.ports import IdempotencyRecord
 
 RETENTION = 24 * 3600  # seconds
 
@@ -37,7 +37,7 @@ def make_receipt(
     idempotency: Idempotency,
     results: Sequence[Result],
     stack_id: str | None = None,
-) -> Receipt:
+) -> IdempotencyRecord:
     """The receipt of a write with these results.
 
     :param stack_id: of the stack whose data key the fingerprint is keyed with, if it is.
@@ -50,10 +50,10 @@ def make_receipt(
             for r in results
         ],
     }
-    return Receipt(project_id, idempotency.key, json.dumps(kept))
+    return IdempotencyRecord(project_id, idempotency.key, json.dumps(kept))
 
 
-def keying_stack(receipt: Receipt) -> str | None:
+def keying_stack(receipt: IdempotencyRecord) -> str | None:
     """The id of the stack whose data key a receipt's fingerprint is keyed with; None if it is not."""
     keyed: str | None = json.loads(receipt.text).get("keyed")
     return keyed
@@ -73,7 +73,7 @@ def is_receipt(record: bytes) -> bool:
 
 
 def replay(
-    receipt: Receipt, idempotency: Idempotency, wishes: Sequence[Put | Delete]
+    receipt: IdempotencyRecord, idempotency: Idempotency, wishes: Sequence[Put | Delete]
 ) -> tuple[Result, ...]:
     """The results that were given for the request the first time.
 

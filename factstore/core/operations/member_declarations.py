@@ -11,17 +11,17 @@ from typing import Any
 
 from factstore.core.errors import NotFound
 from factstore.core.model.member import Member
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Quota
 from factstore.core.operations.fact_plan import Plan
 from factstore.core.operations.member_updates import declared_otherwise
-from factstore.core.operations.members import Join, JoinOutcome
+from factstore.core.operations.members import JoinMember, JoinOutcome
 from factstore.core.state.state import State
 
 _NUMBER_BITS = 62  # as the store numbers its leases
 
 
-class Declare(Join):
+class DeclareMember(JoinMember):
     """Declaring a member; its wish says as what.
 
     It hangs on no lease: one that never ends would be left over whenever something fails half-way.
@@ -34,7 +34,7 @@ class Declare(Join):
     def plan(self, state: State, quota: Quota) -> Plan:
         plan = super().plan(state, quota)
         if plan.commit.creates_stack:
-            raise NotFound(f"there is no stack named {shown(self.scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(self.scope.stack)}.")
         return plan
 
     def decide(self, living: Member | None) -> tuple[JoinOutcome, Member]:

@@ -11,19 +11,19 @@ import hashlib
 
 from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.grant import Grant, GrantWish, digest_of
-from factstore.core.model.path import shown
+from factstore.core.model.grant import Grant, GrantRequest, digest_of
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.usage import Usage
 from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.grants import ends_at, grants_of, hung, issued, later
-from factstore.core.operations.transactor import Attempt
-from factstore.core.ports import Commit, Store
+from factstore.core.operations.grants import add_seconds, ends_at, grants_of, issued, with_lease
+from factstore.core.operations.transactor import Operation
+from factstore.core.ports import Store, Transaction
 from factstore.core.state.state import State
 
 
-class Enrolment(Attempt):
+class IssueMemberGrant(Operation):
     """One request of who holds a group's grant for a member's; the results of its plan are the grant
     and, if there is one, that which it takes the place of.
 
@@ -36,7 +36,7 @@ class Enrolment(Attempt):
         self,
         store: Store,
         scope: Scope,
-        wish: GrantWish,
+        wish: GrantRequest,
         author: Author,
         *,
         secret: str,
@@ -58,9 +58,9 @@ class Enrolment(Attempt):
             parent = issued(state, self.scope, author.grant)
             stack, planned_at = state.stack(self.scope), state.revision
             assert stack is not None  # noqa: S101 - it has a grant
-            place = Place("grant", f"{stack.id}-{_suffix(name)}")
+            place = RecordKey("grant", f"{stack.id}-{_suffix(name)}")
             known = state.record(self.scope, place)
-            member = state.record(self.scope, Place("member", name))
+            member = state.record(self.scope, RecordKey("member", name))
             self._check_name(state, parent)
             project = state.project_usage(self.scope.project_id)
             usage = state.usage(self.scope) or Usage(0, 0)
@@ -78,7 +78,7 @@ class Enrolment(Attempt):
             ttl=ttl,
             created_at=self._now,
             created_by=author.user_id,
-            expires_at=later(self._now, ttl),
+            expires_at=add_seconds(self._now, ttl),
             updated_by=author.user_id,
             request_id=author.request_id,
             parent=parent.id,
@@ -86,13 +86,13 @@ class Enrolment(Attempt):
         former = known if isinstance(known, Grant) else None
         growth = Growth(0, 0 if former else 1, grant.size - (former.size if former else 0))
         near = admit(quota, project, usage, growth)
-        commit = Commit(
+        commit = Transaction(
             stack,
             planned_at,
             state.epoch,
             guards={
                 place: former.revision if former else 0,
-                Place("member", name): member.revision if member else 0,
+                RecordKey("member", name): member.revision if member else 0,
             },
             records=(grant,),
             gate=project.gate if growth.adds and quota != Quota() else None,
@@ -101,8 +101,8 @@ class Enrolment(Attempt):
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         if not self.granted:
-            self.granted = self._store.grant(plan.results[0].ttl, self.deadline)
-        return hung(plan, self.granted)
+            self.granted = self._store.create_lease(plan.results[0].ttl, self.deadline)
+        return with_lease(plan, self.granted)
 
     def _check_name(self, state: State, parent: Grant) -> None:
         """Let pass a name that is free, or this group's already.
@@ -113,8 +113,8 @@ class Enrolment(Attempt):
         member = state.member(self.scope, name)
         if member is not None and member.group != parent.group:
             raise Forbidden(
-                f"member {shown(name)} is in group {shown(member.group)}; this grant is for group "
-                f"{shown(parent.group or '')}."
+                f"member {quoted(name)} is in group {quoted(member.group)}; this grant is for group "
+                f"{quoted(parent.group or '')}."
             )
         others = (
             each
@@ -123,7 +123,7 @@ class Enrolment(Attempt):
         )
         if any(self._now < ends_at(state, self.scope, each) for each in others):
             raise Forbidden(
-                f"member {shown(name)} has a grant already that was not issued with this one; the "
+                f"member {quoted(name)} has a grant already that was not issued with this one; the "
                 "stack's owners may revoke it."
             )
 

@@ -11,20 +11,20 @@ from dataclasses import replace
 from factstore.core.errors import Conflict, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Quota
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.fencing import stale
-from factstore.core.operations.transactor import Attempt
-from factstore.core.ports import Commit, Store
+from factstore.core.operations.fencing import stale_generation
+from factstore.core.operations.transactor import Operation
+from factstore.core.ports import Store, Transaction
 from factstore.core.state.state import State
 
 LEAVING = 30
 """Seconds after which a departed member that had no lease goes, if nobody removes it at once."""
 
 
-class Change(Attempt):
+class UpdateMember(Operation):
     """Another state of a member that lives.
 
     :param change: the member as it shall be; itself if nothing is to change.
@@ -53,7 +53,9 @@ class Change(Attempt):
             planned_at = state.revision
         assert stack is not None  # noqa: S101 - it has a member
         changed = self._change(member)
-        commit = Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
+        commit = Transaction(
+            stack, planned_at, state.epoch, guards={member.record_key: member.revision}
+        )
         if changed is member:
             return Plan(commit, (member, False))
         changed = replace(
@@ -68,7 +70,7 @@ class Change(Attempt):
         return Plan(replace(commit, records=(changed,)), (changed, True))
 
 
-class Depart(Change):
+class DepartMember(UpdateMember):
     """The last state of a member: it goes with its lease.
 
     Who was awaited has none, and is given a short one to go with.
@@ -104,13 +106,15 @@ class Depart(Change):
         if member.lease:
             return plan
         if not self.granted:
-            self.granted = self._store.grant(LEAVING, self.deadline)
+            self.granted = self._store.create_lease(LEAVING, self.deadline)
         member = replace(member, lease=self.granted)
-        commit = replace(plan.commit, records=(member,), removes=(Place("applied", member.name),))
+        commit = replace(
+            plan.commit, records=(member,), removes=(RecordKey("applied", member.name),)
+        )
         return replace(plan, commit=commit, results=(member, changed))
 
 
-class Apply(Attempt):
+class RecordApplied(Operation):
     """Noting what a member has applied, if that is more than is known and matters to anybody."""
 
     def __init__(self, scope: Scope, member: Member, seen: int, deadline: float) -> None:
@@ -127,15 +131,17 @@ class Apply(Attempt):
             assert contents is not None  # noqa: S101
             known = contents.applied.get(member.name, 0)
             target = contents.target
-            place = Place("applied", member.name)
+            place = RecordKey("applied", member.name)
             record = contents.tables["applied"].get(member.name)
         if self._seen <= known or known >= target:
             return Plan(
-                Commit(stack, planned_at, state.epoch, guards={member.place: member.revision})
+                Transaction(
+                    stack, planned_at, state.epoch, guards={member.record_key: member.revision}
+                )
             )
         applied = Applied(member.name, self._seen, lease=member.lease)
-        guards = {member.place: member.revision, place: record.revision if record else 0}
-        return Plan(Commit(stack, planned_at, state.epoch, guards=guards, records=(applied,)))
+        guards = {member.record_key: member.revision, place: record.revision if record else 0}
+        return Plan(Transaction(stack, planned_at, state.epoch, guards=guards, records=(applied,)))
 
 
 def living_member(state: State, scope: Scope, name: str, generation: str | None) -> Member:
@@ -147,9 +153,9 @@ def living_member(state: State, scope: Scope, name: str, generation: str | None)
     """
     member = state.member(scope, name)
     if state.stack(scope) is None:  # whoever joined again would bring a deleted stack back
-        raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+        raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
     if generation is not None and (member is None or member.generation != generation):
-        raise stale(generation, name)
+        raise stale_generation(generation, name)
     if member is None:
         raise missing(scope, name)
     return member
@@ -157,9 +163,9 @@ def living_member(state: State, scope: Scope, name: str, generation: str | None)
 
 def declared_otherwise(member: Member) -> Conflict:
     """The refusal of who takes a member for another than it was declared as."""
-    how = "not declared" if member.declared is None else f"declared as {shown(member.declared)}"
+    how = "not declared" if member.declared is None else f"declared as {quoted(member.declared)}"
     return Conflict(
-        f"member {shown(member.name)} is {how}. Choose another name, or let that one depart first.",
+        f"member {quoted(member.name)} is {how}. Choose another name, or let that one depart first.",
         code="member_declared",
         extra={"member": member.name, "declared": member.declared},
     )
@@ -167,4 +173,4 @@ def declared_otherwise(member: Member) -> Conflict:
 
 def missing(scope: Scope, name: str) -> NotFound:
     """The refusal of what is about a member that is not there."""
-    return NotFound(f"there is no member {shown(name)} in a stack named {shown(scope.stack)}.")
+    return NotFound(f"there is no member {quoted(name)} in a stack named {quoted(scope.stack)}.")

@@ -11,23 +11,23 @@ from typing import Any, Literal
 
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, Joining, Member
-from factstore.core.model.path import shown
+from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, JoinRequest, Member
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.usage import Usage
 from factstore.core.operations.fact_plan import NOTHING, Plan
-from factstore.core.operations.fencing import stale
-from factstore.core.operations.transactor import Attempt
-from factstore.core.ports import Clock, Commit, Store
+from factstore.core.operations.fencing import stale_generation
+from factstore.core.operations.transactor import Operation
+from factstore.core.ports import Clock, Store, Transaction
 from factstore.core.state.state import State
 
 JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
-ANEW: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
+NEW_INCARNATION: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
 """Outcomes that make a new incarnation."""
 
 
-class Join(Attempt):
+class JoinMember(Operation):
     """Becoming a member, or with the present generation saying something else.
 
     Who joins a name that is awaited *adopts* it: to all others it is the same member still.
@@ -42,7 +42,7 @@ class Join(Attempt):
         new_stack: Callable[[Scope, Author], Stack],
         scope: Scope,
         name: str,
-        wish: Joining,
+        wish: JoinRequest,
         author: Author,
     ) -> None:
         self.scope = scope
@@ -57,24 +57,24 @@ class Join(Attempt):
     def plan(self, state: State, quota: Quota) -> Plan:
         name = self._name
         with state.read():
-            known = state.record(self.scope, Place("member", name))
+            known = state.record(self.scope, RecordKey("member", name))
             assert known is None or isinstance(known, Member)  # noqa: S101 - its place says so
             stack = state.stack(self.scope)
             project = state.project_usage(self.scope.project_id)
             usage = state.usage(self.scope) or Usage(0, 0)
             planned_at = state.revision
-            guards = {Place("member", name): known.revision if known else 0}
+            guards = {RecordKey("member", name): known.revision if known else 0}
             living = known if known is not None and not known.departed else None
             outcome, member = self.decide(living)
             if outcome == "unchanged":
-                commit = Commit(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
+                commit = Transaction(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
                 return Plan(commit, (outcome, member, None))
             growth = Growth(
                 0 if stack else 1, 0 if known else 1, member.size - (known.size if known else 0)
             )
             near = admit(quota, project, usage, growth)
-        removes = (Place("applied", name),) if outcome in ANEW else ()
-        commit = Commit(
+        removes = (RecordKey("applied", name),) if outcome in NEW_INCARNATION else ()
+        commit = Transaction(
             stack or self._new_stack(self.scope, self._author),
             planned_at,
             state.epoch,
@@ -101,11 +101,11 @@ class Join(Attempt):
     def _update(self, living: Member | None, generation: str) -> tuple[JoinOutcome, Member]:
         wish = self._wish
         if living is None or living.generation != generation:
-            raise stale(generation, self._name)
+            raise stale_generation(generation, self._name)
         if wish.ttl not in (None, living.ttl):
             lives = "without a ttl" if living.awaited else f"with a ttl of {living.ttl} seconds"
             raise Conflict(
-                f"member {shown(self._name)} lives {lives}; to have another, join without a "
+                f"member {quoted(self._name)} lives {lives}; to have another, join without a "
                 "generation.",
                 code="member_ttl_fixed",
             )
@@ -142,16 +142,16 @@ class Join(Attempt):
 
     def prepare(self, plan: Plan, state: State) -> Plan:
         outcome, member, former = plan.results
-        if outcome not in ANEW or member.awaited:
+        if outcome not in NEW_INCARNATION or member.awaited:
             return plan
         if not self.granted:
-            self.granted = self._store.grant(member.ttl, self.deadline)
+            self.granted = self._store.create_lease(member.ttl, self.deadline)
         member = replace(member, lease=self.granted)
         commit = replace(plan.commit, records=(member,))
         return replace(plan, commit=commit, results=(outcome, member, former))
 
     def confirm(self, plan: Plan) -> bool:
         outcome, member, _ = plan.results
-        if outcome in ANEW or member.awaited:
+        if outcome in NEW_INCARNATION or member.awaited:
             return True
-        return self._store.renew(member.lease, self.deadline)
+        return self._store.renew_lease(member.lease, self.deadline)

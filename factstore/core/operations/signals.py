@@ -11,9 +11,9 @@ from typing import Any
 
 from factstore.core.errors import Forbidden, Invalid
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.usage import Usage
 from factstore.core.model.value import canonical, check_value_depth
 from factstore.core.model.waiter import (
@@ -24,9 +24,9 @@ from factstore.core.model.waiter import (
     Waiter,
 )
 from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.transactor import Attempt
+from factstore.core.operations.transactor import Operation
 from factstore.core.operations.waiters import missing
-from factstore.core.ports import Commit
+from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 
 REASON_LENGTH = 1024
@@ -36,7 +36,7 @@ _AWS = {"Status": "status", "Reason": "reason", "Data": "data", "UniqueId": "id"
 
 
 @dataclass(frozen=True, slots=True)
-class SignalWish:
+class SignalRequest:
     """What somebody signals.
 
     :param id: None for one that stands for itself.
@@ -50,7 +50,7 @@ class SignalWish:
     id: str | None
 
     @classmethod
-    def of(cls, document: Any) -> SignalWish:
+    def of(cls, document: Any) -> SignalRequest:
         """Read a signal's body, in Heat's words or in those of AWS.
 
         :param document: parsed JSON; an empty object is a success.
@@ -84,17 +84,23 @@ class SignalWish:
 
 
 def _wrong(field: str, what: str) -> Invalid:
-    return Invalid(f"field {shown(field)}: {what}.", code="schema", extra={"field": field})
+    return Invalid(f"field {quoted(field)}: {what}.", code="schema", extra={"field": field})
 
 
-class Signalling(Attempt):
+class Signalling(Operation):
     """One signal to one waiter.
 
     The results of its plan are the signal, and whether it says anything new.
     """
 
     def __init__(
-        self, scope: Scope, waiter: str, wish: SignalWish, author: Author, now: str, deadline: float
+        self,
+        scope: Scope,
+        waiter: str,
+        wish: SignalRequest,
+        author: Author,
+        now: str,
+        deadline: float,
     ) -> None:
         self.scope, self.deadline = scope, deadline
         self._waiter = waiter
@@ -103,7 +109,7 @@ class Signalling(Attempt):
         self._now = now
 
     def plan(self, state: State, quota: Quota) -> Plan:
-        wish, place = self._wish, Place("waiter", self._waiter)
+        wish, place = self._wish, RecordKey("waiter", self._waiter)
         with state.read():
             space = state.space(self.scope)
             waiter = state.record(self.scope, place)
@@ -123,9 +129,9 @@ class Signalling(Attempt):
             by=self._author.user_id,
             request_id=self._author.request_id,
         )
-        known = signals.get(signal.place.name)
-        guards = {place: waiter.revision, signal.place: known.revision if known else 0}
-        commit = Commit(stack, planned_at, state.epoch, guards=guards)
+        known = signals.get(signal.record_key.name)
+        guards = {place: waiter.revision, signal.record_key: known.revision if known else 0}
+        commit = Transaction(stack, planned_at, state.epoch, guards=guards)
         said = (signal.status, signal.data, wish.reason or (known and known.reason))
         if known is not None and (known.status, known.data, known.reason) == said:
             return Plan(commit, (known, False))
@@ -142,5 +148,7 @@ class Signalling(Attempt):
         growth = Growth(0, 0 if known else 1, signal.size - (known.size if known else 0))
         near = admit(quota, project, usage, growth)
         gate = project.gate if growth.adds and quota != Quota() else None
-        commit = Commit(stack, planned_at, state.epoch, guards=guards, records=(signal,), gate=gate)
+        commit = Transaction(
+            stack, planned_at, state.epoch, guards=guards, records=(signal,), gate=gate
+        )
         return Plan(commit, (signal, True), growth, near)

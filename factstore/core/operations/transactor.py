@@ -1,6 +1,6 @@
 """Carrying a planned write through: fresh decisions, races, quotas' gates, unknown outcomes.
 
-Every noun's writes go this way.  What is to be written is an :class:`Attempt`'s to decide, purely, on
+Every noun's writes go this way.  What is to be written is an :class:`Operation`'s to decide, purely, on
 whatever state it is shown.
 """
 
@@ -22,13 +22,13 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied
 from factstore.core.model.quota import Gates, Quota, Quotas, Reservation
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.operations.fact_plan import Plan
-from factstore.core.ports import Clock, Commit, Store
+from factstore.core.ports import Clock, Store, Transaction
 from factstore.core.state.state import State
 
 
-class Attempt(ABC):
+class Operation(ABC):
     """One request to write.
 
     :param scope: the stack that it is about.
@@ -58,7 +58,7 @@ class Attempt(ABC):
         return True
 
 
-class Carrier:
+class Transactor:
     """Makes writes happen exactly once, or says honestly that it cannot tell.  One for a process."""
 
     def __init__(self, store: Store, clock: Clock, quotas: Quotas) -> None:
@@ -67,7 +67,7 @@ class Carrier:
         self._quotas = quotas
         self._gates = Gates()
 
-    def run(self, attempt: Attempt, author: Author | None = None) -> tuple[Plan, int]:
+    def run(self, attempt: Operation, author: Author | None = None) -> tuple[Plan, int]:
         """Carry a write out; the plan that holds, and the revision at which it does.
 
         A decision made on the state known here may be stale.  If it is to write, the database's
@@ -82,7 +82,7 @@ class Carrier:
         with ExitStack() as gate:
             return self._run(attempt, author.grant if author else "", gate)
 
-    def _run(self, attempt: Attempt, grant: str, gate: ExitStack) -> tuple[Plan, int]:
+    def _run(self, attempt: Operation, grant: str, gate: ExitStack) -> tuple[Plan, int]:
         state, fresh, passing = self._store.state(), False, False
         project_id = attempt.scope.project_id
         while True:
@@ -131,7 +131,7 @@ class Carrier:
         share = self._quotas(project_id).share
         return self._gates.beside(project_id, plan.growth, share, state.revision)
 
-    def _commit(self, commit: Commit, deadline: float) -> int | None:
+    def _commit(self, commit: Transaction, deadline: float) -> int | None:
         """Commit; settle an unknown outcome by what the state shows, else by trying the same again.
 
         The very same guards make the retry safe: if the lost attempt was, or will be, applied, the
@@ -162,7 +162,7 @@ class Carrier:
                     continue
             raise OutcomeUnknown(unknown.detail) from unknown
 
-    def _retry(self, commit: Commit, deadline: float) -> int:
+    def _retry(self, commit: Transaction, deadline: float) -> int:
         revision = self._store.commit(commit, deadline)
         if revision is None:
             raise OutcomeUnknown("the write was retried and its guards failed")
@@ -175,9 +175,11 @@ def _let_in(plan: Plan, state: State, scope: Scope, grant: str) -> Plan:
 
     :raises Forbidden: one of them is there no more.
     """
-    place = Place("grant", grant)
+    place = RecordKey("grant", grant)
     record = state.record(scope, place)
-    above = Place("grant", record.parent) if isinstance(record, Grant) and record.parent else place
+    above = (
+        RecordKey("grant", record.parent) if isinstance(record, Grant) and record.parent else place
+    )
     parent = state.record(scope, above)
     if record is None or parent is None:
         raise Forbidden("the grant was revoked, or its stack deleted, before anything was written.")
@@ -185,7 +187,7 @@ def _let_in(plan: Plan, state: State, scope: Scope, grant: str) -> Plan:
     return replace(plan, commit=replace(plan.commit, guards=guards))
 
 
-def _find_written(state: State, commit: Commit) -> int | None:
+def _find_written(state: State, commit: Transaction) -> int | None:
     """The revision at which a commit was applied, when something of it still tells."""
     scope = commit.stack.scope
     for put in commit.puts:
@@ -193,7 +195,7 @@ def _find_written(state: State, commit: Commit) -> int | None:
         if fact and (fact.request_id, fact.updated_at) == (put.request_id, put.updated_at):
             return fact.revision
     for record in commit.records:
-        known = state.record(scope, record.place)
+        known = state.record(scope, record.record_key)
         if known is not None and _same(known, record):
             return known.revision
     return None
@@ -211,7 +213,7 @@ def _same(known: Record, written: Record) -> bool:
     )
 
 
-def _still_expected(state: State, commit: Commit) -> bool:
+def _still_expected(state: State, commit: Transaction) -> bool:
     """Whether everything is as it was planned on, and certainly was so all the time."""
     contents = state.contents(commit.stack.scope)
     nothing_went = state.dropped <= commit.planned_at  # so what is missing never was there

@@ -8,18 +8,18 @@ from dataclasses import replace
 from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
 from factstore.core.model.condition import Definition
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.path import shown
+from factstore.core.model.path import quoted
 from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.usage import Usage
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
 from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.transactor import Attempt
-from factstore.core.ports import Commit, Store
+from factstore.core.operations.transactor import Operation
+from factstore.core.ports import Store, Transaction
 from factstore.core.state.state import State
 
 
-class Arming(Attempt):
+class ArmWaiter(Operation):
     """One request to arm a waiter.
 
     The results of its plan are what becomes of it, and the waiter as it was.
@@ -51,7 +51,7 @@ class Arming(Attempt):
         self._create_only = create_only
 
     def plan(self, state: State, quota: Quota) -> Plan:
-        name, place = self._name, Place("waiter", self._name)
+        name, place = self._name, RecordKey("waiter", self._name)
         with state.read():
             known = state.record(self.scope, place)
             assert known is None or isinstance(known, Waiter)  # noqa: S101 - its place says so
@@ -60,12 +60,14 @@ class Arming(Attempt):
             usage = state.usage(self.scope) or Usage(0, 0)
             held = len(state.records(self.scope, "waiter"))
         if known is not None and self._create_only:
-            raise PreconditionFailed(f"there is a waiter named {shown(name)} already.")
+            raise PreconditionFailed(f"there is a waiter named {quoted(name)} already.")
         text = self._definition.text
         guards = {place: known.revision if known else 0}
         if known is not None and known.state == "pending" and known.definition == text:
             assert stack is not None  # noqa: S101 - it has a waiter
-            return Plan(Commit(stack, planned_at, state.epoch, guards=guards), ("unchanged", known))
+            return Plan(
+                Transaction(stack, planned_at, state.epoch, guards=guards), ("unchanged", known)
+            )
         if known is None and held >= WAITERS_PER_STACK:
             raise Forbidden(
                 f"the stack has {held} waiters; at most {WAITERS_PER_STACK} are allowed. "
@@ -86,7 +88,7 @@ class Arming(Attempt):
         more = waiter.size - (known.size if known else 0)
         growth = Growth(0 if stack else 1, 0 if known else 1, more)
         near = admit(quota, project, usage, growth)
-        commit = Commit(
+        commit = Transaction(
             stack or self._new_stack(self.scope, self._author),
             planned_at,
             state.epoch,
@@ -102,7 +104,7 @@ class Arming(Attempt):
         if not plan.commit.records:
             return plan
         if not self.granted:
-            self.granted = self._store.grant(self._definition.timeout, self.deadline)
+            self.granted = self._store.create_lease(self._definition.timeout, self.deadline)
         waiter = plan.commit.records[0]
         assert isinstance(waiter, Waiter)  # noqa: S101 - plan() put it there
         waiter = replace(waiter, timer=self.granted)
@@ -110,7 +112,7 @@ class Arming(Attempt):
         return replace(plan, commit=replace(plan.commit, records=(waiter, timer)))
 
 
-class Removal(Attempt):
+class DeleteWaiter(Operation):
     """One request to remove a waiter; the result of its plan is the waiter as it was."""
 
     def __init__(self, scope: Scope, name: str, deadline: float) -> None:
@@ -118,18 +120,18 @@ class Removal(Attempt):
         self._name = name
 
     def plan(self, state: State, quota: Quota) -> Plan:
-        place = Place("waiter", self._name)
+        place = RecordKey("waiter", self._name)
         with state.read():
             known = state.record(self.scope, place)
             stack, planned_at = state.stack(self.scope), state.revision
         if known is None or stack is None:
             raise missing(self.scope, self._name)
-        commit = Commit(
+        commit = Transaction(
             stack,
             planned_at,
             state.epoch,
             guards={place: known.revision},
-            removes=(place, Place("timer", self._name)),
+            removes=(place, RecordKey("timer", self._name)),
             clears=(self._name,),
         )
         return Plan(commit, (known,))
@@ -137,4 +139,4 @@ class Removal(Attempt):
 
 def missing(scope: Scope, name: str) -> NotFound:
     """The refusal of who asks for a waiter that is not there."""
-    return NotFound(f"there is no waiter {shown(name)} in a stack named {shown(scope.stack)}.")
+    return NotFound(f"there is no waiter {quoted(name)} in a stack named {quoted(scope.stack)}.")

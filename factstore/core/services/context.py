@@ -14,12 +14,12 @@ from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
-from factstore.core.model.path import check_name, check_stack_name, shown
-from factstore.core.model.permissions import CONFIGS, OWNER, Reach
+from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.model.permissions import CONFIGS, OWNER, Permissions
 from factstore.core.model.value import encode
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import states
-from factstore.core.services.debounce import AT_ONCE, Settle, Settling
+from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
 from factstore.core.state.state import State
 
 RESULTS = "results/"
@@ -54,7 +54,7 @@ class _View(NamedTuple):
 
     results: bool
     member: str
-    reach: Reach
+    reach: Permissions
 
     def shows(self, path: str) -> bool:
         """Whether a fact stands in the document."""
@@ -76,7 +76,7 @@ def _path_of(fact: Fact) -> str:
     return fact.path
 
 
-class Contexts:
+class ContextService:
     """The service for contexts.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -99,9 +99,9 @@ class Contexts:
         member: str = "",
         wait: float = 0,
         unless: Collection[str] | None = None,
-        settle: Settle = AT_ONCE,
+        settle: Debounce = AT_ONCE,
         stale: bool = False,
-        reach: Reach = OWNER,
+        reach: Permissions = OWNER,
     ) -> Context:
         """Compile a stack's context; wait for it.
 
@@ -132,7 +132,7 @@ class Contexts:
             moved = settles and context is not None and target not in (None, context.target)
             news = context is not None and (moved or context.etag not in (unless or ()))
             if news and settles:
-                state = self._settled(state, scope, Settling(settle, end))
+                state = self._settled(state, scope, Debouncer(settle, end))
                 context = self._compile(state, scope, view, unless or ())
                 if context is None and unless is not None:
                     break
@@ -141,11 +141,11 @@ class Contexts:
             target = context.target if context is not None else None
             settles = settle.quiet > 0
         if context is None:
-            missing = f"no member {shown(member)} in a stack" if member else "no stack"
-            raise NotFound(f"there is {missing} named {shown(scope.stack)}.")
+            missing = f"no member {quoted(member)} in a stack" if member else "no stack"
+            raise NotFound(f"there is {missing} named {quoted(scope.stack)}.")
         return context
 
-    def _settled(self, state: State, scope: Scope, settling: Settling) -> State:
+    def _settled(self, state: State, scope: Scope, settling: Debouncer) -> State:
         """The state once the stack has been quiet, or is gone."""
         settling.noticed(self._clock.monotonic())
         while (due := settling.due) is not None:

@@ -9,7 +9,7 @@ from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
-from factstore.core.model.path import check_name, check_stack_name, shown
+from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import states
 from factstore.core.state.state import State
@@ -40,7 +40,7 @@ class Convergence:
         return bool(self.followers) and not any(f.lags for f in self.followers)
 
 
-class Convergences:
+class ConvergenceService:
     """The service for convergence.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -93,7 +93,7 @@ class Convergences:
         with state.read():
             space = state.space(scope)
             if space is None:
-                raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+                raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
             target = space.target
             followers = tuple(
                 Follower(

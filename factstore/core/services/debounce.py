@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from factstore.core.model.event import Event
-from factstore.core.ports import Slice
+from factstore.core.ports import EventBatch
 
 TIMES = 10  # the default of max_settle, in times of settle
 
@@ -21,7 +21,7 @@ PAGE_EVENTS = 1000
 PAGE_BYTES = 1024 * 1024
 
 
-class Settle(NamedTuple):
+class Debounce(NamedTuple):
     """For how long a reader has things settle; in seconds.
 
     :param quiet: deliver when nothing more came for so long; 0 to deliver at once.
@@ -32,22 +32,22 @@ class Settle(NamedTuple):
     limit: float = 0.0
 
     @classmethod
-    def of(cls, settle: int, max_settle: int | None = None) -> Settle:
+    def of(cls, settle: int, max_settle: int | None = None) -> Debounce:
         """From milliseconds, as requests name them."""
         return cls(settle / 1000, (settle * TIMES if max_settle is None else max_settle) / 1000)
 
 
-AT_ONCE = Settle()
+AT_ONCE = Debounce()
 
 
-class Settling:
+class Debouncer:
     """The instant at which what was noticed is due.
 
     :param until: when the reader has waited long enough.  What is noticed about then may still settle
         for *quiet* from the first thing on, and no longer: an answer must come in time.
     """
 
-    def __init__(self, settle: Settle, until: float = math.inf) -> None:
+    def __init__(self, settle: Debounce, until: float = math.inf) -> None:
         self._settle = settle
         self._until = until
         self._first: float | None = None
@@ -93,7 +93,7 @@ class Page:
         """How many events, and about how many bytes, may still be read into it."""
         return PAGE_EVENTS - len(self.events), PAGE_BYTES - self._size
 
-    def take(self, batch: Slice, wanted: Callable[[Event], Event | None]) -> bool:
+    def take(self, batch: EventBatch, wanted: Callable[[Event], Event | None]) -> bool:
         """Take in what follows, as far as it fits; whether there was anything wanted."""
         before = len(self.events)
         for event in batch.events:

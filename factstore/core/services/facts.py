@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from factstore.core.errors import Forbidden, NotFound, SealBroken
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
-from factstore.core.model.path import check_path, check_stack_name, shown
-from factstore.core.model.permissions import OWNER, Reach
+from factstore.core.model.path import check_path, check_stack_name, quoted
+from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.precondition import Precondition
-from factstore.core.model.secret_readers import Reader
-from factstore.core.operations.encryption import Sealing
+from factstore.core.model.secret_readers import SecretReader
+from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.fact_plan import check_batch
 from factstore.core.operations.facts import Write, Writer, Written
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
-from factstore.core.operations.transactor import Carrier
+from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import check_age, states
 
@@ -36,18 +36,18 @@ class Page:
     marker: str | None
 
 
-def check_reader(fact: Fact, reader: Reader) -> None:
+def check_reader(fact: Fact, reader: SecretReader) -> None:
     """Refuse who may not see a sensitive fact's value.
 
     :raises Forbidden: they may not.
     """
     if not reader.may_open(fact.path, fact.readers):
         raise Forbidden(
-            f"{shown(fact.path)} is sensitive: neither policy nor its readers let you see its value."
+            f"{quoted(fact.path)} is sensitive: neither policy nor its readers let you see its value."
         )
 
 
-class Facts:
+class FactService:
     """The service for facts.
 
     :param new_stack: makes the record of a stack that a first write creates.
@@ -61,8 +61,8 @@ class Facts:
         clock: Clock,
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        carrier: Carrier,
-        sealing: Sealing = Sealing(NoKeyring()),  # noqa: B008 - it has no state
+        carrier: Transactor,
+        sealing: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
     ) -> None:
         self._store = store
         self._events = events
@@ -116,11 +116,11 @@ class Facts:
                 return fact
         if fact is None:
             raise NotFound(
-                f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
+                f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
             )
         return fact
 
-    def reveal(self, scope: Scope, fact: Fact, reader: Reader) -> tuple[Fact, str]:
+    def reveal(self, scope: Scope, fact: Fact, reader: SecretReader) -> tuple[Fact, str]:
         """A sensitive fact that was read, and its value as canonical JSON.
 
         :return: the fact as it is now, be it that it changed meanwhile, and its value.
@@ -135,19 +135,19 @@ class Facts:
             self._store.refresh(self._deadline())
             return self._revealed(scope, fact.path, reader)
 
-    def _revealed(self, scope: Scope, path: str, reader: Reader) -> tuple[Fact, str]:
+    def _revealed(self, scope: Scope, path: str, reader: SecretReader) -> tuple[Fact, str]:
         state = self._store.state()
         with state.read():
             stack, fact = state.stack(scope), state.fact(scope, path)
-            seal = state.record(scope, SEAL)
+            seal = state.record(scope, DATA_KEY)
         if stack is None or fact is None:
             raise NotFound(
-                f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
+                f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
             )
         if not fact.sensitive:
             return fact, fact.text
         check_reader(fact, reader)
-        return fact, self._sealing.open(stack, seal if isinstance(seal, Seal) else None, fact)
+        return fact, self._sealing.open(stack, seal if isinstance(seal, DataKey) else None, fact)
 
     def list(
         self,
@@ -157,7 +157,7 @@ class Facts:
         limit: int,
         marker: str = "",
         at: Cursor | None = None,
-        reach: Reach = OWNER,
+        reach: Permissions = OWNER,
     ) -> Page:
         """A page of facts by path.
 
@@ -172,7 +172,7 @@ class Facts:
         state = self._store.refresh(self._deadline())
         contents = state.contents(scope, prefix)
         if contents is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         if at is None or at == (self._store.epoch, contents.revision):
             seen = [f for f in contents.facts if f.path > marker and reach.sees(f.path)]
             found: Sequence[Fact] = seen[: limit + 1]
@@ -185,7 +185,7 @@ class Facts:
         return Page(tuple(found[:limit]), self.cursor(revision), rest)
 
     def _at(
-        self, stack: Stack, prefix: str, marker: str, limit: int, revision: int, reach: Reach
+        self, stack: Stack, prefix: str, marker: str, limit: int, revision: int, reach: Permissions
     ) -> Sequence[Fact]:
         """As :meth:`Store.facts_at`, of those that are seen."""
         found: list[Fact] = []
@@ -236,7 +236,7 @@ class Facts:
         )
         if written.results[0].outcome == "absent":
             raise NotFound(
-                f"there is no fact at {shown(path)} in a stack named {shown(scope.stack)}."
+                f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
             )
         return written
 

@@ -10,11 +10,18 @@ from dataclasses import dataclass, replace
 from factstore.core.errors import FactstoreError, NotFound, OutcomeUnknown, Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.grant import Grant, GrantWish, checked_ttl, digest_of
-from factstore.core.model.path import check_name, check_stack_name, shown
-from factstore.core.operations.grants import Issue, Renewal, Revocation, anywhere, ends_at, issued
-from factstore.core.operations.member_grants import Enrolment
-from factstore.core.operations.transactor import Carrier
+from factstore.core.model.grant import Grant, GrantRequest, checked_ttl, digest_of
+from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.operations.grants import (
+    IssueGrant,
+    RenewGrant,
+    RevokeGrant,
+    ends_at,
+    find_by_id,
+    issued,
+)
+from factstore.core.operations.member_grants import IssueMemberGrant
+from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.blocking_query import check_age
 from factstore.core.state.state import State
@@ -45,7 +52,7 @@ class GrantPage:
     marker: str | None
 
 
-class Grants:
+class GrantService:
     """The service for grants.
 
     :param new_stack: makes the record of a stack that a first grant creates.
@@ -58,7 +65,7 @@ class Grants:
         clock: Clock,
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        carrier: Carrier,
+        carrier: Transactor,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -67,7 +74,7 @@ class Grants:
         self._carrier = carrier
         self._fresh_until = 0.0
 
-    def issue(self, scope: Scope, wish: GrantWish, author: Author) -> Issued:
+    def issue(self, scope: Scope, wish: GrantRequest, author: Author) -> Issued:
         """Make a grant; an owner's first one creates its stack.  Who holds a group's gets a member's.
 
         :raises Forbidden: ``quota_exceeded``; or somebody else is known by the member's name.
@@ -78,14 +85,14 @@ class Grants:
             self._clock.timestamp(),
             self._deadline(),
         )
-        attempt: Issue | Enrolment
+        attempt: IssueGrant | IssueMemberGrant
         if author.grant:
             self._store.refresh(deadline)  # grants under other ids are guarded by nothing
-            attempt = Enrolment(
+            attempt = IssueMemberGrant(
                 self._store, scope, wish, author, secret=secret, now=now, deadline=deadline
             )
         else:
-            attempt = Issue(
+            attempt = IssueGrant(
                 self._store,
                 self._new_stack,
                 scope,
@@ -119,7 +126,7 @@ class Grants:
             end = ends_at(state, scope, found)
         if not self._in_time(end):
             raise NotFound(
-                f"grant {shown(grant)} has expired, or that which it was got with ended."
+                f"grant {quoted(grant)} has expired, or that which it was got with ended."
             )
         return found
 
@@ -139,13 +146,13 @@ class Grants:
             stack, revision = state.stack(scope), state.revision
             records = state.records(scope, "grant")
         if stack is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         epoch = self._store.epoch
         if at is not None and at != (epoch, revision):
             check_age(at, epoch, revision, stack.created)
             revision = at.revision
             records = self._store.records_at(stack, "grant", revision, self._deadline())
-        ids = {record.place.name for record in records} | {""}
+        ids = {record.record_key.name for record in records} | {""}
         grants = [
             each
             for each in records
@@ -162,7 +169,7 @@ class Grants:
         :raises Forbidden: its holder wants it to hold longer at a time than it was issued for.
         """
         self.get(scope, grant)
-        attempt = Renewal(
+        attempt = RenewGrant(
             self._store,
             scope,
             grant,
@@ -192,7 +199,7 @@ class Grants:
         :raises NotFound: there is none of that id.
         """
         _check(scope, grant)
-        plan, revision = self._carrier.run(Revocation(scope, grant, self._deadline()), author)
+        plan, revision = self._carrier.run(RevokeGrant(scope, grant, self._deadline()), author)
         end = self._deadline()
         for each in plan.results:
             if self._clock.monotonic() < end:  # the rest ends by itself
@@ -217,18 +224,18 @@ class Grants:
         """Whether a grant that was held a moment ago still holds, for the same secret; if nobody can
         tell, it does."""
         try:
-            found = anywhere(self._store.refresh(self._deadline()), grant.id)
+            found = find_by_id(self._store.refresh(self._deadline()), grant.id)
         except Unavailable:
-            found = anywhere(self._store.state(), grant.id)
+            found = find_by_id(self._store.state(), grant.id)
         return found is not None and found[1].digest == grant.digest and self._in_time(found[2])
 
     def _known(self, grant: str) -> tuple[Scope, Grant, str] | None:
         now = self._clock.monotonic()
         found = None
         if now < self._fresh_until:
-            found = anywhere(self._store.state(), grant)
+            found = find_by_id(self._store.state(), grant)
         if found is None:  # it may be news, or this worker may be cut off
-            found = anywhere(self._refreshed(now), grant)
+            found = find_by_id(self._refreshed(now), grant)
         return found
 
     def _refreshed(self, now: float) -> State:
@@ -242,7 +249,7 @@ class Grants:
     def _end(self, lease: int) -> None:
         if lease:
             with suppress(FactstoreError):  # it ends by itself
-                self._store.revoke(lease, self._deadline())
+                self._store.revoke_lease(lease, self._deadline())
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout

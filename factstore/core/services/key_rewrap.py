@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from factstore.core.errors import OutcomeUnknown, SealBroken, Unavailable
-from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.event import PutRecord, PutStack
 from factstore.core.model.fact import Scope, Stack
-from factstore.core.operations.encryption import Sealing
-from factstore.core.ports import Clock, Commit, Store
+from factstore.core.operations.encryption import Encryption
+from factstore.core.ports import Clock, Store, Transaction
 from factstore.core.state.state import State
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
+class KeyRewrapResult:
     """What was found.
 
     :param renewed: how many data keys are wrapped with the newest key now, and were not before.
@@ -30,24 +30,24 @@ class Resealed:
     broken: tuple[Stack, ...] = ()
 
 
-class Resealing:
+class KeyRewrap:
     """Goes through all stacks.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
 
-    def __init__(self, store: Store, clock: Clock, sealing: Sealing, timeout: float) -> None:
+    def __init__(self, store: Store, clock: Clock, sealing: Encryption, timeout: float) -> None:
         self._store = store
         self._clock = clock
         self._sealing = sealing
         self._timeout = timeout
 
-    def run(self) -> Resealed:
+    def run(self) -> KeyRewrapResult:
         """See to every data key that there is now.
 
         :raises Unavailable: the store cannot be asked, or others kept winning.
         """
-        made = Resealed()
+        made = KeyRewrapResult()
         for scope in _sealed(self._store.refresh(self._deadline())):
             try:
                 renewed = self._renew(scope)
@@ -65,15 +65,15 @@ class Resealing:
         deadline, state = self._deadline(), self._store.state()
         while True:
             with state.read():
-                stack, seal, at = state.stack(scope), state.record(scope, SEAL), state.revision
-            if stack is None or not isinstance(seal, Seal):
+                stack, seal, at = state.stack(scope), state.record(scope, DATA_KEY), state.revision
+            if stack is None or not isinstance(seal, DataKey):
                 return False  # it is gone
             new = self._sealing.rewrapped(stack, seal)
             if new is None:
                 return False
-            guards = {SEAL: seal.revision}
+            guards = {DATA_KEY: seal.revision}
             try:
-                commit = Commit(stack, at, state.epoch, guards=guards, records=(new,))
+                commit = Transaction(stack, at, state.epoch, guards=guards, records=(new,))
                 if self._store.commit(commit, deadline) is not None:
                     return True
             except OutcomeUnknown:
@@ -93,6 +93,6 @@ def _sealed(state: State) -> list[Scope]:
     for mutation in state.mutations():
         if isinstance(mutation, PutStack):
             stacks[mutation.stack.id] = mutation.stack.scope
-        elif isinstance(mutation, PutRecord) and isinstance(mutation.record, Seal):
+        elif isinstance(mutation, PutRecord) and isinstance(mutation.record, DataKey):
             found.append(stacks[mutation.stack_id])
     return found

@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 from factstore.core.errors import CursorExpired, FactstoreError, NotFound, OutcomeUnknown
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.member import Joining, Member, MemberState
-from factstore.core.model.path import check_name, check_stack_name, shown
-from factstore.core.operations.fencing import stale
-from factstore.core.operations.member_declarations import Declare
-from factstore.core.operations.member_updates import Apply, Change, Depart, living_member, missing
-from factstore.core.operations.members import ANEW, Join, JoinOutcome
-from factstore.core.operations.transactor import Carrier
+from factstore.core.model.member import JoinRequest, Member, MemberState
+from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.operations.fencing import stale_generation
+from factstore.core.operations.member_declarations import DeclareMember
+from factstore.core.operations.member_updates import (
+    DepartMember,
+    RecordApplied,
+    UpdateMember,
+    living_member,
+    missing,
+)
+from factstore.core.operations.members import NEW_INCARNATION, JoinMember, JoinOutcome
+from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.blocking_query import check_age
 
@@ -41,7 +47,7 @@ class Joined:
     revision: int
 
 
-class Members:
+class MemberService:
     """The service for members.
 
     :param new_stack: makes the record of a stack that a first join creates.
@@ -54,7 +60,7 @@ class Members:
         clock: Clock,
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        carrier: Carrier,
+        carrier: Transactor,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -98,7 +104,7 @@ class Members:
         state = self._store.refresh(self._deadline())
         contents = state.contents(scope)
         if contents is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         revision, epoch = contents.revision, self._store.epoch
         members = contents.members
         if at is not None and at != (epoch, revision):
@@ -114,7 +120,7 @@ class Members:
         rest = found[limit - 1].name if len(found) > limit else None
         return MemberPage(tuple(found[:limit]), Cursor(epoch, revision), rest)
 
-    def join(self, scope: Scope, name: str, wish: Joining, author: Author) -> Joined:
+    def join(self, scope: Scope, name: str, wish: JoinRequest, author: Author) -> Joined:
         """Join as a new incarnation of a name, or with its present generation change what it says;
         or declare a member.
 
@@ -127,7 +133,7 @@ class Members:
         """
         _check(scope, name)
         check_name(wish.group, "group")
-        kind = Join if wish.declared is None else Declare
+        kind = JoinMember if wish.declared is None else DeclareMember
         attempt = kind(self._store, self._clock, self._new_stack, scope, name, wish, author)
         attempt.deadline = self._deadline()
         try:
@@ -138,11 +144,11 @@ class Members:
             self._end(attempt.granted)
             raise
         outcome, member, former = plan.results
-        if outcome in ANEW:
+        if outcome in NEW_INCARNATION:
             if member.lease:
                 # Its time counts from the answer, not from before a write that took long.
                 with suppress(FactstoreError):
-                    self._store.renew(member.lease, self._deadline())
+                    self._store.renew_lease(member.lease, self._deadline())
             if former is not None:
                 self._end(former.lease)
         else:
@@ -181,7 +187,7 @@ class Members:
         :raises Conflict: ``generation_stale``, or ``member_declared``: not at all, or as another.
         """
         now = self._clock.timestamp()
-        attempt = Depart(self._store, scope, name, generation, author, now, reason, declared)
+        attempt = DepartMember(self._store, scope, name, generation, author, now, reason, declared)
         try:
             member, revision = self._carry(attempt, name, author)
         except OutcomeUnknown:
@@ -219,13 +225,17 @@ class Members:
             state = self._store.refresh(deadline)
             member = living_member(state, scope, name, generation)
             if not self._lives_on(member, deadline):
-                raise missing(scope, name) if generation is None else stale(generation, name)
+                raise (
+                    missing(scope, name)
+                    if generation is None
+                    else stale_generation(generation, name)
+                )
         if applied is not None:
             self._note(scope, member, applied, deadline)
 
     def _lives_on(self, member: Member, deadline: float) -> bool:
         """Whether a member that lived by the last look has been given its time anew."""
-        return member.awaited or self._store.renew(member.lease, deadline)
+        return member.awaited or self._store.renew_lease(member.lease, deadline)
 
     def _note(self, scope: Scope, member: Member, applied: Cursor, deadline: float) -> None:
         state = self._store.state()
@@ -240,7 +250,7 @@ class Members:
             known = space.applied.get(member.name, 0) if space else 0
             moves = space is not None and known < min(applied.revision, space.target)
         if moves:  # a state that knows this revision knows as well whether it matters
-            self._carrier.run(Apply(scope, member, applied.revision, deadline))
+            self._carrier.run(RecordApplied(scope, member, applied.revision, deadline))
 
     def _change(
         self,
@@ -250,10 +260,10 @@ class Members:
         author: Author,
         change: Callable[[Member], Member],
     ) -> tuple[Member, int]:
-        attempt = Change(scope, name, generation, author, self._clock.timestamp(), change)
+        attempt = UpdateMember(scope, name, generation, author, self._clock.timestamp(), change)
         return self._carry(attempt, name, author)
 
-    def _carry(self, attempt: Change, name: str, author: Author) -> tuple[Member, int]:
+    def _carry(self, attempt: UpdateMember, name: str, author: Author) -> tuple[Member, int]:
         _check(attempt.scope, name)
         attempt.deadline = self._deadline()
         plan, revision = self._carrier.run(attempt, author)
@@ -263,7 +273,7 @@ class Members:
     def _end(self, lease: int) -> None:
         if lease:
             with suppress(FactstoreError):  # an empty lease ends by itself, a member's in its time
-                self._store.revoke(lease, self._deadline())
+                self._store.revoke_lease(lease, self._deadline())
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout

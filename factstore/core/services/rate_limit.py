@@ -63,7 +63,7 @@ class _Bucket:
     at: float
 
 
-class Admission:
+class RateLimiter:
     """Rates and bounds of every project, in this process."""
 
     def __init__(self, allowances: Allowances, clock: Clock) -> None:

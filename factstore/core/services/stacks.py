@@ -13,12 +13,12 @@ from factstore.core.errors import (
     Unavailable,
 )
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.event import Act
+from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
-from factstore.core.model.path import check_stack_name, shown
+from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.quota import UNLIMITED, Growth, Quotas, admit, no_quotas
 from factstore.core.model.usage import ProjectUsage, Usage
-from factstore.core.ports import Clock, Commit, Store
+from factstore.core.ports import Clock, Store, Transaction
 from factstore.core.services.blocking_query import check_age
 from factstore.core.state.state import State
 
@@ -35,7 +35,7 @@ class StackPage:
     marker: str | None
 
 
-class Stacks:
+class StackService:
     """The service for stacks.
 
     :param new_id: makes an id that was never used.
@@ -125,16 +125,18 @@ class Stacks:
                 code="schema",
             )
 
-        def decide(known: Stack | None, at: int, epoch: str, usage: ProjectUsage) -> Commit:
+        def decide(known: Stack | None, at: int, epoch: str, usage: ProjectUsage) -> Transaction:
             if known is None:
                 new = self.new(scope, author, description)
                 quota = self._quotas(scope.project_id)
                 admit(quota, usage, Usage(0, 0), Growth(stacks=1))
                 limited = quota.stacks != UNLIMITED
                 gate = usage.gate if limited else None
-                return Commit(new, at, epoch, creates_stack=True, gate=gate, passes_gate=limited)
+                return Transaction(
+                    new, at, epoch, creates_stack=True, gate=gate, passes_gate=limited
+                )
             if known.description == description:
-                return Commit(known, at, epoch)
+                return Transaction(known, at, epoch)
             changed = replace(
                 known,
                 description=description,
@@ -142,7 +144,7 @@ class Stacks:
                 updated_by=author.user_id,
                 request_id=author.request_id,
             )
-            return Commit(changed, at, epoch, updates_stack=True)
+            return Transaction(changed, at, epoch, updates_stack=True)
 
         commit, revision = self._run(scope, decide)
         stack = commit.stack
@@ -159,17 +161,17 @@ class Stacks:
         """
         check_stack_name(scope.stack)
 
-        def decide(known: Stack | None, at: int, epoch: str, usage: ProjectUsage) -> Commit:
+        def decide(known: Stack | None, at: int, epoch: str, usage: ProjectUsage) -> Transaction:
             if known is None:
                 raise _missing(scope)
-            act = Act(known.id, author.user_id, author.request_id, whole_stack=True)
-            return Commit(known, at, epoch, drops_stack=True, act=act)
+            act = DeletionAuthor(known.id, author.user_id, author.request_id, whole_stack=True)
+            return Transaction(known, at, epoch, drops_stack=True, act=act)
 
         self._run(scope, decide)
 
     def _run(
-        self, scope: Scope, decide: Callable[[Stack | None, int, str, ProjectUsage], Commit]
-    ) -> tuple[Commit, int]:
+        self, scope: Scope, decide: Callable[[Stack | None, int, str, ProjectUsage], Transaction]
+    ) -> tuple[Transaction, int]:
         """Decide, commit, and again on a fresh state until it holds; see the writer of facts."""
         deadline = self._deadline()
         state: State = self._store.state()
@@ -195,7 +197,7 @@ class Stacks:
                 raise Unavailable("others kept changing the stack; try again.", code="contention")
             state, fresh = self._store.refresh(deadline), True
 
-    def _settle(self, commit: Commit, deadline: float) -> int | None:
+    def _settle(self, commit: Transaction, deadline: float) -> int | None:
         """What an unknown outcome was, if the state tells; None when the guards still hold."""
         unknown = OutcomeUnknown("the store did not say whether the stack was written")
         try:
@@ -220,4 +222,4 @@ class Stacks:
 
 
 def _missing(scope: Scope) -> NotFound:
-    return NotFound(f"there is no stack named {shown(scope.stack)}.")
+    return NotFound(f"there is no stack named {quoted(scope.stack)}.")

@@ -14,12 +14,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, FactstoreError
-from factstore.core.model.event import MARK, Mark
+from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Stack
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Waiter
-from factstore.core.ports import Clock, Commit, Signal, Store
-from factstore.core.state.pending_waiters import Verdict
+from factstore.core.ports import Clock, Store, Transaction, WakeUp
+from factstore.core.state.pending_waiters import Outcome
 
 LOG = logging.getLogger(__name__)
 
@@ -27,14 +27,14 @@ AGAIN_SECONDS = 1.0  # until what could not be written, or was not urgent, is tr
 STOP_SECONDS = 5.0
 
 
-class Referee:
+class WaiterController:
     """A thread that writes verdicts down.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
 
     def __init__(
-        self, store: Store, clock: Clock, timeout: float, new_signal: Callable[[], Signal]
+        self, store: Store, clock: Clock, timeout: float, new_signal: Callable[[], WakeUp]
     ) -> None:
         self._store = store
         self._clock = clock
@@ -93,7 +93,7 @@ class Referee:
                 advanced = list(space.pendings.advanced.values())
                 space.pendings.advanced.clear()
                 dropped = space.unmarked if marks else 0
-                mark = space.tables["mark"].get(MARK.name)
+                mark = space.tables["mark"].get(DELETION_MARKER.name)
             for waiter in advanced:
                 self._extend(waiter)
             for verdict in verdicts:
@@ -101,14 +101,14 @@ class Referee:
             if dropped:
                 self._marked_at = now
                 known = mark.revision if mark else 0
-                self._mark(space.stack, Mark(dropped), known, state.epoch)
+                self._mark(space.stack, DeletionMarker(dropped), known, state.epoch)
         return bool(state.busy())
 
     def _extend(self, waiter: Waiter) -> None:
         with suppress(FactstoreError):  # the time goes on as it did
-            self._store.renew(waiter.timer, self._deadline())
+            self._store.renew_lease(waiter.timer, self._deadline())
 
-    def _write(self, verdict: Verdict, epoch: str) -> None:
+    def _write(self, verdict: Outcome, epoch: str) -> None:
         waiter = verdict.waiter
         ended = replace(
             waiter,
@@ -119,20 +119,22 @@ class Referee:
             progress=verdict.progress,
             timer=0,
         )
-        commit = Commit(
+        commit = Transaction(
             verdict.stack,
             verdict.revision,
             epoch,
-            guards={waiter.place: waiter.revision},
+            guards={waiter.record_key: waiter.revision},
             records=(ended,),
-            removes=(Place("timer", waiter.name),),
+            removes=(RecordKey("timer", waiter.name),),
         )
         if self._store.commit(commit, self._deadline()) is not None:
             with suppress(FactstoreError):  # it ends by itself
-                self._store.revoke(waiter.timer, self._deadline())
+                self._store.revoke_lease(waiter.timer, self._deadline())
 
-    def _mark(self, stack: Stack, mark: Mark, known: int, epoch: str) -> None:
-        commit = Commit(stack, mark.seen, epoch, guards={MARK: known}, records=(mark,))
+    def _mark(self, stack: Stack, mark: DeletionMarker, known: int, epoch: str) -> None:
+        commit = Transaction(
+            stack, mark.seen, epoch, guards={DELETION_MARKER: known}, records=(mark,)
+        )
         with suppress(CursorExpired):
             self._store.commit(commit, self._deadline())
 

@@ -15,11 +15,11 @@ from factstore.core.errors import (
 from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.path import check_name, check_stack_name, shown
+from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.waiter import Progress, Signal, Waiter
-from factstore.core.operations.signals import Signalling, SignalWish
-from factstore.core.operations.transactor import Carrier
-from factstore.core.operations.waiters import Arming, Removal, missing
+from factstore.core.operations.signals import Signalling, SignalRequest
+from factstore.core.operations.transactor import Transactor
+from factstore.core.operations.waiters import ArmWaiter, DeleteWaiter, missing
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import check_age, states
 from factstore.core.state.state import State
@@ -48,7 +48,7 @@ class WaiterPage:
     marker: str | None
 
 
-class Waiters:
+class WaiterService:
     """The service for waiters.
 
     :param new_stack: makes the record of a stack that a first waiter creates.
@@ -62,7 +62,7 @@ class Waiters:
         clock: Clock,
         new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        carrier: Carrier,
+        carrier: Transactor,
     ) -> None:
         self._store = store
         self._events = events
@@ -131,7 +131,7 @@ class Waiters:
             stack, revision = state.stack(scope), state.revision
             records = state.records(scope, "waiter")
         if stack is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         epoch = self._store.epoch
         if at is not None and at != (epoch, revision):
             check_age(at, epoch, revision, stack.created)
@@ -154,7 +154,7 @@ class Waiters:
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
-        attempt = Arming(
+        attempt = ArmWaiter(
             self._store,
             self._new_stack,
             scope,
@@ -194,12 +194,12 @@ class Waiters:
         :raises NotFound: there is none.
         """
         _check(scope, name)
-        plan, revision = self._carrier.run(Removal(scope, name, self._deadline()), author)
+        plan, revision = self._carrier.run(DeleteWaiter(scope, name, self._deadline()), author)
         self._end(plan.results[0].timer)
         return revision
 
     def signal(
-        self, scope: Scope, name: str, wish: SignalWish, author: Author
+        self, scope: Scope, name: str, wish: SignalRequest, author: Author
     ) -> tuple[Shown, Signal]:
         """Signal success or failure to a waiter; the same id again replaces the signal.
 
@@ -218,7 +218,7 @@ class Waiters:
     def _end(self, lease: int) -> None:
         if lease:
             with suppress(FactstoreError):  # it ends by itself
-                self._store.revoke(lease, self._deadline())
+                self._store.revoke_lease(lease, self._deadline())
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout

@@ -13,10 +13,10 @@ from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Fact, Scope
-from factstore.core.model.path import check_path, check_stack_name, covers, shown
-from factstore.core.model.permissions import OWNER, Reach
-from factstore.core.ports import Clock, EventSource, Slice, Store
-from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Page, Settle, Settling
+from factstore.core.model.path import check_path, check_stack_name, covers, quoted
+from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.ports import Clock, EventBatch, EventSource, Store
+from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
 
 STREAM_EVENTS = 64  # read at once
 SNAPSHOT_FACTS = 256
@@ -35,7 +35,7 @@ class Filter:
 
     prefix: str = ""
     types: frozenset[str] = frozenset()
-    reach: Reach = OWNER
+    reach: Permissions = OWNER
 
     def apply(self, event: Event) -> Event | None:
         """The event with the wanted changes only, itself if that is all, None if that is none.
@@ -115,7 +115,7 @@ class Poll:
     more: bool
 
 
-class Watching:
+class WatchService:
     """The service for watching.
 
     :param timeout: seconds after which a call to the store counts as failed.
@@ -137,7 +137,7 @@ class Watching:
         since: Cursor | None,
         wait: float,
         wanted: Filter,
-        settle: Settle = AT_ONCE,
+        settle: Debounce = AT_ONCE,
     ) -> Poll:
         """The events after a cursor, waiting for the first; nothing when the time is over.
 
@@ -148,7 +148,7 @@ class Watching:
         """
         end = self._clock.monotonic() + wait
         epoch, at = self._start(scope, since, wanted)
-        page, settling = Page(at), Settling(settle, end)
+        page, settling = Page(at), Debouncer(settle, end)
         while True:
             try:
                 batch = self._read(scope, Cursor(epoch, page.at), *page.room)
@@ -173,7 +173,7 @@ class Watching:
         initial: bool,
         wanted: Filter,
         reset: bool,
-        settle: Settle = AT_ONCE,
+        settle: Debounce = AT_ONCE,
     ) -> Iterator[Frame]:
         """Frames for ever, or until the stack, the service or the reader's luck ends.
 
@@ -205,7 +205,7 @@ class Watching:
         epoch = self._store.epoch  # before the state: if that is a newer life's, the reader is told
         state = self._store.refresh(deadline)
         if state.stack(scope) is None:
-            raise NotFound(f"there is no stack named {shown(scope.stack)}.")
+            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
         if since is None:
             return Cursor(epoch, state.revision)
         if since.epoch != epoch or since.revision > state.revision:
@@ -214,7 +214,7 @@ class Watching:
             )
         return since
 
-    def _read(self, scope: Scope, at: Cursor, events: int, size: int) -> Slice:
+    def _read(self, scope: Scope, at: Cursor, events: int, size: int) -> EventBatch:
         """The events after a cursor.
 
         :raises CursorExpired: that history is gone, or the store was replaced: the revisions of its
@@ -226,7 +226,7 @@ class Watching:
         return batch
 
     def _restarted(
-        self, scope: Scope, wanted: Filter, expired: str | None, settle: Settle
+        self, scope: Scope, wanted: Filter, expired: str | None, settle: Debounce
     ) -> Iterator[Frame]:
         if expired is not None:
             yield ResetFrame(expired)
@@ -243,10 +243,10 @@ class Watching:
         yield from self._follow(scope, start_at, wanted, settle)
 
     def _follow(
-        self, scope: Scope, start: Cursor, wanted: Filter, settle: Settle
+        self, scope: Scope, start: Cursor, wanted: Filter, settle: Debounce
     ) -> Iterator[Frame]:
         epoch, told = start
-        page, settling = Page(told), Settling(settle)
+        page, settling = Page(told), Debouncer(settle)
         spoke = bookmarked = self._clock.monotonic()
         while not self._events.closing:
             events, size = page.room

@@ -48,7 +48,7 @@ class Names:
         return self._names[:LISTED]
 
 
-class Tally:
+class LeafCounter:
     """What all tallies are told and asked; most are moved by few kinds of change."""
 
     def fact(self, path: str, fact: Fact | None) -> None:
@@ -83,7 +83,7 @@ class Tally:
         return []
 
 
-class FactsTally(Tally):
+class FactsTally(LeafCounter):
     """Counts the facts of a pattern that pass."""
 
     def __init__(self, condition: Facts) -> None:
@@ -119,7 +119,7 @@ class FactsTally(Tally):
         return self._passing.first()
 
 
-class EveryMemberTally(Tally):
+class EveryMemberTally(LeafCounter):
     """Counts a group's members whose fact passes.
 
     A fact may be there before its member and after it, so it keeps whose facts pass, member or not.
@@ -162,7 +162,7 @@ class EveryMemberTally(Tally):
         return self._ready.first()
 
 
-class ConvergedTally(Tally):
+class ConvergedTally(LeafCounter):
     """Counts a group's members that have applied all.
 
     They stand in order of what they applied, so that a new target, which comes with almost every
@@ -206,7 +206,7 @@ class ConvergedTally(Tally):
         return nsmallest(LISTED, (name for _, name in self._line[: self._lagging()]))
 
 
-class SignalsTally(Tally):
+class SignalsTally(LeafCounter):
     """Counts those who have signalled success; what a failure means is not decided here."""
 
     def __init__(self, condition: Signals) -> None:
@@ -223,7 +223,7 @@ class SignalsTally(Tally):
         return ["signals"] if len(self._successes) < self._count else []
 
 
-def tally_of(condition: Leaf) -> Tally:
+def tally_of(condition: Leaf) -> LeafCounter:
     """A tally that has been told nothing yet."""
     match condition:
         case Facts():

@@ -16,7 +16,7 @@ from factstore.core.model.condition import AllOf, AnyOf, Condition, Definition, 
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Progress, Signal
-from factstore.core.state.condition_counters import LISTED, Tally, tally_of
+from factstore.core.state.condition_counters import LISTED, LeafCounter, tally_of
 
 Verdict = Literal["met", "failed"] | None
 
@@ -93,7 +93,7 @@ class Tracker:
     """One waiter's definition against a stack that changes."""
 
     def __init__(self, definition: Definition) -> None:
-        self._tallies: list[Tally] = []
+        self._tallies: list[LeafCounter] = []
         self._success = self._part(definition.success)
         self._failure = None if definition.failure is None else self._part(definition.failure)
         self._signalled = any(isinstance(leaf, Signals) for leaf in leaves(definition.success))

@@ -10,7 +10,7 @@ from factstore.core.model.condition import Definition
 from factstore.core.model.event import Record
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
-from factstore.core.model.record_key import PlaceKind
+from factstore.core.model.record_key import RecordKindName
 from factstore.core.model.waiter import Progress, Signal, Waiter, WaiterState
 from factstore.core.state.condition_tracker import Tracker
 
@@ -23,13 +23,13 @@ class Contents(Protocol):
     living: dict[str, Member]
     applied: dict[str, int]
     target: int
-    tables: dict[PlaceKind, dict[str, Record]]
+    tables: dict[RecordKindName, dict[str, Record]]
 
     def signals(self, waiter: str) -> dict[str, Signal]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Outcome:
     """What a pending waiter came to, as found at a revision; somebody has yet to write it down."""
 
     stack: Stack
@@ -48,7 +48,7 @@ class _Followed:
 
 
 @dataclass(slots=True, eq=False)
-class Pendings:
+class PendingWaiters:
     """The waiters of a stack that are pending.
 
     A verdict stands until the waiter's record changes, whatever happens meanwhile: so all who follow
@@ -58,7 +58,7 @@ class Pendings:
     :param advanced: waiters whose progress starts their timeout anew.
     """
 
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, Outcome] = field(default_factory=dict)
     advanced: dict[str, Waiter] = field(default_factory=dict)
     _followed: dict[str, _Followed] = field(default_factory=dict)
     _looked_at: set[str] = field(default_factory=set)
@@ -108,7 +108,7 @@ class Pendings:
             if state is None and name in self._looked_at and name not in timers:
                 state = "timed_out"
             if state is not None:
-                self.verdicts[name] = Verdict(
+                self.verdicts[name] = Outcome(
                     contents.stack,
                     waiter,
                     state,

@@ -10,29 +10,36 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from factstore.core.model.event import MARK, Act, Change, ChangeType, Mark, Record
+from factstore.core.model.event import (
+    DELETION_MARKER,
+    Change,
+    ChangeType,
+    DeletionAuthor,
+    DeletionMarker,
+    Record,
+)
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.record_key import PLACE_KINDS, Place, PlaceKind
+from factstore.core.model.record_key import PLACE_KINDS, RecordKey, RecordKindName
 from factstore.core.model.waiter import Signal, Timer, Waiter
-from factstore.core.state.pending_waiters import Pendings
+from factstore.core.state.pending_waiters import PendingWaiters
 
 RESULTS = "results/"
 """Facts below it tell what came of applying the others, and so are none of what is to be applied."""
 
 
 @dataclass(slots=True)
-class Holder:
+class ProjectTotals:
     """What a project's stacks hold in all."""
 
-    spaces: dict[str, Space] = field(default_factory=dict)
+    spaces: dict[str, StackState] = field(default_factory=dict)
     facts: int = 0
     bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
-class Space:
+class StackState:
     """One stack.
 
     :param facts: how many records count as facts is :attr:`count`; these are the facts themselves.
@@ -47,10 +54,10 @@ class Space:
     """
 
     stack: Stack
-    project: Holder
+    project: ProjectTotals
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
-    tables: dict[PlaceKind, dict[str, Record]] = field(
+    tables: dict[RecordKindName, dict[str, Record]] = field(
         default_factory=lambda: {kind: {} for kind in PLACE_KINDS}
     )
     living: dict[str, Member] = field(default_factory=dict)
@@ -63,7 +70,7 @@ class Space:
     target: int = 0
     dropped: int = 0
     sensitive: int = 0
-    pendings: Pendings = field(default_factory=Pendings)
+    pendings: PendingWaiters = field(default_factory=PendingWaiters)
 
     # Facts
 
@@ -113,7 +120,7 @@ class Space:
                 return
             yield self.paths[at]
 
-    def farewell(self, gone: Fact, acts: Iterable[Act]) -> Change:
+    def farewell(self, gone: Fact, acts: Iterable[DeletionAuthor]) -> Change:
         """What watchers are told of a fact that went; an act, or its member, tells who let it go."""
         by = request_id = None
         kind: ChangeType = "fact.expire"
@@ -131,9 +138,9 @@ class Space:
 
     def put_record(self, record: Record) -> Change | None:
         """Take in a record; what watchers are told of it."""
-        table = self.tables[record.place.kind]
-        former = table.get(record.place.name)
-        table[record.place.name] = record
+        table = self.tables[record.record_key.kind]
+        former = table.get(record.record_key.name)
+        table[record.record_key.name] = record
         self._count(former, -1)
         self._count(record, 1)
         match record:
@@ -142,14 +149,14 @@ class Space:
             case Applied(member, seen):
                 self._note_applied(member, seen)
             case Signal(waiter):
-                self._note_signal(waiter, record.place.name, record)
+                self._note_signal(waiter, record.record_key.name, record)
             case Waiter():
                 return self._put_waiter(record, former)
-            case Mark():
+            case DeletionMarker():
                 self._move_target(record.seen)
         return None
 
-    def drop_record(self, place: Place, revision: int) -> Change | None:
+    def drop_record(self, place: RecordKey, revision: int) -> Change | None:
         """Let go of a record; what watchers are told of it."""
         record = self.tables[place.kind].pop(place.name, None)
         if record is None:
@@ -248,8 +255,8 @@ class Space:
 
         Only members converge, so without them nobody asks.
         """
-        mark = self.tables["mark"].get(MARK.name)
-        known = mark.seen if isinstance(mark, Mark) else 0
+        mark = self.tables["mark"].get(DELETION_MARKER.name)
+        known = mark.seen if isinstance(mark, DeletionMarker) else 0
         return self.dropped if self.living and self.dropped > known else 0
 
     # What is counted

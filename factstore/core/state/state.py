@@ -11,8 +11,8 @@ import threading
 from collections.abc import Collection, Iterable, Iterator
 
 from factstore.core.model.event import (
-    Act,
     Change,
+    DeletionAuthor,
     DropFact,
     DropRecord,
     DropStack,
@@ -27,9 +27,9 @@ from factstore.core.model.event import (
 )
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
-from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
-from factstore.core.state.stack_state import Holder, Space
+from factstore.core.state.stack_state import ProjectTotals, StackState
 
 
 class State:
@@ -45,9 +45,9 @@ class State:
         self.revision = self.dropped = revision
         self._lock = threading.RLock()
         self._busy: set[str] = set()
-        self._spaces: dict[Scope, Space] = {}
-        self._by_id: dict[str, Space] = {}
-        self._projects: dict[str, Holder] = {}
+        self._spaces: dict[Scope, StackState] = {}
+        self._by_id: dict[str, StackState] = {}
+        self._projects: dict[str, ProjectTotals] = {}
         self._gates: dict[str, int] = {}
 
     def load(self, mutations: Iterable[Mutation]) -> None:
@@ -68,12 +68,14 @@ class State:
         with self._lock:
             if step.revision <= self.revision:
                 return []
-            acts: dict[str, list[Act]] = {}
+            acts: dict[str, list[DeletionAuthor]] = {}
             for mutation in step.mutations:
-                if isinstance(mutation, Act):  # several, when several writes went together
+                if isinstance(
+                    mutation, DeletionAuthor
+                ):  # several, when several writes went together
                     acts.setdefault(mutation.stack_id, []).append(mutation)
             changes: dict[tuple[Scope, str], list[Change]] = {}
-            touched: dict[int, Space] = {}
+            touched: dict[int, StackState] = {}
             for mutation in step.mutations:
                 space, change = self._apply_one(mutation, acts, step.revision)
                 if space is not None:
@@ -89,7 +91,7 @@ class State:
                 for (scope, stack_id), made in changes.items()
             ]
 
-    def _judge(self, space: Space, revision: int) -> None:
+    def _judge(self, space: StackState, revision: int) -> None:
         if self._by_id.get(space.stack.id) is not space:
             return  # it has just been dropped, and what it would come to matters to nobody
         space.judge(revision)
@@ -97,8 +99,8 @@ class State:
             self._busy.add(space.stack.id)
 
     def _apply_one(
-        self, mutation: Mutation, acts: dict[str, list[Act]], revision: int
-    ) -> tuple[Space | None, Change | None]:
+        self, mutation: Mutation, acts: dict[str, list[DeletionAuthor]], revision: int
+    ) -> tuple[StackState | None, Change | None]:
         """The stack that a mutation stirs, and what watchers are told of it."""
         match mutation:
             case PutFact(stack_id, fact):
@@ -132,8 +134,8 @@ class State:
                 if known is not None:
                     known.stack = stack
                 else:
-                    project = self._projects.setdefault(stack.project_id, Holder())
-                    space = Space(stack, project, changed=stack.revision)
+                    project = self._projects.setdefault(stack.project_id, ProjectTotals())
+                    space = StackState(stack, project, changed=stack.revision)
                     self._spaces[stack.scope] = self._by_id[stack.id] = space
                     project.spaces[stack.name] = space
                 return None, None
@@ -173,7 +175,7 @@ class State:
     def stacks(self, project_id: str) -> list[Stack]:
         """The project's stacks by name."""
         with self._lock:
-            project = self._projects.get(project_id, Holder())
+            project = self._projects.get(project_id, ProjectTotals())
             found = [space.stack for space in project.spaces.values()]
         return sorted(found, key=lambda stack: stack.name)
 
@@ -206,13 +208,13 @@ class State:
                 space.sensitive > 0,
             )
 
-    def record(self, scope: Scope, place: Place) -> Record | None:
+    def record(self, scope: Scope, place: RecordKey) -> Record | None:
         """The record at a place, a departed member's included; None when it is missing."""
         with self._lock:
             space = self._spaces.get(scope)
             return space.tables[place.kind].get(place.name) if space else None
 
-    def records(self, scope: Scope, kind: PlaceKind) -> list[Record]:
+    def records(self, scope: Scope, kind: RecordKindName) -> list[Record]:
         """All records of a kind, by name."""
         with self._lock:
             space = self._spaces.get(scope)
@@ -237,12 +239,12 @@ class State:
             space = self._spaces.get(scope)
             return len(space.bound.get(lease, ())) if space else 0
 
-    def space(self, of: Scope | str) -> Space | None:
+    def space(self, of: Scope | str) -> StackState | None:
         """A whole stack, or that of an id, to be looked at under :meth:`read`, and not changed."""
         return self._by_id.get(of) if isinstance(of, str) else self._spaces.get(of)
 
-    def busy(self) -> list[Space]:
-        """The stacks in which something has to be written down; see :class:`Space`."""
+    def busy(self) -> list[StackState]:
+        """The stacks in which something has to be written down; see :class:`StackState`."""
         with self._lock:
             found = [space for stack in self._busy if (space := self._by_id[stack]).busy]
             self._busy = {space.stack.id for space in found}
@@ -257,7 +259,7 @@ class State:
     def project_usage(self, project_id: str) -> ProjectUsage:
         """How much a project holds in all; nothing, if it has no stack."""
         with self._lock:
-            project = self._projects.get(project_id, Holder())
+            project = self._projects.get(project_id, ProjectTotals())
             gate = self._gates.get(project_id, 0)
             return ProjectUsage(len(project.spaces), project.facts, project.bytes, gate)
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from factstore.core.model.data_key import SEAL
+from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.event import Record
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.path import ancestors, check_stack_name
-from factstore.core.model.record_key import COUNTED, Place
+from factstore.core.model.record_key import COUNTED, RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.operations.idempotency import is_receipt
 from factstore.store import codec
@@ -54,7 +54,7 @@ class _Data:
     findings: list[Finding] = field(default_factory=list)
     members: dict[str, int | None] = field(default_factory=dict)
     waiters: dict[str, bool] = field(default_factory=dict)
-    followers: list[tuple[bytes, Place, int]] = field(default_factory=list)
+    followers: list[tuple[bytes, RecordKey, int]] = field(default_factory=list)
     sensitive: int = 0
     seal: bytes = b""
 
@@ -116,8 +116,8 @@ class _Examiner:
         if named.what == "receipt":
             self._see_receipt(item, named)
             return
-        if named.place is not None:
-            self._see_record(item, named, named.place)
+        if named.record_key is not None:
+            self._see_record(item, named, named.record_key)
             return
         if item.lease:
             self._find(
@@ -194,7 +194,7 @@ class _Examiner:
         data.sensitive += codec.is_sealed(item.value)
         member = _member_of(item, named.name)
         if member is not None:
-            data.followers.append((item.key, Place("member", member), item.lease))
+            data.followers.append((item.key, RecordKey("member", member), item.lease))
         data.size += len(item.value.partition(b"\n")[2]) + len(named.name)
         # A folder sorts before what lies below it; each fact in the way is told once.
         for above in ancestors(named.name):
@@ -205,7 +205,7 @@ class _Examiner:
                 data.findings.append(Finding("fact_and_folder", key, problem))
         self._paths.add(named.name)
 
-    def _see_record(self, item: KeyValue, named: Named, place: Place) -> None:
+    def _see_record(self, item: KeyValue, named: Named, place: RecordKey) -> None:
         data = self._seen_below(item, named)
         data.facts += place.kind in COUNTED
         record: Record | None = None
@@ -223,19 +223,19 @@ class _Examiner:
             awaited = isinstance(record, Member) and record.awaited
             known = record is not None and (item.lease or awaited)
             data.members[place.name] = item.lease if known else None
-        elif place == SEAL:
+        elif place == DATA_KEY:
             data.seal = b""
         elif place.kind == "waiter":
             data.waiters[place.name] = not isinstance(record, Waiter) or record.state == "pending"
         elif isinstance(record, Signal | Applied) or (isinstance(record, Timer) and item.lease):
             of = place.name.partition("/")[0]
-            data.followers.append((item.key, Place(place.kind, of), item.lease))
+            data.followers.append((item.key, RecordKey(place.kind, of), item.lease))
 
     def _seen_below(self, item: KeyValue, named: Named) -> _Data:
         of = named.owner, named.stack_id
         data = self._data.get(of)
         if data is None:
-            data = self._data[of] = _Data(item.key, seal=self._keys.place(*of, SEAL))
+            data = self._data[of] = _Data(item.key, seal=self._keys.record(*of, DATA_KEY))
         data.keys += 1
         return data
 

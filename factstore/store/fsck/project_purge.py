@@ -96,7 +96,7 @@ def _sort(items: Iterable[KeyValue], keys: Keyspace) -> Holdings:
                 names[stack.id] = stack.name
                 made.stacks[stack.name] = 0
         elif named.what in ("fact", "record") and named.stack_id in names:
-            counts = named.place is None or named.place.kind in COUNTED
+            counts = named.record_key is None or named.record_key.kind in COUNTED
             made.stacks[names[named.stack_id]] += counts
         elif named.what in ("fact", "record"):
             made.orphans.add(named.stack_id)

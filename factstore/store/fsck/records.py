@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from factstore.core.errors import FactstoreError
-from factstore.core.model.data_key import WRAPPED_PATTERN, Seal
+from factstore.core.model.data_key import WRAPPED_PATTERN, DataKey
 from factstore.core.model.event import Record
 from factstore.core.model.fact import KINDS, TTL_MAX, TTL_MIN, Fact, Stack
 from factstore.core.model.member import DECLARED_PATTERN, Member
 from factstore.core.model.path import check_name, check_path
-from factstore.core.model.record_key import Place, PlaceKind
+from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.model.secret_readers import check_readers
 from factstore.core.model.value import canonical, check_value_depth, parse_json
 from factstore.core.model.waiter import Signal
@@ -103,7 +103,7 @@ def obeys(check: Callable[[T], object], name: T) -> bool:
     return True
 
 
-def judge_record(item: KeyValue, place: Place, record: Record | None) -> Iterator[Finding]:
+def judge_record(item: KeyValue, place: RecordKey, record: Record | None) -> Iterator[Finding]:
     """What is wrong with a record beside facts that could be read, or with the name of any."""
     # Of a signal this is its waiter's name; what is in a folder can be read as nobody's record.
     name = place.name.partition("/")[0]
@@ -123,7 +123,7 @@ def judge_record(item: KeyValue, place: Place, record: Record | None) -> Iterato
         yield Finding("value_invalid", item.key, "its attributes are no canonical JSON object")
     if isinstance(record, Member) and not _is_declared_well(record):
         yield Finding("value_invalid", item.key, "what it says of its declaration makes no sense")
-    if isinstance(record, Seal) and not WRAPPED_PATTERN.fullmatch(record.wrapped):
+    if isinstance(record, DataKey) and not WRAPPED_PATTERN.fullmatch(record.wrapped):
         yield Finding("value_invalid", item.key, "the data key is not wrapped as it should be")
     if isinstance(record, Signal) and not _is_canonical(record.data):
         yield Finding("value_invalid", item.key, "its data are not canonical JSON")
@@ -141,7 +141,7 @@ def _is_declared_well(member: Member) -> bool:
 
 
 # Whether what was applied may do without a lease, its member tells.
-_WORDS: dict[PlaceKind, str] = {
+_WORDS: dict[RecordKindName, str] = {
     "member": "member",
     "timer": "timer",
     "grant": "grant",

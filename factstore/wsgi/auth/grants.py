@@ -16,7 +16,7 @@ from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.errors import FactstoreError, Invalid
 from factstore.core.model.fact import Scope
 from factstore.core.model.grant import Grant
-from factstore.core.services.grants import Grants
+from factstore.core.services.grants import GrantService
 from factstore.wsgi.auth.keystone import PUBLIC, Environ, Wsgi
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import identify
@@ -37,7 +37,7 @@ class GrantGate:
     :param others: the gate for requests without ``Authorization``.
     """
 
-    def __init__(self, app: Wsgi, others: Wsgi, grants: Grants) -> None:
+    def __init__(self, app: Wsgi, others: Wsgi, grants: GrantService) -> None:
         self._app = app
         self._others = others
         self._grants = grants

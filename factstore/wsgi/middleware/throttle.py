@@ -14,7 +14,7 @@ from typing import Any
 from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.errors import Throttled
-from factstore.core.services.rate_limit import HOLD_SECONDS, Admission
+from factstore.core.services.rate_limit import HOLD_SECONDS, RateLimiter
 from factstore.wsgi.middleware.problem import problem
 
 _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
@@ -29,7 +29,7 @@ class Throttle:
     def __init__(
         self,
         app: Callable[..., Iterable[bytes]],
-        admission: Admission,
+        admission: RateLimiter,
         pause: Callable[[float], None],
     ) -> None:
         self._app = app

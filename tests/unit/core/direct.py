@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from factstore.core.ports import Commit
+from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 from tests.backends.memory import MemoryBackend
 from tests.unit.core.making import ManualClock
 
-Fault = Callable[[Commit, float], int | None]
+Fault = Callable[[Transaction, float], int | None]
 
 
 class DirectStore:
@@ -50,7 +50,7 @@ class DirectStore:
                     break
         return self.known
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         self.called.append("commit" if commit.writes else "confirm")
         fault = self.faults.pop(0) if self.faults else self.backend.commit
         revision = fault(commit, deadline)
@@ -58,15 +58,15 @@ class DirectStore:
             self._look(deadline)
         return revision
 
-    def grant(self, ttl: int, deadline: float) -> int:
+    def create_lease(self, ttl: int, deadline: float) -> int:
         self.called.append("grant")
-        return self.backend.grant(ttl, deadline)
+        return self.backend.create_lease(ttl, deadline)
 
-    def renew(self, lease: int, deadline: float) -> bool:
+    def renew_lease(self, lease: int, deadline: float) -> bool:
         self.called.append("renew")
         hook = self.renew_hooks.pop(0) if self.renew_hooks else None
-        return hook(lease) if hook else self.backend.renew(lease, deadline)
+        return hook(lease) if hook else self.backend.renew_lease(lease, deadline)
 
-    def revoke(self, lease: int, deadline: float) -> None:
+    def revoke_lease(self, lease: int, deadline: float) -> None:
         self.called.append("revoke")
-        self.backend.revoke(lease, deadline)
+        self.backend.revoke_lease(lease, deadline)

@@ -8,14 +8,14 @@ from typing import Any
 from factstore.core.model.condition import Definition
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal, Waiter
-from factstore.core.state.stack_state import Holder, Space
+from factstore.core.state.stack_state import ProjectTotals, StackState
 from tests.unit.core.making import NOW, stack
 
 LEASE = 77
 
 
-def space() -> Space:
-    return Space(stack(), Holder())
+def space() -> StackState:
+    return StackState(stack(), ProjectTotals())
 
 
 def member(name: str, revision: int, lease: int = LEASE, **fields: Any) -> Member:

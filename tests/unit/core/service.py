@@ -9,13 +9,13 @@ from factstore.core.errors import (
 )
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import no_quotas
-from factstore.core.operations.encryption import Sealing
+from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
-from factstore.core.operations.transactor import Carrier
-from factstore.core.ports import Commit
-from factstore.core.services.facts import Facts
-from factstore.core.services.stacks import Stacks
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Transaction
+from factstore.core.services.facts import FactService
+from factstore.core.services.stacks import StackService
 from factstore.watch.hub import Hub
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.making import SCOPE, ManualClock, author, put
@@ -27,19 +27,19 @@ KEY = Idempotency("key", "print")
 @dataclass
 class Service:
     clock: ManualClock = field(default_factory=ManualClock)
-    sealing: Sealing = Sealing(NoKeyring())  # noqa: RUF009 - it has no state
+    sealing: Encryption = Encryption(NoKeyring())  # noqa: RUF009 - it has no state
 
     def __post_init__(self) -> None:
         self.store = DirectStore(self.clock)
         ids = iter(f"id{n}" for n in range(1000))
-        self.stacks = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT)
-        self.facts = Facts(
+        self.stacks = StackService(self.store, self.clock, lambda: next(ids), TIMEOUT)
+        self.facts = FactService(
             self.store,
             Hub(9, 9999),
             self.clock,
             self.stacks.new,
             TIMEOUT,
-            Carrier(self.store, self.clock, no_quotas),
+            Transactor(self.store, self.clock, no_quotas),
             self.sealing,
         )
 
@@ -55,14 +55,14 @@ class Service:
         there.known.epoch = self.store.epoch
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
         there.receipt = self.store.receipt
-        stacks = Stacks(there, self.clock, lambda: f"other-{path}-{value}", TIMEOUT)
-        facts = Facts(
+        stacks = StackService(there, self.clock, lambda: f"other-{path}-{value}", TIMEOUT)
+        facts = FactService(
             there,
             Hub(9, 9999),
             self.clock,
             stacks.new,
             TIMEOUT,
-            Carrier(there, self.clock, no_quotas),
+            Transactor(there, self.clock, no_quotas),
         )
         return facts.put(SCOPE, wish, author("others"), ANY).revision
 
@@ -74,9 +74,9 @@ class Service:
 
     # Faults, in the place of a commit
 
-    def lost_answer(self, commit: Commit, deadline: float) -> int | None:
+    def lost_answer(self, commit: Transaction, deadline: float) -> int | None:
         assert self.store.backend.commit(commit, deadline)
         raise OutcomeUnknown("the answer was lost")
 
-    def lost_request(self, commit: Commit, deadline: float) -> int | None:
+    def lost_request(self, commit: Transaction, deadline: float) -> int | None:
         raise OutcomeUnknown("the request was lost")

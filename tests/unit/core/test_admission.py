@@ -13,14 +13,14 @@ from factstore.core.services.rate_limit import (
     BYTES_A_UNIT,
     HEARTBEAT_UNITS,
     HOLD_SECONDS,
-    Admission,
     Allowance,
+    RateLimiter,
 )
 from tests.unit.core.making import ManualClock
 
 
-def make(clock: ManualClock, **allowed: float) -> Admission:
-    return Admission(lambda project_id: Allowance(**allowed), clock)  # type: ignore[arg-type]
+def make(clock: ManualClock, **allowed: float) -> RateLimiter:
+    return RateLimiter(lambda project_id: Allowance(**allowed), clock)  # type: ignore[arg-type]
 
 
 def test_a_burst_is_served_at_once_and_what_follows_is_held_up() -> None:

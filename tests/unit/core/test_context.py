@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from factstore.core.errors import NotFound
 from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
-from factstore.core.services.context import Contexts, render
+from factstore.core.services.context import ContextService, render
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
@@ -58,11 +58,11 @@ class Waiting:
             self._clock.advance(timeout or 0)
 
 
-def contexts(state: State, *meanwhile: Callable[[], object]) -> Contexts:
+def contexts(state: State, *meanwhile: Callable[[], object]) -> ContextService:
     clock = ManualClock()
     waiting = Waiting(clock, *meanwhile)
     hub = Hub(100, 100_000, lambda: waiting)
-    return Contexts(OneState(state), hub, clock, 5)  # type: ignore[arg-type]
+    return ContextService(OneState(state), hub, clock, 5)  # type: ignore[arg-type]
 
 
 def leaves(tree: dict[str, object], above: str = "") -> dict[str, object]:
@@ -155,7 +155,7 @@ def test_a_context_never_goes_back_while_it_is_waited_for() -> None:
         store.refresh = lambda deadline: known  # type: ignore[method-assign]
 
     waiting = Waiting(clock, read_anew)
-    service = Contexts(store, Hub(9, 9999, lambda: waiting), clock, 5)  # type: ignore[arg-type]
+    service = ContextService(store, Hub(9, 9999, lambda: waiting), clock, 5)  # type: ignore[arg-type]
     etag = service.get(SCOPE).etag
     assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag
 

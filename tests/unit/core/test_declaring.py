@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from factstore.core.errors import Conflict, Invalid, OutcomeUnknown, Unavailable
-from factstore.core.model.member import Joining, Member
+from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.quota import no_quotas
-from factstore.core.operations.transactor import Carrier
-from factstore.core.ports import Commit
-from factstore.core.services.members import Joined, Members
-from factstore.core.services.stacks import Stacks
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Transaction
+from factstore.core.services.members import Joined, MemberService
+from factstore.core.services.stacks import StackService
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.making import SCOPE, ManualClock, author
 
@@ -30,17 +30,20 @@ class House:
             self.store.backend, self.store.epoch = other.store.backend, other.store.epoch
             self.store.known.epoch = other.store.epoch
         ids = iter(f"id{n}" for n in range(99))
-        new = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
-        carrier = Carrier(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
-        self.members = Members(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
+        new = StackService(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
+        carrier = Transactor(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
+        self.members = MemberService(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
 
     def declare(self, declared: str = "heat:1", group: str = "compute") -> Joined:
         return self.members.join(
-            SCOPE, "c1", Joining.of(group, declared=declared, reason="scaled_out"), author("heat")
+            SCOPE,
+            "c1",
+            JoinRequest.of(group, declared=declared, reason="scaled_out"),
+            author("heat"),
         )
 
     def join(self, generation: str | None = None) -> Joined:
-        wish = Joining.of("compute", None if generation else 30, {"rack": 1}, generation)
+        wish = JoinRequest.of("compute", None if generation else 30, {"rack": 1}, generation)
         return self.members.join(SCOPE, "c1", wish, author("agent"))
 
     def depart(self, declared: str | None = None) -> int:
@@ -52,17 +55,17 @@ class House:
 
     # In the place of a commit
 
-    def lost_answer(self, commit: Commit, deadline: float) -> int | None:
+    def lost_answer(self, commit: Transaction, deadline: float) -> int | None:
         assert self.store.backend.commit(commit, deadline)
         raise OutcomeUnknown("the answer was lost")
 
-    def lost_request(self, commit: Commit, deadline: float) -> int | None:
+    def lost_request(self, commit: Transaction, deadline: float) -> int | None:
         raise OutcomeUnknown("the request was lost")
 
-    def after(self, act: Callable[[], object]) -> Callable[[Commit, float], int | None]:
+    def after(self, act: Callable[[], object]) -> Callable[[Transaction, float], int | None]:
         """A commit that others are faster than."""
 
-        def overtaken(commit: Commit, deadline: float) -> int | None:
+        def overtaken(commit: Transaction, deadline: float) -> int | None:
             act()
             return self.store.backend.commit(commit, deadline)
 
@@ -72,7 +75,7 @@ class House:
 @pytest.fixture
 def house() -> House:
     made = House()
-    made.members.join(SCOPE, "other", Joining.of("compute", 86400), author())
+    made.members.join(SCOPE, "other", JoinRequest.of("compute", 86400), author())
     made.store.called.clear()
     return made
 
@@ -134,12 +137,12 @@ def test_a_departure_that_never_is_known_leaves_nothing_that_stays(house: House)
     house.clock.advance(31)
     house.store.backend.expire()
     state = house.store.refresh(0)
-    assert [r.place.name for r in state.records(SCOPE, "member")] == ["other"]
+    assert [r.record_key.name for r in state.records(SCOPE, "member")] == ["other"]
 
 
 @pytest.mark.parametrize("act", ["adopt", "depart"])
 def test_the_lease_of_what_came_to_nothing_is_ended(house: House, act: str) -> None:
-    def refuse(commit: Commit, deadline: float) -> int | None:
+    def refuse(commit: Transaction, deadline: float) -> int | None:
         house.clock.advance(TIMEOUT + 1)
         return None
 
@@ -236,7 +239,7 @@ BAD: list[tuple[dict[str, object], str]] = [
 @pytest.mark.parametrize(("wish", "code"), BAD)
 def test_a_declaration_that_makes_no_sense_is_refused(wish: dict[str, object], code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        Joining.of("compute", **wish)  # type: ignore[arg-type]
+        JoinRequest.of("compute", **wish)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factstore.core.model.event import (
-    Act,
     Change,
+    DeletionAuthor,
     DropFact,
     DropRecord,
     DropStack,
@@ -64,8 +64,8 @@ def test_a_member_is_found_by_name_and_by_generation_until_it_departs() -> None:
     assert (change.type, change.record, change.former) == ("member.depart", gone, member())
     assert state.member(SCOPE, "c1") is None
     assert state.living_by(SCOPE, "7") is None
-    assert moved(state, DropRecord("s1", gone.place))[0].changes == ()  # told already
-    assert state.record(SCOPE, gone.place) is None
+    assert moved(state, DropRecord("s1", gone.record_key))[0].changes == ()  # told already
+    assert state.record(SCOPE, gone.record_key) is None
 
 
 def test_a_new_incarnation_is_found_by_its_generation_alone() -> None:
@@ -141,7 +141,7 @@ def test_facts_that_went_with_who_departed_went_by_its_hand() -> None:
     assert state.bound(SCOPE, 7) == 1
     gone = member(revision=4, state="departed", updated_by="bob", request_id="req-leave")
     moved(state, PutRecord("s1", gone))
-    (change,) = changes(moved(state, DropFact("s1", "p"), DropRecord("s1", gone.place)))
+    (change,) = changes(moved(state, DropFact("s1", "p"), DropRecord("s1", gone.record_key)))
     assert (change.type, change.by, change.request_id) == ("fact.expire", "bob", "req-leave")
     assert state.bound(SCOPE, 7) == 0
 
@@ -149,7 +149,7 @@ def test_facts_that_went_with_who_departed_went_by_its_hand() -> None:
 def test_a_bound_fact_that_somebody_deletes_is_deleted_and_bound_no_more() -> None:
     state = state_with_a_member()
     moved(state, PutFact("s1", fact("p", member="c1", lease=7, revision=3)))
-    act = Act("s1", "eve", "req-delete", ("p",))
+    act = DeletionAuthor("s1", "eve", "req-delete", ("p",))
     (change,) = changes(moved(state, act, DropFact("s1", "p")))
     assert (change.type, change.by) == ("fact.delete", "eve")
     assert state.bound(SCOPE, 7) == 0

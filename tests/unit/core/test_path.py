@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Invalid
-from factstore.core.model.path import ancestors, check_path, check_stack_name, covers, shown
+from factstore.core.model.path import ancestors, check_path, check_stack_name, covers, quoted
 
 FIRST = string.ascii_letters + string.digits + "_"
 REST = FIRST + ".:@-"
@@ -141,7 +141,7 @@ def test_the_ancestors_are_all_proper_folders_of_a_path_outermost_first(path: st
 
 @given(st.text(max_size=300))
 def test_what_an_error_shows_of_a_name_is_short_and_plain_ascii_on_one_line(text: str) -> None:
-    text_shown = shown(text)
+    text_shown = quoted(text)
     assert text_shown.isascii()
     assert text_shown.isprintable()
     assert len(text_shown) <= 12 * 80

@@ -13,15 +13,15 @@ from factstore.core.model.event import (
     PutStack,
     Step,
 )
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Timer, Waiter
-from factstore.core.state.pending_waiters import Pendings, Verdict
+from factstore.core.state.pending_waiters import Outcome, PendingWaiters
 from factstore.core.state.state import State
 from tests.unit.core.making import SCOPE, fact, stack
 from tests.unit.core.records import member, signal, waiter
 
 COUNT_TWO = {"facts": "n/*", "present": True, "count": 2}
-TIMER = Place("timer", "w")
+TIMER = RecordKey("timer", "w")
 
 
 class History:
@@ -49,12 +49,12 @@ class History:
         return self.then(DropRecord("s1", TIMER))
 
     @property
-    def pendings(self) -> Pendings:
+    def pendings(self) -> PendingWaiters:
         space = self.state.space(SCOPE)
         assert space is not None
         return space.pendings
 
-    def verdict(self, name: str = "w") -> Verdict | None:
+    def verdict(self, name: str = "w") -> Outcome | None:
         return self.pendings.verdicts.get(name)
 
     def said(self, name: str = "w") -> tuple[str, int] | None:
@@ -132,7 +132,7 @@ def test_signals_of_before_the_arming_count_no_more() -> None:
     it.arm(waiter("w", 0, {"signals": 2}))
     given = signal("w", "a", it.state.revision + 1)
     it.then(PutRecord("s1", given))
-    it.arm(waiter("w", 0, {"signals": 1}), DropRecord("s1", given.place))
+    it.arm(waiter("w", 0, {"signals": 1}), DropRecord("s1", given.record_key))
     assert it.said() is None
     at = it.then(PutRecord("s1", signal("w", "b", it.state.revision + 1)))
     assert it.said() == ("met", at)
@@ -152,7 +152,7 @@ def test_a_terminal_waiter_or_none_is_followed_no_more() -> None:
     it.then(PutRecord("s1", replace(armed, state="met", revision=9)), DropRecord("s1", TIMER))
     assert (it.said(), it.pendings.tracker("w"), list(it.pendings.trackers())) == (None, None, [])
     it.arm(waiter("w", 0, COUNT_TWO))
-    it.then(DropRecord("s1", Place("waiter", "w")), DropRecord("s1", TIMER))
+    it.then(DropRecord("s1", RecordKey("waiter", "w")), DropRecord("s1", TIMER))
     assert (it.said(), it.pendings.tracker("w"), list(it.pendings.trackers())) == (None, None, [])
 
 
@@ -181,7 +181,7 @@ def test_a_state_that_is_loaded_comes_to_the_same() -> None:
     it.arm(waiter("u", 0, {"every_member": {"fact": "x", "present": True}}))
     it.then(PutRecord("s1", member("c1", it.state.revision + 1)))
     it.put("n/2")
-    it.then(DropRecord("s1", Place("timer", "v")))
+    it.then(DropRecord("s1", RecordKey("timer", "v")))
     loaded = State(it.state.revision)
     loaded.load(list(it.state.mutations()))
     space = loaded.space(SCOPE)

@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Forbidden, Invalid
-from factstore.core.model.grant import Grant, GrantWish, digest_of
+from factstore.core.model.grant import Grant, GrantRequest, digest_of
 from factstore.core.model.path import SEGMENT_PATTERN
-from factstore.core.model.permissions import OWNER, Reach
+from factstore.core.model.permissions import OWNER, Permissions
 from tests.unit.core.making import NOW
 
-AGENT = Reach("agent", "c1", "compute", "g1")
-READER = Reach("reader", None, None, "g2")
-GROUP = Reach("agent", None, "compute", "g3")
+AGENT = Permissions("agent", "c1", "compute", "g1")
+READER = Permissions("reader", None, None, "g2")
+GROUP = Permissions("agent", None, "compute", "g3")
 """Who holds the grant of a group."""
 SEGMENTS = st.from_regex(f"^{SEGMENT_PATTERN}$", fullmatch=True).map(str.strip)
 PATHS = st.lists(
@@ -73,14 +73,14 @@ def test_an_agent_is_its_own_member_and_no_other_one() -> None:
     assert allowed(AGENT.check_member, "c1")
     assert not allowed(AGENT.check_member, "c10")
     assert not allowed(READER.check_member, "c1")
-    assert not allowed(Reach("reader", "c1").check_member, "c1")
+    assert not allowed(Permissions("reader", "c1").check_member, "c1")
     assert allowed(OWNER.check_member, "c1", "head")
 
 
 def test_an_agent_joins_the_group_that_its_grant_names() -> None:
     assert allowed(AGENT.check_member, "c1", "compute")
     assert not allowed(AGENT.check_member, "c1", "head")
-    assert allowed(Reach("agent", "c1").check_member, "c1", "head")
+    assert allowed(Permissions("agent", "c1").check_member, "c1", "head")
 
 
 @pytest.mark.parametrize("check", [GROUP.check_signal, lambda: GROUP.check_member("c1", "compute")])
@@ -108,7 +108,7 @@ def test_with_a_groups_grant_those_of_its_members_are_issued_and_no_others() -> 
         assert allowed(GROUP.check_issue, *wish) == issued
         assert not allowed(AGENT.check_issue, *wish)
         assert not allowed(READER.check_issue, *wish)
-        assert not allowed(Reach("reader", "c1", "compute").check_issue, *wish)
+        assert not allowed(Permissions("reader", "c1", "compute").check_issue, *wish)
         assert allowed(OWNER.check_issue, *wish)
 
 
@@ -153,18 +153,20 @@ def test_a_holder_has_to_do_with_its_own_grant_only() -> None:
 )
 def test_a_wish_that_makes_no_sense_is_refused(wish: tuple[object, ...], code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        GrantWish.of(*wish)  # type: ignore[arg-type]
+        GrantRequest.of(*wish)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 
 def test_a_wish_without_a_ttl_has_the_usual_one() -> None:
-    assert GrantWish.of("reader", None, None) == GrantWish("reader", None, None, None)
+    assert GrantRequest.of("reader", None, None) == GrantRequest("reader", None, None, None)
 
 
 def test_a_grant_for_a_group_names_no_member() -> None:
-    assert GrantWish.of("agent", None, "compute", 60) == GrantWish("agent", None, "compute", 60)
+    assert GrantRequest.of("agent", None, "compute", 60) == GrantRequest(
+        "agent", None, "compute", 60
+    )
     grant = Grant("s-1", "agent", None, "compute", "", 60, NOW, "alice", NOW, "alice", "req-1")
-    assert grant.reach == Reach("agent", None, "compute", "s-1")
+    assert grant.reach == Permissions("agent", None, "compute", "s-1")
     assert grant.reach.enrols
 
 
@@ -176,4 +178,4 @@ def test_a_grant_is_opened_by_its_secret_alone_and_does_not_hold_it() -> None:
     for other in ("hunter", "hunter22", "", "Hunter2", grant.digest):
         assert not grant.opened_by(other)
     assert "hunter2" not in repr(grant)
-    assert grant.reach == Reach("agent", "c1", None, "s-1")
+    assert grant.reach == Permissions("agent", "c1", None, "s-1")

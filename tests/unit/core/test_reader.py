@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from factstore.core.errors import Invalid
-from factstore.core.model.secret_readers import NOBODY, READERS, Reader, check_readers
+from factstore.core.model.secret_readers import NOBODY, READERS, SecretReader, check_readers
 
-C1 = Reader(member="c1", group="compute")
-READER_ONLY = Reader()
+C1 = SecretReader(member="c1", group="compute")
+READER_ONLY = SecretReader()
 
 
 @pytest.mark.parametrize(
@@ -42,13 +42,13 @@ def test_a_grants_holder_sees_nothing_else(path: str, readers: list[str]) -> Non
 
 
 def test_policy_shows_everything_and_without_it_nothing_is_shown() -> None:
-    assert Reader(may_read_sensitive=True).may_open("nodes/c1/token", [])
+    assert SecretReader(may_read_sensitive=True).may_open("nodes/c1/token", [])
     assert not NOBODY.may_open("nodes/c1/token", ["group/compute", "member/c1"])
 
 
 def test_a_holder_without_a_member_or_a_group_is_neither_of_them() -> None:
-    assert not Reader().may_open("nodes/None/token", ["member/None", "group/None", "group/"])
-    assert Reader(group="compute").may_open("shared/key", ["group/compute"])
+    assert not SecretReader().may_open("nodes/None/token", ["member/None", "group/None", "group/"])
+    assert SecretReader(group="compute").may_open("shared/key", ["group/compute"])
 
 
 def test_readers_are_a_set_and_stand_in_order() -> None:
@@ -60,12 +60,12 @@ def test_readers_are_a_set_and_stand_in_order() -> None:
     ("readers", "says"),
     [
         (["group/head", "group/head"], "twice"),
-        (["head"], "is none"),
-        (["group/"], "is none"),
-        (["group/a/b"], "is none"),
-        (["user/head"], "is none"),
-        (["group/head\n"], "is none"),
-        (["group/" + "x" * 129], "is none"),
+        (["head"], "is no reader"),
+        (["group/"], "is no reader"),
+        (["group/a/b"], "is no reader"),
+        (["user/head"], "is no reader"),
+        (["group/head\n"], "is no reader"),
+        (["group/" + "x" * 129], "is no reader"),
         ([f"member/c{n}" for n in range(READERS + 1)], "at most 32"),
     ],
 )

@@ -11,8 +11,8 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.model.fact import Author, Fact, Scope, Stack
 from factstore.core.model.quota import no_quotas
-from factstore.core.operations.transactor import Carrier
-from factstore.core.services.facts import Facts
+from factstore.core.operations.transactor import Transactor
+from factstore.core.services.facts import FactService
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
@@ -25,11 +25,11 @@ def never(scope: Scope, author: Author) -> Stack:
 
 def reading(
     state: State, *meanwhile: Callable[[], object], clock: ManualClock | None = None
-) -> Facts:
+) -> FactService:
     clock = clock or ManualClock()
     waiting = Waiting(clock, *meanwhile)
     hub = Hub(99, 99_999, lambda: waiting)
-    return Facts(OneState(state), hub, clock, never, 5, Carrier(None, clock, no_quotas))  # type: ignore[arg-type]
+    return FactService(OneState(state), hub, clock, never, 5, Transactor(None, clock, no_quotas))  # type: ignore[arg-type]
 
 
 def holds(value: Fact) -> Callable[[Fact], bool]:
@@ -106,7 +106,7 @@ def test_a_fact_never_goes_back_while_it_is_waited_for() -> None:
 
         waiting = Waiting(clock, read_anew)
         hub = Hub(9, 9999, lambda: waiting)  # noqa: B023 - used at once
-        service = Facts(store, hub, clock, never, 5, Carrier(None, clock, no_quotas))  # type: ignore[arg-type]
+        service = FactService(store, hub, clock, never, 5, Transactor(None, clock, no_quotas))  # type: ignore[arg-type]
         fact_now = service.get(SCOPE, "p")
         assert service.get(SCOPE, "p", wait=30, unless=holds(fact_now)) == fact_now
 

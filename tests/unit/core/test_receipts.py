@@ -10,7 +10,7 @@ from factstore.core.errors import Conflict
 from factstore.core.model.fact import Delete
 from factstore.core.operations.fact_plan import Result
 from factstore.core.operations.idempotency import Idempotency, make_receipt, replay
-from factstore.core.ports import Receipt
+from factstore.core.ports import IdempotencyRecord
 from tests.unit.core.making import PROJECT, fact, put
 
 KEY = Idempotency("key", "print")
@@ -23,9 +23,9 @@ RESULTS = [
 ]
 
 
-def stored() -> Receipt:
+def stored() -> IdempotencyRecord:
     made = make_receipt(PROJECT, KEY, RESULTS)
-    return Receipt(made.project_id, made.key, made.text, revision=9)
+    return IdempotencyRecord(made.project_id, made.key, made.text, revision=9)
 
 
 def test_a_retry_gets_the_results_of_the_first_time_with_their_revisions() -> None:

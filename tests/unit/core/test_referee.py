@@ -8,20 +8,20 @@ import pytest
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, Unavailable
 from factstore.core.model.condition import Definition
-from factstore.core.model.event import MARK, Mark
+from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Put
-from factstore.core.model.member import Joining
+from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import no_quotas
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Waiter
-from factstore.core.operations.transactor import Carrier
-from factstore.core.ports import Commit
-from factstore.core.services.facts import Facts
-from factstore.core.services.members import Members
-from factstore.core.services.stacks import Stacks
-from factstore.core.services.waiter_controller import AGAIN_SECONDS, Referee
-from factstore.core.services.waiters import Waiters
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Transaction
+from factstore.core.services.facts import FactService
+from factstore.core.services.members import MemberService
+from factstore.core.services.stacks import StackService
+from factstore.core.services.waiter_controller import AGAIN_SECONDS, WaiterController
+from factstore.core.services.waiters import WaiterService
 from factstore.watch.hub import Hub
 from tests.eventually import eventually
 from tests.unit.core.direct import DirectStore
@@ -36,14 +36,14 @@ class Court:
     def __init__(self, store: DirectStore | None = None, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()
         self.store = store or DirectStore(self.clock)
-        hub, carrier = Hub(9, 9999), Carrier(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
+        hub, carrier = Hub(9, 9999), Transactor(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
         ids = iter(f"id{n}" for n in range(99))
-        new = Stacks(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
+        new = StackService(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
         made = (self.store, hub, self.clock, new, TIMEOUT, carrier)
-        self.facts = Facts(*made)  # type: ignore[arg-type]
-        self.waiters = Waiters(*made)  # type: ignore[arg-type]
-        self.members = Members(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
-        self.referee = Referee(self.store, self.clock, TIMEOUT, threading.Event)  # type: ignore[arg-type]
+        self.facts = FactService(*made)  # type: ignore[arg-type]
+        self.waiters = WaiterService(*made)  # type: ignore[arg-type]
+        self.members = MemberService(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
+        self.referee = WaiterController(self.store, self.clock, TIMEOUT, threading.Event)  # type: ignore[arg-type]
 
     def arm(self, name: str, *, timeout: int = 60, extend: bool = False) -> None:
         condition = {"facts": f"{name}/*", "present": True, "count": 2}
@@ -56,7 +56,7 @@ class Court:
         return self.facts.put(SCOPE, Put.of(path, 1), author(), ANY).revision
 
     def waiter(self, name: str) -> Waiter:
-        found = self.store.refresh(0).record(SCOPE, Place("waiter", name))
+        found = self.store.refresh(0).record(SCOPE, RecordKey("waiter", name))
         assert isinstance(found, Waiter)
         return found
 
@@ -71,7 +71,7 @@ def court() -> Court:
     return Court()
 
 
-def refused(commit: Commit, deadline: float) -> int | None:
+def refused(commit: Transaction, deadline: float) -> int | None:
     raise Unavailable("it is away")
 
 
@@ -83,8 +83,8 @@ def test_a_verdict_is_written_with_the_revision_that_decided(court: Court) -> No
     assert (waiter.state, waiter.decided_revision, waiter.timer) == ("met", revision, 0)
     assert waiter.progress is not None
     assert (waiter.progress.satisfied, waiter.progress.needed) == (2, 2)
-    assert court.store.known.record(SCOPE, Place("timer", "w")) is None
-    assert not court.store.renew(timer, 0), "its lease was given back"
+    assert court.store.known.record(SCOPE, RecordKey("timer", "w")) is None
+    assert not court.store.renew_lease(timer, 0), "its lease was given back"
     head = court.store.backend.head(0)
     assert not court.referee.round()
     assert court.store.backend.head(0) == head, "and nothing is written twice"
@@ -138,7 +138,7 @@ def test_what_the_store_refuses_is_left_and_tried_again(court: Court) -> None:
 def test_a_lost_answer_does_not_end_a_waiter_twice(court: Court) -> None:
     court.meet("w")
 
-    def lost(commit: Commit, deadline: float) -> int | None:
+    def lost(commit: Transaction, deadline: float) -> int | None:
         assert court.store.backend.commit(commit, deadline)
         raise OutcomeUnknown("the answer was lost")
 
@@ -170,7 +170,7 @@ def test_progress_starts_the_time_anew(court: Court) -> None:
 
 
 def test_what_went_is_marked_now_and_then_and_not_at_each_deletion(court: Court) -> None:
-    court.members.join(SCOPE, "m", Joining.of("g", 600), author())
+    court.members.join(SCOPE, "m", JoinRequest.of("g", 600), author())
     marks = []
     for name in ("a", "b"):
         court.put(name)
@@ -178,13 +178,13 @@ def test_what_went_is_marked_now_and_then_and_not_at_each_deletion(court: Court)
         marks.append(court.store.known.revision)
         left = court.referee.round()
         assert left == (name == "b"), "the second waits"
-    found = court.store.known.record(SCOPE, MARK)
-    assert isinstance(found, Mark)
+    found = court.store.known.record(SCOPE, DELETION_MARKER)
+    assert isinstance(found, DeletionMarker)
     assert found.seen == marks[0]
     court.clock.advance(AGAIN_SECONDS)
     assert not court.referee.round()
-    found = court.store.known.record(SCOPE, MARK)
-    assert isinstance(found, Mark)
+    found = court.store.known.record(SCOPE, DELETION_MARKER)
+    assert isinstance(found, DeletionMarker)
     assert found.seen == marks[1]
 
 
@@ -194,7 +194,7 @@ def test_a_stack_that_went_meanwhile_holds_nobody_up(court: Court) -> None:
     there.store.backend, there.store.epoch = court.store.backend, court.store.epoch
     there.store.known.epoch = court.store.epoch
     there.store.refresh(0)
-    Stacks(court.store, court.clock, lambda: "x", TIMEOUT).delete(SCOPE, author())  # type: ignore[arg-type]
+    StackService(court.store, court.clock, lambda: "x", TIMEOUT).delete(SCOPE, author())  # type: ignore[arg-type]
     assert there.referee.round(), "it does not know"
     there.store.refresh(0)
     assert not there.referee.round()

@@ -18,17 +18,17 @@ from factstore.core.errors import (
     SealBroken,
     SealingUnavailable,
 )
-from factstore.core.model.data_key import SEAL, Seal
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, Fact, Put
 from factstore.core.model.precondition import ABSENT, ANY
-from factstore.core.model.record_key import Place
-from factstore.core.model.secret_readers import Reader
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.secret_readers import SecretReader
 from factstore.core.model.value import VALUE_BYTES
-from factstore.core.operations.encryption import SEALED_PATTERN, Sealing, _of_stack
+from factstore.core.operations.encryption import SEALED_PATTERN, Encryption, _of_stack
 from factstore.core.operations.facts import Written
 from factstore.core.operations.idempotency import Idempotency
-from factstore.core.ports import Commit
-from factstore.core.services.key_rewrap import Resealing
+from factstore.core.ports import Transaction
+from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
 from tests.sealkeys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
@@ -36,9 +36,9 @@ from tests.unit.core.making import SCOPE, ManualClock, author
 from tests.unit.core.service import Service
 
 SECRET = "hunter2-canary"
-ALL = Reader(may_read_sensitive=True)
+ALL = SecretReader(may_read_sensitive=True)
 TEXT = f'"{SECRET}"'
-SHARED = Sealing(RepositoryKeyring(Nowhere(), ManualClock()))
+SHARED = Encryption(RepositoryKeyring(Nowhere(), ManualClock()))
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def stored(service: Service, path: str = "password") -> Fact:
     return fact
 
 
-def seal_of(service: Service) -> Seal:
-    seal = service.store.known.record(SCOPE, SEAL)
-    assert isinstance(seal, Seal)
+def seal_of(service: Service) -> DataKey:
+    seal = service.store.known.record(SCOPE, DATA_KEY)
+    assert isinstance(seal, DataKey)
     return seal
 
 
-def revealed(service: Service, path: str = "password", reader: Reader = ALL) -> str:
+def revealed(service: Service, path: str = "password", reader: SecretReader = ALL) -> str:
     return service.facts.reveal(SCOPE, service.facts.get(SCOPE, path), reader)[1]
 
 
@@ -124,7 +124,7 @@ def test_the_largest_value_can_be_sealed(service: Service) -> None:
 
 def test_the_data_key_is_made_with_the_first_sensitive_fact_and_stays(service: Service) -> None:
     put(service, "open", sensitive=False)
-    assert service.store.known.record(SCOPE, SEAL) is None
+    assert service.store.known.record(SCOPE, DATA_KEY) is None
     put(service)
     first = seal_of(service)
     assert first.revision == stored(service).revision, "in the very same write"
@@ -141,8 +141,8 @@ def test_equal_values_are_sealed_to_different_texts(service: Service) -> None:
 def test_two_who_make_the_data_key_at_once_use_one(service: Service, keys: Path) -> None:
     put(service, "open", sensitive=False)
 
-    def other_comes_first(commit: Commit, deadline: float) -> int | None:
-        assert commit.guards == {SEAL: 0}
+    def other_comes_first(commit: Transaction, deadline: float) -> int | None:
+        assert commit.guards == {DATA_KEY: 0}
         put(beside(service, keys), "theirs")
         return service.store.backend.commit(commit, deadline)
 
@@ -206,7 +206,7 @@ def test_who_may_not_see_the_value_learns_nothing_from_putting_it_again(service:
 
 
 def test_who_is_named_as_a_reader_may_put_the_same_again(service: Service) -> None:
-    holder = replace(author(), reader=Reader(member="c1"))
+    holder = replace(author(), reader=SecretReader(member="c1"))
     put(service, readers=["member/c1"], by=holder)
     assert put(service, readers=["member/c1"], by=holder).results[0].outcome == "unchanged"
     assert put(service, readers=["member/c1"], by=owner()).results[0].outcome == "unchanged"
@@ -231,9 +231,9 @@ def test_a_precondition_is_judged_before_there_must_be_a_key(service: Service, k
 
 def test_it_is_shown_to_whom_the_rule_allows(service: Service) -> None:
     put(service, readers=["group/head"])
-    assert revealed(service, reader=Reader(member="h", group="head")) == TEXT
+    assert revealed(service, reader=SecretReader(member="h", group="head")) == TEXT
     with pytest.raises(Forbidden) as refused:
-        revealed(service, reader=Reader(member="c1", group="compute"))
+        revealed(service, reader=SecretReader(member="c1", group="compute"))
     assert SECRET not in refused.value.detail
 
 
@@ -243,7 +243,7 @@ def test_a_fact_that_changed_since_it_was_read_is_shown_as_it_is_now(service: Se
     put(service, value="newer")
     assert service.facts.reveal(SCOPE, before, ALL) == (stored(service), '"newer"')
     put(service, value="open", sensitive=False)
-    assert service.facts.reveal(SCOPE, before, Reader()) == (stored(service), '"open"')
+    assert service.facts.reveal(SCOPE, before, SecretReader()) == (stored(service), '"open"')
     service.facts.delete(SCOPE, "password", owner(), ANY)
     with pytest.raises(NotFound):
         service.facts.reveal(SCOPE, before, ALL)
@@ -282,7 +282,7 @@ def test_a_read_that_comes_just_as_its_key_goes_is_answered_by_the_next_one(
     read = stored(service)
     rotate_keys(keys)
     other = beside(service, keys)
-    assert Resealing(other.store, other.clock, sealing_with(keys), 5.0).run().renewed == 1
+    assert KeyRewrap(other.store, other.clock, sealing_with(keys), 5.0).run().renewed == 1
     lose_keys(keys, 1)
     service.clock.advance(LOOK_SECONDS)
     assert seal_of(service) != seal_of(other), "this worker has yet to hear of it"
@@ -316,7 +316,7 @@ def test_a_lost_key_breaks_what_needs_it_and_nothing_else(service: Service, keys
 def test_a_lost_data_key_can_be_given_up_and_what_it_sealed_put_anew(service: Service) -> None:
     put(service)
     put(service, "another")
-    remove(service, SEAL)
+    remove(service, DATA_KEY)
     with pytest.raises(SealBroken):
         revealed(service)
     put(service)
@@ -325,10 +325,10 @@ def test_a_lost_data_key_can_be_given_up_and_what_it_sealed_put_anew(service: Se
         revealed(service, "another")
 
 
-def remove(service: Service, place: Place) -> None:
+def remove(service: Service, place: RecordKey) -> None:
     stack = service.store.known.stack(SCOPE)
     assert stack is not None
-    commit = Commit(stack, 0, removes=(place,), guards={place: seal_of(service).revision})
+    commit = Transaction(stack, 0, removes=(place,), guards={place: seal_of(service).revision})
     assert service.store.commit(commit, 0)
 
 
@@ -341,14 +341,14 @@ def attacked(service: Service, **changes: object) -> None:
     assert stack is not None
     fact = replace(stored(service), **changes)  # type: ignore[arg-type]
     expected = {"nothing": 0}
-    assert service.store.commit(Commit(stack, 0, puts=(fact,), expected=expected), 0)
+    assert service.store.commit(Transaction(stack, 0, puts=(fact,), expected=expected), 0)
 
 
 def test_a_sealed_value_moved_to_another_path_does_not_open(service: Service) -> None:
     put(service)
     attacked(service, path="nodes/c1/mine")
     with pytest.raises(SealBroken):
-        revealed(service, "nodes/c1/mine", Reader(member="c1"))
+        revealed(service, "nodes/c1/mine", SecretReader(member="c1"))
     assert revealed(service) == TEXT
 
 
@@ -356,7 +356,7 @@ def test_a_sealed_value_whose_readers_were_changed_does_not_open(service: Servic
     put(service, readers=["group/head"])
     attacked(service, readers=("group/compute",))
     with pytest.raises(SealBroken):
-        revealed(service, reader=Reader(group="compute"))
+        revealed(service, reader=SecretReader(group="compute"))
 
 
 @pytest.mark.parametrize("junk", ["", "x", "1.", "1.AAAA", "2." + "A" * 80, "1." + "A" * 81])
@@ -394,7 +394,9 @@ def test_a_sealed_value_does_not_open_elsewhere_even_under_its_own_data_key(
     assert stack is not None
     there, sealing = replace(stack, **{what: "another"}), sealing_with(keys)
     key = sealing.data_key(stack, seal_of(service))
-    same_key = Seal(RepositoryKeyring(Repository(keys), service.clock).wrap(key, _of_stack(there)))
+    same_key = DataKey(
+        RepositoryKeyring(Repository(keys), service.clock).wrap(key, _of_stack(there))
+    )
     assert sealing.data_key(there, same_key) == key
     with pytest.raises(SealBroken):
         sealing.open(there, same_key, stored(service))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
-from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Settle
+from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Debounce
 from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
@@ -27,7 +27,7 @@ from tests.unit.core.timeline import Timeline
 
 ALL = Filter()
 START = Cursor(EPOCH, 1)
-SETTLE = Settle(1.0, 10.0)
+SETTLE = Debounce(1.0, 10.0)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def timeline() -> Timeline:
 def poll(
     timeline: Timeline,
     wait: float = 30,
-    settle: Settle = SETTLE,
+    settle: Debounce = SETTLE,
     wanted: Filter = ALL,
     since: Cursor | None = START,
 ) -> Poll:
@@ -178,7 +178,7 @@ class Told:
 
 def stream(
     timeline: Timeline,
-    settle: Settle = SETTLE,
+    settle: Debounce = SETTLE,
     wanted: Filter = ALL,
     since: Cursor | None = START,
 ) -> Iterator[Told]:
@@ -227,7 +227,7 @@ def test_a_backlog_settles_in_a_stream_too(timeline: Timeline) -> None:
 def test_pings_come_in_time_and_bookmarks_not_before_what_is_held_back(timeline: Timeline) -> None:
     timeline.puts(*range(1, 59, 2))
     timeline.at(70, timeline.hub.close)
-    told = list(stream(timeline, Settle(5, 60)))
+    told = list(stream(timeline, Debounce(5, 60)))
     assert all(later.at - told.at <= 15 for told, later in itertools.pairwise(told))
     pings = [each.at for each in told if isinstance(each.frame, PingFrame)]
     assert pings == [15, 30, 45, 60]
@@ -242,7 +242,7 @@ def test_a_bookmark_follows_what_was_held_back(timeline: Timeline) -> None:
     timeline.at(39.5, timeline.hub.close)
     marks = [
         each.frame.cursor.revision if _is_change(each) else -each.frame.cursor.revision  # type: ignore[union-attr]
-        for each in stream(timeline, Settle(5, 60))
+        for each in stream(timeline, Debounce(5, 60))
         if isinstance(each.frame, ChangeFrame | BookmarkFrame)
     ]
     assert marks[0] == 2
@@ -320,7 +320,7 @@ def histories(draw: st.DrawFn) -> list[tuple[float, str]]:
 
 
 settles = st.integers(0, 4000).flatmap(
-    lambda quiet: st.integers(quiet, 20_000).map(lambda limit: Settle(quiet / 1024, limit / 1024))
+    lambda quiet: st.integers(quiet, 20_000).map(lambda limit: Debounce(quiet / 1024, limit / 1024))
 )
 filters = st.sampled_from([ALL, Filter("n"), Filter("", frozenset({"fact.delete"}))])
 
@@ -338,7 +338,7 @@ def lived(history: list[tuple[float, str]], held: int = 10_000) -> Timeline:
 @settings(deadline=None)
 @given(histories(), settles, filters, st.sampled_from([0, 1, 7, 50]))
 def test_a_loop_of_settled_polls_tells_just_what_one_without_settling_does(
-    history: list[tuple[float, str]], settle: Settle, wanted: Filter, wait: float
+    history: list[tuple[float, str]], settle: Debounce, wanted: Filter, wait: float
 ) -> None:
     told = []
     for each in (AT_ONCE, settle):
@@ -360,7 +360,7 @@ def test_a_loop_of_settled_polls_tells_just_what_one_without_settling_does(
 @settings(deadline=None)
 @given(histories(), settles, filters)
 def test_a_settled_stream_tells_just_what_one_without_settling_does_and_in_time(
-    history: list[tuple[float, str]], settle: Settle, wanted: Filter
+    history: list[tuple[float, str]], settle: Debounce, wanted: Filter
 ) -> None:
     found = []
     for each in (AT_ONCE, settle):

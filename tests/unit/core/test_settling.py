@@ -13,10 +13,10 @@ from factstore.core.errors import NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, DropStack, Event, PutFact, PutStack, Step
 from factstore.core.model.fact import Scope
-from factstore.core.ports import Slice
-from factstore.core.services.context import Contexts
-from factstore.core.services.debounce import AT_ONCE, Settle, Settling
-from factstore.core.services.watch import ChangeFrame, Filter, PingFrame, Watching
+from factstore.core.ports import EventBatch
+from factstore.core.services.context import ContextService
+from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
+from factstore.core.services.watch import ChangeFrame, Filter, PingFrame, WatchService
 from factstore.core.state.state import State
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.core.test_context import OneState
@@ -26,7 +26,7 @@ moments = st.lists(st.integers(1, 400), max_size=30).map(
     lambda gaps: [moment / 8 for moment in accumulate(gaps)]
 )
 settles = st.tuples(st.integers(0, 50), st.integers(0, 300)).map(
-    lambda wish: Settle(wish[0] / 8, (wish[0] + wish[1]) / 8)
+    lambda wish: Debounce(wish[0] / 8, (wish[0] + wish[1]) / 8)
 )
 
 
@@ -49,12 +49,12 @@ class Timetable:
         self.state = State(len(self.events), EPOCH)
         self.state.load([PutStack(stack())])
 
-    def read(self, scope: Scope, after: int, *, events: int, size: int) -> Slice:
+    def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
         there = self.events[: bisect_right(self.moments, self.clock.now)]
         new = [event for event in there if event.revision > after]
         found, more = new[:events], len(new) > events
         last = found[-1].revision if more else max([after, *(e.revision for e in there)])
-        return Slice(tuple(found), last, more)
+        return EventBatch(tuple(found), last, more)
 
     def wait(self, scope: Scope, after: int, timeout: float) -> bool:
         coming = [
@@ -67,13 +67,13 @@ class Timetable:
 
     wait_stir = wait
 
-    def watching(self) -> Watching:
-        return Watching(OneState(self.state), self, self.clock, 5)  # type: ignore[arg-type]
+    def watching(self) -> WatchService:
+        return WatchService(OneState(self.state), self, self.clock, 5)  # type: ignore[arg-type]
 
 
 @given(moments, settles, st.integers(0, 50))
 def test_a_settled_poll_comes_when_it_is_quiet_or_when_it_must(
-    at: list[float], settle: Settle, wait: int
+    at: list[float], settle: Debounce, wait: int
 ) -> None:
     table = Timetable(at)
     watching = table.watching()
@@ -98,7 +98,9 @@ def test_a_settled_poll_comes_when_it_is_quiet_or_when_it_must(
 
 
 @given(moments, settles)
-def test_a_settled_stream_tells_what_an_unsettled_one_does(at: list[float], settle: Settle) -> None:
+def test_a_settled_stream_tells_what_an_unsettled_one_does(
+    at: list[float], settle: Debounce
+) -> None:
     table = Timetable(at)
     frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
     told: list[int] = []
@@ -115,7 +117,7 @@ def test_a_settled_stream_tells_what_an_unsettled_one_does(at: list[float], sett
 
 def test_a_storm_is_told_in_few_bursts() -> None:
     table = Timetable([n / 8 for n in range(1, 101)])
-    settle = Settle(0.5, 5.0)
+    settle = Debounce(0.5, 5.0)
     frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
     bursts: dict[float, list[int]] = {}
     while sum(map(len, bursts.values())) < 100:
@@ -130,7 +132,7 @@ def test_what_the_reader_does_not_want_disturbs_no_quiet() -> None:
     events = [event(1, "wanted"), *(event(n, "noise") for n in range(2, 50))]
     table = Timetable([1 + n / 8 for n in range(49)], events)
     watching = table.watching()
-    poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter("wanted"), Settle(1.0, 10.0))
+    poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter("wanted"), Debounce(1.0, 10.0))
     assert [found.revision for found in poll.events] == [1]
     assert table.clock.now == pytest.approx(table.begun + 2.0)
 
@@ -142,7 +144,7 @@ def test_the_end_of_the_stack_is_told_at_once() -> None:
     ]
     table = Timetable([1.0, 1.5], events)
     frames = table.watching().stream(
-        SCOPE, Cursor(EPOCH, 0), False, Filter(), True, Settle(5.0, 50.0)
+        SCOPE, Cursor(EPOCH, 0), False, Filter(), True, Debounce(5.0, 50.0)
     )
     told = [frame for frame in frames if not isinstance(frame, PingFrame)]
     assert len(told) == 3
@@ -159,7 +161,7 @@ def test_a_stopping_service_ends_the_quiet() -> None:
         return True
 
     table.wait = close  # type: ignore[method-assign]
-    poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter(), Settle(5.0, 50.0))
+    poll = watching.poll(SCOPE, Cursor(EPOCH, 0), 30, Filter(), Debounce(5.0, 50.0))
     assert table.clock.now == pytest.approx(table.begun + 1.0)
     assert [found.revision for found in poll.events] == [1]
 
@@ -168,7 +170,7 @@ def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
     table = Timetable([n / 10 for n in range(10)])
     state = State(0, EPOCH)
     state.load([PutStack(stack())])
-    service = Contexts(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+    service = ContextService(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
     known = service.get(SCOPE)
     assert table.clock.now == table.begun
     plain = table.wait
@@ -180,7 +182,7 @@ def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
         return found
 
     table.wait = moving  # type: ignore[method-assign]
-    settled = service.get(SCOPE, wait=30, unless={known.etag}, settle=Settle(0.5, 5.0))
+    settled = service.get(SCOPE, wait=30, unless={known.etag}, settle=Debounce(0.5, 5.0))
     assert settled.cursor.revision == 10
     assert table.clock.now == pytest.approx(table.begun + 0.9 + 0.5)
 
@@ -192,7 +194,7 @@ def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_appl
     table = Timetable([1.0, 1.25])
     state = State(0, EPOCH)
     state.load([PutStack(stack()), PutFact("s1", fact(path, "as it was"))])
-    service = Contexts(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+    service = ContextService(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
     known = service.get(SCOPE)
     plain = table.wait
 
@@ -204,7 +206,7 @@ def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_appl
         return found
 
     table.wait = moving  # type: ignore[method-assign]
-    undone = service.get(SCOPE, wait=30, unless={known.etag}, settle=Settle(0.5, 5.0))
+    undone = service.get(SCOPE, wait=30, unless={known.etag}, settle=Debounce(0.5, 5.0))
     assert undone.etag == known.etag
     assert undone.cursor.revision == 2
     waited = 1.25 + 0.5 if path == "p" else 30
@@ -212,13 +214,13 @@ def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_appl
 
 
 def test_nothing_to_tell_is_not_held_back() -> None:
-    assert Settling(Settle(1.0, 10.0)).due is None
-    settling = Settling(AT_ONCE)
+    assert Debouncer(Debounce(1.0, 10.0)).due is None
+    settling = Debouncer(AT_ONCE)
     settling.noticed(5.0)
     assert settling.due == 5.0
 
 
-def context_of(table: Timetable, state: State) -> Contexts:
+def context_of(table: Timetable, state: State) -> ContextService:
     """The service over a state that moves with the table: each event is a fact, the last the end."""
     plain = table.wait
 
@@ -235,7 +237,7 @@ def context_of(table: Timetable, state: State) -> Contexts:
         return found
 
     table.wait = moving  # type: ignore[method-assign]
-    return Contexts(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
+    return ContextService(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
 
 
 def test_that_the_stack_is_gone_need_not_settle() -> None:
@@ -246,12 +248,12 @@ def test_that_the_stack_is_gone_need_not_settle() -> None:
     service = context_of(table, state)
     known = service.get(SCOPE)
     with pytest.raises(NotFound):
-        service.get(SCOPE, wait=30, unless={known.etag}, settle=Settle(1.0, 10.0))
+        service.get(SCOPE, wait=30, unless={known.etag}, settle=Debounce(1.0, 10.0))
     assert table.clock.now == pytest.approx(table.begun + 1.25)
 
 
 def test_a_stack_that_was_waited_for_settles_when_it_appears() -> None:
     table = Timetable([1.0, 1.5, 2.0])
-    context = context_of(table, State(0, EPOCH)).get(SCOPE, wait=30, settle=Settle(1.0, 10.0))
+    context = context_of(table, State(0, EPOCH)).get(SCOPE, wait=30, settle=Debounce(1.0, 10.0))
     assert context.cursor.revision == 3
     assert table.clock.now == pytest.approx(table.begun + 3.0)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factstore.core.model.event import MARK, DropStack, Mark, PutFact, PutRecord, PutStack, Step
+from factstore.core.model.event import (
+    DELETION_MARKER,
+    DeletionMarker,
+    DropStack,
+    PutFact,
+    PutRecord,
+    PutStack,
+    Step,
+)
 from factstore.core.model.member import Applied
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Timer
-from factstore.core.state.stack_state import Space
+from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 from tests.unit.core.making import SCOPE, fact, stack
 from tests.unit.core.records import LEASE, member, signal, space, waiter
 
 
-def held(of: Space) -> tuple[int, int]:
+def held(of: StackState) -> tuple[int, int]:
     assert (of.project.facts, of.project.bytes) == (of.count, of.bytes)
     return of.count, of.bytes
 
@@ -51,7 +59,7 @@ def test_facts_move_the_target_but_for_results() -> None:
 def test_dropping_what_is_not_there_moves_nothing() -> None:
     it = space()
     assert it.drop("a", 5) is None
-    assert it.drop_record(Place("member", "a"), 5) is None
+    assert it.drop_record(RecordKey("member", "a"), 5) is None
     assert (it.target, it.changed, it.dropped) == (0, 0, 0)
 
 
@@ -67,7 +75,7 @@ def test_a_member_joins_changes_and_expires() -> None:
     change = it.put_record(ready)
     assert change is not None
     assert (change.type, change.record, change.former) == ("member.change", ready, joined)
-    change = it.drop_record(ready.place, 4)
+    change = it.drop_record(ready.record_key, 4)
     assert change is not None
     assert (change.type, change.record, change.former) == ("member.expire", None, ready)
     assert (change.by, change.request_id, change.reason) == (None, None, "expired")
@@ -86,7 +94,7 @@ def test_a_member_that_departs_is_told_once_and_counts_until_it_is_gone() -> Non
     assert change.former == joined
     assert (it.living, it.generations) == ({}, {})
     assert held(it) == (1, joined.size)
-    assert it.drop_record(departed.place, 4) is None
+    assert it.drop_record(departed.record_key, 4) is None
     assert (it.target, it.dropped) == (3, 3)
     assert held(it) == (0, 0)
 
@@ -114,7 +122,7 @@ def test_members_that_lost_their_leases_can_all_go() -> None:
     for name in ("c1", "c2"):
         it.put_record(member(name, 2, lease=0))
     for name in ("c1", "c2"):
-        assert it.drop_record(Place("member", name), 3) is not None
+        assert it.drop_record(RecordKey("member", name), 3) is not None
     assert (it.living, it.generations) == ({}, {})
 
 
@@ -125,7 +133,7 @@ def test_what_a_member_has_applied_is_told_to_nobody_and_moves_nothing() -> None
     it = space()
     assert it.put_record(Applied("c1", 5, 6, LEASE)) is None
     assert it.applied == {"c1": 5}
-    assert it.drop_record(Place("applied", "c1"), 7) is None
+    assert it.drop_record(RecordKey("applied", "c1"), 7) is None
     assert (it.applied, it.target, it.changed) == ({}, 0, 0)
     assert held(it) == (0, 0)
 
@@ -137,9 +145,9 @@ def test_what_went_is_to_be_marked_while_there_are_members_and_until_it_is() -> 
     assert not it.busy, "nobody converges"
     it.put_record(member("c1", 4))
     assert (it.unmarked, it.busy) == (3, True)
-    it.put_record(Mark(3, 5))
+    it.put_record(DeletionMarker(3, 5))
     assert (it.unmarked, it.busy, it.target) == (0, False, 4)
-    it.drop_record(MARK, 6)
+    it.drop_record(DELETION_MARKER, 6)
     assert it.unmarked == 3
 
 
@@ -150,7 +158,7 @@ def test_a_mark_tells_a_state_that_is_loaded_where_the_target_is() -> None:
             PutStack(stack()),
             PutFact("s1", fact("a", 1, 2)),
             PutRecord("s1", member("c1", 3)),
-            PutRecord("s1", Mark(7, 8)),
+            PutRecord("s1", DeletionMarker(7, 8)),
         ]
     )
     contents = state.contents(SCOPE)
@@ -167,12 +175,12 @@ def test_waiters_and_signals_count_and_go() -> None:
     it.put_record(Timer("w", 2, 5))
     it.put_record(given)
     assert held(it) == (2, armed.size + given.size)
-    assert it.signals("w") == {given.place.name: given}
+    assert it.signals("w") == {given.record_key.name: given}
     assert it.signals("v") == {}
     longer = replace(given, reason="because of something else", revision=4)
     it.put_record(longer)
     assert held(it) == (2, armed.size + longer.size)
-    for place in (armed.place, Place("timer", "w"), given.place):
+    for place in (armed.record_key, RecordKey("timer", "w"), given.record_key):
         assert it.drop_record(place, 5) is None
     assert held(it) == (0, 0)
 

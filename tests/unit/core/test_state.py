@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from factstore.core.model.event import (
-    Act,
     Change,
+    DeletionAuthor,
     DropFact,
     DropStack,
     Mutation,
@@ -67,7 +67,7 @@ class StateAgainstADict(RuleBasedStateMachine):
         self.revision += 1
         stack_id = self.ids.pop(scope)
         left = self.facts.pop(scope)
-        act = Act(stack_id, "bob", "req-bob", whole_stack=True)
+        act = DeletionAuthor(stack_id, "bob", "req-bob", whole_stack=True)
         by, request = ("bob", "req-bob") if with_act else (None, None)
         told = self.step(DropStack(scope), *((act,) if with_act else ()))
         assert told == [(scope, stack_id, (Change("stack.delete", None, None, None, by, request),))]
@@ -107,7 +107,7 @@ class StateAgainstADict(RuleBasedStateMachine):
                     changes.append(Change("fact.delete", path, None, previous, "bob", "req-bob"))
                 else:
                     changes.append(Change("fact.expire", path, None, previous, None, None))
-            mutations.append(Act(stack_id, "bob", "req-bob", tuple(sorted(told_paths))))
+            mutations.append(DeletionAuthor(stack_id, "bob", "req-bob", tuple(sorted(told_paths))))
             if changes:
                 expected.append((scope, stack_id, tuple(changes)))
         assert self.step(*mutations) == expected
@@ -173,7 +173,7 @@ TestStateAgainstADict.settings = settings(max_examples=60, stateful_step_count=2
 
 def test_a_deletion_without_its_act_is_an_expiry() -> None:
     state = state_with(["a", "b"])
-    act = Act("s1", "bob", "req-bob", ("a",))
+    act = DeletionAuthor("s1", "bob", "req-bob", ("a",))
     (event,) = state.apply(Step(9, (DropFact("s1", "a"), DropFact("s1", "b"), act)))
     assert [(c.type, c.path, c.by) for c in event.changes] == [
         ("fact.delete", "a", "bob"),
@@ -183,7 +183,9 @@ def test_a_deletion_without_its_act_is_an_expiry() -> None:
 
 def test_an_act_of_another_stack_explains_nothing() -> None:
     state = state_with(["a"])
-    (event,) = state.apply(Step(9, (DropFact("s1", "a"), Act("s2", "bob", "req-bob", ("a",)))))
+    (event,) = state.apply(
+        Step(9, (DropFact("s1", "a"), DeletionAuthor("s2", "bob", "req-bob", ("a",))))
+    )
     assert event.changes[0].type == "fact.expire"
 
 
@@ -226,7 +228,7 @@ def test_a_stack_that_was_loaded_anew_counts_as_changed() -> None:
 
 def test_the_end_of_a_stack_is_told_as_one_change() -> None:
     state = state_with(["a", "b"])
-    act = Act("s1", "bob", "req-bob", whole_stack=True)
+    act = DeletionAuthor("s1", "bob", "req-bob", whole_stack=True)
     (event,) = state.apply(Step(9, (DropStack(SCOPE), act)))
     assert event.ends_stack
     assert [(c.type, c.path, c.by) for c in event.changes] == [("stack.delete", None, "bob")]

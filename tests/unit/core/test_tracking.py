@@ -95,7 +95,7 @@ changes: st.SearchStrategy[Changed] = st.one_of(
     st.builds(
         lambda name, status, at: (
             "signal",
-            signal(name).place.name,
+            signal(name).record_key.name,
             status and signal(name, status, f"why {name}", at),
         ),
         st.sampled_from(IDS),

@@ -15,7 +15,7 @@ from factstore.core.errors import (
 )
 from factstore.core.model.fact import Delete
 from factstore.core.model.precondition import ANY, EXISTS
-from factstore.core.ports import Commit
+from factstore.core.ports import Transaction
 from tests.unit.core.making import ALICE, SCOPE, author, put
 from tests.unit.core.service import KEY, Service
 
@@ -36,13 +36,13 @@ def test_a_write_whose_request_was_lost_is_made_once(service: Service) -> None:
 
 
 def test_a_write_that_arrives_late_makes_its_own_retry_fail_and_is_found(service: Service) -> None:
-    late: list[Commit] = []
+    late: list[Transaction] = []
 
-    def delayed(commit: Commit, deadline: float) -> int | None:
+    def delayed(commit: Transaction, deadline: float) -> int | None:
         late.append(commit)
         raise OutcomeUnknown("it is on its way")
 
-    def overtaken(commit: Commit, deadline: float) -> int | None:
+    def overtaken(commit: Transaction, deadline: float) -> int | None:
         assert service.store.backend.commit(late[0], deadline)
         return service.store.backend.commit(commit, deadline)
 
@@ -52,7 +52,7 @@ def test_a_write_that_arrives_late_makes_its_own_retry_fail_and_is_found(service
 
 
 def test_an_outcome_that_others_have_covered_up_stays_unknown(service: Service) -> None:
-    def overwritten(commit: Commit, deadline: float) -> int | None:
+    def overwritten(commit: Transaction, deadline: float) -> int | None:
         assert service.store.backend.commit(commit, deadline)
         service.others_write("p", "later")
         raise OutcomeUnknown("the answer was lost")
@@ -184,7 +184,7 @@ def test_a_guard_on_a_fact_that_is_missing_beats_the_missing_stack() -> None:
 
 
 def test_a_write_that_filled_the_store_is_acknowledged_if_it_got_in(service: Service) -> None:
-    def filled(commit: Commit, deadline: float) -> int | None:
+    def filled(commit: Transaction, deadline: float) -> int | None:
         assert service.store.backend.commit(commit, deadline)
         raise StorageFull("the store is full")
 
@@ -194,7 +194,7 @@ def test_a_write_that_filled_the_store_is_acknowledged_if_it_got_in(service: Ser
 
 
 def test_a_write_that_found_the_store_full_says_so_and_wrote_nothing(service: Service) -> None:
-    def full(commit: Commit, deadline: float) -> int | None:
+    def full(commit: Transaction, deadline: float) -> int | None:
         raise StorageFull("the store is full")
 
     before = service.head()
@@ -207,7 +207,7 @@ def test_a_write_that_found_the_store_full_says_so_and_wrote_nothing(service: Se
 def test_a_full_store_that_cannot_be_looked_at_leaves_the_outcome_unknown(
     service: Service,
 ) -> None:
-    def full(commit: Commit, deadline: float) -> int | None:
+    def full(commit: Transaction, deadline: float) -> int | None:
         raise StorageFull("the store is full")
 
     def down() -> None:

@@ -22,14 +22,14 @@ from factstore.core.model.event import (
     PutRecord,
     Step,
 )
-from factstore.core.model.record_key import Place
+from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
-from factstore.core.ports import Commit
-from factstore.core.services.waiter_controller import Referee
+from factstore.core.ports import Transaction
+from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.state.state import State
 from tests.unit.core.making import NOW, SCOPE, ManualClock, fact, state_with
 
-PLACE = Place("waiter", "w")
+PLACE = RecordKey("waiter", "w")
 SUCCESS = {"any": [{"facts": "a", "present": True}, {"signals": 1}]}
 FAILURE = {"facts": "bad", "present": True}
 
@@ -61,8 +61,8 @@ class Database:
             self.write(PutRecord("s1", replace(made, revision=self.state.revision + 1)))
 
     def end_timer(self) -> None:
-        if self.state.record(SCOPE, Place("timer", "w")) is not None:
-            self.write(DropRecord("s1", Place("timer", "w")))
+        if self.state.record(SCOPE, RecordKey("timer", "w")) is not None:
+            self.write(DropRecord("s1", RecordKey("timer", "w")))
 
     def toggle(self, path: str) -> None:
         if self.state.fact(SCOPE, path) is not None:
@@ -70,10 +70,10 @@ class Database:
         else:
             self.write(PutFact("s1", fact(path, 1, self.state.revision + 1)))
 
-    def _signals(self) -> list[Place]:
-        return [record.place for record in self.state.records(SCOPE, "signal")]
+    def _signals(self) -> list[RecordKey]:
+        return [record.record_key for record in self.state.records(SCOPE, "signal")]
 
-    def commit(self, commit: Commit) -> int | None:
+    def commit(self, commit: Transaction) -> int | None:
         for place, revision in commit.guards.items():
             record = self.state.record(SCOPE, place)
             if (record.revision if record else 0) != revision:
@@ -94,7 +94,7 @@ class Follower:
         self._database = database
         self._state = state_with()
         self.events: list[Event] = []
-        self.referee = Referee(self, ManualClock(), 5, object)  # type: ignore[arg-type]
+        self.referee = WaiterController(self, ManualClock(), 5, object)  # type: ignore[arg-type]
 
     def state(self) -> State:
         return self._state
@@ -109,12 +109,12 @@ class Follower:
         self._state = State(self._database.state.revision)
         self._state.load(list(self._database.state.mutations()))
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         return self._database.commit(commit)
 
-    def revoke(self, lease: int, deadline: float) -> None: ...
+    def revoke_lease(self, lease: int, deadline: float) -> None: ...
 
-    def renew(self, lease: int, deadline: float) -> bool:
+    def renew_lease(self, lease: int, deadline: float) -> bool:
         return True
 
 
@@ -188,7 +188,7 @@ def expected(state: State) -> str | None:
         return "failed"
     if "SUCCESS" in signals or state.fact(SCOPE, "a"):
         return "met"
-    return None if state.record(SCOPE, Place("timer", "w")) else "timed_out"
+    return None if state.record(SCOPE, RecordKey("timer", "w")) else "timed_out"
 
 
 def _stands(state: State) -> bool:

@@ -12,7 +12,7 @@ from factstore.core.errors import (
     Unavailable,
 )
 from factstore.core.model.precondition import ABSENT, ANY, Precondition
-from factstore.core.ports import Commit
+from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 from tests.unit.core.making import ALICE, SCOPE, put
 from tests.unit.core.service import TIMEOUT, Service
@@ -73,7 +73,7 @@ def test_a_lost_race_for_a_folder_is_a_conflict(service: Service) -> None:
 def test_whoever_keeps_losing_is_told_at_the_deadline_that_nothing_was_written(
     service: Service,
 ) -> None:
-    def beaten(commit: Commit, deadline: float) -> int | None:
+    def beaten(commit: Transaction, deadline: float) -> int | None:
         service.clock.advance(1)
         return None
 
@@ -98,7 +98,7 @@ def test_a_refused_write_gives_back_the_lease_it_took(service: Service) -> None:
 
 
 def test_a_write_of_unknown_outcome_keeps_its_lease(service: Service) -> None:
-    def applied_and_hidden(commit: Commit, deadline: float) -> int | None:
+    def applied_and_hidden(commit: Transaction, deadline: float) -> int | None:
         service.clock.advance(TIMEOUT)
         return service.lost_answer(commit, deadline)
 
@@ -121,7 +121,7 @@ def test_an_equal_write_starts_the_time_anew_and_writes_nothing(service: Service
 
 
 def test_a_time_to_live_counts_from_the_answer_even_of_a_slow_write(service: Service) -> None:
-    def slow(commit: Commit, deadline: float) -> int | None:
+    def slow(commit: Transaction, deadline: float) -> int | None:
         service.clock.advance(3)
         return service.store.backend.commit(commit, deadline)
 
@@ -186,7 +186,7 @@ def test_a_batch_is_written_once_although_a_fact_it_left_alone_expires_meanwhile
     condition = Precondition(tags=frozenset({service.facts.etag(service.facts.get(SCOPE, "p"))}))
 
     def ended(lease: int) -> bool:
-        service.store.backend.revoke(lease, 0)
+        service.store.backend.revoke_lease(lease, 0)
         return False
 
     before = service.head()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from factstore.core.model.event import DropStack, Mutation, PutFact, PutStack, Step
-from factstore.core.services.context import Contexts
-from factstore.core.services.watch import Watching
+from factstore.core.services.context import ContextService
+from factstore.core.services.watch import WatchService
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
@@ -42,8 +42,8 @@ class Timeline:
         self.hub.reset(1)
         self._coming: list[tuple[float, Callable[[], object]]] = []
         store = _Store(self._state)
-        self.watching = Watching(store, self.hub, self.clock, 5)  # type: ignore[arg-type]
-        self.contexts = Contexts(store, self.hub, self.clock, 5)  # type: ignore[arg-type]
+        self.watching = WatchService(store, self.hub, self.clock, 5)  # type: ignore[arg-type]
+        self.contexts = ContextService(store, self.hub, self.clock, 5)  # type: ignore[arg-type]
 
     @property
     def passed(self) -> float:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.model.event import Act
+from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Kind, Stack
 from factstore.core.model.value import canonical
 from factstore.store import codec
@@ -56,7 +56,9 @@ stacks = st.builds(
     revision=counts,
     created=counts,
 )
-acts = st.builds(Act, words, words, words, st.lists(paths, max_size=3).map(tuple), st.booleans())
+acts = st.builds(
+    DeletionAuthor, words, words, words, st.lists(paths, max_size=3).map(tuple), st.booleans()
+)
 
 
 @given(facts | sealed_facts)
@@ -76,7 +78,7 @@ def test_a_stack_reads_back_as_it_was(made: Stack) -> None:
 
 
 @given(acts)
-def test_an_act_reads_back_as_it_was(made: Act) -> None:
+def test_an_act_reads_back_as_it_was(made: DeletionAuthor) -> None:
     assert codec.decode_act(codec.encode_act(made)) == made
 
 
@@ -88,7 +90,7 @@ DECODERS: list[Callable[[bytes], object]] = [
 OURS = [
     codec.encode_fact(fact("p")),
     codec.encode_stack(stack()),
-    codec.encode_act(Act("s1", "bob", "req-bob")),
+    codec.encode_act(DeletionAuthor("s1", "bob", "req-bob")),
 ]
 JUNK = [
     *(b"", b"\n", b"null", b"1", b'"format"', b"[]", b"{}", b"{", b"\xff\xfe", b"\xff\n1"),

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from factstore.core.model.condition import Definition
-from factstore.core.model.data_key import Seal
-from factstore.core.model.event import Mark, Record
+from factstore.core.model.data_key import DataKey
+from factstore.core.model.event import DeletionMarker, Record
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
@@ -33,16 +33,18 @@ RECORDS: list[Record] = [
     ),
     Timer("w", 7, 9),
     Signal("w", "a/b \u20ac", "FAILURE", "", "null", "t", "u", "r", 7),
-    Mark(5, 7),
+    DeletionMarker(5, 7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", 7, 9),
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", 7, 9),
     Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", "", 7, 9),
-    Seal("gAAAAAwrapped", 7),
+    DataKey("gAAAAAwrapped", 7),
 ]  # fmt: skip
 
 
 def again(record: Record, text: bytes) -> Record:
-    return codec.decode_record(text, record.place, revision=record.revision, lease=record.lease)
+    return codec.decode_record(
+        text, record.record_key, revision=record.revision, lease=record.lease
+    )
 
 
 @pytest.mark.parametrize("record", RECORDS)
@@ -75,7 +77,7 @@ def test_a_record_whose_members_have_other_types_is_none_of_ours(
 @pytest.mark.parametrize("record", RECORDS)
 @pytest.mark.parametrize("text", JUNK)
 def test_junk_is_no_record(record: Record, text: bytes) -> None:
-    if record.place.kind == "timer" and text == b'{"format": 1}':
+    if record.record_key.kind == "timer" and text == b'{"format": 1}':
         return  # there is nothing more in it
     with pytest.raises(codec.UnknownFormat):
         again(record, text)
@@ -105,4 +107,4 @@ def test_a_signal_lies_where_its_id_says() -> None:
     signal = Signal("w", "a", "SUCCESS", "", "null", "t", "u", "r")
     other = replace(signal, id="b")
     with pytest.raises(codec.UnknownFormat, match="belong"):
-        codec.decode_record(codec.encode_record(signal), other.place, revision=1, lease=0)
+        codec.decode_record(codec.encode_record(signal), other.record_key, revision=1, lease=0)

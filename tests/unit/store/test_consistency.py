@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factstore.core.model.event import Act, Mark, Record
+from factstore.core.model.event import DeletionAuthor, DeletionMarker, Record
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.path import ancestors
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
@@ -40,7 +40,7 @@ BESIDE: list[Record] = [
     Timer("ready"),
     signal("ready", "\u20ac", 0),
     signal("met", "a", 0),
-    Mark(5),
+    DeletionMarker(5),
 ]
 COUNTED = [record for record in BESIDE if isinstance(record, Member | Waiter | Signal)]
 
@@ -48,14 +48,17 @@ SOUND: dict[bytes, bytes] = {
     KEYS.epoch: b"0123456789abcdef" * 2,
     KEYS.sentinel: b"",
     KEYS.compactor: b"17",
-    KEYS.act(0): codec.encode_act(Act("s1", "u", "r", ("a",))),
+    KEYS.act(0): codec.encode_act(DeletionAuthor("s1", "u", "r", ("a",))),
     KEYS.stack(PROJECT, "slurm"): codec.encode_stack(LIVING),
     KEYS.stack(PROJECT, "empty"): codec.encode_stack(stack(stack_id="s2")),
     KEYS.stack(PROJECT, "peopled"): codec.encode_stack(stack(stack_id="s3")),
     KEYS.fact(PROJECT, "s1", "a/b"): codec.encode_fact(fact("a/b", "\u20ac")),
     KEYS.fact(PROJECT, "s1", "t"): codec.encode_fact(fact("t", ttl=60)),
     KEYS.fact(PROJECT, "s3", "u"): codec.encode_fact(fact("u", member="c1")),
-    **{KEYS.place(PROJECT, "s3", record.place): codec.encode_record(record) for record in BESIDE},
+    **{
+        KEYS.record(PROJECT, "s3", record.record_key): codec.encode_record(record)
+        for record in BESIDE
+    },
     KEYS.receipt(PROJECT, "r"): b'{"fingerprint": "f", "results": []}',
     KEYS.purge("other", "s9"): b"",
     KEYS.gate("third"): b"",
@@ -65,9 +68,9 @@ LEASED = {
     KEYS.fact(PROJECT, "s3", "u"),
     KEYS.receipt(PROJECT, "r"),
     *(
-        KEYS.place(PROJECT, "s3", record.place)
+        KEYS.record(PROJECT, "s3", record.record_key)
         for record in BESIDE
-        if isinstance(record, Member | Applied | Timer) and "awaited" not in record.place.name
+        if isinstance(record, Member | Applied | Timer) and "awaited" not in record.record_key.name
     ),
 }
 

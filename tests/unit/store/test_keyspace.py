@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from factstore.core.model.path import covers
-from factstore.core.model.record_key import PLACE_KINDS, Place
+from factstore.core.model.record_key import PLACE_KINDS, RecordKey
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace, Named
 from tests.unit.core.test_path import paths, segments
 
@@ -135,8 +135,8 @@ def test_every_key_that_is_built_is_located(
     }
     located = {key: Named(*what) for key, what in named.items()}
     for kind in PLACE_KINDS:
-        place = Place(kind, f"{name}/0a" if kind == "signal" else name)
-        located[KEYS.place(p, s, place)] = Named("record", p, s, place.name, place)
+        place = RecordKey(kind, f"{name}/0a" if kind == "signal" else name)
+        located[KEYS.record(p, s, place)] = Named("record", p, s, place.name, place)
     assert {key: KEYS.locate(key) for key in located} == located
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import PutFact, PutStack, Step
-from factstore.core.ports import Commit, Opening
+from factstore.core.ports import Snapshot, Transaction
 from factstore.core.state.state import State
 from factstore.store.mirror import MirroredStore
 from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
@@ -30,14 +30,14 @@ class Scripted:
             raise self.at
         return self.at
 
-    def nudge(self, deadline: float) -> int:
+    def bump_revision(self, deadline: float) -> int:
         self.nudges += 1
         return self.on_nudge()
 
     def interrupt(self) -> None:
         self.interrupts += 1
 
-    def commit(self, commit: Commit, deadline: float) -> int | None:
+    def commit(self, commit: Transaction, deadline: float) -> int | None:
         assert isinstance(self.at, int)
         self.at += 1
         return self.at
@@ -68,7 +68,7 @@ def backend() -> Scripted:
 def store(backend: Scripted, clock: ManualClock) -> Iterator[MirroredStore]:
     made = MirroredStore(backend, clock, threading.Event)  # type: ignore[arg-type]
     made.start()
-    made.load(Opening(EPOCH, 5, [PutStack(stack())]))
+    made.load(Snapshot(EPOCH, 5, [PutStack(stack())]))
     yield made
     made.stop()
 
@@ -101,11 +101,11 @@ def test_a_refreshed_state_is_never_older_than_the_head(
     backend.at = 7
     asked = threading.Event()
 
-    def nudge() -> int:
+    def bump_revision() -> int:
         asked.set()
         return 8
 
-    backend.on_nudge = nudge
+    backend.on_nudge = bump_revision
     waiting = [threads.submit(store.refresh, 1030.0) for _ in range(4)]
     assert asked.wait(10)
     store.apply(step(6))
@@ -120,11 +120,11 @@ def test_revisions_of_others_in_the_same_etcd_are_got_past_with_one_of_our_own(
 ) -> None:
     backend.at = 900
 
-    def nudge() -> int:
+    def bump_revision() -> int:
         store.apply(Step(901, ()))
         return 901
 
-    backend.on_nudge = nudge
+    backend.on_nudge = bump_revision
     assert store.refresh(1030.0).revision == 901
     assert backend.nudges == 1
 
@@ -140,8 +140,8 @@ def test_a_watch_that_went_silent_is_renewed_and_the_reader_told(
     # Questions are answered at once, so that only waiting for the watch passes time.
     store = MirroredStore(backend, clock, passing)  # type: ignore[arg-type]
     store._heads.read = lambda deadline: 7  # type: ignore[method-assign]
-    store._nudges.read = lambda deadline: 8  # type: ignore[method-assign]
-    store.load(Opening(EPOCH, 5, []))
+    store._bumps.read = lambda deadline: 8  # type: ignore[method-assign]
+    store.load(Snapshot(EPOCH, 5, []))
     with pytest.raises(Unavailable):
         store.refresh(clock.now + 5)
     assert backend.interrupts == 1
@@ -154,7 +154,7 @@ def test_a_store_that_was_replaced_is_unavailable_until_it_is_read_anew(
     with pytest.raises(Unavailable):
         store.refresh(1030.0)
     backend.at = 2
-    store.load(Opening("f" * 16, 2, [PutStack(stack(stack_id="other"))]))
+    store.load(Snapshot("f" * 16, 2, [PutStack(stack(stack_id="other"))]))
     found = store.refresh(1030.0).stack(SCOPE)
     assert found is not None
     assert found.id == "other"
@@ -173,7 +173,7 @@ def test_reading_anew_in_the_middle_of_a_refresh_never_shows_an_older_state(
         def revision(self) -> int:
             self.looks += 1
             if self.looks == 1:
-                store.load(Opening(EPOCH, 3, [PutStack(stack())]))
+                store.load(Snapshot(EPOCH, 3, [PutStack(stack())]))
             return self.known
 
         @revision.setter
@@ -195,7 +195,7 @@ def test_reading_anew_in_the_middle_of_a_refresh_never_shows_an_older_state(
 def test_a_write_is_acknowledged_once_its_own_state_shows_it(
     store: MirroredStore, threads: ThreadPoolExecutor
 ) -> None:
-    writing = threads.submit(store.commit, Commit(stack(), 5, deletes=("p",)), 1030.0)
+    writing = threads.submit(store.commit, Transaction(stack(), 5, deletes=("p",)), 1030.0)
     store.apply(step(6))
     assert writing.result(10) == 6
     assert store.state().revision == 6
@@ -204,11 +204,11 @@ def test_a_write_is_acknowledged_once_its_own_state_shows_it(
 def test_a_write_that_the_watch_does_not_show_is_acknowledged_all_the_same(
     store: MirroredStore,
 ) -> None:
-    assert store.commit(Commit(stack(), 5, deletes=("p",)), 900.0) == 6
+    assert store.commit(Transaction(stack(), 5, deletes=("p",)), 900.0) == 6
 
 
 def test_confirming_waits_for_nothing(store: MirroredStore) -> None:
-    assert store.commit(Commit(stack(), 5), 1030.0) == 6
+    assert store.commit(Transaction(stack(), 5), 1030.0) == 6
     assert store.state().revision == 5
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.model.path import ancestors
-from factstore.core.ports import Commit, Receipt
+from factstore.core.ports import IdempotencyRecord, Transaction
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import COMPARES, compares_for
 from factstore.store.types import Compare
@@ -18,7 +18,7 @@ KEYS = Keyspace("/factstore/v1")
 LIFE = b"life"
 STACK = stack(created=5, revision=7)
 RECORD = KEYS.stack(PROJECT, STACK.name)
-RECEIPT = Receipt(PROJECT, "key", "{}")
+RECEIPT = IdempotencyRecord(PROJECT, "key", "{}")
 
 
 def key(path: str) -> bytes:
@@ -30,7 +30,7 @@ def below(path: str) -> tuple[bytes, bytes]:
 
 
 def compares(**fields: object) -> list[Compare]:
-    return compares_for(Commit(STACK, 20, **fields), KEYS, LIFE)  # type: ignore[arg-type]
+    return compares_for(Transaction(STACK, 20, **fields), KEYS, LIFE)  # type: ignore[arg-type]
 
 
 def holding(found: list[Compare], path: str) -> list[Compare]:

@@ -27,7 +27,7 @@ class Database:
     sweeps: int = 0
     turns: list[float] = field(default_factory=list)
 
-    def sweep(self, deadline: float) -> None:
+    def purge_deleted(self, deadline: float) -> None:
         self.sweeps += 1
 
     def compact(self, revision: int, deadline: float) -> None:
@@ -180,8 +180,8 @@ def test_the_state_is_moved_only_when_it_is_behind_twice_in_a_row() -> None:
 
 def test_one_failed_round_does_not_end_the_chores(caplog: pytest.LogCaptureFixture) -> None:
     class Failing(Database):
-        def sweep(self, deadline: float) -> None:
-            super().sweep(deadline)
+        def purge_deleted(self, deadline: float) -> None:
+            super().purge_deleted(deadline)
             if self.sweeps == 1:
                 raise Unavailable("etcd is down")
             if self.sweeps == 2:

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
-from factstore.core.ports import Slice
+from factstore.core.ports import EventBatch
 from factstore.watch.hub import Hub
 from tests.unit.core.making import fact
 
@@ -32,11 +32,11 @@ def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event
     return Event(scope, "s1", revision, tuple(made))
 
 
-def everything(hub: Hub, scope: Scope, after: int) -> Slice:
+def everything(hub: Hub, scope: Scope, after: int) -> EventBatch:
     return hub.read(scope, after, events=10_000, size=10**9)
 
 
-def revisions(found: Slice) -> list[int]:
+def revisions(found: EventBatch) -> list[int]:
     return [told.revision for told in found.events]
 
 
@@ -142,7 +142,7 @@ def test_an_event_too_large_to_be_held_is_a_gap_that_is_told() -> None:
     hub.publish(1, [event(A, 1, 50_000)])
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)
-    assert everything(hub, A, 1) == Slice((), 1, more=False)
+    assert everything(hub, A, 1) == EventBatch((), 1, more=False)
 
 
 def test_what_was_dropped_leaves_memory() -> None:
@@ -176,9 +176,9 @@ def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
 def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
     hub = Hub(10, 10**6)
     hub.publish(1, [event(A, 1)])
-    assert everything(hub, A, 5) == Slice((), 5, more=False)
+    assert everything(hub, A, 5) == EventBatch((), 5, more=False)
     hub.publish(5, [event(A, 5)])
-    assert everything(hub, A, 5) == Slice((), 5, more=False)
+    assert everything(hub, A, 5) == EventBatch((), 5, more=False)
     hub.publish(6, [event(A, 6)])
     assert revisions(everything(hub, A, 5)) == [6]
 
@@ -186,7 +186,7 @@ def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
 def test_readers_move_on_with_what_happens_to_others() -> None:
     hub = Hub(10, 10**6)
     hub.publish(4, [event(B, 4)])
-    assert everything(hub, A, 1) == Slice((), 4, more=False)
+    assert everything(hub, A, 1) == EventBatch((), 4, more=False)
 
 
 def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
@@ -323,7 +323,7 @@ def test_a_stack_that_floods_the_history_costs_readers_of_others_nothing() -> No
     hub.publish(1, [event(A, 1)])
     for revision in range(2, 50):
         hub.publish(revision, [event(B, revision)])
-    assert everything(hub, C, 1) == Slice((), 49, more=False)
+    assert everything(hub, C, 1) == EventBatch((), 49, more=False)
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)  # its own event has gone
     assert revisions(everything(hub, A, 1)) == []

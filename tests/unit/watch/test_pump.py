@@ -9,7 +9,7 @@ import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import PutFact, PutStack, Step
-from factstore.core.ports import Opening
+from factstore.core.ports import Snapshot
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
@@ -38,12 +38,12 @@ class Scripted:
         self.silent = threading.Event()
         self.interrupted = threading.Event()
 
-    def open(self) -> Opening:
+    def open(self) -> Snapshot:
         self.asked.append("open")
         at = self.openings.pop(0)
         if isinstance(at, Exception):
             raise at
-        return Opening(EPOCH, at, [PutStack(stack())])
+        return Snapshot(EPOCH, at, [PutStack(stack())])
 
     def follow(self, after: int) -> Iterator[Step]:
         self.asked.append(after)
@@ -69,7 +69,7 @@ class Recorder:
         self.state = State()
         self.seen: list[int | str] = []
 
-    def load(self, opening: Opening) -> None:
+    def load(self, opening: Snapshot) -> None:
         self.state = State(opening.revision)
         self.state.load(opening.mutations)
         self.seen.append(f"load {opening.revision}")
@@ -175,7 +175,7 @@ def test_it_is_not_ready_before_the_state_was_read(hub: Hub) -> None:
     released = threading.Event()
 
     class Slow(Scripted):
-        def open(self) -> Opening:
+        def open(self) -> Snapshot:
             assert released.wait(10)
             return super().open()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.core.services.rate_limit import HEARTBEAT_UNITS, HOLD_SECONDS, Admission, Allowance
+from factstore.core.services.rate_limit import HEARTBEAT_UNITS, HOLD_SECONDS, Allowance, RateLimiter
 from factstore.wsgi.middleware.throttle import Throttle, is_heartbeat
 from tests.unit.core.making import ManualClock
 
@@ -20,7 +20,7 @@ class Service:
 
     def __init__(self, **allowed: int) -> None:
         self.pauses: list[float] = []
-        admission = Admission(lambda project_id: Allowance(**allowed), ManualClock())
+        admission = RateLimiter(lambda project_id: Allowance(**allowed), ManualClock())
         self._throttle = Throttle(self._application, admission, self.pauses.append)
 
     def _application(
