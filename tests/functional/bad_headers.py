@@ -142,6 +142,8 @@ IDENTITY: dict[str, tuple[Headers, str]] = {
     "no grant and a token": (("Authorization:", "X-Auth-Token: x"), "400 ambiguous"),
 }
 
+CODINGS = ("gzip", "GZIP", "deflate", "br", "identity, gzip", "nonsense")
+
 # Of a PUT of a fact: how the body is said to be written.
 MEDIA = {
     "XML": (("Content-Type: application/xml",), b"<value>1</value>", "415 media_type"),
@@ -159,8 +161,10 @@ MEDIA = {
             gzip.compress(b'{"value": "' + b"x" * 10_000_000 + b'"}'),
             "415 media_type",
         )
-        for coding in ("gzip", "GZIP", "deflate", "br", "identity, gzip", "nonsense")
-        for media_type in ("application/json", "text/plain")
+        for coding, media_type in (
+            *((coding, "application/json") for coding in CODINGS),
+            *((coding, "text/plain") for coding in CODINGS[:2]),
+        )
     },
 }
 

@@ -1,6 +1,6 @@
-"""All that is refused for how it is written: one table, a row each.
+"""Requests that are refused for their form: one table, a row for each.
 
-Limits, quotas and rates, which depend on what went before, have tests of their own.
+Limits, quotas and rates depend on earlier requests and have tests of their own.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ GOOD_MEMBER = b'{"group": "intruders"}'
 
 @dataclass(frozen=True)
 class Bad:
-    """A request as it goes over the wire; STACK in its target stands for a stack.
+    """A request as it is sent; STACK in its target stands for the path of a stack.
 
     :param answer: status and code, as in ``400 schema``.
-    :param there: whether the stack is there, with ``a`` as its one fact.
+    :param there: whether the stack exists, with ``a`` as its one fact.
     """
 
     answer: str
@@ -99,15 +99,14 @@ HEADERS = {
     **{
         f"reading the {what}: {how}": _read(a, f"STACK/{what}", header)
         for what in ("context", "convergence")
-        for how, (header, a) in bad_headers.READING.items()
+        for how in ("a tag without quotes", "XML wanted", "a version to come")
+        for header, a in (bad_headers.READING[how],)
     },
     **{
-        f"a member, {method} {what}": Bad(
-            "400 header_invalid", method, MEMBER, (JSON, header), body
-        )
+        f"a member, {method} {what}": Bad(a, method, MEMBER, (JSON, header), body)
         for method, body in (("PUT", GOOD_MEMBER), ("DELETE", b""))
-        for what, (header, a) in bad_headers.WRITING.items()
-        if header.startswith("Factstore-Generation") and a == "400 header_invalid"
+        for what in ("an empty generation", "two generations")
+        for header, a in (bad_headers.WRITING[what],)
     },
     **{
         f"media: {what}": Bad(a, headers=headers, body=body)
@@ -127,9 +126,13 @@ HEADERS = {
         for what, (header, a) in bad_headers.ARMING.items()
     },
     **{
-        f"identity: {what}, {method}": Bad(a, method, FACT, (JSON, *headers), body, there=True)
-        for method, body in (("GET", b""), ("PUT", GOOD))
+        f"identity: {what}": Bad(a, "PUT", FACT, (JSON, *headers), there=True)
         for what, (headers, a) in bad_headers.IDENTITY.items()
+    },
+    **{
+        f"identity: {what}, GET": Bad(a, "GET", FACT, headers, b"", there=True)
+        for what in ("nobody's grant", "a grant and a token")
+        for headers, a in (bad_headers.IDENTITY[what],)
     },
     "a stream from nonsense": _read(
         "400 cursor_invalid", "STACK/events", "Accept: text/event-stream", "Last-Event-ID: \xff"
@@ -144,36 +147,38 @@ def _good_body(place: str) -> bytes:
     return bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD
 
 
+def _named(method: str, place: str, what: str) -> Bad:
+    """A request that is right but for a segment of its URL."""
+    target = place.replace("SEGMENT", bad_urls.SEGMENTS[what])
+    body, headers = (_good_body(place), (JSON,)) if method == "PUT" else (b"", ())
+    return Bad("400 path_invalid", method, target, headers, body, there=True)
+
+
 URLS = {
     **{
-        f"{method} {place}: {what}": Bad(
-            "400 path_invalid",
-            method,
-            place.replace("SEGMENT", segment),
-            body=_good_body(place),
-            there=True,
-        )
-        for what, segment in bad_urls.SEGMENTS.items()
-        for place in bad_urls.NAMED
-        for method in ("GET", "PUT", "DELETE")
+        f"{method} {place}: {what}": _named(method, place, what)
+        for what in bad_urls.SEGMENTS
+        for method, place in (("GET", "STACK/facts/SEGMENT"),)
     },
     **{
-        f"{method} {place}: {what}": Bad(
-            "400 path_invalid", method, place.replace("SEGMENT", segment), (), b"", there=True
-        )
-        for what, segment in bad_urls.SEGMENTS.items()
-        for method, place in bad_urls.NAMED_GRANTS
+        f"{method} {place}: {what}": _named(method, place, what)
+        for what in bad_urls.TYPICAL
+        for method, place in bad_urls.NAMED
     },
     **{
-        f"{method} {what}": Bad(a, method, target, there=True)
+        what: Bad(a, "GET", target, (), b"", there=True)
         for what, (target, a) in bad_urls.PATHS.items()
-        for method in ("GET", "PUT")
+    },
+    **{
+        f"PUT {what}": Bad(a, "PUT", bad_urls.PATHS[what][0], there=True)
+        for what in ("slashes as in 'a//b'", "17 segments", "more behind a member")
+        for a in (bad_urls.PATHS[what][1],)
     },
     **{
         f"departing by {word[:20]!r}": Bad(
             "400 query_invalid", "DELETE", f"{MEMBER}?declared={word}", (), b"", there=True
         )
-        for word in bad_urls.WORDS
+        for word in bad_urls.WORDS[:2]
     },
     **{what: Bad(a, method, target) for what, (method, target, a) in bad_urls.METHODS.items()},
     **{f"GET {target[:80]}": _read(a, target) for target, a in bad_urls.QUERIES},

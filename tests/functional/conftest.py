@@ -28,11 +28,10 @@ def two_workers(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> I
         check_log(server)
 
 
-@pytest.fixture(params=["one_worker", "two_workers"])
-def server(request: pytest.FixtureRequest) -> ApiServer:
-    """The service; with two workers a client meets now the one, now the other."""
-    found: ApiServer = request.getfixturevalue(request.param)
-    return found
+@pytest.fixture
+def server(one_worker: ApiServer) -> ApiServer:
+    """The service; a module whose promises concern several workers replaces it by ``two_workers``."""
+    return one_worker
 
 
 @pytest.fixture

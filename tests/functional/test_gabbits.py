@@ -18,6 +18,12 @@ from tests.service import ApiServer
 GABBITS = Path(__file__).with_name("gabbits")
 
 
+@pytest.fixture
+def server(two_workers: ApiServer) -> ApiServer:
+    """A service whose two workers answer a client's requests in turn."""
+    return two_workers
+
+
 class ErrorHandler(ResponseHandler):  # type: ignore[misc]
     """``response_error: ["404 not_found"]``: a refusal in the house form."""
 

@@ -15,6 +15,12 @@ from tests.functional.test_waiting import waiting
 from tests.service import ApiServer
 
 
+@pytest.fixture
+def server(two_workers: ApiServer) -> ApiServer:
+    """A service whose two workers answer a client's requests in turn."""
+    return two_workers
+
+
 def join(api: Caller, stack: str, name: str = "c1", **fields: Any) -> dict[str, Any]:
     answer = api.put(f"{stack}/members/{name}", json={"group": "compute", "ttl": 600, **fields})
     answer.raise_for_status()

@@ -8,9 +8,16 @@ from http import HTTPStatus
 import pytest
 
 from tests.calling import Caller, check_refusal
+from tests.service import ApiServer
 from tests.streaming import Frame, Stream
 
 FOREIGN = "0123456789abcdef.1"
+
+
+@pytest.fixture
+def server(two_workers: ApiServer) -> ApiServer:
+    """A service whose two workers answer a client's requests in turn."""
+    return two_workers
 
 
 def etag(api: Caller, path: str, value: object) -> str:

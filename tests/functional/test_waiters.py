@@ -182,7 +182,6 @@ BAD_SIGNALS = {
 }
 
 
-@pytest.mark.parametrize("server", ["one_worker"], indirect=True)
 @pytest.mark.parametrize("bad", BAD_SIGNALS.values(), ids=BAD_SIGNALS.keys())
 def test_a_signal_that_is_wrong_is_refused_and_not_kept(
     api: Caller, stack: str, bad: tuple[bytes, str]
@@ -193,7 +192,6 @@ def test_a_signal_that_is_wrong_is_refused_and_not_kept(
     assert api.get(f"{stack}/waiters/w").json() == before
 
 
-@pytest.mark.parametrize("server", ["one_worker"], indirect=True)
 def test_a_signal_of_another_type_is_refused(api: Caller, stack: str) -> None:
     armed(api, stack, **TWO_SIGNALS)
     for kind in ("application/xml", "text/html", ";"):

@@ -15,6 +15,12 @@ from tests.service import ApiServer
 from tests.wire import Answer, connect, read_answer, request_bytes
 
 
+@pytest.fixture
+def server(two_workers: ApiServer) -> ApiServer:
+    """A service whose two workers answer a client's requests in turn."""
+    return two_workers
+
+
 class Waiter:
     """A request under way; as a context it is given up in the end."""
 
