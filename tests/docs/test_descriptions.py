@@ -1,16 +1,17 @@
-"""The API reference and the OpenAPI document say the same of every call, to the last field."""
+"""The API reference and the OpenAPI document describe every call in the same way, to the last field."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
 from factstore.api import openapi
 from factstore.api.errors import CONTENT_TYPE, STATUS
+from tests.cases import cases
 from tests.docs import reference
 from tests.docs.reference import PREFIX, SAMPLES, SOURCE, Call, Operation
 from tests.structure.application import documented
@@ -22,20 +23,20 @@ ITSELF = "GET /v1/openapi.json"
 """Its answer is no sample: it is the document that is compared here."""
 
 
-@pytest.fixture(params=sorted(OPERATIONS))
-def name(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
-    return found
+Test = Callable[[str, Call, Operation], None]
 
 
-@pytest.fixture
-def call(name: str) -> Call:
-    return CALLS[name]
+def for_every_call(test: Test) -> Callable[[], None]:
+    """Return a test that tries all calls, and names each one for which an assertion fails."""
 
+    def test_of_all() -> None:
+        with cases() as case:
+            for name in sorted(OPERATIONS):
+                with case(name):
+                    test(name, CALLS[name], OPERATIONS[name])
 
-@pytest.fixture
-def operation(name: str) -> Operation:
-    return OPERATIONS[name]
+    test_of_all.__name__, test_of_all.__doc__ = test.__name__, test.__doc__
+    return test_of_all
 
 
 def complaints(schema: dict[str, Any], sample: object) -> list[str]:
@@ -48,39 +49,45 @@ def test_both_describe_the_same_calls() -> None:
     assert CALLS.keys() == OPERATIONS.keys()
 
 
-@pytest.mark.parametrize("where", ["path", "query"])
-def test_parameters_in_urls_are_the_same(call: Call, operation: Operation, where: str) -> None:
-    assert call.parameters("Request", where) == operation.parameters(where).keys()
+@for_every_call
+def test_parameters_in_urls_are_the_same(name: str, call: Call, operation: Operation) -> None:
+    for where in ("path", "query"):
+        assert call.parameters("Request", where) == operation.parameters(where).keys()
 
 
-def test_request_headers_are_the_same(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_request_headers_are_the_same(name: str, call: Call, operation: Operation) -> None:
     taken = operation.parameters("header").keys()
     assert call.parameters("Request", "header") == taken - reference.EVERYWHERE
     assert "OpenStack-API-Version" in taken
 
 
-def test_response_headers_are_the_same(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_response_headers_are_the_same(name: str, call: Call, operation: Operation) -> None:
     sent = operation.response_headers()
     assert call.parameters("Response", "header") == sent - reference.EVERYWHERE
     assert sent >= reference.EVERYWHERE
 
 
-def test_what_one_requires_the_other_requires(call: Call, operation: Operation) -> None:
-    for name, key in reference.named_parameters(call.part("Request")):
+@for_every_call
+def test_what_one_requires_the_other_requires(name: str, call: Call, operation: Operation) -> None:
+    for field, key in reference.named_parameters(call.part("Request")):
         about = reference.PARAMETERS[key]
         if about["in"] == "body":
             schema = operation.resolve(operation.request_schema() or {})
-            required = name in schema.get("required", [])
+            required = field in schema.get("required", [])
         else:
-            required = operation.parameters(about["in"])[name].get("required", False)
-        assert about["required"] == required, name
+            required = operation.parameters(about["in"])[field].get("required", False)
+        assert about["required"] == required, field
 
 
-def test_statuses_are_the_same(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_statuses_are_the_same(name: str, call: Call, operation: Operation) -> None:
     assert call.statuses() == operation.responses().keys()
 
 
-def test_error_codes_are_the_same(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_error_codes_are_the_same(name: str, call: Call, operation: Operation) -> None:
     every, with_token = reference.shared_codes()
     public = operation.about.get("security") == []
     shared = every if public else every | with_token
@@ -95,13 +102,15 @@ def test_the_shared_codes_are_the_same() -> None:
     )
 
 
-def test_request_fields_are_the_same(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_request_fields_are_the_same(name: str, call: Call, operation: Operation) -> None:
     schema = operation.request_schema()
     fields = operation.fields(schema, deep=False) if schema else set()
     assert call.parameters("Request", "body") == fields
 
 
-def test_response_fields_are_the_same(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_response_fields_are_the_same(name: str, call: Call, operation: Operation) -> None:
     named = call.parameters("Response", "body")
     outer, all_fields = set(), set()
     for schema in operation.response_schemas():
@@ -112,7 +121,8 @@ def test_response_fields_are_the_same(call: Call, operation: Operation) -> None:
     assert named <= all_fields | {field.rpartition(".")[2] for field in all_fields}
 
 
-def test_a_field_inside_a_field_is_explained(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_a_field_inside_a_field_is_explained(name: str, call: Call, operation: Operation) -> None:
     fact = CALLS["GET /v1/stacks/{stack}/facts/{path}"]
     stack = CALLS["GET /v1/stacks/{stack}"]
     explained = call.parameters("Response", "body") | call.parameters("Request", "body")
@@ -128,6 +138,7 @@ def test_a_field_inside_a_field_is_explained(call: Call, operation: Operation) -
         assert {field.rpartition(".")[2] for field in fields} <= explained
 
 
+@for_every_call
 def test_a_body_has_a_sample_and_a_sample_a_body(
     name: str, call: Call, operation: Operation
 ) -> None:
@@ -136,7 +147,10 @@ def test_a_body_has_a_sample_and_a_sample_a_body(
         assert bool(call.samples("response")) == bool(operation.response_schemas())
 
 
-def test_samples_obey_the_schemas_of_the_document(call: Call, operation: Operation) -> None:
+@for_every_call
+def test_samples_obey_the_schemas_of_the_document(
+    name: str, call: Call, operation: Operation
+) -> None:
     for kind, schemas in (
         ("request", [operation.request_schema()]),
         ("response", operation.response_schemas()),
@@ -155,8 +169,9 @@ def test_the_sample_of_an_error_obeys_the_schema_of_its_answer() -> None:
     assert complaints(put[409]["content"][CONTENT_TYPE]["schema"], sample) != []
 
 
+@for_every_call
 def test_a_refusal_has_the_one_form_and_its_codes_and_their_status(
-    name: str, operation: Operation
+    name: str, call: Call, operation: Operation
 ) -> None:
     for status, codes in operation.codes().items():
         answer = operation.responses()[status]
@@ -201,17 +216,21 @@ def _parameters() -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_everything_in_the_document_is_described(operation: Operation) -> None:
+@for_every_call
+def test_everything_in_the_document_is_described(
+    name: str, call: Call, operation: Operation
+) -> None:
     for where in ("path", "query", "header"):
-        for name, parameter in operation.parameters(where).items():
-            assert parameter.get("description"), name
+        for field, parameter in operation.parameters(where).items():
+            assert parameter.get("description"), field
     for answer in operation.responses().values():
         assert answer["description"]
-        for name, header in answer["headers"].items():
-            assert operation.resolve(header).get("description"), name
+        for field, header in answer["headers"].items():
+            assert operation.resolve(header).get("description"), field
 
 
-def test_a_name_in_a_url_has_a_grammar(operation: Operation) -> None:
+@for_every_call
+def test_a_name_in_a_url_has_a_grammar(name: str, call: Call, operation: Operation) -> None:
     for parameter in operation.parameters("path").values():
         assert {"pattern", "maxLength"} <= parameter["schema"].keys()
         assert re.search(parameter["schema"]["pattern"], parameter["example"])

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from factstore.client import Bookmark, Event, Snapshot, Watch, errors
+from tests.cases import cases
 from tests.unit.client.stub import (
     FakeClock,
     Service,
@@ -56,24 +57,38 @@ def test_a_watch_tells_events_and_ends_with_the_stack(service: Service, clock: F
 LIFE = (change(2) + PING + change(3, "b"), bookmark(5) + change(6), PING + stack_delete(7))
 
 
-@pytest.mark.parametrize("chunked", [True, False])
-@pytest.mark.parametrize("cut", range(0, len(b"".join(LIFE)), 11))
-def test_a_stream_cut_anywhere_goes_on_where_it_was(
-    service: Service, clock: FakeClock, cut: int, chunked: bool
+WHOLE = b"".join(LIFE)
+# Everywhere, but not at each byte; and around the end of each line.
+CUTS = sorted(
+    {
+        *range(0, len(WHOLE), 53),
+        *(
+            cut
+            for end in range(len(WHOLE))
+            if WHOLE[end : end + 1] == b"\n"
+            for cut in (end, end + 1)
+            if cut < len(WHOLE)
+        ),
+    }
+)
+
+
+def test_a_stream_cut_anywhere_resumes_after_the_last_whole_frame(
+    service: Service, clock: FakeClock
 ) -> None:
-    whole = b"".join(LIFE)
-    first = whole[:cut]
-    # What the service would send on: everything after the last frame that came over whole.
-    arrived = first.rpartition(b"\n\n")[0]
-    seen = [number for number in (2, 3, 5, 6) if f"id: e.{number}\n".encode() in arrived]
-    resumed = seen[-1] if seen else 1
-    rest = {2: change(2), 3: change(3, "b"), 5: bookmark(5), 6: change(6), 7: stack_delete(7)}
-    service.will(
-        stream(first, chunked=chunked),
-        stream(*(frame for number, frame in rest.items() if number > resumed), chunked=chunked),
-    )
-    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3", "e.6", "e.7"]
-    assert service.calls[1].headers["Last-Event-ID"] == f"e.{resumed}"
+    frames = {2: change(2), 3: change(3, "b"), 5: bookmark(5), 6: change(6), 7: stack_delete(7)}
+    with cases() as case:
+        for cut, chunked in itertools.product(CUTS, (True, False)):
+            first = WHOLE[:cut]
+            arrived = first.rpartition(b"\n\n")[0]
+            seen = [number for number in (2, 3, 5, 6) if f"id: e.{number}\n".encode() in arrived]
+            resumed = seen[-1] if seen else 1
+            rest = [frame for number, frame in frames.items() if number > resumed]
+            service.will(stream(first, chunked=chunked), stream(*rest, chunked=chunked))
+            with case(f"cut at {cut}, {'chunked' if chunked else 'not chunked'}"):
+                cursors = told(service.stack(clock).watch("e.1"))
+                assert cursors == ["e.2", "e.3", "e.6", "e.7"]
+                assert service.calls[-1].headers["Last-Event-ID"] == f"e.{resumed}"
 
 
 def test_a_goodbye_sends_the_watch_elsewhere_after_its_pause(

@@ -1,7 +1,7 @@
-"""A million names of many tenants in one flat keyspace, and no range holds another tenant's key.
+"""Thousands of names of many tenants in one flat keyspace: no range holds another tenant's key.
 
-Lists, deletes, sweeps and watches all ask etcd for these ranges, so what holds for the ranges holds for
-them.  Names are made to be mistaken for one another; the draws are the same in each run.
+Lists, deletes, purges and watches all ask etcd for these ranges.  Names are drawn to be mistaken for
+one another, with the same result in each run.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from factstore.core.model.path import covers
 from factstore.store.keyspace import KeyRange, Keyspace
 
 KEYS = Keyspace("/factstore/v1")
-ROUNDS, NAMES = 10, 100_000
-PROJECTS, STACKS = 40, 15  # of each round
+NAMES = 20_000
+PROJECTS, STACKS = 40, 15
 SIBLINGS = ["a", "ab", "abc", "a-", "a_", "a0", "aa", "A", "Ab", "-", "_", "0", "-a"]
 WORDS = ["facts", "data", "stacks", "a" * 63, "a" * 64, "a" * 62 + "-", "a" * 62 + "0"]
 SEGMENTS = ["n", "n1", "n10", "n1-x", "n1.x", "n1:x", "n1@x", "n-", "n.1", "n0", "N", "facts", "0"]
@@ -51,9 +51,9 @@ def drawn(draw: random.Random) -> tuple[dict[bytes, Fact], dict[bytes, Record]]:
     return facts, records
 
 
-@pytest.fixture(scope="module", params=range(ROUNDS))
-def names(request: pytest.FixtureRequest) -> tuple[dict[bytes, Fact], dict[bytes, Record]]:
-    return drawn(random.Random(request.param))
+@pytest.fixture(scope="module")
+def names() -> tuple[dict[bytes, Fact], dict[bytes, Record]]:
+    return drawn(random.Random(0))
 
 
 def inside(keys: list[bytes], wanted: KeyRange) -> Iterator[bytes]:
