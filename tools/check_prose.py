@@ -23,18 +23,14 @@ ROOT = Path(__file__).parents[1]
 NOT_YET_CLEAN: tuple[str, ...] = (
     "api-ref",
     "bench",
-    "devstack",
     "doc/source/admin",
     "doc/source/contributor",
-    "doc/source/explanation",
     "doc/source/how-to",
     "doc/source/install",
     "doc/source/reference",
-    "etc",
     "examples",
     "factstore/agent",
     "factstore/api",
-    "factstore/client",
     "factstore/cmd",
     "factstore/conf",
     "factstore/core",
@@ -44,7 +40,6 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "factstore/store",
     "factstore/watch",
     "factstore/wsgi",
-    "releasenotes",
     "tests",
 )
 

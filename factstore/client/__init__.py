@@ -1,8 +1,8 @@
-"""The Python client: the whole API behind typed calls, and a watch that outlives its connections.
+"""The Python client: typed calls for the whole API, and a watch that survives lost connections.
 
-This room guarantees that a caller never has to write a URL, read a status or parse a stream, that
-what it repeats by itself is safe to repeat, and that a watch neither skips nor repeats an event.
-It refuses to know how the service works inside: it speaks the public API, and nothing else.
+Callers never have to build URLs, check statuses or parse streams.  The client retries only requests
+that are safe to repeat, and its watch neither skips nor repeats an event.  It uses only the public API
+and does not depend on the service's implementation.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The keystoneauth adapter: finds the service and names the API version."""
+"""The keystoneauth adapter: finds the service and requests the API version."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ MICROVERSION = "1.0"
 class Adapter(adapter.Adapter):
     """An adapter for factstore.
 
-    URLs begin with ``/v1``.  An endpoint is the root of the service, and one that ends with ``/v1``
-    itself is understood too.
+    URLs begin with ``/v1``.  The endpoint is the root URL of the service; it may also end with ``/v1``.
     """
 
     def request(self, url: str, method: str, **kwargs: Any) -> requests.Response:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """Pauses that double from the first to the longest, each cut by up to half at random.
+    """Exponential backoff: pauses that double up to a maximum, each shortened at random by up to half.
 
-    The randomness spreads clients that lost the same service at the same moment.
-
-    :param first: seconds of the first pause, before the cut.
-    :param longest: seconds that no pause exceeds.
-    :param jitter: numbers from 0 to 1.
+    :param first: the first pause in seconds, before it is shortened.
+    :param longest: the longest pause in seconds.
+    :param jitter: a source of numbers from 0 to 1.
     """
 
     def __init__(
@@ -22,15 +20,16 @@ class Backoff:
         longest: float = 10.0,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        # The jitter spreads clients that lost the same service at the same moment.
         self._first = first
         self._longest = longest
         self._jitter = jitter
         self._next = first
 
     def pause(self, at_least: float | None = None) -> float:
-        """How many seconds to wait now.
+        """Return the number of seconds to wait now.
 
-        :param at_least: seconds that the service asked for.
+        :param at_least: the minimum that the service requested, in seconds.
         """
         spread = self._next / 2 * self._jitter()
         pause = at_least + spread if at_least else self._next - spread
@@ -38,5 +37,5 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """It worked: begin with the first pause again."""
+        """Start with the first pause again, after an attempt succeeded."""
         self._next = self._first

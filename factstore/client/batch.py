@@ -9,15 +9,15 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store a fact.
+    """An operation that stores a fact.
 
     :param kind: ``observed`` or ``parameter``; None for the service's default.
-    :param ttl: seconds it lives; None for a fact that stays.
-    :param member: the member with which it goes.
-    :param generation: only if this incarnation of a member lives.
-    :param sensitive: whether the service seals the value and shows it to few.
-    :param readers: who may see a sensitive value, beside those whom the service's policy lets:
-        ``group/NAME``, ``member/NAME``.
+    :param ttl: time to live in seconds; None for a fact that does not expire.
+    :param member: the member to bind the fact to.
+    :param generation: put the fact only if this incarnation of a member is live.
+    :param sensitive: whether the service seals the value and restricts who may see it.
+    :param readers: the groups and members that may see a sensitive value, in addition to the callers
+        that policy allows: ``group/NAME``, ``member/NAME``.
     """
 
     path: str
@@ -30,11 +30,11 @@ class Put:
     readers: Sequence[str] = ()
 
     def document(self) -> dict[str, Any]:
-        """The operation as JSON."""
+        """Return the operation as JSON."""
         return {"put": {"path": self.path, **self.body()}}
 
     def body(self) -> dict[str, Any]:
-        """The fact as the body of a write of its own."""
+        """Return the body of a request that puts only this fact."""
         body: dict[str, Any] = {"value": self.value}
         if self.kind is not None:
             body["kind"] = self.kind
@@ -53,38 +53,38 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Have no fact at a path; that there is none already is no failure."""
+    """An operation that deletes a fact.  It succeeds if the fact does not exist."""
 
     path: str
 
     def document(self) -> dict[str, Any]:
-        """The operation as JSON."""
+        """Return the operation as JSON."""
         return {"delete": {"path": self.path}}
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A demand on a fact, without which a batch writes nothing.  Build it by what it demands."""
+    """A condition on a fact.  If it is not met, the batch writes nothing."""
 
     path: str
-    demand: tuple[str, str | bool]
+    condition: tuple[str, str | bool]
 
     @classmethod
     def etag(cls, path: str, etag: str) -> Self:
-        """The fact still has this etag."""
+        """Require that the fact has this etag."""
         return cls(path, ("etag", etag))
 
     @classmethod
     def exists(cls, path: str) -> Self:
-        """There is a fact."""
+        """Require that the fact exists."""
         return cls(path, ("exists", True))
 
     @classmethod
     def absent(cls, path: str) -> Self:
-        """There is no fact."""
+        """Require that the fact does not exist."""
         return cls(path, ("absent", True))
 
     def document(self) -> dict[str, Any]:
-        """The guard as JSON."""
-        name, value = self.demand
+        """Return the guard as JSON."""
+        name, value = self.condition
         return {"path": self.path, name: value}

@@ -1,4 +1,4 @@
-"""The client itself: where the service is, and its stacks."""
+"""The client: the connection to the service, and the stacks of a project."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ from factstore.client.transport import (
 
 
 class Client:
-    """A project's stacks.
+    """A client for the stacks of one project.
 
     :param session: a keystoneauth session with an auth plugin.
-    :param service_type: what the catalogue calls the service.
+    :param service_type: the service type in the catalog.
     :param interface: such as ``public`` or ``internal``; None for keystoneauth's default.
-    :param endpoint_override: the service's root, instead of the catalogue's.
-    :param retry_for: seconds after which a call that keeps failing is given up.
-    :param answer_within: seconds that an answer may take, beyond those that the service was asked to
-        wait.
-    :param stream_silence: seconds without a byte after which a watch reconnects; the service sends
-        some every 15 seconds.
+    :param endpoint_override: the root URL of the service, instead of the endpoint in the catalog.
+    :param retry_for: seconds after which a failing call is no longer retried.
+    :param answer_within: time limit of a response in seconds, in addition to a requested wait.
+    :param stream_silence: seconds without data after which a watch reconnects; the service sends data
+        every 15 seconds.
     :param clock: for tests.
-    :param options: whatever else :class:`keystoneauth1.adapter.Adapter` takes.
+    :param options: further parameters of :class:`keystoneauth1.adapter.Adapter`.
     """
 
     def __init__(
@@ -66,20 +65,20 @@ class Client:
 
     @property
     def endpoint(self) -> str | None:
-        """The service's root, for those who are told where it is; None if nobody knows."""
+        """The root URL of the service; None if it is not known."""
         endpoint: str | None = self._adapter.get_endpoint()
         return endpoint
 
     def stack(self, name: str) -> Stack:
-        """A stack by its name; nothing is sent, and it need not exist."""
+        """Return a stack by its name.  No request is sent, and the stack need not exist."""
         return Stack(name, self._transport)
 
     def stacks(self, *, project_id: str | None = None, limit: int = 100) -> Iterator[StackRecord]:
-        """All stacks of the project, in order of their names.
+        """Iterate over all stacks of the project, in the order of their names.
 
-        :param project_id: another project's, for administrators.
-        :param limit: how many to ask for at a time.
-        :raises Gone: it took too long to read; begin anew.
+        :param project_id: the id of another project, for administrators.
+        :param limit: the number of stacks in one request.
+        :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
         params: dict[str, str] | None = {"limit": str(limit)}
         if project_id is not None:

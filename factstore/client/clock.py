@@ -1,4 +1,4 @@
-"""Time, as the client needs it: injected, so that no test has to wait for it."""
+"""The clock of the client.  It is injected, so that tests do not have to wait."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A clock that only goes forward, and a way to let time pass."""
+    """A monotonic clock that can sleep."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment in the past."""
+        """Return the seconds since an arbitrary moment in the past."""
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Wait for this number of seconds."""
 
 
 class SystemClock:
-    """The machine's own."""
+    """The clock of the machine."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment in the past."""
+        """Return the seconds since an arbitrary moment in the past."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Wait for this number of seconds."""
         time.sleep(seconds)

@@ -1,25 +1,26 @@
-"""Entity tags and the headers that make a request conditional."""
+"""Entity tags, and the headers of conditional requests."""
 
 from __future__ import annotations
 
 
 def quoted(etag: str) -> str:
-    """An etag as a header wants it; ``*`` stays as it is."""
+    """Return an etag in the form of a header; ``*`` is returned unchanged."""
     return etag if etag == "*" else f'"{unquoted(etag)}"'
 
 
 def unquoted(etag: str) -> str:
-    """An etag as the service means it; what compresses in between makes it weak."""
+    """Return the bare etag of a header."""
+    # Proxies that compress responses mark the etag as weak.
     return etag.removeprefix("W/").strip('"')
 
 
 def write_headers(
     if_match: str | None, idempotency_key: str | None, generation: str | None = None
 ) -> dict[str, str]:
-    """What a write demands, and what makes it safe to repeat.
+    """Return the headers of a write: its precondition, idempotency key and generation.
 
-    :param if_match: an etag, or ``*`` for any; None to demand nothing.
-    :param generation: of a member, which must live.
+    :param if_match: an etag, or ``*`` for any; None for no precondition.
+    :param generation: the generation of a member that must be live.
     """
     headers = {}
     if if_match is not None:

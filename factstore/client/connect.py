@@ -1,4 +1,4 @@
-"""A client from the environment, as OpenStack's users have it."""
+"""Create a client from the ``OS_*`` environment variables."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _ENDPOINT_OVERRIDE = f"OS_{SERVICE_TYPE.upper()}_ENDPOINT_OVERRIDE"
 
 
 def connect(environ: Mapping[str, str] | None = None, **options: Any) -> Client:
-    """A client with what ``OS_*`` variables say.
+    """Return a client that is configured by the ``OS_*`` variables.
 
-    ``OS_AUTH_TYPE`` names a keystoneauth plugin, whose options are variables too: for ``password``
-    ``OS_AUTH_URL``, ``OS_USERNAME`` and so on, for ``none`` only ``OS_ENDPOINT``.  Without it, a
-    token in ``OS_TOKEN`` is used, else a password.  ``OS_REGION_NAME``, ``OS_INTERFACE``,
-    ``OS_CACERT``, ``OS_CERT``, ``OS_KEY``, ``OS_INSECURE`` and
-    ``OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE`` mean what they mean to other clients.
+    ``OS_AUTH_TYPE`` names a keystoneauth plugin.  Its options are variables too: for ``password``
+    ``OS_AUTH_URL``, ``OS_USERNAME`` and so on, for ``none`` only ``OS_ENDPOINT``.  Without
+    ``OS_AUTH_TYPE``, the token in ``OS_TOKEN`` is used if it is set, and otherwise a password.
+    ``OS_REGION_NAME``, ``OS_INTERFACE``, ``OS_CACERT``, ``OS_CERT``, ``OS_KEY``, ``OS_INSECURE`` and
+    ``OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE`` have the same meaning as in other clients.
 
-    :param environ: read instead of the process's own.
-    :param options: given to :class:`~factstore.client.client.Client`; they win.
+    :param environ: the variables; None for those of the process.
+    :param options: parameters of :class:`~factstore.client.client.Client`, which take precedence.
     :raises keystoneauth1.exceptions.MissingRequiredOptions: a variable is missing.
     """
     environ = os.environ if environ is None else environ

@@ -1,24 +1,24 @@
-"""What can go wrong, as exceptions.
+"""The exceptions that the client raises.
 
 The tree::
 
     FactstoreError
-    ├── Refused                 the service said no; asking the same again gives the same
-    │   ├── BadRequest          400, 405, 406, 415: the request can never be right
-    │   ├── Unauthorized        401: no token, or one that does not hold
-    │   ├── Forbidden           403: policy or a limit does not allow it
-    │   ├── NotFound            404: missing, or somebody else's
-    │   ├── Conflict            409: contradicts what is stored
-    │   ├── Gone                410: that history is not kept any more; list, then watch again
-    │   ├── PreconditionFailed  412: carries the present etag
-    │   └── TooLarge            413: a value, a body or a batch
-    ├── Unavailable             503, or nobody answered: nothing was written
-    │   └── RateLimited         429: not now
-    ├── OutcomeUnknown          504, or the answer was lost: it may or may not have been written
-    └── UnexpectedAnswer        500, or anything that the API does not promise
+    ├── Refused                 the service refused the request; repeating it has the same result
+    │   ├── BadRequest          400, 405, 406, 415: the request can never succeed
+    │   ├── Unauthorized        401: the token or grant is missing or not valid
+    │   ├── Forbidden           403: policy or a limit does not allow the request
+    │   ├── NotFound            404: the resource does not exist in this project
+    │   ├── Conflict            409: the request conflicts with stored data
+    │   ├── Gone                410: the history is no longer kept; list, then watch again
+    │   ├── PreconditionFailed  412: has the current etag
+    │   └── TooLarge            413: a value, a body or a batch is too large
+    ├── Unavailable             503, or no response: nothing was written
+    │   └── RateLimited         429: too many requests
+    ├── OutcomeUnknown          504, or a lost response: the write may or may not have happened
+    └── UnexpectedAnswer        500, or a response that is not part of the API
 
-Whatever goes wrong before factstore is asked, with tokens and the catalogue, is one of
-``keystoneauth1.exceptions`` and comes through as it is.
+Errors that occur before the request to factstore, with tokens and the catalog, are raised unchanged as
+``keystoneauth1.exceptions``.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ import requests
 
 
 class FactstoreError(Exception):
-    """A call that did not do what it was to do.
+    """A call that failed.
 
-    :param detail: a sentence for people.
-    :param status: the HTTP status; None when there was no answer.
-    :param code: the service's stable name for it, such as ``contextualization.not_found``.
-    :param request_id: what the service's log calls the request.
+    :param detail: a human-readable description.
+    :param status: the HTTP status; None if there was no response.
+    :param code: the stable error code, such as ``contextualization.not_found``.
+    :param request_id: the id of the request in the service's log.
     :param members: further members of the error body, such as ``field`` or ``path``.
     """
 
@@ -57,47 +57,44 @@ class FactstoreError(Exception):
 
 
 class Refused(FactstoreError):
-    """The service said no; asking the same again gives the same."""
+    """The service refused the request.  Repeating it has the same result."""
 
 
 class BadRequest(Refused):
-    """The request can never be right as it stands."""
+    """The request can never succeed."""
 
 
 class Unauthorized(Refused):
-    """There was no token, or it does not hold."""
+    """The token or grant is missing or not valid."""
 
 
 class Forbidden(Refused):
-    """Policy or a limit does not allow it."""
+    """Policy or a limit does not allow the request."""
 
 
 class NotFound(Refused):
-    """It is missing, or somebody else's.
+    """The resource does not exist, or belongs to another project.
 
-    :param retry_after: seconds after which to look again, when a wait for it was over.
+    :param retry_after: seconds after which to try again, if the request waited for the resource.
     """
 
     retry_after: float | None = None
 
 
 class Conflict(Refused):
-    """It contradicts what is stored."""
+    """The request conflicts with stored data."""
 
 
 class Gone(Refused):
-    """The history asked for is not kept any more: list, then watch from that list's cursor."""
+    """The requested history is no longer kept.  List, then watch from the cursor of the list."""
 
 
 class PreconditionFailed(Refused):
-    """A precondition or a guard does not hold, and nothing was written.
-
-    :param etag: the present etag of the fact in question, without quotes; None if there is none.
-    """
+    """A precondition or a guard is not met.  Nothing was written."""
 
     @property
     def etag(self) -> str | None:
-        """The present etag of the fact in question, without quotes; None if there is no fact."""
+        """The current etag of the fact, without quotes; None if the fact does not exist."""
         etag = self.members.get("etag")
         return etag if isinstance(etag, str) else None
 
@@ -107,24 +104,24 @@ class TooLarge(Refused):
 
 
 class Unavailable(FactstoreError):
-    """Nobody can answer at the moment, and nothing was written.
+    """The service is unavailable.  Nothing was written.
 
-    :param retry_after: seconds after which to try again, if the service named them.
+    :param retry_after: seconds after which to try again; None if the service does not state it.
     """
 
     retry_after: float | None = None
 
 
 class RateLimited(Unavailable):
-    """The caller asks too often."""
+    """The caller sends too many requests."""
 
 
 class OutcomeUnknown(FactstoreError):
-    """The write may or may not have happened; read, or repeat it with its idempotency key."""
+    """The write may or may not have happened.  Read, or repeat it with its idempotency key."""
 
 
 class UnexpectedAnswer(FactstoreError):
-    """The service, or something in front of it, answered in a way the API does not promise."""
+    """The response of the service, or of a proxy, is not part of the API."""
 
 
 _BY_STATUS: dict[int, type[FactstoreError]] = {
@@ -142,25 +139,25 @@ _BY_STATUS: dict[int, type[FactstoreError]] = {
     429: RateLimited,
     503: Unavailable,
 }
-_SHOWN = 200  # characters of a body that is not ours
+_EXCERPT = 200  # characters of a body that is not factstore's
 
 
 def from_response(response: requests.Response, *, writes: bool) -> FactstoreError:
-    """The error that a response stands for.
+    """Return the error for a response.
 
-    :param writes: whether the request was to change something: then a gateway that lost the service
-        leaves the outcome unknown.
+    :param writes: whether the request was a write.  Its outcome is unknown if a gateway lost the
+        connection to the service.
     """
     status = response.status_code
     kind = _BY_STATUS.get(status, UnexpectedAnswer)
     if status in (502, 504):
         kind = OutcomeUnknown if writes else Unavailable
-    entry = _entry(response)
+    entry = _first_error(response)
     detail = entry.pop("detail", None)
     code = entry.pop("code", None)
     request_id = entry.pop("request_id", None) or response.headers.get("X-Openstack-Request-Id")
     error = kind(
-        detail if isinstance(detail, str) else _foreign(response),
+        detail if isinstance(detail, str) else _excerpt(response),
         status=status,
         code=code if isinstance(code, str) else None,
         request_id=request_id if isinstance(request_id, str) else None,
@@ -171,22 +168,22 @@ def from_response(response: requests.Response, *, writes: bool) -> FactstoreErro
     return error
 
 
-def _entry(response: requests.Response) -> dict[str, Any]:
-    """The first of the body's errors; empty when the body is not the service's."""
+def _first_error(response: requests.Response) -> dict[str, Any]:
+    """Return the first error of the body; empty if the body is not factstore's."""
     try:
         return dict(response.json()["errors"][0])
     except (ValueError, LookupError, TypeError, requests.RequestException):
         return {}
 
 
-def _foreign(response: requests.Response) -> str:
-    """A sentence about an answer that some other software gave."""
+def _excerpt(response: requests.Response) -> str:
+    """Describe a response that other software sent."""
     try:
         body = response.content.decode("utf-8", "replace")
     except requests.RequestException:
         body = ""
-    said = " ".join(body.split())[:_SHOWN]
-    return f"HTTP status {response.status_code} without factstore's error body: {said!r}"
+    excerpt = " ".join(body.split())[:_EXCERPT]
+    return f"HTTP status {response.status_code} without factstore's error body: {excerpt!r}"
 
 
 def _seconds(header: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The facts of one stack: one, or many."""
+"""The facts of one stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SNAPSHOT_ATTEMPTS = 5
 
 
 class Facts:
-    """What can be done with a stack's facts; :class:`~factstore.client.stack.Stack` is one."""
+    """Operations on the facts of a stack; the base of :class:`~factstore.client.stack.Stack`."""
 
     def __init__(self, name: str, transport: Transport) -> None:
         self.name = name
@@ -45,31 +45,31 @@ class Facts:
         if_absent: bool = False,
         idempotency_key: str | None = None,
     ) -> Fact:
-        """Store a fact; the first one creates the stack.
+        """Store a fact and return it.  The first fact of a stack creates the stack.
 
-        :param value: anything that :mod:`json` writes.
+        :param value: any value that :mod:`json` can write.
         :param kind: ``observed`` or ``parameter``; None for the service's default.
-        :param ttl: seconds it lives, 5 to 30 days; None for a fact that stays.
-        :param member: the member with which it goes.
-        :param generation: only if this incarnation of a member lives.
-        :param sensitive: whether the service seals the value and shows it to few: in the answer to
-            :meth:`get`, and nowhere else.
-        :param readers: who may see a sensitive value, beside those whom the service's policy lets:
-            ``group/NAME``, ``member/NAME``.
-        :param if_match: only if the fact has this etag; ``*`` for any.
-        :param if_absent: only if there is no fact.
-        :param idempotency_key: makes the write safe to repeat, which is then done for the caller.
-        :return: the fact as it stands; ``unchanged`` if it stood so before.
-        :raises PreconditionFailed: *if_match* or *if_absent* does not hold.
-        :raises Conflict: such as that the generation lives no more.
-        :raises OutcomeUnknown: it may or may not have been written.
+        :param ttl: time to live in seconds, 5 to 2592000 (30 days); None for a fact without an expiry.
+        :param member: the member to bind the fact to.
+        :param generation: put the fact only if this incarnation of a member is live.
+        :param sensitive: whether the service seals the value and restricts who may see it.  Only
+            :meth:`get` returns it.
+        :param readers: the groups and members that may see a sensitive value, in addition to the
+            callers that policy allows: ``group/NAME``, ``member/NAME``.
+        :param if_match: put the fact only if it has this etag; ``*`` for any.
+        :param if_absent: put the fact only if it does not exist.
+        :param idempotency_key: makes the write safe to repeat; the client then retries it.
+        :return: the stored fact; ``unchanged`` is true if it already matched.
+        :raises PreconditionFailed: the condition of *if_match* or *if_absent* is not met.
+        :raises Conflict: for example, the generation is no longer live.
+        :raises OutcomeUnknown: the write may or may not have happened.
         """
         headers = write_headers(if_match, idempotency_key)
         if if_absent:
             headers["If-None-Match"] = "*"
-        wish = Put(path, value, kind, ttl, member, generation, sensitive, readers)
+        operation = Put(path, value, kind, ttl, member, generation, sensitive, readers)
         response = self._transport.send(
-            "PUT", self._fact_url(path), headers=headers, body=wish.body()
+            "PUT", self._fact_url(path), headers=headers, body=operation.body()
         )
         unchanged = response.headers.get("Factstore-Unchanged") == "true"
         return parsed(response, lambda found: Fact.parse(found, unchanged=unchanged))
@@ -89,35 +89,35 @@ class Facts:
     ) -> Fact | None:
         """Read a fact.
 
-        :param wait: seconds, 0 to 50, in which the service holds the answer back until the fact
-            exists or, with *if_none_match*, has another etag.
-        :param if_none_match: the etag that is known already.
-        :param stale: accept what one worker of the service remembers.
-        :return: the fact; None if it has the etag that is known.
-        :raises NotFound: there is none.
-        :raises Forbidden: it is sensitive, and the caller may not see its value.
+        :param wait: seconds, 0 to 50, for which the request waits until the fact exists or, with
+            *if_none_match*, has another etag.
+        :param if_none_match: the etag that the caller already knows.
+        :param stale: accept the possibly outdated state of one worker of the service.
+        :return: the fact; None if it still has the etag *if_none_match*.
+        :raises NotFound: the fact does not exist.
+        :raises Forbidden: the fact is sensitive, and the caller may not see its value.
         """
         response = self._read(self._fact_url(path), {}, if_none_match, wait, stale)
         return None if response.status_code == 304 else parsed(response, Fact.parse)
 
     def wait(self, path: str, timeout: float) -> Fact:
-        """Read a fact as soon as it exists.
+        """Wait until a fact exists, and return it.
 
-        :param timeout: seconds; the service counts whole ones.
-        :raises NotFound: there is still none.
+        :param timeout: seconds; the service counts whole seconds.
+        :raises NotFound: the fact still does not exist.
         """
         clock = self._transport.clock
         end = clock.monotonic() + timeout
         while True:
-            asked_at = clock.monotonic()
-            wait = min(max(end - asked_at, 0.0), LONGEST_WAIT)
+            sent_at = clock.monotonic()
+            wait = min(max(end - sent_at, 0.0), LONGEST_WAIT)
             try:
                 return self.get(path, wait=wait)
             except NotFound as error:
                 now = clock.monotonic()
                 if now >= end:
                     raise
-                early = asked_at + wait - now  # a stopping service lets its callers go
+                early = sent_at + wait - now  # a stopping service ends waits early
                 if early > 0:
                     clock.sleep(min(error.retry_after or 1.0, end - now))
 
@@ -129,12 +129,12 @@ class Facts:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> None:
-        """Remove a fact.
+        """Delete a fact.
 
-        :param generation: only if this incarnation of a member lives.
-        :raises NotFound: there is none.
-        :raises PreconditionFailed: *if_match* does not hold.
-        :raises Conflict: the generation lives no more.
+        :param generation: delete the fact only if this incarnation of a member is live.
+        :raises NotFound: the fact does not exist.
+        :raises PreconditionFailed: the fact does not have the etag *if_match*.
+        :raises Conflict: the generation is no longer live.
         """
         headers = write_headers(if_match, idempotency_key, generation)
         self._transport.send("DELETE", self._fact_url(path), headers=headers)
@@ -142,11 +142,11 @@ class Facts:
     # Many facts
 
     def list(self, prefix: str = "", *, limit: int = PAGE_FACTS) -> Iterator[Page]:
-        """All facts, or those at and below a path, in pages that all show one revision.
+        """Iterate over pages of all facts, or of those at and below a path, at one revision.
 
-        :param limit: how many facts to ask for at a time, 1 to 1000.
-        :raises NotFound: there is no such stack.
-        :raises Gone: it took too long to read, and that revision is not kept any more; begin anew.
+        :param limit: the number of facts in one request, 1 to 1000.
+        :raises NotFound: the stack does not exist.
+        :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
         params: dict[str, str] | None = {"limit": str(limit), **named(prefix=prefix)}
         while params is not None:
@@ -155,10 +155,10 @@ class Facts:
             yield page
 
     def snapshot(self, prefix: str = "") -> Snapshot:
-        """All facts, or those at and below a path, as they stand at one revision.
+        """Return all facts, or those at and below a path, at one revision.
 
-        :raises NotFound: there is no such stack.
-        :raises Gone: again and again they could not be read before they were history.
+        :raises NotFound: the stack does not exist.
+        :raises Gone: in every attempt, reading took longer than the service keeps a revision.
         """
         for attempt in range(_SNAPSHOT_ATTEMPTS):
             try:
@@ -177,13 +177,13 @@ class Facts:
         generation: str | None = None,
         idempotency_key: str | None = None,
     ) -> BatchResult:
-        """Carry out all operations in one revision if all guards hold, else nothing.
+        """If all guards are met, carry out all operations in one revision; otherwise change nothing.
 
-        :param operations: at most 100, guards included, each for another path.
-        :param generation: only if this incarnation of a member lives.
-        :raises PreconditionFailed: a guard does not hold.
-        :raises Conflict: such as that the generation lives no more.
-        :raises OutcomeUnknown: all or nothing may have been written.
+        :param operations: at most 100 including the guards, each for a different path.
+        :param generation: write only if this incarnation of a member is live.
+        :raises PreconditionFailed: a guard is not met.
+        :raises Conflict: for example, the generation is no longer live.
+        :raises OutcomeUnknown: either all operations were carried out or none.
         """
         body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
         if documents := [guard.document() for guard in guards]:

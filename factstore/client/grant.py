@@ -1,4 +1,4 @@
-"""Grants of a stack: issued, shown, renewed, revoked."""
+"""The grants of a stack."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class GrantRecord:
     """A grant.
 
     :param role: ``agent`` or ``reader``.
-    :param member: as whom its holder takes part; *group* is the only one that it may join.  An agent's
-        without a member is its group's.
-    :param ttl: seconds from issuing, or renewing, to the end.
+    :param member: the member that the holder acts as; *group* is the only group that it may join.
+        An agent's grant without a member is a group's grant.
+    :param ttl: seconds from issuing or renewing the grant until it expires.
     :param expires_at: ISO 8601, in UTC.
-    :param token: what its holder says, ``<id>.<secret>``; known only to who issued it.
+    :param token: the credential of the holder, ``<id>.<secret>``; only in the response to issuing.
     """
 
     id: str
@@ -35,7 +35,7 @@ class GrantRecord:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """The grant that a document describes; what is not known here is passed over."""
+        """Return the grant in a document.  Unknown fields are ignored."""
         return cls(
             id=document["id"],
             role=document["role"],
@@ -50,7 +50,7 @@ class GrantRecord:
 
 
 class Grant:
-    """A grant's id in a stack, and what can be done with it, by its holder too."""
+    """Operations on one grant, for owners of the stack and for the holder of the grant."""
 
     def __init__(self, stack_url: str, identifier: str, transport: Transport) -> None:
         self.id = identifier
@@ -58,24 +58,24 @@ class Grant:
         self._transport = transport
 
     def show(self) -> GrantRecord:
-        """How it stands, without its token.
+        """Return the grant, without its token.
 
-        :raises NotFound: there is none, or it has expired.
+        :raises NotFound: the grant does not exist or has expired.
         """
         return parsed(self._transport.send("GET", self._url), GrantRecord.parse)
 
     def renew(self, *, ttl: int | None = None) -> GrantRecord:
-        """Let it hold longer, from now on.
+        """Extend the grant from now on, and return it.
 
-        :param ttl: seconds; None for as long as so far.  Its holder may not ask for more than that.
-        :raises NotFound: there is none, or it has expired.
+        :param ttl: seconds; None for the current value.  The holder cannot request more than that.
+        :raises NotFound: the grant does not exist or has expired.
         """
         body = {} if ttl is None else {"ttl": ttl}
-        sent = self._transport.send("POST", f"{self._url}/renew", body=body)
-        return parsed(sent, GrantRecord.parse)
+        response = self._transport.send("POST", f"{self._url}/renew", body=body)
+        return parsed(response, GrantRecord.parse)
 
     def revoke(self) -> None:
-        """End it, and all that were issued with it; that it is gone already is no error."""
+        """Revoke the grant and all grants issued from it.  It may already be revoked."""
         try:
             self._transport.send("DELETE", self._url)
         except NotFound:

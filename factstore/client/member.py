@@ -1,4 +1,4 @@
-"""One member of a stack, as who takes part in it uses it."""
+"""The members of a stack."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class MemberRecord:
     """A member.
 
     :param state: ``joining``, ``ready``, ``draining``, or in an event ``departed``.
-    :param generation: this incarnation of the name.
-    :param ttl: seconds of silence after which it is gone; None while it is declared, and nobody has
-        joined as it.
-    :param declared: what it stands for, in the words of the owner who declared it; None if nobody did.
-    :param reason: why it joined, or in an event departed; None if nobody said.
-    :param unchanged: of a join: the member stood so already, and nobody was woken.
+    :param generation: identifies this incarnation of the name.
+    :param ttl: seconds without a heartbeat after which the member expires; None while it is declared
+        and has not joined.
+    :param declared: the identifier with which its owner declared it; None if it was not declared.
+    :param reason: why it joined or, in an event, departed; None if no reason was given.
+    :param unchanged: True if a join changed nothing and notified no watcher.
     """
 
     name: str
@@ -40,7 +40,7 @@ class MemberRecord:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, unchanged: bool = False) -> Self:
-        """The member that a document describes; what is not known here is passed over."""
+        """Return the member in a document.  Unknown fields are ignored."""
         return cls(
             name=document["name"],
             group=document["group"],
@@ -60,9 +60,10 @@ class MemberRecord:
 
 
 class Member:
-    """A member's name in a stack, and the incarnation that the caller is.
+    """Operations on one member, and the incarnation that the caller acts as.
 
-    Keep :attr:`generation` over restarts: who joins with it is the same member still, and wakes nobody.
+    Keep :attr:`generation` across restarts: a join with it continues the same incarnation and wakes no
+    watcher.
     """
 
     def __init__(
@@ -76,10 +77,13 @@ class Member:
     def join(
         self, group: str, *, ttl: int | None = None, attributes: Mapping[str, Any] | None = None
     ) -> MemberRecord:
-        """Take part; with :attr:`generation` as the incarnation that it names, else as a new one.
+        """Join the stack, and return the member.
 
-        :param ttl: seconds of silence after which the member is gone; None for the service's default.
-        :raises Conflict: the generation lives no more: forget it and join anew.
+        With :attr:`generation`, the join continues that incarnation; otherwise it starts a new one.
+
+        :param ttl: seconds without a heartbeat after which the member expires; None for the service's
+            default.
+        :raises Conflict: the generation is no longer live; reset it and join again.
         """
         body = _without_none(
             group=group, ttl=ttl, attributes=attributes, generation=self.generation
@@ -91,22 +95,22 @@ class Member:
     def declare(
         self,
         group: str,
-        word: str,
+        declared: str,
         *,
         reason: str | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> MemberRecord:
-        """Say that the member exists, be it that it has not joined yet; for the stack's owners.
+        """Declare a member that may not have joined yet, and return it; for the stack's owners.
 
-        Until somebody joins as it, silence does not end it.  If it lives, the word is noted.  To say
-        so makes nobody its incarnation: :attr:`generation` stays.
+        A declared member does not expire until an agent has joined under its name.  If the member is
+        live, only *declared* is recorded.  :attr:`generation` does not change.
 
-        :param word: what it stands for, 1 to 255 printable ASCII characters, such as another system's
-            id of it.
-        :param reason: why it joins, one word, such as ``scaled_out``.
-        :raises Conflict: it is declared as something else.
+        :param declared: identifies what the member stands for, such as its id in another system; 1 to
+            255 printable ASCII characters.
+        :param reason: why the member joins, one word, such as ``scaled_out``.
+        :raises Conflict: the member is declared with another identifier.
         """
-        body = _without_none(group=group, declared=word, reason=reason, attributes=attributes)
+        body = _without_none(group=group, declared=declared, reason=reason, attributes=attributes)
         return self._put(body)
 
     def _put(self, body: Mapping[str, Any]) -> MemberRecord:
@@ -115,40 +119,43 @@ class Member:
         return parsed(response, lambda found: MemberRecord.parse(found, unchanged=unchanged))
 
     def show(self) -> MemberRecord:
-        """The member as it is.
+        """Return the member.
 
-        :raises NotFound: there is none of that name, or no more.
+        :raises NotFound: the member does not exist, or has departed or expired.
         """
         return parsed(self._transport.send("GET", self._url), MemberRecord.parse)
 
     def ready(self) -> MemberRecord:
-        """Say that it is ready.
+        """Mark the member as ready, and return it.
 
-        :raises NotFound: it is gone; Conflict if it is another's by now.
+        :raises NotFound: the member has departed or expired.
+        :raises Conflict: a newer incarnation has replaced the caller's.
         """
         return self._set("ready")
 
     def drain(self) -> MemberRecord:
-        """Say that it will depart; see :meth:`ready`."""
+        """Mark the member as draining; see :meth:`ready`."""
         return self._set("draining")
 
     def heartbeat(self, *, applied: str | None = None) -> None:
-        """Say that it lives.
+        """Send a heartbeat.
 
-        :param applied: the cursor up to which it has put the stack's facts to use.
-        :raises NotFound: it is gone: join anew.
-        :raises Conflict: it is gone, or another's by now: forget the generation and join anew.
-        :raises Gone: *applied* is of another life of the store.
+        :param applied: the cursor up to which the member has applied the stack.
+        :raises NotFound: the member has departed or expired; join again.
+        :raises Conflict: the incarnation is no longer live; reset the generation and join again.
+        :raises Gone: *applied* is from another epoch of the store.
         """
         body = _without_none(generation=self.generation, applied=applied)
         self._transport.send("POST", f"{self._url}/heartbeat", body=body)
 
     def depart(self, *, reason: str | None = None, declared: str | None = None) -> None:
-        """Go, and all facts with it that are bound to it.
+        """Remove the member from the stack, and delete the facts bound to it.
 
         :param reason: one word, such as ``scaled_in``.
-        :param declared: only if it is declared as this; for the stack's owners.
-        :raises NotFound: it is gone already; Conflict if it is another's by now, or not declared so.
+        :param declared: depart only if the member is declared with this identifier; for the stack's
+            owners.
+        :raises NotFound: the member does not exist.
+        :raises Conflict: a newer incarnation has replaced it, or *declared* does not match.
         """
         params = named(reason=reason) | _without_none(declared=declared)
         headers = {"Factstore-Generation": self.generation} if self.generation else {}

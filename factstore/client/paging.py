@@ -1,4 +1,4 @@
-"""Lists in pages: the way from one to the next."""
+"""Paging through lists."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 def next_params(page: Mapping[str, Any]) -> dict[str, str] | None:
-    """The query parameters of the page that follows; None after the last.
-
-    Only the query of the link is used: behind a proxy the service does not know its own address.
-    """
+    """Return the query parameters of the next page, or None after the last page."""
+    # Only the query of the link is used: behind a proxy, the service may not know its own address.
     for link in page.get("links", ()):
         if link.get("rel") == "next":
             return dict(parse_qsl(urlsplit(link["href"]).query))

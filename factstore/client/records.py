@@ -1,4 +1,4 @@
-"""What the service answers, as immutable records."""
+"""The responses of the service as immutable records."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ Outcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 class Fact:
     """A JSON value at a path.
 
-    :param value: the value, as :mod:`json` reads it; of a sensitive fact None, except where it was
-        read, or put, by itself.
+    :param value: the value, as :mod:`json` reads it.  The value of a sensitive fact is None, except in
+        the response to reading or putting that one fact.
     :param kind: ``observed`` or ``parameter``.
-    :param revision: the revision that last changed it.
-    :param version: 1 at creation, one more with each change.
-    :param etag: what to give as ``if_match`` or ``if_none_match``; without quotes.
-    :param created_at: ISO 8601, UTC; *updated_at* likewise.
-    :param updated_by: the id of the user who last changed it.
-    :param ttl: seconds it lives after each write, or None for a fact that stays.
-    :param member: the member that it goes with, or None.
-    :param sensitive: whether the value is sealed, and shown to few; *readers* are those beside whom
-        policy lets.
-    :param unchanged: of a write: the fact was as wished already, and nobody was woken.
+    :param revision: the revision that last changed the fact.
+    :param version: 1 at creation, and one more with each change.
+    :param etag: the value for ``if_match`` or ``if_none_match``, without quotes.
+    :param created_at: ISO 8601, UTC, as is *updated_at*.
+    :param updated_by: the id of the user who last changed the fact.
+    :param ttl: time to live in seconds after each write; None for a fact that does not expire.
+    :param member: the member that the fact is bound to, or None.
+    :param sensitive: whether the value is sealed and shown only to permitted callers.
+    :param readers: the groups and members that may see a sensitive value, in addition to the callers
+        that policy allows.
+    :param unchanged: True if a write changed nothing and notified no watcher.
     """
 
     path: str
@@ -48,7 +49,7 @@ class Fact:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, unchanged: bool = False) -> Self:
-        """The fact that a document describes; members that are not known here are passed over."""
+        """Return the fact in a document.  Unknown fields are ignored."""
         return cls(
             path=document["path"],
             value=document["value"],
@@ -69,19 +70,19 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of an event.
+    """One change in an event.
 
     :param type: such as ``fact.put``, ``fact.delete``, ``fact.expire``, ``stack.delete``; further
-        ones may come.
-    :param path: None for a change of anything but a fact.
-    :param fact: as it is now; None when it went.
-    :param previous: as it was before, if the service knows.
-    :param by: the id of the user who did it; None for an expiry.
-    :param name: of the member or waiter.
-    :param member: as it is now; None when it expired.
-    :param former: as the member was before, if it was.
-    :param waiter: as it ended.
-    :param reason: why the member went, or the waiter ended so.
+        types may be added.
+    :param path: the path of the fact; None for a change of anything but a fact.
+    :param fact: the fact after the change; None if it was deleted or has expired.
+    :param previous: the fact before the change, if the service knows it.
+    :param by: the id of the user who made the change; None for an expiry.
+    :param name: the name of the member or waiter.
+    :param member: the member after the change; None if it has expired.
+    :param former: the member before the change, if it existed.
+    :param waiter: the waiter after its end.
+    :param reason: why the member departed or expired, or why the waiter ended.
     """
 
     type: str
@@ -98,7 +99,7 @@ class Change:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """The change that a document describes."""
+        """Return the change in a document."""
         fact, previous = document.get("fact"), document.get("previous")
         member, waiter = document.get("member"), document.get("waiter")
         of_member = str(document["type"]).startswith("member.")
@@ -119,9 +120,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """All changes of one revision in one stack, as far as the watch wants them.
+    """All changes of one revision in one stack that match the filters of the watch.
 
-    :param cursor: where to resume so as to see what follows.
+    :param cursor: resume from here to receive the following events.
     """
 
     cursor: str
@@ -129,23 +130,23 @@ class Event:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """The event that a document describes."""
+        """Return the event in a document."""
         changes = tuple(Change.parse(change) for change in document["changes"])
         return cls(document["cursor"], changes)
 
     @property
     def ends_stack(self) -> bool:
-        """Whether the stack is gone with it."""
+        """True if the event deletes the stack."""
         return any(change.type == "stack.delete" for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All facts as they stood at one revision.
+    """All facts at one revision.
 
-    :param facts: in order of their paths.
-    :param cursor: where to watch from so as to miss nothing.
-    :param reset: why everything known before is void and to be replaced; None if nothing was.
+    :param facts: in the order of their paths.
+    :param cursor: watch from here to miss no change.
+    :param reset: why everything received before must be discarded; None for a first snapshot.
     """
 
     facts: tuple[Fact, ...]
@@ -155,16 +156,16 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
-    """Everything up to the cursor has been told."""
+    """Everything up to the cursor has been delivered."""
 
     cursor: str
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of a list of facts, in order of their paths.
+    """One page of a list of facts, in the order of their paths.
 
-    :param cursor: of the revision that all pages show; watch from there so as to miss nothing.
+    :param cursor: the cursor of the revision that all pages show; watch from here to miss no change.
     """
 
     facts: tuple[Fact, ...]
@@ -172,17 +173,17 @@ class Page:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """The page that a document describes."""
+        """Return the page in a document."""
         return cls(tuple(Fact.parse(fact) for fact in document["facts"]), document["cursor"])
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything a stack knows, compiled at one revision.
+    """The context of a stack at one revision.
 
     :param document: ``{"stack": name, "facts": nested by path, "members": ...}``.
-    :param etag: a hash of the document, without quotes: equal facts, equal etag.
-    :param cursor: where to watch from so as to miss nothing.
+    :param etag: a hash of the document, without quotes; equal facts have equal etags.
+    :param cursor: watch from here to miss no change.
     """
 
     document: dict[str, Any]
@@ -197,24 +198,24 @@ class Context:
 
     @property
     def members(self) -> dict[str, dict[str, Any]]:
-        """The living members by name: ``group``, ``state`` and ``attributes`` of each."""
+        """The live members by name, each with ``group``, ``state`` and ``attributes``."""
         members: dict[str, dict[str, Any]] = self.document["members"]
         return members
 
     @property
     def sensitive(self) -> Mapping[str, str]:
-        """The etags of sensitive facts by path; in :attr:`facts` their values are None."""
+        """The etags of sensitive facts by path.  In :attr:`facts`, their values are None."""
         tags: dict[str, str] = self.document.get("sensitive", {})
         return tags
 
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """Which members have applied what the stack is now.
+    """The progress of members in applying the current state of the stack.
 
-    :param target: the cursor that they have to apply.
-    :param lagging: names of those who have not.
-    :param applied: by member, the cursor that it has applied; None if it never said.
+    :param target: the cursor that members have to apply.
+    :param lagging: the names of the members that have not applied the target.
+    :param applied: the cursor that each member has applied; None if it has reported none.
     """
 
     converged: bool
@@ -225,7 +226,7 @@ class Convergence:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], etag: str) -> Self:
-        """What a document tells of convergence."""
+        """Return the convergence in a document."""
         return cls(
             converged=document["converged"],
             target=document["target"],
@@ -237,10 +238,10 @@ class Convergence:
 
 @dataclass(frozen=True, slots=True)
 class StackRecord:
-    """A stack, without what is in it.
+    """The settings and usage of a stack.
 
     :param settings: such as ``description``.
-    :param usage: how much it holds (``facts``, ``bytes``); None where the service does not say.
+    :param usage: the numbers of ``facts`` and ``bytes``; None in lists.
     """
 
     name: str
@@ -254,7 +255,7 @@ class StackRecord:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """The stack that a document describes."""
+        """Return the stack in a document."""
         return cls(
             name=document["name"],
             id=document["id"],
@@ -269,10 +270,10 @@ class StackRecord:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What became of a batch: one outcome and one fact for each operation, in their order.
+    """The result of a batch: one outcome and one fact for each operation, in their order.
 
-    :param facts: None where the fact is gone.
-    :param cursor: of the revision at which all of it holds.
+    :param facts: None for a fact that does not exist after the batch.
+    :param cursor: the cursor of the revision of the batch.
     """
 
     outcomes: Sequence[Outcome]
@@ -281,7 +282,7 @@ class BatchResult:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
-        """What a document tells of a batch."""
+        """Return the result in a document."""
         results: Sequence[Mapping[str, Any]] = document["results"]
         return cls(
             outcomes=tuple(result["outcome"] for result in results),

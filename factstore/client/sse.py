@@ -1,8 +1,8 @@
-"""Server-sent events: from bytes to frames.
+"""A parser for server-sent events.
 
-Follows the WHATWG's description of an event stream, and keeps one thing apart that browsers merge:
-a frame tells the id that it names itself, so that one without is not taken for a resume point.
-Pure: it knows neither sockets nor what the frames mean.
+It follows the WHATWG's specification, except that a frame has only the id that it contains itself.
+Browsers also keep the id of earlier frames, which would make a frame without an id look like a resume
+point.  The parser does no input or output and does not interpret frames.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 class Frame:
     """One event of a stream.
 
-    :param event: its type; empty when the frame has no data and only names an id or a retry.
-    :param data: its lines, joined by newlines.
-    :param id: the id that this very frame names, or None.
-    :param retry: the reconnection time that it names, in seconds, or None.
+    :param event: the type; empty if the frame has no data, only an id or a retry.
+    :param data: the lines of data, joined by newlines.
+    :param id: the id in this frame, or None.
+    :param retry: the reconnection time in this frame, in seconds, or None.
     """
 
     event: str
@@ -28,9 +28,9 @@ class Frame:
 
 
 class Parser:
-    """Takes a stream in pieces cut anywhere, and gives the frames that they complete.
+    """Parses a stream that arrives in arbitrary pieces.
 
-    What is left unfinished when the stream ends is no frame.
+    An incomplete frame at the end of the stream is discarded.
     """
 
     def __init__(self) -> None:
@@ -44,13 +44,13 @@ class Parser:
         self._retry: float | None = None
 
     def feed(self, piece: bytes) -> list[Frame]:
-        """The frames that end in this piece."""
+        """Return the frames that this piece completes."""
         text = self._decoder.decode(piece)
         if not text:
             return []
         after_cr, self._after_cr = self._after_cr, text.endswith("\r")
         if after_cr:
-            text = text.removeprefix("\n")  # the line ended with the piece before
+            text = text.removeprefix("\n")  # the previous piece ended with the CR of this CRLF
         if self._at_start:
             text = text.removeprefix("\ufeff")
             self._at_start = False
@@ -59,14 +59,14 @@ class Parser:
         frames = []
         for end in ends:
             self._line.append(end)
-            frame = self._take("".join(self._line))
+            frame = self._process_line("".join(self._line))
             self._line.clear()
             if frame is not None:
                 frames.append(frame)
         self._line.append(rest)
         return frames
 
-    def _take(self, line: str) -> Frame | None:
+    def _process_line(self, line: str) -> Frame | None:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(":")
@@ -81,7 +81,7 @@ class Parser:
             case "retry" if value.isascii() and value.isdigit():
                 self._retry = int(value) / 1000
             case _:
-                pass  # comments have an empty name; fields nobody knows are passed over
+                pass  # comments have an empty name; unknown fields are ignored
         return None
 
     def _dispatch(self) -> Frame | None:

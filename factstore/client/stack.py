@@ -1,4 +1,4 @@
-"""One stack: its facts, its members, waiters and grants, its context, its watch."""
+"""One stack: its facts, members, waiters, grants, context and watch."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ _PAGE = 1000
 
 
 class Stack(Facts):
-    """A stack's name, and everything that can be done with it.  Made by :meth:`Client.stack`.
+    """Operations on one stack.  Returned by :meth:`Client.stack`.
 
-    Every method raises :class:`~factstore.client.errors.FactstoreError`; only what a caller will
-    want to tell apart is named below.  Etags are given and taken without quotes.
+    Every method can raise :class:`~factstore.client.errors.FactstoreError`.  The methods below list
+    only the errors that callers usually handle separately.  Etags have no quotes.
     """
 
     # Members and waiters
 
     def member(self, name: str, *, generation: str | None = None) -> Member:
-        """A member by its name; nothing is sent, and it need not exist.
+        """Return a member by its name.  No request is sent, and the member need not exist.
 
-        :param generation: the incarnation that the caller is, from an earlier join.
+        :param generation: the incarnation that the caller acts as, from an earlier join.
         """
         return Member(self._url, name, self._transport, generation)
 
     def members(
         self, *, group: str | None = None, declared: str | None = None
     ) -> Iterator[MemberRecord]:
-        """All living members, or those of a group, in order of their names.
+        """Iterate over all live members, or those of a group, in the order of their names.
 
-        :param declared: only those that are declared as this.
-        :raises NotFound: there is no such stack.
-        :raises Gone: it took too long to read; begin anew.
+        :param declared: only members that are declared with this identifier.
+        :raises NotFound: the stack does not exist.
+        :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
         params = named(group=group)
         if declared is not None:
@@ -53,14 +53,14 @@ class Stack(Facts):
             yield from map(MemberRecord.parse, page)
 
     def waiter(self, name: str) -> Waiter:
-        """A waiter by its name; nothing is sent, and it need not exist."""
+        """Return a waiter by its name.  No request is sent, and the waiter need not exist."""
         return Waiter(self._url, name, self._transport)
 
     def waiters(self) -> Iterator[WaiterRecord]:
-        """All waiters, in order of their names, without progress and signals.
+        """Iterate over all waiters in the order of their names, without progress and signals.
 
-        :raises NotFound: there is no such stack.
-        :raises Gone: it took too long to read; begin anew.
+        :raises NotFound: the stack does not exist.
+        :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
         for page in self._pages("waiters"):
             yield from map(WaiterRecord.parse, page)
@@ -75,37 +75,39 @@ class Stack(Facts):
         group: str | None = None,
         ttl: int | None = None,
     ) -> GrantRecord:
-        """Issue a grant; the record's token is told this once.
+        """Issue a grant, and return it with its token, which is shown only once.
 
-        :param role: ``agent``, which needs *member* or *group*, or ``reader``.
-        :param group: the only one that the member may join.  Without *member* the grant is the group's:
-            whoever holds it calls this with *member* alone, for a grant of that member's own.
+        :param role: ``agent``, which requires *member* or *group*, or ``reader``.
+        :param group: the only group that the member may join.  Without *member*, the grant is a group's
+            grant.  Its holder calls this method with only *member* to get a grant for that member.
         :param ttl: seconds; None for the service's default.
-        :raises Forbidden: with a group's grant, also if somebody else is known by the member's name.
+        :raises Forbidden: policy does not allow it; with a group's grant, also if the name of the
+            member is in use elsewhere.
         """
+
         wanted = {"role": role, "member": member, "group": group, "ttl": ttl}
         body = {name: value for name, value in wanted.items() if value is not None}
         sent = self._transport.send("POST", f"{self._url}/grants", body=body)
         return parsed(sent, GrantRecord.parse)
 
     def grant(self, identifier: str) -> Grant:
-        """A grant by its id; nothing is sent, and it need not exist."""
+        """Return a grant by its id.  No request is sent, and the grant need not exist."""
         return Grant(self._url, identifier, self._transport)
 
     def grants(self) -> Iterator[GrantRecord]:
-        """All grants, in order of their ids.
+        """Iterate over all grants in the order of their ids.
 
-        :raises NotFound: there is no such stack.
-        :raises Gone: it took too long to read; begin anew.
+        :raises NotFound: the stack does not exist.
+        :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
         for page in self._pages("grants"):
             yield from map(GrantRecord.parse, page)
 
-    def _pages(self, what: str, **params: str) -> Iterator[list[dict[str, Any]]]:
-        asked: dict[str, str] | None = {"limit": str(_PAGE), **params}
-        while asked is not None:
-            response = self._transport.send("GET", f"{self._url}/{what}", params=asked)
-            page, asked = parsed(response, lambda found: (found[what], next_params(found)))
+    def _pages(self, collection: str, **params: str) -> Iterator[list[dict[str, Any]]]:
+        query: dict[str, str] | None = {"limit": str(_PAGE), **params}
+        while query is not None:
+            response = self._transport.send("GET", f"{self._url}/{collection}", params=query)
+            page, query = parsed(response, lambda found: (found[collection], next_params(found)))
             yield page
 
     @overload
@@ -121,14 +123,14 @@ class Stack(Facts):
     def convergence(
         self, *, group: str | None = None, if_none_match: str | None = None, wait: float = 0
     ) -> Convergence | None:
-        """Which members have applied what the stack is now.
+        """Return which members have applied the current state of the stack.
 
-        :param group: only its members.
-        :param if_none_match: the etag that is known already.
-        :param wait: seconds, 0 to 50, in which the service holds the answer back until all have
-            converged or, with *if_none_match*, something is different.
-        :return: how it stands; None if it has the etag that is known.
-        :raises NotFound: there is no such stack.
+        :param group: only members of this group.
+        :param if_none_match: the etag that the caller already knows.
+        :param wait: seconds, 0 to 50, for which the request waits until all members have converged or,
+            with *if_none_match*, the etag differs.
+        :return: the convergence; None if it still has the etag *if_none_match*.
+        :raises NotFound: the stack does not exist.
         """
         params = named(group=group)
         response = self._read(f"{self._url}/convergence", params, if_none_match, wait)
@@ -137,7 +139,7 @@ class Stack(Facts):
         etag = unquoted(response.headers["ETag"])
         return parsed(response, lambda found: Convergence.parse(found, etag))
 
-    # The whole
+    # Context and watch
 
     @overload
     def context(
@@ -175,17 +177,18 @@ class Stack(Facts):
     ) -> Context | None:
         """Read the whole stack as one document.
 
-        :param member: add what this member is, and who its peers are.
-        :param results: include what is below ``results/``.
-        :param if_none_match: the etag that is known already.
-        :param wait: seconds, 0 to 50, in which the service holds the answer back until the stack
-            exists or, with *if_none_match*, has another context.
-        :param settle: seconds, 0 to 5, of quiet that a changed context is to have; *max_settle* ends
-            the wait for it, ten times as long if it is None.
-        :return: the context; None if it has the etag that is known.
-        :raises NotFound: there is no such stack.
+        :param member: include this member as ``self`` and the others as ``peers``.
+        :param results: include the facts below ``results/``.
+        :param if_none_match: the etag that the caller already knows.
+        :param wait: seconds, 0 to 50, for which the request waits until the stack exists or, with
+            *if_none_match*, the etag differs.
+        :param settle: seconds, 0 to 5, for which the stack must be quiet before a changed context is
+            returned.
+        :param max_settle: the longest time to wait for that, in seconds; None for ten times *settle*.
+        :return: the context; None if it still has the etag *if_none_match*.
+        :raises NotFound: the stack or the member does not exist.
         """
-        params = _view(member, results, settle, max_settle)
+        params = _context_params(member, results, settle, max_settle)
         response = self._read(f"{self._url}/context", params, if_none_match, wait)
         return None if response.status_code == 304 else _context(response)
 
@@ -199,14 +202,14 @@ class Stack(Facts):
         settle: float = 0,
         max_settle: float | None = None,
     ) -> Context:
-        """What has become of a context; see :meth:`context`.
+        """Return the context that follows a known one; see :meth:`context`.
 
-        If nothing did that shows, it is the same with a newer cursor: what changed and changed back
-        was applied by whoever applied the context that is known.
+        If the document is the same, the known context is returned with a newer cursor: a member that
+        has applied the known context has also applied this cursor.
 
-        :raises NotFound: there is no such stack, or no such member.
+        :raises NotFound: the stack or the member does not exist.
         """
-        params = _view(member, results, settle, max_settle)
+        params = _context_params(member, results, settle, max_settle)
         response = self._read(f"{self._url}/context", params, known.etag, wait)
         if response.status_code == 304:
             # An intermediary may have dropped the header.
@@ -225,56 +228,58 @@ class Stack(Facts):
         max_settle: float | None = None,
         retry_for: float | None = None,
     ) -> Watch:
-        """Follow the stack's events.
+        """Return a watch of the stack's events.
 
-        :param since: the cursor to go on from.  Without it and without *initial* the watch tells
-            what happens from this call on, whenever iteration begins.
+        :param since: the cursor to resume from.  Without *since* and *initial*, the watch begins with
+            the time of this call, even if iteration begins later.
         :param prefix: only changes at or below this path.
         :param types: only changes of these types.
-        :param initial: begin with a snapshot, if there is no cursor to go on from.
-        :param bookmarks: also tell when the cursor moved without an event.
-        :param settle: seconds, 0 to 5, of quiet for which events are held back; *max_settle* ends the
-            wait for it, ten times as long if it is None.
-        :param retry_for: seconds without the service after which iteration raises Unavailable; None
-            to go on trying for ever.
-        :raises NotFound: there is no such stack; without *since* at once, else while iterating.
+        :param initial: without *since*, begin with a snapshot.
+        :param bookmarks: also return bookmarks, which move the cursor without an event.
+        :param settle: seconds, 0 to 5, for which the stack must be quiet before events are delivered.
+        :param max_settle: the longest time to wait for that, in seconds; None for ten times *settle*.
+        :param retry_for: seconds without the service after which iteration raises Unavailable; None to
+            retry forever.
+        :raises NotFound: the stack does not exist; with *since* or *initial*, raised by the iteration.
         """
-        params = named(prefix=prefix, types=",".join(types or ()), **_settling(settle, max_settle))
+        params = named(
+            prefix=prefix, types=",".join(types or ()), **_settle_params(settle, max_settle)
+        )
         url = f"{self._url}/events"
         if since is None and not initial:
             accept = {"Accept": "application/json"}
-            now = self._transport.send("GET", url, headers=accept)
-            since = parsed(now, lambda found: str(found["next"]))
+            response = self._transport.send("GET", url, headers=accept)
+            since = parsed(response, lambda found: str(found["next"]))
         return Watch(self._transport, url, params, since, bookmarks=bookmarks, retry_for=retry_for)
 
     # The stack itself
 
     def describe(self) -> StackRecord:
-        """The stack's settings and how much it holds.
+        """Return the settings and the usage of the stack.
 
-        :raises NotFound: there is none.
+        :raises NotFound: the stack does not exist.
         """
         return parsed(self._transport.send("GET", self._url), StackRecord.parse)
 
     def configure(self, *, description: str = "") -> StackRecord:
-        """Create the stack, or replace its settings."""
+        """Create the stack or replace its settings, and return it."""
         body = {"description": description}
         return parsed(self._transport.send("PUT", self._url, body=body), StackRecord.parse)
 
     def delete_stack(self) -> None:
-        """Remove the stack and everything in it; its watches end.
+        """Delete the stack and everything in it.  Its watches end.
 
-        :raises NotFound: there is none.
+        :raises NotFound: the stack does not exist.
         """
         self._transport.send("DELETE", self._url)
 
 
-def _view(
+def _context_params(
     member: str | None, results: bool, settle: float, max_settle: float | None
 ) -> dict[str, str]:
-    """Which context is wanted."""
+    """Return the query parameters of a context."""
     included = "results" if results else None
-    return named(include=included, member=member, **_settling(settle, max_settle))
+    return named(include=included, member=member, **_settle_params(settle, max_settle))
 
 
 def _context(response: requests.Response) -> Context:
@@ -285,8 +290,8 @@ def _context(response: requests.Response) -> Context:
     )
 
 
-def _settling(settle: float, max_settle: float | None) -> dict[str, str]:
-    """What the service calls them, in milliseconds."""
+def _settle_params(settle: float, max_settle: float | None) -> dict[str, str]:
+    """Return the query parameters for settling, in milliseconds."""
     if not settle:
         return {}
     longest = {} if max_settle is None else {"max_settle": str(round(1000 * max_settle))}

@@ -1,7 +1,7 @@
-"""One call: sent, repeated while that is safe and useful, and its failure named.
+"""Sends requests, retries them where that is safe, and raises the client's errors.
 
-What is repeated: everything on 503 and 429, and when no connection came about, for then nothing was
-written; reads, and writes with an idempotency key, also when the answer was lost.
+All requests are retried on 503 and 429, and if no connection could be made, because then nothing was
+written.  If a response was lost, only reads and writes with an idempotency key are retried.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from factstore.client.clock import Clock
 from factstore.client.errors import OutcomeUnknown, Unavailable, UnexpectedAnswer, from_response
 
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 30.0  # beyond what the service was asked to wait
+ANSWER_SECONDS = 30.0  # in addition to a requested wait
 STREAM_SILENCE_SECONDS = 45.0  # three pings of the service
 LONGEST_WAIT = 50  # seconds that the service waits in one request
 
@@ -32,9 +32,9 @@ _READS = frozenset({"GET", "HEAD"})
 class Transport:
     """Sends requests.
 
-    :param retry_for: seconds after which a call that keeps failing is given up.
-    :param stream_silence: seconds without a byte after which a stream counts as dead.
-    :param answer_within: seconds that an answer may take, beyond those of a wait.
+    :param retry_for: seconds after which a failing call is no longer retried.
+    :param stream_silence: seconds without data after which a stream is considered broken.
+    :param answer_within: time limit of a response in seconds, in addition to a requested wait.
     """
 
     def __init__(
@@ -61,27 +61,27 @@ class Transport:
         body: Any = None,
         wait: float = 0,
     ) -> requests.Response:
-        """Send a request until it is answered.
+        """Send a request, and retry it until it succeeds or is refused.
 
-        :param url: from ``/v1`` on.
-        :param body: sent as JSON, unless it is None.
-        :param wait: seconds that the service may take to answer; a repetition asks for the rest.
+        :param url: begins with ``/v1``.
+        :param body: sent as JSON unless it is None.
+        :param wait: seconds for which the service may hold the request; a retry requests the rest.
         :return: a response with a status below 400.
-        :raises FactstoreError: the service refused, or *retry_for* is over.
+        :raises FactstoreError: the service refused the request, or failed for *retry_for* seconds.
         """
-        began = self.clock.monotonic()
+        started = self.clock.monotonic()
         backoff = Backoff()
         repeatable = method in _READS or "Idempotency-Key" in (headers or {})
         left = wait
         while True:
-            asked = dict(params or {})
+            query = dict(params or {})
             if wait:
-                asked["wait"] = str(math.ceil(left))
+                query["wait"] = str(math.ceil(left))
             try:
                 return self._once(
                     method,
                     url,
-                    params=asked,
+                    params=query,
                     headers=headers,
                     json=body,
                     timeout=(
@@ -93,7 +93,7 @@ class Transport:
                 if isinstance(error, OutcomeUnknown) and not repeatable:
                     raise
                 pause = backoff.pause(getattr(error, "retry_after", None))
-                passed = self.clock.monotonic() - began + pause
+                passed = self.clock.monotonic() - started + pause
                 if passed > wait + self._retry_for:
                     raise
                 left = max(wait - passed, 0.0)
@@ -102,10 +102,10 @@ class Transport:
     def open_stream(
         self, url: str, *, params: Mapping[str, str], headers: Mapping[str, str]
     ) -> requests.Response:
-        """Begin to read an event stream; one attempt.
+        """Open an event stream, without retrying.
 
-        :return: a response whose body is yet to be read, and which the caller closes.
-        :raises FactstoreError: the service refused, or cannot be reached.
+        :return: a response whose body has not been read; the caller must close it.
+        :raises FactstoreError: the service refused the request or cannot be reached.
         """
         response = self._once(
             "GET",
@@ -119,7 +119,7 @@ class Transport:
         if kind.partition(";")[0].strip().lower() != "text/event-stream":
             response.close()
             raise UnexpectedAnswer(
-                f"an event stream was asked for, and {kind or 'something'!r} came.",
+                f"The response is not an event stream: its Content-Type is {kind!r}.",
                 status=response.status_code,
             )
         return response
@@ -127,16 +127,16 @@ class Transport:
     def _once(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         writes = method not in _READS
         try:
-            # A redirect would take the token somewhere else; the API has none.
+            # A redirect would send the token to another server; the API never redirects.
             response = self._adapter.request(url, method, raise_exc=False, redirect=False, **kwargs)
         except exceptions.HttpServerError as error:
-            raise Unavailable(f"the identity service failed: {error}") from error
+            raise Unavailable(f"The identity service failed: {error}") from error
         except exceptions.ConnectionError as error:
-            cause = _lost_exchange(error)
+            cause = _transient_cause(error)
             if cause is None:
                 raise
             if writes and not _never_connected(cause):
-                raise OutcomeUnknown(f"{error}; it may have been carried out.") from error
+                raise OutcomeUnknown(f"{error}; the request may have been carried out.") from error
             raise Unavailable(str(error)) from error
         if response.status_code < 300 or response.status_code == 304:
             return response
@@ -147,39 +147,39 @@ class Transport:
 
 
 def parsed(response: requests.Response, parse: Callable[[dict[str, Any]], T]) -> T:
-    """A response's JSON object, as *parse* reads it.
+    """Return the JSON object of a response, converted by *parse*.
 
-    :raises UnexpectedAnswer: it is none, or lacks what the API promises.
+    :raises UnexpectedAnswer: the body is not a JSON object, or a field is missing.
     """
     try:
         document = response.json()
         if not isinstance(document, dict):
-            raise TypeError(f"it is a {type(document).__name__}")
+            raise TypeError(f"the body is a {type(document).__name__}, not an object")
         return parse(document)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UnexpectedAnswer(
-            f"the answer with status {response.status_code} cannot be read: {error!r}",
+            f"The response with status {response.status_code} cannot be read: {error!r}",
             status=response.status_code,
             request_id=response.headers.get("X-Openstack-Request-Id"),
         ) from error
 
 
 def named(**params: str | None) -> dict[str, str]:
-    """Query parameters without those that say nothing."""
+    """Return query parameters without the empty ones."""
     return {name: value for name, value in params.items() if value}
 
 
-def _lost_exchange(error: exceptions.ConnectionError) -> BaseException | None:
-    """The cause of an error that may pass by itself, else None.
-
-    keystoneauth does not tell whether a request had been sent; what its error replaced does.
-    """
+def _transient_cause(error: exceptions.ConnectionError) -> BaseException | None:
+    """Return the cause of a transient error, or None if the error is permanent."""
+    # keystoneauth's error does not show whether the request was sent; the error that it replaced does.
     cause = error.__context__
-    passes = isinstance(cause, _PASSING) and not isinstance(cause, requests.exceptions.SSLError)
-    return cause if passes else None
+    transient = isinstance(cause, _TRANSIENT) and not isinstance(
+        cause, requests.exceptions.SSLError
+    )
+    return cause if transient else None
 
 
-_PASSING = (
+_TRANSIENT = (
     requests.exceptions.ConnectionError,
     requests.exceptions.Timeout,
     requests.exceptions.ChunkedEncodingError,

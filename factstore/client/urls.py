@@ -1,7 +1,7 @@
-"""URLs from names.
+"""Builds URLs from names.
 
-Names go into URLs as they are: the service refuses what its grammar does not allow.  Only what
-would name another resource once HTTP libraries had cleaned it up is refused here.
+Names are inserted unchanged, because the service refuses names that its grammar does not allow.  This
+module refuses only names that HTTP libraries would normalize to the URL of another resource.
 """
 
 from __future__ import annotations
@@ -12,35 +12,35 @@ from factstore.client.errors import BadRequest
 
 
 def stack_url(name: str) -> str:
-    """Where a stack is.
+    """Return the URL of a stack.
 
     :raises BadRequest: the name is not one segment.
     """
     if "/" in name:
-        raise BadRequest(f"the stack name {name!r} holds a '/'; it is one segment.")
+        raise BadRequest(f"The stack name {name!r} contains a '/'. Use a name of one segment.")
     return f"/v1/stacks/{_quoted(name)}"
 
 
 def fact_url(stack: str, path: str) -> str:
-    """Where a fact is.
+    """Return the URL of a fact.
 
-    :raises BadRequest: the path has an empty segment, or one of dots only.
+    :raises BadRequest: a segment of the path is empty or consists of dots.
     """
     return f"{stack}/facts/{'/'.join(_quoted(segment) for segment in path.split('/'))}"
 
 
 def item_url(stack: str, kind: str, name: str) -> str:
-    """Where a member or a waiter is.
+    """Return the URL of a member, a waiter or a grant.
 
-    :param kind: ``members`` or ``waiters``.
+    :param kind: ``members``, ``waiters`` or ``grants``.
     :raises BadRequest: the name is not one segment.
     """
     if "/" in name:
-        raise BadRequest(f"the name {name!r} holds a '/'; it is one segment.")
+        raise BadRequest(f"The name {name!r} contains a '/'. Use a name of one segment.")
     return f"{stack}/{kind}/{_quoted(name)}"
 
 
 def _quoted(segment: str) -> str:
     if segment in ("", ".", ".."):
-        raise BadRequest(f"a name cannot have {segment!r} as a segment.")
+        raise BadRequest(f"A name cannot have {segment!r} as a segment.")
     return quote(segment, safe=":@", errors="replace")

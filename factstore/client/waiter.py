@@ -1,4 +1,4 @@
-"""One waiter of a stack: armed, looked at, waited for, signalled to."""
+"""The waiters of a stack."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class WaiterRecord:
     """A waiter.
 
     :param state: ``pending``, ``met``, ``failed`` or ``timed_out``.
-    :param satisfied: how many of *needed* hold; None in a list, as *needed*.
-    :param missing: what does not hold yet, and *failing* what makes it fail.
-    :param reason: a sentence on its end; None while it is pending.
-    :param revision: the revision that armed it, or wrote its end down.
+    :param satisfied: how many of *needed* are satisfied; both are None in lists.
+    :param missing: the items that are not satisfied yet; *failing* are the items that make it fail.
+    :param reason: a sentence on why the waiter ended; None while it is pending.
+    :param revision: the revision at which the waiter was armed or its end was recorded.
     :param signals: by id: ``status``, ``reason``, ``data``...
-    :param etag: what to give as ``if_none_match``; None in lists and events.
+    :param etag: the value for ``if_none_match``; None in lists and events.
     """
 
     name: str
@@ -43,7 +43,7 @@ class WaiterRecord:
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], etag: str | None = None) -> Self:
-        """The waiter that a document describes; what is not known here is passed over."""
+        """Return the waiter in a document.  Unknown fields are ignored."""
         return cls(
             name=document["name"],
             state=document["state"],
@@ -62,12 +62,12 @@ class WaiterRecord:
 
     @property
     def ended(self) -> bool:
-        """Whether it is pending no more."""
+        """True if the waiter is no longer pending."""
         return self.state != PENDING
 
 
 class Waiter:
-    """A waiter's name in a stack, and what can be done with it."""
+    """Operations on one waiter."""
 
     def __init__(self, stack_url: str, name: str, transport: Transport) -> None:
         self.name = name
@@ -83,12 +83,15 @@ class Waiter:
         extend_on_progress: bool = False,
         create_only: bool = False,
     ) -> WaiterRecord:
-        """Let it wait, anew if it had ended; if it is pending for just this, nothing changes.
+        """Arm the waiter, and return it.
+
+        A waiter that has ended is armed again.  If it is pending with the same definition, nothing
+        changes.
 
         :param success: a condition, such as ``{"signals": 2}``.
         :param timeout: seconds; None for the service's default.
-        :param create_only: refuse if there is a waiter of that name.
-        :raises PreconditionFailed: there is one, and *create_only*.
+        :param create_only: fail if the waiter exists.
+        :raises PreconditionFailed: *create_only* is true and the waiter exists.
         """
         body: dict[str, Any] = {"success": success}
         if failure is not None:
@@ -108,12 +111,13 @@ class Waiter:
     def show(self, *, wait: float = 0, if_none_match: str) -> WaiterRecord | None: ...
 
     def show(self, *, wait: float = 0, if_none_match: str | None = None) -> WaiterRecord | None:
-        """How it stands.
+        """Return the waiter with its progress and signals.
 
-        :param wait: seconds, 0 to 50, in which the service holds the answer back until it ends or
-            progresses or, with *if_none_match*, is different.
-        :return: the waiter; None if it has the etag that is known.
-        :raises NotFound: there is none.
+        :param wait: seconds, 0 to 50, for which the request waits until the waiter ends or progresses
+            or, with *if_none_match*, the etag differs.
+        :param if_none_match: the etag that the caller already knows.
+        :return: the waiter; None if it still has the etag *if_none_match*.
+        :raises NotFound: the waiter does not exist.
         """
         headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}
         response = self._transport.send("GET", self._url, headers=headers, wait=wait)
@@ -123,23 +127,23 @@ class Waiter:
         return parsed(response, lambda found: WaiterRecord.parse(found, etag))
 
     def wait(self, timeout: float) -> WaiterRecord:
-        """Wait until it has ended.
+        """Wait until the waiter has ended, and return it.
 
-        :param timeout: seconds of patience here; the waiter has a timeout of its own.
-        :return: the waiter, still pending if the time is over.
-        :raises NotFound: there is none.
+        :param timeout: seconds after which this call returns; the waiter has its own timeout.
+        :return: the waiter; still pending if the time ran out.
+        :raises NotFound: the waiter does not exist.
         """
         clock = self._transport.clock
         end = clock.monotonic() + timeout
         known = self.show()
         while not known.ended and (left := end - clock.monotonic()) > 0:
-            asked_at = clock.monotonic()
+            sent_at = clock.monotonic()
             wait = min(left, LONGEST_WAIT)
             newer = self.show(wait=wait, if_none_match=known.etag or "")
             if newer is not None:
                 known = newer
-            elif (early := asked_at + wait - clock.monotonic()) > 0:
-                clock.sleep(min(1.0, early))  # a stopping service lets its callers go
+            elif (early := sent_at + wait - clock.monotonic()) > 0:
+                clock.sleep(min(1.0, early))  # a stopping service ends waits early
         return known
 
     def signal(
@@ -150,19 +154,20 @@ class Waiter:
         data: Any = None,
         identifier: str | None = None,
     ) -> WaiterRecord:
-        """Signal ``SUCCESS`` or ``FAILURE``, as Heat's wait conditions know it.
+        """Signal ``SUCCESS`` or ``FAILURE``, as to Heat's wait conditions, and return the waiter.
 
-        :param identifier: who signals; the same id again replaces the signal, and each counts once.
-        :raises NotFound: there is no such waiter.
+        :param identifier: identifies the signal.  Each id counts once; a later signal replaces an
+            earlier one with the same id.
+        :raises NotFound: the waiter does not exist.
         """
-        body = {"status": status, "reason": reason, "data": data, "id": identifier}
-        sent = {name: value for name, value in body.items() if value is not None}
+        fields = {"status": status, "reason": reason, "data": data, "id": identifier}
+        body = {name: value for name, value in fields.items() if value is not None}
         return parsed(
-            self._transport.send("POST", f"{self._url}/signal", body=sent), WaiterRecord.parse
+            self._transport.send("POST", f"{self._url}/signal", body=body), WaiterRecord.parse
         )
 
     def delete(self) -> None:
-        """Remove it; that it is gone already is no error."""
+        """Delete the waiter.  It may already be deleted."""
         try:
             self._transport.send("DELETE", self._url)
         except NotFound:

@@ -1,8 +1,8 @@
-"""The watch: one iterator over however many connections it takes.
+"""The watch: one iterator that reconnects as often as necessary.
 
-It keeps what the stream promises over disconnections: events in order, whole, none skipped and none
-twice.  A position is given up only when the service says that its history is gone; then a snapshot
-takes the place of what was missed.
+The guarantees of the stream are kept across disconnections: events arrive in order and whole, and none
+is skipped or repeated.  Only if the service reports that the history is gone does the watch give up its
+position; then it returns a snapshot instead of the missed events.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ Item = Snapshot | Event | Bookmark
 
 
 class Watch:
-    """An iterator over snapshots, events and, if wanted, bookmarks.  Made by :meth:`Stack.watch`.
+    """An iterator over snapshots, events and optional bookmarks.  Returned by :meth:`Stack.watch`.
 
-    It ends after the event that deletes the stack, or when it is closed.  If the stack went while
-    there was no connection, it raises NotFound.  One thread iterates; any may close.
+    The iteration ends after the event that deletes the stack, or when the watch is closed.  If the
+    stack was deleted while the watch was disconnected, the iteration raises NotFound.  Only one thread
+    may iterate, but any thread may close the watch.
 
     ::
 
@@ -44,8 +45,8 @@ class Watch:
                     case Event(changes=changes):
                         ...
 
-    :param params: the query parameters that say what is wanted.
-    :param since: the cursor to go on from; None to begin with a snapshot.
+    :param params: the query parameters with the filters.
+    :param since: the cursor to resume from; None to begin with a snapshot.
     """
 
     def __init__(
@@ -69,14 +70,14 @@ class Watch:
         self._retry: float | None = None
         self._backoff = Backoff()
         self._lost_at: float | None = None
-        self._garbled_at: tuple[str | None] | None = None
+        self._unreadable_at: tuple[str | None] | None = None
         self._closed = threading.Event()
         self._response: requests.Response | None = None
         self._items = self._follow()
 
     @property
     def cursor(self) -> str | None:
-        """Where to resume so as to see what follows the last item; None before a first snapshot."""
+        """The cursor after the last item; None before the first snapshot."""
         return self._cursor
 
     def __iter__(self) -> Self:
@@ -95,15 +96,15 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-        with contextlib.suppress(ValueError):  # another thread iterates, and will see the end
+        with contextlib.suppress(ValueError):  # another thread is iterating and will notice the end
             self._items.close()
 
     def close(self) -> None:
-        """End the iteration, also one that another thread waits in."""
+        """End the iteration, even if another thread is waiting in it."""
         self._closed.set()
-        # Closing what another thread reads from would wait for that read; this wakes it.
+        # Closing a response would wait for another thread's read; a shutdown wakes that thread.
         shutdown = getattr(getattr(self._response, "raw", None), "shutdown", None)
-        if shutdown is not None:  # since urllib3 2.3; before, the next ping ends the iteration
+        if shutdown is not None:  # older than urllib3 2.3: the next ping ends the iteration
             with contextlib.suppress(OSError, ValueError):  # closed already
                 shutdown()
 
@@ -120,18 +121,18 @@ class Watch:
             except Unavailable as error:
                 if self._closed.is_set():
                     return
-                LOG.info("watching %s was interrupted: %s", self._url, error)
+                LOG.info("The watch of %s was interrupted: %s", self._url, error)
                 self._retry = error.retry_after or self._retry
-                self._check_patience(error)
-            self._snapshot.clear()  # the next one begins anew
+                self._check_retry_for(error)
+            self._snapshot.clear()  # the next connection sends the whole snapshot again
             if not self._closed.is_set():
                 self._transport.clock.sleep(self._backoff.pause(self._retry))
                 self._retry = None
 
     def _frames(self) -> Generator[Frame, None, None]:
-        """The frames of one connection.
+        """Yield the frames of one connection.
 
-        :raises Unavailable: it did not come about, or broke.
+        :raises Unavailable: the connection failed or was interrupted.
         """
         params, headers = dict(self._params), {}
         if self._cursor is not None:
@@ -142,10 +143,10 @@ class Watch:
         self._response = response
         self._lost_at = None
         with contextlib.closing(response):
-            if self._closed.is_set():  # while there was nothing to wake
+            if self._closed.is_set():  # closed before there was a response to shut down
                 return
             parser = Parser()
-            # Chunks come as they were sent; without them, waiting for more than a byte is too long.
+            # Chunks arrive as they were sent.  Without chunks, reading more than a byte may block.
             size = None if response.headers.get("Transfer-Encoding") == "chunked" else 1
             try:
                 for piece in response.iter_content(size):
@@ -153,32 +154,32 @@ class Watch:
                         return
                     yield from parser.feed(piece)
             except requests.RequestException as error:
-                raise Unavailable(f"the stream broke: {error}") from error
+                raise Unavailable(f"The stream was interrupted: {error}") from error
 
     def _take(self, frame: Frame) -> Item | None:
-        """What a frame means; remembers how far things got before anybody is told."""
+        """Return the item in a frame, after the cursor has moved past it."""
         self._backoff.reset()
         if frame.retry is not None:
             self._retry = frame.retry
         try:
             content = json.loads(frame.data) if frame.data else {}
-            return self._understand(frame, content)
+            return self._item(frame, content)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             place = (self._cursor,)
-            if self._garbled_at == place:
+            if self._unreadable_at == place:
                 raise UnexpectedAnswer(
-                    f"twice after cursor {self._cursor} the stream held a frame {frame.event!r} "
-                    f"that cannot be read: {error!r}"
+                    f"The frame {frame.event!r} after cursor {self._cursor} could not be read in two "
+                    f"attempts: {error!r}"
                 ) from error
-            self._garbled_at = place
-            raise Unavailable(f"a frame {frame.event!r} cannot be read: {error!r}") from error
+            self._unreadable_at = place
+            raise Unavailable(f"A frame {frame.event!r} cannot be read: {error!r}") from error
 
-    def _understand(self, frame: Frame, content: dict[str, Any]) -> Item | None:
+    def _item(self, frame: Frame, content: dict[str, Any]) -> Item | None:
         match frame.event:
             case "change":
                 event = Event.parse(content)
                 if event.cursor == self._cursor:
-                    return None  # told before the connection broke
+                    return None  # already returned before the connection was lost
                 self._cursor = event.cursor
                 return event
             case "snapshot":
@@ -192,14 +193,14 @@ class Watch:
                     return snapshot
                 return Bookmark(content["cursor"]) if self._bookmarks else None
             case "reset":
-                LOG.info("watching %s begins anew: %s", self._url, content["detail"])
+                LOG.info("The watch of %s starts again: %s", self._url, content["detail"])
                 self._cursor, self._reset = None, content["detail"]
                 self._snapshot.clear()
             case "goodbye":
-                LOG.info("watching %s goes on elsewhere: %s", self._url, content["reason"])
+                LOG.info("The watch of %s reconnects: %s", self._url, content["reason"])
         return None
 
-    def _check_patience(self, error: Unavailable) -> None:
+    def _check_retry_for(self, error: Unavailable) -> None:
         now = self._transport.clock.monotonic()
         self._lost_at = self._lost_at if self._lost_at is not None else now
         if self._retry_for is not None and now - self._lost_at >= self._retry_for:

@@ -1,9 +1,9 @@
-"""Contexts as files that other software reads.
+"""Renders contexts into the formats of other software.
 
-A renderer is a function from a context's document to a text, or to texts by their path below a folder,
-with a line in a table below. It never trusts a value: facts are posted by many hands, and none may add
-lines, variables or files of its own. It knows nothing of where the document came from, nor of disks:
-see :mod:`.writing`.
+A renderer is a function from a context document to a text, or to several texts by their path below a
+folder, and has a row in one of the tables below. Renderers do not trust the values of facts: a value
+never adds a line, a variable or a file. Fetching the document and writing files is left to others; for
+the latter, see :mod:`.writing`.
 """
 
 from __future__ import annotations
@@ -27,20 +27,22 @@ FILES: Mapping[str, Callable[[Document], str]] = {
     "facter": facter,
     "ansible": inventory,
 }
-"""Those that make one file."""
+"""Renderers with one file."""
 FOLDERS: Mapping[str, Callable[[Document], Mapping[str, str]]] = {
     "data-bags": data_bags,
 }
-"""Those that make several, below a folder."""
+"""Renderers with several files below a folder."""
 RENDERERS: Mapping[str, Callable[[Document], Rendering]] = {**FILES, **FOLDERS}
 
 
 def render(name: str, document: Document) -> Rendering:
-    """What the renderer of this name makes of a context's document.
+    """Render a context document with the renderer of this name.
 
-    :return: a text, or several files as texts by the path below a folder.
-    :raises ValueError: there is no such renderer, or this one cannot tell all facts apart.
+    :return: a text, or several texts by their path below a folder.
+    :raises ValueError: the renderer does not exist, or facts would conflict in its format.
     """
     if name not in RENDERERS:
-        raise ValueError(f"there is no renderer {name!r}, but {', '.join(RENDERERS)}.")
+        raise ValueError(
+            f"The renderer {name!r} does not exist. Use one of {', '.join(RENDERERS)}."
+        )
     return RENDERERS[name](document)

@@ -1,8 +1,8 @@
-"""Contexts as an inventory of Ansible.
+"""Renders contexts as an Ansible inventory.
 
-Ansible takes a variable's value for a template, and a template may run commands on the machine that
-reads it. Some variables by their mere name say what to run. So whatever comes from a fact stands
-below a name of ours, and is marked ``!unsafe``, which Ansible never takes for a template.
+Ansible treats the values of variables as templates, and a template can run commands on the machine that
+runs Ansible. Some variables control by their name what is run. Therefore all facts are placed below a
+variable of factstore and marked ``!unsafe``, which Ansible never treats as a template.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 from factstore.client.render.document import NODES, Document, address_of, folder, nodes
 from factstore.client.render.yaml import Tagged, as_yaml
 
-_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")  # a colon would begin a port
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")  # a colon would start a port
 _LOCAL = {"localhost", "127.0.0.1"}  # to Ansible these are the machine that it runs on
-_ALWAYS_THERE = {"all", "ungrouped"}
+_BUILT_IN_GROUPS = {"all", "ungrouped"}
 
 
 def inventory(document: Document) -> str:
-    """An inventory for Ansible's plugin ``yaml``.
+    """Return an inventory for Ansible's plugin ``yaml``.
 
-    Hosts are the members, and the nodes whose fact ``ip`` is an address that leads elsewhere. Each is
-    in the group of its member, and has the variables ``ansible_host`` and ``factstore``; all have
-    ``factstore_stack``.
+    The hosts are the members, and the nodes whose fact ``ip`` is the address of another machine. Each
+    host is in the group of its member and has the variables ``ansible_host`` and ``factstore``. All
+    hosts have ``factstore_stack``.
     """
     members, about = folder(document, "members"), nodes(document)
     names = {*members, *(name for name in about if _target(about[name]) is not None)}
@@ -58,7 +58,7 @@ def _variables(member: Mapping[str, Any], node: Any) -> dict[str, Any]:
 
 
 def _target(node: Any) -> str | None:
-    """The address to log in to; none that leads to the machine that Ansible runs on."""
+    """Return the address to log in to, or None if it is the machine that runs Ansible."""
     address = address_of(node)
     if address is None:
         return None
@@ -67,7 +67,7 @@ def _target(node: Any) -> str | None:
 
 
 def _group(member: Mapping[str, Any]) -> str:
-    """Ansible's name of a member's group; empty if there is none to make."""
+    """Return the name of a member's group in Ansible; empty for none."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", str(member.get("group", "")))
     name = f"_{name}" if name[:1].isdigit() else name
-    return "" if name in _ALWAYS_THERE else name
+    return "" if name in _BUILT_IN_GROUPS else name

@@ -1,4 +1,4 @@
-"""Reading a context's document, whatever the facts in it are."""
+"""Reads context documents with arbitrary facts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 Document = Mapping[str, Any]
 
 NODES = "nodes"
-"""The folder with a folder of facts for each node."""
+"""The folder that contains a folder of facts for each node."""
 
 
 def leaves(folder: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """The values below a folder, by path.
-
-    A context does not tell a folder from a fact whose value is an object; here both are opened.
-    """
+    """Yield the values below a folder with their paths."""
+    # A context does not distinguish folders from facts whose values are objects; both are expanded.
     for name, child in folder.items():
         path = f"{above}/{name}" if above else name
         if isinstance(child, dict) and child:
@@ -26,20 +24,20 @@ def leaves(folder: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 
 def folder(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What lies below a name; nothing if that is no folder, or not there."""
+    """Return the folder with this name; empty if it does not exist or is not a folder."""
     found = parent.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def nodes(document: Document) -> Mapping[str, Any]:
-    """The facts below ``nodes``, by the names of nodes."""
+    """Return the facts below ``nodes`` by the name of the node."""
     return folder(document["facts"], NODES)
 
 
 def address_of(node: Any) -> str | None:
-    """The address in a node's fact ``ip``, spelled as it is usual; None if it holds none."""
+    """Return the normalized address in a node's fact ``ip``; None if it is not an address."""
     value = node.get("ip") if isinstance(node, dict) else None
-    # The zone of an IPv6 address, after the %, may be any text, and means nothing elsewhere.
+    # The zone of an IPv6 address, after the %, can be any text and is meaningless on other hosts.
     if not isinstance(value, str) or "%" in value:
         return None
     try:
@@ -49,5 +47,5 @@ def address_of(node: Any) -> str | None:
 
 
 def masked(document: Document) -> Mapping[str, Any]:
-    """The sensitive facts by path: their values stand as null where they are not for this reader."""
+    """Return the sensitive facts by path; their values in the document may be null."""
     return folder(document, "sensitive")

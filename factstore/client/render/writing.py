@@ -1,6 +1,6 @@
-"""Renderings on disk: replaced in one step, left alone when nothing is new.
+"""Writes renderings to disk, atomically and only if they have changed.
 
-Nothing is written outside the target, and nothing removed that was not written here.
+Nothing outside the target is written, and only files that this module wrote are removed.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 Rendering = str | Mapping[str, str]
-"""A text for one file; or several files, as texts by the path below a folder."""
+"""The text of one file, or the texts of several files by their path below a folder."""
 
 LISTING = ".factstore"
-"""The file in a folder that lists what was written below it."""
+"""The file in a folder that lists the files written below it."""
 
 
 def replace(path: Path, text: str) -> bool:
-    """Make a file say *text*, unless it does; its mode and its owner stay.
+    """Replace the content of a file with *text*, and keep its mode and owner.
 
-    :return: whether anything changed.
-    :raises OSError:
+    :return: True if the content changed.
+    :raises OSError: the file cannot be read or written.
     """
     content = text.encode()
     try:
         if path.read_bytes() == content:
             return False
-        kept = path.stat()
+        existing = path.stat()
     except FileNotFoundError:
-        kept = None
-    # Hidden, and so passed over by whoever lists the folder in the meantime.
+        existing = None
+    # A hidden file, so that programs that list the folder ignore it.
     temporary = path.with_name(f".{secrets.token_hex(8)}")
-    mode = 0o666 if kept is None else stat.S_IMODE(kept.st_mode)
+    mode = 0o666 if existing is None else stat.S_IMODE(existing.st_mode)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if kept is not None:
-                _dress(descriptor, kept)
+            if existing is not None:
+                _copy_ownership(descriptor, existing)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
@@ -50,26 +50,26 @@ def replace(path: Path, text: str) -> bool:
     return True
 
 
-def _dress(descriptor: int, kept: os.stat_result) -> None:
-    """Give a new file the owner and the mode of the one before it."""
+def _copy_ownership(descriptor: int, existing: os.stat_result) -> None:
+    """Give a new file the owner and the mode of the existing one."""
     new = os.fstat(descriptor)
-    if (kept.st_uid, kept.st_gid) != (new.st_uid, new.st_gid):
-        os.fchown(descriptor, kept.st_uid, kept.st_gid)
-    os.fchmod(descriptor, stat.S_IMODE(kept.st_mode))
+    if (existing.st_uid, existing.st_gid) != (new.st_uid, new.st_gid):
+        os.fchown(descriptor, existing.st_uid, existing.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(existing.st_mode))
 
 
 def write(
     rendering: Rendering, target: Path, replacing: Callable[[Path, str], bool] = replace
 ) -> bool:
-    """Make *target* what the rendering says.
+    """Write a rendering to *target*.
 
-    A text becomes the file *target*; several become files below the folder *target*, where those of
-    an earlier rendering that are in this one no more are removed, and other files stay. A reader sees
-    each file as it was or as it is, and a crash leaves one of them. Missing folders are made.
+    A single text becomes the file *target*. Several texts become files below the folder *target*. Files
+    of an earlier rendering that are not in this one are removed, and other files are kept. Each file is
+    replaced atomically. Missing folders are created.
 
-    :param replacing: writes one file, and tells whether anything changed.
-    :return: whether anything changed.
-    :raises OSError:
+    :param replacing: writes one file and returns True if the content changed.
+    :return: True if anything changed.
+    :raises OSError: a file cannot be read or written.
     :raises ValueError: a path leads out of the folder.
     """
     if isinstance(rendering, str):
@@ -80,7 +80,8 @@ def write(
     target.mkdir(parents=True, exist_ok=True)
     listing = target / LISTING
     before = {path for path in _listed(listing) if _is_inside(path)}
-    replace(listing, _listing(before | rendering.keys()))  # first, so that a crash leaves no strays
+    # The list is written first, so that a crash leaves no unlisted file.
+    replace(listing, _listing(before | rendering.keys()))
     changed = False
     for path, text in rendering.items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def _listed(listing: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise ValueError(f"{listing} lists nothing: {error}") from error
+        raise ValueError(f"{listing} is not a list of files: {error}") from error
     return [path for path in found if isinstance(path, str)] if isinstance(found, list) else []
 
 
@@ -113,14 +114,14 @@ def _is_inside(path: str) -> bool:
 
 def _check(path: str) -> None:
     if not _is_inside(path):
-        raise ValueError(f"{path!r} does not name a file below a folder.")
+        raise ValueError(f"The path {path!r} does not name a file below the folder.")
 
 
 def _remove(target: Path, path: str) -> None:
-    """Remove a file, and the folders that it leaves empty."""
+    """Remove a file and the folders that become empty."""
     (target / path).unlink(missing_ok=True)
     for above in PurePosixPath(path).parents[:-1]:
         try:
             (target / above).rmdir()
         except OSError:
-            break  # it has other files
+            break  # the folder has other files

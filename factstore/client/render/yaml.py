@@ -1,6 +1,6 @@
-"""YAML that every parser reads as the JSON it was made from.
+"""Renders contexts as YAML that every parser reads as the original JSON.
 
-Every string is quoted, so none is taken for a number, a date, a tag or an anchor.
+Every string is quoted, so that none is read as a number, a date, a tag or an anchor.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from factstore.client.render.document import Document
 
-_LONGEST_KEY = 1000  # characters; YAML ends a key without a mark at 1024
+_LONGEST_KEY = 1000  # characters; YAML limits implicit keys to 1024
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Tagged:
 
 
 def yaml(document: Document) -> str:
-    """The document itself as YAML, its keys sorted."""
+    """Return the document as YAML with sorted keys."""
     return as_yaml(document)
 
 
 def as_yaml(value: Mapping[str, Any]) -> str:
-    """YAML in block style; any value in it may be :class:`Tagged`."""
+    """Return YAML in block style; any value may be :class:`Tagged`."""
     return f"---{_below(value, '')}"
 
 
 def _below(value: Any, indent: str) -> str:
-    """What follows a key, a dash or the beginning, with the end of the line."""
+    """Return the text after a key, a dash or the beginning, including the end of the line."""
     if isinstance(value, Tagged):
         return f" {value.tag}{_below(value.value, indent)}"
     if isinstance(value, Mapping) and value:
@@ -56,7 +56,7 @@ def _scalar(value: Any) -> str:
         quoted = json.dumps(value, ensure_ascii=False)
         return "".join(each if each.isprintable() else _escaped(each) for each in quoted)
     text = json.dumps(value)
-    # 1e+16 is a number in JSON, and a word in YAML 1.1.
+    # 1e+16 is a number in JSON, but a string in YAML 1.1.
     return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
 
 

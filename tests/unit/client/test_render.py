@@ -83,7 +83,9 @@ def test_a_renderer_makes_a_text_or_a_folder_as_its_table_says(name: str) -> Non
 
 
 def test_a_renderer_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ValueError, match="no renderer 'hots', but raw, yaml, env, hosts, "):
+    with pytest.raises(
+        ValueError, match=r"'hots' does not exist\. Use one of raw, yaml, env, hosts, "
+    ):
         render("hots", DOCUMENT)
 
 

@@ -84,7 +84,7 @@ def test_a_crash_in_the_middle_leaves_no_file_behind_for_good(
 )
 def test_nothing_is_written_outside_the_folder(tmp_path: Path, path: str) -> None:
     folder = tmp_path / "folder"
-    with pytest.raises(ValueError, match="does not name a file below a folder"):
+    with pytest.raises(ValueError, match="does not name a file below the folder"):
         write({"a/b": "1", path: "1"}, folder)
     assert not folder.exists()
 
@@ -100,6 +100,6 @@ def test_nothing_is_removed_outside_the_folder(tmp_path: Path) -> None:
 
 def test_a_listing_that_is_none_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / LISTING).write_text("mine")
-    with pytest.raises(ValueError, match=r"\.factstore lists nothing"):
+    with pytest.raises(ValueError, match=r"\.factstore is not a list of files"):
         write({"a": "1"}, tmp_path)
     assert (tmp_path / LISTING).read_text() == "mine"
