@@ -43,7 +43,9 @@ RECORDS: list[Record] = [
 
 
 def again(record: Record, text: bytes) -> Record:
-    return codec.decode_record(text, record.place, revision=record.revision, lease=record.lease)
+    return codec.decode_record(
+        text, record.record_key, revision=record.revision, lease=record.lease
+    )
 
 
 def refused(record: Record, text: bytes) -> codec.UnknownFormat:
@@ -79,7 +81,7 @@ def test_a_record_with_a_field_of_another_type_is_refused() -> None:
             for name, value in fields.items():
                 for wrong in WRONG if name != "format" else ():
                     text = json.dumps(fields | {name: wrong}).encode()
-                    with case(f"record {n}, {record.place.kind}: {name} = {wrong!r}"):
+                    with case(f"record {n}, {record.record_key.kind}: {name} = {wrong!r}"):
                         if is_legal(name, value, wrong):
                             again(record, text)
                             continue
@@ -91,9 +93,9 @@ def test_junk_is_no_record() -> None:
     with cases() as case:
         for n, record in enumerate(RECORDS):
             for text in JUNK:
-                if record.place.kind == "timer" and text == b'{"format": 1}':
+                if record.record_key.kind == "timer" and text == b'{"format": 1}':
                     continue  # a timer has no other field
-                with case(f"record {n}, {record.place.kind}: {text[:40]!r}"):
+                with case(f"record {n}, {record.record_key.kind}: {text[:40]!r}"):
                     refused(record, text)
 
 
@@ -105,11 +107,11 @@ def test_a_record_with_a_field_too_many_or_too_few_is_refused() -> None:
         for n, record in enumerate(RECORDS):
             fields = json.loads(codec.encode_record(record))
             for name in {name for name, value in fields.items() if value} - optional:
-                with case(f"record {n}, {record.place.kind}: no {name}"):
+                with case(f"record {n}, {record.record_key.kind}: no {name}"):
                     less = {k: v for k, v in fields.items() if k != name}
                     refused(record, json.dumps(less).encode())
             for name in ("colour", "memo", "lease", "revision"):
-                with case(f"record {n}, {record.place.kind}: and {name}"):
+                with case(f"record {n}, {record.record_key.kind}: and {name}"):
                     refused(record, json.dumps(fields | {name: {"a": 1}}).encode())
 
 
@@ -123,4 +125,4 @@ def test_a_signal_with_the_id_of_another_place_is_refused() -> None:
     signal = Signal("w", "a", "SUCCESS", "", "null", "t", "u", "r")
     other = replace(signal, id="b")
     with pytest.raises(codec.UnknownFormat, match="belong"):
-        codec.decode_record(codec.encode_record(signal), other.place, revision=1, lease=0)
+        codec.decode_record(codec.encode_record(signal), other.record_key, revision=1, lease=0)
