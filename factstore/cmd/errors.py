@@ -1,12 +1,12 @@
-"""The one exception that a command turns into a message instead of a traceback."""
+"""The exception that commands print as a message, without a traceback."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """The command cannot go on, for a reason the operator can act upon.
+    """A failure that the operator can act on.
 
-    ``factstore.cmd.main`` prints its text on stderr and exits with *status*.
+    ``factstore.cmd.main`` prints the text to stderr and exits with *status*.
     """
 
     def __init__(self, text: str, status: int = 1) -> None:

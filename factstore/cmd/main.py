@@ -1,4 +1,4 @@
-"""The ``factstore`` program: finds the subcommand, and turns expected failures into messages."""
+"""The ``factstore`` program: runs a subcommand and prints expected failures as messages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from factstore.cmd.errors import CommandError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the subcommand in ``argv`` and return its exit status.
 
-    What a CommandError says goes to stderr, and its status is the result: 1, if not told otherwise.
-    Raises SystemExit with status 2 for a wrong command line, as argparse does.
+    The text of a CommandError is printed to stderr, and its status is returned. Like argparse, a wrong
+    command line raises SystemExit with status 2.
     """
     args = make_parser().parse_args(argv)
     try:
@@ -24,22 +24,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"factstore {args.command}: {error}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
-        return 130  # as shells count it
+        return 130  # as shells do
     return status
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """All subcommands with their options."""
-    parser = argparse.ArgumentParser(prog="factstore", description="Per-stack facts in etcd.")
+    """Return the parser with all subcommands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="factstore", description="Store facts of software stacks in etcd."
+    )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module, summary in (
         ("standalone", standalone, "run the whole service on this machine"),
         ("token", token, "print a Keystone token for the OS_* variables"),
-        ("render", render, "make files of a stack's context"),
-        ("verify", verify, "check what the service keeps in etcd"),
-        ("purge", purge, "remove all that a project has"),
-        ("rotate-keys", rotate_keys, "make or change the keys that seal sensitive facts"),
+        ("render", render, "convert a stack's context into files for other software"),
+        ("verify", verify, "check the consistency of the data in etcd"),
+        ("purge", purge, "delete all data of a project"),
+        ("rotate-keys", rotate_keys, "create or rotate the keys that seal sensitive facts"),
     ):
         command = commands.add_parser(name, help=summary, description=module.__doc__)
         module.configure(command)

@@ -1,6 +1,6 @@
-"""``factstore render``: make of a stack's context a file, or several, that other software reads.
+"""``factstore render``: convert a stack's context into files for other software.
 
-It asks no service: the context is one that curl fetched, or that an agent keeps on disk.
+The command does not call the service: the context is one that curl fetched or that an agent stores.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "format", choices=list(RENDERERS), metavar="FORMAT", help=", ".join(RENDERERS)
     )
     parser.add_argument(
-        "context", nargs="?", metavar="FILE", help="the context; standard input unless given"
+        "context", nargs="?", metavar="FILE", help="the context (default: standard input)"
     )
     parser.add_argument(
         "--into",
         type=Path,
         metavar="PATH",
-        help="the file or the folder to write, in place of standard output",
+        help="the file or the folder to write (default: standard output)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the rendering or write it; 0. Raises CommandError."""
+    """Print or write the rendering, and return 0. Raises CommandError."""
     try:
         rendering = render(args.format, _document(args.context))
         if args.into is not None:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         elif isinstance(rendering, str):
             sys.stdout.write(rendering)
         else:
-            raise CommandError(f"{args.format} makes several files: say where with --into", 2)
+            raise CommandError(f"{args.format} has several files: name a folder with --into", 2)
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     return 0

@@ -1,9 +1,9 @@
-"""``factstore rotate-keys``: make the keys that seal sensitive facts, or change them.
+"""``factstore rotate-keys``: create or rotate the keys that seal sensitive facts.
 
-Where there are none, a primary key and a staged one are made. Else the staged key becomes the primary
-one, another is staged, every stack's data key is wrapped with the new primary key while the service
-runs, and the oldest keys are removed. With several API hosts run it on one, then copy the directory to
-the others before the next time.
+If there are no keys, a primary key and a staged key are created. Otherwise the staged key becomes the
+primary key, a new key is staged, the data keys of all stacks are rewrapped with the new primary key
+while the service runs, and the oldest keys are removed. With several API hosts, run the command on one
+of them, and copy the directory to the others before the next rotation.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--no-reseal",
         action="store_true",
-        help="change the keys and nothing else: nothing is asked of etcd, no key is removed",
+        help="rotate the keys and do nothing else: etcd is not used, and no key is removed",
     )
     which.add_argument(
         "--reseal-only",
         action="store_true",
-        help="change no key: wrap data keys with the primary key as it is, and remove the oldest keys",
+        help="do not rotate the keys: rewrap data keys with the current primary key, and remove the"
+        " oldest keys",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it, and say what; 1 if there are stacks whose data key is lost. Raises CommandError."""
+    """Rotate the keys; return 1 if the data keys of some stacks are lost. Raises CommandError."""
     with server_room():
         from factstore.cmd.deployment import opened
         from factstore.cmd.rotation_run import Rotating
     with opened(args.config_file) as installation:
         path = Path(installation.conf.sealing.key_repository)
         if not path.is_absolute():
-            raise CommandError(f"[sealing] key_repository must be an absolute path, and is {path}")
+            raise CommandError(f"[sealing] key_repository is {path}; it must be an absolute path")
         rotating = Rotating(installation, path, _say)
         whole = True
         reseals = not args.no_reseal

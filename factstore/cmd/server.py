@@ -1,4 +1,4 @@
-"""What the commands for operators of a service have in common, before they are run."""
+"""Options and checks that the commands for operators share."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def add_config_file(parser: argparse.ArgumentParser) -> None:
         "--config-file",
         action="append",
         metavar="FILE",
-        help="the service's configuration; may be given several times (default: the files that"
-        " OS_FACTSTORE_CONFIG_FILES names, else those in the usual places)",
+        help="the configuration of the service; may be given several times (default: the files named"
+        " by OS_FACTSTORE_CONFIG_FILES, or those in the usual places)",
     )
 
 
 @contextmanager
 def server_room(status: int = 1) -> Iterator[None]:
-    """Import what only a service needs, in here.
+    """Report a missing server package as a CommandError.
 
-    :raises CommandError: it is not installed.
+    Import the modules that need ``factstore[server]`` within this context.
     """
     try:
         yield

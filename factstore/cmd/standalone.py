@@ -1,8 +1,8 @@
-"""``factstore standalone``: the whole service on one machine, for trying out and for demos.
+"""``factstore standalone``: run the whole service on one machine, for evaluation and demos.
 
-It starts a private etcd, with ``--keystone`` a private Keystone, and the API; restarts the first
-two when they die and ends when the API does. Everything listens on the loopback interface only.
-What was stored is there again at the next start on the same state directory.
+The command starts a private etcd, the API and, with ``--keystone``, a private Keystone. It restarts
+etcd and Keystone if they exit, and ends when the API does. All of them listen only on the loopback
+interface. Data is kept in the state directory and is available again after a restart.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from factstore.keys.rotation import changing, create
 DEFAULT_PORT = 8796
 PERSONAS = ("owner", "reader", "outsider")
 
-# Together less than the 10 s that service managers and people grant.
+# In total less than the 10 s for which service managers and people wait.
 _API_STOPS_WITHIN = 5.0
 _KEYSTONE_STOPS_WITHIN = 2.0
 _ETCD_STOPS_WITHIN = 2.5
@@ -41,7 +41,7 @@ _ETCD_STOPS_WITHIN = 2.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line says."""
+    """The settings from the command line."""
 
     port: int
     state: Path
@@ -73,37 +73,43 @@ class Settings:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--port", type=_port, default=DEFAULT_PORT, help="the API's port (default: %(default)s)"
+        "--port",
+        type=_port,
+        default=DEFAULT_PORT,
+        help="the port of the API (default: %(default)s)",
     )
     parser.add_argument(
         "--state",
         type=Path,
         default=_default_state(),
         metavar="DIR",
-        help="where data, configuration and logs are kept (default: %(default)s)",
+        help="the directory for data, configuration and logs (default: %(default)s)",
     )
     parser.add_argument(
-        "--workers", type=_workers, default=1, help="API worker processes (default: %(default)s)"
+        "--workers",
+        type=_workers,
+        default=1,
+        help="the number of API worker processes (default: %(default)s)",
     )
     parser.add_argument(
-        "--keystone", action="store_true", help="require tokens, of a private Keystone"
+        "--keystone", action="store_true", help="require tokens from a private Keystone"
     )
     parser.add_argument(
         "--allow-origin",
         metavar="URL",
-        help="let web pages from there call the API, such as http://127.0.0.1:8000",
+        help="allow web pages from this origin to call the API, such as http://127.0.0.1:8000",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal; 0 then. Raises CommandError if it cannot start or go on."""
+    """Serve until a signal, and return 0. Raises CommandError if the service fails."""
     return serve(
         Settings(args.port, args.state.absolute(), args.workers, args.keystone, args.allow_origin)
     )
 
 
 def serve(settings: Settings) -> int:
-    """Serve until a signal; 0 then. Raises CommandError if it cannot start or go on."""
+    """Serve until a signal, and return 0. Raises CommandError if the service fails."""
     try:
         find_etcd()
         if settings.keystone:
@@ -118,7 +124,7 @@ def serve(settings: Settings) -> int:
                 _say("stopping")
     except (ChildError, Unusable) as error:
         raise CommandError(str(error)) from error
-    except OSError as error:  # a full disk, for one; the text names the file
+    except OSError as error:  # such as a full disk; the text names the file
         raise CommandError(str(error)) from error
     return 0
 
@@ -127,7 +133,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     state = settings.state
     etcd = EtcdServer(
         state / "etcd",
-        # Kept over restarts: the API's workers have it in their configuration.
+        # The same port after a restart: it is in the configuration of the API's workers.
         client_port=remembered_port(state / "etcd.port"),
         log_path=state / "etcd.log",
     )
@@ -136,7 +142,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
         "DEFAULT": {"auth_strategy": "keystone" if settings.keystone else "none"},
         "api": {"host": LOOPBACK, "port": settings.port, "workers": settings.workers},
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
-        "limits": {"requests_per_second": -1},  # there is nobody else to be fair to
+        "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},
     }
     with changing(settings.sealing_keys) as repository:
@@ -155,7 +161,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
 
 def _start_keystone(settings: Settings, supervisor: Supervisor) -> dict[str, str]:
     keystone = KeystoneServer(settings.state / "keystone", log_path=settings.state / "keystone.log")
-    _say("starting Keystone; the first time on a state directory takes some seconds")
+    _say("starting Keystone; the first start takes some seconds")
     keystone.prepare(pause=supervisor.pause)
     supervisor.start(
         keystone.child, keystone.start, stop_within=_KEYSTONE_STOPS_WITHIN, restart=True
@@ -173,7 +179,7 @@ def _start_keystone(settings: Settings, supervisor: Supervisor) -> dict[str, str
 
 @contextlib.contextmanager
 def _locked(state: Path) -> Iterator[None]:
-    """Hold the state directory for us alone. Raises CommandError if that cannot be."""
+    """Lock the state directory. Raises CommandError if it is in use or unusable."""
     try:
         private_directory(state)
         file = (state / "lock").open("w", encoding="ascii")
@@ -184,15 +190,15 @@ def _locked(state: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CommandError(
-                f"another factstore uses the state directory {state}: stop it or choose another"
-                " with --state"
+                f"the state directory {state} is in use by another factstore: stop it, or choose"
+                " another directory with --state"
             ) from None
         yield
 
 
 def _welcome(settings: Settings) -> str:
     url, state = settings.url, settings.state
-    curl, lines = "curl", [f"factstore answers at {url} (stop it with Ctrl-C)"]
+    curl, lines = "curl", [f"factstore is running at {url} (stop it with Ctrl-C)"]
     lines += [
         f"  data           {state / 'etcd'}",
         f"  configuration  {settings.config}",
@@ -213,14 +219,14 @@ def _welcome(settings: Settings) -> str:
         f"  {curl} -X PUT -d started {stack}/facts/services/web",
         "Wait for a fact, then put it from a second terminal:",
         f"  {curl} '{stack}/facts/nodes/head/ip?wait=50&format=raw'",
-        "Follow what happens:",
+        "Follow the changes of the stack:",
         f"  {curl} -N -H 'Accept: text/event-stream' '{stack}/events'",
     ]
     return "\n".join(lines)
 
 
 def _say(line: str) -> None:
-    # Flushed, for whoever reads it through a pipe; a reader that has gone is no reason to stop.
+    # Flushed for readers of a pipe. If the reader has closed the pipe, the service continues.
     with contextlib.suppress(BrokenPipeError):
         print(line, flush=True)
 

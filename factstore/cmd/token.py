@@ -1,6 +1,6 @@
-"""``factstore token``: print a token for the ``OS_*`` variables, so that curl can speak to the API.
+"""``factstore token``: print a Keystone token for the ``OS_*`` variables, for use with curl.
 
-Any login that keystoneauth1 knows will do: ``OS_AUTH_TYPE`` says which.
+``OS_AUTH_TYPE`` selects the keystoneauth plugin; the default is ``password``.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from factstore.cmd.errors import CommandError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the options: none, the environment says it all."""
+    """Declare no options: the command reads the environment."""
 
 
 def run(_args: argparse.Namespace) -> int:
-    """Print the token on a line of its own; 0. Raises CommandError if Keystone gives none."""
+    """Print the token on one line, and return 0. Raises CommandError if there is no token."""
     environment = argparse.ArgumentParser()
     # These declare options whose defaults come from the environment; nothing is parsed.
     loading.register_auth_argparse_arguments(environment, [], default="password")
@@ -28,6 +28,8 @@ def run(_args: argparse.Namespace) -> int:
         session = loading.load_session_from_argparse_arguments(options)
         token = session.get_token(auth)
     except exceptions.ClientException as error:
-        raise CommandError(f"no token: {error}; did you source an openrc file?") from error
+        raise CommandError(
+            f"no token: {error}; check the OS_* variables, or source an openrc file"
+        ) from error
     print(token)
     return 0

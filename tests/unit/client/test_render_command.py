@@ -35,7 +35,7 @@ def test_a_context_becomes_a_folder_of_data_bags(tmp_path: Path) -> None:
 
 def test_several_files_cannot_be_printed() -> None:
     line = one_line(factstore("render", "data-bags", stdin=CONTEXT), 2)
-    assert line == "factstore render: data-bags makes several files: say where with --into"
+    assert line == "factstore render: data-bags has several files: name a folder with --into"
 
 
 @pytest.mark.parametrize("sent", ["", "<html>", "7", '{"stack": "s"}', '{"errors": []}'])
