@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, request
 from flask_smorest import Api
@@ -28,7 +30,10 @@ from factstore.api import (
     versions,
     waiters,
 )
-from factstore.api.services import EXTENSION, ROUTE, Services
+from factstore.api.identity import EXTENSION as ACCESS
+from factstore.api.identity import Access, Authorizer
+from factstore.api.services import EXTENSION as SERVICES
+from factstore.api.services import ROUTE, Services
 
 BLUEPRINTS = (
     versions.blueprint,
@@ -67,10 +72,17 @@ class HouseApi(Api):
         pass
 
 
-def create_app(services: Services, *, tokens: bool = True) -> Flask:
-    """The application over some services.
+def create_app(
+    services: Services,
+    authorizer: Authorizer,
+    *,
+    tokens: bool = True,
+    set_write_timeout: Callable[[WSGIEnvironment], None] = lambda environ: None,
+) -> Flask:
+    """Return the application over some services.
 
-    :param tokens: whether callers send tokens; the OpenAPI document says so.
+    :param tokens: list the kinds of credentials in the OpenAPI document.
+    :param set_write_timeout: limits the time of writes to a request's connection.
     """
     app = Flask("factstore", static_folder=None)
     app.config.update(
@@ -84,7 +96,9 @@ def create_app(services: Services, *, tokens: bool = True) -> Flask:
     # No clean-up, no redirects: a URL that is not exactly right is not right.
     app.url_map.merge_slashes = False
     app.url_map.converters["anything"] = Anything
-    app.extensions[EXTENSION] = services
+    app.extensions[SERVICES] = services
+    app.extensions[ACCESS] = Access(authorizer)
+    app.extensions[events.WRITE_TIMEOUT] = set_write_timeout
     app.before_request(_note_route)
     app.before_request(blueprint.check_url)
     app.before_request(_check_accept)

@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, conditional, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.openapi import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
 from factstore.api.serializers import fact_text
 from factstore.api.services import services
@@ -45,22 +46,22 @@ class Batch(MethodView):
     @blueprint.response(200, answers.BatchAnswer, headers=sent("Factstore-Cursor"))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Carry out up to 100 operations in one revision, if all guards hold."""
-        access = services().access
-        scope = access.scope(rules.BATCH, stack)
+        caller = access()
+        scope = caller.scope(rules.BATCH, stack)
         wishes = [_wish(operation) for operation in body["operations"]]
         guards = [_guard(guard) for guard in body["guards"]]
         for wish in wishes:
-            access.reach.check_write(wish.path)
+            caller.reach.check_write(wish.path)
             if isinstance(wish, Put) and wish.member is not None:
-                access.reach.check_member(wish.member)
+                caller.reach.check_member(wish.member)
         for path, _ in guards:
-            access.reach.check_read(path)
+            caller.reach.check_read(path)
         written = services().facts.batch(
             scope,
             wishes,
             guards,
-            access.author(reads=any(isinstance(each, Put) and each.sensitive for each in wishes)),
-            conditional.idempotency(access.identity()),
+            caller.author(reads=any(isinstance(each, Put) and each.sensitive for each in wishes)),
+            conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
         cursor = services().facts.cursor(written.revision)

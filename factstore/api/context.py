@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import conditional, context_schemas, errors, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.openapi import sent
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
@@ -44,11 +45,11 @@ class ContextItem(MethodView):
 
 
 def _read(query: dict[str, Any], stack: str) -> Response:
-    scope = services().access.scope(rules.CONTEXT, stack)
+    scope = access().scope(rules.CONTEXT, stack)
     known = conditional.known_tags()
     try:
         with waiting(scope, query["wait"] or query["settle"]):
-            context = services().contexts.get(
+            context = services().context.get(
                 scope,
                 results=query["include"] == "results",
                 member=query["member"],
@@ -56,7 +57,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
                 unless=_Everything() if known is None else known or None,
                 settle=Debounce.of(query["settle"], query["max_settle"]),
                 stale=query["consistency"] == "stale",
-                reach=services().access.reach,
+                reach=access().reach,
             )
     except NotFound as error:
         headers = {"Retry-After": "1"} if query["wait"] else {}

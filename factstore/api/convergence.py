@@ -10,6 +10,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, conditional, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.openapi import sent
 from factstore.api.serializers import convergence_text
 from factstore.api.services import services, waiting
@@ -30,14 +31,14 @@ class ConvergenceItem(MethodView):
     @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show who lags; with wait, as soon as nobody does, or it differs from what is known."""
-        scope = services().access.scope(rules.CONVERGENCE, stack)
+        scope = access().scope(rules.CONVERGENCE, stack)
         known = conditional.known_tags()
 
         def is_known(found: Convergence) -> bool:
             return known is None or _etag(convergence_text(found)) in known
 
         with waiting(scope, query["wait"]):
-            found = services().convergences.get(
+            found = services().convergence.get(
                 scope,
                 group=query["group"],
                 wait=query["wait"],

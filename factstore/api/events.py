@@ -7,12 +7,12 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, request
 from flask.views import MethodView
 
 from factstore.api import answers, schemas
 from factstore.api.blueprint import Blueprint
-from factstore.api.identity import Identity
+from factstore.api.identity import Identity, access
 from factstore.api.serializers import event_text, fact_text
 from factstore.api.services import Services, services, waiting
 from factstore.core.model.cursor import Cursor
@@ -34,6 +34,8 @@ from factstore.policies import stacks as rules
 
 blueprint = Blueprint("events", __name__, description="The watch.")
 
+WRITE_TIMEOUT = "factstore.write_timeout"
+"""The application's extension that limits the time of writes to a request's connection."""
 STREAM = "text/event-stream"
 CREDENTIAL_SECONDS = 45.0  # between checks; with a ping of 15 s, a stream ends within 60 s
 RETRY_MS = (500, 3000)  # a stopping service spreads those who come back
@@ -63,8 +65,8 @@ class Events(MethodView):
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Follow a stack: as a stream with Accept: text/event-stream, else by long polls."""
         known = services()
-        scope = known.access.scope(rules.EVENTS, stack)
-        identity = known.access.identity()
+        scope = access().scope(rules.EVENTS, stack)
+        identity = access().identity()
         types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
         wanted = Filter(query["prefix"], types, identity.reach)
         at = request.headers.get("Last-Event-ID") or query["since"]
@@ -80,7 +82,7 @@ def _poll(
 ) -> Response:
     wait = query["wait"]
     with waiting(scope, wait or query["settle"]):
-        poll = known.watching.poll(
+        poll = known.watch.poll(
             scope, since, wait, wanted, Debounce.of(query["settle"], query["max_settle"])
         )
     events = ",".join(_text(event, poll.next) for event in poll.events)
@@ -103,9 +105,9 @@ def _stream(
     wanted: Filter,
     query: dict[str, Any],
 ) -> Response:
-    leave = known.admission.stream(scope)
+    leave = known.rate_limiter.stream(scope)
     try:
-        frames = known.watching.stream(
+        frames = known.watch.stream(
             scope,
             since,
             query["initial"],
@@ -117,7 +119,7 @@ def _stream(
     except BaseException:
         leave()
         raise
-    known.cut_idle(request.environ)
+    current_app.extensions[WRITE_TIMEOUT](request.environ)
     body = _Body(_rendered(frames, epoch, identity, known.clock), leave)
     if request.method == "HEAD":
         body.close()  # nobody will send it

@@ -11,6 +11,7 @@ from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
 from factstore.api import answers, bodies, conditional, errors, paging, schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
+from factstore.api.identity import access
 from factstore.api.openapi import (
     BOUND,
     FACT_WRITING,
@@ -45,14 +46,14 @@ class FactList(MethodView):
     @blueprint.response(200, answers.FactPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List facts by path, all pages at one revision."""
-        scope = services().access.scope(rules.LIST, stack)
+        scope = access().scope(rules.LIST, stack)
         page = services().facts.list(
             scope,
             prefix=query["prefix"],
             limit=query["limit"],
             marker=query["marker"],
             at=paging.at(query),
-            reach=services().access.reach,
+            reach=access().reach,
         )
         facts = ",".join(fact_text(fact, page.cursor.epoch) for fact in page.facts)
         links = encode(paging.links(page.cursor, page.marker))
@@ -119,20 +120,20 @@ class FactItem(MethodView):
     )
     def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Store a fact: a JSON body, or a bare text that becomes a JSON string."""
-        access = services().access
-        scope = access.scope(rules.PUT, stack)
-        access.reach.check_write(path)
+        caller = access()
+        scope = caller.scope(rules.PUT, stack)
+        caller.reach.check_write(path)
         precondition = conditional.write_precondition()
         wish = _wish(path)
         if wish.member is not None:
-            access.reach.check_member(wish.member)
-        author = access.author(reads=wish.sensitive)
+            caller.reach.check_member(wish.member)
+        author = caller.author(reads=wish.sensitive)
         written = services().facts.put(
             scope,
             wish,
             author,
             precondition,
-            conditional.idempotency(access.identity()),
+            conditional.idempotency(caller.identity()),
             fences=conditional.fences() if wish.generation is None else (),
         )
         return _answer(written, stack, wish, author)
@@ -145,15 +146,15 @@ class FactItem(MethodView):
     @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Remove a fact."""
-        access = services().access
-        scope = access.scope(rules.DELETE, stack)
-        access.reach.check_write(path)
+        caller = access()
+        scope = caller.scope(rules.DELETE, stack)
+        caller.reach.check_write(path)
         written = services().facts.delete(
             scope,
             path,
-            access.author(),
+            caller.author(),
             conditional.write_precondition(),
-            conditional.idempotency(access.identity()),
+            conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
         cursor = services().facts.cursor(written.revision)
@@ -161,8 +162,8 @@ class FactItem(MethodView):
 
 
 def _read(query: dict[str, Any], stack: str, path: str) -> Response:
-    scope = services().access.scope(rules.GET, stack)
-    services().access.reach.check_read(path)
+    scope = access().scope(rules.GET, stack)
+    access().reach.check_read(path)
     facts = services().facts
     known = conditional.known_tags()
 
@@ -182,7 +183,7 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
         headers = {"Retry-After": "1"} if query["wait"] else {}
         return errors.respond(error.code, error.detail, headers=headers)
     if fact.sensitive:
-        reader = services().access.reader()
+        reader = access().reader()
         check_reader(fact, reader)
         if not is_known(fact):
             fact, value = facts.reveal(scope, fact, reader)

@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import grant_schemas, paging, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, WRITING, sent
 from factstore.api.services import services
 from factstore.core.model.grant import Grant, GrantRequest
@@ -26,7 +27,7 @@ class GrantList(MethodView):
     @blueprint.response(200, grant_schemas.GrantPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List grants by id, without their secrets."""
-        scope = services().access.scope(rules.LIST, stack)
+        scope = access().scope(rules.LIST, stack)
         page = services().grants.list(
             scope, limit=query["limit"], marker=query["marker"], at=paging.at(query)
         )
@@ -42,11 +43,11 @@ class GrantList(MethodView):
     @blueprint.response(201, grant_schemas.IssuedGrant, headers=sent("Factstore-Cursor"))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Issue a grant, or with a group's one for a member; its secret is here and nowhere else."""
-        access = services().access
-        scope = access.scope(rules.CREATE, stack)
+        caller = access()
+        scope = caller.scope(rules.CREATE, stack)
         wish = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
-        access.reach.check_issue(wish.role, wish.member, wish.group)
-        issued = services().grants.issue(scope, wish, access.author())
+        caller.reach.check_issue(wish.role, wish.member, wish.group)
+        issued = services().grants.issue(scope, wish, caller.author())
         grant = issued.grant
         token = f"{grant.id}.{issued.secret}"
         response = jsonify({**_document(grant), "secret": issued.secret, "token": token})
@@ -66,8 +67,8 @@ class GrantItem(MethodView):
     @blueprint.response(200, grant_schemas.Grant)
     def get(self, query: dict[str, Any], stack: str, grant: str) -> Response:
         """Show a grant, without its secret."""
-        scope = services().access.scope(rules.GET, stack)
-        services().access.reach.check_grant(grant)
+        scope = access().scope(rules.GET, stack)
+        access().reach.check_grant(grant)
         stale = query["consistency"] == "stale"
         return jsonify(_document(services().grants.get(scope, grant, stale=stale)))
 
@@ -76,10 +77,10 @@ class GrantItem(MethodView):
     @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, grant: str) -> Response:
         """Revoke a grant: from now on nobody holds it, nor any that was got with it."""
-        access = services().access
-        scope = access.scope(rules.DELETE, stack)
-        access.reach.check_grant(grant, revokes=True)
-        revision = services().grants.revoke(scope, grant, access.author())
+        caller = access()
+        scope = caller.scope(rules.DELETE, stack)
+        caller.reach.check_grant(grant, revokes=True)
+        revision = services().grants.revoke(scope, grant, caller.author())
         cursor = services().facts.cursor(revision)
         return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
 
@@ -94,11 +95,11 @@ class GrantRenewal(MethodView):
     @blueprint.response(200, grant_schemas.Grant)
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str, grant: str) -> Response:
         """Let a grant hold for its ttl, or for another one, from now on."""
-        access = services().access
-        scope = access.scope(rules.RENEW, stack)
-        access.reach.check_grant(grant)
+        caller = access()
+        scope = caller.scope(rules.RENEW, stack)
+        caller.reach.check_grant(grant)
         return jsonify(
-            _document(services().grants.renew(scope, grant, body["ttl"], access.author()))
+            _document(services().grants.renew(scope, grant, body["ttl"], caller.author()))
         )
 
 

@@ -1,4 +1,4 @@
-"""Who calls, as the middleware in front found out, and what they may do."""
+"""The caller of a request, as authenticated by the middleware, and what policy allows them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from flask import request
+from flask import current_app, request
 
 from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Author, Scope
@@ -15,6 +15,7 @@ from factstore.core.model.secret_readers import NOBODY, SecretReader
 from factstore.policies import facts as rules
 
 ENVIRON_KEY = "factstore.identity"
+EXTENSION = "factstore.access"
 
 
 def _always() -> bool:
@@ -25,9 +26,9 @@ def _always() -> bool:
 class Identity:
     """The caller of a request.
 
-    :param still_valid: asks again whether the credential holds; streams do, once a minute.
-    :param stack: the only one that a grant's holder reaches; empty for all of the project.
-    :param reach: how far the caller reaches into a stack.
+    :param still_valid: checks the credential again; streams call it once a minute.
+    :param stack: the only stack that a grant is valid for; empty for all stacks of the project.
+    :param reach: the caller's permissions inside a stack.
     """
 
     user_id: str
@@ -39,70 +40,70 @@ class Identity:
 
     @property
     def rights(self) -> str:
-        """What a refusal says that the caller has."""
+        """The caller's roles or grant, for a refusal."""
         if not self.reach.whole:
-            return f"a grant for {self.reach.role}s"
+            return f"a grant with role {self.reach.role}"
         return f"roles {', '.join(self.roles) or 'none'}"
 
 
 class Authorizer(Protocol):
-    """Decides by policy."""
+    """Decides by policy rules."""
 
     def __call__(self, rule: str, identity: Identity, project_id: str) -> bool:
-        """Whether *identity* may do what *rule* names in a project."""
+        """Return True if a rule allows *identity* to act in a project."""
 
 
 class Access:
-    """Authorization of the present request."""
+    """Authorization of the current request."""
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer
 
     def identity(self) -> Identity:
-        """The caller; the middleware lets no request through without one."""
+        """Return the caller; authentication passes no request on without one."""
         identity: Identity = request.environ[ENVIRON_KEY]
         return identity
 
     def check(self, rule: str, project_id: str | None = None) -> Identity:
-        """The caller, allowed by a rule.
+        """Return the caller if a rule allows the request.
 
-        :raises Forbidden: not allowed.
+        :raises Forbidden: the rule does not allow it.
         """
         identity = self.identity()
         if not self._authorizer(rule, identity, project_id or identity.project_id):
             raise Forbidden(
-                f"policy rule {rule} does not allow this with {identity.rights} in project "
+                f"Policy rule {rule} does not allow this request with {identity.rights} in project "
                 f"{identity.project_id}."
             )
         return identity
 
     def scope(self, rule: str, stack: str) -> Scope:
-        """The named stack of the caller's project, allowed by a rule.
+        """Return the scope of a stack of the caller's project, if a rule allows the request.
 
-        :raises Forbidden: not allowed; it is the same whether the stack exists or not.
+        :raises Forbidden: the rule does not allow it, whether or not the stack exists.
         """
         identity = self.check(rule)
         if identity.stack not in ("", stack):
-            raise Forbidden(f"this grant is for stack {identity.stack}, and for no other.")
+            raise Forbidden(f"The grant is only valid for stack {identity.stack}.")
         return Scope(identity.project_id, stack)
 
     @property
     def reach(self) -> Permissions:
-        """How far the caller reaches into the stack."""
+        """The caller's permissions inside the stack."""
         return self.identity().reach
 
     def reader(self) -> SecretReader:
-        """The caller as a reader of sensitive facts."""
+        """Return the caller as a reader of sensitive facts."""
         identity = self.identity()
         sees_all = self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id)
         reach = identity.reach
-        # Who is no member yet is in no group either.
+        # The holder of a group's grant is not a member of the group; it only issues grants for members.
         return SecretReader(sees_all, reach.member, None if reach.enrols else reach.group)
 
     def author(self, *, reads: bool = False) -> Author:
-        """The caller as the author of a change.
+        """Return the caller as the author of a change.
 
-        :param reads: whether it matters which sensitive facts the caller may see.
+        :param reads: determine which sensitive facts the caller may read, too.
         """
         identity = self.identity()
         return Author(
@@ -112,3 +113,9 @@ class Access:
             identity.reach.grant,
             self.reader() if reads else NOBODY,
         )
+
+
+def access() -> Access:
+    """Return the authorization of the current request."""
+    found: Access = current_app.extensions[EXTENSION]
+    return found

@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import limit_answers, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.services import services
 from factstore.policies import limits as rules
 
@@ -24,10 +25,10 @@ class Limits(MethodView):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show how much a project may use, and how much it does."""
         known = services()
-        own = known.access.check(rules.GET).project_id
+        own = access().check(rules.GET).project_id
         project_id = query["project_id"] or own
         if project_id != own:
-            known.access.check(rules.GET_ANY, project_id)
+            access().check(rules.GET_ANY, project_id)
         usage = known.stacks.usage(project_id)
         return {
             "limits": asdict(known.quotas(project_id)) | asdict(known.allowances(project_id)),
@@ -35,7 +36,7 @@ class Limits(MethodView):
                 "stacks": usage.stacks,
                 "facts": usage.facts,
                 "bytes": usage.bytes,
-                "streams": known.admission.open_in("streams", project_id),
-                "waiting_requests": known.admission.open_in("waiting_requests", project_id),
+                "streams": known.rate_limiter.open_in("streams", project_id),
+                "waiting_requests": known.rate_limiter.open_in("waiting_requests", project_id),
             },
         }

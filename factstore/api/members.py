@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, conditional, paging, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITING, sent
 from factstore.api.serializers import member_text
 from factstore.api.services import services
@@ -30,7 +31,7 @@ class MemberList(MethodView):
     @blueprint.response(200, answers.MemberPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List members by name, all pages at one revision."""
-        scope = services().access.scope(rules.LIST, stack)
+        scope = access().scope(rules.LIST, stack)
         page = services().members.list(
             scope,
             group=query["group"],
@@ -54,7 +55,7 @@ class MemberItem(MethodView):
     @blueprint.response(200, answers.Member)
     def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Show a member."""
-        scope = services().access.scope(rules.GET, stack)
+        scope = access().scope(rules.GET, stack)
         stale = query["consistency"] == "stale"
         return _shown(services().members.get(scope, member, stale_read=stale))
 
@@ -82,10 +83,10 @@ class MemberItem(MethodView):
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str) -> Response:
         """Join; with the present generation, change group and attributes; or declare a member."""
-        access = services().access
-        scope = access.scope(rules.PUT, stack)
-        access.reach.check_member(member, body["group"])
-        access.reach.check_declaration(body["declared"], body["reason"])
+        caller = access()
+        scope = caller.scope(rules.PUT, stack)
+        caller.reach.check_member(member, body["group"])
+        caller.reach.check_declaration(body["declared"], body["reason"])
         generation = conditional.generation(body["generation"])
         wish = JoinRequest.of(
             body["group"],
@@ -95,7 +96,7 @@ class MemberItem(MethodView):
             body["declared"],
             body["reason"],
         )
-        joined = services().members.join(scope, member, wish, access.author())
+        joined = services().members.join(scope, member, wish, caller.author())
         response = _shown(joined.member)
         if joined.outcome in NEW_INCARNATION:
             response.status_code = 201
@@ -114,11 +115,11 @@ class MemberItem(MethodView):
         self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
     ) -> Response:
         """Say that a member is ready, or draining."""
-        access = services().access
-        scope = access.scope(rules.UPDATE, stack)
-        access.reach.check_member(member)
+        caller = access()
+        scope = caller.scope(rules.UPDATE, stack)
+        caller.reach.check_member(member)
         generation = conditional.generation(body["generation"])
-        author = access.author()
+        author = caller.author()
         return _shown(
             services().members.set_state(scope, member, body["state"], generation, author)
         )
@@ -131,14 +132,14 @@ class MemberItem(MethodView):
     @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Depart; the facts that go with the member go."""
-        access = services().access
-        scope = access.scope(rules.DELETE, stack)
-        access.reach.check_member(member)
+        caller = access()
+        scope = caller.scope(rules.DELETE, stack)
+        caller.reach.check_member(member)
         declared = query["declared"]
-        access.reach.check_declaration(declared)
+        caller.reach.check_declaration(declared)
         generation = conditional.generation()
         revision = services().members.depart(
-            scope, member, query["reason"], generation, access.author(), declared
+            scope, member, query["reason"], generation, caller.author(), declared
         )
         return Response(status=204, headers={"Factstore-Cursor": _cursor(revision)})
 
@@ -164,8 +165,8 @@ class Heartbeat(MethodView):
         self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
     ) -> Response:
         """Start a member's time anew, and tell what it has applied."""
-        scope = services().access.scope(rules.HEARTBEAT, stack)
-        services().access.reach.check_member(member)
+        scope = access().scope(rules.HEARTBEAT, stack)
+        access().reach.check_member(member)
         generation = conditional.generation(body["generation"])
         applied = None if body["applied"] is None else Cursor.parse(body["applied"])
         services().members.heartbeat(scope, member, generation, applied)

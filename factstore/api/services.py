@@ -1,17 +1,20 @@
-"""What the views need, given to them when the application is made."""
+"""The domain's services: the one list of them, and how views reach them."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from flask import current_app, request
 
-from factstore.api.identity import Access
 from factstore.core.model.fact import Scope
 from factstore.core.model.quota import Quotas
-from factstore.core.ports import Clock
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
 from factstore.core.services.facts import FactService
@@ -22,39 +25,68 @@ from factstore.core.services.stacks import StackService
 from factstore.core.services.waiters import WaiterService
 from factstore.core.services.watch import WatchService
 
-EXTENSION = "factstore"
+EXTENSION = "factstore.services"
 ROUTE = "factstore.route"
-"""In the WSGI environment: the path template of the route that a request took."""
+"""Key in the WSGI environment: the path template of the request's route."""
 WAITED = "factstore.waited"
-"""In the WSGI environment of a request that was asked to wait: how long it took says nothing."""
+"""Key in the WSGI environment of requests with ``wait``, whose duration is not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The domain's services, and how to find out what a caller may.
+    """The services over one store."""
 
-    :param cut_idle: arms the present connection so that a reader who takes nothing is cut.
-    """
-
-    access: Access
     facts: FactService
     stacks: StackService
     members: MemberService
     waiters: WaiterService
     grants: GrantService
-    convergences: ConvergenceService
-    contexts: ContextService
-    watching: WatchService
+    convergence: ConvergenceService
+    context: ContextService
+    watch: WatchService
     quotas: Quotas
     allowances: Allowances
-    admission: RateLimiter
+    rate_limiter: RateLimiter
     clock: Clock
-    cut_idle: Callable[[dict[str, object]], None]
+
+    @classmethod
+    def build(
+        cls,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        encryption: Encryption,
+        quotas: Quotas,
+        allowances: Allowances,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> Self:
+        """Return all services over a store.
+
+        :param timeout: seconds after which a call to the store has failed.
+        :param new_id: returns a unique id for a stack.
+        """
+        transactor = Transactor(store, clock, quotas)
+        stacks = StackService(store, clock, new_id, timeout, quotas)
+        return cls(
+            facts=FactService(store, events, clock, stacks.new, timeout, transactor, encryption),
+            stacks=stacks,
+            members=MemberService(store, clock, stacks.new, timeout, transactor),
+            waiters=WaiterService(store, events, clock, stacks.new, timeout, transactor),
+            grants=GrantService(store, clock, stacks.new, timeout, transactor),
+            convergence=ConvergenceService(store, events, clock, timeout),
+            context=ContextService(store, events, clock, timeout),
+            watch=WatchService(store, events, clock, timeout),
+            quotas=quotas,
+            allowances=allowances,
+            rate_limiter=RateLimiter(allowances, clock),
+            clock=clock,
+        )
 
 
 @contextmanager
 def waiting(scope: Scope, seconds: float) -> Iterator[None]:
-    """Count the present request among those of its project that wait, if it is to.
+    """Count the current request among the waiting requests of its project, if it waits.
 
     :raises Throttled: ``too_many_waiting``.
     """
@@ -62,11 +94,11 @@ def waiting(scope: Scope, seconds: float) -> Iterator[None]:
         yield
         return
     request.environ[WAITED] = True
-    with services().admission.waiting(scope.project_id):
+    with services().rate_limiter.waiting(scope.project_id):
         yield
 
 
 def services() -> Services:
-    """Those of the present application."""
+    """Return the services of the current application."""
     found: Services = current_app.extensions[EXTENSION]
     return found

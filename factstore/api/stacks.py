@@ -9,6 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import answers, bodies, paging, schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, WRITING
 from factstore.api.serializers import stack_document
 from factstore.api.services import services
@@ -27,10 +28,10 @@ class StackList(MethodView):
     @blueprint.response(200, answers.StackPage)
     def get(self, query: dict[str, Any]) -> Response:
         """List the stacks of a project by name."""
-        own = services().access.check(rules.LIST).project_id
+        own = access().check(rules.LIST).project_id
         project_id = query["project_id"] or own
         if project_id != own:
-            services().access.check(rules.LIST_ANY, project_id)
+            access().check(rules.LIST_ANY, project_id)
         page = services().stacks.list(
             project_id, limit=query["limit"], marker=query["marker"], at=paging.at(query)
         )
@@ -50,7 +51,7 @@ class StackItem(MethodView):
     @blueprint.response(200, answers.Stack)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show a stack's settings and how much it holds."""
-        scope = services().access.scope(rules.GET, stack)
+        scope = access().scope(rules.GET, stack)
         found, usage = services().stacks.get(scope, stale=query["consistency"] == "stale")
         return jsonify(stack_document(found, request.script_root, usage))
 
@@ -61,8 +62,8 @@ class StackItem(MethodView):
     @blueprint.alt_response(201, schema=answers.Stack, description="Created")
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Create a stack, or replace its settings."""
-        scope = services().access.scope(rules.PUT, stack)
-        author = services().access.author()
+        scope = access().scope(rules.PUT, stack)
+        author = access().author()
         record, created = services().stacks.put(scope, body["description"], author)
         usage = Usage(0, 0) if created else services().stacks.get(scope)[1]
         response = jsonify(stack_document(record, request.script_root, usage))
@@ -76,6 +77,6 @@ class StackItem(MethodView):
     @blueprint.response(204)
     def delete(self, query: dict[str, Any], stack: str) -> Response:
         """Delete a stack and everything in it; its streams end."""
-        scope = services().access.scope(rules.DELETE, stack)
-        services().stacks.delete(scope, services().access.author())
+        scope = access().scope(rules.DELETE, stack)
+        services().stacks.delete(scope, access().author())
         return Response(status=204)

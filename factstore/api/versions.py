@@ -13,6 +13,8 @@ from factstore.api.blueprint import Blueprint
 DOCUMENT = "factstore.openapi"
 """The application's extension that gives the OpenAPI document as text, by mount point."""
 
+PATHS = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"])
+
 blueprint = Blueprint(
     "versions", __name__, description="Which versions of the API there are.", public=True
 )

@@ -11,6 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from factstore.api import answers, conditional, errors, paging, schemas, waiter_schemas
 from factstore.api.blueprint import Blueprint, check_encoding, read_body
+from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, WRITING, sent
 from factstore.api.serializers import waiter_summary, waiter_text
 from factstore.api.services import services, waiting
@@ -41,7 +42,7 @@ class WaiterList(MethodView):
     @blueprint.response(200, answers.WaiterPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List waiters by name, without their progress and their signals."""
-        scope = services().access.scope(rules.LIST, stack)
+        scope = access().scope(rules.LIST, stack)
         page = services().waiters.list(
             scope, limit=query["limit"], marker=query["marker"], at=paging.at(query)
         )
@@ -63,7 +64,7 @@ class WaiterItem(MethodView):
     @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
     def get(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Read a waiter; with wait, as soon as it is decided, comes further, or differs."""
-        scope = services().access.scope(rules.GET, stack)
+        scope = access().scope(rules.GET, stack)
         known = conditional.known_tags()
 
         def is_known(found: Shown) -> bool:
@@ -108,11 +109,11 @@ class WaiterItem(MethodView):
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, waiter: str) -> Response:
         """Arm a waiter; one that is pending with an equal definition is left as it is."""
-        access = services().access
-        scope = access.scope(rules.PUT, stack)
+        caller = access()
+        scope = caller.scope(rules.PUT, stack)
         create_only = conditional.create_only()
         found, outcome, revision = services().waiters.put(
-            scope, waiter, Definition.of(body), access.author(), create_only=create_only
+            scope, waiter, Definition.of(body), caller.author(), create_only=create_only
         )
         response = _document(found)
         if outcome == "created":
@@ -128,9 +129,9 @@ class WaiterItem(MethodView):
     @blueprint.response(204, headers=sent("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Remove a waiter and what was signalled to it; nobody is told."""
-        access = services().access
-        scope = access.scope(rules.DELETE, stack)
-        revision = services().waiters.delete(scope, waiter, access.author())
+        caller = access()
+        scope = caller.scope(rules.DELETE, stack)
+        revision = services().waiters.delete(scope, waiter, caller.author())
         cursor = services().facts.cursor(revision)
         return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
 
@@ -161,16 +162,16 @@ class WaiterSignal(MethodView):
 
 
 def _signal(stack: str, waiter: str) -> Response:
-    access = services().access
-    scope = access.scope(rules.SIGNAL, stack)
-    access.reach.check_signal()
+    caller = access()
+    scope = caller.scope(rules.SIGNAL, stack)
+    caller.reach.check_signal()
     check_encoding(request)
     unreadable = bool(request.content_type) and not request.mimetype
     if unreadable or request.mimetype not in SIGNAL_TYPES:
         raise UnsupportedMediaType("send JSON, as application/json or without a type.")
     body = read_body(request)
     wish = SignalRequest.of(parse_json(body) if body else {})
-    return _document(services().waiters.signal(scope, waiter, wish, access.author())[0])
+    return _document(services().waiters.signal(scope, waiter, wish, caller.author())[0])
 
 
 def _document(found: Shown) -> Response:

@@ -19,10 +19,9 @@ from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import Inspection
 from factstore.store.keyspace import Keyspace
-from factstore.wsgi import configuration
-from factstore.wsgi import runtime as nodes
+from factstore.wsgi import configuration, runtime
 from factstore.wsgi.clock import SystemClock
-from factstore.wsgi.runtime import Node
+from factstore.wsgi.runtime import Runtime
 
 READ_SECONDS = 300.0  # for the state of the whole installation
 LOOK_SECONDS = 1.0  # between looks whether etcd answers meanwhile
@@ -53,7 +52,7 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
     try:
         conf = configuration.read(files)
         endpoints, root, timeout = conf.etcd.endpoints, conf.etcd.root, conf.etcd.timeout
-        client = nodes.connect(conf)
+        client = runtime.connect(conf)
     except cfg.ConfigFileParseError as error:  # its text shows lines of the file
         raise CommandError(
             f"the configuration cannot be read: {error.config_file} has a line that is no option",
@@ -74,24 +73,24 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
 
 
 @contextmanager
-def running(installation: Installation) -> Iterator[Node]:
-    """A worker's machinery of our own beside those that run, once it has read the store.
+def running(installation: Installation) -> Iterator[Runtime]:
+    """Yield the runtime of an additional worker once it has read the store.
 
-    :raises CommandError: it could not be read in time.
-    :raises FactstoreError: etcd cannot be asked.
+    :raises CommandError: the store could not be read in time.
+    :raises FactstoreError: etcd does not answer.
     """
-    installation.conf.set_override("history_events", 1, "watch")  # nobody resumes here
-    node = nodes.build(installation.conf, installation.clock)
+    installation.conf.set_override("history_events", 1, "watch")  # no stream resumes here
+    worker = runtime.build(installation.conf, installation.clock)
     try:
-        node.store.start()
-        node.pump.start()
+        worker.store.start()
+        worker.pump.start()
         until = installation.clock.monotonic() + READ_SECONDS
-        while not node.pump.wait_ready(LOOK_SECONDS):
+        while not worker.pump.wait_ready(LOOK_SECONDS):
             installation.client.get(
                 installation.keys.epoch, deadline=installation.inspection.soon()
             )
             if installation.clock.monotonic() >= until:
                 raise CommandError("the store could not be read in time")
-        yield node
+        yield worker
     finally:
-        node.stop()
+        worker.stop()

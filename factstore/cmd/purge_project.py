@@ -10,7 +10,7 @@ from factstore.cmd.deployment import Installation, running
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.store.fsck.project_purge import Holdings, Remains
-from factstore.wsgi.runtime import Node
+from factstore.wsgi.runtime import Runtime
 
 PAGE = 1000  # stacks listed at once
 PAUSE = 1.0  # seconds without a write, until a project counts as removed
@@ -43,12 +43,12 @@ class Purge:
         """
         done = True
         until = time.monotonic() + patience
-        with running(self._installation) as node:
+        with running(self._installation) as runtime:
             while projects:
                 for project_id in projects:
-                    self._delete_stacks(node, project_id)
+                    self._delete_stacks(runtime, project_id)
                     self._remains.forget(project_id)
-                    self._sweep(node, project_id)
+                    self._sweep(runtime, project_id)
                 time.sleep(PAUSE)  # whoever still writes shows by now
                 again = []
                 for project_id in projects:
@@ -60,27 +60,27 @@ class Purge:
                 projects = again
         return done
 
-    def _delete_stacks(self, node: Node, project_id: str) -> None:
+    def _delete_stacks(self, runtime: Runtime, project_id: str) -> None:
         marker = ""
         while True:
-            page = node.stacks.list(project_id, limit=PAGE, marker=marker)
+            page = runtime.services.stacks.list(project_id, limit=PAGE, marker=marker)
             for stack in page.stacks:
                 # Deleted by others meanwhile, or by a name that no request can bring.
                 with suppress(NotFound, Invalid):
-                    node.stacks.delete(Scope(project_id, stack.name), self._author)
+                    runtime.services.stacks.delete(Scope(project_id, stack.name), self._author)
                     self._say(f"project {project_id}: deleted stack {stack.name}")
             if page.marker is None:
                 return
             marker = page.marker
 
-    def _sweep(self, node: Node, project_id: str) -> None:
+    def _sweep(self, runtime: Runtime, project_id: str) -> None:
         """Help to sweep what deleted stacks left, until none of it is."""
         left = self._remains.holdings(project_id)
         if left.orphans:
             found, revision = self._installation.inspection.examine()
             self._installation.inspection.sweep_orphans(found, revision, project_id)
         while self._remains.holdings(project_id).sweeping:
-            node.backend.purge_deleted(self._installation.clock.monotonic() + SWEEP_SECONDS)
+            runtime.backend.purge_deleted(self._installation.clock.monotonic() + SWEEP_SECONDS)
 
 
 def _outcome(left: Holdings, again: bool) -> str:

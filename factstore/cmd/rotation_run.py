@@ -75,9 +75,12 @@ class Rotating:
     def _renew(self) -> KeyRewrapResult:
         """Go through all stacks until there is nothing left to do."""
         renewed = 0
-        with running(self._installation) as node:
+        with running(self._installation) as runtime:
             resealing = KeyRewrap(
-                node.store, node.clock, node.sealing, self._installation.conf.etcd.timeout
+                runtime.store,
+                runtime.clock,
+                runtime.encryption,
+                self._installation.conf.etcd.timeout,
             )
             for _ in range(PASSES):
                 found = resealing.run()

@@ -1,17 +1,17 @@
-"""Which addresses are this machine's own."""
+"""Host names and addresses of this machine."""
 
 from __future__ import annotations
 
 import ipaddress
 
 
-def name_of(host: str) -> str:
-    """The name or address in a ``Host`` header, without its port."""
+def host_name(host: str) -> str:
+    """Return the name or address of a ``Host`` header, without the port."""
     return host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is this machine talking to itself; a Unix socket has none, and is."""
+    """Return True if an address is of the loopback interface, or empty as that of a Unix socket."""
     if address in ("", "localhost"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""The real clock."""
+"""The system clock."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """A :class:`~factstore.core.ports.Clock` that is this machine's."""
+    """This machine's clock, as a :class:`~factstore.core.ports.Clock`."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Return seconds from an arbitrary moment; they never decrease."""
         return time.monotonic()
 
     def timestamp(self) -> str:
-        """The present moment as ISO 8601 in UTC, with microseconds."""
+        """Return the current time as ISO 8601 in UTC, with microseconds."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

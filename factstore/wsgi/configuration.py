@@ -1,6 +1,7 @@
-"""Reading the configuration: files named by the environment, else the usual places.
+"""Reading the configuration, from files named in the environment or from oslo.config's usual places.
 
-It imports next to nothing, because the server reads it before it makes threads into greenlets.
+It imports little, because the server reads the configuration before gevent patches the standard
+library.
 """
 
 from __future__ import annotations
@@ -13,25 +14,25 @@ from oslo_config import cfg
 from factstore.conf import opts
 
 FILES_VARIABLE = "OS_FACTSTORE_CONFIG_FILES"
-"""Paths of configuration files, joined by ``;``."""
+"""Environment variable with the paths of configuration files, separated by ``;``."""
 
 
 def read(
     files: Sequence[str] | None = None,
     register_more: Callable[[cfg.ConfigOpts], None] = lambda conf: None,
 ) -> cfg.ConfigOpts:
-    """A configuration object of its own; nothing of ours looks at the global one.
+    """Return a new configuration object; oslo.config's global one is never used.
 
-    :param files: instead of those that :data:`FILES_VARIABLE` names.
-    :param register_more: makes further options known; some must be before the files are read.
-    :raises oslo_config.cfg.Error: a file is missing or a value is wrong.
+    :param files: configuration files, instead of those in :data:`FILES_VARIABLE`.
+    :param register_more: registers options that must exist before the files are read.
+    :raises oslo_config.cfg.Error: a file is missing or a value is invalid.
     """
     conf = cfg.ConfigOpts()
     opts.register(conf)
     register_more(conf)
     if files is None:
-        named = os.environ.get(FILES_VARIABLE, "")
-        files = [name.strip() for name in named.split(";") if name.strip()]
-    chosen = list(files) or None  # None looks in the usual places
+        value = os.environ.get(FILES_VARIABLE, "")
+        files = [name.strip() for name in value.split(";") if name.strip()]
+    chosen = list(files) or None  # with None, oslo.config searches the usual places
     conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
     return conf

@@ -1,10 +1,9 @@
-"""One worker's machinery: store, watch and upkeep, started and stopped together."""
+"""Everything behind the API in one worker: store, watch and services, started and stopped together."""
 
 from __future__ import annotations
 
 import sys
 import threading
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,21 +11,12 @@ from typing import Any
 
 from oslo_config import cfg
 
+from factstore.api.services import Services
 from factstore.core.errors import Unavailable
-from factstore.core.model.quota import Quotas
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, WakeUp
-from factstore.core.services.context import ContextService
-from factstore.core.services.convergence import ConvergenceService
-from factstore.core.services.facts import FactService
-from factstore.core.services.grants import GrantService
-from factstore.core.services.members import MemberService
-from factstore.core.services.rate_limit import Allowances, RateLimiter
-from factstore.core.services.stacks import StackService
+from factstore.core.services.rate_limit import RateLimiter
 from factstore.core.services.waiter_controller import WaiterController
-from factstore.core.services.waiters import WaiterService
-from factstore.core.services.watch import WatchService
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient
@@ -43,8 +33,11 @@ from factstore.wsgi.ops import limits
 MIB = 1024 * 1024
 
 
-def signal_factory() -> Callable[[], WakeUp]:
-    """Events for greenlets where threads are greenlets; they cost a tenth there."""
+def event_factory() -> Callable[[], WakeUp]:
+    """Return gevent's Event if gevent has patched threading, else threading's.
+
+    Patched, threading's own works too, but waiting for it costs ten times as much.
+    """
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
         from gevent.event import Event
@@ -54,12 +47,12 @@ def signal_factory() -> Callable[[], WakeUp]:
     return threading.Event
 
 
-def counts(store: MirroredStore, hub: Hub, admission: RateLimiter) -> dict[str, int]:
-    """What there is at this moment in this process, by the names of the metrics."""
+def gauges(store: MirroredStore, hub: Hub, rate_limiter: RateLimiter) -> dict[str, int]:
+    """Return this process's current numbers, by the names of the metrics."""
     events, size = hub.depth
-    found = {
-        "streams": admission.open_in("streams"),
-        "waiting_requests": admission.open_in("waiting_requests"),
+    process = {
+        "streams": rate_limiter.open_in("streams"),
+        "waiting_requests": rate_limiter.open_in("waiting_requests"),
         "hub_events": events,
         "hub_bytes": size,
         "ready": 0,
@@ -67,81 +60,71 @@ def counts(store: MirroredStore, hub: Hub, admission: RateLimiter) -> dict[str, 
     try:
         state = store.state()
     except Unavailable:
-        return found
+        return process
     total = state.total()
     members, waiters_pending = state.taking_part()
-    held = {
+    contents = {
         "stacks": total.stacks,
         "facts": total.facts,
         "bytes": total.bytes,
         "members": members,
         "waiters_pending": waiters_pending,
     }
-    return {**found, **held, "revision": state.revision, "ready": 1}
+    return {**process, **contents, "revision": state.revision, "ready": 1}
 
 
 @dataclass(slots=True)
-class Node:
-    """Everything behind the API in one process.  Make it after forking."""
+class Runtime:
+    """One worker's store, watch and services.  It must be created after forking."""
 
     clock: Clock
     backend: EtcdBackend
     store: MirroredStore
     hub: Hub
     pump: Pump
-    upkeep: Upkeep
-    referee: WaiterController
-    sealing: Encryption
-    facts: FactService
-    stacks: StackService
-    members: MemberService
-    waiters: WaiterService
-    grants: GrantService
-    convergences: ConvergenceService
-    contexts: ContextService
-    watching: WatchService
-    quotas: Quotas
-    allowances: Allowances
-    admission: RateLimiter
+    maintenance: Upkeep
+    waiter_controller: WaiterController
+    encryption: Encryption
+    services: Services
     metrics: Metrics
 
     def start(self) -> None:
-        """Start following etcd; requests are answered 503 until the state has been read."""
+        """Start following etcd; until the store has been read, requests are answered with 503."""
         self.store.start()
         self.pump.start()
-        self.upkeep.start()
-        self.referee.start()
+        self.maintenance.start()
+        self.waiter_controller.start()
 
     @property
-    def ended(self) -> list[str]:
-        """Which parts run no more, though they should; without them the process is of no use."""
+    def ended_threads(self) -> list[str]:
+        """Background threads that have ended; the process has to be restarted if there are any."""
         alive = {
             "pump": self.pump.alive,
-            "readindex": self.store.alive,
-            "grouping": self.backend.alive,
-            "upkeep": self.upkeep.alive,
-            "referee": self.referee.alive,
+            "read_index": self.store.alive,
+            "commit_batcher": self.backend.alive,
+            "maintenance": self.maintenance.alive,
+            "waiter_controller": self.waiter_controller.alive,
         }
-        return [part for part, lives in alive.items() if not lives]
+        return [name for name, is_alive in alive.items() if not is_alive]
 
     @property
     def draining(self) -> bool:
-        """Whether everybody is being sent away."""
+        """True if streams and waiting requests are being ended."""
         return self.hub.closing
 
     def drain(self) -> None:
-        """Send streams and waiting requests away; they resume elsewhere."""
+        """End streams and waiting requests; clients resume them at another worker."""
         self.hub.close()
 
-    def counts(self) -> dict[str, int]:
-        """See :func:`counts`."""
-        return counts(self.store, self.hub, self.admission)
+    def gauges(self) -> dict[str, int]:
+        """See :func:`gauges`."""
+        return gauges(self.store, self.hub, self.services.rate_limiter)
 
     def stop(self) -> None:
         """Stop everything and close the connections."""
         self.hub.close()
-        self.referee.stop()
-        self.upkeep.stop()
+        self.waiter_controller.stop()
+        self.maintenance.stop()
         self.pump.stop()
         self.store.stop()
         self.backend.close()
@@ -150,10 +133,10 @@ class Node:
 def connect(
     conf: cfg.ConfigOpts, observe: Callable[[str, float], None] = lambda call, seconds: None
 ) -> EtcdClient:
-    """A client of the configured etcd; nothing is asked of it yet.
+    """Return a client of the configured etcd, which has not made any call yet.
 
-    :param observe: is told of every call.
-    :raises OSError: a file of ``[etcd]`` cannot be read.
+    :param observe: receives the name and the duration of every call.
+    :raises OSError: a file that ``[etcd]`` names cannot be read.
     """
     etcd: Any = conf.etcd
     credentials = Credentials(
@@ -162,54 +145,43 @@ def connect(
     return EtcdClient(etcd.endpoints, credentials, observe)
 
 
-def build(conf: cfg.ConfigOpts, clock: Clock) -> Node:
-    """Put one worker's machinery together; nothing runs yet."""
+def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
+    """Return one worker's runtime, not yet started."""
     etcd: Any = conf.etcd
-    new_signal = signal_factory()
+    new_event = event_factory()
     quotas, allowances = limits.read(conf)
-    admission = RateLimiter(allowances, clock)
     metrics = Metrics()
     backend = EtcdBackend(
-        connect(conf, metrics.called_etcd),
+        connect(conf, metrics.observe_etcd_call),
         Keyspace(etcd.root),
         clock,
         window=conf.watch.history_events,
         timeout=etcd.timeout,
-        new_signal=new_signal,
+        new_signal=new_event,
     )
-    store = MirroredStore(backend, clock, new_signal, metrics.lagged, busy=lambda: referee.notice())
-    referee = WaiterController(store, clock, etcd.timeout, new_signal)
-    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_signal)
-    carrier = Transactor(store, clock, quotas)
-    stacks = StackService(store, clock, lambda: uuid.uuid4().hex, etcd.timeout, quotas)
-    keyring = RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock)
-    sealing = Encryption(keyring)
-    return Node(
+    store = MirroredStore(
+        backend, clock, new_event, metrics.observe_lag, busy=lambda: waiter_controller.notice()
+    )
+    waiter_controller = WaiterController(store, clock, etcd.timeout, new_event)
+    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_event)
+    encryption = Encryption(RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock))
+    services = Services.build(store, hub, clock, etcd.timeout, encryption, quotas, allowances)
+    return Runtime(
         clock=clock,
         backend=backend,
         store=store,
         hub=hub,
         pump=Pump(backend, store, hub),
-        upkeep=Upkeep(
+        maintenance=Upkeep(
             store,
             backend,
             clock,
             window=etcd.compaction_window,
             reached=lambda: hub.revision,
-            report=lambda: metrics.set(counts(store, hub, admission)),
+            report=lambda: metrics.set_gauges(gauges(store, hub, services.rate_limiter)),
         ),
-        referee=referee,
-        sealing=sealing,
-        facts=FactService(store, hub, clock, stacks.new, etcd.timeout, carrier, sealing),
-        stacks=stacks,
-        members=MemberService(store, clock, stacks.new, etcd.timeout, carrier),
-        waiters=WaiterService(store, hub, clock, stacks.new, etcd.timeout, carrier),
-        grants=GrantService(store, clock, stacks.new, etcd.timeout, carrier),
-        convergences=ConvergenceService(store, hub, clock, etcd.timeout),
-        contexts=ContextService(store, hub, clock, etcd.timeout),
-        watching=WatchService(store, hub, clock, etcd.timeout),
-        quotas=quotas,
-        allowances=allowances,
-        admission=admission,
+        waiter_controller=waiter_controller,
+        encryption=encryption,
+        services=services,
         metrics=metrics,
     )

@@ -1,21 +1,21 @@
-"""Which machinery runs in this process.
+"""The runtime of this process, for code that nothing can be passed to.
 
-The healthcheck plugin is made by stevedore, which passes nothing on; this is where it finds the node.
+oslo.middleware creates the healthcheck plugins and passes them only its own configuration.
 """
 
 from __future__ import annotations
 
-from factstore.wsgi.runtime import Node
+from factstore.wsgi.runtime import Runtime
 
-_node: Node | None = None
-
-
-def set_node(node: Node | None) -> None:
-    """Note the node that runs."""
-    global _node
-    _node = node
+_runtime: Runtime | None = None
 
 
-def node() -> Node | None:
-    """The node that runs, if one does."""
-    return _node
+def set_runtime(runtime: Runtime | None) -> None:
+    """Set the runtime of this process."""
+    global _runtime
+    _runtime = runtime
+
+
+def get_runtime() -> Runtime | None:
+    """Return the runtime of this process, or None if it has not started."""
+    return _runtime

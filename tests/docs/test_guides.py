@@ -91,7 +91,7 @@ def test_the_reference_names_every_metric_and_no_other() -> None:
     text = (DOC / "reference" / "metrics.rst").read_text()
     table = "\n".join(line for line in text.splitlines() if line.startswith("``"))
     named = set(re.findall(r"``factstore_(\w+?)(?:_total)?``", table))
-    families = text_string_to_metric_families(metrics.text().decode())
+    families = text_string_to_metric_families(metrics.exposition().decode())
     assert named == {family.name.removeprefix("factstore_") for family in families} - {
         f"{name}_created" for name in named
     }

@@ -177,5 +177,5 @@ def test_a_secret_in_a_malformed_header_is_neither_shown_nor_logged(server: ApiS
         check(answer, "400 http_invalid")
         assert b"canary" not in answer.body
     log = server.log_path.read_text()
-    assert "refused a request" in log
+    assert "Refused a malformed request" in log
     assert "canary" not in log

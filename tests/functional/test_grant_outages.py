@@ -17,7 +17,7 @@ from factstore.core.errors import Unavailable
 from factstore.core.services.grants import FRESH_SECONDS
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration, runtime
-from factstore.wsgi.auth.grants import GrantGate
+from factstore.wsgi.auth.grants import GrantAuth
 from factstore.wsgi.clock import SystemClock
 from tests.calling import Caller, fresh_stack, refused
 from tests.eventually import eventually
@@ -40,7 +40,7 @@ class Clock:
 
 
 @pytest.fixture
-def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[runtime.Node, Relay]]:
+def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[runtime.Runtime, Relay]]:
     """A worker's machinery in this process, and its line to etcd."""
     config = tmp_path / "factstore.conf"
     with Relay(etcd.endpoint) as line:
@@ -55,7 +55,7 @@ def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[runtime.Node, Rela
             made.stop()
 
 
-def caught_up(machinery: runtime.Node) -> bool:
+def caught_up(machinery: runtime.Runtime) -> bool:
     """Whether it has read all the history that other tests have left there."""
     try:
         machinery.store.refresh(machinery.clock.monotonic() + 1)
@@ -64,9 +64,9 @@ def caught_up(machinery: runtime.Node) -> bool:
     return True
 
 
-def identity_of(machinery: runtime.Node, stack: str, grant: Held) -> Identity:
+def identity_of(machinery: runtime.Runtime, stack: str, grant: Held) -> Identity:
     """Who a holder is to the application behind the gate."""
-    gate = GrantGate(Response("fine"), Response("others"), machinery.grants)
+    gate = GrantAuth(Response("fine"), Response("others"), machinery.services.grants)
     request = Request.blank(stack, headers=grant.bearer)
     assert request.get_response(gate).text == "fine"
     found: Identity = request.environ[ENVIRON_KEY]
@@ -92,7 +92,11 @@ def ends_after(identity: Identity) -> float:
     "how", ["revoked", "expired", "its stack deleted", "its group's revoked", "enrolled anew"]
 )
 def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
-    etcd: EtcdServer, apart: tuple[runtime.Node, Relay], one_worker: ApiServer, stack: str, how: str
+    etcd: EtcdServer,
+    apart: tuple[runtime.Runtime, Relay],
+    one_worker: ApiServer,
+    stack: str,
+    how: str,
 ) -> None:
     machinery, _ = apart
     with Caller(one_worker.url) as owner:
@@ -125,7 +129,7 @@ def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
 
 
 def test_a_stream_outlives_a_line_to_etcd_and_not_the_end_of_its_grant(
-    apart: tuple[runtime.Node, Relay], one_worker: ApiServer, stack: str
+    apart: tuple[runtime.Runtime, Relay], one_worker: ApiServer, stack: str
 ) -> None:
     machinery, line = apart
     with Caller(one_worker.url) as owner:

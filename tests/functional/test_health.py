@@ -13,8 +13,7 @@ from werkzeug.test import Client
 
 from factstore.cmd.processes.api import Options, write_options
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.wsgi import configuration, deploy, runtime_registry
-from factstore.wsgi import runtime as nodes
+from factstore.wsgi import configuration, deploy, runtime, runtime_registry
 from factstore.wsgi.clock import SystemClock
 from tests.calling import Caller
 from tests.eventually import eventually
@@ -123,23 +122,23 @@ def test_the_operators_other_options_count_for_both(etcd: EtcdServer, tmp_path: 
 @contextmanager
 def in_process(
     etcd: EtcdServer, tmp_path: Path, options: Options | None = None
-) -> Iterator[tuple[nodes.Node, Client]]:
-    """The whole pipeline over a node of this process, whose parts a test can reach."""
+) -> Iterator[tuple[runtime.Runtime, Client]]:
+    """The whole pipeline over a worker of this process, whose parts a test can reach."""
     config = tmp_path / "factstore.conf"
     none = {"auth_strategy": "none"}
     write_options(
         config, {"DEFAULT": none, "etcd": {"endpoints": etcd.endpoint}, **(options or {})}
     )
     conf = configuration.read([str(config)])
-    node = nodes.build(conf, SystemClock())
-    node.start()
-    runtime_registry.set_node(node)
+    worker = runtime.build(conf, SystemClock())
+    worker.start()
+    runtime_registry.set_runtime(worker)
     try:
-        assert node.pump.wait_ready(30)
-        yield node, Client(deploy.pipeline(conf, node))
+        assert worker.pump.wait_ready(30)
+        yield worker, Client(deploy.pipeline(conf, worker))
     finally:
-        runtime_registry.set_node(None)
-        node.stop()
+        runtime_registry.set_runtime(None)
+        worker.stop()
 
 
 def ask(client: Client, path: str, address: str = "127.0.0.1") -> tuple[int, str]:
@@ -150,9 +149,9 @@ def ask(client: Client, path: str, address: str = "127.0.0.1") -> tuple[int, str
 def test_readiness_ends_with_the_first_moment_of_draining_and_liveness_does_not(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
-    with in_process(etcd, tmp_path) as (node, client):
+    with in_process(etcd, tmp_path) as (worker, client):
         eventually(lambda: ask(client, READY) == (UP, "etcd answers"), 30)
-        node.drain()
+        worker.drain()
         assert ask(client, READY) == (DOWN, "the service is stopping")
         assert ask(client, LIVE) == (UP, "alive")
 
@@ -160,14 +159,14 @@ def test_readiness_ends_with_the_first_moment_of_draining_and_liveness_does_not(
 def test_a_process_that_lost_a_part_of_its_machinery_is_not_alive(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
-    stops: dict[str, Callable[[nodes.Node], None]] = {
-        "pump": lambda node: node.pump.stop(),
-        "readindex": lambda node: node.store.stop(),
-        "grouping": lambda node: node.backend.close(),
-        "upkeep": lambda node: node.upkeep.stop(),
+    stops: dict[str, Callable[[runtime.Runtime], None]] = {
+        "pump": lambda worker: worker.pump.stop(),
+        "read_index": lambda worker: worker.store.stop(),
+        "commit_batcher": lambda worker: worker.backend.close(),
+        "maintenance": lambda worker: worker.maintenance.stop(),
     }
     for part, stop in stops.items():
-        with in_process(etcd, tmp_path) as (node, client):
+        with in_process(etcd, tmp_path) as (worker, client):
             assert ask(client, LIVE) == (UP, "alive")
-            stop(node)
+            stop(worker)
             assert ask(client, LIVE) == (DOWN, f"ended: {part}")

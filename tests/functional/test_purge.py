@@ -22,7 +22,7 @@ from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey
-from factstore.wsgi.auth.keystone import NO_PROJECT
+from factstore.wsgi.auth.none import NO_PROJECT
 from tests.calling import Caller
 from tests.commands import ARGV, config_of, factstore, one_line
 from tests.eventually import eventually

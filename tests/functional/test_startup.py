@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from wsgiref.types import WSGIApplication
 
 import pytest
 from requests.structures import CaseInsensitiveDict
@@ -21,8 +22,8 @@ from factstore.api.identity import ENVIRON_KEY
 from factstore.api.services import Services
 from factstore.cmd.processes.api import API_ARGV, Options, write_options
 from factstore.cmd.processes.ports import free_port
-from factstore.wsgi.auth.keystone import LoopbackOnly, OpenGate, Wsgi
-from factstore.wsgi.deploy import _Mounted
+from factstore.wsgi.auth.none import LoopbackOnly, NoAuth
+from factstore.wsgi.deploy import PathDispatcher
 from factstore.wsgi.middleware.request_id import RequestId
 from tests.calling import check_refusal
 
@@ -55,9 +56,9 @@ def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str
     assert host in ended.stderr
 
 
-def open_gate(app: Wsgi) -> Wsgi:
+def open_gate(app: WSGIApplication) -> WSGIApplication:
     """What stands in front of an application without authentication."""
-    return LoopbackOnly(OpenGate(app))
+    return LoopbackOnly(NoAuth(app))
 
 
 def answer(address: str) -> tuple[int, CaseInsensitiveDict[str], Any, dict[str, Any]]:
@@ -121,12 +122,12 @@ def test_without_authentication_this_machine_is_served_by_any_of_its_own_names(h
 def test_the_root_of_a_mount_point_is_the_root_with_a_slash_or_without(
     path: str,
 ) -> None:
-    mounted = create_app(mock.Mock(spec=Services))
+    mounted = create_app(mock.Mock(spec=Services), mock.Mock())
     environ = EnvironBuilder(
         path="/", base_url="http://cloud.example/contextualization"
     ).get_environ()
     environ["PATH_INFO"] = path
-    response = Response.from_app(_Mounted({}, mounted), environ)
+    response = Response.from_app(PathDispatcher({}, mounted), environ)
     assert response.status_code == HTTPStatus.OK
     (version,) = response.get_json()["versions"]
     assert version["links"][0]["href"] == "http://cloud.example/contextualization/v1/"

@@ -21,7 +21,7 @@ from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
-from factstore.wsgi.auth.keystone import NO_PROJECT
+from factstore.wsgi.auth.none import NO_PROJECT
 from tests.calling import Caller
 from tests.commands import config_of, factstore, one_line
 from tests.damage import damages

@@ -12,7 +12,7 @@ from webob import Request, Response
 from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.wsgi import configuration
-from factstore.wsgi.auth.keystone import KeystoneGate
+from factstore.wsgi.auth.keystone import KeystoneAuth
 from tests.calling import Caller, check_refusal, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.service import ApiServer
@@ -217,7 +217,7 @@ def test_a_rule_names_the_whole_path_with_the_mount_point(
 ) -> None:
     config = tmp_path / "factstore.conf"
     write_options(config, {"keystone_authtoken": keystone.accounts.authtoken_options()})
-    gate = KeystoneGate(Response("fine"), configuration.read([str(config)]))
+    gate = KeystoneAuth(Response("fine"), configuration.read([str(config)]))
     token = issue(keystone, (("GET", "/facts.d/v1/stacks"),), "contextualization")
 
     def status(mount_point: str) -> int:

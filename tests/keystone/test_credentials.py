@@ -17,7 +17,7 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
-from factstore.wsgi.auth.keystone import KeystoneGate
+from factstore.wsgi.auth.keystone import KeystoneAuth
 from tests.calling import fresh_stack, refused
 from tests.eventually import eventually
 from tests.keystone.conftest import CACHE_SECONDS, Login, with_token
@@ -95,7 +95,7 @@ def test_a_stream_ends_within_a_minute_of_its_credential() -> None:
     assert all(later - earlier >= 30 for earlier, later in itertools.pairwise(checks))
 
 
-def seen_by_the_application(gate: KeystoneGate, token: str) -> Identity:
+def seen_by_the_application(gate: KeystoneAuth, token: str) -> Identity:
     """Who a request with this token is to the application behind the gate."""
     request = Request.blank("/v1/stacks", headers={"X-Auth-Token": token})
     answer = request.get_response(gate)
@@ -111,7 +111,7 @@ def test_an_open_stream_learns_of_revocation_but_outlives_keystone(
     config = tmp_path / "factstore.conf"
     section = {**accounts.authtoken_options(), "token_cache_time": 300}
     write_options(config, {"keystone_authtoken": {**section, "http_request_max_retries": 0}})
-    gate = KeystoneGate(Response("fine"), configuration.read([str(config)]))
+    gate = KeystoneAuth(Response("fine"), configuration.read([str(config)]))
     token = accounts.issue("owner")
     credential = accounts.application_credential("owner", fresh_stack())
     issued = (token, accounts.issue_with(credential), accounts.issue("owner"))

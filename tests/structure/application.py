@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 from unittest.mock import Mock
 
 from flask import Flask
 
 from factstore.api.app import create_app
-from factstore.api.identity import ENVIRON_KEY, Access, Identity
+from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.api.services import Services
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Fact
@@ -51,24 +52,14 @@ def application(
     nothing.issue = nothing.renew = nothing.revoke = missing
     nothing.reveal = missing
     nothing.join = nothing.set_state = nothing.depart = nothing.heartbeat = missing
-    return create_app(
-        Services(
-            access=Access(lambda rule, identity, project_id: decide(rule)),
-            facts=nothing if known is None else Mock(wraps=nothing, get=lambda *_, **__: known),
-            stacks=nothing,
-            members=nothing,
-            waiters=nothing,
-            grants=nothing,
-            convergences=nothing,
-            contexts=nothing,
-            watching=nothing,
-            quotas=no_quotas,
-            allowances=lambda project_id: Allowance(),
-            admission=RateLimiter(lambda project_id: Allowance(), Mock()),
-            clock=Mock(),
-            cut_idle=Mock(),
-        )
-    )
+    services: dict[str, Any] = {field.name: nothing for field in fields(Services)}
+    services["quotas"] = no_quotas
+    services["allowances"] = lambda project_id: Allowance()
+    services["rate_limiter"] = RateLimiter(services["allowances"], Mock())
+    services["clock"] = Mock()
+    if known is not None:
+        services["facts"] = Mock(wraps=nothing, get=lambda *_, **__: known)
+    return create_app(Services(**services), lambda rule, identity, project_id: decide(rule))
 
 
 def operations() -> set[Operation]:
@@ -89,9 +80,9 @@ def mounted() -> set[Operation]:
     conf = configuration.read([], register_more=lambda conf: None)
     conf.set_override("auth_strategy", "none")
     app: Any = deploy.pipeline(conf, Mock())
-    while not isinstance(app, deploy._Mounted):
+    while not isinstance(app, deploy.PathDispatcher):
         app = app._app
-    return {("GET", path) for path in app._mounts}
+    return {("GET", path) for path in app.mounts}
 
 
 def documented() -> dict[str, Any]:

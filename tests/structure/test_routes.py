@@ -15,7 +15,7 @@ from factstore.api.app import create_app
 from factstore.api.blueprint import Blueprint
 from factstore.api.services import Services
 from factstore.policies import facts, grants, list_rules, members, stacks, waiters
-from factstore.wsgi.auth.keystone import PUBLIC
+from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.middleware.throttle import is_heartbeat
 from tests.structure.application import (
     DISCOVERY,
@@ -88,11 +88,11 @@ def test_an_operation_is_for_everybody_in_the_document_as_it_is_in_the_service()
     assert document["security"] == [{"token": []}, {"grant": []}, {"grant_password": []}]
     public = {operation for operation, what in described().items() if what.get("security") == []}
     assert public == DISCOVERY
-    assert {path for _, path in public} | docs_ui.PATHS == PUBLIC
+    assert {path for _, path in public} | docs_ui.PATHS == PUBLIC_PATHS
 
 
 def test_a_service_without_tokens_does_not_ask_for_any() -> None:
-    app = create_app(Mock(spec=Services), tokens=False)
+    app = create_app(Mock(spec=Services), Mock(), tokens=False)
     assert app.test_client().get(DOCUMENT).get_json()["security"] == []
 
 

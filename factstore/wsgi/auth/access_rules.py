@@ -1,12 +1,12 @@
-"""Which access rules of an application credential name a path, to the letter.
+"""Access rules of application credentials, matched literally.
 
-keystonemiddleware makes a regular expression of a rule's path as it stands.  There a dot matches any
-character, so that a rule for ``web.prod`` admits ``webXprod``; a bracket that is never closed breaks
-the request; and some brackets or wildcards in a row take longer than anybody waits, and meanwhile the
-worker serves nobody else.  Here a character is that character, and the time is bounded by the lengths
-of rule and path, whatever they hold.
+keystonemiddleware turns a rule's path into a regular expression without escaping it.  A dot then
+matches any character, so a rule for ``web.prod`` also admits ``webXprod``; an unclosed bracket makes
+the request fail; and some brackets or several wildcards in a row backtrack for longer than a request
+may take, during which the worker serves nobody.  Here every character matches itself, and the time is
+bounded by the lengths of rule and path.
 
-Knows nothing of validity, methods and services: keystonemiddleware judges those.
+Validity, methods and services of rules are left to keystonemiddleware.
 """
 
 from __future__ import annotations
@@ -15,53 +15,52 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_TOKEN = re.compile(r"\{[^}]*\}|\*\*|.", re.DOTALL)
-_EVERYTHING = "**"
+_PART = re.compile(r"\{[^}]*\}|\*\*|.", re.DOTALL)
+_ANY_PATH = "**"
+_PATH_LENGTH = 1024  # no path of the API is as long, so no rule has to match a longer one
 
 
-def naming(token: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """*token* with those of its access rules that name *path*; those now name every path.
+def keep_matching_rules(token: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return *token* with only those access rules that match *path*, each changed to match every path.
 
-    :param token: as Keystone describes it; one without access rules stays as it is.
-    :param path: the request's, decoded, the mount point in front.
+    :param token: as Keystone returns it; a token without access rules is not changed.
+    :param path: the request's path, decoded, including the mount point.
     """
     credential = token.get("application_credential") or {}
     rules = credential.get("access_rules")
     if rules is None:
         return dict(token)
-    wanted = RequestPath(path)
-    kept = [{**rule, "path": _EVERYTHING} for rule in rules if wanted.is_named_by(rule["path"])]
-    return {**token, "application_credential": {**credential, "access_rules": kept}}
+    matching = [{**rule, "path": _ANY_PATH} for rule in rules if matches(rule["path"], path)]
+    return {**token, "application_credential": {**credential, "access_rules": matching}}
 
 
-class RequestPath:
-    """A path, made ready to be compared with many rules."""
+def matches(rule: str, path: str) -> bool:
+    """Return True if a rule's path matches a path.
 
-    def __init__(self, path: str) -> None:
-        self._everywhere = (2 << len(path)) - 1
-        self._end = 1 << len(path)
-        # Of each character, the places where it stands: bit n for the path's n-th character.
-        self._places: dict[str, int] = {}
-        for at, char in enumerate(path):
-            self._places[char] = self._places.get(char, 0) | 1 << at
-        self._inside = (self._end - 1) & ~self._places.get("/", 0)
+    ``{name}`` and ``*`` match one or more characters of a segment, ``**`` matches any characters or
+    none, and every other character matches itself.
+    """
+    if len(path) > _PATH_LENGTH:
+        return False
+    positions = {0}  # where in the path the parts so far can end
+    for part in _PART.findall(rule):
+        if part == _ANY_PATH:
+            positions = set(range(min(positions), len(path) + 1))
+        elif part == "*" or len(part) > 1:
+            positions = _within_segments(positions, path)
+        else:
+            positions = {at + 1 for at in positions if path[at : at + 1] == part}
+        if not positions:
+            return False
+    return len(path) in positions
 
-    def is_named_by(self, rule: str) -> bool:
-        """Whether a rule's path names this one.
 
-        ``{name}`` and ``*`` stand for one or more characters of a segment, ``**`` for any characters
-        or none, everything else for itself.
-        """
-        reached = 1  # bit n is set when the rule so far may end before the path's n-th character
-        for part in _TOKEN.findall(rule):
-            if part == _EVERYTHING:
-                lowest = reached & -reached
-                reached = self._everywhere & -lowest
-            elif part == "*" or len(part) > 1:
-                # Adding carries each bit to the end of its segment; what it passed are the places.
-                begun = reached & self._inside
-                passed = ((begun + self._inside) ^ self._inside) | begun
-                reached = (passed & self._inside) << 1
-            else:
-                reached = (reached & self._places.get(part, 0)) << 1
-        return bool(reached & self._end)
+def _within_segments(positions: set[int], path: str) -> set[int]:
+    """Return the positions at least one character after *positions* and in the same segment."""
+    # One pass for all positions: a pass for each would make the time quadratic in the path.
+    found, matching = set(), False
+    for at, character in enumerate(path):
+        matching = character != "/" and (matching or at in positions)
+        if matching:
+            found.add(at + 1)
+    return found

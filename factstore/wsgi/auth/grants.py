@@ -1,6 +1,6 @@
-"""Letting in those who hold a grant, in front of the gate for everybody else.
+"""Authentication by grants.
 
-A request with ``Authorization`` is a holder's and is judged by that alone.  What it holds is never
+A request with an ``Authorization`` header is authenticated by that header alone, whose value is never
 logged.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
@@ -17,47 +17,50 @@ from factstore.core.errors import FactstoreError, Invalid
 from factstore.core.model.fact import Scope
 from factstore.core.model.grant import Grant
 from factstore.core.services.grants import GrantService
-from factstore.wsgi.auth.keystone import PUBLIC, Environ, Wsgi
+from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.middleware.problem import problem
-from factstore.wsgi.ops.logs import identify
+from factstore.wsgi.ops.logs import set_caller
 
-LENGTH = 256  # of what stands in the header; a grant's is half of that
+CREDENTIALS_LENGTH = 256  # characters of a header's value; those of a grant are half as many
 _CHALLENGE = 'Bearer realm="factstore", error="invalid_token"'
 
 
-class NoHolder(FactstoreError):
-    """What a request holds is no grant."""
+class InvalidGrant(FactstoreError):
+    """The credentials of a request are not those of a valid grant."""
 
     code = "unauthorized"
 
 
-class GrantGate:
-    """Identifies holders of grants, and leaves all other requests to another gate.
+class GrantAuth:
+    """Authenticates requests that carry a grant, and passes all others to another middleware.
 
-    :param others: the gate for requests without ``Authorization``.
+    :param app: the application for requests with a valid grant.
+    :param without_grant: authenticates requests without ``Authorization``.
     """
 
-    def __init__(self, app: Wsgi, others: Wsgi, grants: GrantService) -> None:
+    def __init__(
+        self, app: WSGIApplication, without_grant: WSGIApplication, grants: GrantService
+    ) -> None:
         self._app = app
-        self._others = others
+        self._without_grant = without_grant
         self._grants = grants
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Hand the request on as the holder's, or refuse it."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on with the holder's identity, or refuse it."""
         header = environ.get("HTTP_AUTHORIZATION")
-        if header is None or environ.get("PATH_INFO", "") in PUBLIC:
-            return self._others(environ, start_response)
+        if header is None or environ.get("PATH_INFO", "") in PUBLIC_PATHS:
+            return self._without_grant(environ, start_response)
         environ.pop(ENVIRON_KEY, None)
         try:
             if "HTTP_X_AUTH_TOKEN" in environ:
                 raise Invalid(
-                    "X-Auth-Token and Authorization say both who you are; send one.",
+                    "X-Auth-Token and Authorization both identify the caller. Send only one of them.",
                     code="ambiguous",
                 )
-            scope, grant = self._held(header)
+            scope, grant = self._authenticate(header)
         except FactstoreError as error:
             headers = error_headers(error)
-            if isinstance(error, NoHolder):
+            if isinstance(error, InvalidGrant):
                 headers["WWW-Authenticate"] = _CHALLENGE
             request_id = environ.get("openstack.request_id", "")
             refuse = problem(
@@ -72,38 +75,39 @@ class GrantGate:
             scope.stack,
             grant.reach,
         )
-        identify(identity.user_id, identity.project_id, identity.roles)
+        set_caller(identity.user_id, identity.project_id, identity.roles)
         return self._app(environ, start_response)
 
-    def _held(self, header: str) -> tuple[Scope, Grant]:
-        held = credentials(header)
-        found = self._grants.holder(*held) if held else None
+    def _authenticate(self, header: str) -> tuple[Scope, Grant]:
+        credentials = parse_authorization(header)
+        found = self._grants.holder(*credentials) if credentials else None
         if found is None:
-            raise NoHolder(
-                "send a grant that holds: as 'Authorization: Bearer <id>.<secret>', or its id and "
-                "secret as user and password; it may have expired, or been revoked."
+            raise InvalidGrant(
+                "The credentials are not those of a valid grant. The grant may have expired or been "
+                "revoked. Send a grant as 'Authorization: Bearer <id>.<secret>', or its id as user and "
+                "its secret as password."
             )
         return found
 
 
-def credentials(header: str) -> tuple[str, str] | None:
-    """A grant's id and secret from ``Authorization``, as a bearer's (RFC 6750) or as user and password
-    (RFC 7617); None if it holds nothing of the kind.
+def parse_authorization(header: str) -> tuple[str, str] | None:
+    """Return a grant's id and secret, or None if the header has neither form.
+
+    The forms are a bearer token (RFC 6750) and user and password (RFC 7617).
     """
-    scheme, _, said = header.strip().partition(" ")
-    said = said.strip()
-    if not said.isascii() or len(said) > LENGTH:
+    scheme, _, value = header.strip().partition(" ")
+    value = value.strip()
+    if not value.isascii() or len(value) > CREDENTIALS_LENGTH:
         return None
     match scheme.lower():
         case "bearer":
-            grant, dot, secret = said.partition(".")
+            grant, separator, secret = value.partition(".")
         case "basic":
             try:
-                grant, dot, secret = (
-                    base64.b64decode(said, validate=True).decode("ascii").partition(":")
-                )
+                decoded = base64.b64decode(value, validate=True).decode("ascii")
             except (binascii.Error, UnicodeDecodeError):
                 return None
+            grant, separator, secret = decoded.partition(":")
         case _:
             return None
-    return (grant, secret) if grant and dot and secret else None
+    return (grant, secret) if grant and separator and secret else None

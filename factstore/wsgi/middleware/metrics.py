@@ -1,8 +1,8 @@
-"""What Prometheus reads: counts and times of this service, never of a tenant.
+"""Metrics for Prometheus: counts and times of this service, without data of tenants.
 
-No label names a project, a stack or a path: they would tell tenants' business to whoever may scrape,
-and grow without bound.  With several workers the numbers lie in files that all of them share (see
-:mod:`factstore.wsgi.ops.multiprocess_metrics`), so that any worker answers for all.
+No label names a project, a stack or a path: they would disclose tenants' data to every scraper, and
+their number has no bound.  Several workers keep the metrics in shared files (see
+:mod:`factstore.wsgi.ops.multiprocess_metrics`), so that any worker can answer a scrape for all of them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,91 +26,92 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from factstore.api.services import ROUTE, WAITED
 from factstore.wsgi.ops.multiprocess_metrics import VARIABLE
 
-UNROUTED = "none"
-"""The route of what was refused before one was found: no token, no such path, too many requests."""
+NO_ROUTE = "none"
+"""The route of requests that were refused before routing or match no route."""
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
-_EACH_WORKER = {
-    "streams": "Watch streams that are open.",
-    "waiting_requests": "Requests with wait that are under way.",
-    "hub_events": "Recent events held for watchers that resume.",
-    "hub_bytes": "About how many bytes these events take.",
+# Summed over the workers.
+_WORKER_GAUGES = {
+    "streams": "Open watch streams.",
+    "waiting_requests": "Requests with wait in progress.",
+    "hub_events": "Recent events kept for watchers that resume.",
+    "hub_bytes": "Approximate size of these events in bytes.",
     "ready": "Workers that have read the store.",
 }
-_SAME_IN_ALL = {
-    "stacks": "Stacks, as the worker knows that knows the most.",
-    "facts": "Facts, likewise.",
-    "bytes": "Bytes of paths and canonical values, likewise.",
-    "members": "Members that live, likewise.",
-    "waiters_pending": "Waiters that came to nothing yet, likewise.",
-    "revision": "The newest revision that a worker has seen.",
+# Every worker has the whole store in memory, so the newest state has the largest numbers.
+_STORE_GAUGES = {
+    "stacks": "Stacks. The largest number reported by any worker.",
+    "facts": "Facts. The largest number reported by any worker.",
+    "bytes": "Bytes of paths and canonical values. The largest number reported by any worker.",
+    "members": "Members of all stacks. The largest number reported by any worker.",
+    "waiters_pending": "Pending waiters. The largest number reported by any worker.",
+    "revision": "Newest revision that any worker has read.",
 }
-
-Wsgi = Callable[..., Iterable[bytes]]
 
 
 class Metrics:
-    """The numbers of this process."""
+    """The metrics of this process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        made: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
+        options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
         self._requests = Counter(
-            "requests", "Requests answered.", ["method", "route", "status"], **made
+            "requests", "Answered requests.", ["method", "route", "status"], **options
         )
-        self._seconds = Histogram(
+        self._request_seconds = Histogram(
             "request_seconds",
-            "From a request's arrival to the head of its answer; without those that were to wait.",
+            "Seconds from the arrival of a request to the headers of its response. Requests with wait "
+            "are not counted.",
             ["method", "route"],
-            buckets=_SECONDS,
-            **made,
+            buckets=_BUCKETS,
+            **options,
         )
-        self._etcd = Histogram(
+        self._etcd_seconds = Histogram(
             "etcd_seconds",
-            "Calls to etcd, failed ones included.",
+            "Duration of calls to etcd in seconds, including failed calls.",
             ["call"],
-            buckets=(0.0005, *_SECONDS),
-            **made,
+            buckets=(0.0005, *_BUCKETS),
+            **options,
         )
-        self._lag = Histogram(
+        self._watch_lag_seconds = Histogram(
             "watch_lag_seconds",
-            "From etcd's answer to a write until this worker's own watch has told of it.",
-            buckets=(0.0005, *_SECONDS),
-            **made,
+            "Seconds from etcd's response to a write until this worker's watch delivers the change.",
+            buckets=(0.0005, *_BUCKETS),
+            **options,
         )
         self._gauges = {
-            name: Gauge(name, text, multiprocess_mode="livesum", **made)
-            for name, text in _EACH_WORKER.items()
+            name: Gauge(name, text, multiprocess_mode="livesum", **options)
+            for name, text in _WORKER_GAUGES.items()
         } | {
-            name: Gauge(name, text, multiprocess_mode="livemax", **made)
-            for name, text in _SAME_IN_ALL.items()
+            name: Gauge(name, text, multiprocess_mode="livemax", **options)
+            for name, text in _STORE_GAUGES.items()
         }
 
-    def answered(self, environ: Mapping[str, Any], status: str, seconds: float) -> None:
-        """Count a request by what the application noted of it."""
-        route = environ.get(ROUTE, UNROUTED)
-        # Anybody may invent a method; one that has a route is one of ours.
-        method = environ["REQUEST_METHOD"] if route != UNROUTED else UNROUTED
+    def observe_request(self, environ: Mapping[str, Any], status: str, seconds: float) -> None:
+        """Count a request by the route that the application stored in the environment."""
+        route = environ.get(ROUTE, NO_ROUTE)
+        # A client can send any method; only those of a route are known to be few.
+        method = environ["REQUEST_METHOD"] if route != NO_ROUTE else NO_ROUTE
         self._requests.labels(method, route, status[:3]).inc()
         if WAITED not in environ:
-            self._seconds.labels(method, route).observe(seconds)
+            self._request_seconds.labels(method, route).observe(seconds)
 
-    def called_etcd(self, call: str, seconds: float) -> None:
-        """Note a call to etcd."""
-        self._etcd.labels(call).observe(seconds)
+    def observe_etcd_call(self, call: str, seconds: float) -> None:
+        """Record the duration of a call to etcd."""
+        self._etcd_seconds.labels(call).observe(seconds)
 
-    def lagged(self, seconds: float) -> None:
-        """Note how long the watch took to tell of a write."""
-        self._lag.observe(seconds)
+    def observe_lag(self, seconds: float) -> None:
+        """Record how long the watch took to deliver a write."""
+        self._watch_lag_seconds.observe(seconds)
 
-    def set(self, values: Mapping[str, int]) -> None:
-        """Note how many there are now, by the names of the gauges."""
+    def set_gauges(self, values: Mapping[str, int]) -> None:
+        """Set gauges by name."""
         for name, value in values.items():
             self._gauges[name].set(value)
 
-    def text(self) -> bytes:
-        """All numbers, of all workers that share them, in Prometheus' format."""
+    def exposition(self) -> bytes:
+        """Return the metrics of all workers in Prometheus' text format."""
         registry = self._registry
         if VARIABLE in os.environ:
             registry = CollectorRegistry()
@@ -117,47 +119,43 @@ class Metrics:
         return generate_latest(registry)
 
 
-class Measured:
-    """Counts what passes, and how long it took to its first byte."""
+class MetricsMiddleware:
+    """Counts requests and measures the time to the headers of their answers."""
 
-    def __init__(self, app: Wsgi, metrics: Metrics) -> None:
+    def __init__(self, app: WSGIApplication, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Hand the request on."""
-        began = time.perf_counter()
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on."""
+        arrived = time.perf_counter()
 
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            self._metrics.answered(environ, status, time.perf_counter() - began)
-            return start_response(status, headers, *error)
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            self._metrics.observe_request(environ, status, time.perf_counter() - arrived)
+            return start_response(status, headers, *exc_info)
 
         return self._app(environ, start)
 
 
-class Exposition:
-    """Answers a scrape.
+class MetricsEndpoint:
+    """Answers scrapes.
 
-    :param now: the gauges of this worker, at this moment; other workers note theirs now and then.
+    :param gauges: returns this worker's current gauges; other workers set theirs periodically.
     """
 
-    def __init__(self, metrics: Metrics, now: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, metrics: Metrics, gauges: Callable[[], Mapping[str, int]]) -> None:
         self._metrics = metrics
-        self._now = now
+        self._gauges = gauges
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """All numbers as text."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer GET and HEAD with all metrics."""
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             start_response(
                 "405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Length", "0")]
             )
             return []
-        self._metrics.set(self._now())
-        body = self._metrics.text()
+        self._metrics.set_gauges(self._gauges())
+        body = self._metrics.exposition()
         headers = [("Content-Type", CONTENT_TYPE_LATEST), ("Content-Length", str(len(body)))]
         start_response("200 OK", headers)
         return [body] if environ["REQUEST_METHOD"] == "GET" else []

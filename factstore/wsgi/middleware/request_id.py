@@ -1,10 +1,9 @@
-"""An id for every request, as oslo.middleware's RequestId gives it, without wrapping the response.
+"""Request ids, as oslo.middleware's RequestId gives them, without wrapping the response.
 
-That one makes a WebOb request and response of everything that passes, which costs a twentieth of a
-write and 4 KiB for every watcher.  The environment and the header are the same.
+oslo.middleware makes a WebOb request and response of every request, which costs a twentieth of a write
+and 4 KiB for every watcher.  Environment and header are the same here.
 
-While a request is served, to the last byte of its answer, its id is in every line that its greenlet or
-thread logs; afterwards in none.
+From its first to its last byte, a request's id is in every line that its greenlet or thread logs.
 """
 
 from __future__ import annotations
@@ -12,9 +11,10 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from oslo_context.context import generate_request_id
 
@@ -25,92 +25,95 @@ from factstore.wsgi.ops.logs import LogContext
 LOG = logging.getLogger(__name__)
 
 HEADER = "X-Openstack-Request-Id"
-_GLOBAL = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
+_GLOBAL_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
 
 
-def new() -> str:
-    """An id that no other request has."""
+def new_request_id() -> str:
+    """Return a unique request id."""
     return str(generate_request_id())
 
 
 class RequestId:
-    """Names each request in its environment, in its answer and in the log.
+    """Adds a request id to the environment, the answer and the log lines of each request.
 
-    An id that a caller sends is noted as the global one, for logs; it never becomes our own.
+    An id that the client sends is logged as the global request id; it never replaces the service's own.
 
-    :param access_log: whether each answer is a line in the log.
+    :param access_log: whether each answer is logged.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], *, access_log: bool = False) -> None:
+    def __init__(self, app: WSGIApplication, *, access_log: bool = False) -> None:
         self._app = app
         self._access_log = access_log
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Hand the request on."""
-        request_id = environ["openstack.request_id"] = new()
-        sent = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
-        if _GLOBAL.fullmatch(sent):
-            environ["openstack.global_request_id"] = sent
-        known = LogContext(request_id, environ.get("openstack.global_request_id"))
-        access = _Access(environ) if self._access_log else None
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on."""
+        request_id = environ["openstack.request_id"] = new_request_id()
+        global_id = environ.get("HTTP_X_OPENSTACK_REQUEST_ID", "")
+        if _GLOBAL_ID.fullmatch(global_id):
+            environ["openstack.global_request_id"] = global_id
+        context = LogContext(request_id, environ.get("openstack.global_request_id"))
+        log_entry = _AccessLogEntry(environ) if self._access_log else None
 
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            if access is not None:
-                access.status = status
-            return start_response(status, [*headers, (HEADER, request_id)], *error)
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            if log_entry is not None:
+                log_entry.status = status
+            return start_response(status, [*headers, (HEADER, request_id)], *exc_info)
 
         try:
             body = self._app(environ, start)
         except Exception:
-            # The application answers its own failures: this is something in front of it.
-            LOG.exception("the request failed in the pipeline")
+            # The Flask application answers its own failures, so some middleware failed.
+            LOG.exception("The request failed in front of the application.")
             body = problem("internal_error", FAILED, request_id)(environ, start)
-        return _Answer(body, known, access)
+        return _Body(body, context, log_entry)
 
 
-class _Access:
-    """A line of the access log in the making.  It leaves out the query: it is the caller's own."""
+class _AccessLogEntry:
+    """A line of the access log.  It leaves out the query, which may contain a caller's data."""
 
-    def __init__(self, environ: dict[str, Any]) -> None:
-        path = environ.get("RAW_URI", "").partition("?")[0]  # as sent, where the server tells it
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        path = environ.get("RAW_URI", "").partition("?")[0]  # as sent, if the server provides it
         if not path.startswith("/"):
             path = quote(environ.get("PATH_INFO", ""), "/:@", encoding="latin-1")
         self._request = f"{environ.get('REQUEST_METHOD', '-')} {path}"
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self.status = "-"
 
     def log(self) -> None:
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._start
         LOG.info("%s %s %.3f s", self._request, self.status.partition(" ")[0], seconds)
 
 
-class _Answer:
-    """The body of an answer, at whose end the request is over."""
+class _Body:
+    """The body of an answer; when the server closes it, the request has ended."""
 
-    __slots__ = ("_access", "_body", "_known")
+    __slots__ = ("_body", "_context", "_log_entry")
 
-    def __init__(self, body: Iterable[bytes], known: LogContext, access: _Access | None) -> None:
+    def __init__(
+        self, body: Iterable[bytes], context: LogContext, log_entry: _AccessLogEntry | None
+    ) -> None:
         self._body = body
-        self._known = known
-        self._access = access
+        self._context = context
+        self._log_entry = log_entry
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._body
         except Exception:
-            # The status is out already: nobody but the log can tell.
-            LOG.exception("the answer broke off")
+            # The status has been sent, so only the log can report the failure.
+            LOG.exception("The answer was cut short.")
             raise
 
     def close(self) -> None:
-        """The server calls this in any case."""
+        """Close the inner body, write the access log and end the log context.
+
+        The server calls this even if the answer was not sent.
+        """
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
-            if self._access is not None:
-                self._access.log()
+            if self._log_entry is not None:
+                self._log_entry.log()
         finally:
-            self._known.end()
+            self._context.end()

@@ -1,8 +1,8 @@
-"""Holding up, and then refusing, projects that send more than their rate.
+"""Rate limits of projects.
 
-It stands behind the gate, which knows the project, and before the application, so that a refusal
-costs next to nothing.  A refusal is held up as well: who sends the next request as soon as the last
-one is answered, and does not heed ``Retry-After``, still costs others little.
+The throttle is behind authentication, which determines the project, and in front of the application, so
+that a refusal costs little.  Refusals are delayed as well, to slow down clients that ignore
+``Retry-After`` and repeat the request at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
@@ -21,35 +22,30 @@ _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 
 
 class Throttle:
-    """Admits a project's requests at its rate.
+    """Delays, and then refuses, the requests of a project that exceeds its rate.
 
-    :param pause: waits for some seconds; on a server of greenlets it holds up nobody else.
+    :param sleep: blocks for some seconds; it must not block other requests.
     """
 
     def __init__(
-        self,
-        app: Callable[..., Iterable[bytes]],
-        admission: RateLimiter,
-        pause: Callable[[float], None],
+        self, app: WSGIApplication, rate_limiter: RateLimiter, sleep: Callable[[float], None]
     ) -> None:
         self._app = app
-        self._admission = admission
-        self._pause = pause
+        self._rate_limiter = rate_limiter
+        self._sleep = sleep
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        """Hand the request on, at once or later, or refuse it."""
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Pass the request on, at once or after a delay, or answer 429."""
         identity: Identity | None = environ.get(ENVIRON_KEY)
-        if identity is None:  # discovery
+        if identity is None:  # a public path
             return self._app(environ, start_response)
         project_id = identity.project_id
-        beats = is_heartbeat(environ)
+        heartbeat = is_heartbeat(environ)
         length = _length(environ.get("CONTENT_LENGTH"))
         try:
-            held = self._admission.request(project_id, length, heartbeat=beats)
+            delay = self._rate_limiter.request(project_id, length, heartbeat=heartbeat)
         except Throttled as error:
-            self._pause(HOLD_SECONDS)
+            self._sleep(HOLD_SECONDS)
             refuse = problem(
                 error.code,
                 error.detail,
@@ -58,21 +54,21 @@ class Throttle:
                 headers=error_headers(error),
             )
             return refuse(environ, start_response)
-        if held:
-            self._pause(held)
+        if delay:
+            self._sleep(delay)
 
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             length = next((value for name, value in headers if name == "Content-Length"), None)
-            self._admission.answered(project_id, _length(length), heartbeat=beats)
-            return start_response(status, headers, *error)
+            self._rate_limiter.answered(project_id, _length(length), heartbeat=heartbeat)
+            return start_response(status, headers, *exc_info)
 
         return self._app(environ, start)
 
 
 def is_heartbeat(environ: Mapping[str, Any]) -> bool:
-    """Whether a request is a member's sign of life, which is counted apart.
+    """Return True if a request is a member's heartbeat, which has a rate of its own.
 
-    There is no route to ask yet: who is refused is not to cost a look at the URL table.
+    It compares the path itself, because a refused request must not cost a routing.
     """
     if environ["REQUEST_METHOD"] != "POST":
         return False

@@ -1,4 +1,4 @@
-"""What oslo.middleware's healthcheck asks of us: may requests come here, and is this process alive?"""
+"""Plugins for oslo.middleware's healthcheck: readiness and liveness."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from oslo_middleware.healthcheck import pluginbase
 from factstore.core.errors import FactstoreError
 from factstore.wsgi import runtime_registry
 
-SECONDS = 2.0
+TIMEOUT = 2.0  # seconds for etcd's answer
 
 
 class EtcdHealthcheck(pluginbase.HealthcheckBaseExtension):
-    """Readiness: the state is read, etcd answers a linearizable question, and nobody is sent away."""
+    """Readiness: the worker has read the store, etcd answers, and the worker is not stopping."""
 
     def healthcheck(self, server_port: int) -> Any:
-        """Ask."""
-        node = runtime_registry.node()
-        if node is None:
+        """Make a linearizable read."""
+        runtime = runtime_registry.get_runtime()
+        if runtime is None:
             return _result(False, "not started")
-        if node.draining:
+        if runtime.draining:
             return _result(False, "the service is stopping")
         try:
-            node.store.refresh(node.clock.monotonic() + SECONDS)
+            runtime.store.refresh(runtime.clock.monotonic() + TIMEOUT)
         except FactstoreError as error:
             return _result(False, error.detail)
         return _result(True, "etcd answers")
 
 
 class LiveHealthcheck(pluginbase.HealthcheckBaseExtension):
-    """Liveness: every part of the machinery runs, whatever etcd does.
+    """Liveness: all background threads run, whether or not etcd answers.
 
-    A process without one of them does not mend itself; one without etcd does, when that is back.
+    A process that lost a thread needs a restart; one that lost etcd recovers when etcd does.
     """
 
     def healthcheck(self, server_port: int) -> Any:
-        """Look; nobody is asked."""
-        node = runtime_registry.node()
-        if node is None:
+        """Check the threads, without any request to etcd."""
+        runtime = runtime_registry.get_runtime()
+        if runtime is None:
             return _result(False, "not started")
-        ended = node.ended
+        ended = runtime.ended_threads
         if ended:
             return _result(False, f"ended: {', '.join(ended)}")
         return _result(True, "alive")

@@ -1,4 +1,4 @@
-"""What the configuration grants each project."""
+"""Quotas and rate limits of projects, from the configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def read(conf: cfg.ConfigOpts) -> tuple[Quotas, Allowances]:
-    """Both by project, read once: nobody looks up an option for each request."""
+    """Return the quotas and rate limits by project; the options are read only once."""
     return _by_project(conf, _quota), _by_project(conf, _allowance)
 
 
@@ -23,22 +23,22 @@ def _by_project(
     conf: cfg.ConfigOpts, make: Callable[[cfg.ConfigOpts, str], T]
 ) -> Callable[[str], T]:
     default = make(conf, limits.LIMITS_GROUP.name)
-    special = {
+    overrides = {
         section.removeprefix(limits.PREFIX): make(conf, section)
         for section in conf.list_all_sections()
         if section.startswith(limits.PREFIX)
     }
-    return lambda project_id: special.get(project_id, default)
+    return lambda project_id: overrides.get(project_id, default)
 
 
 def _value(conf: cfg.ConfigOpts, section: str, name: str) -> int:
-    """An option of a section; what it does not say, ``[limits]`` does."""
-    common: int = conf[limits.LIMITS_GROUP.name][name]
+    """Return an option of a section, by default the value of ``[limits]``."""
+    default: int = conf[limits.LIMITS_GROUP.name][name]
     if section == limits.LIMITS_GROUP.name:
-        return common
+        return default
     option = next(opt for opt in limits.LIMITS_OPTS if opt.name == name)
     conf.register_opt(option, group=section)
-    conf.set_default(name, common, group=section)
+    conf.set_default(name, default, group=section)
     found: int = conf[section][name]
     return found
 

@@ -1,7 +1,7 @@
-"""Logging, as the configuration says, and what each line says about its request.
+"""Logging, and the request's context in each log line.
 
-A message is one line, whatever a caller put into it.  It knows of callers what identifies them: ids and
-roles; never a name, a token or a password.
+A message is always one line, even if it contains text from a caller.  Callers are identified by ids and
+roles, never by a name, a token or a password.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class LogContext(RequestContext):
-    """What oslo.log's formatters print of the request that the present greenlet or thread serves.
+    """The request of the current greenlet or thread, as oslo.log's formatters print it.
 
-    oslo.context's own keeps thirty attributes and a place for the token; a watcher would carry them
-    for hours.
+    oslo.context's own class has thirty attributes, the token among them, which an open stream would
+    keep in memory for hours.
     """
 
     def __init__(self, request_id: str, global_request_id: str | None) -> None:
@@ -33,16 +33,16 @@ class LogContext(RequestContext):
         self.user_id: str | None = None
         self.project_id: str | None = None
         self.roles: list[str] = []
-        self._over = False
+        self._ended = False
         self.update_store()
 
     def end(self) -> None:
-        """The request is over: say nothing of it any more, whatever still finds this object."""
-        self._over = True
+        """Log nothing about the request from now on, even if this context is still current."""
+        self._ended = True
 
     def get_logging_values(self) -> dict[str, Any]:
-        """The values that the format strings of oslo.log's options may name."""
-        if self._over:
+        """Return the values that format strings of oslo.log's options can use."""
+        if self._ended:
             return {}
         return {
             "request_id": self.request_id,
@@ -56,24 +56,24 @@ class LogContext(RequestContext):
         }
 
 
-def identify(user_id: str, project_id: str, roles: tuple[str, ...]) -> None:
-    """Note who makes the request that is served here."""
-    known = context.get_current()
-    if isinstance(known, LogContext):
-        known.user_id, known.project_id, known.roles = user_id, project_id, list(roles)
+def set_caller(user_id: str, project_id: str, roles: tuple[str, ...]) -> None:
+    """Add the caller to the log context of the current request."""
+    current = context.get_current()
+    if isinstance(current, LogContext):
+        current.user_id, current.project_id, current.roles = user_id, project_id, list(roles)
 
 
 class OneLine(logging.LogRecord):
-    """A record whose message is one line and moves no terminal's cursor, whoever formats it."""
+    """A record whose message is one line without control characters, for any formatter."""
 
     def getMessage(self) -> str:  # noqa: N802 - the standard library's name
         return _one_line(super().getMessage())
 
 
 class OneLineFormatter(ContextFormatter):
-    """oslo.log's, which puts a summary of an error behind the message: that stays one line too.
+    """oslo.log's formatter, which appends a summary of an exception to the message, on the same line.
 
-    A traceback has more, each with its own beginning.
+    A traceback has more lines, each with its own prefix.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
@@ -93,12 +93,12 @@ def _escaped(character: re.Match[str]) -> str:
 
 
 def register(conf: cfg.ConfigOpts) -> None:
-    """Make oslo.log's options known."""
+    """Register oslo.log's options."""
     log.register_options(conf)
 
 
 def set_up(conf: cfg.ConfigOpts) -> None:
-    """Log as configured; libraries that would log what they send at DEBUG stay quiet."""
+    """Set up logging as configured, without the DEBUG messages of libraries that log credentials."""
     logging.setLogRecordFactory(OneLine)
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), *_QUIET])
     log.setup(conf, "factstore")

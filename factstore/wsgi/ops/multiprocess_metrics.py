@@ -1,7 +1,8 @@
-"""The directory in which workers keep the numbers that they share.
+"""The directory in which several workers share their metrics.
 
-prometheus_client looks for it in the environment when it is first imported.  So it must be there before
-that, in the master, whose death leaves it behind only when it is killed; the next one tidies up.
+prometheus_client reads its name from the environment when it is first imported, so the master creates
+the directory before.  A master that is killed leaves its directory behind, and the next one removes
+it.
 """
 
 from __future__ import annotations
@@ -17,28 +18,32 @@ _NAME = re.compile(r"factstore-metrics-(\d+)-")
 
 
 def share() -> None:
-    """Make the directory and name it in the environment, unless an operator has."""
+    """Create the directory and set the variable, unless an operator has set it."""
     if VARIABLE in os.environ:
         return
-    _tidy(Path(tempfile.gettempdir()))
+    _remove_abandoned(Path(tempfile.gettempdir()))
     os.environ[VARIABLE] = tempfile.mkdtemp(prefix=f"factstore-metrics-{os.getpid()}-")
 
 
 def unshare() -> None:
-    """Remove the directory, if this process made it."""
+    """Remove the directory if this process created it."""
     directory = os.environ.get(VARIABLE, "")
     match = _NAME.match(Path(directory).name)
     if match and int(match[1]) == os.getpid():
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _tidy(parent: Path) -> None:
-    """Remove what masters that were killed left behind."""
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the directories of masters that were killed."""
     for directory in parent.glob("factstore-metrics-*"):
         match = _NAME.match(directory.name)
-        if match and directory.owner() == Path("/proc/self").owner() and not _lives(int(match[1])):
+        if (
+            match
+            and directory.owner() == Path("/proc/self").owner()
+            and not _is_running(int(match[1]))
+        ):
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()

@@ -1,4 +1,4 @@
-"""Decisions by oslo.policy."""
+"""Authorization by oslo.policy."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from factstore.api.identity import Identity
 from factstore.core.ports import Clock
 from factstore.policies import list_rules
 
-KEPT_SECONDS = 5.0  # how late a change of the operator's policy file may take effect
-KEPT_DECISIONS = 10_000
+CACHE_SECONDS = 5.0  # delay before a change of the operator's policy file takes effect
+CACHE_SIZE = 10_000
 
-_Question = tuple[str, str, str, tuple[str, ...], str, str]
+_CacheKey = tuple[str, str, str, tuple[str, ...], str, str]
 
 
 class PolicyAuthorizer:
-    """An :class:`~factstore.api.identity.Authorizer` over the rules and the operator's overrides.
+    """An :class:`~factstore.api.identity.Authorizer` over the default rules and the operator's own.
 
-    A decision depends on nothing but rule, caller and project, and costs oslo.policy a quarter of
-    what a whole write costs; so it is kept for some seconds.
+    A decision depends only on rule, caller and project, and costs a quarter of the time of a whole
+    write, so it is cached for some seconds.
     """
 
     def __init__(self, conf: cfg.ConfigOpts, clock: Clock) -> None:
@@ -29,16 +29,16 @@ class PolicyAuthorizer:
         self._enforcer = policy.Enforcer(conf)
         self._enforcer.register_defaults(list(list_rules()))
         self._enforcer.load_rules()
-        self._decided: dict[_Question, bool] = {}
-        self._forget_at = 0.0
+        self._decisions: dict[_CacheKey, bool] = {}
+        self._expires_at = 0.0
 
     def __call__(self, rule: str, identity: Identity, project_id: str) -> bool:
-        """Whether *identity* may do what *rule* names in a project."""
+        """Return True if a rule allows *identity* to act in a project."""
         now = self._clock.monotonic()
-        if now >= self._forget_at or len(self._decided) >= KEPT_DECISIONS:
-            self._decided = {}
-            self._forget_at = now + KEPT_SECONDS
-        question = (
+        if now >= self._expires_at or len(self._decisions) >= CACHE_SIZE:
+            self._decisions = {}
+            self._expires_at = now + CACHE_SECONDS
+        key = (
             rule,
             identity.user_id,
             identity.project_id,
@@ -46,9 +46,9 @@ class PolicyAuthorizer:
             identity.reach.role,
             project_id,
         )
-        decision = self._decided.get(question)
+        decision = self._decisions.get(key)
         if decision is None:
-            decision = self._decided[question] = self._decide(rule, identity, project_id)
+            decision = self._decisions[key] = self._decide(rule, identity, project_id)
         return decision
 
     def _decide(self, rule: str, identity: Identity, project_id: str) -> bool:

@@ -1,7 +1,7 @@
 """gunicorn's configuration: ``gunicorn --config python:factstore.wsgi.server.gunicorn
 factstore.wsgi.api:application``.
 
-Greenlets, because a watcher must cost kilobytes and a waiting request no thread.
+Requests run in greenlets, because an open stream must cost kilobytes and a waiting request no thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ keepalive = 75
 limit_request_line = 8190
 limit_request_field_size = 8190
 preload_app = False
-control_socket_disable = True  # it would lie in the home directory, shared by all masters
+control_socket_disable = True  # the socket would be in the home directory, shared by all masters
 accesslog = None
 loglevel = "warning"
 proc_name = "factstore-api"
@@ -39,23 +39,23 @@ if workers > 1:
 
 
 def on_starting(server: Any) -> None:
-    """Make room for watchers, and refuse to be open to the network without authentication."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each watcher is an open file
+    """Raise the limit of open files, and refuse a network address without authentication."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))  # each stream is an open file
     if _conf.auth_strategy != "none":
         return
     for address in server.cfg.address:
         host = address[0] if isinstance(address, tuple) else ""
         if not is_loopback(host):
             sys.stderr.write(
-                f"factstore: auth_strategy = none serves loopback addresses only, not {host}; "
-                "bind 127.0.0.1 or set auth_strategy = keystone.\n"
+                f"factstore: auth_strategy = none serves loopback addresses only, not {host}. "
+                "Bind 127.0.0.1 or set auth_strategy = keystone.\n"
             )
             sys.exit(1)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """What a worker that is gone had open is open no more."""
+    """Subtract the streams and requests of a worker that exited from the gauges."""
     if multiprocess_metrics.VARIABLE in os.environ:
         from prometheus_client import multiprocess
 
@@ -63,5 +63,5 @@ def child_exit(server: Any, worker: Any) -> None:
 
 
 def on_exit(server: Any) -> None:
-    """Leave nothing behind."""
+    """Remove the directory of the shared metrics."""
     multiprocess_metrics.unshare()

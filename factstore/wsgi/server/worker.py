@@ -1,9 +1,9 @@
-"""gunicorn's gevent worker, starting our machinery, stopping without dawdling, refusing in our form.
+"""gunicorn's gevent worker, with a runtime, a quick stop and this API's error responses.
 
-Stock, a stopping worker waits for connections that are merely kept alive as if they were requests, up
-to its whole grace period.  This one lets them go, and sends streams away, the moment it is told.
+gunicorn's own worker waits on SIGTERM for idle keep-alive connections as if they were requests, for
+up to its whole grace period.  This one closes them, and ends streams, at once.
 
-What is no HTTP never reaches the application; stock, it is answered with a page of HTML.
+Malformed HTTP never reaches the application; gunicorn's own worker answers it with an HTML page.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from gunicorn.workers.ggevent import GeventWorker
 if TYPE_CHECKING:
     from factstore.wsgi.middleware.problem import Problem
 
-LATE_SECONDS = 1.0  # what a connection that was accepted while stopping has to send its request
-LINGER_SECONDS = 2.0  # what is left of a request that was answered early is read for so long,
-LINGER_BYTES = 8 * 1024 * 1024  # and so far
+LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
+LINGER_SECONDS = 2.0  # limits for reading the rest of a request that was answered early
+LINGER_BYTES = 8 * 1024 * 1024
 
 
-class _Idle:
-    """A connection between two requests: it ends after some seconds, or when it is let go."""
+class _IdleConnection:
+    """A connection between two requests; it is closed after some seconds, or by :meth:`close`."""
 
-    def __init__(self, others: set[_Idle], seconds: float) -> None:
-        self._others = others
+    def __init__(self, connections: set[_IdleConnection], seconds: float) -> None:
+        self._connections = connections
         self._timeout = gevent.Timeout(seconds)
         self._greenlet = gevent.getcurrent()
 
     def __enter__(self) -> Self:
-        self._others.add(self)
+        self._connections.add(self)
         self._timeout.start()
         return self
 
@@ -49,22 +49,22 @@ class _Idle:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        self._others.discard(self)
+        self._connections.discard(self)
         self._timeout.close()
         return error is self._timeout
 
-    def let_go(self) -> None:
-        """End it as if its time were over."""
-        gevent.get_hub().loop.run_callback(self._end)
+    def close(self) -> None:
+        """Close the connection as if its time had expired."""
+        gevent.get_hub().loop.run_callback(self._throw)
 
-    def _end(self) -> None:
-        # In the hub, so that between the look and the throw it cannot become a request.
-        if self in self._others:
+    def _throw(self) -> None:
+        # Runs in the hub: no request can arrive between the check and the throw.
+        if self in self._connections:
             self._greenlet.throw(self._timeout)
 
 
-class _Chunks(io.RawIOBase):
-    """A body in chunks; one that is malformed is a connection that broke, not a fault of ours."""
+class _ChunkedBody(io.RawIOBase):
+    """A chunked body; a malformed chunk counts as a broken connection, not as a failure here."""
 
     def __init__(self, body: Any) -> None:
         self._body = body
@@ -76,78 +76,75 @@ class _Chunks(io.RawIOBase):
         try:
             data: bytes = self._body.read(len(buffer))
         except malformed.ParseException as error:
-            raise ConnectionResetError(errno.ECONNRESET, "a chunk is malformed") from error
+            raise ConnectionResetError(errno.ECONNRESET, "malformed chunk") from error
         buffer[: len(data)] = data
         return len(data)
 
 
-def _take_rest(body: Any) -> None:
-    """Let somebody who was answered in the middle of a body finish, within bounds.
-
-    A connection that is closed with something unread is reset, and whoever still sends may never
-    come to read the answer; a proxy then makes a 502 of it.
-    """
-    taken = 0
+def _read_rest(body: Any) -> None:
+    """Read and discard the rest of a body that was answered before its end, within limits."""
+    # Closing a connection with unread data resets it. A client that is still sending may then never
+    # read the response, and a proxy returns 502.
+    discarded = 0
     with (
         contextlib.suppress(OSError, malformed.ParseException),
         gevent.Timeout(LINGER_SECONDS, False),
     ):
-        while taken < LINGER_BYTES and (piece := body.read(64 * 1024)):
-            taken += len(piece)
+        while discarded < LINGER_BYTES and (piece := body.read(64 * 1024)):
+            discarded += len(piece)
 
 
 class Worker(GeventWorker):
-    """One process: many greenlets, one node."""
+    """A process with a runtime and a greenlet for each connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: set[_Idle] = set()
+        self._idle: set[_IdleConnection] = set()
 
     def load_wsgi(self) -> None:
-        """Load the application and start the machinery, before the first request."""
+        """Load the application and start the runtime before the first request."""
         super().load_wsgi()
         from factstore.wsgi import api
 
         api.start()
-        # What is there now stays; and collecting often would walk all facts held in memory each time.
+        # Objects that exist now are permanent, and each collection would walk all facts in memory.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
 
-    def timeout_ctx(self) -> _Idle:
-        """What limits the wait for the next request of a connection."""
-        return _Idle(self._idle, self.cfg.keepalive if self.alive else LATE_SECONDS)
+    def timeout_ctx(self) -> _IdleConnection:
+        """Return the context manager that limits the wait for a connection's next request."""
+        return _IdleConnection(self._idle, self.cfg.keepalive if self.alive else LATE_SECONDS)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Hand a request to the application; a time limit that it puts on the connection ends too."""
+        """Pass a request to the application, and reset the write timeout that a stream has set."""
         if isinstance(req.body.reader, ChunkedReader):
-            req.body = _Chunks(req.body)
+            req.body = _ChunkedBody(req.body)
         try:
             return super().handle_request(listener_name, req, sock, addr)
-        except StopIteration:  # the connection ends with this answer
-            _take_rest(req.body)
+        except StopIteration:  # gunicorn closes the connection after this response
+            _read_rest(req.body)
             raise
         finally:
             sock.settimeout(None)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what could not be handed to the application, or what broke on the way to it."""
+        """Answer a request that could not be passed to the application."""
         if isinstance(exc, ssl.SSLError):
             super().handle_error(req, client, addr, exc)
             return
         from factstore.api.errors import FAILED
         from factstore.wsgi.middleware.problem import problem
-        from factstore.wsgi.middleware.request_id import HEADER
-        from factstore.wsgi.middleware.request_id import new as new_request_id
+        from factstore.wsgi.middleware.request_id import HEADER, new_request_id
 
         request_id = new_request_id()
         if req is None and isinstance(exc, malformed.ParseException):
             answer = self._problem_of(exc, request_id)
-            # Not what it says: that may be a header with a secret.
-            self.log.warning("refused a request from %s: %s", addr, type(exc).__name__)
+            # The message is not logged: it can quote a header with a secret.
+            self.log.warning("Refused a malformed request from %s: %s", addr, type(exc).__name__)
         else:
             answer = problem("internal_error", FAILED, request_id)
-            self.log.error("request %s failed", request_id, exc_info=exc)
+            self.log.error("Request %s failed.", request_id, exc_info=exc)
         headers = [*answer.headers, ("Connection", "close"), (HEADER, request_id)]
         lines = [f"HTTP/1.1 {answer.status_line}", *(f"{name}: {value}" for name, value in headers)]
         with contextlib.suppress(OSError):
@@ -160,30 +157,30 @@ class Worker(GeventWorker):
         if isinstance(exc, malformed.LimitRequestLine):
             return problem(
                 "url_too_long",
-                f"the request line may have {self.cfg.limit_request_line} bytes.",
+                f"The request line is longer than {self.cfg.limit_request_line} bytes.",
                 request_id,
             )
         if isinstance(exc, malformed.LimitRequestHeaders):
             return problem(
                 "headers_too_large",
-                f"a request may have {self.cfg.limit_request_fields} headers "
-                f"of {self.cfg.limit_request_field_size} bytes each.",
+                f"The request has more than {self.cfg.limit_request_fields} headers or a header of "
+                f"more than {self.cfg.limit_request_field_size} bytes.",
                 request_id,
             )
         return problem(
             "http_invalid",
-            "the request line, a header, or what says how long the body is, is malformed.",
+            "The request line, a header or the length of the body is malformed.",
             request_id,
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM: finish what runs, and send everybody else away."""
+        """Finish running requests, and end streams and idle connections."""
         super().handle_exit(sig, frame)
-        gevent.spawn(self._send_away)
+        gevent.spawn(self._drain)
 
-    def _send_away(self) -> None:
+    def _drain(self) -> None:
         from factstore.wsgi import api
 
         api.drain()
-        for idle in list(self._idle):
-            idle.let_go()
+        for connection in list(self._idle):
+            connection.close()

@@ -58,7 +58,7 @@ def kept() -> Iterator[Kept]:
 
 def saying(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """An application that knows its caller, and logs before and within its answer."""
-    logs.identify("the-user", "the-project", ("member",))
+    logs.set_caller("the-user", "the-project", ("member",))
     LOG.info("first")
     start_response("200 OK", [])
 
