@@ -15,7 +15,7 @@ from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
-from tests.unit.core.making import NOW, fact, stack
+from tests.unit.core.factories import NOW, fact, stack
 from tests.unit.core.records import member, signal, waiter
 
 OTHER_PROJECT = "0ther"

@@ -12,7 +12,7 @@ from factstore.core.model.record_key import RecordKey
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
-from tests.calling import Caller
+from tests.http import Caller
 
 LONG_AGO = "2026-01-01T00:00:00.000000Z"
 ROOT = "/factstore/v1"

@@ -10,7 +10,7 @@ import pytest
 from factstore.client import Stack, connect
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.agent.instance import Instance
-from tests.calling import fresh_stack
+from tests.http import fresh_stack
 from tests.service import ApiServer, check_log
 
 Make = Callable[..., Instance]

@@ -13,7 +13,7 @@ from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from tests.backends.memory import MemoryBackend
 from tests.contract.world import TIMEOUT, EtcdWorld, Worker, soon, steps
-from tests.unit.core.making import ManualClock
+from tests.unit.core.factories import ManualClock
 
 
 class Quiet(Worker):

@@ -23,7 +23,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.types import DeleteKeys, KeyValue, Operation, PutKey
 from tests.contract.world import CLOCK, PROJECT, TIMEOUT, EtcdWorld, Worker, author, new_fact, soon
 from tests.damage import NOTHING_WRONG, damages
-from tests.unit.core.making import stack as record_of
+from tests.unit.core.factories import stack as record_of
 
 # The rules are tried with each damage by themselves; here with one of each kind.
 NAMES = {damage.kind: name for name, damage in damages(Keyspace("/names"), record_of())}

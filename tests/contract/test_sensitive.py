@@ -30,7 +30,7 @@ from tests.contract.world import (
     new_scope,
     soon,
 )
-from tests.sealkeys import lose_keys, make_keys, rotate_keys, sealing_with
+from tests.sealing_keys import lose_keys, make_keys, rotate_keys, sealing_with
 
 SECRET = "canary-secret"
 TEXT = f'"{SECRET}"'

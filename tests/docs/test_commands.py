@@ -25,7 +25,7 @@ from factstore.store.types import Credentials, PutKey
 from tests.commands import one_line
 from tests.contract.world import soon
 from tests.docs.test_guides import DOC, code
-from tests.unit.core.making import stack
+from tests.unit.core.factories import stack
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

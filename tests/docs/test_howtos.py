@@ -18,9 +18,9 @@ import requests
 import yaml
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import fresh_stack
 from tests.docs.pages import DOC, ROOT, code
 from tests.eventually import eventually
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 CREDENTIALS = "how-to/credentials.rst"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import fresh_stack
 from tests.eventually import eventually
 from tests.examples.browser import Browser, Pages, browser
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 PAGE = """

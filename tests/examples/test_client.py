@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from factstore.client import Delete, Event, Guard, Put, Snapshot, Stack, connect, errors
-from tests.calling import fresh_stack
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 

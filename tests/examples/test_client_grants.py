@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.client import GrantRecord, Put, Stack, connect, errors
-from tests.calling import fresh_stack
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 

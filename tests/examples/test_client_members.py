@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from factstore.client import Event, Put, Stack, WaiterRecord, connect, errors
-from tests.calling import fresh_stack
+from tests.http import fresh_stack
 
 STARTED = {"every_member": {"group": "compute", "fact": "up", "equals": True, "at_least": 2}}
 

@@ -19,8 +19,8 @@ from factstore.agent.config import settings
 from factstore.client import Stack, connect, errors
 from factstore.cmd.processes.process import Child
 from tests.agents import agent_argv, programs
-from tests.calling import fresh_stack
 from tests.eventually import eventually
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "slurm"

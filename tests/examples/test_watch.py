@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller
 from tests.eventually import eventually
 from tests.examples.browser import Browser, Pages, browser
-from tests.examples.following import Follower, Page, Program, Told, canonical
-from tests.faults.raw import RawEtcd
+from tests.examples.followers import Follower, Page, Program, Told, canonical
+from tests.faults.etcd_gateway import RawEtcd
+from tests.http import Caller
 from tests.service import ApiServer, check_log
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "watch"

@@ -10,12 +10,12 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
-from tests.faults.calling import Caller, fact_url
 from tests.faults.checker import History
 from tests.faults.conftest import StartApi
+from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import check_attempts
-from tests.faults.raw import RawEtcd
-from tests.faults.serving import page, put
+from tests.faults.plain_http import Caller, fact_url
+from tests.faults.readiness import page, put
 from tests.faults.writers import Writers
 from tests.service import ApiServer
 

@@ -22,9 +22,9 @@ from factstore.client import Context, Convergence, connect
 from factstore.client.errors import NotFound
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.agent.instance import ARGV, Instance
-from tests.calling import fresh_stack
 from tests.eventually import eventually
 from tests.faults.conftest import StartApi
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 AGENTS = 20

@@ -12,11 +12,11 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
-from tests.faults.calling import fact_url
 from tests.faults.checker import History, Scope, check_watcher
 from tests.faults.conftest import StartApi
-from tests.faults.raw import RawEtcd
-from tests.faults.serving import ask, page, put
+from tests.faults.etcd_gateway import RawEtcd
+from tests.faults.plain_http import fact_url
+from tests.faults.readiness import ask, page, put
 from tests.faults.watchers import PollWatcher, StreamWatcher, Watcher
 from tests.faults.writers import PROJECT
 from tests.service import ApiServer

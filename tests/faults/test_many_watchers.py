@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.faults.conftest import StartApi
-from tests.faults.serving import put
+from tests.faults.readiness import put
 from tests.service import ApiServer
 
 WATCHERS = 500

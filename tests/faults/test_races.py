@@ -10,12 +10,12 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
-from tests.faults.calling import Answer, Caller, fact_url, revision_of
 from tests.faults.checker import History, Scope
 from tests.faults.conftest import StartApi
+from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import Attempt, Ledger, check_attempts
-from tests.faults.raw import RawEtcd
-from tests.faults.serving import listed
+from tests.faults.plain_http import Answer, Caller, fact_url, revision_of
+from tests.faults.readiness import listed
 from tests.faults.writers import PROJECT
 from tests.service import ApiServer
 

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, fresh_stack
 from tests.eventually import eventually
+from tests.http import Caller, fresh_stack
 from tests.processes import gone
 from tests.proxies.conftest import BEHIND, address
 from tests.proxies.serving import Proxy

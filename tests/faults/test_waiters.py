@@ -12,7 +12,7 @@ from http import HTTPStatus
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.conftest import StartApi
-from tests.faults.serving import ask, page, put
+from tests.faults.readiness import ask, page, put
 from tests.service import ApiServer
 
 STACK = "s"

@@ -14,9 +14,9 @@ from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.checker import Held, History, Scope, Told, check_watcher, covers
 from tests.faults.conftest import StartApi
+from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import check_attempts
-from tests.faults.raw import RawEtcd
-from tests.faults.serving import listed, page, put
+from tests.faults.readiness import listed, page, put
 from tests.faults.watchers import PollWatcher, StreamWatcher, Watcher
 from tests.faults.writers import PROJECT, Writers
 from tests.service import ApiServer

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tests.faults.calling import Caller, Hung, Lost, revision_of
 from tests.faults.checker import Bookmark, Change, Held, Resumed, Segment, Told, canonical
+from tests.faults.plain_http import Caller, Hung, Lost, revision_of
 
 SILENCE = 40.0  # seconds; a stream pings every 15
 PAUSE = 0.05

@@ -6,9 +6,9 @@ import random
 import threading
 from collections.abc import Mapping, Sequence
 
-from tests.faults.calling import Caller, Hung, Lost, fact_url, revision_of
 from tests.faults.checker import Scope
 from tests.faults.ledger import Attempt, Ledger
+from tests.faults.plain_http import Caller, Hung, Lost, fact_url, revision_of
 
 PROJECT = "none"  # the one project of a service without authentication
 PAUSE = 0.03  # after a failure, so that an outage is not spent on retries

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, fresh_stack
 from tests.grants import Held, issue, issue_reader
+from tests.http import Caller, fresh_stack
 from tests.service import ApiServer, check_log
 
 

@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.calling import Caller, check_refusal
+from tests.http import Caller, check_refusal
+from tests.raw_http import Answer, connect, exchange, read_answer, request_bytes
 from tests.service import ApiServer
-from tests.wire import Answer, connect, exchange, read_answer, request_bytes
 
 MIB = 1024 * 1024
 

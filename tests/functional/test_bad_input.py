@@ -12,11 +12,11 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from tests.calling import Caller, check_refusal, fresh_stack, refused
 from tests.functional.bad_bodies import BIGGEST, DEEPEST, nested, value
 from tests.functional.bad_input import BODIES, HEADERS, TABLE, URLS, Bad
+from tests.http import Caller, check_refusal, fresh_stack, refused
+from tests.raw_http import connect, read_answer, request_bytes
 from tests.service import ApiServer
-from tests.wire import connect, read_answer, request_bytes
 
 JSON = {"Content-Type": "application/json"}
 

@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.calling import Caller
+from tests.http import Caller
+from tests.raw_http import exchange, request_bytes
 from tests.service import ApiServer
-from tests.wire import exchange, request_bytes
 
 
 @pytest.mark.parametrize(

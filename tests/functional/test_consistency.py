@@ -7,7 +7,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
-from tests.calling import Caller, refused
+from tests.http import Caller, refused
 from tests.service import ApiServer
 
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, refused
+from tests.http import Caller, refused
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream
 

@@ -19,10 +19,10 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials
-from tests.calling import Caller, refused
 from tests.commands import config_of, factstore
 from tests.eventually import eventually
 from tests.grants import ROOT, Held
+from tests.http import Caller, refused
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream
 

@@ -12,7 +12,7 @@ from gabbi import suitemaker, utils
 from gabbi.handlers import RESPONSE_HANDLERS
 from gabbi.handlers.base import ResponseHandler
 
-from tests.calling import check_refusal, fresh_stack
+from tests.http import check_refusal, fresh_stack
 from tests.service import ApiServer
 
 GABBITS = Path(__file__).with_name("gabbits")

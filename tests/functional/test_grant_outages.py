@@ -19,9 +19,9 @@ from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration, runtime
 from factstore.wsgi.auth.grants import GrantAuth
 from factstore.wsgi.clock import SystemClock
-from tests.calling import Caller, fresh_stack, refused
 from tests.eventually import eventually
 from tests.grants import Held, issue, issue_reader, let_expire
+from tests.http import Caller, fresh_stack, refused
 from tests.relay import Relay
 from tests.service import ApiServer, check_log
 

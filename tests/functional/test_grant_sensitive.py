@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.calling import Caller, refused
 from tests.grants import issue
+from tests.http import Caller, refused
 
 SECRET = "canary-secret"
 

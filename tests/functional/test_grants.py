@@ -9,10 +9,10 @@ import pytest
 import requests
 from keystoneauth1 import adapter, loading
 
-from tests.calling import Caller, refused
 from tests.functional.conftest import SHOWN
 from tests.grants import Held, encoded, issue
-from tests.wire import exchange, request_bytes
+from tests.http import Caller, refused
+from tests.raw_http import exchange, request_bytes
 
 # How it is said
 

@@ -15,8 +15,8 @@ from factstore.cmd.processes.api import Options, write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.wsgi import configuration, deploy, runtime, runtime_registry
 from factstore.wsgi.clock import SystemClock
-from tests.calling import Caller
 from tests.eventually import eventually
+from tests.http import Caller
 from tests.service import ApiServer, check_log
 
 READY, LIVE = "/healthcheck", "/healthcheck/live"

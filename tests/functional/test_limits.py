@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_streams import refused as stream_refused
 from tests.functional.test_streams import watch
+from tests.http import Caller, refused
 from tests.service import ApiServer, check_log
 
 Limited = Callable[..., Caller]

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import REQUEST_ID, Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_streams import etag, watch
 from tests.grants import issue
+from tests.http import REQUEST_ID, Caller, refused
+from tests.raw_http import exchange, request_bytes
 from tests.service import ApiServer, check_log
-from tests.wire import exchange, request_bytes
 
 GLOBAL = "req-01234567-0123-0123-0123-0123456789ab"
 LINE = re.compile(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, refused
 from tests.eventually import eventually
-from tests.functional.test_waiting import waiting
+from tests.functional.test_blocking_queries import waiting
+from tests.http import Caller, refused
 from tests.service import ApiServer
 
 

@@ -20,9 +20,9 @@ from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
-from tests.calling import Caller
 from tests.eventually import eventually
 from tests.functional.test_streams import watch
+from tests.http import Caller
 from tests.service import ApiServer, check_log
 from tests.unit.core.records import member, waiter
 

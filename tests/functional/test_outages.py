@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, fresh_stack, refused
 from tests.eventually import eventually
+from tests.http import Caller, fresh_stack, refused
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream
 

@@ -23,12 +23,12 @@ from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey
 from factstore.wsgi.auth.none import NO_PROJECT
-from tests.calling import Caller
 from tests.commands import ARGV, config_of, factstore, one_line
 from tests.eventually import eventually
 from tests.functional.test_streams import watch
+from tests.http import Caller
 from tests.service import ApiServer, check_log
-from tests.unit.core.making import fact, stack
+from tests.unit.core.factories import fact, stack
 
 OTHER = "0ther"
 

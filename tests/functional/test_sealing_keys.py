@@ -15,10 +15,10 @@ from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.ports import free_port
 from factstore.keys.repository import Repository
-from tests.calling import Caller, fresh_stack, refused
 from tests.commands import config_of, factstore, one_line
 from tests.eventually import eventually
-from tests.sealkeys import lose_keys, make_keys, rotate_keys
+from tests.http import Caller, fresh_stack, refused
+from tests.sealing_keys import lose_keys, make_keys, rotate_keys
 from tests.service import ApiServer, check_log
 
 SECRET = "canary-secret"

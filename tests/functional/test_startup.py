@@ -25,7 +25,7 @@ from factstore.cmd.processes.ports import free_port
 from factstore.wsgi.auth.none import LoopbackOnly, NoAuth
 from factstore.wsgi.deploy import PathDispatcher
 from factstore.wsgi.middleware.request_id import RequestId
-from tests.calling import check_refusal
+from tests.http import check_refusal
 
 
 def start(tmp_path: Path, options: Options) -> subprocess.CompletedProcess[str]:

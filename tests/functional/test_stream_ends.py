@@ -14,13 +14,13 @@ import pytest
 from factstore.cmd.processes.api import ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.ports import free_port
-from tests.calling import Caller, check_refusal
 from tests.eventually import eventually
 from tests.functional.test_streams import etag, snapshot, watch
+from tests.http import Caller, check_refusal
 from tests.processes import gone
+from tests.raw_http import connect, read_answer, request_bytes
 from tests.service import ApiServer, check_log
 from tests.streaming import Stream
-from tests.wire import connect, read_answer, request_bytes
 
 
 def test_the_end_of_the_stack_is_told_to_all_and_ends_the_stream(api: Caller, stack: str) -> None:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.calling import Caller, check_refusal
+from tests.http import Caller, check_refusal
 from tests.service import ApiServer
 from tests.streaming import Frame, Stream
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from tests.calling import Caller, refused
+from tests.http import Caller, refused
 
 
 def operations() -> list[tuple[str, str]]:

@@ -22,13 +22,13 @@ from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
 from factstore.wsgi.auth.none import NO_PROJECT
-from tests.calling import Caller
 from tests.commands import config_of, factstore, one_line
 from tests.damage import damages
 from tests.eventually import eventually
+from tests.http import Caller
 from tests.service import ApiServer, check_log
-from tests.unit.core.making import fact
-from tests.unit.core.making import stack as record_of
+from tests.unit.core.factories import fact
+from tests.unit.core.factories import stack as record_of
 
 
 @dataclass

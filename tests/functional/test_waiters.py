@@ -10,8 +10,8 @@ import pytest
 
 from factstore.core.model.waiter import SIGNAL_ID_LENGTH
 from factstore.core.operations.signals import REASON_LENGTH
-from tests.calling import Caller, check_refusal, refused
-from tests.functional.test_waiting import waiting
+from tests.functional.test_blocking_queries import waiting
+from tests.http import Caller, check_refusal, refused
 from tests.service import ApiServer
 
 PRESENT = {"success": {"facts": "n/*", "present": True, "count": 2}}

@@ -10,9 +10,9 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case, GenerationMode
 
-from tests.calling import Caller, fresh_stack
 from tests.docs import reference
 from tests.fuzz import running
+from tests.http import Caller, fresh_stack
 from tests.service import ApiServer
 from tests.structure.application import DOCUMENT, documented
 

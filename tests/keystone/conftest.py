@@ -8,7 +8,7 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import Caller, fresh_stack
+from tests.http import Caller, fresh_stack
 from tests.service import ApiServer, check_log
 
 CACHE_SECONDS = 2

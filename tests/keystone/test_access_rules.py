@@ -13,10 +13,10 @@ from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
-from tests.calling import Caller, check_refusal, fresh_stack, refused
+from tests.http import Caller, check_refusal, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
+from tests.raw_http import Answer, exchange, request_bytes
 from tests.service import ApiServer
-from tests.wire import Answer, exchange, request_bytes
 
 Rule = tuple[str, str]  # method and path
 Restrict = Callable[..., Caller]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import Caller, refused
+from tests.http import Caller, refused
 from tests.service import ApiServer
 
 PAGE = "https://dashboard.example.org"

@@ -18,8 +18,8 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
-from tests.calling import fresh_stack, refused
 from tests.eventually import eventually
+from tests.http import fresh_stack, refused
 from tests.keystone.conftest import CACHE_SECONDS, Login, with_token
 from tests.service import ApiServer, check_log
 

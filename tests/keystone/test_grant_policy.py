@@ -15,10 +15,10 @@ import requests
 from factstore.api import docs_ui
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import PROBLEM, Caller, fresh_stack, refused
 from tests.cases import cases
 from tests.eventually import eventually
 from tests.grants import Held, issue, issue_reader, let_expire
+from tests.http import PROBLEM, Caller, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.keystone.grant_policy import ENDED, FACTS, HOLDERS, ROWS, Kind, Row
 from tests.keystone.token_policy import DONE

@@ -18,10 +18,10 @@ from keystoneauth1 import exceptions
 
 from factstore.cmd.processes.accounts import ApplicationCredential
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import Caller, fresh_stack, refused
 from tests.docs.pages import ROOT, code
 from tests.eventually import eventually
-from tests.examples.following import Program
+from tests.examples.followers import Program
+from tests.http import Caller, fresh_stack, refused
 from tests.keystone.conftest import CACHE_SECONDS, Login, with_token
 from tests.service import ApiServer
 

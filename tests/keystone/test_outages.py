@@ -10,8 +10,8 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import refused
 from tests.eventually import eventually
+from tests.http import refused
 from tests.keystone.conftest import with_token
 from tests.service import ApiServer, check_log
 

@@ -8,10 +8,10 @@ import pytest
 import requests
 
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import Caller, check_refusal, refused
+from tests.http import Caller, check_refusal, refused
 from tests.keystone.conftest import Login
+from tests.raw_http import exchange, request_bytes
 from tests.streaming import Stream
-from tests.wire import exchange, request_bytes
 
 
 @pytest.fixture

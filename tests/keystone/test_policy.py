@@ -10,7 +10,7 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import Caller, refused
+from tests.http import Caller, refused
 from tests.keystone.conftest import Login
 from tests.service import ApiServer, check_log
 

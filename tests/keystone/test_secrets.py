@@ -18,9 +18,9 @@ import requests
 from factstore.cmd.processes.api import Options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import REQUEST_ID, Caller, fresh_stack
 from tests.eventually import eventually
 from tests.grants import issue
+from tests.http import REQUEST_ID, Caller, fresh_stack
 from tests.keystone.conftest import with_token
 from tests.memcached import Memcached
 from tests.service import ApiServer

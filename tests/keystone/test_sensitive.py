@@ -12,7 +12,7 @@ import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import Caller, fresh_stack, refused
+from tests.http import Caller, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.keystone.test_secrets import TALKATIVE, check_health
 from tests.keystone.test_secrets import Told as _Told

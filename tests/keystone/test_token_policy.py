@@ -12,9 +12,9 @@ import requests
 
 from factstore.api import docs_ui
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.calling import PROBLEM, Caller, fresh_stack, refused
 from tests.cases import cases
 from tests.eventually import eventually
+from tests.http import PROBLEM, Caller, fresh_stack, refused
 from tests.keystone.conftest import with_token
 from tests.keystone.token_policy import (
     FACT,

@@ -11,7 +11,7 @@ import pytest
 
 from factstore.cmd.processes.api import Options
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, fresh_stack
+from tests.http import Caller, fresh_stack
 from tests.proxies.serving import Proxy
 from tests.service import ApiServer, check_log
 

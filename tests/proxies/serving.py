@@ -15,9 +15,9 @@ import trustme
 
 from factstore.cmd.processes.ports import free_port
 from factstore.cmd.processes.process import Child
-from tests.calling import Caller
+from tests.http import Caller
+from tests.raw_http import PATIENCE, Answer, read_answer
 from tests.streaming import Stream
-from tests.wire import PATIENCE, Answer, read_answer
 
 SAMPLES = Path(__file__).parents[2] / "etc"
 BACKENDS = ("192.0.2.11:8796", "192.0.2.12:8796")

@@ -9,12 +9,12 @@ from http import HTTPStatus
 import pytest
 import requests
 
-from tests.calling import REQUEST_ID, Caller, refused
 from tests.eventually import eventually
 from tests.functional.test_streams import etag
 from tests.grants import issue
+from tests.http import REQUEST_ID, Caller, refused
 from tests.proxies.conftest import Site
-from tests.wire import exchange, request_bytes
+from tests.raw_http import exchange, request_bytes
 
 GLOBAL = "req-01234567-0123-0123-0123-0123456789ab"
 MIB = 1024 * 1024

@@ -26,7 +26,7 @@ from tests.structure.application import (
     documented,
     operations,
 )
-from tests.unit.core.making import fact
+from tests.unit.core.factories import fact
 
 AUTHORS = (
     stacks.PUT,

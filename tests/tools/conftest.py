@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import fresh_stack
+from tests.http import fresh_stack
 from tests.service import ApiServer
 
 

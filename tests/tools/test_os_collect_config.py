@@ -19,9 +19,9 @@ import requests
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.agent.instance import Instance as Agent
-from tests.calling import fresh_stack
 from tests.docs.pages import ROOT, code
 from tests.eventually import eventually
+from tests.http import fresh_stack
 from tests.service import ApiServer
 from tests.tools.conftest import Slurm
 from tests.tools.running import ENVIRON, PAGE, SCRIPTS, run

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from factstore.core.ports import Transaction
 from factstore.core.state.state import State
 from tests.backends.memory import MemoryBackend
-from tests.unit.core.making import ManualClock
+from tests.unit.core.factories import ManualClock
 
 Fault = Callable[[Transaction, float], int | None]
 

@@ -9,7 +9,7 @@ from factstore.core.model.condition import Definition
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.state.stack_state import ProjectTotals, StackState
-from tests.unit.core.making import NOW, stack
+from tests.unit.core.factories import NOW, stack
 
 LEASE = 77
 

@@ -18,7 +18,7 @@ from factstore.core.services.facts import FactService
 from factstore.core.services.stacks import StackService
 from factstore.watch.hub import Hub
 from tests.unit.core.direct import DirectStore
-from tests.unit.core.making import SCOPE, ManualClock, author, put
+from tests.unit.core.factories import SCOPE, ManualClock, author, put
 
 TIMEOUT = 5.0
 KEY = Idempotency("key", "print")

@@ -16,7 +16,7 @@ from factstore.core.services.rate_limit import (
     Allowance,
     RateLimiter,
 )
-from tests.unit.core.making import ManualClock
+from tests.unit.core.factories import ManualClock
 
 
 def make(clock: ManualClock, **allowed: float) -> RateLimiter:

@@ -14,7 +14,7 @@ from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, S
 from factstore.core.services.context import ContextService, render
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
-from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
+from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack, state_with
 
 segments = st.sampled_from(["a", "b", "a-b", "a.b", "a0", "_", "Z", "results"])
 trees = st.recursive(

@@ -15,7 +15,7 @@ from factstore.core.model.member import Member
 from factstore.core.model.record_key import RecordKey
 from factstore.core.services import context
 from factstore.core.state.state import State
-from tests.unit.core.making import NOW, SCOPE, fact, state_with
+from tests.unit.core.factories import NOW, SCOPE, fact, state_with
 from tests.unit.core.test_context import contexts
 
 

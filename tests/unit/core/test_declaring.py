@@ -14,7 +14,7 @@ from factstore.core.ports import Transaction
 from factstore.core.services.members import Joined, MemberService
 from factstore.core.services.stacks import StackService
 from tests.unit.core.direct import DirectStore
-from tests.unit.core.making import SCOPE, ManualClock, author
+from tests.unit.core.factories import SCOPE, ManualClock, author
 
 TIMEOUT = 5.0
 YEARS = 40 * 366 * 24 * 3600.0

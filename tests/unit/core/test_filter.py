@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from factstore.core.model.event import CHANGE_TYPES, Change, Event
 from factstore.core.services.watch import Filter
-from tests.unit.core.making import SCOPE, fact
+from tests.unit.core.factories import SCOPE, fact
 
 PATHS = ["n", "n/1", "n/1/a", "n/10", "n-1", "m/n/1"]
 ENDED = Change("stack.delete", None, None, None, "bob", "req-bob")

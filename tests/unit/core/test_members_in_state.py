@@ -19,7 +19,7 @@ from factstore.core.model.event import (
 )
 from factstore.core.model.member import Applied, Member
 from factstore.core.state.state import State
-from tests.unit.core.making import NOW, SCOPE, fact, stack
+from tests.unit.core.factories import NOW, SCOPE, fact, stack
 
 
 def member(name: str = "c1", revision: int = 2, lease: int = 7, **fields: object) -> Member:

@@ -17,7 +17,7 @@ from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.state.pending_waiters import Outcome, PendingWaiters
 from factstore.core.state.state import State
-from tests.unit.core.making import SCOPE, fact, stack
+from tests.unit.core.factories import SCOPE, fact, stack
 from tests.unit.core.records import member, signal, waiter
 
 COUNT_TWO = {"facts": "n/*", "present": True, "count": 2}

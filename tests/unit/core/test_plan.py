@@ -24,7 +24,7 @@ from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
 from factstore.core.model.quota import Quota
 from factstore.core.operations.fact_plan import Plan, check_batch, plan_writes, with_leases
 from factstore.core.state.state import State
-from tests.unit.core.making import ALICE, EPOCH, SCOPE, author, fact, put, stack, state_with
+from tests.unit.core.factories import ALICE, EPOCH, SCOPE, author, fact, put, stack, state_with
 
 LATER = "2031-01-01T00:00:00Z"
 

@@ -6,7 +6,7 @@ import pytest
 
 from factstore.core.errors import PreconditionFailed
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
-from tests.unit.core.making import EPOCH, fact
+from tests.unit.core.factories import EPOCH, fact
 
 OTHER_EPOCH = EPOCH[::-1]
 KNOWN = fact("p", 1, 7)

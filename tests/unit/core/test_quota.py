@@ -27,7 +27,7 @@ from factstore.core.model.quota import Gates, Growth, Quota, admit
 from factstore.core.model.usage import ProjectUsage, Usage
 from factstore.core.operations.fact_plan import Plan, plan_writes
 from factstore.core.state.state import State
-from tests.unit.core.making import ALICE, EPOCH, PROJECT, SCOPE, fact, put, stack, state_with
+from tests.unit.core.factories import ALICE, EPOCH, PROJECT, SCOPE, fact, put, stack, state_with
 
 EMPTY = ProjectUsage()
 NOTHING = Usage(0, 0)

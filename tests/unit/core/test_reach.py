@@ -12,7 +12,7 @@ from factstore.core.errors import Forbidden, Invalid
 from factstore.core.model.grant import Grant, GrantRequest, digest_of
 from factstore.core.model.path import SEGMENT_PATTERN
 from factstore.core.model.permissions import OWNER, Permissions
-from tests.unit.core.making import NOW
+from tests.unit.core.factories import NOW
 
 AGENT = Permissions("agent", "c1", "compute", "g1")
 READER = Permissions("reader", None, None, "g2")

@@ -15,7 +15,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.services.facts import FactService
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
-from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack, state_with
+from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack, state_with
 from tests.unit.core.test_context import OneState, Waiting
 
 

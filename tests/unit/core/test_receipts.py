@@ -11,7 +11,7 @@ from factstore.core.model.fact import Delete
 from factstore.core.operations.fact_plan import Result
 from factstore.core.operations.idempotency import Idempotency, make_receipt, replay
 from factstore.core.ports import IdempotencyRecord
-from tests.unit.core.making import PROJECT, fact, put
+from tests.unit.core.factories import PROJECT, fact, put
 
 KEY = Idempotency("key", "print")
 WISHES = [put("new", "a secret"), put("same", 2), Delete("gone"), Delete("absent")]

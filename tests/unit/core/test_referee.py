@@ -25,7 +25,7 @@ from factstore.core.services.waiters import WaiterService
 from factstore.watch.hub import Hub
 from tests.eventually import eventually
 from tests.unit.core.direct import DirectStore
-from tests.unit.core.making import SCOPE, ManualClock, author
+from tests.unit.core.factories import SCOPE, ManualClock, author
 
 TIMEOUT = 5.0
 

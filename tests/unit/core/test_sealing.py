@@ -31,8 +31,8 @@ from factstore.core.ports import Transaction
 from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
-from tests.sealkeys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
-from tests.unit.core.making import SCOPE, ManualClock, author
+from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
+from tests.unit.core.factories import SCOPE, ManualClock, author
 from tests.unit.core.service import Service
 
 SECRET = "hunter2-canary"

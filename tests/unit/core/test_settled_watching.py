@@ -22,7 +22,7 @@ from factstore.core.services.watch import (
     PingFrame,
     Poll,
 )
-from tests.unit.core.making import EPOCH, SCOPE
+from tests.unit.core.factories import EPOCH, SCOPE
 from tests.unit.core.timeline import Timeline
 
 ALL = Filter()

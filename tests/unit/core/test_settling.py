@@ -18,7 +18,7 @@ from factstore.core.services.context import ContextService
 from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
 from factstore.core.services.watch import ChangeFrame, Filter, PingFrame, WatchService
 from factstore.core.state.state import State
-from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
+from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.core.test_context import OneState
 
 # Eighths: a time that is the sum of others is exactly that.

@@ -18,7 +18,7 @@ from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Timer
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
-from tests.unit.core.making import SCOPE, fact, stack
+from tests.unit.core.factories import SCOPE, fact, stack
 from tests.unit.core.records import LEASE, member, signal, space, waiter
 
 

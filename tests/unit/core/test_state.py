@@ -22,7 +22,7 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.path import covers
 from factstore.core.state.state import State
-from tests.unit.core.making import SCOPE, fact, stack, state_with
+from tests.unit.core.factories import SCOPE, fact, stack, state_with
 
 SCOPES = [Scope("p1", "a"), Scope("p1", "ab"), Scope("p2", "a")]
 PATHS = ["x", "n/1", "n/10", "n/1-a", "n.a", "n-b", "n0", "results/r"]

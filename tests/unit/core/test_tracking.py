@@ -24,7 +24,7 @@ from factstore.core.model.member import Member, MemberState
 from factstore.core.model.waiter import Signal, SignalStatus
 from factstore.core.state.condition_tracker import Tracker, evaluate
 from tests.unit.core.conditions import VALUES, documents
-from tests.unit.core.making import NOW, fact
+from tests.unit.core.factories import NOW, fact
 
 NAMES = ["c1", "c2", "h1"]
 PATHS = ["a", "x/a", "x/b", "nodes/s", "nodes/gone/s", "nodes/c1/s/t", "nodes/c1", "q/c1/z"]

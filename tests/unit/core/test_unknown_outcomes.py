@@ -16,7 +16,7 @@ from factstore.core.errors import (
 from factstore.core.model.fact import Delete
 from factstore.core.model.precondition import ANY, EXISTS
 from factstore.core.ports import Transaction
-from tests.unit.core.making import ALICE, SCOPE, author, put
+from tests.unit.core.factories import ALICE, SCOPE, author, put
 from tests.unit.core.service import KEY, Service
 
 # Outcomes that nobody knows

@@ -27,7 +27,7 @@ from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.ports import Transaction
 from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.state.state import State
-from tests.unit.core.making import NOW, SCOPE, ManualClock, fact, state_with
+from tests.unit.core.factories import NOW, SCOPE, ManualClock, fact, state_with
 
 PLACE = RecordKey("waiter", "w")
 SUCCESS = {"any": [{"facts": "a", "present": True}, {"signals": 1}]}

@@ -14,7 +14,7 @@ from factstore.core.errors import (
 from factstore.core.model.precondition import ABSENT, ANY, Precondition
 from factstore.core.ports import Transaction
 from factstore.core.state.state import State
-from tests.unit.core.making import ALICE, SCOPE, put
+from tests.unit.core.factories import ALICE, SCOPE, put
 from tests.unit.core.service import TIMEOUT, Service
 
 # Decisions on a stale state

@@ -9,7 +9,7 @@ from factstore.core.services.context import ContextService
 from factstore.core.services.watch import WatchService
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
-from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
+from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
 
 class _Store:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from factstore.core.errors import SealBroken, SealingUnavailable
 from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
-from tests.sealkeys import Nowhere, lose_keys, make_keys, rotate_keys
-from tests.unit.core.making import ManualClock
+from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys
+from tests.unit.core.factories import ManualClock
 
 ABOUT = b"a stack"
 SHARED = RepositoryKeyring(Nowhere(), ManualClock())

@@ -12,7 +12,7 @@ import pytest
 from factstore.keys import rotation
 from factstore.keys.repository import Repository, Unusable
 from factstore.keys.rotation import changing, create, excess, remove, rotate
-from tests.sealkeys import make_keys, rotate_keys
+from tests.sealing_keys import make_keys, rotate_keys
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Kind, Stack
 from factstore.core.model.value import canonical
 from factstore.store import codec
-from tests.unit.core.making import fact, stack
+from tests.unit.core.factories import fact, stack
 from tests.unit.core.test_path import paths
 from tests.unit.core.test_value import values
 

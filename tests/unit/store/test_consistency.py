@@ -18,7 +18,7 @@ from factstore.store.fsck.findings import ADVICE, Examination, Usage
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import KeyValue
 from tests.damage import NOTHING_WRONG, Damage, damages
-from tests.unit.core.making import PROJECT, fact, stack
+from tests.unit.core.factories import PROJECT, fact, stack
 from tests.unit.core.records import member, signal, waiter
 from tests.unit.core.test_path import paths
 

@@ -13,7 +13,7 @@ from factstore.core.model.event import PutFact, PutStack, Step
 from factstore.core.ports import Snapshot, Transaction
 from factstore.core.state.state import State
 from factstore.store.mirror import MirroredStore
-from tests.unit.core.making import EPOCH, SCOPE, ManualClock, fact, stack
+from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
 
 class Scripted:

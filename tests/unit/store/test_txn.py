@@ -11,7 +11,7 @@ from factstore.core.ports import IdempotencyRecord, Transaction
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import COMPARES, compares_for
 from factstore.store.types import Compare
-from tests.unit.core.making import PROJECT, stack
+from tests.unit.core.factories import PROJECT, stack
 from tests.unit.core.test_path import paths
 
 KEYS = Keyspace("/factstore/v1")

@@ -19,7 +19,7 @@ from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.core.ports import EventBatch
 from factstore.watch.hub import Hub
-from tests.unit.core.making import fact
+from tests.unit.core.factories import fact
 
 A, B, C = (Scope("project", name) for name in ("a", "ab", "b"))
 

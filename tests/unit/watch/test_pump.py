@@ -14,7 +14,7 @@ from factstore.core.state.state import State
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from tests.eventually import eventually
-from tests.unit.core.making import EPOCH, SCOPE, fact, stack
+from tests.unit.core.factories import EPOCH, SCOPE, fact, stack
 
 Script = Sequence[int | Exception | Callable[[], object]]
 LOST = Unavailable("the connection was lost")

@@ -10,7 +10,7 @@ import pytest
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS, HOLD_SECONDS, Allowance, RateLimiter
 from factstore.wsgi.middleware.throttle import Throttle, is_heartbeat
-from tests.unit.core.making import ManualClock
+from tests.unit.core.factories import ManualClock
 
 HEARTBEAT = "/v1/stacks/s/members/c1/heartbeat"
 

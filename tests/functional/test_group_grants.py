@@ -8,10 +8,10 @@ from http import HTTPStatus
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, refused
 from tests.eventually import eventually
-from tests.functional.test_grant_ends import AT_ONCE, seconds_left
+from tests.functional.test_grant_lifetime import AT_ONCE, seconds_left
 from tests.grants import Held, issue, let_expire
+from tests.http import Caller, refused
 from tests.service import ApiServer
 
 SECRET = "canary-secret"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from tests.calling import Caller
+from tests.http import Caller
 from tests.streaming import Stream
 
 STORM = 50

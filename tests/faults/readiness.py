@@ -1,4 +1,4 @@
-"""Short words for what the tests ask of a server that is, or will soon be, well."""
+"""Waiting for a server to be ready, and asking it for what tests need."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from tests.faults.calling import Answer, Caller, Lost, fact_url
 from tests.faults.checker import Held
+from tests.faults.plain_http import Answer, Caller, Lost, fact_url
 from tests.faults.watchers import read_facts
 from tests.service import ApiServer
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.calling import Caller, refused
 from tests.eventually import eventually
 from tests.grants import Held, issue, let_expire
+from tests.http import Caller, refused
 from tests.service import ApiServer
 
 AT_ONCE = 2.0  # seconds in which a worker learns by its watch what another one did

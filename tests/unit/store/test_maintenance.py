@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factstore.core.errors import Unavailable
 from factstore.store.maintenance import Upkeep
 from tests.eventually import eventually
-from tests.unit.core.making import ManualClock
+from tests.unit.core.factories import ManualClock
 
 WINDOW = 600.0
 

@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from factstore.api import docs_ui
-from tests.calling import Caller, refused
+from tests.http import Caller, refused
 from tests.service import ApiServer
 from tests.structure.application import application
 

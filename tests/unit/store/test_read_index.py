@@ -12,7 +12,7 @@ import pytest
 from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
 from factstore.store.read_index import RETRY_SECONDS, ReadIndex
 from tests.eventually import eventually
-from tests.unit.core.making import ManualClock
+from tests.unit.core.factories import ManualClock
 
 
 class Database:

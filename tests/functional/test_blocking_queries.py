@@ -10,9 +10,9 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.calling import Caller, check_refusal, refused
+from tests.http import Caller, check_refusal, refused
+from tests.raw_http import Answer, connect, read_answer, request_bytes
 from tests.service import ApiServer
-from tests.wire import Answer, connect, read_answer, request_bytes
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from http import HTTPStatus
 
 import requests
 
-from tests.calling import Caller, refused
 from tests.functional.conftest import SHOWN
+from tests.functional.test_blocking_queries import waiting
 from tests.functional.test_streams import snapshot
-from tests.functional.test_waiting import waiting
 from tests.grants import Held, issue, issue_reader
+from tests.http import Caller, refused
 from tests.streaming import Stream
 
 
