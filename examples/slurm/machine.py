@@ -160,7 +160,7 @@ class Machine:
                 if found is None or found["level"] != "INFO" or "hook 10-slurm: " in line:
                     self._say(found["what"] if found else line.rstrip())
                 self.same = self.same or ", as before" in line
-                self.runs += line.endswith(" hook 10-slurm begins\n")
+                self.runs += line.endswith(" hook 10-slurm started\n")
                 if line.endswith(" is ready\n"):
                     self.ready.set()
         status = process.wait()

@@ -1,7 +1,7 @@
-"""The agent inside an instance: tells facts, and brings the instance in line with its stack's context.
+"""The agent inside an instance: publishes facts, and applies its stack's context to the instance.
 
-This room guarantees that an instance is a member for as long as its agent runs, that what it tells
-goes with it, and that "applied" is said of a context only when all files were written and all hooks
-succeeded.  It survives whatever kills it at whatever moment: what it must not forget is on disk before
-anybody is told.  It knows the service through the client alone.
+The instance is a member while its agent runs, and the facts that the agent published are deleted with
+the member.  A context is reported as applied only after all files were written and all hooks succeeded.
+The agent may be killed at any moment: what it must not forget is on disk before the service is called.
+It reaches the service through :mod:`factstore.client` alone.
 """

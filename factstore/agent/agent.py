@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from factstore.agent.apply.files import outputs
+from factstore.agent.apply.files import file_specs
 from factstore.agent.apply.hooks import Hooks
-from factstore.agent.apply.reconciler import NotApplied, Reactor
-from factstore.agent.apply.sensitive_facts import Sealed
+from factstore.agent.apply.reconciler import ApplyError, Reconciler
+from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
-from factstore.agent.errors import TROUBLE
-from factstore.agent.publish.command_facts import Said
+from factstore.agent.errors import RETRYABLE
+from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.publish.publisher import Publisher
-from factstore.agent.publish.sources import Collected, Collector
+from factstore.agent.publish.sources import CollectedFacts, FactCollector
 from factstore.agent.session.connection import Connection
-from factstore.agent.session.grant_renewal import Renewal
+from factstore.agent.session.grant_renewal import GrantRenewal
 from factstore.agent.session.membership import Membership
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
@@ -53,23 +53,25 @@ class Parts:
         self.settings = settings
         self.stack = stack
         self.state = StateDir(agent.state_dir, (agent.stack, agent.member))
-        self.state.prepare()
-        self.said = Said(self.state, boot)
+        self.state.create()
+        self.said = CommandFacts(self.state, boot)
         self.membership = Membership(stack, agent, self.state)
         self.publisher = Publisher(stack, agent.member, self.membership, self.state)
-        self.collector = Collector(
+        self.collector = FactCollector(
             settings.facts, clock, lambda line: LOG.info("%s", line), stopping
         )
-        self._collected: Collected | None = None
-        self.sealed = Sealed(stack)
+        self._collected: CollectedFacts | None = None
+        self.sensitive = SensitiveFacts(stack)
         hooks = Hooks(
-            react.hooks, react.hook_timeout, self.state, clock, self.sealed.hidden, stopping
+            react.hooks, react.hook_timeout, self.state, clock, self.sensitive.redact, stopping
         )
-        self.reactor = Reactor(settings, outputs(settings), hooks, self.sealed, self.state, boot)
+        self.reconciler = Reconciler(
+            settings, file_specs(settings), hooks, self.sensitive, self.state, boot
+        )
         self._enrolment = connection.enrolment
-        self._renewal: tuple[str, Renewal] | None = None
+        self._renewal: tuple[str, GrantRenewal] | None = None
         self._problems: Mapping[str, str] = {}
-        self._not_applied: NotApplied | None = None
+        self._not_applied: ApplyError | None = None
         self._member_is: tuple[str | None, str] | None = None
         self._telling = threading.Lock()
         self.present = threading.Event()
@@ -98,7 +100,7 @@ class Parts:
         )
         try:
             self.tell()
-        except TROUBLE as error:  # it is told later
+        except RETRYABLE as error:  # it is told later
             LOG.debug("facts could not be told: %s", error)
         self.present.set()
         return record.unchanged
@@ -110,11 +112,11 @@ class Parts:
         """
         with self._telling:
             if self._collected is not None:  # else it is not known what to take back
-                self.publisher.offer(self._collected.and_also(BY_COMMAND, self.said.facts()))
-            self.publisher.report({**self.said.results(), **self._report()})
+                self.publisher.set_facts(self._collected.with_source(BY_COMMAND, self.said.facts))
+            self.publisher.set_results({**self.said.results, **self._report()})
             self.publisher.publish()
             if self.publisher.problems.keys():
-                self.publisher.report(self._report())
+                self.publisher.set_results(self._report())
                 self.publisher.publish()
             self._tell_state()
 
@@ -124,10 +126,10 @@ class Parts:
         :raises FactstoreError: not now.
         """
         try:
-            return self.membership.beat(self.reactor.cursor)
+            return self.membership.heartbeat(self.reconciler.applied_cursor)
         except Gone:  # the store was restored: its cursors mean nothing any more
             LOG.warning("the service has another store than before; the context is read anew")
-            self.reactor.cursor = None
+            self.reconciler.applied_cursor = None
             raise
 
     def doubt(self) -> bool:
@@ -135,22 +137,22 @@ class Parts:
 
         :raises FactstoreError: not now.
         """
-        return self.membership.beat(None)
+        return self.membership.heartbeat(None)
 
     def apply(self, context: Context) -> None:
         """Bring the instance in line with a context.
 
-        :raises NotApplied: it could not be.
+        :raises ApplyError: it could not be.
         :raises FactstoreError: a sealed fact cannot be had now.
         """
         try:
-            self.reactor.keep(context)
+            self.reconciler.store_context(context)
         except OSError as error:
-            self._not_applied = NotApplied("state", f"{error.filename}: {error.strerror}")
+            self._not_applied = ApplyError("state", f"{error.filename}: {error.strerror}")
             raise self._not_applied from error
         try:
-            ran = self.reactor.apply(context)
-        except NotApplied as error:
+            ran = self.reconciler.apply(context)
+        except ApplyError as error:
             self._not_applied = error
             raise
         self._not_applied = None
@@ -166,9 +168,9 @@ class Parts:
             return None
         shown = self._enrolment.token
         if self._renewal is None or self._renewal[0] != shown:
-            grant = self.stack.grant(self._enrolment.grant)
-            self._renewal = shown, Renewal(grant, time.time)
-        return self._renewal[1].attend()
+            grant = self.stack.grant(self._enrolment.grant_id)
+            self._renewal = shown, GrantRenewal(grant, time.time)
+        return self._renewal[1].renew_if_due()
 
     def enrol(self) -> None:
         """Have a grant of this member's own, if that which was given is its group's.
@@ -180,20 +182,20 @@ class Parts:
 
     def refused(self) -> bool:
         """What was shown does not hold; whether another grant can be got with the group's."""
-        return self._enrolment is not None and self._enrolment.refused()
+        return self._enrolment is not None and self._enrolment.discard_rejected_grant()
 
     def depart(self) -> None:
         """Go, if the service can be told; else it finds out when the ttl is over."""
         try:
             self.membership.depart("stopped")
             LOG.info("%s departed", self.settings.agent.member)
-        except TROUBLE as error:
+        except RETRYABLE as error:
             LOG.warning("the service could not be told that it departs: %s", error)
 
     def _tell_state(self) -> None:
-        wanted = self.said.wanted
+        wanted = self.said.requested_state
         if wanted is None:
-            if self.settings.agent.ready != "applied" or self.reactor.cursor is None:
+            if self.settings.agent.ready != "applied" or self.reconciler.applied_cursor is None:
                 return
             wanted = "ready"
         now = (self.membership.generation, wanted)
@@ -207,12 +209,16 @@ class Parts:
 
         The state is a fact of its own, so that a waiter can test it.
         """
-        if self.reactor.cursor is None and self._not_applied is None and not self._problems:
+        if (
+            self.reconciler.applied_cursor is None
+            and self._not_applied is None
+            and not self._problems
+        ):
             return {}
         problems = {**self._problems, **self.publisher.problems}
         if self._not_applied is not None:
             problems[self._not_applied.source] = self._not_applied.reason
             state = "failed"
         else:
-            state = "applied" if self.reactor.cursor is not None else "starting"
+            state = "applied" if self.reconciler.applied_cursor is not None else "starting"
         return {"agent/state": state, "agent/problems": problems}

@@ -17,33 +17,33 @@ from typing import Any
 
 from factstore.agent import config_check
 from factstore.agent.agent import Parts
-from factstore.agent.apply.files import OutputBroken, RenderedFolder, outputs, render
-from factstore.agent.apply.sensitive_facts import Sealed
+from factstore.agent.apply.files import RenderedFolder, RenderError, file_specs, render
+from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import (
     DEFAULT_FILE,
     FILE_VARIABLE,
     Settings,
     SettingsError,
-    read,
+    load_settings,
 )
 from factstore.agent.daemon import Daemon
 from factstore.agent.errors import (
-    DONE,
-    FAILED,
-    LATER,
-    TROUBLE,
-    WRONG,
+    EXIT_FAILED,
+    EXIT_MISCONFIGURED,
+    EXIT_OK,
+    EXIT_UNAVAILABLE,
+    RETRYABLE,
     AgentError,
-    Unusable,
-    told,
+    Misconfigured,
+    describe,
 )
 from factstore.agent.once import once
-from factstore.agent.publish.command_facts import Said
+from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.session.connection import open_connection
 from factstore.agent.session.membership import Membership
 from factstore.agent.system import log_setup
 from factstore.agent.system.host_facts import boot_id
-from factstore.agent.system.state_dir import KEPT, StateDir
+from factstore.agent.system.state_dir import CONTEXT, StateDir
 from factstore.client.clock import SystemClock
 from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
 
@@ -55,11 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     file = args.config or Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
     try:
-        settings = read(file)
+        settings = load_settings(file)
     except SettingsError as error:
-        for mistake in error.mistakes:
+        for mistake in error.errors:
             _say(mistake)
-        return WRONG
+        return EXIT_MISCONFIGURED
     level = "debug" if args.debug else settings.agent.log_level
     log_setup.configure(level)
     try:
@@ -67,18 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as error:
         _say(str(error))
         return error.status
-    except TROUBLE as error:
-        _say(told(error))
-        return FAILED if isinstance(error, Refused) else LATER
+    except RETRYABLE as error:
+        _say(describe(error))
+        return EXIT_FAILED if isinstance(error, Refused) else EXIT_UNAVAILABLE
     except OSError as error:
         _say(f"{error.filename or 'the system'}: {error.strerror or error}")
-        return FAILED
+        return EXIT_FAILED
     except KeyboardInterrupt:
         return 130  # as shells count it
     except Exception as error:
         LOG.debug("this is a fault of the agent", exc_info=True)
         _say(f"this is a fault of the agent, and --debug shows more: {type(error).__name__}")
-        return FAILED
+        return EXIT_FAILED
     return status
 
 
@@ -128,16 +128,16 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         return Parts(settings, open_connection(settings, os.environ), clock, stopping=stopping)
 
     state = _state_dir(settings)
-    state.prepare()
+    state.create()
     # Whoever sees that an agent runs here may send this; until it listens, it is not to die of that.
     signal.signal(signal.SIGUSR1, lambda number, frame: None)
-    with state.alone(clock) as other:
+    with state.exclusive(clock) as other:
         if other is not None and args.once:
             LOG.info("an agent runs here already, as %d: there is nothing to do", other)
-            return DONE
+            return EXIT_OK
         if other is not None:
             raise AgentError(f"an agent runs here already, as {other}.")
-        state.clean()
+        state.remove_partial_writes()
         if args.once:
             return once(parts(lambda: False))
         daemon = Daemon(parts, os.environ, clock, lambda: _usable(settings.file))
@@ -152,9 +152,9 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
 def _usable(file: Path) -> bool:
     """Whether a configuration can be begun anew with."""
     try:
-        found = list(config_check.mistakes(read(file), os.environ))
+        found = list(config_check.mistakes(load_settings(file), os.environ))
     except SettingsError as error:
-        found = list(error.mistakes)
+        found = list(error.errors)
     for mistake in found:
         LOG.error("goes on as it is, for the configuration is wrong: %s", mistake)
     return not found
@@ -168,8 +168,8 @@ def _put(settings: Settings, args: argparse.Namespace) -> int:
     try:
         value = json.loads(args.value) if args.json else args.value
     except ValueError as error:
-        raise Unusable(f"{args.value!r} is no JSON: {error}.") from error
-    said, member = Said(_state_dir(settings), boot_id), settings.agent.member
+        raise Misconfigured(f"{args.value!r} is no JSON: {error}.") from error
+    said, member = CommandFacts(_state_dir(settings), boot_id), settings.agent.member
     path = f"{'results' if args.result else 'nodes'}/{member}/{args.path}"
 
     def send(stack: Any, generation: str) -> None:
@@ -181,7 +181,7 @@ def _put(settings: Settings, args: argparse.Namespace) -> int:
 def _delete(settings: Settings, args: argparse.Namespace) -> int:
     """Have no fact at nodes/<member>/PATH, unless facts.d tells one."""
     path = f"nodes/{settings.agent.member}/{args.path}"
-    said = Said(_state_dir(settings), boot_id)
+    said = CommandFacts(_state_dir(settings), boot_id)
 
     def send(stack: Any, generation: str) -> None:
         try:
@@ -194,13 +194,13 @@ def _delete(settings: Settings, args: argparse.Namespace) -> int:
 
 def _state(wanted: str) -> Callable[[Settings, argparse.Namespace], int]:
     def run(settings: Settings, args: argparse.Namespace) -> int:
-        said = Said(_state_dir(settings), boot_id)
+        said = CommandFacts(_state_dir(settings), boot_id)
 
         def send(stack: Any, generation: str) -> None:
             member = stack.member(settings.agent.member, generation=generation)
             member.ready() if wanted == "ready" else member.drain()
 
-        return _tell(settings, send, lambda: said.want(wanted))
+        return _tell(settings, send, lambda: said.request_state(wanted))
 
     run.__doc__ = f"Say that this member is {wanted}, now and whenever it joins again."
     return run
@@ -212,7 +212,7 @@ def _tell(settings: Settings, send: Callable[[Any, str], None], keep: Callable[[
     What the service refuses is not kept.  What it cannot be told now is, and the agent tells it.
     """
     state = _state_dir(settings)
-    state.prepare()
+    state.create()
     connection = open_connection(settings, os.environ)
     membership = Membership(connection.stack, settings.agent, state)
     reason = "it is no member yet"
@@ -220,26 +220,28 @@ def _tell(settings: Settings, send: Callable[[Any, str], None], keep: Callable[[
         if membership.generation is not None:
             send(connection.stack, membership.generation)
             keep()
-            return DONE
+            return EXIT_OK
     except (Conflict, NotFound) as error:
         if error.code not in _ENDED:
             raise
         reason = "it is no member at the moment"
-    except TROUBLE as error:
+    except RETRYABLE as error:
         enrolment = connection.enrolment
         # The agent gets another grant when its own does not hold any more.
-        enrols = isinstance(error, Unauthorized) and enrolment is not None and enrolment.own
+        enrols = (
+            isinstance(error, Unauthorized) and enrolment is not None and enrolment.has_member_grant
+        )
         if isinstance(error, Refused) and not enrols:
             raise
-        reason = told(error)
+        reason = describe(error)
     keep()
-    agent = state.running()
+    agent = state.agent_pid()
     if agent:
         os.kill(agent, signal.SIGUSR1)
         _say(f"the agent will tell it: {reason}")
-        return DONE
+        return EXIT_OK
     _say(f"the agent will tell it once it runs: {reason}")
-    return LATER
+    return EXIT_UNAVAILABLE
 
 
 _ENDED = frozenset(
@@ -252,26 +254,28 @@ def _check(settings: Settings, args: argparse.Namespace) -> int:
     found = list(config_check.mistakes(settings, os.environ))
     for mistake in found:
         _say(mistake)
-    return WRONG if found else DONE
+    return EXIT_MISCONFIGURED if found else EXIT_OK
 
 
 def _render(settings: Settings, args: argparse.Namespace) -> int:
     """Print what a template or a renderer makes of the last context, with sealed facts left out."""
-    wanted = [output for output in outputs(settings) if output.name.partition(" ")[2] == args.name]
+    wanted = [
+        output for output in file_specs(settings) if output.name.partition(" ")[2] == args.name
+    ]
     if len(wanted) != 1:
-        raise Unusable(f"{len(wanted)} sections are named {args.name}.")
-    kept: Mapping[str, Any] | None = _state_dir(settings).read(KEPT)
+        raise Misconfigured(f"{len(wanted)} sections are named {args.name}.")
+    kept: Mapping[str, Any] | None = _state_dir(settings).read(CONTEXT)
     if kept is None:
         raise AgentError("no context was read yet: factstore-agent run --once")
     connection = open_connection(settings, os.environ)
     try:
-        rendered = render(wanted[0], kept["document"], Sealed(connection.stack))
-    except OutputBroken as error:
+        rendered = render(wanted[0], kept["document"], SensitiveFacts(connection.stack))
+    except RenderError as error:
         raise AgentError(f"[{error.name}]: {error}") from error
     if isinstance(rendered, RenderedFolder):
         raise AgentError(f"[{wanted[0].name}] is a folder: {', '.join(rendered.files)}")
     sys.stdout.write(rendered.data.decode())
-    return DONE
+    return EXIT_OK
 
 
 def _state_dir(settings: Settings) -> StateDir:

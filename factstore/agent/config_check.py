@@ -8,16 +8,16 @@ import pwd
 from collections.abc import Iterator, Mapping
 
 from factstore.agent.apply import templates
-from factstore.agent.apply.files import outputs
-from factstore.agent.config.settings import Render, Settings, Template
+from factstore.agent.apply.files import file_specs
+from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
 from factstore.agent.errors import AgentError
 from factstore.agent.session.connection import open_connection
 from factstore.agent.system.drop_ins import drop_ins
 from factstore.client.render import FOLDERS
 
 
-def _makes_folder(about: Template | Render) -> bool:
-    return isinstance(about, Render) and about.renderer in FOLDERS
+def _makes_folder(about: TemplateOptions | RenderOptions) -> bool:
+    return isinstance(about, RenderOptions) and about.renderer in FOLDERS
 
 
 def mistakes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -26,12 +26,12 @@ def mistakes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
         open_connection(settings, environ)
     except AgentError as error:
         yield str(error)
-    for output in outputs(settings):
-        about = output.about
-        if isinstance(about, Template):
+    for output in file_specs(settings):
+        about = output.options
+        if isinstance(about, TemplateOptions):
             try:
                 templates.check(about.source)
-            except templates.TemplateBroken as error:
+            except templates.TemplateError as error:
                 yield f"[{output.name}] source: {error}."
         if not about.destination.parent.is_dir():
             yield f"[{output.name}] destination: there is no directory {about.destination.parent}."

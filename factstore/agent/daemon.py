@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 
 from factstore.agent.agent import Parts
-from factstore.agent.apply.reconciler import NotApplied
+from factstore.agent.apply.reconciler import ApplyError
 from factstore.agent.error_log import Troubles
-from factstore.agent.errors import DONE, TROUBLE, AgentError, StackGone, Unusable
+from factstore.agent.errors import EXIT_OK, RETRYABLE, AgentError, Misconfigured, StackDeleted
 from factstore.agent.loops import ALONE, CONTEXT, JOINED, LONGEST_PAUSE, UNAUTHORIZED, Eye, Heart
 from factstore.agent.scheduler import Chore
-from factstore.agent.session.connection import credential
+from factstore.agent.session.connection import load_credential
 from factstore.agent.system.sd_notify import notify
 from factstore.client import Context
 from factstore.client.backoff import Backoff
@@ -62,7 +62,7 @@ class Daemon:
         self._parts = parts(lambda: self._stop)
         self._settings = settings = self._parts.settings
         self._environ = environ
-        self._credential = credential(settings, environ)
+        self._credential = load_credential(settings, environ)
         self._clock = clock
         self._reloadable = reloadable
         self._jitter = jitter
@@ -71,7 +71,7 @@ class Daemon:
         self._first_facts = threading.Event()
         self._end: BaseException | None = None
         self._troubles = Troubles(clock)
-        self._kept = self._parts.reactor.kept()
+        self._kept = self._parts.reconciler.load_context()
         self._heart = Heart(self._parts, self._troubles, self._words.put)
         self._eye = Eye(self._parts, self._troubles, clock, self._words.put, self._kept)
         self._context: Context | None = None
@@ -102,14 +102,14 @@ class Daemon:
         if not self.reload:
             notify(STOPPING="1")
         heart.join(STOP_SECONDS)
-        if isinstance(self._end, StackGone):
+        if isinstance(self._end, StackDeleted):
             LOG.info("ends with its stack")
-            return DONE
+            return EXIT_OK
         if self._end is not None:
             raise self._end
         if self._stop and self._settings.agent.depart_on_stop:
             self._parts.depart()
-        return DONE
+        return EXIT_OK
 
     # The main thread
 
@@ -127,7 +127,7 @@ class Daemon:
             try:
                 if chore.attend():
                     self._troubles.over(chore.what)
-            except (*TROUBLE, NotApplied, OSError) as error:
+            except (*RETRYABLE, ApplyError, OSError) as error:
                 self._troubles.tell(chore.what, error)
             except AgentError as error:
                 self._end_with(error)
@@ -158,9 +158,9 @@ class Daemon:
 
     def _has_other_credential(self) -> bool:
         try:
-            if credential(self._settings, self._environ) == self._credential:
+            if load_credential(self._settings, self._environ) == self._credential:
                 return False
-        except Unusable as error:
+        except Misconfigured as error:
             self._troubles.tell("another credential", error)
             return False
         LOG.info("there is another credential: begins anew with it")
@@ -172,7 +172,7 @@ class Daemon:
             return
         self._context = context
         if context.etag == self._done:  # nothing shows of what changed: it is applied
-            self._parts.reactor.cursor = context.cursor
+            self._parts.reconciler.applied_cursor = context.cursor
             self._telling.ask()
         elif before is None or not self._settings.react.splay:
             self._applying.ask()
@@ -218,7 +218,7 @@ class Daemon:
 
     def _end_with(self, error: BaseException) -> None:
         """End for a reason, unless the agent is to wait for its stack to come back."""
-        if not isinstance(error, StackGone) or self._settings.agent.end_with_stack:
+        if not isinstance(error, StackDeleted) or self._settings.agent.end_with_stack:
             self._end = error
             self._words.put(STOP)
 

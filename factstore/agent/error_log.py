@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from factstore.agent.errors import told
+from factstore.agent.errors import describe
 from factstore.client.clock import Clock
 
 LOG = logging.getLogger(__name__)
@@ -28,9 +28,9 @@ class Troubles:
         now = self._clock.monotonic()
         if known != kind or now - at >= AGAIN_SECONDS:
             self._said[what] = (kind, now)
-            LOG.warning("%s: %s", what, _OBJECT.sub("", told(error)))
+            LOG.warning("%s: %s", what, _OBJECT.sub("", describe(error)))
         else:
-            LOG.debug("%s, still: %s", what, _OBJECT.sub("", told(error)))
+            LOG.debug("%s, still: %s", what, _OBJECT.sub("", describe(error)))
 
     def over(self, what: str) -> None:
         """It works; says so if it did not."""

@@ -1,4 +1,4 @@
-"""What ends the agent, or a command of it; and what passes."""
+"""Errors that end the agent or one of its commands, errors that are retried, and exit statuses."""
 
 from __future__ import annotations
 
@@ -6,42 +6,45 @@ from keystoneauth1.exceptions import ClientException
 
 from factstore.client.errors import FactstoreError
 
-DONE, FAILED, WRONG, REPLACED, LATER = 0, 1, 2, 3, 4
-"""Exit statuses: done; failed; cannot work as configured; somebody else is this member; not now."""
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_MISCONFIGURED = 2
+EXIT_SUPERSEDED = 3
+EXIT_UNAVAILABLE = 4
 
-TROUBLE = (FactstoreError, ClientException)
-"""What a call to the service may raise, and what is tried again."""
+RETRYABLE = (FactstoreError, ClientException)
+"""Errors of a call to the service, after which the call is repeated."""
 
 
 class AgentError(Exception):
-    """Something that the agent cannot go on with; its text is for people.
+    """An error after which the agent cannot continue.  Its text is shown to people.
 
-    :ivar status: what the program exits with.
+    :ivar status: the exit status of the program.
     """
 
-    status = FAILED
+    status = EXIT_FAILED
 
 
-class Unusable(AgentError):
-    """It cannot work as it is configured."""
+class Misconfigured(AgentError):
+    """The configuration or the credential cannot be used."""
 
-    status = WRONG
+    status = EXIT_MISCONFIGURED
 
 
 class Superseded(AgentError):
-    """A newer incarnation of this member lives."""
+    """Another agent has joined the stack under this member's name."""
 
-    status = REPLACED
-
-
-class StackGone(AgentError):
-    """The stack, of which this was a member, is not there any more."""
-
-    status = LATER
+    status = EXIT_SUPERSEDED
 
 
-def told(error: Exception) -> str:
-    """What an error says, on one line."""
+class StackDeleted(AgentError):
+    """The stack of which this agent was a member no longer exists."""
+
+    status = EXIT_UNAVAILABLE
+
+
+def describe(error: Exception) -> str:
+    """Return the text of an error on one line, with the request id if it has one."""
     text = " ".join(str(error).split()) or type(error).__name__
     request_id = getattr(error, "request_id", None)
     return f"{text} ({request_id})" if request_id else text

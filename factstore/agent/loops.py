@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from factstore.agent.agent import Parts
 from factstore.agent.error_log import Troubles
-from factstore.agent.errors import TROUBLE, StackGone
+from factstore.agent.errors import RETRYABLE, StackDeleted
 from factstore.client import Context
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
@@ -50,11 +50,11 @@ class Heart:
             if not membership.joined.is_set() or not self._parts.beat():
                 self._parts.join()
                 self._say(JOINED)
-        except StackGone as error:
+        except StackDeleted as error:
             if self._parts.settings.agent.end_with_stack:
                 raise
             return self._wait(error)
-        except (*TROUBLE, OSError) as error:
+        except (*RETRYABLE, OSError) as error:
             if isinstance(error, Unauthorized) and not self._parts.refused():
                 self._say(UNAUTHORIZED)
             return self._wait(error)
@@ -110,11 +110,11 @@ class Eye:
                 if not self._parts.doubt():
                     return 0.0
                 raise
-        except StackGone as error:
+        except StackDeleted as error:
             if self._parts.settings.agent.end_with_stack:
                 raise
             return self._wait(error)
-        except TROUBLE as error:
+        except RETRYABLE as error:
             return self._wait(error)
         self._troubles.over("watching the stack")
         self._backoff.reset()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from factstore.agent.agent import Parts
-from factstore.agent.apply.reconciler import NotApplied
-from factstore.agent.errors import DONE, FAILED, LATER, TROUBLE, told
+from factstore.agent.apply.reconciler import ApplyError
+from factstore.agent.errors import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, RETRYABLE, describe
 from factstore.client import Context
 from factstore.client.errors import Unauthorized
 
@@ -22,7 +22,7 @@ def once(parts: Parts) -> int:
     :raises AgentError: it cannot go on.
     """
     parts.collect()
-    status = DONE
+    status = EXIT_OK
     context: Context | None
     try:
         try:
@@ -31,28 +31,28 @@ def once(parts: Parts) -> int:
             if not parts.refused():
                 raise
             context = _meet(parts)
-    except TROUBLE as error:
-        LOG.warning("the service does not help: %s", told(error))
-        context, status = parts.reactor.kept(), LATER
+    except RETRYABLE as error:
+        LOG.warning("the service does not help: %s", describe(error))
+        context, status = parts.reconciler.load_context(), EXIT_UNAVAILABLE
         if context is None:
             return status
         LOG.warning("goes on with the context of an earlier time, at %s", context.cursor)
     try:
         parts.apply(context)
-    except NotApplied as error:
+    except ApplyError as error:
         LOG.error("%s", error)
-        status = FAILED
-    except TROUBLE as error:
-        LOG.error("a sealed fact cannot be had: %s", told(error))
-        status = LATER
-    if status == LATER:
+        status = EXIT_FAILED
+    except RETRYABLE as error:
+        LOG.error("a sealed fact cannot be had: %s", describe(error))
+        status = EXIT_UNAVAILABLE
+    if status == EXIT_UNAVAILABLE:
         return status
     try:
         parts.tell()
         parts.beat()
-    except TROUBLE as error:
-        LOG.error("the service could not be told: %s", told(error))
-        return LATER
+    except RETRYABLE as error:
+        LOG.error("the service could not be told: %s", describe(error))
+        return EXIT_UNAVAILABLE
     return status
 
 

@@ -47,7 +47,7 @@ def changes(stack: Stack, since: str) -> list[tuple[str, str | None]]:
     raise AssertionError("the stack has ended")
 
 
-def test_an_agent_joins_tells_applies_and_says_so(stack: Stack, make: Make) -> None:
+def test_an_agent_joins_publishes_applies_and_reports(stack: Stack, make: Make) -> None:
     c1 = make("c1", group="compute", attributes='{"rack": 7}')
     c1.fact(cpus=4, **{"services/slurmd": "started"})
     c1.start()
@@ -64,9 +64,7 @@ def test_an_agent_joins_tells_applies_and_says_so(stack: Stack, make: Make) -> N
     assert c1.runs
 
 
-def test_an_agent_is_the_member_that_was_declared_and_is_waited_for_until_it_is(
-    stack: Stack, make: Make
-) -> None:
+def test_an_agent_becomes_the_declared_member_of_its_name(stack: Stack, make: Make) -> None:
     stack.configure()
     declared = stack.member("c1").declare("x", "heat:1", reason="scaled_out")
     since = stack.snapshot().cursor
@@ -86,7 +84,7 @@ def test_an_agent_is_the_member_that_was_declared_and_is_waited_for_until_it_is(
     stack.member("c1").depart(declared="heat:1", reason="scaled_in")
 
 
-def test_changes_reach_files_and_hooks_and_their_end_too(stack: Stack, make: Make) -> None:
+def test_joins_and_departures_reach_files_and_hooks(stack: Stack, make: Make) -> None:
     c1, c2 = make("c1"), make("c2")
     c1.start()
     converged(stack, "c1")
@@ -99,7 +97,7 @@ def test_changes_reach_files_and_hooks_and_their_end_too(stack: Stack, make: Mak
     assert c2.kept("member") is None
 
 
-def test_an_agent_that_is_killed_and_restarted_in_time_wakes_nobody(
+def test_an_agent_that_is_killed_and_restarted_in_time_changes_nothing(
     stack: Stack, make: Make
 ) -> None:
     c1 = make("c1")
@@ -117,7 +115,7 @@ def test_an_agent_that_is_killed_and_restarted_in_time_wakes_nobody(
     assert len(c1.runs) == runs
 
 
-def test_a_reload_takes_up_the_configuration_and_keeps_the_member(stack: Stack, make: Make) -> None:
+def test_a_reload_reads_the_configuration_and_keeps_the_member(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.start()
     cursor = converged(stack, "c1").cursor
@@ -135,7 +133,7 @@ def test_a_reload_takes_up_the_configuration_and_keeps_the_member(stack: Stack, 
     assert {kind for kind, _ in changes(stack, cursor)} == {"member.change"}
 
 
-def test_facts_change_and_vanish_with_their_sources(stack: Stack, make: Make) -> None:
+def test_facts_change_and_are_deleted_with_their_sources(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.fact(cpus=4, disks=2)
     c1.start()
@@ -146,7 +144,7 @@ def test_facts_change_and_vanish_with_their_sources(stack: Stack, make: Make) ->
     eventually(lambda: "disks" not in stack.context().facts["nodes"]["c1"])
 
 
-def test_a_storm_becomes_few_runs(stack: Stack, make: Make) -> None:
+def test_many_changes_result_in_few_runs(stack: Stack, make: Make) -> None:
     c1 = make("c1", ttl=60)
     c1.config.write_text(c1.config.read_text().replace("settle = 0.2", "settle = 1"))
     c1.start()
@@ -158,7 +156,7 @@ def test_a_storm_becomes_few_runs(stack: Stack, make: Make) -> None:
     assert 1 <= len(c1.runs) - before <= 3
 
 
-def test_what_changed_and_changed_back_is_applied_without_a_run(stack: Stack, make: Make) -> None:
+def test_a_reverted_change_is_applied_without_running_hooks(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.start()
     stack.put("a", 1)
@@ -170,17 +168,15 @@ def test_what_changed_and_changed_back_is_applied_without_a_run(stack: Stack, ma
     assert len(c1.runs) == before
 
 
-def test_a_hook_that_fails_is_told_tried_again_and_told_when_it_works(
-    stack: Stack, make: Make
-) -> None:
+def test_a_failed_hook_is_reported_and_repeated_until_it_succeeds(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.hook("20-broken", "test -e DIR/mended || exit 3")
     c1.start()
-    failed = {"state": "failed", "problems": {"hook 20-broken": "ended with status 3"}}
+    failed = {"state": "failed", "problems": {"hook 20-broken": "exited with status 3"}}
     eventually(lambda: results(stack) == failed)
     eventually(lambda: len(c1.runs) >= 3)
     assert stack.convergence().lagging == ("c1",)
-    assert c1.log.count("ended with status 3") == 1  # once, however often it is tried
+    assert c1.log.count("exited with status 3") == 1  # once, however often it is tried
     (c1.directory / "mended").touch()
     assert converged(stack, "c1").members["c1"]["state"] == "ready"
     eventually(lambda: results(stack) == {"state": "applied", "problems": {}})
@@ -193,17 +189,15 @@ def results(stack: Stack, name: str = "c1") -> object:
         return None
 
 
-def test_of_two_agents_of_one_name_the_newer_lives_and_the_older_ends(
-    stack: Stack, make: Make
-) -> None:
+def test_the_older_of_two_agents_with_one_name_gives_way(stack: Stack, make: Make) -> None:
     older = make("c1", place="older", ttl=5)
     older.start()
     converged(stack, "c1")
     newer = make("c1", place="newer", ttl=5)
     newer.start()
     assert older.child.wait(20) == 3
-    assert "another agent is c1" in older.log
-    assert "this one gives way" in older.log
+    assert "Another agent has been member c1" in older.log
+    assert "this agent gives way" in older.log
     converged(stack, "c1")
     assert newer.child.running
     older.start()  # it gives way also when it is started again
@@ -212,21 +206,21 @@ def test_of_two_agents_of_one_name_the_newer_lives_and_the_older_ends(
     converged(stack, "c1")
 
 
-def test_the_end_of_the_stack_ends_the_agent_if_that_is_wished(stack: Stack, make: Make) -> None:
+def test_the_agent_ends_with_its_stack_if_so_configured(stack: Stack, make: Make) -> None:
     ending, staying = make("c1", end_with_stack="yes", ttl=5), make("c2", ttl=5)
     for each in (ending, staying):
         each.start()
     converged(stack, "c1", "c2")
     stack.delete_stack()
     assert ending.child.wait(30) == 0
-    eventually(lambda: f"the stack {stack.name} is gone" in staying.log)
+    eventually(lambda: f"Stack {stack.name} has been deleted" in staying.log)
     with pytest.raises(errors.NotFound):
         stack.describe()  # nobody brought it back
     stack.put("again", True)
     converged(stack, "c2", within=60)
 
 
-def test_commands_tell_facts_and_states_until_the_member_goes(stack: Stack, make: Make) -> None:
+def test_facts_and_states_of_commands_outlive_an_incarnation(stack: Stack, make: Make) -> None:
     c1 = make("c1", ready="manual")
     told = c1.call("put", "services/slurmd", "starting")
     assert (told.returncode, told.stdout) == (4, "")
@@ -263,7 +257,7 @@ def test_commands_tell_facts_and_states_until_the_member_goes(stack: Stack, make
     assert stack.member("c1").show().state == "draining"
 
 
-def test_a_hook_may_use_the_commands(stack: Stack, make: Make) -> None:
+def test_a_hook_can_use_the_commands(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     import sys
 
@@ -273,7 +267,7 @@ def test_a_hook_may_use_the_commands(stack: Stack, make: Make) -> None:
     assert context.facts["nodes"]["c1"]["services"] == {"x": "started"}
 
 
-def test_cron_may_do_it_round_by_round(stack: Stack, make: Make) -> None:
+def test_cron_can_run_the_agent_once_at_a_time(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.fact(cpus=4)
     assert c1.call("run", "--once").returncode == 0  # its own readiness changes the context
@@ -287,7 +281,7 @@ def test_cron_may_do_it_round_by_round(stack: Stack, make: Make) -> None:
     assert c1.call("run", "--once").returncode == 1
 
 
-def test_a_round_beside_a_running_agent_does_nothing(stack: Stack, make: Make) -> None:
+def test_a_single_run_does_nothing_beside_a_running_agent(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.start()
     converged(stack, "c1")
@@ -301,7 +295,7 @@ def test_a_round_beside_a_running_agent_does_nothing(stack: Stack, make: Make) -
     assert f"an agent runs here already, as {c1.child.pid}" in second.stderr
 
 
-def test_an_agent_stops_while_a_hook_runs(stack: Stack, make: Make) -> None:
+def test_an_agent_can_be_stopped_while_a_hook_runs(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.hook("20-long", "echo $$ > DIR/pid; sleep 300")
     c1.start()
@@ -313,7 +307,9 @@ def test_an_agent_stops_while_a_hook_runs(stack: Stack, make: Make) -> None:
         stack.member("c1").show()
 
 
-def test_an_agent_that_does_not_depart_goes_on_as_the_same(stack: Stack, make: Make) -> None:
+def test_an_agent_that_does_not_depart_restarts_as_the_same_member(
+    stack: Stack, make: Make
+) -> None:
     c1 = make("c1", depart_on_stop="no")
     c1.start()
     cursor = converged(stack, "c1").cursor
@@ -323,7 +319,7 @@ def test_an_agent_that_does_not_depart_goes_on_as_the_same(stack: Stack, make: M
     assert changes(stack, cursor) == []
 
 
-def test_systemd_is_told_how_it_goes(
+def test_systemd_receives_the_status(
     stack: Stack, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import socket

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.errors import LATER
+from factstore.agent.errors import EXIT_UNAVAILABLE
 from factstore.client import Stack, errors
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.ports import free_port
@@ -30,7 +30,7 @@ POINTS = {
     "before it tells": ("factstore.client.facts:Facts.batch", ""),
     "before the context is kept": (STATE, "'kept'"),
     "before a file is in its place": ("os:replace", "c1/nodes"),
-    "before a hook": ("factstore.agent.apply.hooks:run", "10-apply"),
+    "before a hook": ("factstore.agent.apply.hooks:run_program", "10-apply"),
     "before what is applied is kept": (STATE, "'applied'"),
     "before it says that it is ready": ("factstore.client.member:Member.ready", ""),
     "before it says what it has applied": (
@@ -41,7 +41,7 @@ POINTS = {
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_wherever_an_agent_is_killed_the_next_one_goes_on(
+def test_an_agent_that_is_killed_at_any_point_recovers(
     stack: Stack, make: Make, point: str
 ) -> None:
     target, word = POINTS[point]
@@ -62,7 +62,7 @@ def test_wherever_an_agent_is_killed_the_next_one_goes_on(
     assert "gives way" not in c1.log
 
 
-def test_a_hook_that_kills_its_agent_is_run_to_its_end_and_again(stack: Stack, make: Make) -> None:
+def test_a_hook_that_kills_its_agent_ends_before_hooks_run_again(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.hook("20-kill", "test -e DIR/killed && exit; touch DIR/killed; kill -9 $PPID; sleep 0.5; "
             "echo survived >> DIR/runs")  # fmt: skip
@@ -74,9 +74,7 @@ def test_a_hook_that_kills_its_agent_is_run_to_its_end_and_again(stack: Stack, m
     assert len(c1.runs) >= 3
 
 
-def test_a_hook_is_not_started_beside_itself_by_an_agent_that_comes_back(
-    stack: Stack, make: Make
-) -> None:
+def test_a_restarted_agent_does_not_start_a_hook_twice_at_a_time(stack: Stack, make: Make) -> None:
     c1 = make("c1")
     c1.hook("10-apply", "mkdir DIR/alone || touch DIR/twice; echo $$ > DIR/pid; "
             "while ! test -e DIR/go; do sleep 0.05; done; rmdir DIR/alone")  # fmt: skip
@@ -86,13 +84,13 @@ def test_a_hook_is_not_started_beside_itself_by_an_agent_that_comes_back(
     left = int((c1.directory / "pid").read_text())
     assert alive(left)
     c1.start()
-    eventually(lambda: "still runs" in c1.log, 30)
+    eventually(lambda: "a hook of an agent that was killed" in c1.log, 30)
     (c1.directory / "go").touch()
     converged(stack, "c1")
     assert not (c1.directory / "twice").exists()
 
 
-def test_who_was_frozen_for_longer_than_its_ttl_joins_anew_and_tells_everything(
+def test_an_agent_frozen_for_longer_than_its_ttl_joins_and_publishes_again(
     stack: Stack, make: Make
 ) -> None:
     c1, c2 = make("c1", ttl=5), make("c2")
@@ -132,7 +130,7 @@ def lone(api: ApiServer, directory: Path, **options: object) -> Iterator[tuple[S
     assert "Traceback" not in instance.log, instance.log
 
 
-def test_an_agent_outlives_its_service(private_api: ApiServer, tmp_path: Path) -> None:
+def test_an_agent_survives_an_outage_of_the_service(private_api: ApiServer, tmp_path: Path) -> None:
     with lone(private_api, tmp_path, ttl=30) as (stack, c1):
         c1.start()
         converged(stack, "c1")
@@ -147,7 +145,7 @@ def test_an_agent_outlives_its_service(private_api: ApiServer, tmp_path: Path) -
         assert c1.log.count("being a member: ") == 2  # not at each attempt
 
 
-def test_an_agent_outlives_the_database_of_its_service(
+def test_an_agent_survives_an_outage_of_etcd(
     private_api: ApiServer, private_etcd: EtcdServer, tmp_path: Path
 ) -> None:
     with lone(private_api, tmp_path, ttl=60) as (stack, c1):
@@ -169,7 +167,7 @@ def put(stack: Stack, path: str) -> bool:
     return True
 
 
-def test_an_agent_works_from_the_last_context_while_there_is_no_service(
+def test_an_agent_applies_the_last_context_during_an_outage(
     private_api: ApiServer, tmp_path: Path
 ) -> None:
     with lone(private_api, tmp_path, ttl=600) as (stack, c1):
@@ -193,7 +191,7 @@ def test_an_agent_works_from_the_last_context_while_there_is_no_service(
         assert c1.kept("member") == first
 
 
-def test_a_first_start_without_a_service_waits_for_it(
+def test_an_agent_started_during_an_outage_waits_for_the_service(
     private_api: ApiServer, tmp_path: Path
 ) -> None:
     private_api.stop()
@@ -206,7 +204,7 @@ def test_a_first_start_without_a_service_waits_for_it(
         assert c1.log.count("being a member: ") == 2
 
 
-def test_a_round_of_cron_outlives_what_its_own_hook_tells_while_there_is_no_service(
+def test_a_single_run_survives_a_command_of_its_hook_during_an_outage(
     stack: Stack, make: Make
 ) -> None:
     c1 = make("c1")
@@ -216,7 +214,7 @@ def test_a_round_of_cron_outlives_what_its_own_hook_tells_while_there_is_no_serv
     config = re.sub("url = .*", f"url = http://127.0.0.1:{free_port()}", text)
     c1.config.write_text(config)
     done = c1.call("run", "--once")
-    assert done.returncode == LATER, done.stderr
+    assert done.returncode == EXIT_UNAVAILABLE, done.stderr
     assert "succeeded" in done.stderr
     c1.config.write_text(text)
     assert c1.call("run", "--once").returncode == 0

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from factstore.agent.config.settings import read
+from factstore.agent.config.settings import load_settings
 from factstore.agent.session.connection import open_connection
-from factstore.agent.session.grant_renewal import Renewal
+from factstore.agent.session.grant_renewal import GrantRenewal
 from factstore.client import Stack, errors
 from factstore.cmd.processes.ports import free_port
 from tests.agent.conftest import Make
@@ -51,7 +51,7 @@ def granted(stack: Stack, make: Make) -> Granted:
     return Granted(stack, make)
 
 
-def test_an_agent_needs_no_more_than_a_grant(stack: Stack, granted: Granted) -> None:
+def test_an_agent_needs_only_a_grant(stack: Stack, granted: Granted) -> None:
     c1 = granted.instance("c1")
     c1.fact(cpus=4)
     c1.start()
@@ -65,7 +65,7 @@ def test_an_agent_needs_no_more_than_a_grant(stack: Stack, granted: Granted) -> 
     assert not [file for file in others if secret in file.read_text()]
 
 
-def test_a_sealed_fact_reaches_the_files_of_those_who_may_have_it_and_nothing_else(
+def test_a_sensitive_fact_reaches_only_the_files_of_its_readers(
     stack: Stack, granted: Granted
 ) -> None:
     stack.put("keys/repository", KEY, sensitive=True, readers=["member/c1"])
@@ -86,7 +86,7 @@ def test_a_sealed_fact_reaches_the_files_of_those_who_may_have_it_and_nothing_el
     assert "hook 20-show: ***" in c1.log
 
 
-def test_an_agent_whose_grant_was_revoked_goes_on_with_another_as_the_same_member(
+def test_an_agent_continues_as_the_same_member_with_another_grant(
     stack: Stack, granted: Granted
 ) -> None:
     c1 = granted.instance("c1", ttl=15)
@@ -104,25 +104,23 @@ def test_an_agent_whose_grant_was_revoked_goes_on_with_another_as_the_same_membe
     assert c1.kept("member") == first
 
 
-def test_a_grant_is_renewed_by_who_holds_it(stack: Stack, granted: Granted) -> None:
+def test_a_grant_can_renew_itself(stack: Stack, granted: Granted) -> None:
     c1 = granted.instance("c1")
-    connection = open_connection(read(c1.config), {})
-    assert connection.grant is not None
-    before = stack.grant(connection.grant).show()
-    renewal = Renewal(connection.stack.grant(connection.grant), time.time)
-    assert before.ttl / 2 - 600 < renewal.attend() <= before.ttl / 2
-    assert stack.grant(connection.grant).show().expires_at == before.expires_at
-    later = Renewal(
-        connection.stack.grant(connection.grant), lambda: time.time() + before.ttl / 2 + 1
+    connection = open_connection(load_settings(c1.config), {})
+    assert connection.grant_id is not None
+    before = stack.grant(connection.grant_id).show()
+    renewal = GrantRenewal(connection.stack.grant(connection.grant_id), time.time)
+    assert before.ttl / 2 - 600 < renewal.renew_if_due() <= before.ttl / 2
+    assert stack.grant(connection.grant_id).show().expires_at == before.expires_at
+    later = GrantRenewal(
+        connection.stack.grant(connection.grant_id), lambda: time.time() + before.ttl / 2 + 1
     )
-    later.attend()
-    after = stack.grant(connection.grant).show()
+    later.renew_if_due()
+    after = stack.grant(connection.grant_id).show()
     assert datetime.fromisoformat(after.expires_at) > datetime.fromisoformat(before.expires_at)
 
 
-def test_a_grant_for_another_member_is_told_and_nothing_is_written(
-    stack: Stack, granted: Granted
-) -> None:
+def test_a_grant_for_another_member_writes_nothing(stack: Stack, granted: Granted) -> None:
     c1 = granted.instance("c1")
     c2 = granted.instance("c2")
     (c2.directory / "grant").write_text((c1.directory / "grant").read_text())
@@ -172,7 +170,7 @@ def own(instance: Instance) -> tuple[str, str]:
     return name, secret
 
 
-def test_two_instances_boot_with_the_grant_of_their_group_and_have_each_their_own(
+def test_instances_of_a_group_boot_with_its_grant_and_obtain_their_own(
     stack: Stack, group: Group
 ) -> None:
     c1, c2 = group.instance("c1"), group.instance("c2")
@@ -199,7 +197,7 @@ def test_two_instances_boot_with_the_grant_of_their_group_and_have_each_their_ow
     assert own(c1) != own(c2)
 
 
-def test_an_agent_comes_back_with_the_grant_that_it_kept(
+def test_a_restarted_agent_uses_its_stored_grant(
     stack: Stack, group: Group, api: ApiServer
 ) -> None:
     c1 = group.instance("c1")
@@ -219,10 +217,10 @@ def test_an_agent_comes_back_with_the_grant_that_it_kept(
     stack.put("news", 1)
     converged(stack, "c1", within=60)
     assert own(c1) == first
-    assert c1.log.count("enrolled in the group") == 1
+    assert c1.log.count("enrolled as member") == 1
 
 
-def test_an_agent_whose_own_grant_was_revoked_enrols_anew_as_the_same_member(
+def test_an_agent_whose_own_grant_was_revoked_enrols_again_as_the_same_member(
     stack: Stack, group: Group
 ) -> None:
     c1 = group.instance("c1", ttl=15)
@@ -230,7 +228,7 @@ def test_an_agent_whose_own_grant_was_revoked_enrols_anew_as_the_same_member(
     converged(stack, "c1")
     generation, former = c1.kept("member"), own(c1)
     stack.grant(former[0]).revoke()
-    eventually(lambda: c1.log.count("enrolled in the group") == 2, 30)
+    eventually(lambda: c1.log.count("enrolled as member") == 2, 30)
     stack.put("news", 1)
     converged(stack, "c1", within=60)
     assert c1.kept("member") == generation
@@ -239,7 +237,7 @@ def test_an_agent_whose_own_grant_was_revoked_enrols_anew_as_the_same_member(
         assert secret not in c1.log
 
 
-def test_with_the_groups_grant_all_of_its_agents_end_and_wait_for_another(
+def test_agents_wait_for_another_grant_when_their_groups_is_revoked(
     stack: Stack, group: Group, make: Make
 ) -> None:
     c1, c2 = group.instance("c1", ttl=15), group.instance("c2", ttl=15)
@@ -263,9 +261,7 @@ def test_with_the_groups_grant_all_of_its_agents_end_and_wait_for_another(
     converged(stack, "c1", "c2", within=60)
 
 
-def test_a_name_of_another_group_is_refused_with_a_line_that_says_why(
-    stack: Stack, group: Group
-) -> None:
+def test_a_name_in_another_group_is_refused_with_the_reason(stack: Stack, group: Group) -> None:
     stack.member("h1").join("head", ttl=600)
     impostor = group.instance("h1")
     impostor.start()
@@ -280,9 +276,7 @@ def test_a_name_of_another_group_is_refused_with_a_line_that_says_why(
         stack.get("nodes/h1/x")
 
 
-def test_one_round_enrols_and_the_next_goes_on_with_what_was_kept(
-    stack: Stack, group: Group
-) -> None:
+def test_a_second_single_run_uses_the_stored_grant(stack: Stack, group: Group) -> None:
     c1 = group.instance("c1", ttl=600)
     for _ in range(2):
         done = c1.call("run", "--once")

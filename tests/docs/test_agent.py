@@ -20,8 +20,8 @@ import yaml
 from factstore.agent import config_check, daemon, errors
 from factstore.agent.apply import reconciler, templates
 from factstore.agent.cli import make_parser
-from factstore.agent.config.settings import NAMED, SECTIONS, read
-from factstore.agent.session.connection import ANSWER_SECONDS
+from factstore.agent.config.settings import NAMED_SECTIONS, SECTIONS, load_settings
+from factstore.agent.session.connection import REQUEST_TIMEOUTS
 from factstore.agent.system import run_program
 from factstore.agent.system.host_facts import BUILTIN
 from factstore.client.render import hosts
@@ -51,7 +51,7 @@ def rows(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("title", "kind"), [*SECTIONS.items(), ("template NAME", NAMED["template"])]
+    ("title", "kind"), [*SECTIONS.items(), ("template NAME", NAMED_SECTIONS["template"])]
 )
 def test_every_option_is_in_the_reference_with_its_default(title: str, kind: type[Any]) -> None:
     told = rows(part(title))
@@ -71,7 +71,9 @@ def test_every_option_is_in_the_reference_with_its_default(title: str, kind: typ
 
 
 def test_what_renders_is_described_as_a_template_but_for_its_renderer() -> None:
-    names = [[each.name for each in dataclasses.fields(NAMED[kind])] for kind in NAMED]
+    names = [
+        [each.name for each in dataclasses.fields(NAMED_SECTIONS[kind])] for kind in NAMED_SECTIONS
+    ]
     assert names[0][1:] == names[1][1:]
     assert (names[0][0], names[1][0]) == ("source", "renderer")
 
@@ -83,7 +85,13 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
     }
     assert first == set(actions.choices)
     statuses = [int(number) for number in re.findall(r"^(\d)  ", part_of("Commands"), re.M)]
-    assert statuses == [errors.DONE, errors.FAILED, errors.WRONG, errors.REPLACED, errors.LATER]
+    assert statuses == [
+        errors.EXIT_OK,
+        errors.EXIT_FAILED,
+        errors.EXIT_MISCONFIGURED,
+        errors.EXIT_SUPERSEDED,
+        errors.EXIT_UNAVAILABLE,
+    ]
     signals = {number.name for number in daemon.SIGNALS}
     assert signals - {"SIGINT"} == set(re.findall(r"^``(SIG\w+)``", part_of("Commands"), re.M))
     built_in = part_of("Facts").partition("Built in\n")[2]
@@ -118,7 +126,7 @@ def test_the_configuration_of_the_guide_is_one_that_the_agent_takes(tmp_path: Pa
     )
     for evil in ({"ip": "10.0.0.6\nInclude x", "cpus": 8}, {"ip": "x y", "cpus": 8}):
         facts["nodes"]["c1"] = evil
-        with pytest.raises(templates.TemplateBroken):
+        with pytest.raises(templates.TemplateError):
             templates.render(source, document)
     (told,) = code("how-to/agent.rst", "json")
     assert json.loads(told) == {"cpus": 8, "services/munge": "started"}
@@ -127,7 +135,7 @@ def test_the_configuration_of_the_guide_is_one_that_the_agent_takes(tmp_path: Pa
 def configured(directory: Path, text: str) -> Any:
     file = directory / "agent.conf"
     file.write_text(text)
-    return read(file)
+    return load_settings(file)
 
 
 # What is shipped
@@ -157,9 +165,9 @@ def test_the_unit_starts_the_agent_and_gives_it_time_to_stop(
 ) -> None:
     assert service["ExecStart"] == f"{PROGRAM} run"
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
-    stopping = run_program.GRACE_SECONDS + daemon.STOP_SECONDS + ANSWER_SECONDS[1]
+    stopping = run_program.GRACE_SECONDS + daemon.STOP_SECONDS + REQUEST_TIMEOUTS[1]
     assert service.getint("TimeoutStopSec") > stopping
-    never = {errors.WRONG, errors.REPLACED}
+    never = {errors.EXIT_MISCONFIGURED, errors.EXIT_SUPERSEDED}
     assert set(map(int, service["RestartPreventExitStatus"].split())) == never
     default = SECTIONS["agent"].__dataclass_fields__["state_dir"].default
     assert f"/var/lib/{service['StateDirectory']}" == str(default)
@@ -181,7 +189,7 @@ def test_the_cloud_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
         content = content.replace("= /etc/hosts", f"= {tmp_path}/hosts")
         file.write_text(content.replace("[react]", f"[react]\nhooks = {tmp_path}/hooks.d"))
         file.chmod(int(each.get("permissions", "0644"), 8))
-    settings = read(tmp_path / "agent.conf")
+    settings = load_settings(tmp_path / "agent.conf")
     assert list(config_check.mistakes(settings, {})) == []
     source = settings.templates["hosts"].source
     facts = {"nodes": {"c1": {"ip": "10.0.0.6"}, "c2": {"ip": "10.0.0.7 evil"}, "c3": "odd"}}

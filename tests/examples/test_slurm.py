@@ -251,7 +251,7 @@ def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
     readme = (EXAMPLE / "README.md").read_text()
     (block,) = re.findall(r"^    \[agent\]\n(?:(?:    .*)?\n)+", readme, re.M)
     (tmp_path / "agent.conf").write_text(textwrap.dedent(block))
-    read = settings.read(tmp_path / "agent.conf")
+    read = settings.load_settings(tmp_path / "agent.conf")
     assert read.agent.group == "compute"
     template = read.templates["slurm.conf"]
     assert template.source.name in os.listdir(EXAMPLE / "etc" / "templates")

@@ -17,7 +17,7 @@ from threading import Event
 import pytest
 
 from factstore.agent.apply import templates
-from factstore.agent.errors import DONE, LATER
+from factstore.agent.errors import EXIT_OK, EXIT_UNAVAILABLE
 from factstore.client import Context, Convergence, connect
 from factstore.client.errors import NotFound
 from factstore.cmd.processes.etcd import EtcdServer
@@ -124,7 +124,7 @@ class Cluster:
 
     def _stop_agent(self) -> None:
         agent = self._agent()
-        assert agent.stop() == DONE, agent.log[-2000:]
+        assert agent.stop() == EXIT_OK, agent.log[-2000:]
         agent.start()
 
     def _freeze_agent(self) -> None:
@@ -146,7 +146,7 @@ class Cluster:
         agent = self._agent()
         self._turn += 1
         called = agent.call("put", "--json", "put", str(self._turn))
-        assert called.returncode in (DONE, LATER), called.stderr
+        assert called.returncode in (EXIT_OK, EXIT_UNAVAILABLE), called.stderr
         self.expected[agent.name]["put"] = self._turn
 
     def _kill_service(self) -> None:
@@ -262,7 +262,7 @@ def cluster(
         assert "fault of the agent" not in agent.log, agent.log
 
 
-def test_agents_converge_whatever_dies_and_comes_back(cluster: Cluster, scale: int) -> None:
+def test_agents_converge_under_crashes_and_freezes(cluster: Cluster, scale: int) -> None:
     for agent in cluster.agents:
         agent.start()
     first = cluster.converged(UP_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from factstore.agent.config.settings import Settings, read
+from factstore.agent.config.settings import Settings, load_settings
 from factstore.heat.resources import agent_config
 from factstore.heat.resources.agent_config import cloud_config, text
 from tests.docs.pages import ROOT
@@ -30,7 +30,7 @@ def settings(document: dict[str, Any], directory: Path) -> Settings:
     """What the agent makes of a document's settings."""
     file = directory / "agent.conf"
     file.write_text(files(document)[agent_config.SETTINGS_FILE]["content"])
-    return read(file)
+    return load_settings(file)
 
 
 def test_it_is_what_is_shipped_but_for_its_settings() -> None:

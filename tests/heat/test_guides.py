@@ -12,7 +12,7 @@ import yaml
 
 from factstore.agent import config_check
 from factstore.agent.apply import templates
-from factstore.agent.config.settings import read
+from factstore.agent.config.settings import load_settings
 from factstore.client import Client, Stack, errors
 from tests.docs.pages import code
 from tests.heat.lab.orchestration import Orchestration, StackFailed
@@ -135,7 +135,7 @@ def test_the_user_data_of_several_parts_configures_the_agent(
             file.parent.mkdir(exist_ok=True)
             file.write_text(each["content"].replace("/etc/factstore", str(tmp_path)))
             file.chmod(int(each.get("permissions", "0644"), 8))
-    settings = read(tmp_path / "agent.conf")
+    settings = load_settings(tmp_path / "agent.conf")
     assert list(config_check.mistakes(settings, {})) == []
     nodes = {"head": {"ip": "10.0.0.5"}, "c1": {"ip": "10.0.0.6"}}
     rendered = templates.render(settings.templates["hosts"].source, {"facts": {"nodes": nodes}})

@@ -1,4 +1,4 @@
-"""Files made of a context: all are rendered before any is written, and what is right is left alone."""
+"""Files rendered from a context.  Files that already have the right content are not written."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from factstore.agent.apply import templates
-from factstore.agent.apply.sensitive_facts import Sealed
-from factstore.agent.config.settings import Render, Settings, Template
-from factstore.agent.system.state_dir import write_whole
+from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
+from factstore.agent.system.state_dir import write_atomically
 from factstore.client.render import RENDERERS, Rendering, write
 
 DEFAULT_MODE, SECRET_MODE = 0o644, 0o600
 
 
-class OutputBroken(Exception):
-    """A file that cannot be made.
+class RenderError(Exception):
+    """A file cannot be rendered.
 
-    :ivar name: the section that describes it; the text says what is wrong with it.
+    :ivar name: the section of the configuration that describes the file.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -33,38 +33,38 @@ class OutputBroken(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """One file, or one folder of files.
+class FileSpec:
+    """A file, or a folder of files, that is rendered from the context.
 
-    :param name: the section that describes it, such as ``template slurm.conf``.
-    :param render: from a context's document to the text or the texts.
+    :param name: its section of the configuration, such as ``template slurm.conf``.
+    :param render: returns the text, or the texts by path, for a context's document.
     """
 
     name: str
-    about: Template | Render
+    options: TemplateOptions | RenderOptions
     render: Callable[[Mapping[str, Any]], Rendering]
 
 
-def outputs(settings: Settings) -> list[Output]:
-    """All files that are to be made."""
-    made = [
-        Output(f"template {name}", each, _by_template(each))
-        for name, each in settings.templates.items()
+def file_specs(settings: Settings) -> list[FileSpec]:
+    """Return all files of the configuration."""
+    specs = [
+        FileSpec(f"template {name}", options, _template_renderer(options))
+        for name, options in settings.templates.items()
     ]
-    made += [
-        Output(f"render {name}", each, RENDERERS[each.renderer])
-        for name, each in settings.renders.items()
+    specs += [
+        FileSpec(f"render {name}", options, RENDERERS[options.renderer])
+        for name, options in settings.renders.items()
     ]
-    return made
+    return specs
 
 
-def _by_template(about: Template) -> Callable[[Mapping[str, Any]], str]:
-    return lambda document: templates.render(about.source, document)
+def _template_renderer(options: TemplateOptions) -> Callable[[Mapping[str, Any]], str]:
+    return lambda document: templates.render(options.source, document)
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A file as it is to be."""
+class RenderedFile:
+    """A file with its content and permissions.  An owner or group of -1 is not changed."""
 
     path: Path
     data: bytes
@@ -74,21 +74,21 @@ class Rendered:
 
     @property
     def digest(self) -> str:
-        """A hash of its content."""
+        """A hash of the content."""
         return hashlib.sha256(self.data).hexdigest()
 
-    def write(self) -> bool:
-        """Have the file be so; whether it was not.
+    def write_if_changed(self) -> bool:
+        """Write the file unless it is current; return True if it was written.
 
-        :raises OSError: it cannot be written.
+        :raises OSError: the file cannot be written.
         """
-        if self.stands():
+        if self.is_current():
             return False
-        write_whole(self.path, self.data, mode=self.mode, owner=self.owner, group=self.group)
+        write_atomically(self.path, self.data, mode=self.mode, owner=self.owner, group=self.group)
         return True
 
-    def stands(self) -> bool:
-        """Whether the file is so."""
+    def is_current(self) -> bool:
+        """Return True if the file on disk has this content, owner, group and mode."""
         try:
             found = os.lstat(self.path)
             return (
@@ -104,61 +104,64 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFolder:
-    """A folder as it is to be, as far as its files are ours.
+    """A folder with rendered files.  Other files in it are left alone.
 
-    :param files: by their path below it.
+    :param files: by path below the folder.
     """
 
     path: Path
-    files: Mapping[str, Rendered]
+    files: Mapping[str, RenderedFile]
 
     @property
     def digest(self) -> str:
-        """A hash of names and contents."""
+        """A hash of the names and contents of the files."""
         known = sorted((path, file.digest) for path, file in self.files.items())
         return hashlib.sha256(repr(known).encode()).hexdigest()
 
-    def write(self) -> bool:
-        """Have all files be so, and no others of ours; whether they were not.
+    def write_if_changed(self) -> bool:
+        """Write files that are not current and remove former ones; return True if any changed.
 
-        :raises OSError: one cannot be written.
+        :raises OSError: a file cannot be written.
         """
         texts = {path: file.data.decode() for path, file in self.files.items()}
         by_path = {file.path: file for file in self.files.values()}
-        return write(texts, self.path, lambda path, _text: by_path[path].write())
+        return write(texts, self.path, lambda path, _text: by_path[path].write_if_changed())
 
-    def stands(self) -> bool:
-        """Whether all files are so."""
-        return all(file.stands() for file in self.files.values())
+    def is_current(self) -> bool:
+        """Return True if all files are current."""
+        return all(file.is_current() for file in self.files.values())
 
 
 def render(
-    output: Output, document: Mapping[str, Any], sealed: Sealed
-) -> Rendered | RenderedFolder:
-    """A file or a folder as a context has it.
+    spec: FileSpec, document: Mapping[str, Any], sensitive: SensitiveFacts
+) -> RenderedFile | RenderedFolder:
+    """Return a file or folder as rendered from a context's document.
 
-    :raises OutputBroken: it cannot be made of this context.
+    :raises RenderError: the document does not fit the template or renderer.
     """
-    about = output.about
+    options = spec.options
     try:
-        owner = pwd.getpwnam(about.owner).pw_uid if about.owner else -1
-        group = grp.getgrnam(about.group).gr_gid if about.group else -1
+        owner = pwd.getpwnam(options.owner).pw_uid if options.owner else -1
+        group = grp.getgrnam(options.group).gr_gid if options.group else -1
 
-        def rendered(path: Path, text: str) -> Rendered:
-            mode = about.mode
-            if mode is None:  # nobody said that others may read it
-                mode = SECRET_MODE if sealed.within(text) else DEFAULT_MODE
-            return Rendered(path, text.encode(), mode, owner, group)
+        def rendered_file(path: Path, text: str) -> RenderedFile:
+            mode = options.mode
+            if mode is None:
+                mode = SECRET_MODE if sensitive.occur_in(text) else DEFAULT_MODE
+            return RenderedFile(path, text.encode(), mode, owner, group)
 
-        made = output.render(document)
-        if isinstance(made, str):
-            return rendered(about.destination, made)
-        files = {path: rendered(about.destination / path, text) for path, text in made.items()}
-        return RenderedFolder(about.destination, files)
-    except templates.TemplateBroken as error:
-        raise OutputBroken(output.name, sealed.hidden(str(error))) from error
+        rendering = spec.render(document)
+        if isinstance(rendering, str):
+            return rendered_file(options.destination, rendering)
+        files = {
+            path: rendered_file(options.destination / path, text)
+            for path, text in rendering.items()
+        }
+        return RenderedFolder(options.destination, files)
+    except templates.TemplateError as error:
+        raise RenderError(spec.name, sensitive.redact(str(error))) from error
     except KeyError as error:
         reason = str(error.args[0]) if error.args else "a key is missing"
-        raise OutputBroken(output.name, sealed.hidden(reason)) from error
+        raise RenderError(spec.name, sensitive.redact(reason)) from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise OutputBroken(output.name, sealed.hidden(f"{error}")) from error
+        raise RenderError(spec.name, sensitive.redact(f"{error}")) from error

@@ -1,8 +1,8 @@
-"""The executables of ``hooks.d``: run one after the other.
+"""The hooks: the executables of ``hooks.d``, run one after the other.
 
-Which one runs is on disk, with the time at which its process began.  So an agent that was killed while
-one ran waits for it when it comes back, and takes no other process for it.  What a hook has started
-and left behind, such as a daemon, is not waited for.
+The process id of a running hook is on disk, with the time at which the process was started.  An agent
+that was killed while a hook ran therefore waits for that hook after its restart, and never mistakes
+another process for it.  Processes that a hook has left running, such as daemons, are not waited for.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pathlib import Path
 
 from factstore.agent.system.drop_ins import drop_ins
 from factstore.agent.system.host_facts import boot_id
-from factstore.agent.system.run_program import run
+from factstore.agent.system.run_program import run_program
 from factstore.agent.system.state_dir import HOOK, StateDir
 from factstore.client.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 class HookFailed(Exception):
-    """A hook did not succeed; those after it were not run.
+    """A hook failed; the hooks after it were not run.
 
-    :ivar name: of the hook; the text says how it ended.
+    :ivar name: the hook's file name.
     """
 
     def __init__(self, name: str, reason: str) -> None:
@@ -40,9 +40,9 @@ class HookFailed(Exception):
 class Hooks:
     """The hooks of a directory.
 
-    :param timeout: seconds that each may take.
-    :param hide: takes secrets out of what they print.
-    :param stopping: whether to end the one that runs.
+    :param timeout: the time limit of each hook, in seconds.
+    :param redact: removes secrets from the output of hooks before it is logged.
+    :param should_stop: returns True if a running hook is to be terminated.
     """
 
     def __init__(
@@ -51,88 +51,94 @@ class Hooks:
         timeout: float,
         state: StateDir,
         clock: Clock,
-        hide: Callable[[str], str],
-        stopping: Callable[[], bool] = lambda: False,
+        redact: Callable[[str], str],
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._directory = directory
         self._timeout = timeout
         self._state = state
         self._clock = clock
-        self._hide = hide
-        self._stopping = stopping
+        self._redact = redact
+        self._should_stop = should_stop
 
-    def found(self) -> list[Path]:
-        """Those that are there to be run.
+    def executables(self) -> list[Path]:
+        """Return the hooks in the order in which they run.
 
         :raises OSError: the directory cannot be read.
         """
         return [file for file in drop_ins(self._directory) if os.access(file, os.X_OK)]
 
     def digest(self) -> str:
-        """Another one when other hooks are to be run."""
+        """Return a hash of the names and contents of all hooks.
+
+        :raises OSError: the directory or a hook cannot be read.
+        """
         known = [
-            (file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in self.found()
+            (file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+            for file in self.executables()
         ]
         return hashlib.sha256(repr(known).encode()).hexdigest()
 
     def run(self, env: Mapping[str, str]) -> None:
-        """Run all.
+        """Run all hooks.
 
-        :raises HookFailed: one did not succeed.
+        :raises HookFailed: a hook failed.
         :raises OSError: the directory cannot be read.
         """
-        self._wait_for_left()
-        for hook in self.found():
-            began = self._clock.monotonic()
-            LOG.info("hook %s begins", hook.name)
-            ended = run(
+        self._wait_for_orphan()
+        for hook in self.executables():
+            started = self._clock.monotonic()
+            LOG.info("hook %s started", hook.name)
+            result = run_program(
                 hook,
                 clock=self._clock,
                 timeout=self._timeout,
                 env=env,
                 on_line=lambda line, name=hook.name: LOG.info(  # type: ignore[misc]
-                    "hook %s: %s", name, self._hide(line)
+                    "hook %s: %s", name, self._redact(line)
                 ),
-                stopping=self._stopping,
-                on_start=self._remember,
+                should_stop=self._should_stop,
+                on_start=self._record,
             )
-            self._state.forget(HOOK)
-            if ended.reason is not None:
-                raise HookFailed(hook.name, ended.reason)
-            took = self._clock.monotonic() - began
-            LOG.info("hook %s succeeded in %.1f s", hook.name, took)
+            self._state.delete(HOOK)
+            if result.failure is not None:
+                raise HookFailed(hook.name, result.failure)
+            duration = self._clock.monotonic() - started
+            LOG.info("hook %s succeeded after %.1f s", hook.name, duration)
 
-    def _wait_for_left(self) -> None:
-        """See that no hook of a run before this one runs; one that takes too long is ended."""
-        left = self._left()
-        if left is None:
+    def _wait_for_orphan(self) -> None:
+        """Wait for a hook that a killed agent has started; kill the hook if it takes too long."""
+        pid = self._orphan()
+        if pid is None:
             return
-        LOG.warning("a hook that an earlier run began still runs as %d; it is waited for", left)
-        end = self._clock.monotonic() + self._timeout
-        while left is not None and self._clock.monotonic() < end:
-            if self._stopping():
-                raise HookFailed("of an earlier run", "still runs, and the agent stops")
-            self._clock.sleep(_LOOK_SECONDS)
-            left = self._left()
-        if left is not None:
-            LOG.warning("%d takes longer than %g s and is ended", left, self._timeout)
+        LOG.warning("waiting for process %d, a hook of an agent that was killed", pid)
+        deadline = self._clock.monotonic() + self._timeout
+        while pid is not None and self._clock.monotonic() < deadline:
+            if self._should_stop():
+                raise HookFailed(
+                    "of a killed agent", "is still running, and this agent is stopping"
+                )
+            self._clock.sleep(_POLL_SECONDS)
+            pid = self._orphan()
+        if pid is not None:
+            LOG.warning("killing process %d, which takes longer than %g s", pid, self._timeout)
             with suppress(ProcessLookupError):
-                os.killpg(left, signal.SIGKILL)
+                os.killpg(pid, signal.SIGKILL)
 
-    def _remember(self, pid: int) -> None:
-        self._state.keep(HOOK, {"pid": pid, "began": _began(pid)})
+    def _record(self, pid: int) -> None:
+        self._state.try_write(HOOK, {"pid": pid, "began": _start_time(pid)})
 
-    def _left(self) -> int | None:
-        """The process id of a hook that another run of the agent began, and that still runs."""
-        known = self._state.read(HOOK)
-        if known is None or known["began"] is None or _began(known["pid"]) != known["began"]:
+    def _orphan(self) -> int | None:
+        """Return the process id of a running hook that another agent has started, or None."""
+        record = self._state.read(HOOK)
+        if record is None or record["began"] is None:
             return None
-        pid: int = known["pid"]
-        return pid
+        pid: int = record["pid"]
+        return pid if _start_time(pid) == record["began"] else None
 
 
-def _began(pid: int) -> str | None:
-    """When a process began, in words that no other process of that id shares; None if it has ended."""
+def _start_time(pid: int) -> str | None:
+    """Return the boot and the start time of a process, which identify it; None if it has ended."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] in "ZX" else f"{boot_id()} {fields[19]}"

@@ -1,9 +1,8 @@
-"""Bringing the instance in line with a context: files, then hooks, then the word that it is applied.
+"""Applying a context to the instance: files first, then hooks.
 
-What was done last is on disk: of which context, with which hooks, in which boot, and what each file
-held; and that it holds no more, before anything else is begun.  So nothing is done twice, also by an
-agent that was restarted; and what was cut off is done again from the beginning.  Nothing counts as done
-before all of it was.
+The last applied context is recorded on disk, with the hooks, the boot and the content of each file,
+so that a restarted agent repeats nothing.  The record is marked incomplete before anything changes,
+so that interrupted work is done again from the beginning.
 """
 
 from __future__ import annotations
@@ -14,23 +13,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from factstore.agent.apply.files import Output, OutputBroken, render
+from factstore.agent.apply.files import FileSpec, RenderError, render
 from factstore.agent.apply.hooks import HookFailed, Hooks
-from factstore.agent.apply.sensitive_facts import Sealed
+from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
-from factstore.agent.system.state_dir import APPLIED, KEPT, StateDir, write_whole
+from factstore.agent.system.state_dir import APPLIED, CONTEXT, StateDir, write_atomically
 from factstore.client import Context
 
 LOG = logging.getLogger(__name__)
 
 CONTEXT_FILE = "context.json"
-"""The context's document for hooks, in the state directory; sealed facts are null in it."""
+"""The context's document for hooks, in the state directory.  Sensitive facts are null."""
 
 
-class NotApplied(Exception):
-    """A context that could not be applied.
+class ApplyError(Exception):
+    """A context could not be applied.
 
-    :ivar source: the output or hook that is to blame; *reason* says why.
+    :ivar source: the file or hook that failed.
     """
 
     def __init__(self, source: str, reason: str) -> None:
@@ -40,12 +39,13 @@ class NotApplied(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What was done last.
+class AppliedRecord:
+    """The last context that was applied.
 
     :param etag: of the context.
-    :param hooks: which there are; empty if something else was begun after it.
-    :param files: by path, a hash of the content.
+    :param boot: the id of the boot in which the hooks ran.
+    :param hooks: a hash of all hooks; empty if the next context was begun and not completed.
+    :param files: a hash of each file's content, by path.
     """
 
     etag: str
@@ -53,98 +53,99 @@ class Applied:
     hooks: str
     files: Mapping[str, str]
 
-    def calls_for_hooks(self, before: Applied | None, on_context: bool) -> bool:
-        """Whether hooks are to run so as to get here.
+    def requires_hooks(self, previous: AppliedRecord | None, after_any_change: bool) -> bool:
+        """Return True if hooks must run to get from *previous* to this record.
 
-        :param on_context: after any change of the context, and not only of files.
+        :param after_any_change: True if hooks run also when no file has changed.
         """
-        if before is None or (before.boot, before.hooks) != (self.boot, self.hooks):
+        if previous is None or (previous.boot, previous.hooks) != (self.boot, self.hooks):
             return True
-        return before.files != self.files or (on_context and before.etag != self.etag)
+        return previous.files != self.files or (after_any_change and previous.etag != self.etag)
 
 
-class Reactor:
-    """Applies contexts, and keeps the last one that it was given.
+class Reconciler:
+    """Applies contexts, and stores the last one for times without the service.
 
-    :param boot: the id of this boot.
-    :ivar cursor: up to where all is applied; None if it is not known.
+    :param boot_id: returns the id of the current boot.
+    :ivar applied_cursor: the cursor of the context that was applied; None if that is not known.
     """
 
     def __init__(
         self,
         settings: Settings,
-        outputs: list[Output],
+        specs: list[FileSpec],
         hooks: Hooks,
-        sealed: Sealed,
+        sensitive: SensitiveFacts,
         state: StateDir,
-        boot: Callable[[], str],
+        boot_id: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._outputs = outputs
+        self._specs = specs
         self._hooks = hooks
-        self._sealed = sealed
+        self._sensitive = sensitive
         self._state = state
-        self._boot = boot
-        self.cursor: str | None = None
+        self._boot_id = boot_id
+        self.applied_cursor: str | None = None
 
-    def kept(self) -> Context | None:
-        """The context that was kept last, also by an agent before."""
-        found = self._state.read(KEPT)
+    def load_context(self) -> Context | None:
+        """Return the context that was stored last, or None."""
+        stored = self._state.read(CONTEXT)
         try:
-            return Context(**found) if found is not None else None
-        except TypeError:
+            return Context(**stored) if stored is not None else None
+        except TypeError:  # an agent of another version stored it
             return None
 
-    def keep(self, context: Context) -> None:
-        """Have a context at hand for a time without the service.
+    def store_context(self, context: Context) -> None:
+        """Store a context for hooks, and for times without the service.
 
-        :raises OSError: it cannot be written.
+        :raises OSError: the context cannot be written.
         """
-        self._state.write(KEPT, asdict(context))
+        self._state.write(CONTEXT, asdict(context))
         text = json.dumps(context.document, ensure_ascii=False, indent=2, sort_keys=True)
-        write_whole(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
+        write_atomically(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
 
     def apply(self, context: Context) -> bool:
-        """Bring the instance in line with a context; whether there was anything to do.
+        """Apply a context; return False if nothing had to be done.
 
-        :raises NotApplied: it could not be; what is written already stays.
-        :raises FactstoreError: a sealed fact cannot be had now; nothing was done.
+        :raises ApplyError: a file or hook failed; files that were already written remain.
+        :raises FactstoreError: a sensitive fact cannot be fetched now; nothing was done.
         """
-        document = self._sealed.opened(context.document)
+        document = self._sensitive.reveal(context.document)
         try:
-            files = [render(output, document, self._sealed) for output in self._outputs]
-        except OutputBroken as error:
-            raise NotApplied(error.name, str(error)) from error
+            files = [render(spec, document, self._sensitive) for spec in self._specs]
+        except RenderError as error:
+            raise ApplyError(error.name, str(error)) from error
         try:
-            wish = Applied(
+            target = AppliedRecord(
                 context.etag,
-                self._boot(),
+                self._boot_id(),
                 self._hooks.digest(),
                 {str(file.path): file.digest for file in files},
             )
-            before = self._before()
-            on_context = self._settings.react.run_hooks == "context"
-            runs = wish.calls_for_hooks(before, on_context)
-            runs = runs or not all(file.stands() for file in files)
-            if runs and before is not None:  # from here on it is neither the one nor the other
-                before = replace(before, hooks="")
-                self._state.write(APPLIED, asdict(before))
-            written = {str(file.path) for file in files if file.write()}
+            previous = self._load_record()
+            after_any_change = self._settings.react.run_hooks == "context"
+            run_hooks = target.requires_hooks(previous, after_any_change)
+            run_hooks = run_hooks or not all(file.is_current() for file in files)
+            if run_hooks and previous is not None:
+                previous = replace(previous, hooks="")  # incomplete from here on
+                self._state.write(APPLIED, asdict(previous))
+            written = {str(file.path) for file in files if file.write_if_changed()}
         except OSError as error:
-            raise NotApplied("files", f"{error.filename}: {error.strerror}") from error
+            raise ApplyError("files", f"{error.filename}: {error.strerror}") from error
         if written:
             LOG.info("wrote %s", ", ".join(sorted(written)))
+        before = previous.files if previous is not None else {}
         changed = written | {
-            path for path, digest in wish.files.items() if _digest(before, path) != digest
+            path for path, digest in target.files.items() if before.get(path) != digest
         }
-        if runs:
-            self._run(context, sorted(changed))
-        if wish != before:
-            self._state.keep(APPLIED, asdict(wish))
-        self.cursor = context.cursor
-        return runs
+        if run_hooks:
+            self._run_hooks(context, sorted(changed))
+        if target != previous:
+            self._state.try_write(APPLIED, asdict(target))
+        self.applied_cursor = context.cursor
+        return run_hooks
 
-    def _run(self, context: Context, changed: list[str]) -> None:
+    def _run_hooks(self, context: Context, changed: list[str]) -> None:
         agent = self._settings.agent
         try:
             self._hooks.run(
@@ -159,17 +160,13 @@ class Reactor:
                 }
             )
         except HookFailed as error:
-            raise NotApplied(f"hook {error.name}", str(error)) from error
+            raise ApplyError(f"hook {error.name}", str(error)) from error
         except OSError as error:
-            raise NotApplied("hooks", f"{error.filename}: {error.strerror}") from error
+            raise ApplyError("hooks", f"{error.filename}: {error.strerror}") from error
 
-    def _before(self) -> Applied | None:
-        found: dict[str, Any] | None = self._state.read(APPLIED)
+    def _load_record(self) -> AppliedRecord | None:
+        stored: dict[str, Any] | None = self._state.read(APPLIED)
         try:
-            return Applied(**found) if found is not None else None
-        except TypeError:
+            return AppliedRecord(**stored) if stored is not None else None
+        except TypeError:  # an agent of another version stored it
             return None
-
-
-def _digest(applied: Applied | None, path: str) -> str | None:
-    return applied.files.get(path) if applied is not None else None

@@ -1,8 +1,8 @@
-"""Facts that a context only names: fetched by those who may have them, and put where they lie.
+"""Sensitive facts: fetched if this agent may read them, and inserted into the context's document.
 
-A value is kept in memory alone, by the etag that the context names, so that it is fetched once.  What
-this agent may not have stays null.  What it cannot have now holds everything up: a file that is written
-without its secret is worse than one that is written later.
+A context contains null in place of a sensitive value, and its ETag.  Values are kept in memory only, by
+their ETag, so that each is fetched once.  A value that the agent may not read stays null.  If a value
+cannot be fetched now, the context is applied later: a file without its secret is worse than a late one.
 """
 
 from __future__ import annotations
@@ -15,64 +15,65 @@ from typing import Any
 from factstore.client import Stack
 from factstore.client.errors import Forbidden, NotFound
 
-_SHOWN = 4  # characters of a secret that are too few to look for
+_REDACTED_LENGTH = 5
+"""Secrets shorter than this many characters are not searched for in texts."""
 
 
-class Sealed:
-    """The sealed facts that this agent was given."""
+class SensitiveFacts:
+    """The sensitive values that the agent has fetched.  Several threads may use them."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._known: dict[str, tuple[str, Any]] = {}
+        self._values: dict[str, tuple[str, Any]] = {}  # ETag and value by path
         self._lock = threading.Lock()
 
-    def opened(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """A context's document with all values that this agent may have.
+    def reveal(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a copy of a context's document with the sensitive values that the agent may read.
 
-        :raises FactstoreError: one cannot be had now.
+        :raises FactstoreError: the service cannot return a value now.
         """
-        named: Mapping[str, str] = document.get("sensitive") or {}
-        if not named:
+        etags: Mapping[str, str] = document.get("sensitive") or {}
+        if not etags:
             return dict(document)
-        known = {path: self._value(path, etag) for path, etag in named.items()}
+        values = {path: self._fetch(path, etag) for path, etag in etags.items()}
         with self._lock:
-            self._known = known  # what is named no more is forgotten
-        opened = copy.deepcopy(dict(document))
-        for path, (_, value) in known.items():
-            _place(opened, path, value)
-        return opened
+            self._values = values  # facts that were deleted are dropped
+        revealed = copy.deepcopy(dict(document))
+        for path, (_, value) in values.items():
+            _insert(revealed, path, value)
+        return revealed
 
-    def _value(self, path: str, etag: str) -> tuple[str, Any]:
-        known = self._known.get(path)
+    def _fetch(self, path: str, etag: str) -> tuple[str, Any]:
+        known = self._values.get(path)
         if known is not None and known[0] == etag:
             return known
         try:
-            # It may be newer than the context, which then changes soon and names the newer one.
+            # If the fact is newer than the context, a context with its ETag follows soon.
             return etag, self._stack.get(path).value
         except (Forbidden, NotFound):
             return etag, None
 
-    def hidden(self, text: str) -> str:
-        """A text for a log, or for others: without any secret that this agent was given."""
-        for secret in self._texts():
+    def redact(self, text: str) -> str:
+        """Return a text for the log or for other members, with ``***`` in place of secrets."""
+        for secret in self._secrets():
             text = text.replace(secret, "***")
         return text
 
-    def within(self, text: str) -> bool:
-        """Whether a text holds a secret that this agent was given."""
-        return any(secret in text for secret in self._texts())
+    def occur_in(self, text: str) -> bool:
+        """Return True if a text contains a secret."""
+        return any(secret in text for secret in self._secrets())
 
-    def _texts(self) -> list[str]:
-        """All texts that are secret, and all lines of those that have several; longest first."""
+    def _secrets(self) -> list[str]:
+        """Return all secret texts and the lines of those that have several, longest first."""
         with self._lock:
-            values = [value for _, value in self._known.values()]
-        texts = {each for value in values for text in _strings(value) for each in _parts(text)}
+            values = [value for _, value in self._values.values()]
+        texts = {part for value in values for text in _strings(value) for part in _parts(text)}
         return sorted(texts, key=len, reverse=True)
 
 
 def _parts(text: str) -> Iterator[str]:
     for part in (text, *text.splitlines()):
-        if len(part.strip()) > _SHOWN:
+        if len(part.strip()) >= _REDACTED_LENGTH:
             yield part.strip()
 
 
@@ -80,31 +81,31 @@ def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for each in value.values():
-            yield from _strings(each)
+        for item in value.values():
+            yield from _strings(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each)
+        for item in value:
+            yield from _strings(item)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
 
 
-def _place(document: dict[str, Any], path: str, value: Any) -> None:
-    """Put a value at its path: among the facts, and where a member's are shown once more."""
+def _insert(document: dict[str, Any], path: str, value: Any) -> None:
+    """Insert a value among the facts, and in ``self`` and ``peers``, which repeat members' facts."""
     segments = path.split("/")
-    _put(document.get("facts"), segments, value)
+    _replace(document.get("facts"), segments, value)
     if segments[0] != "nodes" or len(segments) < 3:
         return
     name, below = segments[1], segments[2:]
-    myself = document.get("self")
-    if isinstance(myself, dict) and myself.get("name") == name:
-        _put(myself.get("facts"), below, value)
+    own = document.get("self")
+    if isinstance(own, dict) and own.get("name") == name:
+        _replace(own.get("facts"), below, value)
     for peers in (document.get("peers") or {}).values():
         if name in peers:
-            _put(peers[name].get("facts"), below, value)
+            _replace(peers[name].get("facts"), below, value)
 
 
-def _put(folder: Any, segments: list[str], value: Any) -> None:
+def _replace(folder: Any, segments: list[str], value: Any) -> None:
     for segment in segments[:-1]:
         folder = folder.get(segment) if isinstance(folder, dict) else None
     if isinstance(folder, dict) and segments[-1] in folder:

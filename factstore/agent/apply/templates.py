@@ -1,22 +1,22 @@
-"""Jinja2 templates over a context.
+"""Jinja2 templates that render a context.
 
-They are sandboxed and strict.  Sandboxed, because a template is to print facts and not to run Python,
-wherever it came from.  Strict, because a file with a hole in it, where a fact is not there yet, is
-worse than the file from before: a name that is not defined is an error, unless the template says
-``default`` or ``is defined``.
+Templates are sandboxed: they print facts and run no Python code.  They are strict: an undefined name
+is an error unless the template uses ``default`` or ``is defined``, because a file with a gap where a
+fact is missing is worse than the previous file.
 
-Templates are no HTML: nothing is escaped.  A fact may be posted by others, and may hold line breaks:
-the filters ``address``, ``line``, ``shell`` and ``json`` print it so that it adds nothing, and the
-tests ``address`` and ``hostname`` tell whether it is what a file of root's is to hold.
+Nothing is escaped, since templates are not HTML.  Other members can publish a fact that contains line
+breaks: the filters ``address``, ``line``, ``shell`` and ``json`` print a fact so that it adds no lines,
+and the tests ``address`` and ``hostname`` check whether a value is fit for a file such as /etc/hosts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,102 +28,99 @@ _HOSTNAME_LENGTH = 253
 _LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class TemplateBroken(Exception):
-    """A template that is not there, is none, or does not fit the context."""
+class TemplateError(Exception):
+    """A template is missing or invalid, or does not fit the context."""
 
 
 def render(source: Path, document: Mapping[str, Any]) -> str:
-    """The text that a template makes of a context's document.
+    """Return the text that a template renders from a context's document.
 
-    :raises TemplateBroken: it makes none.
+    :raises TemplateError: the template cannot be rendered.
     """
-    jinja2 = _jinja2()
-    try:
-        template = environment(source.parent).get_template(source.name)
+    with _template(source) as template:
         return str(template.render(variables(document)))
-    except jinja2.TemplateNotFound as error:
-        raise TemplateBroken(
-            f"there is no template {source.parent / (error.name or '')}"
-        ) from error
-    except jinja2.TemplateSyntaxError as error:
-        where = error.filename or source
-        raise TemplateBroken(f"{where}, line {error.lineno}: {error.message}") from error
-    except Exception as error:  # whatever an expression in a template may raise
-        where = f"{source}{_line(error, source.parent)}"
-        raise TemplateBroken(f"{where}: {' '.join(str(error).split())}") from error
 
 
 def check(source: Path) -> None:
-    """See whether there is a template, and whether it is one.
+    """Check that a template exists and that its syntax is correct.
 
-    :raises TemplateBroken: not.
+    :raises TemplateError: the template is missing or invalid.
     """
+    with _template(source):
+        pass
+
+
+@contextlib.contextmanager
+def _template(source: Path) -> Iterator[Any]:
+    """Yield a template, and raise TemplateError for all errors of loading and rendering it."""
     jinja2 = _jinja2()
     try:
-        environment(source.parent).get_template(source.name)
+        yield environment(source.parent).get_template(source.name)
     except jinja2.TemplateNotFound as error:
-        raise TemplateBroken(
-            f"there is no template {source.parent / (error.name or '')}"
-        ) from error
+        missing = source.parent / (error.name or "")
+        raise TemplateError(f"template {missing} does not exist") from error
     except jinja2.TemplateSyntaxError as error:
-        where = error.filename or source
-        raise TemplateBroken(f"{where}, line {error.lineno}: {error.message}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise TemplateBroken(f"{source} cannot be read: {error}") from error
+        file = error.filename or source
+        raise TemplateError(f"{file}, line {error.lineno}: {error.message}") from error
+    except Exception as error:  # an expression in a template can raise anything
+        file = f"{source}{_line(error, source.parent)}"
+        raise TemplateError(f"{file}: {' '.join(str(error).split())}") from error
 
 
 def variables(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates see: the document's members, ``self`` as ``me``, and the whole as ``context``."""
-    seen = {name: value for name, value in document.items() if name != "self"}
-    return {**seen, "me": document.get("self"), "context": document}
+    """Return a template's variables: the document's, with ``self`` as ``me``, and ``context``."""
+    visible = {name: value for name, value in document.items() if name != "self"}
+    return {**visible, "me": document.get("self"), "context": document}
 
 
 def environment(directory: Path) -> Environment:
-    """The environment of the templates of a directory."""
+    """Return the Jinja2 environment for the templates in a directory."""
     jinja2 = _jinja2()
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    made: Environment = ImmutableSandboxedEnvironment(
+    jinja: Environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(directory),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # no HTML
+        autoescape=False,  # templates are not HTML
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(address=address, json=as_json, line=line, shell=shell)
-    made.tests.update(address=is_address, hostname=is_hostname)
-    return made
+    jinja.filters.update(address=address, json=as_json, line=line, shell=shell)
+    jinja.tests.update(address=is_address, hostname=is_hostname)
+    return jinja
 
 
 def line(value: Any) -> str:
-    """The filter ``line``: a value that adds no line, or an error."""
+    """Return a value as text on one line; the filter ``line``."""
     text = as_text(value)
     if not text.isprintable():
-        raise ValueError("the value for the filter line holds a line break or a control character")
+        raise ValueError(
+            "the filter line was given a value with a line break or a control character"
+        )
     return text
 
 
 def address(value: Any) -> str:
-    """The filter ``address``: an IP address, or an error."""
+    """Return an IP address; the filter ``address``."""
     if not is_address(value):
-        raise ValueError("the value for the filter address is none")
+        raise ValueError("the filter address was given a value that is not an IP address")
     return str(value)
 
 
 def shell(value: Any) -> str:
-    """The filter ``shell``: a value as one word of a POSIX shell."""
+    """Return a value as one word of a POSIX shell; the filter ``shell``."""
     return shlex.quote(as_text(value))
 
 
 def as_json(value: Any) -> str:
-    """The filter ``json``: a value as JSON on one line."""
+    """Return a value as JSON on one line; the filter ``json``."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def is_address(value: Any) -> bool:
-    """The test ``address``: the text of an IP address, without a zone, which may be any text."""
-    if not isinstance(value, str) or "%" in value:
+    """Return True for the text of an IP address; the test ``address``."""
+    if not isinstance(value, str) or "%" in value:  # a zone, which can be any text
         return False
     try:
         ipaddress.ip_address(value)
@@ -133,7 +130,7 @@ def is_address(value: Any) -> bool:
 
 
 def is_hostname(value: Any) -> bool:
-    """The test ``hostname``: one of lower-case letters, digits and hyphens, as in RFC 1123."""
+    """Return True for a host name of RFC 1123 in lower case; the test ``hostname``."""
     return (
         isinstance(value, str)
         and len(value) <= _HOSTNAME_LENGTH
@@ -142,12 +139,12 @@ def is_hostname(value: Any) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """A string as it is, anything else as JSON."""
+    """Return a string unchanged, and any other value as JSON."""
     return value if isinstance(value, str) else as_json(value)
 
 
 def _line(error: Exception, directory: Path) -> str:
-    """The last line of a template that an error passed through."""
+    """Return the line of the template that raised an error, as ``, line 3``."""
     found, trace = "", error.__traceback__
     while trace is not None:
         if Path(trace.tb_frame.f_code.co_filename).parent == directory:
@@ -158,7 +155,7 @@ def _line(error: Exception, directory: Path) -> str:
 
 def _jinja2() -> Any:
     try:
-        import jinja2  # only who has templates needs it
+        import jinja2  # an optional dependency
     except ImportError as error:
-        raise TemplateBroken("templates need Jinja2: install factstore[agent]") from error
+        raise TemplateError("templates need Jinja2: install factstore[agent]") from error
     return jinja2

@@ -1,6 +1,6 @@
-"""What the values of options may be: each a function from the text to the value.
+"""Types of options: functions from the text in the configuration file to the value.
 
-All raise ValueError with a sentence that says what would be right.
+Each raises ValueError with a sentence that states which values are accepted.
 """
 
 from __future__ import annotations
@@ -16,111 +16,114 @@ from urllib.parse import urlsplit
 from factstore.client.render import RENDERERS
 
 
-def text(value: str) -> str:
-    """Anything but nothing."""
+def string(value: str) -> str:
+    """Return a text that is not empty."""
     if not value:
-        raise ValueError("it must not be empty.")
+        raise ValueError("the value must not be empty.")
     return value
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
-    """A whole number in a range."""
+def integer(minimum: int, maximum: int) -> Callable[[str], int]:
+    """Return the type of integers in a range."""
 
     def parse(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,9}", value) or not least <= int(value) <= most:
-            raise ValueError(f"{value!r} is no whole number from {least} to {most}.")
+        if not re.fullmatch(r"[0-9]{1,9}", value) or not minimum <= int(value) <= maximum:
+            raise ValueError(f"{value!r} is not an integer from {minimum} to {maximum}.")
         return int(value)
 
     return parse
 
 
-def number(least: float, most: float) -> Callable[[str], float]:
-    """A number of seconds in a range."""
+def seconds(minimum: float, maximum: float) -> Callable[[str], float]:
+    """Return the type of durations in a range."""
 
     def parse(value: str) -> float:
         try:
-            found = float(value)
+            number = float(value)
         except ValueError:
-            found = math.nan
-        if not least <= found <= most:
-            raise ValueError(f"{value!r} is no number of seconds from {least:g} to {most:g}.")
-        return found
+            number = math.nan
+        if not minimum <= number <= maximum:
+            raise ValueError(
+                f"{value!r} is not a number of seconds from {minimum:g} to {maximum:g}."
+            )
+        return number
 
     return parse
 
 
-def yes_or_no(value: str) -> bool:
-    """``yes`` or ``no``."""
+def boolean(value: str) -> bool:
+    """Return True for ``yes`` and False for ``no``."""
     if value not in ("yes", "no"):
         raise ValueError(f"{value!r} is neither yes nor no.")
     return value == "yes"
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """One of some words."""
+def choice(*words: str) -> Callable[[str], str]:
+    """Return the type of options that take one of some words."""
 
     def parse(value: str) -> str:
         if value not in words:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}.")
+            raise ValueError(f"{value!r} is not one of {', '.join(words)}.")
         return value
 
     return parse
 
 
-def some_of(*words: str) -> Callable[[str], tuple[str, ...]]:
-    """Some of some words, with spaces between; or none."""
+def choices(*words: str) -> Callable[[str], tuple[str, ...]]:
+    """Return the type of options that take any of some words, separated by spaces."""
 
     def parse(value: str) -> tuple[str, ...]:
-        return tuple(map(one_of(*words), value.split()))
+        return tuple(map(choice(*words), value.split()))
 
     return parse
 
 
 def path(value: str) -> Path:
-    """The name of a file."""
-    return Path(text(value))
+    """Return the path of a file."""
+    return Path(string(value))
 
 
-def absolute(value: str) -> Path:
-    """The name of a file or directory that does not depend on where the agent was started."""
+def absolute_path(value: str) -> Path:
+    """Return a path that does not depend on the directory in which the agent was started."""
     found = path(value)
     if not found.is_absolute():
-        raise ValueError(f"{value!r} does not begin with a slash.")
+        raise ValueError(f"{value!r} is not an absolute path.")
     return found
 
 
-def mode(value: str) -> int:
-    """The permissions of a file, as chmod takes them."""
+def file_mode(value: str) -> int:
+    """Return the permissions of a file; the text is octal, as for chmod."""
     if not re.fullmatch(r"0?[0-7]{3}", value):
-        raise ValueError(f"{value!r} is no mode such as 0644.")
+        raise ValueError(f"{value!r} is not a file mode such as 0644.")
     return int(value, 8)
 
 
 def url(value: str) -> str:
-    """The root of a service."""
+    """Return the root URL of a service."""
     try:
         parts = urlsplit(value)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
     except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError("it is no URL such as https://controller:8796.")
+        valid = False
+    # The value is not quoted in these errors: it may contain a password.
+    if not valid:
+        raise ValueError("the value is not a URL such as https://controller:8796.")
     if parts.username or parts.password:
-        raise ValueError("a URL is no place for a secret: use grant_file.")
+        raise ValueError("the URL must not contain a password: use grant_file.")
     return value
 
 
 def json_object(value: str) -> Mapping[str, Any]:
-    """A JSON object."""
+    """Return a JSON object."""
     try:
         found = json.loads(value)
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError('it is no JSON object such as {"rack": "r1"}.')
+        raise ValueError('the value is not a JSON object such as {"rack": "r1"}.')
     return found
 
 
 def renderer(value: str) -> str:
-    """The name of a renderer of the client."""
-    return one_of(*sorted(RENDERERS))(value)
+    """Return the name of one of the client's renderers."""
+    return choice(*sorted(RENDERERS))(value)

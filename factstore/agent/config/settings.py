@@ -1,8 +1,8 @@
-"""The configuration: one INI file, checked to the last option.
+"""The agent's configuration: one INI file, of which every section and option is checked.
 
-Every mistake is told, not only the first, each with the section and the option it is in.  An option or
-a section that nobody knows is a mistake.  An option is a field of its section's class, with the
-function that reads its text beside its type.  Nothing here opens what the options name.
+Every error is reported, not only the first, each with its section and option.  Unknown sections and
+options are errors.  An option is a field of its section's class, annotated with the function that
+parses its text.  The files that options name are not opened here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-from factstore.agent.config import option_types
+from factstore.agent.config import option_types as types
 
 DEFAULT_FILE = "/etc/factstore/agent.conf"
 FILE_VARIABLE = "FACTSTORE_AGENT_CONFIG"
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used.
+    """The configuration file cannot be used.
 
-    :ivar mistakes: a sentence each.
+    :ivar errors: one sentence for each error in it.
     """
 
-    def __init__(self, *mistakes: str) -> None:
-        super().__init__("; ".join(mistakes))
-        self.mistakes = mistakes
+    def __init__(self, *errors: str) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
 
 
 def _short_hostname() -> str:
@@ -37,112 +37,114 @@ def _short_hostname() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Agent:
-    """``[agent]``: who this is."""
+class AgentOptions:
+    """``[agent]``: the member, its lifetime and its state directory."""
 
-    stack: Annotated[str, option_types.text]
-    member: Annotated[str, option_types.text] = ""
-    group: Annotated[str, option_types.text] = "node"
-    ttl: Annotated[int, option_types.whole(5, 24 * 3600)] = 30
-    attributes: Annotated[Mapping[str, Any], option_types.json_object] = field(default_factory=dict)
-    ready: Annotated[str, option_types.one_of("applied", "manual")] = "applied"
-    state_dir: Annotated[Path, option_types.absolute] = Path("/var/lib/factstore-agent")
-    depart_on_stop: Annotated[bool, option_types.yes_or_no] = True
-    end_with_stack: Annotated[bool, option_types.yes_or_no] = False
-    log_level: Annotated[str, option_types.one_of("debug", "info", "warning", "error")] = "info"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """``[service]``: where factstore is, and the grant to show there."""
-
-    url: Annotated[str, option_types.url] = ""
-    grant_file: Annotated[Path | None, option_types.absolute] = None
-    cacert: Annotated[Path | None, option_types.absolute] = None
+    stack: Annotated[str, types.string]
+    member: Annotated[str, types.string] = ""
+    group: Annotated[str, types.string] = "node"
+    ttl: Annotated[int, types.integer(5, 24 * 3600)] = 30
+    attributes: Annotated[Mapping[str, Any], types.json_object] = field(default_factory=dict)
+    ready: Annotated[str, types.choice("applied", "manual")] = "applied"
+    state_dir: Annotated[Path, types.absolute_path] = Path("/var/lib/factstore-agent")
+    depart_on_stop: Annotated[bool, types.boolean] = True
+    end_with_stack: Annotated[bool, types.boolean] = False
+    log_level: Annotated[str, types.choice("debug", "info", "warning", "error")] = "info"
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """``[facts]``: what is told."""
+class ServiceOptions:
+    """``[service]``: the URL of factstore, and the grant with which to authenticate."""
 
-    directory: Annotated[Path, option_types.absolute] = Path("/etc/factstore/facts.d")
+    url: Annotated[str, types.url] = ""
+    grant_file: Annotated[Path | None, types.absolute_path] = None
+    cacert: Annotated[Path | None, types.absolute_path] = None
+
+
+@dataclass(frozen=True, slots=True)
+class FactsOptions:
+    """``[facts]``: the sources of the facts that are published."""
+
+    directory: Annotated[Path, types.absolute_path] = Path("/etc/factstore/facts.d")
     builtin: Annotated[
-        tuple[str, ...], option_types.some_of("addresses", "boot_id", "hostname", "ip", "os")
+        tuple[str, ...], types.choices("addresses", "boot_id", "hostname", "ip", "os")
     ] = ("addresses", "boot_id", "hostname", "ip", "os")
-    interval: Annotated[float, option_types.number(1, 86400)] = 60.0
-    timeout: Annotated[float, option_types.number(0.1, 3600)] = 30.0
+    interval: Annotated[float, types.seconds(1, 86400)] = 60.0
+    timeout: Annotated[float, types.seconds(0.1, 3600)] = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class React:
-    """``[react]``: when to act on a change, and what to run."""
+class ReactOptions:
+    """``[react]``: when a changed context is applied, and which hooks run."""
 
-    settle: Annotated[float, option_types.number(0, 5)] = 1.0
-    max_settle: Annotated[float, option_types.number(0, 50)] = 10.0
-    splay: Annotated[float, option_types.number(0, 3600)] = 0.0
-    hooks: Annotated[Path, option_types.absolute] = Path("/etc/factstore/hooks.d")
-    run_hooks: Annotated[str, option_types.one_of("context", "files")] = "context"
-    hook_timeout: Annotated[float, option_types.number(0.1, 86400)] = 3600.0
-    retry_first: Annotated[float, option_types.number(0.1, 3600)] = 5.0
-    retry_longest: Annotated[float, option_types.number(0.1, 86400)] = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """``[template NAME]``: a file that a Jinja2 template makes of the context."""
-
-    source: Annotated[Path, option_types.path]
-    destination: Annotated[Path, option_types.absolute]
-    owner: Annotated[str | None, option_types.text] = None
-    group: Annotated[str | None, option_types.text] = None
-    mode: Annotated[int | None, option_types.mode] = None
+    settle: Annotated[float, types.seconds(0, 5)] = 1.0
+    max_settle: Annotated[float, types.seconds(0, 50)] = 10.0
+    splay: Annotated[float, types.seconds(0, 3600)] = 0.0
+    hooks: Annotated[Path, types.absolute_path] = Path("/etc/factstore/hooks.d")
+    run_hooks: Annotated[str, types.choice("context", "files")] = "context"
+    hook_timeout: Annotated[float, types.seconds(0.1, 86400)] = 3600.0
+    retry_first: Annotated[float, types.seconds(0.1, 3600)] = 5.0
+    retry_longest: Annotated[float, types.seconds(0.1, 86400)] = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Render:
-    """``[render NAME]``: a file that one of the client's renderers makes of the context."""
+class TemplateOptions:
+    """``[template NAME]``: a file rendered from the context by a Jinja2 template."""
 
-    renderer: Annotated[str, option_types.renderer]
-    destination: Annotated[Path, option_types.absolute]
-    owner: Annotated[str | None, option_types.text] = None
-    group: Annotated[str | None, option_types.text] = None
-    mode: Annotated[int | None, option_types.mode] = None
+    source: Annotated[Path, types.path]
+    destination: Annotated[Path, types.absolute_path]
+    owner: Annotated[str | None, types.string] = None
+    group: Annotated[str | None, types.string] = None
+    mode: Annotated[int | None, types.file_mode] = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """``[render NAME]``: a file or folder rendered by one of the client's renderers."""
+
+    renderer: Annotated[str, types.renderer]
+    destination: Annotated[Path, types.absolute_path]
+    owner: Annotated[str | None, types.string] = None
+    group: Annotated[str | None, types.string] = None
+    mode: Annotated[int | None, types.file_mode] = None
 
 
 SECTIONS: Mapping[str, type[Any]] = {
-    "agent": Agent,
-    "service": Service,
-    "facts": Facts,
-    "react": React,
+    "agent": AgentOptions,
+    "service": ServiceOptions,
+    "facts": FactsOptions,
+    "react": ReactOptions,
 }
-NAMED: Mapping[str, type[Any]] = {"template": Template, "render": Render}
+NAMED_SECTIONS: Mapping[str, type[Any]] = {"template": TemplateOptions, "render": RenderOptions}
 KEYSTONE = "keystone"
-"""The section whose options are those of keystoneauth's plugins."""
+"""The section with the options of a keystoneauth plugin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration.
 
-    :param file: where it was read from.
-    :param keystone: options of a keystoneauth plugin; empty without one.
-    :param templates: by name; *renders* likewise.
+    :param file: the file that was read.
+    :param keystone: options of a keystoneauth plugin; empty without that section.
+    :param templates: by the name of the section.
+    :param renders: by the name of the section.
     """
 
     file: Path
-    agent: Agent
-    service: Service
-    facts: Facts
-    react: React
+    agent: AgentOptions
+    service: ServiceOptions
+    facts: FactsOptions
+    react: ReactOptions
     keystone: Mapping[str, str]
-    templates: Mapping[str, Template]
-    renders: Mapping[str, Render]
+    templates: Mapping[str, TemplateOptions]
+    renders: Mapping[str, RenderOptions]
 
 
-def read(file: Path, hostname: Callable[[], str] = _short_hostname) -> Settings:
-    """The settings that a file holds.
+def load_settings(file: Path, hostname: Callable[[], str] = _short_hostname) -> Settings:
+    """Return the settings in a file.
 
-    :raises SettingsError: it cannot be read, or holds mistakes.
+    :param hostname: returns the member's name if the file does not contain one.
+    :raises SettingsError: the file cannot be read or contains errors.
     """
     parser = configparser.ConfigParser(interpolation=None, default_section="\0none")
     try:
@@ -152,71 +154,76 @@ def read(file: Path, hostname: Callable[[], str] = _short_hostname) -> Settings:
         raise SettingsError(f"{file}: {error.strerror}.") from error
     except (configparser.Error, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: {' '.join(str(error).split())}.") from error
-    mistakes: list[str] = []
-    single = {
-        name: _section(kind, name, parser[name] if parser.has_section(name) else {}, mistakes)
+    errors: list[str] = []
+    sections = {
+        name: _parse_section(kind, name, parser[name] if parser.has_section(name) else {}, errors)
         for name, kind in SECTIONS.items()
     }
-    named: dict[str, dict[str, Any]] = {kind: {} for kind in NAMED}
+    named: dict[str, dict[str, Any]] = {kind: {} for kind in NAMED_SECTIONS}
     for title in parser.sections():
         kind, _, name = title.partition(" ")
-        if kind in NAMED and name.strip():
-            named[kind][name.strip()] = _section(NAMED[kind], title, parser[title], mistakes)
+        if kind in NAMED_SECTIONS and name.strip():
+            options = _parse_section(NAMED_SECTIONS[kind], title, parser[title], errors)
+            named[kind][name.strip()] = options
         elif title not in SECTIONS and title != KEYSTONE:
-            mistakes.append(f"[{title}]: there is no such section.")
-    if not mistakes:
-        mistakes += _contradictions(single, named)
-    if mistakes:
-        raise SettingsError(*(f"{file}: {mistake}" for mistake in mistakes))
-    agent: Agent = single["agent"]
+            errors.append(f"[{title}]: this section is unknown.")
+    if not errors:
+        errors += _contradictions(sections, named)
+    if errors:
+        raise SettingsError(*(f"{file}: {error}" for error in errors))
+    agent: AgentOptions = sections["agent"]
     if not agent.member:
         agent = dataclasses.replace(agent, member=hostname())
     return Settings(
         file=file,
         agent=agent,
-        service=single["service"],
-        facts=single["facts"],
-        react=single["react"],
+        service=sections["service"],
+        facts=sections["facts"],
+        react=sections["react"],
         keystone=dict(parser[KEYSTONE]) if parser.has_section(KEYSTONE) else {},
         templates={
-            name: dataclasses.replace(each, source=file.parent / "templates" / each.source)
-            for name, each in named["template"].items()
+            name: dataclasses.replace(options, source=file.parent / "templates" / options.source)
+            for name, options in named["template"].items()
         },
         renders=named["render"],
     )
 
 
-def _section(kind: type[Any], title: str, given: Mapping[str, str], mistakes: list[str]) -> Any:
-    """A section's options; None if there is a mistake in them."""
-    options = {each.name: each for each in dataclasses.fields(kind)}
-    parsers = get_type_hints(kind, include_extras=True)
-    before = len(mistakes)
-    for name in given.keys() - options.keys():
-        mistakes.append(f"[{title}] {name}: there is no such option.")
-    found = {}
-    for name, each in options.items():
-        if name not in given:
-            if each.default is each.default_factory:  # there is neither
-                mistakes.append(f"[{title}] {name}: it must be given.")
+def _parse_section(kind: type[Any], title: str, texts: Mapping[str, str], errors: list[str]) -> Any:
+    """Return the options of a section, or None after adding its errors to *errors*."""
+    fields = {option.name: option for option in dataclasses.fields(kind)}
+    hints = get_type_hints(kind, include_extras=True)
+    errors_before = len(errors)
+    for name in texts.keys() - fields.keys():
+        errors.append(f"[{title}] {name}: this option is unknown.")
+    values = {}
+    for name, option in fields.items():
+        if name not in texts:
+            if option.default is option.default_factory:  # both are missing
+                errors.append(f"[{title}] {name}: this option is required.")
             continue
         try:
-            found[name] = parsers[name].__metadata__[0](given[name])
+            values[name] = hints[name].__metadata__[0](texts[name])
         except ValueError as error:
-            mistakes.append(f"[{title}] {name}: {error}")
-    return kind(**found) if len(mistakes) == before else None
+            errors.append(f"[{title}] {name}: {error}")
+    return kind(**values) if len(errors) == errors_before else None
 
 
-def _contradictions(single: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    mistakes = []
-    react: React = single["react"]
+def _contradictions(
+    sections: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return the errors that concern several options."""
+    errors = []
+    react: ReactOptions = sections["react"]
     if react.max_settle < react.settle:
-        mistakes.append("[react] max_settle: it must not be below settle.")
+        errors.append("[react] max_settle: the value must not be less than settle.")
     if react.retry_longest < react.retry_first:
-        mistakes.append("[react] retry_longest: it must not be below retry_first.")
-    written: dict[Path, str] = {}
-    for kind, sections in named.items():
-        for name, each in sections.items():
-            other = written.setdefault(each.destination, f"[{kind} {name}]")
-            if other != f"[{kind} {name}]":
-                mistakes.append(f"[{kind} {name}] destination: {other} writes this file too.")
-    return mistakes
+        errors.append("[react] retry_longest: the value must not be less than retry_first.")
+    section_of: dict[Path, str] = {}
+    for kind, by_name in named.items():
+        for name, options in by_name.items():
+            section = f"[{kind} {name}]"
+            other = section_of.setdefault(options.destination, section)
+            if other != section:
+                errors.append(f"{section} destination: {other} writes the same file.")
+    return errors

@@ -1,7 +1,7 @@
-"""What commands such as ``factstore-agent put`` told, kept so that it outlives the agent, not the boot.
+"""Facts and states given by commands such as ``factstore-agent put``.
 
-The agent tells it anew whenever it joins anew.  A service that was started before a reboot is not
-started after it: what was said in another boot is void.
+They are stored until the instance boots, and published again each time the member joins again.  A
+reboot discards them, because the services that they describe have stopped.
 """
 
 from __future__ import annotations
@@ -12,67 +12,69 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from factstore.agent.system.state_dir import SAID, StateDir
+from factstore.agent.system.state_dir import COMMAND_FACTS, StateDir
 
 _LOCK = "said.lock"
 
 
-class Said:
-    """Facts and a state by command.
+class CommandFacts:
+    """Facts, results and the requested state of the member.
 
-    :param boot: the id of this boot.
+    :param boot_id: returns the id of the current boot.
     """
 
-    def __init__(self, state: StateDir, boot: Callable[[], str]) -> None:
+    def __init__(self, state: StateDir, boot_id: Callable[[], str]) -> None:
         self._state = state
-        self._boot = boot
+        self._boot_id = boot_id
 
+    @property
     def facts(self) -> Mapping[str, Any]:
-        """By path, below the member's own folder."""
+        """Facts by path, below the member's folder in ``nodes``."""
         facts: Mapping[str, Any] = self._read()["facts"]
         return facts
 
+    @property
     def results(self) -> Mapping[str, Any]:
-        """By path, below the member's folder of results."""
+        """Facts by path, below the member's folder in ``results``."""
         results: Mapping[str, Any] = self._read()["results"]
         return results
 
     @property
-    def wanted(self) -> str | None:
-        """The state that the member is to have, ``ready`` or ``draining``; None if nobody said."""
-        wanted: str | None = self._read()["wanted"]
-        return wanted
+    def requested_state(self) -> str | None:
+        """``ready`` or ``draining``; None if no command has requested a state."""
+        state: str | None = self._read()["wanted"]
+        return state
 
     def put(self, path: str, value: Any, *, result: bool = False) -> None:
-        """Tell a fact, or a result, from now on."""
-        with self._changing() as content:
+        """Store a fact, or a result."""
+        with self._editing() as content:
             content["results" if result else "facts"][path] = value
 
     def delete(self, path: str) -> None:
-        """Tell it no more."""
-        with self._changing() as content:
+        """Remove a fact."""
+        with self._editing() as content:
             content["facts"].pop(path, None)
 
-    def want(self, state: str) -> None:
-        """Have the member be in a state."""
-        with self._changing() as content:
+    def request_state(self, state: str) -> None:
+        """Store the state that the member is to have."""
+        with self._editing() as content:
             content["wanted"] = state
 
     def _read(self) -> dict[str, Any]:
-        content = self._state.read(SAID) or {}
-        if content.get("boot") != self._boot():
-            content = {"boot": self._boot(), "wanted": None}
+        content = self._state.read(COMMAND_FACTS) or {}
+        if content.get("boot") != self._boot_id():
+            content = {"boot": self._boot_id(), "wanted": None}
         return {"facts": {}, "results": {}, **content}
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[dict[str, Any]]:
-        """The content, to be written when it was changed; commands take turns."""
-        self._state.prepare()
+    def _editing(self) -> Iterator[dict[str, Any]]:
+        """Yield the content, and store it afterwards.  Concurrent commands take turns."""
+        self._state.create()
         lock = os.open(self._state.directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             content = self._read()
             yield content
-            self._state.write(SAID, content)
+            self._state.write(COMMAND_FACTS, content)
         finally:
             os.close(lock)

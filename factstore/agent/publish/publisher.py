@@ -1,8 +1,7 @@
-"""Telling facts: only what changed, in batches, each bound to this incarnation of the member.
+"""Publishing facts: only those that changed, in batches, bound to this incarnation of the member.
 
-What the service was told is on disk by name before it is told, so that a fact which vanished from its
-source is taken back even by an agent that was killed in between.  One fact that the service refuses
-does not keep the others from being told.
+The path of each fact is on disk before the fact is sent.  A fact that its source has dropped is
+therefore deleted even by an agent that was killed and restarted in between.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from factstore.agent.errors import told
-from factstore.agent.publish.sources import Collected
+from factstore.agent.errors import describe
+from factstore.agent.publish.sources import CollectedFacts
 from factstore.agent.session.membership import Membership
 from factstore.agent.system.state_dir import PUBLISHED, StateDir
 from factstore.client import Delete, Put, Stack
@@ -25,15 +24,15 @@ LOG = logging.getLogger(__name__)
 BATCH_OPERATIONS = 100
 BATCH_LENGTH = 512 * 1024  # characters of all values
 _REFUSALS = (BadRequest, Conflict, Forbidden, TooLarge)
-_ENDED = ("contextualization.generation_stale", "contextualization.member_missing")
+_NOT_A_MEMBER = ("contextualization.generation_stale", "contextualization.member_missing")
 
 Operation = Put | Delete
 
 
 class Publisher:
-    """Keeps a member's facts at the service as they are here.  Threads may share it.
+    """Publishes a member's facts and results.  Several threads may use it.
 
-    :ivar problems: by path, why the service refused a fact.
+    :ivar problems: the reason for each fact that the service refused, by path.
     """
 
     def __init__(self, stack: Stack, name: str, membership: Membership, state: StateDir) -> None:
@@ -41,125 +40,132 @@ class Publisher:
         self._name = name
         self._membership = membership
         self._state = state
-        self._wanted: dict[str, Any] = {}
-        self._sources: dict[str, str] = {}
+        self._facts: dict[str, Any] = {}
+        self._source_of: dict[str, str] = {}
         self._results: dict[str, Any] = {}
-        self._standing: dict[str, str] = dict(state.read(PUBLISHED) or {})
-        self._told: dict[str, str] = {}
-        self._told_as: str | None = None
+        # As on disk: the facts that the service may have, with their sources.
+        self._possibly_published: dict[str, str] = dict(state.read(PUBLISHED) or {})
+        self._sent: dict[str, str] = {}
+        self._sent_generation: str | None = None
         self._refused: dict[str, str] = {}
-        self._again: set[str] = set()
+        self._refused_for_now: set[str] = set()
         self._lock = threading.RLock()
         self.problems: dict[str, str] = {}
 
-    def offer(self, collected: Collected) -> None:
-        """Have these facts be told by the next :meth:`publish`, and those that vanished taken back."""
+    def set_facts(self, collected: CollectedFacts) -> None:
+        """Set the facts for the next :meth:`publish`, which deletes those that were withdrawn."""
         with self._lock:
             kept = {
                 path: source
-                for path, source in self._standing.items()
-                if path not in collected.facts and not collected.vanished(path, source)
+                for path, source in self._possibly_published.items()
+                if path not in collected.facts and not collected.is_withdrawn(path, source)
             }
-            self._wanted = {
-                **{path: self._wanted[path] for path in kept if path in self._wanted},
+            self._facts = {
+                **{path: self._facts[path] for path in kept if path in self._facts},
                 **collected.facts,
             }
-            self._sources = {**kept, **collected.sources}
-            for path in self._again:  # a quota may have room by now, a path may be free
+            self._source_of = {**kept, **collected.source_of}
+            for path in self._refused_for_now:  # the quota or the path may be free by now
                 self._refused.pop(path, None)
-            self._again.clear()
+            self._refused_for_now.clear()
 
-    def report(self, results: Mapping[str, Any]) -> None:
-        """Have these be told below ``results/<member>/``, where they wake nobody who converges.
+    def set_results(self, results: Mapping[str, Any]) -> None:
+        """Set facts below ``results/<member>/``, whose changes do not trigger reconciliation.
 
-        What was told there before stands until the member goes.
+        Results that were published before and are not in *results* remain until the member departs.
         """
         with self._lock:
             self._results |= results
 
     @property
-    def due(self) -> bool:
-        """Whether there is anything to tell."""
+    def has_changes(self) -> bool:
+        """True if there are facts to publish or delete."""
         with self._lock:
             return bool(self._operations())
 
     def publish(self) -> None:
-        """Tell what is to be told.
+        """Send the changes since the last call.
 
-        :raises FactstoreError: not now, or it is no member any more.
+        :raises FactstoreError: the service cannot answer now, or the agent is no longer a member.
         """
         with self._lock:
             operations = self._operations()
             generation = self._membership.generation
             if not operations or generation is None:
                 return
-            standing = {**self._standing, **self._sources}
-            if standing != self._standing:
-                self._state.keep(PUBLISHED, standing)
-                self._standing = standing
+            possibly_published = {**self._possibly_published, **self._source_of}
+            if possibly_published != self._possibly_published:
+                self._state.try_write(PUBLISHED, possibly_published)
+                self._possibly_published = possibly_published
             for batch in _batches(operations):
                 self._send(batch, generation)
-            # What vanished was taken back, unless that was refused: then it goes with the member.
-            if self._standing != self._sources:
-                self._state.keep(PUBLISHED, dict(self._sources))
-                self._standing = dict(self._sources)
+            # Withdrawn facts are now deleted. If that was refused, they expire with the member.
+            if self._possibly_published != self._source_of:
+                self._state.try_write(PUBLISHED, dict(self._source_of))
+                self._possibly_published = dict(self._source_of)
 
     def _operations(self) -> list[Operation]:
-        if self._told_as != self._membership.generation:  # what was told went with who told it
-            self._told.clear()
+        if self._sent_generation != self._membership.generation:
+            # The facts of the former incarnation were deleted with it.
+            self._sent.clear()
             self._refused.clear()
             self.problems = {}
-            self._told_as = self._membership.generation
+            self._sent_generation = self._membership.generation
         operations: list[Operation] = [
             Delete(f"nodes/{self._name}/{path}")
-            for path in sorted(self._standing.keys() - self._sources.keys())
+            for path in sorted(self._possibly_published.keys() - self._source_of.keys())
         ]
-        wanted = {f"nodes/{self._name}/{path}": value for path, value in self._wanted.items()}
-        wanted |= {f"results/{self._name}/{path}": value for path, value in self._results.items()}
-        for path, value in wanted.items():
+        values = {f"nodes/{self._name}/{path}": value for path, value in self._facts.items()}
+        values |= {f"results/{self._name}/{path}": value for path, value in self._results.items()}
+        for path, value in values.items():
             text = json.dumps(value, sort_keys=True)
-            if text not in (self._told.get(path), self._refused.get(path)):
+            if text not in (self._sent.get(path), self._refused.get(path)):
                 operations.append(Put(path, value, member=self._name))
         return operations
 
     def _send(self, batch: Sequence[Operation], generation: str) -> None:
-        """Carry a batch out; if it is refused, all of it that is not.
+        """Send a batch; if it is refused, send its operations except those that cause the refusal.
 
-        :raises FactstoreError: not now, or it is no member any more.
+        :raises FactstoreError: the service cannot answer now, or the agent is no longer a member.
         """
         try:
             self._stack.batch(batch, generation=generation)
         except NotFound:
-            self._membership.beat(None)  # which finds out
+            self._membership.heartbeat(None)  # finds out whether the agent is still a member
             raise
         except _REFUSALS as error:
-            if error.code in _ENDED:
-                self._membership.beat(None)  # which finds out
+            if error.code in _NOT_A_MEMBER:
+                self._membership.heartbeat(None)
                 raise
             if len(batch) > 1:
                 half = len(batch) // 2
                 self._send(batch[:half], generation)
                 self._send(batch[half:], generation)
                 return
-            (operation,) = batch
-            LOG.warning("the service refuses %s: %s", operation.path, told(error))
-            self.problems[operation.path] = told(error)
-            if isinstance(operation, Put):
-                self._refused[operation.path] = json.dumps(operation.value, sort_keys=True)
-                if isinstance(error, Conflict | Forbidden):
-                    self._again.add(operation.path)
+            self._note_refusal(batch[0], error)
             return
         for operation in batch:
             self.problems.pop(operation.path, None)
             self._refused.pop(operation.path, None)
             if isinstance(operation, Put):
-                self._told[operation.path] = json.dumps(operation.value, sort_keys=True)
+                self._sent[operation.path] = json.dumps(operation.value, sort_keys=True)
             else:
-                self._told.pop(operation.path, None)
+                self._sent.pop(operation.path, None)
+
+    def _note_refusal(self, operation: Operation, error: Exception) -> None:
+        LOG.warning("the service refused %s: %s", operation.path, describe(error))
+        self.problems[operation.path] = describe(error)
+        if isinstance(operation, Put):
+            self._refused[operation.path] = json.dumps(operation.value, sort_keys=True)
+            if isinstance(error, Conflict | Forbidden):
+                self._refused_for_now.add(operation.path)
 
 
 def _batches(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """In parts that are small enough; what is taken back comes first, for it may be in the way."""
+    """Split operations into batches that the service accepts.
+
+    Deletions are the first operations: they may free the path of a fact that follows.
+    """
     batches: list[list[Operation]] = [[]]
     length = 0
     for operation in operations:

@@ -1,7 +1,7 @@
-"""What the agent finds to tell: built-in facts, and ``facts.d``.
+"""The sources of facts: the built-in facts, and the files of ``facts.d``.
 
-A source is a file of ``facts.d``, or the built-in facts.  One that is broken is named, with the reason,
-and passed over: it never keeps the others from being told, nor takes back what it told before.
+A source that fails is reported and skipped: the other sources are still published, and so are the facts
+that the failed source returned before.
 """
 
 from __future__ import annotations
@@ -13,179 +13,181 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factstore.agent.config.settings import Facts
-from factstore.agent.system import host_facts
+from factstore.agent.config.settings import FactsOptions
 from factstore.agent.system.drop_ins import drop_ins
-from factstore.agent.system.run_program import printable, run
+from factstore.agent.system.host_facts import collect_host_facts
+from factstore.agent.system.run_program import printable, run_program
 from factstore.client.clock import Clock
 
-OUTPUT_BYTES = 1024 * 1024
+SOURCE_BYTES = 1024 * 1024
 BUILTIN = "built-in facts"
 
 
 @dataclass(slots=True)
-class Collected:
-    """All that is to be told.
+class CollectedFacts:
+    """The facts of all sources.
 
-    :ivar facts: by path, below the member's own folder; of two sources the later one counts.
-    :ivar sources: by path, which source it is from.
-    :ivar problems: by source, what is wrong with it.
-    :ivar blind: which sources there are could not be found out.
+    :ivar facts: by path, below the member's folder.  If two sources have the same path, the later wins.
+    :ivar source_of: the source of each fact, by path.
+    :ivar problems: the reason for each source that failed, by source.
+    :ivar directory_failed: True if ``facts.d`` could not be listed.
     """
 
     facts: dict[str, Any] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
+    source_of: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    blind: bool = False
+    directory_failed: bool = False
 
-    def vanished(self, path: str, source: str) -> bool:
-        """Whether a fact that a source told before is told no more."""
-        return path not in self.facts and source not in self.problems and not self.blind
+    def is_withdrawn(self, path: str, source: str) -> bool:
+        """Return True if a source that published a fact before has dropped it."""
+        return path not in self.facts and source not in self.problems and not self.directory_failed
 
-    def and_also(self, source: str, facts: Mapping[str, Any]) -> Collected:
-        """The same with what one more source tells."""
-        return Collected(
+    def with_source(self, source: str, facts: Mapping[str, Any]) -> CollectedFacts:
+        """Return a copy with the facts of one more source."""
+        return CollectedFacts(
             {**self.facts, **facts},
-            {**self.sources, **dict.fromkeys(facts, source)},
+            {**self.source_of, **dict.fromkeys(facts, source)},
             self.problems,
-            self.blind,
+            self.directory_failed,
         )
 
-    def take(self, source: str, facts: Mapping[str, Any]) -> None:
-        """Add what a source tells."""
-        for path, value in facts.items():
-            self.facts[path] = value
-            self.sources[path] = source
+    def add(self, source: str, facts: Mapping[str, Any]) -> None:
+        """Add the facts of a source."""
+        self.facts.update(facts)
+        self.source_of.update(dict.fromkeys(facts, source))
 
 
-class Collector:
-    """Collects, and remembers what each source told when it was whole.
+class FactCollector:
+    """Collects facts, and remembers the last facts of each source.
 
-    :param log: told what programs print to stderr.
+    :param log: called with the lines that programs print to stderr.
+    :param should_stop: returns True if a running program is to be terminated.
     """
 
     def __init__(
         self,
-        settings: Facts,
+        options: FactsOptions,
         clock: Clock,
         log: Callable[[str], None],
-        stopping: Callable[[], bool] = lambda: False,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._settings = settings
+        self._options = options
         self._clock = clock
         self._log = log
-        self._stopping = stopping
+        self._should_stop = should_stop
         self._last: dict[str, dict[str, Any]] = {}
 
-    def collect(self) -> Collected:
-        """Everything that is to be told now."""
-        found = Collected()
-        found.take(BUILTIN, host_facts.collect(self._settings.builtin))
-        last: dict[str, dict[str, Any]] = {}
+    def collect(self) -> CollectedFacts:
+        """Return the current facts of all sources."""
+        collected = CollectedFacts()
+        collected.add(BUILTIN, collect_host_facts(self._options.builtin))
+        current: dict[str, dict[str, Any]] = {}
         try:
-            for file in drop_ins(self._settings.directory):
+            for file in drop_ins(self._options.directory):
                 try:
-                    last[file.name] = dict(self._read(file))
-                except _Broken as error:
-                    found.problems[file.name] = str(error)
-                    last[file.name] = self._last.get(file.name, {})
+                    current[file.name] = dict(self._read(file))
+                except _SourceError as error:
+                    collected.problems[file.name] = str(error)
+                    current[file.name] = self._last.get(file.name, {})
         except OSError as error:
-            found.problems["facts.d"] = f"cannot be read: {error.strerror}"
-            found.blind = True
-            last = self._last
-        self._last = last
-        for source, told in last.items():
-            found.take(source, told)
-        return found
+            collected.problems["facts.d"] = f"cannot be read: {error.strerror}"
+            collected.directory_failed = True
+            current = self._last
+        self._last = current
+        for source, facts in current.items():
+            collected.add(source, facts)
+        return collected
 
     def _read(self, file: Path) -> Iterator[tuple[str, Any]]:
-        """The facts of a file."""
+        """Yield the facts of a file, or of the output of a program."""
         if os.access(file, os.X_OK):
-            ended = run(
+            result = run_program(
                 file,
                 clock=self._clock,
-                timeout=self._settings.timeout,
+                timeout=self._options.timeout,
                 env={},
                 on_line=lambda line: self._log(f"{file.name}: {line}"),
-                keep=OUTPUT_BYTES,
-                stopping=self._stopping,
+                capture=SOURCE_BYTES,
+                should_stop=self._should_stop,
             )
-            if ended.reason is not None:
-                raise _Broken(ended.reason)
-            return checked(_printed(ended.output))
+            if result.failure is not None:
+                raise _SourceError(result.failure)
+            return _validated(_parse_output(result.output))
         if file.suffix not in (".json", ".yaml", ".yml"):
-            raise _Broken("is neither executable nor named *.json, *.yaml or *.yml")
+            raise _SourceError("is neither executable nor named *.json, *.yaml or *.yml")
         try:
             with file.open("rb") as opened:
-                data = opened.read(OUTPUT_BYTES + 1)
+                data = opened.read(SOURCE_BYTES + 1)
         except OSError as error:
-            raise _Broken(f"cannot be read: {error.strerror}") from error
-        if len(data) > OUTPUT_BYTES:
-            raise _Broken(f"holds more than {OUTPUT_BYTES} bytes")
-        return checked(_json(data) if file.suffix == ".json" else _yaml(data))
+            raise _SourceError(f"cannot be read: {error.strerror}") from error
+        if len(data) > SOURCE_BYTES:
+            raise _SourceError(f"is larger than {SOURCE_BYTES} bytes")
+        return _validated(_parse_json(data) if file.suffix == ".json" else _parse_yaml(data))
 
 
-class _Broken(Exception):
-    """A source that cannot be used, and why."""
+class _SourceError(Exception):
+    """A source failed; the text is the predicate of a sentence about it."""
 
 
-def checked(found: Any) -> Iterator[tuple[str, Any]]:
-    """The facts of a mapping from paths to values that JSON knows."""
-    if not isinstance(found, dict):
-        raise _Broken("holds no mapping from paths to values")
-    for path, value in found.items():
+def _validated(document: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the facts of a mapping from paths to JSON values."""
+    if not isinstance(document, dict):
+        raise _SourceError("does not contain a mapping from paths to values")
+    for path, value in document.items():
         if not isinstance(path, str) or not path:
-            raise _Broken(f"has {path!r} for a path")
+            raise _SourceError(f"contains {path!r}, which is not a path")
         try:
             yield path, json.loads(json.dumps(value, allow_nan=False))
         except (ValueError, TypeError, RecursionError) as error:
-            raise _Broken(f"has a value at {printable(path)} that JSON does not know") from error
+            raise _SourceError(
+                f"contains a value at {printable(path)} that JSON cannot represent"
+            ) from error
 
 
-def _printed(output: bytes) -> Any:
-    """What a program printed: a JSON object, or lines ``path=value``."""
-    text = _text(output)
+def _parse_output(output: bytes) -> Any:
+    """Parse the output of a program: a JSON object, or lines ``path=value``."""
+    text = _decode(output)
     if text.lstrip().startswith(("{", "[")):
-        return _json(output)
-    found = {}
+        return _parse_json(output)
+    facts = {}
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             path, sign, value = line.partition("=")
             if not sign:
-                raise _Broken(f"printed neither JSON nor path=value in line {number}")
-            found[path.strip()] = value.strip()
-    return found
+                raise _SourceError(f"printed neither JSON nor path=value on line {number}")
+            facts[path.strip()] = value.strip()
+    return facts
 
 
-def _json(data: bytes) -> Any:
+def _parse_json(data: bytes) -> Any:
     try:
-        return json.loads(_text(data))
+        return json.loads(_decode(data))
     except (ValueError, RecursionError) as error:
-        raise _Broken(f"is no JSON: {_where(error)}") from error
+        raise _SourceError(f"is not valid JSON: {_position(error)}") from error
 
 
-def _yaml(data: bytes) -> Any:
+def _parse_yaml(data: bytes) -> Any:
     try:
-        import yaml  # only who has such files needs it
+        import yaml  # an optional dependency
     except ImportError as error:
-        raise _Broken("is YAML, for which PyYAML is needed: install factstore[agent]") from error
+        raise _SourceError("is YAML, which needs PyYAML: install factstore[agent]") from error
     try:
-        return yaml.safe_load(_text(data)) or {}
+        return yaml.safe_load(_decode(data)) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark is not None else "it cannot be read"
-        raise _Broken(f"is no YAML: {where}") from error
+        position = f"line {mark.line + 1}" if mark is not None else "it cannot be parsed"
+        raise _SourceError(f"is not valid YAML: {position}") from error
 
 
-def _where(error: Exception) -> str:
-    """The place of a mistake, without what stands there."""
+def _position(error: Exception) -> str:
+    """Return the position of a syntax error, without the text there: it may be a secret."""
     if isinstance(error, json.JSONDecodeError):
         return f"line {error.lineno}, column {error.colno}"
-    return "it cannot be read"
+    return "it cannot be parsed"
 
 
-def _text(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise _Broken("is not UTF-8") from error
+        raise _SourceError("is not UTF-8") from error

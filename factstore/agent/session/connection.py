@@ -1,7 +1,8 @@
-"""Where the service is, and what to show there: from the configuration and the environment.
+"""The connection to the service: its URL and the credential.
 
-The environment wins: ``FACTSTORE_GRANT`` over the file with the grant, and each ``OS_*`` variable over
-what the configuration says in its place.
+Both come from the configuration and the environment.  The environment takes precedence:
+``FACTSTORE_GRANT`` over the file with the grant, and each ``OS_*`` variable over the option with the
+same meaning.
 """
 
 from __future__ import annotations
@@ -17,103 +18,111 @@ from typing import Any
 from keystoneauth1 import exceptions
 
 from factstore.agent.config.settings import Settings
-from factstore.agent.errors import Unusable
-from factstore.agent.session.enrolment import Enrolment, Shown
+from factstore.agent.errors import Misconfigured
+from factstore.agent.session.enrolment import Enrolment, GrantAuth
 from factstore.agent.system.state_dir import StateDir
 from factstore.client import Stack, connect
 
 GRANT_VARIABLE = "FACTSTORE_GRANT"
-ANSWER_SECONDS = (3.0, 30.0)  # the least and the most that an answer may take
+REQUEST_TIMEOUTS = (3.0, 30.0)
+"""The shortest and the longest time-out of a request, in seconds."""
 _GRANT = re.compile(r"([A-Za-z0-9_-]{1,64})\.([!-~]{1,256})")
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A stack, as this agent reaches it.
+    """A stack, and the credential with which this agent reaches it.
 
-    :param grant: the id of the grant that was given to be shown there; None if it is none.
-    :param enrolment: what is shown instead of it if it is a group's; None without a grant.
+    :param grant_id: the id of the configured grant; None if the credential is not a grant.
+    :param enrolment: replaces a group's grant by the member's own; None without a grant.
     """
 
     stack: Stack
-    grant: str | None
+    grant_id: str | None
     enrolment: Enrolment | None = None
 
 
 def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connection:
-    """The stack of the configuration; nothing is sent.
+    """Return a connection to the configured stack, without sending a request.
 
-    :raises Unusable: it is not said where it is, or the credential cannot be used.
+    :raises Misconfigured: the service's URL is missing or the credential cannot be used.
     """
-    variables, grant = credential(settings, environ)
+    variables, grant_id = load_credential(settings, environ)
     agent = settings.agent
-    least, most = ANSWER_SECONDS
+    shortest, longest = REQUEST_TIMEOUTS
 
-    def stack(**more: Any) -> Stack:
+    def open_stack(**options: Any) -> Stack:
         client = connect(
             variables,
-            retry_for=0.0,  # the agent knows better what else to do meanwhile
-            # What does not answer must not cost more than one heartbeat.
-            answer_within=min(max(agent.ttl / 3, least), most),
+            retry_for=0.0,  # the scheduler retries, and runs other tasks meanwhile
+            # A request without an answer must not take longer than until the next heartbeat.
+            answer_within=min(max(agent.ttl / 3, shortest), longest),
             client_name="factstore-agent",
-            **more,
+            **options,
         )
         return client.stack(agent.stack)
 
     try:
-        given = stack()
-        if grant is None or variables.get("OS_USERNAME") != grant:
-            return Connection(given, grant)
-        shown = Shown(variables.get("OS_ENDPOINT"), f"{grant}.{variables['OS_PASSWORD']}")
+        stack = open_stack()
+        if grant_id is None or variables.get("OS_USERNAME") != grant_id:
+            return Connection(stack, grant_id)
+        auth = GrantAuth(variables.get("OS_ENDPOINT"), f"{grant_id}.{variables['OS_PASSWORD']}")
         state = StateDir(agent.state_dir, (agent.stack, agent.member))
-        enrolment = Enrolment(shown, given, agent.member, state)
-        return Connection(stack(auth=shown), grant, enrolment)
+        enrolment = Enrolment(auth, stack, agent.member, state)
+        return Connection(open_stack(auth=auth), grant_id, enrolment)
     except exceptions.ClientException as error:
-        raise Unusable(f"the credential cannot be used: {error}") from error
+        raise Misconfigured(f"The credential cannot be used: {error}") from error
 
 
-def credential(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
-    """``OS_*`` variables for the client, and the id of the grant that is in them.
+def load_credential(
+    settings: Settings, environ: Mapping[str, str]
+) -> tuple[dict[str, str], str | None]:
+    """Return ``OS_*`` variables for the client, and the id of the grant in them if there is one.
 
-    :raises Unusable: the file with the grant is missing, holds none, or is open to others.
+    :raises Misconfigured: the service's URL or the grant is missing, malformed or readable by others.
     """
     service = settings.service
-    given = {name: value for name, value in environ.items() if name.startswith("OS_") and value}
-    found: dict[str, str] = {}
-    grant = environ.get(GRANT_VARIABLE) or (
-        _from_file(service.grant_file) if service.grant_file is not None else None
+    variables: dict[str, str] = {}
+    token = environ.get(GRANT_VARIABLE) or (
+        _read_grant_file(service.grant_file) if service.grant_file is not None else None
     )
     if settings.keystone:
-        found = {
-            f"OS_{name.upper().replace('-', '_')}": it for name, it in settings.keystone.items()
+        variables = {
+            f"OS_{name.upper().replace('-', '_')}": value
+            for name, value in settings.keystone.items()
         }
         if service.url:
-            found["OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE"] = service.url
+            variables["OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE"] = service.url
     elif service.url:
-        found = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": service.url}
+        variables = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": service.url}
     if service.cacert is not None:
-        found["OS_CACERT"] = str(service.cacert)
-    name = None
-    if grant is not None:
-        fits = _GRANT.fullmatch(grant.strip())
-        if fits is None:
-            raise Unusable("what is given as a grant is none: it is <id>.<secret>, on one line.")
-        name, secret = fits.groups()
-        found |= {"OS_AUTH_TYPE": "http_basic", "OS_USERNAME": name, "OS_PASSWORD": secret}
-    found |= given
-    if not any(each in found for each in ("OS_AUTH_TYPE", "OS_AUTH_URL", "OS_TOKEN")):
-        raise Unusable(
-            "it is not said where the service is: give [service] url, [keystone], or OS_* variables."
+        variables["OS_CACERT"] = str(service.cacert)
+    grant_id = None
+    if token is not None:
+        match = _GRANT.fullmatch(token.strip())
+        if match is None:
+            raise Misconfigured("The grant is malformed: it must be <id>.<secret>, on one line.")
+        grant_id, secret = match.groups()
+        variables |= {
+            "OS_AUTH_TYPE": "http_basic",
+            "OS_USERNAME": grant_id,
+            "OS_PASSWORD": secret,
+        }
+    variables |= {
+        name: value for name, value in environ.items() if name.startswith("OS_") and value
+    }
+    if not any(name in variables for name in ("OS_AUTH_TYPE", "OS_AUTH_URL", "OS_TOKEN")):
+        raise Misconfigured(
+            "The service's URL is not configured: set [service] url, [keystone] or OS_* variables."
         )
-    return found, name
+    return variables, grant_id
 
 
-def _from_file(file: Path) -> str:
+def _read_grant_file(file: Path) -> str:
     try:
-        about = os.stat(file)
-        if stat.S_IMODE(about.st_mode) & 0o077:
-            raise Unusable(f"{file} is open to others: chmod 600 {file}")
+        if stat.S_IMODE(os.stat(file).st_mode) & 0o077:
+            raise Misconfigured(f"{file} is accessible to other users: run chmod 600 {file}")
         return file.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not ASCII"
-        raise Unusable(f"the grant in {file} cannot be read: {reason}") from error
+        raise Misconfigured(f"The grant in {file} cannot be read: {reason}") from error

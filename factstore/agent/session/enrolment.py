@@ -1,7 +1,7 @@
-"""Which grant is shown: the one that was given or, if that is a group's, a grant of this member's own.
+"""Enrolment: with a group's grant, the agent obtains a grant of its member's own.
 
-With a group's the agent gets the member's, and keeps it, so that it needs the group's no more until its
-own is refused.  Nothing of either is ever logged but ids.
+The member's grant is stored, so that the agent uses the group's grant again only if the service rejects
+the member's.  Only the ids of grants are logged.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from factstore.client.errors import Forbidden
 LOG = logging.getLogger(__name__)
 
 
-class Shown(HTTPBasicAuth):
-    """What the service is shown: a grant, and from one request to the next another one.
+class GrantAuth(HTTPBasicAuth):
+    """Authentication with a grant, which can be replaced between two requests.
 
-    :param endpoint: the root of the service; None if others know it.
+    :param endpoint: the root URL of the service; None if it is in the catalogue.
     :param token: ``<id>.<secret>``.
     """
 
@@ -32,79 +32,87 @@ class Shown(HTTPBasicAuth):
         self.token = token
 
     @property
-    def grant(self) -> str:
+    def grant_id(self) -> str:
         """The id of the grant."""
         return self.token.partition(".")[0]
 
     def get_token(self, session: Session) -> str | None:
-        """User and password as HTTP has them."""
+        """Return user and password in the form of HTTP Basic authentication."""
         return base64.b64encode(self.token.replace(".", ":", 1).encode()).decode()
 
 
 class Enrolment:
-    """Sees that what is shown is this member's own.  Threads may share it.
+    """Authenticates with the member's own grant if the configured grant is a group's.
 
-    :param shown: what is shown at present: the grant that was given.
-    :param stack: the stack, as it is reached with the grant that was given.
+    Several threads may use one enrolment.
+
+    :param auth: authenticates the agent's requests, at first with the configured grant.
+    :param stack: the stack, accessed with the configured grant.
     """
 
-    def __init__(self, shown: Shown, stack: Stack, member: str, state: StateDir) -> None:
-        self._shown = shown
-        self._given = shown.grant, shown.token
+    def __init__(self, auth: GrantAuth, stack: Stack, member: str, state: StateDir) -> None:
+        self._auth = auth
+        self._configured_id, self._configured_token = auth.grant_id, auth.token
         self._stack = stack
         self._member = member
         self._state = state
         self._lock = threading.Lock()
-        kept = state.read(GRANT) or {}
-        token = kept.get("token")
-        self.own = kept.get("with") == shown.grant and isinstance(token, str)
-        self._settled = self.own
-        if self.own:
-            shown.token = str(token)
+        stored = state.read(GRANT) or {}
+        token = stored.get("token")
+        self.has_member_grant = stored.get("with") == auth.grant_id and isinstance(token, str)
+        self._complete = self.has_member_grant
+        if self.has_member_grant:
+            auth.token = str(token)
 
     @property
     def token(self) -> str:
-        """What is shown at present.  It is a secret."""
-        return self._shown.token
+        """The grant in use, ``<id>.<secret>``.  It is a secret."""
+        return self._auth.token
 
     @property
-    def grant(self) -> str:
-        """The id of what is shown at present."""
-        return self._shown.grant
+    def grant_id(self) -> str:
+        """The id of the grant in use."""
+        return self._auth.grant_id
 
     def ensure(self) -> None:
-        """Enrol, if what was given is a group's and that was not done.
+        """Obtain a grant of the member's own if the configured grant is a group's.
 
-        :raises Forbidden: somebody else is known by the member's name.
-        :raises Unauthorized: what was given does not hold.
-        :raises FactstoreError: not now.
+        :raises Forbidden: the member's name is in use by another group or grant.
+        :raises Unauthorized: the configured grant is not valid.
+        :raises FactstoreError: the service cannot answer now.
         """
         with self._lock:
-            if self._settled:
+            if self._complete:
                 return
             try:
-                given = self._stack.grant(self._given[0]).show()
-            except Forbidden:  # operators may have it so: then nobody enrols
-                given = None
-            if given is not None and given.role == "agent" and given.member is None:
-                self._enrol(given)
-            self._settled = True
+                configured = self._stack.grant(self._configured_id).show()
+            except Forbidden:  # policy may forbid reading a grant; it is then used as configured
+                configured = None
+            if configured and configured.role == "agent" and configured.member is None:
+                self._obtain_member_grant(configured)
+            self._complete = True
 
-    def refused(self) -> bool:
-        """What is shown does not hold, says the service; whether that is a member's own, which is not
-        shown any more."""
+    def discard_rejected_grant(self) -> bool:
+        """Return to the configured grant after the service has rejected the grant in use.
+
+        :return: True if the member's own grant was discarded, so that another can be obtained.
+        """
         with self._lock:
-            if not self.own:
+            if not self.has_member_grant:
                 return False
-            LOG.warning("the grant of %s does not hold any more; it enrols anew", self._member)
-            self._shown.token, self.own, self._settled = self._given[1], False, False
-            self._state.forget(GRANT)
+            LOG.warning("the grant of member %s was rejected; enrolling again", self._member)
+            self._auth.token = self._configured_token
+            self.has_member_grant = self._complete = False
+            self._state.delete(GRANT)
             return True
 
-    def _enrol(self, given: GrantRecord) -> None:
+    def _obtain_member_grant(self, group_grant: GrantRecord) -> None:
         issued = self._stack.issue_grant(member=self._member)
-        self._state.keep(GRANT, {"with": given.id, "token": issued.token})
-        self._shown.token, self.own = str(issued.token), True
+        self._state.try_write(GRANT, {"with": group_grant.id, "token": issued.token})
+        self._auth.token, self.has_member_grant = str(issued.token), True
         LOG.info(
-            "enrolled in the group %s as %s: shows grant %s", given.group, self._member, issued.id
+            "enrolled as member %s of group %s with grant %s",
+            self._member,
+            group_grant.group,
+            issued.id,
         )

@@ -1,7 +1,4 @@
-"""Renewing the grant that the agent runs on, once half of its time is over.
-
-It knows of a grant only what :class:`Renewable` says.
-"""
+"""Renewal of the agent's grant, when half of its lifetime is over."""
 
 from __future__ import annotations
 
@@ -12,56 +9,56 @@ from typing import Protocol
 
 LOG = logging.getLogger(__name__)
 
-_LEAST_SECONDS = 1.0
+_SHORTEST_PAUSE = 1.0
 
 
-class Terms(Protocol):
-    """For how long a grant holds."""
+class GrantTerms(Protocol):
+    """The lifetime of a grant."""
 
     @property
     def ttl(self) -> int:
-        """Seconds, from each renewal on."""
+        """Seconds from each renewal to the expiry."""
 
     @property
     def expires_at(self) -> str:
-        """When it ends; ISO 8601."""
+        """The time of the expiry, in ISO 8601."""
 
 
-class Renewable(Protocol):
+class RenewableGrant(Protocol):
     """A grant at the service."""
 
-    def show(self) -> Terms:
-        """Its terms as they are."""
+    def show(self) -> GrantTerms:
+        """Return the current terms."""
 
-    def renew(self) -> Terms:
-        """Let its time begin anew."""
+    def renew(self) -> GrantTerms:
+        """Renew the grant and return its new terms."""
 
 
-class Renewal:
+class GrantRenewal:
     """Renews one grant.
 
-    :param now: the time of day, in seconds since 1970.
+    :param now: returns the time of day, in seconds since 1970.
     """
 
-    def __init__(self, grant: Renewable, now: Callable[[], float]) -> None:
+    def __init__(self, grant: RenewableGrant, now: Callable[[], float]) -> None:
         self._grant = grant
         self._now = now
-        self._terms: Terms | None = None
+        self._terms: GrantTerms | None = None
 
-    def attend(self) -> float:
-        """Renew the grant if it is time to; in how many seconds to look again.
+    def renew_if_due(self) -> float:
+        """Renew the grant if half of its lifetime is over; return the seconds until the next call.
 
-        :raises FactstoreError: not now.
+        :raises FactstoreError: the service cannot answer now.
         """
         if self._terms is None:
             self._terms = self._grant.show()
-        due = self._due(self._terms)
-        if due <= 0:
+        pause = self._seconds_until_due(self._terms)
+        if pause <= 0:
             self._terms = self._grant.renew()
-            LOG.info("renewed the grant: it holds until %s", self._terms.expires_at)
-            due = self._due(self._terms)
-        return max(due, _LEAST_SECONDS)
+            LOG.info("renewed the grant until %s", self._terms.expires_at)
+            pause = self._seconds_until_due(self._terms)
+        return max(pause, _SHORTEST_PAUSE)
 
-    def _due(self, terms: Terms) -> float:
-        end = datetime.fromisoformat(terms.expires_at.replace("Z", "+00:00")).timestamp()
-        return end - terms.ttl / 2 - self._now()
+    def _seconds_until_due(self, terms: GrantTerms) -> float:
+        expiry = datetime.fromisoformat(terms.expires_at.replace("Z", "+00:00")).timestamp()
+        return expiry - terms.ttl / 2 - self._now()

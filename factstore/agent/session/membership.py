@@ -1,10 +1,9 @@
-"""Being a member: joining, staying alive, departing; and never fighting for the name.
+"""Membership in the stack: joining, heartbeats, departing, and giving way to another agent.
 
-What a crash must not make it forget is on disk in time.  The generation is written down once the
-service has told it, and taken off the disk before a new one is asked for.  So after a crash the agent
-either is the incarnation that it was, or knows that it does not know: then it joins anew, which
-replaces nobody but itself.  If the generation on the disk lives no more, and another one of the name
-does, that is therefore somebody else: this agent was replaced, and ends.
+The generation is written to disk after the service has returned it, and deleted from disk before a new
+one is requested.  An agent that restarts after a crash is therefore either the incarnation on its disk,
+or has no generation and joins again, which replaces only its own former incarnation.  If the generation
+on disk has expired and another one is alive, another agent uses the name: this agent gives way.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import contextlib
 import logging
 import threading
 
-from factstore.agent.config.settings import Agent
-from factstore.agent.errors import StackGone, Superseded
+from factstore.agent.config.settings import AgentOptions
+from factstore.agent.errors import StackDeleted, Superseded
 from factstore.agent.system.state_dir import MEMBER, StateDir
 from factstore.client import MemberRecord, Stack
 from factstore.client.errors import Conflict, NotFound
@@ -23,66 +22,67 @@ LOG = logging.getLogger(__name__)
 
 
 class Membership:
-    """This agent's part in its stack.  Threads may share it: one asks at a time.
+    """This agent's membership in its stack.  Several threads may use it.
 
-    :ivar joined: set while, as far as is known, it is a member.
+    :ivar joined: set while the agent is a member, as far as it knows.
     """
 
-    def __init__(self, stack: Stack, settings: Agent, state: StateDir) -> None:
-        kept = (state.read(MEMBER) or {}).get("generation")
+    def __init__(self, stack: Stack, options: AgentOptions, state: StateDir) -> None:
+        stored = (state.read(MEMBER) or {}).get("generation")
         self.joined = threading.Event()
         self._stack = stack
-        self._settings = settings
+        self._options = options
         self._state = state
         self._member = stack.member(
-            settings.member, generation=kept if isinstance(kept, str) else None
+            options.member, generation=stored if isinstance(stored, str) else None
         )
-        self._belonged = self._member.generation is not None
+        self._was_member = self._member.generation is not None
         self._lock = threading.Lock()
 
     @property
     def generation(self) -> str | None:
-        """This incarnation; None while there is none."""
+        """The generation of this incarnation; None if the agent is not a member."""
         return self._member.generation
 
     def join(self) -> MemberRecord:
-        """Be a member: the one that it was, if that lives still, else a new one.
+        """Join the stack: as the stored incarnation if that is alive, else as a new one.
 
-        :raises Superseded: another one has taken the name since.
-        :raises StackGone: it was a member, and its stack went.
-        :raises FactstoreError: not now.
+        :raises Superseded: another agent has joined under this name.
+        :raises StackDeleted: the agent was a member, and its stack has been deleted.
+        :raises FactstoreError: the service cannot answer now.
         """
         with self._lock:
             while True:
                 if self._member.generation is None:
-                    if self._belonged:  # joining would make it anew
-                        self._check_stack()
-                    self._state.forget(MEMBER)
+                    if self._was_member:
+                        self._check_stack()  # joining would create the stack again
+                    self._state.delete(MEMBER)
                 try:
                     record = self._member.join(
-                        self._settings.group,
-                        ttl=self._settings.ttl,
-                        attributes=self._settings.attributes,
+                        self._options.group,
+                        ttl=self._options.ttl,
+                        attributes=self._options.attributes,
                     )
                 except Conflict as error:
                     if self._member.generation is None:
                         raise
                     if error.code != "contextualization.member_ttl_fixed":
-                        self._check_replaced()
+                        self._check_superseded()
                     self._member.generation = None
                     continue
-                self._state.keep(MEMBER, {"generation": record.generation})
-                self._belonged = True
+                self._state.try_write(MEMBER, {"generation": record.generation})
+                self._was_member = True
                 self.joined.set()
                 return record
 
-    def beat(self, applied: str | None) -> bool:
-        """Say that it lives; whether it does.
+    def heartbeat(self, applied: str | None) -> bool:
+        """Send a heartbeat; return False if the agent is not a member, or no longer.
 
-        :param applied: the cursor up to which it has applied the stack.
-        :raises Superseded: another one has taken the name; StackGone: its stack went.
-        :raises Gone: *applied* is of another life of the store.
-        :raises FactstoreError: not now.
+        :param applied: the cursor of the context that was applied; None if there is none.
+        :raises Superseded: another agent has joined under this name.
+        :raises StackDeleted: the stack has been deleted.
+        :raises Gone: *applied* is a cursor of another store.
+        :raises FactstoreError: the service cannot answer now.
         """
         with self._lock:
             if not self.joined.is_set():
@@ -90,52 +90,54 @@ class Membership:
             try:
                 self._member.heartbeat(applied=applied)
             except (NotFound, Conflict):
-                self._lost()
+                self._leave_expired_incarnation()
                 return False
             return True
 
-    def set_state(self, wanted: str) -> MemberRecord:
-        """Be ``ready`` or ``draining``.
+    def set_state(self, state: str) -> MemberRecord:
+        """Set the state to ``ready`` or ``draining``.
 
-        :raises NotFound, Conflict: it is no member any more.
+        :raises NotFound: the member has departed or expired.
+        :raises Conflict: the member has another generation.
         """
-        return self._member.ready() if wanted == "ready" else self._member.drain()
+        return self._member.ready() if state == "ready" else self._member.drain()
 
     def depart(self, reason: str) -> None:
-        """Go, if it is a member; that it went already is no error."""
+        """Depart from the stack, if the agent is a member."""
         with self._lock:
             if self._member.generation is None:
                 return
-            with contextlib.suppress(NotFound, Conflict):
+            with contextlib.suppress(NotFound, Conflict):  # it has expired
                 self._member.depart(reason=reason)
             self.joined.clear()
-            self._state.forget(MEMBER)
+            self._state.delete(MEMBER)
 
-    def _lost(self) -> None:
-        """It is no member any more, as the service says."""
+    def _leave_expired_incarnation(self) -> None:
         self.joined.clear()
         self._check_stack()
-        self._check_replaced()
-        LOG.warning("the service has given %s up for dead; it joins again", self._member.name)
+        self._check_superseded()
+        LOG.warning("member %s has expired; joining again", self._member.name)
         self._member.generation = None
 
     def _check_stack(self) -> None:
+        """Raise StackDeleted if the stack does not exist."""
         try:
             self._stack.describe()
         except NotFound as error:
             self._member.generation = None
-            raise StackGone(f"the stack {self._stack.name} is gone.") from error
+            raise StackDeleted(f"Stack {self._stack.name} has been deleted.") from error
 
-    def _check_replaced(self) -> None:
+    def _check_superseded(self) -> None:
+        """Raise Superseded if another agent has joined under this name."""
         try:
-            living = self._member.show()
+            current = self._member.show()
         except NotFound:
             return
-        # Who is declared and has no ttl is awaited: nobody has joined as it, and it may be this agent.
-        if living.ttl is not None and living.generation != self._member.generation:
+        # A member without a ttl was declared by an owner, and no agent has joined as it yet.
+        if current.ttl is not None and current.generation != self._member.generation:
             self.joined.clear()
             raise Superseded(
-                f"another agent is {self._member.name} of {self._stack.name} since "
-                f"{living.joined_at}; this one gives way. If it is this one that is to live, stop "
-                "the other and start this one again."
+                f"Another agent has been member {self._member.name} of stack {self._stack.name} "
+                f"since {current.joined_at}; this agent gives way. If this agent is to be the "
+                "member, stop the other one and start this one again."
             )

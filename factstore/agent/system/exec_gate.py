@@ -1,10 +1,9 @@
 """The process in which a hook waits until its process id is on disk.
 
-:mod:`factstore.agent.system.run_program` runs it as a script.
-
-It becomes the program named after ``failed`` once it has read a line from its input, with the process
-id, group and session that it has.  If its input ends without a line it ends, and the program never
-began.  It writes to the file descriptor *failed* why the program cannot be run: an errno, in digits.
+:mod:`factstore.agent.system.run_program` runs this file as a script.  The process reads a line from its
+input and then executes the program, which inherits its process id, group and session.  If the input
+ends without a line, because the agent was killed, the program is never started.  A program that
+cannot be executed is reported as an errno, in digits, on a file descriptor.
 """
 
 from __future__ import annotations
@@ -14,31 +13,29 @@ import signal
 import sys
 
 
-def wait(failed: int, program: str) -> None:
-    """Become *program* once that is wanted; returns only if it is not to be, or cannot be."""
-    os.set_inheritable(failed, False)
+def exec_when_released(error_fd: int, program: str) -> None:
+    """Replace this process with *program*; return if the program is not to start or cannot start."""
+    os.set_inheritable(error_fd, False)
     if sys.stdin.buffer.readline() != b"\n":
         return
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    for each in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-    ):  # Python ignores them, and that would be inherited
-        signal.signal(each, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+    # Python ignores these signals, and the program would inherit that.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)
     try:
         os.execve(program, [program], _environment())  # noqa: S606 - no shell is wanted
     except OSError as error:
-        os.write(failed, str(error.errno).encode())
+        os.write(error_fd, str(error.errno).encode())
 
 
 def _environment() -> dict[bytes, bytes]:
-    """What this process was given, without what Python adds in a bare locale."""
-    with open("/proc/self/environ", "rb") as given:
-        pairs = given.read().split(b"\0")
+    """Return the environment of this process without the variables that Python adds in a C locale."""
+    with open("/proc/self/environ", "rb") as file:
+        pairs = file.read().split(b"\0")
     return dict(pair.split(b"=", 1) for pair in pairs if b"=" in pair)
 
 
 if __name__ == "__main__":
-    wait(int(sys.argv[1]), sys.argv[2])
+    exec_when_released(int(sys.argv[1]), sys.argv[2])

@@ -1,7 +1,7 @@
-"""Facts that every instance can tell of itself: where it is reached, and what it is.
+"""Built-in facts of an instance: its addresses, its names and its operating system.
 
-They come from the kernel and /etc/os-release, without a program or a library.  What cannot be found
-out is left out.
+They are read from the kernel and from /etc/os-release, without external programs.  A fact that cannot
+be determined is omitted.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from typing import Any
 _SIOCGIFADDR = 0x8915
 _UNUSABLE = 0x01 | 0x20 | 0x08 | 0x40  # temporary, deprecated, failed, tentative: net/if.h of Linux
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-_OS = ("ID", "VERSION_ID", "PRETTY_NAME")
+# Addresses that are reserved for documentation: their packets take the default route.
+_REMOTE_ADDRESSES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+_OS_FIELDS = ("ID", "VERSION_ID", "PRETTY_NAME")
 
 
-def collect(names: Iterable[str]) -> dict[str, Any]:
-    """The built-in facts of these names, as far as they can be found out."""
+def collect_host_facts(names: Iterable[str]) -> dict[str, Any]:
+    """Return the built-in facts with these names, without those that cannot be determined."""
     found = {}
     for name in names:
         with contextlib.suppress(OSError):
@@ -35,38 +36,38 @@ def collect(names: Iterable[str]) -> dict[str, Any]:
 
 
 def boot_id() -> str:
-    """Another one after each boot."""
+    """Return the kernel's id of this boot; it changes with each boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def hostname() -> str:
-    """The name that the instance has."""
+    """Return the host name of the instance."""
     return socket.gethostname()
 
 
 def ip() -> str | None:
-    """The address from which this instance reaches others; nothing is sent."""
-    for family, address in _ELSEWHERE:
+    """Return the source address of the default route, or None if no route exists."""
+    for family, address in _REMOTE_ADDRESSES:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))
+            probe.connect((address, 9))  # a datagram socket only looks up the route
             return str(probe.getsockname()[0])
     return None
 
 
 def addresses() -> dict[str, list[str]]:
-    """All addresses by interface, without loopback, link-local and temporary ones."""
+    """Return all addresses by interface, without loopback, link-local and temporary ones."""
     found: dict[str, list[str]] = {}
-    both: list[tuple[str, _Address]] = [*_version_4(), *_version_6()]
+    both: list[tuple[str, _Address]] = [*_ipv4_addresses(), *_ipv6_addresses()]
     for interface, address in both:
         if not (address.is_loopback or address.is_link_local):
             found.setdefault(interface, []).append(str(address))
-    return {interface: sorted(each) for interface, each in sorted(found.items())}
+    return {interface: sorted(texts) for interface, texts in sorted(found.items())}
 
 
 def os_release() -> dict[str, str]:
-    """Which system it is."""
+    """Return the name and version of the operating system."""
     release = platform.freedesktop_os_release()
-    return {name.lower(): release[name] for name in _OS if name in release}
+    return {name.lower(): release[name] for name in _OS_FIELDS if name in release}
 
 
 BUILTIN: Mapping[str, Callable[[], Any]] = {
@@ -78,21 +79,21 @@ BUILTIN: Mapping[str, Callable[[], Any]] = {
 }
 
 
-def _version_4() -> list[tuple[str, ipaddress.IPv4Address]]:
+def _ipv4_addresses() -> list[tuple[str, ipaddress.IPv4Address]]:
     found = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, interface in socket.if_nameindex():
-            with contextlib.suppress(OSError):  # it has none
-                wanted = struct.pack("256s", interface.encode()[:15])
-                told = fcntl.ioctl(asking.fileno(), _SIOCGIFADDR, wanted)
-                found.append((interface, ipaddress.IPv4Address(told[20:24])))
+            with contextlib.suppress(OSError):  # the interface has no IPv4 address
+                request = struct.pack("256s", interface.encode()[:15])
+                response = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+                found.append((interface, ipaddress.IPv4Address(response[20:24])))
     return found
 
 
-def _version_6() -> list[tuple[str, ipaddress.IPv6Address]]:
+def _ipv6_addresses() -> list[tuple[str, ipaddress.IPv6Address]]:
     try:
         lines = Path("/proc/net/if_inet6").read_text().splitlines()
-    except FileNotFoundError:  # the kernel does without
+    except FileNotFoundError:  # IPv6 is disabled in the kernel
         return []
     found = []
     for line in lines:

@@ -1,7 +1,7 @@
-"""Running other people's programs: with a time limit, and without trusting what they print.
+"""Run programs with a time limit, and without trusting their output.
 
-A program that takes too long, prints too much, or is to stop is ended with all that it has started and
-that stayed in its session.  Whoever goes on with its output open is not waited for.
+A program that takes too long, prints too much or must stop is terminated together with all processes of
+its session.  Processes that keep its output open are not waited for.
 """
 
 from __future__ import annotations
@@ -20,201 +20,209 @@ from typing import Any
 from factstore.agent.system import exec_gate
 from factstore.client.clock import Clock
 
-LOOK_SECONDS = 0.1  # between looks whether it has ended
-GRACE_SECONDS = 5.0  # between asking it to end and ending it
-LINE_BYTES = 4096  # of a line that is handed on; longer ones come in pieces
-_SECRETS = ("PASSWORD", "PASSCODE", "SECRET", "TOKEN", "GRANT")
+POLL_SECONDS = 0.1
+GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+LINE_BYTES = 4096  # longer lines are split
+_SECRET_WORDS = ("PASSWORD", "PASSCODE", "SECRET", "TOKEN", "GRANT")
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a program ended.
+class ProgramResult:
+    """The end of a program.
 
-    :param reason: what was wrong, as the end of a sentence; None if nothing was.
-    :param output: what it printed, where that was wanted.
+    :param failure: the predicate of a sentence such as ``exited with status 1``; None on success.
+    :param output: its standard output, if that was captured.
     """
 
-    reason: str | None
+    failure: str | None
     output: bytes = b""
 
 
-def environment(more: Mapping[str, str]) -> dict[str, str]:
-    """The agent's environment without what is secret in it, and with *more*."""
-    kept = {
+def program_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Return the agent's environment without its secrets, and with *more*."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
-        if not any(word in name.upper() for word in _SECRETS) and name != "NOTIFY_SOCKET"
+        if not any(word in name.upper() for word in _SECRET_WORDS) and name != "NOTIFY_SOCKET"
     }
-    return {**kept, **more}
+    return {**inherited, **more}
 
 
-def run(
+def run_program(
     program: Path,
     *,
     clock: Clock,
     timeout: float,
     env: Mapping[str, str],
     on_line: Callable[[str], None],
-    keep: int = 0,
-    stopping: Callable[[], bool] = lambda: False,
+    capture: int = 0,
+    should_stop: Callable[[], bool] = lambda: False,
     on_start: Callable[[int], None] | None = None,
-) -> Ended:
-    """Run a program to its end.
+) -> ProgramResult:
+    """Run a program until it ends.
 
-    :param on_line: told each line that it prints to stderr, and to stdout unless that is kept.
-    :param keep: bytes of stdout to keep; it is not to print more.  0 to keep none.
-    :param stopping: whether to end it now.
-    :param on_start: told its process id, which is that of its process group too, before it begins.  If
-        this does not return, for it raises or the agent ends, the program never begins.
+    :param timeout: in seconds.
+    :param on_line: called with each line of stderr, and of stdout unless that is captured.
+    :param capture: the limit of captured stdout in bytes; 0 to capture nothing.
+    :param should_stop: returns True if the program is to be terminated.
+    :param on_start: called with the process id, which is also the id of the process group, before the
+        program is executed.  If *on_start* does not return, because it raises or because the agent is
+        killed, the program is never executed.
     """
-    given = environment(env)
+    environment = program_environment(env)
     try:
-        process = _start([program], given) if on_start is None else _gated(program, given, on_start)
+        if on_start is None:
+            process = _start([program], environment)
+        else:
+            process = _start_at_gate(program, environment, on_start)
     except OSError as error:
-        return Ended(f"cannot be run: {error.strerror}")
-    with process, _Output(process, on_line, keep) as output:
-        end = clock.monotonic() + timeout
-        reason = None
-        while process.poll() is None and reason is None:
-            output.read(LOOK_SECONDS)
-            if clock.monotonic() >= end:
-                reason = f"took longer than {timeout:g} s"
-            elif output.too_much:
-                reason = f"printed more than {keep} bytes"
-            elif stopping():
-                reason = "was interrupted, for the agent stops"
-        if reason is not None:
-            _end(process, output, clock)
-        output.rest()
-        if reason is None and output.too_much:
-            reason = f"printed more than {keep} bytes"
+        return ProgramResult(f"cannot be executed: {error.strerror}")
+    with process, _OutputReader(process, on_line, capture) as output:
+        deadline = clock.monotonic() + timeout
+        failure = None
+        while process.poll() is None and failure is None:
+            output.read(POLL_SECONDS)
+            if clock.monotonic() >= deadline:
+                failure = f"took longer than {timeout:g} s"
+            elif output.overflowed:
+                failure = f"printed more than {capture} bytes"
+            elif should_stop():
+                failure = "was interrupted because the agent is stopping"
+        if failure is not None:
+            _terminate(process, output, clock)
+        output.drain()
+        if failure is None and output.overflowed:
+            failure = f"printed more than {capture} bytes"
     status = process.returncode
-    if reason is None and status:
-        reason = f"ended with status {status}" if status > 0 else f"was killed by signal {-status}"
-    return Ended(reason, bytes(output.kept))
+    if failure is None and status:
+        failure = (
+            f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
+        )
+    return ProgramResult(failure, bytes(output.captured))
 
 
 def _start(
-    command: Sequence[str | Path], env: Mapping[str, str], **more: Any
+    command: Sequence[str | Path], env: Mapping[str, str], **options: Any
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - the operator put it there to be run
+    return subprocess.Popen(  # noqa: S603 - the operator installed it to be run
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=env,
         cwd="/",
         start_new_session=True,
-        **{"stdin": subprocess.DEVNULL, **more},
+        **{"stdin": subprocess.DEVNULL, **options},
     )
 
 
-def _gated(
+def _start_at_gate(
     program: Path, env: Mapping[str, str], on_start: Callable[[int], None]
 ) -> subprocess.Popen[bytes]:
-    """Start a program that begins when *on_start* has returned.
+    """Start a program that is executed after *on_start* has returned.
 
-    :raises OSError: it cannot be run.
+    :raises OSError: the program cannot be executed.
     """
-    told, failed = os.pipe()
-    with open(told, "rb") as reasons:
+    errors_fd, error_fd = os.pipe()
+    with open(errors_fd, "rb") as errors:
         try:
             process = _start(
-                [sys.executable, "-I", "-S", exec_gate.__file__, str(failed), program],
+                [sys.executable, "-I", "-S", exec_gate.__file__, str(error_fd), program],
                 env,
                 stdin=subprocess.PIPE,
-                pass_fds=(failed,),
+                pass_fds=(error_fd,),
             )
         finally:
-            os.close(failed)
-        with contextlib.ExitStack() as unless_it_begins:
-            unless_it_begins.enter_context(process)
+            os.close(error_fd)
+        with contextlib.ExitStack() as unless_executed:
+            unless_executed.enter_context(process)
             on_start(process.pid)
-            assert process.stdin is not None  # noqa: S101 - it was asked for
-            with contextlib.suppress(BrokenPipeError), process.stdin as opened:
-                opened.write(b"\n")
-            reason = reasons.read()
-            if reason:
-                raise OSError(int(reason), os.strerror(int(reason)))
-            unless_it_begins.pop_all()
+            assert process.stdin is not None  # noqa: S101 - it is a pipe
+            with contextlib.suppress(BrokenPipeError), process.stdin as gate:
+                gate.write(b"\n")
+            number = errors.read()
+            if number:
+                raise OSError(int(number), os.strerror(int(number)))
+            unless_executed.pop_all()
     return process
 
 
-def _end(process: subprocess.Popen[bytes], output: _Output, clock: Clock) -> None:
-    """Ask the program and all of its session to end; after a while have them ended."""
-    end = clock.monotonic() + GRACE_SECONDS
+def _terminate(process: subprocess.Popen[bytes], output: _OutputReader, clock: Clock) -> None:
+    """Send SIGTERM to the session of the program, and SIGKILL after a while."""
+    deadline = clock.monotonic() + GRACE_SECONDS
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-    while process.poll() is None and clock.monotonic() < end:
-        output.read(LOOK_SECONDS)
+    while process.poll() is None and clock.monotonic() < deadline:
+        output.read(POLL_SECONDS)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-class _Output:
-    """What a program prints, read as it comes."""
+class _OutputReader:
+    """Reads the output of a program while it runs."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], on_line: Callable[[str], None], keep: int
+        self, process: subprocess.Popen[bytes], on_line: Callable[[str], None], capture: int
     ) -> None:
-        assert process.stdout is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
         assert process.stderr is not None  # noqa: S101
-        self.kept = bytearray()
-        self.too_much = False
-        self._keep = keep
+        self.captured = bytearray()
+        self.overflowed = False
+        self._capture = capture
         self._on_line = on_line
-        self._begun: dict[int, bytes] = {}
-        self._kept_from = process.stdout.fileno() if keep else -1
+        self._unfinished_lines: dict[int, bytes] = {}
+        self._captured_fd = process.stdout.fileno() if capture else -1
         self._selector = selectors.DefaultSelector()
         for pipe in (process.stdout, process.stderr):
             os.set_blocking(pipe.fileno(), False)
             self._selector.register(pipe.fileno(), selectors.EVENT_READ)
 
-    def __enter__(self) -> _Output:
+    def __enter__(self) -> _OutputReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._selector.close()
 
-    def read(self, seconds: float) -> bool:
-        """Take what is there, or comes in so many seconds; whether there was anything."""
-        got = False
-        for key, _ in self._selector.select(seconds):
+    def read(self, timeout: float) -> bool:
+        """Read what was printed, waiting up to *timeout* seconds; return True if that was anything."""
+        found = False
+        for key, _ in self._selector.select(timeout):
             try:
-                piece = os.read(key.fd, 65536)
+                data = os.read(key.fd, 65536)
             except BlockingIOError:
                 continue
-            if not piece:
+            if not data:
                 self._selector.unregister(key.fd)
-            got = got or bool(piece)
-            self._take(key.fd, piece)
-        return got
+            found = found or bool(data)
+            self._consume(key.fd, data)
+        return found
 
-    def rest(self) -> None:
-        """Take what is left, and wait for nothing."""
-        while self._selector.get_map() and self.read(0) and not self.too_much:
+    def drain(self) -> None:
+        """Read the rest without waiting."""
+        while self._selector.get_map() and self.read(0) and not self.overflowed:
             pass
-        for handle in list(self._begun):
-            self._take(handle, b"")
+        for fd in list(self._unfinished_lines):
+            self._consume(fd, b"")
 
-    def _take(self, handle: int, piece: bytes) -> None:
-        if handle == self._kept_from:
-            self.kept += piece
-            if len(self.kept) > self._keep:
-                self.too_much = True
-                del self.kept[self._keep :]
+    def _consume(self, fd: int, data: bytes) -> None:
+        if fd == self._captured_fd:
+            self.captured += data
+            if len(self.captured) > self._capture:
+                self.overflowed = True
+                del self.captured[self._capture :]
             return
-        text = self._begun.pop(handle, b"") + piece
+        text = self._unfinished_lines.pop(fd, b"") + data
         *lines, rest = text.split(b"\n")
-        if rest and (not piece or len(rest) > LINE_BYTES):
+        if rest and (not data or len(rest) > LINE_BYTES):
             lines.append(rest)
         elif rest:
-            self._begun[handle] = rest
+            self._unfinished_lines[fd] = rest
         for line in lines:
-            for at in range(0, len(line), LINE_BYTES):
-                self._on_line(printable(line[at : at + LINE_BYTES].decode("utf-8", "replace")))
+            for start in range(0, len(line), LINE_BYTES):
+                part = line[start : start + LINE_BYTES]
+                self._on_line(printable(part.decode("utf-8", "replace")))
 
 
 def printable(text: str) -> str:
-    """A text that moves no cursor and begins no line in whoever's terminal or log."""
-    return "".join(each if each.isprintable() else " " for each in text.rstrip())
+    """Return a text that cannot move the cursor or begin a line in a terminal or a log."""
+    return "".join(letter if letter.isprintable() else " " for letter in text.rstrip())

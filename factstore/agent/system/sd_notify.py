@@ -1,4 +1,4 @@
-"""Telling systemd how it goes, if it wants to know."""
+"""Status notifications for systemd."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 import socket
 
 
-def notify(**what: str) -> None:
-    """Send such as ``READY="1"`` or ``STATUS="..."``; without systemd nothing happens."""
+def notify(**state: str) -> None:
+    """Send assignments such as ``READY="1"`` to systemd; do nothing if systemd did not start us."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address[:1] not in ("/", "@"):
         return
-    text = "\n".join(f"{name}={value}" for name, value in what.items())
+    text = "\n".join(f"{name}={value}" for name, value in state.items())
     with (
         contextlib.suppress(OSError),
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as systemd,

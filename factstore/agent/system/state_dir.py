@@ -1,7 +1,7 @@
-"""What the agent keeps on disk, and how anything is written there.
+"""The agent's state on disk, and atomic writes.
 
-A file is there whole or not at all, whatever dies when: it is written beside its place, brought to the
-disk, given owner and mode, and only then moved there.
+A file is complete or unchanged, even if the agent or the machine dies during a write: the content is
+written to a temporary file beside it, synced, given its owner and mode, and renamed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from factstore.client.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
-MEMBER, KEPT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
-HOOK, SAID, GRANT = "hook", "said", "grant"
+# Names on disk.  They do not change, so that an upgraded agent continues as the same member.
+MEMBER, CONTEXT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
+HOOK, COMMAND_FACTS, GRANT = "hook", "said", "grant"
 AGENT_LOCK = "agent.lock"
 
-_ATTEMPTS = 10
+_LOCK_ATTEMPTS = 10
 
 
-def write_whole(
+def write_atomically(
     path: Path, data: bytes, *, mode: int = 0o600, owner: int = -1, group: int = -1
 ) -> None:
-    """Write a file so that nobody ever sees a part of it.
+    """Replace the content of a file; no reader sees a part of it.
 
-    :param owner: a uid; -1 for the agent's own.  *group* likewise.
-    :raises OSError: it cannot be written; then it is as it was.
+    :param owner: a user id; -1 for the agent's own.
+    :param group: a group id; -1 for the agent's own.
+    :raises OSError: the file cannot be written, and is unchanged.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -42,7 +44,7 @@ def write_whole(
             file.flush()
             if (owner, group) != (-1, -1):
                 os.fchown(handle, owner, group)
-            os.fchmod(handle, mode)  # after chown, which takes set-uid away
+            os.fchmod(handle, mode)  # after chown, which clears the set-uid bit
             os.fsync(handle)
         os.replace(name, path)
     except BaseException:
@@ -61,30 +63,30 @@ def _sync_directory(directory: Path) -> None:
 
 
 class StateDir:
-    """The agent's directory.  What another stack's or another member's agent left there is not read.
+    """The agent's state directory.  Documents of another stack or member are ignored.
 
-    :param owner: the stack and the member that it is for.
+    :param owner: the stack and the member to which the documents belong.
     """
 
     def __init__(self, directory: Path, owner: tuple[str, str]) -> None:
         self.directory = directory
         self._owner = list(owner)
 
-    def prepare(self) -> None:
-        """Create the directory if it is missing; nobody else may look into it.
+    def create(self) -> None:
+        """Create the directory if it is missing, readable by the agent's user only.
 
-        :raises OSError: it cannot be.
+        :raises OSError: the directory cannot be created.
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def clean(self) -> None:
-        """Remove what is left of writes that were cut off; for who is alone here."""
-        for name in (MEMBER, KEPT, APPLIED, PUBLISHED, HOOK, GRANT):
-            for left in self.directory.glob(f".{name}.json.*"):
-                left.unlink(missing_ok=True)
+    def remove_partial_writes(self) -> None:
+        """Remove the temporary files of interrupted writes.  No other agent may be running."""
+        for name in (MEMBER, CONTEXT, APPLIED, PUBLISHED, HOOK, GRANT):
+            for leftover in self.directory.glob(f".{name}.json.*"):
+                leftover.unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """A document, if there is one and it is whole."""
+        """Return a document, or None if it is missing, unreadable or another member's."""
         path = self._path(name)
         try:
             document = json.loads(path.read_bytes())
@@ -92,24 +94,27 @@ class StateDir:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, LookupError, TypeError) as error:
-            LOG.warning("%s is passed over, for it cannot be read: %s", path, error)
+            LOG.warning("ignoring %s, which cannot be read: %s", path, error)
             return None
         return content if owner == self._owner and isinstance(content, dict) else None
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Keep a document."""
-        document = {"of": self._owner, "content": content}
-        write_whole(self._path(name), json.dumps(document, sort_keys=True).encode())
+        """Store a document.
 
-    def keep(self, name: str, content: dict[str, Any]) -> None:
-        """Keep a document if that can be; without it there is more to be done anew after a restart."""
+        :raises OSError: the document cannot be written.
+        """
+        document = {"of": self._owner, "content": content}
+        write_atomically(self._path(name), json.dumps(document, sort_keys=True).encode())
+
+    def try_write(self, name: str, content: dict[str, Any]) -> None:
+        """Store a document whose loss only repeats work after a restart; log a failure."""
         try:
             self.write(name, content)
         except OSError as error:
-            LOG.warning("%s cannot be kept: %s", name, error.strerror)
+            LOG.warning("%s.json cannot be written: %s", name, error.strerror)
 
-    def forget(self, name: str) -> None:
-        """Have no such document, also after a crash."""
+    def delete(self, name: str) -> None:
+        """Delete a document durably, if it exists."""
         try:
             self._path(name).unlink()
         except FileNotFoundError:
@@ -119,10 +124,10 @@ class StateDir:
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.json"
 
-    def lock(self, name: str) -> int | None:
-        """Take a lock, which lasts until the descriptor, and every copy of it, is closed.
+    def try_lock(self, name: str) -> int | None:
+        """Take a lock, which is released when all copies of the file descriptor are closed.
 
-        :return: the descriptor; None if somebody has it.
+        :return: the file descriptor, or None if another process has the lock.
         """
         handle = os.open(self.directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -136,18 +141,18 @@ class StateDir:
         return handle
 
     @contextlib.contextmanager
-    def alone(self, clock: Clock) -> Iterator[int | None]:
-        """Be the one agent of this directory.
+    def exclusive(self, clock: Clock) -> Iterator[int | None]:
+        """Lock the directory for this agent.
 
-        Gives None, or the process id of the agent that runs here, 0 if it has not told its own.
+        Yields None, or the process id of the agent that has locked it; 0 if that is unknown.
         """
-        for _ in range(_ATTEMPTS):  # somebody may only be looking who runs
-            handle = self.lock(AGENT_LOCK)
+        for _ in range(_LOCK_ATTEMPTS):  # a command may have the lock for a moment: see agent_pid
+            handle = self.try_lock(AGENT_LOCK)
             if handle is not None:
                 break
             clock.sleep(0.1)
         else:
-            yield self.running() or 0
+            yield self.agent_pid() or 0
             return
         try:
             os.ftruncate(handle, 0)
@@ -156,9 +161,9 @@ class StateDir:
         finally:
             os.close(handle)
 
-    def running(self) -> int | None:
-        """The process id of the agent that runs here, if one does."""
-        handle = self.lock(AGENT_LOCK)
+    def agent_pid(self) -> int | None:
+        """Return the process id of the agent that uses the directory, or None if none runs."""
+        handle = self.try_lock(AGENT_LOCK)
         if handle is not None:
             os.close(handle)
             return None

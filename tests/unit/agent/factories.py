@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from factstore.agent.agent import Parts
-from factstore.agent.config.settings import Settings, read
+from factstore.agent.config.settings import Settings, load_settings
 from factstore.agent.session.connection import Connection
 from factstore.agent.system.state_dir import StateDir
 from factstore.client import Context
@@ -51,13 +51,13 @@ def settings(directory: Path, text: str = "", **agent: object) -> Settings:
     file = directory / "agent.conf"
     directory.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join(lines) + "\n" + text.replace("DIR", str(directory)))
-    return read(file)
+    return load_settings(file)
 
 
 def state(directory: Path, owner: tuple[str, str] = OWNER) -> StateDir:
     """A state directory that is there."""
     made = StateDir(directory / "state", owner)
-    made.prepare()
+    made.create()
     return made
 
 

@@ -48,19 +48,19 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.removeprefix("factstore-agent: ") for line in captured.err.splitlines()]
 
 
-def test_every_mistake_of_the_configuration_is_a_line(
+def test_each_error_in_the_configuration_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "agent.conf", "[agent]\nttl = 1\n[weather]\n")
     assert main(["--config", str(file), "run"]) == 2
     assert sorted(said(capsys)) == [
-        f"{file}: [agent] stack: it must be given.",
-        f"{file}: [agent] ttl: '1' is no whole number from 5 to 86400.",
-        f"{file}: [weather]: there is no such section.",
+        f"{file}: [agent] stack: this option is required.",
+        f"{file}: [agent] ttl: '1' is not an integer from 5 to 86400.",
+        f"{file}: [weather]: this section is unknown.",
     ]
 
 
-def test_the_configuration_may_be_named_by_the_environment(
+def test_the_environment_can_name_the_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FACTSTORE_AGENT_CONFIG", str(tmp_path / "x.conf"))
@@ -68,16 +68,14 @@ def test_the_configuration_may_be_named_by_the_environment(
     assert said(capsys) == [f"{tmp_path}/x.conf: No such file or directory."]
 
 
-def test_check_finds_nothing_wrong_where_nothing_is(
+def test_check_accepts_a_correct_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--config", str(conf(tmp_path)), "check"]) == 0
     assert said(capsys) == []
 
 
-def test_check_tells_everything_that_would_go_wrong(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_reports_all_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     more = """grant_file = DIR/grant
 [template a]
 source = a.j2
@@ -93,8 +91,8 @@ owner = nobody-of-that-name
     assert main(["--config", str(conf(tmp_path, more=more)), "check"]) == 2
     a, b = tmp_path / "templates" / "a.j2", tmp_path / "templates" / "b.j2"
     assert said(capsys) == [
-        f"{tmp_path}/grant is open to others: chmod 600 {tmp_path}/grant",
-        f"[template a] source: there is no template {a}.",
+        f"{tmp_path}/grant is accessible to other users: run chmod 600 {tmp_path}/grant",
+        f"[template a] source: template {a} does not exist.",
         f"[template a] destination: there is no directory {tmp_path}/nowhere.",
         f"[template b] source: {b}, line 2: Expected an expression, got 'end of statement block'.",
         f"[template b] destination: {tmp_path} is a directory.",
@@ -106,13 +104,13 @@ owner = nobody-of-that-name
 RENDER = "[render hosts]\nrenderer = hosts\ndestination = DIR/hosts\n"
 
 
-def test_render_prints_a_file_of_the_last_context(
+def test_render_prints_a_file_from_the_last_context(
     tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = conf(tmp_path, more=RENDER)
     assert main(["--config", str(file), "render", "hosts"]) == 1
     assert said(capsys) == ["no context was read yet: factstore-agent run --once"]
-    parts(settings(tmp_path, RENDER), service).reactor.keep(
+    parts(settings(tmp_path, RENDER), service).reconciler.store_context(
         context({"nodes": {"c1": {"ip": "10.0.0.1"}}})
     )
     file = conf(tmp_path, more=RENDER)
@@ -122,7 +120,7 @@ def test_render_prints_a_file_of_the_last_context(
     assert said(capsys) == ["0 sections are named nothing."]
 
 
-def test_put_tells_the_service_and_keeps_it(
+def test_put_publishes_and_stores_a_fact(
     tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state(tmp_path).write("member", {"generation": "1a"})
@@ -133,7 +131,7 @@ def test_put_tells_the_service_and_keeps_it(
     assert said(capsys) == []
 
 
-def test_what_the_service_refuses_is_told_and_not_kept(
+def test_a_refused_fact_is_reported_and_not_stored(
     tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state(tmp_path).write("member", {"generation": "1a"})
@@ -143,7 +141,7 @@ def test_what_the_service_refuses_is_told_and_not_kept(
     assert said(capsys) == ["about path_invalid (req-1)"]
 
 
-def test_put_keeps_what_cannot_be_told_now(
+def test_put_stores_a_fact_that_cannot_be_published_now(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state(tmp_path).write("member", {"generation": "1a"})
@@ -154,7 +152,7 @@ def test_put_keeps_what_cannot_be_told_now(
     assert main(["--config", str(conf(tmp_path)), "put", "--json", "x", "{"]) == 2
 
 
-def test_a_fault_of_the_agent_is_one_line_unless_debugging(
+def test_an_internal_error_is_one_line_without_debug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object) -> None:
@@ -173,7 +171,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_without_jinja2_and_yaml_only_what_needs_them_does_not_work(tmp_path: Path) -> None:
+def test_jinja2_and_yaml_are_optional(tmp_path: Path) -> None:
     def check(more: str) -> tuple[int, str]:
         command = [sys.executable, "-c", WITHOUT, "--config", str(conf(tmp_path, more=more))]
         done = subprocess.run([*command, "check"], capture_output=True, text=True, check=False)
@@ -185,7 +183,7 @@ def test_without_jinja2_and_yaml_only_what_needs_them_does_not_work(tmp_path: Pa
     assert "templates need Jinja2: install factstore[agent]" in text
 
 
-def test_the_agent_starts_without_what_is_heavy(tmp_path: Path) -> None:
+def test_the_agent_imports_no_large_libraries(tmp_path: Path) -> None:
     program(tmp_path / "facts.d" / "x", "echo a=1")
     script = (
         "import sys, json\nfrom factstore.agent.cli import main\n"
@@ -197,7 +195,7 @@ def test_the_agent_starts_without_what_is_heavy(tmp_path: Path) -> None:
     assert not loaded & {"jinja2", "yaml", "flask", "marshmallow", "etcd3", "grpc", "gevent"}
 
 
-def test_systemd_need_not_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     notify(READY="1")
     for address in ("", "nonsense", "/nowhere/socket", "@nowhere"):
         monkeypatch.setenv("NOTIFY_SOCKET", address)

@@ -65,7 +65,7 @@ def ensured(made: Settings) -> Connection:
     return connection
 
 
-def test_with_a_groups_grant_the_member_gets_one_that_is_shown_from_then_on(
+def test_a_groups_grant_is_replaced_by_the_members_own(
     tmp_path: Path, made: Settings, service: Service
 ) -> None:
     service.will(*ENROLLING, answer(200, STACK))
@@ -80,7 +80,9 @@ def test_with_a_groups_grant_the_member_gets_one_that_is_shown_from_then_on(
     assert (tmp_path / "state" / "grant.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_it_is_kept_and_nobody_is_asked_again(made: Settings, service: Service) -> None:
+def test_the_members_grant_is_stored_and_used_after_a_restart(
+    made: Settings, service: Service
+) -> None:
     service.will(*ENROLLING)
     ensured(made)
     service.will(answer(200, STACK))
@@ -90,7 +92,7 @@ def test_it_is_kept_and_nobody_is_asked_again(made: Settings, service: Service) 
     assert shown(service)[2] == "g2:0wn"
 
 
-def test_one_that_was_got_with_another_groups_grant_is_not_shown(
+def test_a_stored_grant_of_another_group_is_not_used(
     tmp_path: Path, made: Settings, service: Service
 ) -> None:
     service.will(*ENROLLING)
@@ -104,10 +106,10 @@ def test_one_that_was_got_with_another_groups_grant_is_not_shown(
 @pytest.mark.parametrize(
     "kept", [{}, {"with": "g1"}, {"with": "g1", "token": 7}, {"with": None, "token": "g2.0wn"}]
 )
-def test_what_was_kept_and_makes_no_sense_is_passed_over(
+def test_an_invalid_stored_grant_is_ignored(
     tmp_path: Path, made: Settings, service: Service, kept: dict[str, Any]
 ) -> None:
-    state(tmp_path).keep("grant", kept)
+    state(tmp_path).try_write("grant", kept)
     service.will(*ENROLLING)
     ensured(made)
     assert shown(service) == ["g1:s3cret"] * 2
@@ -116,7 +118,7 @@ def test_what_was_kept_and_makes_no_sense_is_passed_over(
 @pytest.mark.parametrize(
     "more", [{"member": "c1"}, {"member": "c1", "group": None}, {"role": "reader", "group": None}]
 )
-def test_any_other_grant_is_shown_as_it_was_given(
+def test_a_members_own_grant_and_a_readers_are_used_unchanged(
     tmp_path: Path, made: Settings, service: Service, more: dict[str, Any]
 ) -> None:
     service.will(answer(200, grant("g1", **more)), answer(200, STACK))
@@ -125,11 +127,11 @@ def test_any_other_grant_is_shown_as_it_was_given(
     connection.enrolment.ensure()  # it is known by now
     connection.stack.describe()
     assert shown(service) == ["g1:s3cret"] * 2
-    assert not connection.enrolment.refused()
+    assert not connection.enrolment.discard_rejected_grant()
     assert not (tmp_path / "state" / "grant.json").exists()
 
 
-def test_a_grant_that_policy_does_not_let_be_shown_is_no_groups(
+def test_a_grant_that_policy_does_not_let_the_agent_read_is_used_unchanged(
     made: Settings, service: Service
 ) -> None:
     service.will(refusal(403, "forbidden"))
@@ -146,7 +148,7 @@ def test_a_grant_that_policy_does_not_let_be_shown_is_no_groups(
         ([ENROLLING[0], refusal(503, "unavailable")], Unavailable),
     ],
 )
-def test_what_did_not_work_is_tried_again_from_the_beginning(
+def test_a_failed_enrolment_is_repeated_from_the_beginning(
     tmp_path: Path, made: Settings, service: Service, steps: list[Any], error: type[Exception]
 ) -> None:
     connection = open_connection(made, {})
@@ -157,10 +159,10 @@ def test_what_did_not_work_is_tried_again_from_the_beginning(
     assert not (tmp_path / "state" / "grant.json").exists()
     service.will(*ENROLLING)
     connection.enrolment.ensure()
-    assert connection.enrolment.grant == "g2"
+    assert connection.enrolment.grant_id == "g2"
 
 
-def test_a_state_directory_that_takes_nothing_costs_no_more_than_enrolling_again(
+def test_an_unwritable_state_directory_does_not_prevent_enrolment(
     tmp_path: Path, made: Settings, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "state").rmdir()
@@ -168,26 +170,26 @@ def test_a_state_directory_that_takes_nothing_costs_no_more_than_enrolling_again
     with caplog.at_level(logging.DEBUG, "factstore"):
         connection = ensured(made)
     assert connection.enrolment is not None
-    assert connection.enrolment.grant == "g2"
-    assert "grant cannot be kept" in caplog.text
+    assert connection.enrolment.grant_id == "g2"
+    assert "grant.json cannot be written" in caplog.text
     assert "0wn" not in caplog.text
 
 
-def test_one_that_is_refused_is_forgotten_and_got_anew_and_no_secret_is_told(
+def test_a_rejected_grant_is_replaced_and_no_secret_is_logged(
     tmp_path: Path, made: Settings, service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     service.will(*ENROLLING)
     with caplog.at_level(logging.DEBUG, "factstore"):
         connection = ensured(made)
         assert connection.enrolment is not None
-        assert connection.enrolment.refused()
+        assert connection.enrolment.discard_rejected_grant()
         assert not (tmp_path / "state" / "grant.json").exists()
         service.will(answer(200, grant("g1")), answer(201, OWN | {"token": "g2.n3w"}))
         connection.enrolment.ensure()
     service.will(answer(200, STACK))
     connection.stack.describe()
     assert shown(service)[2:] == ["g1:s3cret", "g1:s3cret", "g2:n3w"]
-    assert "does not hold any more" in caplog.text
+    assert "was rejected" in caplog.text
     for secret in ("s3cret", "0wn", "n3w"):
         assert secret not in caplog.text
         assert secret not in repr(connection)
@@ -201,7 +203,7 @@ def heart(made: Settings, said: list[str]) -> Heart:
     return Heart(whole, Troubles(REAL), said.append)
 
 
-def test_the_heart_enrols_before_it_joins(made: Settings, service: Service) -> None:
+def test_the_agent_enrols_before_it_joins(made: Settings, service: Service) -> None:
     said: list[str] = []
     service.will(*ENROLLING, answer(201, member()))
     heart(made, said).step()
@@ -209,7 +211,7 @@ def test_the_heart_enrols_before_it_joins(made: Settings, service: Service) -> N
     assert shown(service) == ["g1:s3cret", "g1:s3cret", "g2:0wn"]
 
 
-def test_the_heart_enrols_anew_when_its_grant_is_refused_and_the_member_goes_on(
+def test_the_member_lives_on_with_another_grant_when_its_own_is_rejected(
     made: Settings, service: Service
 ) -> None:
     said: list[str] = []
@@ -225,7 +227,7 @@ def test_the_heart_enrols_anew_when_its_grant_is_refused_and_the_member_goes_on(
     assert service.calls[-1].body == {"generation": "1a"}
 
 
-def test_when_the_groups_grant_is_refused_too_another_credential_is_looked_for(
+def test_the_configuration_is_read_again_when_the_groups_grant_is_rejected_too(
     made: Settings, service: Service
 ) -> None:
     said: list[str] = []
@@ -239,7 +241,7 @@ def test_when_the_groups_grant_is_refused_too_another_credential_is_looked_for(
     assert shown(service)[3:] == ["g2:0wn", "g1:s3cret", "g1:s3cret"]
 
 
-def test_a_round_enrols_anew_at_once(made: Settings, service: Service) -> None:
+def test_a_single_run_enrols_again_at_once(made: Settings, service: Service) -> None:
     service.will(*ENROLLING)
     ensured(made)
     service.will(
@@ -257,12 +259,14 @@ def test_a_round_enrols_anew_at_once(made: Settings, service: Service) -> None:
     assert shown(service)[2:7] == ["g2:0wn", "g1:s3cret", "g1:s3cret", "g2:0wn", "g2:0wn"]
 
 
-def test_a_round_whose_groups_grant_is_refused_ends(made: Settings, service: Service) -> None:
+def test_a_single_run_ends_when_the_groups_grant_is_rejected(
+    made: Settings, service: Service
+) -> None:
     service.will(refusal(401, "unauthorized"))
     assert once(Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")) == 4
 
 
-def test_it_is_the_members_own_that_is_renewed(made: Settings, service: Service) -> None:
+def test_the_members_own_grant_is_renewed(made: Settings, service: Service) -> None:
     whole = Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")
     service.will(*ENROLLING, answer(200, OWN | {"expires_at": "2000-01-01T00:00:00.000000Z"}))
     service.will(answer(200, OWN))
@@ -276,11 +280,11 @@ def test_it_is_the_members_own_that_is_renewed(made: Settings, service: Service)
     assert shown(service)[-1] == "g2:n3w"
 
 
-def test_a_command_shows_what_was_kept_and_leaves_enrolling_to_the_agent(
+def test_a_command_uses_the_stored_grant_and_leaves_enrolment_to_the_agent(
     tmp_path: Path, made: Settings, service: Service, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state(tmp_path).keep("member", {"generation": "1a"})
-    state(tmp_path).keep("grant", {"with": "g1", "token": "g2.0wn"})
+    state(tmp_path).try_write("member", {"generation": "1a"})
+    state(tmp_path).try_write("grant", {"with": "g1", "token": "g2.0wn"})
     service.will(refusal(401, "unauthorized"))
     assert main(["--config", str(made.file), "put", "services/x", "started"]) == 4
     assert "the agent will tell it once it runs" in capsys.readouterr().err

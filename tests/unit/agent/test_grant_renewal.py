@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from factstore.agent.session.grant_renewal import Renewal
+from factstore.agent.session.grant_renewal import GrantRenewal
 from factstore.client.errors import Unavailable
 
 
@@ -37,29 +37,29 @@ class Grant:
         return self.show()
 
 
-def test_it_is_renewed_when_half_of_its_time_is_over_and_not_before() -> None:
+def test_a_grant_is_renewed_when_half_of_its_lifetime_is_over() -> None:
     grant = Grant()
-    renewal = Renewal(grant, lambda: grant.now)
-    assert renewal.attend() == 500
+    renewal = GrantRenewal(grant, lambda: grant.now)
+    assert renewal.renew_if_due() == 500
     grant.now = 499
-    assert (renewal.attend(), grant.renewals) == (1, 0)
+    assert (renewal.renew_if_due(), grant.renewals) == (1, 0)
     grant.now = 500
-    assert (renewal.attend(), grant.renewals) == (500, 1)
+    assert (renewal.renew_if_due(), grant.renewals) == (500, 1)
 
 
-def test_one_that_has_less_than_half_left_is_renewed_at_once() -> None:
+def test_a_grant_with_less_than_half_of_its_lifetime_left_is_renewed_at_once() -> None:
     grant = Grant()
     grant.now = 900
-    assert Renewal(grant, lambda: grant.now).attend() == 500
+    assert GrantRenewal(grant, lambda: grant.now).renew_if_due() == 500
     assert grant.renewals == 1
 
 
-def test_a_renewal_that_failed_is_tried_again() -> None:
+def test_a_failed_renewal_is_repeated() -> None:
     grant = Grant()
     grant.now, grant.fails = 600, True
-    renewal = Renewal(grant, lambda: grant.now)
+    renewal = GrantRenewal(grant, lambda: grant.now)
     with pytest.raises(Unavailable):
-        renewal.attend()
+        renewal.renew_if_due()
     grant.fails = False
-    renewal.attend()
+    renewal.renew_if_due()
     assert grant.renewals == 1

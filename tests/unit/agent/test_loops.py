@@ -8,7 +8,7 @@ import pytest
 
 from factstore.agent.agent import Parts
 from factstore.agent.error_log import Troubles
-from factstore.agent.errors import StackGone, Superseded
+from factstore.agent.errors import StackDeleted, Superseded
 from factstore.agent.loops import Eye, Heart
 from tests.unit.agent.factories import STACK, context, member, parts, settings
 from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
@@ -47,9 +47,9 @@ def joined(body: Body, service: Service) -> Body:
 def test_the_heart_joins_and_beats_three_times_in_a_ttl(body: Body, service: Service) -> None:
     service.will(answer(201, member()), answer(204), answer(204))
     assert body.heart.step() == 10.0
-    body.parts.reactor.cursor = "e.5"
+    body.parts.reconciler.applied_cursor = "e.5"
     assert body.heart.step() == 10.0
-    body.parts.reactor.cursor = "e.6"
+    body.parts.reconciler.applied_cursor = "e.6"
     assert body.heart.step() == 10.0
     assert body.words == ["joined"]
     sent = [call.body for call in service.calls[1:]]
@@ -101,13 +101,13 @@ def test_a_heart_that_could_not_tell_facts_has_joined_all_the_same(
     service.will(answer(201, member()), refusal(503, "unavailable"))
     assert body.heart.step() == 10.0
     assert body.words == ["joined"]
-    assert body.parts.publisher.due
+    assert body.parts.publisher.has_changes
 
 
 def test_a_cursor_of_another_store_is_dropped_and_the_heart_goes_on(
     joined: Body, service: Service
 ) -> None:
-    joined.parts.reactor.cursor = "old.5"
+    joined.parts.reconciler.applied_cursor = "old.5"
     service.will(refusal(410, "cursor_expired"), answer(204))
     joined.heart.step()
     joined.heart.step()
@@ -134,7 +134,7 @@ def test_the_end_of_the_stack_is_the_end_of_the_agent_if_that_is_wished(
     service.will(answer(201, member()), *[refusal(404, "not_found")] * 2)
     body.heart.step()
     if ends == "yes":
-        with pytest.raises(StackGone):
+        with pytest.raises(StackDeleted):
             body.heart.step()
     else:
         assert body.heart.step() <= 1.0

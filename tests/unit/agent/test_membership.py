@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.errors import StackGone, Superseded
+from factstore.agent.errors import StackDeleted, Superseded
 from factstore.agent.session.membership import Membership
 from factstore.client import errors
 from tests.unit.agent.factories import STACK, member, settings, state
@@ -28,7 +28,7 @@ def bodies(service: Service) -> list[object]:
     return [call.body for call in service.calls if call.method == "PUT"]
 
 
-def test_a_restarted_agent_is_the_member_that_it_was(
+def test_a_restarted_agent_is_the_same_member(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     service.will(answer(201, member("1a")), answer(200, member("1a"), UNCHANGED))
@@ -42,9 +42,7 @@ def test_a_restarted_agent_is_the_member_that_it_was(
     assert bodies(service) == [base, {**base, "generation": "1a"}]
 
 
-def test_a_member_that_was_given_up_for_dead_joins_anew(
-    tmp_path: Path, service: Service, clock: FakeClock
-) -> None:
+def test_an_expired_member_joins_again(tmp_path: Path, service: Service, clock: FakeClock) -> None:
     service.will(
         answer(201, member("1a")),
         refusal(409, "generation_stale"),
@@ -55,7 +53,7 @@ def test_a_member_that_was_given_up_for_dead_joins_anew(
     )
     living = membership(tmp_path, service, clock)
     living.join()
-    assert not living.beat("e.5")
+    assert not living.heartbeat("e.5")
     assert not living.joined.is_set()
     assert kept(tmp_path) == "1a"
     living.join()
@@ -63,7 +61,7 @@ def test_a_member_that_was_given_up_for_dead_joins_anew(
     assert "generation" not in bodies(service)[-1]  # type: ignore[operator]
 
 
-def test_who_died_while_it_was_away_joins_anew(
+def test_a_member_that_expired_while_the_agent_was_stopped_joins_again(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     state(tmp_path).write("member", {"generation": "1a"})
@@ -76,7 +74,7 @@ def test_who_died_while_it_was_away_joins_anew(
     assert membership(tmp_path, service, clock).join().generation == "2b"
 
 
-def test_who_was_replaced_gives_way_and_stays_replaced(
+def test_a_superseded_agent_gives_way_also_after_a_restart(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     service.will(
@@ -89,14 +87,16 @@ def test_who_was_replaced_gives_way_and_stays_replaced(
     )
     old = membership(tmp_path, service, clock)
     old.join()
-    with pytest.raises(Superseded, match="another agent is c1 of slurm since 2026"):
-        old.beat(None)
+    with pytest.raises(
+        Superseded, match="Another agent has been member c1 of stack slurm since 2026"
+    ):
+        old.heartbeat(None)
     with pytest.raises(Superseded):  # also when it is started again
         membership(tmp_path, service, clock).join()
     assert [call.method for call in service.calls].count("DELETE") == 0
 
 
-def test_who_is_awaited_by_its_owners_is_nobody_who_replaced_it(
+def test_a_declared_member_does_not_supersede_the_agent(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     """It was given up for dead, and then declared: that is an invitation."""
@@ -111,12 +111,12 @@ def test_who_is_awaited_by_its_owners_is_nobody_who_replaced_it(
     )
     living = membership(tmp_path, service, clock)
     living.join()
-    assert not living.beat(None)
+    assert not living.heartbeat(None)
     assert living.join().generation == "2b"
     assert "generation" not in bodies(service)[-1]  # type: ignore[operator]
 
 
-def test_the_old_generation_is_off_the_disk_before_a_new_one_is_asked_for(
+def test_the_former_generation_is_deleted_before_a_new_one_is_requested(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     """Else an agent that is killed here would take its own new incarnation for somebody else's."""
@@ -134,7 +134,7 @@ def test_the_old_generation_is_off_the_disk_before_a_new_one_is_asked_for(
     assert membership(tmp_path, service, clock).join().generation == "3c"
 
 
-def test_another_ttl_makes_a_new_incarnation(
+def test_a_changed_ttl_results_in_a_new_incarnation(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     state(tmp_path).write("member", {"generation": "1a"})
@@ -142,7 +142,7 @@ def test_another_ttl_makes_a_new_incarnation(
     assert membership(tmp_path, service, clock).join().generation == "2b"
 
 
-def test_a_stack_that_went_is_not_brought_back(
+def test_a_deleted_stack_is_not_created_again(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     service.will(
@@ -155,13 +155,13 @@ def test_a_stack_that_went_is_not_brought_back(
     )
     living = membership(tmp_path, service, clock)
     living.join()
-    for step in (lambda: living.beat(None), living.join):
-        with pytest.raises(StackGone, match="slurm is gone"):
+    for step in (lambda: living.heartbeat(None), living.join):
+        with pytest.raises(StackDeleted, match="slurm has been deleted"):
             step()
     assert living.join().generation == "2b"  # somebody made it anew
 
 
-def test_a_refusal_that_is_not_about_the_generation_is_told(
+def test_a_conflict_without_a_generation_is_raised(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     service.will(refusal(409, "something"))
@@ -169,7 +169,7 @@ def test_a_refusal_that_is_not_about_the_generation_is_told(
         membership(tmp_path, service, clock).join()
 
 
-def test_who_departs_is_forgotten_also_if_it_was_gone_already(
+def test_a_departed_or_expired_member_is_deleted_from_disk(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
     service.will(answer(201, member("1a")), refusal(409, "generation_stale"))

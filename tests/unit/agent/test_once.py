@@ -36,7 +36,7 @@ def round_of(node: Path, service: Service) -> int:
     return once(parts(settings(node, CONF), service))
 
 
-def test_a_round_joins_tells_applies_and_says_so(node: Path, service: Service) -> None:
+def test_a_single_run_joins_publishes_applies_and_reports(node: Path, service: Service) -> None:
     service.will(
         answer(201, member()),
         answer(200, batch("created")),
@@ -56,9 +56,7 @@ def test_a_round_joins_tells_applies_and_says_so(node: Path, service: Service) -
     assert service.calls[5].body == {"generation": "1a", "applied": "e.5"}
 
 
-def test_a_hook_that_fails_is_told_to_others_and_by_the_status(
-    node: Path, service: Service
-) -> None:
+def test_a_failed_hook_is_published_and_returned_as_a_status(node: Path, service: Service) -> None:
     program(node / "hooks.d" / "10", "exit 3")
     service.will(
         answer(201, member()),
@@ -70,16 +68,16 @@ def test_a_hook_that_fails_is_told_to_others_and_by_the_status(
     assert round_of(node, service) == 1
     assert [each["put"]["value"] for each in service.calls[3].body["operations"]] == [
         "failed",
-        {"hook 10": "ended with status 3"},
+        {"hook 10": "exited with status 3"},
     ]
     assert service.calls[4].body == {"generation": "1a"}  # nothing is applied
 
 
-def test_without_the_service_the_last_context_is_applied(node: Path, service: Service) -> None:
+def test_the_last_context_is_applied_without_the_service(node: Path, service: Service) -> None:
     service.will(refusal(503, "unavailable"))
     assert round_of(node, service) == 4
     assert not (node / "conf").exists()
-    parts(settings(node, CONF), service).reactor.keep(context({"ip": "10.0.0.1"}))
+    parts(settings(node, CONF), service).reconciler.store_context(context({"ip": "10.0.0.1"}))
     for _ in range(2):
         service.will(refusal(503, "unavailable"))
         assert round_of(node, service) == 4
@@ -87,8 +85,8 @@ def test_without_the_service_the_last_context_is_applied(node: Path, service: Se
     assert (node / "runs").read_text() == "run\n"
 
 
-def test_a_draining_member_is_not_called_ready(node: Path, service: Service) -> None:
-    parts(settings(node, CONF), service).said.want("draining")
+def test_a_draining_member_is_not_set_ready(node: Path, service: Service) -> None:
+    parts(settings(node, CONF), service).said.request_state("draining")
     service.will(
         answer(201, member()),
         answer(200, batch("created")),
@@ -101,7 +99,7 @@ def test_a_draining_member_is_not_called_ready(node: Path, service: Service) -> 
     assert service.calls[2].body == {"state": "draining", "generation": "1a"}
 
 
-def test_readiness_is_not_said_where_it_is_to_be_said_by_hand(node: Path, service: Service) -> None:
+def test_the_member_is_not_set_ready_if_that_is_manual(node: Path, service: Service) -> None:
     service.will(
         answer(201, member()),
         answer(200, batch("created")),
@@ -112,7 +110,7 @@ def test_readiness_is_not_said_where_it_is_to_be_said_by_hand(node: Path, servic
     assert once(parts(settings(node, CONF, ready="manual"), service)) == 0
 
 
-def test_a_result_that_was_said_is_told_beside_the_facts(node: Path, service: Service) -> None:
+def test_a_result_of_a_command_is_published_beside_the_facts(node: Path, service: Service) -> None:
     parts(settings(node, CONF), service).said.put("slurm.conf", "5e11", result=True)
     service.will(
         answer(201, member()),

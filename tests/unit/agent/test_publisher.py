@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from factstore.agent.publish.publisher import Publisher
-from factstore.agent.publish.sources import Collected
+from factstore.agent.publish.sources import CollectedFacts
 from factstore.agent.session.membership import Membership
 from factstore.client import errors
 from tests.unit.agent.factories import STACK, batch, member, settings, state
@@ -28,9 +28,9 @@ class Telling:
         self.membership.join()
         self.publisher = Publisher(stack, "c1", self.membership, state(directory))
 
-    def offer(self, facts: dict[str, Any], *broken: str, source: str = "a.json") -> None:
+    def set_facts(self, facts: dict[str, Any], *broken: str, source: str = "a.json") -> None:
         sources = dict.fromkeys(facts, source)
-        self.publisher.offer(Collected(facts, sources, dict.fromkeys(broken, "is broken")))
+        self.publisher.set_facts(CollectedFacts(facts, sources, dict.fromkeys(broken, "is broken")))
 
     def publish(self, *steps: Callable[[BaseHTTPRequestHandler], None]) -> list[list[str]]:
         """Publish with these answers; the paths of each batch, those taken back with a minus."""
@@ -59,10 +59,10 @@ def telling(tmp_path: Path, service: Service, clock: FakeClock) -> Telling:
 OK = answer(200, batch())
 
 
-def test_facts_go_with_the_member_in_one_batch_that_is_fenced(
+def test_facts_are_bound_to_the_member_in_one_fenced_batch(
     telling: Telling, service: Service
 ) -> None:
-    telling.offer({"ip": "10.0.0.1", "services/slurmd": "started"})
+    telling.set_facts({"ip": "10.0.0.1", "services/slurmd": "started"})
     assert telling.publish(OK) == [["nodes/c1/ip", "nodes/c1/services/slurmd"]]
     sent = service.calls[-1]
     assert sent.headers["Factstore-Generation"] == "1a"
@@ -71,64 +71,64 @@ def test_facts_go_with_the_member_in_one_batch_that_is_fenced(
     }
 
 
-def test_only_what_changed_is_told_again(telling: Telling) -> None:
-    telling.offer({"a": 1, "b": {"x": 1, "y": 2}})
+def test_only_changed_facts_are_sent_again(telling: Telling) -> None:
+    telling.set_facts({"a": 1, "b": {"x": 1, "y": 2}})
     telling.publish(OK)
-    telling.offer({"a": 1, "b": {"y": 2, "x": 1}})
-    assert not telling.publisher.due
+    telling.set_facts({"a": 1, "b": {"y": 2, "x": 1}})
+    assert not telling.publisher.has_changes
     assert telling.publish() == []
-    telling.offer({"a": 2, "b": {"y": 2, "x": 1}})
+    telling.set_facts({"a": 2, "b": {"y": 2, "x": 1}})
     assert telling.publish(OK) == [["nodes/c1/a"]]
 
 
-def test_what_vanished_is_taken_back_also_by_the_agent_that_comes_after(
+def test_withdrawn_facts_are_deleted_also_after_a_restart(
     telling: Telling, tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
-    telling.offer({"a": 1, "b": 2})
+    telling.set_facts({"a": 1, "b": 2})
     telling.publish(OK)
     after = Telling(tmp_path, service, clock)
-    after.offer({"b": 2})
+    after.set_facts({"b": 2})
     assert after.publish(OK) == [["-nodes/c1/a", "nodes/c1/b"]]
-    after.offer({})
+    after.set_facts({})
     assert after.publish(OK) == [["-nodes/c1/b"]]
     assert after.publish() == []
 
 
-def test_what_was_about_to_be_told_by_a_killed_agent_is_taken_back(
+def test_facts_that_a_killed_agent_may_have_sent_are_deleted(
     telling: Telling, tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
-    telling.offer({"a": 1})
+    telling.set_facts({"a": 1})
     service.will(hang_up)  # perhaps told, and then it was killed
     with pytest.raises(errors.OutcomeUnknown):
         telling.publisher.publish()
     after = Telling(tmp_path, service, clock)
-    after.offer({})
+    after.set_facts({})
     assert after.publish(OK) == [["-nodes/c1/a"]]
 
 
-def test_a_source_that_is_broken_after_a_restart_takes_nothing_back(
+def test_a_source_that_fails_after_a_restart_withdraws_no_facts(
     telling: Telling, tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
-    telling.offer({"a": 1})
+    telling.set_facts({"a": 1})
     telling.publish(OK)
     after = Telling(tmp_path, service, clock)
-    after.offer({}, "a.json")
+    after.set_facts({}, "a.json")
     assert after.publish() == []
-    after.offer({})
+    after.set_facts({})
     assert after.publish(OK) == [["-nodes/c1/a"]]
 
 
-def test_a_batch_whose_answer_was_lost_is_told_again(telling: Telling, service: Service) -> None:
-    telling.offer({"a": 1})
+def test_a_batch_without_an_answer_is_sent_again(telling: Telling, service: Service) -> None:
+    telling.set_facts({"a": 1})
     service.will(hang_up)
     with pytest.raises(errors.OutcomeUnknown):
         telling.publisher.publish()
-    assert telling.publisher.due
+    assert telling.publisher.has_changes
     assert telling.publish(OK) == [["nodes/c1/a"]]
 
 
-def test_one_that_is_refused_does_not_keep_the_others_from_being_told(telling: Telling) -> None:
-    telling.offer({"a": 1, "b//c": 2, "d": 3})
+def test_a_refused_fact_does_not_prevent_the_others(telling: Telling) -> None:
+    telling.set_facts({"a": 1, "b//c": 2, "d": 3})
     bad = refusal(400, "path_invalid")
     assert telling.publish(bad, OK, bad, bad, OK) == [
         ["nodes/c1/a", "nodes/c1/b//c", "nodes/c1/d"],
@@ -138,25 +138,25 @@ def test_one_that_is_refused_does_not_keep_the_others_from_being_told(telling: T
         ["nodes/c1/d"],
     ]
     assert telling.publisher.problems == {"nodes/c1/b//c": "about path_invalid (req-1)"}
-    telling.offer({"a": 1, "b//c": 2, "d": 3})
+    telling.set_facts({"a": 1, "b//c": 2, "d": 3})
     assert telling.publish() == []  # it can never be right
-    telling.offer({"a": 1, "b/c": 2, "d": 3})
+    telling.set_facts({"a": 1, "b/c": 2, "d": 3})
     assert telling.publish(OK) == [["-nodes/c1/b//c", "nodes/c1/b/c"]]
 
 
-def test_what_a_quota_refused_is_tried_again_with_the_next_facts(telling: Telling) -> None:
-    telling.offer({"a": 1})
+def test_facts_refused_by_a_quota_are_sent_again_with_the_next_facts(telling: Telling) -> None:
+    telling.set_facts({"a": 1})
     assert telling.publish(refusal(403, "quota_exceeded")) == [["nodes/c1/a"]]
     assert telling.publish() == []
-    telling.offer({"a": 1})
+    telling.set_facts({"a": 1})
     assert telling.publish(OK) == [["nodes/c1/a"]]
     assert telling.publisher.problems == {}
 
 
-def test_a_new_incarnation_tells_everything_anew(telling: Telling, service: Service) -> None:
-    telling.offer({"a": 1, "b": 2})
+def test_a_new_incarnation_publishes_all_facts_again(telling: Telling, service: Service) -> None:
+    telling.set_facts({"a": 1, "b": 2})
     telling.publish(OK)
-    telling.offer({"a": 3, "b": 2})
+    telling.set_facts({"a": 3, "b": 2})
     service.will(
         refusal(409, "generation_stale"),
         refusal(409, "generation_stale"),
@@ -173,20 +173,20 @@ def test_a_new_incarnation_tells_everything_anew(telling: Telling, service: Serv
     assert service.calls[-1].headers["Factstore-Generation"] == "2b"
 
 
-def test_many_facts_make_several_batches(telling: Telling) -> None:
-    telling.offer({f"n{number:03}": number for number in range(150)})
+def test_many_facts_are_split_into_batches(telling: Telling) -> None:
+    telling.set_facts({f"n{number:03}": number for number in range(150)})
     assert [len(each) for each in telling.publish(OK, OK)] == [100, 50]
 
 
-def test_large_facts_make_several_batches(telling: Telling) -> None:
-    telling.offer({f"n{number}": "x" * 60_000 for number in range(20)})
+def test_large_facts_are_split_into_batches(telling: Telling) -> None:
+    telling.set_facts({f"n{number}": "x" * 60_000 for number in range(20)})
     sizes = [len(each) for each in telling.publish(OK, OK, OK)]
     assert sizes == [8, 8, 4]
 
 
-def test_the_report_is_told_where_it_wakes_nobody_and_once(telling: Telling) -> None:
-    telling.publisher.report({"agent/state": "applied", "agent/problems": {}})
+def test_results_are_sent_once_and_below_results(telling: Telling) -> None:
+    telling.publisher.set_results({"agent/state": "applied", "agent/problems": {}})
     assert telling.publish(OK) == [["results/c1/agent/state", "results/c1/agent/problems"]]
-    telling.publisher.report({"agent/state": "applied", "agent/problems": {}})
-    telling.publisher.report({})
+    telling.publisher.set_results({"agent/state": "applied", "agent/problems": {}})
+    telling.publisher.set_results({})
     assert telling.publish() == []

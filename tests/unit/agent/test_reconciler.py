@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.apply.files import outputs
+from factstore.agent.apply.files import file_specs
 from factstore.agent.apply.hooks import HookFailed, Hooks
-from factstore.agent.apply.reconciler import NotApplied, Reactor
-from factstore.agent.apply.sensitive_facts import Sealed
+from factstore.agent.apply.reconciler import ApplyError, Reconciler
+from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.client import errors
 from tests.eventually import eventually
 from tests.processes import alive
@@ -39,13 +39,13 @@ class Node:
         program(self.directory / "hooks.d" / name, script.replace("DIR", str(self.directory)))
 
     @property
-    def reactor(self) -> Reactor:
+    def reconciler(self) -> Reconciler:
         """An agent that was just started."""
         made = settings(self.directory, CONF + self.more)
         kept = state(self.directory)
-        sealed = Sealed(self.service.stack(FakeClock(), retry_for=0.0))
-        hooks = Hooks(made.react.hooks, made.react.hook_timeout, kept, REAL, sealed.hidden)
-        return Reactor(made, outputs(made), hooks, sealed, kept, lambda: self.boot)
+        sealed = SensitiveFacts(self.service.stack(FakeClock(), retry_for=0.0))
+        hooks = Hooks(made.react.hooks, made.react.hook_timeout, kept, REAL, sealed.redact)
+        return Reconciler(made, file_specs(made), hooks, sealed, kept, lambda: self.boot)
 
     @property
     def runs(self) -> list[str]:
@@ -58,153 +58,157 @@ def node(tmp_path: Path, service: Service) -> Node:
     return Node(tmp_path, service)
 
 
-def test_a_context_becomes_files_and_then_hooks_run(node: Node) -> None:
-    reactor = node.reactor
-    assert reactor.cursor is None
-    assert reactor.apply(context({"ip": "10.0.0.1"}, 5))
+def test_files_are_written_and_then_hooks_run(node: Node) -> None:
+    reconciler = node.reconciler
+    assert reconciler.applied_cursor is None
+    assert reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     assert (node.directory / "conf").read_text() == "10.0.0.1\n"
     assert node.runs == [f"e.5 {node.directory}/conf"]
-    assert reactor.cursor == "e.5"
+    assert reconciler.applied_cursor == "e.5"
 
 
-def test_what_was_applied_is_not_applied_again_also_after_a_restart(node: Node) -> None:
-    reactor = node.reactor
-    reactor.apply(context({"ip": "10.0.0.1"}, 5))
+def test_an_applied_context_is_not_applied_again_even_after_a_restart(node: Node) -> None:
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     newer = context({"ip": "10.0.0.1"}, 5)
     newer = type(newer)(newer.document, newer.etag, "e.7")  # it changed and changed back
-    assert not reactor.apply(newer)
-    assert reactor.cursor == "e.7"
-    again = node.reactor
+    assert not reconciler.apply(newer)
+    assert reconciler.applied_cursor == "e.7"
+    again = node.reconciler
     assert not again.apply(newer)
-    assert again.cursor == "e.7"
+    assert again.applied_cursor == "e.7"
     assert len(node.runs) == 1
 
 
-def test_hooks_run_after_any_change_of_the_context(node: Node) -> None:
-    reactor = node.reactor
-    reactor.apply(context({"ip": "10.0.0.1"}, 5))
-    assert reactor.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
+def test_hooks_run_after_every_change_of_the_context(node: Node) -> None:
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    assert reconciler.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
     assert node.runs[1:] == ["e.6"]  # no file is another
 
 
-def test_hooks_run_only_for_files_if_that_is_wished(tmp_path: Path, service: Service) -> None:
+def test_hooks_run_only_for_changed_files_if_so_configured(
+    tmp_path: Path, service: Service
+) -> None:
     node = Node(tmp_path, service, "[react]\nrun_hooks = files\n")
-    reactor = node.reactor
-    reactor.apply(context({"ip": "10.0.0.1"}, 5))
-    assert not reactor.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
-    assert reactor.cursor == "e.6"
-    assert reactor.apply(context({"ip": "10.0.0.2"}, 7))
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    assert not reconciler.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
+    assert reconciler.applied_cursor == "e.6"
+    assert reconciler.apply(context({"ip": "10.0.0.2"}, 7))
     assert [run.split()[0] for run in node.runs] == ["e.5", "e.7"]
 
 
-def test_hooks_run_again_after_a_boot_and_when_they_are_others(node: Node) -> None:
+def test_hooks_run_again_after_a_boot_and_when_they_have_changed(node: Node) -> None:
     applied = context({"ip": "10.0.0.1"}, 5)
-    node.reactor.apply(applied)
+    node.reconciler.apply(applied)
     node.boot = "boot-2"
-    assert node.reactor.apply(applied)
+    assert node.reconciler.apply(applied)
     node.hook("20-second", "echo second >> DIR/runs")
-    assert node.reactor.apply(applied)
-    assert not node.reactor.apply(applied)
+    assert node.reconciler.apply(applied)
+    assert not node.reconciler.apply(applied)
     assert len(node.runs) == 4
 
 
-def test_a_hook_that_fails_keeps_the_rest_from_running_and_all_run_again(node: Node) -> None:
+def test_a_failed_hook_stops_the_run_and_all_hooks_run_again(node: Node) -> None:
     node.hook("20-broken", "test -e DIR/mended")
     node.hook("30-last", "echo last >> DIR/runs")
-    reactor = node.reactor
+    reconciler = node.reconciler
     applied = context({"ip": "10.0.0.1"}, 5)
     for _ in range(2):
-        with pytest.raises(NotApplied, match="ended with status 1") as caught:
-            reactor.apply(applied)
+        with pytest.raises(ApplyError, match="exited with status 1") as caught:
+            reconciler.apply(applied)
         assert caught.value.source == "hook 20-broken"
-        assert reactor.cursor is None
+        assert reconciler.applied_cursor is None
     (node.directory / "mended").touch()
-    assert node.reactor.apply(applied)  # also one that was restarted meanwhile knows what changed
+    assert node.reconciler.apply(
+        applied
+    )  # also one that was restarted meanwhile knows what changed
     conf = node.directory / "conf"
     assert node.runs == [f"e.5 {conf}", f"e.5 {conf}", f"e.5 {conf}", "last"]
 
 
-def test_a_context_that_fits_no_template_changes_nothing(node: Node) -> None:
-    reactor = node.reactor
-    reactor.apply(context({"ip": "10.0.0.1"}, 5))
-    with pytest.raises(NotApplied, match="has no attribute 'ip'") as caught:
-        reactor.apply(context({}, 6))
+def test_a_context_that_cannot_be_rendered_changes_nothing(node: Node) -> None:
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    with pytest.raises(ApplyError, match="has no attribute 'ip'") as caught:
+        reconciler.apply(context({}, 6))
     assert caught.value.source == "template conf"
     assert (node.directory / "conf").read_text() == "10.0.0.1\n"
-    assert (len(node.runs), reactor.cursor) == (1, "e.5")
+    assert (len(node.runs), reconciler.applied_cursor) == (1, "e.5")
 
 
-def test_a_file_that_cannot_be_written_is_told(node: Node) -> None:
+def test_a_file_that_cannot_be_written_is_reported(node: Node) -> None:
     (node.directory / "conf").mkdir()
     (node.directory / "conf" / "x").touch()
-    with pytest.raises(NotApplied, match="directory"):
-        node.reactor.apply(context({"ip": "10.0.0.1"}))
+    with pytest.raises(ApplyError, match="directory"):
+        node.reconciler.apply(context({"ip": "10.0.0.1"}))
     assert node.runs == []
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_context_comes_back_after_one_whose_hooks_failed_half_way(
+def test_a_former_context_is_applied_again_after_one_that_failed_half_way(
     node: Node, restarted: bool
 ) -> None:
     node.hook("10-first", "echo $FACTSTORE_CURSOR >> DIR/runs")
     node.hook("20-broken", "test $FACTSTORE_CURSOR != e.6")
-    reactor, before = node.reactor, context({"ip": "10.0.0.1"}, 5)
-    reactor.apply(before)
-    with pytest.raises(NotApplied):  # a file is as before, but a hook has seen another context
-        reactor.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
-    assert (node.reactor if restarted else reactor).apply(before)
+    reconciler, before = node.reconciler, context({"ip": "10.0.0.1"}, 5)
+    reconciler.apply(before)
+    with pytest.raises(ApplyError):  # a file is as before, but a hook has seen another context
+        reconciler.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
+    assert (node.reconciler if restarted else reconciler).apply(before)
     assert node.runs == ["e.5", "e.6", "e.5"]
 
 
-def test_a_file_that_somebody_changed_makes_hooks_run_though_they_fail_at_first(node: Node) -> None:
+def test_hooks_run_for_a_modified_file_until_they_succeed(node: Node) -> None:
     applied = context({"ip": "10.0.0.1"}, 5)
-    node.reactor.apply(applied)
+    node.reconciler.apply(applied)
     (node.directory / "conf").write_text("mine")
     node.hook("10-first", "exit 1")
-    node.reactor.keep(applied)
+    node.reconciler.store_context(applied)
     for _ in range(2):
-        with pytest.raises(NotApplied):
-            node.reactor.apply(applied)
+        with pytest.raises(ApplyError):
+            node.reconciler.apply(applied)
     assert (node.directory / "conf").read_text() == "10.0.0.1\n"
 
 
-def test_without_its_secrets_nothing_is_written(node: Node) -> None:
+def test_nothing_is_written_without_its_secrets(node: Node) -> None:
     node.service.will(refusal(503, "unavailable"), answer(200, fact("ip", "10.0.0.1")))
     sealed = context({"ip": None}, sensitive={"ip": "e.1"})
-    reactor = node.reactor
+    reconciler = node.reconciler
     with pytest.raises(errors.Unavailable):
-        reactor.apply(sealed)
+        reconciler.apply(sealed)
     assert not (node.directory / "conf").exists()
-    assert reactor.apply(sealed)
+    assert reconciler.apply(sealed)
     assert (node.directory / "conf").read_text() == "10.0.0.1\n"
 
 
-def test_a_secret_is_on_disk_in_the_rendered_file_alone(
+def test_a_secret_is_on_disk_only_in_the_rendered_file(
     node: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     node.hook("10-first", "cat DIR/conf; exit 1")
     node.service.will(answer(200, fact("ip", "s3cret words")))
     sealed = context({"ip": None}, sensitive={"ip": "e.1"})
-    reactor = node.reactor
-    reactor.keep(sealed)
-    with caplog.at_level(logging.DEBUG, "factstore"), pytest.raises(NotApplied):
-        reactor.apply(sealed)
+    reconciler = node.reconciler
+    reconciler.store_context(sealed)
+    with caplog.at_level(logging.DEBUG, "factstore"), pytest.raises(ApplyError):
+        reconciler.apply(sealed)
     assert "hook 10-first: ***" in caplog.text
     assert "s3cret" not in caplog.text
     files = [file for file in node.directory.rglob("*") if file.is_file()]
     assert [file.name for file in files if b"s3cret" in file.read_bytes()] == ["conf"]
 
 
-def test_the_last_context_is_at_hand_after_a_restart(node: Node) -> None:
+def test_the_last_context_is_available_after_a_restart(node: Node) -> None:
     kept = context({"ip": "10.0.0.1"}, 5)
-    node.reactor.keep(kept)
-    assert node.reactor.kept() == kept
+    node.reconciler.store_context(kept)
+    assert node.reconciler.load_context() == kept
     assert '"ip": "10.0.0.1"' in (node.directory / "state" / "context.json").read_text()
 
 
-def test_hooks_learn_where_they_are(node: Node) -> None:
+def test_hooks_receive_the_stack_and_the_member_as_variables(node: Node) -> None:
     node.hook("10-first", "env | grep ^FACTSTORE > DIR/env; pwd > DIR/pwd")
-    node.reactor.apply(context({"ip": "10.0.0.1"}, 5))
+    node.reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     told = dict(
         line.split("=", 1)
         for line in (node.directory / "env").read_text().splitlines()
@@ -252,7 +256,7 @@ def hooks(node: Node, timeout: float = 60.0, stopping: bool = False) -> Hooks:
     return Hooks(directory, timeout, state(node.directory), REAL, str, lambda: stopping)
 
 
-def test_a_hook_that_outlived_its_agent_is_waited_for(node: Node) -> None:
+def test_a_hook_of_a_killed_agent_is_waited_for(node: Node) -> None:
     left = orphan(node)
     node.hook("10-first", "echo after >> DIR/runs")
     waited = []
@@ -269,7 +273,7 @@ def test_a_hook_that_outlived_its_agent_is_waited_for(node: Node) -> None:
     assert (waited, node.runs) == ([True], ["after"])
 
 
-def test_a_hook_that_outlived_its_agent_is_ended_when_its_time_is_over(node: Node) -> None:
+def test_a_hook_of_a_killed_agent_is_killed_after_its_time_limit(node: Node) -> None:
     left = orphan(node)
     node.hook("10-first", "echo after >> DIR/runs")
     hooks(node, timeout=0.4).run({})
@@ -277,20 +281,20 @@ def test_a_hook_that_outlived_its_agent_is_ended_when_its_time_is_over(node: Nod
     eventually(lambda: not alive(left))
 
 
-def test_an_agent_that_stops_waits_for_nobody(node: Node) -> None:
+def test_a_stopping_agent_does_not_wait_for_a_hook(node: Node) -> None:
     left = orphan(node)
-    with pytest.raises(HookFailed, match="still runs"):
+    with pytest.raises(HookFailed, match="is still running"):
         hooks(node, stopping=True).run({})
     os.kill(left, signal.SIGKILL)
 
 
-def test_another_process_of_that_id_is_not_waited_for(node: Node) -> None:
+def test_another_process_with_the_same_id_is_not_waited_for(node: Node) -> None:
     state(node.directory).write("hook", {"pid": os.getpid(), "began": "boot-0 1"})
     hooks(node).run({})
     assert len(node.runs) == 1
 
 
-def test_files_that_are_not_executable_are_no_hooks(node: Node) -> None:
+def test_files_that_are_not_executable_are_not_hooks(node: Node) -> None:
     write(node.directory / "hooks.d" / "05-readme", "exit 1")
     hooks(node).run({})
     assert len(node.runs) == 1

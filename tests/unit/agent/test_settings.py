@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.config.settings import SettingsError, read
+from factstore.agent.config.settings import SettingsError, load_settings
 from factstore.client.render import RENDERERS
 from tests.unit.agent.factories import write
 
@@ -14,13 +14,13 @@ from tests.unit.agent.factories import write
 def mistakes(directory: Path, text: str) -> list[str]:
     file = write(directory / "agent.conf", text)
     with pytest.raises(SettingsError) as caught:
-        read(file)
-    assert all(each.startswith(f"{file}: ") for each in caught.value.mistakes)
-    return [each.removeprefix(f"{file}: ") for each in caught.value.mistakes]
+        load_settings(file)
+    assert all(each.startswith(f"{file}: ") for each in caught.value.errors)
+    return [each.removeprefix(f"{file}: ") for each in caught.value.errors]
 
 
-def test_a_stack_is_all_that_must_be_said(tmp_path: Path) -> None:
-    found = read(write(tmp_path / "agent.conf", "[agent]\nstack = slurm\n"), lambda: "c7")
+def test_only_the_stack_is_required(tmp_path: Path) -> None:
+    found = load_settings(write(tmp_path / "agent.conf", "[agent]\nstack = slurm\n"), lambda: "c7")
     assert (found.agent.stack, found.agent.member, found.agent.group) == ("slurm", "c7", "node")
     assert found.agent.ttl == 30
     assert found.agent.depart_on_stop
@@ -29,7 +29,7 @@ def test_a_stack_is_all_that_must_be_said(tmp_path: Path) -> None:
     assert (found.templates, found.renders, found.keystone) == ({}, {}, {})
 
 
-def test_everything_that_can_be_said_is_understood(tmp_path: Path) -> None:
+def test_all_kinds_of_options_are_parsed(tmp_path: Path) -> None:
     text = """
         [agent]
         stack = slurm
@@ -51,7 +51,7 @@ def test_everything_that_can_be_said_is_understood(tmp_path: Path) -> None:
         renderer = hosts
         destination = /etc/hosts.stack
         """
-    found = read(write(tmp_path / "agent.conf", text))
+    found = load_settings(write(tmp_path / "agent.conf", text))
     assert found.agent.attributes == {"rack": 7}
     assert not found.agent.depart_on_stop
     assert found.keystone == {"auth_type": "v3applicationcredential"}
@@ -61,7 +61,7 @@ def test_everything_that_can_be_said_is_understood(tmp_path: Path) -> None:
     assert found.renders["all hosts"].renderer == "hosts"
 
 
-def test_every_mistake_is_told_and_not_only_the_first(tmp_path: Path) -> None:
+def test_all_errors_are_reported(tmp_path: Path) -> None:
     text = """
         [agent]
         ttl = 4
@@ -77,51 +77,59 @@ def test_every_mistake_is_told_and_not_only_the_first(tmp_path: Path) -> None:
         mode = 999
         """
     assert sorted(mistakes(tmp_path, text)) == [
-        "[agent] colour: there is no such option.",
-        "[agent] ready: 'perhaps' is none of applied, manual.",
-        "[agent] stack: it must be given.",
-        "[agent] ttl: '4' is no whole number from 5 to 86400.",
-        "[facts] directory: 'facts.d' does not begin with a slash.",
-        "[render x] mode: '999' is no mode such as 0644.",
-        f"[render x] renderer: 'xml' is none of {', '.join(sorted(RENDERERS))}.",
-        "[render]: there is no such section.",
-        "[weather]: there is no such section.",
+        "[agent] colour: this option is unknown.",
+        "[agent] ready: 'perhaps' is not one of applied, manual.",
+        "[agent] stack: this option is required.",
+        "[agent] ttl: '4' is not an integer from 5 to 86400.",
+        "[facts] directory: 'facts.d' is not an absolute path.",
+        "[render x] mode: '999' is not a file mode such as 0644.",
+        f"[render x] renderer: 'xml' is not one of {', '.join(sorted(RENDERERS))}.",
+        "[render]: this section is unknown.",
+        "[weather]: this section is unknown.",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[react]\nsettle = 3\nmax_settle = 2\n", "max_settle: it must not be below settle."),
-        ("[react]\nsettle = nan\n", "settle: 'nan' is no number of seconds from 0 to 5."),
-        ("[react]\nretry_first = 9\nretry_longest = 8\n", "it must not be below retry_first."),
-        ("[agent]\nattributes = [1]\n", "attributes: it is no JSON object"),
+        (
+            "[react]\nsettle = 3\nmax_settle = 2\n",
+            "max_settle: the value must not be less",
+        ),
+        ("[react]\nsettle = nan\n", "settle: 'nan' is not a number of seconds from 0 to 5."),
+        (
+            "[react]\nretry_first = 9\nretry_longest = 8\n",
+            "the value must not be less than retry",
+        ),
+        ("[agent]\nattributes = [1]\n", "attributes: the value is not a JSON object"),
         ("[agent]\ndepart_on_stop = true\n", "'true' is neither yes nor no."),
-        ("[service]\nurl = controller:8796\n", "url: it is no URL such as"),
-        ("[service]\nurl = http://a:b@c/\n", "a URL is no place for a secret"),
-        ("[service]\nurl = http://[\n", "url: it is no URL such as"),
-        ("[service]\ngrant_file =\n", "grant_file: it must not be empty."),
+        ("[service]\nurl = controller:8796\n", "url: the value is not a URL such as"),
+        ("[service]\nurl = http://a:b@c/\n", "the URL must not contain a password"),
+        ("[service]\nurl = http://[\n", "url: the value is not a URL such as"),
+        ("[service]\ngrant_file =\n", "grant_file: the value must not be empty."),
         ("[agent]\nstack = two\n", "already exists"),
         ("stack = two\n[agent]\n", "already exists"),
         (
             "[render a]\nrenderer = raw\ndestination = /\n[template b]\nsource = b\ndestination = /\n",
-            "destination: [template b] writes this file too.",
+            "destination: [template b] writes the same file.",
         ),
     ],
 )
-def test_what_cannot_work_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_values_and_contradictions_are_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
     head = "" if text.startswith("[agent]") else "[agent]\nstack = slurm\n"
     text = text.replace("[agent]\n", "[agent]\nstack = slurm\n", 1) if not head else head + text
     (mistake,) = mistakes(tmp_path, text)
     assert said in mistake
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
-        read(tmp_path / "nothing.conf")
+        load_settings(tmp_path / "nothing.conf")
 
 
-def test_a_secret_that_is_misplaced_is_not_repeated(tmp_path: Path) -> None:
+def test_a_password_in_the_url_is_not_repeated(tmp_path: Path) -> None:
     (mistake,) = mistakes(
         tmp_path, "[agent]\nstack = slurm\n[service]\nurl = http://user:hunter2@c\n"
     )
