@@ -17,7 +17,8 @@ from factstore.cmd.errors import CommandError
 from factstore.core.errors import FactstoreError
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
-from factstore.store.fsck.reader import Inspection
+from factstore.store.fsck.reader import StoreReader
+from factstore.store.fsck.repair import StoreRepair
 from factstore.store.keyspace import Keyspace
 from factstore.wsgi import configuration, runtime
 from factstore.wsgi.clock import SystemClock
@@ -35,7 +36,8 @@ class Installation:
     client: EtcdClient
     keys: Keyspace
     clock: Clock
-    inspection: Inspection
+    reader: StoreReader
+    repair: StoreRepair
 
 
 @contextmanager
@@ -62,7 +64,9 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
         raise CommandError(f"the configuration cannot be used: {error}", failed) from None
     keys, clock = Keyspace(root), SystemClock()
     try:
-        yield Installation(conf, client, keys, clock, Inspection(client, keys, clock, timeout))
+        reader = StoreReader(client, keys, clock, timeout)
+        repair = StoreRepair(client, keys, reader)
+        yield Installation(conf, client, keys, clock, reader, repair)
     except cfg.Error as error:  # of options that only some commands read
         raise CommandError(f"the configuration cannot be used: {error}", failed) from None
     except FactstoreError as error:
@@ -87,7 +91,7 @@ def running(installation: Installation) -> Iterator[Runtime]:
         until = installation.clock.monotonic() + READ_SECONDS
         while not worker.pump.wait_ready(LOOK_SECONDS):
             installation.client.get(
-                installation.keys.epoch, deadline=installation.inspection.soon()
+                installation.keys.epoch, deadline=installation.reader.deadline()
             )
             if installation.clock.monotonic() >= until:
                 raise CommandError("the store could not be read in time")

@@ -1,7 +1,7 @@
-"""``factstore purge``: remove all that a project has, once it is gone from Keystone.
+"""``factstore purge``: delete all data of projects that were deleted in Keystone.
 
-Each stack is deleted as the API deletes it, so those who watch are told. The exit status is 0 when no
-key names the projects any more.
+Each stack is deleted as the API deletes it, so watchers are notified. The exit status is 0 if no key
+contains the projects any more.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from factstore.cmd.errors import CommandError
 from factstore.cmd.server import add_config_file, server_room
 
 if TYPE_CHECKING:
-    from factstore.store.fsck.project_purge import Holdings
+    from factstore.store.fsck.report import ProjectContents
 
 AUTHOR = "factstore-purge"
-PATIENCE = 60.0
-"""Longer than a token of a dead project may live on in the service's cache, by default."""
+PATIENCE = 60.0  # by default, the service caches a token of a deleted project for less time
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,76 +31,78 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=_project,
         metavar="ID",
-        help="the project's id in Keystone; may be given several times",
+        help="the id of the project in Keystone; may be given several times",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only print what would be removed")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be deleted")
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument(
         "--patience",
         type=_seconds,
         default=PATIENCE,
         metavar="SECONDS",
-        help="how long to go on while somebody still writes to a project (default: %(default)g)",
+        help="how long to continue while someone still writes to a project (default: %(default)g)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Remove, and say what. Raises CommandError."""
+    """Purge the projects and print each deletion. Raises CommandError."""
     with server_room():
         from factstore.cmd.deployment import opened
-        from factstore.cmd.purge_project import Purge
+        from factstore.cmd.purge_project import ProjectPurge
     with opened(args.config_file) as installation:
-        purge = Purge(installation, AUTHOR, f"req-{uuid.uuid4()}", _say)
-        doomed = []
+        projects = []
         for project_id in dict.fromkeys(args.project):
-            holdings = purge.holdings(project_id)
-            if holdings.nothing:
-                _say(f"project {project_id}: there is nothing")
+            contents = installation.reader.project(project_id)
+            if contents.is_empty:
+                _log(f"project {project_id}: it has no data")
             else:
-                _say(_listing(project_id, holdings))
-                doomed.append(project_id)
-        if args.dry_run or not doomed:
+                _log(_listing(project_id, contents))
+                projects.append(project_id)
+        if args.dry_run or not projects:
             return 0
         if not args.yes:
             _confirm()
-        gone = purge.run(doomed, args.patience)
-        return 0 if gone else 1
+        purge = ProjectPurge(installation, AUTHOR, f"req-{uuid.uuid4()}", _log)
+        return 0 if purge.run(projects, args.patience) else 1
 
 
-def _listing(project_id: str, holdings: Holdings) -> str:
+def _listing(project_id: str, contents: ProjectContents) -> str:
+    stacks = sorted(contents.stacks.values(), key=lambda stack: stack.name)
     lines = [f"project {project_id}:"]
-    lines += [f"  stack {name}: {facts} facts" for name, facts in holdings.stacks.items()]
-    for count, what in (
-        (holdings.receipts, "receipts of Idempotency-Keys"),
-        (holdings.gates, "notes of writes near a quota"),
-        (len(holdings.sweeping), "deleted stacks that are being swept"),
-        (len(holdings.orphans), "orphans"),
-        (holdings.strange, "keys that factstore verify tells more about"),
+    lines += [f"  stack {stack.name}: {stack.facts} facts" for stack in stacks]
+    for count, noun in (
+        (contents.receipts, "receipts of Idempotency-Keys"),
+        (contents.legacy, "keys of earlier versions of factstore"),
+        (len(contents.purges), "deleted stacks whose data are being deleted"),
+        (len(contents.orphans), "orphans"),
+        (contents.undeletable, "keys that only an operator can delete: run factstore verify"),
     ):
         if count:
-            lines.append(f"  {count} {what}")
+            lines.append(f"  {count} {noun}")
     return "\n".join(lines)
 
 
 def _confirm() -> None:
     if sys.stdin is None or not sys.stdin.isatty():
-        raise CommandError("nothing was removed: there is no terminal to ask on; say --yes")
+        raise CommandError(
+            "nothing was deleted, because there is no terminal to ask for confirmation; use --yes"
+        )
     try:
-        answer = input("Remove all of this for good? Type yes: ")
+        answer = input("Delete all of this permanently? Type yes: ")
     except EOFError:
         answer = ""
     if answer.strip() != "yes":
-        raise CommandError("nothing was removed")
+        raise CommandError("nothing was deleted, because it was not confirmed")
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)  # it takes a while, and somebody may be looking
+def _log(line: str) -> None:
+    print(line, flush=True)  # a purge takes a while, and the operator may be watching it
 
 
 def _project(text: str) -> str:
-    # As keys take it; the module that says so may not be installed.
+    # The same check as in the keyspace, which may not be installed.
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no project id: give the id, not the name")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a project id: use the id, not the name")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Removing projects, with a worker's machinery of our own beside those that run."""
+"""Purging projects, with the services of a worker in the process of the command."""
 
 from __future__ import annotations
 
@@ -9,54 +9,50 @@ from contextlib import suppress
 from factstore.cmd.deployment import Installation, running
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Scope
-from factstore.store.fsck.project_purge import Holdings, Remains
+from factstore.store.fsck.report import ProjectContents
 from factstore.wsgi.runtime import Runtime
 
 PAGE = 1000  # stacks listed at once
-PAUSE = 1.0  # seconds without a write, until a project counts as removed
+PAUSE = 1.0  # seconds without a write, until a project counts as purged
 SWEEP_SECONDS = 10.0  # for one round
 
 
-class Purge:
-    """Removes all that names a project.
+class ProjectPurge:
+    """Deletes everything whose key contains the id of a project.
 
-    :param author: whom events name for the deletions, in a request called *request_id*.
-    :param say: gets a line for each thing that is done.
+    :param author: the author of the deletions in events, with *request_id* as the id of the request.
+    :param log: called with a line for each deletion.
     """
 
     def __init__(
-        self, installation: Installation, author: str, request_id: str, say: Callable[[str], None]
+        self, installation: Installation, author: str, request_id: str, log: Callable[[str], None]
     ) -> None:
         self._installation = installation
-        self._remains = Remains(installation.client, installation.keys, installation.inspection)
         self._author = Author(author, request_id)
-        self._say = say
-
-    def holdings(self, project_id: str) -> Holdings:
-        """What there is to remove."""
-        return self._remains.holdings(project_id)
+        self._log = log
 
     def run(self, projects: Sequence[str], patience: float) -> bool:
-        """Remove the projects; whether no key names any of them any more.
+        """Purge the projects; return False if keys of them are left.
 
-        :param patience: seconds in which others may still write to them.
+        :param patience: seconds for which others may continue to write to the projects.
         """
         done = True
         until = time.monotonic() + patience
         with running(self._installation) as runtime:
             while projects:
                 for project_id in projects:
+                    # Only the service for stacks notifies watchers of a deletion.
                     self._delete_stacks(runtime, project_id)
-                    self._remains.forget(project_id)
-                    self._sweep(runtime, project_id)
-                time.sleep(PAUSE)  # whoever still writes shows by now
+                    self._installation.repair.delete_beside_stacks(project_id)
+                    self._delete_data(runtime, project_id)
+                time.sleep(PAUSE)  # a concurrent writer has written again by then
                 again = []
                 for project_id in projects:
-                    left = self._remains.holdings(project_id)
-                    if left.written and time.monotonic() < until:
+                    left = self._installation.reader.project(project_id)
+                    if left.in_use and time.monotonic() < until:
                         again.append(project_id)
-                    done = done and (left.nothing or project_id in again)
-                    self._say(f"project {project_id}: {_outcome(left, project_id in again)}")
+                    done = done and (left.is_empty or project_id in again)
+                    self._log(f"project {project_id}: {_outcome(left, project_id in again)}")
                 projects = again
         return done
 
@@ -65,29 +61,28 @@ class Purge:
         while True:
             page = runtime.services.stacks.list(project_id, limit=PAGE, marker=marker)
             for stack in page.stacks:
-                # Deleted by others meanwhile, or by a name that no request can bring.
+                # It was deleted meanwhile, or no request can address a stack of its name.
                 with suppress(NotFound, Invalid):
                     runtime.services.stacks.delete(Scope(project_id, stack.name), self._author)
-                    self._say(f"project {project_id}: deleted stack {stack.name}")
+                    self._log(f"project {project_id}: deleted stack {stack.name}")
             if page.marker is None:
                 return
             marker = page.marker
 
-    def _sweep(self, runtime: Runtime, project_id: str) -> None:
-        """Help to sweep what deleted stacks left, until none of it is."""
-        left = self._remains.holdings(project_id)
-        if left.orphans:
-            found, revision = self._installation.inspection.examine()
-            self._installation.inspection.sweep_orphans(found, revision, project_id)
-        while self._remains.holdings(project_id).sweeping:
+    def _delete_data(self, runtime: Runtime, project_id: str) -> None:
+        """Delete the data of deleted stacks and of orphans, together with the workers."""
+        reader, repair = self._installation.reader, self._installation.repair
+        if reader.project(project_id).orphans:
+            repair.mark_orphans(reader.check(), project_id)
+        while reader.project(project_id).purges:
             runtime.backend.purge_deleted(self._installation.clock.monotonic() + SWEEP_SECONDS)
 
 
-def _outcome(left: Holdings, again: bool) -> str:
-    if left.nothing:
+def _outcome(left: ProjectContents, again: bool) -> str:
+    if left.is_empty:
         return "nothing is left"
     if again:
-        return "it was written to meanwhile; once more"
-    if left.written:
-        return "somebody still writes to it: is it gone from Keystone?"
-    return "keys are left that the API cannot delete; factstore verify tells which"
+        return "it was written to in the meantime; purging it again"
+    if left.in_use:
+        return "it is still being written to: was it deleted in Keystone?"
+    return "keys are left that only an operator can delete: run factstore verify"

@@ -41,8 +41,8 @@ class Rotating:
                     self._say(f"{self._path}: made a primary and a staged key")
                     return False
                 if reseals:
-                    inspection, keys = self._installation.inspection, self._installation.keys
-                    self._installation.client.get(keys.epoch, deadline=inspection.soon())
+                    reader, keys = self._installation.reader, self._installation.keys
+                    self._installation.client.get(keys.epoch, deadline=reader.deadline())
                 primary = rotate(repository)
         except Unusable as error:
             raise CommandError(str(error)) from error

@@ -1,7 +1,7 @@
-"""``factstore verify``: whether what the service keeps in etcd makes sense.
+"""``factstore verify``: check what the service stores in etcd, and repair it if possible.
 
-It reads everything below the root at one revision, beside a running service. The exit status is 0 if
-all is well, 1 if something is found, and 2 if it could not find out.
+The command reads all keys below the root at one revision, while the service is running. The exit status
+is 0 if there are no problems, 1 if there are problems, and 2 if the check failed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from factstore.cmd.server import add_config_file, server_room
 
 if TYPE_CHECKING:
-    from factstore.store.fsck.findings import Examination, Finding
+    from factstore.store.fsck.report import Finding, Report
 
 _FAILED = 2
 
@@ -26,59 +26,55 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="have workers sweep orphans, unless there is anything that this factstore does not"
-        " know; all else is for you to decide",
+        help="mark orphans for deletion by the workers, and delete keys that only earlier versions"
+        " wrote, unless the store contains anything that this version of factstore does not know",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is found, and how much there is. Raises CommandError, with status 2."""
+    """Print the findings and the usage. Raises CommandError, with status 2."""
     with server_room(_FAILED):
         from factstore.cmd.deployment import opened
     with opened(args.config_file, failed=_FAILED) as installation:
-        found, revision = installation.inspection.examine()
+        report = installation.reader.check()
         repaired: Collection[Finding] = ()
         if args.repair:
-            repaired = installation.inspection.sweep_orphans(found, revision)
-    consistent = len(repaired) == len(found.findings)
+            repaired = installation.repair.repair(report)
+    consistent = len(repaired) == len(report.findings)
     if args.json:
         root = installation.keys.root
-        print(json.dumps(_document(found, repaired, root, revision, consistent), indent=2))
+        print(json.dumps(_document(report, repaired, root, consistent), indent=2))
     else:
-        print(_text(found, repaired))
+        print(_text(report, repaired))
     return 0 if consistent else 1
 
 
-def _text(found: Examination, repaired: Collection[Finding]) -> str:
+def _text(report: Report, repaired: Collection[Finding]) -> str:
     lines = []
-    for finding in found.findings:
-        advice = "it will be swept" if finding in repaired else finding.advice
+    for finding in report.findings:
+        advice = "the workers will delete it" if finding in repaired else finding.advice
         lines += [f"{finding.kind}: {shown(finding.key)}", f"  {finding.problem}", f"  {advice}"]
-    counts = ", ".join(f"{count} {what}" for what, count in _counts(found).items())
-    return "\n".join([*lines, f"{counts}; {len(found.findings)} findings"])
+    counts = ", ".join(f"{count} {noun}" for noun, count in _counts(report).items())
+    return "\n".join([*lines, f"{counts}; {len(report.findings)} findings"])
 
 
 def _document(
-    found: Examination,
-    repaired: Collection[Finding],
-    root: str,
-    revision: int,
-    consistent: bool,
+    report: Report, repaired: Collection[Finding], root: str, consistent: bool
 ) -> dict[str, Any]:
     return {
         "root": root,
-        "revision": revision,
+        "revision": report.revision,
         "consistent": consistent,
-        "counts": _counts(found),
+        "counts": _counts(report),
         "projects": [
             {
                 "id": project_id,
-                "stacks": usage.stacks,
-                "facts": usage.facts,
-                "bytes": usage.bytes,
-                "receipts": usage.receipts,
+                "stacks": len(project.stacks),
+                "facts": project.facts,
+                "bytes": project.bytes,
+                "receipts": project.receipts,
             }
-            for project_id, usage in found.projects.items()
+            for project_id, project in report.projects.items()
         ],
         "findings": [
             {
@@ -88,21 +84,21 @@ def _document(
                 "advice": finding.advice,
                 "repaired": finding in repaired,
             }
-            for finding in found.findings
+            for finding in report.findings
         ],
     }
 
 
-def _counts(found: Examination) -> dict[str, int]:
-    usages = found.projects.values()
+def _counts(report: Report) -> dict[str, int]:
+    projects = report.projects.values()
     return {
-        "stacks": sum(usage.stacks for usage in usages),
-        "facts": sum(usage.facts for usage in usages),
-        "bytes": sum(usage.bytes for usage in usages),
-        "projects": len(found.projects),
+        "stacks": sum(len(project.stacks) for project in projects),
+        "facts": sum(project.facts for project in projects),
+        "bytes": sum(project.bytes for project in projects),
+        "projects": len(projects),
     }
 
 
 def shown(key: bytes) -> str:
-    """A key as one line of text, whatever bytes it is made of."""
+    """Return a key as one line of text, whatever bytes it contains."""
     return key.decode(errors="backslashreplace").encode("unicode_escape").decode()

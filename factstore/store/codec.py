@@ -23,6 +23,7 @@ from factstore.core.model.member import Applied, Member
 from factstore.core.model.path import quoted
 from factstore.core.model.record_key import RecordKey, RecordKindName
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
+from factstore.store.keyspace import is_id
 
 FORMAT = 1
 SEALED = 2
@@ -233,6 +234,8 @@ def decode_stack(
     """
     held = _load(record.decode())
     del held["format"]
+    if not all(isinstance(value, str) for value in held.values()) or not is_id(held["id"]):
+        raise ValueError("a member of the record does not have the right type")
     return Stack(project_id=project_id, name=name, revision=revision, created=created, **held)
 
 

@@ -13,8 +13,8 @@ from factstore.core.model.fact import Put, Scope
 from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.precondition import ANY
 from factstore.core.operations.signals import SignalRequest
-from factstore.store.fsck.project_purge import Remains
-from factstore.store.fsck.reader import Inspection
+from factstore.store.fsck.reader import StoreReader
+from factstore.store.fsck.report import StackContents
 from tests.contract.world import CLOCK, TIMEOUT, EtcdWorld, Worker, World, author, soon
 
 SIGNALS = Definition.of({"success": {"signals": 5}})
@@ -110,26 +110,25 @@ def test_everything_of_a_deleted_stack_is_swept_and_what_ends_later_is_no_step(
     head = worker.backend.head(soon())
     worker.backend.revoke_lease(member.lease, soon())
     assert worker.backend.head(soon()) == head, "nothing hung on the lease any more"
-    inspection = Inspection(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
-    assert inspection.examine()[0].findings == ()
+    reader = StoreReader(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
+    assert reader.check().findings == ()
 
 
-def test_what_a_project_holds_counts_members_waiters_and_signals_and_knows_orphans(
+def test_the_contents_of_a_project_include_members_waiters_signals_and_deleted_stacks(
     etcd_world: EtcdWorld, scope: Scope
 ) -> None:
     worker = etcd_world.worker()
     peopled(worker, scope)
-    inspection = Inspection(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
-    remains = Remains(etcd_world.raw, etcd_world.keys, inspection)
-    found = remains.holdings(scope.project_id)
-    assert found.stacks == {scope.stack: 4}
-    assert (found.sweeping, found.orphans, found.strange) == (set(), set(), 0)
+    reader = StoreReader(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
+    found = reader.project(scope.project_id)
     stack, usage = worker.stacks.get(scope)
     assert usage.facts == 4
+    assert found.stacks == {stack.id: StackContents(scope.stack, 4, usage.bytes)}
+    assert (found.purges, found.orphans, found.undeletable) == (set(), set(), 0)
     record = etcd_world.keys.stack(*scope)
     worker.stacks.delete(scope, author())
-    found = remains.holdings(scope.project_id)
-    assert (found.stacks, found.sweeping, found.orphans) == ({}, {stack.id}, set())
+    found = reader.project(scope.project_id)
+    assert (found.stacks, found.purges, found.orphans) == ({}, {stack.id}, set())
     worker.backend.purge_deleted(soon())
-    assert remains.holdings(scope.project_id).nothing
+    assert reader.project(scope.project_id).is_empty
     assert etcd_world.raw.get(record, deadline=soon()).items == []

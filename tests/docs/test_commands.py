@@ -19,7 +19,7 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.purge import PATIENCE
 from factstore.store import codec
 from factstore.store.client import EtcdClient
-from factstore.store.fsck.findings import ADVICE
+from factstore.store.fsck.report import ADVICE
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
 from tests.commands import one_line

@@ -23,7 +23,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey
 from factstore.wsgi.auth.none import NO_PROJECT
 from tests.commands import config_of, factstore, one_line
-from tests.damage import damages
+from tests.corruptions import corruptions
 from tests.eventually import eventually
 from tests.http import Caller
 from tests.service import ApiServer, check_log
@@ -92,25 +92,24 @@ def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
 
 
 def test_a_finding_says_what_is_wrong_where_and_what_to_do(place: Place) -> None:
-    place.plant(place.keys.receipt("p", "k"), b'{"fingerprint": "f", "results": []}')
+    place.plant(place.keys.receipt("p", "k"), b"{}")
     place.plant(place.keys.root.encode() + b"/\x1b[2J\xff", b"")
     result = place.verify()
     assert (result.returncode, result.stderr) == (1, "")
     assert result.stdout == (
         f"unknown_key: {place.keys.root}/\\x1b[2J\\\\xff\n"
-        "  no factstore of this version puts a key there\n"
-        "  if a newer factstore uses this store, verify with that one; else delete the key\n"
-        f"receipt_without_lease: {place.keys.root}/idem/p/k\n"
-        "  the receipt hangs on no lease\n"
-        "  it would stay for ever: delete the key\n"
+        "  this version of factstore never writes this key\n"
+        "  if a newer version of factstore uses this store, verify with that version; otherwise"
+        " delete the key\n"
+        f"unreadable: {place.keys.root}/idem/p/k\n"
+        "  it is not the record of an Idempotency-Key\n"
+        "  if a newer version of factstore wrote the record, verify with that version; otherwise"
+        " restore the key from a backup, or delete it\n"
         "0 stacks, 0 facts, 0 bytes, 1 projects; 2 findings\n"
     )
     told = place.told(status=1)
     assert not told["consistent"]
-    assert [finding["kind"] for finding in told["findings"]] == [
-        "unknown_key",
-        "receipt_without_lease",
-    ]
+    assert [finding["kind"] for finding in told["findings"]] == ["unknown_key", "unreadable"]
     assert told["findings"][1]["advice"] in result.stdout
 
 
@@ -134,13 +133,19 @@ def test_repair_has_the_workers_sweep_an_orphan(place: Place) -> None:
     assert place.api.get("/v1/stacks/s/facts/a").json()["value"] == 1
 
 
-def test_repair_leaves_all_else_to_the_operator(place: Place) -> None:
-    place.plant(place.keys.receipt("p", "k"), b'{"fingerprint": "f", "results": []}')
+def test_repair_leaves_other_findings_to_the_operator(place: Place) -> None:
+    place.plant(place.keys.receipt("p", "k"), b"{}")
     before = place.left()
     told = place.told("--repair", status=1)
-    assert [(f["kind"], f["repaired"]) for f in told["findings"]] == [
-        ("receipt_without_lease", False)
-    ]
+    assert [(f["kind"], f["repaired"]) for f in told["findings"]] == [("unreadable", False)]
+    assert place.left() == before
+
+
+def test_repair_deletes_the_keys_of_earlier_versions(place: Place) -> None:
+    before = place.left()
+    place.plant(place.keys.gate("p"), b"")
+    assert place.told()["findings"] == []
+    assert place.told("--repair")["findings"] == []
     assert place.left() == before
 
 
@@ -148,14 +153,15 @@ def test_a_service_goes_on_whatever_is_damaged_and_found(place: Place) -> None:
     place.api.put("/v1/stacks/s/facts/a/b", "kept")
     living = record_of(Scope("p", "other"))
     kinds = set()
-    for _, damage in damages(place.keys, living):
-        for key, value in damage.puts.items():
+    for _, corruption in corruptions(place.keys, living):
+        for key, value in corruption.puts.items():
             if value is not None and key != place.keys.epoch:
                 place.plant(key, value)
-                kinds.add(damage.kind)
+                kinds.add(corruption.kind)
     told = place.told(status=1)
     assert {finding["kind"] for finding in told["findings"]} >= kinds & {
-        *("unknown_key", "unreadable", "name_invalid", "receipt_without_lease"),
+        "unknown_key",
+        "unreadable",
     }
     assert place.api.get("/v1/stacks/s/facts/a/b").json()["value"] == "kept"
     assert place.api.put("/v1/stacks/s/facts/a/b", "anew").status_code == 200

@@ -1,1 +1,1 @@
-"""Checking a store offline: damaged records, orphans, and the removal of a project."""
+"""An offline check of the store: undecodable records, orphans, missing keys, and their repair."""

@@ -1,29 +1,27 @@
-"""Reading all that lies below the root as it stood at one revision, beside a running service.
-
-It changes nothing, but for what :meth:`Inspection.sweep_orphans` says.
-"""
+"""Reading the store at one revision while the service is running."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from factstore.core.errors import Unavailable
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
-from factstore.store.fsck.checker import examine
-from factstore.store.fsck.findings import Examination, Finding
+from factstore.store.fsck.checker import check
+from factstore.store.fsck.report import ProjectContents, Report
 from factstore.store.keyspace import KeyRange, Keyspace
-from factstore.store.types import Compacted, Compare, KeyValue, PutKey
+from factstore.store.types import Compacted, KeyValue
 
 T = TypeVar("T")
 
 PAGE = 500  # keys read in one call
-TRIES = 5  # how often to begin anew when etcd is compacted in the middle
+TRIES = 5  # how often to start again if etcd compacts the revision while it is being read
 
 
-class Inspection:
-    """Reads ranges of keys at one revision.
+class StoreReader:
+    """Reads ranges of keys, all at the same revision.
 
     :param timeout: seconds for each call.
     """
@@ -36,72 +34,57 @@ class Inspection:
         self._clock = clock
         self._timeout = timeout
 
-    def examine(self) -> tuple[Examination, int]:
-        """Judge everything, and tell as of which revision.
+    def check(self) -> Report:
+        """Check the whole store.
 
         :raises Unavailable: etcd cannot be read.
         """
-        everything = [self._keys.everything]
-        return self.read(everything, lambda items: examine(items, self._keys))
+        return self._check([self._keys.everything])
+
+    def project(self, project_id: str) -> ProjectContents:
+        """Return everything whose key contains the id of a project.
+
+        :raises Unavailable: etcd cannot be read.
+        """
+        report = self._check(self._keys.project(project_id))
+        contents = report.projects.get(project_id, ProjectContents())
+        # A key that is unknown as a whole has not been counted for the project.
+        parsed = (self._keys.locate(f.key) for f in report.findings if f.kind == "unknown_key")
+        unknown = sum(named is None for named in parsed)
+        return replace(contents, undeletable=contents.undeletable + unknown)
+
+    def _check(self, ranges: Sequence[KeyRange]) -> Report:
+        report, revision = self.read(ranges, lambda items: check(items, self._keys))
+        return replace(report, revision=revision)
 
     def read(
-        self, ranges: Sequence[KeyRange], take: Callable[[Iterator[KeyValue]], T]
+        self, ranges: Sequence[KeyRange], consume: Callable[[Iterator[KeyValue]], T]
     ) -> tuple[T, int]:
-        """What *take* makes of all keys in the ranges, and the revision at which they stood.
+        """Return the result of *consume* for all keys in the ranges, and their revision.
 
-        It is called again with all of them if etcd gave that revision up in the middle.
+        If etcd compacts the revision meanwhile, *consume* is called again with all keys.
 
-        :raises Unavailable: etcd cannot be read, or gives revisions up faster than they are read.
+        :raises Unavailable: etcd cannot be read, or compacts revisions faster than they are read.
         """
         for _ in range(TRIES):
-            revision = self._client.get(self._keys.epoch, deadline=self.soon()).revision
+            revision = self._client.get(self._keys.epoch, deadline=self.deadline()).revision
             try:
-                return take(self._items(ranges, revision)), revision
+                return consume(self._items(ranges, revision)), revision
             except Compacted:
                 continue
-        raise Unavailable("etcd was compacted each time before everything was read; try again.")
+        raise Unavailable("etcd was compacted each time before all keys were read; try again.")
 
     def _items(self, ranges: Sequence[KeyRange], revision: int) -> Iterator[KeyValue]:
         for start, end in ranges:
             while True:
                 found = self._client.get(
-                    start, end, revision=revision, limit=PAGE, deadline=self.soon()
+                    start, end, revision=revision, limit=PAGE, deadline=self.deadline()
                 )
                 yield from found.items
                 if len(found.items) < PAGE:
                     break
                 start = found.items[-1].key + b"\0"
 
-    def sweep_orphans(
-        self, found: Examination, revision: int, project_id: str = ""
-    ) -> tuple[Finding, ...]:
-        """Mark orphans for the sweep that any worker does; one project's, or all.
-
-        The id of a stack that did not exist at *revision* will not exist later either: an id is used
-        once, and the first data come in one transaction with the record.  Only a hand could write a
-        record back, later than *revision*; so an orphan is marked only if no record of its project was
-        written since, and the store still lives the same life.  Nothing is marked while anything is not
-        understood, for it might be what names the orphan.
-
-        :return: those that are marked.
-        """
-        if not found.understood:
-            return ()
-        marked = []
-        for finding in found.findings:
-            if finding.orphan and project_id in ("", finding.orphan[0]):
-                records = self._keys.stacks(finding.orphan[0])
-                purge = self._keys.purge(*finding.orphan)
-                guards = [
-                    Compare(self._keys.epoch, "value", "==", found.life),
-                    Compare(records.start, "mod", "<", revision + 1, records.end),
-                    Compare(purge, "create", "==", 0),
-                ]
-                put = PutKey(purge, b"")
-                if self._client.transact(guards, [put], deadline=self.soon())[0]:
-                    marked.append(finding)
-        return tuple(marked)
-
-    def soon(self) -> float:
-        """A deadline for one call."""
+    def deadline(self) -> float:
+        """Return the deadline of a call that starts now."""
         return self._clock.monotonic() + self._timeout

@@ -47,7 +47,7 @@ stacks = st.builds(
     Stack,
     project_id=words,
     name=words,
-    id=words,
+    id=st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
     description=words,
     created_at=words,
     updated_at=words,

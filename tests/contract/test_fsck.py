@@ -1,4 +1,4 @@
-"""Reading a real keyspace at one revision, beside workers that write."""
+"""Checking and repairing a real store while workers write to it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from factstore.core.model.precondition import ANY
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.signals import SignalRequest
 from factstore.store import codec
-from factstore.store.fsck import reader as inspecting
-from factstore.store.fsck.reader import Inspection
+from factstore.store.fsck import reader as fsck_reader
+from factstore.store.fsck.reader import StoreReader
+from factstore.store.fsck.repair import StoreRepair
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import DeleteKeys, KeyValue, Operation, PutKey
 from tests.contract.world import CLOCK, PROJECT, TIMEOUT, EtcdWorld, Worker, author, new_fact, soon
-from tests.damage import NOTHING_WRONG, damages
+from tests.corruptions import HARMLESS, corruptions
 from tests.unit.core.factories import stack as record_of
 
-# The rules are tried with each damage by themselves; here with one of each kind.
-NAMES = {damage.kind: name for name, damage in damages(Keyspace("/names"), record_of())}
+# The unit tests of the checker try every corruption; these tests try one of each kind.
+NAMES = {made.kind: name for name, made in corruptions(Keyspace("/names"), record_of())}
 PATHS = ["a/b", "a/c", "a-b", "n/1/ip", "n/1-x", "n/10", "n", "services/web"]
 
 
@@ -36,28 +37,29 @@ def worker(etcd_world: EtcdWorld) -> Worker:
 
 
 @pytest.fixture
-def inspection(etcd_world: EtcdWorld) -> Inspection:
-    return Inspection(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
+def reader(etcd_world: EtcdWorld) -> StoreReader:
+    return StoreReader(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
 
 
-def plant(
-    world: EtcdWorld, puts: dict[bytes, bytes | None], leased: tuple[bytes, ...] = ()
-) -> None:
-    """Write behind the workers' back."""
-    lease = world.raw.grant(600, deadline=soon()) if leased else 0
+@pytest.fixture
+def repair(etcd_world: EtcdWorld, reader: StoreReader) -> StoreRepair:
+    return StoreRepair(etcd_world.raw, etcd_world.keys, reader)
+
+
+def write_to_etcd(world: EtcdWorld, puts: dict[bytes, bytes | None]) -> None:
+    """Write keys that the workers did not write themselves."""
     operations: list[Operation] = [
-        DeleteKeys(key) if value is None else PutKey(key, value, lease if key in leased else 0)
-        for key, value in puts.items()
+        DeleteKeys(key) if value is None else PutKey(key, value) for key, value in puts.items()
     ]
     world.raw.transact([], operations, deadline=soon())
 
 
-def kinds(inspection: Inspection) -> list[str]:
-    return [finding.kind for finding in inspection.examine()[0].findings]
+def kinds(reader: StoreReader) -> list[str]:
+    return [finding.kind for finding in reader.check().findings]
 
 
 def use(worker: Worker, choose: random.Random) -> None:
-    """One thing that a caller may do, refused or not."""
+    """Send one request, which may be refused."""
     scope = Scope(choose.choice(["p1", "p2"]), choose.choice(["slurm", "paas"]))
     path = choose.choice(PATHS)
     key = hashlib.sha256(choose.choice("xyz").encode()).hexdigest()
@@ -99,15 +101,15 @@ def use(worker: Worker, choose: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_found_after_any_use(worker: Worker, inspection: Inspection, seed: int) -> None:
+def test_requests_never_result_in_findings(worker: Worker, reader: StoreReader, seed: int) -> None:
     choose = random.Random(seed)
     for _ in range(15):
         for _ in range(10):
             use(worker, choose)
-        assert inspection.examine()[0].findings == ()
+        assert reader.check().findings == ()
 
 
-def test_what_is_counted_is_what_the_api_says(worker: Worker, inspection: Inspection) -> None:
+def test_the_usage_is_that_of_the_api(worker: Worker, reader: StoreReader) -> None:
     for n in range(3):
         worker.put(Scope("p1", "s1"), f"n/{n}", "x" * n)
     worker.put(Scope("p2", "s1"), "a", ttl=60)
@@ -117,42 +119,42 @@ def test_what_is_counted_is_what_the_api_says(worker: Worker, inspection: Inspec
     worker.waiters.signal(Scope("p2", "s1"), "w", SignalRequest.of({}), author())
     worker.put(Scope("p2", "gone"), "a")
     worker.stacks.delete(Scope("p2", "gone"), author())
-    projects = inspection.examine()[0].projects
+    projects = reader.check().projects
     for project_id, stacks, facts in (("p1", 1, 3), ("p2", 1, 4)):
         _, usage = worker.stacks.get(Scope(project_id, "s1"))
         found = projects.pop(project_id)
-        assert (found.stacks, found.facts, found.bytes) == (stacks, facts, usage.bytes)
+        assert (len(found.stacks), found.facts, found.bytes) == (stacks, facts, usage.bytes)
         assert usage.facts == facts
     assert projects == {}
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
-def test_each_damage_is_found_in_a_real_keyspace(
-    etcd_world: EtcdWorld, inspection: Inspection, name: str
+def test_each_kind_of_corruption_is_found_in_etcd(
+    etcd_world: EtcdWorld, reader: StoreReader, name: str
 ) -> None:
     worker = Worker(etcd_world.backend()).start()
     worker.put(Scope(PROJECT, "slurm"), "a/b")
     worker.put(Scope("p2", "slurm"), "t", ttl=60)
     living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
-    worker.stop()  # it would mend the one or other by itself
-    damage = dict(damages(etcd_world.keys, living))[name]
-    plant(etcd_world, damage.puts, damage.leased)
-    found, _ = inspection.examine()
-    assert [(f.kind, f.key) for f in found.findings] == [(damage.kind, damage.at)]
+    worker.stop()  # it would repair some corruptions by itself
+    made = dict(corruptions(etcd_world.keys, living))[name]
+    write_to_etcd(etcd_world, made.puts)
+    found = reader.check().findings
+    assert [(finding.kind, finding.key) for finding in found] == [(made.kind, made.at)]
 
 
-@pytest.mark.parametrize("name", NOTHING_WRONG)
-def test_what_only_looks_wrong_is_not_found(
-    etcd_world: EtcdWorld, worker: Worker, inspection: Inspection, name: str
+def test_harmless_keys_result_in_no_finding(
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader
 ) -> None:
     worker.put(Scope(PROJECT, "slurm"), "a/b")
     living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
-    plant(etcd_world, dict(NOTHING_WRONG[name](etcd_world.keys, living)))
-    assert kinds(inspection) == []
+    for name, make in HARMLESS.items():
+        write_to_etcd(etcd_world, dict(make(etcd_world.keys, living)))
+        assert kinds(reader) == [], name
 
 
 class Interfering:
-    """A client that lets something happen before each page but the first."""
+    """A client that calls :meth:`happen` before some of the pages."""
 
     def __init__(self, world: EtcdWorld) -> None:
         self.world = world
@@ -188,13 +190,13 @@ class Compacting(Interfering):
             self.world.raw.compact(head, deadline=soon())
 
 
-def watched_by(client: object, world: EtcdWorld) -> Inspection:
-    return Inspection(client, world.keys, CLOCK, TIMEOUT)  # type: ignore[arg-type]
+def reader_with(client: object, world: EtcdWorld) -> StoreReader:
+    return StoreReader(client, world.keys, CLOCK, TIMEOUT)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(inspecting, "PAGE", 7)
+    monkeypatch.setattr(fsck_reader, "PAGE", 7)
     return 7
 
 
@@ -204,36 +206,37 @@ def test_all_pages_show_one_revision(
     for n in range(5 * small_pages):
         worker.put(Scope(PROJECT, "slurm"), f"a/{n}")
     client = Writing(etcd_world)
-    found, _ = watched_by(client, etcd_world).examine()
+    report = reader_with(client, etcd_world).check()
     assert client.pages > 5
-    assert found.findings == ()
-    assert (found.projects[PROJECT].stacks, found.projects[PROJECT].facts) == (1, 5 * small_pages)
+    assert report.findings == ()
+    project = report.projects[PROJECT]
+    assert (len(project.stacks), project.facts) == (1, 5 * small_pages)
     assert worker.stacks.get(Scope(PROJECT, "later"))
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_no_key_is_lost_or_read_twice_where_pages_meet(
-    etcd_world: EtcdWorld, worker: Worker, inspection: Inspection, small_pages: int, more: int
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, small_pages: int, more: int
 ) -> None:
     for n in range(3 * small_pages + more):
         worker.put(Scope(PROJECT, "slurm"), f"a/{n}")
-    keys = inspection.read([etcd_world.keys.all_data], _keys_of)[0]
+    keys = reader.read([etcd_world.keys.all_data], _keys_of)[0]
     assert len(keys) == len(set(keys)) == 3 * small_pages + more
 
 
-def test_it_begins_anew_when_the_revision_is_compacted(
+def test_the_check_starts_again_if_its_revision_is_compacted(
     etcd_world: EtcdWorld, worker: Worker, small_pages: int
 ) -> None:
     for n in range(3 * small_pages):
         worker.put(Scope(PROJECT, "slurm"), f"a/{n}")
     before = worker.backend.head(soon())
-    found, revision = watched_by(Compacting(etcd_world), etcd_world).examine()
-    assert revision > before
-    assert found.findings == ()
-    assert found.projects[PROJECT].facts == 3 * small_pages
+    report = reader_with(Compacting(etcd_world), etcd_world).check()
+    assert report.revision > before
+    assert report.findings == ()
+    assert report.projects[PROJECT].facts == 3 * small_pages
 
 
-def test_it_gives_up_when_compaction_is_always_faster(
+def test_the_check_fails_if_etcd_is_always_compacted_faster(
     etcd_world: EtcdWorld, worker: Worker, small_pages: int
 ) -> None:
     for n in range(2 * small_pages):
@@ -241,7 +244,7 @@ def test_it_gives_up_when_compaction_is_always_faster(
     client = Compacting(etcd_world)
     client.times = 100
     with pytest.raises(Unavailable, match="compacted"):
-        watched_by(client, etcd_world).examine()
+        reader_with(client, etcd_world).check()
     assert client.times > 90
 
 
@@ -249,7 +252,7 @@ def _keys_of(items: Iterator[KeyValue]) -> list[bytes]:
     return [item.key for item in items]
 
 
-# Orphans
+# Repair
 
 
 def lost(world: EtcdWorld, stack_id: str, count: int = 3) -> dict[bytes, bytes | None]:
@@ -259,71 +262,85 @@ def lost(world: EtcdWorld, stack_id: str, count: int = 3) -> dict[bytes, bytes |
     }
 
 
-def test_an_orphan_is_swept_and_all_else_stays(
-    etcd_world: EtcdWorld, worker: Worker, inspection: Inspection
+def test_a_repair_deletes_orphans_and_keeps_other_data(
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, repair: StoreRepair
 ) -> None:
     worker.put(Scope(PROJECT, "slurm"), "a/b")
     worker.put(Scope("p2", "slurm"), "a/b")
-    plant(etcd_world, lost(etcd_world, "lost") | lost(etcd_world, "lost-too"))
-    found, revision = inspection.examine()
-    assert [f.kind for f in found.findings] == ["orphan", "orphan"]
-    assert inspection.sweep_orphans(found, revision) == found.findings
-    assert kinds(inspection) == []
+    write_to_etcd(etcd_world, lost(etcd_world, "lost") | lost(etcd_world, "lost-too"))
+    report = reader.check()
+    assert [finding.kind for finding in report.findings] == ["orphan", "orphan"]
+    assert repair.repair(report) == report.findings
+    assert kinds(reader) == []
     worker.backend.purge_deleted(soon())
-    kept = inspection.read([etcd_world.keys.all_data, etcd_world.keys.all_purges], _keys_of)[0]
+    kept = reader.read([etcd_world.keys.all_data, etcd_world.keys.all_purges], _keys_of)[0]
     assert len(kept) == 2
     assert worker.value(Scope(PROJECT, "slurm"), "a/b") == "1"
     assert worker.value(Scope("p2", "slurm"), "a/b") == "1"
 
 
-def test_only_the_orphans_of_one_project_are_swept_when_one_is_named(
-    etcd_world: EtcdWorld, worker: Worker, inspection: Inspection
+def test_a_repair_deletes_the_keys_of_earlier_versions(
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, repair: StoreRepair
 ) -> None:
     worker.put(Scope(PROJECT, "slurm"), "a/b")
-    plant(etcd_world, lost(etcd_world, "lost"))
-    found, revision = inspection.examine()
-    assert inspection.sweep_orphans(found, revision, "p2") == ()
-    assert inspection.sweep_orphans(found, revision, PROJECT) == found.findings
+    legacy = [etcd_world.keys.gate(PROJECT), etcd_world.keys.gate("p2")]
+    write_to_etcd(etcd_world, dict.fromkeys(legacy, b""))
+    report = reader.check()
+    assert report.projects["p2"].legacy == 1
+    assert repair.repair(report) == report.findings == ()
+    assert set(legacy).isdisjoint(reader.read([etcd_world.keys.everything], _keys_of)[0])
+    assert worker.value(Scope(PROJECT, "slurm"), "a/b") == "1"
+
+
+def test_the_orphans_of_one_project_can_be_marked_alone(
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, repair: StoreRepair
+) -> None:
+    worker.put(Scope(PROJECT, "slurm"), "a/b")
+    write_to_etcd(etcd_world, lost(etcd_world, "lost"))
+    report = reader.check()
+    assert repair.mark_orphans(report, "p2") == ()
+    assert repair.mark_orphans(report, PROJECT) == report.findings
 
 
 @pytest.mark.parametrize(
     "name", ["a stray key x", "a stack with another format", "a fact with no JSON", "no epoch"]
 )
-def test_nothing_is_swept_while_anything_is_not_understood(
-    etcd_world: EtcdWorld, inspection: Inspection, name: str
+def test_nothing_is_repaired_while_anything_is_unknown(
+    etcd_world: EtcdWorld, reader: StoreReader, repair: StoreRepair, name: str
 ) -> None:
     worker = Worker(etcd_world.backend()).start()
     worker.put(Scope(PROJECT, "slurm"), "a/b")
     living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
     worker.stop()
-    damage = dict(damages(etcd_world.keys, living))[name]
-    orphan = etcd_world.keys.fact("p2", "lost", "a")
-    plant(etcd_world, {**damage.puts, orphan: codec.encode_fact(new_fact("a"))})
-    found, revision = inspection.examine()
-    assert sorted(f.kind for f in found.findings) == sorted(["orphan", damage.kind])
-    assert inspection.sweep_orphans(found, revision) == ()
+    made = dict(corruptions(etcd_world.keys, living))[name]
+    orphan, legacy = etcd_world.keys.fact("p2", "lost", "a"), etcd_world.keys.gate("p2")
+    write_to_etcd(etcd_world, {**made.puts, orphan: codec.encode_fact(new_fact("a")), legacy: b""})
+    report = reader.check()
+    assert sorted(f.kind for f in report.findings) == sorted(["orphan", made.kind])
+    assert repair.repair(report) == ()
+    assert legacy in reader.read([etcd_world.keys.everything], _keys_of)[0]
 
 
-def test_a_record_that_comes_back_meanwhile_saves_its_data(
-    etcd_world: EtcdWorld, worker: Worker, inspection: Inspection
+def test_data_are_kept_if_the_record_of_their_stack_is_restored_before_the_repair(
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, repair: StoreRepair
 ) -> None:
     scope = Scope(PROJECT, "slurm")
     worker.put(scope, "a/b")
     stack, _ = worker.stacks.get(scope)
     record = etcd_world.keys.stack(PROJECT, "slurm")
-    plant(etcd_world, {record: None})
-    found, revision = inspection.examine()
-    assert [f.kind for f in found.findings] == ["orphan"]
-    plant(etcd_world, {record: codec.encode_stack(stack)})
-    assert inspection.sweep_orphans(found, revision) == ()
-    assert kinds(inspection) == []
+    write_to_etcd(etcd_world, {record: None})
+    report = reader.check()
+    assert [finding.kind for finding in report.findings] == ["orphan"]
+    write_to_etcd(etcd_world, {record: codec.encode_stack(stack)})
+    assert repair.repair(report) == ()
+    assert kinds(reader) == []
 
 
-def test_in_another_life_of_the_store_nothing_is_swept(
-    etcd_world: EtcdWorld, worker: Worker, inspection: Inspection
+def test_no_orphan_is_marked_if_the_store_was_replaced(
+    etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, repair: StoreRepair
 ) -> None:
     worker.put(Scope(PROJECT, "slurm"), "a/b")
-    plant(etcd_world, lost(etcd_world, "lost"))
-    found, revision = inspection.examine()
-    plant(etcd_world, {etcd_world.keys.epoch: b"ab" * 16})
-    assert inspection.sweep_orphans(found, revision) == ()
+    write_to_etcd(etcd_world, lost(etcd_world, "lost"))
+    report = reader.check()
+    write_to_etcd(etcd_world, {etcd_world.keys.epoch: b"ab" * 16})
+    assert repair.repair(report) == ()
