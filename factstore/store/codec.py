@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from factstore.core.errors import Invalid
-from factstore.core.model.condition import Definition
-from factstore.core.model.data_key import DataKey
-from factstore.core.model.event import DeletionAuthor, DeletionMarker, Record
+from factstore.core.model.event import DeletionAuthor, Record
 from factstore.core.model.fact import MASK, Fact, Stack
-from factstore.core.model.grant import Grant
-from factstore.core.model.member import Applied, Member
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey, RecordKindName
-from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record_kinds import RECORD_KINDS
+from factstore.core.model.waiter import Progress
 from factstore.store.keyspace import is_id
+from factstore.store.record_formats import RECORD_FORMATS
 
 FORMAT = 1
 SEALED = 2
@@ -113,53 +111,40 @@ def _readers(held: object) -> tuple[str, ...]:
 
 
 def encode_record(record: Record) -> bytes:
-    """All of a record but where it lies and what the database knows of its key."""
-    held = asdict(record)
-    for known in ("revision", "lease", "memo"):
-        held.pop(known, None)
-    for named in _NAMED[record.record_key.kind]:
-        del held[named]
-    for name, default in _UNSAID.get(record.record_key.kind, {}).items():
-        if held[name] == default:
-            del held[name]
-    return json.dumps({"format": FORMAT, **held}).encode()
+    """Return the value of a record, without the fields that etcd knows."""
+    stored = RECORD_FORMATS[record.record_key.kind]
+    fields = asdict(record)
+    for name in _NOT_STORED:
+        fields.pop(name, None)
+    if stored.key_field is not None:
+        del fields[stored.key_field]
+    for name, value in stored.omitted.items():
+        if fields[name] == value:
+            del fields[name]
+    return json.dumps({"format": FORMAT, **fields}).encode()
 
 
 @_reading()
-def decode_record(record: bytes, place: RecordKey, *, revision: int, lease: int) -> Record:
-    """Read :func:`encode_record`.
+def decode_record(value: bytes, key: RecordKey, *, revision: int, lease: int) -> Record:
+    """Return the record that :func:`encode_record` encoded.
 
-    :raises UnknownFormat: it is none of ours.
+    :raises UnknownFormat: the value is not a record of this kind.
     """
-    held = _load(record.decode())
-    del held["format"]
-    if "memo" in held:
-        raise ValueError("it holds what only memory does")
-    named = _NAMED[place.kind]
-    if named:
-        held[named[0]] = place.name.partition("/")[0]
-    if place.kind == "waiter":
-        if not _defines(held["definition"]):
-            raise ValueError("its definition cannot be read")
-        if held["progress"] is not None:
-            seen = held["progress"]
-            lists = {name: tuple(seen[name]) for name in ("missing", "failing")}
-            held["progress"] = Progress(seen["satisfied"], seen["needed"], **lists)
-    made: Record = _RECORDS[place.kind](revision=revision, lease=lease, **held)
-    if not all(_fits(getattr(made, name), hint) for name, hint in _HINTS[place.kind].items()):
-        raise ValueError("its members are not what they should be")
-    if made.record_key != place:
-        raise ValueError("it does not belong where it lies")
-    return made
-
-
-def _defines(text: str) -> bool:
-    """Whether a waiter's definition can be read; why not would show it."""
-    try:
-        Definition.parse(text)
-    except Invalid:
-        return False
-    return True
+    stored = RECORD_FORMATS[key.kind]
+    fields = _load(value.decode())
+    del fields["format"]
+    if "memo" in fields:
+        raise ValueError("it contains a field that is never stored")
+    if stored.key_field is not None:
+        fields[stored.key_field] = key.name.partition("/")[0]
+    if stored.convert is not None:
+        stored.convert(fields)
+    record = RECORD_KINDS[key.kind].record(revision=revision, lease=lease, **fields)
+    if not all(_fits(getattr(record, name), hint) for name, hint in _HINTS[key.kind].items()):
+        raise ValueError("a field does not have the right type")
+    if record.record_key != key:
+        raise ValueError("it does not belong to its key")
+    return record
 
 
 def _fits(value: object, hint: Any) -> bool:
@@ -180,33 +165,9 @@ def _fits(value: object, hint: Any) -> bool:
     return any(_fits(value, one) for one in inner) if inner else type(value) is hint
 
 
-_RECORDS: dict[RecordKindName, Callable[..., Record]] = {
-    "member": Member,
-    "applied": Applied,
-    "waiter": Waiter,
-    "timer": Timer,
-    "signal": Signal,
-    "mark": DeletionMarker,
-    "grant": Grant,
-    "seal": DataKey,
-}
-_HINTS = {kind: get_type_hints(record) for kind, record in _RECORDS.items()}
+_HINTS = {kind: get_type_hints(row.record) for kind, row in RECORD_KINDS.items()}
+_NOT_STORED = ("revision", "lease", "memo")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_NAMED: dict[RecordKindName, tuple[str, ...]] = {
-    "member": ("name",),
-    "applied": ("member",),
-    "waiter": ("name",),
-    "timer": ("waiter",),
-    "signal": ("waiter",),
-    "mark": (),
-    "grant": ("id",),
-    "seal": (),
-}
-"""The field that the key names already."""
-_UNSAID: dict[RecordKindName, dict[str, object]] = {
-    "member": {"declared": None, "number": 0, "told": 0},
-}
-"""What of most records says nothing, and is left out of them, so that older workers can read those."""
 
 
 def encode_stack(stack: Stack) -> bytes:

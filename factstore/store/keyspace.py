@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.store.record_formats import RECORD_FORMATS
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -65,17 +66,7 @@ class Named(NamedTuple):
     record_key: RecordKey | None = None
 
 
-_FOLDERS: dict[RecordKindName, str] = {
-    "member": "members",
-    "applied": "applied",
-    "waiter": "waiters",
-    "timer": "timers",
-    "signal": "signals",
-    "mark": "marks",
-    "grant": "grants",
-    "seal": "seals",
-}
-_KINDS: dict[str, RecordKindName] = {folder: kind for kind, folder in _FOLDERS.items()}
+_KINDS: dict[str, RecordKindName] = {made.folder: kind for kind, made in RECORD_FORMATS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +124,13 @@ class Keyspace:
         return _below(f"{base}/{folder}" if folder else base)
 
     def record(self, project_id: str, stack_id: str, place: RecordKey) -> bytes:
-        return f"{self._data(project_id, stack_id)}/{_FOLDERS[place.kind]}/{place.name}".encode()
+        return f"{self._records(project_id, stack_id, place.kind)}/{place.name}".encode()
 
     def records(self, project_id: str, stack_id: str, kind: RecordKindName) -> KeyRange:
-        return _below(f"{self._data(project_id, stack_id)}/{_FOLDERS[kind]}")
+        return _below(self._records(project_id, stack_id, kind))
 
     def signals(self, project_id: str, stack_id: str, waiter: str) -> KeyRange:
-        return _below(f"{self._data(project_id, stack_id)}/signals/{waiter}")
+        return _below(f"{self._records(project_id, stack_id, 'signal')}/{waiter}")
 
     def act(self, slot: int) -> bytes:
         return f"{self.root}/acts/{slot % ACT_SLOTS:04d}".encode()
@@ -240,6 +231,9 @@ class Keyspace:
 
     def _facts(self, project_id: str, stack_id: str) -> str:
         return f"{self._data(project_id, stack_id)}/facts"
+
+    def _records(self, project_id: str, stack_id: str, kind: RecordKindName) -> str:
+        return f"{self._data(project_id, stack_id)}/{RECORD_FORMATS[kind].folder}"
 
     def _data(self, project_id: str, stack_id: str) -> str:
         return f"{self.root}/data/{_checked(project_id)}/{_checked(stack_id)}"

@@ -1,17 +1,17 @@
-"""Where a record lies in a stack, other than a fact."""
+"""The key of a record in its stack, other than a fact."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 RecordKindName = Literal["member", "applied", "waiter", "signal", "timer", "mark", "grant", "seal"]
-PLACE_KINDS: tuple[RecordKindName, ...] = get_args(RecordKindName)
-COUNTED: tuple[RecordKindName, ...] = ("member", "waiter", "signal", "grant")
-"""Each of them counts as a fact."""
 
 
 class RecordKey(NamedTuple):
-    """What kind of record, and under which name; a signal's is its waiter's, ``/`` and its key."""
+    """The kind and the name of a record.
+
+    The name of a signal consists of the name of its waiter, ``/`` and a hash of the signal's id.
+    """
 
     kind: RecordKindName
     name: str

@@ -19,9 +19,9 @@ from factstore.core.model.event import (
     Record,
 )
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.record_key import PLACE_KINDS, RecordKey, RecordKindName
+from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.core.model.record_kinds import RECORD_KINDS, counted_size
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.pending_waiters import PendingWaiters
 
@@ -58,7 +58,7 @@ class StackState:
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     tables: dict[RecordKindName, dict[str, Record]] = field(
-        default_factory=lambda: {kind: {} for kind in PLACE_KINDS}
+        default_factory=lambda: {kind: {} for kind in RECORD_KINDS}
     )
     living: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
@@ -275,8 +275,9 @@ class StackState:
                 del self.bound[fact.lease]
 
     def _count(self, record: Record | None, times: int) -> None:
-        if isinstance(record, Member | Waiter | Signal | Grant):
-            self._grow(times, times * record.size)
+        size = None if record is None else counted_size(record)
+        if size is not None:
+            self._grow(times, times * size)
 
     def _grow(self, facts: int, size: int) -> None:
         self.count += facts

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 
 from factstore.core.errors import Invalid
 from factstore.core.model.data_key import DATA_KEY
-from factstore.core.model.grant import Grant
-from factstore.core.model.member import Member
 from factstore.core.model.path import check_stack_name
-from factstore.core.model.waiter import Signal, Waiter
+from factstore.core.model.record_kinds import counted_size
 from factstore.core.operations.idempotency import is_receipt
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
@@ -113,9 +111,10 @@ class _Checker:
                 record = codec.decode_record(
                     item.value, named.record_key, revision=item.revision, lease=item.lease
                 )
-                if isinstance(record, Member | Waiter | Signal | Grant):
+                size = counted_size(record)
+                if size is not None:
                     data.facts += 1
-                    data.bytes += record.size
+                    data.bytes += size
         except codec.UnknownFormat as error:
             data.unreadable.append(Finding("unreadable", item.key, str(error)))
 

@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from factstore.core.model.path import covers
-from factstore.core.model.record_key import PLACE_KINDS, RecordKey
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record_kinds import RECORD_KINDS
 from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace, Named
 from tests.unit.core.test_path import paths, segments
 
@@ -134,7 +135,7 @@ def test_every_key_that_is_built_is_located(
         KEYS.compactor: ("compactor", "", "", ""),
     }
     located = {key: Named(*what) for key, what in named.items()}
-    for kind in PLACE_KINDS:
+    for kind in RECORD_KINDS:
         place = RecordKey(kind, f"{name}/0a" if kind == "signal" else name)
         located[KEYS.record(p, s, place)] = Named("record", p, s, place.name, place)
     assert {key: KEYS.locate(key) for key in located} == located
