@@ -28,7 +28,6 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "doc/source/how-to",
     "doc/source/install",
     "doc/source/reference",
-    "examples",
     "factstore/agent",
     "factstore/api",
     "factstore/cmd",

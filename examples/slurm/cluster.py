@@ -1,7 +1,7 @@
-"""A Slurm cluster on one machine: one agent a node, started in random order, until all agree.
+"""Run a Slurm cluster on one machine: one agent for each node, in random order, until all agree.
 
-It then grows, has agents that are restarted, and loses nodes that are killed.  Exits with 0 when every
-living node wrote the same slurm.conf with every living compute node in it, each time, else with 1.
+The cluster can then grow, have agents restarted and have nodes killed.  The exit status is 0 if, each
+time, every remaining node wrote the same slurm.conf with every remaining compute node in it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ ENDS = ["waiter.met", "waiter.failed", "waiter.timed_out", "fact.delete"]
 
 
 class Machines:
-    """The nodes, and what is known of them.
+    """The nodes of the cluster.
 
-    :param client: of whoever asked for them; no node has its credentials.
-    :param output: each node has a directory of its own below it.
+    :param client: client of the stack's owner; no node has its credentials.
+    :param output: directory for the directories of the nodes.
     """
 
     def __init__(self, client: Client, stack: Stack, output: Path) -> None:
@@ -50,11 +50,11 @@ class Machines:
 
     @property
     def failed(self) -> bool:
-        """Whether an agent has ended by itself."""
+        """True if an agent has exited unexpectedly."""
         return any(machine.failed for machine in self._machines.values())
 
     def start(self, names: Sequence[str], spread: float) -> None:
-        """Start these nodes in random order, spread over so many seconds at random."""
+        """Start the nodes in random order, at random times within *spread* seconds."""
         order = random.sample(names, len(names))
         self.say("", f"starts {', '.join(order)}")
         for name in order:
@@ -72,7 +72,7 @@ class Machines:
             self._machines[name] = machine
 
     def kill(self, count: int) -> None:
-        """Let so many compute nodes die without a word, and wait until the stack has noticed."""
+        """Kill *count* compute nodes, and wait until their members have expired."""
         victims = random.sample([name for name in self._machines if name != HEAD], count)
         with self._stack.watch(types=["member.expire"]) as deaths:
             self.say("", f"kills {', '.join(victims)}")
@@ -87,7 +87,7 @@ class Machines:
                     return
 
     def restart(self, count: int) -> bool:
-        """Kill so many agents and start them again in time; whether nobody was woken by that."""
+        """Kill and restart *count* agents; return True if no other node was notified."""
         victims = random.sample(sorted(self._machines), count)
         machines = [self._machines[name] for name in victims]
         wrong = [] if self._all_ready(machines) else ["not ready"]
@@ -115,10 +115,10 @@ class Machines:
         return all(machine.ready.wait(READY_SECONDS) for machine in machines)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until all nodes that live agree; whether they did in so many seconds.
+        """Wait until all remaining nodes agree; return True if they did within *timeout* seconds.
 
-        Who waits says what for, once, and looks at no node: members that come are counted, members
-        that go are not.
+        The waiter states the condition once and names no node: it includes members that join later, and
+        excludes members that have departed or expired.
         """
         computes = len(self._machines) - 1
         self._ready.arm(
@@ -138,7 +138,7 @@ class Machines:
         return end.state == "met"
 
     def ends(self) -> list[str]:
-        """How each arming of cluster-ready ended, as everybody could see: once, and no more often."""
+        """Return the final states of cluster-ready from the watch: one for each time it was armed."""
         self._stack.put(LAST, True)
         self._stack.delete(LAST)
         seen: list[str] = []
@@ -151,7 +151,7 @@ class Machines:
         return seen
 
     def check(self) -> list[str]:
-        """What is wrong with the files and services of nodes that agree; nothing, it is hoped."""
+        """Return the mistakes in the files and services of the nodes; empty if there are none."""
         texts = {name: machine.conf.read_text() for name, machine in self._machines.items()}
         wrong = [f"{name} has another slurm.conf" for name in texts if texts[name] != texts[HEAD]]
         for name in self._machines:
@@ -163,14 +163,14 @@ class Machines:
         return wrong
 
     def keep(self) -> None:
-        """Let all go on; Ctrl-C is for them too, and ends this."""
+        """Keep all nodes running until Ctrl-C, which the nodes receive too."""
         for machine in self._machines.values():
             machine.may_end()
         self.say("", "they go on until Ctrl-C")
         signal.pause()
 
     def stop(self) -> None:
-        """End all nodes."""
+        """Stop all nodes."""
         self._ends.close()
         for machine in self._machines.values():
             machine.ask_to_stop()
@@ -178,29 +178,29 @@ class Machines:
             machine.stop()
 
     def say(self, name: str, what: str) -> None:
-        """A line about a node, or about all."""
+        """Print a line about a node, or about all if the name is empty."""
         print(f"{time.monotonic() - self._began:7.2f} s  {name:6} {what}", flush=True)
 
     def show(self) -> None:
-        """The file that all agree on."""
+        """Print the file on which all nodes agree."""
         conf = self._machines[HEAD].conf
         print(f"\n{conf}:\n{conf.read_text()}", flush=True)
 
 
 def _is_of(change: Change, names: Sequence[str]) -> bool:
-    """Whether a change, of what those who converge read, is of one of these nodes."""
+    """Return True if the change would notify other nodes about one of these nodes."""
     parts = (change.path or "").split("/")
     return change.name in names or (parts[0] == "nodes" and parts[1] in names)
 
 
 def every(group: str, fact: str, at_least: int) -> dict[str, Any]:
-    """The condition that a fact of each member of a group, of so many at least, says ``started``."""
-    wish = {"group": group, "fact": fact, "equals": "started", "at_least": at_least}
-    return {"every_member": wish}
+    """Return the condition that a fact is ``started`` for each of at least so many members."""
+    condition = {"group": group, "fact": fact, "equals": "started", "at_least": at_least}
+    return {"every_member": condition}
 
 
 def run(machines: Machines, args: argparse.Namespace) -> bool:
-    """Let the cluster come up, then grow; whether all went well."""
+    """Run all phases of the cluster; return True if each succeeded."""
     first = [HEAD, *(f"c{number + 1}" for number in range(args.computes))]
     later = [f"c{args.computes + number + 1}" for number in range(args.join)]
     for act in (
@@ -226,7 +226,7 @@ def run(machines: Machines, args: argparse.Namespace) -> bool:
 
 
 def exists(stack: Stack) -> bool:
-    """Whether there is such a stack."""
+    """Return True if the stack exists."""
     try:
         stack.describe()
     except NotFound:
@@ -235,7 +235,7 @@ def exists(stack: Stack) -> bool:
 
 
 def demonstrate(client: Client, stack: Stack, args: argparse.Namespace) -> bool:
-    """Run a cluster in a new stack and clean up; whether all went well."""
+    """Run a cluster in a new stack and clean up; return True on success."""
     well = False
     with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
         machines = Machines(client, stack, args.output or Path(scratch))
@@ -252,35 +252,45 @@ def demonstrate(client: Client, stack: Stack, args: argparse.Namespace) -> bool:
 
 
 def main() -> int:
-    """Run the cluster; 0 if all nodes converged."""
+    """Run the cluster; return 0 if all nodes converged."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stack", default="slurm", help="must not exist (default: %(default)s)")
-    parser.add_argument("--computes", type=int, default=5, help="nodes at first, besides the head")
-    parser.add_argument("--join", type=int, default=0, help="nodes that come when all is set up")
     parser.add_argument(
-        "--restart", type=int, default=0, help="agents that are then killed and started in time"
+        "--computes",
+        type=int,
+        default=5,
+        help="initial number of compute nodes (default: %(default)s)",
     )
-    parser.add_argument("--kill", type=int, default=0, help="compute nodes that then die unheard")
+    parser.add_argument("--join", type=int, default=0, help="compute nodes to add afterwards")
+    parser.add_argument("--restart", type=int, default=0, help="agents to kill and restart in time")
+    parser.add_argument("--kill", type=int, default=0, help="compute nodes to kill for good")
     parser.add_argument(
-        "--spread", type=float, default=3.0, help="seconds over which nodes start at random"
+        "--spread", type=float, default=3.0, help="seconds within which nodes start at random"
     )
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds to converge in")
-    parser.add_argument("--output", type=Path, help="keep the nodes' files in this directory")
-    parser.add_argument("--keep", action="store_true", help="go on until Ctrl-C, for a look")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, help="seconds in which the nodes must converge"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="directory in which the files of the nodes are kept"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the cluster running until Ctrl-C")
     args = parser.parse_args()
     if args.computes < 1 or args.join < 0 or args.computes + args.join > 200:
-        parser.error("between 1 and 200 compute nodes, please")
+        parser.error("the number of compute nodes must be from 1 to 200")
     if not 0 <= args.kill < args.computes + args.join:
-        parser.error("some compute node has to live")
+        parser.error("--kill must leave at least one compute node")
     if not 0 <= args.restart <= args.computes + args.join + 1:
-        parser.error("there are not so many to restart")
-    for number in (signal.SIGINT, signal.SIGTERM):  # of which a background job ignores the first
+        parser.error("--restart must not exceed the number of nodes")
+    for number in (signal.SIGINT, signal.SIGTERM):  # a background job ignores SIGINT otherwise
         signal.signal(number, signal.default_int_handler)
     try:
         client = connect()
         stack = client.stack(args.stack)
         if exists(stack):
-            print(f"stack {args.stack} exists already: delete it, or use --stack", file=sys.stderr)
+            print(
+                f"stack {args.stack} exists already: delete it, or use --stack",
+                file=sys.stderr,
+            )
             return 1
         stack.configure(description="A Slurm cluster, for example")
         return 0 if demonstrate(client, stack, args) else 1

@@ -1,7 +1,7 @@
-"""One machine of the cluster: its configuration directory, and the agent that runs on it.
+"""One machine of the cluster: its configuration directory and its agent.
 
-Everything that a machine has is in one directory, so that many fit on one: an image, or cloud-config,
-has the same files in /etc/factstore and /var/lib/factstore-agent.
+All files of a machine are in one directory, so that one real machine can run many.  An image or a
+cloud-config has the same files in /etc/factstore and /var/lib/factstore-agent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 HEAD = "head"
-TTL = 10  # seconds of silence after which a node counts as dead
+TTL = 10  # seconds without a heartbeat after which the member expires
 STOP_SECONDS = 20.0
 
 _ETC = Path(__file__).with_name("etc")
@@ -47,18 +47,18 @@ run_hooks = files
 source = slurm.conf.j2
 destination = {directory}/slurm.conf
 """
-_TOLD = re.compile(r"\S+ \S+ (?P<level>[A-Z]+) +(?:hook \S+: )?(?P<what>.*)")
+_LOG_LINE = re.compile(r"\S+ \S+ (?P<level>[A-Z]+) +(?:hook \S+: )?(?P<what>.*)")
 
 
 class Machine:
-    """A machine with an agent, which is a member of a stack as long as it runs.
+    """A machine with an agent, which is a member of a stack while it runs.
 
-    :param directory: all that the machine has.
-    :param say: told what its hook prints, and what goes wrong.
-    :ivar failed: whether its agent has ended by itself.
-    :ivar ready: set once it has applied its stack, and is a member that is ready.
-    :ivar same: whether it has joined as the member that it was before.
-    :ivar runs: how often its hook ran.
+    :param directory: directory for all files of the machine.
+    :param say: called with each line that the hook prints and with each problem.
+    :ivar failed: True if the agent has exited unexpectedly.
+    :ivar ready: set when the agent has applied the context and the member is ready.
+    :ivar same: True if the agent has resumed its previous member.
+    :ivar runs: number of times that the hook ran.
     """
 
     def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
@@ -76,9 +76,9 @@ class Machine:
     def prepare(
         self, *, stack: str, url: str, grant: str, name: str, ip: str, cpus: int = 4
     ) -> None:
-        """Make the machine: what it is, and the grant that lets it into its stack.
+        """Write the configuration of the machine.
 
-        :param grant: what it shows to the service, instead of anybody's password or token.
+        :param grant: its only credential; it has no password and no token.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         for part in ("templates", "hooks.d"):
@@ -96,7 +96,7 @@ class Machine:
         (self._directory / "facts.d" / "node.json").write_text(json.dumps(facts))
 
     def start(self) -> None:
-        """Have the agent run, as a system's manager of services would."""
+        """Start the agent, as systemd would."""
         command = ["factstore-agent", "--config", str(self._directory / "agent.conf"), "run"]
         self.ready.clear()
         self.same = False
@@ -112,22 +112,22 @@ class Machine:
         self._reader.start()
 
     def kill(self) -> None:
-        """Let it die without a word."""
+        """Kill the agent, so that its member expires."""
         self._ending = True
         self._started().kill()
         self._join()
 
     def may_end(self) -> None:
-        """Its agent ends by itself from now on, such as when a terminal tells all to: no failure."""
+        """Expect the agent to exit, as when a terminal sends SIGINT to all processes."""
         self._ending = True
 
     def ask_to_stop(self) -> None:
-        """Let it end."""
+        """Ask the agent to exit."""
         self.may_end()
         self._started().terminate()
 
     def stop(self) -> None:
-        """Let it end, and wait until it has."""
+        """Ask the agent to exit, and wait until it has."""
         self.ask_to_stop()
         try:
             self._started().wait(STOP_SECONDS)
@@ -146,17 +146,17 @@ class Machine:
             self._reader.join()
 
     def _environment(self) -> dict[str, str]:
-        """Ours without the credentials in it: this machine has a grant of its own."""
-        kept = {name: it for name, it in os.environ.items() if not name.startswith("OS_")}
-        path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
-        return {**kept, "PATH": path, "SLURM_CONF": str(self.conf)}
+        """Return our environment without credentials: the machine has a grant of its own."""
+        environ = {name: it for name, it in os.environ.items() if not name.startswith("OS_")}
+        path = os.pathsep.join([str(Path(sys.executable).parent), environ.get("PATH", os.defpath)])
+        return {**environ, "PATH": path, "SLURM_CONF": str(self.conf)}
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         with (self._directory / "agent.log").open("a") as log:
             for line in process.stdout or ():
                 log.write(line)
                 log.flush()
-                found = _TOLD.match(line)
+                found = _LOG_LINE.match(line)
                 if found is None or found["level"] != "INFO" or "hook 10-slurm: " in line:
                     self._say(found["what"] if found else line.rstrip())
                 self.same = self.same or ", as before" in line
@@ -170,10 +170,10 @@ class Machine:
 
 
 def group_of(name: str) -> str:
-    """The group that a node is a member in."""
+    """Return the group of a node."""
     return "head" if name == HEAD else "compute"
 
 
 def address_of(name: str) -> str:
-    """An address for a node that has none of its own, from a network kept for examples."""
+    """Return an address for a node, from a network that is reserved for examples."""
     return f"198.51.100.{1 if name == HEAD else 10 + int(name[1:])}"

@@ -1,8 +1,8 @@
-"""Many nodes of a Slurm cluster in one process: what does it take until all agree?
+"""Measure many nodes of a Slurm cluster in one process until all agree.
 
-Runs the nodes of thread.py against a service, first acting on every change at once, then with settling,
-and prints how long it took, how often each node wrote its slurm.conf, and how many requests the service
-answered.  Start it against a service of your own: it sends as much as it can.
+The nodes are those of thread.py.  They first react to every change at once, and then let changes
+settle.  The program prints the time, how often each node wrote its slurm.conf, and the number of
+requests.  Use a service of your own, because the program sends as many requests as it can.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from thread import Node, Texts
 
 from factstore.client import Stack, connect
 
-TTL = 300  # one process is slow to speak for so many
-MOST = 245  # of addresses for examples
+TTL = 300  # one process sends the heartbeats of all nodes, so they can be late
+MOST = 245  # addresses that are reserved for examples
 _COUNTED = re.compile(r"^factstore_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run took.
+    """The cost of one run.
 
-    :param seconds: until all agreed.
-    :param renders: how often each node wrote its file.
+    :param seconds: time until all nodes agreed.
+    :param renders: number of times that each node wrote its file.
     """
 
     what: str
@@ -45,7 +45,7 @@ class Outcome:
 class Simulation:
     """The nodes of one stack, as threads.
 
-    :param settle: seconds of quiet for which each waits.
+    :param settle: seconds without a change after which each node acts.
     """
 
     def __init__(self, stack: str, url: str, directory: Path, settle: float) -> None:
@@ -59,7 +59,7 @@ class Simulation:
         self._ready = self._stack.waiter("cluster-ready")
 
     def grow(self, names: list[str], timeout: float) -> Outcome:
-        """Start these nodes all at once, and wait until all agree."""
+        """Start the nodes at the same time, and wait until all agree."""
         before, written, began = self._requests(), self._renders(), time.monotonic()
         for name in names:
             directory = self._directory / name
@@ -67,7 +67,7 @@ class Simulation:
             facts: dict[str, object] = {"ip": address_of(name), "cpus": 4}
             if name == HEAD:
                 del facts["cpus"]
-            stack: Stack = connect().stack(self._stack.name)  # connections of its own
+            stack: Stack = connect().stack(self._stack.name)  # separate connections
             conf = directory / "slurm.conf"
             node = Node(
                 stack,
@@ -99,7 +99,7 @@ class Simulation:
         )
 
     def check(self) -> None:
-        """All files are the same, and name all nodes."""
+        """Exit unless all files are equal and contain all nodes."""
         texts = {(self._directory / name / "slurm.conf").read_text() for name in self._nodes}
         if len(texts) != 1:
             raise SystemExit(f"{len(texts)} different files")
@@ -108,7 +108,7 @@ class Simulation:
             raise SystemExit(f"missing: {', '.join(missing)}")
 
     def stop(self) -> None:
-        """The end of the stack is the end of its nodes."""
+        """Delete the stack, which ends its nodes."""
         self._stack.delete_stack()
         for thread in self._threads:
             thread.join()
@@ -122,7 +122,7 @@ class Simulation:
 
 
 def table(outcomes: list[tuple[float, Outcome]]) -> str:
-    """The outcomes as a table."""
+    """Return the outcomes as a table."""
     lines = ["settle   nodes                 seconds   renders a node (most)   requests"]
     for settle, outcome in outcomes:
         mean = sum(outcome.renders) / len(outcome.renders)
@@ -134,16 +134,31 @@ def table(outcomes: list[tuple[float, Outcome]]) -> str:
 
 
 def main() -> int:
-    """Run both; 0 if all nodes agreed in the end, each time."""
+    """Run without and with settling; return 0 if all nodes agreed each time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True, help="the service's root, for its /metrics")
-    parser.add_argument("--nodes", type=int, default=200, help="at first (default: %(default)s)")
-    parser.add_argument("--join", type=int, default=20, help="that come later")
-    parser.add_argument("--settle", type=float, default=1.0, help="seconds of quiet")
+    parser.add_argument("--url", required=True, help="root URL of the service, for its /metrics")
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        default=200,
+        help="initial number of compute nodes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--join",
+        type=int,
+        default=20,
+        help="compute nodes to add afterwards (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=1.0,
+        help="seconds without a change (default: %(default)s)",
+    )
     parser.add_argument("--timeout", type=float, default=900.0)
     args = parser.parse_args()
     if args.nodes + args.join > MOST:
-        parser.error(f"at most {MOST} nodes have an address")
+        parser.error(f"--nodes and --join must not exceed {MOST} together")
     names = [HEAD, *(f"c{number + 1}" for number in range(args.nodes + args.join))]
     outcomes = []
     for settle in (0.0, args.settle):

@@ -1,7 +1,7 @@
-"""A node of the cluster that is no process: what an agent does, with the client alone.
+"""A node of the cluster as a thread: the work of an agent with the client library only.
 
-It shows how little there is to it, and lets hundreds of nodes live in one process.  An agent does more:
-it keeps what it knows on disk, runs on a grant, and survives whatever happens.
+It shows the essential steps, and lets hundreds of nodes run in one process.  A real agent does more: it
+stores its state on disk, uses a grant, and survives restarts and failures.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from factstore.agent.apply import templates
 from factstore.client import Context, Put, Stack
 from factstore.client.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 
-BEATS = 3  # heartbeats in a ttl
-PATIENCE = 50  # seconds that a question to the service may take
+BEATS = 3  # heartbeats in each ttl
+PATIENCE = 50  # seconds for which a request may wait
 _TEMPLATES = Path(__file__).with_name("etc") / "templates"
 _TEMPLATE = templates.environment(_TEMPLATES).get_template("slurm.conf.j2")
-_KEPT = 4  # texts, of the newest revisions
+_CACHED = 4  # texts, of the newest revisions
 
 
 class Texts:
-    """What the template makes of a stack, once for all nodes of this process: each has the same.
+    """Rendered templates, shared by all nodes of this process.
 
-    Machines have a processor each; these share one, and it is not their rendering that is looked at.
+    Real nodes have processors of their own.  These share one, and rendering is not to be measured.
     """
 
     def __init__(self) -> None:
@@ -34,26 +34,26 @@ class Texts:
         self._lock = threading.Lock()
 
     def of(self, context: Context) -> str:
-        """The slurm.conf of a context."""
+        """Return the slurm.conf for a context."""
         with self._lock:
             text = self._made.get(context.cursor)
             if text is None:
                 text = _TEMPLATE.render(templates.variables(context.document))
                 self._made[context.cursor] = text
-                while len(self._made) > _KEPT:
+                while len(self._made) > _CACHED:
                     del self._made[next(iter(self._made))]
             return text
 
 
 class Node:
-    """One node, and its part of the cluster.
+    """One node of the cluster.
 
-    :param facts: what it tells about itself, by the last segment of the path.
-    :param texts: shared by all nodes of the stack.
-    :param conf: its slurm.conf.
-    :param settle: seconds of quiet for which it waits.
-    :param ttl: seconds of silence after which it counts as dead.
-    :ivar renders: how often it wrote its file.
+    :param facts: facts to publish, by the last segment of their path.
+    :param texts: rendered templates, shared by all nodes of the stack.
+    :param conf: path of its slurm.conf.
+    :param settle: seconds without a change after which it acts.
+    :param ttl: seconds without a heartbeat after which its member expires.
+    :ivar renders: number of times that it wrote its file.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Node:
         self.renders = 0
 
     def run(self) -> None:
-        """Join, then converge whenever something changes; ends with the stack."""
+        """Join, then converge after each change until the stack is deleted."""
         self._join()
         heart = threading.Thread(target=self._beat, name=f"{self._name} heart")
         heart.start()
@@ -94,13 +94,13 @@ class Node:
             heart.join()
 
     def _join(self) -> None:
-        """Be a member, and tell what others need to know: it goes when this node does."""
+        """Join, and publish the facts, bound to the member."""
         with self._joining:
             while True:
                 try:
                     self._member.join(group_of(self._name), ttl=self._ttl)
-                    self._text = None  # what it told went with the one it was: tell it again
-                    # In one batch: nobody ever sees half a node.
+                    self._text = None  # a new incarnation has no facts yet
+                    # One batch, so that no reader sees half a node.
                     self._stack.batch(
                         [
                             self._own(f"nodes/{self._name}/{at}", it)
@@ -108,32 +108,32 @@ class Node:
                         ]
                     )
                     return
-                except Conflict:  # too late: it counts as dead
+                except Conflict:  # the member has expired
                     self._member.generation = None
                 except (Unavailable, OutcomeUnknown):
                     continue
 
     def _own(self, path: str, value: object) -> Put:
-        """A fact that goes with this node, and that only this incarnation of it may write."""
+        """Return a put of a fact that is bound to the member and fenced by its generation."""
         return Put(path, value, member=self._name, generation=self._member.generation)
 
     def _beat(self) -> None:
-        """Say that this node lives, and how far it has come."""
+        """Send heartbeats with the cursor that was applied last."""
         while not self._stopped.wait(self._ttl / BEATS):
             try:
-                self._tell_applied()
+                self._report_applied()
             except (Unavailable, OutcomeUnknown):
                 continue
 
-    def _tell_applied(self) -> None:
+    def _report_applied(self) -> None:
         try:
             self._member.heartbeat(applied=self._cursor)
         except (NotFound, Conflict):
-            if not self._gone():
+            if not self._stack_deleted():
                 self._join()
 
-    def _gone(self) -> bool:
-        """Whether the stack is."""
+    def _stack_deleted(self) -> bool:
+        """Return True, and stop, if the stack was deleted."""
         try:
             self._stack.describe()
         except NotFound:
@@ -148,14 +148,14 @@ class Node:
                 if context is not None:
                     self._converge(context)
                     etag = context.etag
-            except (Unavailable, OutcomeUnknown):  # perhaps told, and told once more
+            except (Unavailable, OutcomeUnknown):  # the outcome is unknown: read and publish again
                 etag = self._text = None
-            except NotFound:  # the stack went, or only this member
-                if not self._gone():
+            except NotFound:  # the stack was deleted, or this member expired
+                if not self._stack_deleted():
                     self._join()
 
     def _read(self, etag: str | None) -> Context | None:
-        """The context when it is another than is known, and quiet."""
+        """Return the context once it has changed and settled; None if it has not changed."""
         if etag is None:
             return self._stack.context(member=self._name)
         return self._stack.context(
@@ -163,7 +163,7 @@ class Node:
         )
 
     def _converge(self, context: Context) -> None:
-        """Bring this node in line with a context; does nothing where that is so already."""
+        """Apply a context; write the file only if its text changes."""
         text = self._texts.of(context)
         if "\nSlurmctldHost=" not in text:
             return
@@ -171,21 +171,21 @@ class Node:
             self._conf.write_text(text)
             self.renders += 1
             self._text = text
-            self._tell(text)
-        # Whatever else has changed is applied as well: nothing was to be done for it.
+            self._publish(text)
+        # Other changes need no action, so they count as applied.
         self._cursor = context.cursor
-        self._tell_applied()
+        self._report_applied()
 
-    def _tell(self, text: str) -> None:
-        """Post what this node has done; not once it was removed, for that would bring it back."""
+    def _publish(self, text: str) -> None:
+        """Publish the result, unless the member has been removed: that would create it again."""
         digest = hashlib.sha256(text.encode()).hexdigest()
-        done = [
+        puts = [
             self._own(f"nodes/{self._name}/services/{self._daemon}", "started"),
             self._own(f"results/{self._name}/slurm.conf", digest),
         ]
         try:
-            self._stack.batch(done)
+            self._stack.batch(puts)
             self._member.ready()
         except (NotFound, Conflict):
-            if not self._gone():
+            if not self._stack_deleted():
                 self._join()

@@ -2,8 +2,8 @@
 
     python follow.py STACK FILE
 
-FILE holds {"cursor": ..., "facts": {path: value}}.  Started again with it, this goes on where it was.
-OS_* variables say where the service is and who asks.
+FILE contains {"cursor": ..., "facts": {path: value}}.  If it exists, the program continues from there.
+OS_* variables contain the address of the service and the credentials.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from factstore.client import Event, FactstoreError, Snapshot, connect
 
 
 def take(item: Event | Snapshot, facts: dict[str, Any]) -> None:
-    """Tell what happened, and bring the facts up to date."""
+    """Print the changes, and apply them to the facts."""
     if isinstance(item, Snapshot):  # the first item, and after a reset
         facts.clear()
         facts.update({fact.path: fact.value for fact in item.facts})
@@ -39,7 +39,7 @@ def take(item: Event | Snapshot, facts: dict[str, Any]) -> None:
 
 
 def main(name: str, file: Path) -> None:
-    """Follow until the stack is deleted.  The watch reconnects, resumes and lists anew by itself."""
+    """Follow until the stack is deleted.  The watch reconnects, resumes and lists again by itself."""
     copy = json.loads(file.read_text()) if file.exists() else {"cursor": None, "facts": {}}
     new = file.with_suffix(".new")
     stack = connect().stack(name)

@@ -3,23 +3,23 @@
 #
 #     follow.sh STACK_URL FILE
 #
-# FILE holds {"cursor": ..., "facts": {path: value}}. Started again with it, this goes on where it
-# was. TOKEN_FROM names a command that prints a token, such as 'factstore token'; it is run for each
-# connection. Needs bash 4.4, curl and jq.
+# FILE contains {"cursor": ..., "facts": {path: value}}. If it exists, the script continues from there.
+# TOKEN_FROM is a command that prints a token, such as 'factstore token'; it runs for each connection.
+# Requires bash 4.4, curl and jq.
 set -eu
 
 stack=$1
 file=$2
-retry=1000      # milliseconds before the next connection; the service may name others
-failures=0      # connections in a row that told nothing
+retry=1000      # milliseconds before the next connection; the service can change it
+failures=0      # consecutive connections without a frame
 silence=45      # seconds; the service sends something every 15
 
 connect() {
-    # The stream, and as its last line the status of the answer.
+    # Print the stream, and as its last line the status of the response.
     local token
     token=$(${TOKEN_FROM:-true})
-    # The headers come through a pipe, so that no list of processes shows the token. curl leaves out
-    # those without a value. Last-Event-ID wins over initial.
+    # The headers are sent through a pipe, so that the list of processes does not show the token. curl omits
+    # headers without a value. Last-Event-ID takes precedence over initial.
     exec curl -sS -N -f -H @- -w 'status: %{http_code}\n' "$stack/events?initial=true" <<END
 Accept: text/event-stream
 Last-Event-ID: $cursor
@@ -28,14 +28,14 @@ END
 }
 
 keep() {
-    # Replace the copy by what jq makes of it and of the data: cursor and facts in one step.
+    # Replace the copy by the output of jq: cursor and facts in one step.
     jq -c -s --arg cursor "$id" --slurpfile copy "$file" "{cursor: \$cursor, facts: ($1)}" \
         >"$file.new"
     mv "$file.new" "$file"
 }
 
 take() {
-    # One frame of the stream. Frames that nobody knows are passed over.
+    # Process one frame of the stream. Ignore unknown frames.
     local lines
     case $event in
         change)
@@ -52,17 +52,17 @@ take() {
             ;;
         reset)
             echo "reset: $(jq -r .detail <<<"$data")"
-            anew=yes snapshot=''
+            listing=yes snapshot=''
             ;;
         snapshot)
             snapshot+=$data
             ;;
         bookmark)
-            if [ -n "$anew" ]; then
-                # Only now is the snapshot whole. Without facts it has no frames.
+            if [ -n "$listing" ]; then
+                # Now the snapshot is complete. Without facts it has no frames.
                 keep '[.[].facts[] | {key: .path, value}] | from_entries' <<<"$snapshot"
                 echo "$id snapshot $(jq '.facts | length' "$file") facts"
-                anew='' snapshot=''
+                listing='' snapshot=''
             else
                 keep '$copy[0].facts' <<<''
             fi
@@ -75,9 +75,9 @@ if [ ! -s "$file" ]; then
 fi
 while true; do
     cursor=$(jq -r '.cursor // empty' "$file")
-    anew=''
+    listing=''
     if [ -z "$cursor" ]; then
-        anew=yes    # a snapshot comes first
+        listing=yes # a snapshot comes first
     fi
     snapshot='' status='' id='' event='' data=''
     exec 3< <(connect)

@@ -1,8 +1,8 @@
-"""Follow a stack with requests alone: for where factstore's client is not, and to see how it is done.
+"""Follow a stack with requests, without factstore's client library.
 
     python plain.py STACK_URL FILE
 
-FILE holds {"cursor": ..., "facts": {path: value}}.  Started again with it, this goes on where it was.
+FILE contains {"cursor": ..., "facts": {path: value}}.  If it exists, the program continues from there.
 TOKEN in the environment is sent as X-Auth-Token.
 """
 
@@ -23,20 +23,20 @@ SILENCE = 45  # seconds; the service sends something every 15
 
 
 def frames(stack: str, cursor: str | None) -> Iterator[dict[str, str]]:
-    """The frames of one connection; raises OSError when it breaks, as all errors of requests are."""
+    """Yield the frames of one connection; raise OSError, the base of requests' errors, if it breaks."""
     url = f"{stack}/events?initial=true"
     headers = {
         "Accept": "text/event-stream",
-        "Last-Event-ID": cursor,  # wins over initial; what is None is not sent
+        "Last-Event-ID": cursor,  # takes precedence over initial; None is not sent
         "X-Auth-Token": os.environ.get("TOKEN"),
     }
     with requests.get(url, headers=headers, stream=True, timeout=(10, SILENCE)) as answer:
         if answer.status_code in (400, 401, 403, 404, 406):
-            sys.exit(f"{url}: HTTP {answer.status_code}")  # asking again would not help
+            sys.exit(f"{url}: HTTP {answer.status_code}")  # another attempt would fail too
         answer.raise_for_status()
         frame: dict[str, str] = {}
-        # As bytes: lines of a text would also end within values, at U+2028 for one.  With None they
-        # come as they were sent; otherwise they would wait until a piece of some size is full.
+        # Bytes, because lines of a str also end at U+2028, which values may contain.  With None, lines
+        # arrive as they were sent; otherwise requests waits until a chunk is full.
         for line in answer.iter_lines(chunk_size=None):
             name, _, value = line.decode().partition(": ")
             if line:
@@ -47,18 +47,18 @@ def frames(stack: str, cursor: str | None) -> Iterator[dict[str, str]]:
 
 
 class Copy:
-    """The facts as the frames tell them, and the cursor up to which they do."""
+    """The facts from the frames, and the cursor up to which they are complete."""
 
     def __init__(self, cursor: str | None, facts: dict[str, Any]) -> None:
         self.cursor, self.facts, self.deleted = cursor, facts, False
         self._snapshot: list[Any] | None = None
 
     def begin(self) -> None:
-        """A connection was made; what came of a snapshot before it broke is void."""
+        """Begin a connection: discard an incomplete snapshot of the previous one."""
         self._snapshot = [] if self.cursor is None else None
 
     def take(self, event: str, data: Any) -> None:
-        """One frame.  Those that nobody knows are passed over."""
+        """Process one frame.  Ignore unknown ones."""
         if event == "reset":
             print("reset:", data["detail"], flush=True)
             self._snapshot = []
@@ -66,7 +66,7 @@ class Copy:
             self._snapshot += data["facts"]
         elif event == "bookmark":
             self.cursor = data["cursor"]
-            if self._snapshot is not None:  # only now is it whole
+            if self._snapshot is not None:  # now it is complete
                 self.facts = {fact["path"]: fact["value"] for fact in self._snapshot}
                 print(self.cursor, "snapshot", len(self.facts), "facts", flush=True)
             self._snapshot = None

@@ -3,9 +3,9 @@
 #
 #     poll.sh STACK_URL FILE
 #
-# FILE holds {"cursor": ..., "facts": {path: value}}. Started again with it, this goes on where it
-# was. TOKEN_FROM names a command that prints a token, such as 'factstore token'; it is run for each
-# request. Needs a POSIX shell, curl and jq.
+# FILE contains {"cursor": ..., "facts": {path: value}}. If it exists, the script continues from there.
+# TOKEN_FROM is a command that prints a token, such as 'factstore token'; it runs for each request.
+# Requires a POSIX shell, curl and jq.
 set -eu
 
 stack=$1
@@ -14,11 +14,11 @@ answer=$file.answer
 failures=0
 
 get() {
-    # Ask until there is an answer; its body is in $answer. False if what was asked for is gone.
+    # Repeat the request until it succeeds, with the body in $answer. Return 1 after a 410.
     while true; do
         token=$(${TOKEN_FROM:-true})
-        # The header comes through a pipe, so that no list of processes shows the token. Requests
-        # wait 30 seconds at most, so that one of 45 is lost.
+        # The header is sent through a pipe, so that the list of processes does not show the token. A request
+        # waits for at most 30 seconds, so one that takes 45 is lost.
         status=$(curl -sS --max-time 45 -o "$answer" -w '%{http_code}' -H @- "$stack/$1" <<END
 X-Auth-Token: $token
 END
@@ -42,7 +42,7 @@ END
 }
 
 list() {
-    # Take all facts anew. The pages show one revision; false if it was given up before the last.
+    # Read all facts. All pages are of one revision; return 1 if it is compacted before the last page.
     query='limit=1000'
     : >"$file.pages"
     while [ -n "$query" ]; do

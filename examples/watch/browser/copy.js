@@ -1,40 +1,40 @@
-// What the frames of a stream mean: a copy of a stack's facts, and a line for every change.
+// Turns the frames of a stream into a copy of the stack's facts and a line for every change.
 
 export class Copy {
   facts = new Map();
-  cursor = null; // up to where the copy is complete; where to resume
+  cursor = null; // up to here the copy is complete; resume from here
   deleted = false;
   #snapshot = null;
 
-  // tell is called with each line.
-  constructor(tell) {
-    this.tell = tell;
+  // print is called with each line.
+  constructor(print) {
+    this.print = print;
   }
 
-  // A connection was made. What came of a snapshot before it broke is void.
+  // Begins a connection: discards an incomplete snapshot of the previous one.
   begin() {
     this.#snapshot = this.cursor === null ? [] : null;
   }
 
-  // One frame; data is its JSON text.
+  // Processes one frame; data is its JSON text.
   take(event, data) {
     const content = JSON.parse(data);
     if (event === "reset") {
-      this.tell(`reset: ${content.detail}`);
+      this.print(`reset: ${content.detail}`);
       this.#snapshot = [];
     } else if (event === "snapshot" && this.#snapshot !== null) {
       this.#snapshot.push(...content.facts);
     } else if (event === "bookmark") {
       this.cursor = content.cursor;
-      if (this.#snapshot !== null) { // only now is it whole
+      if (this.#snapshot !== null) { // now it is complete
         this.facts = new Map(this.#snapshot.map((fact) => [fact.path, fact.value]));
         this.#snapshot = null;
-        this.tell(`${this.cursor} snapshot ${this.facts.size} facts`);
+        this.print(`${this.cursor} snapshot ${this.facts.size} facts`);
       }
     } else if (event === "change") {
       this.cursor = content.cursor;
       for (const change of content.changes) {
-        this.tell([this.cursor, change.type, ...this.#apply(change)].join(" "));
+        this.print([this.cursor, change.type, ...this.#apply(change)].join(" "));
       }
     }
   }

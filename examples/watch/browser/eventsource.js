@@ -7,8 +7,9 @@ export function follow(stack, copy) {
   let pause = FIRST;
 
   function connect() {
-    // A new EventSource knows nothing of the last one's id, so since carries it. When this one
-    // reconnects by itself it sends Last-Event-ID, which wins over since, as since does over initial.
+    // A new EventSource does not have the last id of the previous one, so since contains it. When an
+    // EventSource reconnects by itself, it sends Last-Event-ID, which takes precedence over since, and
+    // since takes precedence over initial.
     const since = copy.cursor === null ? "" : `&since=${encodeURIComponent(copy.cursor)}`;
     const source = new EventSource(`${stack}/events?initial=true${since}`);
 
@@ -26,11 +27,11 @@ export function follow(stack, copy) {
     }
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) {
-        return; // the connection broke, or ended with goodbye: the browser makes the next
+        return; // the connection broke or ended: the browser reconnects
       }
-      // The answer was an error, such as a 503 of a service that starts or a 502 of a proxy. The
-      // browser has given up for good, and does not tell why.
-      copy.tell(`closed; the next EventSource in ${pause} ms`);
+      // The response was an error, such as a 503 from a service that is starting or a 502 from a proxy.
+      // The browser does not reconnect, and does not report the reason.
+      copy.print(`closed; the next EventSource in ${pause} ms`);
       setTimeout(connect, pause * (1 + Math.random() / 2));
       pause = Math.min(2 * pause, LONGEST);
     };

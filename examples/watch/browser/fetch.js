@@ -1,5 +1,5 @@
-// Follow a stack with fetch(), which can send a token, sees the status of an answer and notices
-// silence. EventSource can do none of these.
+// Follow a stack with fetch(), which can send a token, and can detect the status of a response and silence.
+// EventSource can do none of these.
 
 const FIRST = 1000, LONGEST = 30000, SILENCE = 45000; // milliseconds; the service pings every 15 s
 
@@ -19,27 +19,27 @@ export async function follow(stack, copy, getToken = async () => null) {
       if (error.fatal) {
         throw error;
       }
-      copy.tell(`disconnected: ${error.message}`);
+      copy.print(`disconnected: ${error.message}`);
     }
     await new Promise((resolve) => setTimeout(resolve, wait * (1 + Math.random() / 2)));
   }
 }
 
-// The frames of one connection, as objects of their fields.
+// Yields the frames of one connection, as objects of their fields.
 async function* frames(url, copy, token) {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE);
   try {
     const headers = { Accept: "text/event-stream" };
     if (copy.cursor !== null) {
-      headers["Last-Event-ID"] = copy.cursor; // wins over initial
+      headers["Last-Event-ID"] = copy.cursor; // takes precedence over initial
     }
     if (token !== null) {
       headers["X-Auth-Token"] = token;
     }
     const answer = await fetch(url, { headers, signal: silence.signal, cache: "no-store" });
     if (!answer.ok) {
-      const fatal = [400, 401, 403, 404, 406].includes(answer.status); // asking again would not help
+      const fatal = [400, 401, 403, 404, 406].includes(answer.status); // another attempt would fail too
       throw Object.assign(new Error(`HTTP ${answer.status}`), { fatal });
     }
     copy.begin();
@@ -50,7 +50,7 @@ async function* frames(url, copy, token) {
       timer = setTimeout(() => silence.abort(), SILENCE);
       text += piece.value;
       const blocks = text.split("\n\n");
-      text = blocks.pop(); // not whole yet
+      text = blocks.pop(); // not complete yet
       for (const block of blocks) {
         const fields = block.split("\n").map((line) => line.split(/: (.*)/s, 2));
         yield Object.fromEntries(fields);
@@ -58,6 +58,6 @@ async function* frames(url, copy, token) {
     }
   } finally {
     clearTimeout(timer);
-    silence.abort(); // also when whoever reads the frames stops
+    silence.abort(); // also if the reader of the frames stops
   }
 }
