@@ -1,4 +1,4 @@
-"""``python -m bench``: run everything, or the parts that are named, and print it."""
+"""``python -m bench``: run all parts, or the named ones, and print the figures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEATHS = 5000
 
 
 def main() -> int:
-    """Run; 0 when every answer was right."""
+    """Run the benchmark; return 0 on success."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="pairs (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="a run (default: %(default)s)")
@@ -40,7 +40,9 @@ def main() -> int:
     parser.add_argument("--members", type=int, default=MEMBERS, help="(default: %(default)s)")
     parser.add_argument("--deaths", type=int, default=DEATHS, help="(default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md as well")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help=f"parts to run, of {', '.join(PARTS)}"
+    )
     args = parser.parse_args()
     wrong = set(args.parts) - PARTS.keys()
     if wrong:
@@ -99,7 +101,7 @@ def _growth(lab: Lab, report: Report, args: argparse.Namespace) -> None:
 
 
 def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
-    report.section("Fairness: one project floods with 64 connections, another works on")
+    report.section("Fairness: one project floods with 64 connections while another one works")
     for what, limits in (
         ("with the limits of the default configuration", {"facts": 1000}),
         ("without a rate", {"facts": 1000, "requests_per_second": -1}),
@@ -109,12 +111,11 @@ def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
             Lab(Path(state), keystone=True, limits=limits) as guarded,
         ):
             found = fairness.run(guarded, args.rounds, args.seconds)
-        full = "its quota of 1000 facts being full"
         report.line(
             f"{what}: the other's requests take {found.ratio(0.5):.2f} times as long "
             f"(median of {args.rounds} pairs of medians), {found.ratio(0.95):.2f} times at the 95th "
-            f"percentile; the flood was answered {found.answered} times, {found.refused} of them "
-            f"with a refusal, {full}"
+            f"percentile; the flood got {found.answered} responses, {found.refused} of them refusals, "
+            "because its quota of 1000 facts is full"
         )
 
 
@@ -126,8 +127,8 @@ def _heartbeat(lab: Lab, report: Report, args: argparse.Namespace) -> None:
 
 def _massdeath(lab: Lab, report: Report, args: argparse.Namespace) -> None:
     report.section(
-        f"Mass death: {args.deaths} members with a ttl of {massdeath.TTL} s fall silent at once, "
-        "another project works on with one caller"
+        f"Mass death: {args.deaths} members with a ttl of {massdeath.TTL} s stop their heartbeats at "
+        "once while another project works with one caller"
     )
     alone, found = [], []
     with (

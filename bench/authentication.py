@@ -1,4 +1,4 @@
-"""What Keystone's tokens cost: hot, when the worker knows them, and cold, when it must ask."""
+"""Measure the cost of Keystone tokens: cached by the worker, and new to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ TOKENS = 40
 
 @dataclass
 class Cost:
-    """Runs in turn, with and without authentication, and requests with tokens never seen before.
+    """Runs with and without authentication in turn, and requests with new tokens.
 
-    Costs are CPU microseconds of the worker a request; times are milliseconds of one caller.
+    Costs are CPU microseconds of the worker for each request; times are milliseconds of one caller.
     """
 
     open_us: list[float] = field(default_factory=list)
@@ -65,7 +65,7 @@ def _timed(session: object, url: str, token: str) -> float:
 
 
 def shown(found: Cost) -> list[str]:
-    """The figures as lines."""
+    """Return the figures as lines."""
     hot, bare = statistics.median(found.hot_us), statistics.median(found.open_us)
     known = (
         f"token known: {statistics.median(found.ratios):.2f} of the speed without authentication "

@@ -1,8 +1,8 @@
-"""What one project's flood does to another's requests.
+"""Measure how much the flood of one project delays the requests of another.
 
-One project puts new facts with 64 connections as fast as it is answered, heeding no ``Retry-After``,
-until its quota is full and beyond.  Another reads and writes now and then.  Quiet and loud spells take
-turns; what is quoted is the median over pairs of neighbours.
+One project puts new facts with 64 connections as fast as possible, ignoring ``Retry-After``, until
+its quota is full and beyond.  Another one reads and writes now and then.  Quiet and loud spells
+alternate, and the figures are medians over pairs of neighbours.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from bench.lab import Lab
 from bench.load import CONNECTIONS
 
-PAUSE = 0.005  # between two requests of the quiet project; it is no load of its own
+PAUSE = 0.005  # seconds between two requests of the quiet project, so that it adds no load
 
 _FLOOD = """
     local n = 0
@@ -34,7 +34,7 @@ _FLOOD = """
 
 @dataclass(frozen=True)
 class Spell:
-    """How long the quiet project's requests took, in ms, sorted."""
+    """Times of the quiet project's requests, in ms, sorted."""
 
     times: list[float]
 
@@ -44,7 +44,7 @@ class Spell:
 
 @dataclass(frozen=True)
 class Fairness:
-    """Quiet and loud spells, pair by pair, and what the flood was answered."""
+    """Quiet and loud spells, pair by pair, and the responses to the flood."""
 
     quiet: list[Spell]
     loud: list[Spell]
@@ -52,7 +52,7 @@ class Fairness:
     refused: int
 
     def ratio(self, part: float) -> float:
-        """How much longer a quantile is in a loud spell, as the median over the pairs."""
+        """Return the ratio of a quantile in loud and quiet spells, as the median over the pairs."""
         pairs = zip(self.quiet, self.loud, strict=True)
         return statistics.median(
             loud.quantile(part) / quiet.quantile(part) for quiet, loud in pairs
@@ -60,7 +60,7 @@ class Fairness:
 
 
 def run(lab: Lab, rounds: int, seconds: int) -> Fairness:
-    """Let both projects work in turn and together."""
+    """Run the quiet project alone and together with the flood, in turn."""
     assert lab.keystone is not None
     other = lab.keystone.accounts.issue("outsider")
     quiet, loud = [], []
@@ -73,16 +73,16 @@ def run(lab: Lab, rounds: int, seconds: int) -> Fairness:
             quiet.append(_listen(lab, other, seconds))
             command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds + 2}", "-s", script.name]
             flood = subprocess.Popen([*command, lab.url], stdout=subprocess.PIPE, text=True)
-            time.sleep(1)  # so that it floods all the while that is measured
+            time.sleep(1)  # so that the flood covers the whole measurement
             loud.append(_listen(lab, other, seconds))
-            told = flood.communicate()[0]
-            answered += _number(r"(\d+) requests in", told)
-            refused += _number(r"Non-2xx or 3xx responses: (\d+)", told)
+            printed = flood.communicate()[0]
+            answered += _number(r"(\d+) requests in", printed)
+            refused += _number(r"Non-2xx or 3xx responses: (\d+)", printed)
     return Fairness(quiet, loud, answered, refused)
 
 
 def _listen(lab: Lab, token: str, seconds: float) -> Spell:
-    """GETs and PUTs of the quiet project, one after another."""
+    """Send GETs and PUTs of the quiet project one after another, and return their times."""
     times = []
     with lab.session() as session:
         session.headers["X-Auth-Token"] = token

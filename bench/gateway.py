@@ -1,4 +1,4 @@
-"""etcd itself, past the service: its JSON gateway for one call, its leases for many."""
+"""etcd without the service: its JSON gateway for one call, and many leases over gRPC."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import etcd3.etcdrpc as rpc
 import grpc
 import requests
 
-DELETED = 1  # what etcd calls a deletion among its events
+DELETED = 1  # type of a deletion in etcd's events
 
 
 class Gateway:
-    """One caller of the gateway, over a connection that is kept."""
+    """One caller of the gateway, over one persistent connection."""
 
     def __init__(self, endpoint: str) -> None:
         self._root = f"{endpoint}/v3"
@@ -29,15 +29,15 @@ class Gateway:
         self._ask("kv/put", key=_base64(key), value=_base64(value.encode()))
 
     def get(self, key: bytes) -> dict[str, Any]:
-        """A linearizable read."""
+        """Read a key, linearizably."""
         return self._ask("kv/range", key=_base64(key))
 
     def revision(self) -> int:
-        """The newest."""
+        """Return the newest revision."""
         return int(self.get(b"none")["header"]["revision"])
 
     def remaining(self, lease: int) -> int:
-        """Seconds that a lease has left; negative if it has ended."""
+        """Return the remaining seconds of a lease; negative if it has expired."""
         return int(self._ask("lease/timetolive", ID=str(lease)).get("TTL", 0))
 
     def _ask(self, call: str, **body: str) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class Gateway:
 
 
 class Leases:
-    """Many leases at once, over gRPC."""
+    """Many leases, over gRPC."""
 
     def __init__(self, endpoint: str) -> None:
         self._channel = grpc.insecure_channel(
@@ -57,7 +57,7 @@ class Leases:
         self._lease, self._kv = rpc.LeaseStub(self._channel), rpc.KVStub(self._channel)
 
     def hold(self, keys: Iterable[bytes], ttl: int) -> list[int]:
-        """A lease for each key, which is written."""
+        """Write the keys, each with a lease of its own, and return the leases."""
         made = []
         for key in keys:
             made.append(int(self._lease.LeaseGrant(rpc.LeaseGrantRequest(TTL=ttl)).ID))
@@ -65,9 +65,9 @@ class Leases:
         return made
 
     def renew(self, leases: Iterable[int]) -> None:
-        """Start the time of all of them anew, over one stream.
+        """Renew all leases over one stream.
 
-        :raises AssertionError: one has ended.
+        :raises AssertionError: a lease has expired.
         """
         asked = (rpc.LeaseKeepAliveRequest(ID=lease) for lease in list(leases))
         for answer in self._lease.LeaseKeepAlive(asked):
@@ -75,7 +75,7 @@ class Leases:
 
     @contextmanager
     def kept(self, leases: list[int], period: float = 1.0) -> Iterator[None]:
-        """Renew all that are in the list, which may grow, and once more at the end."""
+        """Renew the leases of the list, which may grow, until the context ends and once more then."""
         stopping = threading.Event()
         wrong: list[Exception] = []
 

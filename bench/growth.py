@@ -1,4 +1,4 @@
-"""How cost grows: with the facts of a stack, the size of values, and watchers."""
+"""Measure the cost for growing numbers of facts, sizes of values and numbers of watchers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 90
 
 
 def by_facts(lab: Lab, repeats: int) -> Iterator[str]:
-    """One caller's GET, PUT, creation, list page and context, in stacks of growing size."""
+    """Yield the costs of one caller's requests in stacks of growing size."""
     with lab.session() as session:
         for count in FACTS_PER_STACK:
             stack = f"{lab.url}/v1/stacks/grown{count}"
@@ -89,7 +89,7 @@ def by_value(lab: Lab, rounds: int, seconds: int) -> Iterator[str]:
 
 
 def by_watchers(lab: Lab, events: int) -> Iterator[str]:
-    """From one PUT to the last watcher, with growing numbers of them."""
+    """Yield the time from a PUT to the last watcher, for growing numbers of watchers."""
     for count in WATCHERS[1:]:
         result = watchers.run(lab, count, events)
         yield (

@@ -1,7 +1,7 @@
-"""What a heartbeat costs, against etcd's own keep-alive and against a GET of the same worker.
+"""Measure the cost of a heartbeat against etcd's keep-alive and against a GET on the same worker.
 
-The three take turns, with the same leases for ours and etcd's.  That heartbeats make no revision, that
-they renew the leases, and that everybody lives at the end is made sure of.
+The three run in turn; all heartbeats use the same leases as the keep-alive.  The benchmark checks that
+heartbeats create no revision, that they renew the leases, and that all members are alive at the end.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from bench.lab import Lab, cpu_microseconds
 from bench.speed import Comparison
 
 STACK = "beating"
-TTL = 3600  # seconds; nobody is to die between the runs
-ASKED = 100  # leases that are looked at in etcd
-UNSENT = 5  # requests that wrk may make for itself
+TTL = 3600  # seconds; no member may expire between the runs
+ASKED = 100  # leases that are checked in etcd
+UNSENT = 5  # requests that wrk may generate without sending them
 POPULATION = 10_000
 PERIODS = (30, 10)  # seconds between two heartbeats of one member
 
 
 @dataclass
 class Heartbeats:
-    """Runs in turn.
+    """The results of all runs.
 
-    :param against_get: heartbeats for each GET in the same time, run by run.
+    :param against_get: ratio of heartbeats to GETs in the same time, run by run.
     """
 
     keepalive: Comparison = field(default_factory=Comparison)
@@ -37,9 +37,9 @@ class Heartbeats:
 
 
 def run(lab: Lab, count: int, rounds: int, seconds: int) -> Heartbeats:
-    """Join that many members and let them beat.
+    """Join *count* members and send their heartbeats.
 
-    :raises AssertionError: a heartbeat wrote, or renewed nothing, or somebody died.
+    :raises AssertionError: a heartbeat wrote or did not renew its lease, or a member expired.
     """
     generations = members.join(lab, STACK, [f"m{n}" for n in range(count)], ttl=TTL)
     leases = [members.lease_of(generation) for generation in generations.values()]
@@ -54,7 +54,7 @@ def run(lab: Lab, count: int, rounds: int, seconds: int) -> Heartbeats:
         before, began = gateway.revision(), time.monotonic()
         mine = _run(lab, ours, seconds)
         assert gateway.revision() == before, "heartbeats made revisions"
-        # Requests go round the members, as far as they get; wrk makes up the first without sending.
+        # Requests cycle through the members; wrk generates the first ones without sending them.
         for lease in leases[UNSENT : min(UNSENT + ASKED, mine.load.requests)]:
             passed = time.monotonic() - began
             left = gateway.remaining(lease)
@@ -70,7 +70,7 @@ def run(lab: Lab, count: int, rounds: int, seconds: int) -> Heartbeats:
         compared.gateway_us.append(other.etcd_us)
         found.against_get.append(mine.load.per_second / read.load.per_second)
         found.get_us.append(read.worker_us)
-    assert set(members.names(lab, STACK)) == set(generations), "somebody died"
+    assert set(members.names(lab, STACK)) == set(generations), "a member expired"
     return found
 
 
@@ -92,20 +92,20 @@ def _run(lab: Lab, target: load.Target, seconds: int) -> _Run:
 
 
 def shown(found: Heartbeats) -> list[str]:
-    """The figures as lines."""
+    """Return the figures as lines."""
     compared = found.keepalive
     worker, etcd = statistics.median(compared.worker_us), statistics.median(compared.etcd_us)
     get = (
         f"{statistics.median(found.against_get):.2f} of the GETs of a fact on the same worker "
         f"(runs {min(found.against_get):.2f} to {max(found.against_get):.2f}), worker "
         f"{worker:.0f} us against {statistics.median(found.get_us):.0f} us; "
-        f"{found.beats} heartbeats made no revision"
+        f"{found.beats} heartbeats created no revision"
     )
     lines = [f"against etcd's keep-alive: {compared}", get]
     for period in PERIODS:
         rate = POPULATION / period
         lines.append(
-            f"{POPULATION} members that beat every {period} s ({rate:.0f}/s) take "
+            f"{POPULATION} members with a heartbeat every {period} s ({rate:.0f}/s) take "
             f"{rate * worker / 10_000:.0f} % of one core for the service and "
             f"{rate * etcd / 10_000:.1f} % for etcd"
         )

@@ -1,11 +1,11 @@
-"""One fact through Heat, the old way and through us, in turn: what one caller waits for it.
+"""Measure the time of one caller for one fact, in a launch configuration and in a data bag, in turn.
 
-The old way is ``examples/heat/kludge.yaml``: the metadata of a launch configuration, which only an
-update of the stack changes.  Ours is the data bag of ``examples/heat/databag.yaml``.  Neither has a
-server here, since only the facts are looked at.
+``examples/heat/kludge.yaml`` keeps the fact in the metadata of a launch configuration, which only an
+update of the stack changes.  ``examples/heat/databag.yaml`` keeps it in a data bag.  Neither creates
+a server here, because only the fact is measured.
 
-Heat is at its best: engine and API are one process, so that nothing goes through a message broker, its
-database is SQLite, and it has the engine that takes less time for a small stack.
+The conditions favour Heat: engine and API are one process without a message broker, the database is
+SQLite, and the engine is the one that is faster for a small stack.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from tests.heat.lab.server import HeatServer
 from tests.heat.lab.serving import serving
 from tests.heat.lab.stubs import Stubs
 
-PAUSE = 0.01  # seconds between two looks at whether a write can be read
+PAUSE = 0.01  # seconds between two checks whether a write can be read
 PATIENCE = 120.0  # seconds
-READS = 20  # of either a round
+READS = 20  # of each kind in a round
 _EXAMPLES = Path(__file__).parents[1] / "examples" / "heat"
 _PLUGINS = Path(factstore.__file__).parent / "heat" / "plugins"
 _WITHOUT_SERVERS = {"OS::Nova::Server": "OS::Heat::None"}
@@ -37,13 +37,13 @@ _SERVERS = {"image": "none", "flavor": "none"}
 
 @dataclass
 class Pairs:
-    """Milliseconds, of pairs that were taken one right after the other."""
+    """Pairs of times that were measured right after each other, in milliseconds."""
 
     heat: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
 
     def add(self, heat: float, ours: float) -> None:
-        """One pair more."""
+        """Add a pair."""
         self.heat.append(heat)
         self.ours.append(ours)
 
@@ -63,11 +63,11 @@ def _short(number: float) -> str:
 
 @dataclass
 class Compared:
-    """One write and one read either way.
+    """Times of writes and reads of both kinds.
 
-    :ivar readable: from before a write until it can be read.
-    :ivar next_one: from before a write until the next one is let in.
-    :ivar read: one read.
+    :ivar readable: time of a write until it can be read.
+    :ivar next_one: time of a write until the next one is accepted.
+    :ivar read: time of a read.
     """
 
     readable: Pairs = field(default_factory=Pairs)
@@ -76,9 +76,9 @@ class Compared:
 
 
 def run(lab: Lab, rounds: int) -> Compared:
-    """Write and read in turn.
+    """Write and read with both in turn.
 
-    :param lab: one with a Keystone.
+    :param lab: a lab with a Keystone.
     :raises AssertionError: a write could not be read, or was refused.
     """
     assert lab.keystone is not None
@@ -107,13 +107,13 @@ def _compare(lab: Lab, user: Orchestration, heat_url: str, rounds: int) -> Compa
 
 class _Way(Protocol):
     def write(self, number: int) -> None:
-        """Ask for the fact to be this number."""
+        """Set the fact to this number."""
 
     def read(self) -> object:
-        """The fact, or None."""
+        """Return the fact, or None."""
 
     def settled(self) -> bool:
-        """Whether another write would be let in."""
+        """Return True if another write would be accepted."""
 
 
 class _Metadata:
@@ -141,7 +141,7 @@ class _Metadata:
 
     def read(self) -> object:
         answer = self._session.get(f"{self._url}/resources/facts/metadata", timeout=60)
-        # While one launch configuration takes the place of the other there may be none.
+        # While Heat replaces the launch configuration, there may be none.
         return answer.json()["metadata"]["told"].get("number") if answer.ok else None
 
     def settled(self) -> bool:
@@ -177,7 +177,7 @@ class _DataBag:
 
 @dataclass(frozen=True)
 class _Written:
-    """How long a write took, in ms."""
+    """Times of a write, in ms."""
 
     readable: float
     next_one: float
@@ -207,9 +207,9 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def shown(found: Compared) -> list[str]:
-    """The figures as lines."""
+    """Return the figures as lines."""
     return [
         f"one write, until it can be read: {found.readable}",
-        f"one write, until the next one is let in: {found.next_one}",
+        f"one write, until the next one is accepted: {found.next_one}",
         f"one read: {found.read}",
     ]

@@ -1,4 +1,4 @@
-"""What is measured: a fresh etcd and one worker of the production command."""
+"""The processes under test: a new etcd and one worker of the production command."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ FACTS = 10
 
 
 class Lab:
-    """The processes, with 100 stacks of 10 facts, for as long as the context lasts.
+    """Context manager for the processes, with 100 stacks of 10 facts.
 
-    :param keystone: require tokens, of a Keystone of its own; :attr:`token` is the owner's.
-    :param limits: options of ``[limits]``; without any, there is no rate.
+    :param keystone: require tokens of a lab Keystone; :attr:`token` is the owner's.
+    :param limits: options of ``[limits]``; by default there is no rate limit.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Lab:
 
     @property
     def url(self) -> str:
-        """The service's root."""
+        """The root URL of the service."""
         return self._api.url
 
     @property
@@ -60,7 +60,7 @@ class Lab:
         return pid
 
     def session(self) -> requests.Session:
-        """Kept connections to the service, as the owner."""
+        """Return a session of the owner with persistent connections."""
         made = requests.Session()
         made.trust_env = False
         if self.token:
@@ -106,12 +106,12 @@ class Lab:
 
 
 def cpu_microseconds(pid: int) -> int:
-    """User and system time that a process has used."""
+    """Return the user and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1_000_000 // os.sysconf("SC_CLK_TCK")
 
 
 def resident_kib(pid: int) -> int:
-    """Memory that a process holds at the moment."""
+    """Return the current memory of a process."""
     pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024

@@ -1,4 +1,4 @@
-"""Load by wrk: the same requests for both sides, as Lua that wrk runs."""
+"""Generate load with wrk: the same requests for both sides, as Lua scripts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bench.lab import FACTS, STACKS, Lab
 
 CONNECTIONS = 64
 VALUE_BYTES = 40
-SPREAD = STACKS * FACTS  # how many facts or keys are read and written in turn
-_KEY = base64.b64encode(b"/gateway/").decode().rstrip("=")  # nine bytes: it needs no padding
+SPREAD = STACKS * FACTS  # number of facts or keys that are read and written in turn
+_KEY = base64.b64encode(b"/gateway/").decode().rstrip("=")  # nine bytes, so no padding
 
 _FACTSTORE = {
     "GET": """
@@ -25,7 +25,7 @@ _FACTSTORE = {
             return wrk.format("GET", path(n % {spread}) .. "/{name}", headers)
         end
     """,
-    # A value that is there already would not be written.
+    # An equal value would not be written.
     "PUT": """
         request = function()
             n = n + 1
@@ -101,12 +101,12 @@ _KEEP_ALIVE = """
 
 
 class LoadError(Exception):
-    """Some answers were wrong, so that the speed says nothing."""
+    """Some responses were errors, so the speed is meaningless."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What to load, with which script."""
+    """The URL and the script of a load."""
 
     url: str
     script: str
@@ -114,7 +114,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it."""
+    """The result of a load."""
 
     requests: int
     per_second: float
@@ -128,9 +128,9 @@ def factstore(
     fact: str = "ip",
     spread: int = SPREAD,
 ) -> Target:
-    """Our GET, PUT or CREATE of a fact.
+    """Return the target for a GET, PUT or CREATE of a fact.
 
-    :param fact: what is read, below each node.
+    :param fact: name of the fact to read, below each node.
     """
     setting = _SETTING.format(
         filler=max(0, value_bytes - 24),
@@ -142,20 +142,20 @@ def factstore(
 
 
 def gateway(name: str, lab: Lab, *, value_bytes: int = VALUE_BYTES, spread: int = SPREAD) -> Target:
-    """The same of a key, through etcd's JSON gateway; a creation is a put there."""
+    """Return the target for the same operation on a key in etcd's JSON gateway; CREATE is a put."""
     filler = max(0, (value_bytes + 2) // 3 * 4 - 32)
     script = _GATEWAY["PUT" if name == "CREATE" else name]
     return Target(lab.etcd.endpoint, script.format(key=_KEY, filler=filler, spread=spread))
 
 
 def heartbeat(lab: Lab, stack: str, generations: Mapping[str, str]) -> Target:
-    """Heartbeats of members, in turn."""
+    """Return the target for heartbeats of the members in turn."""
     members = ",".join(f'{{"{name}","{value}"}}' for name, value in generations.items())
     return Target(lab.url, _HEARTBEAT.format(token=_token(lab), stack=stack, members=members))
 
 
 def keep_alive(lab: Lab, leases: Iterable[int]) -> Target:
-    """The same of leases, through etcd's JSON gateway."""
+    """Return the target that renews the leases in etcd's JSON gateway."""
     numbers = ",".join(f'"{lease}"' for lease in leases)
     return Target(lab.etcd.endpoint, _KEEP_ALIVE.format(leases=numbers))
 
@@ -165,14 +165,14 @@ def _token(lab: Lab) -> str:
 
 
 def find_wrk() -> str | None:
-    """Where wrk is."""
+    """Return the path of wrk, or None."""
     return shutil.which("wrk")
 
 
 def run(target: Target, seconds: int) -> Load:
     """Load a target with 64 connections.
 
-    :raises LoadError: an answer was not 2xx, or a connection failed.
+    :raises LoadError: a response was not 2xx, or a connection failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(target.script)

@@ -1,12 +1,13 @@
-"""What it does to others when thousands of members die at once, against etcd alone.
+"""Measure the effect on others when thousands of members expire at once, against etcd alone.
 
-Members join, are kept alive past the service, over etcd's leases, and then all fall silent.  Meanwhile
-one caller of another project puts and gets facts, and in turn keys of the same etcd.  Before their time
-is over, nothing happens: that is what it is compared with.  In the same run as many bare leases, each
-with a key, end in etcd, and nobody but the caller asks it anything.
+Members join, their leases are renewed in etcd without the service, and then all renewals stop.
+Meanwhile one caller of another project puts and gets facts and, in turn, keys of the same etcd.  The
+baseline is the time before the first member expires.  In the same run, as many bare leases with a key
+each expire in etcd, without any other load than the caller.
 
-That each death is told exactly once, and each bound fact's end with its member's, is made sure of; and
-that the waiter and the convergence of the stack come to what the one survivor makes of them.
+The benchmark checks that each expiry is reported exactly once, that each bound fact expires together
+with its member, and that the waiter and the convergence of the stack depend only on the survivor
+afterwards.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from bench.lab import Lab, cpu_microseconds
 from bench.stream import Change, Stream
 
 TTL = 5  # seconds
-BOUND = 10  # members with a fact that goes with them
+BOUND = 10  # members with a bound fact
 PAUSE = 0.001  # between two requests of the caller
-PATIENCE = 120.0  # seconds for all to be dead
+PATIENCE = 120.0  # seconds in which all members must expire
 OPERATIONS = ("PUT", "GET", "etcd put", "etcd get")
 QUANTILES = {0.5: "median", 0.99: "99th percentile", 1.0: "longest"}
 _EXPIRED, _MET = b'"member.expire"', b'"waiter.met"'
@@ -34,7 +35,7 @@ _EXPIRED, _MET = b'"member.expire"', b'"waiter.met"'
 
 @dataclass(frozen=True)
 class Sample:
-    """One request: when it began, and how long it took, in ms."""
+    """The start of a request, and its time in ms."""
 
     operation: str
     began: float
@@ -43,7 +44,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Busy:
-    """Parts of a core, before the first death and from then to the last."""
+    """Usage of a core, before the first death and from the first to the last."""
 
     before: float
     during: float
@@ -51,13 +52,14 @@ class Busy:
 
 @dataclass(frozen=True)
 class Deaths:
-    """How one crowd died.
+    """The expiry of all members of one stack.
 
-    :param first: when the first death was told, on the clock of the samples; *last* the last.
-    :param etcd: which part of a core etcd takes, the caller's requests included.
-    :param worker: the same of the worker.
-    :param waiter_ms: from the last death to the waiter's end, both as a watcher is told.
-    :param converged_ms: from before the survivor's heartbeat to the answer that says converged.
+    :param first: time at which the first death was reported, on the clock of the samples.
+    :param last: time at which the last death was reported.
+    :param etcd: usage of a core by etcd, including the caller's requests.
+    :param worker: usage of a core by the worker.
+    :param waiter_ms: time from the last death to the waiter's end, as a watcher receives them.
+    :param converged_ms: time from the survivor's heartbeat to the response that reports convergence.
     """
 
     samples: list[Sample]
@@ -70,11 +72,11 @@ class Deaths:
 
     @property
     def seconds(self) -> float:
-        """From the first death to the last."""
+        """Time from the first death to the last."""
         return self.last - self.first
 
     def quantile(self, operation: str, part: float, *, during: bool) -> float:
-        """How long an operation took, before the first death or from then to the last."""
+        """Return a quantile of an operation's times, before the deaths or during them."""
         times = sorted(
             sample.took
             for sample in self.samples
@@ -90,7 +92,7 @@ class Deaths:
 
 
 def alone(lab: Lab, count: int, number: int) -> Deaths:
-    """As many leases with a key each, in etcd without us."""
+    """Let as many bare leases expire in etcd, with a key each."""
     root = f"/alone{number}/".encode()
     with closing(Leases(lab.etcd.endpoint)) as leases:
         held: list[int] = []
@@ -104,9 +106,9 @@ def alone(lab: Lab, count: int, number: int) -> Deaths:
 
 
 def run(lab: Lab, count: int, number: int) -> Deaths:
-    """That many members of a stack of their own.
+    """Let *count* members of one stack expire.
 
-    :raises AssertionError: a death was not told, or twice, or the stack did not settle.
+    :raises AssertionError: a death was not reported exactly once, or the stack did not converge.
     """
     assert lab.keystone is not None
     stack = f"doomed{number}"
@@ -127,7 +129,7 @@ def run(lab: Lab, count: int, number: int) -> Deaths:
             bound = dict(list(joined.items())[:BOUND])
             for name, generation in bound.items():
                 ask("PUT", f"facts/nodes/{name}/ip", value=1, member=name, generation=generation)
-            # The doomed never come up, so it is met when the last of them is gone.
+            # No other member publishes this fact, so the waiter is met when the last one has expired.
             every = {"group": "compute", "fact": "up", "equals": True, "at_least": 1}
             ask("PUT", "waiters/all-up", success={"every_member": every}, timeout=3600)
             operations = _service(lab) | _etcd(lab)
@@ -135,18 +137,18 @@ def run(lab: Lab, count: int, number: int) -> Deaths:
         with stream:
             samples, etcd, worker = _ask(lab, operations, lambda: stream.seen[_EXPIRED], count)
             _until(lambda: stream.seen[_MET] > 0)
-            told = stream.changes()
-            deaths = [change for change in told if change.what["type"] == "member.expire"]
+            changes = stream.changes()
+            deaths = [change for change in changes if change.what["type"] == "member.expire"]
             began = time.perf_counter()
             beat = {"generation": survivor, "applied": deaths[-1].cursor}
             ask("POST", "members/survivor/heartbeat", **beat)
             while not ask("GET", "convergence?group=compute&wait=50")["converged"]:
                 assert time.perf_counter() - began < PATIENCE, "the stack does not converge"
             converged = time.perf_counter()
-            # What would be told twice would have been told by now.
+            # A duplicate would have been reported by now.
             _check(stream.changes(), joined, bound)
         assert members.names(lab, stack) == ["survivor"]
-    met = next(change.at for change in told if change.what["type"] == "waiter.met")
+    met = next(change.at for change in changes if change.what["type"] == "waiter.met")
     return Deaths(
         samples,
         deaths[0].at,
@@ -158,23 +160,25 @@ def run(lab: Lab, count: int, number: int) -> Deaths:
     )
 
 
-def _check(told: Sequence[Change], joined: Collection[str], bound: Iterable[str]) -> None:
-    """Each death was told once, and of bound facts with their member's."""
-    died = Counter(change.what["name"] for change in told if change.what["type"] == "member.expire")
+def _check(changes: Sequence[Change], joined: Collection[str], bound: Iterable[str]) -> None:
+    """Check that each death was reported once, and bound facts together with their member."""
+    died = Counter(
+        change.what["name"] for change in changes if change.what["type"] == "member.expire"
+    )
     wrong = {name: died[name] for name in {*joined, *died} if died[name] != 1 or name not in joined}
-    assert not wrong, f"not told just once: {sorted(wrong.items())[:5]}"
-    at = {c.what["name"]: c.cursor for c in told if c.what["type"] == "member.expire"}
-    gone = [
+    assert not wrong, f"not reported exactly once: {sorted(wrong.items())[:5]}"
+    at = {c.what["name"]: c.cursor for c in changes if c.what["type"] == "member.expire"}
+    expired = [
         (change.what["path"], change.cursor)
-        for change in told
+        for change in changes
         if change.what["type"] == "fact.expire"
     ]
     expected = [(f"nodes/{name}/ip", at[name]) for name in bound]
-    assert sorted(gone) == sorted(expected), "bound facts did not go with their members"
+    assert sorted(expired) == sorted(expected), "bound facts did not expire with their members"
 
 
 def _service(lab: Lab) -> dict[str, Callable[[int], None]]:
-    """PUT and GET of another project's fact."""
+    """Return PUT and GET of another project's fact."""
     assert lab.keystone is not None
     session = lab.session()
     session.headers["X-Auth-Token"] = lab.keystone.accounts.issue("outsider")
@@ -209,7 +213,7 @@ def _ask(
     dead: Callable[[], int],
     count: int,
 ) -> tuple[list[Sample], Busy, Busy]:
-    """One operation after another, in turn, until all are dead; how busy etcd and the worker are."""
+    """Call the operations in turn until all have expired; return samples and usage."""
     samples: list[Sample] = []
     meters = [_meters(lab)]
     end = time.perf_counter() + PATIENCE
@@ -217,14 +221,14 @@ def _ask(
     while (now := dead()) < count:
         if now and len(meters) == 1:
             meters.append(_meters(lab))
-        assert time.perf_counter() < end, f"{count - now} were not told dead"
+        assert time.perf_counter() < end, f"{count - now} deaths were not reported"
         number += 1
         for name, call in operations.items():
             began = time.perf_counter()
             call(number)
             samples.append(Sample(name, began, (time.perf_counter() - began) * 1000))
             time.sleep(PAUSE)
-    assert len(meters) == 2, "too few die for anything to be seen meanwhile"
+    assert len(meters) == 2, "too few deaths for a measurement"
     meters.append(_meters(lab))
     etcd, worker = (
         Busy(*(_part(meters[i], meters[i + 1], which) for i in range(2))) for which in (1, 2)
@@ -233,7 +237,7 @@ def _ask(
 
 
 def _meters(lab: Lab) -> tuple[float, int, int]:
-    """The time, and what etcd and the worker have used of the CPU."""
+    """Return the time, and the CPU time of etcd and of the worker."""
     return time.perf_counter(), cpu_microseconds(lab.etcd_pid), cpu_microseconds(lab.worker)
 
 
@@ -249,7 +253,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 
 def shown(alone: Sequence[Deaths], found: Sequence[Deaths], count: int) -> Iterator[str]:
-    """The figures as lines, medians over the pairs."""
+    """Yield the figures as lines, medians over the pairs."""
 
     def median(take: Callable[[Deaths], float], of: Sequence[Deaths] = found) -> float:
         return statistics.median(take(deaths) for deaths in of)
@@ -258,8 +262,8 @@ def shown(alone: Sequence[Deaths], found: Sequence[Deaths], count: int) -> Itera
         ours.seconds / bare.seconds for bare, ours in zip(alone, found, strict=True)
     )
     yield (
-        f"{count} deaths are told within {median(lambda d: d.seconds):.1f} s, each once; as many bare "
-        f"leases end within {median(lambda d: d.seconds, alone):.1f} s (ratio {ratio:.2f})"
+        f"{count} deaths are reported within {median(lambda d: d.seconds):.1f} s, each once; as many "
+        f"bare leases expire within {median(lambda d: d.seconds, alone):.1f} s (ratio {ratio:.2f})"
     )
     for who, name, of in (
         *(("service" if name in ("PUT", "GET") else "etcd", name, found) for name in OPERATIONS),
@@ -277,7 +281,7 @@ def shown(alone: Sequence[Deaths], found: Sequence[Deaths], count: int) -> Itera
         ]
         yield f"{who}, {name.removeprefix('etcd ').upper()}: {', '.join(spans)}"
     yield (
-        f"busy before and meanwhile, with the caller's requests: worker "
+        f"usage before and during the deaths, including the caller's requests: worker "
         f"{median(lambda d: d.worker.before):.2f} and {median(lambda d: d.worker.during):.2f} of a "
         f"core, etcd {median(lambda d: d.etcd.before):.2f} and {median(lambda d: d.etcd.during):.2f}; "
         f"etcd alone {median(lambda d: d.etcd.before, alone):.2f} and "
@@ -286,5 +290,5 @@ def shown(alone: Sequence[Deaths], found: Sequence[Deaths], count: int) -> Itera
     yield (
         f"the waiter of all members is met {median(lambda d: d.waiter_ms):.0f} ms after the last "
         f"death; the stack has converged {median(lambda d: d.converged_ms):.0f} ms after the "
-        "survivor said what it applied"
+        "survivor reported what it had applied"
     )

@@ -10,7 +10,7 @@ import requests
 
 from bench.lab import Lab
 
-CALLERS = 8  # that join members at the same time
+CALLERS = 8  # threads that join members
 
 
 def join(
@@ -22,9 +22,9 @@ def join(
     group: str = "compute",
     leases: list[int] | None = None,
 ) -> dict[str, str]:
-    """Join members; their generations by name.
+    """Join members and return their generations by name.
 
-    :param leases: gets each member's lease as soon as it has one.
+    :param leases: receives each member's lease as soon as it exists.
     """
     own = threading.local()
 
@@ -47,12 +47,12 @@ def join(
 
 
 def lease_of(generation: str) -> int:
-    """The lease in etcd that a generation names."""
+    """Return the lease in etcd for a generation."""
     return int(generation, 16)
 
 
 def names(lab: Lab, stack: str) -> list[str]:
-    """Who lives, by the API."""
+    """Return the names of all members."""
     found: list[str] = []
     with lab.session() as session:
         link: str | None = f"/v1/stacks/{stack}/members?limit=1000"

@@ -1,4 +1,4 @@
-"""What was measured, as lines on the terminal and as a page."""
+"""The figures, printed on the terminal and written as a page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGES = ("gunicorn", "gevent", "grpcio", "flask", "keystonemiddleware")
 
 
 class Report:
-    """Sections, each with lines; printed as they come."""
+    """Sections of lines, printed immediately."""
 
     def __init__(self, etcd_version: str) -> None:
         self._sections: list[tuple[str, list[str]]] = []
@@ -37,7 +37,7 @@ class Report:
         print(f"\n{title}", flush=True)
 
     def line(self, text: str) -> None:
-        """Add a line to the present section."""
+        """Add a line to the current section."""
         self._sections[-1][1].append(text)
         print(f"  {text}", flush=True)
 
@@ -47,7 +47,7 @@ class Report:
             "# Results of the benchmark",
             "",
             "`make bench` prints these figures, `make bench BENCHARGS=--write` writes this page.",
-            "Compare ratios: absolute numbers are of this machine at that hour.",
+            "Compare ratios: absolute numbers are valid for this machine and this run only.",
             "",
             *(f"* {line}" for line in self.machine),
         ]

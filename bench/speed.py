@@ -1,6 +1,6 @@
-"""One request of ours against the like of etcd's own HTTP gateway, in turn, A B A B.
+"""Compare a request of the service with the same one of etcd's HTTP gateway, in turn: A B A B.
 
-Both meet the same noise; what is quoted is the median of the ratios of neighbours.
+Both meet the same noise, and the figure is the median of the ratios of neighbours.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bench.lab import Lab, cpu_microseconds
 
 @dataclass
 class Comparison:
-    """Pairs of runs; costs are CPU microseconds a request."""
+    """Pairs of runs; costs are CPU microseconds for each request."""
 
     ratios: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Comparison:
 def compare(
     lab: Lab, ours: load.Target, gateway: load.Target, rounds: int, seconds: int
 ) -> Comparison:
-    """Load ours and the gateway in turn."""
+    """Load the service and the gateway in turn."""
     found = Comparison()
     for target in (ours, gateway):
         load.run(target, 1)  # warm, uncounted

@@ -1,4 +1,4 @@
-"""One SSE reader that notes when each frame came, and looks into it later."""
+"""An SSE reader that records the arrival of each frame and parses it later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 
 class Change(NamedTuple):
-    """A change, when it was read and the cursor that came with it."""
+    """A change, with its arrival and its cursor."""
 
     at: float
     cursor: str
@@ -20,9 +20,9 @@ class Change(NamedTuple):
 
 
 class Stream:
-    """Everything that a stack's watch tells from now on, for as long as the context lasts.
+    """Context manager for the watch of a stack from now on.
 
-    :param marks: what to count in the frames as they come, in :attr:`seen`.
+    :param marks: byte strings to count in arriving frames, in :attr:`seen`.
     """
 
     def __init__(self, url: str, stack: str, token: str, marks: Sequence[bytes]) -> None:
@@ -52,7 +52,7 @@ class Stream:
         self._connection.close()
 
     def _read(self) -> None:
-        # Parsing waits: who measures latencies at the same time is not to wait for it.
+        # Frames are parsed later, so that parsing does not delay latency measurements.
         while data := self._some():
             now = time.perf_counter()
             self._begun.set()
@@ -71,7 +71,7 @@ class Stream:
             raise
 
     def changes(self) -> list[Change]:
-        """All changes so far, in the order in which they were told."""
+        """Return all changes so far, in the order of the stream."""
         return [
             Change(at, frame["cursor"], change)
             for at, line in list(self._lines)

@@ -1,4 +1,4 @@
-"""Many SSE watchers in one process, by epoll, each a bare socket."""
+"""Many SSE watchers in one process: bare sockets with epoll."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import requests
 from bench.lab import Lab, cpu_microseconds, resident_kib
 
 TOGETHER = 20  # watchers that connect at the same time
-PATIENCE = 30.0  # seconds for one event to reach everybody
+PATIENCE = 30.0  # seconds in which an event must reach all watchers
 
 
 @dataclass(frozen=True)
 class Fanout:
-    """How long events took, from before the PUT to the first and the last watcher, in ms.
+    """Times of events, from the PUT to the first and to the last watcher, in ms.
 
     :param worker_us: CPU microseconds that the worker spent on each event.
     """
@@ -30,15 +30,15 @@ class Fanout:
 
 
 def run(lab: Lab, count: int, events: int) -> Fanout:
-    """Connect, write that many events one by one, and time each.
+    """Connect *count* watchers, write the events one by one, and time each.
 
-    :raises TimeoutError: an event did not reach everybody.
+    :raises TimeoutError: an event did not reach all watchers.
     """
     before = resident_kib(lab.worker)
     selector = selectors.DefaultSelector()
     connections: list[socket.socket] = []
     try:
-        # In small groups: many requests at once would leave behind the memory of the crowd.
+        # In small groups, because the memory of many simultaneous requests would not be freed.
         for _ in range(0, count, TOGETHER):
             group = [_connect(lab.url) for _ in range(min(TOGETHER, count - len(connections)))]
             connections += group
@@ -85,7 +85,7 @@ def _connect(url: str) -> socket.socket:
 
 
 def _wait_for(selector: selectors.BaseSelector, mark: bytes, count: int) -> tuple[float, float]:
-    """When the first and the last connection had received *mark*."""
+    """Return the times at which the first and the last connection had received *mark*."""
     had: set[int] = set()
     buffers: dict[int, bytes] = {}
     first = 0.0
