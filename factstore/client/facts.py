@@ -14,7 +14,7 @@ from factstore.client.conditional import quoted, write_headers
 from factstore.client.errors import Gone, NotFound
 from factstore.client.paging import next_params
 from factstore.client.records import BatchResult, Fact, Page, Snapshot
-from factstore.client.transport import LONGEST_WAIT, Transport, named, parsed
+from factstore.client.transport import LONGEST_WAIT, Transport, parsed, query_params
 
 PAGE_FACTS = 1000
 _SNAPSHOT_ATTEMPTS = 5
@@ -148,7 +148,7 @@ class Facts:
         :raises NotFound: the stack does not exist.
         :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
-        params: dict[str, str] | None = {"limit": str(limit), **named(prefix=prefix)}
+        params: dict[str, str] | None = {"limit": str(limit), **query_params(prefix=prefix)}
         while params is not None:
             response = self._transport.send("GET", f"{self._url}/facts", params=params)
             page, params = parsed(response, lambda found: (Page.parse(found), next_params(found)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from factstore.client import urls
-from factstore.client.transport import Transport, named, parsed
+from factstore.client.transport import Transport, parsed, query_params
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Member:
         :raises NotFound: the member does not exist.
         :raises Conflict: a newer incarnation has replaced it, or *declared* does not match.
         """
-        params = named(reason=reason) | _without_none(declared=declared)
+        params = query_params(reason=reason) | _without_none(declared=declared)
         headers = {"Factstore-Generation": self.generation} if self.generation else {}
         self._transport.send("DELETE", self._url, params=params, headers=headers)
         self.generation = None

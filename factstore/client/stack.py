@@ -14,7 +14,7 @@ from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.paging import next_params
 from factstore.client.records import Context, Convergence, StackRecord
-from factstore.client.transport import named, parsed
+from factstore.client.transport import parsed, query_params
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
@@ -46,7 +46,7 @@ class Stack(Facts):
         :raises NotFound: the stack does not exist.
         :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
-        params = named(group=group)
+        params = query_params(group=group)
         if declared is not None:
             params["declared"] = declared
         for page in self._pages("members", **params):
@@ -132,7 +132,7 @@ class Stack(Facts):
         :return: the convergence; None if it still has the etag *if_none_match*.
         :raises NotFound: the stack does not exist.
         """
-        params = named(group=group)
+        params = query_params(group=group)
         response = self._read(f"{self._url}/convergence", params, if_none_match, wait)
         if response.status_code == 304:
             return None
@@ -242,7 +242,7 @@ class Stack(Facts):
             retry forever.
         :raises NotFound: the stack does not exist; with *since* or *initial*, raised by the iteration.
         """
-        params = named(
+        params = query_params(
             prefix=prefix, types=",".join(types or ()), **_settle_params(settle, max_settle)
         )
         url = f"{self._url}/events"
@@ -279,7 +279,7 @@ def _context_params(
 ) -> dict[str, str]:
     """Return the query parameters of a context."""
     included = "results" if results else None
-    return named(include=included, member=member, **_settle_params(settle, max_settle))
+    return query_params(include=included, member=member, **_settle_params(settle, max_settle))
 
 
 def _context(response: requests.Response) -> Context:

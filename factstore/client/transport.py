@@ -164,7 +164,7 @@ def parsed(response: requests.Response, parse: Callable[[dict[str, Any]], T]) ->
         ) from error
 
 
-def named(**params: str | None) -> dict[str, str]:
+def query_params(**params: str | None) -> dict[str, str]:
     """Return query parameters without the empty ones."""
     return {name: value for name, value in params.items() if value}
 

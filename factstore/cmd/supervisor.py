@@ -1,4 +1,4 @@
-"""Keeps several children running until a signal says stop, and never leaves one behind."""
+"""Supervises several children until a signal, and never leaves one behind."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from factstore.cmd.processes.process import Child, ChildError
 _FIRST_BACKOFF = 0.1
 _LONGEST_BACKOFF = 5.0
 _STEADY = 30.0
-"""A child that ran for so many seconds is restarted without remembering earlier failures."""
+"""After a child has run for this many seconds, its earlier failures are forgotten."""
 
 
 class StopRequested(Exception):
-    """A signal asked us to stop while we were waiting for something else."""
+    """A signal requested a stop during a wait."""
 
 
 @dataclass
-class Ward:
+class Supervised:
     """A child under supervision."""
 
     child: Child
@@ -37,20 +37,20 @@ class Ward:
     backoff: float = _FIRST_BACKOFF
     started_at: float = 0.0
     due: float | None = None
-    """When to start it again; None while it runs."""
+    """The time of the next start; None while the child runs."""
 
 
 class Supervisor:
-    """A context in which SIGINT, SIGTERM and SIGHUP mean "stop", and after which no child lives.
+    """A context that supervises children, and stops on SIGINT, SIGTERM and SIGHUP.
 
-    Leaving it stops the children in the reverse order of their start. A second signal kills them
-    all at once and ends the process. Use it in the main thread only.
+    When the context exits, the children are stopped in the reverse order of their start. A second
+    signal kills all of them at once and ends the process. Use it only in the main thread.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        """``say`` gets a line whenever something happens that an operator would want to know."""
+        """``say`` receives a line for each event that is of interest to an operator."""
         self._say = say
-        self._wards: list[Ward] = []
+        self._children: list[Supervised] = []
         self._stopping = False
         self._resources = contextlib.ExitStack()
         self._woken, self._waker = socket.socketpair()
@@ -63,7 +63,7 @@ class Supervisor:
         before = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         self._resources.callback(signal.set_wakeup_fd, before)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Under nohup hang-ups are ignored, and stay so.
+            # nohup ignores SIGHUP; keep it ignored.
             if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
             handler = signal.signal(number, self._on_signal)
@@ -77,24 +77,24 @@ class Supervisor:
         trace: TracebackType | None,
     ) -> None:
         with self._resources:
-            for ward in reversed(self._wards):
-                ward.child.terminate(ward.stop_within)
+            for supervised in reversed(self._children):
+                supervised.child.terminate(supervised.stop_within)
 
     def start(
         self, child: Child, start: Callable[[], None], *, stop_within: float, restart: bool
     ) -> None:
-        """Start ``child`` by calling ``start`` and look after it from now on.
+        """Start ``child`` by calling ``start``, and supervise it.
 
-        With ``restart`` it is started again whenever it ends; without, its end ends :meth:`run`.
-        Raises ChildError, and StopRequested if a signal came before.
+        With ``restart``, it is started again whenever it exits. Without, its exit ends :meth:`run`.
+        Raises ChildError, and StopRequested if a signal has arrived.
         """
         self.pause(0)
-        ward = Ward(child, start, stop_within, restart, started_at=time.monotonic())
-        self._wards.append(ward)
+        supervised = Supervised(child, start, stop_within, restart, started_at=time.monotonic())
+        self._children.append(supervised)
         start()
 
     def pause(self, seconds: float) -> None:
-        """Wait for ``seconds``; for the children's own waits. Raises StopRequested on a signal."""
+        """Wait, on behalf of a child's start. Raises StopRequested on a signal."""
         if not self._stopping:
             select.select([self._woken], [], [], seconds)
             self._drain()
@@ -102,49 +102,51 @@ class Supervisor:
             raise StopRequested
 
     def run(self) -> None:
-        """Return when a signal says stop. Raises ChildError when a child without restart ends."""
+        """Supervise until a signal. Raises ChildError if a child without restart exits."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._woken, selectors.EVENT_READ)
-            for ward in self._wards:
-                selector.register(ward.child, selectors.EVENT_READ, ward)
+            for supervised in self._children:
+                selector.register(supervised.child, selectors.EVENT_READ, supervised)
             while not self._stopping:
                 for key, _ in selector.select(self._until_next_start()):
                     if key.data is None:
                         self._drain()
                     else:
                         selector.unregister(key.fileobj)
-                        self._ended(key.data)
+                        self._exited(key.data)
                 self._restart_due(selector)
 
-    def _ended(self, ward: Ward) -> None:
-        if not ward.restart:
-            raise ChildError(ward.child.obituary())
+    def _exited(self, supervised: Supervised) -> None:
+        if not supervised.restart:
+            raise ChildError(supervised.child.exit_message())
         now = time.monotonic()
-        if now - ward.started_at >= _STEADY:
-            ward.backoff = _FIRST_BACKOFF
-        name, status = ward.child.name, ward.child.poll()
-        self._say(f"{name} ended with status {status}; starting it again in {ward.backoff:g} s")
-        self._postpone(ward)
+        if now - supervised.started_at >= _STEADY:
+            supervised.backoff = _FIRST_BACKOFF
+        name, status = supervised.child.name, supervised.child.poll()
+        self._say(
+            f"{name} ended with status {status}; starting it again in {supervised.backoff:g} s"
+        )
+        self._postpone(supervised)
 
-    def _postpone(self, ward: Ward) -> None:
-        ward.due = time.monotonic() + ward.backoff
-        ward.backoff = min(ward.backoff * 2, _LONGEST_BACKOFF)
+    def _postpone(self, supervised: Supervised) -> None:
+        supervised.due = time.monotonic() + supervised.backoff
+        supervised.backoff = min(supervised.backoff * 2, _LONGEST_BACKOFF)
 
     def _restart_due(self, selector: selectors.BaseSelector) -> None:
-        for ward in self._wards:
-            if ward.due is None or self._stopping or time.monotonic() < ward.due:
+        for supervised in self._children:
+            if supervised.due is None or self._stopping or time.monotonic() < supervised.due:
                 continue
             try:
-                ward.start()
+                supervised.start()
             except ChildError as error:
                 self._say(str(error))
-                self._postpone(ward)
+                self._postpone(supervised)
                 continue
-            ward.due, ward.started_at = None, time.monotonic()
-            selector.register(ward.child, selectors.EVENT_READ, ward)
+            supervised.due, supervised.started_at = None, time.monotonic()
+            selector.register(supervised.child, selectors.EVENT_READ, supervised)
 
     def _until_next_start(self) -> float | None:
-        due = [ward.due for ward in self._wards if ward.due is not None]
+        due = [supervised.due for supervised in self._children if supervised.due is not None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _drain(self) -> None:
@@ -154,7 +156,7 @@ class Supervisor:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:
-            for ward in self._wards:
-                ward.child.kill9()
+            for supervised in self._children:
+                supervised.child.kill9()
             os._exit(128 + number)
         self._stopping = True

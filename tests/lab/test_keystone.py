@@ -95,7 +95,7 @@ def test_a_second_start_finds_the_same_users(private_keystone: KeystoneServer) -
 def test_a_killed_keystone_comes_back_at_the_same_address(
     private_keystone: KeystoneServer,
 ) -> None:
-    workers = private_keystone.child.offspring()
+    workers = private_keystone.child.children()
     assert workers
     private_keystone.kill()
     eventually(lambda: gone(workers))
@@ -156,7 +156,7 @@ def test_passwords_are_for_the_owner_of_the_state_only(keystone_state: Path) -> 
 
 
 def test_an_unprepared_directory_has_no_accounts(tmp_path: Path) -> None:
-    with pytest.raises(ChildError, match="no Keystone was prepared"):
+    with pytest.raises(ChildError, match="Keystone was not prepared"):
         _ = KeystoneServer(tmp_path / "empty").accounts
 
 

@@ -91,7 +91,7 @@ def test_a_child_can_be_started_again_after_its_end(child: Child, log: Path) -> 
 
 
 def test_a_program_that_does_not_exist_is_an_error_at_start(child: Child, log: Path) -> None:
-    with pytest.raises(ChildError, match="no program no-such-program"):
+    with pytest.raises(ChildError, match="the program no-such-program was not found"):
         child.start(["no-such-program"], log_path=log)
 
 
@@ -134,7 +134,7 @@ def test_the_group_of_an_ended_child_ends_too(child: Child, log: Path) -> None:
 def test_the_offspring_are_the_direct_children(child: Child, log: Path) -> None:
     child.start(["sh", "-c", "sleep 600 & echo $!; wait"], log_path=log)
     eventually(child.tail)
-    assert child.offspring() == [int(child.tail())]
+    assert child.children() == [int(child.tail())]
 
 
 def test_a_child_does_not_outlive_a_supervisor_that_was_killed(log: Path) -> None:

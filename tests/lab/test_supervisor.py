@@ -51,7 +51,11 @@ def test_a_child_that_cannot_even_be_started_is_tried_again(tmp_path: Path) -> N
             restart=True,
         )
         supervisor.run()
-    assert ["no program missing" in line for line in lines.said] == [False, True, True]
+    assert ["the program missing was not found" in line for line in lines.said] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_the_end_of_a_child_without_restart_is_the_end(tmp_path: Path) -> None:

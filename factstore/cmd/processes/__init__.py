@@ -1,7 +1,7 @@
-"""Server processes run for a while under a supervisor: etcd, Keystone, the API.
+"""Server processes under a supervisor: etcd, Keystone and the API.
 
-``factstore standalone`` and the test-suite share this package, so that what a newcomer starts on a
-laptop is what the tests exercise. It guarantees that every child listens on the loopback interface
-only, that a child outlives neither ``terminate`` nor the death of its supervisor, and that a child
-which fails to start says why. It knows nothing about facts. Linux only.
+``factstore standalone`` and the test suite share this package, so that tests exercise the same
+processes that users start. Every child listens on the loopback interface only. A child never outlives
+``terminate`` or the death of its supervisor, and a child that fails to start reports the cause. The
+package knows nothing about facts and needs Linux.
 """

@@ -1,4 +1,4 @@
-"""Who lives in the private Keystone: projects, users, catalogue, and tokens for them."""
+"""The accounts in the private Keystone: projects, users, the catalog, and tokens."""
 
 from __future__ import annotations
 
@@ -41,33 +41,33 @@ PERSONAS = {
 
 @dataclass(frozen=True)
 class ApplicationCredential:
-    """What an instance would hold instead of a password."""
+    """The credential that an instance uses instead of a password."""
 
     id: str
     secret: str
 
 
 class Accounts:
-    """The personas of one Keystone. Methods that speak to it raise keystoneauth1's exceptions."""
+    """The personas of one Keystone. Methods that call it raise keystoneauth1's exceptions."""
 
     def __init__(self, auth_url: str, passwords: Mapping[str, str]) -> None:
-        """``passwords`` has one entry per persona."""
+        """``passwords`` must have an entry for each persona."""
         self.auth_url = auth_url
         self._passwords = dict(passwords)
 
     @staticmethod
     def new_passwords() -> dict[str, str]:
-        """A random password for each persona."""
+        """Return a random password for each persona."""
         return {persona: secrets.token_urlsafe(24) for persona in PERSONAS}
 
     def password(self, persona: str) -> str:
-        """Raises KeyError for an unknown persona."""
+        """Return the password of a persona. Raises KeyError if the persona is unknown."""
         return self._passwords[persona]
 
     def provision(self, endpoint: str) -> None:
-        """Make every persona, project and role, and put ``endpoint`` in the catalogue.
+        """Create the personas, projects and roles, and add ``endpoint`` to the catalog.
 
-        Idempotent: what exists stays, except that the catalogue follows changed URLs.
+        The method is idempotent. Existing accounts are kept; changed URLs are updated in the catalog.
         """
         keystone = self._keystone("admin")
         roles = {role["name"]: role["id"] for role in keystone.get("/roles").json()["roles"]}
@@ -82,7 +82,7 @@ class Accounts:
         point(keystone, ensure(keystone, "service", "keystone", type="identity"), self.auth_url)
 
     def authtoken_options(self) -> dict[str, str]:
-        """The ``[keystone_authtoken]`` section with which the service validates tokens here."""
+        """Return the ``[keystone_authtoken]`` section for this Keystone."""
         service = PERSONAS["service"]
         return {
             "www_authenticate_uri": self.auth_url,
@@ -93,16 +93,16 @@ class Accounts:
             "user_domain_id": "default",
             "project_name": service.project,
             "project_domain_id": "default",
-            # Without the type in the catalogue, restricted application credentials get 401.
+            # Without the type in the catalog, restricted application credentials get 401.
             "service_type": SERVICE_TYPE,
             "service_token_roles_required": "true",
             "interface": "internal",
-            # How long a revoked token may still be accepted.
+            # The longest time in seconds that a revoked token is still accepted.
             "token_cache_time": "60",
         }
 
     def session(self, persona: str) -> ks_session.Session:
-        """A new authenticated session, scoped to the persona's project."""
+        """Return a new session that is scoped to the persona's project."""
         who = PERSONAS[persona]
         return self._session(
             v3.Password(
@@ -116,20 +116,20 @@ class Accounts:
         )
 
     def issue(self, persona: str) -> str:
-        """A new token by password, scoped to the persona's project."""
-        return _given(self.session(persona).get_token())
+        """Return a new token, by password, that is scoped to the persona's project."""
+        return _required(self.session(persona).get_token())
 
     def revoke(self, token: str) -> None:
-        """Revoke ``token``; Keystone refuses it from now on."""
+        """Revoke a token."""
         self._keystone("admin").delete("/auth/tokens", headers={"X-Subject-Token": token})
 
     def project_id(self, persona: str) -> str:
-        """The id of the persona's project."""
-        return _given(self.session(persona).get_project_id())
+        """Return the id of the persona's project."""
+        return _required(self.session(persona).get_project_id())
 
     def user_id(self, persona: str) -> str:
-        """The id of the persona's user."""
-        return _given(self.session(persona).get_user_id())
+        """Return the id of the persona's user."""
+        return _required(self.session(persona).get_user_id())
 
     def application_credential(
         self,
@@ -140,7 +140,10 @@ class Accounts:
         roles: Sequence[str] | None = None,
         expires_at: str | None = None,
     ) -> ApplicationCredential:
-        """One for the persona's project; each rule has ``service``, ``method`` and ``path``."""
+        """Create a credential for the persona's project.
+
+        Each access rule has ``service``, ``method`` and ``path``.
+        """
         body: dict[str, Any] = {"name": name}
         if access_rules is not None:
             body["access_rules"] = [dict(rule) for rule in access_rules]
@@ -157,22 +160,22 @@ class Accounts:
     def delete_application_credential(
         self, persona: str, credential: ApplicationCredential
     ) -> None:
-        """End one of the persona's; Keystone refuses its tokens from now on."""
+        """Delete a credential of the persona. Keystone then refuses its tokens."""
         keystone = self._keystone(persona)
         user = keystone.get_user_id()
         keystone.delete(f"/users/{user}/application_credentials/{credential.id}")
 
     def issue_with(self, credential: ApplicationCredential) -> str:
-        """A new token by application credential."""
+        """Return a new token, by application credential."""
         auth = v3.ApplicationCredential(
             self.auth_url,
             application_credential_id=credential.id,
             application_credential_secret=credential.secret,
         )
-        return _given(self._session(auth).get_token())
+        return _required(self._session(auth).get_token())
 
     def write_openrc(self, path: Path, persona: str) -> None:
-        """A shell file, mode 0600, after which OpenStack clients act as the persona."""
+        """Write a shell file, mode 0600, that makes OpenStack clients act as the persona."""
         who = PERSONAS[persona]
         write_private(
             path,
@@ -186,19 +189,19 @@ class Accounts:
         )
 
     def _keystone(self, persona: str) -> adapter.Adapter:
-        # Not through the catalogue: after a change of port that still names the old address.
+        # Not through the catalog: after a change of port it still contains the old address.
         return adapter.Adapter(self.session(persona), endpoint_override=self.auth_url)
 
     def _session(self, auth: plugin.BaseAuthPlugin) -> ks_session.Session:
         http = requests.Session()
-        http.trust_env = False  # no proxy and no netrc between us and loopback
+        http.trust_env = False  # no proxy and no netrc for loopback
         return ks_session.Session(auth=auth, session=http)
 
 
-def _given(value: str | None) -> str:
-    """keystoneauth1 has None for logins that give no token, such as "none"; ours always do."""
+def _required(value: str | None) -> str:
+    """Return the value. Raises AuthorizationFailure if Keystone returned none."""
     if value is None:
-        raise exceptions.AuthorizationFailure("Keystone answered without a token")
+        raise exceptions.AuthorizationFailure("Keystone returned no token")
     return value
 
 
@@ -210,7 +213,7 @@ def ensure(
     extra: Mapping[str, str] | None = None,
     **key: str,
 ) -> str:
-    """The id of the ``kind`` with this name and ``key``, made with ``extra`` if there is none."""
+    """Return the id of the ``kind`` with this name and ``key``, created with ``extra`` if missing."""
     query = {"name": name, **key}
     found = keystone.get(f"/{kind}s", params=query).json()[f"{kind}s"]
     if not found:
@@ -221,7 +224,7 @@ def ensure(
 
 
 def point(keystone: adapter.Adapter, service: str, url: str) -> None:
-    """Make the service's public, internal and admin endpoint be ``url``."""
+    """Set the public, internal and admin endpoints of the service to ``url``."""
     listed = keystone.get("/endpoints", params={"service_id": service}).json()["endpoints"]
     present = {endpoint["interface"]: endpoint for endpoint in listed}
     for interface in ("public", "internal", "admin"):

@@ -1,4 +1,4 @@
-"""The factstore API as a child: gunicorn with its workers, and the configuration it reads."""
+"""The factstore API as a child process: gunicorn, its workers and its configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from factstore.cmd.processes.probe import Probe
 from factstore.cmd.processes.process import Child, Pause, python_environment
 
 Options = Mapping[str, Mapping[str, str | int]]
-"""Configuration: section to option to value."""
+"""Configuration: options and their values by section."""
 
 API_ARGV = (
     *(sys.executable, "-m", "gunicorn"),
@@ -26,7 +26,7 @@ API_ARGV = (
 def write_options(path: Path, options: Options) -> None:
     """Write ``options`` as an oslo.config file, mode 0600. Raises OSError.
 
-    Raises ValueError for a value of several lines, which would read as something else.
+    Raises ValueError if a value has several lines, because it would be parsed as further options.
     """
     lines = []
     for section, values in options.items():
@@ -41,38 +41,38 @@ def write_options(path: Path, options: Options) -> None:
 
 
 class ApiProcess:
-    """The gunicorn master and its workers. Where it listens, its configuration file says.
+    """The gunicorn master and its workers. The configuration file sets their address.
 
-    The verbs act at once; only :meth:`wait_ready` waits for it to serve.
+    The methods return at once; only :meth:`wait_ready` waits until the API serves requests.
     """
 
     def __init__(
         self, config: Path, port: int, log_path: Path, *, argv: Sequence[str] = API_ARGV
     ) -> None:
-        """``port`` is the one in ``config``; ``argv`` may put another program in its place."""
+        """``port`` must equal the port in ``config``; ``argv`` can replace the program."""
         self.config = config
         self.url = f"http://{LOOPBACK}:{port}"
         self.log_path = log_path
-        # On SIGKILL the master could not take its workers along; on SIGQUIT it does so at once.
+        # After SIGKILL the master could not stop its workers; on SIGQUIT it stops them at once.
         self.child = Child("the API", death_signal=signal.SIGQUIT)
         self._argv = list(argv)
         self._probe = Probe(self.url)
 
     def start(self) -> None:
-        """Start it and return at once. Raises ChildError."""
+        """Start the API and return at once. Raises ChildError."""
         env = {**python_environment(), "OS_FACTSTORE_CONFIG_FILES": str(self.config)}
         self.child.start(self._argv, log_path=self.log_path, env=env)
 
     def healthy(self) -> bool:
-        """Whether ``/healthcheck`` answers 200, which it does while etcd can be reached."""
+        """Return True if ``/healthcheck`` returns 200, which requires etcd."""
         return self._probe.status("/healthcheck") == 200
 
     def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
-        """Return once it is healthy. Raises ChildError."""
+        """Wait until the API is healthy. Raises ChildError."""
         self.child.wait_until(self.healthy, deadline, pause)
 
     def stop(self, deadline: float = 5.0) -> None:
-        """End it cleanly; after ``deadline`` seconds by force, workers included."""
+        """Stop the API and its workers; after ``deadline`` seconds, kill them."""
         self.child.terminate(deadline)
 
     def kill(self) -> None:
@@ -80,5 +80,5 @@ class ApiProcess:
         self.child.kill9()
 
     def workers(self) -> list[int]:
-        """Process ids of the workers, oldest first."""
-        return self.child.offspring()
+        """Return the process ids of the workers, oldest first."""
+        return self.child.children()

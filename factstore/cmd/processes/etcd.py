@@ -18,11 +18,11 @@ from factstore.cmd.processes.process import Child, ChildError, Pause
 
 
 class EtcdMissing(ChildError):
-    """There is no etcd program to run."""
+    """No etcd program was found."""
 
 
 def find_etcd() -> str:
-    """The etcd program: ``FACTSTORE_ETCD`` if set, else the one in PATH. Raises EtcdMissing."""
+    """Return the etcd program: ``FACTSTORE_ETCD`` or the one in PATH. Raises EtcdMissing."""
     wanted = os.environ.get("FACTSTORE_ETCD")
     found = shutil.which(wanted or "etcd")
     if found is None:
@@ -35,7 +35,7 @@ def find_etcd() -> str:
 
 @dataclass(frozen=True)
 class EtcdTls:
-    """Certificates for the client port, and what a probe needs to speak to it."""
+    """Certificates for the client port and for a probe of it."""
 
     cert: Path
     key: Path
@@ -57,9 +57,9 @@ class EtcdTls:
 
 
 class EtcdServer:
-    """One etcd member. Data and ports stay the same through :meth:`restart` and after a kill.
+    """One etcd member. It keeps its data and ports across :meth:`restart` and after a kill.
 
-    The verbs act at once; only :meth:`wait_ready` and :meth:`restart` wait for it to serve.
+    The methods return at once; only :meth:`wait_ready` and :meth:`restart` wait until etcd is ready.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class EtcdServer:
         name: str = "factstore",
         peers: Mapping[str, str] | None = None,
     ) -> None:
-        """``peers`` maps every member's name to its peer URL; None means a cluster of one.
+        """``peers`` maps the name of each member to its peer URL; None is a cluster of one member.
 
         Raises EtcdMissing.
         """
@@ -101,29 +101,29 @@ class EtcdServer:
         return f"http://{LOOPBACK}:{self.peer_port}"
 
     def start(self) -> None:
-        """Start it and return at once. Raises ChildError."""
+        """Start etcd and return at once. Raises ChildError."""
         private_directory(self.data_dir)  # etcd insists on 0700
         self.child.start(self._argv(), log_path=self.log_path, env=_environment())
 
     def wait_ready(self, deadline: float = 15.0, pause: Pause = time.sleep) -> None:
-        """Return once it answers a read that needed a quorum. Raises ChildError."""
+        """Wait until etcd answers a read that needs a quorum. Raises ChildError."""
         self.child.wait_until(self.healthy, deadline, pause)
 
     def healthy(self) -> bool:
-        """Whether it serves linearizable reads now."""
+        """Return True if etcd serves linearizable reads."""
         try:
-            # etcd 3.4 says {"health": "true"}; the gateway of other versions may say true.
+            # etcd 3.4 returns {"health": "true"}; other versions may return true.
             answer = self._probe.json("/health")
         except (OSError, ValueError):
             return False
         return str(answer.get("health")).lower() == "true"
 
     def kill(self) -> None:
-        """SIGKILL it, as the out-of-memory killer would. Its data stay."""
+        """Send SIGKILL to etcd. Its data is kept."""
         self.child.kill9()
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nobody answers."""
+        """Freeze etcd: connections stay open without responses."""
         self.child.pause()
 
     def resume(self) -> None:
@@ -131,27 +131,27 @@ class EtcdServer:
         self.child.resume()
 
     def stop(self, deadline: float = 5.0) -> None:
-        """End it cleanly; after ``deadline`` seconds by force."""
+        """Stop etcd; after ``deadline`` seconds, kill it."""
         self.child.terminate(deadline)
 
     def restart(self, deadline: float = 15.0) -> None:
-        """Stop it if it runs, start it on the same data and ports, wait. Raises ChildError."""
+        """Restart etcd with the same data and ports, and wait for it. Raises ChildError."""
         self.stop()
         self.start()
         self.wait_ready(deadline)
 
     def wipe(self) -> None:
-        """Delete its data. Raises ChildError while it runs."""
+        """Delete the data of etcd. Raises ChildError while it runs."""
         if self.child.running:
-            raise ChildError(f"{self.child.name} runs: stop it before wiping its data")
+            raise ChildError(f"{self.child.name} is running: stop it before wiping its data")
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def version(self) -> str:
-        """The server's version, such as ``3.4.23``. Raises OSError, ValueError."""
+        """Return the version of etcd, such as ``3.4.23``. Raises OSError, ValueError."""
         return str(self._probe.json("/version")["etcdserver"])
 
     def status(self) -> dict[str, Any]:
-        """etcd's maintenance status, from the JSON gateway. Raises OSError, ValueError."""
+        """Return etcd's maintenance status from the JSON gateway. Raises OSError, ValueError."""
         answer: dict[str, Any] = self._probe.json("/v3/maintenance/status", {})
         return answer
 
@@ -167,7 +167,7 @@ class EtcdServer:
             *("--initial-advertise-peer-urls", self.peer_url),
             *("--initial-cluster", peers),
             *("--initial-cluster-state", "new"),
-            # 3.4 still defaults to the older logger; newer ones know only this.
+            # 3.4 defaults to the older logger; newer versions support only zap.
             *("--logger", "zap"),
             *("--log-outputs", "stderr"),
             *(self._tls.flags() if self._tls else ()),
@@ -176,7 +176,7 @@ class EtcdServer:
 
 
 def _environment() -> dict[str, str]:
-    """Ours without etcd's own settings: they are meant for another etcd on this machine."""
-    kept = {"ETCD_UNSUPPORTED_ARCH"}  # 3.4 will not start on arm64 without it
+    """Return the environment without etcd's settings, which are for another etcd on this machine."""
+    kept = {"ETCD_UNSUPPORTED_ARCH"}  # 3.4 does not start on arm64 without it
     env = {key: value for key, value in os.environ.items() if not key.startswith("ETCD_")}
     return env | {key: os.environ[key] for key in kept & os.environ.keys()}

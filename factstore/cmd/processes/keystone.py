@@ -42,7 +42,7 @@ key_repository = {state}/fernet-keys
 key_repository = {state}/credential-keys
 
 [identity]
-# The passwords are long and random; hashing them slowly protects nobody and costs 200 ms a login.
+# The passwords are long and random. Slow hashing would not protect them and costs 200 ms a login.
 password_hash_rounds = 4
 
 [cache]
@@ -55,7 +55,7 @@ import ctypes
 
 wsgi_app = "keystone.wsgi.api:application"
 bind = "{host}:{port}"
-# One process: the in-process cache would let others accept a revoked token for minutes.
+# One process: with in-process caches, other workers would accept a revoked token for minutes.
 workers = 1
 worker_class = "gthread"
 threads = 8
@@ -70,11 +70,11 @@ def post_fork(server, worker):
 
 
 class KeystoneMissing(ChildError):
-    """The interpreter that should run Keystone does not have it."""
+    """Keystone is not installed for the interpreter that should run it."""
 
 
 def find_keystone() -> str:
-    """The interpreter that has Keystone and gunicorn: ``FACTSTORE_KEYSTONE_PYTHON``, else ours.
+    """Return the interpreter for Keystone: ``FACTSTORE_KEYSTONE_PYTHON`` or the current one.
 
     Raises KeystoneMissing.
     """
@@ -90,10 +90,10 @@ def find_keystone() -> str:
 
 
 class KeystoneServer:
-    """Keystone with all its state in one directory, which may be copied while it is stopped.
+    """Keystone with all its state in one directory, which can be copied while Keystone is stopped.
 
-    The first :meth:`prepare` of a directory makes schema, keys and administrator; later ones find
-    them. The verbs act at once; only :meth:`wait_ready` waits for it to serve.
+    The first :meth:`prepare` of a directory creates the schema, the keys and the administrator. The
+    other methods return at once; only :meth:`wait_ready` waits until Keystone serves requests.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class KeystoneServer:
         token_expiration: int = 3600,
         log_path: Path | None = None,
     ) -> None:
-        """Without ``port`` the one used before in ``state_dir``, or a free one.
+        """The default of ``port`` is the port used before in ``state_dir``, or a free one.
 
         Raises KeystoneMissing, and OSError if ``state_dir`` cannot be used.
         """
@@ -123,17 +123,17 @@ class KeystoneServer:
 
     @property
     def accounts(self) -> Accounts:
-        """The projects and users inside. Raises ChildError before :meth:`prepare`."""
+        """The projects and users of this Keystone. Raises ChildError before :meth:`prepare`."""
         try:
             passwords = json.loads(self._passwords_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ChildError(f"no Keystone was prepared in {self.state_dir}: {error}") from error
+            raise ChildError(f"Keystone was not prepared in {self.state_dir}: {error}") from error
         return Accounts(self.auth_url, passwords)
 
     def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
-        """Write the configuration; the first time also keys, schema and the administrator.
+        """Write the configuration and, on the first call, the keys, the schema and the administrator.
 
-        An interrupted first time is begun anew. Raises ChildError, OSError.
+        If the first call was interrupted, the next one starts again. Raises ChildError, OSError.
         """
         state = str(self.state_dir).replace("$", "$$")  # oslo.config substitutes variables
         conf = _CONF.format(state=state, token_expiration=self.token_expiration)
@@ -149,12 +149,12 @@ class KeystoneServer:
         urls = [f"--bootstrap-{kind}-url={self.auth_url}" for kind in _INTERFACES]
         bootstrap = ["bootstrap", "--bootstrap-region-id=RegionOne", *urls]
         self._manage(bootstrap, deadline, pause, OS_BOOTSTRAP_PASSWORD=passwords["admin"])
-        # Last, because this file says that the rest is complete.
+        # Last, because the existence of this file means that everything else is complete.
         write_private(self._passwords_file, json.dumps(passwords, indent=2))
 
     def start(self) -> None:
-        """Start it and return at once. Raises ChildError."""
-        # Without arguments, since Keystone takes the server's for its own; gunicorn finds its
+        """Start Keystone and return at once. Raises ChildError."""
+        # Without arguments, because Keystone would parse gunicorn's; gunicorn finds its
         # configuration by name in the working directory.
         self.child.start(
             [self._python, "-m", "gunicorn"],
@@ -164,19 +164,19 @@ class KeystoneServer:
         )
 
     def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
-        """Return once it answers. Raises ChildError."""
+        """Wait until Keystone serves requests. Raises ChildError."""
         self.child.wait_until(lambda: self._probe.status("/v3") == 200, deadline, pause)
 
     def stop(self, deadline: float = 5.0) -> None:
-        """End it cleanly; after ``deadline`` seconds by force."""
+        """Stop Keystone; after ``deadline`` seconds, kill it."""
         self.child.terminate(deadline)
 
     def kill(self) -> None:
-        """SIGKILL it with its worker."""
+        """Send SIGKILL to Keystone and its worker."""
         self.child.kill9()
 
     def pause(self) -> None:
-        """Freeze it: connections are accepted by the kernel and nobody answers."""
+        """Freeze Keystone: the kernel accepts connections, but there are no responses."""
         self.child.pause()
 
     def resume(self) -> None:
@@ -210,9 +210,9 @@ _INTERFACES = ("public", "internal", "admin")
 
 
 def _write_keys(repository: Path) -> None:
-    """A staged (0) and a primary (1) key, as ``keystone-manage fernet_setup`` leaves them."""
+    """Write a staged (0) and a primary (1) key, like ``keystone-manage fernet_setup``."""
     shutil.rmtree(repository, ignore_errors=True)
     private_directory(repository)
     for name in ("0", "1"):
-        # Exactly the file keystone writes: 32 random bytes, URL-safe base64.
+        # The same format as Keystone's: 32 random bytes in URL-safe base64.
         write_private(repository / name, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())

@@ -1,4 +1,4 @@
-"""The shell file that OpenStack users source."""
+"""The shell file with credentials that OpenStack users source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 
 
 def openrc_text(*, auth_url: str, username: str, password: str, project: str, region: str) -> str:
-    """Exports for any keystoneauth1-based client; the user and project are in domain Default."""
+    """Return exports for keystoneauth1-based clients, with user and project in domain Default."""
     variables = {
         "OS_AUTH_TYPE": "password",
         "OS_AUTH_URL": auth_url,
@@ -19,7 +19,7 @@ def openrc_text(*, auth_url: str, username: str, password: str, project: str, re
         "OS_REGION_NAME": region,
         "OS_INTERFACE": "public",
     }
-    # A token or another kind of login left in the shell would win over these, or clash with them.
+    # Variables of another login in the same shell would override these or conflict with them.
     stale = "OS_TOKEN OS_USER_ID OS_PROJECT_ID OS_TENANT_NAME OS_CLOUD OS_SYSTEM_SCOPE"
     lines = [f"unset {stale}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]

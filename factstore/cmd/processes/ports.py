@@ -1,9 +1,9 @@
-"""Loopback ports: finding one that nobody else will take, and finding the same one again.
+"""Reserves free loopback ports, and remembers them across restarts.
 
-A port is chosen some time before a server listens on it, and while that is down for a restart
-nobody does. So who chooses one also claims it, by an abstract Unix socket that bears its number:
-the kernel knows the claims of all processes in this network, and forgets those of a process that
-ended. Connections and servers that leave the choice to the kernel get none of these ports.
+A port is chosen before a server listens on it, and during a restart no server does. The process that
+chooses a port therefore reserves it with an abstract Unix socket named after the port. The kernel knows
+the sockets of all processes in this network namespace, and removes those of a process that exits. Ports
+that the kernel chooses for connections and servers are outside the range.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from factstore.cmd.processes.private_file import write_private
 LOOPBACK = "127.0.0.1"
 
 PORTS = range(10240, 32768)
-"""Below those that Linux gives to whoever does not ask for a certain one."""
+"""Below Linux's range of ephemeral ports."""
 
 _TRIES = 1000
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen on ``port`` now. Somebody else may still be faster."""
+    """Return True if a server can listen on ``port`` now. Another process may take it first."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections of an earlier run in TIME_WAIT do not make a port busy.
+        # Like servers, ignore connections of an earlier run in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-            # bind alone succeeds beside a listener that also set SO_REUSEADDR on some kernels.
+            # On some kernels, bind alone succeeds beside a listener that also set SO_REUSEADDR.
             probe.listen(1)
         except OSError:
             return False
@@ -38,26 +38,26 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def free_port(among: range = PORTS) -> int:
-    """A port that nobody listens on.
+    """Return a free port, and reserve it.
 
-    No other call gets it, in whichever process, until this process and those it forked have
-    ended. Each call costs a file descriptor for as long. Raises OSError if there is none.
+    The port is reserved for this process and its forks until they exit. A reservation takes one file
+    descriptor. Raises OSError if no port is free.
     """
     for _ in range(_TRIES):
         port = secrets.choice(among)
-        # Claimed first: looking means listening for a moment, which would trouble its owner.
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
-            if _claimed(claim, port) and is_free(port):
-                claim.detach()  # never closed: the claim is to last as long as the process
+        # Reserve first: the check listens on the port for a moment, which could disturb its owner.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as reservation:
+            if _reserve(reservation, port) and is_free(port):
+                reservation.detach()  # never closed: it lasts as long as the process
                 return port
     raise OSError(errno.EADDRINUSE, f"found no free port from {among.start} to {among.stop - 1}")
 
 
 def remembered_port(file: Path) -> int:
-    """The port noted in ``file`` if it is still free, else a new one, which is then noted.
+    """Return the port stored in ``file`` if it is free; otherwise store and return a new one.
 
-    Keeps a server's address stable over restarts of its supervisor, because other processes have
-    it in their configuration. An unreadable note counts as none. Raises OSError if it cannot be
+    The address of a server thus stays the same when its supervisor restarts, because other processes
+    have it in their configuration. An unreadable file is replaced. Raises OSError if the file cannot be
     written.
     """
     try:
@@ -65,19 +65,19 @@ def remembered_port(file: Path) -> int:
     except (OSError, ValueError):
         port = 0
     if 0 < port < 65536 and is_free(port):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as claim:
-            if _claimed(claim, port):  # if not, this process did so when it noted the port
-                claim.detach()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as reservation:
+            if _reserve(reservation, port):  # otherwise this process has reserved it before
+                reservation.detach()
         return port
     port = free_port()
     write_private(file, f"{port}\n")
     return port
 
 
-def _claimed(claim: socket.socket, port: int) -> bool:
-    """Whether ``claim`` made the port its own: there was no other claim."""
+def _reserve(reservation: socket.socket, port: int) -> bool:
+    """Reserve the port; return False if it is already reserved."""
     try:
-        claim.bind(f"\0factstore-port-{port}")
+        reservation.bind(f"\0factstore-port-{port}")
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, never seen half-written."""
+"""Files that only their owner can read and that are replaced atomically."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text``, mode 0600, in one step.
+    """Replace the content of ``path`` with ``text`` atomically, with mode 0600.
 
-    A reader sees the old content or the new, and a crash leaves one of them. The parent directory
-    must exist. Raises OSError.
+    The parent directory must exist. Raises OSError.
     """
-    # mkstemp creates with mode 0600, so the content is never readable by others, not even briefly.
+    # mkstemp creates the file with mode 0600, so other users can never read the content.
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -25,7 +24,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def private_directory(path: Path) -> None:
-    """Make ``path`` and its parents; a directory made here has mode 0700. Raises OSError."""
+    """Create ``path`` with mode 0700, and its parents. Raises OSError."""
     if not path.is_dir():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=0o700, exist_ok=True)

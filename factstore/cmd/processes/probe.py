@@ -1,4 +1,4 @@
-"""Asking a child over HTTP how it is, by the shortest way and through no proxy."""
+"""Checks the health of a child over HTTP, without proxies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Probe:
-    """A tiny HTTP client for one child. Ignores proxies, which are not meant for loopback."""
+    """A minimal HTTP client for one child. It ignores proxies, which are not for loopback."""
 
     def __init__(self, base: str, context: ssl.SSLContext | None = None) -> None:
         self._base = base
@@ -21,7 +21,7 @@ class Probe:
         self._opener = urllib.request.build_opener(*handlers)
 
     def status(self, path: str, timeout: float = 1.0) -> int | None:
-        """The status of GET ``path``; None if there was no answer."""
+        """Return the status of GET ``path``, or None if there was no response."""
         try:
             with self._opener.open(self._base + path, timeout=timeout) as answer:
                 code: int = answer.status
@@ -33,11 +33,11 @@ class Probe:
             return None
 
     def json(self, path: str, body: Any = None, timeout: float = 1.0) -> Any:
-        """The parsed answer of GET, or with ``body`` of POST. Raises OSError or ValueError."""
+        """Return the parsed response to GET or, with ``body``, POST. Raises OSError, ValueError."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._base + path, data=data)  # noqa: S310 - http(s)
         try:
             with self._opener.open(request, timeout=timeout) as answer:
                 return json.load(answer)
-        except http.client.HTTPException as error:  # a family of its own: it ended half-way
-            raise OSError(f"no whole answer from {self._base}{path}: {error!r}") from error
+        except http.client.HTTPException as error:  # not an OSError: the response was cut off
+            raise OSError(f"incomplete response from {self._base}{path}: {error!r}") from error

@@ -1,4 +1,4 @@
-"""One child process: started, watched, stopped, and never left behind."""
+"""A child process that is supervised and never left behind."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Pause = Callable[[float], None]
-"""What a wait does between two looks: ``time.sleep``, or something that may raise to end it."""
+"""Called between two checks of a wait: ``time.sleep``, or a function that raises to end the wait."""
 
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _TAIL_BYTES = 16 * 1024
 
 
 class ChildError(Exception):
-    """A child could not be started, died, or was not ready in time; the text says which and why."""
+    """A child could not be started, exited, or was not ready in time."""
 
 
 class Child:
-    """A process in a session of its own, so that a terminal's Ctrl-C reaches only its supervisor.
+    """A process in its own session, so that a terminal's Ctrl-C reaches only the supervisor.
 
-    The kernel sends it ``death_signal`` when the *thread* that called :meth:`start` ends, however
-    that happens: start children from a thread that lives as long as they should. That signal
-    reaches the process alone, so one that forks must see to its own children. While the supervisor
-    lives, the rest of the group is killed as soon as the end of the process is noticed.
+    When the *thread* that called :meth:`start` exits for any reason, the kernel sends ``death_signal``
+    to the process. Start children from a thread that lives as long as they should. The signal reaches
+    only the process itself, so a process that forks must stop its own children. While the supervisor
+    lives, it kills the rest of the process group as soon as it notices that the process has exited.
 
-    ``fileno`` makes it usable with :mod:`selectors`: readable means ended. Not thread-safe.
+    ``fileno`` supports :mod:`selectors`: readable means that the process has exited. The class is not
+    thread-safe.
     """
 
     def __init__(self, name: str, *, death_signal: signal.Signals = signal.SIGKILL) -> None:
@@ -51,14 +52,14 @@ class Child:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        """Run ``argv``, appending its output to ``log_path`` (mode 0600 if new).
+        """Run ``argv`` and append its output to ``log_path`` (mode 0600 if new).
 
-        Raises ChildError if it is still running or cannot be started.
+        Raises ChildError if the process is already running or cannot be started.
         """
         if self.running:
             raise ChildError(f"{self.name} is already running as process {self.pid}")
         if shutil.which(argv[0]) is None:
-            raise ChildError(f"cannot start {self.name}: no program {argv[0]}")
+            raise ChildError(f"cannot start {self.name}: the program {argv[0]} was not found")
         launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
         launch += [str(int(self._death_signal)), str(os.getpid())]
         try:
@@ -84,30 +85,30 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id. Raises ChildError if it was never started."""
+        """The process id. Raises ChildError if the process was never started."""
         return self._started().pid
 
     def fileno(self) -> int:
-        """A descriptor that is readable once the process has ended, valid until the next start."""
+        """Return a descriptor that is readable after the process has exited, until the next start."""
         self._started()
         return self._exit_fd
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """True if the process was started and has not exited."""
         return self._process is not None and self.poll() is None
 
     def poll(self) -> int | None:
-        """The exit status (negative: the signal), or None while it runs or before its start."""
+        """Return the exit status (negative for a signal), or None while running or before the start."""
         if self._process is None or self._process.returncode is not None:
             return None if self._process is None else self._process.returncode
-        # Look without reaping: until then the group's number cannot belong to a stranger.
+        # Do not reap yet: until then, the id of the group cannot be reused.
         if os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             self._signal_group(signal.SIGKILL)
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The exit status, or None if it still runs after ``timeout`` seconds."""
+        """Return the exit status, or None if the process still runs after ``timeout`` seconds."""
         if self._started().returncode is None:
             poller = select.poll()
             poller.register(self._exit_fd, select.POLLIN)
@@ -115,18 +116,18 @@ class Child:
         return self.poll()
 
     def terminate(self, deadline: float = 5.0) -> int | None:
-        """Ask it to end, and after ``deadline`` seconds make it and its whole group end.
+        """Send SIGTERM, and after ``deadline`` seconds kill the whole process group.
 
-        Returns the exit status, or None if it was never started. An ended child is no error.
+        Return the exit status, or None if the process was never started. It may have exited already.
         """
         if self.running:
             self.send_signal(signal.SIGTERM)
-            self.resume()  # a stopped process would not even notice
+            self.resume()  # a stopped process does not handle signals
             self.wait(deadline)
         return self.kill9()
 
     def kill9(self) -> int | None:
-        """SIGKILL the process and everything in its group, and reap it."""
+        """Send SIGKILL to the process group, and reap the process."""
         if self._process is None:
             return None
         self._signal_group(signal.SIGKILL)
@@ -135,14 +136,14 @@ class Child:
         return status
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process alone; nothing if it has ended."""
+        """Send a signal to the process itself, unless it has exited."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
 
     def pause(self) -> None:
-        """Stop the whole group in its tracks (SIGSTOP): alive, holding its sockets, silent.
+        """Stop the process group with SIGSTOP. The processes keep their sockets.
 
-        Returns once the process has stopped: on a busy machine its threads may run on for a moment.
+        Return when the process has stopped: on a busy machine its threads may run for a moment.
         """
         self._signal_group(signal.SIGSTOP)
         if self.running and self._process is not None:
@@ -152,22 +153,22 @@ class Child:
         """Undo :meth:`pause`."""
         self._signal_group(signal.SIGCONT)
 
-    def offspring(self) -> list[int]:
-        """Process ids of its direct children, oldest first; of a pre-forking server its workers."""
+    def children(self) -> list[int]:
+        """Return the process ids of the direct children, oldest first."""
         found = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
-                # The command's name stands in parentheses and may itself hold blanks and ")".
+                # The name of the command is in parentheses and may contain spaces and ")".
                 fields = stat.read_text(errors="replace").rpartition(")")[2].split()
             except OSError:
-                continue  # ended while we looked
+                continue  # the process has exited in the meantime
             state, parent, started = fields[0], int(fields[1]), int(fields[19])
             if parent == self.pid and state != "Z":
                 found.append((started, int(stat.parent.name)))
         return [pid for _, pid in sorted(found)]
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines that this run wrote, for an error message; empty if there are none."""
+        """Return the last lines of output of this run, for an error message."""
         if self._log is None:
             return ""
         try:
@@ -179,27 +180,27 @@ class Child:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def obituary(self) -> str:
-        """One sentence on how it ended, followed by the log's tail if there is one."""
+    def exit_message(self) -> str:
+        """Return a sentence with the exit status, followed by the last lines of the log."""
         return self._with_tail(f"{self.name} ended with status {self.poll()}")
 
     def wait_until(
         self, ready: Callable[[], bool], deadline: float, pause: Pause = time.sleep
     ) -> None:
-        """Return once ``ready()`` is true while the process runs.
+        """Wait until ``ready()`` is true while the process runs.
 
-        Raises ChildError, with the log's tail, if it ends first or ``deadline`` seconds pass.
-        ``pause`` may raise to give up earlier.
+        Raises ChildError, with the last lines of the log, if the process exits first or ``deadline``
+        seconds pass. ``pause`` may raise to end the wait earlier.
         """
         end = time.monotonic() + deadline
         while not ready():
             if not self.running:
-                raise ChildError(self.obituary())
+                raise ChildError(self.exit_message())
             if time.monotonic() >= end:
-                raise ChildError(self._with_tail(f"{self.name} not ready after {deadline:g} s"))
+                raise ChildError(self._with_tail(f"{self.name} was not ready after {deadline:g} s"))
             pause(0.02)
-        if not self.running:  # then somebody else answered
-            raise ChildError(self.obituary())
+        if not self.running:  # another process has answered
+            raise ChildError(self.exit_message())
 
     def _with_tail(self, message: str) -> str:
         tail = self.tail()
@@ -230,9 +231,9 @@ def run_to_end(
     env: Mapping[str, str] | None = None,
     pause: Pause = time.sleep,
 ) -> None:
-    """Run a program that ends by itself. Raises ChildError unless it ends in time with status 0.
+    """Run a program to its end. Raises ChildError unless it exits in time with status 0.
 
-    When ``pause`` raises, the program is killed first.
+    If ``pause`` raises, the program is killed first.
     """
     child.start(argv, log_path=log_path, env=env)
     end = time.monotonic() + deadline
@@ -242,15 +243,15 @@ def run_to_end(
             if time.monotonic() >= end:
                 raise ChildError(f"{child.name} did not end within {deadline:g} s")
         if status != 0:
-            raise ChildError(child.obituary())
+            raise ChildError(child.exit_message())
     finally:
         child.kill9()
 
 
 def python_environment() -> dict[str, str]:
-    """The environment for a Python child: ours, unbuffered, and with no proxy before loopback."""
+    """Return the environment for a Python child: unbuffered, and without a proxy for loopback."""
     env = dict(os.environ, PYTHONUNBUFFERED="1")
-    env.pop("GUNICORN_CMD_ARGS", None)  # would overrule a child's own configuration
+    env.pop("GUNICORN_CMD_ARGS", None)  # would override the configuration of the child
     present = env.get("no_proxy") or env.get("NO_PROXY") or ""
     without = ",".join(filter(None, [present, "127.0.0.1", "localhost"]))
     return {**env, "no_proxy": without, "NO_PROXY": without}
