@@ -33,7 +33,7 @@ def test_a_new_store_is_empty_and_its_epoch_stays(world: World) -> None:
     assert list(first.mutations) == []
 
 
-def test_what_a_store_opens_with_and_the_steps_since_make_the_present_state(
+def test_the_snapshot_and_later_steps_make_the_present_state(
     world: World, backend: Backend, stack: Stack
 ) -> None:
     for n in range(5):
@@ -94,7 +94,7 @@ def test_settings_are_changed_only_as_they_are_known(backend: Backend, stack: St
     assert found == replace(changed, revision=revision)
 
 
-def test_a_commit_makes_one_revision_that_is_told_whole_and_in_order(
+def test_a_commit_is_one_revision_delivered_whole_and_in_order(
     backend: Backend, stack: Stack
 ) -> None:
     before = put_all(backend, stack, new_fact("old"))
@@ -234,7 +234,7 @@ def test_nothing_is_written_into_a_stack_that_was_deleted_or_recreated(
     assert current(backend, again) == {}
 
 
-def test_a_stack_goes_in_one_step_with_its_act_and_the_sweep_leaves_nothing(
+def test_a_stack_is_deleted_in_one_step_with_its_author_and_the_purge_leaves_nothing(
     world: World, backend: Backend, stack: Stack
 ) -> None:
     before = 0

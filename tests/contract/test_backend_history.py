@@ -31,7 +31,7 @@ def test_following_begins_after_any_revision_and_misses_and_repeats_nothing(
         assert steps(backend, after, made[-1]) == whole[n:]
 
 
-def test_following_waits_for_what_comes(backend: Backend, stack: Stack) -> None:
+def test_following_waits_for_the_next_revision(backend: Backend, stack: Stack) -> None:
     following = backend.follow(backend.head(soon()))
     for n in range(3):
         revision = put_all(backend, stack, new_fact("p", str(n)))
@@ -44,12 +44,12 @@ def test_a_nudge_makes_a_step_that_means_nothing(backend: Backend, stack: Stack)
     assert steps(backend, stack.created, revision) == [Step(revision, ())]
 
 
-def test_nobody_follows_from_a_revision_that_has_not_been(backend: Backend) -> None:
+def test_following_from_a_future_revision_is_refused(backend: Backend) -> None:
     with pytest.raises(CursorExpired):
         next(backend.follow(backend.head(soon()) + 1000))
 
 
-def test_nobody_follows_from_a_revision_that_was_given_up(backend: Backend, stack: Stack) -> None:
+def test_following_from_a_compacted_revision_is_refused(backend: Backend, stack: Stack) -> None:
     revisions = [put_all(backend, stack, new_fact("p", str(n))) for n in range(5)]
     backend.compact(revisions[2], soon())
     with pytest.raises(CursorExpired):
@@ -57,7 +57,7 @@ def test_nobody_follows_from_a_revision_that_was_given_up(backend: Backend, stac
     assert [s.revision for s in steps(backend, revisions[3], revisions[4])] == [revisions[4]]
 
 
-def test_a_deletion_next_to_the_point_of_compaction_is_either_told_or_known_to_be_lost(
+def test_a_deletion_next_to_a_compaction_is_delivered_or_reported_as_lost(
     backend: Backend, stack: Stack
 ) -> None:
     before = put_all(backend, stack, new_fact("p"))
@@ -73,7 +73,7 @@ def test_a_deletion_next_to_the_point_of_compaction_is_either_told_or_known_to_b
         assert DropFact(stack.id, "p") in told[0].mutations
 
 
-def test_compacting_what_is_given_up_already_is_no_error(backend: Backend, stack: Stack) -> None:
+def test_compacting_again_is_no_error(backend: Backend, stack: Stack) -> None:
     backend.compact(put_all(backend, stack, new_fact("p")), soon())
     backend.compact(stack.created, soon())
 
@@ -92,7 +92,7 @@ def test_following_can_be_interrupted_and_taken_up_again(backend: Backend, stack
 # The past
 
 
-def test_facts_are_read_as_they_stood(backend: Backend, stack: Stack) -> None:
+def test_facts_are_read_at_an_earlier_revision(backend: Backend, stack: Stack) -> None:
     paths = ["a/1", "a/10", "a/2", "a-b", "ab", "b"]
     for path in paths:
         put_all(backend, stack, new_fact(path))
@@ -118,7 +118,7 @@ def test_facts_are_read_as_they_stood(backend: Backend, stack: Stack) -> None:
     assert at("nothing", "", 9) == []
 
 
-def test_stacks_are_read_as_they_stood(backend: Backend, scope: Scope) -> None:
+def test_stacks_are_read_at_an_earlier_revision(backend: Backend, scope: Scope) -> None:
     project = f"p{scope.stack}"
     made = {name: make_stack(backend, Scope(project, name)) for name in ("a", "a-b", "a0", "b")}
     make_stack(backend, Scope(f"{project}0", "zz"))

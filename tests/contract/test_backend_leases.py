@@ -21,7 +21,7 @@ from tests.eventually import eventually
 # Leases
 
 
-def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_on(
+def test_facts_on_one_lease_expire_together_and_never_early_and_a_renewed_lease_lives_on(
     backend: Backend, stack: Stack
 ) -> None:
     ttl = 2
@@ -51,7 +51,7 @@ def test_facts_on_one_lease_go_together_and_never_early_and_a_renewed_one_lives_
     assert CLOCK.monotonic() - last >= ttl, "it ended early"
 
 
-def test_revoking_a_lease_takes_what_hangs_on_it_and_nothing_that_left_it(
+def test_revoking_a_lease_deletes_just_the_keys_attached_to_it(
     backend: Backend, stack: Stack
 ) -> None:
     lease, other = backend.create_lease(60, soon()), backend.create_lease(60, soon())

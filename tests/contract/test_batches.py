@@ -41,7 +41,7 @@ def test_a_batch_with_a_failed_guard_writes_nothing(worker: Worker, scope: Scope
     assert worker.paths(scope) == ["g"]
 
 
-def test_a_hundred_operations_go_in_one_batch(worker: Worker, scope: Scope) -> None:
+def test_a_hundred_operations_fit_in_one_batch(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "first")
     wishes = [Put.of(f"f{n}/x", n) for n in range(100)]
     written = worker.facts.batch(scope, wishes, [], author())

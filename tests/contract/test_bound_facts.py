@@ -26,7 +26,7 @@ def test_a_bound_fact_names_its_member_and_equal_puts_change_nothing(
     assert again.results[0].fact == first.results[0].fact
 
 
-def test_a_fact_goes_with_a_member_that_lives_or_not_at_all(worker: Worker, scope: Scope) -> None:
+def test_a_fact_is_bound_to_a_living_member_only(worker: Worker, scope: Scope) -> None:
     with pytest.raises(Conflict) as refused:
         worker.put(scope, "p", 1, member="c1")
     assert refusal(refused) == "member_missing"
@@ -68,7 +68,7 @@ def test_a_fact_is_bound_to_the_new_incarnation_when_that_puts_it(
     assert worker.paths(scope) == []
 
 
-def test_a_fact_goes_from_a_ttl_to_a_member_and_back(worker: Worker, scope: Scope) -> None:
+def test_a_fact_moves_from_a_ttl_to_a_member_and_back(worker: Worker, scope: Scope) -> None:
     join(worker, scope)
     worker.put(scope, "p", 1, ttl=3600)
     worker.put(scope, "p", 1, member="c1")
@@ -80,7 +80,7 @@ def test_a_fact_goes_from_a_ttl_to_a_member_and_back(worker: Worker, scope: Scop
     assert (worker.facts.get(scope, "p").ttl, worker.facts.get(scope, "p").member) == (3600, None)
 
 
-def test_so_many_facts_go_with_a_member_and_no_more(worker: Worker, scope: Scope) -> None:
+def test_the_number_of_facts_bound_to_a_member_is_limited(worker: Worker, scope: Scope) -> None:
     joined = join(worker, scope)
     for start in range(0, 500, 100):
         paths = [f"p{n}" for n in range(start, start + 100)]
@@ -146,7 +146,7 @@ def test_a_generation_in_a_put_is_that_of_its_member(worker: Worker, scope: Scop
 
 
 @pytest.mark.parametrize("what", ["put", "equal put", "delete", "batch", "bound", "state"])
-def test_a_fence_holds_in_the_same_transaction(
+def test_a_fence_is_compared_in_the_transaction_of_the_write(
     world: World, worker: Worker, scope: Scope, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write is planned on a state that does not know yet of the new incarnation."""
@@ -180,7 +180,7 @@ def test_a_fence_holds_in_the_same_transaction(
     assert other.members.get(scope, "c1").state == "joining"
 
 
-def test_a_fact_never_hangs_on_a_member_that_went_meanwhile(
+def test_a_fact_is_never_bound_to_a_member_that_departed_meanwhile(
     world: World, worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     join(worker, scope)

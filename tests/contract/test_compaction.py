@@ -65,7 +65,7 @@ def test_a_turn_is_taken_by_one_and_seen_by_the_others(etcd_world: EtcdWorld) ->
     assert not first.take_turn(version, soon())[0]
 
 
-def test_what_is_older_than_two_windows_is_given_up_and_what_is_younger_is_kept(
+def test_history_older_than_two_windows_is_compacted_and_younger_is_kept(
     etcd_world: EtcdWorld,
 ) -> None:
     backend = opened(etcd_world)
@@ -95,7 +95,7 @@ def test_what_is_older_than_two_windows_is_given_up_and_what_is_younger_is_kept(
 
 
 @pytest.mark.parametrize("reached", [0, 1])
-def test_nothing_is_compacted_that_the_own_readers_were_not_told_of(
+def test_history_that_local_readers_lack_is_not_compacted(
     etcd_world: EtcdWorld, reached: int
 ) -> None:
     backend = opened(etcd_world)
@@ -110,7 +110,7 @@ def test_nothing_is_compacted_that_the_own_readers_were_not_told_of(
     assert not expired(backend, revision, stack)
 
 
-def test_of_two_who_take_the_same_turn_at_once_one_gets_it(
+def test_of_two_workers_that_take_one_turn_at_once_one_gets_it(
     etcd_world: EtcdWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = opened(etcd_world), opened(etcd_world)

@@ -18,7 +18,7 @@ from tests.contract.world import Worker, World, author, soon
 # Heartbeats and what was applied
 
 
-def test_a_heartbeat_makes_no_revision_and_wakes_nobody(
+def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     first = join(worker, scope)
@@ -41,7 +41,7 @@ def applied(worker: Worker, scope: Scope, name: str = "c1") -> int | None:
     return found.applied.revision if found.applied else None
 
 
-def test_what_a_member_applied_is_stored_when_it_matters_and_told_to_nobody(
+def test_the_applied_revision_of_a_lagging_member_is_stored_without_an_event(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     first = join(worker, scope)
@@ -61,7 +61,7 @@ def test_what_a_member_applied_is_stored_when_it_matters_and_told_to_nobody(
     assert worker.stacks.get(scope)[1].facts == 2
 
 
-def test_what_was_applied_never_goes_back(worker: Worker, scope: Scope) -> None:
+def test_the_applied_revision_never_decreases(worker: Worker, scope: Scope) -> None:
     first = join(worker, scope)
     target = worker.put(scope, "p", 1).revision
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
@@ -80,7 +80,7 @@ def test_a_new_incarnation_has_applied_nothing(worker: Worker, scope: Scope) -> 
     assert applied(worker, scope) is None
 
 
-def test_nor_has_it_while_the_end_of_the_old_one_is_yet_to_come(
+def test_a_stack_has_not_converged_before_the_old_incarnation_ended(
     worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def revoke(lease: int, deadline: float) -> None:
@@ -88,7 +88,7 @@ def test_nor_has_it_while_the_end_of_the_old_one_is_yet_to_come(
 
     first = join(worker, scope)
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(first.revision))
-    monkeypatch.setattr(worker.store, "revoke", revoke)
+    monkeypatch.setattr(worker.store, "revoke_lease", revoke)
     join(worker, scope)
     assert applied(worker, scope) is None
 
@@ -126,7 +126,7 @@ def test_a_cursor_of_another_life_or_ahead_of_the_store_keeps_the_member_alive_b
 # Convergence
 
 
-def test_a_stack_has_converged_when_every_member_applied_what_it_is(
+def test_a_stack_has_converged_when_every_member_applied_its_revision(
     worker: Worker, scope: Scope
 ) -> None:
     worker.put(scope, "p", 1)
@@ -164,7 +164,7 @@ def test_a_reader_waits_until_the_stack_has_converged(
     assert waiting.result(10).reached
 
 
-def test_who_lagged_and_departs_lags_no_more(
+def test_a_departed_member_does_not_lag(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     join(worker, scope, "c1")

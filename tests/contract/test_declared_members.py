@@ -19,7 +19,7 @@ from tests.contract.world import Worker, World, author, new_scope, soon
 # Declaring
 
 
-def test_who_is_declared_is_a_member_that_no_silence_ends(worker: Worker, scope: Scope) -> None:
+def test_a_declared_member_does_not_expire(worker: Worker, scope: Scope) -> None:
     declared = declare(worker, scope, reason="scaled_out", by="heat", index=1)
     member = worker.members.get(scope, "c1")
     assert (declared.outcome, declared.member) == ("created", member)
@@ -31,7 +31,7 @@ def test_who_is_declared_is_a_member_that_no_silence_ends(worker: Worker, scope:
     assert worker.stacks.get(scope)[1].facts == 1
 
 
-def test_declaring_is_told_as_a_join_with_its_reason(worker: Worker, scope: Scope) -> None:
+def test_declaring_is_a_join_event_with_its_reason(worker: Worker, scope: Scope) -> None:
     start = worker.put(scope, "p").revision
     declared = declare(worker, scope, reason="scaled_out")
     declare(worker, scope, "c2", declared="heat:2")
@@ -50,7 +50,7 @@ def test_declaring_the_same_again_makes_no_revision(worker: Worker, scope: Scope
     assert worker.backend.head(soon()) == head
 
 
-def test_what_is_said_of_who_is_awaited_may_change(worker: Worker, scope: Scope) -> None:
+def test_the_fields_of_a_declared_member_may_change(worker: Worker, scope: Scope) -> None:
     first = declare(worker, scope, reason="scaled_out", index=1)
     second = declare(worker, scope, group="gpu", by="bob", index=2)
     member = worker.members.get(scope, "c1")
@@ -63,7 +63,7 @@ def test_what_is_said_of_who_is_awaited_may_change(worker: Worker, scope: Scope)
     assert told(worker, scope, first.revision) == [["member.change c1"]] * 2
 
 
-def test_a_name_stands_for_one_thing_at_a_time(worker: Worker, scope: Scope) -> None:
+def test_a_name_has_one_declaration_at_a_time(worker: Worker, scope: Scope) -> None:
     first = declare(worker, scope)
     with pytest.raises(Conflict) as refused:
         declare(worker, scope, declared="heat:2")
@@ -79,7 +79,7 @@ def test_a_name_stands_for_one_thing_at_a_time(worker: Worker, scope: Scope) -> 
     assert second.member.generation not in (first.member.generation, adopted.generation)
 
 
-def test_whoever_is_declared_is_found_by_that_word_alone(worker: Worker, scope: Scope) -> None:
+def test_a_declared_member_is_found_by_its_declaration_alone(worker: Worker, scope: Scope) -> None:
     declare(worker, scope, "a", declared="heat:1")
     declare(worker, scope, "b", declared="heat:10")
     declare(worker, scope, "c", "head", declared="heat:1")
@@ -99,9 +99,7 @@ def test_whoever_is_declared_is_found_by_that_word_alone(worker: Worker, scope: 
 # Adopting
 
 
-def test_who_joins_as_one_that_is_awaited_changes_it_and_is_no_second_member(
-    worker: Worker, scope: Scope
-) -> None:
+def test_an_agent_that_joins_adopts_the_declared_member(worker: Worker, scope: Scope) -> None:
     first = declare(worker, scope, group="x", reason="scaled_out", index=1)
     worker.members.set_state(scope, "c1", "ready", None, author())
     adopted = join(worker, scope, ttl=60, by="agent", rack="r1")
@@ -124,7 +122,7 @@ def test_who_joins_as_one_that_is_awaited_changes_it_and_is_no_second_member(
         assert refusal(refused) == "generation_stale"
 
 
-def test_an_owner_who_joins_may_say_why_anew(worker: Worker, scope: Scope) -> None:
+def test_an_owner_that_joins_may_give_a_new_reason(worker: Worker, scope: Scope) -> None:
     declare(worker, scope, reason="scaled_out")
     wish = JoinRequest.of("compute", 60, reason="healed")
     adopted = worker.members.join(scope, "c1", wish, author())
@@ -140,7 +138,7 @@ def test_to_declare_the_adopted_again_changes_nothing_of_it(worker: Worker, scop
     assert worker.backend.head(soon()) == head
 
 
-def test_what_the_adopted_says_and_its_next_incarnation_stay_declared(
+def test_an_adopted_member_and_its_next_incarnation_stay_declared(
     worker: Worker, scope: Scope
 ) -> None:
     declare(worker, scope, reason="scaled_out")
@@ -155,7 +153,7 @@ def test_what_the_adopted_says_and_its_next_incarnation_stay_declared(
     assert told(worker, scope, start) == [["member.join c1"]]
 
 
-def test_of_many_who_adopt_one_is_the_first_and_the_last_lives(
+def test_of_many_concurrent_adoptions_the_last_one_lives(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -169,7 +167,7 @@ def test_of_many_who_adopt_one_is_the_first_and_the_last_lives(
         assert names(each, scope, declared="heat:1") == ["c1"]
 
 
-def test_of_many_who_declare_a_name_one_word_wins(
+def test_of_many_declarations_of_a_name_one_succeeds(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -222,7 +220,7 @@ def test_a_living_member_is_noted_as_declared_and_stays_as_it_is(
     assert worker.paths(scope) == ["nodes/c1/ip"]
 
 
-def test_a_note_changes_neither_the_context_nor_what_is_to_be_applied(
+def test_a_note_changes_neither_the_context_nor_the_revision_to_apply(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     join(worker, scope)
@@ -243,7 +241,7 @@ def test_a_note_does_not_keep_a_member_alive(
 ) -> None:
     join(worker, scope)
     renewed: list[int] = []
-    monkeypatch.setattr(worker.store, "renew", lambda lease, deadline: renewed.append(lease))
+    monkeypatch.setattr(worker.store, "renew_lease", lambda lease, deadline: renewed.append(lease))
     assert declare(worker, scope).outcome == "updated"
     assert declare(worker, scope).outcome == "unchanged"
     assert renewed == []
@@ -252,7 +250,7 @@ def test_a_note_does_not_keep_a_member_alive(
 # Staying, and going
 
 
-def test_a_heartbeat_for_who_is_awaited_is_heard_and_may_say_what_was_applied(
+def test_a_heartbeat_of_a_declared_member_is_accepted_and_may_state_an_applied_revision(
     worker: Worker, scope: Scope
 ) -> None:
     declared = declare(worker, scope)
@@ -269,7 +267,7 @@ def test_a_heartbeat_for_who_is_awaited_is_heard_and_may_say_what_was_applied(
     assert not worker.convergences.get(scope).reached
 
 
-def test_a_stale_worker_does_not_hear_the_heartbeat_of_who_departed(
+def test_a_stale_worker_does_not_accept_a_heartbeat_of_a_departed_member(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     other = world.worker()
@@ -280,7 +278,9 @@ def test_a_stale_worker_does_not_hear_the_heartbeat_of_who_departed(
         other.members.heartbeat(scope, "c1", None, None)
 
 
-def test_who_is_awaited_holds_back_convergence(worker: Worker, scope: Scope) -> None:
+def test_a_declared_member_that_has_not_joined_holds_back_convergence(
+    worker: Worker, scope: Scope
+) -> None:
     join(worker, scope, "c0")
     declare(worker, scope)
     (lagging,) = [f for f in worker.convergences.get(scope).followers if f.member.name == "c1"]
@@ -303,7 +303,7 @@ def departs(worker: Worker, scope: Scope, member: Member, declared: str | None) 
 
 
 @pytest.mark.parametrize("word", [None, "heat:1"])
-def test_who_is_awaited_departs_when_told_to_and_nothing_of_it_is_left(
+def test_a_declared_member_departs_on_request_without_a_trace(
     worker: Worker, scope: Scope, word: str | None
 ) -> None:
     declared = declare(worker, scope)
@@ -321,7 +321,7 @@ def test_the_adopted_and_the_noted_depart_by_their_word_as_well(
     departs(worker, scope, declare(worker, scope).member, "heat:1")
 
 
-def test_nobody_departs_by_another_word(worker: Worker, scope: Scope) -> None:
+def test_departing_with_another_declaration_is_refused(worker: Worker, scope: Scope) -> None:
     def by(word: str) -> None:
         worker.members.depart(scope, "c1", "left", None, author(), word)
 
@@ -341,7 +341,7 @@ def test_nobody_departs_by_another_word(worker: Worker, scope: Scope) -> None:
     assert refusal(refused) == "member_declared"
 
 
-def test_a_departed_one_whose_removal_failed_goes_with_a_lease_and_is_in_nobodys_way(
+def test_a_departed_member_whose_removal_failed_expires_and_blocks_no_other(
     worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def revoke(lease: int, deadline: float) -> None:
@@ -349,7 +349,7 @@ def test_a_departed_one_whose_removal_failed_goes_with_a_lease_and_is_in_nobodys
 
     declare(worker, scope)
     with monkeypatch.context() as patched:
-        patched.setattr(worker.store, "revoke", revoke)
+        patched.setattr(worker.store, "revoke_lease", revoke)
         worker.members.depart(scope, "c1", "left", None, author())
     record = worker.store.refresh(soon()).record(scope, RecordKey("member", "c1"))
     assert isinstance(record, Member)
@@ -361,7 +361,7 @@ def test_a_departed_one_whose_removal_failed_goes_with_a_lease_and_is_in_nobodys
     assert worker.members.get(scope, "c1") == again.member
 
 
-def test_joining_while_it_is_told_to_depart_leaves_one_truth(
+def test_joining_during_a_departure_leaves_a_consistent_state(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -434,7 +434,9 @@ def test_a_stack_that_was_deleted_leaves_no_declared_member(worker: Worker, scop
 # Facts, fences and quotas
 
 
-def test_no_fact_goes_with_who_is_awaited(worker: Worker, scope: Scope) -> None:
+def test_no_fact_is_bound_to_a_declared_member_before_it_joins(
+    worker: Worker, scope: Scope
+) -> None:
     declared = declare(worker, scope)
     with pytest.raises(Conflict) as refused:
         worker.put(scope, "nodes/c1/ip", 1, member="c1")
@@ -449,7 +451,7 @@ def test_no_fact_goes_with_who_is_awaited(worker: Worker, scope: Scope) -> None:
         worker.put(scope, "nodes/c1/rack", 3, generation=declared.member.generation)
 
 
-def test_who_is_awaited_has_no_ttl_to_keep(worker: Worker, scope: Scope) -> None:
+def test_a_declared_member_that_has_not_joined_has_no_ttl(worker: Worker, scope: Scope) -> None:
     generation = declare(worker, scope).member.generation
     with pytest.raises(Conflict) as refused:
         join(worker, scope, ttl=60, generation=generation)

@@ -289,7 +289,7 @@ def test_a_batch_and_a_first_write_of_unknown_outcome_are_made_exactly_once(
 
 
 @pytest.mark.parametrize("lost", ["answer", "request"])
-def test_with_an_idempotency_key_a_client_settles_what_the_service_cannot(
+def test_with_an_idempotency_key_a_client_resolves_an_unknown_outcome(
     lossy: EtcdWorld, scope: Scope, faults: list[str], lost: str
 ) -> None:
     worker = lossy.worker()

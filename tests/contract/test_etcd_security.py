@@ -124,7 +124,7 @@ def test_a_token_that_etcd_no_longer_knows_is_renewed_by_itself(client: EtcdClie
     assert not client.renew(lease, deadline=soon())
 
 
-def test_a_watch_opened_with_a_forgotten_token_asks_for_another(client: EtcdClient) -> None:
+def test_a_watch_opened_with_an_expired_token_requests_another(client: EtcdClient) -> None:
     key = b"/factstore/watched"
     _, revision = client.transact([], [PutKey(key, b"v")], deadline=soon())
     client._token = "forgotten.3"
@@ -152,7 +152,7 @@ def test_a_wrong_password_is_unavailable_not_a_crash(secured: Secured) -> None:
     client.close()
 
 
-def test_an_etcd_with_users_refuses_one_who_gives_no_name(private_etcd: EtcdServer) -> None:
+def test_an_etcd_with_users_refuses_a_client_without_a_name(private_etcd: EtcdServer) -> None:
     etcdctl = ["etcdctl", "--endpoints", private_etcd.endpoint]
     for command in ("user add root:root-password", "user grant-role root root", "auth enable"):
         env = {**os.environ, "ETCDCTL_API": "3"}
@@ -163,7 +163,7 @@ def test_an_etcd_with_users_refuses_one_who_gives_no_name(private_etcd: EtcdServ
     client.close()
 
 
-def test_an_etcd_without_users_refuses_one_who_gives_a_name(etcd: EtcdServer) -> None:
+def test_an_etcd_without_users_refuses_a_client_with_a_name(etcd: EtcdServer) -> None:
     client = EtcdClient([etcd.endpoint], Credentials(USER, PASSWORD))
     with pytest.raises(Unavailable, match="credentials") as caught:
         client.get(b"/factstore/x", deadline=soon())
@@ -171,7 +171,7 @@ def test_an_etcd_without_users_refuses_one_who_gives_a_name(etcd: EtcdServer) ->
     client.close()
 
 
-def test_without_our_certificate_etcd_lets_nobody_in(secured: Secured) -> None:
+def test_etcd_refuses_clients_without_the_certificate(secured: Secured) -> None:
     client = EtcdClient(
         [secured.server.endpoint], replace(secured.credentials, cert_file="", key_file="")
     )

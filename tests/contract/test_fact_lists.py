@@ -11,7 +11,7 @@ from factstore.core.services.watch import Filter
 from tests.contract.world import Worker, author, soon
 
 
-def test_pages_show_one_revision_while_writers_go_on(worker: Worker, scope: Scope) -> None:
+def test_pages_show_one_revision_while_writers_continue(worker: Worker, scope: Scope) -> None:
     for n in range(10):
         worker.put(scope, f"a/{n}", n)
     page = worker.facts.list(scope, prefix="a", limit=3)
@@ -38,9 +38,7 @@ def test_a_watch_from_the_cursor_of_a_list_misses_nothing(worker: Worker, scope:
     assert [event.revision for event in found.events] == [written.revision]
 
 
-def test_pages_of_a_state_that_was_given_up_must_be_begun_anew(
-    worker: Worker, scope: Scope
-) -> None:
+def test_pages_of_a_compacted_revision_must_be_restarted(worker: Worker, scope: Scope) -> None:
     for n in range(4):
         worker.put(scope, f"p{n}")
     page = worker.facts.list(scope, limit=2)

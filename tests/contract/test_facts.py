@@ -62,9 +62,7 @@ def test_deleting_nothing_makes_no_revision(worker: Worker, scope: Scope) -> Non
 # Reading and waiting
 
 
-def test_what_was_written_is_read_with_all_that_is_known_of_it(
-    worker: Worker, scope: Scope
-) -> None:
+def test_a_written_fact_is_read_with_all_its_fields(worker: Worker, scope: Scope) -> None:
     written = worker.put(scope, "a/b", "v", kind="parameter", ttl=3600, by=author("bob"))
     fact = worker.facts.get(scope, "a/b")
     assert written.results[0].outcome == "created"
@@ -119,7 +117,7 @@ def test_a_reader_waits_until_a_fact_changes(
 
 
 @pytest.mark.parametrize("what", ["fact", "batch", "stack"])
-def test_a_deletion_wakes_who_waits_for_change(
+def test_a_deletion_ends_a_wait_for_a_change(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor, what: str
 ) -> None:
     worker.put(scope, "p", 1)
@@ -136,7 +134,7 @@ def test_a_deletion_wakes_who_waits_for_change(
         waiting.result(10)
 
 
-def test_a_missing_fact_is_said_to_be_missing_at_once(worker: Worker, scope: Scope) -> None:
+def test_a_missing_fact_is_reported_at_once(worker: Worker, scope: Scope) -> None:
     with pytest.raises(NotFound):
         worker.facts.get(scope, "p")
     worker.put(scope, "p/q")

@@ -61,7 +61,7 @@ def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
 # Issuing and holding
 
 
-def test_a_grant_is_held_by_who_knows_its_secret(worker: Worker, scope: Scope) -> None:
+def test_a_grant_is_valid_with_its_secret_only(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     assert worker.grants.holder(issued.grant.id, issued.secret) == (
         scope,
@@ -132,7 +132,7 @@ def test_grants_are_no_events_and_no_part_of_the_context(worker: Worker, scope: 
 # Ending
 
 
-def test_a_revoked_grant_is_held_by_nobody_wherever_it_is_asked(world: World, scope: Scope) -> None:
+def test_a_revoked_grant_is_invalid_at_every_worker(world: World, scope: Scope) -> None:
     one, two = world.worker(), world.worker()
     issued = issue(one, scope)
     assert two.grants.holder(issued.grant.id, issued.secret)
@@ -159,7 +159,7 @@ def test_a_grant_ends_when_its_time_is_over(worker: Worker, scope: Scope) -> Non
         later(worker, 61).renew(scope, issued.grant.id, None, author())
 
 
-def test_a_grant_and_its_lease_go_together(worker: Worker, scope: Scope) -> None:
+def test_a_grant_and_its_lease_end_together(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     lease = lease_of(worker, scope, issued.grant.id)
     assert worker.store.renew_lease(lease, soon())
@@ -171,7 +171,7 @@ def test_a_grant_and_its_lease_go_together(worker: Worker, scope: Scope) -> None
     assert not worker.store.renew_lease(lease, soon())
 
 
-def test_a_grant_goes_with_its_stack(worker: Worker, scope: Scope) -> None:
+def test_a_grant_is_deleted_with_its_stack(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     worker.stacks.delete(scope, author())
     assert worker.grants.holder(issued.grant.id, issued.secret) is None
@@ -182,7 +182,7 @@ def test_a_grant_goes_with_its_stack(worker: Worker, scope: Scope) -> None:
 # Renewing
 
 
-def test_a_renewed_grant_holds_from_then_on_on_its_lease(worker: Worker, scope: Scope) -> None:
+def test_a_renewed_grant_is_valid_from_then_on_its_lease(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope, ttl=600)
     lease = lease_of(worker, scope, issued.grant.id)
     renewed = later(worker, 500).renew(scope, issued.grant.id, None, holder(issued))
@@ -236,7 +236,7 @@ def test_a_renewal_that_meets_a_shorter_time_keeps_to_it(world: World, scope: Sc
 # Writing under one
 
 
-def test_nothing_is_written_under_a_grant_that_is_gone(worker: Worker, scope: Scope) -> None:
+def test_nothing_is_written_under_an_ended_grant(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     by = holder(issued)
     arm(worker, scope, success={"signals": 1})
@@ -312,7 +312,7 @@ def test_a_grant_that_is_renewed_meanwhile_lets_a_write_happen(world: World, sco
 # Reading under one
 
 
-def test_what_others_are_to_do_is_hidden_on_every_page(worker: Worker, scope: Scope) -> None:
+def test_configs_of_others_are_hidden_on_every_page(worker: Worker, scope: Scope) -> None:
     paths = [f"configs/c{n}/{name}" for n in range(6) for name in "ab"] + ["x", "y"]
     worker.batch(scope, paths)
     for reach, seen in (
@@ -332,7 +332,7 @@ def test_what_others_are_to_do_is_hidden_on_every_page(worker: Worker, scope: Sc
         worker.delete(scope, "zz")
 
 
-def test_a_context_leaves_out_what_others_are_to_do(worker: Worker, scope: Scope) -> None:
+def test_a_context_leaves_out_configs_of_others(worker: Worker, scope: Scope) -> None:
     worker.batch(scope, ["a", "configs/c1/x"])
     one, two, nobody = Permissions("agent", "c1"), Permissions("agent", "c2"), Permissions("reader")
 
@@ -350,7 +350,7 @@ def test_a_context_leaves_out_what_others_are_to_do(worker: Worker, scope: Scope
     assert worker.contexts.get(scope, reach=nobody).etag == known
 
 
-def test_events_leave_out_what_others_are_to_do(worker: Worker, scope: Scope) -> None:
+def test_events_leave_out_configs_of_others(worker: Worker, scope: Scope) -> None:
     start = worker.put(scope, "a").revision
     worker.batch(scope, ["b", "configs/c1/x", "configs/c2/x"])
     worker.put(scope, "configs/c2/x", 2)
@@ -371,7 +371,7 @@ def test_events_leave_out_what_others_are_to_do(worker: Worker, scope: Scope) ->
 # When the database cannot be asked
 
 
-def test_a_worker_that_heard_nothing_for_long_asks_before_it_lets_in(
+def test_a_worker_without_recent_news_asks_etcd_before_it_accepts_a_grant(
     world: World, scope: Scope
 ) -> None:
     lagging = Lagging(world.backend())

@@ -112,7 +112,7 @@ def test_every_renewal_is_observed_with_the_time_it_took(etcd: EtcdServer) -> No
     assert 0 < sum(seconds for _, seconds in seen) <= took
 
 
-def test_renewals_go_on_at_another_member_when_one_is_killed_or_frozen(
+def test_renewals_continue_at_another_etcd_member_if_one_is_killed_or_frozen(
     cluster: EtcdCluster, callers: ThreadPoolExecutor
 ) -> None:
     # Not the leader: an election takes its own time. The first is asked as long as it answers.

@@ -399,7 +399,7 @@ class MemoryMachine(Machine):
             self.lease_ends(lease)
 
 
-def test_workers_tell_the_same_whatever_is_done() -> None:
+def test_workers_agree_with_the_model_whatever_happens() -> None:
     run_state_machine_as_test(
         MemoryMachine,
         settings=settings(
@@ -411,7 +411,7 @@ def test_workers_tell_the_same_whatever_is_done() -> None:
     )
 
 
-def test_workers_on_etcd_tell_the_same_whatever_is_done(etcd: EtcdServer) -> None:
+def test_workers_on_etcd_agree_with_the_model_whatever_happens(etcd: EtcdServer) -> None:
     class EtcdMachine(Machine):
         def make_database(self) -> Database:
             return InEtcd(etcd)

@@ -47,7 +47,7 @@ def held(worker: Worker | GrantService, issued: Issued) -> bool:
 # Getting one
 
 
-def test_who_holds_a_groups_grant_gets_a_members(worker: Worker, scope: Scope) -> None:
+def test_the_holder_of_a_groups_grant_issues_a_members_grant(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
     issued = enrol(worker, scope, parent)
     grant = issued.grant
@@ -75,9 +75,7 @@ def test_instances_of_a_group_have_each_their_own(worker: Worker, scope: Scope) 
     assert held(worker, parent)
 
 
-def test_who_enrols_anew_has_another_secret_and_the_former_is_void(
-    worker: Worker, scope: Scope
-) -> None:
+def test_enrolling_again_replaces_the_secret(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
     first = enrol(worker, scope, parent)
     lease = lease_of(worker, scope, first.grant.id)
@@ -91,13 +89,13 @@ def test_who_enrols_anew_has_another_secret_and_the_former_is_void(
     assert worker.stacks.get(scope)[1].facts == 2
 
 
-def test_one_that_was_revoked_is_got_anew(worker: Worker, scope: Scope) -> None:
+def test_a_revoked_members_grant_is_issued_again(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
     worker.grants.revoke(scope, enrol(worker, scope, parent).grant.id, author())
     assert held(worker, enrol(worker, scope, parent))
 
 
-def test_it_holds_for_no_longer_than_the_groups_at_a_time(worker: Worker, scope: Scope) -> None:
+def test_a_members_grant_expires_no_later_than_the_groups(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
     with pytest.raises(Forbidden, match="3600 seconds"):
         enrol(worker, scope, parent, ttl=HOUR + 1)
@@ -133,7 +131,9 @@ def test_a_member_of_the_group_enrols_while_it_lives(worker: Worker, scope: Scop
 
 
 @pytest.mark.parametrize("role", ["agent", "reader"])
-def test_who_has_a_grant_of_its_own_keeps_its_name(worker: Worker, scope: Scope, role: str) -> None:
+def test_enrolling_under_a_name_with_an_owners_grant_is_refused(
+    worker: Worker, scope: Scope, role: str
+) -> None:
     parent = group(worker, scope)
     owned = worker.grants.issue(
         scope,
@@ -231,7 +231,7 @@ def test_all_end_with_the_groups_wherever_it_is_asked(world: World, scope: Scope
         enrol(one, scope, parent, "c3")
 
 
-def test_what_outlives_its_groups_grant_for_a_while_is_held_by_nobody_and_not_shown(
+def test_a_members_grant_without_its_groups_grant_is_neither_valid_nor_shown(
     worker: Worker, scope: Scope
 ) -> None:
     parent = group(worker, scope)
@@ -261,7 +261,7 @@ def test_one_ends_when_the_groups_time_is_over(worker: Worker, scope: Scope) -> 
     assert not later(worker, 601).holds(issued.grant)
 
 
-def test_nothing_is_written_once_the_groups_grant_is_gone(world: World, scope: Scope) -> None:
+def test_nothing_is_written_after_the_groups_grant_has_ended(world: World, scope: Scope) -> None:
     lagging = Lagging(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
@@ -288,7 +288,7 @@ def test_nothing_is_written_once_the_groups_grant_is_gone(world: World, scope: S
         slow.stop()
 
 
-def test_nobody_enrols_with_a_grant_that_was_revoked_meanwhile(world: World, scope: Scope) -> None:
+def test_enrolling_with_a_grant_revoked_meanwhile_is_refused(world: World, scope: Scope) -> None:
     lagging = Lagging(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
@@ -354,7 +354,7 @@ def test_a_member_renews_its_grant_for_no_longer_than_it_has(worker: Worker, sco
         worker.grants.renew(scope, issued.grant.id, 601, holder(issued))
 
 
-def test_a_groups_grant_goes_with_its_stack_and_brings_nothing_back(
+def test_a_groups_grant_is_deleted_with_its_stack_and_creates_no_key_afterwards(
     worker: Worker, scope: Scope
 ) -> None:
     parent = group(worker, scope)

@@ -24,7 +24,7 @@ from tests.contract.world import PROJECT, Worker, World, author, new_scope, soon
 # Joining
 
 
-def test_who_joins_is_shown_with_all_that_is_known_of_it(worker: Worker, scope: Scope) -> None:
+def test_a_joined_member_is_shown_with_all_its_fields(worker: Worker, scope: Scope) -> None:
     joined = join(worker, scope, "c1", ttl=60, by="bob", rack="r1", cores=8)
     member = worker.members.get(scope, "c1")
     assert member == joined.member
@@ -40,7 +40,7 @@ def test_who_joins_is_shown_with_all_that_is_known_of_it(worker: Worker, scope: 
     assert worker.stacks.get(scope)[1].facts == 1
 
 
-def test_joining_is_told_once_with_the_member_and_nothing_before(
+def test_joining_is_one_event_with_the_member_and_without_a_previous_one(
     worker: Worker, scope: Scope
 ) -> None:
     start = worker.put(scope, "p").revision
@@ -65,7 +65,7 @@ def test_joining_again_with_the_generation_and_nothing_new_makes_no_revision(
     assert told(worker, scope, first.revision) == []
 
 
-def test_a_member_changes_what_it_says_under_its_generation(worker: Worker, scope: Scope) -> None:
+def test_a_member_updates_itself_under_its_generation(worker: Worker, scope: Scope) -> None:
     first = join(worker, scope, rack="r1")
     worker.members.set_state(scope, "c1", "ready", None, author())
     generation = first.member.generation
@@ -111,7 +111,9 @@ def test_a_new_incarnation_takes_over_the_name_and_fences_the_old_one(
     assert worker.members.get(scope, "c1") == new.member
 
 
-def test_the_facts_of_a_replaced_incarnation_go_with_it(worker: Worker, scope: Scope) -> None:
+def test_the_facts_of_a_replaced_incarnation_are_deleted_with_it(
+    worker: Worker, scope: Scope
+) -> None:
     join(worker, scope)
     bound = worker.put(scope, "nodes/c1/ip", "10.0.0.6", member="c1")
     worker.put(scope, "nodes/c2/ip", "10.0.0.7")
@@ -134,7 +136,7 @@ def test_a_generation_that_never_lived_is_stale(worker: Worker, scope: Scope) ->
         worker.stacks.get(scope)
 
 
-def test_of_many_who_join_under_one_name_one_lives(
+def test_of_many_joins_under_one_name_one_member_lives(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -157,7 +159,7 @@ def test_names_groups_and_limits_are_checked(worker: Worker, scope: Scope) -> No
 # How a member is
 
 
-def test_a_state_is_told_once(worker: Worker, scope: Scope) -> None:
+def test_a_change_of_state_is_one_event(worker: Worker, scope: Scope) -> None:
     first = join(worker, scope)
     ready = worker.members.set_state(scope, "c1", "ready", first.member.generation, author("bob"))
     head = worker.backend.head(soon())
@@ -182,7 +184,7 @@ def test_only_living_members_have_a_state(worker: Worker, scope: Scope) -> None:
 # Departing and expiring
 
 
-def test_departing_is_told_with_its_reason_and_then_the_facts_go_in_one_revision(
+def test_a_departure_is_an_event_with_its_reason_and_deletes_the_facts_in_one_revision(
     worker: Worker, scope: Scope
 ) -> None:
     join(worker, scope)
@@ -203,7 +205,7 @@ def test_departing_is_told_with_its_reason_and_then_the_facts_go_in_one_revision
     assert change.by == "bob"
 
 
-def test_a_departed_member_is_shown_to_nobody_and_its_name_is_free(
+def test_a_departed_member_is_not_shown_and_its_name_is_free(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     first = join(worker, scope)
@@ -312,7 +314,7 @@ def test_members_count_as_facts_of_the_quota(world: World, quota: Quota) -> None
     join(worker, scope, "c3")
 
 
-def test_what_a_member_says_counts_as_bytes(world: World, scope: Scope) -> None:
+def test_the_attributes_of_a_member_count_as_bytes(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(bytes_per_stack=1000))
     first = join(worker, scope, text="x" * 400)
     with pytest.raises(Forbidden):

@@ -69,7 +69,7 @@ def test_the_last_stack_is_made_once(world: World, many: ThreadPoolExecutor) -> 
     assert workers[0].stacks.usage(PROJECT).stacks == 3
 
 
-def test_bytes_are_those_of_what_is_there_now(world: World, scope: Scope) -> None:
+def test_bytes_are_counted_of_the_present_facts(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(bytes_per_stack=20))
     assert outcome(worker, scope, "a", "0123456789") == "created"  # 13 with path and quotes
     assert outcome(worker, scope, "b", "01234") == "quota_exceeded"
@@ -94,7 +94,7 @@ def test_a_batch_is_judged_whole(world: World, scope: Scope) -> None:
     assert worker.value(scope, "b") == "1"
 
 
-def test_what_expires_or_goes_makes_room(world: World, scope: Scope) -> None:
+def test_expired_and_deleted_facts_make_room(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(facts=1))
     written = worker.put(scope, "a", ttl=30)
     assert outcome(worker, scope, "b") == "quota_exceeded"

@@ -179,7 +179,7 @@ def test_the_first_writers_of_a_stack_agree_on_one(
         assert workers[0].paths(fresh) == [f"p{m}" for m in range(6)]
 
 
-def test_deleting_a_stack_leaves_nothing_behind_whoever_writes_meanwhile(
+def test_deleting_a_stack_under_writers_leaves_no_key(
     etcd_world: EtcdWorld, workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     for n in range(10):
@@ -219,7 +219,7 @@ def test_deleting_a_stack_leaves_nothing_behind_whoever_writes_meanwhile(
         workers[1].stacks.delete(scope, author())
 
 
-def test_everybody_reads_what_anybody_was_told_is_written(
+def test_an_acknowledged_write_is_read_by_every_worker(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     one, other = workers
@@ -245,7 +245,7 @@ def test_everybody_reads_what_anybody_was_told_is_written(
     )
 
 
-def test_the_loser_of_a_race_is_told_what_it_lost_against(
+def test_the_loser_of_a_race_learns_the_conflicting_path(
     workers: list[Worker], scope: Scope
 ) -> None:
     workers[0].put(scope, "x/y")

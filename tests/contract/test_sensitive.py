@@ -76,7 +76,7 @@ def reseal(worker: Worker, keys: Path) -> KeyRewrapResult:
     return KeyRewrap(worker.store, CLOCK, sealing_with(keys), TIMEOUT).run()
 
 
-def test_what_one_worker_seals_another_opens(
+def test_a_fact_encrypted_by_one_worker_is_decrypted_by_another(
     world: World, sealer: Worker, scope: Scope, keys: Path
 ) -> None:
     put(sealer, scope)
@@ -86,7 +86,7 @@ def test_what_one_worker_seals_another_opens(
     assert other.facts.get(scope, "password").version == 1
 
 
-def test_a_worker_that_starts_anew_opens_what_was_sealed_before(
+def test_a_restarted_worker_decrypts_earlier_facts(
     world: World, sealer: Worker, scope: Scope, keys: Path
 ) -> None:
     for n in range(3):
@@ -95,7 +95,7 @@ def test_a_worker_that_starts_anew_opens_what_was_sealed_before(
     assert [revealed(late, scope, f"secret-{n}") for n in range(3)] == ["0", "1", "2"]
 
 
-def test_many_who_make_the_first_sensitive_facts_at_once_use_one_data_key(
+def test_concurrent_first_sensitive_facts_use_one_data_key(
     world: World, keys: Path, threads: ThreadPoolExecutor
 ) -> None:
     workers = [world.worker(sealing=sealing_with(keys)) for _ in range(2)]
@@ -190,7 +190,7 @@ def reading(
     assert reads[0] > 10
 
 
-def test_no_read_fails_while_keys_change_and_old_ones_go(
+def test_no_read_fails_during_key_rotation(
     reading: list[BaseException | str], sealer: Worker, keys: Path
 ) -> None:
     for n in range(1, 9):
@@ -200,7 +200,7 @@ def test_no_read_fails_while_keys_change_and_old_ones_go(
     assert reading == []
 
 
-def test_resealing_goes_on_past_a_stack_whose_key_is_lost(
+def test_a_key_rewrap_continues_past_a_stack_with_a_lost_key(
     sealer: Worker, scope: Scope, keys: Path
 ) -> None:
     put(sealer, scope)
@@ -219,7 +219,7 @@ def test_resealing_goes_on_past_a_stack_whose_key_is_lost(
         revealed(sealer, scope)
 
 
-def test_two_who_reseal_at_once_do_not_get_in_each_others_way(
+def test_two_concurrent_key_rewraps_both_succeed(
     world: World, sealer: Worker, keys: Path, threads: ThreadPoolExecutor
 ) -> None:
     scopes = [new_scope() for _ in range(8)]
@@ -256,7 +256,7 @@ def dump(world: EtcdWorld) -> bytes:
     return b"\n".join(item.key + b"=" + item.value for item in items)
 
 
-def test_etcd_holds_no_value(etcd_world: EtcdWorld, keys: Path, scope: Scope) -> None:
+def test_etcd_contains_no_plain_value(etcd_world: EtcdWorld, keys: Path, scope: Scope) -> None:
     worker = etcd_world.worker(sealing=sealing_with(keys))
     put(worker, scope)
     key, wish = Idempotency("k", "p"), Put.of("b", [SECRET, {"canary-key": 1}], sensitive=True)

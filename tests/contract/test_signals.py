@@ -25,7 +25,7 @@ def ids(worker: Worker, scope: Scope) -> list[str]:
     return [each.id for each in worker.waiters.get(scope, "w").signals]
 
 
-def test_an_id_counts_once_and_the_last_with_it_stands(workers: list[Worker], scope: Scope) -> None:
+def test_an_id_counts_once_and_its_last_signal_is_kept(workers: list[Worker], scope: Scope) -> None:
     arm(workers[0], scope, success={"signals": 2})
     signal(workers[0], scope, id="one", data=1)
     signal(workers[1], scope, id="one", data={"a": [None]})
@@ -46,7 +46,7 @@ def test_signals_without_an_id_each_count(worker: Worker, scope: Scope) -> None:
     assert decided(worker, scope).state == "met"
 
 
-def test_a_signal_that_says_nothing_new_is_not_written(workers: list[Worker], scope: Scope) -> None:
+def test_an_unchanged_signal_is_not_written(workers: list[Worker], scope: Scope) -> None:
     arm(workers[0], scope, success={"signals": 2})
     for wish in ({"id": "one"}, {"id": "two", "reason": "why", "data": {"b": 1, "a": 2}}):
         first = signal(workers[0], scope, **wish)
@@ -79,7 +79,7 @@ def test_a_decided_waiter_takes_signals_and_stays_as_it_is(
     assert ids(workers[0], scope) == ["one", "two"]
 
 
-def test_nobody_signals_to_what_is_not_there(worker: Worker, scope: Scope) -> None:
+def test_a_signal_to_a_missing_waiter_is_refused(worker: Worker, scope: Scope) -> None:
     with pytest.raises(NotFound):
         signal(worker, scope)
     worker.put(scope, "a")
@@ -88,7 +88,7 @@ def test_nobody_signals_to_what_is_not_there(worker: Worker, scope: Scope) -> No
     assert worker.store.state().records(scope, "signal") == []
 
 
-def test_of_fifty_who_signal_at_once_none_is_lost(workers: list[Worker], scope: Scope) -> None:
+def test_fifty_concurrent_signals_are_all_counted(workers: list[Worker], scope: Scope) -> None:
     arm(workers[0], scope, success={"signals": 50})
     with ThreadPoolExecutor(50) as threads:
         sending = [

@@ -86,7 +86,7 @@ def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
     )
 
 
-def test_everything_of_a_deleted_stack_is_swept_and_what_ends_later_is_no_step(
+def test_all_keys_of_a_deleted_stack_are_purged_and_later_expiries_are_no_events(
     etcd_world: EtcdWorld, scope: Scope
 ) -> None:
     worker = etcd_world.worker()

@@ -49,7 +49,7 @@ def test_settings_change_and_equal_settings_do_not(worker: Worker, scope: Scope)
         worker.stacks.put(scope, "x" * 1025, author())
 
 
-def test_a_deleted_stack_is_gone_for_every_worker_at_once(
+def test_a_deleted_stack_is_missing_at_every_worker_at_once(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     other = world.worker()
@@ -115,7 +115,7 @@ def test_stacks_are_listed_by_project_and_paged_at_one_revision(
         worker.stacks.list(project, limit=2, marker="a", at=at)
 
 
-def test_a_context_holds_all_facts_at_one_revision(worker: Worker, scope: Scope) -> None:
+def test_a_context_contains_all_facts_at_one_revision(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "nodes/head/ip", "10.0.0.5")
     worker.put(scope, "nodes/c1/ip", "10.0.0.6")
     last = worker.put(scope, "results/c1/install", {"state": "complete"})

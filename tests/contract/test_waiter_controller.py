@@ -32,7 +32,7 @@ def restart(worker: Worker) -> None:
     worker.referee.notice()
 
 
-def test_who_comes_later_finds_what_is_overdue_and_writes_it(world: World, scope: Scope) -> None:
+def test_a_worker_that_starts_later_writes_overdue_outcomes(world: World, scope: Scope) -> None:
     early = world.worker()
     start = early.put(scope, "start").revision
     with silenced(early):
@@ -96,7 +96,7 @@ def test_a_referee_outlives_a_store_that_fails(worker: Worker, scope: Scope, wri
     assert sorted(told(worker, scope, armed)) == [("second", "waiter.met"), ("w", "waiter.met")]
 
 
-def test_a_verdict_stands_although_it_does_not_hold_any_more_when_it_is_written(
+def test_an_outcome_is_written_although_its_condition_no_longer_holds(
     world: World, scope: Scope
 ) -> None:
     workers = [world.worker(), world.worker()]

@@ -47,14 +47,14 @@ def test_an_equal_definition_leaves_a_pending_waiter_as_it_is(worker: Worker, sc
     assert worker.waiters.get(scope, "w").waiter == first.waiter  # and its revision with it
 
 
-def test_another_definition_arms_a_pending_waiter_anew(worker: Worker, scope: Scope) -> None:
+def test_another_definition_arms_a_pending_waiter_again(worker: Worker, scope: Scope) -> None:
     arm(worker, scope)
     other, outcome, armed = arm(worker, scope, timeout=60)
     assert (outcome, other.waiter.revision, other.waiter.timeout) == ("armed", armed, 60)
     assert told(worker, scope, other.waiter.revision) == []
 
 
-def test_an_equal_definition_arms_a_terminal_waiter_anew(worker: Worker, scope: Scope) -> None:
+def test_an_equal_definition_arms_a_terminal_waiter_again(worker: Worker, scope: Scope) -> None:
     arm(worker, scope)
     put = worker.put(scope, "a")
     met = decided(worker, scope)
@@ -66,7 +66,9 @@ def test_an_equal_definition_arms_a_terminal_waiter_anew(worker: Worker, scope: 
 
 
 @pytest.mark.parametrize("met", [False, True], ids=["pending", "met"])
-def test_create_only_never_arms_what_is_there(worker: Worker, scope: Scope, met: bool) -> None:
+def test_a_create_only_request_never_arms_an_existing_waiter(
+    worker: Worker, scope: Scope, met: bool
+) -> None:
     arm(worker, scope, create_only=True)
     if met:
         worker.put(scope, "a")
@@ -78,7 +80,7 @@ def test_create_only_never_arms_what_is_there(worker: Worker, scope: Scope, met:
     assert worker.waiters.get(scope, "w") == known
 
 
-def test_a_waiter_armed_on_what_holds_already_is_met(workers: list[Worker], scope: Scope) -> None:
+def test_a_waiter_whose_condition_holds_already_is_met(workers: list[Worker], scope: Scope) -> None:
     before = workers[0].put(scope, "a").revision
     _, _, armed = arm(workers[0], scope)
     met = decided(workers[1], scope)
@@ -86,7 +88,7 @@ def test_a_waiter_armed_on_what_holds_already_is_met(workers: list[Worker], scop
     assert same_everywhere(workers, scope, before) == [("w", "waiter.met")]
 
 
-def test_arming_again_drops_what_was_signalled_before(worker: Worker, scope: Scope) -> None:
+def test_arming_again_drops_earlier_signals(worker: Worker, scope: Scope) -> None:
     arm(worker, scope, success={"signals": 2})
     signal(worker, scope, id="one")
     assert progress(worker, scope) == (1, 2)
@@ -108,7 +110,7 @@ def test_the_timer_of_an_earlier_arming_does_not_end_the_present_one(
     assert state_of(workers[1], scope) == "pending"
 
 
-def test_a_deleted_waiter_is_gone_with_its_signals_and_its_timer(
+def test_a_waiter_is_deleted_with_its_signals_and_its_timer(
     workers: list[Worker], scope: Scope
 ) -> None:
     arm(workers[0], scope, success={"signals": 2}, timeout=1)
@@ -153,7 +155,7 @@ def test_pages_of_waiters_show_one_revision(worker: Worker, scope: Scope) -> Non
 # Verdicts
 
 
-def test_each_end_is_told_once_by_all_workers(workers: list[Worker], scope: Scope) -> None:
+def test_each_outcome_is_one_event_at_all_workers(workers: list[Worker], scope: Scope) -> None:
     one, two = workers
     start = one.put(scope, "start").revision
     bad = {"facts": "bad", "present": True}
@@ -217,7 +219,7 @@ def test_failure_beats_success_in_the_same_revision(workers: list[Worker], scope
     assert (failed.state, failed.decided_revision) == ("failed", done.revision)
 
 
-def test_what_held_only_for_an_instant_was_enough(workers: list[Worker], scope: Scope) -> None:
+def test_a_condition_that_held_for_one_revision_is_met(workers: list[Worker], scope: Scope) -> None:
     _, _, armed = arm(workers[0], scope, success={"facts": "a", "equals": "go"})
     for turn in range(20):
         right = workers[1].put(scope, "a", "go").revision
@@ -242,7 +244,7 @@ def test_a_waiter_that_starts_while_a_fact_is_put_is_met_whatever_the_order(
     assert counts(workers[0], scope, start) == {f"w{n}": 1 for n in range(30)}
 
 
-def test_every_member_counts_who_joins_and_not_who_left(
+def test_a_condition_on_every_member_counts_new_members_and_not_departed_ones(
     workers: list[Worker], scope: Scope
 ) -> None:
     here, there = workers
@@ -299,9 +301,7 @@ def test_both_workers_see_the_time_end_at_one_revision_and_never_early(
     assert same_everywhere(workers, scope, armed) == [("w", "waiter.timed_out")]
 
 
-def test_progress_starts_the_time_anew_where_that_is_wanted(
-    workers: list[Worker], scope: Scope
-) -> None:
+def test_progress_restarts_the_timeout_on_request(workers: list[Worker], scope: Scope) -> None:
     three = {"facts": "n/*", "present": True, "count": 9}
     begin = {"success": three, "timeout": 3}
     arm(workers[0], scope, "plain", **begin)  # type: ignore[arg-type]
@@ -324,7 +324,7 @@ def test_progress_starts_the_time_anew_where_that_is_wanted(
 # Waiting
 
 
-def test_who_waits_is_answered_when_the_waiter_appears_moves_and_is_decided(
+def test_a_wait_ends_when_the_waiter_is_created_progresses_and_ends(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     here, there = workers
@@ -356,7 +356,7 @@ def test_who_waits_is_answered_when_the_waiter_appears_moves_and_is_decided(
 @pytest.mark.parametrize(
     "order", list(itertools.permutations(["arm", "a", "b", "drop b"])), ids=str
 )
-def test_the_order_of_arming_and_facts_does_not_matter_to_what_it_comes_to(
+def test_the_outcome_does_not_depend_on_the_order_of_arming_and_facts(
     workers: list[Worker], scope: Scope, order: tuple[str, ...]
 ) -> None:
     both = {"all": [HERE, {"facts": "b", "present": True}]}

@@ -65,7 +65,7 @@ def polled(worker: Worker, scope: Scope, since: Cursor | None, upto: int) -> lis
 # Long polls
 
 
-def test_a_poll_gives_what_follows_a_cursor_and_where_to_go_on(
+def test_a_poll_returns_the_events_after_a_cursor_and_the_next_cursor(
     worker: Worker, scope: Scope
 ) -> None:
     first = worker.put(scope, "a").revision
@@ -110,7 +110,7 @@ def test_an_event_reaches_a_reader_on_another_worker_with_its_author(
     assert json.loads(delete.previous.text) == "old"
 
 
-def test_a_reader_sees_only_what_it_asked_for(
+def test_a_reader_receives_only_the_requested_changes(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker.put(scope, "n/1")
@@ -165,7 +165,7 @@ def test_a_poll_ends_when_the_service_does(
 # Streams
 
 
-def test_a_stream_shows_what_is_there_and_then_follows(worker: Worker, scope: Scope) -> None:
+def test_a_stream_starts_with_a_snapshot_and_then_follows(worker: Worker, scope: Scope) -> None:
     for path in ("b", "a"):
         worker.put(scope, path)
     frames = stream(worker, scope, initial=True)
@@ -180,7 +180,7 @@ def test_a_stream_shows_what_is_there_and_then_follows(worker: Worker, scope: Sc
     assert changes(next(resumed)) == ["fact.put c"]
 
 
-def test_a_large_snapshot_comes_in_pieces_that_hold_each_fact_once(
+def test_a_large_snapshot_is_split_into_pieces_with_each_fact_once(
     worker: Worker, scope: Scope
 ) -> None:
     everything = [f"f{n:03}" for n in range(300)]
@@ -217,7 +217,7 @@ def test_a_stream_resumes_after_any_event_on_any_worker(world: World, scope: Sco
         assert [f.event.revision for f in told if isinstance(f, ChangeFrame)] == revisions[n:]
 
 
-def test_a_worker_that_starts_late_knows_what_happened_before(world: World, scope: Scope) -> None:
+def test_a_worker_that_starts_late_serves_earlier_history(world: World, scope: Scope) -> None:
     first = world.worker()
     start = first.watching.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 4)]
@@ -225,7 +225,7 @@ def test_a_worker_that_starts_late_knows_what_happened_before(world: World, scop
     assert [changes(next(frames)) for _ in revisions] == [["fact.put a"]] * 3
 
 
-def test_a_stream_whose_history_is_gone_is_reset_or_refused_as_asked(
+def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
     world: World, scope: Scope
 ) -> None:
     first = world.worker()
@@ -282,7 +282,7 @@ def test_the_end_of_a_stack_ends_its_streams_and_no_others(worker: Worker, scope
     assert changes(next(lives)) == ["fact.put b"]
 
 
-def test_a_stream_says_goodbye_when_the_service_stops(worker: Worker, scope: Scope) -> None:
+def test_a_stream_ends_with_a_goodbye_when_the_service_stops(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "a")
     frames = stream(worker, scope)
     worker.hub.close()
@@ -318,7 +318,7 @@ def test_many_readers_see_the_same_order_while_many_write(
 # Strangers in the same etcd
 
 
-def test_writes_of_strangers_make_reads_neither_hang_nor_stale(world: World, scope: Scope) -> None:
+def test_foreign_keys_neither_delay_reads_nor_make_them_stale(world: World, scope: Scope) -> None:
     first, second = world.worker(), world.worker()
     first.put(scope, "p", 0)
     for n in range(1, 20):

@@ -186,7 +186,7 @@ def test_unstacking_and_cleaning_leave_nothing_behind(devstack: Devstack) -> Non
     assert removed.split()[1:] == [written.split()[1], written.split()[-1]]
 
 
-def test_cleaning_what_was_never_stacked_is_no_failure(devstack: Devstack) -> None:
+def test_cleaning_before_stacking_succeeds(devstack: Devstack) -> None:
     devstack.run_well("unstack", "clean")
 
 
@@ -210,12 +210,12 @@ def test_an_api_that_does_not_get_healthy_stops_the_run(devstack: Devstack) -> N
     assert devstack.names[-1] == "die"
 
 
-def test_the_settings_leave_what_was_set_before_as_it_is(devstack: Devstack) -> None:
+def test_the_settings_keep_values_that_were_set_before(devstack: Devstack) -> None:
     devstack.run_well("stack extra", FACTSTORE_URL="https://facts.example.org")
     assert devstack.calls[-1] == "wait_for_service 60 https://facts.example.org/healthcheck"
 
 
-def test_heat_is_told_where_the_resource_types_are_beside_what_it_knows(
+def test_the_resource_types_are_added_to_the_plugin_folders_of_heat(
     devstack: Devstack,
 ) -> None:
     conf = devstack.work / "heat.conf"

@@ -70,7 +70,7 @@ def test_every_option_is_in_the_reference_with_its_default(title: str, kind: typ
             assert "Default: " in text
 
 
-def test_what_renders_is_described_as_a_template_but_for_its_renderer() -> None:
+def test_renderers_are_documented_like_templates() -> None:
     names = [
         [each.name for each in dataclasses.fields(NAMED_SECTIONS[kind])] for kind in NAMED_SECTIONS
     ]

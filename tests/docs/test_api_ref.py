@@ -135,7 +135,7 @@ def test_every_sample_is_shown_and_every_shown_sample_is_there() -> None:
     assert shown == {path.name for path in (SOURCE / "samples").iterdir()}
 
 
-def test_the_samples_look_like_what_a_service_answers_today(
+def test_the_samples_match_the_answers_of_the_service(
     private_etcd: EtcdServer, tmp_path: Path
 ) -> None:
     with ApiServer([private_etcd.endpoint], tmp_path / "api") as api:

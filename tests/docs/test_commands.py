@@ -100,7 +100,7 @@ def client_only(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", commands())
-def test_every_subcommand_helps_without_what_only_a_service_needs(name: str) -> None:
+def test_every_subcommand_prints_help_without_the_server_packages(name: str) -> None:
     asked = client_only(name, "--help")
     assert asked.returncode == 0
     assert asked.stdout.startswith(f"usage: factstore {name}")
@@ -168,7 +168,7 @@ def test_the_guide_finds_the_projects_that_keystone_does_not_know(
 
 
 @pytest.mark.parametrize("answer", ["exit 1", "echo a; exit 1", ":"])
-def test_the_guide_takes_nobody_for_dead_when_keystone_does_not_answer(
+def test_the_guides_liveness_check_passes_while_keystone_is_away(
     etcd: EtcdServer, tmp_path: Path, answer: str
 ) -> None:
     run = dead_projects(etcd, tmp_path, answer)

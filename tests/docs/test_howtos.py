@@ -99,9 +99,7 @@ def test_the_late_bound_url_is_one_line_on_either_side(stack: str, reader: str) 
 
 
 @pytest.mark.parametrize("reader", [CURL, WGET, UNTIL], ids=["curl", "wget", "loop"])
-def test_the_late_bound_url_asks_again_after_a_time_that_brought_nothing(
-    stack: str, reader: str
-) -> None:
+def test_the_late_bound_url_retries_after_a_timeout(stack: str, reader: str) -> None:
     brief = reader.replace("wait=50", "wait=1")
     script = f"{setting(stack)}factstore() {{ echo none; }}\n{brief}\necho $HEAD_IP"
     with running(script) as asking:
@@ -150,7 +148,7 @@ def test_the_loop_gets_a_token_for_each_attempt(stack: str, tmp_path: Path) -> N
         assert asking.communicate(timeout=30)[0] == "10.0.0.5\n"
 
 
-def test_the_user_data_of_the_template_waits_for_the_head_and_tells_its_own_address(
+def test_the_user_data_waits_for_the_head_and_publishes_its_own_address(
     stack: str, tmp_path: Path
 ) -> None:
     (template,) = code(LATE, "yaml")
@@ -213,7 +211,7 @@ def test_services_that_need_each_other_wait_for_the_whole(stack: str) -> None:
 # Conditional writes
 
 
-def test_the_conditional_writes_are_done_and_refused_as_the_text_says(stack: str) -> None:
+def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
     create, change, batch, repeat, expire = code(WRITES, "shell")
     given = setting(stack)
 
@@ -245,7 +243,7 @@ def test_the_conditional_writes_are_done_and_refused_as_the_text_says(stack: str
 # Members
 
 
-def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
+def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
     join, again, alive, bind, ready, apply, wait, depart, *_ = code(MEMBERS, "shell")
     steps = "\n".join(["set -e", join, again, alive, bind, ready, apply, "echo", wait])
     done = shell(f"{setting(stack)}{steps}")
@@ -264,7 +262,7 @@ def test_a_member_joins_lives_and_departs_as_the_text_says(stack: str) -> None:
     assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404
 
 
-def test_a_member_is_declared_found_and_let_go_as_the_text_says(stack: str) -> None:
+def test_a_member_is_declared_found_and_removed_as_documented(stack: str) -> None:
     *_, declare, find, remove = code(MEMBERS, "shell")
     given = setting(stack)
     assert shell(given + declare).returncode == 22  # there is no stack
@@ -283,7 +281,7 @@ def test_a_member_is_declared_found_and_let_go_as_the_text_says(stack: str) -> N
 # Credentials
 
 
-def test_a_grant_is_issued_used_renewed_and_revoked_as_the_text_says(
+def test_a_grant_is_issued_used_renewed_and_revoked_as_documented(
     stack: str, tmp_path: Path
 ) -> None:
     issue, use, basic, renew, revoke, listed, *_ = code(CREDENTIALS, "shell")
@@ -310,7 +308,7 @@ def test_a_grant_is_issued_used_renewed_and_revoked_as_the_text_says(
     assert json.loads(read.stdout)["facts"] == {"nodes": {"c1": {"ip": "10.0.0.11"}}}
 
 
-def test_an_instance_of_a_group_gets_its_own_grant_as_the_text_says(
+def test_an_instance_of_a_group_gets_its_own_grant_as_documented(
     stack: str, tmp_path: Path
 ) -> None:
     listed, issue, enrol, revoke = code(CREDENTIALS, "shell")[5:9]
@@ -349,7 +347,7 @@ def credentials_text() -> str:
 # Secrets
 
 
-def test_a_private_key_is_put_and_fetched_as_the_text_says(stack: str, tmp_path: Path) -> None:
+def test_a_private_key_is_stored_and_fetched_as_documented(stack: str, tmp_path: Path) -> None:
     put_it, get_it, look, again = code(SECRETS, "shell")
     pem = (
         '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n"quoted" $HOME\n-----END-----\n'

@@ -45,7 +45,7 @@ def complaints(schema: dict[str, Any], sample: object) -> list[str]:
     return [error.message for error in validator.iter_errors(sample)]
 
 
-def test_both_describe_the_same_calls() -> None:
+def test_the_reference_and_the_document_describe_the_same_calls() -> None:
     assert CALLS.keys() == OPERATIONS.keys()
 
 
@@ -70,7 +70,7 @@ def test_response_headers_are_the_same(name: str, call: Call, operation: Operati
 
 
 @for_every_call
-def test_what_one_requires_the_other_requires(name: str, call: Call, operation: Operation) -> None:
+def test_required_parameters_are_the_same(name: str, call: Call, operation: Operation) -> None:
     for field, key in reference.named_parameters(call.part("Request")):
         about = reference.PARAMETERS[key]
         if about["in"] == "body":

@@ -12,7 +12,7 @@ from tests.eventually import eventually
 from tests.service import ApiServer
 
 
-def test_every_step_of_the_tutorial_prints_what_the_text_says(
+def test_every_step_of_the_tutorial_prints_the_documented_output(
     private_etcd: EtcdServer, tmp_path: Path
 ) -> None:
     with ApiServer([private_etcd.endpoint], tmp_path / "api") as api:

@@ -25,7 +25,7 @@ def meanwhile(action: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_a_fact_comes_back_as_it_was_put(stack: Stack) -> None:
+def test_a_fact_is_read_back_unchanged(stack: Stack) -> None:
     value = {"a": [1, 1.5, None, True, "ä€"], "b": {}}
     put = stack.put("some/where", value, kind="parameter", ttl=600)
     got = stack.get("some/where")
@@ -96,7 +96,7 @@ def test_readers_without_a_sensitive_fact_are_refused(stack: Stack) -> None:
     assert raised.value.code == "contextualization.readers_invalid"
 
 
-def test_a_wait_ends_when_the_fact_comes(stack: Stack) -> None:
+def test_a_wait_ends_when_the_fact_is_written(stack: Stack) -> None:
     writer = meanwhile(lambda: stack.put("nodes/head/ip", "10.0.0.5"))
     assert stack.wait("nodes/head/ip", timeout=60).value == "10.0.0.5"
     writer.join()
@@ -154,7 +154,7 @@ def test_settings_and_usage_are_described(stack: Stack, environ: dict[str, str])
     assert stack.name in [record.name for record in connect(environ).stacks(limit=2)]
 
 
-def test_a_watch_tells_what_happens_and_ends_with_the_stack(stack: Stack) -> None:
+def test_a_watch_yields_every_event_and_ends_with_the_stack(stack: Stack) -> None:
     stack.put("a", 0)
     watch = stack.watch()
     stack.put("a", 1)

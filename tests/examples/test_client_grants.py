@@ -83,7 +83,7 @@ def test_a_grant_is_shown_renewed_and_revoked(api: ApiServer, stack: Stack, name
     assert [grant.id for grant in stack.grants()] == [other.id]
 
 
-def test_a_watch_under_a_grant_hears_what_is_not_for_others(
+def test_a_watch_under_a_grant_leaves_out_configs_of_others(
     api: ApiServer, stack: Stack, name: str
 ) -> None:
     mine = holding(api, stack.issue_grant(member="c1"), name)

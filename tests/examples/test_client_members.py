@@ -42,7 +42,7 @@ def test_a_member_joins_changes_and_departs(stack: Stack) -> None:
         c1.show()
 
 
-def test_a_member_is_declared_adopted_and_let_go(stack: Stack) -> None:
+def test_a_member_is_declared_adopted_and_removed(stack: Stack) -> None:
     c1, agent = stack.member("c1"), stack.member("c1")
     with pytest.raises(errors.NotFound):
         c1.declare("compute", "heat:1")
@@ -72,7 +72,7 @@ def test_a_member_is_declared_adopted_and_let_go(stack: Stack) -> None:
         agent.heartbeat()
 
 
-def test_who_kept_its_generation_is_the_same_member_still(stack: Stack) -> None:
+def test_a_client_with_its_old_generation_is_still_the_same_member(stack: Stack) -> None:
     first = stack.member("c1").join("compute")
     again = stack.member("c1", generation=first.generation).join("compute")
     assert again.unchanged
@@ -85,7 +85,7 @@ def test_who_kept_its_generation_is_the_same_member_still(stack: Stack) -> None:
             call()
 
 
-def test_facts_go_with_their_member(stack: Stack) -> None:
+def test_facts_are_deleted_with_their_member(stack: Stack) -> None:
     c1 = stack.member("c1")
     c1.join("compute")
     put = stack.put("nodes/c1/ip", "10.0.0.1", member="c1", generation=c1.generation)
@@ -131,7 +131,7 @@ def test_a_waiter_is_met_when_all_members_are_up(stack: Stack) -> None:
         waiter.show()
 
 
-def test_a_waiter_tells_what_is_missing_and_who_failed(stack: Stack) -> None:
+def test_a_waiter_states_the_missing_paths_and_the_failed_members(stack: Stack) -> None:
     waiter = stack.waiter("signals")
     waiter.arm({"signals": 3}, extend_on_progress=True)
     waiter.signal(identifier="a", data={"ip": "10.0.0.1"})
@@ -161,7 +161,7 @@ def test_convergence_is_waited_for(stack: Stack) -> None:
     assert reached.applied == {"c1": context.cursor}
 
 
-def test_a_settled_watch_and_context_tell_all(stack: Stack) -> None:
+def test_a_settled_watch_and_context_include_every_change(stack: Stack) -> None:
     stack.put("a", 0)
     etag = stack.context().etag
     with stack.watch(settle=0.2, max_settle=5) as watch:

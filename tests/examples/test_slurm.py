@@ -111,7 +111,7 @@ def all_agree(stack: Stack, output: Path) -> None:
         assert grants[writer][0] == fact.member == fact.path.split("/")[1]
 
 
-def test_those_who_are_killed_are_gone_from_every_file(
+def test_killed_nodes_are_removed_from_every_file(
     environ: dict[str, str], stack: Stack, tmp_path: Path
 ) -> None:
     done = run(environ, stack.name, "--computes", "4", "--kill", "2", "--output", str(tmp_path))
@@ -126,7 +126,7 @@ def test_those_who_are_killed_are_gone_from_every_file(
     assert "was armed 2 times, and ended: met, met" in done.stdout
 
 
-def test_agents_that_are_killed_and_started_in_time_wake_nobody(
+def test_agents_restarted_within_their_ttl_wake_no_other(
     environ: dict[str, str], stack: Stack
 ) -> None:
     done = run(environ, stack.name, "--computes", "2", "--restart", "2")
@@ -165,7 +165,7 @@ def test_a_stack_that_exists_is_left_alone(environ: dict[str, str], stack: Stack
     assert stack.get("mine").value == "precious"
 
 
-def test_a_node_that_fails_is_told_and_fails_the_cluster(
+def test_a_failed_node_is_reported_and_fails_the_cluster(
     environ: dict[str, str], stack: Stack, tmp_path: Path
 ) -> None:
     (tmp_path / "c1" / "slurm.conf").mkdir(parents=True)  # so that c1 cannot write the file

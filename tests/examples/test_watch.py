@@ -276,7 +276,7 @@ def test_a_client_has_the_facts_that_there_are(run: Run, follower: Follower) -> 
     assert canonical(follower.facts()) == canonical(run.listed())
 
 
-def test_a_client_tells_every_change_once_and_in_order(run: Run, follower: Follower) -> None:
+def test_a_client_reports_every_change_once_and_in_order(run: Run, follower: Follower) -> None:
     truth, segments = run.truth(), follower.segments()
     assert len(segments) == (2 if run.gap[1] else 1)
     told: list[Told] = []

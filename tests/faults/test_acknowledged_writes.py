@@ -74,7 +74,7 @@ class Promises:
 
 
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS
-def test_what_was_acknowledged_survives_a_kill_right_after_and_nothing_is_there_by_half(
+def test_an_acknowledged_write_survives_a_kill_and_no_write_is_partial(
     etcd_server: EtcdServer, start_api: StartApi, seed: int, scale: int
 ) -> None:
     server = start_api([etcd_server.endpoint])

@@ -238,7 +238,7 @@ def test_a_deletion_without_its_act_is_an_expiry() -> None:
     assert [events[2][0].type, events[3][0].type] == ["fact.delete", "fact.expire"]
 
 
-def test_what_is_swept_after_a_stack_went_is_no_event() -> None:
+def test_keys_purged_after_a_stacks_deletion_are_no_events() -> None:
     history = History(KEYS)
     history.feed(1, [_stack("S1"), _fact("a", 1)])
     history.feed(2, [_stack(None)])
@@ -247,7 +247,7 @@ def test_what_is_swept_after_a_stack_went_is_no_event() -> None:
     assert history.state(SCOPE) == {}
 
 
-def test_a_snapshot_must_be_what_stood_at_its_cursor() -> None:
+def test_a_snapshot_must_match_the_state_at_its_cursor() -> None:
     history = History(KEYS)
     history.feed(1, [_stack("S1"), _fact("a", 1)])
     history.feed(2, [_fact("a", 2)])
@@ -283,7 +283,7 @@ def test_only_the_last_segment_must_reach_the_end() -> None:
         (Attempt(SCOPE, {}, ("a",), "done", 5), {"lost"}),
     ],
 )
-def test_what_became_of_a_write_is_judged_by_the_history(attempt: Attempt, kinds: set[str]) -> None:
+def test_the_outcome_of_a_write_is_judged_by_the_history(attempt: Attempt, kinds: set[str]) -> None:
     history = History(KEYS)
     history.feed(1, [_stack("S1")])
     history.feed(2, [_fact("a", 1), _fact("b", 1)])

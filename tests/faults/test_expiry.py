@@ -67,7 +67,7 @@ class Mortals:
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["calm", "etcd-killed"])
-def test_a_fact_with_a_ttl_never_goes_early_and_its_end_is_told(
+def test_a_fact_with_a_ttl_never_expires_early_and_its_expiry_is_an_event(
     etcd_server: EtcdServer, start_api: StartApi, killed: bool
 ) -> None:
     server = start_api([etcd_server.endpoint])

@@ -34,7 +34,7 @@ def cluster(tmp_path: Path) -> Iterator[EtcdCluster]:
 
 
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS
-def test_writes_go_on_and_nothing_is_lost_when_a_member_dies_or_freezes(
+def test_writes_continue_and_none_is_lost_when_an_etcd_member_dies_or_freezes(
     cluster: EtcdCluster, start_api: StartApi, seed: int, scale: int
 ) -> None:
     servers = [start_api(cluster.endpoints), start_api(cluster.endpoints[::-1])]

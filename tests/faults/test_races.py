@@ -111,7 +111,7 @@ def test_equal_values_put_at_once_make_one_revision(
     )
 
 
-def test_of_several_who_update_with_the_same_etag_one_wins(
+def test_of_several_updates_with_one_etag_one_succeeds(
     servers: list[ApiServer], scale: int
 ) -> None:
     with Racers(servers, 8) as racers:

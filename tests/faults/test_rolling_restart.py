@@ -132,7 +132,7 @@ def nothing_was_lost(load: Load) -> None:
         assert [value for value in load.told if value.startswith(mine)] == written
 
 
-def test_a_reload_of_a_service_of_two_workers_refuses_nobody(
+def test_a_reload_of_a_service_with_two_workers_refuses_no_request(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
     with ApiServer([etcd.endpoint], tmp_path / "api", workers=2) as server:
@@ -192,7 +192,7 @@ def is_asked(service: ApiServer, load: Load) -> bool:
     return served(service) > before
 
 
-def test_behind_a_proxy_services_are_reloaded_and_nobody_is_refused(
+def test_services_behind_a_proxy_are_reloaded_without_a_refused_request(
     site: tuple[Proxy, list[ApiServer]],
 ) -> None:
     proxy, services = site

@@ -88,7 +88,7 @@ MEANWHILE = [
 ]
 
 
-class Stage:
+class Service:
     """One worker whose database mumbles, one whose does not, and all events."""
 
     def __init__(self, written: bool, meanwhile: Meanwhile) -> None:
@@ -132,15 +132,15 @@ def meanwhile(request: pytest.FixtureRequest) -> Meanwhile:
 
 
 @pytest.fixture
-def stage(written: bool, meanwhile: Meanwhile) -> Iterator[Stage]:
-    made = Stage(written, meanwhile)
+def service(written: bool, meanwhile: Meanwhile) -> Iterator[Service]:
+    made = Service(written, meanwhile)
     try:
         yield made
     finally:
         made.stop()
 
 
-def _judge(stage: Stage, written: Written | None, happened: list[int]) -> None:
+def _judge(service: Service, written: Written | None, happened: list[int]) -> None:
     assert len(happened) <= 1, "it was carried out twice"
     if written is not None:
         assert happened == [written.revision]
@@ -154,88 +154,86 @@ def _try(write: Callable[[], Written]) -> Written | None:
 
 
 @pytest.mark.parametrize("before", ["missing", "empty", "there"])
-def test_a_put_happens_once_or_not_at_all(stage: Stage, before: str) -> None:
+def test_a_put_happens_once_or_not_at_all(service: Service, before: str) -> None:
     if before != "missing":
-        stage.other.put(stage.scope, "first", "other")
+        service.other.put(service.scope, "first", "other")
     if before == "there":
-        stage.other.put(stage.scope, "a", "before")
-    stage.mumble()
-    answer = _try(lambda: stage.worker.put(stage.scope, "a", "mine"))
-    _judge(stage, answer, stage.revisions("fact.put", '"mine"'))
+        service.other.put(service.scope, "a", "before")
+    service.mumble()
+    answer = _try(lambda: service.worker.put(service.scope, "a", "mine"))
+    _judge(service, answer, service.revisions("fact.put", '"mine"'))
 
 
-def test_a_batch_happens_once_or_not_at_all(stage: Stage) -> None:
-    stage.other.put(stage.scope, "old", "other")
-    stage.mumble()
+def test_a_batch_happens_once_or_not_at_all(service: Service) -> None:
+    service.other.put(service.scope, "old", "other")
+    service.mumble()
     wishes = [Put.of("a", "mine"), Put.of("b", "mine"), Delete("old")]
-    answer = _try(lambda: stage.worker.facts.batch(stage.scope, wishes, [], author()))
-    _judge(stage, answer, stage.revisions("fact.put", '"mine"'))
+    answer = _try(lambda: service.worker.facts.batch(service.scope, wishes, [], author()))
+    _judge(service, answer, service.revisions("fact.put", '"mine"'))
 
 
-def test_a_delete_that_is_acknowledged_happened_once(stage: Stage) -> None:
-    stage.other.put(stage.scope, "a", "before")
-    stage.mumble()
-    answer = _try(lambda: stage.worker.delete(stage.scope, "a"))
-    happened = stage.revisions("fact.delete", None)
+def test_a_delete_that_is_acknowledged_happened_once(service: Service) -> None:
+    service.other.put(service.scope, "a", "before")
+    service.mumble()
+    answer = _try(lambda: service.worker.delete(service.scope, "a"))
+    happened = service.revisions("fact.delete", None)
     if answer is not None:
         assert answer.revision in happened
 
 
 @pytest.mark.parametrize("written", [True, False], ids=["written", "not-written"])
-def test_a_stack_that_was_created_and_deleted_does_not_come_back(written: bool) -> None:
-    stage = Stage(written, _end_stack)
+def test_a_stack_that_was_created_and_deleted_is_not_created_again(written: bool) -> None:
+    service = Service(written, _end_stack)
     try:
-        stage.mumble()
+        service.mumble()
         if written:
             with pytest.raises(OutcomeUnknown):
-                stage.worker.stacks.put(stage.scope, "mine", author())
+                service.worker.stacks.put(service.scope, "mine", author())
             with pytest.raises(NotFound):
-                stage.other.stacks.get(stage.scope)
+                service.other.stacks.get(service.scope)
         else:
-            stack, created = stage.worker.stacks.put(stage.scope, "mine", author())
+            stack, created = service.worker.stacks.put(service.scope, "mine", author())
             assert created
-            assert stage.other.stacks.get(stage.scope)[0] == stack
+            assert service.other.stacks.get(service.scope)[0] == stack
     finally:
-        stage.stop()
+        service.stop()
 
 
 @pytest.mark.parametrize("written", [True, False], ids=["written", "not-written"])
 @pytest.mark.parametrize("before", ["missing", "empty", "there"])
-def test_what_nobody_disturbed_is_answered_as_if_nothing_had_been(
-    written: bool, before: str
-) -> None:
-    stage = Stage(written, _nothing)
+def test_an_undisturbed_write_with_an_unknown_outcome_succeeds(written: bool, before: str) -> None:
+    service = Service(written, _nothing)
     try:
         if before != "missing":
-            stage.other.put(stage.scope, "first", "other")
+            service.other.put(service.scope, "first", "other")
         if before == "there":
-            stage.other.put(stage.scope, "a", "before")
-        stage.mumble()
-        answer = stage.worker.put(stage.scope, "a", "mine")
-        assert stage.revisions("fact.put", '"mine"') == [answer.revision]
+            service.other.put(service.scope, "a", "before")
+        service.mumble()
+        answer = service.worker.put(service.scope, "a", "mine")
+        assert service.revisions("fact.put", '"mine"') == [answer.revision]
     finally:
-        stage.stop()
+        service.stop()
 
 
 def test_a_batch_that_was_written_is_not_refused_when_a_lease_cannot_be_renewed() -> None:
     """The facts that it left as they were are renewed, too; their leases must not undo the rest."""
-    stage = Stage(False, _nothing)
+    service = Service(False, _nothing)
     try:
-        stage.other.put(stage.scope, "leased", 1, ttl=60)
-        renew = stage.mumbling.renew
+        service.other.put(service.scope, "leased", 1, ttl=60)
+        renew = service.mumbling.renew_lease
         done: list[int] = []
 
         def failing(lease: int, deadline: float) -> bool:
-            if stage.revisions("fact.put", '"mine"'):
+            if service.revisions("fact.put", '"mine"'):
                 done.append(lease)
                 raise Unavailable("gone")
             return bool(renew(lease, deadline))
 
-        stage.mumbling.renew = failing
+        service.mumbling.renew_lease = failing
         wishes = [Put.of("leased", 1, ttl=60), Put.of("a", "mine", ttl=60)]
-        answer = _try(lambda: stage.worker.facts.batch(stage.scope, wishes, [], author()))
+        answer = _try(lambda: service.worker.facts.batch(service.scope, wishes, [], author()))
         assert answer is not None
         assert done == []
-        assert stage.other.value(stage.scope, "a") == '"mine"'
+        assert service.other.value(service.scope, "a") == '"mine"'
     finally:
-        stage.stop()
+        service.stop()

@@ -155,7 +155,7 @@ class Run:
 
 
 @pytest.mark.timeout(7200)  # for a large FACTSTORE_FAULTS
-def test_every_watcher_is_told_everything_once_in_order_and_whole_whatever_breaks(
+def test_every_watcher_receives_each_event_once_whole_and_in_order_under_faults(
     etcd_server: EtcdServer, start_api: StartApi, seed: int, scale: int
 ) -> None:
     first = start_api([etcd_server.endpoint])

@@ -45,7 +45,9 @@ def test_chunks_without_end_are_not_read_beyond_the_limit(
         check(read_answer(connection), "413 too_large")
 
 
-def test_a_body_that_says_it_is_too_large_is_not_waited_for(server: ApiServer, stack: str) -> None:
+def test_a_body_whose_announced_length_is_too_large_is_refused_at_once(
+    server: ApiServer, stack: str
+) -> None:
     raw = request_bytes(
         "PUT", f"{stack}/facts/a", f"Content-Length: {2 * MIB}", "Content-Type: application/json"
     )
@@ -53,7 +55,7 @@ def test_a_body_that_says_it_is_too_large_is_not_waited_for(server: ApiServer, s
 
 
 @pytest.mark.parametrize("turn", range(5))
-def test_who_sends_a_body_to_the_end_before_reading_still_gets_the_answer(
+def test_a_client_that_sends_a_whole_refused_body_still_gets_the_answer(
     server: ApiServer, stack: str, turn: int
 ) -> None:
     # As proxies do that keep no connection: closed too early, it would be reset under their hands.
@@ -63,7 +65,7 @@ def test_who_sends_a_body_to_the_end_before_reading_still_gets_the_answer(
     check(exchange(server.url, raw), "413 too_large")
 
 
-def test_who_never_sends_the_rest_does_not_keep_the_connection(
+def test_a_client_that_never_sends_the_rest_loses_its_connection(
     server: ApiServer, stack: str
 ) -> None:
     raw = request_bytes("PUT", f"{stack}/facts/a", "Connection: close", "Content-Length: 3000000")
@@ -118,7 +120,7 @@ def test_odd_framing_is_answered_or_closed_and_never_breaks_the_service(
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused(server: ApiServer, raw: bytes) -> None:
+def test_bytes_that_are_not_http_are_refused(server: ApiServer, raw: bytes) -> None:
     with connect(server.url) as connection:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)

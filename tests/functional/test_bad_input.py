@@ -74,7 +74,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED.keys())
-def test_what_lies_just_within_the_limits_comes_back_as_it_was(
+def test_a_value_just_within_the_limits_is_read_back_unchanged(
     api: Caller, stack: str, text: str
 ) -> None:
     answer = api.put(f"{stack}/facts/a", data=value(text), headers=JSON)
@@ -82,7 +82,7 @@ def test_what_lies_just_within_the_limits_comes_back_as_it_was(
     assert api.get(f"{stack}/facts/a").json()["value"] == json.loads(text)
 
 
-def test_a_key_that_stood_for_another_request_is_refused(api: Caller, stack: str) -> None:
+def test_an_idempotency_key_of_another_request_is_refused(api: Caller, stack: str) -> None:
     key = {"Idempotency-Key": stack}
     api.put(f"{stack}/facts/a", 1, headers=key).raise_for_status()
     answer = api.put(f"{stack}/facts/a", 2, headers=key)
@@ -116,7 +116,7 @@ def foreign_cursors(api: Caller, stack: str) -> dict[str, str]:
     }
 
 
-def test_a_cursor_that_never_was_in_this_store_is_gone(api: Caller, stack: str) -> None:
+def test_a_cursor_of_another_store_has_expired(api: Caller, stack: str) -> None:
     api.put(f"{stack}/facts/a", 1)
     for cursor in foreign_cursors(api, stack).values():
         for path, name in (
@@ -127,7 +127,7 @@ def test_a_cursor_that_never_was_in_this_store_is_gone(api: Caller, stack: str) 
             refused(api.get(path, params={name: cursor}), "410 cursor_expired")
 
 
-def test_pages_from_before_a_stack_was_made_are_gone(api: Caller, stack: str) -> None:
+def test_a_page_cursor_from_before_a_stack_was_created_has_expired(api: Caller, stack: str) -> None:
     api.put(f"{stack}/facts/a", 1)
     before = api.get(f"{stack}/facts").json()["cursor"]
     api.delete(stack)

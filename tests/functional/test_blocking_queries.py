@@ -65,7 +65,7 @@ def test_a_waiting_get_returns_when_the_fact_is_written(api: Caller, stack: str)
     assert answer.headers["ETag"] == put.headers["ETag"]
 
 
-def test_it_may_wait_for_a_stack_that_nobody_created(api: Caller, stack: str) -> None:
+def test_a_wait_for_a_missing_stack_ends_when_it_is_created(api: Caller, stack: str) -> None:
     with waiting(api, f"{stack}/facts/a?wait=30&format=raw") as (waiter,):
         api.put(f"{stack}/facts/a", "here")
         answer = waiter.answer()
@@ -98,7 +98,7 @@ def test_a_deletion_ends_the_wait_for_a_change(api: Caller, stack: str, what: st
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_a_wait_that_is_over_says_so(api: Caller, stack: str) -> None:
+def test_a_wait_that_timed_out_is_answered_accordingly(api: Caller, stack: str) -> None:
     missing = api.get(f"{stack}/facts/a?wait=1")
     refused(missing, "404 not_found")
     assert missing.headers["Retry-After"] == "1"
@@ -146,7 +146,7 @@ def test_a_long_poll_that_is_over_moves_on(api: Caller, stack: str) -> None:
     assert page == {"events": [], "next": put.headers["Factstore-Cursor"], "more": False}
 
 
-def test_a_long_poll_tells_that_there_is_more(api: Caller, stack: str) -> None:
+def test_a_long_poll_states_that_more_events_follow(api: Caller, stack: str) -> None:
     big = "x" * 60_000
     since = api.put(f"{stack}/facts/a", 0).headers["Factstore-Cursor"]
     tags = [api.put(f"{stack}/facts/a", f"{n}{big}").json()["etag"] for n in range(30)]
@@ -161,7 +161,7 @@ def test_a_long_poll_tells_that_there_is_more(api: Caller, stack: str) -> None:
     assert told == tags
 
 
-def test_fifty_who_wait_are_all_woken(api: Caller, stack: str) -> None:
+def test_fifty_waits_are_all_woken(api: Caller, stack: str) -> None:
     with waiting(api, f"{stack}/facts/go?wait=40", count=50) as waiters:
         api.put(f"{stack}/facts/go", True)
         answers = [waiter.answer() for waiter in waiters]
@@ -181,7 +181,7 @@ def test_a_waiter_is_woken_by_a_writer_at_another_service(
             assert {waiter.answer().status for waiter in waiters} == {HTTPStatus.OK}
 
 
-def test_one_who_hangs_up_does_not_disturb_the_others(api: Caller, stack: str) -> None:
+def test_a_client_that_hangs_up_does_not_disturb_the_others(api: Caller, stack: str) -> None:
     with waiting(api, f"{stack}/facts/a?wait=30", count=4) as waiters:
         waiters[0].close()
         waiters[1]._connection.shutdown(socket.SHUT_WR)

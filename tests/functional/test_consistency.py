@@ -11,7 +11,7 @@ from tests.http import Caller, refused
 from tests.service import ApiServer
 
 
-def test_every_service_reads_what_any_other_wrote(
+def test_every_service_reads_the_writes_of_any_other(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as one, Caller(two_workers.url) as two:
@@ -37,7 +37,7 @@ def test_a_client_that_meets_now_one_worker_now_another_reads_its_own_writes(
             assert reader.get(f"{stack}/facts/a").json()["value"] == n
 
 
-def test_a_stack_deleted_at_one_service_is_gone_at_the_other(
+def test_a_stack_deleted_at_one_service_is_missing_at_the_other(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as one, Caller(two_workers.url) as two:
@@ -51,7 +51,7 @@ def test_a_stack_deleted_at_one_service_is_gone_at_the_other(
             assert reader.delete(stack).status_code == HTTPStatus.NO_CONTENT
 
 
-def test_of_many_who_create_one_wins(
+def test_of_many_concurrent_creations_one_succeeds(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     def create(n: int) -> int:
@@ -165,7 +165,7 @@ def test_a_deletion_is_retried_as_safely(api: Caller, stack: str) -> None:
     assert api.get(f"{stack}/facts/a").json()["value"] == 2
 
 
-def test_a_key_stands_for_one_request(api: Caller, stack: str) -> None:
+def test_an_idempotency_key_belongs_to_one_request(api: Caller, stack: str) -> None:
     key = {"Idempotency-Key": "k"}
     api.put(f"{stack}/facts/a", 1, headers=key)
     refused(api.put(f"{stack}/facts/a", 2, headers=key), "409 idempotency_key_reused")
@@ -184,7 +184,7 @@ def test_a_key_belongs_to_its_route(api: Caller, stack: str) -> None:
     assert api.delete(f"{stack}/facts/a", headers=key).status_code == HTTPStatus.NO_CONTENT
 
 
-def test_what_was_refused_is_not_kept(api: Caller, stack: str) -> None:
+def test_a_refused_request_leaves_no_idempotency_record(api: Caller, stack: str) -> None:
     key = {"Idempotency-Key": "k"}
     refused(api.delete(f"{stack}/facts/a", headers=key), "404 not_found")
     api.put(f"{stack}/facts/a", 1)

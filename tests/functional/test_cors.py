@@ -83,7 +83,7 @@ def test_a_page_may_not_send_headers_that_are_not_a_clients(page: Caller, header
     assert not allowed(preflight(page, "/v1/stacks/a/facts/b", "PUT", header))
 
 
-def test_a_page_may_read_every_header_of_ours_that_an_answer_has(page: Caller, stack: str) -> None:
+def test_a_page_may_read_every_factstore_header_of_an_answer(page: Caller, stack: str) -> None:
     simple = {"cache-control", "content-length", "content-type"}
     of_the_connection = {"date", "server", "connection", "vary", "keep-alive"}
     of_the_browser = {"x-content-type-options", "transfer-encoding", "x-accel-buffering"}
@@ -129,7 +129,7 @@ def test_a_page_may_follow_a_stack(server: ApiServer, page: Caller, stack: str) 
         assert stream.expect("change").data["changes"][0]["fact"]["value"] == 2
 
 
-def test_pages_of_other_origins_are_told_nothing(server: ApiServer, stack: str) -> None:
+def test_pages_of_other_origins_get_no_cors_headers(server: ApiServer, stack: str) -> None:
     with Caller(server.url, {"Origin": "https://elsewhere.example.org"}) as page:
         answers = [preflight(page, f"{stack}/facts/a", "PUT"), page.get("/v1/")]
     for answer in answers:

@@ -30,7 +30,7 @@ def references(html: str) -> list[str]:
 
 
 @pytest.mark.parametrize("root", ["", "/contextualization"])
-def test_the_page_refers_to_what_is_served_and_to_nothing_elsewhere(api: Caller, root: str) -> None:
+def test_the_page_refers_only_to_files_of_this_service(api: Caller, root: str) -> None:
     named = references(api.get(PAGE).text)
     assert named
     where = {urljoin(f"https://facts.example{root}{PAGE}", name) for name in named}

@@ -169,7 +169,7 @@ def test_the_store_has_every_kind_of_key(existing: Existing) -> None:
     assert {f"quotas/{existing.project}", "quotas/none"} <= set(existing.keys)
 
 
-def test_every_answer_is_what_it_was(existing: Existing) -> None:
+def test_every_answer_is_the_same_as_before(existing: Existing) -> None:
     differing = [
         (saved, now)
         for saved, now in zip(existing.document["answers"], existing.answers, strict=True)
@@ -264,7 +264,7 @@ def test_old_sensitive_facts_outlive_their_sealing_key(existing: Existing, api: 
 # Members and waiters
 
 
-def test_an_old_generation_goes_on(existing: Existing, api: Caller) -> None:
+def test_an_old_generation_stays_valid(existing: Existing, api: Caller) -> None:
     member, generation = f"{SLURM}/members/c4", existing.document["generations"]["c4"]
     cursor = api.get(f"{SLURM}/facts").json()["cursor"]
     beat = {"generation": generation, "applied": cursor}

@@ -61,7 +61,7 @@ def test_a_holder_ends_its_own_grant_and_no_other(
         assert still.get(f"{granted}/facts/shared").ok
 
 
-def test_what_one_worker_issues_and_revokes_all_workers_know(
+def test_a_grant_issued_or_revoked_by_one_worker_is_so_for_all(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as owner:
@@ -157,7 +157,7 @@ def test_a_grant_is_for_the_stack_that_it_was_issued_for_and_not_for_its_namesak
 # By time
 
 
-def test_a_grant_whose_time_is_over_is_refused_though_it_is_still_there(
+def test_an_expired_grant_is_refused_though_its_record_still_exists(
     etcd: EtcdServer, api: Caller, agent: Caller, granted: str, grant: Held
 ) -> None:
     assert agent.get(f"{granted}/facts/shared").ok
@@ -173,7 +173,7 @@ def test_a_grant_whose_time_is_over_is_refused_though_it_is_still_there(
     refused(api.post(f"{granted}/grants/{grant.id}/renew"), "404 not_found")
 
 
-def test_a_renewal_starts_the_time_anew_and_keeps_the_secret(
+def test_a_renewal_restarts_the_lifetime_and_keeps_the_secret(
     api: Caller, agent: Caller, granted: str, grant: Held
 ) -> None:
     path = f"{granted}/grants/{grant.id}"

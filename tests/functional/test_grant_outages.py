@@ -157,7 +157,7 @@ def cut_off(private_etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[ApiServe
         check_log(server)
 
 
-def test_a_worker_without_etcd_lets_nobody_in_for_long_and_calls_no_grant_bad(
+def test_a_worker_without_etcd_soon_answers_503_and_never_401(
     private_etcd: EtcdServer, cut_off: tuple[ApiServer, Relay], tmp_path: Path, stack: str
 ) -> None:
     here, line = cut_off
@@ -191,7 +191,7 @@ def test_a_worker_without_etcd_lets_nobody_in_for_long_and_calls_no_grant_bad(
         assert caller.get(stale, headers=late.bearer).ok
 
 
-def test_a_good_grant_is_good_again_after_etcd_came_back(
+def test_a_grant_is_valid_again_after_an_outage_of_etcd(
     private_etcd: EtcdServer, tmp_path: Path
 ) -> None:
     stack = f"/v1/stacks/{fresh_stack()}"

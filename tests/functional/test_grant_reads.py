@@ -19,7 +19,7 @@ def paths(answer: requests.Response) -> list[str]:
     return [fact["path"] for fact in answer.json()["facts"]]
 
 
-def test_a_list_is_without_what_is_for_other_members_page_by_page(
+def test_every_page_of_a_list_leaves_out_configs_of_other_members(
     agent: Caller, reader: Caller, granted: str
 ) -> None:
     mine = ["configs/c1/a", *SHOWN]
@@ -158,7 +158,7 @@ def test_issuing_renewing_and_revoking_are_no_news(
     assert reader.get(f"{granted}/context").headers["ETag"] == context
 
 
-def test_a_reader_for_a_member_reads_what_is_for_that_one(api: Caller, granted: str) -> None:
+def test_a_reader_for_a_member_reads_the_configs_of_that_member(api: Caller, granted: str) -> None:
     with issue_reader(api, granted, "c1").caller(api.url) as reader:
         assert paths(reader.get(f"{granted}/facts")) == ["configs/c1/a", *SHOWN]
         refused(reader.put(f"{granted}/facts/nodes/c1/ip", 1), "403 forbidden")

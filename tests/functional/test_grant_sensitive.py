@@ -41,7 +41,7 @@ OWN = {"for-c1", "nodes/c1/key", "configs/c1/key", "results/c1/key"}
         ({"member": "h1", "group": "head"}, {"repository-key"}),
     ],
 )
-def test_a_holder_sees_what_is_its_own_or_names_it_and_nothing_else(
+def test_a_holder_reads_sensitive_facts_that_are_its_own_or_name_it_and_no_others(
     api: Caller, secrets: str, of: dict[str, str], seen: set[str]
 ) -> None:
     grant = issue(api, secrets, **of)
@@ -60,7 +60,9 @@ def test_a_holder_sees_what_is_its_own_or_names_it_and_nothing_else(
         assert not others & tags.keys()
 
 
-def test_what_a_holder_puts_it_may_see_and_put_again_unchanged(api: Caller, stack: str) -> None:
+def test_a_holder_may_read_its_own_sensitive_fact_and_put_it_again_unchanged(
+    api: Caller, stack: str
+) -> None:
     api.put(f"{stack}/facts/open", 1).raise_for_status()
     grant = issue(api, stack, member="c1")
     fact, body = f"{stack}/facts/nodes/c1/key", {"value": SECRET, "sensitive": True}

@@ -17,7 +17,7 @@ from tests.raw_http import exchange, request_bytes
 # How it is said
 
 
-def test_a_grant_may_be_said_in_every_right_spelling(
+def test_a_grant_is_accepted_in_every_valid_spelling(
     api: Caller, granted: str, grant: Held
 ) -> None:
     pair = encoded(f"{grant.id}:{grant.secret}")
@@ -36,9 +36,7 @@ def test_a_grant_may_be_said_in_every_right_spelling(
         assert (answer.status, answer.json()["id"]) == (HTTPStatus.OK, grant.id), said
 
 
-def test_a_grant_that_is_said_wrong_is_refused_and_not_repeated(
-    api: Caller, granted: str, grant: Held
-) -> None:
+def test_a_misspelt_grant_is_refused_and_not_echoed(api: Caller, granted: str, grant: Held) -> None:
     other = issue(api, granted)
     for said in (
         f"Bearer {grant.id}.{other.secret}",
@@ -79,7 +77,7 @@ def test_keystoneauth_takes_it_as_http_basic(api: Caller, granted: str, grant: H
     session.session.close()
 
 
-def test_what_everybody_may_see_needs_no_good_grant(api: Caller) -> None:
+def test_public_pages_are_served_even_with_an_invalid_grant(api: Caller) -> None:
     junk = {"Authorization": "Bearer junk"}
     for path in ("/", "/v1", "/v1/", "/v1/openapi.json", "/healthcheck", "/metrics"):
         assert api.get(path, headers=junk).ok
@@ -229,7 +227,9 @@ def test_keys_of_idempotency_are_a_holders_own(api: Caller, agent: Caller, grant
     assert api.put(f"{granted}/facts/nodes/c1/k", 2, headers=key).json()["version"] == 2
 
 
-def test_an_author_is_shown_as_who_it_is(api: Caller, granted: str, grant: Held) -> None:
+def test_the_author_of_a_fact_is_the_grant_or_the_user(
+    api: Caller, granted: str, grant: Held
+) -> None:
     shown = api.get(f"{granted}/grants/{grant.id}").json()
     assert shown["created_by"] == "anybody"
     assert "secret" not in shown

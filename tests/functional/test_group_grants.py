@@ -30,7 +30,7 @@ def instance(api: Caller, group: Held) -> Iterator[Caller]:
         yield caller
 
 
-def test_who_enrolled_is_its_member_and_nobody_else(
+def test_an_enrolled_agent_acts_as_its_member_only(
     api: Caller, granted: str, instance: Caller
 ) -> None:
     own = issue(instance, granted, "c5")
@@ -49,16 +49,14 @@ def test_who_enrolled_is_its_member_and_nobody_else(
             refused(answer, "403 forbidden")
 
 
-def test_a_groups_grant_shows_nothing_of_what_members_are_to_do(
-    granted: str, instance: Caller
-) -> None:
+def test_a_groups_grant_does_not_read_configs_of_members(granted: str, instance: Caller) -> None:
     paths = [fact["path"] for fact in instance.get(f"{granted}/facts").json()["facts"]]
     assert paths == ["nodes/c1/ip", "nodes/c2/ip", "shared"]
     assert "configs" not in instance.get(f"{granted}/context").json()["facts"]
     refused(instance.get(f"{granted}/facts/configs/c1/a"), "403 forbidden")
 
 
-def test_what_is_sealed_for_a_group_is_opened_by_its_members_and_not_by_its_grant(
+def test_a_fact_encrypted_for_a_group_is_read_by_members_and_not_with_the_groups_grant(
     api: Caller, granted: str, instance: Caller
 ) -> None:
     body = {"value": SECRET, "sensitive": True, "readers": ["group/compute"]}
@@ -90,7 +88,7 @@ def test_a_secret_that_another_one_took_the_place_of_is_refused(
         assert after.get(granted).ok
 
 
-def test_who_enrolled_with_one_worker_is_known_to_all_until_the_group_ends(
+def test_a_grant_issued_by_one_worker_is_valid_at_all_until_the_groups_grant_ends(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as owner:

@@ -71,7 +71,7 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
     assert (usage["stacks"], usage["facts"], usage["bytes"]) == (1, 0, 0)
 
 
-def test_a_full_project_is_told_what_is_full_and_makes_room_itself(limited: Limited) -> None:
+def test_a_full_project_learns_which_quota_is_full_and_makes_room_itself(limited: Limited) -> None:
     api = limited(stacks=2, facts=3, facts_per_stack=2, bytes=100)
     one, two = "/v1/stacks/one", "/v1/stacks/two"
     assert api.put(f"{one}/facts/a", 1).status_code == HTTPStatus.CREATED
@@ -153,7 +153,7 @@ def test_a_stream_that_was_not_begun_leaves_nothing_counted(limited: Limited) ->
     assert api.get("/v1/limits").json()["usage"]["streams"] == 0
 
 
-def test_who_sends_too_much_is_held_up_and_then_refused(limited: Limited) -> None:
+def test_a_client_above_its_rate_is_delayed_and_then_refused(limited: Limited) -> None:
     api = limited(requests_per_second=20, burst=10)
     with ThreadPoolExecutor(60) as threads:
         answers = list(threads.map(lambda _: Caller(api.url).get("/v1/stacks"), range(60)))

@@ -80,7 +80,7 @@ def test_requests_that_are_served_at_once_on_kept_connections_do_not_mix_their_i
         assert told[request_id] == said
 
 
-def test_who_enrols_is_named_in_the_log_and_no_secret_is(service: ApiServer, stack: str) -> None:
+def test_the_log_names_an_enrolled_member_and_no_secret(service: ApiServer, stack: str) -> None:
     with Caller(service.url) as owner:
         group = issue(owner, stack, None, group="compute")
         with group.caller(service.url) as instance:
@@ -94,7 +94,7 @@ def test_who_enrols_is_named_in_the_log_and_no_secret_is(service: ApiServer, sta
     check_log(service, group.secret, held.secret)
 
 
-def test_what_belongs_to_no_request_carries_no_id(
+def test_a_log_line_outside_a_request_has_no_request_id(
     private_etcd: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     with (

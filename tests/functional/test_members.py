@@ -38,7 +38,7 @@ def cursor(api: Caller, stack: str) -> str:
     return found
 
 
-def test_an_agent_that_restarts_within_its_time_wakes_nobody_nor_does_the_service(
+def test_an_agent_and_a_service_restarted_within_the_ttl_wake_no_watcher(
     etcd: EtcdServer, one_worker: ApiServer, stack: str, tmp_path: Path
 ) -> None:
     about = {"attributes": {"rack": "r1"}}
@@ -62,7 +62,7 @@ def test_an_agent_that_restarts_within_its_time_wakes_nobody_nor_does_the_servic
         assert [c["path"] for event in page["events"] for c in event["changes"]] == ["last"]
 
 
-def test_a_heartbeat_may_come_to_any_worker_and_have_no_body(api: Caller, stack: str) -> None:
+def test_a_heartbeat_may_reach_any_worker_and_have_no_body(api: Caller, stack: str) -> None:
     generation = join(api, stack)["generation"]
     since = cursor(api, stack)
     for n in range(20):
@@ -75,7 +75,7 @@ def test_a_heartbeat_may_come_to_any_worker_and_have_no_body(api: Caller, stack:
     assert [event["cursor"] for event in events] == [last]
 
 
-def test_a_stack_that_converges_at_one_service_answers_who_waits_at_another(
+def test_convergence_at_one_service_ends_waits_at_another(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as here, Caller(two_workers.url) as there:
@@ -90,7 +90,9 @@ def test_a_stack_that_converges_at_one_service_answers_who_waits_at_another(
     assert [(each["converged"], each["lagging"]) for each in found] == [(True, [])] * 3
 
 
-def test_who_knows_how_a_stack_stands_is_told_when_that_changes(api: Caller, stack: str) -> None:
+def test_a_wait_with_the_present_etag_ends_when_convergence_changes(
+    api: Caller, stack: str
+) -> None:
     join(api, stack)
     known = api.get(f"{stack}/convergence")
     tag = f"If-None-Match: {known.headers['ETag']}"
@@ -108,7 +110,9 @@ def test_a_wait_for_convergence_ends_with_its_stack(api: Caller, stack: str) -> 
         assert waiter.answer().status == HTTPStatus.NOT_FOUND
 
 
-def test_what_goes_with_a_member_goes_by_who_let_it_depart(api: Caller, stack: str) -> None:
+def test_facts_deleted_with_a_member_name_the_author_of_its_departure(
+    api: Caller, stack: str
+) -> None:
     join(api, stack)
     for path in ("a", "b"):
         body = {"value": 1, "member": "c1"}
@@ -130,7 +134,7 @@ def test_what_goes_with_a_member_goes_by_who_let_it_depart(api: Caller, stack: s
     assert {c["request_id"] for c in (left, *second["changes"])} == {request_id}
 
 
-def test_silence_is_told_with_the_member_as_it_was(api: Caller, stack: str) -> None:
+def test_the_event_of_an_expired_member_shows_its_last_state(api: Caller, stack: str) -> None:
     member = join(api, stack, ttl=5)
     body = {"value": 1, "member": "c1"}
     api.put(f"{stack}/facts/a", json=body).raise_for_status()
@@ -144,7 +148,7 @@ def test_silence_is_told_with_the_member_as_it_was(api: Caller, stack: str) -> N
 
 
 @pytest.mark.parametrize("changed", ["a header", "no header"])
-def test_an_idempotency_key_stands_for_a_generation_too(
+def test_an_idempotency_key_covers_the_generation_too(
     api: Caller, stack: str, changed: str
 ) -> None:
     first, second = (join(api, stack, name)["generation"] for name in ("c1", "c2"))
@@ -194,7 +198,7 @@ def test_convergence_waits_for_the_declared_or_until_they_depart(api: Caller, st
     assert (found["converged"], [m["name"] for m in found["members"]]) == (True, ["c1"])
 
 
-def test_who_waits_for_another_context_is_not_woken_by_a_note(api: Caller, stack: str) -> None:
+def test_a_wait_for_a_new_context_is_not_ended_by_a_note(api: Caller, stack: str) -> None:
     join(api, stack)
     known = api.get(f"{stack}/context").headers["ETag"]
     with waiting(api, f"{stack}/context?wait=30", f"If-None-Match: {known}") as (waiter,):
@@ -205,7 +209,7 @@ def test_who_waits_for_another_context_is_not_woken_by_a_note(api: Caller, stack
         assert waiter.answer().json()["facts"] == {"p": 1}
 
 
-def test_the_declared_outlast_their_service(
+def test_declared_members_survive_a_restart_of_the_service(
     etcd: EtcdServer, one_worker: ApiServer, stack: str, tmp_path: Path
 ) -> None:
     with ApiServer([etcd.endpoint], tmp_path) as there, Caller(there.url) as owner:

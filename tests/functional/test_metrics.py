@@ -89,7 +89,7 @@ def test_requests_are_counted_by_route_and_status_over_all_workers(api: Caller) 
     assert value(samples, "etcd_seconds_count", call="range") > 0
 
 
-def test_what_there_is_now_is_shown_for_all_workers(api: Caller, workers: int) -> None:
+def test_gauges_add_up_over_all_workers(api: Caller, workers: int) -> None:
     for path, text in (("a", "xyz"), ("b", "ö")):
         api.put(f"/v1/stacks/s/facts/{path}", text)
     revision = int(api.get("/v1/stacks").json()["cursor"].partition(".")[2])
@@ -170,7 +170,7 @@ def test_only_reading_is_allowed(api: Caller) -> None:
     assert api("HEAD", "/metrics").status_code == HTTPStatus.OK
 
 
-def test_a_worker_that_died_holds_no_streams_and_leaves_no_files(
+def test_a_dead_worker_counts_no_streams_and_leaves_no_files(
     private_etcd: EtcdServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = tmp_path / "tmp"

@@ -128,7 +128,7 @@ def listens(api: Caller) -> bool:
         return False
 
 
-def test_pages_of_a_revision_that_is_compacted_are_gone(
+def test_pages_of_a_compacted_revision_have_expired(
     private_etcd: EtcdServer, api: Caller, stack: str
 ) -> None:
     operations = [{"put": {"path": f"p{n}", "value": n}} for n in range(4)]
@@ -147,7 +147,7 @@ def test_pages_of_a_revision_that_is_compacted_are_gone(
     assert api.get(f"{stack}/facts?limit=2").status_code == HTTPStatus.OK
 
 
-def test_a_service_that_starts_after_a_compaction_resets_those_who_were_before_it(
+def test_a_service_started_after_a_compaction_resets_older_watchers(
     private_etcd: EtcdServer, api: Caller, tmp_path: Path, stack: str
 ) -> None:
     since = api.put(f"{stack}/facts/a", 1).json()["etag"]
@@ -183,7 +183,7 @@ def test_history_is_resumed_across_a_restart_of_the_service(
         assert [stream.expect("change").id for _ in tags] == tags
 
 
-def test_a_small_history_says_what_it_no_longer_holds(
+def test_events_older_than_a_small_history_have_expired(
     private_etcd: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     options = {"watch": {"history_events": 5}}
@@ -228,7 +228,7 @@ def test_a_wiped_store_answers_to_no_old_cursor_and_no_old_tag(
         assert stream.expect("snapshot").data["facts"][0]["value"] == 1
 
 
-def test_a_ttl_ends_a_fact_that_nobody_posts_again_and_the_event_says_so(
+def test_a_fact_that_is_not_renewed_expires_and_the_event_states_so(
     api: Caller, stack: str
 ) -> None:
     def post(name: str) -> requests.Response:

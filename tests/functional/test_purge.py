@@ -160,7 +160,7 @@ def test_afterwards_nothing_names_the_project_and_all_else_is_there(full: Place)
     assert factstore("verify", "--config-file", full.config).returncode == 0
 
 
-def test_those_who_watch_are_told_by_whom_and_their_streams_end(
+def test_watchers_learn_the_author_of_a_purge_and_their_streams_end(
     full: Place, server: ApiServer, api: Caller
 ) -> None:
     with watch(api, "/v1/stacks/slurm") as stream:
@@ -174,7 +174,7 @@ def test_those_who_watch_are_told_by_whom_and_their_streams_end(
     assert api.get("/v1/stacks").json()["stacks"] == []
 
 
-def test_a_dry_run_tells_and_changes_nothing(full: Place) -> None:
+def test_a_dry_run_reports_and_changes_nothing(full: Place) -> None:
     eventually(full.swept)
     before = full.lasting()
     printed = full.purge("--dry-run")
@@ -183,7 +183,7 @@ def test_a_dry_run_tells_and_changes_nothing(full: Place) -> None:
     assert full.lasting() == before
 
 
-def test_a_dry_run_on_an_etcd_that_nobody_uses_yet_writes_nothing(place: Place) -> None:
+def test_a_dry_run_on_an_unused_etcd_writes_nothing(place: Place) -> None:
     assert place.purge("--dry-run") == f"project {NO_PROJECT}: it has no data\n"
     assert place.everything() == []
 
@@ -205,7 +205,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_removed(full: Place) -> N
 
 
 @pytest.mark.parametrize(("answer", "removed"), [("yes", True), ("y", False), ("", False)])
-def test_on_a_terminal_it_asks(place: Place, answer: str, removed: bool) -> None:
+def test_on_a_terminal_it_asks_for_confirmation(place: Place, answer: str, removed: bool) -> None:
     add_other(place)
     ours, theirs = pty.openpty()
     asked = subprocess.Popen(
@@ -225,7 +225,7 @@ def test_on_a_terminal_it_asks(place: Place, answer: str, removed: bool) -> None
     assert (place.naming(OTHER) == []) == removed
 
 
-def test_several_projects_go_at_once_without_a_service(place: Place) -> None:
+def test_several_projects_are_purged_at_once_without_a_service(place: Place) -> None:
     add_other(place)
     place.plant(place.keys.stack("p2", "s"), codec.encode_stack(stack(stack_id="s9")))
     printed = place.purge(
@@ -236,7 +236,7 @@ def test_several_projects_go_at_once_without_a_service(place: Place) -> None:
     assert printed.count(f"project {OTHER}:\n") == 1
 
 
-def test_orphans_of_the_project_go_too(place: Place) -> None:
+def test_orphans_of_the_project_are_purged_too(place: Place) -> None:
     add_other(place)
     for n in range(3):
         place.plant(place.keys.fact(OTHER, "lost", f"a/{n}"), codec.encode_fact(fact("a")))
@@ -246,7 +246,7 @@ def test_orphans_of_the_project_go_too(place: Place) -> None:
     assert len(place.naming("p2")) == 3
 
 
-def test_what_the_api_cannot_delete_is_left_and_said(place: Place) -> None:
+def test_keys_that_the_api_cannot_delete_are_left_and_reported(place: Place) -> None:
     add_other(place)
     strange = [place.keys.stack(OTHER, "newer"), place.keys.stack(OTHER, "-bad")]
     place.plant(strange[0], b'{"format": 2}')
@@ -282,7 +282,7 @@ class Busy:
         self.stop()
 
 
-def test_it_goes_on_while_somebody_still_writes_until_nothing_is_left(
+def test_a_purge_continues_while_clients_write_until_nothing_is_left(
     full: Place, server: ApiServer
 ) -> None:
     with Busy(server.url) as busy:
@@ -302,7 +302,7 @@ def test_it_goes_on_while_somebody_still_writes_until_nothing_is_left(
     assert full.naming(NO_PROJECT) == []
 
 
-def test_it_gives_up_with_status_1_when_somebody_never_stops(
+def test_a_purge_gives_up_with_status_1_if_a_client_never_stops_writing(
     full: Place, server: ApiServer
 ) -> None:
     with Busy(server.url):

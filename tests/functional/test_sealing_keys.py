@@ -111,7 +111,7 @@ def test_no_read_and_no_write_fails_while_keys_change(
     assert len(numbers(service)) == 3, "old keys are gone"
 
 
-def test_a_rotation_says_what_it_does(
+def test_a_rotation_reports_its_steps(
     service: ApiServer, api: Caller, stack: str, folder: Path
 ) -> None:
     put(api, stack).raise_for_status()
@@ -126,7 +126,7 @@ def test_a_rotation_says_what_it_does(
     assert not rotate(folder, "--reseal-only").startswith("0 data keys wrapped anew")
 
 
-def test_a_lost_key_is_felt_by_what_needs_it_alone_until_it_is_back(
+def test_a_lost_key_affects_only_the_facts_that_need_it_until_it_is_restored(
     service: ApiServer, api: Caller, stack: str, folder: Path
 ) -> None:
     put(api, stack).raise_for_status()
@@ -170,7 +170,7 @@ def eventually_broken(api: Caller, path: str) -> requests.Response:
     return answers[-1]
 
 
-def test_without_keys_only_what_is_sensitive_is_refused(etcd: EtcdServer, tmp_path: Path) -> None:
+def test_without_keys_only_sensitive_facts_are_refused(etcd: EtcdServer, tmp_path: Path) -> None:
     missing = tmp_path / "nowhere"
     options = {"etcd": {"root": "/test/none"}, "sealing": {"key_repository": str(missing)}}
     with (
@@ -212,7 +212,7 @@ def test_without_etcd_no_key_is_changed_unless_that_is_asked_for(tmp_path: Path)
     assert [key.number for key in Repository(keys).held()] == [2, 1, 0]
 
 
-def test_keys_that_cannot_be_used_are_told_in_one_line(service: ApiServer, folder: Path) -> None:
+def test_unusable_keys_are_reported_in_one_line(service: ApiServer, folder: Path) -> None:
     key = service.sealing_keys / "0"
     key.chmod(0o640)
     try:

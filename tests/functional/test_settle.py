@@ -21,7 +21,7 @@ def begin(api: Caller, stack: str) -> str:
     return str(api.put(f"{stack}/facts/first", 1).headers["Factstore-Cursor"])
 
 
-def test_a_settled_poll_tells_a_storm_in_few_answers(api: Caller, stack: str) -> None:
+def test_a_settled_poll_returns_a_storm_of_changes_in_few_answers(api: Caller, stack: str) -> None:
     cursor = begin(api, stack)
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(storm, api, stack)
@@ -43,7 +43,7 @@ def test_a_backlog_settles_without_wait(api: Caller, stack: str) -> None:
     assert [event["cursor"] for event in page["events"]] == [put]
 
 
-def test_a_settled_stream_tells_every_event_in_order(api: Caller, stack: str) -> None:
+def test_a_settled_stream_sends_every_event_in_order(api: Caller, stack: str) -> None:
     cursor = begin(api, stack)
     with Stream(api.url, f"{stack}/events?since={cursor}&settle=300") as frames:
         puts = storm(api, stack)
@@ -75,7 +75,7 @@ def test_the_first_context_is_not_held_back(api: Caller, stack: str) -> None:
     assert api.get(f"{stack}/context?settle=5000&max_settle=60000").json()["facts"] == {"first": 1}
 
 
-def test_a_change_that_was_undone_is_told_to_who_settles_by_the_cursor_alone(
+def test_a_change_that_was_undone_only_moves_the_cursor_of_a_settled_wait(
     api: Caller, stack: str
 ) -> None:
     begin(api, stack)

@@ -80,14 +80,14 @@ def answer(address: str) -> tuple[int, CaseInsensitiveDict[str], Any, dict[str, 
 @pytest.mark.parametrize(
     "address", ["192.0.2.7", "10.0.0.1", "::ffff:192.0.2.7", "fe80::1", "junk"]
 )
-def test_nor_is_anybody_served_who_came_from_elsewhere(address: str) -> None:
+def test_a_caller_from_another_machine_is_not_served(address: str) -> None:
     status, headers, body, seen = answer(address)
     check_refusal(status, headers, body, "403 not_loopback")
     assert not seen
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", ""])
-def test_callers_on_this_machine_are_everybody(address: str) -> None:
+def test_callers_on_this_machine_share_one_identity(address: str) -> None:
     status, _, _, seen = answer(address)
     assert status == 200
     assert seen[ENVIRON_KEY].user_id == "anybody"

@@ -23,7 +23,9 @@ from tests.service import ApiServer, check_log
 from tests.streaming import Stream
 
 
-def test_the_end_of_the_stack_is_told_to_all_and_ends_the_stream(api: Caller, stack: str) -> None:
+def test_the_deletion_of_a_stack_is_sent_to_all_and_ends_the_stream(
+    api: Caller, stack: str
+) -> None:
     etag(api, f"{stack}/facts/a", 1)
     with watch(api, stack) as stream, watch(api, stack, "?prefix=x&types=fact.put") as filtered:
         answer = api.delete(stack)
@@ -78,7 +80,7 @@ def stopping(etcd: EtcdServer, tmp_path: Path) -> Iterator[ApiServer]:
         check_log(server)
 
 
-def test_a_stopping_worker_sends_everybody_away_and_is_gone_in_ten_seconds(
+def test_a_stopping_worker_ends_all_streams_and_exits_within_ten_seconds(
     stopping: ApiServer, stack: str
 ) -> None:
     with Caller(stopping.url) as api, connect(api.url) as waiting:
@@ -125,7 +127,7 @@ def test_a_connection_that_carried_a_stream_is_kept_as_long_as_any_other(
         check_log(server)
 
 
-def test_a_connection_that_is_merely_kept_alive_does_not_hold_up_a_stopping_service(
+def test_an_idle_kept_alive_connection_does_not_delay_a_stopping_service(
     etcd: EtcdServer, tmp_path: Path
 ) -> None:
     config = tmp_path / "factstore.conf"

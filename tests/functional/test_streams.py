@@ -50,7 +50,7 @@ def refused(stream: Stream, expected: str) -> None:
     check_refusal(stream.answer.status, stream.answer.headers, body, expected)
 
 
-def test_a_stream_is_served_so_that_nothing_on_the_way_holds_it_up(api: Caller, stack: str) -> None:
+def test_the_headers_of_a_stream_forbid_proxies_to_buffer_it(api: Caller, stack: str) -> None:
     etag(api, f"{stack}/facts/a", 1)
     with watch(api, stack) as stream:
         assert stream.answer.status == HTTPStatus.OK
@@ -63,7 +63,7 @@ def test_a_stream_is_served_so_that_nothing_on_the_way_holds_it_up(api: Caller, 
         assert first.comment  # so that the client sees at once that it is connected
 
 
-def test_a_stream_begins_now_and_tells_each_change_once(api: Caller, stack: str) -> None:
+def test_a_stream_starts_now_and_sends_each_change_once(api: Caller, stack: str) -> None:
     etag(api, f"{stack}/facts/before", 1)
     with watch(api, stack) as stream:
         put = api.put(f"{stack}/facts/a", 1)
@@ -166,7 +166,7 @@ def test_a_cursor_that_is_void_is_answered_with_a_reset_and_a_snapshot(
             api.delete(f"{stack}/facts/b")
 
 
-def test_or_with_410_for_those_who_prefer_that(api: Caller, stack: str) -> None:
+def test_a_stream_that_lost_history_answers_410_on_request(api: Caller, stack: str) -> None:
     etag(api, f"{stack}/facts/a", 1)
     for cursor in (FOREIGN, ahead(api, stack)):
         with watch(api, stack, f"?on_gap=error&since={cursor}") as stream:
@@ -187,7 +187,7 @@ def test_a_malformed_cursor_is_refused(api: Caller, stack: str) -> None:
         refused(stream, "400 query_invalid")
 
 
-def test_a_stack_that_nobody_created_cannot_be_watched(api: Caller, stack: str) -> None:
+def test_a_missing_stack_cannot_be_watched(api: Caller, stack: str) -> None:
     with watch(api, stack, "?initial=true") as stream:
         refused(stream, "404 not_found")
 
@@ -236,7 +236,9 @@ def test_no_value_can_forge_a_frame(api: Caller, stack: str, value: object) -> N
         assert stream.expect("snapshot").data["facts"][0]["value"] == value
 
 
-def test_who_takes_both_gets_what_is_named_first_by_weight(api: Caller, stack: str) -> None:
+def test_a_client_that_accepts_both_types_gets_the_one_with_the_greater_weight(
+    api: Caller, stack: str
+) -> None:
     etag(api, f"{stack}/facts/a", 1)
     for accept, kind in {
         "text/event-stream, application/json;q=0.9": "text/event-stream",

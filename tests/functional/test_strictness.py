@@ -73,7 +73,7 @@ def call(api: Caller, method: str, path: str, query: str) -> requests.Response:
 
 
 @pytest.mark.parametrize(("method", "path"), operations())
-def test_a_parameter_that_nobody_knows_is_refused(api: Caller, method: str, path: str) -> None:
+def test_an_unknown_parameter_is_refused(api: Caller, method: str, path: str) -> None:
     for query in ("nonsense=1", "nonsense=", "Limit=1", "wait%00=1"):
         answer = call(api, method, path, query)
         if method == "HEAD":
@@ -95,7 +95,7 @@ def test_a_parameter_given_twice_is_refused(api: Caller, method: str, path: str)
 @pytest.mark.parametrize(
     ("method", "path"), [known for known in operations() if known[0] in ("PUT", "POST", "PATCH")]
 )
-def test_a_field_that_nobody_knows_is_refused(api: Caller, method: str, path: str) -> None:
+def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> None:
     known: dict[tuple[str, str], dict[str, object]] = {
         ("POST", "batch"): {"operations": [{"delete": {"path": "a"}}]},
         ("PUT", "b"): {"value": 1},

@@ -91,7 +91,7 @@ def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
     ]
 
 
-def test_a_finding_says_what_is_wrong_where_and_what_to_do(place: Place) -> None:
+def test_a_finding_states_the_fault_its_place_and_the_remedy(place: Place) -> None:
     place.plant(place.keys.receipt("p", "k"), b"{}")
     place.plant(place.keys.root.encode() + b"/\x1b[2J\xff", b"")
     result = place.verify()
@@ -149,7 +149,7 @@ def test_repair_deletes_the_keys_of_earlier_versions(place: Place) -> None:
     assert place.left() == before
 
 
-def test_a_service_goes_on_whatever_is_damaged_and_found(place: Place) -> None:
+def test_a_service_keeps_serving_beside_damaged_records(place: Place) -> None:
     place.api.put("/v1/stacks/s/facts/a/b", "kept")
     living = record_of(Scope("p", "other"))
     kinds = set()
@@ -182,7 +182,9 @@ def test_an_etcd_that_is_away_is_one_line_and_status_2_within_seconds(tmp_path: 
     )
 
 
-def test_an_etcd_that_hangs_is_one_line(private_etcd: EtcdServer, tmp_path: Path) -> None:
+def test_a_frozen_etcd_results_in_a_one_line_error(
+    private_etcd: EtcdServer, tmp_path: Path
+) -> None:
     config = tmp_path / "conf"
     write_options(config, {"etcd": {"endpoints": private_etcd.endpoint, "timeout": "1"}})
     private_etcd.pause()

@@ -36,7 +36,7 @@ def decided(api: Caller, stack: str) -> dict[str, Any]:
 # Waiting
 
 
-def test_who_waits_for_a_waiter_is_answered_when_it_appears(api: Caller, stack: str) -> None:
+def test_a_wait_for_a_missing_waiter_ends_when_it_is_created(api: Caller, stack: str) -> None:
     with waiting(api, f"{stack}/waiters/w?wait=30") as (waiter,):
         armed(api, stack, **PRESENT)
         answer = waiter.answer()
@@ -77,7 +77,7 @@ def test_a_deletion_ends_the_wait_for_a_change_of_a_waiter(api: Caller, stack: s
     assert answer.headers["Retry-After"] == "1"
 
 
-def test_fifty_who_wait_for_a_waiter_all_hear_that_it_is_met_at_another_service(
+def test_fifty_waits_for_a_waiter_end_when_it_is_met_at_another_service(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as here, Caller(two_workers.url) as there:
@@ -148,7 +148,7 @@ def test_the_line_that_signals_to_cloudformation_signals(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded", "application/json"]
 )
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_a_signal_is_json_whatever_it_is_said_to_be_and_nothing_is_success(
+def test_a_signal_is_read_as_json_whatever_its_content_type_and_an_empty_one_is_success(
     api: Caller, stack: str, method: str, kind: str
 ) -> None:
     armed(api, stack, success={"signals": 3})

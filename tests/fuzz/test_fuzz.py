@@ -49,7 +49,7 @@ def test_every_answer_is_one_that_the_document_names(one_worker: ApiServer, tmp_
     assert wanted - NEEDY <= accepted <= wanted
 
 
-def test_a_stream_begins_as_the_document_says_or_is_refused_so(one_worker: ApiServer) -> None:
+def test_a_stream_starts_or_is_refused_as_documented(one_worker: ApiServer) -> None:
     schema = schemathesis.openapi.from_url(f"{one_worker.url}/v1/openapi.json")
     operation = schema["/v1/stacks/{stack}/events"]["GET"]
     name = fresh_stack()

@@ -73,7 +73,9 @@ def send(caller: Caller, method: str, target: str) -> Answer:
     return exchange(caller.url, raw, method)
 
 
-def test_a_restricted_credential_does_what_its_rules_name(agent: Caller, stack: str) -> None:
+def test_a_restricted_credential_may_do_just_the_operations_of_its_rules(
+    agent: Caller, stack: str
+) -> None:
     assert agent.put(f"{stack}/facts/nodes/c1/ip", 1).status_code == HTTPStatus.CREATED
     assert agent.get(f"{stack}/facts/nodes/c1/ip?wait=5").status_code == HTTPStatus.OK
     assert agent.get(f"{stack}/context").status_code == HTTPStatus.OK

@@ -149,7 +149,7 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
     assert {row.operation for row in ROWS} == operations() | mounted() | shown
 
 
-def test_every_way_to_call_an_operation_stands_once() -> None:
+def test_no_row_of_the_table_is_a_duplicate() -> None:
     assert len({str(row) for row in ROWS}) == len(ROWS)
     assert {len(kind.value) for kind in Kind} == {len(HOLDERS)}
 
@@ -259,7 +259,7 @@ def test_headers_that_claim_an_identity_change_nothing(
     refused(anonymous.get(f"{granted.stack}/facts/a", headers=stale), "401 unauthorized")
 
 
-def test_owners_and_holders_see_what_the_others_wrote(
+def test_owners_and_holders_read_the_writes_of_each_other(
     keystone: KeystoneServer, granted: Granted, login: Login, anonymous: Caller
 ) -> None:
     grant = granted.grants["agent of a"]

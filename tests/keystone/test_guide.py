@@ -129,7 +129,7 @@ def restricted(keystone: KeystoneServer, directory: Path) -> ApplicationCredenti
     )
 
 
-def test_the_restricted_credential_can_do_what_the_guide_says_and_no_more(
+def test_the_restricted_credential_allows_the_requests_of_the_guide_and_no_others(
     keystone: KeystoneServer, server: ApiServer, slurm: Caller, tmp_path: Path
 ) -> None:
     token = keystone.accounts.issue_with(restricted(keystone, tmp_path))
@@ -166,7 +166,7 @@ def test_every_rule_of_the_guide_is_needed(tmp_path: Path) -> None:
         assert any(allows(rule, method, path) for method, path, _ in MAY), rule
 
 
-def test_what_the_guide_says_that_access_rules_cannot_do(
+def test_access_rules_have_the_limits_that_the_guide_states(
     keystone: KeystoneServer, server: ApiServer, slurm: Caller, tmp_path: Path
 ) -> None:
     token = keystone.accounts.issue_with(restricted(keystone, tmp_path))

@@ -21,7 +21,7 @@ def owned(login: Login, stack: str) -> str:
     return stack
 
 
-def test_what_a_writer_stores_carries_its_name_and_project(
+def test_a_fact_names_its_author_and_project(
     keystone: KeystoneServer, login: Login, owned: str
 ) -> None:
     owner = login("owner")
@@ -40,9 +40,7 @@ def test_a_reader_sees_the_stacks_of_the_project_and_an_outsider_none(
     assert login("outsider").get("/v1/stacks").json()["stacks"] == []
 
 
-def test_neither_a_stream_nor_a_stale_answer_shows_what_others_have(
-    login: Login, owned: str
-) -> None:
+def test_neither_a_stream_nor_a_stale_read_shows_stacks_of_others(login: Login, owned: str) -> None:
     outsider = login("outsider")
     with Stream(outsider.url, f"{owned}/events", dict(outsider.session.headers)) as stream:
         assert stream.answer.status == HTTPStatus.NOT_FOUND
@@ -98,7 +96,7 @@ def test_an_administrator_lists_any_projects_stacks_and_others_their_own(
     assert login("admin").get("/v1/stacks?project_id=nobody").json()["stacks"] == []
 
 
-def test_what_exists_is_told_to_nobody_unknown(anonymous: Caller) -> None:
+def test_an_unauthenticated_caller_does_not_learn_which_stacks_exist(anonymous: Caller) -> None:
     for path in ("/v1/nowhere", "/nowhere", "/v1/stacks/", "//", "/v1//"):
         refused(anonymous.get(path), "401 unauthorized")
 
@@ -125,7 +123,7 @@ def test_a_service_token_that_is_none_is_refused_beside_a_good_token(
         refused(owner.get(owned, headers=headers), "401 unauthorized")
 
 
-def test_a_token_that_stands_twice_is_refused(
+def test_a_token_header_given_twice_is_refused(
     anonymous: Caller, tokens: dict[str, str], owned: str
 ) -> None:
     good = tokens["owner"]

@@ -40,7 +40,7 @@ def test_members_of_the_project_see_the_value_and_readers_do_not(login: Login, s
     assert reader.get(f"{stack}/context").json()["sensitive"] == {"key": listed["etag"]}
 
 
-def test_who_may_not_see_it_is_told_so_once_it_is_there(login: Login, stack: str) -> None:
+def test_a_wait_for_a_sensitive_fact_is_refused_once_it_exists(login: Login, stack: str) -> None:
     owner, reader = login("owner"), login("reader")
     owner.put(f"{stack}/facts/open", 1).raise_for_status()
     assert reader.get(f"{stack}/facts/key?wait=0").status_code == HTTPStatus.NOT_FOUND
@@ -75,9 +75,7 @@ def strict(
         check_log(service, SECRET)
 
 
-def test_an_operator_may_have_writers_who_do_not_see_what_they_wrote(
-    strict: Caller, stack: str
-) -> None:
+def test_an_operator_may_forbid_writers_to_read_sensitive_facts(strict: Caller, stack: str) -> None:
     fact = f"{stack}/facts/key"
     made = strict.put(fact, json=SENSITIVE)
     assert (made.status_code, made.json()["value"]) == (HTTPStatus.CREATED, None)
@@ -175,7 +173,7 @@ def spellings(word: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("levels", ["", TALKATIVE], ids=["as-shipped", "all-at-debug"])
-def test_no_value_of_a_sensitive_fact_is_anywhere_but_in_the_answers_to_who_may_see_it(
+def test_a_sensitive_value_appears_only_in_answers_to_permitted_readers(
     private_etcd: EtcdServer,
     keystone: KeystoneServer,
     tokens: dict[str, str],

@@ -179,7 +179,7 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
     assert {row.operation for row in ROWS} == operations() | mounted() | shown
 
 
-def test_every_way_to_call_an_operation_stands_once() -> None:
+def test_no_row_of_the_table_is_a_duplicate() -> None:
     assert len({str(row) for row in ROWS}) == len(ROWS)
     assert {len(kind.value) for kind in Kind} == {len(PERSONAS)}
 
@@ -337,7 +337,7 @@ def test_headers_that_claim_an_identity_change_nothing(
     assert held(callers["owner"], owned) == before
 
 
-def test_a_writer_cannot_pass_for_somebody_else(
+def test_a_writer_cannot_forge_the_author(
     keystone: KeystoneServer, callers: dict[str, Caller], project: str, owned: str
 ) -> None:
     outside, user = (
@@ -351,7 +351,7 @@ def test_a_writer_cannot_pass_for_somebody_else(
     assert callers["owner"].get(f"/v1/stacks/{owned}").json()["project_id"] == project
 
 
-def test_the_methods_of_a_route_are_told_to_who_is_known_whether_it_exists_or_not(
+def test_an_authenticated_caller_learns_the_methods_of_a_route_whether_its_stack_exists_or_not(
     callers: dict[str, Caller], owned: str, grant: str
 ) -> None:
     for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:

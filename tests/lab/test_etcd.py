@@ -50,12 +50,12 @@ def get(server: EtcdServer, key: str) -> str | None:
     return base64.b64decode(found[0]["value"]).decode()
 
 
-def test_it_says_which_version_it_is(etcd: EtcdServer) -> None:
+def test_etcd_reports_its_version(etcd: EtcdServer) -> None:
     major, minor = etcd.version().split(".")[:2]
     assert (int(major), int(minor)) >= (3, 4)
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(private_etcd: EtcdServer) -> None:
+def test_an_acknowledged_write_survives_a_kill_of_etcd(private_etcd: EtcdServer) -> None:
     put(private_etcd, "k", "v")
     private_etcd.kill()
     assert not private_etcd.healthy()
@@ -103,7 +103,7 @@ def test_only_a_stopped_etcd_can_be_wiped(private_etcd: EtcdServer) -> None:
     assert get(private_etcd, "k") is None
 
 
-def test_settings_for_another_etcd_are_not_ours(
+def test_environment_settings_for_another_etcd_are_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ETCD_FORCE_NEW_CLUSTER", "no boolean")
@@ -121,7 +121,7 @@ def test_a_missing_etcd_is_named_with_its_package(monkeypatch: pytest.MonkeyPatc
         find_etcd()
 
 
-def test_an_etcd_that_cannot_start_says_why(etcd: EtcdServer, tmp_path: Path) -> None:
+def test_an_etcd_that_cannot_start_reports_the_reason(etcd: EtcdServer, tmp_path: Path) -> None:
     server = EtcdServer(tmp_path / "data", client_port=etcd.client_port)
     server.start()
     assert server.child.wait(10)
@@ -129,7 +129,7 @@ def test_an_etcd_that_cannot_start_says_why(etcd: EtcdServer, tmp_path: Path) ->
         server.child.wait_until(lambda: False, deadline=10)
 
 
-def test_a_server_with_certificates_serves_whoever_holds_one(tmp_path: Path) -> None:
+def test_a_server_with_certificates_serves_clients_that_have_one(tmp_path: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", common_name="factstore")
     paths = {name: tmp_path / f"{name}.pem" for name in ("ca", "cert", "key")}
@@ -159,7 +159,7 @@ def test_a_server_with_certificates_serves_whoever_holds_one(tmp_path: Path) -> 
         server.kill()
 
 
-def test_a_cluster_goes_on_under_another_leader(cluster: EtcdCluster) -> None:
+def test_a_cluster_keeps_serving_under_another_leader(cluster: EtcdCluster) -> None:
     leader = cluster.leader()
     put(leader, "k", "v")
     followers = cluster.followers()

@@ -92,7 +92,7 @@ def test_a_second_start_finds_the_same_users(private_keystone: KeystoneServer) -
         again.kill()
 
 
-def test_a_killed_keystone_comes_back_at_the_same_address(
+def test_a_restarted_keystone_has_the_same_address(
     private_keystone: KeystoneServer,
 ) -> None:
     workers = private_keystone.child.children()

@@ -89,7 +89,7 @@ def test_the_ports_of_a_process_that_ended_are_free_again(few: range) -> None:
             process.communicate("")
 
 
-def test_a_port_that_somebody_listens_on_is_left_alone() -> None:
+def test_a_port_in_use_is_not_chosen() -> None:
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="no free port"):

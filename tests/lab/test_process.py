@@ -117,7 +117,7 @@ def test_a_child_that_is_not_ready_in_time_is_quoted(child: Child, log: Path) ->
         child.wait_until(lambda: False, deadline=0.05)
 
 
-def test_an_answer_from_somebody_else_does_not_count_as_ready(child: Child, log: Path) -> None:
+def test_an_answer_of_another_process_does_not_count_as_ready(child: Child, log: Path) -> None:
     child.start(["false"], log_path=log)
     child.wait(10)
     with pytest.raises(ChildError, match="ended with status 1"):

@@ -42,7 +42,7 @@ def test_killing_it_kills_the_workers_too(server: ApiServer) -> None:
     assert not server.healthy()
 
 
-def test_it_comes_back_at_the_same_address(server: ApiServer) -> None:
+def test_a_restarted_server_has_the_same_address(server: ApiServer) -> None:
     url = server.url
     server.kill()
     server.restart()
@@ -64,7 +64,7 @@ def test_an_option_of_several_lines_is_refused(tmp_path: Path) -> None:
         write_options(tmp_path / "conf", {"api": {"host": "a\nport = 1"}})
 
 
-def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_service_that_cannot_start_reports_the_reason(tmp_path: Path) -> None:
     api = ApiServer([], tmp_path / "api", argv=["sh", "-c", "echo no such option; exit 1"])
     with pytest.raises(ChildError, match="no such option"):
         api.start()

@@ -201,7 +201,9 @@ def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
     eventually(lambda: gone(below))
 
 
-def test_a_killed_etcd_comes_back_at_its_address_while_the_api_stays(start: Start) -> None:
+def test_a_killed_etcd_is_restarted_at_its_address_while_the_api_keeps_running(
+    start: Start,
+) -> None:
     standalone = start().ready()
     endpoint, pid = standalone.etcd_endpoint(), standalone.etcd_pid()
     assert pid is not None

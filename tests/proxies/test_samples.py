@@ -58,7 +58,7 @@ def test_a_wait_is_waited_for(site: Site, api: Caller, stack: str) -> None:
     assert (answer.status_code, answer.json()["value"]) == (HTTPStatus.OK, "came")
 
 
-def test_a_grant_is_handed_on_in_both_spellings_and_stands_in_no_log(
+def test_a_grant_is_forwarded_in_both_spellings_and_not_logged(
     site: Site, api: Caller, stack: str
 ) -> None:
     grant = issue(api, stack)
@@ -145,7 +145,7 @@ DISGUISES = [
 
 @pytest.mark.parametrize("name", INSIDE)
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_what_is_for_inside_is_not_shown_outside(site: Site, name: str, disguise: str) -> None:
+def test_internal_pages_are_not_served_outside(site: Site, name: str, disguise: str) -> None:
     target = disguise.format(name, first=ord(name[0]), rest=name[1:])
     for method in ("GET", "HEAD", "POST"):
         raw = request_bytes(method, target, "Accept: text/plain", "Content-Length: 0")

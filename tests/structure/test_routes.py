@@ -83,7 +83,7 @@ def test_every_operation_is_described_with_its_answers() -> None:
         assert "default" not in what["responses"], f"{operation}: name every status"
 
 
-def test_an_operation_is_for_everybody_in_the_document_as_it_is_in_the_service() -> None:
+def test_the_document_and_the_service_agree_on_public_operations() -> None:
     document = documented()
     assert document["security"] == [{"token": []}, {"grant": []}, {"grant_password": []}]
     public = {operation for operation, what in described().items() if what.get("security") == []}
@@ -96,7 +96,7 @@ def test_a_service_without_tokens_does_not_ask_for_any() -> None:
     assert app.test_client().get(DOCUMENT).get_json()["security"] == []
 
 
-def test_the_document_says_where_the_service_is_mounted() -> None:
+def test_the_document_names_the_mount_point_of_the_service() -> None:
     client = application().test_client()
     for root in ("", "/contextualization"):
         answer = client.get(DOCUMENT, environ_overrides={"SCRIPT_NAME": root})
@@ -119,7 +119,7 @@ def test_a_description_wraps_no_view() -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(operations()), ids=" ".join)
-def test_a_route_asks_policy_unless_it_is_for_everybody(operation: Operation) -> None:
+def test_every_route_but_the_public_ones_asks_policy(operation: Operation) -> None:
     asked: list[str] = []
 
     def decide(rule: str) -> bool:
@@ -153,12 +153,12 @@ def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
     assert asked == rules()
 
 
-def test_a_rule_that_is_not_written_allows_nobody() -> None:
+def test_an_undefined_rule_denies_everything() -> None:
     (default,) = [rule for rule in list_rules() if rule.name == "default"]
     assert default.check_str == "!"
 
 
-def test_the_throttle_takes_for_heartbeats_what_the_routes_do() -> None:
+def test_the_throttle_and_the_routes_agree_on_heartbeats() -> None:
     taken = {
         (method, path)
         for method, path in operations()

@@ -27,7 +27,7 @@ CATCH_ALL_NAMES = {
 }
 
 
-def test_rooms_import_only_what_they_may() -> None:
+def test_packages_import_only_permitted_packages() -> None:
     lint = "from importlinter.cli import lint_imports_command as lint; lint()"
     checked = subprocess.run(
         [sys.executable, "-c", lint, "--no-cache", "--config", "pyproject.toml"],

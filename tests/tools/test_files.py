@@ -126,7 +126,7 @@ def test_ansible_finds_members_in_their_groups(context: Path) -> None:
     assert known["factstore"]["attributes"] == {"rack": "r1"}
 
 
-def test_a_playbook_uses_what_another_host_told(slurm: Slurm, context: Path) -> None:
+def test_a_playbook_uses_a_fact_of_another_host(slurm: Slurm, context: Path) -> None:
     shell(INVENTORY, cwd=context, env={"ANSIBLE_HOME": str(context)})
     (play,) = yaml.safe_load(*code(PAGE, "yaml"))
     for task in play["tasks"]:
@@ -138,7 +138,7 @@ def test_a_playbook_uses_what_another_host_told(slurm: Slurm, context: Path) -> 
     assert (context / "motd").read_text() == f"{slurm.name}, rack r1\n"
 
 
-def test_ansible_runs_nothing_that_a_fact_says(slurm: Slurm, context: Path) -> None:
+def test_ansible_does_not_execute_templates_in_facts(slurm: Slurm, context: Path) -> None:
     ran = context / "ran"
     hostile = HOSTILE % ran
     slurm.put("nodes/c1/motd", hostile)
@@ -172,7 +172,7 @@ def test_a_hosts_file_has_the_nodes(context: Path) -> None:
     assert lines == ["127.0.0.1 localhost", "10.0.0.11\tc1", "10.0.0.5\thead"]
 
 
-def test_what_was_rendered_stays_when_the_service_refuses(slurm: Slurm, context: Path) -> None:
+def test_rendered_files_stay_when_the_service_refuses(slurm: Slurm, context: Path) -> None:
     shell(HOSTS.replace("/etc/", f"{context}/"), cwd=context)
     before = (context / "hosts.slurm").stat().st_mtime_ns
     gone = f"{slurm.url}-that-is-not-there"
@@ -184,7 +184,7 @@ def test_what_was_rendered_stays_when_the_service_refuses(slurm: Slurm, context:
     assert (context / "hosts.slurm").stat().st_mtime_ns == before
 
 
-def test_no_file_has_what_is_sensitive(slurm: Slurm, context: Path) -> None:
+def test_no_file_contains_a_sensitive_value(slurm: Slurm, context: Path) -> None:
     slurm.put("db/password", "s3cret", sensitive=True)
     slurm.put("nodes/c1/key", "s3cret", sensitive=True)
     shell(FETCH, cwd=context, env={"STACK": slurm.url})

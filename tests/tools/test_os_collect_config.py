@@ -170,7 +170,7 @@ def test_nothing_is_run_while_the_service_refuses(slurm: Slurm, tmp_path: Path) 
     assert instance.runs() == 1
 
 
-def test_it_hears_a_sighup_until_the_first_change_and_never_again(
+def test_a_sighup_works_until_the_first_change_and_not_afterwards(
     api: ApiServer, slurm: Slurm, tmp_path: Path
 ) -> None:
     instance = polling(slurm, tmp_path, polling_interval="300", min_polling_interval="300")
@@ -212,7 +212,7 @@ def test_with_keystone_a_grant_in_netrc_lets_it_in_until_it_is_revoked(
         assert instance.runs() == 1
 
 
-def test_a_grant_in_the_url_lets_it_in_and_is_told_to_the_log_with_an_error(
+def test_a_grant_in_the_url_works_and_appears_in_the_log_of_an_error(
     slurm: Slurm, tmp_path: Path
 ) -> None:
     grant = slurm.issue(role="reader")
@@ -293,7 +293,7 @@ def test_the_hook_mends_a_directory_that_the_tool_would_refuse(tmp_path: Path) -
     assert instance.runs() == 1
 
 
-def test_what_the_guide_warns_of_is_so(tmp_path: Path) -> None:
+def test_the_warnings_of_the_guide_are_true(tmp_path: Path) -> None:
     instance = Hooked(tmp_path)
     instance.react(head(1))
     instance.react(head(True))

@@ -40,7 +40,9 @@ def member(name: str) -> dict[str, object]:
     }
 
 
-def test_a_wait_for_a_waiter_goes_on_until_it_has_ended(service: Service, clock: FakeClock) -> None:
+def test_a_wait_for_a_waiter_continues_until_the_waiter_has_ended(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(
         answer(200, waiter(), TAG),
         answer(304, None, TAG),  # a stopping service lets its callers go early
@@ -87,7 +89,9 @@ def test_members_that_are_declared_as_something_are_asked_for_by_that(
     assert service.calls[1].query == {"limit": "1000", "declared": ""}
 
 
-def test_who_declares_a_member_does_not_become_it(service: Service, clock: FakeClock) -> None:
+def test_declaring_a_member_keeps_the_clients_own_generation(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(answer(201, member("a")), answer(201, member("a")), answer(204))
     a = service.stack(clock).member("a", generation="7")
     a.declare("g", "heat:1")
@@ -102,14 +106,14 @@ def test_who_declares_a_member_does_not_become_it(service: Service, clock: FakeC
     assert service.calls[2].query == {"declared": "heat:1"}
 
 
-def test_nobody_departs_by_an_empty_word(service: Service, clock: FakeClock) -> None:
+def test_departing_with_an_empty_declaration_is_refused(service: Service, clock: FakeClock) -> None:
     service.will(refusal(400, "query_invalid"))
     with pytest.raises(errors.BadRequest):
         service.stack(clock).member("a").depart(declared="")
     assert service.calls[0].query == {"declared": ""}
 
 
-def test_what_is_not_said_is_not_sent(service: Service, clock: FakeClock) -> None:
+def test_arguments_that_are_not_given_are_not_sent(service: Service, clock: FakeClock) -> None:
     service.will(
         answer(201, member("a")), answer(204), answer(200, waiter()), answer(200, waiter())
     )
@@ -138,7 +142,7 @@ def test_what_is_not_said_is_not_sent(service: Service, clock: FakeClock) -> Non
         lambda stack: stack.grant("g").renew(),
     ],
 )
-def test_a_write_whose_answer_was_lost_is_not_repeated_unasked(
+def test_a_write_with_a_lost_answer_is_not_repeated(
     service: Service, clock: FakeClock, call: Callable[[Stack], object]
 ) -> None:
     service.will(hang_up)
@@ -159,7 +163,7 @@ def test_a_write_whose_answer_was_lost_is_not_repeated_unasked(
         lambda stack: stack.grant("g").renew(),
     ],
 )
-def test_an_answer_without_what_was_promised_is_unexpected(
+def test_an_answer_without_a_documented_field_is_an_error(
     service: Service, clock: FakeClock, call: Callable[[Stack], object]
 ) -> None:
     service.will(answer(200, {}, TAG))
@@ -167,7 +171,7 @@ def test_an_answer_without_what_was_promised_is_unexpected(
         call(service.stack(clock))
 
 
-def test_a_waiter_that_is_gone_is_deleted(service: Service, clock: FakeClock) -> None:
+def test_a_missing_waiter_counts_as_deleted(service: Service, clock: FakeClock) -> None:
     service.will(refusal(404, "not_found"))
     service.stack(clock).waiter("w").delete()
 

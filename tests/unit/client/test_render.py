@@ -78,7 +78,7 @@ def test_facts_of_any_shape_can_be_rendered(name: str, facts: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_a_renderer_makes_a_text_or_a_folder_as_its_table_says(name: str) -> None:
+def test_a_renderer_produces_a_text_or_a_folder(name: str) -> None:
     assert isinstance(render(name, DOCUMENT), str) == (name not in FOLDERS)
 
 
@@ -126,7 +126,7 @@ def test_two_facts_never_share_a_variable() -> None:
         render("env", document({"a-b": 1, "a.b": 2}))
 
 
-def test_what_is_masked_has_no_variable_and_what_is_null_has() -> None:
+def test_a_masked_fact_has_no_variable_and_a_null_fact_has_one() -> None:
     facts = {"db": {"password": None, "port": None, "user": "x"}}
     hidden = {"db/password": "0123456789abcdef.1", "db/user": "0123456789abcdef.2"}
     assert text("env", document(facts, sensitive=hidden)) == "DB_PORT=null\nDB_USER=x\n"
@@ -195,7 +195,7 @@ def test_hosts_of_an_inventory_are_members_and_nodes_with_an_address() -> None:
     }
 
 
-def test_whatever_a_fact_or_a_member_says_is_marked_and_below_a_name_of_ours() -> None:
+def test_values_of_facts_and_members_are_marked_unsafe_below_reserved_names() -> None:
     made = inventory(DOCUMENT)
     facts = {name: fact for name, fact in DOCUMENT["facts"].items() if name != "nodes"}
     assert made["vars"] == {"factstore_stack": ("unsafe", {"name": "slurm", "facts": facts})}
@@ -255,7 +255,7 @@ def test_one_item_is_the_context_with_all_that_is_in_no_bag_of_its_own() -> None
     assert items(of) == {"factstore/context.json": {"id": "context", **of}}
 
 
-def test_the_id_of_an_item_is_its_name_whatever_a_fact_says() -> None:
+def test_the_id_of_an_item_is_its_name_even_if_a_fact_is_named_id() -> None:
     assert items(document({"users": {"ann": {"id": 7, "uid": 7}}}))["users/ann.json"] == {
         "id": "ann",
         "uid": 7,

@@ -39,7 +39,7 @@ def test_several_files_cannot_be_printed() -> None:
 
 
 @pytest.mark.parametrize("sent", ["", "<html>", "7", '{"stack": "s"}', '{"errors": []}'])
-def test_what_is_no_context_leaves_the_file_as_it_is(tmp_path: Path, sent: str) -> None:
+def test_an_invalid_context_leaves_the_file_unchanged(tmp_path: Path, sent: str) -> None:
     """As when curl was refused, or the network failed."""
     file = tmp_path / "hosts"
     file.write_text("kept")

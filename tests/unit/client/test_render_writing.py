@@ -51,7 +51,7 @@ def test_a_file_that_is_there_keeps_its_owner(tmp_path: Path) -> None:
     assert (file.stat().st_uid, file.stat().st_gid) == (1234, 4321)
 
 
-def test_what_is_rendered_no_more_is_removed_and_what_others_wrote_stays(tmp_path: Path) -> None:
+def test_files_no_longer_rendered_are_removed_and_foreign_files_stay(tmp_path: Path) -> None:
     write({"nodes/c1.json": "1", "nodes/c2.json": "2", "users/ann.json": "3"}, tmp_path)
     (tmp_path / "nodes" / "mine.json").write_text("mine")
     assert write({"nodes/c1.json": "1"}, tmp_path)

@@ -46,7 +46,7 @@ def test_a_stream_cut_anywhere_gives_the_same_frames(cuts: list[int]) -> None:
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 @given(texts=st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))))
-def test_any_data_comes_out_as_it_went_in(end: bytes, texts: list[str]) -> None:
+def test_any_data_is_parsed_unchanged(end: bytes, texts: list[str]) -> None:
     lines = b"".join(b"data: " + text.encode() + end for text in texts) + end
     expected = [Frame("message", "\n".join(texts))] if texts else []
     assert frames_of(lines) == expected

@@ -19,7 +19,9 @@ def page(*paths: str, following: str | None = None) -> dict[str, object]:
     return {"facts": [fact(path, 1) for path in paths], "cursor": "e.5", "links": links}
 
 
-def test_a_wait_that_the_service_ends_early_goes_on(service: Service, clock: FakeClock) -> None:
+def test_a_wait_that_the_service_ends_early_is_continued(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(MISSING, MISSING, answer(200, fact("a", 1)))
     assert service.stack(clock).wait("a", timeout=120).value == 1
     assert [call.query["wait"] for call in service.calls] == ["50", "50", "50"]
@@ -49,7 +51,7 @@ def test_a_list_follows_the_query_of_its_links_and_nothing_else(
     assert service.calls[1].query == {"limit": "2", "marker": "b", "cursor": "e.5"}
 
 
-def test_a_snapshot_begins_anew_when_its_revision_is_gone(
+def test_a_snapshot_starts_again_when_its_revision_has_expired(
     service: Service, clock: FakeClock
 ) -> None:
     gone = refusal(410, "cursor_expired")
@@ -61,7 +63,9 @@ def test_a_snapshot_begins_anew_when_its_revision_is_gone(
     assert snapshot.cursor == "e.5"
 
 
-def test_a_snapshot_is_given_up_when_it_is_always_gone(service: Service, clock: FakeClock) -> None:
+def test_a_snapshot_is_given_up_when_its_revision_always_expires(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(*[refusal(410, "cursor_expired")] * 5)
     with pytest.raises(errors.Gone):
         service.stack(clock).snapshot()
@@ -77,7 +81,7 @@ def test_a_snapshot_is_given_up_when_it_is_always_gone(service: Service, clock: 
         lambda stack: stack.watch(),
     ],
 )
-def test_an_answer_without_what_was_promised_is_unexpected(
+def test_an_answer_without_a_documented_field_is_an_error(
     service: Service, clock: FakeClock, call: Callable[[Stack], object]
 ) -> None:
     service.will(answer(200, {"facts": [{}], "results": [{}]}))

@@ -20,7 +20,9 @@ LOST = refusal(504, "outcome_unknown")
 Step = Callable[[BaseHTTPRequestHandler], None]
 
 
-def test_requests_name_the_version_and_go_below_v1(service: Service, clock: FakeClock) -> None:
+def test_requests_name_the_version_and_use_paths_below_v1(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(OK)
     service.stack(clock).get(IP)
     (call,) = service.calls
@@ -37,7 +39,7 @@ def test_an_endpoint_may_end_with_v1(service: Service, clock: FakeClock, end: st
 
 
 @pytest.mark.parametrize("busy", [BUSY, refusal(429, "rate_limited", {"Retry-After": "7"})])
-def test_a_read_is_repeated_when_the_service_says(
+def test_a_read_is_repeated_after_the_pause_that_the_service_states(
     service: Service, clock: FakeClock, busy: Step
 ) -> None:
     service.will(busy, OK)
@@ -51,7 +53,9 @@ def test_a_write_is_repeated_while_nothing_was_written(service: Service, clock: 
     assert [call.body for call in service.calls] == [{"value": "10.0.0.1"}] * 3
 
 
-def test_what_stays_unavailable_is_given_up(service: Service, clock: FakeClock) -> None:
+def test_a_request_is_given_up_if_the_service_stays_unavailable(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(*[BUSY] * 3)
     with pytest.raises(errors.Unavailable) as raised:
         service.stack(clock, retry_for=20).get(IP)
@@ -66,7 +70,7 @@ def test_pauses_grow_when_the_service_names_none(service: Service, clock: FakeCl
 
 
 @pytest.mark.parametrize("lost", [LOST, answer(502, b"bad gateway"), hang_up])
-def test_a_write_whose_answer_is_lost_is_not_repeated(
+def test_a_write_is_not_repeated_after_a_lost_answer(
     service: Service, clock: FakeClock, lost: Step
 ) -> None:
     service.will(lost)
@@ -85,7 +89,7 @@ def test_with_an_idempotency_key_it_is_repeated(
 
 
 @pytest.mark.parametrize("lost", [LOST, answer(502, b"bad gateway"), hang_up])
-def test_a_read_whose_answer_is_lost_is_repeated(
+def test_a_read_is_repeated_after_a_lost_answer(
     service: Service, clock: FakeClock, lost: Step
 ) -> None:
     service.will(lost, OK)
@@ -106,13 +110,13 @@ def test_an_answer_cut_short_is_a_lost_one(service: Service, clock: FakeClock) -
         stack.put(IP, "10.0.0.1")
 
 
-def test_where_nobody_listens_nothing_was_written(clock: FakeClock) -> None:
+def test_a_refused_connection_means_that_nothing_was_written(clock: FakeClock) -> None:
     with pytest.raises(errors.Unavailable):
         stack_at(f"http://127.0.0.1:{free_port()}", clock, retry_for=5).put(IP, "10.0.0.1")
     assert clock.pauses
 
 
-def test_a_repeated_wait_asks_for_the_rest_of_the_time(service: Service, clock: FakeClock) -> None:
+def test_a_repeated_wait_lasts_for_the_remaining_time(service: Service, clock: FakeClock) -> None:
     service.will(BUSY, OK)
     service.stack(clock).get(IP, wait=20)
     assert service.calls[0].query["wait"] == "20"
@@ -165,7 +169,7 @@ def test_a_refusal_is_named_and_not_repeated(
     assert error.members == {"field": "value"}
 
 
-def test_a_failed_precondition_tells_the_present_etag(service: Service, clock: FakeClock) -> None:
+def test_a_failed_precondition_carries_the_present_etag(service: Service, clock: FakeClock) -> None:
     service.will(refusal(412, "precondition_failed", etag="e.9"))
     with pytest.raises(errors.PreconditionFailed) as raised:
         service.stack(clock).put(IP, 1, if_match="e.8")
@@ -176,7 +180,7 @@ def test_a_failed_precondition_tells_the_present_etag(service: Service, clock: F
 @pytest.mark.parametrize(
     "body", [b"", b"<html>no", b"{}", b'{"errors": []}', b'{"errors": [1]}', b"[]"]
 )
-def test_a_foreign_error_body_is_told_about(
+def test_an_unexpected_error_body_is_reported(
     service: Service, clock: FakeClock, body: bytes
 ) -> None:
     service.will(answer(403, body, {"X-Openstack-Request-Id": "req-7"}))
@@ -187,6 +191,6 @@ def test_a_foreign_error_body_is_told_about(
     assert raised.value.request_id == "req-7"
 
 
-def test_failures_before_the_service_come_through(clock: FakeClock) -> None:
+def test_a_missing_endpoint_is_raised_as_keystoneauth_does(clock: FakeClock) -> None:
     with pytest.raises(exceptions.EndpointNotFound):
         stack_at(None, clock).get(IP)

@@ -33,7 +33,7 @@ def told(watch: Watch) -> list[str]:
     return [item.cursor for item in watch]
 
 
-def test_a_watch_tells_events_and_ends_with_the_stack(service: Service, clock: FakeClock) -> None:
+def test_a_watch_yields_events_and_ends_with_the_stack(service: Service, clock: FakeClock) -> None:
     service.will(stream(PING, change(2), PING, change(3) + stack_delete(4), goodbye("over", 9)))
     watch = service.stack(clock).watch("e.1", prefix="a", types=["fact.put", "stack.delete"])
     events = list(watch)
@@ -102,7 +102,7 @@ def test_a_goodbye_sends_the_watch_elsewhere_after_its_pause(
     assert clock.pauses[1] < 1  # it held for that once
 
 
-def test_a_bookmark_moves_the_cursor_and_is_told_on_request(
+def test_a_bookmark_moves_the_cursor_and_is_yielded_on_request(
     service: Service, clock: FakeClock
 ) -> None:
     service.will(stream(bookmark(8)), stream(bookmark(9)), stream(stack_delete(10)))
@@ -136,13 +136,15 @@ def test_patience_is_for_one_absence_at_a_time(service: Service, clock: FakeCloc
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_an_event_is_told_when_it_comes(service: Service, clock: FakeClock, chunked: bool) -> None:
+def test_an_event_is_yielded_when_it_arrives(
+    service: Service, clock: FakeClock, chunked: bool
+) -> None:
     service.will(stream(change(2), chunked=chunked, hold=service))
     with service.stack(clock, stream_silence=2).watch("e.1") as watch:
         assert next(watch).cursor == "e.2"
 
 
-def test_a_snapshot_is_told_whole(service: Service, clock: FakeClock) -> None:
+def test_a_snapshot_is_yielded_whole(service: Service, clock: FakeClock) -> None:
     parts = [snapshot(fact("a", 1), fact("b", 2)), snapshot(fact("c", 3)), bookmark(5)]
     service.will(stream(*parts, change(6), stack_delete(7)))
     first, *others = service.stack(clock).watch(initial=True)
@@ -160,7 +162,7 @@ def test_an_empty_stack_has_a_snapshot_too(service: Service, clock: FakeClock) -
     assert first == Snapshot((), "e.5")
 
 
-def test_a_snapshot_that_was_cut_begins_anew(service: Service, clock: FakeClock) -> None:
+def test_a_snapshot_that_was_cut_starts_again(service: Service, clock: FakeClock) -> None:
     service.will(
         stream(snapshot(fact("a", 1)), snapshot(fact("b", 2))),
         stream(snapshot(fact("a", 9)), bookmark(8), stack_delete(9)),
@@ -172,7 +174,7 @@ def test_a_snapshot_that_was_cut_begins_anew(service: Service, clock: FakeClock)
     assert service.calls[1].query == {"initial": "true"}
 
 
-def test_a_reset_is_told_as_a_snapshot_that_replaces_all(
+def test_a_reset_is_yielded_as_a_snapshot_that_replaces_all(
     service: Service, clock: FakeClock
 ) -> None:
     service.will(
@@ -186,7 +188,9 @@ def test_a_reset_is_told_as_a_snapshot_that_replaces_all(
     assert service.calls[1].query == {"initial": "true"}
 
 
-def test_an_event_that_is_sent_again_is_not_told_again(service: Service, clock: FakeClock) -> None:
+def test_an_event_that_is_sent_again_is_not_yielded_again(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(stream(change(2)), stream(change(2), stack_delete(3)))
     assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
 
@@ -233,13 +237,15 @@ def test_frames_of_a_later_version_are_passed_over(service: Service, clock: Fake
     assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
 
 
-def test_what_is_no_event_stream_is_an_error(service: Service, clock: FakeClock) -> None:
+def test_an_answer_that_is_not_an_event_stream_is_an_error(
+    service: Service, clock: FakeClock
+) -> None:
     service.will(answer(200, {"events": []}))
     with pytest.raises(errors.UnexpectedAnswer):
         next(service.stack(clock).watch("e.1"))
 
 
-def test_a_stack_that_went_meanwhile_is_missing(service: Service, clock: FakeClock) -> None:
+def test_a_stack_deleted_meanwhile_is_missing(service: Service, clock: FakeClock) -> None:
     service.will(stream(change(2)), refusal(404, "not_found"))
     watch = service.stack(clock).watch("e.1")
     assert next(watch).cursor == "e.2"

@@ -252,7 +252,7 @@ def test_a_fact_that_changed_since_it_was_read_is_shown_as_it_is_now(service: Se
 # Keys
 
 
-def test_without_keys_only_what_is_sensitive_is_refused(tmp_path: Path) -> None:
+def test_without_keys_only_sensitive_facts_are_refused(tmp_path: Path) -> None:
     service = Service(sealing=sealing_with(tmp_path / "none"))
     with pytest.raises(SealingUnavailable):
         put(service)

@@ -34,7 +34,7 @@ def keyring(keys: Path, clock: ManualClock) -> RepositoryKeyring:
     return RepositoryKeyring(Repository(keys), clock)
 
 
-def test_a_data_key_comes_back_as_it_was(keyring: RepositoryKeyring) -> None:
+def test_a_data_key_is_unwrapped_unchanged(keyring: RepositoryKeyring) -> None:
     key = keyring.new_key()
     wrapped = keyring.wrap(key, ABOUT)
     assert key.hex() not in wrapped
@@ -42,9 +42,7 @@ def test_a_data_key_comes_back_as_it_was(keyring: RepositoryKeyring) -> None:
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
-def test_what_is_wrapped_about_one_thing_is_not_unwrapped_about_another(
-    one: bytes, other: bytes
-) -> None:
+def test_a_key_wrapped_for_one_stack_is_not_unwrapped_for_another(one: bytes, other: bytes) -> None:
     keyring = SHARED
     wrapped = keyring.wrap(b"k" * 32, one)
     if one == other:
@@ -95,7 +93,7 @@ def test_a_key_that_is_missing_is_looked_for_at_once(
     assert keyring.unwrap(elsewhere.wrap(b"k" * 32, ABOUT), ABOUT) == b"k" * 32
 
 
-def test_what_the_primary_key_of_another_host_wraps_unwraps_with_the_staged_one(
+def test_the_staged_key_unwraps_keys_of_another_hosts_primary_key(
     tmp_path: Path, keys: Path, keyring: RepositoryKeyring
 ) -> None:
     there = tmp_path / "there"
@@ -108,7 +106,7 @@ def test_what_the_primary_key_of_another_host_wraps_unwraps_with_the_staged_one(
     assert keyring.unwrap(elsewhere.wrap(b"k" * 32, ABOUT), ABOUT) == b"k" * 32
 
 
-def test_a_lost_key_is_missed_once_it_is_gone_and_works_again_when_it_is_back(
+def test_a_lost_key_is_unavailable_until_it_is_restored(
     keys: Path, keyring: RepositoryKeyring, clock: ManualClock
 ) -> None:
     wrapped = keyring.wrap(b"k" * 32, ABOUT)
@@ -123,7 +121,7 @@ def test_a_lost_key_is_missed_once_it_is_gone_and_works_again_when_it_is_back(
     assert keyring.unwrap(wrapped, ABOUT) == b"k" * 32
 
 
-def test_without_keys_it_says_so_and_the_log_says_why_once(
+def test_without_keys_the_error_states_so_and_the_log_gives_the_reason_once(
     tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "none"

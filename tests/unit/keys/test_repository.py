@@ -37,7 +37,7 @@ def test_a_new_repository_has_a_primary_and_a_staged_key_that_are_its_owners_alo
     assert {(keys / name).stat().st_mode & 0o777 for name in ("0", "1")} == {0o600}
 
 
-def test_a_repository_that_has_keys_is_not_made_anew(keys: Path) -> None:
+def test_a_repository_with_keys_is_not_created_again(keys: Path) -> None:
     before = texts(keys)
     with changing(keys) as repository:
         assert not create(repository)
@@ -94,16 +94,14 @@ def test_only_the_oldest_keys_are_in_excess(keys: Path) -> None:
     assert numbers(keys) == [4, 3, 0]
 
 
-def test_what_is_no_number_is_none_of_ours(keys: Path) -> None:
+def test_a_file_whose_name_is_not_a_number_is_ignored(keys: Path) -> None:
     for name in ("01", "-1", "1.bak", ".new-1", "README"):
         (keys / name).write_text("anything")
     assert numbers(keys) == [1, 0]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-def test_a_key_that_others_may_read_is_refused_with_what_would_be_right(
-    keys: Path, mode: int
-) -> None:
+def test_a_key_that_others_may_read_is_refused_with_the_right_mode(keys: Path, mode: int) -> None:
     (keys / "1").chmod(mode)
     with pytest.raises(Unusable, match=f"chmod 0600 {keys / '1'}"):
         Repository(keys).held()
@@ -118,14 +116,14 @@ def test_a_directory_that_others_may_look_into_is_refused(keys: Path) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"secret", urlsafe_b64encode(b"x" * 16), b"!" * 44, urlsafe_b64encode(b"x" * 48)]
 )
-def test_a_file_that_holds_no_key_is_refused_and_not_shown(keys: Path, text: bytes) -> None:
+def test_a_file_without_a_key_is_refused_and_its_content_not_shown(keys: Path, text: bytes) -> None:
     (keys / "1").write_bytes(text)
     with pytest.raises(Unusable, match="is no key") as refused:
         Repository(keys).held()
     assert not text or text.decode() not in str(refused.value)
 
 
-def test_a_missing_directory_says_how_to_make_it(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_directory_names_the_command_that_creates_it(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="factstore rotate-keys"):
         Repository(tmp_path / "none").held()
 
@@ -140,7 +138,7 @@ def test_two_do_not_change_a_repository_at_once(keys: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_root_makes_belongs_to_whom_the_directory_does(tmp_path: Path) -> None:
+def test_files_created_by_root_belong_to_the_owner_of_the_directory(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.mkdir(mode=0o700)
     os.chown(path, 12345, 12345)

@@ -121,13 +121,13 @@ def test_a_record_of_the_present_format_is_read(
     assert decode(record)
 
 
-def test_the_value_stands_in_the_record_untouched() -> None:
+def test_the_value_is_stored_in_the_record_unchanged() -> None:
     assert codec.encode_fact(fact("p", {"b": 1.0, "a": "\u20ac"})).endswith(
         '\n{"a":"\u20ac","b":1.0}'.encode()
     )
 
 
-def test_a_sensitive_fact_has_a_format_of_its_own_so_that_nobody_shows_what_is_sealed() -> None:
+def test_a_sensitive_fact_has_its_own_format_so_that_older_workers_refuse_it() -> None:
     record = codec.encode_fact(fact("p", None, sealed="1.sealed", readers=("group/head",)))
     head, _, text = record.decode().partition("\n")
     assert json.loads(head)["format"] == codec.SEALED
@@ -136,7 +136,7 @@ def test_a_sensitive_fact_has_a_format_of_its_own_so_that_nobody_shows_what_is_s
 
 
 @pytest.mark.parametrize("readers", ["group/head", [1], {"group/head": 1}, None])
-def test_readers_of_another_type_are_none_of_ours(readers: object) -> None:
+def test_readers_of_another_type_are_refused(readers: object) -> None:
     head, _, text = codec.encode_fact(fact("p", sealed="1.x")).decode().partition("\n")
     record = json.dumps({**json.loads(head), "readers": readers}) + "\n" + text
     with pytest.raises(codec.UnknownFormat):

@@ -54,13 +54,13 @@ def taken(*guarded: Guarded) -> tuple[list[Guarded], list[Guarded]]:
     return group, [each.guarded for each in waiting]
 
 
-def test_writes_of_different_keys_go_together() -> None:
+def test_writes_of_different_keys_share_a_transaction() -> None:
     group, left = taken(put(b"a"), put(b"b"), put(b"c"))
     assert len(group) == 3
     assert left == []
 
 
-def test_two_writes_of_one_key_never_go_together() -> None:
+def test_two_writes_of_one_key_never_share_a_transaction() -> None:
     first, second = put(b"a"), put(b"a")
     assert taken(first, second) == ([first], [second])
 
@@ -82,20 +82,20 @@ def test_a_deletion_counts_as_a_write() -> None:
     assert taken(deletion, put(b"a"))[0] == [deletion]
 
 
-def test_confirmations_that_write_nothing_go_with_anything_they_do_not_guard() -> None:
+def test_transactions_without_writes_are_batched_with_writes_of_keys_they_do_not_guard() -> None:
     confirmation = Guarded((Compare(b"a", "mod", "==", 3),), (GetKey(b"epoch"),))
     assert len(taken(confirmation, confirmation, put(b"b"))[0]) == 3
     assert len(taken(confirmation, put(b"a"))[0]) == 1
 
 
-def test_what_clashes_leads_the_next_group() -> None:
+def test_a_conflicting_transaction_leads_the_next_batch() -> None:
     first, clashing, other = put(b"a"), put(b"a"), put(b"b")
     group, left = taken(first, clashing, other)
     assert group == [first, other]
     assert left == [clashing]
 
 
-def test_a_transaction_that_is_large_goes_alone() -> None:
+def test_a_large_transaction_is_sent_alone() -> None:
     large = Guarded([Compare(b"k%d" % n, "mod", "==", 0) for n in range(60)], [PutKey(b"z", b"")])
     assert taken(large, put(b"a"))[0] == [large]
     group, left = taken(put(b"a"), large, put(b"b"))
@@ -128,7 +128,7 @@ guardeds = st.builds(
 
 
 @given(st.lists(guardeds, max_size=12))
-def test_no_member_of_a_group_touches_what_another_one_guards_or_writes(
+def test_no_transaction_of_a_batch_touches_keys_that_another_guards_or_writes(
     arrivals: list[Guarded],
 ) -> None:
     group, left = taken(*arrivals)
@@ -231,14 +231,14 @@ def grouped(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
         grouping.stop()
 
 
-def test_what_arrives_while_one_is_on_its_way_goes_together() -> None:
+def test_transactions_that_arrive_during_a_request_are_batched() -> None:
     etcd = Etcd()
     answers = grouped(etcd, b"a", b"b", b"c")
     assert [len(call) for call in etcd.calls] == [1, 3]
     assert answers[b"a"] == answers[b"b"] == answers[b"c"] == (True, 2)
 
 
-def test_each_member_is_told_its_own_outcome() -> None:
+def test_each_transaction_gets_its_own_outcome() -> None:
     answers = grouped(Etcd(), b"a", b"loser")
     assert answers[b"a"] == (True, 2)
     assert answers[b"loser"] == (False, 2)
@@ -256,7 +256,7 @@ def test_a_member_that_spoils_the_group_spoils_only_itself(error: Exception) -> 
 
 
 @pytest.mark.parametrize("kind", [OutcomeUnknown, Unavailable])
-def test_when_the_group_fails_every_member_hears_of_it(
+def test_if_a_batch_fails_every_transaction_fails(
     kind: type[OutcomeUnknown] | type[Unavailable],
 ) -> None:
     etcd = Etcd()

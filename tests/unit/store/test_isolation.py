@@ -61,7 +61,7 @@ def inside(keys: list[bytes], wanted: KeyRange) -> Iterator[bytes]:
     return iter(keys[bisect_left(keys, wanted.start) : bisect_left(keys, wanted.end)])
 
 
-def test_a_range_holds_the_keys_of_its_own_tenant_and_no_other(
+def test_a_range_contains_only_the_keys_of_its_own_tenant(
     names: tuple[dict[bytes, Fact], dict[bytes, Record]],
 ) -> None:
     facts, records = names
@@ -81,7 +81,7 @@ def test_a_range_holds_the_keys_of_its_own_tenant_and_no_other(
     assert seen == 2 * len(facts) + len(records)
 
 
-def test_a_folders_range_holds_what_lies_below_it(
+def test_a_folders_range_contains_just_the_paths_below_it(
     names: tuple[dict[bytes, Fact], dict[bytes, Record]],
 ) -> None:
     facts, records = names
@@ -98,7 +98,7 @@ def test_a_folders_range_holds_what_lies_below_it(
         assert all(fact[:2] == (project, stack) and covers(folder, fact[2]) for fact in found)
 
 
-def test_a_key_names_what_it_was_built_from(
+def test_a_key_is_parsed_into_the_names_that_it_was_built_from(
     names: tuple[dict[bytes, Fact], dict[bytes, Record]],
 ) -> None:
     """So an event reaches the tenant whose key changed, and no two names share a key."""

@@ -38,7 +38,7 @@ def test_different_stacks_have_different_records(p: str, name: str, p2: str, nam
 
 
 @given(near_ids, near_ids, near_ids, near_ids, near_paths)
-def test_the_data_of_a_stack_holds_its_own_facts_and_nobody_elses(
+def test_the_data_range_of_a_stack_contains_only_its_own_facts(
     p: str, s: str, p2: str, s2: str, path: str
 ) -> None:
     key = KEYS.fact(p2, s2, path)
@@ -48,9 +48,7 @@ def test_the_data_of_a_stack_holds_its_own_facts_and_nobody_elses(
 
 
 @given(near_ids, near_ids, near_paths, near_paths)
-def test_a_folder_holds_what_lies_below_it_and_no_sibling(
-    p: str, s: str, folder: str, path: str
-) -> None:
+def test_a_folders_range_contains_no_sibling(p: str, s: str, folder: str, path: str) -> None:
     below = covers(folder, path) and path != folder
     assert holds(KEYS.facts(p, s, folder), KEYS.fact(p, s, path)) == below
 
@@ -62,7 +60,7 @@ def test_the_stacks_of_a_project_are_its_own(p: str, p2: str, name: str) -> None
 
 
 @given(near_ids, near_ids, segments, near_paths)
-def test_a_key_reads_back_as_what_it_names(p: str, s: str, name: str, path: str) -> None:
+def test_a_key_is_parsed_into_its_names(p: str, s: str, name: str, path: str) -> None:
     fact, record = KEYS.read(KEYS.fact(p, s, path)), KEYS.read(KEYS.stack(p, name))
     assert fact is not None
     assert record is not None
@@ -142,7 +140,9 @@ def test_every_key_that_is_built_is_located(
 
 
 @given(near_ids, near_ids, near_ids, segments, near_paths)
-def test_what_names_a_project_is_all_its_own(p: str, p2: str, s: str, name: str, path: str) -> None:
+def test_ranges_of_a_project_contain_only_its_own_keys(
+    p: str, p2: str, s: str, name: str, path: str
+) -> None:
     of_stack = [KEYS.stack(p2, name), KEYS.fact(p2, s, path), KEYS.purge(p2, s)]
     for key in [*of_stack, KEYS.receipt(p2, s), KEYS.gate(p2)]:
         assert sum(holds(kept, key) for kept in KEYS.project(p)) == (p == p2)

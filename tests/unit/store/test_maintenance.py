@@ -145,7 +145,7 @@ def test_the_first_turn_of_all_has_nothing_to_compact() -> None:
     assert database.compacted == []
 
 
-def test_history_that_the_own_readers_were_not_told_of_is_kept() -> None:
+def test_history_that_local_readers_have_not_received_is_not_compacted() -> None:
     clock, database = ManualClock(), Database(head=100, version=0, noted=0)
     upkeep = worker(database, clock, reached=30)
     for _ in range(2):

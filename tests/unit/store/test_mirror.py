@@ -129,7 +129,7 @@ def test_revisions_of_others_in_the_same_etcd_are_got_past_with_one_of_our_own(
     assert backend.nudges == 1
 
 
-def test_a_watch_that_went_silent_is_renewed_and_the_reader_told(
+def test_a_silent_watch_is_renewed_and_the_reader_notified(
     backend: Scripted, clock: ManualClock
 ) -> None:
     def passing() -> Passing:
@@ -147,7 +147,7 @@ def test_a_watch_that_went_silent_is_renewed_and_the_reader_told(
     assert backend.interrupts == 1
 
 
-def test_a_store_that_was_replaced_is_unavailable_until_it_is_read_anew(
+def test_a_replaced_store_is_unavailable_until_it_is_loaded_again(
     store: MirroredStore, backend: Scripted
 ) -> None:
     backend.at = CursorExpired("another life")
@@ -161,7 +161,7 @@ def test_a_store_that_was_replaced_is_unavailable_until_it_is_read_anew(
     assert store.epoch == "f" * 16
 
 
-def test_reading_anew_in_the_middle_of_a_refresh_never_shows_an_older_state(
+def test_loading_during_a_refresh_never_shows_an_older_state(
     store: MirroredStore, backend: Scripted
 ) -> None:
     """A fresh reading begins at the oldest state that is kept."""
@@ -212,7 +212,7 @@ def test_confirming_waits_for_nothing(store: MirroredStore) -> None:
     assert store.state().revision == 5
 
 
-def test_behind_tells_whether_the_database_has_moved(
+def test_is_behind_is_true_if_the_database_has_moved(
     store: MirroredStore, backend: Scripted
 ) -> None:
     assert not store.behind(1030.0)

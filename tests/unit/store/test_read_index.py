@@ -74,7 +74,7 @@ def test_a_reader_gets_the_head(
         assert threads.submit(index.read, 1030.0).result(10) == head
 
 
-def test_whoever_arrives_during_a_question_gets_the_next_one(
+def test_a_reader_that_arrives_during_a_request_gets_the_next_one(
     index: ReadIndex, database: Database, threads: ThreadPoolExecutor
 ) -> None:
     (first,) = readers(index, threads, 1)
@@ -99,7 +99,7 @@ def test_whoever_arrives_during_a_question_gets_the_next_one(
         (RuntimeError("a bug"), Unavailable),
     ],
 )
-def test_an_error_reaches_all_who_asked_and_nobody_after_them(
+def test_an_error_reaches_all_waiting_readers_and_no_later_one(
     index: ReadIndex,
     database: Database,
     threads: ThreadPoolExecutor,
@@ -122,7 +122,7 @@ def test_an_error_reaches_all_who_asked_and_nobody_after_them(
     assert threads.submit(index.read, 1030.0).result(10) == 7
 
 
-def test_a_reader_gives_up_at_its_deadline_and_harms_nobody_else(
+def test_a_reader_gives_up_at_its_deadline_without_affecting_others(
     index: ReadIndex, database: Database, threads: ThreadPoolExecutor
 ) -> None:
     with pytest.raises(Unavailable):
@@ -134,7 +134,7 @@ def test_a_reader_gives_up_at_its_deadline_and_harms_nobody_else(
     assert patient.result(10) == 6
 
 
-def test_everybody_is_told_when_the_service_stops(
+def test_all_readers_fail_when_the_service_stops(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
     index = ReadIndex(database.head, ManualClock(), threading.Event)
@@ -156,7 +156,7 @@ def test_everybody_is_told_when_the_service_stops(
     assert database.questions == 1
 
 
-def test_whoever_asks_again_and_again_while_the_database_is_down_does_not_spin(
+def test_readers_that_retry_while_the_database_is_down_do_not_spin(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
     pauses: list[float | None] = []

@@ -128,7 +128,7 @@ TestHubAgainstAList = HubAgainstAList.TestCase
 TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 
 
-def test_a_reader_whose_history_was_dropped_is_told_so() -> None:
+def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
     hub = Hub(2, 10**6)
     for revision in (1, 2, 3):
         hub.publish(revision, [event(A, revision)])
@@ -137,7 +137,7 @@ def test_a_reader_whose_history_was_dropped_is_told_so() -> None:
         everything(hub, A, 0)
 
 
-def test_an_event_too_large_to_be_held_is_a_gap_that_is_told() -> None:
+def test_an_event_too_large_for_the_history_is_a_gap() -> None:
     hub = Hub(10, 5_000)
     hub.publish(1, [event(A, 1, 50_000)])
     with pytest.raises(CursorExpired):
@@ -145,7 +145,7 @@ def test_an_event_too_large_to_be_held_is_a_gap_that_is_told() -> None:
     assert everything(hub, A, 1) == EventBatch((), 1, more=False)
 
 
-def test_what_was_dropped_leaves_memory() -> None:
+def test_dropped_events_leave_memory() -> None:
     class Note(str):
         """A string that can be referred to weakly."""
 
@@ -183,7 +183,7 @@ def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
     assert revisions(everything(hub, A, 5)) == [6]
 
 
-def test_readers_move_on_with_what_happens_to_others() -> None:
+def test_readers_advance_with_changes_of_other_scopes() -> None:
     hub = Hub(10, 10**6)
     hub.publish(4, [event(B, 4)])
     assert everything(hub, A, 1) == EventBatch((), 4, more=False)
@@ -233,7 +233,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def test_all_readers_of_a_scope_are_woken_and_nobody_else(
+def test_only_the_readers_of_a_scope_are_woken(
     hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
 ) -> None:
     mine = [threads.submit(hub.wait, A, 0, 30) for _ in range(3)]
@@ -272,7 +272,7 @@ def test_all_readers_are_woken_when_history_is_renewed_or_the_service_stops(
     assert hub.closing == (end == "close")
 
 
-def test_nobody_begins_to_wait_when_the_service_stops(hub: Hub) -> None:
+def test_no_reader_starts_to_wait_when_the_service_stops(hub: Hub) -> None:
     hub.close()
     assert hub.wait(A, 0, 30)
 
@@ -286,7 +286,7 @@ def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub
     assert hub.wait(A, 0, 0)
 
 
-def test_a_wait_that_ends_without_an_event_says_so(hub: Hub) -> None:
+def test_a_wait_that_ends_without_an_event_returns_false(hub: Hub) -> None:
     assert not hub.wait(A, 0, 0)
     hub.publish(1, [event(B, 1)])
     assert not hub.wait(A, 1, 0)

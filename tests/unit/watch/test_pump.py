@@ -124,7 +124,7 @@ def test_a_member_that_lags_and_repeats_itself_is_not_listened_to(hub: Hub) -> N
     assert published(hub, 4) == [5, 6, 7, 8]
 
 
-def test_it_begins_anew_when_the_history_is_gone_and_every_reader_learns_of_the_gap(
+def test_if_history_was_compacted_the_pump_reloads_and_readers_see_a_gap(
     hub: Hub,
 ) -> None:
     backend = Scripted([4, 20], [5, GONE], [21])
@@ -137,14 +137,14 @@ def test_it_begins_anew_when_the_history_is_gone_and_every_reader_learns_of_the_
     assert published(hub, 20) == [21]
 
 
-def test_history_begins_with_what_the_backend_opened_with(hub: Hub) -> None:
+def test_history_starts_with_the_snapshot_of_the_backend(hub: Hub) -> None:
     run(Scripted([4], []), hub)
     with pytest.raises(CursorExpired):
         published(hub, 3)
     assert published(hub, 4) == []
 
 
-def test_readers_that_wait_are_woken_when_it_begins_anew(hub: Hub) -> None:
+def test_waiting_readers_are_woken_by_a_reload(hub: Hub) -> None:
     woken: list[bool] = []
     waiting = threading.Thread(target=lambda: woken.append(hub.wait(SCOPE, 5, 30)))
 
@@ -163,7 +163,7 @@ def test_it_keeps_trying_to_open(hub: Hub, error: Exception) -> None:
     assert reader.seen == ["load 4", 5]
 
 
-def test_an_error_that_nobody_foresaw_makes_it_begin_anew(hub: Hub) -> None:
+def test_an_unexpected_error_results_in_a_reload(hub: Hub) -> None:
     backend = Scripted([4, 4], [5, RuntimeError("a bug")], [5, 6])
     reader = run(backend, hub)
     assert backend.asked == ["open", 4, "open", 4]
@@ -188,7 +188,7 @@ def test_it_is_not_ready_before_the_state_was_read(hub: Hub) -> None:
     pump.stop()
 
 
-def test_it_ends_when_it_is_told_to_while_the_watch_is_silent(hub: Hub) -> None:
+def test_the_pump_stops_while_the_watch_is_silent(hub: Hub) -> None:
     backend = Scripted([4], [5])
     pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
     pump.start()
@@ -198,7 +198,7 @@ def test_it_ends_when_it_is_told_to_while_the_watch_is_silent(hub: Hub) -> None:
     assert not pump._thread.is_alive()  # type: ignore[attr-defined]
 
 
-def test_it_ends_even_if_an_interruption_comes_just_before_it_follows(hub: Hub) -> None:
+def test_the_pump_stops_even_if_it_is_interrupted_just_before_it_follows(hub: Hub) -> None:
     class Deaf(Scripted):
         """What interrupts it before it follows is forgotten when it does."""
 

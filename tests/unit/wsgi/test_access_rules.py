@@ -27,7 +27,7 @@ def naively(rule: list[str], path: str) -> bool:
 
 
 @given(rules, paths)
-def test_a_rule_names_just_the_paths_that_its_letters_and_wildcards_say(
+def test_a_rule_matches_just_the_paths_of_its_letters_and_wildcards(
     rule: list[str], path: str
 ) -> None:
     # Of stars in a row, two at a time are one wildcard.

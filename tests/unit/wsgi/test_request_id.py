@@ -119,7 +119,7 @@ def test_other_threads_have_nothing_to_do_with_it(kept: Kept) -> None:
     assert "[-]" in line
 
 
-def test_an_answer_that_breaks_off_is_told_with_its_id(kept: Kept) -> None:
+def test_an_answer_that_breaks_off_is_logged_with_its_id(kept: Kept) -> None:
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
         yield b"a"
@@ -132,7 +132,7 @@ def test_an_answer_that_breaks_off_is_told_with_its_id(kept: Kept) -> None:
     assert "ZeroDivisionError" in line
 
 
-def test_what_fails_in_front_of_the_application_is_answered_and_told_with_its_id(
+def test_an_error_in_front_of_the_application_is_answered_and_logged_with_its_id(
     kept: Kept,
 ) -> None:
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:

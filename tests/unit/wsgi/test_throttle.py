@@ -84,7 +84,7 @@ def test_a_heartbeat_pays_for_its_body() -> None:
         ("PUT", "/v1/stacks/s/facts/members/c1/heartbeat"),
     ],
 )
-def test_what_merely_looks_like_a_heartbeat_counts_in_full(method: str, path: str) -> None:
+def test_a_request_that_resembles_a_heartbeat_counts_in_full(method: str, path: str) -> None:
     assert not is_heartbeat({"REQUEST_METHOD": method, "PATH_INFO": path})
     service = Service(requests_per_second=2, burst=2)
     assert [service(method, path) for _ in range(6)] == ["204"] * 5 + ["429"]
