@@ -1,4 +1,4 @@
-"""The Flask application: the URL table, and what applies to every request."""
+"""The Flask application: its blueprints, and checks of every request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wsgiref.types import WSGIEnvironment
 from flask import Flask, Response, request
 from flask_smorest import Api
 from werkzeug.exceptions import NotAcceptable
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from factstore.api import (
     batch,
@@ -50,15 +50,15 @@ BLUEPRINTS = (
 )
 
 
-class Anything(BaseConverter):
-    """The rest of the URL, as it is; the domain's grammar judges it, not the router."""
+class FactPath(BaseConverter):
+    """The rest of the URL, which the domain checks, so that a malformed path is 400 and not 404."""
 
     regex = ".*"
     part_isolating = False
 
 
-class HouseApi(Api):
-    """flask-smorest's Api with our errors, and nothing in its document that no operation has."""
+class FactstoreApi(Api):
+    """flask-smorest's Api with this API's errors, and without unused components in its document."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
@@ -90,56 +90,58 @@ def create_app(
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
         API_SPEC_OPTIONS={"security": openapi.SECURITY if tokens else []},
-        MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,  # werkzeug cuts chunked bodies there, silently
+        # One more than allowed, because werkzeug truncates chunked bodies there silently.
+        MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,
     )
     app.json.compact = True  # type: ignore[attr-defined]
-    # No clean-up, no redirects: a URL that is not exactly right is not right.
+    # URLs are not normalised, and requests are not redirected.
     app.url_map.merge_slashes = False
-    app.url_map.converters["anything"] = Anything
+    app.url_map.converters["fact_path"] = FactPath
+    app.url_map.converters["grant_id"] = UnicodeConverter  # one segment, checked by the domain
     app.extensions[SERVICES] = services
     app.extensions[ACCESS] = Access(authorizer)
     app.extensions[events.WRITE_TIMEOUT] = set_write_timeout
-    app.before_request(_note_route)
+    app.before_request(_set_route)
     app.before_request(blueprint.check_url)
     app.before_request(_check_accept)
     microversion.register(app)
-    api = HouseApi(app)
+    api = FactstoreApi(app)
     for each in BLUEPRINTS:
         api.register_blueprint(each)
-    app.register_blueprint(docs_ui.blueprint)  # not the Api's: it is none of the API
-    app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document, app, api))
+    app.register_blueprint(docs_ui.blueprint)  # not part of the API's document
+    app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document_text, app, api))
     return app
 
 
 @cache
 def _template(rule: str) -> str:
-    """A route as the API's documents write it: ``/v1/stacks/{stack}``."""
+    """Return a route as a path template, such as ``/v1/stacks/{stack}``."""
     return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
 
 
-def _note_route() -> None:
+def _set_route() -> None:
     if request.url_rule is not None:
         request.environ[ROUTE] = _template(request.url_rule.rule)
 
 
-def _document(app: Flask, api: Api, root: str) -> str:
-    """The OpenAPI document of the application when it is mounted at some root."""
+def _document_text(app: Flask, api: Api, root: str) -> str:
+    """Return the OpenAPI document of an application that is mounted at a root."""
     document = {**api.spec.to_dict(), "servers": [{"url": root or "/"}]}
     return app.json.dumps(document, sort_keys=False)
 
 
 def _check_accept() -> Response | None:
-    """Refuse to answer with a type that the caller does not take."""
+    """Answer 406 if the caller does not accept the type of the response."""
     header = request.headers.get("Accept")
     if header is None or header == "*/*" or request.routing_exception is not None:
         return None
-    offered = ["application/json"]
+    types = ["application/json"]
     if request.path.endswith("/events"):
-        offered.append(events.STREAM)
+        types.append(events.STREAM)
     if request.path in docs_ui.PATHS:
-        return None  # its files are what they are, and browsers know what to do with them
+        return None  # browsers get the files whatever they accept
     if request.args.get("format") == "raw":
-        offered = ["text/plain"]
-    if request.accept_mimetypes.best_match(offered) is None:
-        raise NotAcceptable(f"this is served as {' or '.join(offered)} only.")
+        types = ["text/plain"]
+    if request.accept_mimetypes.best_match(types) is None:
+        raise NotAcceptable(f"The response is only available as {' or '.join(types)}.")
     return None

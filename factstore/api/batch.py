@@ -1,4 +1,4 @@
-"""Many changes in one revision."""
+"""Views of batches: many changes in one revision."""
 
 from __future__ import annotations
 
@@ -7,15 +7,24 @@ from typing import Any
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import answers, bodies, conditional, schemas
+from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import BOUND, FACT_WRITING, JSON_BODY, SEALED, VALUE, sent
-from factstore.api.serializers import fact_text
+from factstore.api.openapi import (
+    BOUND,
+    FACT_WRITE,
+    JSON_BODY,
+    SENSITIVE,
+    VALUE,
+    response_headers,
+)
+from factstore.api.responses import json_response
+from factstore.api.schemas import batch as schemas
+from factstore.api.schemas.base import NoQuery
+from factstore.api.serializers.batch import batch_text
 from factstore.api.services import services
 from factstore.core.model.fact import Delete, Put
 from factstore.core.model.precondition import ABSENT, EXISTS, Precondition
-from factstore.core.model.value import encode
 from factstore.policies import facts as rules
 
 blueprint = Blueprint("batch", __name__, description="Guarded changes, all or nothing.")
@@ -23,12 +32,12 @@ blueprint = Blueprint("batch", __name__, description="Guarded changes, all or no
 
 @blueprint.route("/v1/stacks/<stack>/batch")
 class Batch(MethodView):
-    """Changes that happen together."""
+    """Changes in one revision."""
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(bodies.BatchBody)
-    @blueprint.takes("idempotency_key", "generation")
-    @blueprint.refusals(
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.BatchBody)
+    @blueprint.request_headers("idempotency_key", "generation")
+    @blueprint.error_codes(
         "path_invalid",
         "batch_empty",
         "batch_duplicate_path",
@@ -39,44 +48,41 @@ class Batch(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
-        *SEALED,
+        *SENSITIVE,
         *BOUND,
-        *FACT_WRITING,
+        *FACT_WRITE,
     )
-    @blueprint.response(200, answers.BatchAnswer, headers=sent("Factstore-Cursor"))
+    @blueprint.response(200, schemas.BatchResponse, headers=response_headers("Factstore-Cursor"))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
-        """Carry out up to 100 operations in one revision, if all guards hold."""
+        """Carry out up to 100 operations in one revision if all guards are true."""
         caller = access()
         scope = caller.scope(rules.BATCH, stack)
-        wishes = [_wish(operation) for operation in body["operations"]]
+        operations = [_operation(operation) for operation in body["operations"]]
         guards = [_guard(guard) for guard in body["guards"]]
-        for wish in wishes:
-            caller.reach.check_write(wish.path)
-            if isinstance(wish, Put) and wish.member is not None:
-                caller.reach.check_member(wish.member)
+        sensitive = False
+        for operation in operations:
+            caller.reach.check_write(operation.path)
+            if isinstance(operation, Put):
+                sensitive = sensitive or operation.sensitive
+                if operation.member is not None:
+                    caller.reach.check_member(operation.member)
         for path, _ in guards:
             caller.reach.check_read(path)
         written = services().facts.batch(
             scope,
-            wishes,
+            operations,
             guards,
-            caller.author(reads=any(isinstance(each, Put) and each.sensitive for each in wishes)),
+            caller.author(reads=sensitive),
             conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
-        cursor = services().facts.cursor(written.revision)
-        results = ",".join(
-            f'{{"path":{encode(result.path)},"outcome":"{result.outcome}",'
-            f'"fact":{fact_text(result.fact, cursor.epoch) if result.fact else "null"}}}'
-            for result in written.results
-        )
-        text = f'{{"results":[{results}],"cursor":"{cursor}"}}'
-        response = Response(text, content_type="application/json")
-        response.headers["Factstore-Cursor"] = str(cursor)
+        cursor = services().cursor(written.revision)
+        response = json_response(batch_text(written, services().epoch))
+        response.headers["Factstore-Cursor"] = cursor
         return response
 
 
-def _wish(operation: dict[str, Any]) -> Put | Delete:
+def _operation(operation: dict[str, Any]) -> Put | Delete:
     if "delete" in operation:
         return Delete(operation["delete"]["path"])
     put = operation["put"]

@@ -1,7 +1,8 @@
-"""The house Blueprint: flask-smorest with our contract instead of its defaults.
+"""flask-smorest's Blueprint with this API's rules.
 
-400 for every bad body or parameter (never 422), unknown fields and parameters refused, a parameter
-given twice refused, JSON read strictly, and an OpenAPI document that names every refusal.
+Invalid bodies and parameters, unknown fields and parameters, and repeated parameters are answered
+with 400, never 422.  JSON is parsed strictly.  The OpenAPI document lists every error of an
+operation.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class Parser(FlaskParser):
-    """Reads requests strictly."""
+    """Parses requests strictly."""
 
     DEFAULT_VALIDATION_STATUS = 400
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - so it is above
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - the base class declares it so
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "json": ma.RAISE,
         "query": ma.RAISE,
     }
 
     def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
-        """The query, each parameter at most once.
+        """Return the query parameters, each of which may be given only once.
 
         :raises Invalid: ``ambiguous``.
         """
@@ -48,13 +49,13 @@ class Parser(FlaskParser):
         for name, values in args.lists():
             if len(values) > 1:
                 raise Invalid(
-                    f"the query parameter {quoted(name)} is given twice; give it once.",
+                    f"Query parameter {quoted(name)} is given twice. Give it once.",
                     code="ambiguous",
                 )
         return args.to_dict()
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """The body as JSON, read strictly; no body at all stands for an empty object."""
+        """Return the body, parsed strictly as JSON, or an empty object if there is no body."""
         if not req.mimetype and not read_body(req):
             return {}
         return read_json(req)
@@ -68,21 +69,23 @@ class Parser(FlaskParser):
         error_status_code: int | None,
         error_headers: Mapping[str, str] | None,
     ) -> NoReturn:
-        """Refuse, naming the first thing that is wrong."""
+        """Raise an error that names the first invalid field."""
         messages: Any = error.messages
         location = next(iter(messages), "json") if isinstance(messages, dict) else "json"
-        raise refusal(messages.get(location, messages), location)
+        raise schema_error(messages.get(location, messages), location)
 
 
-def refusal(messages: Any, location: str) -> Invalid:
-    """What marshmallow found wrong, as one sentence about the first field."""
-    where, what = _first(messages)
+def schema_error(messages: Any, location: str) -> Invalid:
+    """Return an error for the first of marshmallow's messages."""
+    field, message = _first(messages)
     if location == "query":
         return Invalid(
-            f"query parameter {quoted(where)}: {what}", code="query_invalid", extra={"field": where}
+            f"Query parameter {quoted(field)}: {message}",
+            code="query_invalid",
+            extra={"field": field},
         )
-    field = f"field {quoted(where)}: " if where else "the body: "
-    return Invalid(f"{field}{what}", code="schema", extra={"field": where})
+    subject = f"Field {quoted(field)}" if field else "Body"
+    return Invalid(f"{subject}: {message}", code="schema", extra={"field": field})
 
 
 def _first(messages: Any) -> tuple[str, str]:
@@ -97,18 +100,18 @@ def _first(messages: Any) -> tuple[str, str]:
 
 
 def read_json(req: Request) -> Any:
-    """A request's body as JSON.
+    """Return a request's body, parsed as JSON.
 
-    :raises UnsupportedMediaType: it is not said to be JSON, or it is compressed.
+    :raises UnsupportedMediaType: its type is not JSON, or it is compressed.
     """
     check_encoding(req)
     if req.mimetype != "application/json":
-        raise UnsupportedMediaType("send JSON, with Content-Type: application/json.")
+        raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
     return parse_json(read_body(req))
 
 
 def read_body(req: Request) -> bytes:
-    """A request's body, whole or not at all: servers pass on what came before a connection broke.
+    """Return a request's complete body.
 
     :raises RequestEntityTooLarge: it is larger than 1 MiB.
     :raises Invalid: it ended early, or its chunks are malformed.
@@ -116,30 +119,31 @@ def read_body(req: Request) -> bytes:
     try:
         body: bytes = req.get_data(parse_form_data=False)
     except ClientDisconnected:
-        raise Invalid("the body ended early, or its chunks are malformed; send it again.") from None
+        raise Invalid("The body ended early, or its chunks are malformed. Send it again.") from None
     if len(body) > BODY_BYTES:
         raise RequestEntityTooLarge
+    # When a connection breaks, servers pass on the part that has arrived.
     length = req.content_length
     if length is not None and len(body) < length:
-        raise Invalid(f"the body ended after {len(body)} of {length} bytes; send it again.")
+        raise Invalid(f"The body ended after {len(body)} of {length} bytes. Send it again.")
     return body
 
 
 def check_encoding(req: Request) -> None:
-    """Refuse compressed bodies: a small one may hide a huge one.
+    """Refuse compressed bodies, because a small one can expand to a huge one.
 
     :raises UnsupportedMediaType: ``Content-Encoding`` names anything but identity.
     """
     if req.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMediaType("send the body without Content-Encoding.")
+        raise UnsupportedMediaType("Send the body without Content-Encoding.")
 
 
 class Blueprint(SmorestBlueprint):
-    """A flask-smorest blueprint with our parser, whose operations say how they may refuse.
+    """A flask-smorest blueprint with a strict parser, whose operations list their error codes.
 
-    What describes a view does not wrap it, so that a description costs no request anything.
+    Decorators that only describe a view do not wrap it, so they cost nothing when it serves a request.
 
-    :param public: whether its operations are for everybody, without a token.
+    :param public: the operations need no credentials.
     """
 
     ARGUMENTS_PARSER = Parser()
@@ -147,27 +151,27 @@ class Blueprint(SmorestBlueprint):
     def __init__(self, *args: Any, public: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._public = public
-        self._prepare_doc_cbks.append(self._prepare_house_doc)
+        self._prepare_doc_cbks.append(self._prepare_operation_doc)
 
-    def refusals(self, *codes: str) -> Callable[[_View], _View]:
-        """Say by which codes a view may refuse, beside those of every view."""
-        return _noting("refusals", codes)
+    def error_codes(self, *codes: str) -> Callable[[_View], _View]:
+        """List the error codes of a view, in addition to those of every view."""
+        return _describing("error_codes", codes)
 
-    def takes(self, *headers: str) -> Callable[[_View], _View]:
-        """Say which headers of a request a view reads, beside those that every view does."""
-        return _noting("takes", headers)
+    def request_headers(self, *names: str) -> Callable[[_View], _View]:
+        """List the request headers of a view, in addition to those of every view."""
+        return _describing("request_headers", names)
 
     def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[_View], _View]:
-        """As in flask-smorest, where it wraps the view."""
+        """Describe another response; in flask-smorest this wraps the view."""
         return _unwrapped(super().alt_response(*args, **kwargs))
 
     @staticmethod
     def doc(**kwargs: Any) -> Callable[[_View], _View]:
-        """As in flask-smorest, where it wraps the view."""
+        """Describe a view; in flask-smorest this wraps it."""
         return _unwrapped(SmorestBlueprint.doc(**kwargs))
 
     def route(self, rule: str, **options: Any) -> Any:
-        """As in flask-smorest, with the grammar of the names in the URL."""
+        """Register a view at a URL, and describe the names in the URL."""
         return super().route(rule, parameters=openapi.path_parameters(rule), **options)
 
     def _store_endpoint_docs(self, endpoint: str, *args: Any, **options: Any) -> None:
@@ -176,20 +180,20 @@ class Blueprint(SmorestBlueprint):
         for method in self._docs[endpoint].keys() - {"parameters"}:
             self._docs[endpoint][method]["operation_id"] = f"{method}_{name}"
 
-    def _prepare_house_doc(
+    def _prepare_operation_doc(
         self, doc: dict[str, Any], about: dict[str, Any], *, method: str, **_: Any
     ) -> dict[str, Any]:
         shared = openapi.EVERYWHERE + (() if self._public else openapi.AUTHENTICATED)
-        codes = (*shared, *about.get("refusals", ()))
-        openapi.complete(doc, codes, body=method != "head")
-        doc.setdefault("parameters", []).extend(["microversion", *about.get("takes", ())])
+        codes = (*shared, *about.get("error_codes", ()))
+        openapi.add_errors(doc, codes, body=method != "head")
+        doc.setdefault("parameters", []).extend(["microversion", *about.get("request_headers", ())])
         doc["operationId"] = about["operation_id"]
         if self._public:
             doc["security"] = []
         return doc
 
     def query(self, schema: type[ma.Schema]) -> Callable[[Any], Any]:
-        """Pass the checked query parameters to a view; every view names its schema."""
+        """Pass the query parameters to a view, checked by a schema, which every view must have."""
         checked = schema()
         defaults = checked.load({})
         through_parser: Callable[[Any], Any] = self.arguments(checked, location="query")
@@ -201,56 +205,55 @@ class Blueprint(SmorestBlueprint):
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 if request.query_string:
                     return parsing(*args, **kwargs)
-                return view(*args, dict(defaults), **kwargs)  # most requests have none
+                return view(*args, dict(defaults), **kwargs)  # most requests have no query
 
             return wrapper
 
         return decorate
 
 
-def _noting(key: str, what: tuple[str, ...]) -> Callable[[_View], _View]:
-    """Keep something in a view's description, where flask-smorest keeps its own."""
+def _describing(key: str, value: tuple[str, ...]) -> Callable[[_View], _View]:
+    """Return a decorator that adds to a view's description, where flask-smorest keeps its own."""
 
     def decorate(view: _View) -> _View:
-        view._apidoc = {**getattr(view, "_apidoc", {}), key: what}  # type: ignore[attr-defined]
+        view._apidoc = {**getattr(view, "_apidoc", {}), key: value}  # type: ignore[attr-defined]
         return view
 
     return decorate
 
 
 def _unwrapped(decorate: Callable[[Any], Any]) -> Callable[[_View], _View]:
-    """What a decorator notes of a view, without what it puts around it."""
+    """Return a decorator that describes a view as another one does, but does not wrap it."""
 
-    def note(view: _View) -> _View:
+    def describe(view: _View) -> _View:
         view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]
         return view
 
-    return note
+    return describe
 
 
 def check_url() -> None:
-    """Refuse paths whose percent-encoding hides a separator or anything no name may hold.
-
-    What the application sees is decoded already: ``a%2Fb`` would be ``a/b``, and every byte that is
-    not UTF-8 would be the same replacement character.  And the router would take ``//v1`` for ``/v1``.
+    """Refuse paths with a percent-encoded separator or another character that names cannot contain.
 
     :raises Invalid: ``path_invalid``.
     """
+    # The application gets the path decoded: a%2Fb would be a/b, and each byte that is not UTF-8 the
+    # same replacement character. And the router would treat //v1 as /v1.
     if request.environ.get("PATH_INFO", "").startswith("//"):
-        raise Invalid("the URL's path begins with two slashes; it has one.", code="path_invalid")
+        raise Invalid("The URL's path begins with two slashes. Send one.", code="path_invalid")
     raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
     path = raw.partition("?")[0]
     if "%" not in path:
         return
     for code in path.split("%")[1:]:
-        if code[:2].upper() not in _HARMLESS:
+        if code[:2].upper() not in _NAME_CHARACTERS:
             raise Invalid(
-                f"the URL holds %{code[:2]!s}, which no name may hold, encoded or not; "
-                "names are ASCII letters, digits and '_.:@-'.",
+                f"The URL contains %{code[:2]!s}, a character that is not allowed in names, encoded or "
+                "not. Names consist of ASCII letters, digits and '_.:@-'.",
                 code="path_invalid",
             )
 
 
-_HARMLESS = frozenset(
+_NAME_CHARACTERS = frozenset(
     f"{ord(c):02X}" for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-"
 )

@@ -1,4 +1,4 @@
-"""Conditional headers and idempotency keys, as the domain knows them."""
+"""Conditional headers, generations and idempotency keys, as the domain's types."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ _GENERATION = re.compile(GENERATION_PATTERN)
 
 
 def write_precondition() -> Precondition:
-    """What ``If-Match`` or ``If-None-Match`` demands of a write.
+    """Return the precondition of a write from ``If-Match`` or ``If-None-Match``.
 
-    :raises Invalid: both stand, or one is malformed, or ``If-None-Match`` names a tag.
+    :raises Invalid: both are given, one is malformed, or ``If-None-Match`` is not ``*``.
     """
     match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
     if match is not None and none_match is not None:
         raise Invalid(
-            "If-Match and If-None-Match exclude each other in a write.", code="header_invalid"
+            "A write cannot have both If-Match and If-None-Match. Send one of them.",
+            code="header_invalid",
         )
     if none_match is not None:
         if parse_tags(none_match) is not None:
             raise Invalid(
-                "If-None-Match of a write must be '*': create only if nothing is there.",
+                "If-None-Match of a write must be '*', which creates a resource only if it does not "
+                "exist.",
                 code="header_invalid",
             )
         return ABSENT
@@ -44,21 +46,21 @@ def write_precondition() -> Precondition:
 
 
 def create_only() -> bool:
-    """Whether ``If-None-Match: *`` stands, where a write knows of no other precondition.
+    """Return True if the request has ``If-None-Match: *``, for writes with no other precondition.
 
-    :raises Invalid: as :func:`write_precondition`, or ``If-Match`` stands.
+    :raises Invalid: see :func:`write_precondition`; also if ``If-Match`` is given.
     """
     precondition = write_precondition()
     if precondition not in (ABSENT, ANY):
-        raise Invalid("If-Match has no meaning here; leave it out.", code="header_invalid")
+        raise Invalid("If-Match is not supported here. Leave it out.", code="header_invalid")
     return precondition == ABSENT
 
 
 def known_tags() -> frozenset[str] | None:
-    """The tags that the reader knows already, from ``If-None-Match``; None if it names any (``*``).
+    """Return the tags in ``If-None-Match``, none if it is missing, or None for ``*`` (any tag).
 
-    A weak tag is read as a strong one (RFC 9110, 13.1.2 compares weakly), since caches in between make
-    tags weak when they compress.
+    A weak tag counts as a strong one, because caches make tags weak when they compress; RFC 9110,
+    13.1.2 compares weakly, too.
     """
     header = request.headers.get("If-None-Match")
     if header is None:
@@ -66,28 +68,29 @@ def known_tags() -> frozenset[str] | None:
     return parse_tags(header.replace('W/"', '"'))
 
 
-def generation(said: str | None = None) -> str | None:
-    """The incarnation of a member that a request is from; None if it does not say.
+def generation(from_body: str | None = None) -> str | None:
+    """Return the generation of the member that sent the request, or None if there is none.
 
-    :param said: what the body says; it wins over the header.
+    :param from_body: the generation in the body, which takes precedence over the header.
     :raises Invalid: the header is malformed.
     """
     header = request.headers.get(GENERATION)
     if header is not None and not _GENERATION.fullmatch(header):
         raise Invalid(
-            f"{GENERATION} must be a generation as a join answered it.", code="header_invalid"
+            f"{GENERATION} is malformed. Send the generation that the join returned.",
+            code="header_invalid",
         )
-    return header if said is None else said
+    return header if from_body is None else from_body
 
 
 def fences() -> tuple[str, ...]:
-    """The generations that must live for a write to happen: what the header says, if it is there."""
+    """Return the generations that must be current for a write, which is that of the header, if any."""
     known = generation()
     return () if known is None else (known,)
 
 
 def idempotency(identity: Identity) -> Idempotency | None:
-    """The promise that an ``Idempotency-Key`` makes, bound to project, user and route.
+    """Return the idempotency key, bound to project, user and route, or None if there is none.
 
     :raises Invalid: the key is empty, too long, or not visible ASCII.
     """
@@ -99,13 +102,13 @@ def idempotency(identity: Identity) -> Idempotency | None:
             f"Idempotency-Key must be 1 to {_KEY_LENGTH} visible ASCII characters.",
             code="header_invalid",
         )
-    where = (identity.project_id, identity.user_id, request.method, request.path, key)
-    what = (
+    scope = (identity.project_id, identity.user_id, request.method, request.path, key)
+    content = (
         request.content_type or "",
         request.headers.get("If-Match", ""),
         request.headers.get("If-None-Match", ""),
         request.headers.get(GENERATION, ""),
     )
-    digest = hashlib.sha256("\0".join(what).encode())
+    digest = hashlib.sha256("\0".join(content).encode())
     digest.update(b"\0" + request.get_data())
-    return Idempotency(hashlib.sha256("\0".join(where).encode()).hexdigest(), digest.hexdigest())
+    return Idempotency(hashlib.sha256("\0".join(scope).encode()).hexdigest(), digest.hexdigest())

@@ -1,41 +1,46 @@
-"""Convergence."""
+"""Views of convergence."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from flask import Response
 from flask.views import MethodView
 
-from factstore.api import answers, conditional, schemas
+from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import sent
-from factstore.api.serializers import convergence_text
+from factstore.api.openapi import CONDITIONAL_READ, response_headers
+from factstore.api.responses import etag_of, json_response, set_etag
+from factstore.api.schemas import convergence as schemas
+from factstore.api.serializers.members import convergence_text
 from factstore.api.services import services, waiting
 from factstore.core.services.convergence import Convergence
 from factstore.policies import stacks as rules
 
-blueprint = Blueprint("convergence", __name__, description="Who has applied what a stack is now.")
+blueprint = Blueprint(
+    "convergence", __name__, description="Whether members have applied a stack's current state."
+)
 
 
 @blueprint.route("/v1/stacks/<stack>/convergence")
 class ConvergenceItem(MethodView):
-    """How the members of a stack stand to its target."""
+    """The cursors that members have applied, compared with the stack's."""
 
     @blueprint.query(schemas.ConvergenceQuery)
-    @blueprint.takes("if_none_match_read")
-    @blueprint.refusals("path_invalid", "etag_invalid", "not_found", "too_many_waiting")
-    @blueprint.response(200, answers.Convergence, headers=sent("ETag"))
-    @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes(*CONDITIONAL_READ)
+    @blueprint.response(200, schemas.Convergence, headers=response_headers("ETag"))
+    @blueprint.alt_response(
+        304, description="Not changed, or not in time", headers=response_headers("ETag")
+    )
     def get(self, query: dict[str, Any], stack: str) -> Response:
-        """Show who lags; with wait, as soon as nobody does, or it differs from what is known."""
+        """Show which members lag; with wait, wait until none lags or the list changes."""
         scope = access().scope(rules.CONVERGENCE, stack)
         known = conditional.known_tags()
 
         def is_known(found: Convergence) -> bool:
-            return known is None or _etag(convergence_text(found)) in known
+            return known is None or etag_of(convergence_text(found)) in known
 
         with waiting(scope, query["wait"]):
             found = services().convergence.get(
@@ -46,14 +51,6 @@ class ConvergenceItem(MethodView):
                 stale=query["consistency"] == "stale",
             )
         text = convergence_text(found)
-        if is_known(found):
-            response = Response(status=304)
-        else:
-            response = Response(text, content_type="application/json")
-        response.headers["ETag"] = f'"{_etag(text)}"'
-        response.headers["Cache-Control"] = "no-cache"
-        return response
-
-
-def _etag(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+        etag = etag_of(text)
+        unchanged = known is None or etag in known
+        return set_etag(Response(status=304) if unchanged else json_response(text), etag)

@@ -1,8 +1,8 @@
-"""A page for people that shows the OpenAPI document, and lets them try what it says.
+"""A web page that shows the OpenAPI document and can send requests.
 
-It is Swagger UI out of the package ``flask-swagger-ui``, of which only the files are used; where it is
-not installed there is no page.  All of it comes from this service, and its policy lets nothing else in.
-It is no part of the API: the OpenAPI document does not know of it.
+It is Swagger UI from the package ``flask-swagger-ui``, of which only the files are used.  Without
+that package there is no page.  All files come from this service, and the content security policy
+forbids others. The page is not part of the API, so the OpenAPI document does not contain it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from flask import Response, request, send_file
 from flask.views import MethodView
 from werkzeug.exceptions import NotFound
 
-from factstore.api import schemas
 from factstore.api.blueprint import Blueprint
+from factstore.api.schemas.base import NoQuery
 
 PACKAGE = "flask_swagger_ui"
 HEADERS = {
@@ -28,16 +28,16 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-_OURS = ("/v1/docs", "/v1/docs/start.js")
-_THEIRS = (
+_OWN_FILES = ("/v1/docs", "/v1/docs/start.js")
+_SWAGGER_FILES = (
     "/v1/docs/swagger-ui-bundle.js",
     "/v1/docs/swagger-ui.css",
     "/v1/docs/favicon-32x32.png",
 )
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 
-PATHS = frozenset(_OURS + _THEIRS)
-"""Where the page and everything that belongs to it is."""
+PATHS = frozenset(_OWN_FILES + _SWAGGER_FILES)
+"""Paths of the page and its files."""
 
 blueprint = Blueprint("page", __name__, description="The page.", public=True)
 
@@ -45,15 +45,15 @@ blueprint = Blueprint("page", __name__, description="The page.", public=True)
 class Page(MethodView):
     """The page and its files."""
 
-    @blueprint.query(schemas.NoQuery)
+    @blueprint.query(NoQuery)
     def get(self, query: dict[str, Any]) -> Response:
-        """Send one of them; caches ask each time whether they still have it right."""
+        """Send the page or one of its files."""
         swagger_ui = _swagger_ui()
         if swagger_ui is None:
-            raise NotFound("this service has no page; install factstore with its extra 'page'.")
+            raise NotFound("This service has no page. Install factstore with its extra 'page'.")
         name = request.path.rpartition("/")[2]
         name = "index.html" if name == "docs" else name
-        directory = Path(__file__).with_name("files") if request.path in _OURS else swagger_ui
+        directory = Path(__file__).with_name("files") if request.path in _OWN_FILES else swagger_ui
         file = directory / name
         response = send_file(file, mimetype=_TYPES.get(file.suffix, "text/html"))
         response.headers.update(HEADERS)
@@ -65,6 +65,6 @@ for path in PATHS:
 
 
 def _swagger_ui() -> Path | None:
-    """The directory of Swagger UI's files; None where it is not installed."""
-    spec = find_spec(PACKAGE)  # which does not import it
+    """Return the directory of Swagger UI's files, or None if the package is not installed."""
+    spec = find_spec(PACKAGE)  # does not import the package
     return Path(spec.origin).with_name("dist") if spec and spec.origin else None

@@ -1,6 +1,6 @@
-"""The one table from error codes to statuses, and the one error body.
+"""Error codes with their HTTP statuses, and the body of error responses.
 
-The body is the API-SIG's ``errors`` list with the members of RFC 9457 beside it, served as
+The body has the ``errors`` list that the API-SIG recommends, and the members of RFC 9457.  Its type is
 ``application/problem+json``.
 """
 
@@ -20,14 +20,14 @@ LOG = logging.getLogger(__name__)
 
 PREFIX = "contextualization."
 CONTENT_TYPE = "application/problem+json"
-FAILED = "the service failed; its log names the cause beside this request's id."
+FAILED = "The service failed. Its log has the cause, next to this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {
     "invalid": (400, "The request is not valid"),
     "schema": (400, "A field is missing, unknown or of the wrong type"),
     "json_invalid": (400, "The body is not JSON"),
     "json_too_deep": (400, "The JSON is nested too deeply"),
-    "json_value": (400, "The JSON holds a value that is not allowed"),
+    "json_value": (400, "The JSON contains a value that is not allowed"),
     "json_duplicate_key": (400, "A JSON object names a key twice"),
     "text_invalid": (400, "The body is not text"),
     "path_invalid": (400, "A name is not valid"),
@@ -36,33 +36,33 @@ STATUS: dict[str, tuple[int, str]] = {
     "cursor_invalid": (400, "The cursor is malformed"),
     "etag_invalid": (400, "The entity tag is malformed"),
     "query_invalid": (400, "A query parameter is unknown or not valid"),
-    "ambiguous": (400, "Something that stands once was given twice"),
+    "ambiguous": (400, "A header, parameter or credential is given twice"),
     "header_invalid": (400, "A header is not valid"),
     "http_invalid": (400, "The request is not well-formed HTTP"),
-    "condition_invalid": (400, "What is to be waited for is not valid"),
+    "condition_invalid": (400, "The condition is not valid"),
     "batch_empty": (400, "The batch has no operations"),
     "batch_duplicate_path": (400, "The batch names a path twice"),
     "unauthorized": (401, "Authentication is required"),
     "forbidden": (403, "Not allowed"),
-    "parameter_protected": (403, "Parameters are set by owners only"),
+    "parameter_protected": (403, "Only owners can set parameters"),
     "project_required": (403, "The token is not for a project"),
-    "quota_exceeded": (403, "The quota is used up"),
+    "quota_exceeded": (403, "The quota is exhausted"),
     "not_loopback": (403, "Only local callers are served without authentication"),
     "not_found": (404, "Not found"),
     "method_not_allowed": (405, "The method is not allowed here"),
-    "not_acceptable": (406, "No representation fits"),
+    "not_acceptable": (406, "No acceptable representation"),
     "microversion_unsupported": (406, "The API version is not supported"),
-    "conflict": (409, "The request contradicts what is stored"),
+    "conflict": (409, "The request conflicts with the current state"),
     "path_is_folder": (409, "The path is a folder"),
-    "path_below_fact": (409, "The path lies below a fact"),
-    "generation_stale": (409, "The generation does not live"),
-    "member_ttl_fixed": (409, "A member's time to live is that of its join"),
-    "member_declared": (409, "The member is not declared as that"),
-    "member_missing": (409, "There is no such member to go with"),
-    "member_full": (409, "Too many facts go with the member"),
-    "idempotency_key_reused": (409, "The idempotency key stands for another request"),
-    "cursor_expired": (410, "The history is gone"),
-    "precondition_failed": (412, "The precondition does not hold"),
+    "path_below_fact": (409, "The path is below a fact"),
+    "generation_stale": (409, "The generation is not current"),
+    "member_ttl_fixed": (409, "The member's time to live cannot be changed"),
+    "member_declared": (409, "The member is not declared with this id"),
+    "member_missing": (409, "The member to bind to does not exist"),
+    "member_full": (409, "Too many facts are bound to the member"),
+    "idempotency_key_reused": (409, "The idempotency key was used for another request"),
+    "cursor_expired": (410, "The history is no longer available"),
+    "precondition_failed": (412, "The precondition failed"),
     "too_large": (413, "The body is too large"),
     "value_too_large": (413, "The value is too large"),
     "batch_too_large": (413, "The batch is too large"),
@@ -72,14 +72,14 @@ STATUS: dict[str, tuple[int, str]] = {
     "too_many_streams": (429, "Too many streams"),
     "too_many_waiting": (429, "Too many waiting requests"),
     "headers_too_large": (431, "The headers are too large"),
-    "internal_error": (500, "Something is wrong with the service"),
-    "store_unavailable": (503, "The store cannot be asked now"),
+    "internal_error": (500, "Internal error"),
+    "store_unavailable": (503, "The store is unavailable"),
     "storage_full": (503, "The store is full"),
-    "sealing_unavailable": (503, "There are no keys to seal with"),
-    "seal_broken": (503, "What is sealed does not open"),
-    "contention": (503, "Too many writers at once"),
-    "identity_unavailable": (503, "The identity service cannot be asked now"),
-    "outcome_unknown": (504, "It is not known whether the write happened"),
+    "sealing_unavailable": (503, "The encryption keys are missing"),
+    "seal_broken": (503, "A sensitive value cannot be decrypted"),
+    "contention": (503, "Too many concurrent writers"),
+    "identity_unavailable": (503, "The identity service is unavailable"),
+    "outcome_unknown": (504, "The outcome of the write is unknown"),
 }
 
 _BY_STATUS = {
@@ -97,7 +97,7 @@ _BY_STATUS = {
 def error_body(
     code: str, detail: str, request_id: str, extra: Mapping[str, object] | None = None
 ) -> tuple[int, str]:
-    """The status and the JSON text of an error.
+    """Return the status and the JSON text of an error.
 
     :param code: one of :data:`STATUS`, without the service type.
     """
@@ -127,7 +127,7 @@ def respond(
     extra: Mapping[str, object] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error as a response to the present request."""
+    """Return an error as the response to the current request."""
     request_id = request.environ.get("openstack.request_id", "")
     status, body = error_body(code, detail, request_id, extra)
     response = Response(body, status, content_type=CONTENT_TYPE)
@@ -137,7 +137,7 @@ def respond(
 
 
 def register(app: Flask) -> None:
-    """Make the application answer every failure in the one form."""
+    """Make the application answer all exceptions in this form."""
     app.register_error_handler(FactstoreError, _handle_error)
     app.register_error_handler(HTTPException, _handle_http_exception)
     app.register_error_handler(Exception, _handle_exception)
@@ -174,5 +174,5 @@ def _handle_http_exception(error: HTTPException) -> Response:
 
 
 def _handle_exception(error: Exception) -> Response:
-    LOG.error("%s %s failed", request.method, request.path, exc_info=error)
+    LOG.error("%s %s failed.", request.method, request.path, exc_info=error)
     return respond("internal_error", FAILED)

@@ -1,4 +1,4 @@
-"""Facts: listing them, and one fact at its path."""
+"""Views of facts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ from flask import Response, request
 from flask.views import MethodView
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 
-from factstore.api import answers, bodies, conditional, errors, paging, schemas
-from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, refusal
+from factstore.api import conditional, paging
+from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, schema_error
 from factstore.api.identity import access
 from factstore.api.openapi import (
     BOUND,
-    FACT_WRITING,
+    CONDITIONAL_READ,
+    FACT_WRITE,
     JSON_BODY,
     PAGED,
-    SEALED,
+    SENSITIVE,
     VALUE,
-    sent,
+    response_headers,
 )
-from factstore.api.serializers import clear_text, fact_text
+from factstore.api.responses import (
+    json_response,
+    missing,
+    page_response,
+    set_etag,
+    set_location,
+)
+from factstore.api.schemas import facts as schemas
+from factstore.api.schemas.base import NoQuery
+from factstore.api.serializers.facts import fact_text, revealed_fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Fact, Put
-from factstore.core.model.value import encode
 from factstore.core.operations.facts import Written
 from factstore.core.services.facts import check_reader
 from factstore.policies import facts as rules
@@ -33,8 +42,8 @@ from factstore.policies import facts as rules
 blueprint = Blueprint("facts", __name__, description="JSON values at paths.")
 
 RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
-_BODY = bodies.FactBody()
-_READING = ("path_invalid", "etag_invalid", "not_found", "too_many_waiting", "seal_broken")
+_BODY = schemas.FactBody()
+_READ = (*CONDITIONAL_READ, "seal_broken")
 
 
 @blueprint.route("/v1/stacks/<stack>/facts")
@@ -42,8 +51,8 @@ class FactList(MethodView):
     """All facts of a stack."""
 
     @blueprint.query(schemas.FactsQuery)
-    @blueprint.refusals("not_found", *PAGED)
-    @blueprint.response(200, answers.FactPage)
+    @blueprint.error_codes("not_found", *PAGED)
+    @blueprint.response(200, schemas.FactPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List facts by path, all pages at one revision."""
         scope = access().scope(rules.LIST, stack)
@@ -52,51 +61,53 @@ class FactList(MethodView):
             prefix=query["prefix"],
             limit=query["limit"],
             marker=query["marker"],
-            at=paging.at(query),
+            at=paging.cursor(query),
             reach=access().reach,
         )
-        facts = ",".join(fact_text(fact, page.cursor.epoch) for fact in page.facts)
-        links = encode(paging.links(page.cursor, page.marker))
-        text = f'{{"facts":[{facts}],"cursor":"{page.cursor}","links":{links}}}'
-        return Response(text, content_type="application/json")
+        items = (fact_text(fact, page.cursor.epoch) for fact in page.facts)
+        return page_response("facts", items, page.cursor, page.marker)
 
 
-@blueprint.route("/v1/stacks/<stack>/facts/<anything:path>")
+@blueprint.route("/v1/stacks/<stack>/facts/<fact_path:path>")
 class FactItem(MethodView):
     """One fact."""
 
     @blueprint.query(schemas.FactQuery)
-    @blueprint.takes("if_none_match_read")
-    @blueprint.refusals(*_READING)
-    @blueprint.response(200, answers.Fact, headers=sent("ETag"))
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes(*_READ)
+    @blueprint.response(200, schemas.Fact, headers=response_headers("ETag"))
     @blueprint.alt_response(200, schema={"type": "string"}, content_type="text/plain")
-    @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
+    @blueprint.alt_response(
+        304, description="Not changed, or not in time", headers=response_headers("ETag")
+    )
     def get(self, query: dict[str, Any], stack: str, path: str) -> Response:
-        """Read a fact; with wait, as soon as it exists or differs from what is known."""
+        """Read a fact; with wait, wait until it exists or differs from the known one."""
         return _read(query, stack, path)
 
     @blueprint.query(schemas.FactQuery)
-    @blueprint.takes("if_none_match_read")
-    @blueprint.refusals(*_READING)
-    @blueprint.response(200, headers=sent("ETag"))
-    @blueprint.alt_response(304, description="Not changed, or not in time", headers=sent("ETag"))
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes(*_READ)
+    @blueprint.response(200, headers=response_headers("ETag"))
+    @blueprint.alt_response(
+        304, description="Not changed, or not in time", headers=response_headers("ETag")
+    )
     def head(self, query: dict[str, Any], stack: str, path: str) -> Response:
-        """As GET, without the body."""
+        """Read a fact's headers; with wait, wait until it exists or differs from the known one."""
         return _read(query, stack, path)
 
-    @blueprint.query(schemas.NoQuery)
+    @blueprint.query(NoQuery)
     @blueprint.doc(
         requestBody={
             "required": False,
             "content": {
-                "application/json": {"schema": bodies.FactBody},
+                "application/json": {"schema": schemas.FactBody},
                 "text/plain": {"schema": {"type": "string"}},
                 "application/x-www-form-urlencoded": {"schema": {"type": "string"}},
             },
         }
     )
-    @blueprint.takes("if_match", "if_none_match_write", "idempotency_key", "generation")
-    @blueprint.refusals(
+    @blueprint.request_headers("if_match", "if_none_match_write", "idempotency_key", "generation")
+    @blueprint.error_codes(
         "path_invalid",
         "etag_invalid",
         "text_invalid",
@@ -105,47 +116,49 @@ class FactItem(MethodView):
         "precondition_failed",
         *JSON_BODY,
         *VALUE,
-        *SEALED,
+        *SENSITIVE,
         *BOUND,
-        *FACT_WRITING,
+        *FACT_WRITE,
     )
     @blueprint.response(
-        200, answers.Fact, headers=sent("ETag", "Factstore-Cursor", "Factstore-Unchanged")
+        200,
+        schemas.Fact,
+        headers=response_headers("ETag", "Factstore-Cursor", "Factstore-Unchanged"),
     )
     @blueprint.alt_response(
         201,
-        schema=answers.Fact,
+        schema=schemas.Fact,
         description="Created",
-        headers=sent("ETag", "Factstore-Cursor"),
+        headers=response_headers("ETag", "Factstore-Cursor"),
     )
     def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
-        """Store a fact: a JSON body, or a bare text that becomes a JSON string."""
+        """Store a fact: a JSON body, or plain text, which is stored as a JSON string."""
         caller = access()
         scope = caller.scope(rules.PUT, stack)
         caller.reach.check_write(path)
         precondition = conditional.write_precondition()
-        wish = _wish(path)
-        if wish.member is not None:
-            caller.reach.check_member(wish.member)
-        author = caller.author(reads=wish.sensitive)
+        put = parse_put(path)
+        if put.member is not None:
+            caller.reach.check_member(put.member)
+        author = caller.author(reads=put.sensitive)
         written = services().facts.put(
             scope,
-            wish,
+            put,
             author,
             precondition,
             conditional.idempotency(caller.identity()),
-            fences=conditional.fences() if wish.generation is None else (),
+            fences=conditional.fences() if put.generation is None else (),
         )
-        return _answer(written, stack, wish, author)
+        return _put_response(written, stack, put, author)
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.takes("if_match", "idempotency_key", "generation")
-    @blueprint.refusals(
-        "path_invalid", "etag_invalid", "not_found", "precondition_failed", *FACT_WRITING
+    @blueprint.query(NoQuery)
+    @blueprint.request_headers("if_match", "idempotency_key", "generation")
+    @blueprint.error_codes(
+        "path_invalid", "etag_invalid", "not_found", "precondition_failed", *FACT_WRITE
     )
-    @blueprint.response(204, headers=sent("Factstore-Cursor"))
+    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, path: str) -> Response:
-        """Remove a fact."""
+        """Delete a fact."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         caller.reach.check_write(path)
@@ -157,8 +170,8 @@ class FactItem(MethodView):
             conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
-        cursor = services().facts.cursor(written.revision)
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        cursor = services().cursor(written.revision)
+        return Response(status=204, headers={"Factstore-Cursor": cursor})
 
 
 def _read(query: dict[str, Any], stack: str, path: str) -> Response:
@@ -180,44 +193,43 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
                 stale=query["consistency"] == "stale",
             )
     except NotFound as error:
-        headers = {"Retry-After": "1"} if query["wait"] else {}
-        return errors.respond(error.code, error.detail, headers=headers)
-    if fact.sensitive:
-        reader = access().reader()
-        check_reader(fact, reader)
-        if not is_known(fact):
-            fact, value = facts.reveal(scope, fact, reader)
-            return _shown(query, fact, value, clear_text(fact, value, facts.cursor(0).epoch))
+        return missing(error, query["wait"])
+    if not fact.sensitive:
+        if is_known(fact):
+            return set_etag(Response(status=304), facts.etag(fact))
+        return _fact_response(query, fact, fact.text, fact_text(fact, services().epoch))
+    reader = access().reader()
+    check_reader(fact, reader)
     if is_known(fact):
-        return _tagged(Response(status=304), facts.etag(fact))
-    return _shown(query, fact, fact.text, fact_text(fact, facts.cursor(0).epoch))
+        return set_etag(Response(status=304), facts.etag(fact))
+    fact, value = facts.reveal(scope, fact, reader)
+    return _fact_response(query, fact, value, revealed_fact_text(fact, value, services().epoch))
 
 
-def _shown(query: dict[str, Any], fact: Fact, value: str, text: str) -> Response:
-    """A fact in the wanted form.
+def _fact_response(query: dict[str, Any], fact: Fact, value: str, text: str) -> Response:
+    """Return a fact, as a JSON document or with ``format=raw`` as its bare value.
 
-    :param text: as a document.
+    :param value: the value as canonical JSON.
+    :param text: the document.
     """
-    raw = query["format"] == "raw"
-    response = _raw(value) if raw else Response(text, content_type="application/json")
-    response = _tagged(response, services().facts.etag(fact))
+    response = _raw_response(value) if query["format"] == "raw" else json_response(text)
     if fact.sensitive:
         response.headers["Cache-Control"] = "no-store"
-    return response
+    return set_etag(response, services().facts.etag(fact))
 
 
-def _wish(path: str) -> Put:
-    """What the body asks for; its media type tells how to read it."""
-    unreadable = bool(request.content_type) and not request.mimetype
-    if unreadable or request.mimetype not in RAW_TYPES:
+def parse_put(path: str) -> Put:
+    """Return the fact in the request's body, which is JSON or plain text by its media type."""
+    unparsable = bool(request.content_type) and not request.mimetype
+    if unparsable or request.mimetype not in RAW_TYPES:
         if request.mimetype != "application/json":
             raise UnsupportedMediaType(
-                "send application/json, or a bare text as text/plain or without a type."
+                "Send JSON as application/json, or plain text as text/plain or without a type."
             )
         body = read_json(request)
         messages = _BODY.validate(body) if isinstance(body, dict) else ["Not a JSON object."]
         if messages:
-            raise refusal(messages, "json")
+            raise schema_error(messages, "json")
         return Put.of(
             path,
             body["value"],
@@ -233,47 +245,39 @@ def _wish(path: str) -> Put:
         text = read_body(request).decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid(
-            f"the text is not UTF-8 at byte {error.start}.", code="text_invalid"
+            f"The text is not UTF-8 at byte {error.start}.", code="text_invalid"
         ) from None
     return Put.of(path, text)
 
 
-def _answer(written: Written, stack: str, wish: Put, author: Author) -> Response:
+def _put_response(written: Written, stack: str, put: Put, author: Author) -> Response:
     result = written.results[0]
     fact = result.fact
     assert fact is not None  # noqa: S101 - a put always leaves a fact
-    facts = services().facts
-    epoch = facts.cursor(0).epoch
-    shows = fact.sensitive and author.reader.may_open(fact.path, fact.readers)
-    text = clear_text(fact, wish.text, epoch) if shows else fact_text(fact, epoch)
-    response = Response(text, content_type="application/json")
+    epoch = services().epoch
+    reveals = fact.sensitive and author.reader.may_open(fact.path, fact.readers)
+    text = revealed_fact_text(fact, put.text, epoch) if reveals else fact_text(fact, epoch)
+    response = json_response(text)
     if result.outcome == "created":
-        response.status_code = 201
-        response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/facts/{result.path}"
+        set_location(response, "stacks", stack, "facts", result.path)
     elif result.outcome == "unchanged":
         response.headers["Factstore-Unchanged"] = "true"
-    response.headers["Factstore-Cursor"] = str(facts.cursor(written.revision))
+    response.headers["Factstore-Cursor"] = services().cursor(written.revision)
     if fact.sensitive:
         response.headers["Cache-Control"] = "no-store"
-    return _tagged(response, facts.etag(fact))
+    return set_etag(response, services().facts.etag(fact))
 
 
-def _tagged(response: Response, etag: str) -> Response:
-    response.headers["ETag"] = f'"{etag}"'
-    response.headers.setdefault("Cache-Control", "no-cache")
-    return response
+def _raw_response(canonical: str) -> Response:
+    """Return a scalar value as plain text, a string without quotes.
 
-
-def _raw(canonical: str) -> Response:
-    """A scalar as it would be typed.
-
-    :param canonical: its JSON.
-    :raises NotAcceptable: it is an object or a list.
+    :param canonical: canonical JSON.
+    :raises NotAcceptable: the value is an object or a list.
     """
     value = json.loads(canonical)
     if isinstance(value, dict | list):
         raise NotAcceptable(
-            "the value is an object or a list; only a scalar has a raw form. Ask without format=raw."
+            "The value is an object or a list, and only scalars have a raw form. Leave out format=raw."
         )
     text = value if isinstance(value, str) else canonical
     response = Response(text, content_type="text/plain; charset=utf-8")

@@ -1,21 +1,25 @@
-"""Grants: issuing them, showing them, letting them hold longer, ending them."""
+"""Views of grants."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response
 from flask.views import MethodView
 
-from factstore.api import grant_schemas, paging, schemas
+from factstore.api import paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import JSON_BODY, PAGED, WRITING, sent
+from factstore.api.openapi import JSON_BODY, PAGED, WRITE, response_headers
+from factstore.api.responses import json_response, page_response, set_location
+from factstore.api.schemas import grants as schemas
+from factstore.api.schemas.base import NoQuery
+from factstore.api.serializers.grants import grant_text, issued_grant_text
 from factstore.api.services import services
-from factstore.core.model.grant import Grant, GrantRequest
+from factstore.core.model.grant import GrantRequest
 from factstore.policies import grants as rules
 
-blueprint = Blueprint("grants", __name__, description="Capabilities for instances.")
+blueprint = Blueprint("grants", __name__, description="Revocable credentials for instances.")
 
 
 @blueprint.route("/v1/stacks/<stack>/grants")
@@ -23,96 +27,72 @@ class GrantList(MethodView):
     """All grants of a stack."""
 
     @blueprint.query(schemas.GrantsQuery)
-    @blueprint.refusals("not_found", *PAGED)
-    @blueprint.response(200, grant_schemas.GrantPage)
+    @blueprint.error_codes("not_found", *PAGED)
+    @blueprint.response(200, schemas.GrantPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List grants by id, without their secrets."""
         scope = access().scope(rules.LIST, stack)
         page = services().grants.list(
-            scope, limit=query["limit"], marker=query["marker"], at=paging.at(query)
+            scope, limit=query["limit"], marker=query["marker"], at=paging.cursor(query)
         )
-        return jsonify(
-            grants=[_document(grant) for grant in page.grants],
-            cursor=str(page.cursor),
-            links=paging.links(page.cursor, page.marker),
-        )
+        return page_response("grants", map(grant_text, page.grants), page.cursor, page.marker)
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(grant_schemas.GrantBody)
-    @blueprint.refusals("path_invalid", "ttl_invalid", "quota_exceeded", *JSON_BODY, *WRITING)
-    @blueprint.response(201, grant_schemas.IssuedGrant, headers=sent("Factstore-Cursor"))
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.GrantBody)
+    @blueprint.error_codes("path_invalid", "ttl_invalid", "quota_exceeded", *JSON_BODY, *WRITE)
+    @blueprint.response(201, schemas.IssuedGrant, headers=response_headers("Factstore-Cursor"))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
-        """Issue a grant, or with a group's one for a member; its secret is here and nowhere else."""
+        """Issue a grant, or a member's grant with a group's; only this response has its secret."""
         caller = access()
         scope = caller.scope(rules.CREATE, stack)
-        wish = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
-        caller.reach.check_issue(wish.role, wish.member, wish.group)
-        issued = services().grants.issue(scope, wish, caller.author())
-        grant = issued.grant
-        token = f"{grant.id}.{issued.secret}"
-        response = jsonify({**_document(grant), "secret": issued.secret, "token": token})
-        response.status_code = 201
-        response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/grants/{grant.id}"
-        response.headers["Factstore-Cursor"] = str(services().facts.cursor(issued.revision))
+        wanted = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
+        caller.reach.check_issue(wanted.role, wanted.member, wanted.group)
+        issued = services().grants.issue(scope, wanted, caller.author())
+        response = json_response(issued_grant_text(issued.grant, issued.secret))
+        set_location(response, "stacks", stack, "grants", issued.grant.id)
+        response.headers["Factstore-Cursor"] = services().cursor(issued.revision)
         response.headers["Cache-Control"] = "no-store"
         return response
 
 
-@blueprint.route("/v1/stacks/<stack>/grants/<grant>")
+@blueprint.route("/v1/stacks/<stack>/grants/<grant_id:grant>")
 class GrantItem(MethodView):
     """One grant."""
 
     @blueprint.query(schemas.GrantQuery)
-    @blueprint.refusals("path_invalid", "not_found")
-    @blueprint.response(200, grant_schemas.Grant)
+    @blueprint.error_codes("path_invalid", "not_found")
+    @blueprint.response(200, schemas.Grant)
     def get(self, query: dict[str, Any], stack: str, grant: str) -> Response:
         """Show a grant, without its secret."""
         scope = access().scope(rules.GET, stack)
         access().reach.check_grant(grant)
         stale = query["consistency"] == "stale"
-        return jsonify(_document(services().grants.get(scope, grant, stale=stale)))
+        return json_response(grant_text(services().grants.get(scope, grant, stale=stale)))
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.refusals("path_invalid", "not_found", *WRITING)
-    @blueprint.response(204, headers=sent("Factstore-Cursor"))
+    @blueprint.query(NoQuery)
+    @blueprint.error_codes("path_invalid", "not_found", *WRITE)
+    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, grant: str) -> Response:
-        """Revoke a grant: from now on nobody holds it, nor any that was got with it."""
+        """Revoke a grant and all grants that were issued with it."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         caller.reach.check_grant(grant, revokes=True)
         revision = services().grants.revoke(scope, grant, caller.author())
-        cursor = services().facts.cursor(revision)
-        return Response(status=204, headers={"Factstore-Cursor": str(cursor)})
+        return Response(status=204, headers={"Factstore-Cursor": services().cursor(revision)})
 
 
-@blueprint.route("/v1/stacks/<stack>/grants/<grant>/renew")
+@blueprint.route("/v1/stacks/<stack>/grants/<grant_id:grant>/renew")
 class GrantRenewal(MethodView):
-    """Where a grant is renewed."""
+    """The renewal of a grant."""
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(grant_schemas.RenewalBody, required=False)
-    @blueprint.refusals("path_invalid", "ttl_invalid", "not_found", *JSON_BODY, *WRITING)
-    @blueprint.response(200, grant_schemas.Grant)
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.RenewalBody, required=False)
+    @blueprint.error_codes("path_invalid", "ttl_invalid", "not_found", *JSON_BODY, *WRITE)
+    @blueprint.response(200, schemas.Grant)
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str, grant: str) -> Response:
-        """Let a grant hold for its ttl, or for another one, from now on."""
+        """Renew a grant for its ttl, or for another one."""
         caller = access()
         scope = caller.scope(rules.RENEW, stack)
         caller.reach.check_grant(grant)
-        return jsonify(
-            _document(services().grants.renew(scope, grant, body["ttl"], caller.author()))
-        )
-
-
-def _document(grant: Grant) -> dict[str, object]:
-    """A grant as it is shown."""
-    return {
-        "id": grant.id,
-        "role": grant.role,
-        "member": grant.member,
-        "group": grant.group,
-        "ttl": grant.ttl,
-        "revision": grant.revision,
-        "created_at": grant.created_at,
-        "created_by": grant.created_by,
-        "expires_at": grant.expires_at,
-    }
+        renewed = services().grants.renew(scope, grant, body["ttl"], caller.author())
+        return json_response(grant_text(renewed))

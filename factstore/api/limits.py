@@ -1,4 +1,4 @@
-"""What a project may use, and what it does."""
+"""Views of limits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from flask.views import MethodView
 
-from factstore.api import limit_answers, schemas
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
+from factstore.api.schemas import limits as schemas
 from factstore.api.services import services
 from factstore.policies import limits as rules
 
@@ -21,9 +21,9 @@ class Limits(MethodView):
     """A project's limits."""
 
     @blueprint.query(schemas.LimitsQuery)
-    @blueprint.response(200, limit_answers.Limits)
+    @blueprint.response(200, schemas.Limits)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
-        """Show how much a project may use, and how much it does."""
+        """Show a project's limits and usage."""
         known = services()
         own = access().check(rules.GET).project_id
         project_id = query["project_id"] or own

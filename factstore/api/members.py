@@ -1,25 +1,27 @@
-"""Members: joining, telling how one is, staying alive, departing."""
+"""Views of members."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from flask.views import MethodView
 
-from factstore.api import answers, bodies, conditional, paging, schemas
+from factstore.api import conditional, paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITING, sent
-from factstore.api.serializers import member_text
+from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITE, response_headers
+from factstore.api.responses import json_response, page_response, set_location
+from factstore.api.schemas import members as schemas
+from factstore.api.schemas.base import NoQuery
+from factstore.api.serializers.members import member_text
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.member import JoinRequest, Member
-from factstore.core.model.value import encode
+from factstore.core.model.member import JoinRequest
 from factstore.core.operations.members import NEW_INCARNATION
 from factstore.policies import members as rules
 
-blueprint = Blueprint("members", __name__, description="Who takes part in a stack.")
+blueprint = Blueprint("members", __name__, description="The members of a stack.")
 
 
 @blueprint.route("/v1/stacks/<stack>/members")
@@ -27,8 +29,8 @@ class MemberList(MethodView):
     """All members of a stack."""
 
     @blueprint.query(schemas.MembersQuery)
-    @blueprint.refusals("not_found", *PAGED)
-    @blueprint.response(200, answers.MemberPage)
+    @blueprint.error_codes("not_found", *PAGED)
+    @blueprint.response(200, schemas.MemberPage)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List members by name, all pages at one revision."""
         scope = access().scope(rules.LIST, stack)
@@ -38,12 +40,9 @@ class MemberList(MethodView):
             declared=query["declared"],
             limit=query["limit"],
             marker=query["marker"],
-            at=paging.at(query),
+            at=paging.cursor(query),
         )
-        members = ",".join(member_text(member) for member in page.members)
-        links = encode(paging.links(page.cursor, page.marker))
-        text = f'{{"members":[{members}],"cursor":"{page.cursor}","links":{links}}}'
-        return Response(text, content_type="application/json")
+        return page_response("members", map(member_text, page.members), page.cursor, page.marker)
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>")
@@ -51,18 +50,18 @@ class MemberItem(MethodView):
     """One member."""
 
     @blueprint.query(schemas.MemberQuery)
-    @blueprint.refusals("path_invalid", "not_found")
-    @blueprint.response(200, answers.Member)
+    @blueprint.error_codes("path_invalid", "not_found")
+    @blueprint.response(200, schemas.Member)
     def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Show a member."""
         scope = access().scope(rules.GET, stack)
         stale = query["consistency"] == "stale"
-        return _shown(services().members.get(scope, member, stale_read=stale))
+        return json_response(member_text(services().members.get(scope, member, stale_read=stale)))
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(bodies.MemberBody)
-    @blueprint.takes("generation")
-    @blueprint.refusals(
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.MemberBody)
+    @blueprint.request_headers("generation")
+    @blueprint.error_codes(
         "path_invalid",
         "not_found",
         "generation_stale",
@@ -70,25 +69,25 @@ class MemberItem(MethodView):
         "member_declared",
         *JSON_BODY,
         *VALUE,
-        *WRITING,
+        *WRITE,
     )
     @blueprint.response(
-        200, answers.Member, headers=sent("Factstore-Cursor", "Factstore-Unchanged")
+        200, schemas.Member, headers=response_headers("Factstore-Cursor", "Factstore-Unchanged")
     )
     @blueprint.alt_response(
         201,
-        schema=answers.Member,
-        description="Joined, as a new incarnation; or declared",
-        headers=sent("Factstore-Cursor"),
+        schema=schemas.Member,
+        description="Joined with a new generation, or declared",
+        headers=response_headers("Factstore-Cursor"),
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str) -> Response:
-        """Join; with the present generation, change group and attributes; or declare a member."""
+        """Join; with the current generation, change group and attributes; or declare a member."""
         caller = access()
         scope = caller.scope(rules.PUT, stack)
         caller.reach.check_member(member, body["group"])
         caller.reach.check_declaration(body["declared"], body["reason"])
         generation = conditional.generation(body["generation"])
-        wish = JoinRequest.of(
+        wanted = JoinRequest.of(
             body["group"],
             body["ttl"],
             body["attributes"],
@@ -96,42 +95,41 @@ class MemberItem(MethodView):
             body["declared"],
             body["reason"],
         )
-        joined = services().members.join(scope, member, wish, caller.author())
-        response = _shown(joined.member)
+        joined = services().members.join(scope, member, wanted, caller.author())
+        response = json_response(member_text(joined.member))
         if joined.outcome in NEW_INCARNATION:
-            response.status_code = 201
-            response.headers["Location"] = f"{request.root_url}v1/stacks/{stack}/members/{member}"
+            set_location(response, "stacks", stack, "members", member)
         elif joined.outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = _cursor(joined.revision)
+        response.headers["Factstore-Cursor"] = services().cursor(joined.revision)
         return response
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(bodies.MemberPatch)
-    @blueprint.takes("generation")
-    @blueprint.refusals("path_invalid", "not_found", "generation_stale", *JSON_BODY, *WRITING)
-    @blueprint.response(200, answers.Member)
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.MemberPatch)
+    @blueprint.request_headers("generation")
+    @blueprint.error_codes("path_invalid", "not_found", "generation_stale", *JSON_BODY, *WRITE)
+    @blueprint.response(200, schemas.Member)
     def patch(
         self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
     ) -> Response:
-        """Say that a member is ready, or draining."""
+        """Set a member's state to ready or draining."""
         caller = access()
         scope = caller.scope(rules.UPDATE, stack)
         caller.reach.check_member(member)
         generation = conditional.generation(body["generation"])
-        author = caller.author()
-        return _shown(
-            services().members.set_state(scope, member, body["state"], generation, author)
+        changed = services().members.set_state(
+            scope, member, body["state"], generation, caller.author()
         )
+        return json_response(member_text(changed))
 
     @blueprint.query(schemas.DepartQuery)
-    @blueprint.takes("generation")
-    @blueprint.refusals(
-        "path_invalid", "not_found", "generation_stale", "member_declared", *WRITING
+    @blueprint.request_headers("generation")
+    @blueprint.error_codes(
+        "path_invalid", "not_found", "generation_stale", "member_declared", *WRITE
     )
-    @blueprint.response(204, headers=sent("Factstore-Cursor"))
+    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
     def delete(self, query: dict[str, Any], stack: str, member: str) -> Response:
-        """Depart; the facts that go with the member go."""
+        """Remove a member and the facts that are bound to it."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         caller.reach.check_member(member)
@@ -141,41 +139,33 @@ class MemberItem(MethodView):
         revision = services().members.depart(
             scope, member, query["reason"], generation, caller.author(), declared
         )
-        return Response(status=204, headers={"Factstore-Cursor": _cursor(revision)})
+        return Response(status=204, headers={"Factstore-Cursor": services().cursor(revision)})
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>/heartbeat")
 class Heartbeat(MethodView):
-    """A member's sign of life."""
+    """A member's heartbeat."""
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.arguments(bodies.HeartbeatBody, required=False)
-    @blueprint.takes("generation")
-    @blueprint.refusals(
+    @blueprint.query(NoQuery)
+    @blueprint.arguments(schemas.HeartbeatBody, required=False)
+    @blueprint.request_headers("generation")
+    @blueprint.error_codes(
         "path_invalid",
         "cursor_invalid",
         "not_found",
         "generation_stale",
         "cursor_expired",
         *JSON_BODY,
-        *WRITING,
+        *WRITE,
     )
     @blueprint.response(204)
     def post(
         self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
     ) -> Response:
-        """Start a member's time anew, and tell what it has applied."""
+        """Restart a member's time to live, and report the cursor that it has applied."""
         scope = access().scope(rules.HEARTBEAT, stack)
         access().reach.check_member(member)
         generation = conditional.generation(body["generation"])
         applied = None if body["applied"] is None else Cursor.parse(body["applied"])
         services().members.heartbeat(scope, member, generation, applied)
         return Response(status=204)
-
-
-def _shown(member: Member) -> Response:
-    return Response(member_text(member), content_type="application/json")
-
-
-def _cursor(revision: int) -> str:
-    return str(services().facts.cursor(revision))

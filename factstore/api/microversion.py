@@ -1,4 +1,4 @@
-"""``OpenStack-API-Version: contextualization 1.N``: the one place that knows the versions."""
+"""``OpenStack-API-Version: contextualization 1.N``: the versions of the API and their header."""
 
 from __future__ import annotations
 
@@ -16,58 +16,61 @@ MINIMUM = (1, 0)
 MAXIMUM = (1, 0)
 
 
-def shown(version: tuple[int, int]) -> str:
-    """``1.0``."""
+def version_text(version: tuple[int, int]) -> str:
+    """Return a version as text, such as ``1.0``."""
     return f"{version[0]}.{version[1]}"
 
 
-RESPONSE_HEADERS = {HEADER: f"{SERVICE_TYPE} {shown(MAXIMUM)}", "Vary": HEADER}
+RESPONSE_HEADERS = {HEADER: f"{SERVICE_TYPE} {version_text(MAXIMUM)}", "Vary": HEADER}
 """Headers of every answer, including those from in front of the application."""
 
 
 def supported() -> Iterator[tuple[int, int]]:
-    """All versions, oldest first."""
+    """Yield all versions, oldest first."""
     return ((MAXIMUM[0], minor) for minor in range(MINIMUM[1], MAXIMUM[1] + 1))
 
 
 def register(app: Flask) -> None:
-    """Check the header of every request and name the version in every answer."""
-    app.before_request(_check)
-    app.after_request(_mark)
+    """Check the header of every request, and set it in every response."""
+    app.before_request(_check_request)
+    app.after_request(_set_headers)
 
 
-def _check() -> Response | None:
+def _check_request() -> Response | None:
     header = request.headers.get(HEADER)
     if header is None or request.routing_exception is not None:
-        return None  # what is not there is not there in any version
+        return None  # a URL that does not exist is 404 in every version
     try:
         _check_form(header)
-        wanted = parse.get_version({HEADER.lower(): header}, SERVICE_TYPE)
-        if wanted is None or wanted == "latest":
+        requested = parse.get_version({HEADER.lower(): header}, SERVICE_TYPE)
+        if requested is None or requested == "latest":
             return None
-        version = parse.parse_version_string(wanted)
+        version = parse.parse_version_string(requested)
     except (TypeError, ValueError):
         raise Invalid(
-            f"{HEADER} must read '{SERVICE_TYPE} {shown(MAXIMUM)}' or '{SERVICE_TYPE} latest'.",
+            f"{HEADER} must be '{SERVICE_TYPE} {version_text(MAXIMUM)}' or '{SERVICE_TYPE} latest'.",
             code="header_invalid",
         ) from None
     if MINIMUM <= (version.major, version.minor) <= MAXIMUM:
         return None
     return errors.respond(
         "microversion_unsupported",
-        f"version {shown((version.major, version.minor))} is not supported; "
-        f"{shown(MINIMUM)} to {shown(MAXIMUM)} are.",
-        extra={"min_version": shown(MINIMUM), "max_version": shown(MAXIMUM)},
+        f"Version {version_text((version.major, version.minor))} is not supported. Use a version from "
+        f"{version_text(MINIMUM)} to {version_text(MAXIMUM)}.",
+        extra={"min_version": version_text(MINIMUM), "max_version": version_text(MAXIMUM)},
     )
 
 
 def _check_form(header: str) -> None:
-    """Refuse what names no service or no version, which would be taken for another service's."""
-    if any(len(wish.split()) != 2 for wish in header.split(",")):
+    """Raise ValueError if an item lacks a service type or a version.
+
+    The parser would ignore such an item as one for another service.
+    """
+    if any(len(item.split()) != 2 for item in header.split(",")):
         raise ValueError
 
 
-def _mark(response: Response) -> Response:
+def _set_headers(response: Response) -> Response:
     response.headers[HEADER] = RESPONSE_HEADERS[HEADER]
     response.vary.add(HEADER)
     return response

@@ -1,4 +1,4 @@
-"""Lists with ``limit``, ``marker`` and links; all pages of a list show one revision."""
+"""Lists with ``limit``, ``marker`` and links.  All pages of a list show the same revision."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flask import request
 from factstore.core.model.cursor import Cursor
 
 
-def at(query: dict[str, Any]) -> Cursor | None:
-    """The revision whose state is wanted; None for the present.
+def cursor(query: dict[str, Any]) -> Cursor | None:
+    """Return the cursor of the state to list, or None for the current one.
 
     :raises Invalid: ``cursor_invalid``.
     """
@@ -19,11 +19,11 @@ def at(query: dict[str, Any]) -> Cursor | None:
 
 
 def links(cursor: Cursor, marker: str | None) -> list[dict[str, str]]:
-    """Links to this page and, unless it is the last, to the next."""
-    here = dict(request.args)
-    found = [_link("self", here)]
+    """Return links to this page and, unless it is the last, to the next page."""
+    query = dict(request.args)
+    found = [_link("self", query)]
     if marker is not None:
-        found.append(_link("next", {**here, "marker": marker, "cursor": str(cursor)}))
+        found.append(_link("next", {**query, "marker": marker, "cursor": str(cursor)}))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from flask import current_app, request
 
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.quota import Quotas
 from factstore.core.operations.encryption import Encryption
@@ -36,6 +37,7 @@ WAITED = "factstore.waited"
 class Services:
     """The services over one store."""
 
+    store: Store
     facts: FactService
     stacks: StackService
     members: MemberService
@@ -69,6 +71,7 @@ class Services:
         transactor = Transactor(store, clock, quotas)
         stacks = StackService(store, clock, new_id, timeout, quotas)
         return cls(
+            store=store,
             facts=FactService(store, events, clock, stacks.new, timeout, transactor, encryption),
             stacks=stacks,
             members=MemberService(store, clock, stacks.new, timeout, transactor),
@@ -82,6 +85,18 @@ class Services:
             rate_limiter=RateLimiter(allowances, clock),
             clock=clock,
         )
+
+    @property
+    def epoch(self) -> str:
+        """The epoch of the store's revisions.
+
+        :raises Unavailable: the store has not been read yet.
+        """
+        return self.store.epoch
+
+    def cursor(self, revision: int) -> str:
+        """Return the cursor of a revision, as responses contain it."""
+        return str(Cursor(self.epoch, revision))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Version discovery and the OpenAPI document, for everybody."""
+"""Version discovery and the OpenAPI document, which need no credentials."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 from flask import Response, current_app, request
 from flask.views import MethodView
 
-from factstore.api import answers, microversion, schemas
+from factstore.api import microversion
 from factstore.api.blueprint import Blueprint
+from factstore.api.responses import json_response
+from factstore.api.schemas import versions as schemas
+from factstore.api.schemas.base import NoQuery
 
 DOCUMENT = "factstore.openapi"
-"""The application's extension that gives the OpenAPI document as text, by mount point."""
-
+"""The application's extension that returns the OpenAPI document as text, by mount point."""
 PATHS = frozenset(["/", "/v1", "/v1/", "/v1/openapi.json"])
 
-blueprint = Blueprint(
-    "versions", __name__, description="Which versions of the API there are.", public=True
-)
+blueprint = Blueprint("versions", __name__, description="Versions of the API.", public=True)
 
 
 def document() -> dict[str, Any]:
-    """The same list at every place where a client may look for it."""
+    """Return the list of versions, which is the same at every root."""
     return {
         "versions": [
             {
                 "id": "v1.0",
                 "status": "CURRENT",
-                "min_version": microversion.shown(microversion.MINIMUM),
-                "max_version": microversion.shown(microversion.MAXIMUM),
+                "min_version": microversion.version_text(microversion.MINIMUM),
+                "max_version": microversion.version_text(microversion.MAXIMUM),
                 "links": [{"rel": "self", "href": f"{request.root_url}v1/"}],
             }
         ]
@@ -39,8 +39,8 @@ def document() -> dict[str, Any]:
 class Root(MethodView):
     """The service's root."""
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.response(200, answers.Versions)
+    @blueprint.query(NoQuery)
+    @blueprint.response(200, schemas.Versions)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List the versions of the API."""
         return document()
@@ -51,20 +51,19 @@ class Root(MethodView):
 class V1(MethodView):
     """The root of version 1."""
 
-    @blueprint.query(schemas.NoQuery)
-    @blueprint.response(200, answers.Versions)
+    @blueprint.query(NoQuery)
+    @blueprint.response(200, schemas.Versions)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
-        """List the versions of the API, at the root of this one."""
+        """List the versions of the API, at the root of version 1."""
         return document()
 
 
 @blueprint.route("/v1/openapi.json")
 class Document(MethodView):
-    """The API's own description."""
+    """The OpenAPI document."""
 
-    @blueprint.query(schemas.NoQuery)
+    @blueprint.query(NoQuery)
     @blueprint.response(200, {"type": "object"}, description="This document, as OpenAPI 3.1")
     def get(self, query: dict[str, Any]) -> Response:
         """Read this document."""
-        text = current_app.extensions[DOCUMENT](request.script_root)
-        return Response(text, content_type="application/json")
+        return json_response(current_app.extensions[DOCUMENT](request.script_root))

@@ -1,23 +1,18 @@
-"""oslo.policy rules: who may do what, one rule for each operation, nobody by default."""
+"""oslo.policy rules: one rule for each operation, and none that allows it by default.
+
+Every module of this package has a list ``RULES``.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
+import importlib
+import pkgutil
+from collections.abc import Iterator
 
 from oslo_policy import policy
 
-from factstore.policies import base, facts, grants, limits, members, stacks, waiters
 
-
-def list_rules() -> Iterable[policy.RuleDefault]:
-    """Entry point of ``oslo.policy.policies``."""
-    return itertools.chain(
-        base.RULES,
-        stacks.RULES,
-        facts.RULES,
-        members.RULES,
-        waiters.RULES,
-        grants.RULES,
-        limits.RULES,
-    )
+def list_rules() -> Iterator[policy.RuleDefault]:
+    """Yield the rules of all modules; this is the entry point of ``oslo.policy.policies``."""
+    for module in pkgutil.iter_modules(__path__):
+        yield from importlib.import_module(f"{__name__}.{module.name}").RULES

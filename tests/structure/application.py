@@ -38,6 +38,13 @@ BODIES: dict[Operation, Any] = {
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
+class Nothing:
+    """A service whose every method finds nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Mock(side_effect=NotFound("nothing is here"))
+
+
 def application(
     decide: Callable[[str], bool] = lambda rule: True, *, known: Fact | None = None
 ) -> Flask:
@@ -46,17 +53,12 @@ def application(
     :param decide: whether the rule of this name allows.
     :param known: a fact that is there all the same, whatever is asked for.
     """
-    missing = Mock(side_effect=NotFound("nothing is here"))
-    nothing = Mock(get=missing, list=missing, put=missing, delete=missing, batch=missing)
-    nothing.signal = nothing.poll = nothing.stream = nothing.usage = missing
-    nothing.issue = nothing.renew = nothing.revoke = missing
-    nothing.reveal = missing
-    nothing.join = nothing.set_state = nothing.depart = nothing.heartbeat = missing
+    nothing = Nothing()
     services: dict[str, Any] = {field.name: nothing for field in fields(Services)}
     services["quotas"] = no_quotas
     services["allowances"] = lambda project_id: Allowance()
     services["rate_limiter"] = RateLimiter(services["allowances"], Mock())
-    services["clock"] = Mock()
+    services["store"] = services["clock"] = Mock()
     if known is not None:
         services["facts"] = Mock(wraps=nothing, get=lambda *_, **__: known)
     return create_app(Services(**services), lambda rule, identity, project_id: decide(rule))

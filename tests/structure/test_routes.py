@@ -109,8 +109,8 @@ def test_a_description_wraps_no_view() -> None:
     def view() -> None: ...
 
     describing = [
-        blueprint.refusals("not_found"),
-        blueprint.takes("if_match"),
+        blueprint.error_codes("not_found"),
+        blueprint.request_headers("if_match"),
         blueprint.alt_response(304),
         blueprint.doc(summary="Nothing."),
     ]

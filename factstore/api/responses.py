@@ -1,0 +1,56 @@
+"""Responses that several views give: JSON texts, pages of lists, conditional reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from flask import Response, request
+
+from factstore.api import errors, paging
+from factstore.api.raw_json import json_array, json_object
+from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.value import encode
+
+
+def json_response(text: str, status: int = 200) -> Response:
+    """Return a response with a JSON text."""
+    return Response(text, status, content_type="application/json")
+
+
+def page_response(noun: str, items: Iterable[str], cursor: Cursor, marker: str | None) -> Response:
+    """Return a page of a list.
+
+    :param items: JSON texts.
+    :param marker: the item after which the next page begins; None on the last page.
+    """
+    raw = {noun: json_array(items), "links": encode(paging.links(cursor, marker))}
+    return json_response(json_object({"cursor": str(cursor)}, raw))
+
+
+def set_location(response: Response, *names: str) -> None:
+    """Make a response 201 with the location of a new resource, such as ``"stacks", "s1"``."""
+    response.status_code = 201
+    response.headers["Location"] = f"{request.root_url}v1/{'/'.join(names)}"
+
+
+def set_etag(response: Response, etag: str) -> Response:
+    """Set the entity tag of a response, which caches then have to validate."""
+    response.headers["ETag"] = f'"{etag}"'
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+def etag_of(text: str) -> str:
+    """Return the entity tag of a text.
+
+    Some representations change without their record, so the record's revision cannot be the tag.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def missing(error: NotFound, wait: float) -> Response:
+    """Return 404; if the request has waited, with ``Retry-After``, because repeating it makes sense."""
+    headers = {"Retry-After": "1"} if wait else {}
+    return errors.respond(error.code, error.detail, headers=headers)

@@ -1,0 +1,90 @@
+"""Shapes of events."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from factstore.api.schemas.base import Schema
+from factstore.api.schemas.facts import Fact
+from factstore.api.schemas.field_types import (
+    Pattern,
+    SettleQuery,
+    boolean_parameter,
+    cursor_field,
+    description,
+    string_parameter,
+    wait_parameter,
+)
+from factstore.api.schemas.members import Member
+from factstore.api.schemas.waiters import WaiterState
+from factstore.core.model.cursor import CURSOR_PATTERN
+from factstore.core.model.event import CHANGE_TYPES
+from factstore.core.model.path import PATH_PATTERN
+
+_TYPES = ", ".join(CHANGE_TYPES)
+
+
+class EventsQuery(SettleQuery):
+    """Watching a stack."""
+
+    since = string_parameter(
+        CURSOR_PATTERN, "The cursor after which to begin. The default is the present."
+    )
+    wait = wait_parameter()
+    prefix = string_parameter(PATH_PATTERN, "Return only changes at or below this path.")
+    types = fields.String(
+        load_default="",
+        validate=Pattern(
+            r"^(({0})(,({0}))*)?$".format("|".join(t.replace(".", r"\.") for t in CHANGE_TYPES)),
+            error=f"Give some of {_TYPES}, separated by commas.",
+        ),
+        **description(f"Return only changes of these types, separated by commas. Types: {_TYPES}."),
+    )
+    initial = boolean_parameter("Begin a stream with a snapshot.")
+    on_gap = fields.String(
+        load_default="reset",
+        validate=validate.OneOf(["reset", "error"]),
+        **description(
+            "The response of a stream to an expired cursor: a reset and a snapshot, or 410."
+        ),
+    )
+
+
+class Previous(fields.Raw):
+    """The fact or member before a change."""
+
+    def __init__(self) -> None:
+        references = [{"$ref": f"#/components/schemas/{name}"} for name in ("Fact", "Member")]
+        metadata = {"anyOf": [*references, {"type": "null"}]}
+        super().__init__(required=True, allow_none=True, metadata=metadata)
+
+
+class Change(Schema):
+    """One change; fields of members and waiters are only in changes of those."""
+
+    type = fields.String(required=True, validate=validate.OneOf(CHANGE_TYPES))
+    path = fields.String(required=True, allow_none=True)
+    fact = fields.Nested(Fact, required=True, allow_none=True)
+    previous = Previous()
+    member = fields.Nested(Member, allow_none=True)
+    name = fields.String()
+    group = fields.String()
+    reason = fields.String(allow_none=True)
+    by = fields.String(required=True, allow_none=True)
+    request_id = fields.String(required=True, allow_none=True)
+    waiter = fields.Nested(WaiterState)
+
+
+class Event(Schema):
+    """All changes of one revision."""
+
+    cursor = cursor_field()
+    changes = fields.List(fields.Nested(Change), required=True)
+
+
+class EventPage(Schema):
+    """The response to a long poll."""
+
+    events = fields.List(fields.Nested(Event), required=True)
+    next = cursor_field()
+    more = fields.Boolean(required=True)

@@ -1,0 +1,70 @@
+"""Events as JSON."""
+
+from __future__ import annotations
+
+from factstore.api.raw_json import json_array, json_object
+from factstore.api.serializers.facts import fact_text
+from factstore.api.serializers.members import member_text
+from factstore.api.serializers.waiters import waiter_with_progress
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Change, Event
+from factstore.core.model.member import Member
+from factstore.core.model.value import encode
+from factstore.core.model.waiter import Progress, Waiter
+
+
+def event_text(event: Event, epoch: str) -> str:
+    """Return an event as JSON on one line."""
+    text = event.memo.get(epoch)
+    if text is None:
+        changes = json_array(_change_text(change, epoch) for change in event.changes)
+        cursor = str(Cursor(epoch, event.revision))
+        text = event.memo[epoch] = json_object({"cursor": cursor}, {"changes": changes})
+    return text
+
+
+def _change_text(change: Change, epoch: str) -> str:
+    fields: dict[str, object] = {
+        "type": change.type,
+        "path": change.path,
+        "by": change.by,
+        "request_id": change.request_id,
+    }
+    match change.type.partition(".")[0]:
+        case "member":
+            return _member_change_text(change, fields)
+        case "waiter":
+            return _waiter_change_text(change, fields)
+        case _:
+            texts = {
+                "fact": fact_text(change.fact, epoch) if change.fact else "null",
+                "previous": fact_text(change.previous, epoch) if change.previous else "null",
+            }
+            return json_object(fields, texts)
+
+
+def _member_change_text(change: Change, fields: dict[str, object]) -> str:
+    current = change.record if isinstance(change.record, Member) else None
+    member = current or change.former
+    assert member is not None  # noqa: S101 - every change of a member has the one or the other
+    fields |= {"name": member.name, "group": member.group, "reason": change.reason, "fact": None}
+    texts = {
+        "member": member_text(current) if current else "null",
+        "previous": member_text(change.former) if change.former else "null",
+    }
+    return json_object(fields, texts)
+
+
+def _waiter_change_text(change: Change, fields: dict[str, object]) -> str:
+    waiter = change.record
+    assert isinstance(waiter, Waiter)  # noqa: S101 - every change of a waiter has it
+    return encode(
+        {
+            **fields,
+            "name": waiter.name,
+            "reason": change.reason,
+            "fact": None,
+            "previous": None,
+            "waiter": waiter_with_progress(waiter, waiter.progress or Progress()),
+        }
+    )

@@ -1,0 +1,51 @@
+"""Members and their convergence as JSON."""
+
+from __future__ import annotations
+
+from factstore.api.raw_json import json_object
+from factstore.core.model.member import Member
+from factstore.core.model.value import encode
+from factstore.core.services.convergence import Convergence
+
+
+def member_text(member: Member) -> str:
+    """Return a member as JSON."""
+    text = member.memo.get("text")
+    if text is None:
+        fields = {
+            "name": member.name,
+            "group": member.group,
+            "state": member.state,
+            "generation": member.generation,
+            "ttl": member.ttl,
+            "declared": member.declared,
+            "reason": member.reason,
+            "revision": member.revision,
+            "version": member.version,
+            "joined_at": member.joined_at,
+            "updated_at": member.updated_at,
+            "updated_by": member.updated_by,
+        }
+        text = member.memo["text"] = json_object(fields, {"attributes": member.attributes})
+    return text
+
+
+def convergence_text(convergence: Convergence) -> str:
+    """Return a stack's convergence as JSON."""
+    return encode(
+        {
+            "target": str(convergence.target),
+            "converged": convergence.reached,
+            "members": [
+                {
+                    "name": follower.member.name,
+                    "group": follower.member.group,
+                    "state": follower.member.state,
+                    "applied": str(follower.applied) if follower.applied else None,
+                    "lags": follower.lags,
+                }
+                for follower in convergence.followers
+            ],
+            "lagging": [each.member.name for each in convergence.followers if each.lags],
+        }
+    )
