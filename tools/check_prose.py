@@ -28,16 +28,13 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "doc/source/install",
     "doc/source/reference",
     "factstore/agent",
-    "factstore/api",
     "factstore/cmd",
     "factstore/conf",
     "factstore/core",
     "factstore/heat",
     "factstore/keys",
-    "factstore/policies",
     "factstore/store",
     "factstore/watch",
-    "factstore/wsgi",
     "tests",
 )
 

@@ -223,7 +223,7 @@ def _describing(key: str, value: tuple[str, ...]) -> Callable[[_View], _View]:
 
 
 def _unwrapped(decorate: Callable[[Any], Any]) -> Callable[[_View], _View]:
-    """Return a decorator that describes a view as another one does, but does not wrap it."""
+    """Return a decorator that describes a view like another one, but does not wrap it."""
 
     def describe(view: _View) -> _View:
         view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]

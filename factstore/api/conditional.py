@@ -57,7 +57,7 @@ def create_only() -> bool:
 
 
 def known_tags() -> frozenset[str] | None:
-    """Return the tags in ``If-None-Match``, none if it is missing, or None for ``*`` (any tag).
+    """Return the tags in ``If-None-Match``, none if it is missing, or None for ``*``, which is any tag.
 
     A weak tag counts as a strong one, because caches make tags weak when they compress; RFC 9110,
     13.1.2 compares weakly, too.
@@ -69,7 +69,7 @@ def known_tags() -> frozenset[str] | None:
 
 
 def generation(from_body: str | None = None) -> str | None:
-    """Return the generation of the member that sent the request, or None if there is none.
+    """Return the generation of the member that sent the request, or None without one.
 
     :param from_body: the generation in the body, which takes precedence over the header.
     :raises Invalid: the header is malformed.
@@ -90,7 +90,7 @@ def fences() -> tuple[str, ...]:
 
 
 def idempotency(identity: Identity) -> Idempotency | None:
-    """Return the idempotency key, bound to project, user and route, or None if there is none.
+    """Return the idempotency key, bound to project, user and route, or None without one.
 
     :raises Invalid: the key is empty, too long, or not visible ASCII.
     """

@@ -1,4 +1,4 @@
-"""The roles that rules are made of, as Keystone defines them at bootstrap."""
+"""Rules for roles, which the rules for operations refer to."""
 
 from __future__ import annotations
 
@@ -14,38 +14,39 @@ MEMBER_OR_AGENT = "rule:project_member or rule:agent"
 ADMIN = "rule:admin"
 
 RULES = [
-    policy.RuleDefault("default", "!", description="What no rule allows is forbidden."),
-    policy.RuleDefault("admin", "role:admin", description="The cloud's administrators."),
+    policy.RuleDefault("default", "!", description="Operations that no rule allows are forbidden."),
+    policy.RuleDefault("admin", "role:admin", description="Administrators of the cloud."),
     policy.RuleDefault("service", "role:service", description="Other services of the cloud."),
     policy.RuleDefault(
         "project_reader",
         "(role:reader and project_id:%(project_id)s) or rule:project_member",
-        description="Who may read in a project.",
+        description="Users who can read in a project.",
     ),
     policy.RuleDefault(
         "project_member",
         "((role:member or rule:service) and project_id:%(project_id)s) or rule:admin",
-        description="Who owns a project's stacks.",
+        description="Users who own the stacks of a project.",
     ),
     policy.RuleDefault(
         "agent",
         "grant:agent and project_id:%(project_id)s",
-        description="Who holds a grant for an agent; it reaches one stack only, and there its own.",
+        description="Holders of a grant for an agent. The grant is valid for one stack, and in it only "
+        "for the agent's own member and facts.",
     ),
     policy.RuleDefault(
         "holder",
         "rule:agent or (grant:reader and project_id:%(project_id)s)",
-        description="Who holds a grant, which reaches one stack only.",
+        description="Holders of any grant. A grant is valid for one stack.",
     ),
 ]
 
 
-def documented(
+def operation_rule(
     name: str, check: str, description: str, *operations: tuple[str, str]
 ) -> policy.DocumentedRuleDefault:
-    """A rule for one operation.
+    """Return the rule for an operation.
 
-    :param name: what follows the service type, such as ``facts:get``.
+    :param name: the name without the service type, such as ``facts:get``.
     :param operations: pairs of method and path below ``/v1``.
     """
     return policy.DocumentedRuleDefault(

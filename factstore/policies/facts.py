@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, documented
+from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, operation_rule
 
 LIST = "contextualization:facts:list"
 GET = "contextualization:facts:get"
@@ -13,50 +13,53 @@ DELETE = "contextualization:facts:delete"
 BATCH = "contextualization:facts:batch"
 
 RULES = [
-    documented(
-        "facts:list", READER_OR_HOLDER, "List a stack's facts.", ("GET", "/stacks/{stack}/facts")
+    operation_rule(
+        "facts:list",
+        READER_OR_HOLDER,
+        "List the facts of a stack.",
+        ("GET", "/stacks/{stack}/facts"),
     ),
-    documented(
+    operation_rule(
         "facts:get",
         READER_OR_HOLDER,
         "Read a fact, or wait for it.",
         ("GET", "/stacks/{stack}/facts/{path}"),
         ("HEAD", "/stacks/{stack}/facts/{path}"),
     ),
-    documented(
+    operation_rule(
         "facts:get_sensitive",
         MEMBER,
-        "See the values of sensitive facts, whomever they name as readers, and have one that is put "
-        "again unchanged for such.",
+        "Read the values of sensitive facts without being one of their readers, and put equal values "
+        "without a new revision.",
         ("GET", "/stacks/{stack}/facts/{path}"),
         ("HEAD", "/stacks/{stack}/facts/{path}"),
         ("PUT", "/stacks/{stack}/facts/{path}"),
         ("POST", "/stacks/{stack}/batch"),
     ),
-    documented(
+    operation_rule(
         "facts:put",
         MEMBER_OR_AGENT,
-        "Store a fact; the first one creates the stack.",
+        "Store a fact. The first fact creates the stack.",
         ("PUT", "/stacks/{stack}/facts/{path}"),
     ),
-    documented(
+    operation_rule(
         "facts:put_parameter",
         MEMBER,
-        "Store, change or delete a fact of kind parameter, or change a fact's kind.",
+        "Store, change or delete a parameter, or change the kind of a fact.",
         ("PUT", "/stacks/{stack}/facts/{path}"),
         ("DELETE", "/stacks/{stack}/facts/{path}"),
         ("POST", "/stacks/{stack}/batch"),
     ),
-    documented(
+    operation_rule(
         "facts:delete",
         MEMBER_OR_AGENT,
         "Delete a fact.",
         ("DELETE", "/stacks/{stack}/facts/{path}"),
     ),
-    documented(
+    operation_rule(
         "facts:batch",
         MEMBER_OR_AGENT,
-        "Change many facts of a stack in one revision.",
+        "Change several facts of a stack in one revision.",
         ("POST", "/stacks/{stack}/batch"),
     ),
 ]

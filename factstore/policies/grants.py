@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, MEMBER_OR_HOLDER, documented
+from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, MEMBER_OR_HOLDER, operation_rule
 
 LIST = "contextualization:grants:list"
 CREATE = "contextualization:grants:create"
@@ -14,26 +14,30 @@ _GRANTS = "/stacks/{stack}/grants"
 _GRANT = f"{_GRANTS}/{{grant}}"
 
 RULES = [
-    documented("grants:list", MEMBER, "List a stack's grants.", ("GET", _GRANTS)),
-    documented(
+    operation_rule("grants:list", MEMBER, "List the grants of a stack.", ("GET", _GRANTS)),
+    operation_rule(
         "grants:create",
         MEMBER_OR_AGENT,
-        "Issue a grant; the first one creates the stack. Who holds a group's, one for a member of it.",
+        "Issue a grant. The first grant creates the stack. The holder of a group's grant can issue "
+        "grants for members of the group.",
         ("POST", _GRANTS),
     ),
-    documented(
-        "grants:get", MEMBER_OR_HOLDER, "Show a grant, to its holder its own.", ("GET", _GRANT)
+    operation_rule(
+        "grants:get",
+        MEMBER_OR_HOLDER,
+        "Show a grant. Holders can only show their own.",
+        ("GET", _GRANT),
     ),
-    documented(
+    operation_rule(
         "grants:renew",
         MEMBER_OR_HOLDER,
-        "Let a grant hold longer, by its holder its own.",
+        "Renew a grant. Holders can only renew their own.",
         ("POST", f"{_GRANT}/renew"),
     ),
-    documented(
+    operation_rule(
         "grants:delete",
         MEMBER_OR_HOLDER,
-        "Revoke a grant, by its holder its own, but not a group's.",
+        "Revoke a grant. Holders can only revoke their own, and not a group's.",
         ("DELETE", _GRANT),
     ),
 ]

@@ -1,18 +1,20 @@
-"""Rules for what a project may use."""
+"""Rules for limits."""
 
 from __future__ import annotations
 
-from factstore.policies.base import ADMIN, READER, documented
+from factstore.policies.base import ADMIN, READER, operation_rule
 
 GET = "contextualization:limits:get"
 GET_ANY = "contextualization:limits:get_any_project"
 
 RULES = [
-    documented("limits:get", READER, "Show a project's limits and usage.", ("GET", "/limits")),
-    documented(
+    operation_rule(
+        "limits:get", READER, "Show the limits and the usage of a project.", ("GET", "/limits")
+    ),
+    operation_rule(
         "limits:get_any_project",
         ADMIN,
-        "Show the limits and usage of another project, named by project_id.",
+        "Show the limits and the usage of another project, given by project_id.",
         ("GET", "/limits"),
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER_OR_AGENT, READER_OR_HOLDER, documented
+from factstore.policies.base import MEMBER_OR_AGENT, READER_OR_HOLDER, operation_rule
 
 LIST = "contextualization:members:list"
 GET = "contextualization:members:get"
@@ -14,31 +14,31 @@ HEARTBEAT = "contextualization:members:heartbeat"
 _ITEM = "/stacks/{stack}/members/{member}"
 
 RULES = [
-    documented(
+    operation_rule(
         "members:list",
         READER_OR_HOLDER,
-        "List a stack's members.",
+        "List the members of a stack.",
         ("GET", "/stacks/{stack}/members"),
     ),
-    documented("members:get", READER_OR_HOLDER, "Show a member.", ("GET", _ITEM)),
-    documented(
+    operation_rule("members:get", READER_OR_HOLDER, "Show a member.", ("GET", _ITEM)),
+    operation_rule(
         "members:put",
         MEMBER_OR_AGENT,
-        "Join a stack, change what a member says, or (never with a grant) declare a member; the first "
-        "join creates the stack.",
+        "Join a stack, change a member's group and attributes, or declare a member. The first join "
+        "creates the stack. Holders of grants cannot declare members.",
         ("PUT", _ITEM),
     ),
-    documented(
+    operation_rule(
         "members:update",
         MEMBER_OR_AGENT,
-        "Say that a member is ready, or draining.",
+        "Set the state of a member to ready or draining.",
         ("PATCH", _ITEM),
     ),
-    documented("members:delete", MEMBER_OR_AGENT, "Let a member depart.", ("DELETE", _ITEM)),
-    documented(
+    operation_rule("members:delete", MEMBER_OR_AGENT, "Remove a member.", ("DELETE", _ITEM)),
+    operation_rule(
         "members:heartbeat",
         MEMBER_OR_AGENT,
-        "Keep a member alive, and tell what it has applied.",
+        "Send a heartbeat for a member, with the cursor that it has applied.",
         ("POST", f"{_ITEM}/heartbeat"),
     ),
 ]

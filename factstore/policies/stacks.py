@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import ADMIN, MEMBER, READER, READER_OR_HOLDER, documented
+from factstore.policies.base import ADMIN, MEMBER, READER, READER_OR_HOLDER, operation_rule
 
 LIST = "contextualization:stacks:list"
 LIST_ANY = "contextualization:stacks:list_any_project"
@@ -14,40 +14,42 @@ EVENTS = "contextualization:events:get"
 CONVERGENCE = "contextualization:stacks:convergence"
 
 RULES = [
-    documented("stacks:list", READER, "List the stacks of a project.", ("GET", "/stacks")),
-    documented(
+    operation_rule("stacks:list", READER, "List the stacks of a project.", ("GET", "/stacks")),
+    operation_rule(
         "stacks:list_any_project",
         ADMIN,
-        "List the stacks of another project, named by project_id.",
+        "List the stacks of another project, given by project_id.",
         ("GET", "/stacks"),
     ),
-    documented(
+    operation_rule(
         "stacks:get",
         READER_OR_HOLDER,
-        "Show a stack's settings and usage.",
+        "Show the settings and the usage of a stack.",
         ("GET", "/stacks/{stack}"),
     ),
-    documented(
-        "stacks:put", MEMBER, "Create a stack or change its settings.", ("PUT", "/stacks/{stack}")
+    operation_rule(
+        "stacks:put", MEMBER, "Create a stack or replace its settings.", ("PUT", "/stacks/{stack}")
     ),
-    documented(
+    operation_rule(
         "stacks:delete",
         MEMBER,
         "Delete a stack and everything in it.",
         ("DELETE", "/stacks/{stack}"),
     ),
-    documented(
+    operation_rule(
         "context:get",
         READER_OR_HOLDER,
-        "Read everything a stack knows as one document.",
+        "Read the facts and members of a stack as one document.",
         ("GET", "/stacks/{stack}/context"),
         ("HEAD", "/stacks/{stack}/context"),
     ),
-    documented("events:get", READER_OR_HOLDER, "Watch a stack.", ("GET", "/stacks/{stack}/events")),
-    documented(
+    operation_rule(
+        "events:get", READER_OR_HOLDER, "Watch a stack.", ("GET", "/stacks/{stack}/events")
+    ),
+    operation_rule(
         "stacks:convergence",
         READER_OR_HOLDER,
-        "Show which members have applied what a stack is now, or wait for all of them.",
+        "Show which members have applied the current state of a stack, or wait for all members.",
         ("GET", "/stacks/{stack}/convergence"),
     ),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, documented
+from factstore.policies.base import MEMBER, MEMBER_OR_AGENT, READER_OR_HOLDER, operation_rule
 
 LIST = "contextualization:waiters:list"
 GET = "contextualization:waiters:get"
@@ -13,26 +13,28 @@ SIGNAL = "contextualization:waiters:signal"
 _WAITER = "/stacks/{stack}/waiters/{waiter}"
 
 RULES = [
-    documented(
+    operation_rule(
         "waiters:list",
         READER_OR_HOLDER,
-        "List a stack's waiters.",
+        "List the waiters of a stack.",
         ("GET", "/stacks/{stack}/waiters"),
     ),
-    documented(
+    operation_rule(
         "waiters:get",
         READER_OR_HOLDER,
         "Read a waiter and its signals, or wait for it.",
         ("GET", _WAITER),
     ),
-    documented(
+    operation_rule(
         "waiters:put",
         MEMBER,
-        "Arm a waiter; the first one creates the stack.",
+        "Arm a waiter. The first waiter creates the stack.",
         ("PUT", _WAITER),
     ),
-    documented("waiters:delete", MEMBER, "Remove a waiter and its signals.", ("DELETE", _WAITER)),
-    documented(
+    operation_rule(
+        "waiters:delete", MEMBER, "Delete a waiter and its signals.", ("DELETE", _WAITER)
+    ),
+    operation_rule(
         "waiters:signal",
         MEMBER_OR_AGENT,
         "Signal success or failure to a waiter.",

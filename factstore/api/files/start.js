@@ -1,6 +1,6 @@
 "use strict";
 
-// A fact's path holds slashes, which stand in the URL as they are.
+// Swagger UI encodes the slashes of a path; factstore needs them unencoded.
 function withSlashes(request) {
   const url = new URL(request.url, document.baseURI);
   const at = url.pathname.indexOf("/facts/");
