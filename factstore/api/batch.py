@@ -61,13 +61,13 @@ class Batch(MethodView):
         guards = [_guard(guard) for guard in body["guards"]]
         sensitive = False
         for operation in operations:
-            caller.reach.check_write(operation.path)
+            caller.permissions.check_write(operation.path)
             if isinstance(operation, Put):
                 sensitive = sensitive or operation.sensitive
                 if operation.member is not None:
-                    caller.reach.check_member(operation.member)
+                    caller.permissions.check_member(operation.member)
         for path, _ in guards:
-            caller.reach.check_read(path)
+            caller.permissions.check_read(path)
         written = services().facts.batch(
             scope,
             operations,

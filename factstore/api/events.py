@@ -69,7 +69,7 @@ class Events(MethodView):
         scope = access().scope(rules.EVENTS, stack)
         identity = access().identity()
         types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
-        event_filter = Filter(query["prefix"], types, identity.reach)
+        event_filter = Filter(query["prefix"], types, identity.permissions)
         cursor = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(cursor) if cursor else None
         accepted = request.accept_mimetypes

@@ -62,7 +62,7 @@ class FactList(MethodView):
             limit=query["limit"],
             marker=query["marker"],
             at=paging.cursor(query),
-            reach=access().reach,
+            reach=access().permissions,
         )
         items = (fact_text(fact, page.cursor.epoch) for fact in page.facts)
         return page_response("facts", items, page.cursor, page.marker)
@@ -135,11 +135,11 @@ class FactItem(MethodView):
         """Store a fact: a JSON body, or plain text, which is stored as a JSON string."""
         caller = access()
         scope = caller.scope(rules.PUT, stack)
-        caller.reach.check_write(path)
+        caller.permissions.check_write(path)
         precondition = conditional.write_precondition()
         put = parse_put(path)
         if put.member is not None:
-            caller.reach.check_member(put.member)
+            caller.permissions.check_member(put.member)
         author = caller.author(reads=put.sensitive)
         written = services().facts.put(
             scope,
@@ -161,7 +161,7 @@ class FactItem(MethodView):
         """Delete a fact."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
-        caller.reach.check_write(path)
+        caller.permissions.check_write(path)
         written = services().facts.delete(
             scope,
             path,
@@ -176,7 +176,7 @@ class FactItem(MethodView):
 
 def _read(query: dict[str, Any], stack: str, path: str) -> Response:
     scope = access().scope(rules.GET, stack)
-    access().reach.check_read(path)
+    access().permissions.check_read(path)
     facts = services().facts
     known = conditional.known_tags()
 

@@ -46,7 +46,7 @@ class GrantList(MethodView):
         caller = access()
         scope = caller.scope(rules.CREATE, stack)
         wanted = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
-        caller.reach.check_issue(wanted.role, wanted.member, wanted.group)
+        caller.permissions.check_issue(wanted.role, wanted.member, wanted.group)
         issued = services().grants.issue(scope, wanted, caller.author())
         response = json_response(issued_grant_text(issued.grant, issued.secret))
         set_location(response, "stacks", stack, "grants", issued.grant.id)
@@ -65,7 +65,7 @@ class GrantItem(MethodView):
     def get(self, query: dict[str, Any], stack: str, grant: str) -> Response:
         """Show a grant, without its secret."""
         scope = access().scope(rules.GET, stack)
-        access().reach.check_grant(grant)
+        access().permissions.check_grant(grant)
         stale = query["consistency"] == "stale"
         return json_response(grant_text(services().grants.get(scope, grant, stale=stale)))
 
@@ -76,7 +76,7 @@ class GrantItem(MethodView):
         """Revoke a grant and all grants that were issued with it."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
-        caller.reach.check_grant(grant, revokes=True)
+        caller.permissions.check_grant(grant, revokes=True)
         revision = services().grants.revoke(scope, grant, caller.author())
         return Response(status=204, headers={"Factstore-Cursor": services().cursor(revision)})
 
@@ -93,6 +93,6 @@ class GrantRenewal(MethodView):
         """Renew a grant for its ttl, or for another one."""
         caller = access()
         scope = caller.scope(rules.RENEW, stack)
-        caller.reach.check_grant(grant)
+        caller.permissions.check_grant(grant)
         renewed = services().grants.renew(scope, grant, body["ttl"], caller.author())
         return json_response(grant_text(renewed))

@@ -28,7 +28,7 @@ class Identity:
 
     :param still_valid: checks the credential again; streams call it once a minute.
     :param stack: the only stack that a grant is valid for; empty for all stacks of the project.
-    :param reach: the caller's permissions inside a stack.
+    :param permissions: the caller's permissions inside a stack.
     """
 
     user_id: str
@@ -36,13 +36,13 @@ class Identity:
     roles: tuple[str, ...]
     still_valid: Callable[[], bool] = _always
     stack: str = ""
-    reach: Permissions = OWNER
+    permissions: Permissions = OWNER
 
     @property
     def rights(self) -> str:
         """The caller's roles or grant, for a refusal."""
-        if not self.reach.whole:
-            return f"a grant with role {self.reach.role}"
+        if not self.permissions.whole:
+            return f"a grant with role {self.permissions.role}"
         return f"roles {', '.join(self.roles) or 'none'}"
 
 
@@ -88,17 +88,19 @@ class Access:
         return Scope(identity.project_id, stack)
 
     @property
-    def reach(self) -> Permissions:
+    def permissions(self) -> Permissions:
         """The caller's permissions inside the stack."""
-        return self.identity().reach
+        return self.identity().permissions
 
     def reader(self) -> SecretReader:
         """Return the caller as a reader of sensitive facts."""
         identity = self.identity()
         sees_all = self._authorizer(rules.GET_SENSITIVE, identity, identity.project_id)
-        reach = identity.reach
+        permissions = identity.permissions
         # The holder of a group's grant is not a member of the group; it only issues grants for members.
-        return SecretReader(sees_all, reach.member, None if reach.enrols else reach.group)
+        return SecretReader(
+            sees_all, permissions.member, None if permissions.enrols else permissions.group
+        )
 
     def author(self, *, reads: bool = False) -> Author:
         """Return the caller as the author of a change.
@@ -110,7 +112,7 @@ class Access:
             identity.user_id,
             request.environ.get("openstack.request_id", ""),
             self._authorizer(rules.PUT_PARAMETER, identity, identity.project_id),
-            identity.reach.grant,
+            identity.permissions.grant,
             self.reader() if reads else NOBODY,
         )
 

@@ -84,8 +84,8 @@ class MemberItem(MethodView):
         """Join; with the current generation, change group and attributes; or declare a member."""
         caller = access()
         scope = caller.scope(rules.PUT, stack)
-        caller.reach.check_member(member, body["group"])
-        caller.reach.check_declaration(body["declared"], body["reason"])
+        caller.permissions.check_member(member, body["group"])
+        caller.permissions.check_declaration(body["declared"], body["reason"])
         generation = conditional.generation(body["generation"])
         wanted = JoinRequest.of(
             body["group"],
@@ -115,7 +115,7 @@ class MemberItem(MethodView):
         """Set a member's state to ready or draining."""
         caller = access()
         scope = caller.scope(rules.UPDATE, stack)
-        caller.reach.check_member(member)
+        caller.permissions.check_member(member)
         generation = conditional.generation(body["generation"])
         changed = services().members.set_state(
             scope, member, body["state"], generation, caller.author()
@@ -132,9 +132,9 @@ class MemberItem(MethodView):
         """Remove a member and the facts that are bound to it."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
-        caller.reach.check_member(member)
+        caller.permissions.check_member(member)
         declared = query["declared"]
-        caller.reach.check_declaration(declared)
+        caller.permissions.check_declaration(declared)
         generation = conditional.generation()
         revision = services().members.depart(
             scope, member, query["reason"], generation, caller.author(), declared
@@ -164,7 +164,7 @@ class Heartbeat(MethodView):
     ) -> Response:
         """Restart a member's time to live, and report the cursor that it has applied."""
         scope = access().scope(rules.HEARTBEAT, stack)
-        access().reach.check_member(member)
+        access().permissions.check_member(member)
         generation = conditional.generation(body["generation"])
         applied = None if body["applied"] is None else Cursor.parse(body["applied"])
         services().members.heartbeat(scope, member, generation, applied)

@@ -169,7 +169,7 @@ class WaiterSignal(MethodView):
 def _signal(stack: str, waiter: str) -> Response:
     caller = access()
     scope = caller.scope(rules.SIGNAL, stack)
-    caller.reach.check_signal()
+    caller.permissions.check_signal()
     check_encoding(request)
     unparsable = bool(request.content_type) and not request.mimetype
     if unparsable or request.mimetype not in SIGNAL_TYPES:

@@ -43,7 +43,7 @@ class PolicyAuthorizer:
             identity.user_id,
             identity.project_id,
             identity.roles,
-            identity.reach.role,
+            identity.permissions.role,
             project_id,
         )
         decision = self._decisions.get(key)
@@ -56,6 +56,6 @@ class PolicyAuthorizer:
             "user_id": identity.user_id,
             "project_id": identity.project_id,
             "roles": list(identity.roles),
-            "grant": identity.reach.role if identity.reach.grant else "",
+            "grant": identity.permissions.role if identity.permissions.grant else "",
         }
         return bool(self._enforcer.authorize(rule, {"project_id": project_id}, credentials))

@@ -1,0 +1,40 @@
+"""Errors in front of the application look like those of the application."""
+
+from __future__ import annotations
+
+import json
+from unittest.mock import Mock
+
+import webob
+from webob import Request
+
+from factstore.api.app import create_app
+from factstore.api.errors import STATUS
+from factstore.api.services import Services
+from factstore.wsgi.middleware.problem import problem
+
+
+def from_the_application(path: str) -> webob.Response:
+    app = create_app(Mock(spec=Services), Mock())
+    environ = {"openstack.request_id": "req-1"}
+    return Request.blank(path, environ=environ).get_response(app)
+
+
+def test_an_error_has_the_body_and_headers_of_the_applications_own() -> None:
+    own = from_the_application("/nowhere")
+    code, detail = "not_found", own.json["detail"]
+    refuse = problem(code, detail, "req-1")
+    answer = Request.blank("/nowhere").get_response(refuse)
+    assert answer.status_int == own.status_int
+    assert answer.json == own.json
+    assert dict(answer.headers) == dict(own.headers)
+
+
+def test_extra_members_and_headers_are_added() -> None:
+    refuse = problem(
+        "rate_limited", "Slow down.", "req-1", extra={"limit": 3}, headers={"Retry-After": "1"}
+    )
+    assert refuse.status_line == "429 Too Many Requests"
+    assert ("Retry-After", "1") in refuse.headers
+    assert json.loads(refuse.body)["errors"][0]["limit"] == 3
+    assert STATUS["rate_limited"][0] == refuse.status
