@@ -1,4 +1,4 @@
-# Everything from a fresh checkout: each target does its own set-up, in directories of this checkout.
+# Each target works from a fresh checkout and installs what it needs into directories of the checkout.
 
 PORT ?= 8796
 STATE ?= $(CURDIR)/.standalone
@@ -10,11 +10,11 @@ BENCH ?=
 BENCHARGS ?=
 FUZZARGS ?=
 
-# Another etcd than the one on PATH, for the server and for the tests alike.
+# etcd to use instead of the one on PATH, for the server and for the tests.
 ifneq ($(origin ETCD),undefined)
 export FACTSTORE_ETCD := $(ETCD)
 endif
-# Another Python than the newest that tools/find-python finds.
+# Python to use instead of the newest one that tools/find-python finds.
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
 endif
@@ -26,17 +26,17 @@ TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 .PHONY: help standalone test fuzz bench docs lint clean
 
 help:
-	@echo 'make standalone   run factstore with an etcd of its own on port $(PORT); Ctrl-C stops both'
-	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT= STATE= WORKERS= ORIGIN= change the defaults'
-	@echo 'make test         run the linters and all tests; TOXARGS= passes other arguments to tox'
-	@echo 'make fuzz         ask a service for anything at length; FUZZARGS= goes to schemathesis'
-	@echo 'make bench        measure against etcd itself, and Heat; BENCH=heat measures that part alone,'
-	@echo '                    BENCHARGS= goes to the benchmark'
+	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
+	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT=, STATE=, WORKERS= and ORIGIN= change defaults'
+	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
+	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
+	@echo 'make bench        compare the service with etcd and Heat; BENCH=heat runs only that part,'
+	@echo '                    BENCHARGS= is passed to the benchmark'
 	@echo 'make docs         build the documentation, the API reference and the release notes'
-	@echo 'make lint         run the linters only'
-	@echo 'make clean        remove what the other targets built, and the state of make standalone'
+	@echo 'make lint         run the linters'
+	@echo 'make clean        delete everything that the other targets created, including data of make standalone'
 	@echo
-	@echo 'ETCD=/path/to/etcd picks another etcd, PYTHON=/path/to/python3 another Python (3.11 or newer).'
+	@echo 'ETCD=/path/to/etcd selects another etcd, PYTHON=/path/to/python3 another Python (3.11 or newer).'
 
 standalone:
 	@tools/system-packages standalone
