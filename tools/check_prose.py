@@ -24,7 +24,6 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "api-ref",
     "doc/source/admin",
     "doc/source/contributor",
-    "doc/source/how-to",
     "doc/source/install",
     "doc/source/reference",
     "factstore/agent",
