@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factstore.api import field_types, schemas
 from factstore.api.blueprint import BODY_BYTES
+from factstore.api.schemas import base, field_types
 from factstore.core.model import condition, fact, grant, member, path, value, waiter
 from factstore.core.operations import fact_plan, idempotency
 from factstore.core.services import debounce, watch
@@ -48,8 +48,8 @@ from tests.docs.pages import DOC, ROOT, code
         ),
         ("lifetime of a grant", {grant.GRANT_TTL_MAX // 86400, grant.GRANT_TTL_DEFAULT // 86400}),
         ("``wait``", {field_types.WAIT_LIMIT}),
-        ("``settle``", {schemas.SETTLE_LIMIT, schemas.MAX_SETTLE_LIMIT}),
-        ("page of a list", {field_types.PAGE_LIMIT}),
+        ("``settle``", {field_types.SETTLE_LIMIT, field_types.MAX_SETTLE_LIMIT}),
+        ("page of a list", {base.PAGE_LIMIT}),
         ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
         ("snapshot frame", {watch.SNAPSHOT_FACTS}),
         ("``Idempotency-Key``", {idempotency.RETENTION // 3600}),
