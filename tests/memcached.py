@@ -45,4 +45,4 @@ class Memcached:
         return int(stats["curr_items"])
 
     def kill(self) -> None:
-        self.child.kill9()
+        self.child.kill()

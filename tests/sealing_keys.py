@@ -9,7 +9,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Key, Repository
-from factstore.keys.rotation import changing, create, remove, rotate
+from factstore.keys.rotation import create, locked_repository, remove, rotate
 from factstore.wsgi.clock import SystemClock
 
 
@@ -28,21 +28,21 @@ class Nowhere(Repository):
 
 def make_keys(path: Path) -> Path:
     """A repository with its first keys."""
-    with changing(path) as repository:
+    with locked_repository(path) as repository:
         assert create(repository)
     return path
 
 
 def rotate_keys(path: Path) -> int:
     """Another primary key; its number."""
-    with changing(path) as repository:
+    with locked_repository(path) as repository:
         primary = rotate(repository)
     assert primary is not None
     return primary
 
 
 def lose_keys(path: Path, *numbers: int) -> None:
-    with changing(path) as repository:
+    with locked_repository(path) as repository:
         remove(repository, numbers)
 
 

@@ -12,7 +12,7 @@ from typing import Self
 from factstore.cmd.processes.api import API_ARGV, ApiProcess, Options, write_options
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.ports import LOOPBACK, free_port
-from factstore.keys.rotation import changing, create
+from factstore.keys.rotation import create, locked_repository
 
 
 class ApiServer:
@@ -48,7 +48,7 @@ class ApiServer:
             sections[name] = {**sections.get(name, {}), **values}
         state_dir.mkdir(parents=True, exist_ok=True)
         self.sealing_keys = state_dir / "sealing-keys"
-        with changing(self.sealing_keys) as repository:
+        with locked_repository(self.sealing_keys) as repository:
             create(repository)
         config = state_dir / "factstore.conf"
         write_options(config, sections)

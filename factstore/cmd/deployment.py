@@ -1,6 +1,6 @@
-"""The installation that a command works on: its configuration, and its etcd.
+"""The installation that a command works on: its configuration and its etcd.
 
-What can go wrong is told in one line, without a secret.  It needs the packages of
+Errors are reported in one line without secrets.  The module needs the packages of
 ``factstore[server]``, so commands import it only when they run.
 """
 
@@ -24,13 +24,13 @@ from factstore.wsgi import configuration, runtime
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.runtime import Runtime
 
-READ_SECONDS = 300.0  # for the state of the whole installation
-LOOK_SECONDS = 1.0  # between looks whether etcd answers meanwhile
+READ_SECONDS = 300.0  # for reading the whole store
+PROBE_SECONDS = 1.0  # between probes of etcd meanwhile
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What the configuration names."""
+    """An installation, and the parts that commands need."""
 
     conf: cfg.ConfigOpts
     client: EtcdClient
@@ -41,23 +41,22 @@ class Installation:
 
 
 @contextmanager
-def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installation]:
-    """The installation that *files* describe, or the usual ones; its connections end afterwards.
+def connect(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installation]:
+    """Yield the installation that the configuration files describe, and close its connections.
 
-    What the service's own errors say becomes a CommandError.
-
-    :param failed: the exit status then.
-    :raises CommandError: the configuration or etcd cannot be read.
+    :param files: None for the files in the usual places.
+    :param failed: the exit status of errors.
+    :raises CommandError: the configuration or etcd cannot be read, or an error of the service.
     """
-    # Without a handler Python prints warnings by itself; what matters reaches the operator as an error.
+    # Without a handler, Python prints warnings itself. Errors reach the operator as exceptions.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         conf = configuration.read(files)
         endpoints, root, timeout = conf.etcd.endpoints, conf.etcd.root, conf.etcd.timeout
         client = runtime.connect(conf)
-    except cfg.ConfigFileParseError as error:  # its text shows lines of the file
+    except cfg.ConfigFileParseError as error:  # its text contains lines of the file
         raise CommandError(
-            f"the configuration cannot be read: {error.config_file} has a line that is no option",
+            f"the configuration cannot be read: {error.config_file} has a line that is not an option",
             failed,
         ) from None
     except (cfg.Error, OSError) as error:
@@ -67,7 +66,7 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
         reader = StoreReader(client, keys, clock, timeout)
         repair = StoreRepair(client, keys, reader)
         yield Installation(conf, client, keys, clock, reader, repair)
-    except cfg.Error as error:  # of options that only some commands read
+    except cfg.Error as error:  # of an option that only some commands read
         raise CommandError(f"the configuration cannot be used: {error}", failed) from None
     except FactstoreError as error:
         members = ", ".join(endpoint.rpartition("@")[2] for endpoint in endpoints)
@@ -77,7 +76,7 @@ def opened(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installa
 
 
 @contextmanager
-def running(installation: Installation) -> Iterator[Runtime]:
+def run(installation: Installation) -> Iterator[Runtime]:
     """Yield the runtime of an additional worker once it has read the store.
 
     :raises CommandError: the store could not be read in time.
@@ -89,7 +88,7 @@ def running(installation: Installation) -> Iterator[Runtime]:
         worker.store.start()
         worker.pump.start()
         until = installation.clock.monotonic() + READ_SECONDS
-        while not worker.pump.wait_ready(LOOK_SECONDS):
+        while not worker.pump.wait_ready(PROBE_SECONDS):
             installation.client.get(
                 installation.keys.epoch, deadline=installation.reader.deadline()
             )

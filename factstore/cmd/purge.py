@@ -47,9 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Purge the projects and print each deletion. Raises CommandError."""
     with server_room():
-        from factstore.cmd.deployment import opened
+        from factstore.cmd.deployment import connect
         from factstore.cmd.purge_project import ProjectPurge
-    with opened(args.config_file) as installation:
+    with connect(args.config_file) as installation:
         projects = []
         for project_id in dict.fromkeys(args.project):
             contents = installation.reader.project(project_id)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from factstore.cmd.deployment import Installation, running
+from factstore.cmd.deployment import Installation, run
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.store.fsck.report import ProjectContents
@@ -38,7 +38,7 @@ class ProjectPurge:
         """
         done = True
         until = time.monotonic() + patience
-        with running(self._installation) as runtime:
+        with run(self._installation) as runtime:
             while projects:
                 for project_id in projects:
                     # Only the service for stacks notifies watchers of a deletion.

@@ -18,13 +18,13 @@ from factstore.cmd.server import add_config_file, server_room
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_config_file(parser)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
         "--no-reseal",
         action="store_true",
         help="rotate the keys and do nothing else: etcd is not used, and no key is removed",
     )
-    which.add_argument(
+    mode.add_argument(
         "--reseal-only",
         action="store_true",
         help="do not rotate the keys: rewrap data keys with the current primary key, and remove the"
@@ -35,19 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Rotate the keys; return 1 if the data keys of some stacks are lost. Raises CommandError."""
     with server_room():
-        from factstore.cmd.deployment import opened
-        from factstore.cmd.rotation_run import Rotating
-    with opened(args.config_file) as installation:
+        from factstore.cmd.deployment import connect
+        from factstore.cmd.key_rotation import KeyRotation
+    with connect(args.config_file) as installation:
         path = Path(installation.conf.sealing.key_repository)
         if not path.is_absolute():
             raise CommandError(f"[sealing] key_repository is {path}; it must be an absolute path")
-        rotating = Rotating(installation, path, _say)
-        whole = True
+        rotation = KeyRotation(installation, path, _log)
+        complete = True
         reseals = not args.no_reseal
-        if args.reseal_only or (rotating.rotate(reseals=reseals) and reseals):
-            whole = rotating.reseal()
-    return 0 if whole else 1
+        if args.reseal_only or (rotation.rotate(reseals=reseals) and reseals):
+            complete = rotation.reseal()
+    return 0 if complete else 1
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, flush=True)

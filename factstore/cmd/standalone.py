@@ -27,8 +27,8 @@ from factstore.cmd.processes.ports import LOOPBACK, is_free, remembered_port
 from factstore.cmd.processes.private_file import private_directory
 from factstore.cmd.processes.process import ChildError
 from factstore.cmd.supervisor import StopRequested, Supervisor
-from factstore.keys.repository import Unusable
-from factstore.keys.rotation import changing, create
+from factstore.keys.repository import RepositoryError
+from factstore.keys.rotation import create, locked_repository
 
 DEFAULT_PORT = 8796
 PERSONAS = ("owner", "reader", "outsider")
@@ -122,7 +122,7 @@ def serve(settings: Settings) -> int:
                     _start(settings, supervisor)
                     supervisor.run()
                 _say("stopping")
-    except (ChildError, Unusable) as error:
+    except (ChildError, RepositoryError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:  # such as a full disk; the text names the file
         raise CommandError(str(error)) from error
@@ -145,7 +145,7 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
         "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},
     }
-    with changing(settings.sealing_keys) as repository:
+    with locked_repository(settings.sealing_keys) as repository:
         create(repository)
     if settings.allow_origin:
         options["cors"] = {"allowed_origin": settings.allow_origin}

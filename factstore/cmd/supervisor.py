@@ -157,6 +157,6 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:
             for supervised in self._children:
-                supervised.child.kill9()
+                supervised.child.kill()
             os._exit(128 + number)
         self._stopping = True

@@ -34,8 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the findings and the usage. Raises CommandError, with status 2."""
     with server_room(_FAILED):
-        from factstore.cmd.deployment import opened
-    with opened(args.config_file, failed=_FAILED) as installation:
+        from factstore.cmd.deployment import connect
+    with connect(args.config_file, failed=_FAILED) as installation:
         report = installation.reader.check()
         repaired: Collection[Finding] = ()
         if args.repair:

@@ -1,1 +1,1 @@
-"""oslo.config options, one module per group.  Only the composition root reads their values."""
+"""oslo.config options, one module for each group.  Only the composition root reads their values."""

@@ -1,4 +1,4 @@
-"""Options of the API itself."""
+"""Options of the API."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ DEFAULT_OPTS = [
         "auth_strategy",
         default="keystone",
         choices=[
-            ("keystone", "tokens are validated by Keystone; see [keystone_authtoken]"),
+            ("keystone", "Keystone validates the tokens; see [keystone_authtoken]"),
             ("none", "no authentication and one fixed project; loopback addresses only"),
         ],
-        help="How callers are identified.",
+        help="How the service authenticates users.",
     ),
 ]
 
@@ -21,40 +21,46 @@ API_OPTS = [
     cfg.HostAddressOpt(
         "host",
         default="127.0.0.1",
-        help="Address that the bundled server configuration binds.  With auth_strategy=none it must "
-        "be a loopback address.",
+        help="Address that the service listens on, if it runs with the bundled server configuration.  "
+        "With auth_strategy=none, this must be a loopback address.",
     ),
-    cfg.PortOpt("port", default=8796, help="Port that the bundled server configuration binds."),
+    cfg.PortOpt(
+        "port",
+        default=8796,
+        help="Port that the service listens on, if it runs with the bundled server configuration.",
+    ),
     cfg.IntOpt(
         "workers",
         default=1,
         min=1,
-        help="Worker processes of the bundled server configuration; one per core is a good number.",
+        help="Number of worker processes, if the service runs with the bundled server configuration.  "
+        "One for each core is a good start.",
     ),
     cfg.IntOpt(
         "connections",
         default=20000,
         min=16,
-        help="Connections that one worker of the bundled server configuration holds at once, "
-        "watchers included.",
+        help="Maximum number of connections to one worker, including those of watchers, if the service "
+        "runs with the bundled server configuration.",
     ),
     cfg.IntOpt(
         "drain_seconds",
         default=8,
         min=1,
-        help="How long a stopping worker lets requests finish; streams are told to go elsewhere "
-        "at once.",
+        help="Number of seconds for which a stopping worker lets running requests finish.  It ends "
+        "streams at once, so that their clients connect to another worker.",
     ),
     cfg.IntOpt(
         "idle_write_seconds",
         default=30,
         min=1,
-        help="A stream whose reader has taken nothing for so long is cut; it can resume.",
+        help="Number of seconds after which a stream is closed if its client has read nothing.  The "
+        "client can resume the stream.",
     ),
     cfg.BoolOpt(
         "access_log",
         default=False,
-        help="Whether each request is a line in the log: method, path without query, status, "
-        "duration.  A stream's line comes when it ends.",
+        help="Whether to log each request with its method, its path without the query, its status and "
+        "its duration.  A stream is logged when it ends.",
     ),
 ]

@@ -1,6 +1,6 @@
-"""What a web page on another origin may send and read, unless the operator says otherwise.
+"""The defaults for requests of web pages from other origins.
 
-The options are oslo.middleware's, in ``[cors]``; only ``allowed_origin`` is left to set.
+The options in ``[cors]`` belong to oslo.middleware.  Operators usually set only ``allowed_origin``.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from oslo_middleware import cors
 
 METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
-SENT = [
+REQUEST_HEADERS = [
     "X-Auth-Token",
     "Authorization",
     "X-Openstack-Request-Id",
@@ -18,7 +18,7 @@ SENT = [
     "Idempotency-Key",
     "Last-Event-ID",
 ]
-READ = [
+RESPONSE_HEADERS = [
     "ETag",
     "Location",
     "Retry-After",
@@ -31,5 +31,10 @@ READ = [
 
 
 def set_defaults() -> None:
-    """Entry point of ``oslo.config.opts.defaults``; to be called before the options are registered."""
-    cors.set_defaults(allow_methods=METHODS, allow_headers=SENT, expose_headers=READ)
+    """Set the defaults; call it before the options are registered.
+
+    It is the entry point of ``oslo.config.opts.defaults``.
+    """
+    cors.set_defaults(
+        allow_methods=METHODS, allow_headers=REQUEST_HEADERS, expose_headers=RESPONSE_HEADERS
+    )

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-ETCD_GROUP = cfg.OptGroup("etcd", title="The etcd cluster that holds the facts")
+ETCD_GROUP = cfg.OptGroup("etcd", title="The etcd cluster that stores the facts")
 ETCD_OPTS = [
     cfg.ListOpt(
         "endpoints",
         default=["http://127.0.0.1:2379"],
-        help="Client URLs of the members, http:// or https://, in order of preference.",
+        help="Client URLs of the etcd members, with http:// or https://, in order of preference.",
     ),
     cfg.StrOpt(
         "root",
         default="/factstore/v1",
         regex=r"(/[A-Za-z0-9_.-]+)+",
-        help="Key below which everything lies.",
+        help="Key below which the service stores all its keys.",
     ),
-    cfg.StrOpt("username", default="", help="etcd user; empty for none."),
-    cfg.StrOpt("password", default="", secret=True, help="The etcd user's password."),
-    cfg.StrOpt("ca_file", default="", help="PEM file with the CA that signed etcd's certificates."),
-    cfg.StrOpt("cert_file", default="", help="PEM file with our client certificate."),
-    cfg.StrOpt("key_file", default="", help="PEM file with the client certificate's key."),
+    cfg.StrOpt("username", default="", help="Name of the etcd user; empty for no authentication."),
+    cfg.StrOpt("password", default="", secret=True, help="Password of the etcd user."),
+    cfg.StrOpt(
+        "ca_file", default="", help="PEM file with the CA certificate that signed those of etcd."
+    ),
+    cfg.StrOpt("cert_file", default="", help="PEM file with the client certificate."),
+    cfg.StrOpt("key_file", default="", help="PEM file with the key of the client certificate."),
     cfg.FloatOpt(
         "timeout",
         default=5.0,
         min=0.1,
-        help="Seconds after which a request gives up on etcd and is answered 503, or 504 if it may "
-        "have been carried out.",
+        help="Number of seconds for which a request waits for etcd.  After that it fails with status "
+        "503, or with 504 if etcd may have carried it out.",
     ),
     cfg.IntOpt(
         "compaction_window",
         default=0,
         min=0,
-        help="Seconds of history to keep.  One worker at a time compacts etcd so that between one "
-        "and two windows remain.  0 leaves compaction to others: right for an etcd that is shared, "
-        "but then somebody must do it, or etcd fills up.",
+        help="Number of seconds of history to keep.  The workers take turns to compact etcd, so that "
+        "between one and two windows of history remain.  With 0 they do not compact it.  This is "
+        "right for a shared etcd, but then it must be compacted in another way, or it fills up.",
     ),
 ]

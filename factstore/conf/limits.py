@@ -1,4 +1,4 @@
-"""Options that keep one project from taking what others need."""
+"""Options that protect projects from each other."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 from oslo_config import cfg
 
 PREFIX = "limits:"
-"""What the name of a section begins with that overrides :data:`LIMITS_GROUP` for one project."""
+"""The prefix of sections that override :data:`LIMITS_GROUP` for one project."""
 
 LIMITS_GROUP = cfg.OptGroup(
     "limits",
-    title="Quotas and rates of each project",
-    help="-1 leaves something unlimited.  A section [limits:PROJECT_ID] with some of these options "
-    "overrides them for one project.",
+    title="Quotas and rate limits of each project",
+    help="-1 stands for no limit.  A section [limits:PROJECT_ID] overrides some of these options for "
+    "one project.",
 )
 
 
@@ -22,37 +22,44 @@ def _limit(name: str, default: int, text: str, **more: Any) -> cfg.IntOpt:
 
 
 LIMITS_OPTS = [
-    _limit("stacks", 1000, "Stacks of a project."),
-    _limit("facts", 100_000, "Facts of a project, over all of its stacks."),
+    _limit("stacks", 1000, "Maximum number of stacks of a project."),
+    _limit("facts", 100_000, "Maximum number of facts in all stacks of a project."),
     _limit(
         "bytes",
         256 * 1024 * 1024,
-        "Bytes of paths and canonical values of a project's facts, over all of its stacks.  Each "
-        "worker holds them in memory, and etcd's own quota must exceed what all projects store.",
+        "Maximum size of the facts in all stacks of a project: the bytes of their paths and "
+        "canonical values.  Each worker keeps all facts in memory.  The quota of etcd must be larger "
+        "than the total size for all projects.",
     ),
-    _limit("facts_per_stack", 50_000, "Facts of one stack."),
-    _limit("bytes_per_stack", 64 * 1024 * 1024, "Bytes of paths and values of one stack's facts."),
-    _limit("streams", 5000, "Watch streams that a project has open at once in one worker."),
-    _limit("streams_per_stack", 5000, "Those of them that are of one stack."),
+    _limit("facts_per_stack", 50_000, "Maximum number of facts in one stack."),
+    _limit(
+        "bytes_per_stack",
+        64 * 1024 * 1024,
+        "Maximum size of the facts in one stack: the bytes of their paths and canonical values.",
+    ),
+    _limit("streams", 5000, "Maximum number of open streams of a project in one worker."),
+    _limit("streams_per_stack", 5000, "Maximum number of open streams of one stack in one worker."),
     _limit(
         "waiting_requests",
         5000,
-        "Requests with wait that a project has under way at once in one worker.",
+        "Maximum number of requests with the parameter wait that run at the same time for a project in "
+        "one worker.",
     ),
     _limit(
         "requests_per_second",
         200,
-        "Requests of a project that one worker serves each second in the long run.  Every 4 KiB of "
-        "their and their answers' bodies count as one more.  Above it, requests are held up for up "
-        "to a second, and then refused with 429.  A fraction of what a worker can do keeps one "
-        "project from slowing the others.  Heartbeats of members have the same rate once more, and "
-        "each counts half.",
+        "Average number of requests of a project that one worker serves in a second.  Every 4 KiB of "
+        "the bodies of a request and its response count as another request.  Above the limit, a "
+        "worker delays requests for up to a second, and then refuses them with status 429.  Choose a "
+        "fraction of the capacity of a worker, so that one project cannot slow down the others.  "
+        "Heartbeats of members have a separate limit of the same rate, and each counts as half a "
+        "request.",
     ),
     cfg.IntOpt(
         "burst",
         default=400,
         min=1,
-        help="Requests that a project may send at once to one worker after it was silent, and in "
-        "heartbeats as much again.",
+        help="Number of requests that an idle project can send to one worker at once.  The same number "
+        "applies separately to heartbeats.",
     ),
 ]

@@ -20,12 +20,12 @@ _ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
 
 
 def list_opts() -> Sequence[tuple[cfg.OptGroup | None, list[Any]]]:
-    """Entry point of ``oslo.config.opts``."""
+    """Return all options by group; entry point ``oslo.config.opts``."""
     return _ALL
 
 
 def register(conf: cfg.ConfigOpts) -> None:
-    """Make the options known to a configuration object."""
+    """Register the options with a configuration object."""
     for group, opts in _ALL:
         if group is not None:
             conf.register_group(group)

@@ -9,15 +9,16 @@ SEALING_OPTS = [
     cfg.StrOpt(
         "key_repository",
         default="/etc/factstore/sealing-keys",
-        help="Directory of the keys, which factstore rotate-keys makes and changes.  It and what is "
-        "in it must be readable by the service's user alone, and the same on all API hosts.  Without "
-        "keys the service takes no sensitive facts.",
+        help="Directory of the keys, which factstore rotate-keys creates and rotates.  Only the user "
+        "of the service may have permission to read the directory and its files.  The directory must "
+        "be the same on all API hosts.  Without keys, the service refuses sensitive facts.",
     ),
     cfg.IntOpt(
         "max_active_keys",
         default=3,
         min=3,
-        help="How many keys factstore rotate-keys leaves: the primary one, the staged one that will "
-        "be next, and older ones, which other hosts may still use until they have the new ones.",
+        help="Number of keys that factstore rotate-keys keeps: the primary key, the staged key, which "
+        "becomes the next primary key, and older keys, which other hosts may use until they have the "
+        "new ones.",
     ),
 ]

@@ -10,7 +10,12 @@ WATCH_OPTS = [
         "history_events",
         default=100000,
         min=1,
-        help="Events that a worker holds, over all stacks, for readers that resume.",
+        help="Maximum number of events of all stacks that a worker keeps, so that watchers can resume.",
     ),
-    cfg.IntOpt("history_mib", default=64, min=1, help="About how many MiB these events may take."),
+    cfg.IntOpt(
+        "history_mib",
+        default=64,
+        min=1,
+        help="Approximate maximum size of these events in memory, in MiB.",
+    ),
 ]

@@ -1,4 +1,4 @@
-"""The keys that seal, where they lie and how they change, and the one use of a library for ciphers.
+"""The keys that seal sensitive facts: their repository, their rotation, and encryption.
 
-This room knows no facts: it wraps, encrypts and binds bytes.
+The package works on bytes and does not know facts.  No other package imports a library for ciphers.
 """

@@ -1,8 +1,8 @@
-"""The domain's keyring over a repository: Fernet wraps data keys, AES-GCM encrypts under them.
+"""The keyring of a repository: Fernet wraps data keys, and AES-GCM encrypts with data keys.
 
-Fernet has no associated data, so what a data key is about stands inside and is compared when it is
-unwrapped.  A change of the repository is noticed within a second, and at once when a key is missing;
-what is in the directory then is all that there is.
+Fernet has no associated data.  The associated data of a data key are therefore wrapped together with
+it, and compared when it is unwrapped.  A change of the repository is noticed within a second, and
+immediately if a key is missing.
 """
 
 from __future__ import annotations
@@ -18,121 +18,123 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from factstore.core.errors import SealBroken, SealingUnavailable
 from factstore.core.ports import Clock
-from factstore.keys.repository import Repository, Unusable
+from factstore.keys.repository import Repository, RepositoryError
 
 LOG = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-_NONCE = 12  # bytes, as NIST SP 800-38D recommends for random ones
-_LENGTH = 4  # bytes of a length
+CHECK_SECONDS = 1.0
+_NONCE_BYTES = 12  # as NIST SP 800-38D recommends for random nonces
+_LENGTH_BYTES = 4
 
 
 class RepositoryKeyring:
-    """A :class:`~factstore.core.operations.keyring.Keyring`."""
+    """A :class:`~factstore.core.operations.keyring.Keyring` whose keys are in a directory."""
 
     def __init__(self, repository: Repository, clock: Clock) -> None:
         self._repository = repository
         self._clock = clock
         self._lock = threading.Lock()
-        self._looked_at: float | None = None
-        self._seen: object = None
+        self._checked_at: float | None = None
+        self._signature: object = None
         self._keys: tuple[Fernet, ...] = ()
-        self._said = ""
+        self._last_error = ""
 
     def new_key(self) -> bytes:
-        """A random data key."""
+        """Return a random data key."""
         return AESGCM.generate_key(256)
 
     def wrap(self, key: bytes, about: bytes) -> str:
-        """A data key as it may be kept.
+        """Return a data key wrapped with the primary key.
 
-        :raises SealingUnavailable: there are no keys.
+        :raises SealingUnavailable: the repository has no keys.
         """
-        self._look()
+        self._reload()
         if not self._keys:
             raise SealingUnavailable(
-                "this service has no keys to seal with, so it takes no sensitive facts; an operator "
-                "makes them with factstore rotate-keys, and the service's log says more."
+                "this service has no keys to seal with, so it refuses sensitive facts. An operator "
+                "can create keys with factstore rotate-keys; the log of the service has details."
             )
         return self._keys[0].encrypt(_length(about) + about + key).decode()
 
     def unwrap(self, wrapped: str, about: bytes) -> bytes:
-        """A data key that was wrapped.
+        """Return the data key.
 
-        :raises SealBroken: its key is not here, or it is about another.
+        :raises SealBroken: the repository does not have its key, or it was wrapped with other
+            associated data.
         """
         return self._unwrap(wrapped, about)[1]
 
     def rewrapped(self, wrapped: str, about: bytes) -> str | None:
-        """The same data key wrapped with the newest key; None if it is already.
+        """Return the data key wrapped with the primary key, or None if it is already.
 
-        :raises SealBroken: its key is not here, or it is about another.
+        :raises SealBroken: the repository does not have its key, or it was wrapped with other
+            associated data.
         """
-        newest, key = self._unwrap(wrapped, about)
-        return None if newest else self.wrap(key, about)
+        is_current, key = self._unwrap(wrapped, about)
+        return None if is_current else self.wrap(key, about)
 
     def _unwrap(self, wrapped: str, about: bytes) -> tuple[bool, bytes]:
-        """Whether it was the newest key that unwraps, and what is inside."""
-        self._look()
-        found = self._decrypted(wrapped)
-        if found is None and self._look(at_once=True):
-            found = self._decrypted(wrapped)
+        """Return whether the data key is wrapped with the primary key, and the data key."""
+        self._reload()
+        found = self._decrypt_wrapped(wrapped)
+        if found is None and self._reload(force=True):
+            found = self._decrypt_wrapped(wrapped)
         if found is None:
             raise SealBroken(
-                "the key that this stack's data key is wrapped with is not here; an operator has to "
-                "bring it back into the repository of sealing keys."
+                "the data key of this stack is wrapped with a key that is not in the repository of "
+                "sealing keys. An operator must restore that key."
             )
-        at, inside = found
-        start = _LENGTH + int.from_bytes(inside[:_LENGTH], "big")
-        if not hmac.compare_digest(inside[:start], _length(about) + about):
-            raise SealBroken("this stack's data key is another stack's.")
-        return at == 0, inside[start:]
+        position, text = found
+        start = _LENGTH_BYTES + int.from_bytes(text[:_LENGTH_BYTES], "big")
+        if not hmac.compare_digest(text[:start], _length(about) + about):
+            raise SealBroken("the data key of this stack belongs to another stack.")
+        return position == 0, text[start:]
 
-    def _decrypted(self, wrapped: str) -> tuple[int, bytes] | None:
-        for at, key in enumerate(self._keys):
+    def _decrypt_wrapped(self, wrapped: str) -> tuple[int, bytes] | None:
+        for position, key in enumerate(self._keys):
             try:
-                return at, key.decrypt(wrapped)
+                return position, key.decrypt(wrapped)
             except InvalidToken:
                 continue
         return None
 
     def encrypt(self, key: bytes, clear: bytes, about: bytes) -> bytes:
-        """Something encrypted under a data key, never twice the same."""
-        nonce = os.urandom(_NONCE)
+        """Encrypt with a data key and a new random nonce."""
+        nonce = os.urandom(_NONCE_BYTES)
         return nonce + AESGCM(key).encrypt(nonce, clear, about)
 
     def decrypt(self, key: bytes, sealed: bytes, about: bytes) -> bytes:
-        """What was encrypted.
+        """Return the clear bytes.
 
-        :raises SealBroken: it was not, by this key and about this.
+        :raises SealBroken: the bytes were not encrypted with this key and these associated data.
         """
         try:
-            return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], about)
+            return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about)
         except (InvalidTag, ValueError):
-            raise SealBroken("it was not sealed so.") from None
+            raise SealBroken("the value was not sealed with the data key of this stack.") from None
 
-    def _look(self, *, at_once: bool = False) -> bool:
-        """Take in what has changed in the repository; whether anything had."""
+    def _reload(self, *, force: bool = False) -> bool:
+        """Read the keys again if the repository has changed; return True if it has."""
         now = self._clock.monotonic()
         with self._lock:
-            recent = self._looked_at is not None and now - self._looked_at < LOOK_SECONDS
-            if recent and not at_once:
+            recent = self._checked_at is not None and now - self._checked_at < CHECK_SECONDS
+            if recent and not force:
                 return False
-            seen = self._repository.signature()
-            if self._looked_at is not None and seen == self._seen:
-                self._looked_at = now
+            signature = self._repository.signature()
+            if self._checked_at is not None and signature == self._signature:
+                self._checked_at = now
                 return False
-            self._looked_at, self._seen = now, seen
+            self._checked_at, self._signature = now, signature
             try:
-                self._keys = tuple(Fernet(key.text) for key in self._repository.held())
-                said = ""
-            except Unusable as error:
-                self._keys, said = (), str(error)
-            if said and said != self._said:
-                LOG.error("there are no keys to seal with: %s", said)
-            self._said = said
+                self._keys = tuple(Fernet(key.text) for key in self._repository.read_keys())
+                message = ""
+            except RepositoryError as error:
+                self._keys, message = (), str(error)
+            if message and message != self._last_error:
+                LOG.error("there are no keys to seal with: %s", message)
+            self._last_error = message
             return True
 
 
 def _length(about: bytes) -> bytes:
-    return len(about).to_bytes(_LENGTH, "big")
+    return len(about).to_bytes(_LENGTH_BYTES, "big")

@@ -1,10 +1,10 @@
-"""A directory of keys, laid out as Keystone's Fernet repositories are.
+"""A directory of keys with the layout of Keystone's Fernet repositories.
 
-Each key is a file named by a number.  The highest is the primary key, with which all that is new is
-wrapped; ``0`` is staged: it will be the primary key after the next rotation, so that it can be on every
-host by then.  The others only unwrap.  Other names are none of ours.
+The name of each key file is a number.  The key with the highest number is the primary key, which wraps
+new data keys.  ``0`` is the staged key.  It becomes the primary key with the next rotation, so that it
+can be copied to every host before.  The other keys only unwrap.  Files with other names are ignored.
 
-What others could read is not used: a key that may be known to others is no secret.
+A key that other users could read is not used, because it may no longer be secret.
 """
 
 from __future__ import annotations
@@ -19,71 +19,74 @@ from typing import NamedTuple
 STAGED = 0
 KEY_BYTES = 32
 _NAME = re.compile(r"0|[1-9][0-9]{0,8}")
-_LENGTH = 1024  # of a file; a key has 44 characters
+_READ_BYTES = 1024  # of a file; a key has 44 characters
 
 
-class Unusable(Exception):
-    """A repository that cannot be used, and what would be right; for operators, not for tenants."""
+class RepositoryError(Exception):
+    """The repository cannot be used.  The text is for operators, not for tenants."""
 
 
 class Key(NamedTuple):
-    """One key: its number, and its 32 bytes in URL-safe base64."""
+    """A key: its number, and its 32 bytes in URL-safe base64."""
 
     number: int
     text: bytes
 
 
 class Repository:
-    """The directory at *path*; it need not be there."""
+    """The directory at *path*, which need not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def held(self) -> list[Key]:
-        """The keys in the order in which they are tried: primary, older ones, staged.
+    def read_keys(self) -> list[Key]:
+        """Return the keys in the order in which they are tried: primary, older keys, staged.
 
-        :raises Unusable: there is no primary key, or others may read what is there.
+        :raises RepositoryError: there is no primary key, or other users have permission to read a key.
         """
         numbers = sorted(self.numbers(), key=lambda number: (number == STAGED, -number))
         if not numbers:
-            raise Unusable(f"{self.path} holds no keys; make some: factstore rotate-keys")
+            raise RepositoryError(
+                f"{self.path} contains no keys; create them with factstore rotate-keys"
+            )
         if numbers == [STAGED]:
-            raise Unusable(f"{self.path} holds a staged key only; run factstore rotate-keys")
+            raise RepositoryError(
+                f"{self.path} contains a staged key only; run factstore rotate-keys"
+            )
         return [Key(number, self._read(number)) for number in numbers]
 
     def numbers(self) -> set[int]:
-        """The numbers of the keys that are there.
+        """Return the numbers of the keys.
 
-        :raises Unusable: the directory is missing, or is not only its owner's.
+        :raises RepositoryError: the directory does not exist, or other users have access to it.
         """
         try:
             mode = self.path.stat().st_mode
             names = os.listdir(self.path)
         except OSError as error:
-            raise Unusable(
-                f"{self.path} cannot be read: {error.strerror}; make it: factstore rotate-keys"
+            raise RepositoryError(
+                f"{self.path} cannot be read: {error.strerror}; create it with factstore rotate-keys"
             ) from None
         if mode & 0o077:
-            raise Unusable(
-                f"others may look into {self.path}; it must be its owner's alone: "
-                f"chmod 0700 {self.path}"
+            raise RepositoryError(
+                f"other users have access to {self.path}; run chmod 0700 {self.path}"
             )
         return {int(name) for name in names if _NAME.fullmatch(name)}
 
     def file(self, number: int) -> Path:
-        """Where a key lies."""
+        """Return the path of a key."""
         return self.path / str(number)
 
     def signature(self) -> object:
-        """Something that is another whenever the directory or one of its keys is."""
+        """Return a value that changes whenever the directory or one of its keys changes."""
         try:
             with os.scandir(self.path) as entries:
-                held = sorted(
+                files = sorted(
                     (entry.name, about.st_ino, about.st_mtime_ns, about.st_mode, about.st_size)
                     for entry in entries
                     if _NAME.fullmatch(entry.name) and (about := entry.stat())
                 )
-            return self.path.stat().st_mode, held
+            return self.path.stat().st_mode, files
         except OSError as error:
             return error.errno
 
@@ -92,18 +95,20 @@ class Repository:
         try:
             with file.open("rb") as opened:
                 mode = os.fstat(opened.fileno()).st_mode
-                text = opened.read(_LENGTH).strip()
+                text = opened.read(_READ_BYTES).strip()
         except OSError as error:
-            raise Unusable(f"the key {file} cannot be read: {error.strerror}") from None
+            raise RepositoryError(f"the key {file} cannot be read: {error.strerror}") from None
         if not stat.S_ISREG(mode) or mode & 0o077:
-            raise Unusable(f"others may read the key {file}; it must be: chmod 0600 {file}")
+            raise RepositoryError(
+                f"other users have access to the key {file}; run chmod 0600 {file}"
+            )
         if not is_key(text):
-            raise Unusable(f"{file} is no key: it must be 32 bytes in URL-safe base64")
+            raise RepositoryError(f"{file} is not a key; a key has 32 bytes in URL-safe base64")
         return text
 
 
 def is_key(text: bytes) -> bool:
-    """Whether it is 32 bytes in URL-safe base64."""
+    """Return True if the text is 32 bytes in URL-safe base64."""
     try:
         return len(text) == 44 and len(urlsafe_b64decode(text)) == KEY_BYTES
     except ValueError:

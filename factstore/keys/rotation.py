@@ -1,8 +1,8 @@
-"""Making and changing the keys of a repository, as Keystone does.
+"""Creating and rotating the keys of a repository, as Keystone does.
 
-At every moment, also after a crash, the directory is one that can be used: a key is written whole and
-made durable before it has its name, and none is removed before what takes its place is there.  Only
-one process at a time changes a repository.
+The directory can be used at any time, even after a crash.  A key is written completely and made durable
+before it gets its name, and no key is removed before its successor exists.  Only one process at a time
+changes a repository.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from factstore.keys.repository import KEY_BYTES, STAGED, Repository, Unusable
+from factstore.keys.repository import KEY_BYTES, STAGED, Repository, RepositoryError
 
 _LOCK = ".lock"
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[Repository]:
-    """The repository, which nobody else changes meanwhile; its directory is made if it is missing.
+def locked_repository(path: Path) -> Iterator[Repository]:
+    """Lock and yield the repository; create its directory if it does not exist.
 
-    :raises Unusable: it cannot be changed, or somebody else does.
+    :raises RepositoryError: it cannot be changed, or another process has locked it.
     """
     try:
         if not path.is_dir():
@@ -34,44 +34,44 @@ def changing(path: Path) -> Iterator[Repository]:
             _sync(path.parent)
         descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Unusable(f"{path} cannot be changed: {error.strerror}") from None
+        raise RepositoryError(f"{path} cannot be changed: {error.strerror}") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Unusable(f"somebody else changes {path} at this moment; try again") from None
-        _hand_over(path, descriptor)
+            raise RepositoryError(f"another process is changing {path}; try again") from None
+        _give_to_owner(path, descriptor)
         try:
             yield Repository(path)
         except OSError as error:
-            raise Unusable(f"{path} cannot be changed: {error.strerror}") from None
+            raise RepositoryError(f"{path} cannot be changed: {error.strerror}") from None
     finally:
         os.close(descriptor)
 
 
 def create(repository: Repository) -> bool:
-    """Make a primary and a staged key if there is none at all; whether there was none.
+    """Create a primary and a staged key; return False if the repository has keys already.
 
-    :raises Unusable: the directory is not only its owner's.
+    :raises RepositoryError: other users have access to the directory.
     """
     if repository.numbers():
         return False
-    # The staged key first: alone it is never used, so a crash in between leaves nothing half made.
+    # The staged key first: it is never used alone, so the command can be repeated after a crash.
     _write(repository, STAGED)
     _write(repository, 1)
     return True
 
 
 def rotate(repository: Repository) -> int | None:
-    """Make the staged key the primary one, and stage a new one; the number of the primary key.
+    """Make the staged key the primary key, stage a new key, and return the number of the primary key.
 
-    :return: None if a change that was interrupted has been brought to its end instead.
-    :raises Unusable: the repository cannot be used.
+    :return: None if an interrupted rotation has been completed instead.
+    :raises RepositoryError: the repository cannot be used.
     """
     if repository.numbers() == {STAGED}:
         _write(repository, 1)
         return None
-    keys = {key.number: key.text for key in repository.held()}
+    keys = {key.number: key.text for key in repository.read_keys()}
     primary = max(keys)
     promotes = STAGED in keys and keys[STAGED] != keys[primary]
     if promotes:
@@ -82,26 +82,26 @@ def rotate(repository: Repository) -> int | None:
     return primary if promotes else None
 
 
-def excess(repository: Repository, most: int) -> list[int]:
-    """The oldest keys beyond the number that is to be kept, staged and primary included."""
+def surplus_keys(repository: Repository, most: int) -> list[int]:
+    """Return the numbers of the oldest keys, such that *most* keys remain without them."""
     old = sorted(repository.numbers() - {STAGED})
     return old[: max(0, len(old) + 1 - most)]
 
 
 def remove(repository: Repository, numbers: Collection[int]) -> None:
-    """Take keys away for good."""
+    """Delete keys."""
     for number in numbers:
         repository.file(number).unlink()
     _sync(repository.path)
 
 
 def _write(repository: Repository, number: int) -> None:
-    """Put a new key in place, in one step."""
+    """Write a new key in one step."""
     descriptor, temporary = tempfile.mkstemp(dir=repository.path, prefix=".new-")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)))
-            _hand_over(repository.path, file.fileno())
+            _give_to_owner(repository.path, file.fileno())
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, repository.file(number))
@@ -111,15 +111,15 @@ def _write(repository: Repository, number: int) -> None:
     _sync(repository.path)
 
 
-def _hand_over(directory: Path, descriptor: int) -> None:
-    """What root makes belongs to whom the directory does: the service has to read it."""
+def _give_to_owner(directory: Path, descriptor: int) -> None:
+    """Give a file that root made to the owner of the directory, because the service has to read it."""
     if os.geteuid() == 0:
         owner = directory.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _sync(directory: Path) -> None:
-    """Make the names in a directory durable."""
+    """Make the entries of a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -95,7 +95,7 @@ class Instance:
 
     def kill(self) -> None:
         """SIGKILL, as at any moment; hooks live on."""
-        self.child.kill9()
+        self.child.kill()
 
     def stop(self) -> int | None:
         """SIGTERM; the status."""

@@ -126,10 +126,10 @@ def test_sealing_keys_are_made_once_where_the_service_looks_for_them(devstack: D
     devstack.run_well("stack post-config")
     conf = configuration.read([str(devstack.conf_dir / "factstore.conf")])
     repository = Repository(Path(conf.sealing.key_repository))
-    before = repository.held()
+    before = repository.read_keys()
     assert [key.number for key in before] == [1, 0]
     devstack.run_well("stack post-config")
-    assert repository.held() == before
+    assert repository.read_keys() == before
 
 
 def test_tokens_are_validated_for_our_service_type(devstack: Devstack) -> None:

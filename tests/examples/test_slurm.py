@@ -74,7 +74,7 @@ def test_nodes_that_need_one_another_converge_and_take_in_joiners(
     finally:
         cluster.send_signal(signal.SIGTERM)
         ended = cluster.wait(60)
-        cluster.kill9()
+        cluster.kill()
     assert ended == 0, printed()
     assert "all 6 agree" in printed()
     assert "all 8 agree" in printed()
@@ -204,7 +204,7 @@ def head(environ: dict[str, str], stack: Stack, tmp_path: Path) -> Iterator[Path
         stack.delete_stack()
         assert agent.wait(90) == 0  # it ends with its stack
     finally:
-        agent.kill9()
+        agent.kill()
 
 
 def test_no_fact_adds_a_line_to_the_file(stack: Stack, head: Path) -> None:

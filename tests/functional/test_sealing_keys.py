@@ -63,7 +63,7 @@ def rotate(folder: Path, *arguments: str, status: int = 0) -> str:
 
 
 def numbers(service: ApiServer) -> list[int]:
-    return [key.number for key in Repository(service.sealing_keys).held()]
+    return [key.number for key in Repository(service.sealing_keys).read_keys()]
 
 
 class Readers:
@@ -117,13 +117,13 @@ def test_a_rotation_reports_its_steps(
     put(api, stack).raise_for_status()
     primary = numbers(service)[0]
     said = rotate(folder).splitlines()
-    assert said[0].endswith(f": key {primary + 1} is the primary one now, and another is staged")
-    assert "data keys wrapped anew, 0 were already" in said[1]
-    assert rotate(folder, "--reseal-only").startswith("0 data keys wrapped anew")
+    assert said[0].endswith(f": key {primary + 1} is now the primary key, and a new key is staged")
+    assert "data keys rewrapped, 0 already up to date" in said[1]
+    assert rotate(folder, "--reseal-only").startswith("0 data keys rewrapped")
     said = rotate(folder, "--no-reseal").splitlines()
     assert len(said) == 1
     assert numbers(service)[0] == primary + 2
-    assert not rotate(folder, "--reseal-only").startswith("0 data keys wrapped anew")
+    assert not rotate(folder, "--reseal-only").startswith("0 data keys rewrapped")
 
 
 def test_a_lost_key_affects_only_the_facts_that_need_it_until_it_is_restored(
@@ -148,7 +148,7 @@ def test_a_lost_key_affects_only_the_facts_that_need_it_until_it_is_restored(
     assert api.get(f"{stack}/context").json()["facts"] == {"key": None, "open": 1}
     assert api.get(f"{stack}/events?since={cursor}").status_code == HTTPStatus.OK
     said = rotate(folder, "--reseal-only", status=1)
-    (name,) = [line for line in said.splitlines() if "does not open" in line]
+    (name,) = [line for line in said.splitlines() if "cannot be unwrapped" in line]
     assert stack.rpartition("/")[2] in name
     assert "/seals/key" in name
     (service.sealing_keys / str(primary)).write_bytes(kept)
@@ -190,7 +190,7 @@ def test_without_keys_only_sensitive_facts_are_refused(etcd: EtcdServer, tmp_pat
         assert api.get("/healthcheck").status_code == HTTPStatus.OK
         assert f"{missing} cannot be read" in server.log_path.read_text()
         made = rotate(tmp_path / "api")
-        assert made == f"{missing}: made a primary and a staged key\n"
+        assert made == f"{missing}: created a primary and a staged key\n"
         eventually(lambda: put(api, stack).status_code == HTTPStatus.CREATED)
         assert api.get(f"{stack}/facts/key").json()["value"] == SECRET
         (missing / "1").chmod(0o644)
@@ -202,14 +202,14 @@ def test_without_etcd_no_key_is_changed_unless_that_is_asked_for(tmp_path: Path)
     keys, config = make_keys(tmp_path / "keys"), tmp_path / "factstore.conf"
     nowhere = {"endpoints": f"http://127.0.0.1:{free_port()}", "timeout": "1.0"}
     write_options(config, {"etcd": nowhere, "sealing": {"key_repository": str(keys)}})
-    before = Repository(keys).held()
+    before = Repository(keys).read_keys()
     for option in ("", "--reseal-only"):
         arguments = [option] if option else []
         result = factstore("rotate-keys", "--config-file", config, *arguments)
         assert nowhere["endpoints"] in one_line(result, 1)
-        assert Repository(keys).held() == before
+        assert Repository(keys).read_keys() == before
     assert factstore("rotate-keys", "--config-file", config, "--no-reseal").returncode == 0
-    assert [key.number for key in Repository(keys).held()] == [2, 1, 0]
+    assert [key.number for key in Repository(keys).read_keys()] == [2, 1, 0]
 
 
 def test_unusable_keys_are_reported_in_one_line(service: ApiServer, folder: Path) -> None:

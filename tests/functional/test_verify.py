@@ -203,7 +203,7 @@ def test_refused_credentials_are_one_line_without_them(etcd: EtcdServer, tmp_pat
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[etcd]\npassword hunter2\n", "no option"),
+        ("[etcd]\npassword hunter2\n", "not an option"),
         ("[etcd]\npassword = hunter2\ntimeout = soon\n", "timeout"),
         ("[etcd]\npassword = hunter2\nroot = /\n", "root"),
         ("[etcd]\npassword = hunter2\nca_file = /nowhere/ca\nendpoints = https://a:1\n", "nowhere"),

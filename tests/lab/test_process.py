@@ -37,7 +37,7 @@ signal.pause()
 def child() -> Iterator[Child]:
     child = Child("the child")
     yield child
-    child.kill9()
+    child.kill()
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_child_cannot_be_started_twice_at_the_same_time(child: Child, log: Pat
 def test_a_child_can_be_started_again_after_its_end(child: Child, log: Path) -> None:
     child.start(SLEEP, log_path=log)
     first = child.pid
-    child.kill9()
+    child.kill()
     child.start(SLEEP, log_path=log)
     assert child.running
     assert child.pid != first

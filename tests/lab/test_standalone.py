@@ -251,11 +251,11 @@ def test_sealing_keys_are_made_once_and_named_in_the_configuration(start: Start)
     config = ConfigParser(interpolation=None)
     config.read(first.state / "factstore.conf")
     repository = Repository(Path(config["sealing"]["key_repository"]))
-    made = repository.held()
+    made = repository.read_keys()
     assert [key.number for key in made] == [1, 0]
     first.stop()
     start().ready()
-    assert repository.held() == made
+    assert repository.read_keys() == made
 
 
 def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:

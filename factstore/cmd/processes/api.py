@@ -77,7 +77,7 @@ class ApiProcess:
 
     def kill(self) -> None:
         """SIGKILL the master and all workers."""
-        self.child.kill9()
+        self.child.kill()
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers, oldest first."""

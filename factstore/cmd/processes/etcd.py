@@ -120,7 +120,7 @@ class EtcdServer:
 
     def kill(self) -> None:
         """Send SIGKILL to etcd. Its data is kept."""
-        self.child.kill9()
+        self.child.kill()
 
     def pause(self) -> None:
         """Freeze etcd: connections stay open without responses."""

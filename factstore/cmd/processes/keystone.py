@@ -173,7 +173,7 @@ class KeystoneServer:
 
     def kill(self) -> None:
         """Send SIGKILL to Keystone and its worker."""
-        self.child.kill9()
+        self.child.kill()
 
     def pause(self) -> None:
         """Freeze Keystone: the kernel accepts connections, but there are no responses."""

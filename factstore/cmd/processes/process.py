@@ -124,9 +124,9 @@ class Child:
             self.send_signal(signal.SIGTERM)
             self.resume()  # a stopped process does not handle signals
             self.wait(deadline)
-        return self.kill9()
+        return self.kill()
 
-    def kill9(self) -> int | None:
+    def kill(self) -> int | None:
         """Send SIGKILL to the process group, and reap the process."""
         if self._process is None:
             return None
@@ -245,7 +245,7 @@ def run_to_end(
         if status != 0:
             raise ChildError(child.exit_message())
     finally:
-        child.kill9()
+        child.kill()
 
 
 def python_environment() -> dict[str, str]:

@@ -104,7 +104,7 @@ class DatabaseServer:
 
     def kill(self) -> None:
         """SIGKILL it."""
-        self.child.kill9()
+        self.child.kill()
 
     def _listens(self) -> bool:
         try:

@@ -102,7 +102,7 @@ class HeatServer:
 
     def kill(self) -> None:
         """SIGKILL it, as the out-of-memory killer would. Its data stay."""
-        self.child.kill9()
+        self.child.kill()
 
 
 def _environment() -> dict[str, str]:

@@ -29,7 +29,7 @@ from factstore.core.operations.facts import Written
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Transaction
 from factstore.core.services.key_rewrap import KeyRewrap
-from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
+from factstore.keys.keyring import CHECK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
 from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
 from tests.unit.core.factories import SCOPE, ManualClock, author
@@ -284,7 +284,7 @@ def test_a_read_that_comes_just_as_its_key_goes_is_answered_by_the_next_one(
     other = beside(service, keys)
     assert KeyRewrap(other.store, other.clock, sealing_with(keys), 5.0).run().renewed == 1
     lose_keys(keys, 1)
-    service.clock.advance(LOOK_SECONDS)
+    service.clock.advance(CHECK_SECONDS)
     assert seal_of(service) != seal_of(other), "this worker has yet to hear of it"
     late = sealing_with(keys)
     service.facts._sealing = late  # type: ignore[attr-defined]

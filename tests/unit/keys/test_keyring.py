@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import SealBroken, SealingUnavailable
-from factstore.keys.keyring import LOOK_SECONDS, RepositoryKeyring
+from factstore.keys.keyring import CHECK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
 from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys
 from tests.unit.core.factories import ManualClock
@@ -76,7 +76,7 @@ def test_a_rotation_elsewhere_is_noticed_within_a_second(
     wrapped = keyring.wrap(b"k" * 32, ABOUT)
     assert keyring.rewrapped(wrapped, ABOUT) is None
     rotate_keys(keys)
-    clock.advance(LOOK_SECONDS)
+    clock.advance(CHECK_SECONDS)
     renewed = keyring.rewrapped(wrapped, ABOUT)
     assert renewed is not None
     assert keyring.unwrap(renewed, ABOUT) == b"k" * 32
@@ -113,7 +113,7 @@ def test_a_lost_key_is_unavailable_until_it_is_restored(
     kept = (keys / "1").read_bytes()
     rotate_keys(keys)
     lose_keys(keys, 1)
-    clock.advance(LOOK_SECONDS)
+    clock.advance(CHECK_SECONDS)
     with pytest.raises(SealBroken):
         keyring.unwrap(wrapped, ABOUT)
     (keys / "1").write_bytes(kept)
@@ -131,12 +131,12 @@ def test_without_keys_the_error_states_so_and_the_log_gives_the_reason_once(
             keyring.wrap(b"k" * 32, ABOUT)
         assert "factstore rotate-keys" in refused.value.detail
         assert str(path) not in refused.value.detail, "a tenant learns nothing of the host"
-        clock.advance(LOOK_SECONDS)
+        clock.advance(CHECK_SECONDS)
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert len(said) == 1
     assert str(path) in said[0]
     make_keys(path)
-    clock.advance(LOOK_SECONDS)
+    clock.advance(CHECK_SECONDS)
     assert keyring.wrap(b"k" * 32, ABOUT)
 
 
@@ -145,6 +145,6 @@ def test_keys_that_others_may_read_are_not_used_from_then_on(
 ) -> None:
     keyring.wrap(b"k" * 32, ABOUT)
     (keys / "1").chmod(0o644)
-    clock.advance(LOOK_SECONDS)
+    clock.advance(CHECK_SECONDS)
     with pytest.raises(SealingUnavailable):
         keyring.wrap(b"k" * 32, ABOUT)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from factstore.keys import rotation
-from factstore.keys.repository import Repository, Unusable
-from factstore.keys.rotation import changing, create, excess, remove, rotate
+from factstore.keys.repository import Repository, RepositoryError
+from factstore.keys.rotation import create, locked_repository, remove, rotate, surplus_keys
 from tests.sealing_keys import make_keys, rotate_keys
 
 
@@ -21,11 +21,11 @@ def keys(tmp_path: Path) -> Path:
 
 
 def numbers(path: Path) -> list[int]:
-    return [key.number for key in Repository(path).held()]
+    return [key.number for key in Repository(path).read_keys()]
 
 
 def texts(path: Path) -> dict[int, bytes]:
-    return {key.number: key.text for key in Repository(path).held()}
+    return {key.number: key.text for key in Repository(path).read_keys()}
 
 
 def test_a_new_repository_has_a_primary_and_a_staged_key_that_are_its_owners_alone(
@@ -39,7 +39,7 @@ def test_a_new_repository_has_a_primary_and_a_staged_key_that_are_its_owners_alo
 
 def test_a_repository_with_keys_is_not_created_again(keys: Path) -> None:
     before = texts(keys)
-    with changing(keys) as repository:
+    with locked_repository(keys) as repository:
         assert not create(repository)
     assert texts(keys) == before
 
@@ -63,10 +63,10 @@ def test_a_rotation_that_was_interrupted_is_brought_to_its_end(
 
     with monkeypatch.context() as patch:
         patch.setattr(rotation, "_write", crash)
-        with pytest.raises(Unusable), changing(keys) as repository:
+        with pytest.raises(RepositoryError), locked_repository(keys) as repository:
             rotate(repository)
     assert texts(keys) == {**before, 2: before[0]}, "what was staged is the primary key already"
-    with changing(keys) as repository:
+    with locked_repository(keys) as repository:
         assert rotate(repository) is None
     after = texts(keys)
     assert numbers(keys) == [2, 1, 0]
@@ -76,9 +76,9 @@ def test_a_rotation_that_was_interrupted_is_brought_to_its_end(
 def test_a_creation_that_was_interrupted_is_brought_to_its_end(keys: Path) -> None:
     staged = texts(keys)[0]
     (keys / "1").unlink()
-    with pytest.raises(Unusable, match="staged key only"):
+    with pytest.raises(RepositoryError, match="staged key only"):
         numbers(keys)
-    with changing(keys) as repository:
+    with locked_repository(keys) as repository:
         assert rotate(repository) is None
     assert numbers(keys) == [1, 0]
     assert texts(keys)[0] == staged
@@ -87,9 +87,9 @@ def test_a_creation_that_was_interrupted_is_brought_to_its_end(keys: Path) -> No
 def test_only_the_oldest_keys_are_in_excess(keys: Path) -> None:
     for _ in range(3):
         rotate_keys(keys)
-    with changing(keys) as repository:
-        assert excess(repository, 3) == [1, 2]
-        assert excess(repository, 5) == []
+    with locked_repository(keys) as repository:
+        assert surplus_keys(repository, 3) == [1, 2]
+        assert surplus_keys(repository, 5) == []
         remove(repository, [1, 2])
     assert numbers(keys) == [4, 3, 0]
 
@@ -103,14 +103,14 @@ def test_a_file_whose_name_is_not_a_number_is_ignored(keys: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_key_that_others_may_read_is_refused_with_the_right_mode(keys: Path, mode: int) -> None:
     (keys / "1").chmod(mode)
-    with pytest.raises(Unusable, match=f"chmod 0600 {keys / '1'}"):
-        Repository(keys).held()
+    with pytest.raises(RepositoryError, match=f"chmod 0600 {keys / '1'}"):
+        Repository(keys).read_keys()
 
 
 def test_a_directory_that_others_may_look_into_is_refused(keys: Path) -> None:
     keys.chmod(0o755)
-    with pytest.raises(Unusable, match=f"chmod 0700 {keys}"):
-        Repository(keys).held()
+    with pytest.raises(RepositoryError, match=f"chmod 0700 {keys}"):
+        Repository(keys).read_keys()
 
 
 @pytest.mark.parametrize(
@@ -118,22 +118,22 @@ def test_a_directory_that_others_may_look_into_is_refused(keys: Path) -> None:
 )
 def test_a_file_without_a_key_is_refused_and_its_content_not_shown(keys: Path, text: bytes) -> None:
     (keys / "1").write_bytes(text)
-    with pytest.raises(Unusable, match="is no key") as refused:
-        Repository(keys).held()
+    with pytest.raises(RepositoryError, match="is not a key") as refused:
+        Repository(keys).read_keys()
     assert not text or text.decode() not in str(refused.value)
 
 
 def test_the_error_of_a_missing_directory_names_the_command_that_creates_it(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="factstore rotate-keys"):
-        Repository(tmp_path / "none").held()
+    with pytest.raises(RepositoryError, match="factstore rotate-keys"):
+        Repository(tmp_path / "none").read_keys()
 
 
 def test_two_do_not_change_a_repository_at_once(keys: Path) -> None:
     with (keys / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(Unusable, match="somebody else"), changing(keys):
+        with pytest.raises(RepositoryError, match="another process"), locked_repository(keys):
             pytest.fail("it was changed all the same")
-    with changing(keys):
+    with locked_repository(keys):
         pass
 
 

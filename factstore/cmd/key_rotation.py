@@ -1,0 +1,106 @@
+"""Rotating the keys of an installation, and rewrapping its data keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from factstore.cmd.deployment import Installation, run
+from factstore.cmd.errors import CommandError
+from factstore.core.model.data_key import DATA_KEY
+from factstore.core.model.fact import Stack
+from factstore.core.services.key_rewrap import KeyRewrap, KeyRewrapResult
+from factstore.keys.repository import RepositoryError
+from factstore.keys.rotation import create, locked_repository, remove, rotate, surplus_keys
+
+PASSES = 5
+"""Passes through all stacks while other hosts still wrap with an older key."""
+
+
+class KeyRotation:
+    """Rotates the keys in the repository at *path*.
+
+    :param log: called with a line for each change.
+    """
+
+    def __init__(self, installation: Installation, path: Path, log: Callable[[str], None]) -> None:
+        self._installation = installation
+        self._path = path
+        self._log = log
+
+    def rotate(self, *, reseals: bool) -> bool:
+        """Create or rotate the keys; return False if there cannot be data keys to rewrap.
+
+        :param reseals: if True, :meth:`reseal` follows, and nothing is changed unless etcd answers.
+        :raises CommandError: the repository cannot be used.
+        :raises FactstoreError: etcd does not answer.
+        """
+        try:
+            with locked_repository(self._path) as repository:
+                if create(repository):
+                    self._log(f"{self._path}: created a primary and a staged key")
+                    return False
+                if reseals:
+                    reader, keys = self._installation.reader, self._installation.keys
+                    self._installation.client.get(keys.epoch, deadline=reader.deadline())
+                primary = rotate(repository)
+        except RepositoryError as error:
+            raise CommandError(str(error)) from error
+        if primary is None:
+            self._log(
+                f"{self._path}: completed an interrupted rotation; the primary key is the same"
+            )
+        else:
+            self._log(
+                f"{self._path}: key {primary} is now the primary key, and a new key is staged"
+            )
+        return True
+
+    def reseal(self) -> bool:
+        """Rewrap all data keys, then remove the oldest keys; return False if data keys are lost.
+
+        :raises CommandError: the repository cannot be used.
+        """
+        try:
+            with locked_repository(self._path) as repository:
+                repository.read_keys()  # fail before anything is changed
+                found = self._rewrap()
+                old = surplus_keys(repository, self._installation.conf.sealing.max_active_keys)
+                remove(repository, old)
+        except RepositoryError as error:
+            raise CommandError(str(error)) from error
+        self._log(f"{found.renewed} data keys rewrapped, {found.current} already up to date")
+        for number in old:
+            self._log(f"{self._path}: removed key {number}, which no data key needs any more")
+        for stack in found.broken:
+            self._log(self._lost_key_message(stack))
+        return not found.broken
+
+    def _rewrap(self) -> KeyRewrapResult:
+        """Go through all stacks until no data key needs to be rewrapped."""
+        renewed = 0
+        with run(self._installation) as runtime:
+            resealing = KeyRewrap(
+                runtime.store,
+                runtime.clock,
+                runtime.encryption,
+                self._installation.conf.etcd.timeout,
+            )
+            for _ in range(PASSES):
+                found = resealing.run()
+                renewed += found.renewed
+                if not found.renewed:
+                    current = max(0, found.current - renewed)
+                    return KeyRewrapResult(renewed, current, found.broken)
+        raise CommandError(
+            "other hosts still wrap data keys with an older key; copy the repository to all API hosts,"
+            " then run factstore rotate-keys --reseal-only"
+        )
+
+    def _lost_key_message(self, stack: Stack) -> str:
+        key = self._installation.keys.record(stack.project_id, stack.id, DATA_KEY).decode()
+        return (
+            f"project {stack.project_id}, stack {stack.name}: its data key cannot be unwrapped; "
+            f"restore the key that wrapped it. If that key is lost, delete {key} in etcd, and have the "
+            "sensitive facts written again"
+        )
