@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from http import HTTPStatus
@@ -9,6 +10,7 @@ from http import HTTPStatus
 import pytest
 import requests
 
+from tests.cases import cases
 from tests.eventually import eventually
 from tests.functional.test_streams import etag
 from tests.grants import issue
@@ -99,19 +101,23 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("odd", ODD)
 def test_an_odd_path_is_refused_as_it_was_sent_and_never_becomes_another(
-    site: Site, api: Caller, stack: str, odd: str
+    site: Site, api: Caller, stack: str
 ) -> None:
     etag(api, f"{stack}/facts/a/b", "must not be found under another name")
-    raw = request_bytes("GET", f"{stack}/{odd}")
-    direct, through = exchange(site.services[0].url, raw), site.proxy.exchange(raw)
-    assert 400 <= direct.status < 500
-    assert 400 <= through.status < 500
-    if "json" in through.headers.get("Content-Type", ""):
-        codes = [json.loads(each.body)["errors"][0]["code"] for each in (direct, through)]
-        assert codes[0] == codes[1]
-        assert direct.status == through.status
+    with cases() as case:
+        for odd in ODD:
+            raw = request_bytes("GET", f"{stack}/{odd}")
+            direct, through = exchange(site.services[0].url, raw), site.proxy.exchange(raw)
+            with case(odd):
+                assert 400 <= direct.status < 500
+                assert 400 <= through.status < 500
+                if "json" in through.headers.get("Content-Type", ""):
+                    codes = [
+                        json.loads(each.body)["errors"][0]["code"] for each in (direct, through)
+                    ]
+                    assert codes[0] == codes[1]
+                    assert direct.status == through.status
 
 
 def test_the_oddest_of_them_reach_the_service(site: Site, api: Caller, stack: str) -> None:
@@ -143,16 +149,16 @@ DISGUISES = [
 ]
 
 
-@pytest.mark.parametrize("name", INSIDE)
-@pytest.mark.parametrize("disguise", DISGUISES)
-def test_internal_pages_are_not_served_outside(site: Site, name: str, disguise: str) -> None:
-    target = disguise.format(name, first=ord(name[0]), rest=name[1:])
-    for method in ("GET", "HEAD", "POST"):
-        raw = request_bytes(method, target, "Accept: text/plain", "Content-Length: 0")
-        answer = site.proxy.exchange(raw, method)
-        assert 400 <= answer.status < 500, target
-        assert b"etcd answers" not in answer.body
-        assert b"alive" not in answer.body
+def test_internal_pages_are_not_served_outside(site: Site) -> None:
+    with cases() as case:
+        for name, disguise, method in itertools.product(INSIDE, DISGUISES, ("GET", "HEAD", "POST")):
+            target = disguise.format(name, first=ord(name[0]), rest=name[1:])
+            raw = request_bytes(method, target, "Accept: text/plain", "Content-Length: 0")
+            answer = site.proxy.exchange(raw, method)
+            with case(f"{method} {target}"):
+                assert 400 <= answer.status < 500
+                assert b"etcd answers" not in answer.body
+                assert b"alive" not in answer.body
 
 
 def padded(size: int) -> bytes:
