@@ -19,7 +19,7 @@ class Nowhere(Repository):
     def __init__(self) -> None:
         self._held = [Key(1, urlsafe_b64encode(b"1" * 32)), Key(0, urlsafe_b64encode(b"0" * 32))]
 
-    def held(self) -> list[Key]:
+    def read_keys(self) -> list[Key]:
         return self._held
 
     def signature(self) -> object:
