@@ -10,8 +10,10 @@ from factstore.core.model.event import DeletionAuthor, DropFact, DropStack, PutF
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
+from factstore.store.types import PutKey
 from tests.contract.world import (
     PROJECT,
+    EtcdWorld,
     World,
     current,
     make_stack,
@@ -262,3 +264,15 @@ def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
     assert backend.commit(foreign, soon()) is None
     own = Transaction(stack, head, backend.open().epoch, puts=puts, expected=expected)
     assert backend.commit(own, soon())
+
+
+def test_a_backend_that_has_not_noticed_another_life_of_the_store_cannot_write(
+    etcd_world: EtcdWorld, scope: Scope
+) -> None:
+    backend = etcd_world.backend()
+    epoch = backend.open().epoch
+    stack = make_stack(backend, scope)
+    # A restore writes another epoch while the keys and their revisions may well be the same.
+    etcd_world.raw.transact([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)], deadline=soon())
+    transaction = Transaction(stack, 0, epoch, puts=(new_fact("p"),), expected={"p": 0})
+    assert backend.commit(transaction, soon()) is None
