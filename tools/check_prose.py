@@ -21,11 +21,10 @@ ROOT = Path(__file__).parents[1]
 
 # Directories and files that still have findings. This list only shrinks.
 NOT_YET_CLEAN: tuple[str, ...] = (
-    "api-ref",
-    "doc/source/admin",
     "doc/source/contributor",
-    "doc/source/install",
-    "doc/source/reference",
+    "doc/source/install/heat.rst",
+    "doc/source/reference/heat-members.rst",
+    "doc/source/reference/heat-resources.rst",
     "factstore/agent",
     "factstore/core",
     "factstore/heat",

@@ -1,7 +1,7 @@
 """From the database's watch to the state and the hub, for as long as the service lives.
 
-It resumes where it stopped when the connection breaks, and begins anew, saying so to all readers, when
-the history it needs is gone.  Only it moves the state.
+The pump resumes where it stopped when the connection breaks.  If the history that it needs is gone, it
+starts again from the current state and resets all readers.  Only the pump moves the state.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ class Pump:
                     if self._stopping.is_set():
                         return
             except CursorExpired as error:
-                LOG.warning("the watch begins anew: %s", error)
+                LOG.warning("the watch starts again from the current state: %s", error)
                 at = None
                 continue
             except Unavailable as error:
                 LOG.info("the watch was interrupted: %s", error)
             except Exception:
-                LOG.exception("the watch failed; it begins anew")
+                LOG.exception("the watch failed; it starts again from the current state")
                 at = None
             self._stopping.wait(backoff)
             backoff = min(backoff * 2, BACKOFF_LIMIT)

@@ -1,4 +1,4 @@
-"""What a caller may demand of a fact before changing it."""
+"""A condition on a fact that must be met for a write."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from factstore.core.model.path import quoted
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """A demand on the fact at a path.
+    """A condition on the fact at a path.
 
-    :param tags: the entity tags it may have; None makes no demand on them.
-    :param exists: True demands a fact, False demands none, None neither.
+    :param tags: the fact must have one of these entity tags; None for any.
+    :param exists: True if the fact must exist, False if it must not exist, None for either.
     """
 
     tags: frozenset[str] | None = None
     exists: bool | None = None
 
     def check(self, path: str, fact: Fact | None, epoch: str) -> None:
-        """Judge.
+        """Check the precondition against the current fact.
 
-        :raises PreconditionFailed: with the present etag, or None, in ``extra['etag']``.
+        :raises PreconditionFailed: with the current etag, or None, in ``extra['etag']``.
         """
         etag = fact.etag(epoch) if fact else None
         if self.exists is False and fact:
-            raise self._failed(path, f"there is a fact at {quoted(path)} already", etag)
+            raise self._failed(path, f"The fact {quoted(path)} already exists", etag)
         if (self.exists or self.tags is not None) and not fact:
-            raise self._failed(path, f"there is no fact at {quoted(path)}", etag)
+            raise self._failed(path, f"The fact {quoted(path)} does not exist", etag)
         if self.tags is not None and etag not in self.tags:
-            raise self._failed(path, f"the fact at {quoted(path)} has changed", etag)
+            raise self._failed(path, f"The fact {quoted(path)} has changed", etag)
 
     @staticmethod
-    def _failed(path: str, what: str, etag: str | None) -> PreconditionFailed:
-        known = f'its etag is now "{etag}"' if etag else "it has no etag"
+    def _failed(path: str, state: str, etag: str | None) -> PreconditionFailed:
+        current = f'; its current etag is "{etag}"' if etag else ""
         return PreconditionFailed(
-            f"{what}; {known}. Read it again and decide anew.", extra={"path": path, "etag": etag}
+            f"{state}{current}. Read it and decide again.", extra={"path": path, "etag": etag}
         )
 
 
