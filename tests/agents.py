@@ -1,4 +1,4 @@
-"""Running ``factstore-agent``, and having hooks find it."""
+"""Run ``factstore-agent``, also from hooks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ ARGV = [sys.executable, "-m", "factstore.agent.cli"]
 
 
 def agent_argv(config: Path) -> list[str]:
-    """The program with a configuration; a command of it is to follow."""
+    """Return the beginning of a command line: the program and its configuration."""
     return [*ARGV, "--config", str(config)]
 
 
 def programs(directory: Path) -> str:
-    """A ``PATH`` on which ``factstore-agent`` is that of this source, wherever it is installed."""
+    """Return a ``PATH`` with the ``factstore-agent`` of this source."""
     directory.mkdir(parents=True, exist_ok=True)
     program = directory / "factstore-agent"
     program.write_text(f'#!/bin/sh\nexec {" ".join(ARGV)} "$@"\n')

@@ -1,4 +1,4 @@
-"""Running ``factstore`` as an operator does."""
+"""Run ``factstore`` as an operator does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ARGV = [sys.executable, "-m", "factstore.cmd.main"]
 def factstore(
     *arguments: object, stdin: str | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, without a terminal."""
+    """Run a command until it ends, without a terminal."""
     kept = {k: v for k, v in os.environ.items() if k != "OS_FACTSTORE_CONFIG_FILES"}
     return subprocess.run(
         [*ARGV, *map(str, arguments)],
@@ -27,7 +27,7 @@ def factstore(
 
 
 def one_line(result: subprocess.CompletedProcess[str], status: int) -> str:
-    """What a command that failed said: one line on stderr, and nothing else."""
+    """Return the output of a failed command: one line on stderr, and nothing else."""
     assert result.returncode == status, result.stderr
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
@@ -36,5 +36,5 @@ def one_line(result: subprocess.CompletedProcess[str], status: int) -> str:
 
 
 def config_of(state_dir: Path) -> Path:
-    """The configuration that an ApiServer wrote."""
+    """Return the configuration that an ApiServer wrote."""
     return state_dir / "factstore.conf"

@@ -1,4 +1,4 @@
-"""Servers that tests share. Who starts one here also stops it here."""
+"""Servers that tests share, started and stopped here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from factstore.cmd.processes.keystone import KeystoneServer
 
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
-    """One etcd for all tests that neither harm it nor mind what others stored."""
+    """An etcd for all tests that do not disturb it and are independent of other keys."""
     yield from _serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
 
 
@@ -28,7 +28,7 @@ def private_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
 
 @pytest.fixture(scope="session")
 def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared Keystone directory that nobody serves from, to be copied: it took seconds.
+    """A prepared Keystone directory, to be copied, because preparing one takes seconds.
 
     All processes of a run share it; who needs it first makes it.
     """
@@ -48,7 +48,7 @@ def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def keystone(
     keystone_state: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KeystoneServer]:
-    """One Keystone, with all personas, for tests that leave it and them as they are."""
+    """A Keystone with all personas, for tests that change neither."""
     yield from _serving_keystone(keystone_state, tmp_path_factory.mktemp("keystone") / "shared")
 
 
@@ -75,7 +75,7 @@ def _serving_keystone(golden: Path, state_dir: Path) -> Iterator[KeystoneServer]
     try:
         server.start()
         server.wait_ready()
-        # Where the API is does not matter to most tests, but its type must be in the catalogue.
+        # Most tests do not need the API's address, but its type must be in the catalogue.
         server.accounts.provision("http://127.0.0.1:8796")
         yield server
     finally:

@@ -22,7 +22,7 @@ class EtcdCluster:
         binary: str | None = None,
         extra_args: Sequence[str] = (),
     ) -> None:
-        """Raises EtcdMissing."""
+        """:raises EtcdMissing: etcd is not installed."""
         names = [f"m{number}" for number in range(1, size + 1)]
         ports = {name: free_port() for name in names}
         peers = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
@@ -40,25 +40,25 @@ class EtcdCluster:
 
     @property
     def endpoints(self) -> list[str]:
-        """Every member's client URL."""
+        """The client URL of every member."""
         return [member.endpoint for member in self.members]
 
     def start(self) -> None:
-        """Start all members and return at once. Raises ChildError."""
+        """Start all members without waiting. Raise ChildError if one cannot start."""
         for member in self.members:
             member.start()
 
     def wait_ready(self, deadline: float = 20.0, pause: Pause = time.sleep) -> None:
-        """Return once every running member serves reads. Raises ChildError."""
+        """Wait until every running member serves reads. Raise ChildError after a timeout."""
         end = time.monotonic() + deadline
         for member in self.members:
             if member.child.running:
                 member.wait_ready(max(0.0, end - time.monotonic()), pause)
 
     def leader(self, deadline: float = 10.0, pause: Pause = time.sleep) -> EtcdServer:
-        """The member that the answering majority follows, waiting for an election if need be.
+        """Return the leader of the majority, after an election if necessary.
 
-        Raises ChildError if there is none after ``deadline`` seconds.
+        Raise ChildError if none is elected within ``deadline`` seconds.
         """
         end = time.monotonic() + deadline
         while (found := self._elected()) is None:
@@ -68,13 +68,13 @@ class EtcdCluster:
         return found
 
     def followers(self) -> list[EtcdServer]:
-        """The running members that do not lead. Raises ChildError as :meth:`leader` does."""
+        """Return the running followers. Raise ChildError as :meth:`leader` does."""
         leader = self.leader()
         return [each for each in self.members if each is not leader and each.child.running]
 
     def stop(self) -> None:
-        """End all members at once, by force. Does not raise for those that have ended."""
-        # Asked nicely, each leader in turn would first look for a successor, for seconds.
+        """Kill all members that are running."""
+        # After SIGTERM, each leader would first look for a successor for several seconds.
         for member in self.members:
             member.kill()
 
@@ -91,7 +91,7 @@ class EtcdCluster:
             members[str(status["header"]["member_id"])] = member
             votes.append(str(status.get("leader", "0")))
         for leader in set(votes):
-            # A dead leader is still named by its followers until they notice.
+            # Followers still name a dead leader until they detect its death.
             if votes.count(leader) * 2 > len(self.members) and leader in members:
                 return members[leader]
         return None

@@ -1,4 +1,4 @@
-"""Waiting for something that happens in another process."""
+"""Wait for a condition in another process."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T], within: float = 10.0, pause: float = 0.02) -> T:
-    """The first truthy result of ``condition``; an AssertionError if there is none in time.
+    """Return the first truthy result of ``condition``; raise AssertionError after the deadline.
 
-    :param pause: seconds between two looks.
+    :param pause: seconds between two checks.
     """
     end = time.monotonic() + within
     while not (result := condition()):

@@ -1,4 +1,4 @@
-"""Grants as their holders have them, and what only time or an intruder could do to one."""
+"""Grants and their holders, and changes to grants that only time or an intruder could make."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = "/factstore/v1"
 
 @dataclass(frozen=True)
 class Held:
-    """Id and secret of a grant."""
+    """The id and the secret of a grant."""
 
     id: str
     secret: str
@@ -38,17 +38,17 @@ class Held:
         return {"Authorization": f"Basic {encoded(f'{self.id}:{self.secret}')}"}
 
     def caller(self, url: str) -> Caller:
-        """A client that sends it."""
+        """Return a client that sends the grant."""
         return Caller(url, self.bearer)
 
 
 def encoded(text: str) -> str:
-    """User and password as HTTP Basic has them."""
+    """Return user and password in the form of HTTP Basic."""
     return base64.b64encode(text.encode()).decode()
 
 
 def issue(owner: Caller, stack: str, member: str | None = "c1", **fields: Any) -> Held:
-    """A new grant of a stack, for an agent unless *fields* say otherwise.
+    """Issue a grant of a stack, by default for an agent.
 
     :param stack: the path of the stack.
     """
@@ -59,12 +59,12 @@ def issue(owner: Caller, stack: str, member: str | None = "c1", **fields: Any) -
 
 
 def issue_reader(owner: Caller, stack: str, member: str | None = None) -> Held:
-    """One for a reader."""
+    """Issue a grant for a reader."""
     return issue(owner, stack, member, role="reader")
 
 
 def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
-    """Make a grant one whose time is over, behind the service's back; it hangs on its lease on."""
+    """Let a grant expire by changing its record in etcd; it remains attached to its lease."""
     place = RecordKey("grant", grant.id)
     project: str = owner.get(stack).json()["project_id"]
     key = Keyspace(ROOT).place(project, grant.id.partition("-")[0], place)

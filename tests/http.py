@@ -1,4 +1,4 @@
-"""Calling the API over HTTP, and what every refusal of it has in common."""
+"""Call the API over HTTP, and check the common form of its errors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LONGEST_WAIT = 50
 
 
 def fresh_stack() -> str:
-    """A stack name that nobody used before."""
+    """Return an unused stack name."""
     return f"stack-{uuid.uuid4().hex[:12]}"
 
 
 class Caller:
-    """A client with kept connections, no proxy, no redirects. Paths begin with ``/``."""
+    """A client with persistent connections and without proxy and redirects. Paths begin with ``/``."""
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self.url = url
@@ -37,7 +37,7 @@ class Caller:
         return self("GET", path, **more)
 
     def put(self, path: str, value: Any = None, **more: Any) -> requests.Response:
-        """Store ``value`` in a fact, or send whatever body ``more`` says."""
+        """Put ``value`` as a fact, or send the body in ``more``."""
         if not more.keys() & {"json", "data"}:
             more["json"] = {"value": value}
         return self("PUT", path, **more)
@@ -66,7 +66,7 @@ class Caller:
 def check_refusal(
     status: int, headers: Mapping[str, str], body: Any, expected: str
 ) -> dict[str, Any]:
-    """The one entry of an error in the house form; ``headers`` ignore case.
+    """Return the single entry of an error response; ``headers`` ignore case.
 
     :param expected: status and code, as in ``404 not_found``.
     """

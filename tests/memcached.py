@@ -11,7 +11,7 @@ from factstore.cmd.processes.process import Child
 
 
 class Memcached:
-    """One server. Its address stays the same after a kill."""
+    """A memcached server, whose address stays the same after a kill."""
 
     def __init__(self, state_dir: Path) -> None:
         self.port = free_port()
@@ -37,7 +37,7 @@ class Memcached:
         return True
 
     def items(self) -> int:
-        """How many items it holds."""
+        """Return the number of items."""
         with socket.create_connection((LOOPBACK, self.port), 5) as connection:
             connection.sendall(b"stats\r\nquit\r\n")
             told = b"".join(iter(lambda: connection.recv(4096), b"")).decode()

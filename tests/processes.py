@@ -1,4 +1,4 @@
-"""Looking at other processes through /proc."""
+"""Inspect other processes in /proc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def alive(pid: int) -> bool:
-    """Whether there is such a process and it has not ended; a zombie has."""
+    """Return True if the process is running; a zombie is not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -16,12 +16,12 @@ def alive(pid: int) -> bool:
 
 
 def gone(pids: Iterable[int]) -> bool:
-    """Whether none of them is alive."""
+    """Return True if none of the processes is running."""
     return not any(alive(pid) for pid in pids)
 
 
 def descendants(ancestor: int) -> dict[int, str]:
-    """Process id to command line, of every living process below ``ancestor``; children first."""
+    """Return the command lines of all descendants of ``ancestor`` by process id, children first."""
     parents, commands = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,4 +1,4 @@
-"""HTTP spelt by hand, for requests that no well-behaved client would send."""
+"""Handwritten HTTP, for requests that no well-behaved client would send."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 20.0  # seconds until an answer counts as missing
 
 @dataclass
 class Answer:
-    """What came back; ``status`` 0 if the server closed the connection without a word."""
+    """A response; ``status`` is 0 if the server closed the connection without one."""
 
     status: int
     headers: Message
@@ -26,7 +26,7 @@ class Answer:
 
 
 def connect(url: str) -> socket.socket:
-    """A connection to the server behind ``url``."""
+    """Return a connection to the server of ``url``."""
     where = urlsplit(url)
     assert where.hostname
     return socket.create_connection((where.hostname, where.port or 80), PATIENCE)
@@ -35,7 +35,7 @@ def connect(url: str) -> socket.socket:
 def request_bytes(
     method: str, target: str, *headers: str, body: bytes = b"", version: str = "HTTP/1.1"
 ) -> bytes:
-    """A request with Host, and with Content-Length unless ``headers`` say how long the body is."""
+    """Return a request with Host, and with Content-Length unless ``headers`` state the length."""
     lines = [f"{method} {target} {version}", "Host: localhost", *headers]
     named = {header.partition(":")[0].lower() for header in headers}
     if body and not named & {"content-length", "transfer-encoding"}:
@@ -44,7 +44,7 @@ def request_bytes(
 
 
 def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
-    """The next answer on a connection."""
+    """Read the next response on a connection."""
     response = http.client.HTTPResponse(connection, method=method)
     try:
         response.begin()
@@ -56,7 +56,7 @@ def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
 
 
 def exchange(url: str, raw: bytes, method: str = "GET") -> Answer:
-    """Send bytes on a new connection and read one answer."""
+    """Send bytes on a new connection, and return one response."""
     with connect(url) as connection:
         connection.sendall(raw)
         return read_answer(connection, method)

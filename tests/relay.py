@@ -1,4 +1,4 @@
-"""A connection that can be cut, between two that never learn why."""
+"""A connection that can be interrupted between a client and a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factstore.cmd.processes.ports import LOOPBACK
 
 
 class Relay:
-    """Hands bytes on to a server until it is cut off. As a context it ends."""
+    """A relay to a server, until it is interrupted; a context manager that ends it."""
 
     def __init__(self, endpoint: str) -> None:
         where = urlsplit(endpoint)
@@ -29,7 +29,7 @@ class Relay:
         return f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
 
     def cut(self) -> None:
-        """Close all that is open, and whatever comes from now on."""
+        """Close all connections, existing and new ones."""
         with self._lock:
             self._cut = True
             for each in self._open:
@@ -39,7 +39,7 @@ class Relay:
             self._open.clear()
 
     def mend(self) -> None:
-        """Hand on again."""
+        """Relay new connections again."""
         with self._lock:
             self._cut = False
 

@@ -1,4 +1,4 @@
-"""Real repositories of sealing keys for tests, and what seals with them."""
+"""Real repositories of sealing keys for tests, and their encryption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from factstore.wsgi.clock import SystemClock
 
 
 class Nowhere(Repository):
-    """A repository of two keys that never change, for properties that are tried many times."""
+    """Return a repository of two constant keys, for property tests."""
 
     def __init__(self) -> None:
         self._held = [Key(1, urlsafe_b64encode(b"1" * 32)), Key(0, urlsafe_b64encode(b"0" * 32))]
@@ -27,14 +27,14 @@ class Nowhere(Repository):
 
 
 def make_keys(path: Path) -> Path:
-    """A repository with its first keys."""
+    """Create a repository with its first keys."""
     with locked_repository(path) as repository:
         assert create(repository)
     return path
 
 
 def rotate_keys(path: Path) -> int:
-    """Another primary key; its number."""
+    """Add a primary key, and return its number."""
     with locked_repository(path) as repository:
         primary = rotate(repository)
     assert primary is not None

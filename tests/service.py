@@ -1,4 +1,4 @@
-"""The API as its users meet it: whole processes behind a port."""
+"""The API as its users see it: whole processes on a port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from factstore.keys.rotation import create, locked_repository
 
 
 class ApiServer:
-    """A gunicorn master with workers, on a port of its own. As a context it starts and stops.
+    """A gunicorn master with workers on a port of its own; a context manager that runs it.
 
     The address stays the same through :meth:`restart` and after a kill.
     """
@@ -32,7 +32,7 @@ class ApiServer:
         options: Options | None = None,
         argv: Sequence[str] = API_ARGV,
     ) -> None:
-        """Write the configuration; ``options`` add to it or win over it, section by section."""
+        """Write the configuration; ``options`` extend or override it, section by section."""
         assert (auth == "keystone") == (keystone is not None), "these go together"
         port = free_port()
         sections: dict[str, Mapping[str, str | int]] = {
@@ -63,7 +63,7 @@ class ApiServer:
         return self._process.log_path
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it; with ``wait`` until it is healthy, which takes a reachable etcd."""
+        """Start the API; with ``wait``, until it is healthy, which requires etcd."""
         self._process.start()
         if wait:
             self._process.wait_ready()
@@ -75,15 +75,15 @@ class ApiServer:
         return self._process.healthy()
 
     def workers(self) -> list[int]:
-        """Process ids of the workers, oldest first."""
+        """Return the process ids of the workers, oldest first."""
         return self._process.workers()
 
     def kill(self) -> None:
-        """SIGKILL the master and all workers."""
+        """Kill the master and all workers."""
         self._process.kill()
 
     def kill_worker(self) -> int:
-        """SIGKILL the oldest worker, which the master will replace; its process id."""
+        """Kill the oldest worker, which the master replaces, and return its process id."""
         worker = self.workers()[0]
         os.kill(worker, signal.SIGKILL)
         return worker
@@ -93,18 +93,18 @@ class ApiServer:
         self._process.child.send_signal(number)
 
     def pause(self) -> None:
-        """Freeze the master and all workers."""
+        """Pause the master and all workers."""
         self._process.child.pause()
 
     def resume(self) -> None:
         self._process.child.resume()
 
     def stop(self, deadline: float = 5.0) -> None:
-        """End it cleanly; after ``deadline`` seconds by force."""
+        """Stop the API; after ``deadline`` seconds, kill it."""
         self._process.stop(deadline)
 
     def restart(self) -> None:
-        """Stop it if it runs, start it at the same address, wait until it is healthy."""
+        """Restart the API at the same address, and wait until it is healthy."""
         self.stop()
         self.start()
 
@@ -126,7 +126,7 @@ class ApiServer:
 
 
 def check_log(server: ApiServer, *secrets: str) -> None:
-    """Nothing broke inside the service so far, and it told none of these to its log."""
+    """Check that the service has logged no internal error and none of these strings."""
     text = server.log_path.read_text(errors="replace")
     at = text.find("Traceback")
     assert at < 0, text[max(0, at - 500) :][:4000]

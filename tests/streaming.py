@@ -1,4 +1,4 @@
-"""Reading server-sent events as strictly as the HTML standard allows."""
+"""Read server-sent events as strictly as the HTML standard allows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SILENCE = 4  # comments without a frame until it has nothing to say
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands between two blank lines; comments have no event."""
+    """A block between two blank lines; comments have no event."""
 
     event: str | None = None
     id: str | None = None
@@ -27,12 +27,12 @@ class Frame:
 
     @property
     def paths(self) -> list[str]:
-        """Of a change frame: what changed."""
+        """The changes of a change frame."""
         return [change["path"] for change in self.data["changes"]]
 
 
 class Stream:
-    """A watcher. As a context it is closed in the end."""
+    """A watcher; a context manager that closes it."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Stream:
         self.answer = self._connection.getresponse()
 
     def next(self) -> Frame | None:
-        """The next frame that is not a comment; None when the stream has ended."""
+        """Return the next frame that is not a comment, or None if the stream has ended."""
         for _ in range(SILENCE):
             frame = self.next_of_any()
             if frame is None or frame.comment is None:
@@ -62,14 +62,14 @@ class Stream:
         raise AssertionError("nothing but pings")
 
     def expect(self, event: str) -> Frame:
-        """The next frame, which must be of this kind."""
+        """Return the next frame, which must be of this kind."""
         frame = self.next()
         assert frame is not None, f"the stream ended; wanted {event}"
         assert frame.event == event, frame
         return frame
 
     def rest(self) -> list[Frame]:
-        """All frames until the end, without comments."""
+        """Return all frames until the end, without comments."""
         return list(self)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -77,7 +77,7 @@ class Stream:
             yield frame
 
     def next_of_any(self) -> Frame | None:
-        """The next frame or comment; None when the stream has ended."""
+        """Return the next frame or comment, or None if the stream has ended."""
         fields: dict[str, str] = {}
         while True:
             raw = self.answer.readline()

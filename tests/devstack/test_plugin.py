@@ -20,7 +20,7 @@ STACK = ("stack pre-install", "stack install", "stack post-config", "stack extra
 
 
 class Devstack:
-    """A devstack that runs phases of the plugin, and what came of them."""
+    """A devstack that runs phases of the plugin, and the recorded result."""
 
     def __init__(self, work: Path) -> None:
         self.work = work

@@ -1,4 +1,4 @@
-"""The code on the pages of the documentation."""
+"""Code blocks of the documentation."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ EVERYWHERE = {"OpenStack-API-Version", "X-Openstack-Request-Id"}
 
 @dataclass(frozen=True)
 class Call:
-    """What the reference says of one call."""
+    """One call, as the reference describes it."""
 
     name: str
     text: str
@@ -36,17 +36,17 @@ class Call:
         return {int(status) for each in lists for status in re.findall(r"- (\d+)", each)}
 
     def codes(self) -> set[str]:
-        """The error codes that it names, without those of every call."""
+        """Return the error codes of this call, without those of every call."""
         found = re.search(r"^Error codes: ((?:.+\n)+)", self.text, re.MULTILINE)
         return set(re.findall(r"``(\w+)``", found[1])) if found else set()
 
     def part(self, heading: str) -> str:
-        """Everything below ``Request`` or ``Response``."""
+        """Return everything below ``Request`` or ``Response``."""
         _, _, after = self.text.partition(f"\n{heading}\n{'-' * len(heading)}\n")
         return re.split(r"^\w+\n-+\n", after, maxsplit=1, flags=re.MULTILINE)[0]
 
     def parameters(self, heading: str, where: str) -> set[str]:
-        """Names of the parameters that stand in the path, the query, the header or the body."""
+        """Return the names of the parameters in the path, the query, the headers or the body."""
         return {
             name
             for name, key in named_parameters(self.part(heading))
@@ -54,24 +54,24 @@ class Call:
         }
 
     def words(self) -> set[str]:
-        """Everything that the descriptions of its parameters print as code."""
+        """Return all code in the descriptions of its parameters."""
         texts = [PARAMETERS[key]["description"] for _, key in named_parameters(self.text)]
         printed = re.findall(r"``([^`]+)``", " ".join(texts))
         return {word for each in printed for word in re.findall(r"\w+", each)}
 
     def samples(self, kind: str) -> list[str]:
-        """File names of its samples: requests or responses."""
+        """Return the file names of its samples: requests or responses."""
         found = re.findall(r"literalinclude:: samples/(\S+)", self.text)
         return [name for name in found if name.partition(".")[0].endswith(kind)]
 
 
 def named_parameters(text: str) -> list[tuple[str, str]]:
-    """Name and key of every parameter in a text; lines about a status look alike."""
+    """Return name and key of every parameter in a text; lines about a status have the same form."""
     return re.findall(r"^   - (\D[\w.-]*): (\w+)$", text, re.MULTILINE)
 
 
 def calls() -> dict[str, Call]:
-    """All calls of the reference, by names such as ``GET /v1/stacks``."""
+    """Return all calls of the reference, by names such as ``GET /v1/stacks``."""
     found = {}
     for chapter in CHAPTERS:
         parts = re.split(r"^(?=\.\. rest_method::)", chapter.read_text(), flags=re.MULTILINE)
@@ -83,7 +83,7 @@ def calls() -> dict[str, Call]:
 
 
 def shared_codes() -> tuple[set[str], set[str]]:
-    """The codes that the reference gives to every call, and to every call with a token."""
+    """Return the codes of every call, and of every call with a token."""
     text = (SOURCE / "errors.inc").read_text()
     lists = re.findall(r"^Every call[^:]*:\n\n((?:``.+\n)+)", text, re.MULTILINE)
     every, with_token = (set(re.findall(r"``(\w+)``", each)) for each in lists)
@@ -91,7 +91,7 @@ def shared_codes() -> tuple[set[str], set[str]]:
 
 
 class Operation:
-    """What the OpenAPI document says of one call."""
+    """One call, as the OpenAPI document describes it."""
 
     def __init__(self, document: dict[str, Any], path: str, method: str) -> None:
         self._document = document
@@ -102,7 +102,7 @@ class Operation:
         ]
 
     def resolve(self, what: dict[str, Any]) -> dict[str, Any]:
-        """What a reference refers to."""
+        """Return the schema to which a reference points."""
         while "$ref" in what:
             found: Any = self._document
             for step in what["$ref"].removeprefix("#/").split("/"):
@@ -117,7 +117,7 @@ class Operation:
         return {int(status): answer for status, answer in self.about["responses"].items()}
 
     def codes(self) -> dict[int, set[str]]:
-        """The error codes by status, as the descriptions list them."""
+        """Return the error codes by status, as listed in the descriptions."""
         return {
             status: set(re.findall(r"^- `(\w+)`", answer["description"], re.MULTILINE))
             for status, answer in self.responses().items()
@@ -129,7 +129,7 @@ class Operation:
         return content[JSON]["schema"] if content else None
 
     def response_schemas(self) -> list[dict[str, Any]]:
-        """Those of successes with a JSON body."""
+        """Return the responses that have a JSON body and report success."""
         return [
             answer["content"][JSON]["schema"]
             for status, answer in self.responses().items()
@@ -137,7 +137,7 @@ class Operation:
         ]
 
     def response_headers(self) -> set[str]:
-        """Of anything that is no refusal."""
+        """Return the responses that are not errors."""
         return {
             name
             for status, answer in self.responses().items()
@@ -146,7 +146,7 @@ class Operation:
         }
 
     def fields(self, schema: dict[str, Any], *, deep: bool) -> set[str]:
-        """The names of a body's fields; ``deep`` also those of what they hold, as ``outer.inner``."""
+        """Return the names of a body's fields; with ``deep`` also nested ones, as ``outer.inner``."""
         schema = self.resolve(schema)
         if "anyOf" in schema and "properties" not in schema:  # one body or another
             return set().union(*(self.fields(each, deep=deep) for each in schema["anyOf"]))
@@ -161,7 +161,7 @@ class Operation:
 
 
 def operations(document: dict[str, Any]) -> dict[str, Operation]:
-    """All operations of an OpenAPI document, by names as in :func:`calls`."""
+    """Return all operations of an OpenAPI document, by names as in :func:`calls`."""
     return {
         f"{method.upper()} {path}": Operation(document, path, method)
         for path, item in document["paths"].items()

@@ -1,4 +1,4 @@
-"""Makes the samples of the API reference by asking a service.
+"""Create the samples of the API reference from the responses of a service.
 
 ``python -m tests.docs.samples`` starts etcd, Keystone and the API, and writes what they answer into
 ``api-ref/source/samples``. Run it after a change of what the API shows.
@@ -71,7 +71,7 @@ SIGNAL = {"status": "SUCCESS", "reason": "installed", "id": "c1", "data": {"vers
 
 
 class Caller:
-    """Speaks to one service as one user."""
+    """A client of one service, as one user."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
@@ -81,14 +81,14 @@ class Caller:
             self.session.headers["X-Auth-Token"] = token
 
     def ask(self, method: str, path: str, status: int, **options: Any) -> str:
-        """The body of an answer, which must have this status."""
+        """Return the body of the response, which must have this status."""
         answer = self.session.request(method, f"{self.url}{path}", timeout=30, **options)
         assert answer.status_code == status, (method, path, answer.status_code, answer.text)
         return answer.text
 
 
 def gather(caller: Caller) -> dict[str, str]:
-    """The samples by file name, of a service that has no stacks yet."""
+    """Return the samples by file name, from a service without stacks."""
     stack = f"/v1/stacks/{STACK}"
     made = {
         "stack-put-request": json.dumps(STACK_PUT),
@@ -125,7 +125,7 @@ def gather(caller: Caller) -> dict[str, str]:
 
 
 def grants(caller: Caller) -> dict[str, str]:
-    """One is issued, and renewed for less; with one for a group a member gets its own."""
+    """Issue a grant and renew it for less; issue one from a group's grant."""
     path = f"/v1/stacks/{STACK}/grants"
     issued = caller.ask("POST", path, 201, json=GRANT_POST)
     grant = f"{path}/{json.loads(issued)['id']}"
@@ -147,7 +147,7 @@ def grants(caller: Caller) -> dict[str, str]:
 
 
 def members(caller: Caller) -> dict[str, str]:
-    """Two join, and one of them has applied everything; a third is declared, and goes."""
+    """Join two members, of which one has applied everything; declare and remove a third one."""
     stack = f"/v1/stacks/{STACK}"
     head = {"group": "head", "attributes": {"rack": "r1"}}
     caller.ask("PUT", f"{stack}/members/head", 201, json=head)
@@ -175,7 +175,7 @@ def members(caller: Caller) -> dict[str, str]:
 
 
 def stream(caller: Caller) -> str:
-    """What a stream shows: a snapshot, a change, the end of the stack."""
+    """Return the frames of a stream: a snapshot, a change, the end of the stack."""
     stack = f"/v1/stacks/{STREAMED}"
     caller.ask("PUT", f"{stack}/facts/nodes/c1/ip", 201, data="10.0.0.6")
     followed = caller.session.get(
@@ -190,7 +190,7 @@ def stream(caller: Caller) -> str:
         shown.append(line)
         if line == "event: bookmark":
             break
-    # Changes made by another connection, while this one reads on.
+    # Another connection makes the changes while this one reads.
     writer = threading.Thread(target=_finish, args=(caller.url, dict(caller.session.headers)))
     writer.start()
     shown.extend(lines)
@@ -205,12 +205,12 @@ def _finish(url: str, headers: dict[str, str]) -> None:
 
 
 def pretty(text: str) -> str:
-    """JSON as people read it."""
+    """Return indented JSON."""
     return json.dumps(json.loads(text), indent=4) + "\n"
 
 
 def main() -> int:
-    """Write the samples anew."""
+    """Write all samples again."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         etcd = EtcdServer(base / "etcd")

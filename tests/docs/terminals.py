@@ -1,4 +1,4 @@
-"""Runs the commands of a text as its reader would, in several terminals."""
+"""Terminals that run the commands of a text as its reader would."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADDRESS = "http://127.0.0.1:8796"
 
 
 class Terminals:
-    """Runs commands with what earlier ones assigned; those that wait go on in the background."""
+    """Runs commands with the variables of earlier ones; commands that wait run in the background."""
 
     def __init__(self, url: str, directory: Path) -> None:
         self._url = url
@@ -21,7 +21,7 @@ class Terminals:
         self._waiting: list[subprocess.Popen[bytes]] = []
 
     def run(self, command: str) -> str:
-        """What a command prints at once; nothing if it waits."""
+        """Run a command and return its output; empty if the command waits."""
         script = f"{self._assigned}{command.replace(ADDRESS, self._url)}"
         if assigned := re.match(r"([A-Z]+)=", command):
             self._assigned += self._print(f"{script}; declare -p {assigned[1]}")
@@ -41,11 +41,11 @@ class Terminals:
         return done.stdout
 
     def output(self, number: int) -> Path:
-        """Where the command that was the n-th to wait prints."""
+        """Return the file with the output of the n-th command that waits."""
         return self._directory / f"terminal-{number}"
 
     def close(self) -> None:
-        """End the commands that still wait, by themselves if they can."""
+        """Wait for the commands that still run, and kill those that do not end."""
         for process in self._waiting:
             try:
                 process.wait(10)

@@ -1,4 +1,4 @@
-"""What is written of the agent is what it does, and what is shipped for it is what it takes."""
+"""The pages about the agent describe its behaviour, and the agent accepts the shipped files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ PROGRAM = "/opt/factstore/bin/factstore-agent"
 
 
 def part(title: str) -> str:
-    """What the reference says of one section of the configuration."""
+    """Return the part of the reference about one section of the configuration."""
     return REFERENCE.partition(f"\n``[{title}]``\n")[2].partition("\n``[")[0]
 
 
 def rows(text: str) -> dict[str, str]:
-    """The rows of a table by their first column, with what stands beside it."""
+    """Return the rows of a table by their first column."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         row = re.match(r" *((?:``\S+``(?:, )?)+) +(\S.*)", line)
@@ -106,7 +106,7 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
 
 
 def part_of(title: str) -> str:
-    """A section of the reference."""
+    """Return a section of the reference."""
     found = REFERENCE.partition(f"\n{title}\n===")[2]
     return re.split(r"\n[A-Z][a-z]+\n=+\n", found)[0]
 
@@ -138,7 +138,7 @@ def configured(directory: Path, text: str) -> Any:
     return load_settings(file)
 
 
-# What is shipped
+# Shipped files
 
 
 @pytest.fixture

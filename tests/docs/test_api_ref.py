@@ -1,4 +1,4 @@
-"""The API reference says what the service does: its calls, its samples, its error codes."""
+"""The API reference matches the service: its calls, samples and error codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.structure.application import operations
 
 
 def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Event and data of each frame of a stream."""
+    """Return event and data of each frame of a stream."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(
@@ -30,7 +30,7 @@ def frames(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def shape(document: Any) -> Any:
-    """What stays of a document when its scalars and the lengths of its lists do not matter."""
+    """Return the shape of a document, without its scalars and the lengths of its lists."""
     if isinstance(document, dict):
         return {key: shape(value) for key, value in document.items()}
     if isinstance(document, list):

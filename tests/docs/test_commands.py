@@ -1,4 +1,4 @@
-"""The pages about the ``factstore`` command say what it does."""
+"""The pages about the ``factstore`` command match its behaviour."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from tests.unit.core.factories import stack
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    """The subcommands' parsers by name."""
+    """Return the subcommands' parsers by name."""
     found = [a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction)]
     return dict(found[0].choices)
 
 
 def documented() -> dict[str, set[str]]:
-    """The options that the reference states, as ``--name METAVAR``, by subcommand."""
+    """Return the documented options, as ``--name METAVAR``, by subcommand."""
     text = (DOC / "reference" / "commands.rst").read_text()
     parts = re.split(r"^factstore ([\w-]+)\n=+\n", text, flags=re.MULTILINE)[1:]
     return {
@@ -94,7 +94,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def client_only(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """``factstore`` where only what a client needs is installed."""
+    """Run ``factstore`` without the packages that only a service needs."""
     argv = [sys.executable, "-c", WITHOUT_SERVER, *arguments]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
@@ -126,7 +126,7 @@ test "$*" = "project list -f value -c ID" || exit 64
 
 
 def dead_projects(etcd: EtcdServer, folder: Path, answer: str) -> subprocess.CompletedProcess[str]:
-    """Run the guide's script on a store with the projects a, b and c; Keystone answers like this."""
+    """Run the guide's script on a store with the projects a, b and c, with this answer of Keystone."""
     keys = Keyspace(f"/test/{uuid.uuid4().hex}")
     raw = EtcdClient([etcd.endpoint], Credentials())
     puts = [PutKey(keys.epoch, b"ab" * 16), PutKey(keys.receipt("b", "k"), b"unreadable")]

@@ -1,4 +1,4 @@
-"""The tutorial of two instances works as it stands."""
+"""The commands of the tutorial with two instances print what its text says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_two_instances_find_each_other_and_one_is_missed(
     said = code(PAGE, "text")
     environ = {**os.environ, "PATH": programs(tmp_path / "bin"), "TMPDIR": str(tmp_path)}
     with ApiServer([private_etcd.endpoint], tmp_path / "api") as api:
-        # In one shell, as in one terminal; job control is what it has there.
+        # One shell, as in one terminal, with the job control that a terminal has.
         kept = f"cp -r $DIR {tmp_path}/kept\n"
         script = "\n".join(
             ["set -em", settings, *(f"{step}\n{END}" for step in steps), kept, clean]

@@ -1,4 +1,4 @@
-"""What the guides state of numbers, files, options and commands holds."""
+"""Numbers, files, options and commands in the guides are correct."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_limits_that_are_stated_are_those_in_force(row: str, numbers: set[in
     assert numbers <= {int(number) for number in re.findall(r"\d+", line)}
 
 
-def test_the_heartbeats_that_are_promised_are_those_that_are_let_in() -> None:
+def test_the_documented_heartbeat_rate_is_the_one_in_force() -> None:
     rate = configuration.read([], register_more=logs.register).limits.requests_per_second
     promised = f"takes {rate / HEARTBEAT_UNITS:g} heartbeats a second"
     assert promised in " ".join((DOC / "reference" / "limits.rst").read_text().split())
@@ -98,7 +98,7 @@ def test_the_reference_names_every_metric_and_no_other() -> None:
 
 
 def is_there(name: str) -> bool:
-    """Whether a file, a directory, a module or something in a module has this name."""
+    """Return True if a file, a directory, a module or a member of a module has this name."""
     module = re.sub(r"\.[A-Z]\w*(\.\w+)*$|\.[a-z]+_[a-z_]+$", "", name)
     return any(
         (home / each).exists()

@@ -1,4 +1,4 @@
-"""The commands of the how-to guides do what the text says, run by the shells that readers have."""
+"""The commands of the how-to guides do what the text says, in the shells that readers use."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def stack(api: ApiServer) -> str:
-    """The URL of a stack that does not exist yet."""
+    """Return the URL of a stack that does not exist yet."""
     return f"{api.url}/v1/stacks/{fresh_stack()}"
 
 
 def setting(stack: str) -> str:
-    """What the guides take as given."""
+    """Return the variables that the guides assume."""
     return f"STACK={stack} TOKEN=none\n"
 
 
@@ -57,7 +57,7 @@ def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def running(script: str, **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """A script that goes on until the end of the context, alone or not."""
+    """Run a script until the context ends."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         ["bash", "-c", script],
@@ -127,7 +127,7 @@ def test_the_late_bound_url_outlives_a_restart_of_the_service(
 
 
 def connected(api: ApiServer) -> int:
-    """How many connections there are to a service."""
+    """Return the number of connections to a service."""
     port = f":{int(api.url.rpartition(':')[2]):04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return sum(line.split()[1].endswith(port) and line.split()[3] == "01" for line in lines)
@@ -340,7 +340,7 @@ def test_wget_takes_a_grant_with_the_options_that_the_text_names(stack: str) -> 
 
 
 def credentials_text() -> str:
-    """The page as one line."""
+    """Return the page as one line."""
     return " ".join((DOC / CREDENTIALS).read_text().split())
 
 

@@ -20,7 +20,7 @@ DOCUMENT = documented()
 CALLS = reference.calls()
 OPERATIONS = reference.operations(DOCUMENT)
 ITSELF = "GET /v1/openapi.json"
-"""Its answer is no sample: it is the document that is compared here."""
+"""Has no sample, because its response is the document that is compared here."""
 
 
 Test = Callable[[str, Call, Operation], None]
@@ -117,7 +117,7 @@ def test_response_fields_are_the_same(name: str, call: Call, operation: Operatio
         outer |= operation.fields(schema, deep=False)
         all_fields |= operation.fields(schema, deep=True)
     assert named >= outer
-    # The reference names what an object holds with the object or, in a list of them, without.
+    # The reference names the fields of an object with its name or, in a list of objects, without it.
     assert named <= all_fields | {field.rpartition(".")[2] for field in all_fields}
 
 
@@ -191,7 +191,7 @@ def test_every_code_may_be_behind_some_answer() -> None:
     named = set().union(
         *(codes for operation in OPERATIONS.values() for codes in operation.codes().values())
     )
-    # No operation is asked by another method, or in no HTTP; and no code stands for its class alone.
+    # Calls do not use other methods or malformed HTTP, and no code stands for its class alone.
     assert STATUS.keys() - named == {"method_not_allowed", "http_invalid", "conflict"}
 
 

@@ -1,4 +1,4 @@
-"""The systemd unit is one that systemd takes, and that starts the service."""
+"""systemd accepts the shipped unit, and the unit starts the service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def analyze() -> str:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit, with a program that is there."""
+    """Return the unit, with a program that exists."""
     text = UNIT.read_text()
     assert GUNICORN in text
     file = tmp_path / UNIT.name

@@ -56,7 +56,7 @@ WATCHER = """
 
 
 def browser() -> str | None:
-    """The program; tools/system-packages sees to it where it can."""
+    """Return the program, which tools/system-packages installs where it can."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -88,7 +88,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class Pages:
-    """Serves a directory, with some pages in place of its files, and keeps what they show.
+    """A server of a directory, with pages in place of some files, that records their content.
 
     :ivar texts: path to text of pages that are no files.
     :ivar shown: name (a page's query parameter ``by``) to the texts of its elements, by their id.
@@ -108,7 +108,7 @@ class Pages:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def watch(self, path: str, text: str) -> None:
-        """Serve a page that tells what it shows."""
+        """Serve a page that reports its content."""
         self.texts[path] = text + WATCHER
 
     def __enter__(self) -> Self:
@@ -127,7 +127,7 @@ class Pages:
 
 
 class Browser:
-    """Chromium, showing one page until the context ends."""
+    """Show a page in Chromium until the context ends."""
 
     def __init__(self, url: str, directory: Path, flags: Sequence[str] = ()) -> None:
         program = browser()

@@ -12,7 +12,7 @@ from tests.service import ApiServer
 
 @pytest.fixture(scope="module")
 def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """The API with two workers, so that nothing hangs on meeting the same one again."""
+    """The API with two workers, so that no example depends on reaching the same one again."""
     state = tmp_path_factory.mktemp("api")
     with ApiServer([etcd.endpoint], state, workers=2) as server:
         yield server
@@ -20,5 +20,5 @@ def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def environ(api: ApiServer) -> dict[str, str]:
-    """What a shell would export to reach the service."""
+    """Return the environment variables for the service."""
     return {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": api.url}

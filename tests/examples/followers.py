@@ -1,4 +1,4 @@
-"""Followers of a stack: the example's programs and pages, each seen through what it tells."""
+"""Followers of a stack: the programs and pages of the examples, observed through their output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SNAPSHOT = re.compile(r"(\S+) snapshot (\d+) facts")
 
 @dataclass(frozen=True)
 class Told:
-    """One change, as a line tells it."""
+    """One change, as printed in a line."""
 
     cursor: str
     type: str
@@ -30,7 +30,7 @@ class Told:
 
     @classmethod
     def read(cls, line: str) -> Told | None:
-        """What a line tells, None if it tells something else."""
+        """Parse a line; return None if it is not about a change."""
         if (match := LINE.fullmatch(line)) is None:
             return None
         cursor, kind, path, value = match.groups()
@@ -38,7 +38,7 @@ class Told:
 
     @classmethod
     def of(cls, cursor: str, change: Mapping[str, Any]) -> Told:
-        """A change as the API tells it."""
+        """Return a change of the API in the same form."""
         fact = change["fact"]
         value = canonical(fact["value"]) if fact else None
         return cls(cursor, change["type"], change["path"], value)
@@ -55,14 +55,14 @@ class Follower(ABC):
 
     @abstractmethod
     def lines(self) -> list[str]:
-        """What it told so far, whole lines only."""
+        """Return the output so far, complete lines only."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
-        """Its copy."""
+        """Return its copy of the facts."""
 
     def segments(self) -> list[tuple[str, list[Told]]]:
-        """Cursor of each snapshot, and the changes told after it."""
+        """Return the cursor of each snapshot, and the changes printed after it."""
         found: list[tuple[str, list[Told]]] = []
         for line in self.lines():
             if snapshot := SNAPSHOT.fullmatch(line):
@@ -73,7 +73,7 @@ class Follower(ABC):
 
 
 class Program(Follower):
-    """A program of the example; what it tells is kept over its restarts.
+    """A program of the examples, whose output is kept over its restarts.
 
     It tells an event before it keeps it: losing none, one that is killed in between tells the last
     event once more.  That one is left out here.
@@ -103,14 +103,14 @@ class Program(Follower):
             )
 
     def kill(self) -> None:
-        """SIGKILL it and what it started."""
+        """Kill the program and its children."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._killed_after.append(len(self._all_lines()))
 
     def status(self) -> int | None:
-        """The exit status; None while it runs."""
+        """Return the exit status, or None while the program runs."""
         assert self._process is not None
         return self._process.poll()
 
@@ -135,7 +135,7 @@ class Program(Follower):
 
 
 class Page(Follower):
-    """A page of the example in a browser."""
+    """A page of the examples in a browser."""
 
     def __init__(self, name: str, pages: Pages) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""A page on another origin may use all of the API, as far as a real browser is concerned."""
+"""A real browser lets a page on another origin use the whole API."""
 
 from __future__ import annotations
 

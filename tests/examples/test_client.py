@@ -14,12 +14,12 @@ from tests.service import ApiServer
 
 @pytest.fixture
 def stack(environ: dict[str, str]) -> Stack:
-    """A stack that does not exist yet."""
+    """Return a stack that does not exist yet."""
     return connect(environ).stack(fresh_stack())
 
 
 def meanwhile(action: Callable[[], object]) -> threading.Thread:
-    """Do something in another thread, while this one waits for it."""
+    """Run a function in another thread while this one waits for its effect."""
     thread = threading.Thread(target=action)
     thread.start()
     return thread

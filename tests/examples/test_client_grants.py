@@ -1,4 +1,4 @@
-"""The client's grants, and programs that hold one, against the service itself."""
+"""The client's grants, and programs that use one, against the service itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.service import ApiServer
 
 @pytest.fixture
 def stack(environ: dict[str, str]) -> Stack:
-    """A stack that does not exist yet, as its owner has it."""
+    """Return a stack that does not exist yet, for its owner."""
     return connect(environ).stack(fresh_stack())
 
 
@@ -21,7 +21,7 @@ def name(stack: Stack) -> str:
 
 
 def holding(api: ApiServer, grant: GrantRecord, name: str) -> Stack:
-    """The stack as the holder of a grant has it."""
+    """Return the stack for the holder of a grant."""
     user, _, password = (grant.token or "").partition(".")
     environ = {
         "OS_AUTH_TYPE": "http_basic",

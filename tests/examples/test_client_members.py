@@ -14,7 +14,7 @@ STARTED = {"every_member": {"group": "compute", "fact": "up", "equals": True, "a
 
 @pytest.fixture
 def stack(environ: dict[str, str]) -> Stack:
-    """A stack that does not exist yet."""
+    """Return a stack that does not exist yet."""
     return connect(environ).stack(fresh_stack())
 
 

@@ -1,4 +1,4 @@
-"""The Slurm example does what its README says."""
+"""The Slurm example behaves as its README says."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NODES = ["head", *(f"c{number}" for number in range(1, 8))]
 
 
 def command(stack: str, *options: str) -> list[str]:
-    """The cluster's; its nodes start all at once."""
+    """Return the command of a cluster whose nodes start at the same time."""
     program = [sys.executable, str(EXAMPLE / "cluster.py")]
     return [*program, "--stack", stack, "--spread", "0", *options]
 
 
 def run(environ: dict[str, str], stack: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the cluster to its end."""
+    """Run the cluster until it ends."""
     return subprocess.run(
         command(stack, *options), env={**os.environ, **environ}, capture_output=True, text=True
     )
@@ -42,20 +42,20 @@ def run(environ: dict[str, str], stack: str, *options: str) -> subprocess.Comple
 
 @pytest.fixture
 def environ(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """And ``factstore-agent`` is on the path."""
+    """Return the environment, with ``factstore-agent`` on the path."""
     return {**environ, "PATH": programs(tmp_path / "bin")}
 
 
 @pytest.fixture
 def stack(environ: dict[str, str]) -> Stack:
-    """A stack that does not exist yet."""
+    """Return a stack that does not exist yet."""
     return connect(environ).stack(fresh_stack())
 
 
-def test_nodes_that_need_one_another_converge_and_take_in_joiners(
+def test_nodes_that_need_each_other_converge_and_new_nodes_join(
     environ: dict[str, str], stack: Stack, tmp_path: Path
 ) -> None:
-    """And every arming of the waiter ends once, as the program itself makes sure."""
+    """The program itself checks that the waiter ends once each time it is armed."""
     output = tmp_path / "output"
     options = ["--computes", "5", "--join", "2", "--keep", "--output", str(output)]
     cluster = Child("cluster.py")
@@ -82,7 +82,7 @@ def test_nodes_that_need_one_another_converge_and_take_in_joiners(
 
 
 def all_agree(stack: Stack, output: Path) -> None:
-    """A head and seven compute nodes have one slurm.conf, and have told of it, each by its grant."""
+    """Check that a head and seven compute nodes have one slurm.conf, published with their grants."""
     texts = {name: (output / name / "slurm.conf").read_text() for name in NODES}
     assert len(set(texts.values())) == 1
     conf = texts["head"]
@@ -179,7 +179,7 @@ def test_a_failed_node_is_reported_and_fails_the_cluster(
 
 @pytest.fixture
 def head(environ: dict[str, str], stack: Stack, tmp_path: Path) -> Iterator[Path]:
-    """The directory of a head node, made by hand from what the example has; its agent runs."""
+    """Run the agent of a head node in a directory that is made by hand from the example's files."""
     directory = tmp_path / "head"
     for part in ("templates", "hooks.d"):
         shutil.copytree(EXAMPLE / "etc" / part, directory / part)
@@ -247,7 +247,7 @@ def test_no_fact_adds_a_line_to_the_file(stack: Stack, head: Path) -> None:
     assert written == {"sha256": hashlib.sha256(conf.encode()).hexdigest(), "computes": 1}
 
 
-def test_the_configuration_in_the_readme_is_one(tmp_path: Path) -> None:
+def test_the_agent_accepts_the_configuration_in_the_readme(tmp_path: Path) -> None:
     readme = (EXAMPLE / "README.md").read_text()
     (block,) = re.findall(r"^    \[agent\]\n(?:(?:    .*)?\n)+", readme, re.M)
     (tmp_path / "agent.conf").write_text(textwrap.dedent(block))

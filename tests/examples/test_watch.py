@@ -1,4 +1,4 @@
-"""Every client in examples/watch tells every change once, whatever the service goes through.
+"""Every client in examples/watch prints every change once, through all faults of the service.
 
 All of them follow one stack at the same time, and reach one service only, which is killed, starts
 without its etcd, stops, and loses its history. What they are to learn is written through a second
@@ -45,12 +45,15 @@ AWKWARD: list[Any] = [
 
 
 class Run:
-    """The services, the followers, and what happened."""
+    """The services, the followers and the changes."""
 
     def __init__(self, directory: Path, workers: int) -> None:
         self._stack = ExitStack()
         self._marks = 0
-        self.gap: tuple[int, int] = (0, 0)  # revisions that nobody could still be told of
+        self.gap: tuple[int, int] = (
+            0,
+            0,
+        )  # revisions that were compacted before they could be reported
         self.etcd = EtcdServer(directory / "etcd")
         self.pages = Pages(EXAMPLE / "browser")
         self.elsewhere = ApiServer([self.etcd.endpoint], directory / "elsewhere")
@@ -108,17 +111,17 @@ class Run:
     def _begun(self, follower: Follower) -> bool:
         return any(" snapshot " in line for line in follower.lines())
 
-    # What happens in the stack
+    # Changes in the stack
 
     def put(self, path: str, value: Any, **more: Any) -> int:
-        """Write; the revision."""
+        """Write, and return the revision."""
         answer = self.caller.put(f"{STACK}/facts/{path}", json={"value": value, **more})
         assert answer.ok, answer.text
         revision: int = answer.json()["revision"]
         return revision
 
     def happen(self, where: str) -> int:
-        """All kinds of changes; the revision of the last."""
+        """Make all kinds of changes, and return the last revision."""
         for number, value in enumerate(AWKWARD):
             self.put(f"{where}/values/{number}", value)
         self.put(f"{where}/values/0", "changed")
@@ -130,7 +133,7 @@ class Run:
         return self.put(f"{where}/last", where)
 
     def met(self) -> None:
-        """Everybody follows again: all have learned of something that happened just now."""
+        """Wait until all followers have received a change that is made now."""
         self._marks += 1
         self.put("mark", self._marks)
         try:
@@ -146,12 +149,12 @@ class Run:
         ]
 
     def listed(self) -> dict[str, Any]:
-        """The facts as the API lists them."""
+        """Return the facts that the API lists."""
         page = self.caller.get(f"{STACK}/facts?limit=1000").json()
         return {fact["path"]: fact["value"] for fact in page["facts"]}
 
     def truth(self) -> list[Told]:
-        """Every change so far, as the service that nothing happens to polls them."""
+        """Return every change so far, from the service that is never disturbed."""
         page = self.caller.get(f"{STACK}/events?since={self._beginning()}").json()
         assert not page["more"]
         return [
@@ -164,17 +167,17 @@ class Run:
         epoch = next(iter(self.followers.values())).segments()[0][0].partition(".")[0]
         return f"{epoch}.1"
 
-    # What happens to the service
+    # Faults of the service
 
     def killed(self) -> None:
-        """SIGKILL to the master and all workers."""
+        """Kill the master and all workers."""
         self.api.kill()
         self.happen("killed")
         self.api.start()
         self.met()
 
     def without_etcd(self) -> None:
-        """It starts before its etcd, and answers 503 for a while."""
+        """Start the service before its etcd, so that it responds with 503 for a while."""
         closed = self._closed()
         self.api.kill()
         self.etcd.kill()
@@ -194,7 +197,7 @@ class Run:
         return sum(line.startswith("closed") for line in lines)
 
     def workers_killed(self) -> None:
-        """SIGKILL to one worker, and when it is replaced, to another."""
+        """Kill one worker, and when it is replaced, another one."""
         for number in range(2):
             before = set(self.api.workers())
             self.api.kill_worker()
@@ -203,7 +206,7 @@ class Run:
             self.met()
 
     def restarted(self) -> None:
-        """It stops with goodbye; meanwhile the programs are killed too, and started again."""
+        """Stop the service with goodbye, and meanwhile kill and restart the programs."""
         for program in self.programs:
             program.kill()
         self.api.stop()
@@ -214,8 +217,8 @@ class Run:
         self.met()
 
     def compacted(self) -> None:
-        """What happened while nobody could be told is gone from etcd's history."""
-        eventually(self._nothing_is_to_expire, 30)  # or that may be told before the gap, or in it
+        """Compact the changes that were made while the followers were disconnected."""
+        eventually(self._nothing_is_to_expire, 30)  # an expiry could fall before the gap or into it
         self.met()
         self.api.kill()
         last = self.happen("compacted")
@@ -230,7 +233,7 @@ class Run:
         return not any(path.endswith("/alive") for path in self.listed())
 
     def _last_of_all(self) -> Told:
-        """What was told last before."""
+        """Return the last change before the fault."""
         return next(told for told in reversed(self.truth()) if told.path == "mark")
 
 
@@ -253,7 +256,7 @@ HISTORIES: dict[int, list[Callable[[Run], None]]] = {
 
 @pytest.fixture(scope="module", params=HISTORIES, ids=["one worker", "two workers"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """A run that went through its history; then everybody has caught up."""
+    """Return a run that is over, in which all followers have caught up."""
     with Run(tmp_path_factory.mktemp("watch"), request.param) as run:
         run.happen("first")
         run.met()
@@ -272,7 +275,7 @@ def follower(request: pytest.FixtureRequest, run: Run) -> Follower:
     return run.followers[request.param]
 
 
-def test_a_client_has_the_facts_that_there_are(run: Run, follower: Follower) -> None:
+def test_a_client_has_a_complete_copy_of_the_facts(run: Run, follower: Follower) -> None:
     assert canonical(follower.facts()) == canonical(run.listed())
 
 
@@ -293,7 +296,7 @@ def test_a_client_reports_every_change_once_and_in_order(run: Run, follower: Fol
 
 
 def test_a_client_ends_with_the_stack(run: Run) -> None:
-    """This is the last: it deletes the stack."""
+    """The last test, because it deletes the stack."""
     assert run.caller.delete(STACK).ok
     for program in run.programs:
         eventually(lambda p=program: p.status() is not None, 20)

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz`` runs schemathesis against a service for as long as its arguments say.
+"""``python -m tests.fuzz`` runs schemathesis against a service, with the given arguments.
 
 It starts etcd and the API; with ``--keystone`` first, also Keystone, whose member it then is. All other
 arguments go to ``schemathesis run``.  What failed is kept in ``.schemathesis``, to be replayed.
@@ -20,7 +20,7 @@ USUAL = ("--max-examples", "500")
 
 
 def main(arguments: list[str]) -> int:
-    """Start what is needed, run, and look into the service's log."""
+    """Start the processes, run schemathesis, and check the service's log."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         etcd = EtcdServer(base / "etcd")

@@ -1,4 +1,4 @@
-"""What schemathesis has to be told that an OpenAPI document cannot say.
+"""Rules for schemathesis that an OpenAPI document cannot express.
 
 Nothing here hides an operation or a failure, nor any input from all requests.
 """
@@ -21,7 +21,7 @@ _dropped = cycle([("If-Match",), ("If-None-Match",), ()])
 
 @schemathesis.hook
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    """Wait for a short time only, send slashes as they are, seldom send both preconditions."""
+    """Wait only briefly, send slashes unchanged, and rarely send both preconditions."""
     wait = str(case.query.get("wait"))
     if wait.isdecimal() and LONGEST_WAIT < int(wait) <= WAIT_LIMIT:
         case.query["wait"] = LONGEST_WAIT
@@ -33,7 +33,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
 
 
 def with_slashes(request: PreparedRequest) -> PreparedRequest:
-    """The slashes of a fact's path are not encoded; requests calls this before it sends."""
+    """Restore the slashes of a fact's path; requests calls this before sending."""
     parts = urlsplit(str(request.url))
     stack, facts, path = parts.path.partition("/facts/")
     path = path.replace("%2F", "/").replace("%2f", "/")

@@ -1,4 +1,4 @@
-"""schemathesis as a child: it asks a service for its OpenAPI document, and then for everything."""
+"""schemathesis as a child process, which tests a service against its OpenAPI document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAIN = "from schemathesis.cli import schemathesis; schemathesis()"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """The result of a run.
 
     :param text: what schemathesis said; :param report: the same for programs.
     """
@@ -30,7 +30,7 @@ class Outcome:
     report: dict[str, Any]
 
     def accepted(self) -> dict[str, int]:
-        """How many valid requests of each operation the service accepted."""
+        """Return the number of valid requests that the service accepted, by operation."""
         return {
             operation: sum(phase["accepted"] for phase in phases.values())
             for operation, phases in self.report["valid_rates"].items()
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def run(url: str, directory: Path, *arguments: str, token: str | None = None) -> Outcome:
-    """Hold a service to its document; see the configuration beside this file."""
+    """Test a service against its document, with the configuration beside this file."""
     report = directory / "report.json"
     done = subprocess.run(
         [
@@ -58,7 +58,7 @@ def run(url: str, directory: Path, *arguments: str, token: str | None = None) ->
 
 
 def command(url: str, directory: Path, token: str | None = None) -> Sequence[str]:
-    """The beginning of the command line; *directory* takes the configuration, with the token."""
+    """Return the beginning of the command line, and write the configuration into *directory*."""
     config = directory / "schemathesis.toml"
     text = (HERE / "schemathesis.toml").read_text()
     if token is not None:
@@ -71,7 +71,7 @@ def command(url: str, directory: Path, token: str | None = None) -> Sequence[str
 
 
 def environment() -> dict[str, str]:
-    """That of the child; no proxy stands between it and the service."""
+    """Return the environment of the child, without a proxy to the service."""
     return {
         **os.environ,
         "PYTHONPATH": str(PROJECT),

@@ -1,4 +1,4 @@
-"""Whatever is sent, the service answers as its OpenAPI document says."""
+"""The service responds to every request as its OpenAPI document says."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NEEDY = {
     "POST /v1/stacks/{stack}/waiters/{waiter}/signal",
     "PUT /v1/stacks/{stack}/waiters/{waiter}/signal",
 }
-"""They need what is there already; so few tries need not find it."""
+"""These need existing resources, which so few requests may not find."""
 
 
 @pytest.mark.timeout(1200)  # it asks without a pause, and a busy machine answers slowly
@@ -43,7 +43,7 @@ def test_every_answer_is_one_that_the_document_names(one_worker: ApiServer, tmp_
     assert outcome.status == 0, outcome.text
     assert outcome.report["failures"] == outcome.report["errors"] == []
     assert {phase["status"] for phase in outcome.report["phases"].values()} == {"success"}
-    # It asked for everything but the document, which it has, and was not merely refused.
+    # It requested every operation except the document, and not all requests were refused.
     accepted = {operation for operation, times in outcome.accepted().items() if times}
     wanted = reference.operations(documented()).keys() - {f"GET {DOCUMENT}"}
     assert wanted - NEEDY <= accepted <= wanted

@@ -1,4 +1,4 @@
-"""Stands for the API in tests of the supervisor: a gunicorn configuration and its application.
+"""A stub of the API for tests of the supervisor: a gunicorn configuration and its application.
 
 Like the real one it learns everything from the file that OS_FACTSTORE_CONFIG_FILES names.
 """
@@ -28,7 +28,7 @@ control_socket_disable = True
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
-    """``/etcd`` tells which etcd the configuration names; everything else is well."""
+    """Respond to ``/etcd`` with the configured etcd, and to every other path with 200."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["PATH_INFO"] == "/etcd":
         return [_options["etcd"]["endpoints"].encode()]

@@ -1,4 +1,4 @@
-"""The private etcd, killed and brought back."""
+"""The private etcd, killed and restarted."""
 
 from __future__ import annotations
 

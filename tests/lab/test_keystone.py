@@ -1,4 +1,4 @@
-"""The private Keystone: real tokens, and a state that lasts."""
+"""The private Keystone: real tokens and persistent state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALIDATE = {"OpenStack-Identity-Access-Rules": "1"}
 
 
 def validated(keystone: KeystoneServer, token: str) -> dict[str, Any]:
-    """What the service user learns about ``token``. Raises NotFound if it is not valid."""
+    """Return the service user's view of ``token``; raise NotFound if it is not valid."""
     session = keystone.accounts.session("service")
     answer = session.get(
         f"{keystone.auth_url}/auth/tokens", headers={"X-Subject-Token": token, **VALIDATE}

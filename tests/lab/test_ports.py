@@ -1,4 +1,4 @@
-"""Ports that nobody else gets, and that stay the same from one run to the next."""
+"""Ports that no other process gets, and that stay the same from one run to the next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from factstore.cmd.processes.ports import LOOPBACK, free_port, is_free, remembered_port
 
-# Each tells which ports it has, and lives on until it may end.
+# Each process prints its ports, and runs until it may exit.
 CHOOSE = """\
 import sys
 from factstore.cmd.processes.ports import free_port
@@ -41,7 +41,7 @@ def told(process: subprocess.Popen[str]) -> list[int]:
 
 @pytest.fixture
 def few() -> range:
-    """Some ports that nobody uses, or hardly anybody."""
+    """Return some ports that are free, very probably."""
     return range(start := free_port(range(20000, 30000)), start + 40)
 
 

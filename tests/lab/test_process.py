@@ -1,4 +1,4 @@
-"""Child processes: what their supervisor may rely on."""
+"""Child processes, and the guarantees for their supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests' own handle on the API: it must do to processes what it says."""
+"""The tests' handle on the API has the stated effects on its processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``factstore standalone``, from the outside: what it prints, starts and leaves behind."""
+"""``factstore standalone`` from the outside: its output, its processes and its files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from factstore.keys.repository import Repository
 from tests.eventually import eventually
 from tests.processes import descendants, gone
 
-# The same as the subcommand, with a stub in the API's place.
+# The same as the subcommand, with a stub instead of the API.
 SERVE = """\
 import signal, sys
 from pathlib import Path
@@ -64,11 +64,11 @@ class Standalone:
         return self.output.read_text()
 
     def below(self) -> dict[int, str]:
-        """Process id to command line, of everything it started."""
+        """Return the command lines of all its processes by process id."""
         return descendants(self.process.pid)
 
     def etcd_pid(self) -> int | None:
-        # The launcher has the same arguments, behind its own.
+        # The launcher has the same arguments after its own.
         return next(
             (
                 pid
@@ -160,7 +160,7 @@ def test_senseless_options_are_usage_errors(arguments: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", ""])
-def test_pages_elsewhere_are_let_in_if_that_is_asked_for(start: Start, origin: str) -> None:
+def test_an_origin_is_allowed_only_if_requested(start: Start, origin: str) -> None:
     standalone = start(allow_origin=origin).ready()
     written = ConfigParser()
     written.read(standalone.state / "factstore.conf")

@@ -12,7 +12,7 @@ from factstore.cmd.supervisor import StopRequested, Supervisor
 
 
 class Lines:
-    """What the supervisor said; asks it to stop after so many lines."""
+    """The output of the supervisor; asks it to stop after a number of lines."""
 
     def __init__(self, stop_after: int) -> None:
         self.said: list[str] = []

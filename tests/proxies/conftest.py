@@ -1,4 +1,4 @@
-"""Two services behind each of the proxies that there is a sample for."""
+"""Two services behind each proxy that has a sample."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def address(server: ApiServer) -> str:
 
 @dataclass(frozen=True)
 class Site:
-    """A proxy and what is behind it."""
+    """A proxy and the services behind it."""
 
     proxy: Proxy
     services: tuple[ApiServer, ApiServer]
@@ -40,7 +40,7 @@ class Site:
 def site(
     request: pytest.FixtureRequest, etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """For tests that leave all of it running."""
+    """A proxy for tests that stop nothing."""
     yield from serving(request.param, etcd, tmp_path_factory.mktemp(request.param))
 
 
@@ -48,7 +48,7 @@ def site(
 def private_site(
     request: pytest.FixtureRequest, etcd: EtcdServer, tmp_path: Path
 ) -> Iterator[Site]:
-    """For one test, which may stop parts of it."""
+    """A proxy for one test, which may stop parts of it."""
     yield from serving(request.param, etcd, tmp_path)
 
 
@@ -69,12 +69,12 @@ def serving(kind: str, etcd: EtcdServer, folder: Path) -> Iterator[Site]:
 
 @pytest.fixture
 def api(site: Site) -> Iterator[Caller]:
-    """A client of the public address."""
+    """Return a client of the public address."""
     with site.proxy.caller() as caller:
         yield caller
 
 
 @pytest.fixture
 def stack() -> str:
-    """The path of a stack that does not exist yet."""
+    """Return the path of a stack that does not exist yet."""
     return f"/v1/stacks/{fresh_stack()}"

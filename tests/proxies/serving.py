@@ -1,4 +1,4 @@
-"""The sample configurations of proxies, run by the programs that they are for."""
+"""The sample configurations of proxies, run by the proxies themselves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROOT = os.geteuid() == 0
 
 
 def program(*names: str) -> str:
-    """A server's program; they lie where not everybody's path leads."""
+    """Return the path of a server, which may be outside of the users' PATH."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
     for name in names:
         found = shutil.which(name, path=path)
@@ -37,7 +37,7 @@ def program(*names: str) -> str:
 
 @dataclass(frozen=True)
 class Certificate:
-    """For the proxy, and whom to trust to believe it."""
+    """The certificate of the proxy, and the CA that signed it."""
 
     authority: Path
     chain: Path
@@ -59,7 +59,7 @@ class Certificate:
 
 
 class Proxy:
-    """One proxy in front of two services. As a context it starts and stops."""
+    """One proxy in front of two services; a context manager that runs it."""
 
     def __init__(self, kind: str, backends: Sequence[str], folder: Path) -> None:
         """``backends`` are the services' addresses, as in ``127.0.0.1:8796``."""
@@ -99,14 +99,14 @@ class Proxy:
         return Stream(self.url, path, headers, tls=self.certificate.context())
 
     def exchange(self, raw: bytes, method: str = "GET") -> Answer:
-        """Send bytes as they are, and read one answer."""
+        """Send bytes unchanged, and return one response."""
         plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         with self.certificate.context().wrap_socket(plain, server_hostname=NAME) as secure:
             secure.sendall(raw)
             return read_answer(secure, method)
 
     def _sample(self, name: str, addresses: Mapping[str, str]) -> Path:
-        """A sample with other addresses, and nothing else changed."""
+        """Return a sample with other addresses and no other change."""
         text = (SAMPLES / name).read_text()
         for old, new in {**dict(zip(BACKENDS, self._backends, strict=True)), **addresses}.items():
             assert old in text, f"{name} has no {old}"
@@ -164,7 +164,7 @@ class Proxy:
         (enabled,) = re.findall(r"a2enmod (.+)", text)
         places = (Path("/usr/lib/apache2/modules"), Path("/usr/lib64/httpd/modules"))
         modules = next(place for place in places if place.is_dir())
-        # What a2enmod brings along is what these depend on; the first are Debian's own defaults.
+        # a2enmod also enables the dependencies of these; the first are Debian's defaults.
         wanted = ["mpm_event", "authz_core", "watchdog", "proxy", "slotmem_shm", "socache_shmcb"]
         loads = [
             f"LoadModule {name}_module {modules}/mod_{name}.so"

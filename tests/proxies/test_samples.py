@@ -1,4 +1,4 @@
-"""Behind the proxies of the samples the service is what it is without them."""
+"""The service behaves the same behind the sample proxies and without them."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_internal_pages_are_not_served_outside(site: Site) -> None:
 
 
 def padded(size: int) -> bytes:
-    """A JSON body of so many bytes."""
+    """Return a JSON body of so many bytes."""
     head, tail = b'{"value": 1', b"}"
     return head + b" " * (size - len(head) - len(tail)) + tail
 

@@ -1,4 +1,4 @@
-"""A proxy that cannot know whether a write happened does not send it again."""
+"""A proxy does not retry a write whose outcome it does not know."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.proxies.serving import Proxy
 
 
 class Fickle(socketserver.ThreadingTCPServer):
-    """A service that is healthy, takes every request, and hangs up without a word."""
+    """A service that is healthy, accepts every request, and closes connections without a response."""
 
     allow_reuse_address = True
     daemon_threads = True

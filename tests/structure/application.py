@@ -1,4 +1,4 @@
-"""The application without anything behind it: its routes, and what each of them asks policy."""
+"""The application without services: its routes, and the policy rules that each of them checks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 class Nothing:
-    """A service whose every method finds nothing."""
+    """A service whose methods find nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return Mock(side_effect=NotFound("nothing is here"))
@@ -48,7 +48,7 @@ class Nothing:
 def application(
     decide: Callable[[str], bool] = lambda rule: True, *, known: Fact | None = None
 ) -> Flask:
-    """The application over services that know of nothing.
+    """Return the application over services that find nothing.
 
     :param decide: whether the rule of this name allows.
     :param known: a fact that is there all the same, whatever is asked for.
@@ -65,7 +65,7 @@ def application(
 
 
 def operations() -> set[Operation]:
-    """All methods and path templates of the API, without what Flask adds, and without the page."""
+    """Return all methods and path templates of the API, without Flask's own and without the page."""
     app = application()
     found = set()
     for rule in app.url_map.iter_rules():
@@ -78,7 +78,7 @@ def operations() -> set[Operation]:
 
 
 def mounted() -> set[Operation]:
-    """What is answered in front of the API, before anybody is asked who calls."""
+    """Return the responses that precede authentication."""
     conf = configuration.read([], register_more=lambda conf: None)
     conf.set_override("auth_strategy", "none")
     app: Any = deploy.pipeline(conf, Mock())
@@ -88,14 +88,14 @@ def mounted() -> set[Operation]:
 
 
 def documented() -> dict[str, Any]:
-    """The OpenAPI document."""
+    """Return the OpenAPI document."""
     answer = application().test_client().get(DOCUMENT)
     found: dict[str, Any] = answer.get_json()
     return found
 
 
 def call(app: Flask, operation: Operation, query: str = "") -> int:
-    """Carry out an operation as somebody; the status."""
+    """Send a request as a user, and return the status."""
     method, template = operation
     body = BODIES.get((method, template.rpartition("/")[2]), {})
     answer = app.test_client().open(

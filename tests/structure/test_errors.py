@@ -1,4 +1,4 @@
-"""Error codes: each that is raised has a status, each that has a status is raised."""
+"""Error codes: each raised code has a status, and each status belongs to a raised code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def trees() -> Iterator[ast.Module]:
 
 
 def constants(node: ast.AST) -> set[str]:
-    """All strings that an expression may be."""
+    """Yield all strings that an expression may evaluate to."""
     if isinstance(node, ast.Constant):
         return {node.value} if isinstance(node.value, str) else set()
     if isinstance(node, ast.IfExp):
@@ -32,7 +32,7 @@ def constants(node: ast.AST) -> set[str]:
 
 
 def codes_in(tree: ast.Module) -> set[str]:
-    """The codes that a module gives to errors or answers with."""
+    """Return the error codes that a module uses."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

@@ -1,4 +1,4 @@
-"""Routes, their description and their policy rules are the same set, seen from three sides."""
+"""Routes, their descriptions and their policy rules are the same set."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ AUTHORS = (
     grants.RENEW,
     grants.DELETE,
 )
-"""Rules for writing what is no fact."""
+"""Policy rules for writing resources other than facts."""
 
 FACT = "/v1/stacks/{stack}/facts/{path}"
 METHODS = {"get", "head", "put", "post", "patch", "delete"}
 
 
 def rules() -> dict[str, set[Operation]]:
-    """The rules that allow operations, and which operations each says it is for."""
+    """Return the rules that allow operations, and the documented operations of each."""
     return {
         rule.name: {(operation["method"], operation["path"]) for operation in rule.operations}
         for rule in list_rules()
@@ -57,7 +57,7 @@ def rules() -> dict[str, set[Operation]]:
 
 
 def described() -> dict[Operation, Any]:
-    """The operations of the OpenAPI document."""
+    """Return the operations of the OpenAPI document."""
     return {
         (method.upper(), path): what
         for path, methods in documented()["paths"].items()
@@ -147,7 +147,7 @@ def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
             call(application(decide), operation, "?project_id=another")
         if operation in (("GET", FACT), ("HEAD", FACT)):
             call(application(decide, known=fact("a", None, sealed="1.x")), operation)
-    # Whoever writes anything else is an author too, but sets no parameter.
+    # Writers of other resources are authors too, but set no parameter.
     for rule in AUTHORS:
         asked[facts.PUT_PARAMETER] -= rules()[rule]
     assert asked == rules()

@@ -1,4 +1,4 @@
-"""The rules for the source that a machine can check."""
+"""Rules for the source that a machine can check."""
 
 from __future__ import annotations
 

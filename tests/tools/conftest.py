@@ -20,7 +20,7 @@ def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 class Slurm:
-    """A stack with a head and a compute node, as its owner sees it."""
+    """A stack with a head and a compute node, for its owner."""
 
     def __init__(self, url: str, token: str = "none") -> None:
         self.url = url
@@ -44,12 +44,12 @@ class Slurm:
         self._call("PUT", f"members/{name}", body)
 
     def applied(self, name: str) -> bool:
-        """Whether a member has applied all that there is."""
+        """Return True if a member has applied the newest change."""
         found: dict[str, Any] = self._call("GET", "convergence").json()
         return name not in found["lagging"]
 
     def issue(self, **about: str) -> dict[str, Any]:
-        """A new grant."""
+        """Issue a grant."""
         grant: dict[str, Any] = self._call("POST", "grants", about).json()
         return grant
 

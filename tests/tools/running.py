@@ -1,4 +1,4 @@
-"""Running the tools as they come in their packages."""
+"""Run the unmodified tools from their packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = Path(sys.executable).parent
-"""Where the tools that are Python packages have their programs, beside ``factstore``."""
+"""PATH with the programs of tools that are Python packages, beside ``factstore``."""
 ENVIRON = {**os.environ, "PATH": f"{SCRIPTS}:{os.environ['PATH']}", "TOKEN": "none"}
 PAGE = "how-to/stock-tools.rst"
 
@@ -19,7 +19,7 @@ PAGE = "how-to/stock-tools.rst"
 def run(
     *argv: str | Path, env: Mapping[str, str] | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, which must be a good one."""
+    """Run a program until it ends, and check that it succeeds."""
     found = shutil.which(argv[0], path=ENVIRON["PATH"])
     assert found is not None, f"{argv[0]} is not installed: see bindep.txt and pyproject.toml"
     done = subprocess.run(
@@ -36,5 +36,5 @@ def run(
 
 
 def shell(script: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """Run a piece of the guide."""
+    """Run a part of the guide."""
     return run("bash", "-e", "-c", script, **more)

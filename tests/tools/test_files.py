@@ -1,4 +1,4 @@
-"""The recipes of the guide for tools that read files: each works with the tool itself."""
+"""The recipes of the guide for tools that read files work with the tools themselves."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ HOSTILE = "{{ lookup('pipe', 'touch %s') }}"
 
 @pytest.fixture
 def context(slurm: Slurm, tmp_path: Path) -> Path:
-    """The folder in which the guide's first recipe left a context."""
+    """Return the directory in which the guide's first recipe has stored a context."""
     shell(FETCH, cwd=tmp_path, env={"STACK": slurm.url})
     return tmp_path
 
 
-# chef-solo: Chef itself is not packaged, so its rules are written down here
+# chef-solo: Chef is not packaged, so its rules are repeated here
 
 
 NAME = re.compile(r"[.\-A-Za-z0-9_]+")
@@ -36,7 +36,7 @@ RESERVED = {"node", "role", "environment", "client"}
 
 
 def data_bag(path: Path, bag: str) -> dict[str, dict[str, object]]:
-    """The items of a bag, as chef-solo finds them below its ``data_bag_path``."""
+    """Return the items of a bag, as chef-solo finds them below its ``data_bag_path``."""
     assert NAME.fullmatch(bag)
     assert bag not in RESERVED
     items = {}
@@ -100,7 +100,7 @@ def test_facter_reads_the_facts_and_keeps_its_own(slurm: Slurm, context: Path) -
 
 
 def ansible(program: str, *arguments: str | Path, folder: Path) -> str:
-    """What a program of Ansible prints; it knows no other settings than these."""
+    """Run a program of Ansible with only these settings, and return its output."""
     (folder / "ansible.cfg").touch()
     settings = {
         "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
@@ -151,14 +151,14 @@ def test_ansible_does_not_execute_templates_in_facts(slurm: Slurm, context: Path
     printed = ansible("ansible", *asked, folder=context)
     assert printed.count("touch") == 3
     assert not ran.exists()
-    # The same in an inventory that does not mark it: this is what the mark is for.
+    # Without the mark, the same value is evaluated: this is the reason for the mark.
     plain = (context / "slurm.yaml").read_text().replace("!unsafe", "")
     (context / "slurm.yaml").write_text(plain)
     ansible("ansible", *asked, folder=context)
     assert ran.exists()
 
 
-# Shells, and names of hosts
+# Shells and host names
 
 
 def test_a_shell_reads_the_facts(context: Path) -> None:

@@ -1,4 +1,4 @@
-"""os-collect-config and its companions, unmodified, live on a stack's context."""
+"""The unmodified os-collect-config and its companions work with a stack's context."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def executable(path: Path, text: str) -> None:
 
 
 class Instance:
-    """The tools as the guide sets them up, in a folder that stands for an instance's file system."""
+    """The tools as configured by the guide, in a directory instead of the root of a file system."""
 
     def __init__(self, root: Path, conf: str, **options: str) -> None:
-        """Write all files; what the guide places in the file system lies below *root*."""
+        """Write all files of the guide below *root*."""
         self.root = root
         self.ran = root / "ran"
         self.conf = root / "os-collect-config.conf"  # it looks in $HOME, and then in /etc
@@ -75,12 +75,12 @@ class Instance:
         }
 
     def once(self) -> str:
-        """One look at the source; what was logged."""
+        """Collect once, and return the log."""
         return run("os-collect-config", "--one-time", env=self.env).stderr
 
     @contextmanager
     def daemon(self) -> Iterator[subprocess.Popen[bytes]]:
-        """The tool as a service runs it."""
+        """Start the tool as a service would."""
         with (self.root / "log").open("wb") as log:
             process = subprocess.Popen(
                 [SCRIPTS / "os-collect-config"], env=self.env, stderr=log, stdout=log
@@ -92,23 +92,23 @@ class Instance:
             process.wait()
 
     def runs(self) -> int:
-        """How often the command came to its end."""
+        """Return the number of times that the command has ended."""
         return len(self.ran.read_text().splitlines()) if self.ran.exists() else 0
 
     def made(self) -> str:
-        """What os-apply-config made of the guide's template."""
+        """Return the file that os-apply-config wrote from the guide's template."""
         return (self.root / "etc/slurm/head.conf").read_text()
 
 
 def polling(slurm: Slurm, root: Path, **options: str) -> Instance:
-    """An instance that polls a stack, as the guide says."""
+    """An instance that polls a stack, as described in the guide."""
     url = "https://controller:8796/v1/stacks/slurm"
     assert url in POLLING
     return Instance(root, POLLING.replace(url, slurm.url), **options)
 
 
 def asked(api: ApiServer) -> int:
-    """How many contexts were sent so far."""
+    """Return the number of contexts sent so far."""
     lines = requests.get(f"{api.url}/metrics", timeout=10).text.splitlines()
     counted = [
         line
@@ -118,7 +118,7 @@ def asked(api: ApiServer) -> int:
     return sum(int(float(line.rsplit(" ", 1)[1])) for line in counted)
 
 
-def test_a_changed_context_runs_the_command_and_an_equal_one_does_not(
+def test_a_changed_context_runs_the_command_and_an_equal_context_does_not(
     slurm: Slurm, tmp_path: Path
 ) -> None:
     instance = polling(slurm, tmp_path)
@@ -179,7 +179,7 @@ def test_a_sighup_works_until_the_first_change_and_not_afterwards(
         status = Path(f"/proc/{process.pid}/status").read_text()
         (ignored,) = re.findall(r"^SigIgn:\s*(\w+)$", status, re.MULTILINE)
         assert int(ignored, 16) & SIGHUP_BIT
-    # One that finds only what it knows already does hear it.
+    # A process that has found only known data does receive it.
     before = asked(api)
     with instance.daemon() as process:
         eventually(lambda: asked(api) > before, within=60)
@@ -188,7 +188,7 @@ def test_a_sighup_works_until_the_first_change_and_not_afterwards(
         eventually(lambda: instance.runs() == 2, within=60)
 
 
-def test_with_keystone_a_grant_in_netrc_lets_it_in_until_it_is_revoked(
+def test_with_keystone_a_grant_in_netrc_works_until_it_is_revoked(
     etcd: EtcdServer, keystone: KeystoneServer, tmp_path: Path
 ) -> None:
     with ApiServer([etcd.endpoint], tmp_path / "api", auth="keystone", keystone=keystone) as server:
@@ -237,7 +237,7 @@ def test_executable_templates_get_the_context(slurm: Slurm, tmp_path: Path) -> N
 
 
 class Hooked(Instance):
-    """An instance whose os-collect-config is run by the hook, with a context from a file."""
+    """An instance whose hook runs os-collect-config, with a context from a file."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, "")
