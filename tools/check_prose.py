@@ -28,7 +28,6 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "factstore/agent",
     "factstore/core",
     "factstore/heat",
-    "factstore/store",
     "factstore/watch",
     "tests/agent",
     "tests/backends",

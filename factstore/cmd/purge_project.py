@@ -43,7 +43,7 @@ class ProjectPurge:
                 for project_id in projects:
                     # Only the service for stacks notifies watchers of a deletion.
                     self._delete_stacks(runtime, project_id)
-                    self._installation.repair.delete_beside_stacks(project_id)
+                    self._installation.repair.delete_outside_stacks(project_id)
                     self._delete_data(runtime, project_id)
                 time.sleep(PAUSE)  # a concurrent writer has written again by then
                 again = []

@@ -1,7 +1,8 @@
-"""Records as bytes.
+"""Encoding of facts, stacks and records.
 
-A fact is a line of JSON about it, then its value's canonical text untouched, so that reading one
-never parses the value.  The line names its format, so that a later one can be told apart.
+A fact is a line of JSON with its fields, followed by the canonical text of its value, so that decoding
+never parses the value.  The line contains the number of the format, so that later formats can be
+recognised.
 """
 
 from __future__ import annotations
@@ -20,35 +21,35 @@ from factstore.core.model.path import quoted
 from factstore.core.model.record_key import RecordKey
 from factstore.core.model.record_kinds import RECORD_KINDS
 from factstore.core.model.waiter import Progress
-from factstore.store.keyspace import is_id
+from factstore.store.keyspace import is_valid_id
 from factstore.store.record_formats import RECORD_FORMATS
 
 FORMAT = 1
 SEALED = 2
-"""The format of a sensitive fact: its value is sealed.  Who does not know that must not show it."""
+"""The format of a sensitive fact, whose value is sealed.  Earlier versions do not decode it."""
 
 
-_OF_FACTS = (FORMAT, SEALED)
+_FACT_FORMATS = (FORMAT, SEALED)
 _SEALED = f'{{"format": {SEALED},'.encode()
 
 
 class UnknownFormat(Exception):
-    """A record was written by a newer factstore, or by somebody else."""
+    """The value was written by a newer version, or by another client of etcd."""
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
-    """Whatever is wrong with a record, it is none of ours: one stray key must not stop the watch."""
+def _decoding() -> Iterator[None]:
+    """Raise UnknownFormat for any error, because one stray key must not stop the watch."""
     try:
         yield
-    except UnicodeDecodeError as error:  # its own text would show the whole record
+    except UnicodeDecodeError as error:  # its text would contain the whole value
         raise UnknownFormat(f"a record is not UTF-8 at byte {error.start}") from None
     except (ValueError, KeyError, TypeError, RecursionError, Invalid) as error:
         raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
 
 
 def encode_fact(fact: Fact) -> bytes:
-    """All of a fact but what the database itself knows of its key."""
+    """Return the value of a fact, without the fields that etcd knows."""
     head: dict[str, object] = {
         "format": FORMAT if fact.sealed is None else SEALED,
         "kind": fact.kind,
@@ -67,21 +68,21 @@ def encode_fact(fact: Fact) -> bytes:
     return f"{json.dumps(head)}\n{fact.sealed}".encode()
 
 
-def is_sealed(record: bytes) -> bool:
-    """Whether a fact's record is that of a sensitive one, at a glance."""
-    return record.startswith(_SEALED)
+def is_sealed(value: bytes) -> bool:
+    """Return True if the value of a fact is that of a sensitive one."""
+    return value.startswith(_SEALED)
 
 
-@_reading()
-def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease: int) -> Fact:
-    """Read :func:`encode_fact`; *revision*, *version* and *lease* come from the key.
+@_decoding()
+def decode_fact(value: bytes, path: str, *, revision: int, version: int, lease: int) -> Fact:
+    """Return the fact that :func:`encode_fact` encoded; the other fields come from etcd.
 
-    :raises UnknownFormat: it is none of ours.
+    :raises UnknownFormat: the value is not a fact.
     """
-    line, _, text = record.decode().partition("\n")
-    head = _load(line, _OF_FACTS)
+    line, _, text = value.decode().partition("\n")
+    head = _load(line, _FACT_FORMATS)
     if not isinstance(head.get("member"), str | None):
-        raise ValueError("its member is no name")  # members are looked up by it
+        raise ValueError("its member is not a name")
     sealed: str | None = None
     readers: tuple[str, ...] = ()
     if head["format"] == SEALED:
@@ -104,10 +105,10 @@ def decode_fact(record: bytes, path: str, *, revision: int, version: int, lease:
     )
 
 
-def _readers(held: object) -> tuple[str, ...]:
-    if not (isinstance(held, list) and all(isinstance(reader, str) for reader in held)):
-        raise ValueError("its readers are no names")
-    return tuple(held)
+def _readers(readers: object) -> tuple[str, ...]:
+    if not (isinstance(readers, list) and all(isinstance(reader, str) for reader in readers)):
+        raise ValueError("its readers are not names")
+    return tuple(readers)
 
 
 def encode_record(record: Record) -> bytes:
@@ -124,7 +125,7 @@ def encode_record(record: Record) -> bytes:
     return json.dumps({"format": FORMAT, **fields}).encode()
 
 
-@_reading()
+@_decoding()
 def decode_record(value: bytes, key: RecordKey, *, revision: int, lease: int) -> Record:
     """Return the record that :func:`encode_record` encoded.
 
@@ -148,16 +149,16 @@ def decode_record(value: bytes, key: RecordKey, *, revision: int, lease: int) ->
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Whether a value has the type that it is declared with: JSON may hold anything under a name."""
+    """Return True if a value has the type of its field, because JSON may contain any other."""
     if hint is str:
-        return isinstance(value, str) and not _SURROGATE.search(value)  # it counts as UTF-8
+        return isinstance(value, str) and not _SURROGATE.search(value)  # its size is that of UTF-8
     inner = get_args(hint)
     if get_origin(hint) is Literal:
         return value in inner
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
     if get_origin(hint) is dict:
-        return value == {}  # nothing but what readers note
+        return value == {}  # memo is never stored
     if hint is Progress:
         return isinstance(value, Progress) and all(
             _fits(getattr(value, name), its) for name, its in get_type_hints(Progress).items()
@@ -171,7 +172,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encode_stack(stack: Stack) -> bytes:
-    """All of a stack but its project, its name, and what the database knows of its key."""
+    """Return the value of a stack, without the fields that its key contains or etcd knows."""
     return json.dumps(
         {
             "format": FORMAT,
@@ -185,53 +186,53 @@ def encode_stack(stack: Stack) -> bytes:
     ).encode()
 
 
-@_reading()
-def decode_stack(
-    record: bytes, project_id: str, name: str, *, revision: int, created: int
-) -> Stack:
-    """Read :func:`encode_stack`.
+@_decoding()
+def decode_stack(value: bytes, project_id: str, name: str, *, revision: int, created: int) -> Stack:
+    """Return the stack that :func:`encode_stack` encoded.
 
-    :raises UnknownFormat: it is none of ours.
+    :raises UnknownFormat: the value is not a stack.
     """
-    held = _load(record.decode())
-    del held["format"]
-    if not all(isinstance(value, str) for value in held.values()) or not is_id(held["id"]):
-        raise ValueError("a member of the record does not have the right type")
-    return Stack(project_id=project_id, name=name, revision=revision, created=created, **held)
+    fields = _load(value.decode())
+    del fields["format"]
+    if not all(isinstance(field, str) for field in fields.values()) or not is_valid_id(
+        fields["id"]
+    ):
+        raise ValueError("a field does not have the right type")
+    return Stack(project_id=project_id, name=name, revision=revision, created=created, **fields)
 
 
-def encode_act(act: DeletionAuthor) -> bytes:
-    """Who deleted what."""
+def encode_deletion_author(author: DeletionAuthor) -> bytes:
+    """Return the value of the author of a deletion."""
     return json.dumps(
         {
             "format": FORMAT,
-            "stack_id": act.stack_id,
-            "user_id": act.user_id,
-            "request_id": act.request_id,
-            "paths": act.paths,
-            "whole_stack": act.whole_stack,
+            "stack_id": author.stack_id,
+            "user_id": author.user_id,
+            "request_id": author.request_id,
+            "paths": author.paths,
+            "whole_stack": author.whole_stack,
         }
     ).encode()
 
 
-@_reading()
-def decode_act(record: bytes) -> DeletionAuthor:
-    """Read :func:`encode_act`.
+@_decoding()
+def decode_deletion_author(value: bytes) -> DeletionAuthor:
+    """Return the author that :func:`encode_deletion_author` encoded.
 
-    :raises UnknownFormat: it is none of ours.
+    :raises UnknownFormat: the value is not the author of a deletion.
     """
-    held = _load(record.decode())
+    fields = _load(value.decode())
     return DeletionAuthor(
-        stack_id=held["stack_id"],
-        user_id=held["user_id"],
-        request_id=held["request_id"],
-        paths=tuple(held["paths"]),
-        whole_stack=held["whole_stack"],
+        stack_id=fields["stack_id"],
+        user_id=fields["user_id"],
+        request_id=fields["request_id"],
+        paths=tuple(fields["paths"]),
+        whole_stack=fields["whole_stack"],
     )
 
 
 def _load(text: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
-    held: dict[str, Any] = json.loads(text)
-    if held["format"] not in formats:
-        raise ValueError(f"its format is {quoted(str(held['format']))}")
-    return held
+    fields: dict[str, Any] = json.loads(text)
+    if fields["format"] not in formats:
+        raise ValueError(f"its format is {quoted(str(fields['format']))}")
+    return fields

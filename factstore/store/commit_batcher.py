@@ -1,11 +1,11 @@
-"""Many writes in one transaction: what arrives while one is on its way goes together in the next.
+"""Batches of writes: the writes that arrive during one transaction are sent together in the next one.
 
-Nobody waits longer for it: a write that finds nothing on its way goes alone and at once.  Inside a
-group every write keeps its own guards and succeeds or fails for itself.
+No write waits longer for it: if no transaction is running, a write is sent alone and at once.  In a
+batch, every write has its own compares, and succeeds or fails independently.
 
-All guards of a group see the store as it was *before* the group.  So writes that touch what another
-one's guards look at must not go together: each of two creations, ``a`` and ``a/b``, would find nothing
-in its way.  What clashes waits for the next group.
+All compares of a batch see the store as it was *before* the batch.  Two writes therefore must not be in
+one batch if one of them changes a key that the other compares: otherwise ``a`` and ``a/b`` could both
+be created, because neither sees the other.  A write that conflicts waits for the next batch.
 """
 
 from __future__ import annotations
@@ -19,54 +19,54 @@ from dataclasses import dataclass, field
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
-from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseGone, Operation, PutKey
+from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, Operation, PutKey
 
-# etcd allows 128 compares or operations on the way from the outer transaction down to any inner one.
-MEMBERS = 96
-MEMBER_SIZE = 24
-GROUP_BYTES = 1024 * 1024
+# etcd allows 128 compares or operations in total for the outer and any one inner transaction.
+BATCH_TXNS = 96
+TXN_SIZE = 24
+BATCH_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Guarded:
-    """Operations that happen if all compares hold."""
+class Txn:
+    """Operations that are applied if all compares succeed."""
 
     compares: Sequence[Compare]
     operations: Sequence[Operation]
 
     @property
     def size(self) -> int:
-        """How much of etcd's limit for one transaction it takes."""
+        """Return the share of etcd's limit on compares and operations that the transaction needs."""
         return max(len(self.compares), len(self.operations))
 
     @property
     def bytes(self) -> int:
-        """About how large it is on the wire."""
+        """Return the approximate size of the request in bytes."""
         keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
         puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
         return keys + sum(puts) + 64
 
 
-Transact = Callable[[Guarded, float], tuple[bool, int]]
-TransactAll = Callable[[Sequence[Guarded], float], tuple[list[bool], int]]
+Transact = Callable[[Txn, float], tuple[bool, int]]
+TransactAll = Callable[[Sequence[Txn], float], tuple[list[bool], int]]
 
 
-class Grouping:
-    """Sends guarded transactions from a thread of its own, grouped when several wait.
+class CommitBatcher:
+    """Sends transactions from a thread of its own, in a batch if several wait.
 
-    :param alone: carries out one.
-    :param together: carries out several as one, and tells which succeeded.
+    :param transact: sends one transaction.
+    :param transact_all: sends several as one, and returns which of them succeeded.
     """
 
     def __init__(
         self,
-        alone: Transact,
-        together: TransactAll,
+        transact: Transact,
+        transact_all: TransactAll,
         clock: Clock,
         new_signal: Callable[[], WakeUp],
     ) -> None:
-        self._alone = alone
-        self._together = together
+        self._transact = transact
+        self._transact_all = transact_all
         self._clock = clock
         self._new_signal = new_signal
         self._lock = threading.Lock()
@@ -76,14 +76,14 @@ class Grouping:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread, unless it runs."""
+        """Start the thread, unless it is running."""
         if self._thread is not None:
             return
-        self._thread = threading.Thread(target=self._run, name="grouping", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="commit-batcher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread once nothing waits."""
+        """Stop the thread once all waiting transactions have been sent."""
         self._stopping = True
         self._wanted.set()
         if self._thread is not None:
@@ -91,17 +91,17 @@ class Grouping:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs, or need not yet."""
+        """Return False if the thread has ended unexpectedly."""
         return self._thread is None or self._thread.is_alive()
 
-    def transact(self, guarded: Guarded, deadline: float) -> tuple[bool, int]:
-        """Carry out one transaction; whether its compares held, and the revision.
+    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+        """Send a transaction; return whether its compares succeeded, and the revision.
 
-        :raises Unavailable: it was not sent.
-        :raises OutcomeUnknown: it may have been carried out.
-        :raises LeaseGone: a put names a lease that has ended; nothing was written.
+        :raises Unavailable: the transaction was not sent.
+        :raises OutcomeUnknown: the transaction may have been applied.
+        :raises LeaseExpired: a put has a lease that has expired; nothing was written.
         """
-        entry = _Entry(guarded, deadline, self._new_signal())
+        entry = _Entry(txn, deadline, self._new_signal())
         with self._lock:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
@@ -114,7 +114,7 @@ class Grouping:
                     self._waiting.remove(entry)
                     raise Unavailable("the store did not answer in time.")
             raise OutcomeUnknown(
-                "the store did not say in time whether it wrote. Read to find out, "
+                "the store did not confirm the write in time, and may have made it. Read to find out, "
                 "or send the same request again with an Idempotency-Key."
             )
         if entry.error is not None:
@@ -125,56 +125,56 @@ class Grouping:
         while True:
             self._wanted.wait()
             with self._lock:
-                group = _take(self._waiting)
+                batch = _next_batch(self._waiting)
                 if not self._waiting:
-                    if self._stopping and not group:
+                    if self._stopping and not batch:
                         return
                     self._wanted = self._new_signal()
                     if self._stopping:
                         self._wanted.set()
-            if group:
-                self._send(group)
+            if batch:
+                self._send(batch)
 
-    def _send(self, group: list[_Entry]) -> None:
-        if len(group) == 1:
-            self._send_alone(group[0])
+    def _send(self, batch: list[_Entry]) -> None:
+        if len(batch) == 1:
+            self._send_single(batch[0])
             return
         try:
-            succeeded, revision = self._together(
-                [entry.guarded for entry in group], max(entry.deadline for entry in group)
+            succeeded, revision = self._transact_all(
+                [entry.txn for entry in batch], max(entry.deadline for entry in batch)
             )
-        except (LeaseGone, TooLarge):
-            # One of them spoils the whole group; nothing of it was written.
-            for entry in group:
-                self._send_alone(entry)
+        except (LeaseExpired, TooLarge):
+            # One of them makes the whole batch fail, and nothing was written.
+            for entry in batch:
+                self._send_single(entry)
         except FactstoreError as error:
-            for entry in group:
+            for entry in batch:
                 entry.fail(copy(error))
-        except Exception as error:  # noqa: BLE001 - those who wait must hear of it
-            for entry in group:
+        except Exception as error:  # noqa: BLE001 - the callers wait for an outcome
+            for entry in batch:
                 entry.fail(error)
         else:
-            for entry, held in zip(group, succeeded, strict=True):
-                entry.succeed(held, revision)
+            for entry, success in zip(batch, succeeded, strict=True):
+                entry.finish(success, revision)
 
-    def _send_alone(self, entry: _Entry) -> None:
+    def _send_single(self, entry: _Entry) -> None:
         try:
-            entry.succeed(*self._alone(entry.guarded, entry.deadline))
-        except Exception as error:  # noqa: BLE001 - the one who waits must hear of it
+            entry.finish(*self._transact(entry.txn, entry.deadline))
+        except Exception as error:  # noqa: BLE001 - the caller waits for an outcome
             entry.fail(error)
 
 
 @dataclass(eq=False, slots=True)
 class _Entry:
-    guarded: Guarded
+    txn: Txn
     deadline: float
     done: WakeUp
     succeeded: bool = False
     revision: int = 0
     error: Exception | None = None
 
-    def succeed(self, held: bool, revision: int) -> None:
-        self.succeeded, self.revision = held, revision
+    def finish(self, succeeded: bool, revision: int) -> None:
+        self.succeeded, self.revision = succeeded, revision
         self.done.set()
 
     def fail(self, error: Exception) -> None:
@@ -183,63 +183,62 @@ class _Entry:
 
 
 @dataclass(slots=True)
-class Footprint:
-    """What the members of a group write, and what their guards look at."""
+class ConflictSet:
+    """The keys that the transactions of a batch write, and those that they compare."""
 
     written: list[bytes] = field(default_factory=list)
-    seen: set[bytes] = field(default_factory=set)
-    seen_ranges: list[tuple[bytes, bytes]] = field(default_factory=list)
+    compared: set[bytes] = field(default_factory=set)
+    compared_ranges: list[tuple[bytes, bytes]] = field(default_factory=list)
 
-    def clashes(self, guarded: Guarded) -> bool:
-        """Whether a transaction must not go together with the members so far."""
-        for operation in guarded.operations:
+    def conflicts_with(self, txn: Txn) -> bool:
+        """Return True if a transaction must not be in the same batch."""
+        for operation in txn.operations:
             if isinstance(operation, GetKey):
                 continue
             if isinstance(operation, DeleteKeys) and operation.end:
-                return True  # a whole range: simply alone
+                return True  # the deletion of a range is always sent alone
             key = operation.key
-            if self._wrote(key, key + b"\0") or key in self.seen:
+            if self._wrote(key, key + b"\0") or key in self.compared:
                 return True
-            if any(start <= key < end for start, end in self.seen_ranges):
+            if any(start <= key < end for start, end in self.compared_ranges):
                 return True
         return any(
-            self._wrote(compare.key, compare.end or compare.key + b"\0")
-            for compare in guarded.compares
+            self._wrote(compare.key, compare.end or compare.key + b"\0") for compare in txn.compares
         )
 
-    def add(self, guarded: Guarded) -> None:
-        """Note a new member."""
-        for operation in guarded.operations:
+    def add(self, txn: Txn) -> None:
+        """Add the keys of a transaction."""
+        for operation in txn.operations:
             if not isinstance(operation, GetKey):
                 insort(self.written, operation.key)
-        for compare in guarded.compares:
+        for compare in txn.compares:
             if compare.end:
-                self.seen_ranges.append((compare.key, compare.end))
+                self.compared_ranges.append((compare.key, compare.end))
             else:
-                self.seen.add(compare.key)
+                self.compared.add(compare.key)
 
     def _wrote(self, start: bytes, end: bytes) -> bool:
         at = bisect_left(self.written, start)
         return at < len(self.written) and self.written[at] < end
 
 
-def _take(waiting: deque[_Entry]) -> list[_Entry]:
-    """The next group, in order of arrival; what clashes with it, or does not fit, stays."""
-    group: list[_Entry] = []
-    left: list[_Entry] = []
-    footprint = Footprint()
-    room = GROUP_BYTES
-    while waiting and len(group) < MEMBERS:
+def _next_batch(waiting: deque[_Entry]) -> list[_Entry]:
+    """Take the next batch in order of arrival; transactions that conflict or do not fit stay."""
+    batch: list[_Entry] = []
+    remaining: list[_Entry] = []
+    conflicts = ConflictSet()
+    room = BATCH_BYTES
+    while waiting and len(batch) < BATCH_TXNS:
         entry = waiting.popleft()
-        guarded, size = entry.guarded, entry.guarded.bytes
-        large = guarded.size > MEMBER_SIZE or size > room
-        if group and (large or footprint.clashes(guarded)):
-            left.append(entry)  # it leads the next group
+        txn, size = entry.txn, entry.txn.bytes
+        large = txn.size > TXN_SIZE or size > room
+        if batch and (large or conflicts.conflicts_with(txn)):
+            remaining.append(entry)  # it is the first of the next batch
             continue
-        group.append(entry)
+        batch.append(entry)
         if large:
             break
-        footprint.add(guarded)
+        conflicts.add(txn)
         room -= size
-    waiting.extendleft(reversed(left))
-    return group
+    waiting.extendleft(reversed(remaining))
+    return batch

@@ -1,4 +1,4 @@
-"""From keys and records to what they mean for the state."""
+"""Decoding keys and values into mutations of the state."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ LOG = logging.getLogger(__name__)
 
 
 class Decoder:
-    """Reads what a keyspace holds."""
+    """Decodes the keys and values of a keyspace."""
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keys = keyspace
 
     def mutations(self, events: Iterable[WatchEvent]) -> Iterator[Mutation]:
-        """Those of the events that mean something, in order."""
+        """Yield the mutations that events stand for, in their order."""
         for event in events:
             mutation = self.mutation(event)
             if mutation is not None:
                 yield mutation
 
     def mutation(self, event: WatchEvent) -> Mutation | None:
-        """What an event means; None for bookkeeping, and, with a line in the log, for junk."""
+        """Return the mutation, or None for a key that is not part of the state or cannot be decoded."""
         key, value, created, revision, version, lease = event.item
         try:
-            named = self._keys.read(key)
-            if named is None:
+            parsed = self._keys.parse(key)
+            if parsed is None:
                 return None
-            if named.what == "fact":
+            if parsed.type == "fact":
                 if event.deleted:
-                    return DropFact(named.stack_id, named.name)
+                    return DropFact(parsed.stack_id, parsed.name)
                 fact = codec.decode_fact(
-                    value, named.name, revision=revision, version=version, lease=lease
+                    value, parsed.name, revision=revision, version=version, lease=lease
                 )
-                return PutFact(named.stack_id, fact)
-            if named.record_key is not None:
+                return PutFact(parsed.stack_id, fact)
+            if parsed.record_key is not None:
                 if event.deleted:
-                    return DropRecord(named.stack_id, named.record_key)
+                    return DropRecord(parsed.stack_id, parsed.record_key)
                 record = codec.decode_record(
-                    value, named.record_key, revision=revision, lease=lease
+                    value, parsed.record_key, revision=revision, lease=lease
                 )
-                return PutRecord(named.stack_id, record)
-            if named.what == "stack":
+                return PutRecord(parsed.stack_id, record)
+            if parsed.type == "stack":
                 if event.deleted:
-                    return DropStack(Scope(named.owner, named.name))
+                    return DropStack(Scope(parsed.project_id, parsed.name))
                 stack = codec.decode_stack(
-                    value, named.owner, named.name, revision=revision, created=created
+                    value, parsed.project_id, parsed.name, revision=revision, created=created
                 )
                 return PutStack(stack)
-            if named.what == "gate":
-                return PassGate(named.owner, 0 if event.deleted else revision)
-            return None if event.deleted else codec.decode_act(value)
+            if parsed.type == "gate":
+                return PassGate(parsed.project_id, 0 if event.deleted else revision)
+            return None if event.deleted else codec.decode_deletion_author(value)
         except (codec.UnknownFormat, UnicodeDecodeError) as error:
             LOG.error("key %r is ignored: %s", key, error)
             return None

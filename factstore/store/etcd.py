@@ -1,10 +1,10 @@
-"""The etcd backend: commits as guarded transactions, steps from one watch.
+"""The etcd backend: commits as transactions with compares, and steps from one watch.
 
-Everything lies below one root, so that one watch sees every revision we make.  The epoch key is part
-of every transaction and every read of the head: a store that was wiped or replaced under a running
-service is noticed before anything is believed of it.
+All keys are below one root, so that one watch reports every revision of the service.  Every transaction
+and every read of the newest revision includes the epoch key.  So the service notices that the store was
+wiped or replaced before it uses any of its contents.
 
-It is longer than 300 lines because it is the whole of one port, and what is pure lies beside it.
+It is longer than 300 lines because it implements one port; pure functions are in other modules.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from factstore.core.operations.idempotency import RETENTION
 from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction, WakeUp
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
-from factstore.store.commit_batcher import Grouping, Guarded
+from factstore.store.commit_batcher import CommitBatcher, Txn
 from factstore.store.decoding import Decoder
-from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace
+from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace
 from factstore.store.txn import compares_for
 from factstore.store.types import (
     Compacted,
@@ -35,7 +35,7 @@ from factstore.store.types import (
     DeleteKeys,
     GetKey,
     KeyValue,
-    LeaseGone,
+    LeaseExpired,
     Operation,
     PutKey,
     WatchEvent,
@@ -45,15 +45,15 @@ LOG = logging.getLogger(__name__)
 
 PAGE = 500  # keys read in one call when a state is loaded
 SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile
-BUCKET_SECONDS = 60  # how long one lease collects receipts
-LEASE_MARGIN = 1  # a lease runs from its renewal, which comes before the write it is for
+BUCKET_SECONDS = 60  # for this time, idempotency records share one lease
+LEASE_MARGIN = 1  # a lease starts before the write that it is for
 
 
 class EtcdBackend:
-    """Facts in etcd.
+    """A backend that stores facts and records in etcd.
 
-    :param window: how many revisions back a fresh start begins to follow, if etcd still has them.
-    :param timeout: seconds for the calls that bring no deadline of their own.
+    :param window: the number of past revisions that a new worker follows, if etcd still has them.
+    :param timeout: seconds for calls without a deadline.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class EtcdBackend:
         self._clock = clock
         self._window = window
         self._timeout = timeout
-        self._grouping = Grouping(self._transact, self._transact_all, clock, new_signal)
-        self._life = b""
+        self._batcher = CommitBatcher(self._transact, self._transact_all, clock, new_signal)
+        self._store_id = b""
         self._epoch = ""
         self._stream: WatchStream | None = None
         self._bucket: tuple[int, float] | None = None
@@ -81,24 +81,26 @@ class EtcdBackend:
     # Following
 
     def open(self) -> Snapshot:
-        """Read the oldest state from which all of the kept window can be followed."""
-        self._grouping.start()
+        """Return the oldest state from which the whole window can be followed."""
+        self._batcher.start()
         while True:
-            life, cluster_id = self._identify()
+            store_id, cluster_id = self._identify()
             head = self._client.get(self._keys.epoch, deadline=self._soon()).revision
             start = max(self._oldest() + 1, head - self._window + 1)
             try:
                 mutations = self._load(start - 1) if start > 1 else []
             except Compacted:
                 continue
-            digest = hashlib.sha256(b"%d/%b" % (cluster_id, life)).hexdigest()
-            self._life, self._epoch = life, digest[:16]
+            digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
+            self._store_id, self._epoch = store_id, digest[:16]
             return Snapshot(self._epoch, start - 1, mutations)
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
         if self.head(self._soon()) < after:
-            raise CursorExpired("etcd is behind what it once said; it was restored or replaced")
+            raise CursorExpired(
+                "etcd is at an older revision than before; it was restored or replaced"
+            )
         if after < self._oldest():
             raise CursorExpired("etcd has compacted the history")
         everything = self._keys.everything
@@ -115,21 +117,21 @@ class EtcdBackend:
             self._stream = None
 
     def interrupt(self) -> None:
-        """Make a running :meth:`follow` raise Unavailable, and let the next use another member."""
+        """Make a running :meth:`follow` raise Unavailable, and use another member from now on."""
         self._client.prefer_next()
         if self._stream is not None:
             self._stream.close()
 
     def head(self, deadline: float) -> int:
-        """The newest revision, linearizably, of the store that was opened."""
+        """Return the newest revision of the store that was opened, with a linearizable read."""
         found = self._client.get(self._keys.epoch, deadline=deadline)
-        if not found.items or found.items[0].value != self._life:
+        if not found.items or found.items[0].value != self._store_id:
             self.interrupt()
-            raise CursorExpired("etcd holds another life of the store")
+            raise CursorExpired("the store was replaced")
         return found.revision
 
     def _identify(self) -> tuple[bytes, int]:
-        """The random name of this life of the store, made on first use, and the cluster's id."""
+        """Return the random id of the store, created on first use, and the id of the cluster."""
         while True:
             found = self._client.get(self._keys.epoch, deadline=self._soon())
             if found.items:
@@ -139,9 +141,9 @@ class EtcdBackend:
             self._client.transact([absent], [name], deadline=self._soon())
 
     def _oldest(self) -> int:
-        """The revision up to which etcd is compacted; only a cancelled watch tells it.
+        """Return the revision to which etcd is compacted; only a cancelled watch reports it.
 
-        A watch must start later than that: 3.4 loses a deletion made at exactly that revision.
+        A watch must start later: etcd 3.4 loses a deletion that was made at exactly that revision.
         """
         stream = self._client.watch(self._keys.epoch, b"", 1)
         try:
@@ -175,9 +177,9 @@ class EtcdBackend:
     # Writing
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
-        """Write, and return the revision; None when a guard did not hold."""
+        """Write, and return the revision, or None if a compare failed."""
         keys, stack = self._keys, commit.stack
-        compares = compares_for(commit, keys, self._life)
+        compares = compares_for(commit, keys, self._store_id)
         if commit.epoch not in ("", self._epoch):
             return None
         operations: list[Operation] = []
@@ -200,9 +202,9 @@ class EtcdBackend:
             operations.append(DeleteKeys(record))
             operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
         if commit.act is not None:
-            # A bounded set of slots needs no cleaning; only the watch ever reads them.
-            slot = random.randrange(ACT_SLOTS)  # noqa: S311 - spread, not secrecy
-            operations.append(PutKey(keys.act(slot), codec.encode_act(commit.act)))
+            # A bounded number of slots needs no cleanup; only the watch reads them.
+            slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
+            operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.act)))
         if commit.passes_gate:
             operations.append(PutKey(keys.gate(stack.project_id), b""))
         if commit.receipt is not None:
@@ -210,22 +212,22 @@ class EtcdBackend:
         if not operations:
             operations.append(GetKey(keys.epoch))
         try:
-            succeeded, revision = self._grouping.transact(Guarded(compares, operations), deadline)
-        except LeaseGone:
+            succeeded, revision = self._batcher.transact(Txn(compares, operations), deadline)
+        except LeaseExpired:
             self._bucket = None
             return None
         return revision if succeeded else None
 
-    def _transact(self, guarded: Guarded, deadline: float) -> tuple[bool, int]:
-        return self._client.transact(guarded.compares, guarded.operations, deadline=deadline)
+    def _transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+        return self._client.transact(txn.compares, txn.operations, deadline=deadline)
 
-    def _transact_all(self, members: Sequence[Guarded], deadline: float) -> tuple[list[bool], int]:
+    def _transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
         return self._client.transact_all(
-            [(member.compares, member.operations) for member in members], deadline=deadline
+            [(txn.compares, txn.operations) for txn in txns], deadline=deadline
         )
 
     def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
-        """What is kept under an idempotency key."""
+        """Return the record of an idempotency key, or None."""
         found = self._client.get(self._keys.receipt(project_id, key), deadline=deadline)
         if not found.items:
             return None
@@ -245,7 +247,7 @@ class EtcdBackend:
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
-        """At most *limit* facts of a stack that follow a path, as they stood at a revision."""
+        """Return at most *limit* facts of a stack after a path, at a revision."""
         found: list[KeyValue] = []
         past = self._keys.fact(stack.project_id, stack.id, after) + b"\0" if after else b""
         if prefix:
@@ -262,7 +264,7 @@ class EtcdBackend:
     def stacks_at(
         self, project_id: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Stack]:
-        """At most *limit* stacks of a project that follow a name, as they stood at a revision."""
+        """Return at most *limit* stacks of a project after a name, at a revision."""
         keys = self._keys.stacks(project_id)
         start = self._keys.stack(project_id, after) + b"\0" if after else keys.start
         found = self._at(start, keys.end, limit, revision, deadline)
@@ -272,7 +274,7 @@ class EtcdBackend:
     def records_at(
         self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]:
-        """All records of a kind, by name, as they stood at a revision."""
+        """Return all records of a kind at a revision, ordered by name."""
         keys = self._keys.records(stack.project_id, stack.id, kind)
         start, records = keys.start, []
         while True:
@@ -292,38 +294,38 @@ class EtcdBackend:
             ).items
         except Compacted:
             raise CursorExpired(
-                "these pages show a state that is no longer kept; begin with the first page again."
+                "the revision of these pages is no longer available. Start again with the first page."
             ) from None
 
-    # Leases and upkeep
+    # Leases and maintenance
 
     def create_lease(self, ttl: int, deadline: float) -> int:
-        """A new lease for facts with a ttl in seconds."""
+        """Create a lease with a ttl in seconds, and return its id."""
         return self._client.grant(ttl + LEASE_MARGIN, deadline=deadline)
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
-        """Start a lease's time anew; False when it has ended."""
+        """Renew a lease; return False if it has expired."""
         return self._client.renew(lease, deadline=deadline)
 
     def revoke_lease(self, lease: int, deadline: float) -> None:
-        """End a lease and remove what hangs on it."""
+        """Revoke a lease, and delete the keys that are attached to it."""
         self._client.revoke(lease, deadline=deadline)
 
     def bump_revision(self, deadline: float) -> int:
-        """Write the sentinel, so that the watch moves past what others wrote into the same etcd."""
+        """Write the sentinel, so that the watch reports a revision after those of other clients."""
         put = PutKey(self._keys.sentinel, b"")
-        same = Compare(self._keys.epoch, "value", "==", self._life)
+        same = Compare(self._keys.epoch, "value", "==", self._store_id)
         _, revision = self._client.transact([same], [put], deadline=deadline)
         return revision
 
     def purge_deleted(self, deadline: float) -> None:
-        """Remove what deleted stacks left behind, in small transactions."""
+        """Delete the data of deleted stacks, in small transactions."""
         for purge in list(self._pages(self._keys.all_purges)):
-            named = self._keys.locate(purge.key)
-            if named is None:  # one stray key must not keep all others from being swept
-                LOG.error("key %r is ignored: it names no stack", purge.key)
+            parsed = self._keys.parse_strict(purge.key)
+            if parsed is None:  # one stray key must not block all others
+                LOG.error("key %r is ignored: it does not contain the id of a stack", purge.key)
                 continue
-            data = self._keys.data(named.owner, named.stack_id)
+            data = self._keys.data(parsed.project_id, parsed.stack_id)
             while True:
                 if self._clock.monotonic() >= deadline:
                     return
@@ -337,14 +339,15 @@ class EtcdBackend:
             self._client.transact([], [DeleteKeys(purge.key)], deadline=deadline)
 
     def compact(self, revision: int, deadline: float) -> None:
-        """Give up the history before a revision."""
+        """Compact the history before a revision."""
         self._client.compact(revision, deadline=deadline)
 
-    def take_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
-        """Try to become the one who compacts this time; see :mod:`factstore.store.maintenance`.
+    def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
+        """Try to get the next turn to compact; see :mod:`factstore.store.maintenance`.
 
-        :param seen: the version of the turn that was seen last; 0 for none.
-        :return: whether it is ours, the version now, and the revision noted at the turn before.
+        :param seen: the version of the turn that this worker saw last; 0 for none.
+        :return: True if this worker has the turn, the current version, and the revision that was
+            stored at the turn before.
         """
         found = self._client.get(self._keys.compactor, deadline=deadline)
         version = found.items[0].version if found.items else 0
@@ -359,12 +362,12 @@ class EtcdBackend:
 
     @property
     def alive(self) -> bool:
-        """Whether commits are being carried out, be it without success."""
-        return self._grouping.alive
+        """Return True if the thread that sends commits is running."""
+        return self._batcher.alive
 
     def close(self) -> None:
-        """Finish what is being committed and close all connections."""
-        self._grouping.stop()
+        """Finish running commits, and close all connections."""
+        self._batcher.stop()
         self._client.close()
 
     def _soon(self) -> float:
@@ -372,5 +375,5 @@ class EtcdBackend:
 
 
 def _revision(note: bytes) -> int:
-    """What was noted at a turn; 0, which compacts nothing, if it was none of us who wrote it."""
+    """Return the stored revision; 0, which compacts nothing, if another client wrote the value."""
     return int(note) if note.isdigit() else 0

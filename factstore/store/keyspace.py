@@ -1,23 +1,23 @@
-"""The key layout: the only file that knows it.
+"""The layout of keys, which no other module knows.
 
-Under one root::
+All keys are below one root::
 
-    epoch                          names this life of the store
-    sentinel                       written to make the watch move
-    compactor                      whose turn it is to compact
-    stacks/<project>/<name>        a stack's record, with its id S
+    epoch                          the random id of the store
+    sentinel                       written to make the watch report a revision
+    compactor                      the turn and the revision of the last compaction
+    stacks/<project>/<name>        the record of a stack, with its id S
     data/<project>/<S>/facts/<path>
-    data/<project>/<S>/members/<name>         on the member's lease, as its bound facts
-    data/<project>/<S>/applied/<member>       on the member's lease; what it has applied
+    data/<project>/<S>/members/<name>         on the lease of the member, like its bound facts
+    data/<project>/<S>/applied/<member>       on the lease of the member; the revision it has applied
     data/<project>/<S>/waiters/<name>
-    data/<project>/<S>/timers/<waiter>        on a lease that ends when the waiter's time is over
+    data/<project>/<S>/timers/<waiter>        on a lease that expires when the waiter times out
     data/<project>/<S>/signals/<waiter>/<hash of the signal's id>
     data/<project>/<S>/marks/dropped          see core/event.Mark
-    data/<project>/<S>/grants/<id>            on a lease that ends soon after the grant
+    data/<project>/<S>/grants/<id>            on a lease that expires soon after the grant
     data/<project>/<S>/seals/key              the stack's data key, wrapped; see core/seal
-    acts/<slot>                    who made the deletions of this revision
-    idem/<project>/<key>           receipts
-    purges/<project>/<S>           a deleted stack whose data is still to be swept
+    acts/<slot>                    the author of the deletions of this revision
+    idem/<project>/<key>           the record of an Idempotency-Key
+    purges/<project>/<S>           a deleted stack whose data are still to be deleted
     quotas/<project>               passed by writes that come near a quota of the project
 
 ``0`` comes right after ``/``, so the keys below a folder are the range from ``<folder>/`` to
@@ -35,7 +35,7 @@ from factstore.store.record_formats import RECORD_FORMATS
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-ACT_SLOTS = 1024
+DELETION_AUTHOR_SLOTS = 1024
 
 
 class KeyRange(NamedTuple):
@@ -45,10 +45,10 @@ class KeyRange(NamedTuple):
     end: bytes
 
 
-class Named(NamedTuple):
-    """What a key names.  *owner* is the project; *name* the stack, or a path; *stack_id* is S."""
+class ParsedKey(NamedTuple):
+    """The parts of a key.  *name* is that of the stack, or the path of a fact; *stack_id* is S."""
 
-    what: Literal[
+    type: Literal[
         "stack",
         "fact",
         "record",
@@ -60,24 +60,24 @@ class Named(NamedTuple):
         "sentinel",
         "compactor",
     ]
-    owner: str
+    project_id: str
     stack_id: str
     name: str
     record_key: RecordKey | None = None
 
 
-_KINDS: dict[str, RecordKindName] = {made.folder: kind for kind, made in RECORD_FORMATS.items()}
+_KINDS: dict[str, RecordKindName] = {row.folder: kind for kind, row in RECORD_FORMATS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """Builds and reads keys below *root*, which ends without a slash."""
+    """Builds and parses keys below *root*, which has no slash at the end."""
 
     root: str
 
     @property
     def everything(self) -> KeyRange:
-        return _below(self.root)
+        return _range_below(self.root)
 
     @property
     def epoch(self) -> bytes:
@@ -93,141 +93,141 @@ class Keyspace:
 
     @property
     def all_stacks(self) -> KeyRange:
-        return _below(f"{self.root}/stacks")
+        return _range_below(f"{self.root}/stacks")
 
     @property
     def all_data(self) -> KeyRange:
-        return _below(f"{self.root}/data")
+        return _range_below(f"{self.root}/data")
 
     @property
     def all_gates(self) -> KeyRange:
-        return _below(f"{self.root}/quotas")
+        return _range_below(f"{self.root}/quotas")
 
     @property
     def all_purges(self) -> KeyRange:
-        return _below(f"{self.root}/purges")
+        return _range_below(f"{self.root}/purges")
 
     def stack(self, project_id: str, name: str) -> bytes:
-        return f"{self.root}/stacks/{_checked(project_id)}/{name}".encode()
+        return f"{self.root}/stacks/{_valid_id(project_id)}/{name}".encode()
 
     def stacks(self, project_id: str) -> KeyRange:
-        return _below(f"{self.root}/stacks/{_checked(project_id)}")
+        return _range_below(f"{self.root}/stacks/{_valid_id(project_id)}")
 
     def data(self, project_id: str, stack_id: str) -> KeyRange:
-        return _below(f"{self.root}/data/{_checked(project_id)}/{_checked(stack_id)}")
+        return _range_below(f"{self.root}/data/{_valid_id(project_id)}/{_valid_id(stack_id)}")
 
     def fact(self, project_id: str, stack_id: str, path: str) -> bytes:
         return f"{self._facts(project_id, stack_id)}/{path}".encode()
 
     def facts(self, project_id: str, stack_id: str, folder: str = "") -> KeyRange:
         base = self._facts(project_id, stack_id)
-        return _below(f"{base}/{folder}" if folder else base)
+        return _range_below(f"{base}/{folder}" if folder else base)
 
-    def record(self, project_id: str, stack_id: str, place: RecordKey) -> bytes:
-        return f"{self._records(project_id, stack_id, place.kind)}/{place.name}".encode()
+    def record(self, project_id: str, stack_id: str, key: RecordKey) -> bytes:
+        return f"{self._records(project_id, stack_id, key.kind)}/{key.name}".encode()
 
     def records(self, project_id: str, stack_id: str, kind: RecordKindName) -> KeyRange:
-        return _below(self._records(project_id, stack_id, kind))
+        return _range_below(self._records(project_id, stack_id, kind))
 
     def signals(self, project_id: str, stack_id: str, waiter: str) -> KeyRange:
-        return _below(f"{self._records(project_id, stack_id, 'signal')}/{waiter}")
+        return _range_below(f"{self._records(project_id, stack_id, 'signal')}/{waiter}")
 
     def act(self, slot: int) -> bytes:
-        return f"{self.root}/acts/{slot % ACT_SLOTS:04d}".encode()
+        return f"{self.root}/acts/{slot % DELETION_AUTHOR_SLOTS:04d}".encode()
 
     def receipt(self, project_id: str, key: str) -> bytes:
-        return f"{self.root}/idem/{_checked(project_id)}/{_checked(key)}".encode()
+        return f"{self.root}/idem/{_valid_id(project_id)}/{_valid_id(key)}".encode()
 
     def gate(self, project_id: str) -> bytes:
-        return f"{self.root}/quotas/{_checked(project_id)}".encode()
+        return f"{self.root}/quotas/{_valid_id(project_id)}".encode()
 
     def receipts(self, project_id: str) -> KeyRange:
-        return _below(f"{self.root}/idem/{_checked(project_id)}")
+        return _range_below(f"{self.root}/idem/{_valid_id(project_id)}")
 
     def purge(self, project_id: str, stack_id: str) -> bytes:
-        return f"{self.root}/purges/{_checked(project_id)}/{_checked(stack_id)}".encode()
+        return f"{self.root}/purges/{_valid_id(project_id)}/{_valid_id(stack_id)}".encode()
 
     def purges(self, project_id: str) -> KeyRange:
-        return _below(f"{self.root}/purges/{_checked(project_id)}")
+        return _range_below(f"{self.root}/purges/{_valid_id(project_id)}")
 
     def project(self, project_id: str) -> tuple[KeyRange, ...]:
-        """Everything whose key names a project."""
-        data = _below(f"{self.root}/data/{_checked(project_id)}")
-        beside = self.beside_stacks(project_id)
-        return self.stacks(project_id), data, self.purges(project_id), *beside
+        """Return the ranges of all keys that contain the id of a project."""
+        data = _range_below(f"{self.root}/data/{_valid_id(project_id)}")
+        outside = self.outside_stacks(project_id)
+        return self.stacks(project_id), data, self.purges(project_id), *outside
 
-    def beside_stacks(self, project_id: str) -> tuple[KeyRange, ...]:
-        """What a project has that belongs to no stack, and that is of no use without one."""
+    def outside_stacks(self, project_id: str) -> tuple[KeyRange, ...]:
+        """Return the ranges of the keys of a project that belong to no stack."""
         gate = self.gate(project_id)
         return self.receipts(project_id), KeyRange(gate, gate + b"\0")
 
-    def read(self, key: bytes) -> Named | None:
-        """What a key names, or None for those that no state is made of."""
+    def parse(self, key: bytes) -> ParsedKey | None:
+        """Return the parts of a key, or None if the key is not part of the state."""
         parts = key.decode()[len(self.root) + 1 :].split("/", 4)
         match parts:
             case ["stacks", project_id, name]:
-                return Named("stack", project_id, "", name)
+                return ParsedKey("stack", project_id, "", name)
             case ["data", project_id, stack_id, "facts", path]:
-                return Named("fact", project_id, stack_id, path)
+                return ParsedKey("fact", project_id, stack_id, path)
             case ["data", project_id, stack_id, folder, name] if folder in _KINDS:
-                place = RecordKey(_KINDS[folder], name)
-                return Named("record", project_id, stack_id, name, place)
+                record_key = RecordKey(_KINDS[folder], name)
+                return ParsedKey("record", project_id, stack_id, name, record_key)
             case ["acts", slot]:
-                return Named("act", "", "", slot)
+                return ParsedKey("act", "", "", slot)
             case ["quotas", project_id]:
-                return Named("gate", project_id, "", "")
+                return ParsedKey("gate", project_id, "", "")
             case _:
                 return None
 
-    def locate(self, key: bytes) -> Named | None:
-        """What any key below the root is, bookkeeping included; None if it has no place here.
+    def parse_strict(self, key: bytes) -> ParsedKey | None:
+        """Return the parts of any key below the root, or None if this version never writes the key.
 
-        Ids are checked, names and paths are not: those have a grammar of their own.
+        Ids are checked.  Names and paths are not, because they have a grammar of their own.
         """
         try:
-            named = self._bookkeeping(key) or self.read(key)
-            return named if named is not None and self._key(named) == key else None
+            parsed = self._parse_internal(key) or self.parse(key)
+            return parsed if parsed is not None and self._build(parsed) == key else None
         except ValueError:  # UnicodeDecodeError is one
             return None
 
-    def _bookkeeping(self, key: bytes) -> Named | None:
+    def _parse_internal(self, key: bytes) -> ParsedKey | None:
         match key.decode()[len(self.root) + 1 :].split("/"):
             case ["epoch"]:
-                return Named("epoch", "", "", "")
+                return ParsedKey("epoch", "", "", "")
             case ["sentinel"]:
-                return Named("sentinel", "", "", "")
+                return ParsedKey("sentinel", "", "", "")
             case ["compactor"]:
-                return Named("compactor", "", "", "")
+                return ParsedKey("compactor", "", "", "")
             case ["idem", project_id, name]:
-                return Named("receipt", project_id, "", name)
+                return ParsedKey("receipt", project_id, "", name)
             case ["purges", project_id, stack_id]:
-                return Named("purge", project_id, stack_id, "")
+                return ParsedKey("purge", project_id, stack_id, "")
             case _:
                 return None
 
-    def _key(self, named: Named) -> bytes:
-        """The key that *named* was read from, built anew.
+    def _build(self, parsed: ParsedKey) -> bytes:
+        """Build a key from its parts.
 
-        :raises ValueError: an id is none.
+        :raises ValueError: an id is not valid.
         """
-        match named.what:
+        match parsed.type:
             case "stack":
-                return self.stack(named.owner, named.name)
+                return self.stack(parsed.project_id, parsed.name)
             case "fact":
-                return self.fact(named.owner, named.stack_id, named.name)
+                return self.fact(parsed.project_id, parsed.stack_id, parsed.name)
             case "record":
-                assert named.record_key is not None  # noqa: S101 - read() gave it one
-                return self.record(named.owner, named.stack_id, named.record_key)
+                assert parsed.record_key is not None  # noqa: S101 - set by parse()
+                return self.record(parsed.project_id, parsed.stack_id, parsed.record_key)
             case "act":
-                return self.act(int(named.name))
+                return self.act(int(parsed.name))
             case "gate":
-                return self.gate(named.owner)
+                return self.gate(parsed.project_id)
             case "receipt":
-                return self.receipt(named.owner, named.name)
+                return self.receipt(parsed.project_id, parsed.name)
             case "purge":
-                return self.purge(named.owner, named.stack_id)
+                return self.purge(parsed.project_id, parsed.stack_id)
             case _:
-                return f"{self.root}/{named.what}".encode()
+                return f"{self.root}/{parsed.type}".encode()
 
     def _facts(self, project_id: str, stack_id: str) -> str:
         return f"{self._data(project_id, stack_id)}/facts"
@@ -236,23 +236,23 @@ class Keyspace:
         return f"{self._data(project_id, stack_id)}/{RECORD_FORMATS[kind].folder}"
 
     def _data(self, project_id: str, stack_id: str) -> str:
-        return f"{self.root}/data/{_checked(project_id)}/{_checked(stack_id)}"
+        return f"{self.root}/data/{_valid_id(project_id)}/{_valid_id(stack_id)}"
 
 
-def is_id(text: str) -> bool:
-    """Whether it can stand in a key as a project's id or a stack's."""
+def is_valid_id(text: str) -> bool:
+    """Return True if the text can be used in a key as the id of a project or a stack."""
     return _ID.fullmatch(text) is not None
 
 
-def _checked(identifier: str) -> str:
-    """An id that cannot reach out of its place among the keys.
+def _valid_id(identifier: str) -> str:
+    """Return the id if it is valid in a key, as all ids of Keystone and of stacks are.
 
-    :raises ValueError: it could; no id that Keystone or we make can.
+    :raises ValueError: it is not, so that the key could be that of another project.
     """
-    if not is_id(identifier):
-        raise ValueError(f"{identifier!r} is not usable as an id in a key")
+    if not is_valid_id(identifier):
+        raise ValueError(f"{identifier!r} is not a valid id in a key")
     return identifier
 
 
-def _below(folder: str) -> KeyRange:
+def _range_below(folder: str) -> KeyRange:
     return KeyRange(f"{folder}/".encode(), f"{folder}0".encode())

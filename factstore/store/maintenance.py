@@ -1,4 +1,4 @@
-"""Regular chores of every worker: keep the watch moving, sweep, and take turns at compacting."""
+"""Periodic tasks of every worker: keep the watch current, purge deleted stacks, and compact etcd."""
 
 from __future__ import annotations
 
@@ -16,53 +16,52 @@ PERIOD = 5.0  # seconds between rounds
 CALL_SECONDS = 10.0
 
 
-class Mirror(Protocol):
-    """What upkeep needs of the store."""
+class MaintainedStore(Protocol):
+    """The part of the store that maintenance needs."""
 
-    def behind(self, deadline: float) -> bool: ...
+    def is_behind(self, deadline: float) -> bool: ...
 
-    def move(self, deadline: float) -> None: ...
+    def catch_up(self, deadline: float) -> None: ...
 
 
-class Chores(Protocol):
-    """What upkeep needs of etcd."""
+class MaintainedBackend(Protocol):
+    """The part of the backend that maintenance needs."""
 
     def purge_deleted(self, deadline: float) -> None: ...
 
     def compact(self, revision: int, deadline: float) -> None: ...
 
-    def take_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]: ...
+    def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]: ...
 
 
-class Upkeep:
-    """A thread that does the chores.
+class Maintenance:
+    """A thread that runs the tasks.
 
-    Compaction: each round of *window* seconds, the worker that first notes the present revision in a
-    key, which it may do only if nobody has since it looked last, gives up the history before the
-    revision that was noted the round before.  So history is kept for one to two windows, by whatever
-    number of workers.
+    Compaction: once in a window, one worker stores the current revision in a key, if no other worker
+    has done so since it last read the key.  This worker then compacts etcd to the revision that was
+    stored one window before.  So history is kept for one to two windows, with any number of workers.
 
-    :param window: seconds; 0 leaves compaction to others.
-    :param report: notes what there is to count; each round, whatever etcd does.
-    :param reached: the revision that this worker's readers have been told of.
+    :param window: seconds; 0 disables compaction.
+    :param report: updates metrics; called in each round, even if etcd does not answer.
+    :param published_revision: returns the revision up to which this worker has published events.
     """
 
     def __init__(
         self,
-        mirror: Mirror,
-        chores: Chores,
+        store: MaintainedStore,
+        backend: MaintainedBackend,
         clock: Clock,
         *,
         window: float,
-        reached: Callable[[], int],
+        published_revision: Callable[[], int],
         report: Callable[[], None] = lambda: None,
         period: float = PERIOD,
     ) -> None:
-        self._mirror = mirror
-        self._chores = chores
+        self._store = store
+        self._backend = backend
         self._clock = clock
         self._window = window
-        self._reached = reached
+        self._published_revision = published_revision
         self._report = report
         self._period = period
         self._stopping = threading.Event()
@@ -74,18 +73,18 @@ class Upkeep:
     def start(self) -> None:
         """Start the thread."""
         self._turn_at = self._clock.monotonic() + self._window
-        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after the chore at hand."""
+        """Stop the thread after the current task."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(CALL_SECONDS)
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs."""
+        """Return True if the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
@@ -93,34 +92,35 @@ class Upkeep:
             try:
                 self.round()
             except (FactstoreError, CursorExpired) as error:
-                LOG.info("upkeep waits: %s", error)
+                LOG.info("maintenance is postponed: %s", error)
             except Exception:
-                LOG.exception("upkeep failed; it goes on with the next round")
+                LOG.exception("maintenance failed; it continues with the next round")
 
     def round(self) -> None:
-        """Do all chores once."""
+        """Run all tasks once."""
         deadline = self._clock.monotonic() + CALL_SECONDS
         self._report()
-        self._keep_moving(deadline)
-        self._chores.purge_deleted(deadline)
+        self._keep_current(deadline)
+        self._backend.purge_deleted(deadline)
         if self._window and self._clock.monotonic() >= self._turn_at:
             self._turn_at = self._clock.monotonic() + self._window
-            self.take_turn(deadline)
+            self.compact_in_turn(deadline)
 
-    def _keep_moving(self, deadline: float) -> None:
-        """Move past others' revisions, or a cursor handed out now may be compacted before its use.
+    def _keep_current(self, deadline: float) -> None:
+        """Advance the state past revisions of other clients of etcd.
 
-        Seen behind twice in a row is either that, or a watch that went silent; moving finds out.
+        Otherwise a cursor that is returned now may be compacted before its use.  If the state is behind
+        twice in a row, there are such revisions, or the watch is broken; catching up finds out.
         """
-        behind = self._mirror.behind(deadline)
-        if behind and self._was_behind:
-            self._mirror.move(deadline)
-        self._was_behind = behind
+        is_behind = self._store.is_behind(deadline)
+        if is_behind and self._was_behind:
+            self._store.catch_up(deadline)
+        self._was_behind = is_behind
 
-    def take_turn(self, deadline: float) -> None:
-        """Compact, if it is this worker's turn."""
-        mine, self._turn, noted = self._chores.take_turn(self._turn, deadline)
-        revision = min(noted, self._reached())
-        if mine and revision > 0:
+    def compact_in_turn(self, deadline: float) -> None:
+        """Compact etcd if it is the turn of this worker."""
+        is_mine, self._turn, noted = self._backend.try_compaction_turn(self._turn, deadline)
+        revision = min(noted, self._published_revision())
+        if is_mine and revision > 0:
             LOG.info("compacting history before revision %d", revision)
-            self._chores.compact(revision, deadline)
+            self._backend.compact(revision, deadline)

@@ -1,8 +1,8 @@
-"""A database with a state that follows it: what the domain calls its store.
+"""The store of the domain: a backend, and a state in memory that follows it.
 
-A refreshed read asks the database only for its newest revision, one question for all that wait at the
-moment, and answers from memory once the state has got there.  A write is acknowledged to its caller
-when this process has seen it too, so that the same caller's next request finds it.
+A refreshed read asks the backend only for its newest revision, with one call for all concurrent reads,
+and is answered from memory once the state has reached that revision.  A write is acknowledged when the
+state of this process includes it, so that the next request of the same client sees it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from factstore.core.ports import Backend, Clock, IdempotencyRecord, Snapshot, Tr
 from factstore.core.state.state import State
 from factstore.store.read_index import ReadIndex
 
-FOREIGN_SECONDS = 0.02  # how long to wait before supposing that a revision is somebody else's
-SEEN_SECONDS = 1.0  # how long an acknowledgement waits for the own state; the write is safe already
+FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
+VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
 
 
 class MirroredStore:
-    """A store over a backend.  A pump feeds it: :meth:`load`, then :meth:`apply` for every step.
+    """A store over a backend.  The pump calls :meth:`load`, then :meth:`apply` for every step.
 
-    :param lagged: is told after each write how long the pump took to bring it.
-    :param busy: is called when the state has something to be written down.
+    :param observe_lag: called after each write with the seconds until the state included it.
+    :param on_needs_write: called when the waiter controller has something to write.
     """
 
     def __init__(
@@ -36,14 +36,14 @@ class MirroredStore:
         backend: Backend,
         clock: Clock,
         new_signal: Callable[[], WakeUp],
-        lagged: Callable[[float], None] = lambda seconds: None,
-        busy: Callable[[], None] = lambda: None,
+        observe_lag: Callable[[float], None] = lambda seconds: None,
+        on_needs_write: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._clock = clock
         self._new_signal = new_signal
-        self._lagged = lagged
-        self._busy = busy
+        self._observe_lag = observe_lag
+        self._on_needs_write = on_needs_write
         self._lock = threading.Lock()
         self._order = itertools.count()
         self._awaited: list[tuple[int, int, WakeUp]] = []
@@ -52,10 +52,10 @@ class MirroredStore:
         self._heads = ReadIndex(backend.head, clock, new_signal)
         self._bumps = ReadIndex(backend.bump_revision, clock, new_signal)
 
-    # Fed by the pump
+    # Called by the pump
 
     def load(self, opening: Snapshot) -> None:
-        """Begin anew from what the backend opened with."""
+        """Start again from a snapshot of the backend."""
         state = State(opening.revision, opening.epoch)
         state.load(opening.mutations)
         with self._lock:
@@ -64,10 +64,10 @@ class MirroredStore:
         for _, _, signal in awaited:
             signal.set()
         if state.busy():
-            self._busy()
+            self._on_needs_write()
 
     def apply(self, step: Step) -> Iterable[Event]:
-        """Take in a step and return its events."""
+        """Apply a step to the state and return its events."""
         state = self.state()
         events = state.apply(step)
         ready = []
@@ -77,65 +77,67 @@ class MirroredStore:
         for signal in ready:
             signal.set()
         if state.busy():
-            self._busy()
+            self._on_needs_write()
         return events
 
     # The store
 
     @property
     def epoch(self) -> str:
-        """Which life of the store this is."""
+        """Return the epoch of the store."""
         self.state()
         return self._epoch
 
     def state(self) -> State:
-        """The state as known here now."""
+        """Return the current state of this process."""
         state = self._state
         if state is None:
-            raise Unavailable("the service has not read the store yet.")
+            raise Unavailable("the service has not read the store yet. Try again.")
         return state
 
     def refresh(self, deadline: float) -> State:
-        """The state, no older than the database's head at the time of this call."""
+        """Return the state, at least at the newest revision of the backend at the time of this call."""
         self.state()
         try:
             head = self._heads.read(deadline)
             soon = min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)
-            return self._reach(head, soon) or self._follow_foreign(deadline)
+            return self._wait_for_revision(head, soon) or self._follow_foreign(deadline)
         except CursorExpired as error:
-            raise Unavailable("the store was replaced; the service reads it anew.") from error
+            raise Unavailable(
+                "the store was replaced; the service is reading it again. Try again."
+            ) from error
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
-        """Write, and return the revision; None when a guard did not hold."""
+        """Write, and return the revision, or None if a compare failed."""
         revision = self._backend.commit(commit, deadline)
         if revision is not None and commit.writes:
             written = self._clock.monotonic()
-            self._reach(revision, min(deadline, written + SEEN_SECONDS))
-            self._lagged(self._clock.monotonic() - written)
+            self._wait_for_revision(revision, min(deadline, written + VISIBLE_SECONDS))
+            self._observe_lag(self._clock.monotonic() - written)
         return revision
 
     def _follow_foreign(self, deadline: float) -> State:
-        """Get past a revision that may not be ours.
+        """Advance the state past a revision that other clients of etcd may have made.
 
-        Others may write into the same etcd, and the watch tells only of our own keys.  A write of our
-        own comes later than the head that was asked for, and does show.
+        The watch reports only the keys of the service.  A write of the service itself is later than the
+        newest revision, and the watch reports it.
         """
         try:
             revision = self._bumps.read(deadline)
         except OutcomeUnknown as error:
             raise Unavailable("the store did not answer in time.") from error
         before = self.state().revision
-        state = self._reach(revision, deadline)
+        state = self._wait_for_revision(revision, deadline)
         if state is None:
-            if self.state().revision == before:  # it does not merely lag: it hears nothing
+            if self.state().revision == before:  # the watch is broken, not only slow
                 self._backend.interrupt()
             raise Unavailable("the service lags behind the store; its watch is being renewed.")
         return state
 
-    def _reach(self, revision: int, deadline: float) -> State | None:
-        """Wait until the state is at a revision, and return it; None when it did not get there.
+    def _wait_for_revision(self, revision: int, deadline: float) -> State | None:
+        """Wait for a revision; return the state, or None if it has not reached the revision in time.
 
-        Whoever needs that revision must use what is returned: the store may be read anew any time.
+        Callers must use the returned state, because the store may be read again at any time.
         """
         state = self.state()
         if state.revision >= revision:
@@ -148,18 +150,18 @@ class MirroredStore:
         state = self.state()
         return state if state.revision >= revision else None
 
-    def behind(self, deadline: float) -> bool:
-        """Whether the database has revisions that this state has not; see upkeep."""
+    def is_behind(self, deadline: float) -> bool:
+        """Return True if the backend has revisions that the state does not include."""
         return self._heads.read(deadline) > self.state().revision
 
-    def move(self, deadline: float) -> None:
-        """Bring the state to the head although only others write."""
+    def catch_up(self, deadline: float) -> None:
+        """Advance the state to the newest revision, even if only other clients of etcd write."""
         self._follow_foreign(deadline)
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
-        """See :class:`~factstore.core.ports.Backend`, as all below."""
+        """See :class:`~factstore.core.ports.Backend`."""
         return self._backend.facts_at(stack, prefix, after, limit, revision, deadline)
 
     def stacks_at(
@@ -185,16 +187,16 @@ class MirroredStore:
         return self._backend.receipt(project_id, key, deadline)
 
     def start(self) -> None:
-        """Start answering :meth:`refresh`."""
+        """Start the threads that :meth:`refresh` needs."""
         self._heads.start()
         self._bumps.start()
 
     @property
     def alive(self) -> bool:
-        """Whether :meth:`refresh` is being answered, be it with an error."""
+        """Return True if the threads that :meth:`refresh` needs are running."""
         return self._heads.alive and self._bumps.alive
 
     def stop(self) -> None:
-        """Stop; the backend is the caller's to close."""
+        """Stop the threads; the caller closes the backend."""
         self._heads.stop()
         self._bumps.stop()

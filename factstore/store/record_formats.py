@@ -1,4 +1,4 @@
-"""How records of each kind are stored: the one table in the store.
+"""The stored form of the records of each kind: the one table in the store.
 
 The domain has a row for each kind too, in :mod:`factstore.core.model.record_kinds`.
 """
@@ -17,7 +17,7 @@ from factstore.core.model.waiter import Progress
 
 @dataclass(frozen=True, slots=True)
 class RecordFormat:
-    """How the records of one kind are stored.
+    """The stored form of the records of one kind.
 
     :param folder: the folder of their keys in the data of a stack.
     :param key_field: the field that the key contains, so that the value does not.

@@ -1,4 +1,4 @@
-"""The guards of a commit as etcd compares."""
+"""The compares of a transaction in etcd."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from factstore.store.types import Compare
 COMPARES = 128  # etcd's --max-txn-ops limits compares as well
 
 
-def compares_for(commit: Transaction, keys: Keyspace, life: bytes) -> list[Compare]:
-    """Everything that must hold, in at most 128 compares.
+def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[Compare]:
+    """Return the compares of a transaction; at most 128.
 
-    :param life: the value of the epoch key.
+    :param store_id: the value of the epoch key.
     """
     stack = commit.stack
     record = keys.stack(stack.project_id, stack.name)
-    compares = [Compare(keys.epoch, "value", "==", life)]
+    compares = [Compare(keys.epoch, "value", "==", store_id)]
     if commit.gate is not None:
         compares.append(Compare(keys.gate(stack.project_id), "mod", "==", commit.gate))
     if commit.creates_stack:
-        # A stack that is new has nothing in it to collide with.
+        # A new stack has no contents that could conflict.
         return [*compares, Compare(record, "create", "==", 0), *_receipt(commit, keys)]
     compares.append(Compare(record, "create", "==", stack.created))
-    if not (commit.expected or commit.guards):  # it is about the stack's own record
+    if not (commit.expected or commit.guards):  # it changes the record of the stack itself
         compares.append(Compare(record, "mod", "==", stack.revision))
     for path, revision in commit.expected.items():
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
@@ -45,12 +45,12 @@ def _receipt(commit: Transaction, keys: Keyspace) -> list[Compare]:
 
 
 def _tree(commit: Transaction, keys: Keyspace, room: int) -> list[Compare]:
-    """That no created path has become a folder, or got a fact above it, since the plan was made.
+    """Return compares that fail if a new path has become a folder, or has a fact above it.
 
-    One path is guarded exactly: nothing on its ancestors, nothing below it.  Several are guarded by
-    freshness: nothing was created in the folders they lie in, because only a creation can break
-    the tree.  A freshness guard reads its folder, about a microsecond a key, so it takes the smallest
-    folders that fit.
+    For one path the compares are exact: there is no fact at its ancestors, and none below it.  For
+    several paths they check that no fact was created in their folders since the plan, because only a
+    creation can break the tree.  Such a compare reads its folder, at about a microsecond for each key,
+    so the smallest folders that fit are used.
     """
     stack = commit.stack
     if len(commit.creates) == 1 and not commit.deletes:
@@ -67,11 +67,11 @@ def _tree(commit: Transaction, keys: Keyspace, room: int) -> list[Compare]:
     if 2 * len(tops) > room:
         everything = keys.facts(stack.project_id, stack.id)
         return [Compare(everything.start, "create", "<", fresh, everything.end)]
-    guards = []
+    compares = []
     for top in sorted(tops):
         below = keys.facts(stack.project_id, stack.id, top)
-        guards.append(Compare(below.start, "create", "<", fresh, below.end))
+        compares.append(Compare(below.start, "create", "<", fresh, below.end))
         if top not in commit.expected:
             key = keys.fact(stack.project_id, stack.id, top)
-            guards.append(Compare(key, "create", "==", 0))
-    return guards
+            compares.append(Compare(key, "create", "==", 0))
+    return compares

@@ -1,4 +1,4 @@
-"""etcd's words, without etcd's library: what the client is asked for, and what it answers."""
+"""The types of the etcd client, without etcd's library."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 CHANNEL_OPTIONS = [
-    # A silent member is noticed within 15 s; without ping_timeout_ms the default of a minute rules.
+    # A silent endpoint is noticed within 15 s; without ping_timeout_ms it would take a minute.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 5_000),
@@ -14,27 +14,27 @@ CHANNEL_OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    # One revision may be larger than gRPC's default of 4 MiB, and is never split.
+    # One revision may be larger than the 4 MiB that gRPC allows by default, and is never split.
     ("grpc.max_receive_message_length", -1),
     ("grpc.enable_http_proxy", 0),
 ]
-"""How gRPC's connections to etcd behave."""
+"""The options of gRPC channels to etcd."""
 
 
 class Compacted(Exception):
-    """The history asked for is gone; *revision* is the oldest that is kept, 0 if etcd did not say."""
+    """The history was compacted; *revision* is the oldest that is left, 0 if etcd did not report it."""
 
     def __init__(self, revision: int = 0) -> None:
         super().__init__(f"compacted up to revision {revision}")
         self.revision = revision
 
 
-class LeaseGone(Exception):
-    """A transaction named a lease that has ended; nothing was written."""
+class LeaseExpired(Exception):
+    """A transaction has a lease that has expired; nothing was written."""
 
 
 class KeyValue(NamedTuple):
-    """A key as stored."""
+    """A stored key."""
 
     key: bytes
     value: bytes
@@ -44,8 +44,8 @@ class KeyValue(NamedTuple):
     lease: int
 
 
-class Found(NamedTuple):
-    """The answer to a range: *revision* is the store's head at that moment."""
+class RangeResult(NamedTuple):
+    """The result of a range request; *revision* is the newest one of the store at that moment."""
 
     items: list[KeyValue]
     revision: int
@@ -71,14 +71,14 @@ class PutKey(NamedTuple):
 
 
 class DeleteKeys(NamedTuple):
-    """Remove a key, or with *end* a range."""
+    """Delete a key, or with *end* a range."""
 
     key: bytes
     end: bytes = b""
 
 
 class GetKey(NamedTuple):
-    """Read a key; it makes a transaction that writes nothing linearizable."""
+    """Read a key, which makes a transaction without writes linearizable."""
 
     key: bytes
 
@@ -87,7 +87,7 @@ Operation = PutKey | DeleteKeys | GetKey
 
 
 class WatchEvent(NamedTuple):
-    """A key was put, or deleted when *value* is None."""
+    """A put or a deletion of a key."""
 
     item: KeyValue
     deleted: bool
@@ -95,7 +95,7 @@ class WatchEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to prove who we are to etcd; paths are of PEM files."""
+    """The credentials of the service in etcd; the files are PEM files."""
 
     username: str = ""
     password: str = ""

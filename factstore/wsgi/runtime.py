@@ -22,7 +22,7 @@ from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
-from factstore.store.maintenance import Upkeep
+from factstore.store.maintenance import Maintenance
 from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials
 from factstore.watch.hub import Hub
@@ -82,7 +82,7 @@ class Runtime:
     store: MirroredStore
     hub: Hub
     pump: Pump
-    maintenance: Upkeep
+    maintenance: Maintenance
     waiter_controller: WaiterController
     encryption: Encryption
     services: Services
@@ -160,7 +160,11 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         new_signal=new_event,
     )
     store = MirroredStore(
-        backend, clock, new_event, metrics.observe_lag, busy=lambda: waiter_controller.notice()
+        backend,
+        clock,
+        new_event,
+        metrics.observe_lag,
+        on_needs_write=lambda: waiter_controller.notice(),
     )
     waiter_controller = WaiterController(store, clock, etcd.timeout, new_event)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_event)
@@ -172,12 +176,12 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         store=store,
         hub=hub,
         pump=Pump(backend, store, hub),
-        maintenance=Upkeep(
+        maintenance=Maintenance(
             store,
             backend,
             clock,
             window=etcd.compaction_window,
-            reached=lambda: hub.revision,
+            published_revision=lambda: hub.revision,
             report=lambda: metrics.set_gauges(gauges(store, hub, services.rate_limiter)),
         ),
         waiter_controller=waiter_controller,

@@ -9,18 +9,18 @@ import pytest
 from factstore.core.errors import CursorExpired
 from factstore.core.ports import Backend
 from factstore.store.etcd import EtcdBackend
-from factstore.store.maintenance import Upkeep
+from factstore.store.maintenance import Maintenance
 from tests.contract.world import EtcdWorld, make_stack, new_fact, new_scope, put_all, soon
 
 
 class Reading:
-    """A mirror that is never behind."""
+    """A store that is never behind."""
 
-    def behind(self, deadline: float) -> bool:
+    def is_behind(self, deadline: float) -> bool:
         return False
 
-    def move(self, deadline: float) -> None:
-        raise AssertionError("nothing to move past")
+    def catch_up(self, deadline: float) -> None:
+        raise AssertionError("there is nothing to catch up with")
 
 
 class Ahead:
@@ -56,13 +56,13 @@ def expired(backend: Backend, revision: int, stack: object) -> bool:
 
 def test_a_turn_is_taken_by_one_and_seen_by_the_others(etcd_world: EtcdWorld) -> None:
     first, second = opened(etcd_world), opened(etcd_world)
-    mine, version, noted = first.take_turn(0, soon())
+    mine, version, noted = first.try_compaction_turn(0, soon())
     assert (mine, version, noted) == (True, 1, 0)
-    mine, seen, noted = second.take_turn(0, soon())
+    mine, seen, noted = second.try_compaction_turn(0, soon())
     assert (mine, seen) == (False, 1)
     assert noted > 0
-    assert second.take_turn(seen, soon())[0]
-    assert not first.take_turn(version, soon())[0]
+    assert second.try_compaction_turn(seen, soon())[0]
+    assert not first.try_compaction_turn(version, soon())[0]
 
 
 def test_history_older_than_two_windows_is_compacted_and_younger_is_kept(
@@ -71,16 +71,21 @@ def test_history_older_than_two_windows_is_compacted_and_younger_is_kept(
     backend = opened(etcd_world)
     stack = make_stack(backend, new_scope())
     clock = Ahead()
-    upkeep = Upkeep(
-        Reading(), backend, clock, window=600, reached=lambda: backend.head(soon()), period=3600
+    maintenance = Maintenance(
+        Reading(),
+        backend,
+        clock,
+        window=600,
+        published_revision=lambda: backend.head(soon()),
+        period=3600,
     )
-    upkeep.start()
+    maintenance.start()
     try:
         revisions = []
         for n in range(3):
             revisions.append(put_all(backend, stack, new_fact(f"f{n}")))
             clock.advance(600)
-            upkeep.round()
+            maintenance.round()
         oldest, before, last = revisions
         assert expired(backend, oldest, stack)
         assert not expired(backend, before + 1, stack)
@@ -91,7 +96,7 @@ def test_history_older_than_two_windows_is_compacted_and_younger_is_kept(
             "f2",
         ]
     finally:
-        upkeep.stop()
+        maintenance.stop()
 
 
 @pytest.mark.parametrize("reached", [0, 1])
@@ -102,11 +107,16 @@ def test_history_that_local_readers_lack_is_not_compacted(
     stack = make_stack(backend, new_scope())
     revision = put_all(backend, stack, new_fact("f"))
     clock = Ahead()
-    upkeep = Upkeep(
-        Reading(), backend, clock, window=600, reached=lambda: reached and revision, period=3600
+    maintenance = Maintenance(
+        Reading(),
+        backend,
+        clock,
+        window=600,
+        published_revision=lambda: reached and revision,
+        period=3600,
     )
     for _ in range(3):
-        upkeep.take_turn(clock.monotonic() + 10)
+        maintenance.compact_in_turn(clock.monotonic() + 10)
     assert not expired(backend, revision, stack)
 
 
@@ -118,8 +128,8 @@ def test_of_two_workers_that_take_one_turn_at_once_one_gets_it(
 
     def look_while_the_other_acts(*args: object, **more: object) -> object:
         found = look(*args, **more)  # type: ignore[arg-type]
-        assert first.take_turn(0, soon())[0]
+        assert first.try_compaction_turn(0, soon())[0]
         return found
 
     monkeypatch.setattr(second._client, "get", look_while_the_other_acts)
-    assert not second.take_turn(0, soon())[0]
+    assert not second.try_compaction_turn(0, soon())[0]

@@ -40,8 +40,8 @@ def test_a_note_that_is_no_revision_does_not_end_the_taking_of_turns(
     etcd_world: EtcdWorld, backend: EtcdBackend
 ) -> None:
     plant(etcd_world, b"compactor", b"now")
-    assert backend.take_turn(1, soon()) == (True, 2, 0)
-    mine, _, noted = backend.take_turn(2, soon())
+    assert backend.try_compaction_turn(1, soon()) == (True, 2, 0)
+    mine, _, noted = backend.try_compaction_turn(2, soon())
     assert mine
     assert noted > 0
 

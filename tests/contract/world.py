@@ -89,7 +89,7 @@ class Worker:
         self.backend = backend
         self._parked = threading.Semaphore(0)
         self.store = MirroredStore(
-            backend, CLOCK, threading.Event, busy=lambda: self.referee.notice()
+            backend, CLOCK, threading.Event, on_needs_write=lambda: self.referee.notice()
         )
         self.referee = WaiterController(self.store, CLOCK, timeout, threading.Event)
         self.hub = Hub(history, 10**8, self._signal)

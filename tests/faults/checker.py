@@ -94,8 +94,8 @@ class History:
             json.loads(change.value)
             for change in changes
             if change.value is not None
-            and (named := self._keyspace.read(change.key))
-            and named.what == "act"
+            and (parsed := self._keyspace.parse(change.key))
+            and parsed.type == "act"
         ]
         authored = {(act["stack_id"], path) for act in acts for path in act["paths"]}
         made: dict[Scope, list[Change]] = {}
@@ -131,27 +131,27 @@ class History:
     def _one(
         self, revision: int, change: RawChange, authored: set[tuple[str, str]]
     ) -> tuple[Scope, Change] | None:
-        named = self._keyspace.read(change.key)
-        if named is None or named.what == "act":
+        parsed = self._keyspace.parse(change.key)
+        if parsed is None or parsed.type == "act":
             return None
-        if named.what == "stack":
-            return self._stack(revision, Scope(named.owner, named.name), change.value)
-        scope = self._ids.get(named.stack_id)
+        if parsed.type == "stack":
+            return self._stack(revision, Scope(parsed.project_id, parsed.name), change.value)
+        scope = self._ids.get(parsed.stack_id)
         if scope is None:  # swept after the stack went
             return None
-        facts = self._facts[named.stack_id]
-        before = facts.pop(named.name, None)
+        facts = self._facts[parsed.stack_id]
+        before = facts.pop(parsed.name, None)
         previous = before.revision if before else 0
         if change.value is None:
             if before is None:
                 return None
-            how = "fact.delete" if (named.stack_id, named.name) in authored else "fact.expire"
-            self._log[scope].append((revision, named.name, None))
-            return scope, Change(how, named.name, 0, None, previous)
+            how = "fact.delete" if (parsed.stack_id, parsed.name) in authored else "fact.expire"
+            self._log[scope].append((revision, parsed.name, None))
+            return scope, Change(how, parsed.name, 0, None, previous)
         value = canonical(json.loads(change.value.partition(b"\n")[2]))
-        facts[named.name] = Held(revision, value)
-        self._log[scope].append((revision, named.name, facts[named.name]))
-        return scope, Change("fact.put", named.name, revision, value, previous)
+        facts[parsed.name] = Held(revision, value)
+        self._log[scope].append((revision, parsed.name, facts[parsed.name]))
+        return scope, Change("fact.put", parsed.name, revision, value, previous)
 
     def _stack(
         self, revision: int, scope: Scope, record: bytes | None

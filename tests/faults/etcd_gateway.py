@@ -57,10 +57,10 @@ class RawEtcd:
         stack_id = json.loads(base64.b64decode(record["value"]))["id"]
         found = {}
         for key, item in self.keys(self.keyspace.facts(scope.project_id, stack_id)).items():
-            named = self.keyspace.read(key)
-            assert named is not None, key
+            parsed = self.keyspace.parse(key)
+            assert parsed is not None, key
             text = base64.b64decode(item["value"]).partition(b"\n")[2]
-            found[named.name] = Held(int(item["mod_revision"]), canonical(json.loads(text)))
+            found[parsed.name] = Held(int(item["mod_revision"]), canonical(json.loads(text)))
         return found
 
     def lease_of(self, scope: Scope, path: str) -> int:

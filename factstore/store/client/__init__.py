@@ -1,4 +1,4 @@
-"""The one package that talks to etcd: nobody else imports its library or gRPC."""
+"""The etcd client: the only package that imports etcd's library and gRPC."""
 
 from factstore.store.client.client import EtcdClient
 from factstore.store.client.watch_stream import WatchStream

@@ -1,8 +1,8 @@
-"""Calls to a cluster: which member is asked, until when, with which token, and how often.
+"""Calls to an etcd cluster: the choice of an endpoint, deadlines, authentication and retries.
 
-It speaks of keys, compares and operations, and knows nothing of facts.  Every call has a deadline.  A
-call that cannot have reached a member is tried on the next; one that may have is tried again only if
-it reads.  Make a client after forking: gRPC's threads do not survive a fork.
+The client knows keys, compares and operations, but not facts.  Every call has a deadline.  A call that
+cannot have reached an endpoint is sent to the next one.  A call that may have reached it is retried
+only if it reads.  Create a client after a fork, because the threads of gRPC do not survive a fork.
 """
 
 from __future__ import annotations
@@ -19,18 +19,23 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
-from factstore.store.client.endpoint import Member
-from factstore.store.client.errors import is_stale_token, raise_refusal, was_never_sent, words
-from factstore.store.client.protobuf import item, several, transaction
+from factstore.store.client.endpoint import Endpoint
+from factstore.store.client.errors import (
+    describe,
+    is_stale_token,
+    raise_known_error,
+    was_never_sent,
+)
+from factstore.store.client.protobuf import key_value, nested_transactions, transaction
 from factstore.store.client.watch_stream import WatchStream
 from factstore.store.types import (
     Compacted,
     Compare,
     Credentials,
-    Found,
     GetKey,
-    LeaseGone,
+    LeaseExpired,
     Operation,
+    RangeResult,
 )
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +47,7 @@ class EtcdClient:
     """Calls to one etcd cluster.
 
     :param endpoints: ``http://host:port`` or ``https://host:port``, in order of preference.
-    :param observe: is told of every try of a call, failed or not, and of how long it took.
+    :param observe: called with the name and the duration of every attempt.
     """
 
     def __init__(
@@ -56,7 +61,7 @@ class EtcdClient:
             from grpc.experimental import gevent as grpc_gevent
 
             grpc_gevent.init_gevent()
-        self._members = [Member(endpoint, credentials) for endpoint in endpoints]
+        self._endpoints = [Endpoint(url, credentials) for url in endpoints]
         self._credentials = credentials
         self._observe = observe
         self._current = 0
@@ -73,17 +78,17 @@ class EtcdClient:
         revision: int = 0,
         limit: int = 0,
         keys_only: bool = False,
-    ) -> Found:
-        """Read a key or a range, linearizably, in order of keys.
+    ) -> RangeResult:
+        """Return a key or a range in the order of keys, with a linearizable read.
 
-        :raises Compacted: *revision* is no longer kept.
+        :raises Compacted: etcd has compacted *revision*.
         """
         request = rpc.RangeRequest(
             key=key, range_end=end, revision=revision, limit=limit, keys_only=keys_only
         )
         answer = self._call("range", request, deadline, reads=True)
-        items = [item(kv) for kv in answer.kvs]
-        return Found(items, answer.header.revision, answer.header.cluster_id)
+        items = [key_value(kv) for kv in answer.kvs]
+        return RangeResult(items, answer.header.revision, answer.header.cluster_id)
 
     def transact(
         self,
@@ -92,10 +97,10 @@ class EtcdClient:
         *,
         deadline: float,
     ) -> tuple[bool, int]:
-        """Do all operations if all compares hold; whether they did, and the revision.
+        """Apply all operations if all compares succeed; return whether they did, and the revision.
 
-        :raises OutcomeUnknown: it may have been done.
-        :raises LeaseGone: a put names a lease that has ended.
+        :raises OutcomeUnknown: the operations may have been applied.
+        :raises LeaseExpired: a put has a lease that has expired.
         """
         request = transaction(compares, operations)
         reads = all(isinstance(operation, GetKey) for operation in operations)
@@ -104,73 +109,72 @@ class EtcdClient:
 
     def transact_all(
         self,
-        members: Sequence[tuple[Sequence[Compare], Sequence[Operation]]],
+        transactions: Sequence[tuple[Sequence[Compare], Sequence[Operation]]],
         *,
         deadline: float,
     ) -> tuple[list[bool], int]:
-        """Do several transactions as one; which of them were done, and the revision of all.
+        """Send several transactions as one; return which of them succeeded, and the revision.
 
-        The compares of all see the store as it is before any of them.
+        All compares see the store as it was before the first of them.
 
-        :raises OutcomeUnknown: they may have been done.
-        :raises LeaseGone: a put names a lease that has ended; nothing was done.
+        :raises OutcomeUnknown: the transactions may have been applied.
+        :raises LeaseExpired: a put has a lease that has expired; nothing was applied.
         """
-        answer = self._call("txn", several(members), deadline, reads=False)
-        done = [bool(inner.response_txn.succeeded) for inner in answer.responses]
-        return done, int(answer.header.revision)
+        answer = self._call("txn", nested_transactions(transactions), deadline, reads=False)
+        succeeded = [bool(inner.response_txn.succeeded) for inner in answer.responses]
+        return succeeded, int(answer.header.revision)
 
     def compact(self, revision: int, *, deadline: float) -> None:
-        """Give up the history before a revision; that it is gone already is no error."""
+        """Compact the history before a revision, unless it has been compacted already."""
         request = rpc.CompactionRequest(revision=revision)
         try:
             self._call("compact", request, deadline, reads=True)
         except Compacted:
-            LOG.debug("revision %d was compacted already", revision)
+            LOG.debug("revision %d has been compacted already", revision)
 
     def grant(self, ttl: int, *, deadline: float) -> int:
-        """A new lease; trying again costs at worst a lease that ends unused."""
+        """Create a lease and return its id; a retry may leave a lease that expires unused."""
         request = rpc.LeaseGrantRequest(TTL=ttl)
         answer = self._call("lease_grant", request, deadline, reads=True)
         return int(answer.ID)
 
     def renew(self, lease: int, *, deadline: float) -> bool:
-        """One keep-alive; False when the lease has ended."""
+        """Renew a lease once; return False if it has expired."""
         request = rpc.LeaseKeepAliveRequest(ID=lease)
         answer = self._call("lease_keep_alive", request, deadline, reads=True)
         return int(answer.TTL) > 0
 
     def revoke(self, lease: int, *, deadline: float) -> None:
-        """End a lease; that it has ended is no error."""
+        """Revoke a lease, unless it has expired already."""
         request = rpc.LeaseRevokeRequest(ID=lease)
         try:
             self._call("lease_revoke", request, deadline, reads=True)
-        except LeaseGone:
-            LOG.debug("lease %x had ended already", lease)
+        except LeaseExpired:
+            LOG.debug("lease %x has expired already", lease)
 
     def watch(self, key: bytes, end: bytes, start: int) -> WatchStream:
-        """Open a watch from a revision on, on the member preferred at present.
+        """Open a watch that starts at a revision, on the preferred endpoint.
 
-        :raises Unavailable: etcd refuses our credentials, or cannot be asked about them; or the
-            client is closed.
+        :raises Unavailable: etcd refuses the credentials or cannot be reached, or the client is closed.
         """
         with self._open():
-            member = self._members[self._current]
-            metadata = self._authenticate(member, AUTHENTICATE_SECONDS)
-            return WatchStream(member.watch, key, end, start, metadata, self._forget_token)
+            endpoint = self._endpoints[self._current]
+            metadata = self._authenticate(endpoint, AUTHENTICATE_SECONDS)
+            return WatchStream(endpoint.watch, key, end, start, metadata, self._forget_token)
 
     def prefer_next(self) -> None:
-        """Turn to another member, when the present one cannot be trusted to be current."""
+        """Prefer another endpoint, because the current one may return old data."""
         self._abandon(self._current)
 
     def close(self) -> None:
-        """Close all channels; running calls fail, and so do later ones."""
+        """Close all channels; running and later calls raise Unavailable."""
         self._closed = True
-        for member in self._members:
-            member.channel.close()
+        for endpoint in self._endpoints:
+            endpoint.channel.close()
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        """A closed client is a store out of reach, whatever gRPC says to one who asks it."""
+        """Raise Unavailable if the client is closed, in place of the ValueError of gRPC."""
         try:
             yield
         except ValueError as error:
@@ -180,37 +184,37 @@ class EtcdClient:
 
     def _call(self, call: str, request: Any, deadline: float, *, reads: bool) -> Any:
         with self._open():
-            return self._ask(call, request, deadline, reads)
+            return self._send(call, request, deadline, reads)
 
-    def _ask(self, call: str, request: Any, deadline: float, reads: bool) -> Any:
-        tries = len(self._members)
-        renewed = False
+    def _send(self, call: str, request: Any, deadline: float, reads: bool) -> Any:
+        tries = len(self._endpoints)
+        reauthenticated = False
         while True:
             tried = self._current
-            member = self._members[tried]
+            endpoint = self._endpoints[tried]
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Unavailable("etcd did not answer in time.")
             share = left / tries if reads else left
-            metadata = self._authenticate(member, share)
+            metadata = self._authenticate(endpoint, share)
             began = time.perf_counter()
             try:
-                return member.calls[call](request, timeout=share, metadata=metadata)
+                return endpoint.calls[call](request, timeout=share, metadata=metadata)
             except grpc.RpcError as error:
-                if not renewed and is_stale_token(error):
+                if not reauthenticated and is_stale_token(error):
                     self._forget_token()
-                    renewed = True
+                    reauthenticated = True
                     continue
-                raise_refusal(error)
+                raise_known_error(error)
                 self._abandon(tried)
                 if not reads and not was_never_sent(error):
                     raise OutcomeUnknown(
-                        "the store did not say in time whether it wrote. Read to find out, "
-                        "or send the same request again with an Idempotency-Key."
+                        "the store did not confirm the write in time, and may have made it. Read to "
+                        "find out, or send the same request again with an Idempotency-Key."
                     ) from error
                 tries -= 1
                 if tries <= 0:
-                    LOG.info("no etcd member answers: %s", words(error))
+                    LOG.info("no etcd endpoint answers: %s", describe(error))
                     raise Unavailable("the store cannot be reached.") from error
             finally:
                 self._observe(call, time.perf_counter() - began)
@@ -218,10 +222,10 @@ class EtcdClient:
     def _abandon(self, tried: int) -> None:
         with self._lock:
             if self._current == tried:
-                self._current = (tried + 1) % len(self._members)
+                self._current = (tried + 1) % len(self._endpoints)
 
-    def _authenticate(self, member: Member, timeout: float) -> tuple[tuple[str, str], ...]:
-        """The metadata that proves who we are, with a token that is asked for when there is none."""
+    def _authenticate(self, endpoint: Endpoint, timeout: float) -> tuple[tuple[str, str], ...]:
+        """Return the metadata of a call, with a token if there is a user; request one if necessary."""
         if not self._credentials.username:
             return ()
         if not self._token:
@@ -229,11 +233,11 @@ class EtcdClient:
                 name=self._credentials.username, password=self._credentials.password
             )
             try:
-                self._token = member.auth.Authenticate(request, timeout=timeout).token
+                self._token = endpoint.auth.Authenticate(request, timeout=timeout).token
             except grpc.RpcError as error:
-                raise_refusal(error)
+                raise_known_error(error)
                 self.prefer_next()
-                LOG.info("no token from etcd: %s", words(error))
+                LOG.info("etcd did not issue a token: %s", describe(error))
                 raise Unavailable("the store cannot be reached.") from error
         return (("token", self._token),)
 

@@ -1,4 +1,4 @@
-"""One member of the cluster: a channel, and what can be asked through it."""
+"""One endpoint of the cluster: its channel and its calls."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from factstore.store.client.leases import keep_alive
 from factstore.store.types import CHANNEL_OPTIONS, Credentials
 
 
-class Member:
-    """One endpoint: a channel and its stubs."""
+class Endpoint:
+    """An endpoint: a channel and its stubs."""
 
     def __init__(self, endpoint: str, credentials: Credentials) -> None:
         scheme, _, target = endpoint.partition("://")

@@ -1,4 +1,4 @@
-"""What a failed call means.  Whom to ask next, or whether to ask again, is decided elsewhere."""
+"""The meaning of failed calls.  The client decides about retries."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 
 from factstore.core.errors import StorageFull, TooLarge, Unavailable
-from factstore.store.types import Compacted, LeaseGone
+from factstore.store.types import Compacted, LeaseExpired
 
 LOG = logging.getLogger(__name__)
 
-_SILENCE = (
+_UNANSWERED = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
@@ -22,37 +22,38 @@ _SILENCE = (
 )
 
 
-def raise_refusal(error: Any) -> None:
-    """Raise what etcd said; return if it said nothing, so that another member may be asked."""
-    code, told = error.code(), error.details() or ""
-    if code == grpc.StatusCode.OUT_OF_RANGE and "compacted" in told:
+def raise_known_error(error: Any) -> None:
+    """Raise the error that etcd reported; return if it did not answer, so that a retry is possible."""
+    code, details = error.code(), error.details() or ""
+    if code == grpc.StatusCode.OUT_OF_RANGE and "compacted" in details:
         raise Compacted from error
-    if code == grpc.StatusCode.NOT_FOUND and "lease" in told:
-        raise LeaseGone from error
-    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in told:
-        raise StorageFull("the store is full; an operator must make room.")
-    if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in told:
+    if code == grpc.StatusCode.NOT_FOUND and "lease" in details:
+        raise LeaseExpired from error
+    if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in details:
+        raise StorageFull("the store is full. An operator must free space in etcd.")
+    if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:
         raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
     refused = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
-    # "failed", "is not enabled"; and an etcd with users says this to one who gives no name.
-    if refused or "authentication" in told or "user name is empty" in told:
-        LOG.error("etcd refuses our credentials: %s", told)
+    # The details contain "authentication failed" or "authentication is not enabled"; or, if etcd
+    # requires a user and the call has none, "user name is empty".
+    if refused or "authentication" in details or "user name is empty" in details:
+        LOG.error("etcd refuses the credentials of the service: %s", details)
         raise Unavailable("etcd refuses the service's credentials.") from error
-    if code not in _SILENCE:
+    if code not in _UNANSWERED:
         raise error
 
 
 def was_never_sent(error: Any) -> bool:
-    """Whether it is certain that no member has seen the request."""
+    """Return True if the request cannot have reached an endpoint."""
     unavailable = error.code() == grpc.StatusCode.UNAVAILABLE
     return unavailable and "failed to connect" in (error.details() or "")
 
 
 def is_stale_token(error: Any) -> bool:
-    """Whether another token may be all that is missing."""
+    """Return True if the call may succeed with a new token."""
     return "invalid auth token" in (error.details() or "")
 
 
-def words(error: Any) -> str:
-    """The error for a log."""
+def describe(error: Any) -> str:
+    """Return the error as text for a log."""
     return f"{error.code().name.lower()}: {error.details()}"

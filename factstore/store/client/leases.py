@@ -1,12 +1,12 @@
 """The renewal of leases.
 
-etcd takes renewals on streams, and any number on one.  Here each is a stream of its own with one
-request, which on the wire is what a plain call is; so it is made as one.  Whom it asks, until when,
-and what an error means are then the same as for every other call, and no thread belongs to it.
+etcd receives renewals on streams, with any number on one stream.  This module sends each renewal as a
+unary call, which on the wire is the same as a stream with one request.  Endpoints, deadlines and errors
+are then handled as for every other call, and no thread is necessary.
 
-Not one stream for all: etcd answers a stream in order, and for a lease that is over only once it has
-revoked it.  When many end together, late renewals of theirs would hold up those of the living for
-seconds.  Nor would it be cheaper: gRPC's streams need threads, and a call needs none.
+One stream for all renewals would be slower: etcd answers a stream in order, and answers for an expired
+lease only once it has revoked it.  If many leases expire together, late renewals of these would delay
+the renewals of others for seconds.  A stream would also need threads in gRPC.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
 
 
 def keep_alive(channel: Any) -> Callable[..., Any]:
-    """Renewing one lease, as a call with one answer; its TTL is 0 when the lease has ended."""
+    """Return the call that renews a lease; the TTL in its answer is 0 if the lease has expired."""
     call: Callable[..., Any] = channel.unary_unary(
         _KEEP_ALIVE,
         request_serializer=rpc.LeaseKeepAliveRequest.SerializeToString,

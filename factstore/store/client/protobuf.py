@@ -1,4 +1,4 @@
-"""The client's words as etcd's messages, and back.  Nothing is asked here."""
+"""Conversion between the types of the client and the messages of etcd."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ _OPERANDS = {"create": "create_revision", "mod": "mod_revision", "value": "value
 _RESULTS = {"==": rpc.Compare.EQUAL, "<": rpc.Compare.LESS}
 
 
-def item(kv: Any) -> KeyValue:
-    """A key as stored."""
+def key_value(kv: Any) -> KeyValue:
+    """Return a stored key."""
     return KeyValue(kv.key, kv.value, kv.create_revision, kv.mod_revision, kv.version, kv.lease)
 
 
-def event(told: Any) -> WatchEvent:
-    """A change that a watch tells of."""
-    return WatchEvent(item(told.kv), told.type == 1)
+def watch_event(event: Any) -> WatchEvent:
+    """Return an event of a watch."""
+    return WatchEvent(key_value(event.kv), event.type == 1)
 
 
 def transaction(compares: Sequence[Compare], operations: Sequence[Operation]) -> Any:
-    """All operations, if all compares hold."""
+    """Return a request that applies all operations if all compares succeed."""
     return rpc.TxnRequest(
         compare=[_compare(compare) for compare in compares],
         success=[_operation(operation) for operation in operations],
     )
 
 
-def several(members: Sequence[tuple[Sequence[Compare], Sequence[Operation]]]) -> Any:
-    """Transactions within one."""
+def nested_transactions(
+    transactions: Sequence[tuple[Sequence[Compare], Sequence[Operation]]],
+) -> Any:
+    """Return a request with several transactions."""
     return rpc.TxnRequest(
         success=[
             rpc.RequestOp(request_txn=transaction(compares, operations))
-            for compares, operations in members
+            for compares, operations in transactions
         ]
     )
 

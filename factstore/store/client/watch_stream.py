@@ -1,4 +1,4 @@
-"""A watch on one member.  Where it begins, and whether to begin again, is the caller's to say."""
+"""A watch on one endpoint.  The caller decides where it starts, and whether to watch again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import Unavailable
-from factstore.store.client.errors import is_stale_token, words
-from factstore.store.client.protobuf import event
+from factstore.store.client.errors import describe, is_stale_token
+from factstore.store.client.protobuf import watch_event
 from factstore.store.types import Compacted, WatchEvent
 
 
 class WatchStream:
-    """One watch: an iterator over responses, each a list of events of whole revisions."""
+    """A watch: an iterator over responses, each a list of the events of complete revisions."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class WatchStream:
     def __iter__(self) -> Iterator[list[WatchEvent]]:
         """Yield until the stream ends.
 
-        :raises Compacted: the start is no longer kept.
+        :raises Compacted: etcd has compacted the start revision.
         :raises Unavailable: the stream broke or was closed; watch again.
         """
         try:
@@ -44,19 +44,19 @@ class WatchStream:
                 if answer.compact_revision:
                     raise Compacted(answer.compact_revision)
                 if answer.canceled:
-                    self._forget_token()  # 3.4 does not say so when this is why
+                    self._forget_token()  # etcd 3.4 does not report a stale token as the reason
                     raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
                 if answer.events:
-                    yield [event(told) for told in answer.events]
+                    yield [watch_event(event) for event in answer.events]
         except grpc.RpcError as error:
             if is_stale_token(error):
                 self._forget_token()
-            raise Unavailable(f"the watch broke: {words(error)}") from error
+            raise Unavailable(f"the watch broke: {describe(error)}") from error
         finally:
             self.close()
         raise Unavailable("etcd closed the watch")
 
     def close(self) -> None:
-        """End the stream; an iteration elsewhere raises Unavailable."""
+        """Close the stream; a running iteration raises Unavailable."""
         self._requests.put(None)
         self._answers.cancel()

@@ -17,7 +17,7 @@ from factstore.core.model.record_kinds import counted_size
 from factstore.core.operations.idempotency import is_receipt
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
-from factstore.store.keyspace import Keyspace, Named
+from factstore.store.keyspace import Keyspace, ParsedKey
 from factstore.store.types import KeyValue
 
 
@@ -53,19 +53,23 @@ class _Checker:
 
     def read(self, item: KeyValue) -> None:
         """Check one key, and count it."""
-        named = self._keys.locate(item.key)
-        if named is None:
+        parsed = self._keys.parse_strict(item.key)
+        if parsed is None:
             self._find("unknown_key", item.key, "this version of factstore never writes this key")
             return
-        project = self._projects.setdefault(named.owner, ProjectContents()) if named.owner else None
-        match named.what:
+        project = (
+            self._projects.setdefault(parsed.project_id, ProjectContents())
+            if parsed.project_id
+            else None
+        )
+        match parsed.type:
             case "stack":
-                self._read_stack(item, named)
+                self._read_stack(item, parsed)
             case "fact" | "record":
-                self._read_data(item, named)
+                self._read_data(item, parsed)
             case "act":
                 try:
-                    codec.decode_act(item.value)
+                    codec.decode_deletion_author(item.value)
                 except codec.UnknownFormat as error:
                     self._find("unreadable", item.key, str(error))
             case "receipt" if project is not None:
@@ -74,42 +78,46 @@ class _Checker:
                     problem = "it is not the record of an Idempotency-Key"
                     self._find("unreadable", item.key, problem)
             case "purge" if project is not None:
-                project.purges.add(named.stack_id)
+                project.purges.add(parsed.stack_id)
             case "gate" if project is not None:
                 project.legacy += 1
             case "epoch":
                 self._store_id = item.value
 
-    def _read_stack(self, item: KeyValue, named: Named) -> None:
+    def _read_stack(self, item: KeyValue, parsed: ParsedKey) -> None:
         try:
-            check_stack_name(named.name)
+            check_stack_name(parsed.name)
             stack = codec.decode_stack(
-                item.value, named.owner, named.name, revision=item.revision, created=item.created
+                item.value,
+                parsed.project_id,
+                parsed.name,
+                revision=item.revision,
+                created=item.created,
             )
         except (Invalid, codec.UnknownFormat) as error:
             unreadable = isinstance(error, codec.UnknownFormat)
             problem = str(error) if unreadable else "no request can address a stack of this name"
             self._find("unreadable" if unreadable else "unknown_key", item.key, problem)
-            self._with_unreadable_stacks.add(named.owner)
-            self._projects[named.owner].undeletable += 1
+            self._with_unreadable_stacks.add(parsed.project_id)
+            self._projects[parsed.project_id].undeletable += 1
         else:
-            self._projects[named.owner].stacks[stack.id] = StackContents(stack.name)
+            self._projects[parsed.project_id].stacks[stack.id] = StackContents(stack.name)
 
-    def _read_data(self, item: KeyValue, named: Named) -> None:
-        data = self._data.setdefault((named.owner, named.stack_id), _StackData(item.key))
+    def _read_data(self, item: KeyValue, parsed: ParsedKey) -> None:
+        data = self._data.setdefault((parsed.project_id, parsed.stack_id), _StackData(item.key))
         data.keys += 1
-        data.has_data_key |= named.record_key == DATA_KEY
+        data.has_data_key |= parsed.record_key == DATA_KEY
         try:
-            if named.record_key is None:
+            if parsed.record_key is None:
                 fact = codec.decode_fact(
-                    item.value, named.name, revision=item.revision, version=1, lease=item.lease
+                    item.value, parsed.name, revision=item.revision, version=1, lease=item.lease
                 )
                 data.facts += 1
                 data.bytes += fact.size
                 data.sensitive += fact.sensitive
             else:
                 record = codec.decode_record(
-                    item.value, named.record_key, revision=item.revision, lease=item.lease
+                    item.value, parsed.record_key, revision=item.revision, lease=item.lease
                 )
                 size = counted_size(record)
                 if size is not None:

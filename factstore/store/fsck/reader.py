@@ -49,8 +49,10 @@ class StoreReader:
         report = self._check(self._keys.project(project_id))
         contents = report.projects.get(project_id, ProjectContents())
         # A key that is unknown as a whole has not been counted for the project.
-        parsed = (self._keys.locate(f.key) for f in report.findings if f.kind == "unknown_key")
-        unknown = sum(named is None for named in parsed)
+        parsed = (
+            self._keys.parse_strict(f.key) for f in report.findings if f.kind == "unknown_key"
+        )
+        unknown = sum(parsed is None for parsed in parsed)
         return replace(contents, undeletable=contents.undeletable + unknown)
 
     def _check(self, ranges: Sequence[KeyRange]) -> Report:

@@ -58,9 +58,9 @@ class StoreRepair:
                     marked.append(finding)
         return tuple(marked)
 
-    def delete_beside_stacks(self, project_id: str) -> None:
+    def delete_outside_stacks(self, project_id: str) -> None:
         """Delete the keys of a project that belong to no stack."""
-        for keys in self._keys.beside_stacks(project_id):
+        for keys in self._keys.outside_stacks(project_id):
             self._delete(keys)
 
     def _delete(self, keys: KeyRange) -> None:

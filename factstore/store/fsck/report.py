@@ -14,7 +14,7 @@ ADVICE = {
     "sealed_without_key": "restore the key from a backup, or write the sensitive facts again",
     "orphan": "run factstore verify --repair; the workers then delete the keys",
 }
-"""What an operator can do about each kind of finding."""
+"""The advice for each kind of finding."""
 
 _BLOCKING = frozenset({"epoch_missing", "unknown_key", "unreadable"})
 

@@ -79,18 +79,18 @@ def test_a_stack_reads_back_as_it_was(made: Stack) -> None:
 
 @given(acts)
 def test_an_act_reads_back_as_it_was(made: DeletionAuthor) -> None:
-    assert codec.decode_act(codec.encode_act(made)) == made
+    assert codec.decode_deletion_author(codec.encode_deletion_author(made)) == made
 
 
 DECODERS: list[Callable[[bytes], object]] = [
     lambda record: codec.decode_fact(record, "p", revision=1, version=1, lease=0),
     lambda record: codec.decode_stack(record, "p", "s", revision=1, created=1),
-    codec.decode_act,
+    codec.decode_deletion_author,
 ]
 OURS = [
     codec.encode_fact(fact("p")),
     codec.encode_stack(stack()),
-    codec.encode_act(DeletionAuthor("s1", "bob", "req-bob")),
+    codec.encode_deletion_author(DeletionAuthor("s1", "bob", "req-bob")),
 ]
 JUNK = [
     *(b"", b"\n", b"null", b"1", b'"format"', b"[]", b"{}", b"{", b"\xff\xfe", b"\xff\n1"),

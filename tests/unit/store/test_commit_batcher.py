@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
 from factstore.store.commit_batcher import (
-    GROUP_BYTES,
-    MEMBERS,
-    Footprint,
-    Grouping,
-    Guarded,
+    BATCH_BYTES,
+    BATCH_TXNS,
+    CommitBatcher,
+    ConflictSet,
+    Txn,
     _Entry,
-    _take,
+    _next_batch,
 )
-from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseGone, PutKey
+from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, PutKey
 
 KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
 
@@ -33,30 +33,30 @@ class Clock:
         return "2026-01-01T00:00:00.000000Z"
 
 
-def put(key: bytes, value: bytes = b"v", *compares: Compare) -> Guarded:
-    return Guarded(compares or (Compare(key, "mod", "==", 0),), (PutKey(key, value),))
+def put(key: bytes, value: bytes = b"v", *compares: Compare) -> Txn:
+    return Txn(compares or (Compare(key, "mod", "==", 0),), (PutKey(key, value),))
 
 
-def creation(path: bytes, *above: bytes) -> Guarded:
+def creation(path: bytes, *above: bytes) -> Txn:
     compares = [Compare(path + b"/", "create", "==", 0, path + b"0")]
     compares += [Compare(key, "create", "==", 0) for key in above]
     return put(path, b"v", *compares)
 
 
-def entry(guarded: Guarded) -> _Entry:
-    return _Entry(guarded, time.monotonic() + 10, threading.Event())
+def entry(txn: Txn) -> _Entry:
+    return _Entry(txn, time.monotonic() + 10, threading.Event())
 
 
-def taken(*guarded: Guarded) -> tuple[list[Guarded], list[Guarded]]:
-    """The first group, and what is left for later ones."""
-    waiting = deque(entry(each) for each in guarded)
-    group = [each.guarded for each in _take(waiting)]
-    return group, [each.guarded for each in waiting]
+def taken(*txn: Txn) -> tuple[list[Txn], list[Txn]]:
+    """The first batch, and what is left for later ones."""
+    waiting = deque(entry(each) for each in txn)
+    batch = [each.txn for each in _next_batch(waiting)]
+    return batch, [each.txn for each in waiting]
 
 
 def test_writes_of_different_keys_share_a_transaction() -> None:
-    group, left = taken(put(b"a"), put(b"b"), put(b"c"))
-    assert len(group) == 3
+    batch, left = taken(put(b"a"), put(b"b"), put(b"c"))
+    assert len(batch) == 3
     assert left == []
 
 
@@ -72,46 +72,46 @@ def test_a_fact_and_one_below_it_are_never_created_together(turn: int) -> None:
 
 
 def test_a_guard_on_a_key_that_another_one_writes_keeps_them_apart() -> None:
-    writer, guarded = put(b"record"), put(b"a", b"v", Compare(b"record", "create", "==", 7))
-    assert taken(writer, guarded) == ([writer], [guarded])
-    assert taken(guarded, writer) == ([guarded], [writer])
+    writer, txn = put(b"record"), put(b"a", b"v", Compare(b"record", "create", "==", 7))
+    assert taken(writer, txn) == ([writer], [txn])
+    assert taken(txn, writer) == ([txn], [writer])
 
 
 def test_a_deletion_counts_as_a_write() -> None:
-    deletion = Guarded((), (DeleteKeys(b"a"),))
+    deletion = Txn((), (DeleteKeys(b"a"),))
     assert taken(deletion, put(b"a"))[0] == [deletion]
 
 
 def test_transactions_without_writes_are_batched_with_writes_of_keys_they_do_not_guard() -> None:
-    confirmation = Guarded((Compare(b"a", "mod", "==", 3),), (GetKey(b"epoch"),))
+    confirmation = Txn((Compare(b"a", "mod", "==", 3),), (GetKey(b"epoch"),))
     assert len(taken(confirmation, confirmation, put(b"b"))[0]) == 3
     assert len(taken(confirmation, put(b"a"))[0]) == 1
 
 
 def test_a_conflicting_transaction_leads_the_next_batch() -> None:
     first, clashing, other = put(b"a"), put(b"a"), put(b"b")
-    group, left = taken(first, clashing, other)
-    assert group == [first, other]
+    batch, left = taken(first, clashing, other)
+    assert batch == [first, other]
     assert left == [clashing]
 
 
 def test_a_large_transaction_is_sent_alone() -> None:
-    large = Guarded([Compare(b"k%d" % n, "mod", "==", 0) for n in range(60)], [PutKey(b"z", b"")])
+    large = Txn([Compare(b"k%d" % n, "mod", "==", 0) for n in range(60)], [PutKey(b"z", b"")])
     assert taken(large, put(b"a"))[0] == [large]
-    group, left = taken(put(b"a"), large, put(b"b"))
-    assert len(group) == 2
+    batch, left = taken(put(b"a"), large, put(b"b"))
+    assert len(batch) == 2
     assert left == [large]
 
 
 def test_a_group_stays_below_etcds_limits() -> None:
     many, _ = taken(*(put(b"k%d" % n) for n in range(300)))
-    assert len(many) == MEMBERS
+    assert len(many) == BATCH_TXNS
     big, _ = taken(*(put(b"k%d" % n, b"x" * 60_000) for n in range(50)))
-    assert sum(each.bytes for each in big) <= GROUP_BYTES
+    assert sum(each.bytes for each in big) <= BATCH_BYTES
 
 
-guardeds = st.builds(
-    Guarded,
+txns = st.builds(
+    Txn,
     st.lists(
         st.builds(
             Compare,
@@ -127,14 +127,14 @@ guardeds = st.builds(
 )
 
 
-@given(st.lists(guardeds, max_size=12))
+@given(st.lists(txns, max_size=12))
 def test_no_transaction_of_a_batch_touches_keys_that_another_guards_or_writes(
-    arrivals: list[Guarded],
+    arrivals: list[Txn],
 ) -> None:
-    group, left = taken(*arrivals)
-    assert sorted(map(id, group + left)) == sorted(map(id, arrivals))
-    for one in group:
-        for other in group:
+    batch, left = taken(*arrivals)
+    assert sorted(map(id, batch + left)) == sorted(map(id, arrivals))
+    for one in batch:
+        for other in batch:
             if one is other:
                 continue
             for operation in one.operations:
@@ -145,40 +145,40 @@ def test_no_transaction_of_a_batch_touches_keys_that_another_guards_or_writes(
                     assert not compare.key <= key < end
 
 
-@given(st.lists(guardeds, max_size=8), guardeds)
-def test_the_footprint_agrees_with_a_naive_reading(members: list[Guarded], new: Guarded) -> None:
-    footprint = Footprint()
+@given(st.lists(txns, max_size=8), txns)
+def test_the_footprint_agrees_with_a_naive_reading(members: list[Txn], new: Txn) -> None:
+    conflicts = ConflictSet()
     for member in members:
-        footprint.add(member)
+        conflicts.add(member)
     ranges = [(c.key, c.end or c.key + b"\0") for member in members for c in member.compares]
     written = [o.key for member in members for o in member.operations]
     naive = any(
         o.key in written or any(start <= o.key < end for start, end in ranges)
         for o in new.operations
     ) or any(c.key <= key < (c.end or c.key + b"\0") for c in new.compares for key in written)
-    assert footprint.clashes(new) == naive
+    assert conflicts.conflicts_with(new) == naive
 
 
 class Etcd:
     """Scripted answers; the first call waits until the test has queued the rest."""
 
     def __init__(self) -> None:
-        self.calls: list[list[Guarded]] = []
+        self.calls: list[list[Txn]] = []
         self.release = threading.Event()
         self.entered = threading.Event()
         self.together_error: Exception | None = None
         self.alone_error: dict[bytes, Exception] = {}
 
-    def alone(self, guarded: Guarded, deadline: float) -> tuple[bool, int]:
-        self.calls.append([guarded])
+    def alone(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+        self.calls.append([txn])
         self.entered.set()
         assert self.release.wait(10)
-        error = self.alone_error.get(guarded.operations[0].key)
+        error = self.alone_error.get(txn.operations[0].key)
         if error:
             raise error
         return True, len(self.calls)
 
-    def together(self, members: Sequence[Guarded], deadline: float) -> tuple[list[bool], int]:
+    def together(self, members: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
         self.calls.append(list(members))
         if self.together_error:
             raise self.together_error
@@ -188,8 +188,8 @@ class Etcd:
 class Callers:
     """Threads that transact; their answers by key."""
 
-    def __init__(self, grouping: Grouping) -> None:
-        self._grouping = grouping
+    def __init__(self, batcher: CommitBatcher) -> None:
+        self._batcher = batcher
         self.answers: dict[bytes, object] = {}
         self._threads: list[threading.Thread] = []
 
@@ -200,7 +200,7 @@ class Callers:
 
     def _run(self, key: bytes) -> None:
         try:
-            self.answers[key] = self._grouping.transact(put(key), time.monotonic() + 10)
+            self.answers[key] = self._batcher.transact(put(key), time.monotonic() + 10)
         except Exception as error:  # noqa: BLE001 - the test looks at whatever it is
             self.answers[key] = error
 
@@ -212,23 +212,23 @@ class Callers:
 
 def grouped(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
     """One call on its way, then all *keys* waiting, then everything answered."""
-    grouping = Grouping(etcd.alone, etcd.together, Clock(), threading.Event)
-    grouping.start()
-    callers = Callers(grouping)
+    batcher = CommitBatcher(etcd.alone, etcd.together, Clock(), threading.Event)
+    batcher.start()
+    callers = Callers(batcher)
     try:
         callers.call(b"first")
         assert etcd.entered.wait(10)
         for key in keys:
             callers.call(key)
         deadline = time.monotonic() + 10
-        while len(grouping._waiting) < len(keys):
+        while len(batcher._waiting) < len(keys):
             assert time.monotonic() < deadline
             threading.Event().wait(0.001)
         etcd.release.set()
         return callers.join()
     finally:
         etcd.release.set()
-        grouping.stop()
+        batcher.stop()
 
 
 def test_transactions_that_arrive_during_a_request_are_batched() -> None:
@@ -244,7 +244,7 @@ def test_each_transaction_gets_its_own_outcome() -> None:
     assert answers[b"loser"] == (False, 2)
 
 
-@pytest.mark.parametrize("error", [LeaseGone(), TooLarge("too large")])
+@pytest.mark.parametrize("error", [LeaseExpired(), TooLarge("too large")])
 def test_a_member_that_spoils_the_group_spoils_only_itself(error: Exception) -> None:
     etcd = Etcd()
     etcd.together_error = error
@@ -268,28 +268,28 @@ def test_if_a_batch_fails_every_transaction_fails(
 
 def test_one_that_was_never_sent_by_its_deadline_was_not_written() -> None:
     etcd = Etcd()
-    grouping = Grouping(etcd.alone, etcd.together, Clock(), threading.Event)
-    grouping.start()
-    callers = Callers(grouping)
+    batcher = CommitBatcher(etcd.alone, etcd.together, Clock(), threading.Event)
+    batcher.start()
+    callers = Callers(batcher)
     callers.call(b"first")
     assert etcd.entered.wait(10)
     with pytest.raises(Unavailable):
-        grouping.transact(put(b"late"), time.monotonic())
+        batcher.transact(put(b"late"), time.monotonic())
     etcd.release.set()
     callers.join()
-    grouping.stop()
+    batcher.stop()
     assert [o.key for call in etcd.calls for g in call for o in g.operations] == [b"first"]
 
 
 def test_one_that_was_sent_and_not_answered_by_its_deadline_is_unknown() -> None:
     etcd = Etcd()
-    grouping = Grouping(etcd.alone, etcd.together, Clock(), threading.Event)
-    grouping.start()
+    batcher = CommitBatcher(etcd.alone, etcd.together, Clock(), threading.Event)
+    batcher.start()
     answers: list[BaseException] = []
 
     def call() -> None:
         try:
-            grouping.transact(put(b"slow"), time.monotonic() + 0.2)
+            batcher.transact(put(b"slow"), time.monotonic() + 0.2)
         except OutcomeUnknown as error:
             answers.append(error)
 
@@ -298,5 +298,5 @@ def test_one_that_was_sent_and_not_answered_by_its_deadline_is_unknown() -> None
     assert etcd.entered.wait(10)
     caller.join(10)
     etcd.release.set()
-    grouping.stop()
+    batcher.stop()
     assert len(answers) == 1

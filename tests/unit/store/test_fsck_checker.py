@@ -41,7 +41,7 @@ SOUND: dict[bytes, bytes] = {
     KEYS.epoch: b"0123456789abcdef" * 2,
     KEYS.sentinel: b"",
     KEYS.compactor: b"17",
-    KEYS.act(0): codec.encode_act(DeletionAuthor("s1", "u", "r", ("a",))),
+    KEYS.act(0): codec.encode_deletion_author(DeletionAuthor("s1", "u", "r", ("a",))),
     KEYS.stack(PROJECT, "slurm"): codec.encode_stack(LIVING),
     KEYS.stack(PROJECT, "empty"): codec.encode_stack(stack(stack_id="s2")),
     KEYS.stack(PROJECT, "peopled"): codec.encode_stack(stack(stack_id="s3")),

@@ -104,6 +104,6 @@ def test_a_key_is_parsed_into_the_names_that_it_was_built_from(
     """So an event reaches the tenant whose key changed, and no two names share a key."""
     facts, records = names
     for key, (project, stack, path) in facts.items():
-        assert KEYS.read(key) == ("fact", project, stack, path, None)
+        assert KEYS.parse(key) == ("fact", project, stack, path, None)
     for key, (project, name) in records.items():
-        assert KEYS.read(key) == ("stack", project, "", name, None)
+        assert KEYS.parse(key) == ("stack", project, "", name, None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from factstore.core.model.path import covers
 from factstore.core.model.record_key import RecordKey
 from factstore.core.model.record_kinds import RECORD_KINDS
-from factstore.store.keyspace import ACT_SLOTS, KeyRange, Keyspace, Named
+from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace, ParsedKey
 from tests.unit.core.test_path import paths, segments
 
 KEYS = Keyspace("/factstore/v1")
@@ -61,11 +61,11 @@ def test_the_stacks_of_a_project_are_its_own(p: str, p2: str, name: str) -> None
 
 @given(near_ids, near_ids, segments, near_paths)
 def test_a_key_is_parsed_into_its_names(p: str, s: str, name: str, path: str) -> None:
-    fact, record = KEYS.read(KEYS.fact(p, s, path)), KEYS.read(KEYS.stack(p, name))
+    fact, record = KEYS.parse(KEYS.fact(p, s, path)), KEYS.parse(KEYS.stack(p, name))
     assert fact is not None
     assert record is not None
-    assert (fact.what, fact.owner, fact.stack_id, fact.name) == ("fact", p, s, path)
-    assert (record.what, record.owner, record.name) == ("stack", p, name)
+    assert (fact.type, fact.project_id, fact.stack_id, fact.name) == ("fact", p, s, path)
+    assert (record.type, record.project_id, record.name) == ("stack", p, name)
 
 
 @given(near_ids, near_ids, near_paths, st.integers(0, 5000))
@@ -117,7 +117,7 @@ def test_an_id_that_no_keystone_makes_is_refused(text: str) -> None:
         KEYS.fact(text, "s", "p")
 
 
-@given(near_ids, near_ids, segments, near_paths, st.integers(0, ACT_SLOTS - 1))
+@given(near_ids, near_ids, segments, near_paths, st.integers(0, DELETION_AUTHOR_SLOTS - 1))
 def test_every_key_that_is_built_is_located(
     p: str, s: str, name: str, path: str, slot: int
 ) -> None:
@@ -132,11 +132,11 @@ def test_every_key_that_is_built_is_located(
         KEYS.sentinel: ("sentinel", "", "", ""),
         KEYS.compactor: ("compactor", "", "", ""),
     }
-    located = {key: Named(*what) for key, what in named.items()}
+    located = {key: ParsedKey(*what) for key, what in named.items()}
     for kind in RECORD_KINDS:
         place = RecordKey(kind, f"{name}/0a" if kind == "signal" else name)
-        located[KEYS.record(p, s, place)] = Named("record", p, s, place.name, place)
-    assert {key: KEYS.locate(key) for key in located} == located
+        located[KEYS.record(p, s, place)] = ParsedKey("record", p, s, place.name, place)
+    assert {key: KEYS.parse_strict(key) for key in located} == located
 
 
 @given(near_ids, near_ids, near_ids, segments, near_paths)
@@ -158,16 +158,16 @@ def test_ranges_of_a_project_contain_only_its_own_keys(
     ],
 )
 def test_a_key_that_is_not_built_here_is_not_located(rest: str) -> None:
-    assert KEYS.locate(f"{KEYS.root}/".encode() + rest.encode("latin-1")) is None
+    assert KEYS.parse_strict(f"{KEYS.root}/".encode() + rest.encode("latin-1")) is None
 
 
 def test_the_slots_for_acts_are_bounded() -> None:
-    slots = {KEYS.act(slot) for slot in range(3 * ACT_SLOTS)}
-    assert len(slots) == ACT_SLOTS
+    slots = {KEYS.act(slot) for slot in range(3 * DELETION_AUTHOR_SLOTS)}
+    assert len(slots) == DELETION_AUTHOR_SLOTS
 
 
 @pytest.mark.parametrize(
     "rest", ["epoch", "sentinel", "idem/p/k", "purges/p/s", "data/p/s", "data/p/s/side/x", "x", ""]
 )
 def test_keys_that_no_state_is_made_of_name_nothing(rest: str) -> None:
-    assert KEYS.read(f"{KEYS.root}/{rest}".encode()) is None
+    assert KEYS.parse(f"{KEYS.root}/{rest}".encode()) is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Unavailable
-from factstore.store.maintenance import Upkeep
+from factstore.store.maintenance import Maintenance
 from tests.eventually import eventually
 from tests.unit.core.factories import ManualClock
 
@@ -33,7 +33,7 @@ class Database:
     def compact(self, revision: int, deadline: float) -> None:
         self.compacted.append(revision)
 
-    def take_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
+    def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
         if seen != self.version:
             return False, self.version, self.noted
         before, self.noted = self.noted, self.head
@@ -49,10 +49,10 @@ class Mirror:
         self._behind = list(behind)
         self.moves = 0
 
-    def behind(self, deadline: float) -> bool:
+    def is_behind(self, deadline: float) -> bool:
         return self._behind.pop(0) if self._behind else False
 
-    def move(self, deadline: float) -> None:
+    def catch_up(self, deadline: float) -> None:
         self.moves += 1
 
 
@@ -62,31 +62,31 @@ def worker(
     mirror: Mirror | None = None,
     window: float = WINDOW,
     reached: int | None = None,
-) -> Upkeep:
+) -> Maintenance:
     """A worker whose thread does nothing of itself: the test calls its rounds."""
-    upkeep = Upkeep(
+    maintenance = Maintenance(
         mirror or Mirror(),
         database,
         clock,
         window=window,
-        reached=lambda: database.head if reached is None else reached,
+        published_revision=lambda: database.head if reached is None else reached,
         period=3600,
     )
-    upkeep.start()
-    upkeep.stop()
-    return upkeep
+    maintenance.start()
+    maintenance.stop()
+    return maintenance
 
 
 def test_history_is_kept_for_one_to_two_windows_by_one_worker() -> None:
     clock, database = ManualClock(), Database()
-    upkeep = worker(database, clock)
+    maintenance = worker(database, clock)
     heads: dict[float, int] = {}
     for second in range(0, 10 * int(WINDOW), 5):
         clock.advance(5)
         database.head += 1
         heads[clock.now] = database.head
         before = len(database.compacted)
-        upkeep.round()
+        maintenance.round()
         if len(database.compacted) > before:
             kept = [at for at, head in heads.items() if head >= database.compacted[-1]]
             assert WINDOW <= clock.now - min(kept) <= 2 * WINDOW, second
@@ -103,7 +103,7 @@ def test_several_workers_compact_no_more_than_one_would(
 ) -> None:
     clock, database = ManualClock(), Database()
     begin = clock.now
-    workers: list[Upkeep | None] = [None] * count
+    workers: list[Maintenance | None] = [None] * count
     heads: list[tuple[float, int]] = []
     for _ in range(0, 6 * int(WINDOW), 30):
         clock.advance(30)
@@ -127,30 +127,30 @@ def test_several_workers_compact_no_more_than_one_would(
 def test_a_worker_that_started_late_first_looks_and_then_takes_turns() -> None:
     clock = ManualClock()
     database = Database(head=100, version=7, noted=50)
-    upkeep = worker(database, clock)
+    maintenance = worker(database, clock)
     clock.advance(WINDOW)
-    upkeep.round()
+    maintenance.round()
     assert database.compacted == []
     clock.advance(WINDOW)
-    upkeep.round()
+    maintenance.round()
     assert database.compacted == [50]
 
 
 def test_the_first_turn_of_all_has_nothing_to_compact() -> None:
     clock, database = ManualClock(), Database(head=100)
-    upkeep = worker(database, clock)
+    maintenance = worker(database, clock)
     clock.advance(WINDOW)
-    upkeep.round()
+    maintenance.round()
     assert database.version == 1
     assert database.compacted == []
 
 
 def test_history_that_local_readers_have_not_received_is_not_compacted() -> None:
     clock, database = ManualClock(), Database(head=100, version=0, noted=0)
-    upkeep = worker(database, clock, reached=30)
+    maintenance = worker(database, clock, reached=30)
     for _ in range(2):
         clock.advance(WINDOW)
-        upkeep.round()
+        maintenance.round()
     assert database.compacted == [30]
 
 
@@ -170,10 +170,10 @@ def test_nothing_is_compacted_before_the_first_window_is_over_or_without_one() -
 def test_the_state_is_moved_only_when_it_is_behind_twice_in_a_row() -> None:
     clock, database = ManualClock(), Database()
     mirror = Mirror(True, False, True, True, True, False)
-    upkeep = worker(database, clock, mirror)
+    maintenance = worker(database, clock, mirror)
     moves = []
     for _ in range(6):
-        upkeep.round()
+        maintenance.round()
         moves.append(mirror.moves)
     assert moves == [0, 0, 0, 1, 2, 2]
 
@@ -188,7 +188,9 @@ def test_one_failed_round_does_not_end_the_chores(caplog: pytest.LogCaptureFixtu
                 raise RuntimeError("a bug")
 
     database = Failing()
-    upkeep = Upkeep(Mirror(), database, ManualClock(), window=0, reached=lambda: 0, period=0.001)
-    upkeep.start()
+    maintenance = Maintenance(
+        Mirror(), database, ManualClock(), window=0, published_revision=lambda: 0, period=0.001
+    )
+    maintenance.start()
     eventually(lambda: database.sweeps >= 4)
-    upkeep.stop()
+    maintenance.stop()

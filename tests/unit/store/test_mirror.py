@@ -215,8 +215,8 @@ def test_confirming_waits_for_nothing(store: MirroredStore) -> None:
 def test_is_behind_is_true_if_the_database_has_moved(
     store: MirroredStore, backend: Scripted
 ) -> None:
-    assert not store.behind(1030.0)
+    assert not store.is_behind(1030.0)
     backend.at = 6
-    assert store.behind(1030.0)
+    assert store.is_behind(1030.0)
     store.apply(step(6))
-    assert not store.behind(1030.0)
+    assert not store.is_behind(1030.0)
