@@ -13,7 +13,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from factstore.cmd.errors import CommandError
-from factstore.cmd.server import add_config_file, server_room
+from factstore.cmd.server import add_config_file, requires_server_packages
 
 if TYPE_CHECKING:
     from factstore.store.fsck.report import ProjectContents
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Purge the projects and print each deletion. Raises CommandError."""
-    with server_room():
+    with requires_server_packages():
         from factstore.cmd.deployment import connect
         from factstore.cmd.purge_project import ProjectPurge
     with connect(args.config_file) as installation:

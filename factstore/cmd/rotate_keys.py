@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from factstore.cmd.errors import CommandError
-from factstore.cmd.server import add_config_file, server_room
+from factstore.cmd.server import add_config_file, requires_server_packages
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Rotate the keys; return 1 if the data keys of some stacks are lost. Raises CommandError."""
-    with server_room():
+    with requires_server_packages():
         from factstore.cmd.deployment import connect
         from factstore.cmd.key_rotation import KeyRotation
     with connect(args.config_file) as installation:

@@ -21,7 +21,7 @@ def add_config_file(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def server_room(status: int = 1) -> Iterator[None]:
+def requires_server_packages(status: int = 1) -> Iterator[None]:
     """Report a missing server package as a CommandError.
 
     Import the modules that need ``factstore[server]`` within this context.

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from factstore.cmd.server import add_config_file, server_room
+from factstore.cmd.server import add_config_file, requires_server_packages
 
 if TYPE_CHECKING:
     from factstore.store.fsck.report import Finding, Report
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the findings and the usage. Raises CommandError, with status 2."""
-    with server_room(_FAILED):
+    with requires_server_packages(_FAILED):
         from factstore.cmd.deployment import connect
     with connect(args.config_file, failed=_FAILED) as installation:
         report = installation.reader.check()

@@ -1,4 +1,4 @@
-"""Writes that go together: which may, and what each is told."""
+"""Batches of writes: which writes can be in one batch, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def entry(txn: Txn) -> _Entry:
     return _Entry(txn, time.monotonic() + 10, threading.Event())
 
 
-def taken(*txn: Txn) -> tuple[list[Txn], list[Txn]]:
-    """The first batch, and what is left for later ones."""
-    waiting = deque(entry(each) for each in txn)
+def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:
+    """Return the first batch, and the transactions that are left for later ones."""
+    waiting = deque(entry(each) for each in txns)
     batch = [each.txn for each in _next_batch(waiting)]
     return batch, [each.txn for each in waiting]
 
@@ -146,12 +146,12 @@ def test_no_transaction_of_a_batch_touches_keys_that_another_guards_or_writes(
 
 
 @given(st.lists(txns, max_size=8), txns)
-def test_the_footprint_agrees_with_a_naive_reading(members: list[Txn], new: Txn) -> None:
+def test_conflicts_are_those_of_a_naive_check(batch: list[Txn], new: Txn) -> None:
     conflicts = ConflictSet()
-    for member in members:
-        conflicts.add(member)
-    ranges = [(c.key, c.end or c.key + b"\0") for member in members for c in member.compares]
-    written = [o.key for member in members for o in member.operations]
+    for txn in batch:
+        conflicts.add(txn)
+    ranges = [(c.key, c.end or c.key + b"\0") for txn in batch for c in txn.compares]
+    written = [o.key for txn in batch for o in txn.operations]
     naive = any(
         o.key in written or any(start <= o.key < end for start, end in ranges)
         for o in new.operations
@@ -160,33 +160,33 @@ def test_the_footprint_agrees_with_a_naive_reading(members: list[Txn], new: Txn)
 
 
 class Etcd:
-    """Scripted answers; the first call waits until the test has queued the rest."""
+    """Scripted outcomes; the first call waits until the test has queued the others."""
 
     def __init__(self) -> None:
         self.calls: list[list[Txn]] = []
         self.release = threading.Event()
         self.entered = threading.Event()
-        self.together_error: Exception | None = None
-        self.alone_error: dict[bytes, Exception] = {}
+        self.batch_error: Exception | None = None
+        self.single_error: dict[bytes, Exception] = {}
 
-    def alone(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
         self.calls.append([txn])
         self.entered.set()
         assert self.release.wait(10)
-        error = self.alone_error.get(txn.operations[0].key)
+        error = self.single_error.get(txn.operations[0].key)
         if error:
             raise error
         return True, len(self.calls)
 
-    def together(self, members: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
-        self.calls.append(list(members))
-        if self.together_error:
-            raise self.together_error
-        return [m.operations[0].key != b"loser" for m in members], len(self.calls)
+    def transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
+        self.calls.append(list(txns))
+        if self.batch_error:
+            raise self.batch_error
+        return [txn.operations[0].key != b"loser" for txn in txns], len(self.calls)
 
 
 class Callers:
-    """Threads that transact; their answers by key."""
+    """Threads that send transactions, and their outcomes by key."""
 
     def __init__(self, batcher: CommitBatcher) -> None:
         self._batcher = batcher
@@ -210,9 +210,9 @@ class Callers:
         return self.answers
 
 
-def grouped(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
-    """One call on its way, then all *keys* waiting, then everything answered."""
-    batcher = CommitBatcher(etcd.alone, etcd.together, Clock(), threading.Event)
+def run_batch(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
+    """Return all outcomes if all *keys* arrive while the first call is running."""
+    batcher = CommitBatcher(etcd.transact, etcd.transact_all, Clock(), threading.Event)
     batcher.start()
     callers = Callers(batcher)
     try:
@@ -233,23 +233,23 @@ def grouped(etcd: Etcd, *keys: bytes) -> dict[bytes, object]:
 
 def test_transactions_that_arrive_during_a_request_are_batched() -> None:
     etcd = Etcd()
-    answers = grouped(etcd, b"a", b"b", b"c")
+    answers = run_batch(etcd, b"a", b"b", b"c")
     assert [len(call) for call in etcd.calls] == [1, 3]
     assert answers[b"a"] == answers[b"b"] == answers[b"c"] == (True, 2)
 
 
 def test_each_transaction_gets_its_own_outcome() -> None:
-    answers = grouped(Etcd(), b"a", b"loser")
+    answers = run_batch(Etcd(), b"a", b"loser")
     assert answers[b"a"] == (True, 2)
     assert answers[b"loser"] == (False, 2)
 
 
 @pytest.mark.parametrize("error", [LeaseExpired(), TooLarge("too large")])
-def test_a_member_that_spoils_the_group_spoils_only_itself(error: Exception) -> None:
+def test_a_transaction_that_makes_its_batch_fail_fails_alone(error: Exception) -> None:
     etcd = Etcd()
-    etcd.together_error = error
-    etcd.alone_error = {b"bad": error}
-    answers = grouped(etcd, b"a", b"bad", b"c")
+    etcd.batch_error = error
+    etcd.single_error = {b"bad": error}
+    answers = run_batch(etcd, b"a", b"bad", b"c")
     assert answers[b"a"] == (True, 3)
     assert answers[b"bad"] is error
     assert isinstance(answers[b"c"], tuple)
@@ -260,15 +260,15 @@ def test_if_a_batch_fails_every_transaction_fails(
     kind: type[OutcomeUnknown] | type[Unavailable],
 ) -> None:
     etcd = Etcd()
-    etcd.together_error = kind("no answer")
-    answers = grouped(etcd, b"a", b"b")
+    etcd.batch_error = kind("no answer")
+    answers = run_batch(etcd, b"a", b"b")
     assert isinstance(answers[b"a"], kind)
     assert isinstance(answers[b"b"], kind)
 
 
-def test_one_that_was_never_sent_by_its_deadline_was_not_written() -> None:
+def test_a_transaction_that_is_not_sent_before_its_deadline_is_not_written() -> None:
     etcd = Etcd()
-    batcher = CommitBatcher(etcd.alone, etcd.together, Clock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact, etcd.transact_all, Clock(), threading.Event)
     batcher.start()
     callers = Callers(batcher)
     callers.call(b"first")
@@ -281,9 +281,9 @@ def test_one_that_was_never_sent_by_its_deadline_was_not_written() -> None:
     assert [o.key for call in etcd.calls for g in call for o in g.operations] == [b"first"]
 
 
-def test_one_that_was_sent_and_not_answered_by_its_deadline_is_unknown() -> None:
+def test_the_outcome_of_a_transaction_without_an_answer_is_unknown() -> None:
     etcd = Etcd()
-    batcher = CommitBatcher(etcd.alone, etcd.together, Clock(), threading.Event)
+    batcher = CommitBatcher(etcd.transact, etcd.transact_all, Clock(), threading.Event)
     batcher.start()
     answers: list[BaseException] = []
 
