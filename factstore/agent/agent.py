@@ -1,4 +1,4 @@
-"""The parts of the agent, put together as its configuration says, and what they do together."""
+"""The agent: its parts, put together as configured, and the steps that combine them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ from factstore.client.errors import Gone
 
 LOG = logging.getLogger(__name__)
 
-BY_COMMAND = "factstore-agent put"
+COMMAND_SOURCE = "factstore-agent put"
 
 
-class Parts:
-    """One agent.
+class Agent:
+    """One agent.  Several threads may use it, but only one may collect and apply.
 
-    :param stopping: whether programs that run are to be ended.
-    :param boot: the id of this boot.
-    :ivar present: set once it has joined and told what it knew, so that it sees itself whole.
+    :param should_stop: returns True if running programs are to be terminated.
+    :param boot_id: returns the id of the current boot.
     """
 
     def __init__(
@@ -45,180 +44,187 @@ class Parts:
         connection: Connection,
         clock: Clock,
         *,
-        stopping: Callable[[], bool] = lambda: False,
-        boot: Callable[[], str] = boot_id,
+        should_stop: Callable[[], bool] = lambda: False,
+        boot_id: Callable[[], str] = boot_id,
     ) -> None:
-        agent, react = settings.agent, settings.react
-        stack = connection.stack
+        options, react = settings.agent, settings.react
         self.settings = settings
-        self.stack = stack
-        self.state = StateDir(agent.state_dir, (agent.stack, agent.member))
-        self.state.create()
-        self.said = CommandFacts(self.state, boot)
-        self.membership = Membership(stack, agent, self.state)
-        self.publisher = Publisher(stack, agent.member, self.membership, self.state)
-        self.collector = FactCollector(
-            settings.facts, clock, lambda line: LOG.info("%s", line), stopping
+        self.stack = connection.stack
+        state = StateDir(options.state_dir, (options.stack, options.member))
+        state.create()
+        self.command_facts = CommandFacts(state, boot_id)
+        self.membership = Membership(self.stack, options, state)
+        self.publisher = Publisher(self.stack, options.member, self.membership, state)
+        self._collector = FactCollector(
+            settings.facts, clock, lambda line: LOG.info("%s", line), should_stop
         )
-        self._collected: CollectedFacts | None = None
-        self.sensitive = SensitiveFacts(stack)
-        hooks = Hooks(
-            react.hooks, react.hook_timeout, self.state, clock, self.sensitive.redact, stopping
-        )
+        sensitive = SensitiveFacts(self.stack)
+        hooks = Hooks(react.hooks, react.hook_timeout, state, clock, sensitive.redact, should_stop)
         self.reconciler = Reconciler(
-            settings, file_specs(settings), hooks, self.sensitive, self.state, boot
+            settings, file_specs(settings), hooks, sensitive, state, boot_id
         )
         self._enrolment = connection.enrolment
         self._renewal: tuple[str, GrantRenewal] | None = None
-        self._problems: Mapping[str, str] = {}
-        self._not_applied: ApplyError | None = None
-        self._member_is: tuple[str | None, str] | None = None
-        self._telling = threading.Lock()
-        self.present = threading.Event()
+        self._collected: CollectedFacts | None = None
+        self._source_problems: Mapping[str, str] = {}
+        self._apply_error: ApplyError | None = None
+        self._published_state: tuple[str | None, str] | None = None
+        self._publishing = threading.Lock()
+        self._facts_sent = False
+
+    @property
+    def has_collected(self) -> bool:
+        """True after the first collection."""
+        return self._collected is not None
+
+    @property
+    def is_present(self) -> bool:
+        """True while the agent is a member whose facts were sent, so that the context contains them."""
+        return self._facts_sent and self.membership.joined
 
     def collect(self) -> None:
-        """Find out what is to be told."""
-        collected = self.collector.collect()
-        for source in sorted(collected.problems.keys() - self._problems.keys()):
-            LOG.warning("%s is passed over: it %s", source, collected.problems[source])
-        self._problems = dict(collected.problems)
+        """Collect the facts for the next :meth:`publish`."""
+        collected = self._collector.collect()
+        for source in sorted(collected.problems.keys() - self._source_problems.keys()):
+            LOG.warning("skipping %s, which %s", source, collected.problems[source])
+        self._source_problems = dict(collected.problems)
         self._collected = collected
 
-    def join(self) -> bool:
-        """Be a member, and tell what is known; whether nobody was woken by it.
+    def keep_alive(self) -> bool:
+        """Send a heartbeat, or join if the agent is not a member; return True if it has joined.
 
-        :raises FactstoreError: not now.
+        :raises AgentError: the agent was superseded, or the stack has been deleted.
+        :raises FactstoreError: the service cannot answer now.
         """
-        self.present.clear()
-        self.enrol()
+        self._enrol()
+        if self.send_heartbeat():
+            return False
+        self.join()
+        return True
+
+    def join(self) -> None:
+        """Join the stack and publish the collected facts.
+
+        :raises AgentError: the agent was superseded, or the stack has been deleted.
+        :raises FactstoreError: the service cannot answer now.
+        """
+        self._facts_sent = False
+        self._enrol()
         record = self.membership.join()
         LOG.info(
-            "%s is a member of %s, %s",
+            "member %s joined stack %s in group %s%s",
             record.name,
             self.stack.name,
-            "as before" if record.unchanged else f"in the group {record.group}",
+            record.group,
+            " as before" if record.unchanged else "",
         )
         try:
-            self.tell()
-        except RETRYABLE as error:  # it is told later
-            LOG.debug("facts could not be told: %s", error)
-        self.present.set()
-        return record.unchanged
+            self.publish()
+        except RETRYABLE as error:  # the facts are published later
+            LOG.debug("the facts could not be published: %s", error)
+        self._facts_sent = True
 
-    def tell(self) -> None:
-        """Tell what changed, and which state the member is in.
+    def send_heartbeat(self) -> bool:
+        """Send a heartbeat with the applied cursor; return False if the agent is not a member.
 
-        :raises FactstoreError: not now, or it is no member any more.
-        """
-        with self._telling:
-            if self._collected is not None:  # else it is not known what to take back
-                self.publisher.set_facts(self._collected.with_source(BY_COMMAND, self.said.facts))
-            self.publisher.set_results({**self.said.results, **self._report()})
-            self.publisher.publish()
-            if self.publisher.problems.keys():
-                self.publisher.set_results(self._report())
-                self.publisher.publish()
-            self._tell_state()
-
-    def beat(self) -> bool:
-        """Say that it lives, and what is applied; whether it does live.
-
-        :raises FactstoreError: not now.
+        :raises AgentError: the agent was superseded, or the stack has been deleted.
+        :raises FactstoreError: the service cannot answer now.
         """
         try:
             return self.membership.heartbeat(self.reconciler.applied_cursor)
-        except Gone:  # the store was restored: its cursors mean nothing any more
-            LOG.warning("the service has another store than before; the context is read anew")
+        except Gone:
+            LOG.warning("the service was restored from a backup; reading the context again")
             self.reconciler.applied_cursor = None
             raise
 
-    def doubt(self) -> bool:
-        """Whether it is a member still, after an answer that says that it is not.
+    def publish(self) -> None:
+        """Publish changed facts, results and the member's state, if the agent is a member.
 
-        :raises FactstoreError: not now.
+        :raises FactstoreError: the service cannot answer now, or the agent is no longer a member.
         """
-        return self.membership.heartbeat(None)
+        with self._publishing:
+            if not self.membership.joined:
+                return
+            if self._collected is not None:  # else it is not known which facts were withdrawn
+                facts = self._collected.with_source(COMMAND_SOURCE, self.command_facts.facts)
+                self.publisher.set_facts(facts)
+            self.publisher.set_results({**self.command_facts.results, **self._status()})
+            self.publisher.publish()
+            if self.publisher.problems:
+                self.publisher.set_results(self._status())
+                self.publisher.publish()
+            self._publish_state()
 
     def apply(self, context: Context) -> None:
-        """Bring the instance in line with a context.
+        """Apply a context.
 
-        :raises ApplyError: it could not be.
-        :raises FactstoreError: a sealed fact cannot be had now.
+        :raises ApplyError: a file or hook failed.
+        :raises FactstoreError: a sensitive fact cannot be fetched now.
         """
         try:
-            self.reconciler.store_context(context)
-        except OSError as error:
-            self._not_applied = ApplyError("state", f"{error.filename}: {error.strerror}")
-            raise self._not_applied from error
-        try:
-            ran = self.reconciler.apply(context)
+            try:
+                self.reconciler.store_context(context)
+            except OSError as error:
+                reason = f"{error.filename}: {error.strerror}"
+                raise ApplyError("state", reason) from error
+            changed = self.reconciler.apply(context)
         except ApplyError as error:
-            self._not_applied = error
+            self._apply_error = error
             raise
-        self._not_applied = None
-        LOG.log(logging.INFO if ran else logging.DEBUG, "applied the stack at %s", context.cursor)
+        self._apply_error = None
+        LOG.log(logging.INFO if changed else logging.DEBUG, "applied context %s", context.cursor)
 
-    def renew(self) -> float | None:
-        """Renew the grant if it is time to; in how many seconds to look again, if ever.
+    def renew_grant(self) -> float | None:
+        """Renew the grant if that is due; return the seconds until the next call, if there is a grant.
 
-        :raises FactstoreError: not now.
+        :raises FactstoreError: the service cannot answer now.
         """
-        self.enrol()
+        self._enrol()
         if self._enrolment is None:
             return None
-        shown = self._enrolment.token
-        if self._renewal is None or self._renewal[0] != shown:
+        token = self._enrolment.token
+        if self._renewal is None or self._renewal[0] != token:
             grant = self.stack.grant(self._enrolment.grant_id)
-            self._renewal = shown, GrantRenewal(grant, time.time)
+            self._renewal = token, GrantRenewal(grant, time.time)
         return self._renewal[1].renew_if_due()
 
-    def enrol(self) -> None:
-        """Have a grant of this member's own, if that which was given is its group's.
-
-        :raises FactstoreError: not now, or somebody else is known by this name.
-        """
-        if self._enrolment is not None:
-            self._enrolment.ensure()
-
-    def refused(self) -> bool:
-        """What was shown does not hold; whether another grant can be got with the group's."""
+    def discard_rejected_grant(self) -> bool:
+        """Return True if another grant can be obtained after the service has rejected this one."""
         return self._enrolment is not None and self._enrolment.discard_rejected_grant()
 
     def depart(self) -> None:
-        """Go, if the service can be told; else it finds out when the ttl is over."""
+        """Depart from the stack.  If the service cannot be reached, the member expires instead."""
         try:
             self.membership.depart("stopped")
-            LOG.info("%s departed", self.settings.agent.member)
+            LOG.info("member %s departed", self.settings.agent.member)
         except RETRYABLE as error:
-            LOG.warning("the service could not be told that it departs: %s", error)
+            LOG.warning("the member could not depart and will expire: %s", error)
 
-    def _tell_state(self) -> None:
-        wanted = self.said.requested_state
-        if wanted is None:
+    def _enrol(self) -> None:
+        if self._enrolment is not None:
+            self._enrolment.ensure()
+
+    def _publish_state(self) -> None:
+        state = self.command_facts.requested_state
+        if state is None:
             if self.settings.agent.ready != "applied" or self.reconciler.applied_cursor is None:
                 return
-            wanted = "ready"
-        now = (self.membership.generation, wanted)
-        if self._member_is != now:
-            self.membership.set_state(wanted)
-            self._member_is = now
-            LOG.info("%s is %s", self.settings.agent.member, wanted)
+            state = "ready"
+        current = (self.membership.generation, state)
+        if self._published_state != current:
+            self.membership.set_state(state)
+            self._published_state = current
+            LOG.info("member %s is %s", self.settings.agent.member, state)
 
-    def _report(self) -> dict[str, Any]:
-        """What others may see of how it goes; nothing while nothing went.
-
-        The state is a fact of its own, so that a waiter can test it.
-        """
-        if (
-            self.reconciler.applied_cursor is None
-            and self._not_applied is None
-            and not self._problems
-        ):
+    def _status(self) -> dict[str, Any]:
+        """Return the results ``agent/state`` and ``agent/problems``; none before the first attempt."""
+        applied = self.reconciler.applied_cursor is not None
+        if not applied and self._apply_error is None and not self._source_problems:
             return {}
-        problems = {**self._problems, **self.publisher.problems}
-        if self._not_applied is not None:
-            problems[self._not_applied.source] = self._not_applied.reason
+        problems = {**self._source_problems, **self.publisher.problems}
+        if self._apply_error is not None:
+            problems[self._apply_error.source] = self._apply_error.reason
             state = "failed"
         else:
-            state = "applied" if self.reconciler.applied_cursor is not None else "starting"
+            state = "applied" if applied else "starting"
         return {"agent/state": state, "agent/problems": problems}

@@ -1,237 +1,205 @@
-"""The agent as it runs: one thread lives, one looks, and one does what there is to do.
+"""The running agent: its tasks, in three workers that do not wait for each other.
 
-The main thread collects, tells and applies, one thing after the other: so what happens while a hook
-runs becomes one further run.  Signals and the other threads wake it with a word.
+The main worker collects facts, publishes them and applies contexts, one after the other: hooks never
+overlap, and all changes during a hook result in one further run.  The session worker sends heartbeats
+and renews the grant, also while a hook runs.  The watch worker waits for the context to change.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import random
 import signal
 import threading
 from collections.abc import Callable, Mapping
 from types import FrameType
 
-from factstore.agent.agent import Parts
+from factstore.agent.agent import Agent
 from factstore.agent.apply.reconciler import ApplyError
-from factstore.agent.error_log import Troubles
-from factstore.agent.errors import EXIT_OK, RETRYABLE, AgentError, Misconfigured, StackDeleted
-from factstore.agent.loops import ALONE, CONTEXT, JOINED, LONGEST_PAUSE, UNAUTHORIZED, Eye, Heart
-from factstore.agent.scheduler import Chore
+from factstore.agent.error_log import ErrorLog
+from factstore.agent.errors import EXIT_OK, RETRYABLE, Misconfigured, StackDeleted
+from factstore.agent.scheduler import LONGEST_PAUSE, Worker
 from factstore.agent.session.connection import load_credential
+from factstore.agent.session.context_watcher import ContextWatcher
 from factstore.agent.system.sd_notify import notify
 from factstore.client import Context
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
+from factstore.client.errors import Unauthorized
 
 LOG = logging.getLogger(__name__)
 
-FIRST_FACTS_SECONDS = 2.0  # for which the first join waits for what there is to tell
-STOP_SECONDS = 12.0  # for which the end waits for the heart
-STOP, RELOAD, COLLECT = "stop", "reload", "collect"
-
-SIGNALS: Mapping[signal.Signals, str] = {
-    signal.SIGTERM: STOP,
-    signal.SIGINT: STOP,
-    signal.SIGHUP: RELOAD,
-    signal.SIGUSR1: COLLECT,
-}
+HEARTBEATS_PER_TTL = 3
+FIRST_FACTS_SECONDS = 2.0  # the join waits this long for the first facts, to publish them at once
+STOP_SECONDS = 12.0  # the agent waits this long for a heartbeat before it departs
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Daemon:
-    """Runs an agent until it is told to stop.
+    """Runs an agent until it is stopped.
 
-    :param parts: makes the agent's parts, given what tells them to stop.
-    :param reloadable: whether the agent may be started anew, as its configuration is now.
-    :param jitter: numbers from 0 to 1.
-    :ivar reload: whether it ended so as to be started anew, as the same member.
+    :param make_agent: returns the agent; its argument returns True if programs are to be terminated.
+    :param can_reload: returns True if the configuration on disk is valid.
+    :param jitter: returns numbers from 0 to 1.
+    :ivar reload: True if the program is to be executed again, as the same member.
     """
 
     def __init__(
         self,
-        parts: Callable[[Callable[[], bool]], Parts],
+        make_agent: Callable[[Callable[[], bool]], Agent],
         environ: Mapping[str, str],
         clock: Clock,
-        reloadable: Callable[[], bool],
+        can_reload: Callable[[], bool],
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.reload = False
         self._stop = False
-        self._parts = parts(lambda: self._stop)
-        self._settings = settings = self._parts.settings
+        self._error: BaseException | None = None
+        self._agent = agent = make_agent(lambda: self._stop)
+        self._settings = settings = agent.settings
         self._environ = environ
         self._credential = load_credential(settings, environ)
-        self._clock = clock
-        self._reloadable = reloadable
+        self._can_reload = can_reload
         self._jitter = jitter
-        self._words: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self._first_facts = threading.Event()
-        self._end: BaseException | None = None
-        self._troubles = Troubles(clock)
-        self._kept = self._parts.reconciler.load_context()
-        self._heart = Heart(self._parts, self._troubles, self._words.put)
-        self._eye = Eye(self._parts, self._troubles, clock, self._words.put, self._kept)
-        self._context: Context | None = None
-        self._done: str | None = None
-        react = settings.react
-        self._collecting = self._chore("collecting facts", self._collect)
-        self._telling = self._chore("telling the service", self._tell)
-        self._applying = self._chore(
-            "applying the stack", self._apply, Backoff(react.retry_first, react.retry_longest)
+        self._stored = agent.reconciler.load_context()
+        self._fallback: Context | None = None  # the stored context, during an outage at the start
+        self._watcher = ContextWatcher(
+            settings, agent.stack, agent.membership, clock, self._stored, self._on_change
         )
-        self._renewing = self._chore("renewing the grant", self._parts.renew)
+
+        error_log = ErrorLog(clock)
+        retryable: tuple[type[Exception], ...] = (*RETRYABLE, ApplyError, OSError)
+        if not settings.agent.end_with_stack:
+            retryable += (StackDeleted,)
+        self._main, self._session, self._watch = (
+            Worker(clock, error_log, retryable) for _ in range(3)
+        )
+        react = settings.react
+        self._reload_task = self._main.add("reload", self._reload)
+        self._collect_task = self._main.add("fact collection", self._collect)
+        self._publish_task = self._main.add("publication", self._publish)
+        self._apply_task = self._main.add(
+            "reconciliation", self._apply, Backoff(react.retry_first, react.retry_longest)
+        )
+        self._interval = settings.agent.ttl / HEARTBEATS_PER_TTL
+        self._heartbeat_task = self._session.add(
+            "heartbeat", self._heartbeat, longest_pause=min(self._interval, LONGEST_PAUSE)
+        )
+        self._renewal_task = self._session.add("grant renewal", agent.renew_grant)
+        self._watch_task = self._watch.add("context watch", self._poll)
 
     def run(self) -> int:
-        """Be the agent until a signal, or something that it cannot go on with.
+        """Run until a signal or an error ends the agent; return the exit status.
 
-        :raises AgentError: it cannot go on.
+        :raises AgentError: the agent cannot continue.
         """
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
-        heart = self._thread(self._live, "heart")
-        self._thread(self._look, "eye")
-        notify(READY="1", STATUS="looking for the service")
-        self._collecting.ask()
-        self._renewing.ask()
-        while self._end is None and not self._stop and not self.reload:
-            self._attend()
-        self._stopped.set()
+        session = threading.Thread(target=self._run, args=[self._session], daemon=True)
+        watch = threading.Thread(target=self._run, args=[self._watch], daemon=True)
+        self._main.request(self._collect_task)
+        self._session.request(self._heartbeat_task, FIRST_FACTS_SECONDS)
+        self._session.request(self._renewal_task)
+        session.start()
+        watch.start()
+        notify(READY="1", STATUS="connecting to the service")
+        self._run(self._main)
         if not self.reload:
             notify(STOPPING="1")
-        heart.join(STOP_SECONDS)
-        if isinstance(self._end, StackDeleted):
-            LOG.info("ends with its stack")
+        self._session.stop()
+        session.join(STOP_SECONDS)
+        if isinstance(self._error, StackDeleted):
+            LOG.info("%s The agent ends with its stack.", self._error)
             return EXIT_OK
-        if self._end is not None:
-            raise self._end
+        if self._error is not None:
+            raise self._error
         if self._stop and self._settings.agent.depart_on_stop:
-            self._parts.depart()
+            self._agent.depart()
         return EXIT_OK
 
-    # The main thread
-
-    def _chore(
-        self, what: str, action: Callable[[], float | None], backoff: Backoff | None = None
-    ) -> Chore:
-        return Chore(what, action, self._clock, backoff or Backoff(1.0, LONGEST_PAUSE))
-
-    def _attend(self) -> None:
-        """Do what is due, then wait for the next thing or a word."""
-        chores = (self._collecting, self._telling, self._applying, self._renewing)
-        for chore in chores:
-            if self._stop:
-                return
-            try:
-                if chore.attend():
-                    self._troubles.over(chore.what)
-            except (*RETRYABLE, ApplyError, OSError) as error:
-                self._troubles.tell(chore.what, error)
-            except AgentError as error:
-                self._end_with(error)
-        left = min(chore.due for chore in chores) - self._clock.monotonic()
+    def _run(self, worker: Worker) -> None:
         try:
-            word = self._words.get(timeout=min(max(left, 0.0), 3600.0))
-            while True:
-                self._hear(word)
-                word = self._words.get_nowait()
-        except queue.Empty:
-            return
-
-    def _hear(self, word: str) -> None:
-        if word == COLLECT:
-            self._collecting.ask()
-        elif word == JOINED:
-            self._telling.ask()
-        elif word == CONTEXT:
-            self._on_context()
-        elif word == ALONE and self._context is None and self._kept is not None:
-            LOG.warning("goes on with the context of an earlier time, at %s", self._kept.cursor)
-            self._context = self._kept
-            self._applying.ask()
-        elif word == UNAUTHORIZED:
-            self.reload = self.reload or self._has_other_credential()
-        elif word == RELOAD:
-            self.reload = self.reload or self._reloadable()
-
-    def _has_other_credential(self) -> bool:
-        try:
-            if load_credential(self._settings, self._environ) == self._credential:
-                return False
-        except Misconfigured as error:
-            self._troubles.tell("another credential", error)
-            return False
-        LOG.info("there is another credential: begins anew with it")
-        return True
-
-    def _on_context(self) -> None:
-        context, before = self._eye.latest, self._context
-        if context is None:
-            return
-        self._context = context
-        if context.etag == self._done:  # nothing shows of what changed: it is applied
-            self._parts.reconciler.applied_cursor = context.cursor
-            self._telling.ask()
-        elif before is None or not self._settings.react.splay:
-            self._applying.ask()
-        else:
-            self._applying.ask(self._settings.react.splay * self._jitter())
-
-    def _collect(self) -> float:
-        self._parts.collect()
-        self._first_facts.set()
-        self._telling.ask()
-        return self._settings.facts.interval
-
-    def _tell(self) -> None:
-        if self._parts.membership.joined.is_set():
-            self._parts.tell()
-            self._parts.beat()
-
-    def _apply(self) -> None:
-        context = self._context
-        if context is None or context.etag == self._done:
-            return
-        self._done = None  # also what was done before is not any more
-        try:
-            self._parts.apply(context)
-            self._done = context.etag
-        finally:
-            self._telling.ask()
-        agent = self._settings.agent
-        notify(STATUS=f"{agent.member} of {agent.stack}: applied {context.cursor}")
-
-    # The others
-
-    def _thread(self, what: Callable[[], None], name: str) -> threading.Thread:
-        def run() -> None:
-            try:
-                what()
-            except BaseException as error:  # noqa: BLE001 - the main thread raises it
-                self._end_with(error)
-
-        thread = threading.Thread(target=run, name=name, daemon=True)
-        thread.start()
-        return thread
-
-    def _end_with(self, error: BaseException) -> None:
-        """End for a reason, unless the agent is to wait for its stack to come back."""
-        if not isinstance(error, StackDeleted) or self._settings.agent.end_with_stack:
-            self._end = error
-            self._words.put(STOP)
-
-    def _live(self) -> None:
-        self._first_facts.wait(FIRST_FACTS_SECONDS)
-        while not self._stopped.is_set():
-            self._stopped.wait(self._heart.step())
-
-    def _look(self) -> None:
-        while not self._stopped.is_set():
-            self._stopped.wait(self._eye.step())
+            worker.run()
+        except BaseException as error:  # noqa: BLE001 - run() raises it in the main thread
+            self._error = self._error or error
+            self._main.stop()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        word = SIGNALS[signal.Signals(number)]
-        self._stop = self._stop or word == STOP
-        self._words.put(word)
+        if number == signal.SIGUSR1:
+            self._main.request(self._collect_task)
+        elif number == signal.SIGHUP:
+            self._main.request(self._reload_task)
+        else:
+            self._stop = True
+            self._main.stop()
+
+    # The session worker
+
+    def _heartbeat(self) -> float:
+        try:
+            if self._agent.keep_alive():
+                self._main.request(self._publish_task)
+                self._watch.request(self._watch_task)
+        except (*RETRYABLE, OSError, StackDeleted) as error:
+            if isinstance(error, Unauthorized) and not self._agent.discard_rejected_grant():
+                self._check_credential()
+            if self._fallback is None and self._watcher.latest is None and self._stored:
+                LOG.warning("continuing with the stored context %s", self._stored.cursor)
+                self._fallback = self._stored
+                self._main.request(self._apply_task)
+            raise
+        return self._interval
+
+    def _check_credential(self) -> None:
+        """Reload if another credential has been configured."""
+        try:
+            if load_credential(self._settings, self._environ) == self._credential:
+                return
+        except Misconfigured as error:
+            LOG.debug("the credential was not reloaded: %s", error)
+            return
+        LOG.info("reloading, because the credential has changed")
+        self.reload = True
+        self._main.stop()
+
+    # The watch worker
+
+    def _poll(self) -> float | None:
+        # After the agent has joined again, the watch is requested again.
+        return self._watcher.poll() if self._agent.is_present else None
+
+    def _on_change(self, context: Context, previous: Context | None) -> None:
+        splayed = previous is not None and previous.etag != context.etag
+        delay = self._settings.react.splay * self._jitter() if splayed else 0.0
+        self._main.request(self._apply_task, delay)
+
+    # The main worker
+
+    def _reload(self) -> None:
+        if self._can_reload():
+            self.reload = True
+            self._main.stop()
+
+    def _collect(self) -> float:
+        first = not self._agent.has_collected
+        self._agent.collect()
+        if first:
+            self._session.request(self._heartbeat_task)
+        self._main.request(self._publish_task)
+        return self._settings.facts.interval
+
+    def _publish(self) -> None:
+        self._agent.publish()
+        if self._agent.membership.joined:
+            self._session.request(self._heartbeat_task)  # reports the applied cursor
+
+    def _apply(self) -> None:
+        context = self._watcher.latest or self._fallback
+        if context is None:
+            return
+        try:
+            self._agent.apply(context)
+        finally:
+            self._main.request(self._publish_task)
+        agent = self._settings.agent
+        notify(STATUS=f"{agent.member} of {agent.stack}: applied {context.cursor}")

@@ -1,38 +1,36 @@
-"""Complaining so that a log stays readable: once when something breaks, once when it works again."""
+"""Logging of repeated failures: once when a task begins to fail, and once when it succeeds again."""
 
 from __future__ import annotations
 
 import logging
-import re
 
 from factstore.agent.errors import describe
 from factstore.client.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 600.0
-_OBJECT = re.compile(r"<?[\w.]+ object at 0x[0-9a-f]+>?(: )?")
+REPEAT_SECONDS = 600.0
 
 
-class Troubles:
-    """What does not work at the moment, by what it is."""
+class ErrorLog:
+    """The tasks that fail at the moment.  Several threads may use it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._said: dict[str, tuple[object, float]] = {}
+        self._failing: dict[str, tuple[object, float]] = {}
 
-    def tell(self, what: str, error: Exception) -> None:
-        """Something does not work; says so if that is news, or some time ago."""
+    def failed(self, task: str, error: Exception) -> None:
+        """Log the failure of a task, unless it failed in the same way a short time ago."""
         kind = (type(error), getattr(error, "status", None), getattr(error, "source", None))
-        known, at = self._said.get(what, (None, 0.0))
+        known, logged_at = self._failing.get(task, (None, 0.0))
         now = self._clock.monotonic()
-        if known != kind or now - at >= AGAIN_SECONDS:
-            self._said[what] = (kind, now)
-            LOG.warning("%s: %s", what, _OBJECT.sub("", describe(error)))
+        if known != kind or now - logged_at >= REPEAT_SECONDS:
+            self._failing[task] = (kind, now)
+            LOG.warning("%s failed: %s", task, describe(error))
         else:
-            LOG.debug("%s, still: %s", what, _OBJECT.sub("", describe(error)))
+            LOG.debug("%s failed again: %s", task, describe(error))
 
-    def over(self, what: str) -> None:
-        """It works; says so if it did not."""
-        if self._said.pop(what, None) is not None:
-            LOG.info("%s: works again", what)
+    def succeeded(self, task: str) -> None:
+        """Log that a task succeeded, if it failed before."""
+        if self._failing.pop(task, None) is not None:
+            LOG.info("%s succeeded after earlier failures", task)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from keystoneauth1.exceptions import ClientException
 
 from factstore.client.errors import FactstoreError
@@ -14,6 +16,9 @@ EXIT_UNAVAILABLE = 4
 
 RETRYABLE = (FactstoreError, ClientException)
 """Errors of a call to the service, after which the call is repeated."""
+
+# urllib3 puts the address of a connection object in front of its messages.
+_OBJECT = re.compile(r"<?[\w.]+ object at 0x[0-9a-f]+>?(: )?")
 
 
 class AgentError(Exception):
@@ -45,6 +50,6 @@ class StackDeleted(AgentError):
 
 def describe(error: Exception) -> str:
     """Return the text of an error on one line, with the request id if it has one."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(_OBJECT.sub("", str(error)).split()) or type(error).__name__
     request_id = getattr(error, "request_id", None)
     return f"{text} ({request_id})" if request_id else text

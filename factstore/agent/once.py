@@ -1,10 +1,10 @@
-"""One round, for those who have cron start it."""
+"""A single run of the agent, for cron."""
 
 from __future__ import annotations
 
 import logging
 
-from factstore.agent.agent import Parts
+from factstore.agent.agent import Agent
 from factstore.agent.apply.reconciler import ApplyError
 from factstore.agent.errors import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, RETRYABLE, describe
 from factstore.client import Context
@@ -13,50 +13,50 @@ from factstore.client.errors import Unauthorized
 LOG = logging.getLogger(__name__)
 
 
-def once(parts: Parts) -> int:
-    """Tell what changed, bring the instance in line with its context, and say so; an exit status.
+def run_once(agent: Agent) -> int:
+    """Publish changed facts, apply the context and report that; return the exit status.
 
-    Without the service it is the context that was kept which is applied.  The member goes on living for
-    its ttl: that is to be longer than the time until the next round.
+    Without the service, the stored context is applied.  The member lives on for its ttl, which must be
+    longer than the time until the next run.
 
-    :raises AgentError: it cannot go on.
+    :raises AgentError: the agent cannot continue.
     """
-    parts.collect()
+    agent.collect()
     status = EXIT_OK
     context: Context | None
     try:
         try:
-            context = _meet(parts)
+            context = _join(agent)
         except Unauthorized:
-            if not parts.refused():
+            if not agent.discard_rejected_grant():
                 raise
-            context = _meet(parts)
+            context = _join(agent)
     except RETRYABLE as error:
-        LOG.warning("the service does not help: %s", describe(error))
-        context, status = parts.reconciler.load_context(), EXIT_UNAVAILABLE
+        LOG.warning("the service cannot be used: %s", describe(error))
+        context, status = agent.reconciler.load_context(), EXIT_UNAVAILABLE
         if context is None:
             return status
-        LOG.warning("goes on with the context of an earlier time, at %s", context.cursor)
+        LOG.warning("continuing with the stored context %s", context.cursor)
     try:
-        parts.apply(context)
+        agent.apply(context)
     except ApplyError as error:
         LOG.error("%s", error)
         status = EXIT_FAILED
     except RETRYABLE as error:
-        LOG.error("a sealed fact cannot be had: %s", describe(error))
+        LOG.error("a sensitive fact cannot be fetched: %s", describe(error))
         status = EXIT_UNAVAILABLE
     if status == EXIT_UNAVAILABLE:
         return status
     try:
-        parts.tell()
-        parts.beat()
+        agent.publish()
+        agent.send_heartbeat()
     except RETRYABLE as error:
-        LOG.error("the service could not be told: %s", describe(error))
+        LOG.error("the result cannot be published: %s", describe(error))
         return EXIT_UNAVAILABLE
     return status
 
 
-def _meet(parts: Parts) -> Context:
-    parts.renew()
-    parts.join()
-    return parts.stack.context(member=parts.settings.agent.member)
+def _join(agent: Agent) -> Context:
+    agent.renew_grant()
+    agent.join()
+    return agent.stack.context(member=agent.settings.agent.member)

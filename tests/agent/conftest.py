@@ -1,4 +1,4 @@
-"""A service for agents, and instances that have one."""
+"""A service for agents, and instances that run one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Make = Callable[..., Instance]
 
 @pytest.fixture(scope="module")
 def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A service that nobody harms."""
+    """A service that no test stops."""
     with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), workers=2) as server:
         yield server
         check_log(server)
@@ -31,13 +31,13 @@ def stack(api: ApiServer) -> Stack:
 
 
 def stack_of(api: ApiServer) -> Stack:
-    """A stack of a service, as an owner sees it."""
+    """Return a stack of a service with the rights of an owner."""
     return connect({"OS_AUTH_TYPE": "none", "OS_ENDPOINT": api.url}).stack(fresh_stack())
 
 
 @pytest.fixture
 def make(api: ApiServer, stack: Stack, tmp_path: Path) -> Iterator[Make]:
-    """Makes instances of the stack; their agents end with the test, and none broke inside."""
+    """Create instances of the stack; check that no agent had an internal error."""
     made: list[Instance] = []
 
     def instance(name: str, more: str = "", **options: object) -> Instance:
@@ -52,4 +52,4 @@ def make(api: ApiServer, stack: Stack, tmp_path: Path) -> Iterator[Make]:
         each.kill()
     for each in made:
         assert "Traceback" not in each.log, each.log
-        assert "fault of the agent" not in each.log, each.log
+        assert "internal error of the agent" not in each.log, each.log

@@ -1,4 +1,4 @@
-"""An agent that kills itself, as if by SIGKILL from outside, just before it does some one thing.
+"""An agent that kills itself with SIGKILL just before it calls some function.
 
 ``python -m tests.agent.crashes MODULE:NAME WORD ARGUMENTS...`` dies when that function is called with
 an argument whose text contains the word.
@@ -16,7 +16,7 @@ from factstore.agent.cli import main
 
 
 def die_before(target: str, word: str) -> None:
-    """Have the process die before a call of this function with this word."""
+    """Kill the process before a call of this function with this word."""
     module, _, path = target.partition(":")
     holder: Any = importlib.import_module(module)
     *outer, name = path.split(".")

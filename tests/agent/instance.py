@@ -1,4 +1,4 @@
-"""Agents as instances have them: processes with a configuration, hooks, and a directory of state."""
+"""Agents as processes, each with a configuration, hooks and a state directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARGV = [sys.executable, "-m", "factstore.agent.cli"]
 
 
 class Instance:
-    """One instance with an agent.  Its hook writes a line for each of its runs.
+    """One instance with an agent.  Its hook writes a line for each run.
 
     :param options: of ``[agent]``; ``more`` are further sections, ``DIR`` in them the directory.
     """
@@ -58,7 +58,7 @@ class Instance:
         self.child = Child(f"agent {name}")
 
     def write(self, name: str, text: str) -> Path:
-        """A file of the instance; it is there whole or not at all."""
+        """Write a file of the instance atomically."""
         file = self.directory / name
         file.parent.mkdir(exist_ok=True)
         new = file.with_name(f".{file.name}")
@@ -67,14 +67,14 @@ class Instance:
         return file
 
     def hook(self, name: str, script: str) -> None:
-        """An executable in ``hooks.d``."""
+        """Write an executable in ``hooks.d``."""
         text = f"#!/bin/sh\n{script}\n".replace("DIR", str(self.directory))
         hidden = self.write(f"hooks.d/.{name}", text)
         hidden.chmod(0o755)
         hidden.replace(hidden.with_name(name))
 
     def fact(self, **facts: object) -> None:
-        """What ``facts.d`` tells."""
+        """Write the facts in ``facts.d``."""
         self.write("facts.d/facts.json", json.dumps(facts))
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class Instance:
         self.child.start(argv, log_path=self.directory / "log", env=environ())
 
     def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the agent to its end."""
+        """Run a command of the agent and return its result."""
         return subprocess.run(
             [*ARGV, "--config", str(self.config), *arguments],
             env={**environ(), **env},
@@ -94,15 +94,15 @@ class Instance:
         )
 
     def kill(self) -> None:
-        """SIGKILL, as at any moment; hooks live on."""
+        """Kill the agent; its hooks continue."""
         self.child.kill()
 
     def stop(self) -> int | None:
-        """SIGTERM; the status."""
+        """Stop the agent; return its exit status."""
         return self.child.terminate(20)
 
     def reload(self) -> None:
-        """SIGHUP."""
+        """Send SIGHUP."""
         self.child.send_signal(signal.SIGHUP)
 
     @property
@@ -112,17 +112,17 @@ class Instance:
 
     @property
     def nodes(self) -> list[str]:
-        """What its template made."""
+        """The lines that its template rendered."""
         return self._lines("nodes")
 
     @property
     def log(self) -> str:
-        """All that the agent said."""
+        """The agent's log."""
         file = self.directory / "log"
         return file.read_text(errors="replace") if file.exists() else ""
 
     def kept(self, name: str) -> Any:
-        """A document of its state, if there is one."""
+        """Return a document of the state directory, or None."""
         file = self.directory / "state" / f"{name}.json"
         return json.loads(file.read_text())["content"] if file.exists() else None
 
@@ -132,7 +132,7 @@ class Instance:
 
 
 def environ() -> dict[str, str]:
-    """The environment without what would tell an agent where a service is."""
+    """Return the environment without variables that configure an agent."""
     return {
         name: value
         for name, value in os.environ.items()

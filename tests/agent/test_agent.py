@@ -1,4 +1,4 @@
-"""An agent before a real service: it joins, tells, applies, says so, and departs."""
+"""An agent and a real service: joining, publishing, applying, reporting and departing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.eventually import eventually
 
 
 def converged(stack: Stack, *members: str, within: float = 30.0, state: str = "ready") -> Context:
-    """The context that all these members have applied, and nobody else."""
+    """Return the context that exactly these members have applied."""
 
     def agreed() -> Context | None:
         try:
@@ -34,7 +34,7 @@ def converged(stack: Stack, *members: str, within: float = 30.0, state: str = "r
 
 
 def changes(stack: Stack, since: str) -> list[tuple[str, str | None]]:
-    """What happened in the stack, without results."""
+    """Return the types and names of the changes since a cursor."""
     with stack.watch(since=since, bookmarks=True) as watch:
         stack.put("marker", time.monotonic_ns())
         found: list[tuple[str, str | None]] = []
@@ -124,7 +124,7 @@ def test_a_reload_reads_the_configuration_and_keeps_the_member(stack: Stack, mak
     good = c1.config.read_text().replace("[agent]", '[agent]\nattributes = {"rack": 8}')
     c1.config.write_text(broken)
     c1.reload()
-    eventually(lambda: "goes on as it is, for the configuration is wrong" in c1.log)
+    eventually(lambda: "not reloading, because the configuration is invalid" in c1.log)
     c1.config.write_text(good)
     c1.reload()
     eventually(lambda: stack.context().members["c1"]["attributes"] == {"rack": 8})
@@ -225,7 +225,8 @@ def test_facts_and_states_of_commands_outlive_an_incarnation(stack: Stack, make:
     told = c1.call("put", "services/slurmd", "starting")
     assert (told.returncode, told.stdout) == (4, "")
     assert told.stderr == (
-        "factstore-agent: the agent will tell it once it runs: it is no member yet\n"
+        "factstore-agent: the agent will send this when it runs: "
+        "the agent has not joined the stack yet\n"
     )
     c1.start()
     context = converged(stack, "c1", state="joining")
@@ -246,7 +247,7 @@ def test_facts_and_states_of_commands_outlive_an_incarnation(stack: Stack, make:
     assert "mistake" not in own
     assert context.members["c1"]["state"] == "ready"
     stack.member("c1").depart()  # as if its time had been over
-    eventually(lambda: c1.log.count("is a member of") == 2, 30)
+    eventually(lambda: c1.log.count("joined stack") == 2, 30)
     context = converged(stack, "c1")
     assert context.facts["nodes"]["c1"]["services"] == {"slurmd": "started"}
     assert context.members["c1"]["state"] == "ready"
@@ -288,11 +289,11 @@ def test_a_single_run_does_nothing_beside_a_running_agent(stack: Stack, make: Ma
     before = len(c1.runs)
     done = c1.call("run", "--once")
     assert done.returncode == 0
-    assert f"an agent runs here already, as {c1.child.pid}" in done.stderr
+    assert f"an agent is already running as process {c1.child.pid}" in done.stderr
     assert len(c1.runs) == before
     second = c1.call("run")
     assert second.returncode == 1
-    assert f"an agent runs here already, as {c1.child.pid}" in second.stderr
+    assert f"an agent is already running as process {c1.child.pid}" in second.stderr
 
 
 def test_an_agent_can_be_stopped_while_a_hook_runs(stack: Stack, make: Make) -> None:
@@ -331,7 +332,7 @@ def test_systemd_receives_the_status(
         systemd.bind(str(address))
         monkeypatch.setenv("NOTIFY_SOCKET", str(address))
         c1.start()
-        assert systemd.recv(1000) == b"READY=1\nSTATUS=looking for the service"
+        assert systemd.recv(1000) == b"READY=1\nSTATUS=connecting to the service"
         assert systemd.recv(1000).startswith(f"STATUS=c1 of {stack.name}: applied ".encode())
         os.kill(c1.child.pid, signal.SIGTERM)
         while systemd.recv(1000) != b"STOPPING=1":

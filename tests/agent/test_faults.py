@@ -1,4 +1,4 @@
-"""Agents that are killed, and services that are not there."""
+"""Agents that are killed, and outages of the service."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.service import ApiServer
 STATE = "factstore.agent.system.state_dir:StateDir.write"
 POINTS = {
     "before it joins": ("factstore.client.member:Member.join", ""),
-    "before its generation is kept": (STATE, "'member'"),
-    "before what it tells is kept": (STATE, "'published', {'boot_id'"),
-    "before it tells": ("factstore.client.facts:Facts.batch", ""),
-    "before the context is kept": (STATE, "'kept'"),
-    "before a file is in its place": ("os:replace", "c1/nodes"),
+    "before its generation is stored": (STATE, "'member'"),
+    "before published paths are stored": (STATE, "'published', {'boot_id'"),
+    "before it publishes": ("factstore.client.facts:Facts.batch", ""),
+    "before the context is stored": (STATE, "'kept'"),
+    "before a file is replaced": ("os:replace", "c1/nodes"),
     "before a hook": ("factstore.agent.apply.hooks:run_program", "10-apply"),
-    "before what is applied is kept": (STATE, "'applied'"),
-    "before it says that it is ready": ("factstore.client.member:Member.ready", ""),
-    "before it says what it has applied": (
+    "before the applied context is recorded": (STATE, "'applied'"),
+    "before it is ready": ("factstore.client.member:Member.ready", ""),
+    "before it reports the applied cursor": (
         "factstore.client.member:Member.heartbeat",
         "'applied': '",
     ),
@@ -70,7 +70,7 @@ def test_a_hook_that_kills_its_agent_ends_before_hooks_run_again(stack: Stack, m
     assert c1.child.wait(30) == -signal.SIGKILL
     c1.start()
     converged(stack, "c1")
-    assert c1.runs[1] == "survived"  # the new agent waited for it
+    assert c1.runs[1] == "survived"  # the new agent has waited for it
     assert len(c1.runs) >= 3
 
 
@@ -108,19 +108,19 @@ def test_an_agent_frozen_for_longer_than_its_ttl_joins_and_publishes_again(
     assert c2.nodes == ["c1", "c2"]
 
 
-# Services that are not there
+# Outages of the service
 
 
 @pytest.fixture
 def private_api(private_etcd: EtcdServer, tmp_path: Path) -> Iterator[ApiServer]:
-    """A service that may be harmed."""
+    """A service that tests may stop."""
     with ApiServer([private_etcd.endpoint], tmp_path / "api") as server:
         yield server
 
 
 @contextlib.contextmanager
 def lone(api: ApiServer, directory: Path, **options: object) -> Iterator[tuple[Stack, Instance]]:
-    """An instance of a service that may be harmed, with its stack."""
+    """An instance, and its stack in a service that tests may stop."""
     stack = stack_of(api)
     instance = Instance(directory / "c1", api.url, stack.name, "c1", **options)  # type: ignore[arg-type]
     try:
@@ -136,13 +136,13 @@ def test_an_agent_survives_an_outage_of_the_service(private_api: ApiServer, tmp_
         converged(stack, "c1")
         first = c1.kept("member")
         private_api.kill()
-        eventually(lambda: "being a member: " in c1.log, 30)
+        eventually(lambda: "heartbeat failed: " in c1.log, 30)
         private_api.start()
         stack.put("news", 1)
         converged(stack, "c1", within=60)
         assert c1.kept("member") == first
-        eventually(lambda: "being a member: works again" in c1.log, 60)
-        assert c1.log.count("being a member: ") == 2  # not at each attempt
+        eventually(lambda: "heartbeat succeeded after earlier failures" in c1.log, 60)
+        assert c1.log.count("heartbeat failed: ") == 1  # not at each attempt
 
 
 def test_an_agent_survives_an_outage_of_etcd(
@@ -180,10 +180,10 @@ def test_an_agent_applies_the_last_context_during_an_outage(
         c1.start()
         eventually(lambda: c1.nodes == ["c1"], 30)
         eventually(lambda: len(c1.runs) == runs + 1, 30)
-        assert "goes on with the context of an earlier time" in c1.log
+        assert "continuing with the stored context" in c1.log
         told = c1.call("put", "later", "yes")
         assert told.returncode == 0
-        assert "the agent will tell it: " in told.stderr
+        assert "the agent will send this later: " in told.stderr
         private_api.start()
         eventually(lambda: put(stack, "news"), 30)
         context = converged(stack, "c1", within=60)
@@ -198,10 +198,10 @@ def test_an_agent_started_during_an_outage_waits_for_the_service(
     with lone(private_api, tmp_path) as (stack, c1):
         assert c1.call("run", "--once").returncode == 4
         c1.start()
-        eventually(lambda: "being a member: " in c1.log, 30)
+        eventually(lambda: "heartbeat failed: " in c1.log, 30)
         private_api.start()
         converged(stack, "c1", within=60)
-        assert c1.log.count("being a member: ") == 2
+        assert c1.log.count("heartbeat failed: ") == 1
 
 
 def test_a_single_run_survives_a_command_of_its_hook_during_an_outage(

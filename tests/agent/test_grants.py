@@ -1,4 +1,4 @@
-"""Agents on grants: what they may, sealed facts that are for them, and the end of a grant."""
+"""Agents with grants: permissions, sensitive facts, renewal and revocation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEMPLATE = "[template key]\nsource = key.j2\ndestination = DIR/key\n"
 
 
 class Granted:
-    """Instances of a stack that have nothing but a grant."""
+    """Instances of a stack that have only a grant."""
 
     def __init__(self, stack: Stack, make: Make) -> None:
         self._stack = stack
@@ -38,7 +38,7 @@ class Granted:
         return made
 
     def grant(self, instance: Instance) -> str:
-        """Give an instance a grant; its token."""
+        """Give an instance a grant; return its token."""
         issued = self._stack.issue_grant(role="agent", member=instance.name, group="compute")
         assert issued.token is not None
         instance.write("grant", f"{issued.token}\n").chmod(0o600)
@@ -95,10 +95,10 @@ def test_an_agent_continues_as_the_same_member_with_another_grant(
     first = c1.kept("member")
     name = (c1.directory / "grant").read_text().strip().rpartition(".")[0]
     stack.grant(name).revoke()
-    eventually(lambda: "being a member: " in c1.log, 30)
+    eventually(lambda: "heartbeat failed: " in c1.log, 30)
     assert c1.child.running
     granted.grant(c1)
-    eventually(lambda: "there is another credential: begins anew with it" in c1.log, 30)
+    eventually(lambda: "reloading, because the credential has changed" in c1.log, 30)
     stack.put("news", 1)
     converged(stack, "c1", within=60)
     assert c1.kept("member") == first
@@ -107,16 +107,15 @@ def test_an_agent_continues_as_the_same_member_with_another_grant(
 def test_a_grant_can_renew_itself(stack: Stack, granted: Granted) -> None:
     c1 = granted.instance("c1")
     connection = open_connection(load_settings(c1.config), {})
-    assert connection.grant_id is not None
-    before = stack.grant(connection.grant_id).show()
-    renewal = GrantRenewal(connection.stack.grant(connection.grant_id), time.time)
+    assert connection.enrolment is not None
+    grant_id = connection.enrolment.grant_id
+    before = stack.grant(grant_id).show()
+    renewal = GrantRenewal(connection.stack.grant(grant_id), time.time)
     assert before.ttl / 2 - 600 < renewal.renew_if_due() <= before.ttl / 2
-    assert stack.grant(connection.grant_id).show().expires_at == before.expires_at
-    later = GrantRenewal(
-        connection.stack.grant(connection.grant_id), lambda: time.time() + before.ttl / 2 + 1
-    )
+    assert stack.grant(grant_id).show().expires_at == before.expires_at
+    later = GrantRenewal(connection.stack.grant(grant_id), lambda: time.time() + before.ttl / 2 + 1)
     later.renew_if_due()
-    after = stack.grant(connection.grant_id).show()
+    after = stack.grant(grant_id).show()
     assert datetime.fromisoformat(after.expires_at) > datetime.fromisoformat(before.expires_at)
 
 
@@ -131,11 +130,11 @@ def test_a_grant_for_another_member_writes_nothing(stack: Stack, granted: Grante
         stack.member("c2").show()
 
 
-# Instances of a group, which have its grant and nothing else
+# Instances of a group, which have only its grant
 
 
 class Group:
-    """Instances that were all given the grant of the group compute.
+    """Instances that were given the grant of the group compute.
 
     :ivar token: that grant.
     """
@@ -209,7 +208,7 @@ def test_a_restarted_agent_uses_its_stored_grant(
     nowhere = f"http://127.0.0.1:{free_port()}"
     c1.config.write_text(text.replace(api.url, nowhere))
     c1.start()
-    eventually(lambda: "goes on with the context of an earlier time" in c1.log, 30)
+    eventually(lambda: "continuing with the stored context" in c1.log, 30)
     eventually(lambda: len(c1.runs) > runs or c1.nodes == ["c1"], 30)
     c1.kill()
     c1.config.write_text(text)
@@ -246,7 +245,7 @@ def test_agents_wait_for_another_grant_when_their_groups_is_revoked(
     converged(stack, "c1", "c2")
     stack.grant(group.id).revoke()
     for each in (c1, c2):
-        eventually(lambda each=each: "being a member: " in each.log, 30)  # type: ignore[misc]
+        eventually(lambda each=each: "heartbeat failed: " in each.log, 30)  # type: ignore[misc]
         assert each.child.running
     eventually(lambda: not list(stack.members()), 60)
     assert list(stack.grants()) == []
@@ -254,7 +253,7 @@ def test_agents_wait_for_another_grant_when_their_groups_is_revoked(
     for each in (c1, c2):
         give(each, another.token)
         eventually(
-            lambda each=each: "there is another credential: begins anew with it" in each.log,  # type: ignore[misc]
+            lambda each=each: "reloading, because the credential has changed" in each.log,  # type: ignore[misc]
             60,
         )
     stack.put("news", 1)
@@ -265,13 +264,15 @@ def test_a_name_in_another_group_is_refused_with_the_reason(stack: Stack, group:
     stack.member("h1").join("head", ttl=600)
     impostor = group.instance("h1")
     impostor.start()
-    said = "being a member: member 'h1' is in group 'head'; this grant is for group 'compute'."
-    eventually(lambda: said in impostor.log, 30)
+    expected = (
+        "heartbeat failed: member 'h1' is in group 'head'; this grant is for group 'compute'."
+    )
+    eventually(lambda: expected in impostor.log, 30)
     assert impostor.child.running
     assert stack.member("h1").show().group == "head"
     assert impostor.kept("grant") is None
     done = impostor.call("put", "x", "y")
-    assert done.returncode == 0  # the agent tells it when it is let in
+    assert done.returncode == 0  # the agent sends it when it has joined
     with pytest.raises(errors.NotFound):
         stack.get("nodes/h1/x")
 

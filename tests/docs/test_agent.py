@@ -190,7 +190,7 @@ def test_the_cloud_config_is_one_that_the_agent_takes(tmp_path: Path) -> None:
         file.write_text(content.replace("[react]", f"[react]\nhooks = {tmp_path}/hooks.d"))
         file.chmod(int(each.get("permissions", "0644"), 8))
     settings = load_settings(tmp_path / "agent.conf")
-    assert list(config_check.mistakes(settings, {})) == []
+    assert list(config_check.find_problems(settings, {})) == []
     source = settings.templates["hosts"].source
     facts = {"nodes": {"c1": {"ip": "10.0.0.6"}, "c2": {"ip": "10.0.0.7 evil"}, "c3": "odd"}}
     rendered = templates.render(source, {"facts": facts})

@@ -1,7 +1,6 @@
-"""Twenty agents, two services and a database, any of which dies, freezes and comes back: they converge.
+"""Twenty agents, two servers and etcd, which crash, freeze and restart at random: the agents converge.
 
-Chance chooses what happens to whom, from a seed that is shown.  Nothing is waited for in between: what
-the agents do meanwhile, they do amid all that.
+The random choices depend on a seed that is printed.  The test does not wait between the faults.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ test -e DIR/told || {{ {" ".join(ARGV)} put services/apply started && touch DIR/
 
 
 class Cluster:
-    """Agents on grants, half of them at each of two services; and what they are to tell.
+    """Agents with grants, half of them at each of two servers, and the facts that they publish.
 
     :ivar expected: by agent, the facts that it was given.
     """
@@ -81,15 +80,15 @@ class Cluster:
         return made
 
     def _tell(self, agent: Instance) -> None:
-        """Change what an agent finds in its ``facts.d``."""
+        """Change the facts in an agent's ``facts.d``."""
         self._turn += 1
         self.expected[agent.name]["file"] = self._turn
         agent.fact(file=self._turn)
 
-    # What happens
+    # Faults
 
     def disturb(self) -> None:
-        """Do something to somebody, and begin no sooner with the next than chance says."""
+        """Cause one fault, then pause for a random time."""
         what = self._chance.choice(
             [
                 self._kill_agent,
@@ -176,10 +175,10 @@ class Cluster:
         self._pause.wait(self._chance.choice([1, 3]))
         self._etcd.resume()
 
-    # How it ends
+    # Convergence
 
     def calm(self) -> None:
-        """Have nothing be broken any more."""
+        """Resume and restart everything."""
         self._thaw(time.monotonic() + FROZEN)
         self._etcd.wait_ready()
         for service in self._services:
@@ -192,7 +191,7 @@ class Cluster:
         }
 
     def complete(self, context: Context) -> bool:
-        """Whether all are members that are ready, and all facts are there."""
+        """Return True if all agents are ready members and all facts exist."""
         members = context.document["members"]
         nodes = context.facts.get("nodes", {})
         return (
@@ -207,9 +206,9 @@ class Cluster:
         )
 
     def converged(self, within: float) -> Context:
-        """The context that all have applied, when it is whole and they have told all that they will.
+        """Return the context that all agents have applied, when it contains all expected facts.
 
-        Then all their files are what it makes, and their hooks have seen them so.
+        All files are then rendered from it, and all hooks have read these files.
         """
         seen: list[object] = []
 
@@ -236,7 +235,7 @@ class Cluster:
             ) from error
 
     def wrong(self, context: Context) -> list[str]:
-        """Files that are not what the context makes, and those that the last hook saw otherwise."""
+        """Return the files that differ from the context, or from what the last hook read."""
         right = templates.render(
             self.agents[0].directory / "templates" / "nodes.j2", context.document
         )
@@ -248,7 +247,7 @@ class Cluster:
 def cluster(
     etcd_server: EtcdServer, start_api: StartApi, tmp_path: Path, seed: int
 ) -> Iterator[Cluster]:
-    """All of it, before anybody has started."""
+    """All agents and servers, before any agent is started."""
     services = [start_api([etcd_server.endpoint]) for _ in range(2)]
     made = Cluster(etcd_server, services, tmp_path, random.Random(seed))
     try:
@@ -259,7 +258,7 @@ def cluster(
             agent.kill()
     for agent in made.agents:
         assert "Traceback" not in agent.log, agent.log
-        assert "fault of the agent" not in agent.log, agent.log
+        assert "internal error of the agent" not in agent.log, agent.log
 
 
 def test_agents_converge_under_crashes_and_freezes(cluster: Cluster, scale: int) -> None:

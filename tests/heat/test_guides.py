@@ -136,7 +136,7 @@ def test_the_user_data_of_several_parts_configures_the_agent(
             file.write_text(each["content"].replace("/etc/factstore", str(tmp_path)))
             file.chmod(int(each.get("permissions", "0644"), 8))
     settings = load_settings(tmp_path / "agent.conf")
-    assert list(config_check.mistakes(settings, {})) == []
+    assert list(config_check.find_problems(settings, {})) == []
     nodes = {"head": {"ip": "10.0.0.5"}, "c1": {"ip": "10.0.0.6"}}
     rendered = templates.render(settings.templates["hosts"].source, {"facts": {"nodes": nodes}})
     assert rendered == "127.0.0.1 localhost\n10.0.0.5 head\n10.0.0.6 c1\n"

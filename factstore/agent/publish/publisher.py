@@ -77,12 +77,6 @@ class Publisher:
         with self._lock:
             self._results |= results
 
-    @property
-    def has_changes(self) -> bool:
-        """True if there are facts to publish or delete."""
-        with self._lock:
-            return bool(self._operations())
-
     def publish(self) -> None:
         """Send the changes since the last call.
 

@@ -33,12 +33,11 @@ _GRANT = re.compile(r"([A-Za-z0-9_-]{1,64})\.([!-~]{1,256})")
 class Connection:
     """A stack, and the credential with which this agent reaches it.
 
-    :param grant_id: the id of the configured grant; None if the credential is not a grant.
-    :param enrolment: replaces a group's grant by the member's own; None without a grant.
+    :param enrolment: the grant in use, which replaces a group's grant by the member's own; None if the
+        credential is not a grant.
     """
 
     stack: Stack
-    grant_id: str | None
     enrolment: Enrolment | None = None
 
 
@@ -65,11 +64,11 @@ def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connectio
     try:
         stack = open_stack()
         if grant_id is None or variables.get("OS_USERNAME") != grant_id:
-            return Connection(stack, grant_id)
+            return Connection(stack)
         auth = GrantAuth(variables.get("OS_ENDPOINT"), f"{grant_id}.{variables['OS_PASSWORD']}")
         state = StateDir(agent.state_dir, (agent.stack, agent.member))
         enrolment = Enrolment(auth, stack, agent.member, state)
-        return Connection(open_stack(auth=auth), grant_id, enrolment)
+        return Connection(open_stack(auth=auth), enrolment)
     except exceptions.ClientException as error:
         raise Misconfigured(f"The credential cannot be used: {error}") from error
 

@@ -24,12 +24,12 @@ LOG = logging.getLogger(__name__)
 class Membership:
     """This agent's membership in its stack.  Several threads may use it.
 
-    :ivar joined: set while the agent is a member, as far as it knows.
+    :ivar joined: True while the agent is a member, as far as it knows.
     """
 
     def __init__(self, stack: Stack, options: AgentOptions, state: StateDir) -> None:
         stored = (state.read(MEMBER) or {}).get("generation")
-        self.joined = threading.Event()
+        self.joined = False
         self._stack = stack
         self._options = options
         self._state = state
@@ -71,21 +71,20 @@ class Membership:
                     self._member.generation = None
                     continue
                 self._state.try_write(MEMBER, {"generation": record.generation})
-                self._was_member = True
-                self.joined.set()
+                self._was_member = self.joined = True
                 return record
 
     def heartbeat(self, applied: str | None) -> bool:
         """Send a heartbeat; return False if the agent is not a member, or no longer.
 
-        :param applied: the cursor of the context that was applied; None if there is none.
+        :param applied: the cursor of the context that was applied, if it is known.
         :raises Superseded: another agent has joined under this name.
         :raises StackDeleted: the stack has been deleted.
         :raises Gone: *applied* is a cursor of another store.
         :raises FactstoreError: the service cannot answer now.
         """
         with self._lock:
-            if not self.joined.is_set():
+            if not self.joined:
                 return False
             try:
                 self._member.heartbeat(applied=applied)
@@ -109,11 +108,11 @@ class Membership:
                 return
             with contextlib.suppress(NotFound, Conflict):  # it has expired
                 self._member.depart(reason=reason)
-            self.joined.clear()
+            self.joined = False
             self._state.delete(MEMBER)
 
     def _leave_expired_incarnation(self) -> None:
-        self.joined.clear()
+        self.joined = False
         self._check_stack()
         self._check_superseded()
         LOG.warning("member %s has expired; joining again", self._member.name)
@@ -135,7 +134,7 @@ class Membership:
             return
         # A member without a ttl was declared by an owner, and no agent has joined as it yet.
         if current.ttl is not None and current.generation != self._member.generation:
-            self.joined.clear()
+            self.joined = False
             raise Superseded(
                 f"Another agent has been member {self._member.name} of stack {self._stack.name} "
                 f"since {current.joined_at}; this agent gives way. If this agent is to be the "

@@ -1,4 +1,4 @@
-"""What the agent's tests share: the client's stub of a service, and its clock."""
+"""Fixtures of the agent's tests: the client's stub of the service, and its clock."""
 
 from __future__ import annotations
 

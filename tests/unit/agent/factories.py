@@ -1,4 +1,4 @@
-"""Things that the agent's tests work on."""
+"""Factories of the objects that the agent's tests use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from factstore.agent.agent import Parts
+from factstore.agent.agent import Agent
 from factstore.agent.config.settings import Settings, load_settings
 from factstore.agent.session.connection import Connection
 from factstore.agent.system.state_dir import StateDir
@@ -16,11 +16,11 @@ from tests.unit.client.stub import FakeClock, Service
 
 OWNER = ("slurm", "c1")
 REAL = SystemClock()
-"""For what other programs do."""
+"""The clock for tests that run programs."""
 
 
 def write(file: Path, text: str, mode: int = 0o644) -> Path:
-    """A file with its directories; the text may be indented."""
+    """Write a file and create its directories; the text may be indented."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(textwrap.dedent(text).lstrip("\n"))
     file.chmod(mode)
@@ -28,17 +28,17 @@ def write(file: Path, text: str, mode: int = 0o644) -> Path:
 
 
 def program(file: Path, script: str) -> Path:
-    """An executable."""
+    """Write an executable shell script."""
     return write(file, "#!/bin/sh\n" + textwrap.dedent(script), 0o755)
 
 
-def settings(directory: Path, text: str = "", **agent: object) -> Settings:
-    """Settings of an agent with everything below a directory.
+def settings(directory: Path, text: str = "", **options: object) -> Settings:
+    """Return the settings of an agent whose files are all below a directory.
 
     :param text: further sections; ``DIR`` stands for the directory.
-    :param agent: options of ``[agent]``.
+    :param options: options of ``[agent]``.
     """
-    base = {"stack": "slurm", "member": "c1", "state_dir": directory / "state", **agent}
+    base = {"stack": "slurm", "member": "c1", "state_dir": directory / "state", **options}
     lines = ["[agent]", *(f"{name} = {value}" for name, value in base.items())]
     for title, given in (
         ("facts", "directory = DIR/facts.d\nbuiltin =\n"),
@@ -55,27 +55,27 @@ def settings(directory: Path, text: str = "", **agent: object) -> Settings:
 
 
 def state(directory: Path, owner: tuple[str, str] = OWNER) -> StateDir:
-    """A state directory that is there."""
+    """Return a state directory that exists."""
     made = StateDir(directory / "state", owner)
     made.create()
     return made
 
 
-def parts(made: Settings, service: Service, clock: FakeClock | SystemClock = REAL) -> Parts:
-    """An agent before a stub of a service."""
+def agent(options: Settings, service: Service, clock: FakeClock | SystemClock = REAL) -> Agent:
+    """Return an agent that uses a stub of the service."""
     client_clock = clock if isinstance(clock, FakeClock) else FakeClock()
     stack = service.stack(client_clock, retry_for=0.0)
-    return Parts(made, Connection(stack, None), clock, boot=lambda: "boot-1")
+    return Agent(options, Connection(stack), clock, boot_id=lambda: "boot-1")
 
 
 def context(facts: dict[str, Any], revision: int = 5, **more: Any) -> Context:
-    """A context as the service gives it."""
+    """Return a context as the service returns it."""
     document = {"stack": "slurm", "facts": facts, "members": {}, **more}
     return Context(document, f"tag{revision}", f"e.{revision}")
 
 
 def member(generation: str = "1a", state: str = "joining", name: str = "c1") -> dict[str, object]:
-    """A member as the service shows it."""
+    """Return a member's document as the service returns it."""
     return {
         "name": name,
         "group": "node",
@@ -100,11 +100,11 @@ STACK = {
     "updated_at": "x",
     "updated_by": "x",
 }
-"""The stack as the service describes it."""
+"""The stack's document as the service returns it."""
 
 
 def batch(*outcomes: str) -> dict[str, object]:
-    """The answer to a batch."""
+    """Return the answer to a batch."""
     return {
         "results": [{"outcome": outcome, "fact": None} for outcome in outcomes],
         "cursor": "e.9",

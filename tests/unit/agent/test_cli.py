@@ -1,4 +1,4 @@
-"""The commands, as far as no service is needed."""
+"""The commands, with a stub of the service or without one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import pytest
 
 from factstore.agent.cli import main
 from factstore.agent.system.sd_notify import notify
-from tests.unit.agent.factories import context, parts, program, settings, state, write
+from tests.unit.agent.factories import agent, context, program, settings, state, write
 from tests.unit.client.stub import Service, answer, fact, refusal
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of who runs the tests counts."""
+    """Remove the variables of the environment in which the tests run."""
     for name in list(os.environ):
         if name.startswith(("OS_", "FACTSTORE_")):
             monkeypatch.delenv(name)
@@ -28,7 +28,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """What `main` makes of logging ends with the test: the stream that it logs to does."""
+    """Restore the logging configuration, which `main` changes: its stream is closed after the test."""
     root, ours = logging.getLogger(), logging.getLogger("factstore")
     known = [(each, each.handlers[:], each.level, each.propagate) for each in (root, ours)]
     yield
@@ -42,7 +42,7 @@ def conf(directory: Path, url: str = "http://127.0.0.1:1", more: str = "") -> Pa
     return settings(directory, f"[service]\nurl = {url}\n{more}").file
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+def errors_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
     captured = capsys.readouterr()
     assert captured.out == ""
     return [line.removeprefix("factstore-agent: ") for line in captured.err.splitlines()]
@@ -53,7 +53,7 @@ def test_each_error_in_the_configuration_is_one_line(
 ) -> None:
     file = write(tmp_path / "agent.conf", "[agent]\nttl = 1\n[weather]\n")
     assert main(["--config", str(file), "run"]) == 2
-    assert sorted(said(capsys)) == [
+    assert sorted(errors_of(capsys)) == [
         f"{file}: [agent] stack: this option is required.",
         f"{file}: [agent] ttl: '1' is not an integer from 5 to 86400.",
         f"{file}: [weather]: this section is unknown.",
@@ -65,14 +65,14 @@ def test_the_environment_can_name_the_configuration(
 ) -> None:
     monkeypatch.setenv("FACTSTORE_AGENT_CONFIG", str(tmp_path / "x.conf"))
     assert main(["check"]) == 2
-    assert said(capsys) == [f"{tmp_path}/x.conf: No such file or directory."]
+    assert errors_of(capsys) == [f"{tmp_path}/x.conf: No such file or directory."]
 
 
 def test_check_accepts_a_correct_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--config", str(conf(tmp_path)), "check"]) == 0
-    assert said(capsys) == []
+    assert errors_of(capsys) == []
 
 
 def test_check_reports_all_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,14 +90,14 @@ owner = nobody-of-that-name
     write(tmp_path / "hooks.d" / "10-x", "exit 0")
     assert main(["--config", str(conf(tmp_path, more=more)), "check"]) == 2
     a, b = tmp_path / "templates" / "a.j2", tmp_path / "templates" / "b.j2"
-    assert said(capsys) == [
+    assert errors_of(capsys) == [
         f"{tmp_path}/grant is accessible to other users: run chmod 600 {tmp_path}/grant",
         f"[template a] source: template {a} does not exist.",
-        f"[template a] destination: there is no directory {tmp_path}/nowhere.",
+        f"[template a] destination: the directory {tmp_path}/nowhere does not exist.",
         f"[template b] source: {b}, line 2: Expected an expression, got 'end of statement block'.",
         f"[template b] destination: {tmp_path} is a directory.",
-        "[template b] owner: there is no nobody-of-that-name here.",
-        f"[react] hooks: {tmp_path}/hooks.d/10-x is not executable, and is not run.",
+        "[template b] owner: nobody-of-that-name does not exist on this machine.",
+        f"[react] hooks: {tmp_path}/hooks.d/10-x is not executable and will not run.",
     ]
 
 
@@ -109,15 +109,15 @@ def test_render_prints_a_file_from_the_last_context(
 ) -> None:
     file = conf(tmp_path, more=RENDER)
     assert main(["--config", str(file), "render", "hosts"]) == 1
-    assert said(capsys) == ["no context was read yet: factstore-agent run --once"]
-    parts(settings(tmp_path, RENDER), service).reconciler.store_context(
+    assert errors_of(capsys) == ["No context has been stored yet: run factstore-agent run --once"]
+    agent(settings(tmp_path, RENDER), service).reconciler.store_context(
         context({"nodes": {"c1": {"ip": "10.0.0.1"}}})
     )
     file = conf(tmp_path, more=RENDER)
     assert main(["--config", str(file), "render", "hosts"]) == 0
     assert capsys.readouterr().out == "10.0.0.1\tc1\n"
     assert main(["--config", str(file), "render", "nothing"]) == 2
-    assert said(capsys) == ["0 sections are named nothing."]
+    assert errors_of(capsys) == ["0 sections are named nothing."]
 
 
 def test_put_publishes_and_stores_a_fact(
@@ -128,7 +128,7 @@ def test_put_publishes_and_stores_a_fact(
     assert main(["--config", str(conf(tmp_path, service.url)), "put", "--json", "cpus", "4"]) == 0
     assert service.calls[0].body == {"value": 4, "member": "c1", "generation": "1a"}
     assert (state(tmp_path).read("said") or {})["facts"] == {"cpus": 4}
-    assert said(capsys) == []
+    assert errors_of(capsys) == []
 
 
 def test_a_refused_fact_is_reported_and_not_stored(
@@ -138,7 +138,7 @@ def test_a_refused_fact_is_reported_and_not_stored(
     service.will(refusal(400, "path_invalid"))
     assert main(["--config", str(conf(tmp_path, service.url)), "put", "a b", "x"]) == 1
     assert state(tmp_path).read("said") is None
-    assert said(capsys) == ["about path_invalid (req-1)"]
+    assert errors_of(capsys) == ["about path_invalid (req-1)"]
 
 
 def test_put_stores_a_fact_that_cannot_be_published_now(
@@ -147,8 +147,8 @@ def test_put_stores_a_fact_that_cannot_be_published_now(
     state(tmp_path).write("member", {"generation": "1a"})
     assert main(["--config", str(conf(tmp_path)), "put", "services/x", "started"]) == 4
     assert (state(tmp_path).read("said") or {})["facts"] == {"services/x": "started"}
-    (line,) = said(capsys)
-    assert line.startswith("the agent will tell it once it runs: Unable to establish connection")
+    (line,) = errors_of(capsys)
+    assert line.startswith("the agent will send this when it runs: Unable to establish connection")
     assert main(["--config", str(conf(tmp_path)), "put", "--json", "x", "{"]) == 2
 
 
@@ -158,9 +158,11 @@ def test_an_internal_error_is_one_line_without_debug(
     def broken(*_: object) -> None:
         raise RuntimeError("a secret may stand here")
 
-    monkeypatch.setattr("factstore.agent.cli.config_check.mistakes", broken)
+    monkeypatch.setattr("factstore.agent.cli.config_check.find_problems", broken)
     assert main(["--config", str(conf(tmp_path)), "check"]) == 1
-    assert said(capsys) == ["this is a fault of the agent, and --debug shows more: RuntimeError"]
+    assert errors_of(capsys) == [
+        "internal error of the agent: RuntimeError. Use --debug for details."
+    ]
 
 
 WITHOUT = """\

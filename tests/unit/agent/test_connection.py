@@ -1,4 +1,4 @@
-"""Where the service is, and what is shown there."""
+"""The service's URL and the credential, from the configuration and the environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def test_a_grant_from_a_file_is_sent_as_user_and_password(tmp_path: Path, servic
     write(tmp_path / "grant", "g1.s3cret\n", 0o600)
     made = settings(tmp_path, GRANT.replace("http://here:8796", service.url))
     connection = open_connection(made, {})
-    assert connection.grant_id == "g1"
+    assert connection.enrolment is not None
+    assert connection.enrolment.grant_id == "g1"
     service.will(answer(200, STACK))
     connection.stack.describe()
     shown = base64.b64encode(b"g1:s3cret").decode()
@@ -54,7 +55,7 @@ def test_keystone_options_become_variables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "mode", "said"),
+    ("content", "mode", "expected"),
     [
         ("g1.s3cret", 0o640, "is accessible to other users: run chmod 600"),
         ("g1.s3cret", 0o604, "is accessible to other users: run chmod 600"),
@@ -65,12 +66,12 @@ def test_keystone_options_become_variables(tmp_path: Path) -> None:
     ],
 )
 def test_a_malformed_or_unprotected_grant_file_is_refused(
-    tmp_path: Path, content: str, mode: int, said: str
+    tmp_path: Path, content: str, mode: int, expected: str
 ) -> None:
     write(tmp_path / "grant", content, mode)
     with pytest.raises(Misconfigured) as caught:
         load_credential(settings(tmp_path, GRANT), {})
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert "s3cr" not in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Getting a grant with a group's, keeping it, and letting go of it."""
+"""Obtaining a grant from a group's, storing it and discarding it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 
-from factstore.agent.agent import Parts
+from factstore.agent.agent import Agent
 from factstore.agent.cli import main
 from factstore.agent.config.settings import Settings
-from factstore.agent.error_log import Troubles
-from factstore.agent.loops import Heart
-from factstore.agent.once import once
+from factstore.agent.once import run_once
 from factstore.agent.session.connection import Connection, open_connection
 from factstore.client.errors import Forbidden, Unauthorized, Unavailable
 from tests.unit.agent.factories import REAL, STACK, batch, context, member, settings, state, write
@@ -25,7 +23,7 @@ HOUR = "2999-01-01T00:00:00.000000Z"
 
 
 def grant(identity: str, **more: Any) -> dict[str, Any]:
-    """A grant as the service shows it; of group compute unless *more* says otherwise."""
+    """Return a grant's document; by default it is the grant of group compute."""
     return {
         "id": identity,
         "role": "agent",
@@ -40,22 +38,22 @@ def grant(identity: str, **more: Any) -> dict[str, Any]:
 
 
 OWN = grant("g2", member="c1", token="g2.0wn", secret="0wn")
-"""What is issued with the group's."""
+"""The grant that is issued from the group's."""
 ENROLLING = (answer(200, grant("g1")), answer(201, OWN))
 
 
 @pytest.fixture
 def made(tmp_path: Path, service: Service) -> Settings:
-    """Settings with a grant that is a group's."""
+    """Settings with a group's grant."""
     write(tmp_path / "grant", "g1.s3cret\n", 0o600)
     state(tmp_path)
     return settings(tmp_path, f"[service]\nurl = {service.url}\ngrant_file = DIR/grant\n")
 
 
 def shown(service: Service) -> list[str]:
-    """User and password of each request."""
-    said = [call.headers["Authorization"].removeprefix("Basic ") for call in service.calls]
-    return [base64.b64decode(each).decode() for each in said]
+    """Return user and password of each request."""
+    headers = [call.headers["Authorization"].removeprefix("Basic ") for call in service.calls]
+    return [base64.b64decode(each).decode() for each in headers]
 
 
 def ensured(made: Settings) -> Connection:
@@ -124,7 +122,7 @@ def test_a_members_own_grant_and_a_readers_are_used_unchanged(
     service.will(answer(200, grant("g1", **more)), answer(200, STACK))
     connection = ensured(made)
     assert connection.enrolment is not None
-    connection.enrolment.ensure()  # it is known by now
+    connection.enrolment.ensure()  # the service is not asked again
     connection.stack.describe()
     assert shown(service) == ["g1:s3cret"] * 2
     assert not connection.enrolment.discard_rejected_grant()
@@ -195,49 +193,47 @@ def test_a_rejected_grant_is_replaced_and_no_secret_is_logged(
         assert secret not in repr(connection)
 
 
-# The parts that use it
+# The agent that uses it
 
 
-def heart(made: Settings, said: list[str]) -> Heart:
-    whole = Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")
-    return Heart(whole, Troubles(REAL), said.append)
-
-
-def test_the_agent_enrols_before_it_joins(made: Settings, service: Service) -> None:
-    said: list[str] = []
+@pytest.fixture
+def enrolled(made: Settings, service: Service) -> Agent:
+    """An agent that has enrolled and joined."""
     service.will(*ENROLLING, answer(201, member()))
-    heart(made, said).step()
-    assert said == ["joined"]
+    one = new_agent(made)
+    assert one.keep_alive()
+    return one
+
+
+def new_agent(made: Settings) -> Agent:
+    return Agent(made, open_connection(made, {}), REAL, boot_id=lambda: "boot-1")
+
+
+def test_the_agent_enrols_before_it_joins(enrolled: Agent, service: Service) -> None:
     assert shown(service) == ["g1:s3cret", "g1:s3cret", "g2:0wn"]
 
 
 def test_the_member_lives_on_with_another_grant_when_its_own_is_rejected(
-    made: Settings, service: Service
+    enrolled: Agent, service: Service
 ) -> None:
-    said: list[str] = []
-    service.will(*ENROLLING, answer(201, member()))
-    one = heart(made, said)
-    one.step()
     service.will(refusal(401, "unauthorized"))
-    assert one.step() > 0  # it does not try in a circle without a rest
-    assert said == ["joined", "alone"]
+    with pytest.raises(Unauthorized):  # the next attempt follows after a pause
+        enrolled.keep_alive()
+    assert enrolled.discard_rejected_grant()
     service.will(*ENROLLING, answer(204))
-    one.step()
+    assert not enrolled.keep_alive()
     assert service.calls[-1].path.endswith("/members/c1/heartbeat")
     assert service.calls[-1].body == {"generation": "1a"}
 
 
-def test_the_configuration_is_read_again_when_the_groups_grant_is_rejected_too(
-    made: Settings, service: Service
+def test_the_groups_grant_is_used_until_it_is_rejected_too(
+    enrolled: Agent, service: Service
 ) -> None:
-    said: list[str] = []
-    service.will(*ENROLLING, answer(201, member()))
-    one = heart(made, said)
-    one.step()
     service.will(*[refusal(401, "unauthorized")] * 3)
-    for _ in range(3):
-        one.step()
-    assert said == ["joined", "alone", "unauthorized", "alone", "unauthorized", "alone"]
+    for discarded in (True, False, False):
+        with pytest.raises(Unauthorized):
+            enrolled.keep_alive()
+        assert enrolled.discard_rejected_grant() == discarded
     assert shown(service)[3:] == ["g2:0wn", "g1:s3cret", "g1:s3cret"]
 
 
@@ -254,7 +250,7 @@ def test_a_single_run_enrols_again_at_once(made: Settings, service: Service) -> 
         answer(200, member(state="ready")),
         answer(204),
     )
-    assert once(Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")) == 0
+    assert run_once(new_agent(made)) == 0
     assert not service.unexpected
     assert shown(service)[2:7] == ["g2:0wn", "g1:s3cret", "g1:s3cret", "g2:0wn", "g2:0wn"]
 
@@ -263,20 +259,20 @@ def test_a_single_run_ends_when_the_groups_grant_is_rejected(
     made: Settings, service: Service
 ) -> None:
     service.will(refusal(401, "unauthorized"))
-    assert once(Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")) == 4
+    assert run_once(new_agent(made)) == 4
 
 
 def test_the_members_own_grant_is_renewed(made: Settings, service: Service) -> None:
-    whole = Parts(made, open_connection(made, {}), REAL, boot=lambda: "boot-1")
+    whole = new_agent(made)
     service.will(*ENROLLING, answer(200, OWN | {"expires_at": "2000-01-01T00:00:00.000000Z"}))
     service.will(answer(200, OWN))
-    whole.renew()
+    whole.renew_grant()
     assert service.calls[-1].path == "/v1/stacks/slurm/grants/g2/renew"
     assert shown(service)[2:] == ["g2:0wn"] * 2
-    assert whole.refused()
-    anew = OWN | {"token": "g2.n3w"}
-    service.will(answer(200, grant("g1")), answer(201, anew), answer(200, anew))
-    whole.renew()  # its terms are not those of the former
+    assert whole.discard_rejected_grant()
+    another = OWN | {"token": "g2.n3w"}
+    service.will(answer(200, grant("g1")), answer(201, another), answer(200, another))
+    whole.renew_grant()  # not with the terms of the former
     assert shown(service)[-1] == "g2:n3w"
 
 
@@ -287,6 +283,6 @@ def test_a_command_uses_the_stored_grant_and_leaves_enrolment_to_the_agent(
     state(tmp_path).try_write("grant", {"with": "g1", "token": "g2.0wn"})
     service.will(refusal(401, "unauthorized"))
     assert main(["--config", str(made.file), "put", "services/x", "started"]) == 4
-    assert "the agent will tell it once it runs" in capsys.readouterr().err
+    assert "the agent will send this when it runs" in capsys.readouterr().err
     assert shown(service) == ["g2:0wn"]
     assert state(tmp_path).read("said")["facts"] == {"services/x": "started"}  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""Renewing a grant when half of its time is over."""
+"""Renewal of a grant when half of its lifetime is over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Terms:
 
 
 class Grant:
-    """A grant of 1000 seconds, made at second 0."""
+    """A grant with a lifetime of 1000 seconds, issued at second 0."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -1,4 +1,4 @@
-"""Joining, living and departing, before a service that answers as it is told."""
+"""Joining, heartbeats and departing, with a service that answers from a script."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def test_a_restarted_agent_is_the_same_member(
 ) -> None:
     service.will(answer(201, member("1a")), answer(200, member("1a"), UNCHANGED))
     first = membership(tmp_path, service, clock)
-    assert not first.joined.is_set()
+    assert not first.joined
     assert not first.join().unchanged
-    assert first.joined.is_set()
+    assert first.joined
     assert kept(tmp_path) == "1a"
     assert membership(tmp_path, service, clock).join().unchanged
     base = {"group": "node", "ttl": 30, "attributes": {}}
@@ -47,14 +47,14 @@ def test_an_expired_member_joins_again(tmp_path: Path, service: Service, clock: 
         answer(201, member("1a")),
         refusal(409, "generation_stale"),
         answer(200, STACK),
-        refusal(404, "not_found"),  # nobody of the name lives
+        refusal(404, "not_found"),  # no member has this name
         answer(200, STACK),
         answer(201, member("2b")),
     )
     living = membership(tmp_path, service, clock)
     living.join()
     assert not living.heartbeat("e.5")
-    assert not living.joined.is_set()
+    assert not living.joined
     assert kept(tmp_path) == "1a"
     living.join()
     assert kept(tmp_path) == "2b"
@@ -91,7 +91,7 @@ def test_a_superseded_agent_gives_way_also_after_a_restart(
         Superseded, match="Another agent has been member c1 of stack slurm since 2026"
     ):
         old.heartbeat(None)
-    with pytest.raises(Superseded):  # also when it is started again
+    with pytest.raises(Superseded):  # also after a restart
         membership(tmp_path, service, clock).join()
     assert [call.method for call in service.calls].count("DELETE") == 0
 
@@ -99,7 +99,7 @@ def test_a_superseded_agent_gives_way_also_after_a_restart(
 def test_a_declared_member_does_not_supersede_the_agent(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
-    """It was given up for dead, and then declared: that is an invitation."""
+    """The member has expired, and then an owner has declared it: the agent may join."""
     awaited = {**member("9f"), "ttl": None, "declared": "heat:1", "reason": None}
     service.will(
         answer(201, member("1a")),
@@ -119,7 +119,7 @@ def test_a_declared_member_does_not_supersede_the_agent(
 def test_the_former_generation_is_deleted_before_a_new_one_is_requested(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:
-    """Else an agent that is killed here would take its own new incarnation for somebody else's."""
+    """Otherwise an agent killed here would mistake its own new incarnation for another agent."""
     state(tmp_path).write("member", {"generation": "1a"})
     service.will(
         refusal(409, "generation_stale"),
@@ -158,7 +158,7 @@ def test_a_deleted_stack_is_not_created_again(
     for step in (lambda: living.heartbeat(None), living.join):
         with pytest.raises(StackDeleted, match="slurm has been deleted"):
             step()
-    assert living.join().generation == "2b"  # somebody made it anew
+    assert living.join().generation == "2b"  # an owner has created it again
 
 
 def test_a_conflict_without_a_generation_is_raised(
@@ -174,9 +174,9 @@ def test_a_departed_or_expired_member_is_deleted_from_disk(
 ) -> None:
     service.will(answer(201, member("1a")), refusal(409, "generation_stale"))
     living = membership(tmp_path, service, clock)
-    living.depart("stopped")  # it is no member yet: nothing is sent
+    living.depart("stopped")  # it has not joined: no request is sent
     living.join()
     living.depart("stopped")
     assert kept(tmp_path) is None
-    assert not living.joined.is_set()
+    assert not living.joined
     assert service.calls[-1].query == {"reason": "stopped"}

@@ -1,4 +1,4 @@
-"""One round of the agent, for cron."""
+"""A single run of the agent, for cron."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from factstore.agent.once import once
+from factstore.agent.once import run_once
 from tests.unit.agent.factories import (
+    agent,
     batch,
     context,
     member,
-    parts,
     program,
     settings,
     write,
@@ -33,7 +33,7 @@ def node(tmp_path: Path) -> Path:
 
 
 def round_of(node: Path, service: Service) -> int:
-    return once(parts(settings(node, CONF), service))
+    return run_once(agent(settings(node, CONF), service))
 
 
 def test_a_single_run_joins_publishes_applies_and_reports(node: Path, service: Service) -> None:
@@ -77,7 +77,7 @@ def test_the_last_context_is_applied_without_the_service(node: Path, service: Se
     service.will(refusal(503, "unavailable"))
     assert round_of(node, service) == 4
     assert not (node / "conf").exists()
-    parts(settings(node, CONF), service).reconciler.store_context(context({"ip": "10.0.0.1"}))
+    agent(settings(node, CONF), service).reconciler.store_context(context({"ip": "10.0.0.1"}))
     for _ in range(2):
         service.will(refusal(503, "unavailable"))
         assert round_of(node, service) == 4
@@ -86,7 +86,7 @@ def test_the_last_context_is_applied_without_the_service(node: Path, service: Se
 
 
 def test_a_draining_member_is_not_set_ready(node: Path, service: Service) -> None:
-    parts(settings(node, CONF), service).said.request_state("draining")
+    agent(settings(node, CONF), service).command_facts.request_state("draining")
     service.will(
         answer(201, member()),
         answer(200, batch("created")),
@@ -107,11 +107,11 @@ def test_the_member_is_not_set_ready_if_that_is_manual(node: Path, service: Serv
         answer(200, batch("created")),
         answer(204),
     )
-    assert once(parts(settings(node, CONF, ready="manual"), service)) == 0
+    assert run_once(agent(settings(node, CONF, ready="manual"), service)) == 0
 
 
 def test_a_result_of_a_command_is_published_beside_the_facts(node: Path, service: Service) -> None:
-    parts(settings(node, CONF), service).said.put("slurm.conf", "5e11", result=True)
+    agent(settings(node, CONF), service).command_facts.put("slurm.conf", "5e11", result=True)
     service.will(
         answer(201, member()),
         answer(200, batch("created")),

@@ -1,4 +1,4 @@
-"""From a context to files and hooks: what is done, what is not done twice, and what is done again."""
+"""Applying a context: files, hooks, and recovery after failures and restarts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONF = "[template conf]\nsource = conf.j2\ndestination = DIR/conf\n"
 
 
 class Node:
-    """A directory with a template and a hook that says what it was given, and the agent over it."""
+    """A directory with a template and a hook that writes down its variables."""
 
     def __init__(self, directory: Path, service: Service, more: str = "") -> None:
         self.directory = directory
@@ -40,7 +40,7 @@ class Node:
 
     @property
     def reconciler(self) -> Reconciler:
-        """An agent that was just started."""
+        """The reconciler of an agent that was just started."""
         made = settings(self.directory, CONF + self.more)
         kept = state(self.directory)
         sealed = SensitiveFacts(self.service.stack(FakeClock(), retry_for=0.0))
@@ -71,7 +71,7 @@ def test_an_applied_context_is_not_applied_again_even_after_a_restart(node: Node
     reconciler = node.reconciler
     reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     newer = context({"ip": "10.0.0.1"}, 5)
-    newer = type(newer)(newer.document, newer.etag, "e.7")  # it changed and changed back
+    newer = type(newer)(newer.document, newer.etag, "e.7")  # after a reverted change
     assert not reconciler.apply(newer)
     assert reconciler.applied_cursor == "e.7"
     again = node.reconciler
@@ -84,7 +84,7 @@ def test_hooks_run_after_every_change_of_the_context(node: Node) -> None:
     reconciler = node.reconciler
     reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     assert reconciler.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
-    assert node.runs[1:] == ["e.6"]  # no file is another
+    assert node.runs[1:] == ["e.6"]  # no file has changed
 
 
 def test_hooks_run_only_for_changed_files_if_so_configured(
@@ -121,9 +121,7 @@ def test_a_failed_hook_stops_the_run_and_all_hooks_run_again(node: Node) -> None
         assert caught.value.source == "hook 20-broken"
         assert reconciler.applied_cursor is None
     (node.directory / "mended").touch()
-    assert node.reconciler.apply(
-        applied
-    )  # also one that was restarted meanwhile knows what changed
+    assert node.reconciler.apply(applied)  # a restarted agent knows which files changed
     conf = node.directory / "conf"
     assert node.runs == [f"e.5 {conf}", f"e.5 {conf}", f"e.5 {conf}", "last"]
 
@@ -154,7 +152,7 @@ def test_a_former_context_is_applied_again_after_one_that_failed_half_way(
     node.hook("20-broken", "test $FACTSTORE_CURSOR != e.6")
     reconciler, before = node.reconciler, context({"ip": "10.0.0.1"}, 5)
     reconciler.apply(before)
-    with pytest.raises(ApplyError):  # a file is as before, but a hook has seen another context
+    with pytest.raises(ApplyError):  # no file changed, but a hook has seen this context
         reconciler.apply(context({"ip": "10.0.0.1", "other": 1}, 6))
     assert (node.reconciler if restarted else reconciler).apply(before)
     assert node.runs == ["e.5", "e.6", "e.5"]
@@ -209,12 +207,12 @@ def test_the_last_context_is_available_after_a_restart(node: Node) -> None:
 def test_hooks_receive_the_stack_and_the_member_as_variables(node: Node) -> None:
     node.hook("10-first", "env | grep ^FACTSTORE > DIR/env; pwd > DIR/pwd")
     node.reconciler.apply(context({"ip": "10.0.0.1"}, 5))
-    told = dict(
+    variables = dict(
         line.split("=", 1)
         for line in (node.directory / "env").read_text().splitlines()
         if "=" in line
     )
-    assert told == {
+    assert variables == {
         "FACTSTORE_AGENT_CONFIG": f"{node.directory}/agent.conf",
         "FACTSTORE_STACK": "slurm",
         "FACTSTORE_MEMBER": "c1",
@@ -225,7 +223,7 @@ def test_hooks_receive_the_stack_and_the_member_as_variables(node: Node) -> None
     }
 
 
-# What a killed agent leaves
+# After an agent was killed
 
 KILLED = """\
 import sys
@@ -239,7 +237,7 @@ Hooks(Path(sys.argv[2]), 60, state, SystemClock(), str).run({})
 
 
 def orphan(node: Node) -> int:
-    """The process id of a hook whose agent was killed."""
+    """Return the process id of a hook whose agent was killed."""
     node.hook("10-first", "echo $$ > DIR/pid; while ! test -e DIR/go; do sleep 0.05; done")
     directory = state(node.directory).directory
     agent = subprocess.Popen([sys.executable, "-c", KILLED, directory, node.directory / "hooks.d"])
@@ -261,14 +259,14 @@ def test_a_hook_of_a_killed_agent_is_waited_for(node: Node) -> None:
     node.hook("10-first", "echo after >> DIR/runs")
     waited = []
 
-    class Letting(type(REAL)):  # type: ignore[misc]
+    class ReleasingClock(type(REAL)):  # type: ignore[misc]
         def sleep(self, seconds: float) -> None:
             waited.append(alive(left) and not node.runs)
             (node.directory / "go").touch()
             eventually(lambda: not alive(left))
 
     waiting = hooks(node)
-    waiting._clock = Letting()
+    waiting._clock = ReleasingClock()
     waiting.run({})
     assert (waited, node.runs) == ([True], ["after"])
 

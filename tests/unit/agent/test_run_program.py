@@ -1,4 +1,4 @@
-"""Other people's programs, run with limits."""
+"""Running programs with limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def die(pid):
 
 run_program(Path(sys.argv[1]), clock=SystemClock(), timeout=20, env={}, on_line=print, on_start=die)
 """
-"""A program that starts another one and is killed while it notes that."""
+"""A program that starts another one and is killed while recording its process id."""
 
 
 def ran(file: Path, **more: Any) -> tuple[ProgramResult, list[str]]:

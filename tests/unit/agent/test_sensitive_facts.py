@@ -1,4 +1,4 @@
-"""SensitiveFacts facts: fetched once, placed everywhere, shown nowhere else."""
+"""Sensitive facts: fetched once, inserted everywhere, and redacted in texts."""
 
 from __future__ import annotations
 

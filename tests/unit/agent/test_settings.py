@@ -1,4 +1,4 @@
-"""The configuration: what it may hold, and what is said of what it may not."""
+"""The configuration: accepted values, and the errors for all others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from factstore.client.render import RENDERERS
 from tests.unit.agent.factories import write
 
 
-def mistakes(directory: Path, text: str) -> list[str]:
+def errors_of(directory: Path, text: str) -> list[str]:
     file = write(directory / "agent.conf", text)
     with pytest.raises(SettingsError) as caught:
         load_settings(file)
@@ -76,7 +76,7 @@ def test_all_errors_are_reported(tmp_path: Path) -> None:
         destination = /x
         mode = 999
         """
-    assert sorted(mistakes(tmp_path, text)) == [
+    assert sorted(errors_of(tmp_path, text)) == [
         "[agent] colour: this option is unknown.",
         "[agent] ready: 'perhaps' is not one of applied, manual.",
         "[agent] stack: this option is required.",
@@ -90,7 +90,7 @@ def test_all_errors_are_reported(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (
             "[react]\nsettle = 3\nmax_settle = 2\n",
@@ -116,12 +116,12 @@ def test_all_errors_are_reported(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_values_and_contradictions_are_refused(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, expected: str
 ) -> None:
     head = "" if text.startswith("[agent]") else "[agent]\nstack = slurm\n"
     text = text.replace("[agent]\n", "[agent]\nstack = slurm\n", 1) if not head else head + text
-    (mistake,) = mistakes(tmp_path, text)
-    assert said in mistake
+    (error,) = errors_of(tmp_path, text)
+    assert expected in error
 
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_missing_file_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_password_in_the_url_is_not_repeated(tmp_path: Path) -> None:
-    (mistake,) = mistakes(
+    (error,) = errors_of(
         tmp_path, "[agent]\nstack = slurm\n[service]\nurl = http://user:hunter2@c\n"
     )
-    assert "hunter2" not in mistake
+    assert "hunter2" not in error

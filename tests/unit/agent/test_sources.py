@@ -1,4 +1,4 @@
-"""facts.d, the built-in facts, and what was told by command."""
+"""facts.d, the built-in facts, and the facts given by commands."""
 
 from __future__ import annotations
 
@@ -172,13 +172,13 @@ def test_command_facts_are_stored_until_they_are_deleted_or_the_instance_boots(
     tmp_path: Path,
 ) -> None:
     boots = ["boot-1"]
-    said = CommandFacts(state(tmp_path), lambda: boots[0])
-    said.put("services/slurmd", "started")
-    said.put("x", None)
-    said.delete("x")
-    said.delete("never")
-    said.request_state("ready")
-    said.put("slurm.conf", "5e11", result=True)
+    command_facts = CommandFacts(state(tmp_path), lambda: boots[0])
+    command_facts.put("services/slurmd", "started")
+    command_facts.put("x", None)
+    command_facts.delete("x")
+    command_facts.delete("never")
+    command_facts.request_state("ready")
+    command_facts.put("slurm.conf", "5e11", result=True)
     again = CommandFacts(state(tmp_path), lambda: boots[0])
     assert (again.facts, again.requested_state) == ({"services/slurmd": "started"}, "ready")
     assert again.results == {"slurm.conf": "5e11"}

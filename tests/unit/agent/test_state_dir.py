@@ -1,4 +1,4 @@
-"""What is on disk, and what becomes of it when the agent is killed."""
+"""Documents on disk, interrupted writes, and the lock of the state directory."""
 
 from __future__ import annotations
 

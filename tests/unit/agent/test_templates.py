@@ -1,4 +1,4 @@
-"""Templates and files."""
+"""Templates, and the files that are rendered."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""Watching the context: long polls that return when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from factstore.agent.config.settings import Settings
+from factstore.agent.session.membership import Membership
+from factstore.client import Context, Stack
+from factstore.client.clock import Clock
+from factstore.client.errors import NotFound
+from factstore.client.transport import LONGEST_WAIT
+
+EARLY_SECONDS = 1.0
+"""The pause after a poll that returned early without a change: a stopping server ends its requests."""
+
+
+class ContextWatcher:
+    """Polls the context of a member.
+
+    :param known: the context that is stored on disk.
+    :param on_change: called with the new context and the one before, which is None at first.
+    :ivar latest: the newest context; None until the service has returned one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        stack: Stack,
+        membership: Membership,
+        clock: Clock,
+        known: Context | None,
+        on_change: Callable[[Context, Context | None], None],
+    ) -> None:
+        self.latest: Context | None = None
+        self._settings = settings
+        self._stack = stack
+        self._membership = membership
+        self._clock = clock
+        self._known = known
+        self._on_change = on_change
+        self._without_waiting = True
+
+    def poll(self) -> float | None:
+        """Wait for a change; return the seconds until the next poll, or None if not a member.
+
+        :raises AgentError: the agent was superseded, or the stack has been deleted.
+        :raises FactstoreError: the service cannot answer now.
+        """
+        # The first poll, and one after a failure, report the context even if it has not changed.
+        without_waiting, self._without_waiting = self._without_waiting, True
+        wait = 0 if without_waiting else LONGEST_WAIT
+        started = self._clock.monotonic()
+        try:
+            context = self._read(wait)
+        except NotFound:
+            if self._membership.heartbeat(None):
+                raise
+            return None
+        self._without_waiting = False
+        known, self._known = self._known, context
+        changed = known is None or (context.etag, context.cursor) != (known.etag, known.cursor)
+        if changed or without_waiting:
+            previous, self.latest = self.latest, context
+            self._on_change(context, previous)
+        elif self._clock.monotonic() - started < wait - EARLY_SECONDS:
+            return EARLY_SECONDS
+        return 0.0
+
+    def _read(self, wait: float) -> Context:
+        member, react = self._settings.agent.member, self._settings.react
+        if self._known is None:
+            return self._stack.context(member=member)
+        return self._stack.newer_context(
+            self._known,
+            member=member,
+            wait=wait,
+            settle=react.settle if wait else 0,
+            max_settle=react.max_settle,
+        )

@@ -1,0 +1,119 @@
+"""The tasks of the running agent, run by hand, with a service that answers from a script."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from factstore.agent.agent import Agent
+from factstore.agent.daemon import Daemon
+from factstore.agent.session.connection import open_connection
+from tests.unit.agent.factories import agent, context, member, settings, write
+from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
+
+TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}
+DOCUMENT = context({"a": 1}).document
+
+
+class Running:
+    """A daemon whose workers do one step at a time."""
+
+    def __init__(self, made: Callable[[], Agent], clock: FakeClock, valid: bool = True) -> None:
+        self.agent = made()
+        self.daemon = Daemon(
+            lambda should_stop: self.agent, {}, clock, lambda: valid, jitter=lambda: 0.5
+        )
+
+    def heartbeat(self) -> float:
+        """Run the heartbeat; return the seconds until the next one."""
+        session = self.daemon._session
+        session.request(self.daemon._heartbeat_task)
+        return session.run_due()
+
+    def poll(self) -> None:
+        self.daemon._watch.request(self.daemon._watch_task)
+        self.daemon._watch.run_due()
+
+    def applied_in(self) -> float:
+        """Return the seconds until a context is applied."""
+        self.daemon._apply_task.action = lambda: None
+        return self.daemon._main.run_due()
+
+
+@pytest.fixture
+def running(tmp_path: Path, service: Service, clock: FakeClock) -> Running:
+    made = settings(tmp_path, f"[service]\nurl = {service.url}\n[react]\nsplay = 60\n")
+    return Running(lambda: agent(made, service, clock), clock)
+
+
+def test_three_heartbeats_are_sent_in_a_ttl(running: Running, service: Service) -> None:
+    service.will(answer(201, member()), answer(204))
+    assert running.heartbeat() == 10.0
+    assert running.heartbeat() == 10.0
+
+
+def test_heartbeats_are_repeated_soon_during_an_outage(running: Running, service: Service) -> None:
+    service.will(answer(201, member()))
+    running.heartbeat()
+    service.will(refusal(503, "unavailable"), hang_up, *[refusal(503, "unavailable")] * 8)
+    pauses = [running.heartbeat() for _ in range(10)]
+    assert 0.5 <= pauses[0] <= 1.0
+    assert max(pauses) <= 10.0
+
+
+def test_the_stored_context_is_applied_during_an_outage_at_the_start(
+    tmp_path: Path, service: Service, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = settings(tmp_path, f"[service]\nurl = {service.url}\n")
+    agent(made, service, clock).reconciler.store_context(context({"a": 1}))
+    running = Running(lambda: agent(made, service, clock), clock)
+    service.will(*[refusal(503, "unavailable")] * 2)
+    with caplog.at_level(logging.INFO, "factstore"):
+        for _ in range(2):
+            running.heartbeat()
+            running.daemon._main.run_due()
+    assert running.agent.reconciler.applied_cursor == "e.5"
+    assert caplog.text.count("continuing with the stored context e.5") == 1
+
+
+def test_only_a_changed_context_is_splayed(running: Running, service: Service) -> None:
+    service.will(answer(201, member()), answer(200, DOCUMENT, TAG))
+    running.heartbeat()
+    running.daemon._watch.run_due()  # requested by the join
+    assert running.applied_in() == float("inf")  # it was applied at once
+    newer = context({"a": 2}).document
+    service.will(answer(200, newer, {"ETag": '"tag6"', "Factstore-Cursor": "e.6"}))
+    running.poll()
+    assert running.applied_in() == 30.0
+
+
+def test_the_watch_waits_until_the_agent_has_joined(running: Running, service: Service) -> None:
+    running.poll()
+    assert service.calls == []
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_reload_needs_a_valid_configuration(
+    tmp_path: Path, service: Service, clock: FakeClock, valid: bool
+) -> None:
+    made = settings(tmp_path, f"[service]\nurl = {service.url}\n")
+    running = Running(lambda: agent(made, service, clock), clock, valid)
+    running.daemon._main.request(running.daemon._reload_task)
+    running.daemon._main.run_due()
+    assert running.daemon.reload == valid
+
+
+def test_a_changed_credential_is_loaded_after_the_service_has_rejected_the_former(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    write(tmp_path / "grant", "g1.s3cret\n", 0o600)
+    made = settings(tmp_path, f"[service]\nurl = {service.url}\ngrant_file = DIR/grant\n")
+    running = Running(lambda: Agent(made, open_connection(made, {}), clock), clock)
+    for expected in (False, True):
+        service.will(refusal(401, "unauthorized"))
+        running.heartbeat()
+        assert running.daemon.reload == expected
+        write(tmp_path / "grant", "g2.s3cret\n", 0o600)
