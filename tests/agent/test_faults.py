@@ -130,6 +130,12 @@ def lone(api: ApiServer, directory: Path, **options: object) -> Iterator[tuple[S
     assert "Traceback" not in instance.log, instance.log
 
 
+def assert_each_failure_is_logged_once(instance: Instance) -> None:
+    """Check that a failure is not logged at each attempt, but when its kind changes."""
+    failures = re.findall(r"heartbeat failed: (\w+ \w+)", instance.log)
+    assert len(failures) == len(set(failures)) > 0
+
+
 def test_an_agent_survives_an_outage_of_the_service(private_api: ApiServer, tmp_path: Path) -> None:
     with lone(private_api, tmp_path, ttl=30) as (stack, c1):
         c1.start()
@@ -142,7 +148,7 @@ def test_an_agent_survives_an_outage_of_the_service(private_api: ApiServer, tmp_
         converged(stack, "c1", within=60)
         assert c1.kept("member") == first
         eventually(lambda: "heartbeat succeeded after earlier failures" in c1.log, 60)
-        assert c1.log.count("heartbeat failed: ") == 1  # not at each attempt
+        assert_each_failure_is_logged_once(c1)
 
 
 def test_an_agent_survives_an_outage_of_etcd(
@@ -201,7 +207,7 @@ def test_an_agent_started_during_an_outage_waits_for_the_service(
         eventually(lambda: "heartbeat failed: " in c1.log, 30)
         private_api.start()
         converged(stack, "c1", within=60)
-        assert c1.log.count("heartbeat failed: ") == 1
+        assert_each_failure_is_logged_once(c1)
 
 
 def test_a_single_run_survives_a_command_of_its_hook_during_an_outage(
