@@ -31,16 +31,15 @@ ROOT = "/factstore/v1"
 REPORTED = 20  # seconds within which every worker has noted its gauges
 
 
-@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
-def workers(request: pytest.FixtureRequest) -> int:
-    """How many share the numbers."""
-    found: int = request.param
-    return found
+WORKERS = 2
 
 
 @pytest.fixture
-def api(workers: int, private_etcd: EtcdServer, tmp_path: Path) -> Iterator[Caller]:
-    """A service that nobody else calls."""
+def alone(
+    request: pytest.FixtureRequest, private_etcd: EtcdServer, tmp_path: Path
+) -> Iterator[Caller]:
+    """A client of a service that has no other, so that its counters begin at 0."""
+    workers = getattr(request, "param", WORKERS)
     with ApiServer([private_etcd.endpoint], tmp_path / "api", workers=workers) as server:
         with Caller(server.url) as caller:
             yield caller
@@ -67,7 +66,9 @@ def value(samples: dict[Sample, float], name: str, **labels: str) -> float:
 FACT = "/v1/stacks/{stack}/facts/{path}"
 
 
-def test_requests_are_counted_by_route_and_status_over_all_workers(api: Caller) -> None:
+@pytest.mark.parametrize("alone", [1, WORKERS], ids=["one worker", "two workers"], indirect=True)
+def test_requests_are_counted_by_route_and_status_over_all_workers(alone: Caller) -> None:
+    api = alone
     for n in range(20):
         with Caller(api.url) as other:
             assert other.put(f"/v1/stacks/s/facts/n{n}", n).status_code == HTTPStatus.CREATED
@@ -89,7 +90,8 @@ def test_requests_are_counted_by_route_and_status_over_all_workers(api: Caller) 
     assert value(samples, "etcd_seconds_count", call="range") > 0
 
 
-def test_gauges_add_up_over_all_workers(api: Caller, workers: int) -> None:
+def test_gauges_add_up_over_all_workers(alone: Caller) -> None:
+    api = alone
     for path, text in (("a", "xyz"), ("b", "ö")):
         api.put(f"/v1/stacks/s/facts/{path}", text)
     revision = int(api.get("/v1/stacks").json()["cursor"].partition(".")[2])
@@ -102,7 +104,7 @@ def test_gauges_add_up_over_all_workers(api: Caller, workers: int) -> None:
             samples = scrape(api)
             names = ("ready", "streams", "facts", "revision", "hub_events")
             seen = tuple(value(samples, name) for name in names)
-            return samples if seen == (workers, 3, 2, revision, 2 * workers) else None
+            return samples if seen == (WORKERS, 3, 2, revision, 2 * WORKERS) else None
 
         samples = eventually(told, REPORTED)
     finally:
@@ -114,8 +116,9 @@ def test_gauges_add_up_over_all_workers(api: Caller, workers: int) -> None:
 
 
 def test_members_and_waiters_are_counted_for_all_workers(
-    api: Caller, private_etcd: EtcdServer
+    alone: Caller, private_etcd: EtcdServer
 ) -> None:
+    api = alone
     keys = Keyspace(ROOT)
     living = [member(name, 0) for name in ("c1", "c2")]
     gone = member("c3", 0, state="departed", reason="left")
@@ -133,7 +136,7 @@ def test_members_and_waiters_are_counted_for_all_workers(
         client.transact(
             [],
             [
-                PutKey(keys.place(project_id, stack_id, r.place), codec.encode_record(r), lease)
+                PutKey(keys.record(project_id, stack_id, r.record_key), codec.encode_record(r), lease)
                 for r in records
             ],
             deadline=time.monotonic() + 10,

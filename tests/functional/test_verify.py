@@ -20,7 +20,7 @@ from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Credentials, PutKey
+from factstore.store.types import Credentials, DeleteKeys, PutKey
 from factstore.wsgi.auth.none import NO_PROJECT
 from tests.commands import config_of, factstore, one_line
 from tests.corruptions import corruptions
@@ -59,17 +59,29 @@ class Place:
         return document
 
 
-@pytest.fixture
-def place(etcd: EtcdServer, tmp_path: Path) -> Iterator[Place]:
-    root = f"/test/{uuid.uuid4().hex}"
+@pytest.fixture(scope="module")
+def served(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A root that these tests share, and a service on it."""
+    folder, root = tmp_path_factory.mktemp("verify"), f"/test/{uuid.uuid4().hex}"
     raw = EtcdClient([etcd.endpoint], Credentials())
     with (
-        ApiServer([etcd.endpoint], tmp_path, options={"etcd": {"root": root}}) as server,
+        ApiServer([etcd.endpoint], folder, options={"etcd": {"root": root}}) as server,
         Caller(server.url) as api,
     ):
-        yield Place(Keyspace(root), config_of(tmp_path), api, raw)
+        yield Place(Keyspace(root), config_of(folder), api, raw)
         check_log(server)
     raw.close()
+
+
+@pytest.fixture
+def place(served: Place) -> Iterator[Place]:
+    """The same, as it was before the first test."""
+    before = served.left()
+    yield served
+    for stack in served.api.get("/v1/stacks").json()["stacks"]:
+        served.api.delete(f"/v1/stacks/{stack['name']}").raise_for_status()
+    for key in set(served.left()) - {*before, served.keys.sentinel, served.keys.compactor}:
+        served.raw.transact([], [DeleteKeys(key)], deadline=time.monotonic() + 10)
 
 
 def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
