@@ -67,7 +67,7 @@ def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
     """Let a grant expire by changing its record in etcd; it remains attached to its lease."""
     place = RecordKey("grant", grant.id)
     project: str = owner.get(stack).json()["project_id"]
-    key = Keyspace(ROOT).place(project, grant.id.partition("-")[0], place)
+    key = Keyspace(ROOT).record(project, grant.id.partition("-")[0], place)
     raw = EtcdClient([endpoint], Credentials())
     try:
         (item,) = raw.get(key, deadline=time.monotonic() + 10).items

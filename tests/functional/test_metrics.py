@@ -136,7 +136,9 @@ def test_members_and_waiters_are_counted_for_all_workers(
         client.transact(
             [],
             [
-                PutKey(keys.record(project_id, stack_id, r.record_key), codec.encode_record(r), lease)
+                PutKey(
+                    keys.record(project_id, stack_id, r.record_key), codec.encode_record(r), lease
+                )
                 for r in records
             ],
             deadline=time.monotonic() + 10,
