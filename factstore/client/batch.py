@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +89,33 @@ class Guard:
         """Return the guard as JSON."""
         name, value = self.condition
         return {"path": self.path, name: value}
+
+
+BATCH_PARTS = 100
+"""The most operations and guards in one batch."""
+
+# The service accepts a body of 1 MiB; the rest is for the brackets between the parts.
+_BATCH_BYTES = 900_000
+
+Part = Put | Delete | Guard
+Step = TypeVar("Step", bound=Sequence[Part])
+
+
+def split_batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
+    """Yield lists of steps, in order, each small enough for one batch.
+
+    :param steps: sequences of parts that belong into the same batch, such as an operation and its
+        guard.
+    """
+    batch: list[Step] = []
+    parts = length = 0
+    for step in steps:
+        size = sum(len(json.dumps(part.document())) for part in step)
+        if batch and (parts + len(step) > BATCH_PARTS or length + size > _BATCH_BYTES):
+            yield batch
+            batch, parts, length = [], 0, 0
+        batch.append(step)
+        parts += len(step)
+        length += size
+    if batch:
+        yield batch
