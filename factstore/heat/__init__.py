@@ -1,6 +1,6 @@
-"""Heat's part: what makes a template declare facts, and makes Heat tell of instances.
+"""The part of factstore that runs inside Heat's engine.
 
-This room guarantees that a resource acts as the user who creates it, and later by the stack's trust;
-that whatever the service says reaches the user as a sentence; and that no thread of Heat's engine waits
-long for the service.  It knows the service through the client alone, and no other room knows Heat.
+A resource acts as the user who creates or updates the stack, and later by the stack's trust.  Errors
+reach the user as complete messages, and no thread of the engine waits long for factstore.  This room
+uses the client alone, and no other room imports Heat.
 """

@@ -1,4 +1,4 @@
-"""Heat's client plugin: the Python client with the context's session and the catalogue's endpoint."""
+"""Heat's client plugin: the Python client with the context's session and the catalog's endpoint."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from oslo_config import cfg
 from factstore.client import Client, StackRecord, errors
 from factstore.client.adapter import SERVICE_TYPE
 from factstore.client.urls import stack_url
-from factstore.heat.errors import spoken
+from factstore.heat.errors import translated
 
 CLIENT_NAME = "factstore"
 
-# An engine thread waits no longer than both together; a restarted service is back within that.
+# An engine thread waits no longer than both together, which is enough for a restart of the service.
 _ANSWER_SECONDS = 5.0
 _RETRY_SECONDS = 10.0
 
 _OVER_LIMIT = frozenset({"contextualization.quota_exceeded", "contextualization.rate_limited"})
 
-# So that [clients_factstore] can say what [clients] says for all services.
+# [clients_factstore] has the options of [clients], for factstore alone.
 cfg.CONF.register_opts(config.clients_opts, group=f"clients_{CLIENT_NAME}")
 
 
 class FactstoreClientPlugin(client_plugin.ClientPlugin):
-    """What resources reach factstore by.
+    """The client plugin of factstore's resources.
 
-    ``endpoint_type`` in ``[clients_factstore]`` or ``[clients]`` says which of the catalogue's
-    endpoints Heat itself uses; instances are always told the public one.
+    Heat itself uses the endpoint that ``endpoint_type`` in ``[clients_factstore]`` or ``[clients]``
+    selects.  Instances always use the public one.
     """
 
     exceptions_module = errors
@@ -37,45 +37,45 @@ class FactstoreClientPlugin(client_plugin.ClientPlugin):
         return self.connect(answer_within=_ANSWER_SECONDS, retry_for=_RETRY_SECONDS)
 
     def connect(self, *, answer_within: float, retry_for: float) -> Client:
-        """A client with a patience of its own; see :class:`factstore.client.Client`."""
+        """Return a client with timeouts of its own; see :class:`factstore.client.Client`."""
         return Client(
             self.context.keystone_session,
             interface=self._get_client_option(CLIENT_NAME, "endpoint_type"),
             region_name=self._get_region_name(),
             answer_within=answer_within,
             retry_for=retry_for,
-            connect_retries=0,  # the client repeats by itself, and knows when that is safe
+            connect_retries=0,  # the client retries by itself, where that is safe
             client_name="factstore-heat",
         )
 
     def is_not_found(self, ex: Exception) -> bool:
-        """Whether there is no such thing."""
+        """Return whether the error means that something does not exist."""
         return isinstance(ex, errors.NotFound)
 
     def is_over_limit(self, ex: Exception) -> bool:
-        """Whether a quota or a rate stands in the way."""
+        """Return whether the error means that a quota or a rate limit was exceeded."""
         return isinstance(ex, errors.FactstoreError) and ex.code in _OVER_LIMIT
 
     def is_conflict(self, ex: Exception) -> bool:
-        """Whether it contradicts what is stored."""
+        """Return whether the error means that the stored state conflicts with the request."""
         return isinstance(ex, errors.Conflict | errors.PreconditionFailed)
 
     def public_url(self, stack: str) -> str:
-        """Where a stack is for those outside: what instances are told.
+        """Return the URL of a stack for instances and users.
 
-        :raises heat.common.exception.Error: the catalogue has no public endpoint.
+        :raises heat.common.exception.Error: the catalog has no public endpoint.
         """
-        with spoken():
+        with translated():
             root: str = self.url_for(service_type=SERVICE_TYPE, interface="public")
             return root.rstrip("/").removesuffix("/v1") + stack_url(stack)
 
     def get_stack(self, name: str) -> StackRecord:
-        """A stack that exists.
+        """Return a stack of factstore.
 
-        :raises heat.common.exception.EntityNotFound: there is none.
-        :raises heat.common.exception.Error: factstore cannot say.
+        :raises heat.common.exception.EntityNotFound: the stack does not exist.
+        :raises heat.common.exception.Error: the request failed.
         """
-        with spoken():
+        with translated():
             try:
                 client: Client = self.client()
                 return client.stack(name).describe()

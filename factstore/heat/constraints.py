@@ -1,4 +1,4 @@
-"""What a property's value may be."""
+"""Custom constraints for properties."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from factstore.heat.client_plugin import CLIENT_NAME
 
 
 class StackConstraint(constraints.BaseCustomConstraint):
-    """``factstore.stack``: a stack of that name exists."""
+    """``factstore.stack``: a stack of that name exists in factstore."""
 
     resource_client_name = CLIENT_NAME
     resource_getter_name = "get_stack"

@@ -1,7 +1,7 @@
-"""The reference of resource types, from their schemas: ``python -m factstore.heat.docgen``.
+"""Prints the reference of the resource types from their schemas: ``python -m factstore.heat.docgen``.
 
-What it prints is checked in as ``doc/source/reference/heat-resources.rst``: documentation is built
-without Heat.
+The output is checked in as ``doc/source/reference/heat-resources.rst``, because the documentation is
+built without Heat.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ _INTRODUCTION = """\
 Heat: resource types
 ====================
 
-What templates may use once :doc:`factstore is installed in Heat </install/heat>`. All act as the user
-who creates or updates a stack, and later, when Heat itself scales a group or acts on a signal, by the
-trust that Heat keeps for the stack. Attributes are asked for anew each time. One that cannot be read
-fails where it is used, with factstore's reason; where Heat only shows a resource it is null, and Heat's
-log has the reason. Values that are null leave a line there too.
+The resource types for templates once :doc:`factstore is installed in Heat </install/heat>`. A
+resource acts as the user who creates or updates the stack. When Heat itself scales a group or acts
+on a signal, the resource acts by the trust that Heat stores for the stack. Attributes are read from
+factstore each time. If an attribute cannot be read, the operation that uses it fails with
+factstore's reason. When Heat only shows a resource, the attribute is null instead, and the engine's
+log has the reason. The log also has a line for each attribute whose value is null.
 """
 
 _WRAPPED = textwrap.TextWrapper(
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def page() -> str:
-    """The reference, types in order of their names."""
+    """Return the reference, with the types sorted by name."""
     return "\n".join(_parts()).rstrip() + "\n"
 
 
@@ -69,7 +70,7 @@ def _titled(title: str, line: str, within: str = "") -> Iterator[str]:
 
 
 def _in_order(schema: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    """Required ones first."""
+    """Return the items, required ones first."""
     return sorted(schema.items(), key=lambda item: not getattr(item[1], "required", False))
 
 
@@ -79,14 +80,14 @@ def _property(name: str, schema: Any) -> Iterator[str]:
         marks.append("required")
     elif schema.default not in (None, "", [], {}):
         marks.append(f"default ``{_shown(schema.default)}``")
-    marks.append("may change" if schema.update_allowed else "a change replaces the resource")
+    marks.append("can be updated" if schema.update_allowed else "an update replaces the resource")
     yield from _entry(name, marks, schema.description, map(_constraint, schema.constraints))
     for inner, nested in _in_order(_nested(schema)):
         yield from (textwrap.indent(line, "   ") for line in _property(inner, nested))
 
 
 def _nested(schema: Any) -> Mapping[str, Any]:
-    """The schemas of a map's keys, or of those of a list's maps."""
+    """Return the schemas of a map's keys, or of the keys of a list of maps."""
     below = schema.schema
     if schema.type == "List" and below is not None:
         below = below[next(iter(below))].schema
@@ -110,7 +111,7 @@ def _shown(value: Any) -> str:
 
 
 def _constraint(constraint: Any) -> str:
-    """A constraint as a sentence; empty for one that speaks through the description."""
+    """Return a constraint as a sentence, or its own description if it has one."""
     match constraint:
         case constraints.AllowedValues():
             return f"One of {', '.join(f'``{value}``' for value in constraint.allowed)}."
@@ -119,9 +120,9 @@ def _constraint(constraint: Any) -> str:
         case constraints.Range():
             return f"{_bounds(constraint.min, constraint.max)}."
         case constraints.AllowedPattern():
-            return constraint.description or f"It matches ``{constraint.pattern}``."
+            return constraint.description or f"The value matches ``{constraint.pattern}``."
         case constraints.CustomConstraint():
-            return f"Heat checks it by the constraint ``{constraint.name}``."
+            return f"The constraint ``{constraint.name}`` applies."
     return str(constraint.description or "")
 
 

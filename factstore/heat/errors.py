@@ -1,4 +1,4 @@
-"""Failures of the service as Heat's users read them."""
+"""The client's errors as Heat's errors, with messages for the users of stacks."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from factstore.client import FactstoreError, errors
 
 
 @contextmanager
-def spoken() -> Iterator[None]:
-    """Turn what goes wrong with factstore, or on the way there, into Heat's own errors.
+def translated() -> Iterator[None]:
+    """Raise the errors of the client and of keystoneauth as Heat's own.
 
-    :raises heat.common.exception.Error: with a sentence that says what was wrong.
+    :raises heat.common.exception.Error: a request to factstore or Keystone failed.
     """
     try:
         yield
     except (FactstoreError, ClientException) as error:
-        raise exception.Error(sentence(error)) from error
+        raise exception.Error(message(error)) from error
 
 
-def sentence(error: FactstoreError | ClientException) -> str:
-    """What was wrong, in words that need no knowledge of the client."""
+def message(error: FactstoreError | ClientException) -> str:
+    """Return the message for an error, in words that need no knowledge of the client."""
     match error:
         case errors.Unavailable():
-            said = f"factstore cannot be reached, and nothing was written: {error.detail}"
+            text = f"factstore cannot be reached, and nothing was written: {error.detail}"
         case errors.OutcomeUnknown():
-            said = f"factstore did not say whether it was written: {error.detail}"
+            text = f"factstore did not confirm the write, which may have succeeded: {error.detail}"
         case errors.UnexpectedAnswer():
-            said = f"factstore failed: {error.detail}"
+            text = f"factstore failed: {error.detail}"
         case FactstoreError():
-            said = f"factstore refused: {error.detail}"
+            text = f"factstore refused the request: {error.detail}"
         case EndpointNotFound():
-            said = f"Keystone's catalogue does not say where factstore is: {error}"
+            text = f"Keystone's catalog has no endpoint of factstore: {error}"
         case Unauthorized():
-            said = f"Keystone does not let the stack's owner, or its trust, in: {error}"
+            text = f"Keystone rejected the stack's owner or its trust: {error}"
         case _:
-            said = f"factstore was not asked: {error}"
+            text = f"the request to factstore could not be sent: {error}"
     request = error.request_id if isinstance(error, FactstoreError) else None
-    return f"{said} (request {request})" if request else said
+    return f"{text} (request {request})" if request else text

@@ -1,4 +1,4 @@
-"""A Heat with factstore's resources, beside a factstore that asks the same Keystone who calls."""
+"""A Heat with factstore's resources, and a factstore that uses the same Keystone."""
 
 from __future__ import annotations
 
@@ -21,20 +21,36 @@ from tests.heat.lab.serving import serving
 from tests.service import ApiServer, check_log
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what Heat's libraries regret as they are imported is theirs
+    warnings.simplefilter("ignore")  # Heat's libraries warn of themselves as they are imported
     from oslo_service import backend
 
     backend.init_backend(backend.BackendType.THREADING)
     import heat.engine.stack
 
 RESOURCES = Path(factstore.__file__).parent / "heat" / "plugins"
+PAUSE = 0.2  # seconds between two steps of a task in Heat, so that tests do not wait for them
+NOTIFIED = "notified-"
+"""The beginning of the names of stacks about which factstore is notified.
+
+For the others, a test of the event sink tests the sink alone.
+"""
+_NOTIFYING = {"oslo_messaging_notifications": {"driver": "factstore"}}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of a file in one process, and all that use the legacy engine in one."""
+    for item in items:
+        engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
+        legacy = engine == "legacy" or "legacy" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("legacy" if legacy else item.path.stem))
 
 
 @pytest.fixture(scope="session")
 def service(
     etcd: EtcdServer, keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ApiServer]:
-    """factstore, which Keystone's catalogue names."""
+    """A factstore that Keystone's catalogue names."""
     with ApiServer(
         [etcd.endpoint],
         tmp_path_factory.mktemp("api"),
@@ -48,66 +64,68 @@ def service(
 
 
 @pytest.fixture(scope="session")
-def heat(
-    service: ApiServer,
-    keystone: KeystoneServer,
-    database: DatabaseServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[HeatServer]:
-    """One Heat, with its older engine, for all tests that leave it running."""
-    database.create("legacy")
-    server = HeatServer(
-        tmp_path_factory.mktemp("heat"),
-        keystone,
-        plugin_dirs=[RESOURCES],
-        database=database.url("legacy"),
-    )
-    with serving(server):
-        yield server
-
-
-@pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseServer]:
-    """A MariaDB: SQLite is locked now and then when several threads read and write, and convergence is
-    not sound on it.
-    """
+    """A MariaDB: on SQLite the convergence engine hangs at times, and concurrent writes fail."""
     server = DatabaseServer(tmp_path_factory.mktemp("mariadb"))
     with serving(server):
         yield server
 
 
 @pytest.fixture(scope="session")
-def convergent(
+def heat(
     service: ApiServer,
     keystone: KeystoneServer,
     database: DatabaseServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[HeatServer]:
-    """One Heat as it comes: with the convergence engine. It takes a second for each step."""
+    """A Heat with the convergence engine, its default, for all tests that leave it running."""
     database.create("heat")
     server = HeatServer(
-        tmp_path_factory.mktemp("convergent"),
+        tmp_path_factory.mktemp("heat"),
         keystone,
         plugin_dirs=[RESOURCES],
         convergence=True,
         database=database.url("heat"),
+        options=_NOTIFYING,
+        pause=PAUSE,
+        notify_prefix=NOTIFIED,
     )
     with serving(server):
         yield server
 
 
-@pytest.fixture(scope="session", params=["legacy", "convergent"])
-def engine(request: pytest.FixtureRequest) -> HeatServer:
-    """Either Heat, for what is to hold with both engines."""
-    found: HeatServer = request.getfixturevalue(
-        "heat" if request.param == "legacy" else "convergent"
+@pytest.fixture(scope="session")
+def legacy(
+    service: ApiServer,
+    keystone: KeystoneServer,
+    database: DatabaseServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[HeatServer]:
+    """A Heat with the legacy engine, which logs all that it does."""
+    database.create("legacy")
+    server = HeatServer(
+        tmp_path_factory.mktemp("legacy"),
+        keystone,
+        plugin_dirs=[RESOURCES],
+        database=database.url("legacy"),
+        options={**_NOTIFYING, "DEFAULT": {"debug": "true"}},
+        pause=PAUSE,
+        notify_prefix=NOTIFIED,
     )
+    with serving(server):
+        yield server
+
+
+@pytest.fixture(scope="session", params=["heat", "legacy"])
+def engine(request: pytest.FixtureRequest) -> HeatServer:
+    """Each of the two, for tests of members."""
+    found: HeatServer = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture
 def user(engine: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
-    """As `owner`, with either engine."""
+    """An owner of stacks on each engine; the stacks are deleted at the end."""
     user = Orchestration(keystone.accounts.session("owner"), engine.url)
     yield user
     user.clean()
@@ -115,21 +133,29 @@ def user(engine: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration
 
 @pytest.fixture
 def owner(heat: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
-    """What a user who may have stacks does with Heat; they are deleted in the end."""
+    """An owner of stacks on the convergence engine; the stacks are deleted at the end."""
     user = Orchestration(keystone.accounts.session("owner"), heat.url)
     yield user
     user.clean()
 
 
 @pytest.fixture
+def legacy_owner(legacy: HeatServer, keystone: KeystoneServer) -> Iterator[Orchestration]:
+    """An owner of stacks on the legacy engine; the stacks are deleted at the end."""
+    user = Orchestration(keystone.accounts.session("owner"), legacy.url)
+    yield user
+    user.clean()
+
+
+@pytest.fixture
 def facts(service: ApiServer, keystone: KeystoneServer) -> Client:
-    """The same user's facts."""
+    """The client of the same user."""
     return Client(keystone.accounts.session("owner"), endpoint_override=service.url)
 
 
 @pytest.fixture
 def catalogue(service: ApiServer, keystone: KeystoneServer) -> Iterator[Catalogue]:
-    """What Keystone says of factstore, which is as it was afterwards."""
+    """The catalogue's entry of factstore, which is restored afterwards."""
     changed = Catalogue(keystone.accounts)
     yield changed
     changed.restore()

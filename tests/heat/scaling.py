@@ -1,4 +1,4 @@
-"""Stacks whose groups scale, and what a watch tells of their members."""
+"""Stacks whose groups scale, and the events of their members."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.heat.lab.server import HeatServer
 
 _ROOT = Path(__file__).parents[2]
 SNIPPET: dict[str, Any] = yaml.safe_load((_ROOT / "etc/heat/environment.yaml").read_text())
-"""What users are told to give beside their template."""
+"""The environment from the documentation, which switches the event sink on."""
 
-Said = tuple[str, str, str | None]
+Seen = tuple[str, str, str | None]  # the type of the event, the member and the reason
 
 
 def group(size: int, *, unit: Mapping[str, Any] | None = None, **others: Any) -> dict[str, Any]:
-    """A template with a bag, a group that scales and the policies that scale it.
+    """Return a template with a bag, a group and the policies that scale the group.
 
-    :param unit: what the group multiplies.
+    :param unit: the resource that the group multiplies.
     :param others: further resources.
     """
     return {
@@ -64,7 +64,7 @@ def _policy(by: int) -> dict[str, Any]:
 
 
 def units(user: Orchestration, stack: str, name: str = "compute") -> dict[str, str]:
-    """The units of a group as Heat lists them: physical ids by resource names."""
+    """Return the physical ids of a group's units in Heat, by resource names."""
     return {
         resource.resource_name: resource.physical_resource_id
         for resource in user.resources(nested(user, stack, name))
@@ -73,13 +73,13 @@ def units(user: Orchestration, stack: str, name: str = "compute") -> dict[str, s
 
 
 def scale(user: Orchestration, stack: str, policy: str, size: int, within: float = 60) -> None:
-    """Signal a policy and wait until its group has a size, and would hear the next signal."""
+    """Signal a policy and wait until its group has a size and accepts the next signal."""
     user.signal(stack, policy)
     eventually(lambda: len(units(user, stack)) == size and _settled(user, stack), within)
 
 
 def _settled(user: Orchestration, stack: str) -> bool:
-    """Whether a group is done with what it did; until then Heat passes over what it is told."""
+    """Return whether a group has finished scaling; until then Heat ignores signals."""
     if user.show(nested(user, stack)).stack_status.endswith("_IN_PROGRESS"):
         return False
     scaled = [user.heat.resources.metadata(stack, name) for name in ("compute", "up", "down")]
@@ -87,22 +87,22 @@ def _settled(user: Orchestration, stack: str) -> bool:
 
 
 def nested(user: Orchestration, stack: str, name: str = "compute") -> str:
-    """The id of the stack behind a resource."""
+    """Return the id of a resource's nested stack."""
     found: str = user.resource(stack, name).physical_resource_id
     return found
 
 
-def words(space: Stack) -> dict[str, str]:
-    """The names of members by what they are declared as."""
+def declared(space: Stack) -> dict[str, str]:
+    """Return the names of members by their declared ids."""
     return {record.declared: record.name for record in space.members() if record.declared}
 
 
 def agree(user: Orchestration, stack: str, space: Stack, within: float = 20) -> list[str]:
-    """Wait until the members are the units that Heat lists; their names."""
+    """Wait until the members match the units in Heat, and return their names."""
 
     def same() -> list[str] | None:
         wanted = {f"heat:{unit}" for unit in units(user, stack).values()}
-        found = words(space)
+        found = declared(space)
         return sorted(found.values()) if found.keys() == wanted else None
 
     found = eventually(lambda: (same(),) if same() is not None else None, within)
@@ -110,7 +110,7 @@ def agree(user: Orchestration, stack: str, space: Stack, within: float = 20) -> 
 
 
 def exists(space: Stack) -> bool:
-    """Whether there is such a fact space."""
+    """Return whether a fact space exists."""
     try:
         space.describe()
     except NotFound:
@@ -119,7 +119,7 @@ def exists(space: Stack) -> bool:
 
 
 def stored(etcd: EtcdServer, *parts: str) -> bytes:
-    """All that an etcd stores, one after the other: ``key``, ``value`` or both of each."""
+    """Return everything that an etcd stores: ``key``, ``value`` or both of each pair."""
     everything = base64.b64encode(b"\0").decode()
     body = {"key": everything, "range_end": everything}
     answer = requests.post(f"{etcd.endpoint}/v3/kv/range", json=body, timeout=10).json()
@@ -128,15 +128,15 @@ def stored(etcd: EtcdServer, *parts: str) -> bytes:
     )
 
 
-class Complaints:
-    """What a Heat complains of from now on, as far as it has to do with factstore."""
+class Warnings:
+    """The warnings about factstore that a Heat logs from now on."""
 
     def __init__(self, heat: HeatServer) -> None:
         self._heat = heat
         self._start = len(heat.log)
 
     def found(self) -> list[str]:
-        """Warnings, errors and traces that name factstore."""
+        """Return the warnings, errors and traces that name factstore."""
         return [
             line
             for line in self._heat.log[self._start :].splitlines()
@@ -144,8 +144,8 @@ class Complaints:
         ]
 
 
-class Watching:
-    """What is told of a fact space's members from now on."""
+class MemberEvents:
+    """The events of a fact space's members from now on."""
 
     def __init__(self, space: Stack) -> None:
         self._space = space
@@ -160,17 +160,12 @@ class Watching:
                 if isinstance(event, Event):
                     self._events.append(event)
 
-    def said(self) -> list[Said]:
-        """``(what happened, the member's name, the reason)`` of all that was told, in order."""
-        return [(change.type, change.name or "", change.reason) for change in self._told()]
-
-    def upto_now(self) -> list[Said]:
-        """The same, once all that has happened by now was told."""
-        self.changes()
-        return self.said()
+    def seen(self) -> list[Seen]:
+        """Wait for all events until now, and return them in order."""
+        return [(change.type, change.name or "", change.reason) for change in self.changes()]
 
     def changes(self) -> list[Change]:
-        """All that was told of members, once all that has happened by now was told."""
+        """Wait for all events until now, and return the changes of members in order."""
         put = self._space.put("marks/now", len(self._events))
         eventually(
             lambda: any(
@@ -179,9 +174,6 @@ class Watching:
                 for change in event.changes
             )
         )
-        return self._told()
-
-    def _told(self) -> list[Change]:
         return [
             change
             for event in list(self._events)
@@ -191,10 +183,10 @@ class Watching:
 
     @property
     def ended(self) -> bool:
-        """Whether the fact space was deleted."""
+        """Return whether the fact space was deleted."""
         return any(event.ends_stack for event in self._events)
 
 
-def once(said: Sequence[Said], type_: str, names: Sequence[str]) -> bool:
-    """Whether each of the names, and no other, was told of with a type exactly once."""
-    return sorted(name for told, name, _ in said if told == type_) == sorted(names)
+def once(seen: Sequence[Seen], type_: str, names: Sequence[str]) -> bool:
+    """Return whether these members, and no others, had one event of a type each."""
+    return sorted(name for kind, name, _ in seen if kind == type_) == sorted(names)

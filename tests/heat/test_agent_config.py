@@ -1,4 +1,4 @@
-"""The cloud-config of a grant: what cloud-init reads, and what the agent does."""
+"""The cloud-config of a grant, as cloud-init and the agent read it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from factstore.agent.config.settings import Settings, load_settings
 from factstore.heat.resources import agent_config
-from factstore.heat.resources.agent_config import cloud_config, text
+from factstore.heat.resources.agent_config import cloud_config, user_data
 from tests.docs.pages import ROOT
 
 TOKEN = "0f" * 16 + "-" + "1e" * 8 + ".s3cret"
@@ -27,14 +27,14 @@ def files(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def settings(document: dict[str, Any], directory: Path) -> Settings:
-    """What the agent makes of a document's settings."""
+    """Return the settings that the agent reads from a document."""
     file = directory / "agent.conf"
     file.write_text(files(document)[agent_config.SETTINGS_FILE]["content"])
     return load_settings(file)
 
 
-def test_it_is_what_is_shipped_but_for_its_settings() -> None:
-    document = yaml.safe_load(text(cloud_config(OWN, TOKEN, install="factstore[agent]")))
+def test_it_equals_the_shipped_file_except_for_its_settings() -> None:
+    document = yaml.safe_load(user_data(cloud_config(OWN, TOKEN, install="factstore[agent]")))
     shipped = files(SHIPPED)
     assert document["runcmd"] == SHIPPED["runcmd"]
     assert set(files(document)) <= set(shipped)
@@ -46,29 +46,29 @@ def test_it_is_what_is_shipped_but_for_its_settings() -> None:
     assert grant["content"] == f"{TOKEN}\n"
 
 
-def test_it_begins_as_cloud_init_wants_it_and_goes_on_with_what_others_list() -> None:
-    said = text(cloud_config(OWN, TOKEN))
-    assert said.startswith("#cloud-config\n")
-    assert yaml.safe_load(said)["merge_how"] == [
+def test_it_has_the_header_of_cloud_init_and_appends_to_the_lists_of_other_parts() -> None:
+    text = user_data(cloud_config(OWN, TOKEN))
+    assert text.startswith("#cloud-config\n")
+    assert yaml.safe_load(text)["merge_how"] == [
         {"name": "list", "settings": ["append"]},
         {"name": "dict", "settings": ["no_replace", "recurse_list"]},
     ]
-    assert message_from_string(f"Content-Type: text/cloud-config\n\n{said}").get_payload() == said
+    assert message_from_string(f"Content-Type: text/cloud-config\n\n{text}").get_payload() == text
 
 
-def test_an_image_that_has_the_agent_gets_neither_program_nor_unit() -> None:
+def test_nothing_is_installed_in_an_image_that_contains_the_agent() -> None:
     document = cloud_config(OWN, TOKEN, install="")
     assert document["runcmd"] == [["systemctl", "enable", "--now", "factstore-agent"]]
     assert set(files(document)) == {agent_config.GRANT_FILE, agent_config.SETTINGS_FILE}
 
 
-def test_pip_is_told_words_as_a_shell_takes_them() -> None:
+def test_the_arguments_of_pip_are_split_as_in_a_shell() -> None:
     install = "--index-url https://packages.example/simple 'factstore[agent] >= 0.1'"
     pip = cloud_config(OWN, TOKEN, install=install)["runcmd"][1]
     assert pip[2:] == ["--index-url", "https://packages.example/simple", "factstore[agent] >= 0.1"]
 
 
-def test_the_agent_reads_what_was_set(tmp_path: Path) -> None:
+def test_the_agent_reads_the_settings(tmp_path: Path) -> None:
     more = {
         "agent": {"attributes": {"rack": 4, "ü": ["%", "#"]}, "depart_on_stop": False, "ttl": 60},
         "react": {"settle": 0.5, "run_hooks": "files"},
@@ -87,29 +87,29 @@ def test_the_agent_reads_what_was_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "reason"),
     [
-        ({"agent": {"stack": "other"}}, r"\[agent\] stack is set from the grant; leave it out"),
+        ({"agent": {"stack": "other"}}, r"\[agent\] stack is set from the grant. Leave it out"),
         ({"service": {"grant_file": "/g"}}, r"\[service\] grant_file is set from the grant"),
         ({"agent": {"log_level": "info\n[service]\nurl = evil"}}, r"log_level must be one line"),
         ({"agent": {"log_level": "info\rx"}}, r"log_level must be one line"),
-        ({"a]\n[agent": {"x": 1}}, "cannot be a section"),
-        ({" a": {"x": 1}}, "cannot be a section"),
-        ({"": {"x": 1}}, "cannot be a section"),
-        ({7: {"x": 1}}, "cannot be a section"),
-        ({"agent": {"a = b\nc": 1}}, "cannot be an option's name"),
-        ({"agent": {"Stack": "x"}}, "'Stack' cannot be an option's name"),
-        ({"agent": {"": 1}}, "cannot be an option's name"),
-        ({"agent": "ready"}, r"\[agent\] must be a map from options to values"),
+        ({"a]\n[agent": {"x": 1}}, "is not a valid section name"),
+        ({" a": {"x": 1}}, "is not a valid section name"),
+        ({"": {"x": 1}}, "is not a valid section name"),
+        ({7: {"x": 1}}, "is not a valid section name"),
+        ({"agent": {"a = b\nc": 1}}, "is not a valid option name"),
+        ({"agent": {"Stack": "x"}}, "'Stack' is not a valid option name"),
+        ({"agent": {"": 1}}, "is not a valid option name"),
+        ({"agent": "ready"}, r"\[agent\] must be a map of options"),
     ],
 )
-def test_settings_that_no_configuration_can_say_are_refused_in_words(
-    more: dict[Any, Any], said: str
+def test_settings_that_are_invalid_in_a_configuration_file_are_refused(
+    more: dict[Any, Any], reason: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=reason):
         cloud_config(OWN, TOKEN, settings=more)
 
 
-def test_an_install_with_an_open_quote_is_refused_in_words() -> None:
-    with pytest.raises(ValueError, match="cannot be taken apart as a shell does: No closing"):
+def test_an_install_with_an_unclosed_quote_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be split into arguments: No closing"):
         cloud_config(OWN, TOKEN, install="'factstore")

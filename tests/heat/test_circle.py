@@ -14,11 +14,11 @@ from tests.heat.lab.server import HeatServer
 
 
 def address(user: Orchestration, stack: str, server: str) -> Any:
-    """The address that Heat knows of a server."""
+    """Return a server's address from Heat."""
     return user.resource(stack, server, "first_address").attributes["first_address"]
 
 
-def test_two_servers_are_told_their_own_addresses_and_each_others(
+def test_two_servers_receive_their_own_and_each_others_addresses(
     owner: Orchestration, heat: HeatServer, name: str
 ) -> None:
     stack = owner.create(name, **example("circle.yaml"))

@@ -1,4 +1,4 @@
-"""The client plugin: whose endpoint it asks, and what it makes of errors."""
+"""The client plugin: its endpoints, and its classes of errors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Caller(context.RequestContext):
 
 @pytest.fixture
 def plugin(keystone: KeystoneServer, service: ApiServer) -> Iterator[FactstoreClientPlugin]:
-    """The plugin, as the owner of stacks has it."""
+    """The plugin with the session of an owner of stacks."""
     caller = Caller(is_admin=False)
     caller._keystone_session = keystone.accounts.session("owner")
     yield FactstoreClientPlugin(caller)
     cfg.CONF.clear_override("endpoint_type", group="clients_factstore")
 
 
-def test_the_operator_says_which_endpoint_heat_asks_and_instances_are_told_the_public_one(
+def test_heat_uses_the_configured_endpoint_and_instances_the_public_one(
     plugin: FactstoreClientPlugin, catalogue: Catalogue, service: ApiServer, name: str
 ) -> None:
     catalogue.point("public", f"{NOWHERE}/v1/")
@@ -42,16 +42,14 @@ def test_the_operator_says_which_endpoint_heat_asks_and_instances_are_told_the_p
     plugin.client().stack(name).delete_stack()
 
 
-def test_a_stack_that_does_not_exist_is_heats_error(
-    plugin: FactstoreClientPlugin, name: str
-) -> None:
+def test_a_missing_stack_raises_an_error_of_heat(plugin: FactstoreClientPlugin, name: str) -> None:
     with pytest.raises(exception.EntityNotFound, match=rf"factstore stack \({name}\)"):
         plugin.get_stack(name)
     with pytest.raises(exception.Error, match="it is one segment"):
         plugin.get_stack("a/b")
 
 
-def test_errors_are_told_apart(plugin: FactstoreClientPlugin) -> None:
+def test_errors_are_classified(plugin: FactstoreClientPlugin) -> None:
     missing, conflict = errors.NotFound("x"), errors.Conflict("x")
     quota = errors.Forbidden("x", code="contextualization.quota_exceeded")
     denied = errors.Forbidden("x", code="contextualization.forbidden")

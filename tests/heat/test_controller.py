@@ -1,4 +1,4 @@
-"""What nobody heard of is found: by the next operation of the stack, with or without the event sink."""
+"""The controller: missed changes, fact spaces, options and whole stacks."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.scaling import (
     SNIPPET,
-    Complaints,
-    Watching,
+    MemberEvents,
+    Warnings,
     agree,
+    declared,
     exists,
     group,
     nested,
     once,
     scale,
     units,
-    words,
 )
 from tests.service import ApiServer
 
@@ -29,54 +29,39 @@ def without_bag(size: int) -> dict[str, object]:
     return template
 
 
-def test_a_stack_whose_environment_names_no_sink_is_served_by_the_older_engine(
-    owner: Orchestration, facts: Client, name: str
+def test_changes_during_an_outage_are_made_up_for_by_the_next_operation(
+    user: Orchestration, facts: Client, engine: HeatServer, service: ApiServer, name: str
 ) -> None:
     space = facts.stack(name)
-    stack = owner.create(name, group(0))
-    watching = Watching(space)
-    scale(owner, stack, "up", 2)
-    grown = agree(owner, stack, space)
-    scale(owner, stack, "down", 1)
-    left = agree(owner, stack, space)
-    said = watching.upto_now()
-    assert once(said, "member.join", grown)
-    assert once(said, "member.depart", list(set(grown) - set(left)))
-
-
-def test_what_happened_while_the_service_was_away_is_told_by_the_next_operation(
-    owner: Orchestration, facts: Client, heat: HeatServer, service: ApiServer, name: str
-) -> None:
-    space = facts.stack(name)
-    stack = owner.create(name, group(0), environment=SNIPPET)
-    scale(owner, stack, "up", 2)
-    former = agree(owner, stack, space)
-    complaints = Complaints(heat)
+    stack = user.create(name, group(0), environment=SNIPPET)
+    scale(user, stack, "up", 2)
+    former = agree(user, stack, space)
+    warnings = Warnings(engine)
     service.stop()
     try:
-        scale(owner, stack, "down", 1)
-        scale(owner, stack, "up", 3)
-        eventually(lambda: complaints.found(), 30)
-        heat.kill()  # and with it whatever would still be tried
-        heat.start()
-        heat.wait_ready()
+        scale(user, stack, "down", 1)
+        scale(user, stack, "up", 3)
+        eventually(lambda: warnings.found(), 30)
+        engine.kill()  # discards the requests that are still queued
+        engine.start()
+        engine.wait_ready()
     finally:
         service.start()
-    watching = Watching(space)
-    assert sorted(words(space).values()) == former
-    assert all("cannot be reached" in line for line in complaints.found())
-    scale(owner, stack, "down", 2)
-    present = agree(owner, stack, space)
-    said = watching.upto_now()
-    assert once(said, "member.join", list(set(present) - set(former)))
-    assert once(said, "member.depart", list(set(former) - set(present)))
+    events = MemberEvents(space)
+    assert sorted(declared(space).values()) == former
+    assert all("cannot be reached" in line for line in warnings.found())
+    scale(user, stack, "down", 2)
+    present = agree(user, stack, space)
+    seen = events.seen()
+    assert once(seen, "member.join", list(set(present) - set(former)))
+    assert once(seen, "member.depart", list(set(former) - set(present)))
 
 
-def test_a_stack_without_a_fact_space_asks_the_service_nothing(
+def test_a_stack_without_a_fact_space_causes_no_request(
     owner: Orchestration, service: ApiServer, heat: HeatServer, name: str
 ) -> None:
-    complaints = Complaints(heat)
-    service.stop()  # whoever asks it would complain
+    warnings = Warnings(heat)
+    service.stop()  # each request would leave a warning in the log
     try:
         stack = owner.create(name, without_bag(1), environment=SNIPPET)
         own = {stack, nested(owner, stack)}
@@ -84,10 +69,10 @@ def test_a_stack_without_a_fact_space_asks_the_service_nothing(
         owner.delete(stack)
     finally:
         service.start()
-    assert not [line for line in complaints.found() if any(each in line for each in own)]
+    assert not [line for line in warnings.found() if any(each in line for each in own)]
 
 
-def test_the_snippet_can_name_a_fact_space_for_stacks_that_declare_none(
+def test_the_sink_can_name_a_fact_space_for_stacks_that_declare_none(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(f"{name}-shared")
@@ -97,17 +82,17 @@ def test_the_snippet_can_name_a_fact_space_for_stacks_that_declare_none(
     agree(owner, first, space)
     second = owner.create(f"{name}-2", without_bag(1), environment=named)
     both = {f"heat:{unit}" for stack in (first, second) for unit in units(owner, stack).values()}
-    eventually(lambda: words(space).keys() == both)
+    eventually(lambda: declared(space).keys() == both)
     scale(owner, second, "up", 3)
     owner.delete(first)
     agree(owner, second, space)  # what is left of both is the second's
     owner.delete(second)
-    eventually(lambda: not words(space))
+    eventually(lambda: not declared(space))
     assert exists(space)
     space.delete_stack()
 
 
-def test_a_fact_space_that_is_named_and_not_there_is_not_made(
+def test_a_missing_fact_space_that_the_sink_names_is_not_created(
     owner: Orchestration, facts: Client, heat: HeatServer, name: str
 ) -> None:
     named = {"event_sinks": [{"type": "factstore", "stack": f"{name}-missing"}]}
@@ -117,7 +102,7 @@ def test_a_fact_space_that_is_named_and_not_there_is_not_made(
     assert not exists(facts.stack(f"{name}-missing"))
 
 
-def test_only_the_groups_that_the_snippet_names_have_members(
+def test_only_the_groups_that_the_sink_names_have_members(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     volumes = {
@@ -133,7 +118,7 @@ def test_only_the_groups_that_the_snippet_names_have_members(
     assert {record.group for record in space.members()} == {"compute"}
 
 
-def test_an_option_that_the_sink_does_not_have_stops_no_stack(
+def test_an_unknown_option_of_the_sink_is_logged_and_stops_no_stack(
     owner: Orchestration, facts: Client, heat: HeatServer, name: str
 ) -> None:
     odd = {"event_sinks": [{"type": "factstore", "colour": "red"}]}
@@ -148,35 +133,37 @@ def test_suspended_instances_depart_and_join_again_when_they_are_resumed(
     space = facts.stack(name)
     stack = owner.create(name, group(2), environment=SNIPPET)
     names = agree(owner, stack, space)
-    watching = Watching(space)
+    events = MemberEvents(space)
     owner.heat.actions.suspend(stack)
     owner.wait(stack, "SUSPEND_COMPLETE", 60)
-    eventually(lambda: not words(space))
+    eventually(lambda: not declared(space))
     owner.heat.actions.resume(stack)
     owner.wait(stack, "RESUME_COMPLETE", 60)
     assert agree(owner, stack, space) == names
-    assert sorted(watching.upto_now()) == sorted(
+    assert sorted(events.seen()) == sorted(
         [("member.depart", unit, "suspended") for unit in names]
         + [("member.join", unit, "resumed") for unit in names]
     )
 
 
-def test_in_a_fact_space_that_is_retained_nobody_stays_whose_machine_is_gone(
-    owner: Orchestration, facts: Client, name: str
+def test_the_members_of_a_retained_fact_space_depart_with_their_instances(
+    user: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
     template = group(2)
     template["resources"]["bag"]["deletion_policy"] = "Retain"
-    stack = owner.create(name, template, environment=SNIPPET)
-    agree(owner, stack, space)
-    watching = Watching(space)
-    owner.delete(stack)
-    eventually(lambda: not words(space))
-    assert {reason for _, _, reason in watching.upto_now()} == {"scaled_in"}
+    stack = user.create(name, template, environment=SNIPPET)
+    agree(user, stack, space)
+    events = MemberEvents(space)
+    user.delete(stack)
+    eventually(lambda: not declared(space))
+    assert {reason for _, _, reason in events.seen()} == {"scaled_in"}
     space.delete_stack()
 
 
-def test_two_stacks_do_not_mix(owner: Orchestration, facts: Client, name: str) -> None:
+def test_two_stacks_do_not_affect_each_other(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
     spaces = {each: facts.stack(f"{name}-{each}") for each in ("a", "b")}
     stacks = {
         each: owner.create(f"{name}-{each}", group(1), environment=SNIPPET) for each in spaces

@@ -1,4 +1,4 @@
-"""``OS::FactStore::DataBag``: a fact space from its declaration to its removal."""
+"""``OS::FactStore::DataBag``: a fact space from its declaration to its deletion."""
 
 from __future__ import annotations
 
@@ -35,21 +35,23 @@ def stored(facts: Client, name: str) -> dict[str, Any]:
     return {fact.path: fact.value for fact in facts.stack(name).snapshot().facts}
 
 
-def test_a_bag_is_named_for_its_stack_and_goes_with_it(
-    user: Orchestration, facts: Client, name: str
+def test_a_bag_has_the_name_of_its_stack_and_is_deleted_with_it(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"slurm/partition": "debug", "nodes/count": 4}))
+    stack = owner.create(name, template({"slurm/partition": "debug", "nodes/count": 4}))
     assert stored(facts, name) == {"slurm/partition": "debug", "nodes/count": 4}
     assert {fact.kind for fact in facts.stack(name).snapshot().facts} == {"parameter"}
-    assert user.resource(stack, "bag").physical_resource_id == name
+    assert owner.resource(stack, "bag").physical_resource_id == name
     facts.stack(name).put("nodes/head/ip", "10.0.0.5")
     facts.stack(name).member("head").join("head")
-    user.delete(stack)
+    owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_attributes_are_live(user: Orchestration, facts: Client, name: str) -> None:
+def test_attributes_have_their_present_values(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
     read = {
         "url": {"get_attr": ["bag", "url"]},
         "ip": {"get_attr": ["bag", "facts", "nodes", "head", "ip"]},
@@ -60,35 +62,35 @@ def test_attributes_are_live(user: Orchestration, facts: Client, name: str) -> N
         "members": {"get_attr": ["bag", "members"]},
         "reference": {"get_resource": "bag"},
     }
-    stack = user.create(name, template({"count": 1}, read))
-    assert user.output(stack, "ip") is None
+    stack = owner.create(name, template({"count": 1}, read))
+    assert owner.output(stack, "ip") is None
     space = facts.stack(name)
     space.put("nodes/head/ip", "10.0.0.5")
     space.put("nodes/head/disks", [{"size": 7}])
     space.put("results/head/site", {"state": "complete"})
     space.put("password", "s3cret-word", sensitive=False)
     space.member("head").join("head", attributes={"rack": "r1"})
-    assert user.output(stack, "ip") == "10.0.0.5"
-    assert user.output(stack, "deep") == 7
-    assert user.output(stack, "results") == {"site": {"state": "complete"}}
-    assert user.output(stack, "facts")["count"] == 1
-    assert user.output(stack, "context") == space.context().document
-    assert user.output(stack, "members")["head"]["attributes"] == {"rack": "r1"}
-    assert user.output(stack, "reference") == name
-    assert str(user.output(stack, "url")).endswith(f"/v1/stacks/{name}")
+    assert owner.output(stack, "ip") == "10.0.0.5"
+    assert owner.output(stack, "deep") == 7
+    assert owner.output(stack, "results") == {"site": {"state": "complete"}}
+    assert owner.output(stack, "facts")["count"] == 1
+    assert owner.output(stack, "context") == space.context().document
+    assert owner.output(stack, "members")["head"]["attributes"] == {"rack": "r1"}
+    assert owner.output(stack, "reference") == name
+    assert str(owner.output(stack, "url")).endswith(f"/v1/stacks/{name}")
     space.put("nodes/head/ip", "10.0.0.6")
-    assert user.output(stack, "ip") == "10.0.0.6"
+    assert owner.output(stack, "ip") == "10.0.0.6"
 
 
-def test_an_update_reconciles_parameters_and_leaves_observed_facts(
-    user: Orchestration, facts: Client, name: str
+def test_an_update_changes_parameters_and_keeps_observed_facts(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1, "b": [1, 2], "c/d": "x"}))
+    stack = owner.create(name, template({"a": 1, "b": [1, 2], "c/d": "x"}))
     space = facts.stack(name)
     space.put("observed", "mine")
     space.put("by/hand", "kept", kind="parameter")
     untouched = space.get("b").revision
-    user.update(stack, template({"a": 2, "b": [1, 2], "c": "now a fact", "e": None}))
+    owner.update(stack, template({"a": 2, "b": [1, 2], "c": "now a fact", "e": None}))
     assert stored(facts, name) == {
         "a": 2,
         "b": [1, 2],
@@ -99,7 +101,7 @@ def test_an_update_reconciles_parameters_and_leaves_observed_facts(
     assert space.get("b").revision == untouched
 
 
-def test_1_true_and_a_word_are_different_parameters(
+def test_1_true_and_a_string_are_different_parameters(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     stack = owner.create(name, template({"n": 1}))
@@ -109,24 +111,24 @@ def test_1_true_and_a_word_are_different_parameters(
         assert (type(fact), fact) == (type(value), value)
 
 
-def test_an_observed_fact_where_a_parameter_should_go_is_a_failure_that_says_so(
+def test_an_observed_fact_at_the_path_of_a_parameter_fails_the_update(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     stack = owner.create(name, template({"a": 1}))
     facts.stack(name).put("nodes/head/ip", "10.0.0.5")
-    with pytest.raises(StackFailed, match=r"observed facts stand .* written: nodes/head/ip\."):
+    with pytest.raises(StackFailed, match=r"observed facts exist at these paths: nodes/head/ip\."):
         owner.update(stack, template({"a": 2, "nodes/head/ip": "10.9.9.9"}))
     assert stored(facts, name) == {"a": 1, "nodes/head/ip": "10.0.0.5"}
     owner.update(stack, template({"a": 3}))
     assert stored(facts, name) == {"a": 3, "nodes/head/ip": "10.0.0.5"}
 
 
-def test_a_bad_path_is_a_failure_that_says_so(owner: Orchestration, name: str) -> None:
+def test_an_invalid_path_fails_the_creation_with_a_reason(owner: Orchestration, name: str) -> None:
     with pytest.raises(StackFailed, match="a segment is 1 to 128 characters"):
         owner.create(name, template({"nodes//ip": 1}))
 
 
-def test_parameters_come_and_go_in_several_batches(
+def test_parameters_are_written_and_deleted_in_several_batches(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     many = {f"nodes/n{number}/rank": number for number in range(130)}
@@ -143,23 +145,25 @@ def test_large_values_fit_into_batches(owner: Orchestration, facts: Client, name
     assert stored(facts, name) == {f"f{number}": "y" * 60_000 for number in range(20)}
 
 
-def test_another_name_makes_another_fact_space(
-    user: Orchestration, facts: Client, name: str
+def test_another_name_creates_another_fact_space(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1}))
-    user.update(stack, template({"a": 1}, properties={"name": name}))  # the default, said
+    stack = owner.create(name, template({"a": 1}))
+    owner.update(
+        stack, template({"a": 1}, properties={"name": name})
+    )  # the default, given explicitly
     assert stored(facts, name) == {"a": 1}
-    user.update(stack, template({"a": 1}, properties={"name": f"{name}-2"}))
+    owner.update(stack, template({"a": 1}, properties={"name": f"{name}-2"}))
     assert stored(facts, f"{name}-2") == {"a": 1}
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_a_fact_space_that_exists_is_never_taken_over(
+def test_an_existing_fact_space_is_never_taken_over(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     facts.stack(name).put("somebody", "else's")
-    with pytest.raises(StackFailed, match=f"factstore has a stack named {name} already"):
+    with pytest.raises(StackFailed, match=f"factstore already has a stack named {name}"):
         stack = owner.create(name, template({"a": 1}))
     stack = owner.show(name).id
     owner.delete(stack)
@@ -178,61 +182,63 @@ def test_two_stacks_never_share_a_bag(owner: Orchestration, facts: Client, name:
         facts.stack(f"{name}-bag").describe()
 
 
-def test_a_foreign_bag_is_referred_to_by_its_external_id(
-    user: Orchestration, facts: Client, name: str
+def test_an_external_fact_space_is_neither_changed_nor_deleted(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     facts.stack(name).put("somebody", "else's")
     read = {"word": {"get_attr": ["bag", "facts", "somebody"]}}
-    stack = user.create(name, template(outputs=read, external_id=name))
-    assert user.output(stack, "word") == "else's"
-    user.delete(stack)
+    stack = owner.create(name, template(outputs=read, external_id=name))
+    assert owner.output(stack, "word") == "else's"
+    owner.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
     with pytest.raises(StackFailed, match="there is no stack named"):
-        user.create(f"{name}-2", template(external_id=name))
+        owner.create(f"{name}-2", template(external_id=name))
 
 
-def test_a_bag_may_be_kept(owner: Orchestration, facts: Client, name: str) -> None:
+def test_a_bag_can_be_retained(owner: Orchestration, facts: Client, name: str) -> None:
     stack = owner.create(name, template({"a": 1}, deletion_policy="Retain"))
     owner.delete(stack)
     assert stored(facts, name) == {"a": 1}
     facts.stack(name).delete_stack()
 
 
-def test_a_bag_that_is_gone_is_no_obstacle(owner: Orchestration, facts: Client, name: str) -> None:
+def test_a_stack_whose_bag_was_deleted_can_be_deleted(
+    owner: Orchestration, facts: Client, name: str
+) -> None:
     stack = owner.create(name, template({"a": 1}))
     facts.stack(name).delete_stack()
     owner.delete(stack)
 
 
-def test_an_update_makes_a_bag_anew_that_is_gone(
-    user: Orchestration, facts: Client, name: str
+def test_an_update_creates_a_deleted_bag_again(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1, "b": 2}))
+    stack = owner.create(name, template({"a": 1, "b": 2}))
     facts.stack(name).delete_stack()
-    user.update(stack, template({"a": 1, "b": 3}))
+    owner.update(stack, template({"a": 1, "b": 3}))
     assert stored(facts, name) == {"a": 1, "b": 3}
-    user.delete(stack)
+    owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_a_name_that_somebody_else_took_meanwhile_stays_theirs(
-    user: Orchestration, facts: Client, name: str
+def test_a_fact_space_that_another_client_created_under_the_name_stays_theirs(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1}))
+    stack = owner.create(name, template({"a": 1}))
     facts.stack(name).delete_stack()
     facts.stack(name).put("somebody", "else's")
     with pytest.raises(StackFailed, match="already"):
-        user.update(stack, template({"a": 2}))
-    user.delete(stack)
+        owner.update(stack, template({"a": 2}))
+    owner.delete(stack)
     assert stored(facts, name) == {"somebody": "else's"}
     facts.stack(name).delete_stack()
 
 
-def test_a_failed_update_rolls_back_whole(user: Orchestration, facts: Client, name: str) -> None:
+def test_a_failed_update_rolls_back_whole(owner: Orchestration, facts: Client, name: str) -> None:
     before = template({"a": 1, "b": 2})
-    stack = user.create(name, before)
+    stack = owner.create(name, before)
     facts.stack(name).put("zz/observed", 1)
     many = {f"p/n{number:03}": number for number in range(120)}
     after = template({"a": 9, **many})
@@ -240,55 +246,53 @@ def test_a_failed_update_rolls_back_whole(user: Orchestration, facts: Client, na
         "type": "OS::Heat::TestResource",
         "properties": {"fail": True, "value": {"get_resource": "bag"}},
     }
-    user.update(stack, after, expect="ROLLBACK_COMPLETE", disable_rollback=False)
+    owner.update(stack, after, expect="ROLLBACK_COMPLETE", disable_rollback=False)
     assert stored(facts, name) == {"a": 1, "b": 2, "zz/observed": 1}
 
 
-def test_what_an_update_wrote_before_it_failed_is_removed_by_the_next(
-    user: Orchestration, facts: Client, name: str
+def test_facts_that_a_failed_update_wrote_are_deleted_by_the_next_update(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1}))
+    stack = owner.create(name, template({"a": 1}))
     many = {f"p/n{number:03}": number for number in range(120)}
     with pytest.raises(StackFailed, match="cannot be a fact"):
-        user.update(stack, template({**many, "zz": 1, "zz/below": 2}))
+        owner.update(stack, template({**many, "zz": 1, "zz/below": 2}))
     assert len(stored(facts, name)) > 50
-    user.update(stack, template({"a": 1}))
+    owner.update(stack, template({"a": 1}))
     assert stored(facts, name) == {"a": 1}
 
 
-def test_a_creation_that_failed_is_mended_by_an_update(
-    user: Orchestration, facts: Client, name: str
+def test_an_update_repairs_a_failed_creation(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     with pytest.raises(StackFailed):
-        user.create(name, template({"a": 1, "bad//path": 1}))
-    user.update(name, template({"a": 2}))
+        owner.create(name, template({"a": 1, "bad//path": 1}))
+    owner.update(name, template({"a": 2}))
     assert stored(facts, name) == {"a": 2}
 
 
-def test_a_check_tells_what_is_astray_and_an_update_mends_it(
-    user: Orchestration, facts: Client, name: str
-) -> None:
-    stack = user.create(name, template({"a": 1, "b": 2, "c": 3}))
-    user.heat.actions.check(stack)
-    user.wait(stack, "CHECK_COMPLETE", 30)
-    facts.stack(name).put("b", 7, kind="parameter")
-    facts.stack(name).delete("c")
-    user.heat.actions.check(stack)
-    with pytest.raises(StackFailed, match=r"missing, or not as written: b, c\."):
-        user.wait(stack, "CHECK_COMPLETE", 30)
-    user.update(stack, template({"a": 1, "b": 2, "c": 3}))
-    assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
-    facts.stack(name).delete_stack()
-    user.heat.actions.check(stack)
-    with pytest.raises(StackFailed, match="does not exist any more"):
-        user.wait(stack, "CHECK_COMPLETE", 30)
-    user.update(stack, template({"a": 1, "b": 2, "c": 3}))
-    assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
-
-
-def test_suspending_a_stack_leaves_its_facts(
+def test_a_check_reports_facts_that_differ_and_an_update_repairs_them(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
+    stack = owner.create(name, template({"a": 1, "b": 2, "c": 3}))
+    owner.heat.actions.check(stack)
+    owner.wait(stack, "CHECK_COMPLETE", 30)
+    facts.stack(name).put("b", 7, kind="parameter")
+    facts.stack(name).delete("c")
+    owner.heat.actions.check(stack)
+    with pytest.raises(StackFailed, match=r"missing or differ from the template: b, c\."):
+        owner.wait(stack, "CHECK_COMPLETE", 30)
+    owner.update(stack, template({"a": 1, "b": 2, "c": 3}))
+    assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
+    facts.stack(name).delete_stack()
+    owner.heat.actions.check(stack)
+    with pytest.raises(StackFailed, match="does not exist"):
+        owner.wait(stack, "CHECK_COMPLETE", 30)
+    owner.update(stack, template({"a": 1, "b": 2, "c": 3}))
+    assert stored(facts, name) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_suspending_a_stack_keeps_its_facts(owner: Orchestration, facts: Client, name: str) -> None:
     stack = owner.create(name, template({"a": 1}))
     owner.heat.actions.suspend(stack)
     owner.wait(stack, "SUSPEND_COMPLETE", 30)
@@ -298,27 +302,27 @@ def test_suspending_a_stack_leaves_its_facts(
     assert stored(facts, name) == {"a": 1}
 
 
-def test_a_bag_in_a_nested_stack_is_named_for_the_root(
-    user: Orchestration, facts: Client, name: str
+def test_a_bag_in_a_nested_stack_has_the_name_of_the_root_stack(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     outer = {
         "heat_template_version": VERSION,
         "resources": {"inner": {"type": "bag.yaml"}},
     }
     inner = f"heat_template_version: '{VERSION}'\nresources: {{bag: {{type: '{BAG}'}}}}\n"
-    stack = user.create(name, outer, files={"bag.yaml": inner})
+    stack = owner.create(name, outer, files={"bag.yaml": inner})
     assert facts.stack(name).describe().name == name
-    user.delete(stack)
+    owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_a_name_that_is_too_long_is_refused_with_its_length(owner: Orchestration) -> None:
-    with pytest.raises(StackFailed, match="has 140 characters, and a data bag's 128 at most"):
+def test_a_name_of_a_root_stack_that_is_too_long_is_refused(owner: Orchestration) -> None:
+    with pytest.raises(StackFailed, match="has 140 characters, and the name of a data bag has 128"):
         owner.create("s" * 140, template())
 
 
-def test_a_name_that_cannot_be_is_refused_before_anything_is_made(
+def test_an_invalid_name_is_refused_before_anything_is_created(
     owner: Orchestration, name: str
 ) -> None:
     for bad in ("a/b", "", "ü", "-a", "s" * 129):
@@ -326,7 +330,7 @@ def test_a_name_that_cannot_be_is_refused_before_anything_is_made(
             owner.create(name, template(properties={"name": bad}))
 
 
-def test_a_stack_that_is_abandoned_leaves_its_bag_to_the_one_that_adopts_it(
+def test_the_bag_of_an_abandoned_stack_can_be_adopted(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     stack = owner.create(name, template({"a": 1}))
@@ -346,7 +350,7 @@ def test_a_stack_that_is_abandoned_leaves_its_bag_to_the_one_that_adopts_it(
         facts.stack(name).describe()
 
 
-def test_a_null_parameter_is_not_written_and_leaves_a_line(
+def test_a_null_value_is_not_written_and_is_logged(
     owner: Orchestration, facts: Client, heat: HeatServer, name: str
 ) -> None:
     late = {"get_attr": ["bag", "facts", "not", "there"]}
@@ -357,7 +361,7 @@ def test_a_null_parameter_is_not_written_and_leaves_a_line(
     }
     owner.create(name, both)
     assert stored(facts, name) == {"a": 1, "c": 2}
-    assert re.search(r"Facts .* does not write what is null: b", heat.log)
+    assert re.search(r"Facts .* does not write facts whose value is null: b", heat.log)
 
 
 def test_secrets_are_null_in_attributes(
@@ -373,10 +377,10 @@ def test_secrets_are_null_in_attributes(
     assert owner.output(stack, "facts") == {"munge": {"key": None}}
     assert owner.output(stack, "context") == {"munge": {"key": None}}
     assert owner.output(stack, "key") is None
-    assert "attribute facts.munge.key of DataBag" in heat.log  # a null leaves a line
+    assert "attribute facts.munge.key of DataBag" in heat.log  # null values are logged
     assert "s3cret-word" not in heat.log
 
 
-def test_an_attribute_that_is_not_there_is_refused(owner: Orchestration, name: str) -> None:
+def test_an_unknown_attribute_is_refused(owner: Orchestration, name: str) -> None:
     with pytest.raises(Exception, match=r"Attribute \(bag nothing\) is incorrect"):
         owner.create(name, template(outputs={"no": {"get_attr": ["bag", "nothing"]}}))

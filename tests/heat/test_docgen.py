@@ -1,4 +1,4 @@
-"""The reference of resource types says what their schemas say."""
+"""The reference of resource types matches their schemas."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ CHECKED_IN = (
 )
 
 
-def test_the_reference_is_what_the_schemas_say() -> None:
+def test_the_reference_matches_the_schemas() -> None:
     again = "python -m factstore.heat.docgen > doc/source/reference/heat-resources.rst"
-    assert CHECKED_IN.read_text() == page(), f"write it anew: {again}"
+    assert CHECKED_IN.read_text() == page(), f"regenerate it: {again}"
 
 
 def test_everything_in_a_schema_is_described() -> None:

@@ -1,4 +1,4 @@
-"""What users and operators read when factstore, or the way there, fails."""
+"""The errors that users and operators read when factstore cannot be used."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ BAG = {
 
 @pytest.fixture
 def failing(service: ApiServer) -> Iterator[ApiServer]:
-    """The service, which a test may end or freeze; it is well again afterwards."""
+    """The service, which a test may kill or pause; it runs again afterwards."""
     yield service
-    service.restart()
+    if not service.healthy():
+        service.restart()
 
 
-def test_a_service_that_is_down_fails_a_creation_with_a_sentence(
+def test_an_outage_fails_a_creation_with_a_reason(
     owner: Orchestration, failing: ApiServer, facts: Client, name: str
 ) -> None:
     failing.kill()
@@ -42,7 +43,7 @@ def test_a_service_that_is_down_fails_a_creation_with_a_sentence(
     assert facts.stack(name).get("a").value == 1
 
 
-def test_a_service_that_does_not_answer_holds_heat_up_for_seconds_only(
+def test_a_service_that_does_not_answer_delays_heat_for_seconds_only(
     owner: Orchestration, failing: ApiServer, name: str
 ) -> None:
     failing.pause()
@@ -51,7 +52,7 @@ def test_a_service_that_does_not_answer_holds_heat_up_for_seconds_only(
     failing.resume()
 
 
-def test_an_attribute_that_cannot_be_read_says_why_where_heat_lets_it_and_in_the_log(
+def test_the_reason_why_an_attribute_cannot_be_read_is_raised_and_logged(
     owner: Orchestration, failing: ApiServer, heat: HeatServer, name: str
 ) -> None:
     stack = owner.create(name, BAG)
@@ -59,7 +60,7 @@ def test_an_attribute_that_cannot_be_read_says_why_where_heat_lets_it_and_in_the
     with pytest.raises(StackFailed, match="factstore cannot be reached"):
         owner.output(stack, "a")
     assert "attribute facts of DataBag" in heat.log
-    # A resource that is shown has null attributes then, which is Heat's way.
+    # When Heat shows a resource, it replaces the error with null.
     begins = len(heat.log)
     assert owner.resource(stack, "bag").attributes["members"] is None
     assert "attribute members of DataBag" in heat.log[begins:]

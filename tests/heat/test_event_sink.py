@@ -1,4 +1,4 @@
-"""Auto-scaling is heard: each unit of a real group joins and departs once, and why is said."""
+"""The event sink: each unit of a real group joins and departs once, with a reason."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
 from tests.heat.scaling import (
     SNIPPET,
-    Complaints,
-    Watching,
+    MemberEvents,
+    Warnings,
     agree,
+    declared,
     exists,
     group,
     nested,
@@ -21,7 +22,6 @@ from tests.heat.scaling import (
     scale,
     stored,
     units,
-    words,
 )
 
 UNIT = """
@@ -45,12 +45,12 @@ resources:
 
 
 def word(length: int) -> dict[str, object]:
-    """A unit, which another length replaces."""
+    """Return a unit that an update with another length replaces."""
     return {"type": "OS::Heat::RandomString", "properties": {"length": length}}
 
 
 def trial(**properties: object) -> dict[str, object]:
-    """A unit that does what it is told to."""
+    """Return a unit that waits or fails as its properties state."""
     return {"type": "OS::Heat::TestResource", "properties": properties}
 
 
@@ -59,21 +59,21 @@ def test_each_unit_joins_and_departs_exactly_once_as_a_policy_scales_its_group(
 ) -> None:
     space = facts.stack(name)
     stack = user.create(name, group(0), environment=SNIPPET)
-    watching = Watching(space)
+    events = MemberEvents(space)
     scale(user, stack, "up", 2)
     grown = agree(user, stack, space)
     scale(user, stack, "down", 1)
     left = agree(user, stack, space)
-    said = watching.upto_now()
+    seen = events.seen()
     assert len(left) == 1
-    assert once(said, "member.join", grown)
-    assert once(said, "member.depart", list(set(grown) - set(left)))
-    assert {(type_, reason) for type_, _, reason in said} == {
+    assert once(seen, "member.join", grown)
+    assert once(seen, "member.depart", list(set(grown) - set(left)))
+    assert {(type_, reason) for type_, _, reason in seen} == {
         ("member.join", "scaled_out"),
         ("member.depart", "scaled_in"),
     }
     user.delete(stack)
-    eventually(lambda: watching.ended)
+    eventually(lambda: events.ended)
 
 
 def test_a_unit_that_is_a_nested_stack_is_a_member_by_that_stack_s_name(
@@ -84,7 +84,7 @@ def test_a_unit_that_is_a_nested_stack_is_a_member_by_that_stack_s_name(
     unit = {"type": "unit.yaml"}
     stack = user.create(name, group(1, unit=unit), **given)
     first = agree(user, stack, space)
-    watching = Watching(space)
+    events = MemberEvents(space)
     user.update(stack, group(3, unit=unit), **given)
     grown = agree(user, stack, space)
     assert grown == sorted(user.show(unit).stack_name for unit in units(user, stack).values())
@@ -94,23 +94,23 @@ def test_a_unit_that_is_a_nested_stack_is_a_member_by_that_stack_s_name(
     assert record.attributes["resource_name"] in units(user, stack)
     user.update(stack, group(1, unit=unit), **given)
     left = agree(user, stack, space)
-    said = watching.upto_now()
-    assert once(said, "member.join", list(set(grown) - set(first)))
-    assert once(said, "member.depart", list(set(grown) - set(left)))
+    seen = events.seen()
+    assert once(seen, "member.join", list(set(grown) - set(first)))
+    assert once(seen, "member.depart", list(set(grown) - set(left)))
 
 
-def test_replaced_units_depart_and_their_replacements_join_as_such(
+def test_replaced_units_depart_and_their_replacements_join_as_replaced(
     user: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
     stack = user.create(name, group(2, unit=word(8)), environment=SNIPPET)
     former = agree(user, stack, space)
-    watching = Watching(space)
+    events = MemberEvents(space)
     user.update(stack, group(2, unit=word(9)), environment=SNIPPET)
     present = agree(user, stack, space)
-    said = watching.upto_now()
+    seen = events.seen()
     assert not set(former) & set(present)
-    assert sorted(said) == sorted(
+    assert sorted(seen) == sorted(
         [("member.join", unit, "replaced") for unit in present]
         + [("member.depart", unit, "replaced") for unit in former]
     )
@@ -120,41 +120,41 @@ def test_a_failed_unit_departs_as_failed(user: Orchestration, facts: Client, nam
     space = facts.stack(name)
     stack = user.create(name, group(1, unit=trial()), environment=SNIPPET)
     (unit,) = agree(user, stack, space)
-    watching = Watching(space)
+    events = MemberEvents(space)
     broken = group(1, unit=trial(fail=True))
     user.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
-    eventually(lambda: not words(space))
-    assert watching.upto_now() == [("member.depart", unit, "failed")]
+    eventually(lambda: not declared(space))
+    assert events.seen() == [("member.depart", unit, "failed")]
 
 
-def test_what_takes_the_place_of_a_failed_unit_joins_as_its_replacement(
-    owner: Orchestration, facts: Client, name: str
+def test_the_replacement_of_a_failed_unit_joins_as_replaced(
+    legacy_owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
-    stack = owner.create(name, group(1, unit=trial()), environment=SNIPPET)
-    (first,) = agree(owner, stack, space)
-    watching = Watching(space)
+    stack = legacy_owner.create(name, group(1, unit=trial()), environment=SNIPPET)
+    (first,) = agree(legacy_owner, stack, space)
+    events = MemberEvents(space)
     broken = group(1, unit=trial(fail=True))
-    owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
-    owner.update(stack, group(1, unit=trial()), environment=SNIPPET)
-    (second,) = agree(owner, stack, space)
-    assert watching.upto_now() == [
+    legacy_owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
+    legacy_owner.update(stack, group(1, unit=trial()), environment=SNIPPET)
+    (second,) = agree(legacy_owner, stack, space)
+    assert events.seen() == [
         ("member.depart", first, "failed"),
         ("member.join", second, "replaced"),
     ]
 
 
-def test_a_unit_that_never_came_to_be_does_not_join(
+def test_a_unit_whose_creation_failed_does_not_join(
     user: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
     stack = user.create(name, group(0), environment=SNIPPET)
-    watching = Watching(space)
+    events = MemberEvents(space)
     with pytest.raises(StackFailed):
         user.update(stack, group(2, unit=trial(fail=True)), environment=SNIPPET)
     user.update(stack, group(1, unit=trial()), environment=SNIPPET)
     (well,) = agree(user, stack, space)
-    assert [line[:2] for line in watching.upto_now()] == [("member.join", well)]
+    assert [line[:2] for line in events.seen()] == [("member.join", well)]
 
 
 def test_an_agent_that_joins_under_the_same_name_is_the_same_member(
@@ -162,7 +162,7 @@ def test_an_agent_that_joins_under_the_same_name_is_the_same_member(
 ) -> None:
     space = facts.stack(name)
     stack = user.create(name, group(0), environment=SNIPPET)
-    watching = Watching(space)
+    events = MemberEvents(space)
     scale(user, stack, "up", 2)
     names = agree(user, stack, space)
     agents = [space.member(unit) for unit in names]
@@ -171,14 +171,14 @@ def test_an_agent_that_joins_under_the_same_name_is_the_same_member(
         agent.ready()
     scale(user, stack, "down", 1)
     (left,) = agree(user, stack, space)
-    said = watching.upto_now()
-    assert once(said, "member.join", names)
-    assert once(said, "member.depart", list(set(names) - {left}))
+    seen = events.seen()
+    assert once(seen, "member.join", names)
+    assert once(seen, "member.depart", list(set(names) - {left}))
     record = space.member(left).show()
     assert (record.state, record.ttl, record.attributes) == ("ready", 60, {"cores": 4})
 
 
-def test_an_agent_whose_machine_is_torn_down_drains_until_it_is_gone(
+def test_an_agent_whose_machine_is_deleted_drains_until_it_is_gone(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
@@ -186,16 +186,16 @@ def test_an_agent_whose_machine_is_torn_down_drains_until_it_is_gone(
     stack = owner.create(name, group(1, unit=slow), environment=SNIPPET)
     (unit,) = agree(owner, stack, space)
     space.member(unit).join("compute", ttl=60)
-    watching = Watching(space)
+    events = MemberEvents(space)
     scale(owner, stack, "down", 0)
-    eventually(lambda: not words(space))
-    (change, departure) = watching.changes()
+    eventually(lambda: not declared(space))
+    (change, departure) = events.changes()
     assert change.member is not None
     assert (change.type, change.member.state) == ("member.change", "draining")
     assert (departure.type, departure.reason) == ("member.depart", "scaled_in")
 
 
-def test_an_agent_that_is_there_first_becomes_the_declared_member(
+def test_an_agent_that_joined_first_becomes_the_declared_member(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
@@ -209,14 +209,14 @@ def test_an_agent_that_is_there_first_becomes_the_declared_member(
     }
     stack = owner.create(name, group(0, **server), environment=SNIPPET, expect="")
     eventually(lambda: exists(space))
-    watching = Watching(space)
+    events = MemberEvents(space)
     space.member(f"{name}-head").join("login", ttl=60, attributes={"cores": 4})
     owner.wait(stack, "CREATE_COMPLETE", 60)
-    eventually(lambda: words(space))
+    eventually(lambda: declared(space))
     record = space.member(f"{name}-head").show()
     assert record.declared == f"heat:{owner.resource(stack, 'head').physical_resource_id}"
     assert (record.group, record.ttl, record.attributes) == ("login", 60, {"cores": 4})
-    assert [line[0] for line in watching.upto_now()] == ["member.join", "member.change"]
+    assert [line[0] for line in events.seen()] == ["member.join", "member.change"]
 
 
 def test_a_server_outside_groups_is_a_member_by_its_own_name(
@@ -231,7 +231,7 @@ def test_a_server_outside_groups_is_a_member_by_its_own_name(
     mapped = {**SNIPPET, "resource_registry": {"My::Server": "OS::Heat::DeployedServer"}}
     stack = user.create(name, group(0, **server), environment=mapped)
     space = facts.stack(name)
-    eventually(lambda: words(space))
+    eventually(lambda: declared(space))
     (record,) = space.members()
     assert (record.name, record.group, record.reason) == (f"{name}-head", "head", "scaled_out")
     assert record.declared == f"heat:{user.resource(stack, 'head').physical_resource_id}"
@@ -242,7 +242,7 @@ def test_a_server_outside_groups_is_a_member_by_its_own_name(
     }
 
 
-def test_a_group_and_the_fact_space_of_a_nested_stack_are_heard_as_well(
+def test_a_group_and_the_fact_space_of_a_nested_stack_are_found(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     def part(count: int) -> dict[str, object]:
@@ -253,14 +253,14 @@ def test_a_group_and_the_fact_space_of_a_nested_stack_are_heard_as_well(
     stack = owner.create(name, template, **part(1))
     inner = nested(owner, stack, "part")
     first = agree(owner, inner, space)
-    watching = Watching(space)
+    events = MemberEvents(space)
     owner.update(stack, template, **part(3))
     grown = agree(owner, inner, space)
     owner.update(stack, template, **part(1))
     assert agree(owner, inner, space) == first
-    said = watching.upto_now()
-    assert once(said, "member.join", list(set(grown) - set(first)))
-    assert once(said, "member.depart", list(set(grown) - set(first)))
+    seen = events.seen()
+    assert once(seen, "member.join", list(set(grown) - set(first)))
+    assert once(seen, "member.depart", list(set(grown) - set(first)))
 
 
 def test_properties_of_resources_never_reach_the_service(
@@ -276,18 +276,18 @@ def test_properties_of_resources_never_reach_the_service(
     assert secret not in heat.log
 
 
-def test_deleting_a_stack_leaves_nothing_and_brings_nothing_back(
+def test_deleting_a_stack_leaves_nothing_and_creates_nothing_again(
     user: Orchestration, facts: Client, etcd: EtcdServer, engine: HeatServer, name: str
 ) -> None:
     space = facts.stack(name)
     stack = user.create(name, group(3), environment=SNIPPET)
     agree(user, stack, space)
     identifier = space.describe().id
-    complaints = Complaints(engine)
+    warnings = Warnings(engine)
     user.delete(stack)
     assert not exists(space)
     other = user.create(f"{name}-later", group(1), environment=SNIPPET)
-    agree(user, other, facts.stack(f"{name}-later"))  # what was due before has been looked at
+    agree(user, other, facts.stack(f"{name}-later"))  # the earlier requests have been processed
     assert not exists(space)
     eventually(lambda: identifier.encode() not in stored(etcd, "key"))
-    assert complaints.found() == []
+    assert warnings.found() == []

@@ -1,4 +1,4 @@
-"""``OS::FactStore::Fact``: written by a template, or promised in one and kept by an instance."""
+"""``OS::FactStore::Fact``: written by a template, or promised and written by an instance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fact(path: str = IP, **properties: Any) -> dict[str, Any]:
 
 
 def promised(path: str = IP, **properties: Any) -> dict[str, Any]:
-    """A template with a promise and all that is known of it."""
+    """Return a template with a promise and outputs for its attributes."""
     outputs = attributes("ip", "value", "url", "curl_cli")
     return template({"ip": fact(path, **properties)}, outputs)
 
@@ -49,35 +49,35 @@ def there(bag: Stack, path: str) -> bool:
     return True
 
 
-def test_a_value_of_any_kind_is_written_shown_and_removed(
-    user: Orchestration, bag: Stack, name: str
+def test_a_value_of_any_type_is_written_shown_and_deleted(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
     resources = {f"f{at}": fact(f"all/f{at}", value=value) for at, value in enumerate(VALUES)}
     shown = {each: {"get_attr": [each, "value"]} for each in resources}
     urls = {f"{each}_url": {"get_attr": [each, "url"]} for each in resources}
-    stack = user.create(name, template(resources, {**shown, **urls}))
+    stack = owner.create(name, template(resources, {**shown, **urls}))
     for at, value in enumerate(VALUES):
         written = bag.get(f"all/f{at}")
         assert (json.dumps(written.value), written.kind) == (json.dumps(value), "observed")
-        assert json.dumps(user.output(stack, f"f{at}")) == json.dumps(value)
+        assert json.dumps(owner.output(stack, f"f{at}")) == json.dumps(value)
         bare = not isinstance(value, dict | list)
-        url = user.output(stack, f"f{at}_url")
+        url = owner.output(stack, f"f{at}_url")
         assert url.endswith(f"/facts/all/f{at}?wait=50{'&format=raw' if bare else ''}")
-    assert user.resource(stack, "f0").physical_resource_id == "all/f0"
-    user.update(stack, template({}))
+    assert owner.resource(stack, "f0").physical_resource_id == "all/f0"
+    owner.update(stack, template({}))
     assert [fact.path for fact in bag.snapshot().facts] == []
 
 
-def test_a_promise_is_kept_by_its_command_and_read_at_its_url(
-    user: Orchestration, bag: Stack, session: Session, name: str
+def test_the_command_writes_a_promise_and_the_url_reads_it(
+    owner: Orchestration, bag: Stack, session: Session, name: str
 ) -> None:
-    stack = user.create(name, promised())
+    stack = owner.create(name, promised())
     assert not there(bag, IP)
-    assert user.output(stack, "value") is None
-    command, url = user.output(stack, "curl_cli"), user.output(stack, "url")
+    assert owner.output(stack, "value") is None
+    command, url = owner.output(stack, "curl_cli"), owner.output(stack, "url")
     done = shell(command, "-d", "10.0.0.5")
     assert done.returncode == 0, done.stderr
-    assert user.output(stack, "value") == "10.0.0.5"
+    assert owner.output(stack, "value") == "10.0.0.5"
     read = requests.get(url, headers={"X-Auth-Token": session.get_token() or ""}, timeout=10)
     assert (read.status_code, read.text) == (200, "10.0.0.5")
     (grant,) = bag.grants()
@@ -86,18 +86,18 @@ def test_a_promise_is_kept_by_its_command_and_read_at_its_url(
 
     json_too = ["-H", "Content-Type: application/json", "-d", '{"value": ["10.0.0.6"]}']
     assert shell(command, *json_too).returncode == 0
-    assert user.output(stack, "value") == ["10.0.0.6"]
+    assert owner.output(stack, "value") == ["10.0.0.6"]
     for other in ("nodes/c1/ip", "slurm/partition"):
         refused = shell(command.replace(IP, other), "-d", "x")
         assert (refused.returncode, "403" in refused.stderr) == (22, True)
 
-    user.update(stack, template({}))
+    owner.update(stack, template({}))
     assert not there(bag, IP)
     assert list(bag.grants()) == []
     assert "401" in shell(command, "-d", "late").stderr
 
 
-def test_a_promise_below_results_is_kept_likewise(
+def test_the_command_writes_a_promise_below_results(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, promised("results/c1/test/score"))
@@ -105,7 +105,7 @@ def test_a_promise_below_results_is_kept_likewise(
     assert bag.get("results/c1/test/score").value == "good"
 
 
-def test_a_promise_without_a_grant_is_anywhere_and_for_those_who_have_one(
+def test_a_promise_without_a_grant_may_have_any_path(
     owner: Orchestration, heat: HeatServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, promised("slurm/version", grant=False))
@@ -116,34 +116,34 @@ def test_a_promise_without_a_grant_is_anywhere_and_for_those_who_have_one(
     assert owner.output(stack, "value") == "23.11"
 
 
-def test_what_is_updated_is_written_and_a_fact_becomes_a_promise_and_back(
-    user: Orchestration, bag: Stack, name: str
+def test_an_update_writes_the_value_and_turns_a_fact_into_a_promise_and_back(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, template({"ip": fact(value="10.0.0.5")}))
-    user.update(stack, template({"ip": fact(value="10.0.0.6", kind="parameter")}))
+    stack = owner.create(name, template({"ip": fact(value="10.0.0.5")}))
+    owner.update(stack, template({"ip": fact(value="10.0.0.6", kind="parameter")}))
     written = bag.get(IP)
     assert (written.value, written.kind) == ("10.0.0.6", "parameter")
-    user.update(stack, promised())
+    owner.update(stack, promised())
     assert not there(bag, IP)
-    command = user.output(stack, "curl_cli")
+    command = owner.output(stack, "curl_cli")
     assert shell(command, "-d", "10.0.0.7").returncode == 0
-    user.update(stack, template({"ip": fact(value="10.0.0.8")}))
+    owner.update(stack, template({"ip": fact(value="10.0.0.8")}))
     assert bag.get(IP).value == "10.0.0.8"
     assert list(bag.grants()) == []
     assert shell(command, "-d", "x").returncode == 22
 
 
-def test_another_path_is_another_fact(user: Orchestration, bag: Stack, name: str) -> None:
-    stack = user.create(name, promised())
-    before = user.output(stack, "curl_cli")
-    user.update(stack, promised("nodes/other/ip"))
+def test_another_path_replaces_the_fact(owner: Orchestration, bag: Stack, name: str) -> None:
+    stack = owner.create(name, promised())
+    before = owner.output(stack, "curl_cli")
+    owner.update(stack, promised("nodes/other/ip"))
     assert shell(before, "-d", "x").returncode == 22
-    assert shell(user.output(stack, "curl_cli"), "-d", "10.0.0.9").returncode == 0
+    assert shell(owner.output(stack, "curl_cli"), "-d", "10.0.0.9").returncode == 0
     assert [fact.path for fact in bag.snapshot().facts] == ["nodes/other/ip"]
     assert [grant.member for grant in bag.grants()] == ["other"]
 
 
-def test_a_secret_is_written_sealed_and_is_no_attribute(
+def test_a_sensitive_value_is_encrypted_and_not_shown_as_an_attribute(
     owner: Orchestration, heat: HeatServer, bag: Stack, name: str
 ) -> None:
     secret = fact("nodes/head/key", value="pa55-munge", sensitive=True, readers=["group/compute"])
@@ -156,51 +156,57 @@ def test_a_secret_is_written_sealed_and_is_no_attribute(
 
 
 @pytest.mark.parametrize(
-    ("properties", "said"),
+    ("properties", "reason"),
     [
-        ({"path": "slurm/version"}, "no member's to write.*nodes/MEMBER/.*or say grant: false"),
-        ({"path": "nodes/head"}, "no member's to write"),
-        ({"path": IP, "sensitive": True}, "is a promise; whoever writes it says"),
-        ({"path": IP, "readers": ["group/a"]}, "is a promise; whoever writes it says"),
-        ({"path": IP, "value": 1, "readers": ["group/a"]}, "say sensitive: true as well"),
-        ({"path": "/nodes/head/ip", "value": 1}, "at most 16 segments joined by '/'"),
-        ({"path": "nodes//ip", "value": 1}, "at most 16 segments joined by '/'"),
-        ({"path": "/".join("a" * 17), "value": 1}, "at most 16 segments joined by '/'"),
-        ({"path": "a/" + "b" * 129, "value": 1}, "at most 16 segments joined by '/'"),
-        ({"path": "näme", "value": 1}, "at most 16 segments joined by '/'"),
+        (
+            {"path": "slurm/version"},
+            "not a path that a member may write.*nodes/MEMBER/.*set grant to",
+        ),
+        ({"path": "nodes/head"}, "not a path that a member may write"),
+        ({"path": IP, "sensitive": True}, "is a promise, so sensitive and readers must"),
+        (
+            {"path": IP, "readers": ["group/a"]},
+            "is a promise, so sensitive and readers must",
+        ),
+        ({"path": IP, "value": 1, "readers": ["group/a"]}, "Set sensitive to true as well"),
+        ({"path": "/nodes/head/ip", "value": 1}, "at most 16 segments, joined by '/'"),
+        ({"path": "nodes//ip", "value": 1}, "at most 16 segments, joined by '/'"),
+        ({"path": "/".join("a" * 17), "value": 1}, "at most 16 segments, joined by '/'"),
+        ({"path": "a/" + "b" * 129, "value": 1}, "at most 16 segments, joined by '/'"),
+        ({"path": "näme", "value": 1}, "at most 16 segments, joined by '/'"),
         ({"path": IP, "value": 1, "kind": "guess"}, "guess"),
         ({"value": 1}, "path not assigned"),
         ({"path": IP, "value": 1, "ttl": 5}, "Unknown Property ttl"),
     ],
 )
-def test_what_can_never_be_is_refused_in_words_before_anything_is_made(
-    owner: Orchestration, facts: Client, name: str, properties: dict[str, Any], said: str
+def test_invalid_properties_are_refused_before_anything_is_created(
+    owner: Orchestration, facts: Client, name: str, properties: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(HTTPBadRequest, match=f"(?s){said}"):
+    with pytest.raises(HTTPBadRequest, match=f"(?s){reason}"):
         owner.create(name, template({"ip": inside("Fact", **properties)}))
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_a_value_that_turns_out_to_be_null_is_refused(owner: Orchestration, name: str) -> None:
+def test_a_value_that_resolves_to_null_is_refused(owner: Orchestration, name: str) -> None:
     unknown = {"get_attr": ["promise", "value"]}
     resources = {"promise": fact(), "copy": fact("copy", value=unknown)}
     with pytest.raises(StackFailed, match=r"resources\.copy: the value is null.*leave value out"):
         owner.create(name, template(resources))
 
 
-def test_what_factstore_refuses_is_heats_reason_and_can_be_mended(
+def test_a_refusal_by_factstore_is_the_reason_in_heat_and_can_be_repaired(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     resources = {"ip": fact(value=1), "in_it": {**fact(f"{IP}/v4", value=2), "depends_on": "ip"}}
-    with pytest.raises(StackFailed, match=r"resources\.in_it: factstore refused: .*nodes/head/ip"):
+    with pytest.raises(StackFailed, match=r"in_it: factstore refused the request: .*nodes/head/ip"):
         owner.create(name, template(resources))
     stack = owner.show(name).id
     owner.update(stack, template({"ip": fact(value=1), "in_it": fact("nodes/head/v4", value=2)}))
     assert [fact.path for fact in bag.snapshot().facts] == [IP, "nodes/head/v4"]
 
 
-def test_an_update_that_failed_is_mended_by_the_next_without_another_fact(
+def test_the_next_update_repairs_a_failed_one_without_a_replacement(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, template({"ip": fact(value=1)}))
@@ -214,7 +220,7 @@ def test_an_update_that_failed_is_mended_by_the_next_without_another_fact(
     assert owner.resource(stack, "ip").physical_resource_id == identifier
 
 
-def test_an_outage_fails_the_fact_in_words_and_the_next_update_writes_it(
+def test_an_outage_fails_the_update_and_the_next_one_writes_the_fact(
     owner: Orchestration, service: ApiServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, template({"ip": fact(value=1)}))
@@ -230,7 +236,7 @@ def test_an_outage_fails_the_fact_in_words_and_the_next_update_writes_it(
     assert bag.get(IP).value == 2
 
 
-def test_a_fact_that_somebody_removed_is_no_trouble_at_the_end(
+def test_a_fact_that_was_deleted_already_can_be_deleted(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, template({"ip": fact(value=1), "promise": fact("nodes/c1/ip")}))
@@ -242,7 +248,7 @@ def test_a_fact_that_somebody_removed_is_no_trouble_at_the_end(
     owner.delete(stack)
 
 
-def test_neither_log_nor_events_of_heat_tell_the_grant(
+def test_neither_the_log_nor_the_events_of_heat_contain_the_grant(
     owner: Orchestration, heat: HeatServer, name: str
 ) -> None:
     stack = owner.create(name, promised())
@@ -250,6 +256,6 @@ def test_neither_log_nor_events_of_heat_tell_the_grant(
     secret = command.split("-u ")[1].split()[0].partition(":")[2]
     assert len(secret) > 30
     owner.update(stack, promised("nodes/other/ip"))
-    told = json.dumps([event.to_dict() for event in owner.events(stack)])
-    assert secret not in told
+    events = json.dumps([event.to_dict() for event in owner.events(stack)])
+    assert secret not in events
     assert secret not in heat.log

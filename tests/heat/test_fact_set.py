@@ -1,19 +1,28 @@
-"""How a mapping of facts and a stack come to agree, whoever else writes."""
+"""A set of facts is written into a stack while others write, too."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from factstore.client import Client, Delete, Fact, Guard, Put, Stack, errors
-from factstore.heat.resources.fact_set import InTheWay, Keeping, digest, digests, plan, reconcile
+from factstore.heat.resources.fact_set import (
+    OwnedByOthers,
+    Ownership,
+    digest,
+    digests,
+    matches,
+    plan,
+    reconcile,
+)
 
-PARAMETERS = Keeping(
+PARAMETERS = Ownership(
     put=lambda path, value: Put(path, value, kind="parameter"),
-    yields=lambda fact: fact.kind == "parameter",
-    owns=lambda fact, _: fact.kind == "parameter",
+    may_overwrite=lambda fact: fact.kind == "parameter",
+    is_ours=lambda fact, _: fact.kind == "parameter",
 )
 
 
@@ -48,30 +57,37 @@ def test_only_what_differs_is_written() -> None:
 
 def test_facts_of_others_are_neither_overwritten_nor_deleted() -> None:
     found = {"b": fact("b", 1, "observed"), "a": fact("a", 1, "observed")}
-    with pytest.raises(InTheWay) as refused:
+    with pytest.raises(OwnedByOthers) as refused:
         plan(found, {"b": 1, "a": 1, "c": 1}, {}, PARAMETERS)
     assert refused.value.paths == ["a", "b"]
     assert plan(found, {}, {"a": "", "b": ""}, PARAMETERS) == []
 
 
-def test_values_that_only_python_holds_equal_differ() -> None:
+def test_values_that_are_equal_in_python_alone_differ() -> None:
     values = [1, 1.0, True, "1", [1], {"a": 1}, None, 0, False, ""]
     assert len({digest(value) for value in values}) == len(values)
     assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
 
 
-def test_an_observed_fact_that_comes_in_between_is_not_overwritten(space: Stack) -> None:
+def test_a_fact_that_a_member_or_a_ttl_may_delete_does_not_match_one_that_stays() -> None:
+    put = Put("a", 1)
+    assert matches(fact("a", 1, "observed"), put)
+    assert not matches(replace(fact("a", 1, "observed"), member="c1"), put)
+    assert not matches(replace(fact("a", 1, "observed"), ttl=60), put)
+
+
+def test_an_observed_fact_that_is_written_in_between_is_not_overwritten(space: Stack) -> None:
     def put(path: str, value: Any) -> Put:
-        space.put("nodes/c1", "theirs")  # after the look, before the write
+        space.put("nodes/c1", "theirs")  # after the read, before the write
         return PARAMETERS.put(path, value)
 
-    racing = Keeping(put, PARAMETERS.yields, PARAMETERS.owns)
-    with pytest.raises(InTheWay):
+    racing = Ownership(put, PARAMETERS.may_overwrite, PARAMETERS.is_ours)
+    with pytest.raises(OwnedByOthers):
         reconcile(space, {"nodes/c1": "ours"}, {}, racing)
     assert stored(space) == {"nodes/c1": "theirs"}
 
 
-def test_a_parameter_that_changed_in_between_is_looked_at_again(space: Stack) -> None:
+def test_a_parameter_that_changed_in_between_is_read_again(space: Stack) -> None:
     meanwhile = iter(["theirs"])
 
     def put(path: str, value: Any) -> Put:
@@ -79,22 +95,24 @@ def test_a_parameter_that_changed_in_between_is_looked_at_again(space: Stack) ->
             space.put(path, other, kind="parameter")
         return PARAMETERS.put(path, value)
 
-    reconcile(space, {"a": "ours"}, {}, Keeping(put, PARAMETERS.yields, PARAMETERS.owns))
+    reconcile(
+        space, {"a": "ours"}, {}, Ownership(put, PARAMETERS.may_overwrite, PARAMETERS.is_ours)
+    )
     assert stored(space) == {"a": "ours"}
 
 
-def test_what_never_holds_still_is_given_up(space: Stack) -> None:
+def test_a_fact_that_changes_all_the_time_ends_in_an_error(space: Stack) -> None:
     def put(path: str, value: Any) -> Put:
         known = stored(space).get(path, 0)
         space.put(path, known + 1, kind="parameter")
         return PARAMETERS.put(path, value)
 
-    restless = Keeping(put, PARAMETERS.yields, PARAMETERS.owns)
+    changing = Ownership(put, PARAMETERS.may_overwrite, PARAMETERS.is_ours)
     with pytest.raises(errors.PreconditionFailed):
-        reconcile(space, {"a": "ours"}, {}, restless)
+        reconcile(space, {"a": "ours"}, {}, changing)
 
 
-def test_a_folder_takes_the_place_of_a_fact_at_once(space: Stack) -> None:
+def test_a_folder_replaces_a_fact_in_one_revision(space: Stack) -> None:
     reconcile(space, {"a": 1}, {}, PARAMETERS)
     cursor = space.snapshot().cursor
     reconcile(space, {"a/b": 2, "a/c": 3}, digests({"a": 1}), PARAMETERS)
@@ -103,7 +121,7 @@ def test_a_folder_takes_the_place_of_a_fact_at_once(space: Stack) -> None:
         assert len(next(events).changes) == 3  # one revision
 
 
-def test_what_a_batch_is_about_to_write_is_noted_first(space: Stack) -> None:
+def test_each_batch_is_noted_before_it_is_written(space: Stack) -> None:
     noted: list[set[str]] = []
     many = {f"n{number:03}": number for number in range(120)}
 
@@ -116,7 +134,7 @@ def test_what_a_batch_is_about_to_write_is_noted_first(space: Stack) -> None:
     assert stored(space) == many
 
 
-def test_a_stack_that_does_not_exist_is_not_made(facts: Client, name: str) -> None:
+def test_a_missing_stack_is_not_created(facts: Client, name: str) -> None:
     with pytest.raises(errors.NotFound):
         reconcile(facts.stack(name), {"a": 1}, {}, PARAMETERS)
     with pytest.raises(errors.NotFound):

@@ -1,4 +1,4 @@
-"""``OS::FactStore::Facts``: facts that a template knows once other resources exist."""
+"""``OS::FactStore::Facts``: facts whose values are known once other resources exist."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def stored(facts: Client, name: str) -> dict[str, Any]:
     return {fact.path: fact.value for fact in facts.stack(name).snapshot().facts}
 
 
-def test_a_servers_own_address_is_among_the_facts_whose_url_it_was_given(
-    user: Orchestration, facts: Client, service: ApiServer, name: str
+def test_a_server_receives_the_url_of_the_bag_that_contains_its_own_address(
+    owner: Orchestration, facts: Client, service: ApiServer, name: str
 ) -> None:
     """The circle of the templates of 2013: bag to server to address to bag."""
     url = {"get_attr": ["bag", "url"]}
@@ -63,19 +63,19 @@ def test_a_servers_own_address_is_among_the_facts_whose_url_it_was_given(
         "c1": {"value": {"get_attr": ["c1", "value"]}},
         "url": {"value": url},
     }
-    stack = user.create(name, circle)
+    stack = owner.create(name, circle)
     known = facts.stack(name).context().facts["nodes"]
-    assert known["head"]["ip"] == user.output(stack, "head")
-    assert known["c1"]["ip"] == user.output(stack, "c1")
-    event = user.heat.events.list(stack, "head")[0]
-    given = user.heat.events.get(stack, "head", event.id).resource_properties
-    assert given["salt"] == user.output(stack, "url") == f"{service.url}/v1/stacks/{name}"
-    user.delete(stack)
+    assert known["head"]["ip"] == owner.output(stack, "head")
+    assert known["c1"]["ip"] == owner.output(stack, "c1")
+    event = owner.heat.events.list(stack, "head")[0]
+    given = owner.heat.events.get(stack, "head", event.id).resource_properties
+    assert given["salt"] == owner.output(stack, "url") == f"{service.url}/v1/stacks/{name}"
+    owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_without_facts_apart_from_the_bag_that_circle_is_refused(
+def test_the_same_circle_with_parameters_of_the_bag_is_refused(
     owner: Orchestration, name: str
 ) -> None:
     circle = template({})
@@ -88,16 +88,16 @@ def test_without_facts_apart_from_the_bag_that_circle_is_refused(
 
 
 def test_facts_are_observed_added_changed_and_removed(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
-    stack = user.create(name, template({"a": 1, "b": {"deep": [1]}, "c": "x", "gone": None}))
+    stack = owner.create(name, template({"a": 1, "b": {"deep": [1]}, "c": "x", "gone": None}))
     assert stored(facts, name) == {"a": 1, "b": {"deep": [1]}, "c": "x"}
     assert {fact.kind for fact in facts.stack(name).snapshot().facts} == {"observed"}
-    user.update(stack, template({"a": 2, "b": {"deep": [1]}, "d": "new"}))
+    owner.update(stack, template({"a": 2, "b": {"deep": [1]}, "d": "new"}))
     assert stored(facts, name) == {"a": 2, "b": {"deep": [1]}, "d": "new"}
 
 
-def test_facts_that_an_instance_changed_stay_when_the_template_drops_them(
+def test_facts_that_an_instance_changed_stay_when_the_template_removes_them(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     mapping = {"nodes/h/ip": "10.0.0.5", "nodes/h/port": 22, "nodes/h/name": "h"}
@@ -111,31 +111,31 @@ def test_facts_that_an_instance_changed_stay_when_the_template_drops_them(
     assert stored(facts, name) == {"nodes/h/ip": "10.0.0.6", "nodes/h/port": 22, "other": 1}
 
 
-def test_facts_go_with_their_resource_and_the_rest_of_the_bag_stays(
-    user: Orchestration, facts: Client, name: str
+def test_deleting_the_resource_deletes_its_facts_and_no_others(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     both = template({"a": 1, "b": 2})
-    stack = user.create(name, both)
+    stack = owner.create(name, both)
     facts.stack(name).put("observed", "mine")
     del both["resources"]["facts"]
-    user.update(stack, both)
+    owner.update(stack, both)
     assert stored(facts, name) == {"observed": "mine"}
 
 
-def test_parameters_never_take_the_place_of_observed_facts(
+def test_parameters_never_overwrite_observed_facts(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     stack = owner.create(name, template({"a": 1}, kind="parameter"))
     assert facts.stack(name).get("a").kind == "parameter"
     facts.stack(name).put("b", "observed")
-    with pytest.raises(StackFailed, match=r"observed facts stand where facts of facts are .*: b\."):
+    with pytest.raises(StackFailed, match=r"facts of facts cannot .* observed facts exist .*: b\."):
         owner.update(stack, template({"a": 1, "b": 2}, kind="parameter"))
     assert stored(facts, name) == {"a": 1, "b": "observed"}
     owner.update(stack, template({"a": 1, "b": 2}, kind="observed"))
     assert facts.stack(name).get("a").kind == "observed"
 
 
-def test_secrets_are_sealed_for_those_who_may_read_them(
+def test_sensitive_facts_are_encrypted_and_rewritten_only_if_changed(
     owner: Orchestration, facts: Client, heat: HeatServer, name: str
 ) -> None:
     key = "s3cret-munge-key"
@@ -154,7 +154,7 @@ def test_secrets_are_sealed_for_those_who_may_read_them(
     assert key not in heat.log
 
 
-def test_facts_in_a_bag_that_does_not_exist_are_refused_before_anything_is_made(
+def test_facts_in_a_missing_bag_are_refused_before_anything_is_created(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     only = template({"a": 1}, bag=f"{name}-none")
@@ -164,7 +164,7 @@ def test_facts_in_a_bag_that_does_not_exist_are_refused_before_anything_is_made(
         facts.stack(f"{name}-none").describe()
 
 
-def test_facts_of_a_bag_that_is_gone_are_no_obstacle_and_make_no_bag(
+def test_facts_in_a_deleted_bag_can_be_deleted_and_do_not_create_the_bag(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     facts.stack(f"{name}-hand").put("x", 1)
@@ -174,14 +174,14 @@ def test_facts_of_a_bag_that_is_gone_are_no_obstacle_and_make_no_bag(
     assert stored(facts, f"{name}-hand") == {"x": 1, "a": 1}
     facts.stack(f"{name}-hand").delete_stack()
     owner.heat.actions.check(stack)
-    with pytest.raises(StackFailed, match="does not exist any more"):
+    with pytest.raises(StackFailed, match="does not exist"):
         owner.wait(stack, "CHECK_COMPLETE", 30)
     owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(f"{name}-hand").describe()
 
 
-def test_another_stack_writes_into_a_bag_and_takes_only_its_own_away(
+def test_a_second_stack_deletes_only_the_facts_that_it_wrote(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
     first = owner.create(name, template({"a": 1}))
@@ -194,19 +194,19 @@ def test_another_stack_writes_into_a_bag_and_takes_only_its_own_away(
     owner.delete(first)
 
 
-def test_a_failed_update_rolls_back_facts(user: Orchestration, facts: Client, name: str) -> None:
-    stack = user.create(name, template({"a": 1, "b": 2}))
+def test_a_failed_update_rolls_back_facts(owner: Orchestration, facts: Client, name: str) -> None:
+    stack = owner.create(name, template({"a": 1, "b": 2}))
     after = template({"a": 9, "c": 3})
     after["resources"]["late"] = {
         "type": "OS::Heat::TestResource",
         "properties": {"fail": True, "value": {"get_resource": "facts"}},
     }
-    user.update(stack, after, expect="ROLLBACK_COMPLETE", disable_rollback=False)
+    owner.update(stack, after, expect="ROLLBACK_COMPLETE", disable_rollback=False)
     assert stored(facts, name) == {"a": 1, "b": 2}
 
 
-def test_what_uses_the_facts_attribute_waits_until_they_are_written(
-    user: Orchestration, facts: Client, name: str
+def test_a_resource_that_uses_the_facts_attribute_is_created_after_the_facts(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     chained = template({"nodes/head/ip": "10.0.0.5"})
     chained["resources"]["after"] = {
@@ -217,23 +217,23 @@ def test_what_uses_the_facts_attribute_waits_until_they_are_written(
         "ip": {"value": {"get_attr": ["after", "value"]}},
         "all": {"value": {"get_attr": ["facts", "facts"]}},
     }
-    stack = user.create(name, chained)
-    assert user.output(stack, "ip") == "10.0.0.5"
-    assert user.output(stack, "all") == {"nodes": {"head": {"ip": "10.0.0.5"}}}
+    stack = owner.create(name, chained)
+    assert owner.output(stack, "ip") == "10.0.0.5"
+    assert owner.output(stack, "all") == {"nodes": {"head": {"ip": "10.0.0.5"}}}
 
 
-def test_what_a_component_exports_opens_its_ports(
-    user: Orchestration, facts: Client, name: str
+def test_the_ports_that_a_component_exports_are_opened(
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     """The example as it is; only the security group is a stand-in, for want of a Neutron."""
     text = (PORTS / "stack.yaml").read_text()
-    stack = user.create(
+    stack = owner.create(
         name,
         text,
         environment={"resource_registry": {"OS::Neutron::SecurityGroup": "Lab::SecurityGroup"}},
         files={"component.yaml": (PORTS / "component.yaml").read_text()},
     )
-    rules = user.output(stack, "rules")
+    rules = owner.output(stack, "rules")
     assert [rule["port_range_min"] for rule in rules] == [6817, 6818]
     assert {rule["protocol"] for rule in rules} == {"tcp"}
     assert stored(facts, name) == {"services/slurm/ports": ["6817", "6818"]}
@@ -256,12 +256,12 @@ resources:
 """
 
 
-def test_later_the_stacks_trust_writes_not_the_user(
-    facts: Client, convergent: HeatServer, keystone: KeystoneServer, name: str
+def test_facts_of_a_scaled_group_are_written_by_the_trust_of_the_stack(
+    facts: Client, heat: HeatServer, keystone: KeystoneServer, name: str
 ) -> None:
     accounts = keystone.accounts
     creator = accounts.session("owner")
-    stacks = Orchestration(creator, convergent.url)
+    stacks = Orchestration(creator, heat.url)
     scaled = {
         "heat_template_version": VERSION,
         "resources": {
@@ -292,11 +292,11 @@ def test_later_the_stacks_trust_writes_not_the_user(
     assert len(stored(facts, name)) == 1
     accounts.revoke(creator.get_token())
     # Who signals has another project, in which there is no such fact space.
-    url = f"{convergent.url}/v1/{accounts.project_id('owner')}"
+    url = f"{heat.url}/v1/{accounts.project_id('owner')}"
     admin = heatclient.Client("1", session=accounts.session("admin"), endpoint_override=url)
     admin.resources.signal(stack, "out", data={})
     eventually(lambda: len(stored(facts, name)) == 2, 60)
     owner = accounts.user_id("owner")
     assert {fact.updated_by for fact in facts.stack(name).snapshot().facts} == {owner}
-    others = Orchestration(accounts.session("owner"), convergent.url)
+    others = Orchestration(accounts.session("owner"), heat.url)
     others.delete(stack)

@@ -1,4 +1,4 @@
-"""``OS::FactStore::Grant``: what instances show to factstore, from issue to revocation."""
+"""``OS::FactStore::Grant``: grants for instances from issue to revocation."""
 
 from __future__ import annotations
 
@@ -78,13 +78,13 @@ def start(config: Path, agents: list[Child]) -> None:
 
 
 def test_a_members_grant_is_issued_shown_and_revoked(
-    user: Orchestration, bag: Stack, name: str
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, granted(member="head", group="heads"))
+    stack = owner.create(name, granted(member="head", group="heads"))
     grant = only(bag)
     assert (grant.role, grant.member, grant.group, grant.ttl) == ("agent", "head", "heads", YEAR)
-    assert user.resource(stack, "grant").physical_resource_id == grant.id
-    url, token = user.output(stack, "url"), user.output(stack, "token")
+    assert owner.resource(stack, "grant").physical_resource_id == grant.id
+    url, token = owner.output(stack, "url"), owner.output(stack, "token")
     assert url.startswith(f"http://{token.replace('.', ':')}@")
     assert url.endswith(f"/v1/stacks/{name}")
     assert (
@@ -94,15 +94,15 @@ def test_a_members_grant_is_issued_shown_and_revoked(
     bearer = {"Authorization": f"Bearer {token}"}
     plain = f"http://{url.partition('@')[2]}"
     assert requests.get(f"{plain}/facts/nodes/head/ip", headers=bearer, timeout=10).ok
-    read = shell(user.output(stack, "curl_cli"))
+    read = shell(owner.output(stack, "curl_cli"))
     assert json.loads(read.stdout)["facts"] == {"nodes": {"head": {"ip": "10.0.0.5"}}}
-    user.update(stack, template({}))
+    owner.update(stack, template({}))
     assert list(bag.grants()) == []
     assert requests.get(f"{url}/context", timeout=10).status_code == 401
     assert bag.get("nodes/head/ip").value == "10.0.0.5"
 
 
-def test_a_readers_grant_reads_and_has_no_agent(
+def test_a_readers_grant_reads_and_configures_no_agent(
     owner: Orchestration, heat: HeatServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, granted(role="reader", ttl=3600))
@@ -115,12 +115,12 @@ def test_a_readers_grant_reads_and_has_no_agent(
         assert f"attribute {attribute} of Grant" in heat.log
 
 
-def test_the_agent_of_a_member_boots_from_its_config(
-    user: Orchestration, bag: Stack, name: str, tmp_path: Path, agents: list[Child]
+def test_the_agent_of_a_member_starts_from_its_cloud_config(
+    owner: Orchestration, bag: Stack, name: str, tmp_path: Path, agents: list[Child]
 ) -> None:
     instance = tmp_path / "head"
-    stack = user.create(name, granted(member="head", group="heads", settings=places(instance)))
-    config = boot(user.output(stack, "agent_config"), instance)
+    stack = owner.create(name, granted(member="head", group="heads", settings=places(instance)))
+    config = boot(owner.output(stack, "agent_config"), instance)
     assert (instance / "grant").stat().st_mode & 0o777 == 0o600
     start(config, agents)
     eventually(lambda: _state(bag, "head") == "ready", 30)
@@ -128,11 +128,11 @@ def test_the_agent_of_a_member_boots_from_its_config(
     assert bag.get("nodes/head/hostname").updated_by == f"grant:{only(bag).id}"
 
 
-def test_agents_of_a_group_boot_from_one_config(
-    user: Orchestration, bag: Stack, name: str, tmp_path: Path, agents: list[Child]
+def test_the_agents_of_a_group_start_from_one_cloud_config(
+    owner: Orchestration, bag: Stack, name: str, tmp_path: Path, agents: list[Child]
 ) -> None:
-    stack = user.create(name, granted(group="compute"))
-    data = user.output(stack, "agent_config")
+    stack = owner.create(name, granted(group="compute"))
+    data = owner.output(stack, "agent_config")
     parent = only(bag)
     assert (parent.member, parent.group) == (None, "compute")
     for host in ("c1", "c2"):
@@ -150,9 +150,9 @@ def test_agents_of_a_group_boot_from_one_config(
     assert issued == dict.fromkeys(("c1", "c2"), f"grant:{parent.id}")
     own = json.loads((tmp_path / "c1" / "state" / "grant.json").read_text())["content"]["token"]
     bearer = {"Authorization": f"Bearer {own}"}
-    plain = f"http://{user.output(stack, 'url').partition('@')[2]}"
+    plain = f"http://{owner.output(stack, 'url').partition('@')[2]}"
     assert requests.get(f"{plain}/context", headers=bearer, timeout=10).status_code == 200
-    user.update(stack, template({}))
+    owner.update(stack, template({}))
     assert requests.get(f"{plain}/context", headers=bearer, timeout=10).status_code == 401
 
 
@@ -167,7 +167,7 @@ def _state(bag: Stack, member: str) -> str | None:
         return None
 
 
-def test_the_config_is_user_data_a_part_of_several_and_a_map(
+def test_the_cloud_config_is_usable_as_user_data_as_a_part_and_as_a_map(
     owner: Orchestration, name: str
 ) -> None:
     document = granted(member="head", settings={"react": {"settle": 2}}, install="")
@@ -197,34 +197,34 @@ def test_the_config_is_user_data_a_part_of_several_and_a_map(
     assert yaml.safe_load(made) == yaml.safe_load(user_data) == owner.output(stack, "cloud_config")
 
 
-def test_an_update_renews_the_grant_and_changes_what_is_configured(
-    user: Orchestration, bag: Stack, name: str
+def test_an_update_renews_the_grant_and_changes_the_configuration(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, granted(member="head", ttl=3600))
-    before, token = only(bag), user.output(stack, "token")
-    user.update(
+    stack = owner.create(name, granted(member="head", ttl=3600))
+    before, token = only(bag), owner.output(stack, "token")
+    owner.update(
         stack, granted(member="head", ttl=7200, install="", settings={"react": {"settle": 2}})
     )
     after = only(bag)
     assert (after.id, after.ttl) == (before.id, 7200)
     assert after.expires_at > before.expires_at
-    assert user.output(stack, "token") == token
-    assert "settle = 2\n" in user.output(stack, "agent_config")
-    assert "pip" not in user.output(stack, "agent_config")
+    assert owner.output(stack, "token") == token
+    assert "settle = 2\n" in owner.output(stack, "agent_config")
+    assert "pip" not in owner.output(stack, "agent_config")
 
 
-def test_a_grant_for_somebody_else_is_another_one(
-    user: Orchestration, bag: Stack, name: str
+def test_a_grant_for_another_member_replaces_the_grant(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, granted(member="head"))
-    before, url = only(bag), user.output(stack, "url")
-    user.update(stack, granted(member="login"))
+    stack = owner.create(name, granted(member="head"))
+    before, url = only(bag), owner.output(stack, "url")
+    owner.update(stack, granted(member="login"))
     assert only(bag).id != before.id
     assert only(bag).member == "login"
     assert requests.get(f"{url}/context", timeout=10).status_code == 401
 
 
-def test_a_grant_that_somebody_revoked_is_issued_anew_by_the_next_change(
+def test_the_next_update_replaces_a_revoked_grant(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, granted(member="head"))
@@ -236,30 +236,32 @@ def test_a_grant_that_somebody_revoked_is_issued_anew_by_the_next_change(
     owner.update(stack, template({}))
 
 
-def test_a_grant_that_leaked_is_replaced_when_it_is_revoked_and_marked(
-    user: Orchestration, bag: Stack, name: str
+def test_a_leaked_grant_is_replaced_once_revoked_and_marked_unhealthy(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
     document = granted(member="head")
-    stack = user.create(name, document)
-    leaked = user.output(stack, "token")
-    bag.grant(user.resource(stack, "grant").physical_resource_id).revoke()
-    user.heat.resources.mark_unhealthy(stack, "grant", True, "its grant has leaked")
-    user.update(stack, document)
-    assert user.output(stack, "token") not in (None, leaked)
-    assert user.resource(stack, "grant").physical_resource_id == only(bag).id
+    stack = owner.create(name, document)
+    leaked = owner.output(stack, "token")
+    bag.grant(owner.resource(stack, "grant").physical_resource_id).revoke()
+    owner.heat.resources.mark_unhealthy(stack, "grant", True, "its grant has leaked")
+    owner.update(stack, document)
+    assert owner.output(stack, "token") not in (None, leaked)
+    assert owner.resource(stack, "grant").physical_resource_id == only(bag).id
 
 
-def test_a_check_tells_of_a_grant_that_is_gone(owner: Orchestration, bag: Stack, name: str) -> None:
+def test_a_check_fails_if_the_grant_was_revoked(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
     stack = owner.create(name, granted(member="head"))
     owner.heat.actions.check(stack)
     owner.wait(stack, "CHECK_COMPLETE", 30)
     bag.grant(only(bag).id).revoke()
     owner.heat.actions.check(stack)
-    with pytest.raises(StackFailed, match="does not exist any more"):
+    with pytest.raises(StackFailed, match="does not exist"):
         owner.wait(stack, "CHECK_COMPLETE", 30)
 
 
-def test_a_service_that_is_away_at_the_end_leaves_a_reason_and_a_stack_to_delete(
+def test_an_outage_fails_the_deletion_with_a_reason_and_the_next_succeeds(
     owner: Orchestration, service: ApiServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, granted(member="head"))
@@ -274,30 +276,30 @@ def test_a_service_that_is_away_at_the_end_leaves_a_reason_and_a_stack_to_delete
 
 
 @pytest.mark.parametrize(
-    ("properties", "said"),
+    ("properties", "reason"),
     [
-        ({}, "is for a member, or for a group's members: name one"),
-        ({"role": "reader", "group": "compute"}, "leave it out for a reader"),
+        ({}, "needs a member or a group"),
+        ({"role": "reader", "group": "compute"}, "Leave it out for a reader"),
         ({"role": "admin", "member": "a"}, "admin"),
-        ({"member": "a/b"}, "A member's name is 1 to 128 characters"),
-        ({"member": "a", "group": ""}, "A group's name is 1 to 128 characters"),
+        ({"member": "a/b"}, "A member's name has 1 to 128 characters"),
+        ({"member": "a", "group": ""}, "A group's name has 1 to 128 characters"),
         ({"member": "a", "ttl": 59}, "ttl.*59 is out of range"),
         ({"member": "a", "ttl": 31622401}, "ttl.*out of range"),
         ({"member": "a", "settings": {"agent": {"stack": "b"}}}, "stack is set from the grant"),
         ({"member": "a", "settings": {"agent": 1}}, r"\[agent\] must be a map"),
-        ({"member": "a", "install": "'x"}, "cannot be taken apart as a shell does"),
+        ({"member": "a", "install": "'x"}, "cannot be split into arguments"),
     ],
 )
-def test_what_can_never_be_is_refused_in_words_before_anything_is_made(
-    owner: Orchestration, facts: Client, name: str, properties: dict[str, Any], said: str
+def test_invalid_properties_are_refused_before_anything_is_created(
+    owner: Orchestration, facts: Client, name: str, properties: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(HTTPBadRequest, match=f"(?s){said}"):
+    with pytest.raises(HTTPBadRequest, match=f"(?s){reason}"):
         owner.create(name, granted(**properties))
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_neither_log_nor_events_of_heat_tell_the_grant(
+def test_neither_log_nor_events_nor_database_of_heat_contain_the_grant(
     owner: Orchestration, heat: HeatServer, database: DatabaseServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, granted(member="head"))
@@ -305,11 +307,11 @@ def test_neither_log_nor_events_of_heat_tell_the_grant(
     owner.update(stack, granted(member="login"))
     tokens.append(owner.output(stack, "token"))
     owner.output(stack, "agent_config")
-    told = json.dumps([event.to_dict() for event in owner.events(stack)])
-    rows = database.dump("legacy")
+    events = json.dumps([event.to_dict() for event in owner.events(stack)])
+    rows = database.dump("heat")
     assert stack in rows
     for secret in (token.partition(".")[2] for token in tokens):
         assert len(secret) > 30
-        assert secret not in told
+        assert secret not in events
         assert secret not in heat.log
         assert secret not in rows

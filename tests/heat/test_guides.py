@@ -1,4 +1,4 @@
-"""The templates of the guides on grants and waiters do what the text says."""
+"""The templates in the guides on grants and waiters do what the guides state."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def armed(bag: Stack) -> bool:
         return False
 
 
-def test_a_stack_waits_for_its_services_and_says_who_is_missing(
+def test_a_stack_waits_for_its_services_and_shows_what_is_missing(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = create(owner, name, READY, "")
@@ -93,7 +93,7 @@ def test_a_stack_waits_for_its_services_and_says_who_is_missing(
     owner.wait(stack, "CREATE_COMPLETE", 30)
 
 
-def test_a_stack_fails_when_one_of_its_services_gives_up(
+def test_a_stack_fails_when_one_of_its_services_fails(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = create(owner, name, READY, "")
@@ -112,7 +112,7 @@ def test_a_script_signals_with_the_grant_of_its_server(
     assert owner.output(stack, "port") == 5432
 
 
-def test_a_script_that_gives_up_signals_that(
+def test_a_script_that_fails_signals_the_failure(
     owner: Orchestration, bag: Stack, name: str, tmp_path: Path
 ) -> None:
     stack = create(owner, name, SIGNALLED, "")
@@ -142,19 +142,19 @@ def test_the_user_data_of_several_parts_configures_the_agent(
     assert rendered == "127.0.0.1 localhost\n10.0.0.5 head\n10.0.0.6 c1\n"
 
 
-def test_a_promise_is_kept_at_first_boot(
+def test_a_promise_is_written_at_first_boot(
     owner: Orchestration, bag: Stack, name: str, tmp_path: Path
 ) -> None:
     stack = create(owner, name, PROMISED, "CREATE_COMPLETE")
     assert owner.output(stack, "join_token") is None
     run(user_data(owner, stack, "head"), tmp_path)
-    told = owner.output(stack, "join_token")
-    assert (len(told), told) == (16, bag.get("nodes/head/join-token").value)
+    token = owner.output(stack, "join_token")
+    assert (len(token), token) == (16, bag.get("nodes/head/join-token").value)
     assert "/facts/nodes/head/join-token?wait=50" in owner.output(stack, "where")
 
 
 @pytest.mark.parametrize("page", [GRANTS, WAITERS])
-def test_what_is_shown_in_part_is_a_resource_that_heat_takes(
+def test_resources_that_are_shown_without_a_template_are_valid(
     owner: Orchestration, page: str
 ) -> None:
     shown = [block for block in BLOCKS[page] if "resources" not in block]

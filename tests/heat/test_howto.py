@@ -16,7 +16,7 @@ from tests.heat.lab.server import HeatServer
 PAGE = "how-to/heat-templates.rst"
 
 
-def test_the_pieces_of_the_page_are_a_stack_together(
+def test_the_snippets_of_the_page_form_a_stack(
     owner: Orchestration, heat: HeatServer, facts: Client, name: str
 ) -> None:
     resources: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The kludge and what takes its place do the same, each in its way, as the guide has it."""
+"""The launch configuration and the data bag that replaces it, as the guide describes them."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def run(command: str, environ: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_launch_configurations_metadata_reach_a_server_that_polls(
+def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls(
     owner: Orchestration,
     heat: HeatServer,
     stubs: None,
@@ -101,8 +101,8 @@ def test_a_launch_configurations_metadata_reach_a_server_that_polls(
     eventually(lambda: head.facts("metadata") == {"nodes": head.nodes, "told": {}}, 30)
 
     run(BEFORE, {**environ, "STACK_NAME": name})
-    told = {"nodes": head.nodes, "told": {"head": "started"}}
-    eventually(lambda: head.facts("metadata") == told, 60)
+    expected = {"nodes": head.nodes, "told": {"head": "started"}}
+    eventually(lambda: head.facts("metadata") == expected, 60)
     owner.wait(stack, "UPDATE_COMPLETE", 60)
     # One more fact is another launch configuration; the server is the same.
     made = [each for each in owner.events(stack) if each.resource_name == "facts"]
@@ -110,7 +110,7 @@ def test_a_launch_configurations_metadata_reach_a_server_that_polls(
     assert owner.resource(stack, "head").physical_resource_id == head.identifier
 
 
-def test_facts_of_a_data_bag_reach_a_server_that_waits_for_them(
+def test_facts_of_a_data_bag_reach_a_server_that_waits(
     owner: Orchestration,
     heat: HeatServer,
     service: ApiServer,
@@ -125,8 +125,8 @@ def test_facts_of_a_data_bag_reach_a_server_that_waits_for_them(
 
     url = f"{service.url}/v1/stacks/{name}"
     run(AFTER, {**environ, "STACK": url, "TOKEN": keystone.accounts.issue("owner")})
-    told = {"nodes": head.nodes, "told": {"head": "started"}}
-    eventually(lambda: head.facts("facts") == told, 30)
+    expected = {"nodes": head.nodes, "told": {"head": "started"}}
+    eventually(lambda: head.facts("facts") == expected, 30)
     owner.delete(stack)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()

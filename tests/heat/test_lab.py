@@ -1,4 +1,4 @@
-"""The lab itself: that Heat does there what it does elsewhere."""
+"""The lab: Heat works in it as elsewhere."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def random_string(length: int) -> dict[str, object]:
     }
 
 
-def test_a_stack_is_created_updated_and_deleted(user: Orchestration, name: str) -> None:
-    stack = user.create(name, random_string(5))
-    assert len(user.output(stack, "word")) == 5
-    user.update(stack, random_string(7))
-    assert len(user.output(stack, "word")) == 7
-    user.delete(stack)
-    # With convergence its row goes just after it is said to be deleted.
-    eventually(lambda: stack not in [each.id for each in user.heat.stacks.list()], 10)
+def test_a_stack_is_created_updated_and_deleted(owner: Orchestration, name: str) -> None:
+    stack = owner.create(name, random_string(5))
+    assert len(owner.output(stack, "word")) == 5
+    owner.update(stack, random_string(7))
+    assert len(owner.output(stack, "word")) == 7
+    owner.delete(stack)
+    # The convergence engine deletes the row just after it reports the deletion.
+    eventually(lambda: stack not in [each.id for each in owner.heat.stacks.list()], 10)
 
 
-def test_a_stack_that_cannot_be_says_why(owner: Orchestration, name: str) -> None:
+def test_a_stack_that_fails_has_a_reason(owner: Orchestration, name: str) -> None:
     template = {
         "heat_template_version": "2021-04-16",
         "resources": {

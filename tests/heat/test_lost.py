@@ -1,4 +1,4 @@
-"""What becomes of a data bag when something happens between Heat and factstore."""
+"""A data bag whose creation is disturbed between Heat and factstore."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def interfering(url: str, line: bytes, before: Callable[[], object] | None = Non
 
 
 @pytest.mark.parametrize("then", ["update", "delete"])
-def test_a_bag_whose_making_was_never_confirmed_is_its_stacks_all_the_same(
+def test_a_bag_whose_creation_was_not_confirmed_belongs_to_its_stack(
     then: str,
-    user: Orchestration,
+    owner: Orchestration,
     service: ApiServer,
     catalogue: Catalogue,
     facts: Client,
@@ -79,25 +79,25 @@ def test_a_bag_whose_making_was_never_confirmed_is_its_stacks_all_the_same(
 ) -> None:
     with interfering(service.url, f"PUT /v1/stacks/{name} ".encode()) as url:
         catalogue.point("public", url)
-        with pytest.raises(StackFailed, match="did not say whether it was written"):
-            user.create(name, BAG)
+        with pytest.raises(StackFailed, match="did not confirm the write"):
+            owner.create(name, BAG)
         assert facts.stack(name).describe()
         if then == "update":
-            user.update(name, BAG)
+            owner.update(name, BAG)
             assert facts.stack(name).get("a").value == 1
-        user.delete(name)
+        owner.delete(name)
     with pytest.raises(errors.NotFound):
         facts.stack(name).describe()
 
 
-def test_a_name_that_is_taken_between_look_and_making_stays_the_others(
+def test_a_fact_space_that_is_created_between_check_and_creation_stays_the_others(
     owner: Orchestration, service: ApiServer, catalogue: Catalogue, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
     line = f"PUT /v1/stacks/{name} ".encode()
     with interfering(service.url, line, lambda: space.put("somebody", "else's")) as url:
         catalogue.point("public", url)
-        with pytest.raises(StackFailed, match=f"factstore has a stack named {name} already"):
+        with pytest.raises(StackFailed, match=f"factstore already has a stack named {name}"):
             owner.create(name, BAG)
         owner.delete(name)
     assert [fact.value for fact in space.snapshot().facts] == ["else's"]

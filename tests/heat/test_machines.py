@@ -86,7 +86,7 @@ destination = /etc/ips
     return f"#cloud-config\n{yaml.safe_dump(document)}"
 
 
-def test_a_server_runs_the_script_in_its_user_data_with_etc_moved_to_its_own_directory(
+def test_a_server_runs_its_user_data_with_etc_in_its_own_directory(
     owner: Orchestration, servers: Path, name: str
 ) -> None:
     script = "#!/bin/sh\necho $$ >/etc/pid\nexec sleep 600\n"
@@ -98,7 +98,7 @@ def test_a_server_runs_the_script_in_its_user_data_with_etc_moved_to_its_own_dir
     assert not directory.exists()
 
 
-def test_a_server_runs_an_agent_that_is_the_servers_member_until_it_is_switched_off(
+def test_a_server_runs_an_agent_until_it_is_deleted(
     owner: Orchestration, service: ApiServer, facts: Client, grant: str, servers: Path, name: str
 ) -> None:
     """The user data are a software configuration of several parts, as Heat makes it."""
@@ -126,11 +126,11 @@ def test_a_server_runs_an_agent_that_is_the_servers_member_until_it_is_switched_
     agent = int(text(directory / "factstore-agent.pid"))
     owner.delete(stack)
     eventually(lambda: not Path(f"/proc/{agent}").exists())
-    assert [each.name for each in bag.members()] == ["c1"]  # nobody said anything
+    assert [each.name for each in bag.members()] == ["c1"]  # nothing reported the end
     bag.delete_stack()
 
 
-def test_a_server_outlives_its_heat_but_not_whoever_started_that(tmp_path: Path) -> None:
+def test_a_server_ends_with_the_process_that_owns_it(tmp_path: Path) -> None:
     (tmp_path / "server.json").write_text(json.dumps({"name": "a", "address": "b", "cpus": 1}))
     (tmp_path / "user_data").write_text("#!/bin/sh\necho $$ >/etc/pid\nexec sleep 600\n")
     program = [sys.executable, "-m", "tests.heat.lab.machine", str(tmp_path)]
@@ -148,7 +148,7 @@ def test_a_server_outlives_its_heat_but_not_whoever_started_that(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("user_data", "said"),
+    ("user_data", "reason"),
     [
         ("echo\n", "no user data that cloud-init knows: 'echo"),
         (
@@ -161,10 +161,10 @@ def test_a_server_outlives_its_heat_but_not_whoever_started_that(tmp_path: Path)
         ),
     ],
 )
-def test_a_server_does_nothing_outside_of_its_directory(
-    tmp_path: Path, user_data: str, said: str
+def test_a_server_writes_nothing_outside_its_directory(
+    tmp_path: Path, user_data: str, reason: str
 ) -> None:
     machine = Machine(tmp_path / "server", {"name": "a", "address": "b", "cpus": 1})
-    with pytest.raises(ValueError, match=re.escape(said)):
+    with pytest.raises(ValueError, match=re.escape(reason)):
         machine.take(user_data)
     assert [each.name for each in tmp_path.iterdir()] == ["server"]

@@ -1,4 +1,4 @@
-"""The Slurm cluster of ``examples/heat``: real agents, which Heat starts, scales and ends."""
+"""The Slurm cluster of ``examples/heat``: real agents that Heat starts, scales and ends."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ADDRESSES = r"^NodeName=(\S+) NodeAddr=(\S+) CPUs=4 "
 
 
 class Cluster:
-    """A stack made of the example, seen from all sides."""
+    """A stack made of the example, with its servers and its fact space."""
 
-    def __init__(self, user: Orchestration, heat: HeatServer, bag: Stack) -> None:
-        self.user = user
+    def __init__(self, owner: Orchestration, heat: HeatServer, bag: Stack) -> None:
+        self.owner = owner
         self.bag = bag
         self.stack = ""
         self._began = ""
@@ -36,18 +36,18 @@ class Cluster:
 
     def units(self) -> dict[str, str]:
         """Of each compute node that Heat has made its name, and its physical id."""
-        group = self.user.resource(self.stack, "compute").physical_resource_id
+        group = self.owner.resource(self.stack, "compute").physical_resource_id
         found = {}
-        for unit in self.user.resources(group):
+        for unit in self.owner.resources(group):
             if nested := unit.physical_resource_id:
-                found[self.user.show(nested).stack_name] = nested
+                found[self.owner.show(nested).stack_name] = nested
         return found
 
     def servers(self) -> dict[str, Path]:
         """The directories of all servers, by their names."""
-        found = {"head": self.user.resource(self.stack, "head").physical_resource_id}
+        found = {"head": self.owner.resource(self.stack, "head").physical_resource_id}
         for name, nested in self.units().items():
-            found[name] = self.user.resource(nested, "server").physical_resource_id
+            found[name] = self.owner.resource(nested, "server").physical_resource_id
         return {name: self._servers / server for name, server in found.items()}
 
     def confs(self) -> dict[str, str]:
@@ -62,8 +62,8 @@ class Cluster:
         confs = {conf for name, conf in self.confs().items() if name != without}
         return len(confs) == 1 and set(dict(re.findall(ADDRESSES, min(confs), re.M))) == computes
 
-    def said(self, *types: str) -> list[tuple[str, str | None]]:
-        """Of whom such events have told since the beginning, and for which reason."""
+    def events(self, *types: str) -> list[tuple[str, str | None]]:
+        """Return the names and reasons of such events since the beginning."""
         now = self.bag.put("results/now", uuid.uuid4().hex).revision
         found: list[tuple[str, str | None]] = []
         with self.bag.watch(self._began, retry_for=30) as watch:
@@ -78,27 +78,27 @@ class Cluster:
     def create(self, **parameters: Any) -> None:
         """Create the stack, and wait until it is complete."""
         sent = example("slurm.yaml", environment="environment.yaml", **parameters)
-        self.stack = self.user.create(self.bag.name, **sent, expect="")
+        self.stack = self.owner.create(self.bag.name, **sent, expect="")
         eventually(self._exists, 30)
         self._began = self.bag.snapshot().cursor
         try:
-            self.user.wait(self.stack, "CREATE_COMPLETE", 180)
+            self.owner.wait(self.stack, "CREATE_COMPLETE", 180)
         except StackFailed as failure:
             logs = [file.read_text() for file in self._servers.glob("*/factstore-agent.log")]
             raise StackFailed("\n".join([str(failure), *logs])) from failure
 
     def scale(self, policy: str, size: int) -> set[str]:
         """Signal a policy, wait until the group has that many nodes and is done; their names."""
-        self.user.signal(self.stack, policy)
+        self.owner.signal(self.stack, policy)
         eventually(lambda: len(self.units()) == size and self._idle(), 90)
         return set(self.units())
 
     def _idle(self) -> bool:
         """Whether the group would hear the next signal."""
-        group = self.user.resource(self.stack, "compute").physical_resource_id
+        group = self.owner.resource(self.stack, "compute").physical_resource_id
         parts = ("compute", "scale_out", "scale_in")
-        busy = [self.user.heat.resources.metadata(self.stack, part) for part in parts]
-        return self.user.show(group).stack_status.endswith("_COMPLETE") and not any(
+        busy = [self.owner.heat.resources.metadata(self.stack, part) for part in parts]
+        return self.owner.show(group).stack_status.endswith("_COMPLETE") and not any(
             metadata.get("scaling_in_progress") for metadata in busy
         )
 
@@ -111,13 +111,13 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(user: Orchestration, engine: HeatServer, facts: Client, name: str) -> Cluster:
+def cluster(owner: Orchestration, heat: HeatServer, facts: Client, name: str) -> Cluster:
     """A cluster that is to be created."""
-    return Cluster(user, engine, facts.stack(name))
+    return Cluster(owner, heat, facts.stack(name))
 
 
-def test_a_cluster_is_ready_scales_by_signals_loses_a_node_and_leaves_nothing(
-    cluster: Cluster, user: Orchestration, engine: HeatServer, etcd: EtcdServer
+def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
+    cluster: Cluster, owner: Orchestration, heat: HeatServer, etcd: EtcdServer
 ) -> None:
     cluster.create(computes=2, ttl=10, timeout=120)
     bag, stack = cluster.bag, cluster.stack
@@ -135,30 +135,30 @@ def test_a_cluster_is_ready_scales_by_signals_loses_a_node_and_leaves_nothing(
     assert {name: members[name].declared for name in units} == {
         name: f"heat:{nested}" for name, nested in units.items()
     }
-    assert sorted(name for name, _ in cluster.said("member.join")) == sorted(members)
-    assert [name for name, _ in cluster.said("waiter.met")] == ["cluster-ready"]
+    assert sorted(name for name, _ in cluster.events("member.join")) == sorted(members)
+    assert [name for name, _ in cluster.events("waiter.met")] == ["cluster-ready"]
 
-    # They have one slurm.conf, with the addresses that each has told, and have started their daemons.
+    # They have the same slurm.conf, with their published addresses, and restarted their daemons.
     assert cluster.agree(set(units))
     nodes = bag.context().facts["nodes"]
     conf = cluster.confs()["head"]
-    told = {name: nodes[name]["ip"] for name in units}
-    assert dict(re.findall(ADDRESSES, conf, re.M)) == told
+    addresses = {name: nodes[name]["ip"] for name in units}
+    assert dict(re.findall(ADDRESSES, conf, re.M)) == addresses
     assert re.findall(r"^SlurmctldHost=(.*)$", conf, re.M) == [f"head({nodes['head']['ip']})"]
     for name, place in cluster.servers().items():
         daemon = "slurmctld" if name == "head" else "slurmd"
         assert set((place / "systemctl.log").read_text().splitlines()) == {f"restart {daemon}"}
 
-    assert user.output(stack, "head_address") == nodes["head"]["ip"]
-    assert user.output(stack, "members").keys() == members.keys()
-    assert user.output(stack, "state") == "met"
+    assert owner.output(stack, "head_address") == nodes["head"]["ip"]
+    assert owner.output(stack, "members").keys() == members.keys()
+    assert owner.output(stack, "state") == "met"
 
     # A scaling policy makes one more, and all take it in; another one takes one away, whose agent has
     # no time to say anything.
     grown = cluster.scale("scale_out", 3)
     (newcomer,) = grown - units.keys()
     eventually(lambda: cluster.agree(grown), 90)
-    assert [name for name, _ in cluster.said("member.join")[3:]] == [newcomer]
+    assert [name for name, _ in cluster.events("member.join")[3:]] == [newcomer]
     # Its agent may have been there before Heat, which then tells the reason of the same member.
     eventually(
         lambda: [each.reason for each in bag.members() if each.name == newcomer] == ["scaled_out"]
@@ -166,25 +166,25 @@ def test_a_cluster_is_ready_scales_by_signals_loses_a_node_and_leaves_nothing(
     shrunk = cluster.scale("scale_in", 2)
     (left,) = grown - shrunk
     eventually(lambda: cluster.agree(shrunk), 90)
-    assert cluster.said("member.depart") == [(left, "scaled_in")]
+    assert cluster.events("member.depart") == [(left, "scaled_in")]
 
     # One whose agent dies is gone from every file.
     victim = min(shrunk)
     agent = int((cluster.servers()[victim] / "factstore-agent.pid").read_text())
     os.kill(agent, signal.SIGKILL)
     eventually(lambda: cluster.agree(shrunk - {victim}, without=victim), 90)
-    assert [name for name, _ in cluster.said("member.expire")] == [victim]
-    assert [name for name, _ in cluster.said("waiter.met")] == ["cluster-ready"]
+    assert [name for name, _ in cluster.events("member.expire")] == [victim]
+    assert [name for name, _ in cluster.events("waiter.met")] == ["cluster-ready"]
 
     # And nothing is left: no process, and nothing in etcd.
     identifier = bag.describe().id
     assert stored(etcd, identifier)
-    user.delete(stack, within=120)
-    assert not running(engine.state_dir / "servers")
+    owner.delete(stack, within=120)
+    assert not running(heat.state_dir / "servers")
     eventually(lambda: not stored(etcd, identifier), 30)
 
 
-def test_a_cluster_fails_as_soon_as_a_node_says_that_it_cannot(
+def test_a_cluster_fails_as_soon_as_a_node_reports_a_failure(
     owner: Orchestration, name: str
 ) -> None:
     sent = example("slurm.yaml", environment="environment.yaml", computes=1)

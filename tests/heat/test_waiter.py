@@ -1,4 +1,4 @@
-"""``OS::FactStore::Waiter``: a stack that is complete when a condition holds, or says why not."""
+"""``OS::FactStore::Waiter``: a stack waits for a condition, or fails with a reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUCCESS, FAILURE = '{"status": "SUCCESS"}', '{"status": "FAILURE", "reason": "no
 
 
 def waiting(**properties: Any) -> dict[str, Any]:
-    """A template with a waiter named ``ready``, and all that is known of it."""
+    """Return a template with a waiter named ``ready`` and outputs for its attributes."""
     waiter = inside("Waiter", **{"name": "ready", **properties})
     return template({"ready": waiter}, attributes("ready", *SHOWN))
 
@@ -39,7 +39,7 @@ def bag(facts: Client, name: str) -> Stack:
 
 
 def armed(bag: Stack, name: str = "ready") -> WaiterRecord:
-    """A waiter, once it is there and pending."""
+    """Wait until a waiter is pending, and return it."""
 
     def look() -> WaiterRecord | None:
         try:
@@ -53,9 +53,9 @@ def armed(bag: Stack, name: str = "ready") -> WaiterRecord:
     return found
 
 
-def begun(user: Orchestration, stack: str) -> None:
-    """Heat has armed the waiter, knows it, and does nothing but ask for it."""
-    eventually(lambda: user.resource(stack, "ready").physical_resource_id == "ready", 30)
+def begun(owner: Orchestration, stack: str) -> None:
+    """Wait until Heat has armed the waiter and polls it."""
+    eventually(lambda: owner.resource(stack, "ready").physical_resource_id == "ready", 30)
 
 
 def start(bag: Stack, *nodes: str) -> None:
@@ -68,49 +68,49 @@ def status(owner: Orchestration, stack: str) -> str:
     return found
 
 
-def test_a_stack_is_complete_when_the_condition_holds(
-    user: Orchestration, bag: Stack, name: str
+def test_a_stack_is_complete_when_the_condition_is_met(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, waiting(success=STARTED, failure=BROKEN), expect="")
+    stack = owner.create(name, waiting(success=STARTED, failure=BROKEN), expect="")
     record = armed(bag)
     assert (record.success, record.failure) == (STARTED, {**BROKEN, "count": 1})
     assert record.timeout == 1800
-    assert user.output(stack, "missing") == ["nodes/*/services/slurmd"]
-    assert user.output(stack, "state") == "pending"
+    assert owner.output(stack, "missing") == ["nodes/*/services/slurmd"]
+    assert owner.output(stack, "state") == "pending"
     start(bag, "c1")
-    assert status(user, stack) == "CREATE_IN_PROGRESS"
+    assert status(owner, stack) == "CREATE_IN_PROGRESS"
     start(bag, "c2")
-    user.wait(stack, "CREATE_COMPLETE", 30)
-    assert (user.output(stack, "state"), user.output(stack, "missing")) == ("met", [])
-    assert user.resource(stack, "ready").physical_resource_id == "ready"
-    assert user.output(stack, "curl_cli") is None  # nobody is heard
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+    assert (owner.output(stack, "state"), owner.output(stack, "missing")) == ("met", [])
+    assert owner.resource(stack, "ready").physical_resource_id == "ready"
+    assert owner.output(stack, "curl_cli") is None  # it waits for no signals
     assert list(bag.grants()) == []
-    user.update(stack, template({}))
+    owner.update(stack, template({}))
     assert list(bag.waiters()) == []
 
 
-def test_signals_complete_it_as_they_do_a_wait_condition(
-    user: Orchestration, bag: Stack, name: str
+def test_signals_complete_it_like_a_wait_condition(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, waiting(count=2), expect="")
+    stack = owner.create(name, waiting(count=2), expect="")
     armed(bag)
-    command = eventually(lambda: user.output(stack, "curl_cli"), 30)
+    command = eventually(lambda: owner.output(stack, "curl_cli"), 30)
     data = '{"status": "SUCCESS", "id": "c1", "data": {"disks": 2}}'
     for _ in range(2):  # each id counts once
         done = shell(command, "--data-binary", data)
         assert done.returncode == 0, done.stderr
     assert bag.waiter("ready").show().satisfied == 1
     assert shell(command, "--data-binary", SUCCESS).returncode == 0
-    user.wait(stack, "CREATE_COMPLETE", 30)
-    told = user.output(stack, "data")
-    assert told.pop("c1") == {"disks": 2}
-    assert list(told.values()) == [None]
-    user.update(stack, template({}))
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+    data = owner.output(stack, "data")
+    assert data.pop("c1") == {"disks": 2}
+    assert list(data.values()) == [None]
+    owner.update(stack, template({}))
     assert list(bag.grants()) == []
     assert "401" in shell(command, "--data-binary", SUCCESS).stderr
 
 
-def test_the_command_that_signals_does_little_else(
+def test_the_credential_of_the_signal_command_may_do_little_else(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, waiting(success={"any": [STARTED, {"signals": 1}]}), expect="")
@@ -133,18 +133,18 @@ def test_the_command_that_signals_does_little_else(
 
 
 def test_a_signal_of_failure_fails_the_stack_with_its_reason(
-    user: Orchestration, bag: Stack, name: str
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, waiting(), expect="")
+    stack = owner.create(name, waiting(), expect="")
     armed(bag)
     bag.waiter("ready").signal("FAILURE", reason="no disk", identifier="c1")
-    said = r"WaiterFailed: resources\.ready: waiter ready: signal c1 failed: no disk"
-    with pytest.raises(StackFailed, match=said):
-        user.wait(stack, "CREATE_COMPLETE", 30)
-    assert user.resource(stack, "ready").resource_status == "CREATE_FAILED"
+    reason = r"WaiterFailed: resources\.ready: waiter ready: signal c1 failed: no disk"
+    with pytest.raises(StackFailed, match=reason):
+        owner.wait(stack, "CREATE_COMPLETE", 30)
+    assert owner.resource(stack, "ready").resource_status == "CREATE_FAILED"
 
 
-def test_the_failure_condition_fails_it_and_says_what_failed(
+def test_the_failure_condition_fails_the_stack_with_the_failed_path(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, waiting(success=STARTED, failure=BROKEN), expect="")
@@ -155,69 +155,69 @@ def test_the_failure_condition_fails_it_and_says_what_failed(
         owner.wait(stack, "CREATE_COMPLETE", 30)
 
 
-def test_a_time_that_is_over_fails_it_and_says_who_is_missing(
-    user: Orchestration, bag: Stack, name: str
+def test_a_timeout_fails_the_stack_with_the_missing_members(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
     every = {"every_member": {"group": "compute", "fact": "services/slurmd", "equals": "started"}}
-    stack = user.create(name, waiting(success=every, timeout=4), expect="")
+    stack = owner.create(name, waiting(success=every, timeout=4), expect="")
     armed(bag)
     for node in ("c1", "c2"):
         bag.member(node).join("compute", ttl=600)
     start(bag, "c1")
-    said = (
+    reason = (
         r"WaiterTimedOut: resources\.ready: waiter ready: the time is over with 1 of 2; missing: c2"
     )
-    with pytest.raises(StackFailed, match=said):
-        user.wait(stack, "CREATE_COMPLETE", 60)
+    with pytest.raises(StackFailed, match=reason):
+        owner.wait(stack, "CREATE_COMPLETE", 60)
 
 
-def test_the_next_update_of_a_stack_that_failed_here_waits_anew(
-    user: Orchestration, bag: Stack, name: str
+def test_the_next_update_of_a_stack_that_failed_here_waits_again(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, waiting(success=STARTED, timeout=1), expect="CREATE_FAILED")
+    stack = owner.create(name, waiting(success=STARTED, timeout=1), expect="CREATE_FAILED")
     start(bag, "c1", "c2")
-    assert user.output(stack, "state") == "timed_out"
-    user.update(stack, waiting(success=STARTED, timeout=1))
-    assert user.output(stack, "state") == "met"
+    assert owner.output(stack, "state") == "timed_out"
+    owner.update(stack, waiting(success=STARTED, timeout=1))
+    assert owner.output(stack, "state") == "met"
     assert [waiter.name for waiter in bag.waiters()] == ["ready"]
 
 
-def test_another_definition_waits_anew_and_the_same_does_not(
-    user: Orchestration, bag: Stack, name: str
+def test_another_definition_waits_again_and_the_same_does_not(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
     start_first = waiting(success=STARTED)
-    stack = user.create(name, start_first, expect="")
+    stack = owner.create(name, start_first, expect="")
     armed(bag)
     start(bag, "c1", "c2")
-    user.wait(stack, "CREATE_COMPLETE", 30)
+    owner.wait(stack, "CREATE_COMPLETE", 30)
     before = bag.waiter("ready").show().revision
-    user.update(stack, {**start_first, "description": "nothing new for the waiter"})
+    owner.update(stack, {**start_first, "description": "nothing new for the waiter"})
     assert bag.waiter("ready").show().revision == before
 
     changed = waiting(success={**STARTED, "count": 3})
-    user.heat.stacks.update(stack, template=json.dumps(changed))
+    owner.heat.stacks.update(stack, template=json.dumps(changed))
     armed(bag)
-    assert status(user, stack) == "UPDATE_IN_PROGRESS"
+    assert status(owner, stack) == "UPDATE_IN_PROGRESS"
     start(bag, "c3")
-    user.wait(stack, "UPDATE_COMPLETE", 30)
+    owner.wait(stack, "UPDATE_COMPLETE", 30)
 
 
 def test_another_value_of_arm_waits_for_new_signals(
-    user: Orchestration, bag: Stack, name: str
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, waiting(arm={"version": 1}), expect="")
+    stack = owner.create(name, waiting(arm={"version": 1}), expect="")
     armed(bag)
     bag.waiter("ready").signal(identifier="c1")
-    user.wait(stack, "CREATE_COMPLETE", 30)
-    command = user.output(stack, "curl_cli")
-    user.heat.stacks.update(stack, template=json.dumps(waiting(arm={"version": 2})))
+    owner.wait(stack, "CREATE_COMPLETE", 30)
+    command = owner.output(stack, "curl_cli")
+    owner.heat.stacks.update(stack, template=json.dumps(waiting(arm={"version": 2})))
     assert armed(bag).signals == {}
     assert shell(command, "--data-binary", FAILURE).returncode == 0  # an instance keeps its grant
     with pytest.raises(StackFailed, match=r"UPDATE_FAILED.*no disk"):
-        user.wait(stack, "UPDATE_COMPLETE", 30)
+        owner.wait(stack, "UPDATE_COMPLETE", 30)
 
 
-def test_a_waiter_without_a_name_gets_one_of_its_own(
+def test_a_waiter_without_a_name_receives_a_unique_one(
     owner: Orchestration, bag: Stack, name: str
 ) -> None:
     resources = {each: inside("Waiter", success=BROKEN) for each in ("a", "b c")}
@@ -237,7 +237,7 @@ def _waiters(bag: Stack) -> list[WaiterRecord]:
         return []
 
 
-def test_two_waiters_never_share_a_name(
+def test_two_resources_never_share_a_waiter(
     owner: Orchestration, bag: Stack, facts: Client, name: str
 ) -> None:
     bag.configure()
@@ -246,56 +246,41 @@ def test_two_waiters_never_share_a_name(
     waiter["properties"]["bag"] = name
     document = template({"ready": waiter})
     del document["resources"]["bag"]
-    with pytest.raises(StackFailed, match=r"has a waiter named ready already.*choose another name"):
+    with pytest.raises(StackFailed, match=r"already has a waiter named ready.*Choose another name"):
         owner.create(name, document)
     owner.delete(owner.show(name).id)
     assert bag.waiter("ready").show().state == "pending"
     bag.delete_stack()
 
 
-def test_a_waiter_that_somebody_deletes_fails_the_stack_in_words(
-    user: Orchestration, bag: Stack, name: str
+def test_deleting_the_waiter_fails_the_stack_with_a_reason(
+    owner: Orchestration, bag: Stack, name: str
 ) -> None:
-    stack = user.create(name, waiting(), expect="")
+    stack = owner.create(name, waiting(), expect="")
     armed(bag)
     bag.waiter("ready").delete()
     with pytest.raises(StackFailed, match=r"WaiterGone.*ready was deleted while the stack waited"):
-        user.wait(stack, "CREATE_COMPLETE", 30)
+        owner.wait(stack, "CREATE_COMPLETE", 30)
     bag.put("results/c1/failure", 1)
-    user.update(stack, waiting(success=BROKEN))  # it is made anew
+    owner.update(stack, waiting(success=BROKEN))  # it is created again
 
 
-def test_a_stack_that_waits_is_deleted_at_once(user: Orchestration, bag: Stack, name: str) -> None:
-    stack = user.create(name, waiting(), expect="")
+def test_a_waiting_stack_is_deleted_at_once(owner: Orchestration, bag: Stack, name: str) -> None:
+    stack = owner.create(name, waiting(), expect="")
     armed(bag)
-    user.delete(stack)
+    owner.delete(stack)
     with pytest.raises(errors.NotFound):
         bag.describe()
 
 
-def test_what_else_fails_is_told_without_waiting_on(
-    owner: Orchestration, bag: Stack, name: str
-) -> None:
-    document = waiting(success=STARTED)
-    document["resources"]["other"] = {
-        "type": "OS::Heat::TestResource",
-        "properties": {"fail": True, "action_wait_secs": {"create": 4}},
-    }
-    stack = owner.create(name, document, expect="")
-    armed(bag)
-    with pytest.raises(StackFailed, match=r"CREATE_FAILED.*resources\.other"):
-        owner.wait(stack, "CREATE_COMPLETE", 60)  # Heat's grace is four minutes
-    assert "aborted" in owner.resource(stack, "ready").resource_status_reason
-
-
-def test_a_service_that_is_away_while_it_is_waited_for_is_no_failure(
+def test_an_outage_during_the_wait_does_not_fail_the_stack(
     owner: Orchestration, heat: HeatServer, service: ApiServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, waiting(success=STARTED), expect="")
     begun(owner, stack)
     service.kill()
     try:
-        eventually(lambda: "waiter ready is waited for all the same" in heat.log, 60)
+        eventually(lambda: "waiter ready cannot be read; the stack still waits" in heat.log, 60)
         assert status(owner, stack) == "CREATE_IN_PROGRESS"
     finally:
         service.start()
@@ -303,7 +288,7 @@ def test_a_service_that_is_away_while_it_is_waited_for_is_no_failure(
     owner.wait(stack, "CREATE_COMPLETE", 60)
 
 
-def test_a_service_that_hangs_does_not_hold_up_what_else_the_stack_does(
+def test_a_service_that_hangs_does_not_delay_other_resources(
     owner: Orchestration, heat: HeatServer, service: ApiServer, bag: Stack, name: str
 ) -> None:
     slow = {"type": "OS::Heat::TestResource", "properties": {"action_wait_secs": {"create": 6}}}
@@ -320,7 +305,7 @@ def test_a_service_that_hangs_does_not_hold_up_what_else_the_stack_does(
 
         assert not other()
         eventually(other, 60)
-        assert "waiter ready is waited for all the same" in heat.log
+        assert "waiter ready cannot be read; the stack still waits" in heat.log
         assert status(owner, stack) == "CREATE_IN_PROGRESS"
     finally:
         for worker in service.workers():
@@ -329,19 +314,19 @@ def test_a_service_that_hangs_does_not_hold_up_what_else_the_stack_does(
     owner.wait(stack, "CREATE_COMPLETE", 60)
 
 
-def test_the_trust_goes_on_when_the_users_token_is_over(
-    engine: HeatServer, keystone: KeystoneServer, bag: Stack, name: str
+def test_the_trust_continues_when_the_users_token_has_expired(
+    heat: HeatServer, keystone: KeystoneServer, bag: Stack, name: str
 ) -> None:
     session = keystone.accounts.session("owner")
-    user = Orchestration(session, engine.url)
+    owner = Orchestration(session, heat.url)
     token = session.get_token()
-    stack = user.create(name, waiting(), expect="")
+    stack = owner.create(name, waiting(), expect="")
     armed(bag)
     _revoke(session, keystone, token)
-    eventually(lambda: "waiter ready is waited for by the trust" in engine.log, 60)
+    eventually(lambda: "the trust waits for waiter ready" in heat.log, 60)
     bag.waiter("ready").signal()
-    user.wait(stack, "CREATE_COMPLETE", 60)
-    user.clean()
+    owner.wait(stack, "CREATE_COMPLETE", 60)
+    owner.clean()
 
 
 def _revoke(session: Session, keystone: KeystoneServer, token: str | None) -> None:
@@ -352,25 +337,25 @@ def _revoke(session: Session, keystone: KeystoneServer, token: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    ("properties", "said"),
+    ("properties", "reason"),
     [
-        ({"count": 1, "success": STARTED}, "say the same thing twice.*and no count"),
+        ({"count": 1, "success": STARTED}, "exclude each other.*leave count out"),
         ({"count": 0}, "count.*0 is out of range"),
         ({"timeout": 0}, "timeout.*0 is out of range"),
         ({"timeout": 2592001}, "timeout.*out of range"),
-        ({"name": "a/b"}, "1 to 128 characters"),
+        ({"name": "a/b"}, "has 1 to 128 characters"),
         ({"success": "signals"}, "not a map"),
     ],
 )
-def test_what_can_never_be_is_refused_before_anything_is_made(
-    owner: Orchestration, name: str, properties: dict[str, Any], said: str
+def test_invalid_properties_are_refused_before_anything_is_created(
+    owner: Orchestration, name: str, properties: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(HTTPBadRequest, match=f"(?s){said}"):
+    with pytest.raises(HTTPBadRequest, match=f"(?s){reason}"):
         owner.create(name, waiting(**properties))
 
 
 @pytest.mark.parametrize(
-    ("properties", "said"),
+    ("properties", "reason"),
     [
         (
             {"success": {"fact": "a"}},
@@ -381,14 +366,16 @@ def test_what_can_never_be_is_refused_before_anything_is_made(
         ({"failure": {"facts": "a//b"}}, r"failure\.facts"),
     ],
 )
-def test_a_condition_that_factstore_refuses_is_heats_reason_with_the_place(
-    owner: Orchestration, name: str, properties: dict[str, Any], said: str
+def test_an_invalid_condition_fails_the_creation_with_its_place(
+    owner: Orchestration, name: str, properties: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(StackFailed, match=f"resources.ready: factstore refused: {said}"):
+    with pytest.raises(
+        StackFailed, match=f"resources.ready: factstore refused the request: {reason}"
+    ):
         owner.create(name, waiting(**properties))
 
 
-def test_neither_log_nor_events_of_heat_tell_the_grant(
+def test_neither_the_log_nor_the_events_of_heat_contain_the_grant(
     owner: Orchestration, heat: HeatServer, bag: Stack, name: str
 ) -> None:
     stack = owner.create(name, waiting(), expect="")
@@ -397,7 +384,7 @@ def test_neither_log_nor_events_of_heat_tell_the_grant(
     secret = command.split("-u ")[1].split()[0].partition(":")[2]
     assert shell(command, "--data-binary", SUCCESS).returncode == 0
     owner.wait(stack, "CREATE_COMPLETE", 30)
-    told = json.dumps([event.to_dict() for event in owner.events(stack)])
+    events = json.dumps([event.to_dict() for event in owner.events(stack)])
     assert len(secret) > 30
-    assert secret not in told
+    assert secret not in events
     assert secret not in heat.log

@@ -1,8 +1,9 @@
-"""Makes the members of a fact space what the instances of a Heat stack are.
+"""The controller: makes the members of a fact space match the instances of a Heat stack.
 
-An event only says where to look: what is there decides, and after something was done it is looked at
-again.  So events may come late, twice, in any order, in several engines at a time, or not at all: who
-looks last has it right.  What nobody looked at in time is found by the next look at the whole tree.
+A request only states where to look.  The controller reads what exists, plans the difference, carries
+it out, and reads again until nothing differs.  Several engines may do so at the same time: the one
+that reads last corrects the others.  A change that no request reported is found by the next request
+for the whole tree.
 """
 
 from __future__ import annotations
@@ -16,222 +17,231 @@ from keystoneauth1 import exceptions as keystone
 from oslo_log import log
 
 from factstore.client import Client, MemberRecord, Stack, errors
-from factstore.heat.autoscaling.inventory import DATA_BAG, Row, Stacks
-from factstore.heat.autoscaling.plan import (
+from factstore.heat.autoscaling.instances import (
+    DECLARED_PREFIX,
     SERVERS,
-    WORD,
     Instance,
-    Known,
-    Step,
+    declared_id,
     instances,
-    steps,
-    word,
 )
-from factstore.heat.autoscaling.work_queue import Look, Lookout
-from factstore.heat.errors import sentence
+from factstore.heat.autoscaling.inventory import DATA_BAG, HeatInventory, PartOfUnit, Row
+from factstore.heat.autoscaling.plan import ExistingMember, MemberChange, plan_changes
+from factstore.heat.autoscaling.work_queue import ReconcileRequest, WorkQueue
+from factstore.heat.errors import message
 
 LOG = log.getLogger(__name__)
 
-_ROUNDS = 4
+_ATTEMPTS = 4
 _REMEMBERED = 1000
 
+# The fact spaces of trees, by the ids of their root stacks. When a data bag is retained, its
+# resource is gone before the last members have departed. An outdated entry does no harm: a member
+# departs only if it is declared as the instance that was deleted.
 _spaces: OrderedDict[str, str] = OrderedDict()
-"""The fact spaces of trees by their roots' ids: for what is left to depart once the bag itself is gone,
-as when a bag is retained.  Whoever departs must be declared as what departs, so an old entry does no
-harm."""
 
 
 @dataclass(frozen=True)
-class View:
-    """What was looked at.
+class Observation:
+    """What Heat's database states about the subject of some requests.
 
     :param space: the fact space's name.
-    :param joinable: whether members may still join.
-    :param found: the instances.
-    :param gone: words of which there is no instance any more, and why they depart.
-    :param root: the id of the tree's root if all of it was looked at, else None.
+    :param accepts_members: whether members may still join.
+    :param instances: the instances that exist.
+    :param departed: declared ids of instances that no longer exist, with the reason.
+    :param root_id: the id of the root stack if the whole tree was read, else None.
     """
 
     space: str
-    joinable: bool
-    found: Sequence[Instance]
-    gone: dict[str, str]
-    root: str | None
-    stacks: Stacks
+    accepts_members: bool
+    instances: Sequence[Instance]
+    departed: dict[str, str]
+    root_id: str | None
+    inventory: HeatInventory
 
 
-def look(looks: Sequence[Look]) -> None:
-    """Look at a stack, and have members join and depart accordingly.
+def reconcile(requests: Sequence[ReconcileRequest]) -> None:
+    """Have members join and depart until they match the instances.
 
-    :param looks: what is due at one stack.
+    :param requests: all pending requests for one stack.
     """
-    name = looks[0].stack
+    stack_id = requests[0].stack_id
     try:
-        for _ in range(_ROUNDS):
-            view = _view(looks)
-            if view is None or not _settle(looks[-1].context, view):
+        for _ in range(_ATTEMPTS):
+            observation = _observe(requests)
+            if observation is None or not _apply(requests[-1].context, observation):
                 return
         LOG.info(
-            "factstore: Heat stack %s changes faster than its members; it is left for now.", name
+            "factstore: Heat stack %s still changes after %d attempts. The next operation of the "
+            "stack continues.",
+            stack_id,
+            _ATTEMPTS,
         )
     except (errors.FactstoreError, keystone.ClientException) as error:
         LOG.warning(
-            "factstore: the members of Heat stack %s were not told; the next operation of the stack "
-            "tells what is missing: %s",
-            name,
-            sentence(error),
+            "factstore: the members of Heat stack %s were not updated. The next operation of the "
+            "stack repairs that: %s",
+            stack_id,
+            message(error),
         )
-    except Exception as error:  # noqa: BLE001 - whatever Heat's objects raise is no reason to be lost
-        LOG.warning("factstore: Heat stack %s could not be looked at: %r", name, error)
+    except Exception as error:  # noqa: BLE001 - Heat's objects may raise anything; the thread must live
+        LOG.warning("factstore: Heat stack %s could not be read: %r", stack_id, error)
 
 
-lookout = Lookout(look)
-"""Where looks are asked for."""
+queue = WorkQueue(reconcile)
+"""The queue of this engine."""
 
 
-def _view(looks: Sequence[Look]) -> View | None:
-    """What there is to see; None if that is nobody's business here."""
-    stacks = Stacks()
-    lineage = stacks.lineage(looks[0].stack)
-    if not lineage:
+def _observe(requests: Sequence[ReconcileRequest]) -> Observation | None:
+    """Return what exists now, or None if the requests concern no member."""
+    inventory = HeatInventory()
+    ancestry = inventory.ancestry(requests[0].stack_id)
+    if not ancestry:
         return None
-    stack, root = lineage[0], lineage[-1]
+    stack, root = ancestry[0], ancestry[-1]
     try:
-        unit_of = stacks.unit_of(lineage)
-    except LookupError:  # a part of a unit
+        group = inventory.group_of(ancestry)
+    except PartOfUnit:
         return None
-    whole = any(look.resource is None for look in looks)
-    names: dict[str, str] = {}  # by words: what replaces a resource has its name
-    for each in looks:
-        if each.resource is None:
+    whole = any(request.resource_name is None for request in requests)
+    names: dict[str, str] = {}  # by declared id: a replacement has the same name
+    for request in requests:
+        if request.resource_name is None:
             continue
-        types = stacks.types(stack, each.resource, each.type)
+        types = inventory.resource_types(stack, request.resource_name, request.resource_type)
         whole = whole or DATA_BAG in types
-        if unit_of is not None or not SERVERS.isdisjoint(types):
-            names[word(each.identifier)] = each.resource
+        if group is not None or not SERVERS.isdisjoint(types):
+            names[declared_id(request.physical_id)] = request.resource_name
     if not whole and not names:
         return None
-    space = _space(stacks, root)
+    space = _fact_space(inventory, root)
     if space is None:
         return None
-    groups = stacks.option(root, "groups")
-    tree = stacks.tree(root) if whole else stacks.part(stack, unit_of, set(names.values()))
-    found = list(instances(tree, groups))
-    words = {instance.word for instance in found}
-    gone = {
-        lost: "replaced" if stacks.has(stack, name) else "scaled_in"
-        for lost, name in names.items()
-        if lost not in words
+    part = None if whole else inventory.partial_tree(stack, group, set(names.values()))
+    tree = part or inventory.tree(root)
+    found = list(instances(tree, inventory.sink_option(root, "groups")))
+    present = {instance.declared_id for instance in found}
+    departed = {
+        declared: "replaced" if inventory.has_resource(stack, name) else "scaled_in"
+        for declared, name in names.items()
+        if declared not in present
     }
-    return View(*space, found, gone, root.id if whole else None, stacks)
+    return Observation(*space, found, departed, root.id if whole else None, inventory)
 
 
-def _space(stacks: Stacks, root: Row) -> tuple[str, bool] | None:
-    """A tree's fact space, and whether members may join; None if it has none, or not yet."""
-    going = root.action == "DELETE" or root.deleted_at is not None
-    found = stacks.bag(root)
-    option = stacks.option(root, "stack")
+def _fact_space(inventory: HeatInventory, root: Row) -> tuple[str, bool] | None:
+    """Return a tree's fact space and whether members may join it, or None if it has none yet."""
+    deleting = root.action == "DELETE" or root.deleted_at is not None
+    found = inventory.data_bag(root)
+    option = inventory.sink_option(root, "stack")
     if found is None and option is not None:
         found = str(option), True
-    name, stays = found or (None, False)
+    name, remains = found or (None, False)
     if name is None:
-        known = _spaces.get(root.id) if going else None
+        known = _spaces.get(root.id) if deleting else None
         return None if known is None else (known, False)
     _spaces[root.id] = name
     _spaces.move_to_end(root.id)
     while len(_spaces) > _REMEMBERED:
         _spaces.popitem(last=False)
-    return name, stays and not going
+    return name, remains and not deleting
 
 
-def _settle(context: Any, view: View) -> bool:
-    """Do what is to be done; whether that was anything."""
-    facts: Client = context.clients.client("factstore")
-    space = facts.stack(view.space)
+def _apply(context: Any, observation: Observation) -> bool:
+    """Carry out the difference; return True if anything was changed."""
+    client: Client = context.clients.client("factstore")
+    space = client.stack(observation.space)
     try:
-        members = [_known(record) for record in space.members()]
-        plan, clashes = steps(view.found, members, gone=view.gone, alive=_alive(view, members))
-        if not view.joinable:
-            plan, clashes = [step for step in plan if step.verb != "declare"], []
-        _complain(view, clashes)
-        done = [_do(space, step, view.space) for step in plan]
+        members = [_existing(record) for record in space.members()]
+        changes, conflicts = plan_changes(
+            observation.instances,
+            members,
+            departed=observation.departed,
+            declared_elsewhere=_declared_elsewhere(observation, members),
+        )
+        if not observation.accepts_members:
+            changes, conflicts = [change for change in changes if change.verb != "declare"], []
+        _log_conflicts(observation, conflicts)
+        changed = [_execute(space, observation.space, change) for change in changes]
     except errors.NotFound:
-        # It is gone, or was never there: to make it is not for who only tells of members.
-        if view.joinable:
-            LOG.info("factstore: there is no stack %s for members to join.", view.space)
+        # The fact space was deleted or never created. The controller does not create one.
+        if observation.accepts_members:
+            LOG.info("factstore: there is no stack %s for members to join.", observation.space)
         return False
-    return any(done)
+    return any(changed)
 
 
-def _known(record: MemberRecord) -> Known:
-    return Known(
+def _existing(record: MemberRecord) -> ExistingMember:
+    return ExistingMember(
         name=record.name,
         group=record.group,
         state=record.state,
-        declared=record.declared,
+        declared_id=record.declared,
         adopted=record.ttl is not None,
         attributes=record.attributes,
     )
 
 
-def _alive(view: View, members: Iterable[Known]) -> set[str] | None:
-    """The words of members that other trees have in the same fact space; None after a partial look."""
-    if view.root is None:
+def _declared_elsewhere(
+    observation: Observation, members: Iterable[ExistingMember]
+) -> set[str] | None:
+    """Return the declared ids that belong to other trees, or None if only a part was read."""
+    if observation.root_id is None:
         return None
-    seen = {instance.word for instance in view.found}
-    told = {known.declared for known in members if known.declared is not None}
-    others = {each for each in told - seen if each.startswith(WORD)}
-    return view.stacks.elsewhere(others, view.root)
+    present = {instance.declared_id for instance in observation.instances}
+    declared = {member.declared_id for member in members if member.declared_id is not None}
+    unknown = {each for each in declared - present if each.startswith(DECLARED_PREFIX)}
+    return observation.inventory.in_other_trees(unknown, observation.root_id)
 
 
-def _complain(view: View, clashes: Iterable[Instance]) -> None:
-    for instance in clashes:
+def _log_conflicts(observation: Observation, conflicts: Iterable[Instance]) -> None:
+    for instance in conflicts:
         LOG.warning(
             "factstore: %s does not join stack %s: another member is named %s.",
-            instance.word,
-            view.space,
+            instance.declared_id,
+            observation.space,
             instance.name,
         )
-    for instance in view.found:
-        if instance.name is None and instance.standing == "in":
+    for instance in observation.instances:
+        if instance.name is None and instance.phase == "active":
             LOG.warning(
-                "factstore: %s does not join stack %s: nothing of its name %r can be a member's.",
-                instance.word,
-                view.space,
-                instance.known_as,
+                "factstore: %s does not join stack %s: its name %r has no character that a member's "
+                "name may have.",
+                instance.declared_id,
+                observation.space,
+                instance.own_name,
             )
 
 
-def _do(space: Stack, step: Step, name: str) -> bool:
-    """Take one step; whether it changed anything.
+def _execute(space: Stack, space_name: str, change: MemberChange) -> bool:
+    """Carry out one change; return True if the member may differ now.
 
-    :raises errors.NotFound: there is no fact space any more.
+    :raises errors.NotFound: the fact space does not exist.
     """
-    member = space.member(step.name)
+    member = space.member(change.name)
     try:
-        if step.instance is not None:
+        if change.instance is not None:
             record = member.declare(
-                step.instance.group,
-                step.word,
-                reason=step.reason,
-                attributes=step.instance.attributes,
+                change.instance.group,
+                change.declared_id,
+                reason=change.reason,
+                attributes=change.instance.attributes,
             )
             if record.unchanged:
                 return False
         else:
             try:
-                if step.verb == "drain":
+                if change.verb == "drain":
                     member.drain()
                 else:
-                    member.depart(reason=step.reason, declared=step.word)
+                    member.depart(reason=change.reason, declared=change.declared_id)
             except errors.NotFound:
-                return False  # somebody else was faster
+                return False  # another engine or the agent was faster
     except errors.Conflict as error:
-        # Another engine, or an agent, was faster: the next look sees what is so now.
-        LOG.info("factstore: member %s of stack %s: %s", step.name, name, error)
+        # Another engine or an agent changed the member. The next attempt reads the new state.
+        LOG.info("factstore: member %s of stack %s: %s", change.name, space_name, error)
         return True
     except (errors.BadRequest, errors.Forbidden) as error:
-        LOG.warning("factstore: member %s of stack %s: %s", step.name, name, error)
+        LOG.warning("factstore: member %s of stack %s: %s", change.name, space_name, error)
         return False
-    LOG.info("factstore: stack %s: %s %s, %s", name, step.verb, step.name, step.reason)
+    LOG.info("factstore: stack %s: %s %s, %s", space_name, change.verb, change.name, change.reason)
     return True

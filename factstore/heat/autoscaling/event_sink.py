@@ -1,7 +1,6 @@
-"""The event sink ``factstore``: what a stack's environment switches on to be heard at once.
+"""The event sink ``factstore``, which a stack's environment switches on.
 
-It hears of each resource and each stack of a tree, keeps nothing of what it hears but where to look,
-and leaves the rest to :mod:`factstore.heat.autoscaling.controller`.
+It receives the events of every resource and stack of a tree and turns them into reconcile requests.
 """
 
 from __future__ import annotations
@@ -11,21 +10,21 @@ from typing import Any
 
 from oslo_log import log
 
-from factstore.heat.autoscaling.controller import lookout
-from factstore.heat.autoscaling.work_queue import due
+from factstore.heat.autoscaling.controller import queue
+from factstore.heat.autoscaling.work_queue import request_from_event
 
 LOG = log.getLogger(__name__)
 
-_complained: set[str] = set()
-"""What was told already: Heat makes a sink at every turn."""
+# Heat creates a sink whenever it loads a stack; each unknown option is reported once.
+_reported: set[str] = set()
 
 
 class FactstoreSink:
-    """What Heat hands events to.
+    """Heat's event sink.
 
-    Its options are read from the root stack's environment when they are needed, so that they hold for
-    the lifecycle plugin too.  It refuses none: Heat makes sinks whenever it loads a stack, and a stack
-    that cannot be loaded cannot be repaired.
+    The controller reads the options from the root stack's environment, because the notification driver
+    respects them too.  Unknown options are logged and not refused: Heat cannot load a stack whose sink
+    raises, so nobody could repair that stack.
 
     :param stack: the fact space of trees that declare none.
     :param groups: the only groups whose instances are members.
@@ -34,18 +33,19 @@ class FactstoreSink:
     def __init__(
         self, stack: object = None, groups: object = None, target: object = None, **unknown: object
     ) -> None:
-        for option in sorted(unknown.keys() - _complained):
-            _complained.add(option)
+        for option in sorted(unknown.keys() - _reported):
+            _reported.add(option)
             LOG.warning(
-                "factstore: the event sink has no option %s; it has stack and groups.", option
+                "factstore: the event sink has no option %s; its options are stack and groups.",
+                option,
             )
 
     def consume(self, context: Any, event: Mapping[str, Any]) -> None:
-        """Note where an event says that something changed; never raises."""
+        """Add a request for the resource or stack that an event is about; never raises."""
         try:
-            look = due(context, event["payload"])
+            request = request_from_event(context, event["payload"])
         except (KeyError, TypeError) as error:
-            LOG.warning("factstore: an event of Heat's is not as expected: %r", error)
+            LOG.warning("factstore: an event from Heat has an unexpected form: %r", error)
             return
-        if look is not None:
-            lookout.want(look)
+        if request is not None:
+            queue.add(request)

@@ -1,8 +1,7 @@
-"""Looks that are due: who asks for one goes on at once, and one thread at a time looks at a stack.
+"""A work queue of reconcile requests, processed one stack at a time by a few short-lived threads.
 
-Heat's engine waits for its threads when it stops, updates or deletes a stack, and gives one to each
-event.  So none of those talks to another service here: they leave word, and threads of our own, few and
-only as long as there is something to look at, do the rest.
+Heat's engine waits for its threads when it stops, updates or deletes a stack, and uses one for each
+event. A thread of the engine therefore only adds a request here and never waits for another service.
 """
 
 from __future__ import annotations
@@ -17,83 +16,84 @@ _STACK = "OS::Heat::Stack"
 
 
 @dataclass(frozen=True)
-class Look:
-    """Something to look at.
+class ReconcileRequest:
+    """A request to compare a stack, or one of its resources, with the members.
 
-    :param context: as whom; Heat's request context.
-    :param stack: the id of a stack.
-    :param resource: the name of one of its resources; None for all of the tree that it is in.
-    :param identifier: the resource's physical id, by which it is known once it is gone.
-    :param type: what the event said its type is.
+    :param context: Heat's request context, which authenticates the writes.
+    :param stack_id: the id of the stack.
+    :param resource_name: the name of one of its resources; None for the whole tree of the stack.
+    :param physical_id: the resource's physical id, which identifies its member after the deletion.
+    :param resource_type: the type that the event named.
     """
 
     context: Any
-    stack: str
-    resource: str | None = None
-    identifier: str = ""
-    type: str = ""
+    stack_id: str
+    resource_name: str | None = None
+    physical_id: str = ""
+    resource_type: str = ""
 
 
-def due(context: Any, told: Mapping[str, Any]) -> Look | None:
-    """Where an event says to look; None if it says of nothing that it is over, or on its way out.
+def request_from_event(context: Any, payload: Mapping[str, Any]) -> ReconcileRequest | None:
+    """Return the request for an event, or None if it reports neither an end nor a deletion.
 
-    :param context: the event's.
-    :param told: its payload.
-    :raises KeyError: it is no event of Heat's.
+    :raises KeyError: the payload is not that of a Heat event.
     """
-    stack, action, status = told["stack_id"], told["resource_action"], told["resource_status"]
-    if action == "SIGNAL":  # its status is the resource's, which it does not change
+    stack_id, action = payload["stack_id"], payload["resource_action"]
+    status = payload["resource_status"]
+    if action == "SIGNAL":  # the status is the resource's own, which a signal does not change
         return None
     if status not in ("COMPLETE", "FAILED") and action != "DELETE":
         return None
-    if told["resource_type"] == _STACK and told["physical_resource_id"] == stack:
-        return Look(context, stack)
-    return Look(
+    if payload["resource_type"] == _STACK and payload["physical_resource_id"] == stack_id:
+        return ReconcileRequest(context, stack_id)
+    return ReconcileRequest(
         context,
-        stack,
-        told["resource_name"],
-        told["physical_resource_id"] or "",
-        told["resource_type"],
+        stack_id,
+        payload["resource_name"],
+        payload["physical_resource_id"] or "",
+        payload["resource_type"],
     )
 
 
-class Lookout:
-    """Has looks taken.
+class WorkQueue:
+    """Collects requests by stack and has them processed.
 
-    :param look: called with all looks that are due at a stack, with no two at the same one at a time.
-        It lets no exception out.
+    :param process: called with all pending requests of one stack, and never twice at a time for the
+        same stack.  It must not raise.
     """
 
-    def __init__(self, look: Callable[[Sequence[Look]], None], threads: int = _THREADS) -> None:
-        self._look = look
+    def __init__(
+        self, process: Callable[[Sequence[ReconcileRequest]], None], threads: int = _THREADS
+    ) -> None:
+        self._process = process
         self._threads = threads
         self._lock = threading.Lock()
-        self._due: dict[str, list[Look]] = {}
-        self._looked_at: set[str] = set()
+        self._pending: dict[str, list[ReconcileRequest]] = {}
+        self._processing: set[str] = set()
         self._running = 0
 
-    def want(self, look: Look) -> None:
-        """Have a look taken soon; returns at once."""
+    def add(self, request: ReconcileRequest) -> None:
+        """Add a request and return at once."""
         with self._lock:
-            self._due.setdefault(look.stack, []).append(look)
-            if self._running >= self._threads or look.stack in self._looked_at:
+            self._pending.setdefault(request.stack_id, []).append(request)
+            if self._running >= self._threads or request.stack_id in self._processing:
                 return
             self._running += 1
-        threading.Thread(target=self._run, name="factstore-look", daemon=True).start()
+        threading.Thread(target=self._run, name="factstore-reconcile", daemon=True).start()
 
     def _run(self) -> None:
-        while (taken := self._take()) is not None:
-            stack, looks = taken
-            self._look(looks)
+        while (item := self._take()) is not None:
+            stack_id, requests = item
+            self._process(requests)
             with self._lock:
-                self._looked_at.discard(stack)
+                self._processing.discard(stack_id)
 
-    def _take(self) -> tuple[str, list[Look]] | None:
-        """The looks at some stack; None if this thread is not needed any more."""
+    def _take(self) -> tuple[str, list[ReconcileRequest]] | None:
+        """Return the requests of one stack, or None if the calling thread is to end."""
         with self._lock:
-            for stack in self._due:
-                if stack not in self._looked_at:
-                    self._looked_at.add(stack)
-                    return stack, self._due.pop(stack)
+            for stack_id in self._pending:
+                if stack_id not in self._processing:
+                    self._processing.add(stack_id)
+                    return stack_id, self._pending.pop(stack_id)
             self._running -= 1
             return None

@@ -1,4 +1,4 @@
-"""The resource types of factstore, as Heat finds them."""
+"""The resource types of factstore, in the form in which Heat loads them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from factstore.heat.resources.waiter import Waiter
 
 
 def resource_mapping() -> dict[str, type[Any]]:
-    """Resource types by name."""
+    """Return the resource types by name."""
     return {
         "OS::FactStore::DataBag": DataBag,
         "OS::FactStore::Fact": Fact,

@@ -1,1 +1,1 @@
-"""The resource types, one module for each."""
+"""The resource types, one module each, and their base classes."""

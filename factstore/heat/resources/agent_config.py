@@ -1,6 +1,6 @@
-"""The cloud-config that makes an instance a member: the agent's settings, its grant, its unit.
+"""The cloud-config that makes an instance a member: the agent's settings, its grant and its unit.
 
-Plain data in, plain data out: nothing here knows Heat or asks the service.
+The functions are pure: they know neither Heat nor the client.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 GRANT_FILE = "/etc/factstore/grant"
 SETTINGS_FILE = "/etc/factstore/agent.conf"
 UNIT_FILE = "/etc/systemd/system/factstore-agent.service"
-_ROOM = "/opt/factstore"
+_VENV = "/opt/factstore"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TITLE = re.compile(r"[^\[\]\s](?:[^\[\]\r\n]*[^\[\]\s])?")
 
@@ -53,112 +53,114 @@ ProtectKernelLogs=true
 [Install]
 WantedBy=multi-user.target
 """
-"""What is in ``etc/systemd``: an installed Heat has no such directory."""
+"""A copy of the unit in ``etc/systemd``, a directory that an installed Heat does not have."""
 
 _MERGING = [
     {"name": "list", "settings": ["append"]},
     {"name": "dict", "settings": ["no_replace", "recurse_list"]},
 ]
-"""As cloud-init is to join this part to those before it: lists go on, instead of being dropped."""
+"""Makes cloud-init append the lists of this part to those of earlier parts instead of dropping them."""
 
 Settings = Mapping[str, Mapping[str, Any]]
-"""Sections of the agent's configuration: options by name."""
-Given = Mapping[Any, Any]
-"""The same, as templates may have it wrong."""
+"""Options by section of the agent's configuration."""
+Unchecked = Mapping[Any, Any]
+"""Settings from a template, which may be invalid."""
 
 
 def cloud_config(
-    own: Settings, token: str, *, settings: Given | None = None, install: str = ""
+    own: Settings, token: str, *, settings: Unchecked | None = None, install: str = ""
 ) -> dict[str, Any]:
-    """The document, as cloud-init reads it.
+    """Return the cloud-config as a document.
 
-    :param own: what the maker of the grant knows: stack, member, group, the service's URL.
+    :param own: the settings that follow from the grant: stack, member, group and the service's URL.
     :param token: the grant.
-    :param settings: further options, such as templates; they must not be among *own*.
-    :param install: what ``pip install`` is told; empty if the image has the agent and its unit.
-    :raises ValueError: with a sentence about what is wrong with *settings* or *install*.
+    :param settings: further settings, such as templates; they must not repeat those in *own*.
+    :param install: the arguments of ``pip install``; empty if the image has the agent and its unit.
+    :raises ValueError: *settings* or *install* is invalid.
     """
     files = [
         {"path": GRANT_FILE, "permissions": "0600", "content": f"{token}\n"},
-        {"path": SETTINGS_FILE, "permissions": "0600", "content": ini(joined(own, settings or {}))},
+        {"path": SETTINGS_FILE, "permissions": "0600", "content": ini(merged(own, settings or {}))},
     ]
     start = ["systemctl", "enable", "--now", "factstore-agent"]
     commands: list[list[str]] = [start]
-    if arguments := checked_install(install):
+    if arguments := install_arguments(install):
         files.append({"path": UNIT_FILE, "permissions": "0644", "content": UNIT})
         commands = [
-            ["python3", "-m", "venv", _ROOM],
-            [f"{_ROOM}/bin/pip", "install", *arguments],
+            ["python3", "-m", "venv", _VENV],
+            [f"{_VENV}/bin/pip", "install", *arguments],
             ["systemctl", "daemon-reload"],
             start,
         ]
     return {"merge_how": _MERGING, "write_files": files, "runcmd": commands}
 
 
-def text(document: Mapping[str, Any]) -> str:
-    """A document as user data."""
+def user_data(document: Mapping[str, Any]) -> str:
+    """Return a document as user data."""
     dumped: str = yaml.dump(
         dict(document), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=1000
     )
     return f"#cloud-config\n{dumped}"
 
 
-def joined(own: Settings, settings: Given) -> Settings:
-    """The sections of both.
+def merged(own: Settings, settings: Unchecked) -> Settings:
+    """Return the sections of both.
 
-    :raises ValueError: an option is in both, or no configuration can say it.
+    :raises ValueError: an option is in both, or is not valid in a configuration file.
     """
     sections = {title: dict(options) for title, options in own.items()}
     for title, options in settings.items():
         if not (isinstance(title, str) and _TITLE.fullmatch(title)):
             raise ValueError(
-                f"{title!r} cannot be a section; that is a text of one line without brackets."
+                f"{title!r} is not a valid section name. A section name is one line without brackets."
             )
         if not isinstance(options, Mapping):
-            raise ValueError(f"[{title}] must be a map from options to values.")
+            raise ValueError(f"section [{title}] must be a map of options.")
         section = sections.setdefault(title, {})
         for name, value in options.items():
             if not (isinstance(name, str) and _NAME.fullmatch(name)):
-                raise ValueError(f"[{title}]: {name!r} cannot be an option's name.")
+                raise ValueError(f"section [{title}]: {name!r} is not a valid option name.")
             if name in own.get(title, {}):
-                raise ValueError(f"[{title}] {name} is set from the grant; leave it out.")
-            if "\n" in option(value) or "\r" in option(value):
-                raise ValueError(f"[{title}] {name} must be one line.")
+                raise ValueError(f"[{title}] {name} is set from the grant. Leave it out.")
+            if "\n" in format_value(value) or "\r" in format_value(value):
+                raise ValueError(f"the value of [{title}] {name} must be one line.")
             section[name] = value
     return sections
 
 
-def checked_install(install: str) -> list[str]:
-    """The arguments of ``pip install``.
+def install_arguments(install: str) -> list[str]:
+    """Return the arguments of ``pip install``.
 
     :raises ValueError: a quote is not closed.
     """
     try:
         return shlex.split(install)
     except ValueError as error:
-        raise ValueError(f"{install!r} cannot be taken apart as a shell does: {error}.") from None
+        raise ValueError(f"{install!r} cannot be split into arguments: {error}.") from None
 
 
 def ini(sections: Settings) -> str:
-    """Sections as a configuration file; options that are None are left out."""
+    """Return sections as a configuration file, without the options that are None."""
     return "\n".join(
         f"[{title}]\n"
         + "".join(
-            f"{name} = {option(value)}\n" for name, value in options.items() if value is not None
+            f"{name} = {format_value(value)}\n"
+            for name, value in options.items()
+            if value is not None
         )
         for title, options in sections.items()
     )
 
 
-def option(value: Any) -> str:
-    """A value as the agent's configuration spells it."""
+def format_value(value: Any) -> str:
+    """Return a value as it is written in the agent's configuration."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML that people can read: texts of several lines stand as they are."""
+    """Writes strings of several lines as literal blocks, which people can read."""
 
 
 def _text_of(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:

@@ -1,4 +1,4 @@
-"""What stands inside a data bag, and may keep a grant: the part that those resources share."""
+"""The base class of resources inside a data bag, which may hold a grant."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from factstore.client import Stack, errors
 from factstore.heat.resources.base import FactstoreResource
 
 NAME_PATTERN = "[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,127}"
-YEAR = 365 * 24 * 3600  # seconds: user data tells a grant once, and an instance may sleep for long
+# Seconds. User data hands a grant out once, and an instance may be off for long.
+YEAR = 365 * 24 * 3600
 
 _GRANT, _TOKEN = "grant", "grant_token"
 
 
 def bag_schema() -> properties.Schema:
-    """The property ``bag``."""
+    """Return the schema of the property ``bag``."""
     return properties.Schema(
         properties.Schema.STRING,
         "The data bag, or the name of a stack in factstore.",
@@ -26,19 +27,31 @@ def bag_schema() -> properties.Schema:
     )
 
 
-def named(what: str) -> constraints.AllowedPattern:
-    """The form of a member's, a group's or a waiter's name."""
+def name_constraint(noun: str) -> constraints.AllowedPattern:
+    """Return the constraint on the name of a member, a group or a waiter."""
     return constraints.AllowedPattern(
         NAME_PATTERN,
-        description=f"{what} is 1 to 128 characters: it begins with a letter, a digit or '_', and goes "
-        "on with letters, digits and '_.:@-'.",
+        description=f"{noun} has 1 to 128 characters: letters, digits and '_.:@-'. The first is a "
+        "letter, a digit or '_'.",
     )
 
 
-class InsideBag(FactstoreResource):
+def readers_schema() -> properties.Schema:
+    """Return the schema of the property ``readers`` of sensitive facts."""
+    return properties.Schema(
+        properties.Schema.LIST,
+        "The groups and members that may read sensitive values, in addition to the users whom "
+        "factstore's policy allows to: group/NAME or member/NAME.",
+        schema=properties.Schema(properties.Schema.STRING),
+        default=[],
+        update_allowed=True,
+    )
+
+
+class BagScoped(FactstoreResource):
     """A resource with a property ``bag``.
 
-    A grant that it keeps is in its resource data, the secret encrypted, and nowhere else.
+    If it holds a grant, the grant is stored in its resource data alone, with the secret encrypted.
     """
 
     BAG = "bag"
@@ -50,25 +63,28 @@ class InsideBag(FactstoreResource):
 
     @property
     def bag_url(self) -> str:
-        """Where instances find it."""
+        """The public URL of the data bag."""
         url: str = self.client_plugin().public_url(self.properties[self.BAG])
         return url
 
     @property
     def token(self) -> str | None:
-        """What the holder of the grant that is kept says."""
+        """The token of the grant, or None if the resource holds none."""
         token: str | None = self.data().get(_TOKEN)
         return token
 
-    def issue(self, **wanted: Any) -> str:
-        """Issue a grant, keep it, and return its id; see :meth:`factstore.client.Stack.issue_grant`."""
-        record = self.bag.issue_grant(**wanted)
+    def issue(self, **fields: Any) -> str:
+        """Issue a grant, store it, and return its id.
+
+        :param fields: the arguments of :meth:`factstore.client.Stack.issue_grant`.
+        """
+        record = self.bag.issue_grant(**fields)
         self.data_set(_GRANT, record.id)
         self.data_set(_TOKEN, record.token, redact=True)
         return record.id
 
     def renew(self, ttl: int) -> bool:
-        """Let the grant that is kept hold for *ttl* seconds from now; whether there still is one."""
+        """Extend the grant to *ttl* seconds from now; return False if there is no valid grant."""
         grant = self.data().get(_GRANT)
         try:
             return bool(grant and self.bag.grant(grant).renew(ttl=ttl))
@@ -76,7 +92,7 @@ class InsideBag(FactstoreResource):
             return False
 
     def revoke(self) -> None:
-        """End the grant that is kept, if there is one."""
+        """Revoke the grant, if the resource holds one."""
         grant = self.data().get(_GRANT)
         if grant is not None:
             self.bag.grant(grant).revoke()
@@ -85,11 +101,11 @@ class InsideBag(FactstoreResource):
 
 
 def curl(url: str, token: str, *options: str) -> str:
-    """A line of shell that holds a grant, and asks again where a network or a service is not there yet.
+    """Return a shell command that sends a request with a grant, and retries when it cannot connect.
 
-    The grant is sent as user and password: those curl hides from the list of processes.
+    The grant is sent as user and password, because curl hides those from the list of processes.
     """
-    again = ["--retry", "10", "--retry-all-errors"]
+    retries = ["--retry", "10", "--retry-all-errors"]
     return shlex.join(
-        ["curl", "-sS", "-f", *again, "-u", token.replace(".", ":", 1), *options, url]
+        ["curl", "-sS", "-f", *retries, "-u", token.replace(".", ":", 1), *options, url]
     )

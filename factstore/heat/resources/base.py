@@ -1,4 +1,4 @@
-"""What all resources have in common."""
+"""The base class of all resource types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oslo_log import log as logging
 
 from factstore.client import Client, FactstoreError
 from factstore.heat.client_plugin import CLIENT_NAME
-from factstore.heat.errors import sentence, spoken
+from factstore.heat.errors import message, translated
 
 LOG = logging.getLogger(__name__)
 
@@ -22,92 +22,93 @@ SINCE = support.SupportStatus(version="factstore 0.1")
 class FactstoreResource(resource.Resource):
     """A resource of factstore.
 
-    Its handlers let errors of the client and of keystoneauth through; they reach the user as
-    sentences, from here.  A subclass has :meth:`live` for its attributes, whose schemas say
-    ``CACHE_NONE``, and :meth:`remove`.
+    Handlers may raise the errors of the client and of keystoneauth; this class turns them into Heat's.
+    A subclass defines :meth:`attribute_value`, :meth:`exists` and :meth:`remove`.  The schemas of its
+    attributes have ``CACHE_NONE``, because attributes are read from factstore each time.
     """
 
     default_client_name = CLIENT_NAME
     support_status = SINCE
 
-    # A check that failed for want of an answer is no reason to replace anything.
+    # A check also fails if factstore does not answer, which is no reason to replace the resource.
     always_replace_on_check_failed = False
 
-    def live(self, name: str) -> Any:
-        """The value of an attribute now; only asked of what has a physical resource id."""
+    def attribute_value(self, name: str) -> Any:
+        """Return the present value of an attribute.  The resource has a physical resource id."""
         raise NotImplementedError
 
     def remove(self) -> None:
-        """Delete what stands behind the physical resource id; NotFound means that it is gone."""
+        """Delete what the physical resource id names; NotFound is no error."""
         raise NotImplementedError
 
     def exists(self) -> bool:
-        """Whether what stands behind the physical resource id is there, and still its own."""
+        """Return whether the thing that the physical resource id names exists and is the resource's."""
         raise NotImplementedError
 
     @property
     def factstore(self) -> Client:
-        """The client, as the user or the stack's trust."""
+        """The client, with the user's token or the stack's trust."""
         client: Client = self.client()
         return client
 
     # Heat's hooks
 
     def handle_delete(self) -> None:
-        """Delete it; what never came to be or is gone is no error."""
+        """Delete the thing, if it was created and still exists."""
         if self.resource_id is not None:
             with self.client_plugin().ignore_not_found:
                 self.remove()
 
     def handle_check(self) -> None:
-        """Fail when it is gone."""
+        """Fail if the thing does not exist."""
         if self.resource_id is None or not self.exists():
-            raise exception.Error(f"{self.resource_id or self.name} does not exist any more.")
+            raise exception.Error(f"{self.resource_id or self.name} does not exist.")
 
     def needs_replace_failed(self) -> bool:
-        """One that failed is mended in place, if it is there to be mended."""
+        """Return whether an update must replace a failed resource; one that exists is repaired."""
         if self.resource_id is None:
             return True
-        with spoken(), self.frozen_properties():
+        with translated(), self.frozen_properties():
             return not self.exists()
 
     def action_handler_task(
         self, action: str, args: Sequence[Any] | None = None, action_prefix: str | None = None
     ) -> Iterator[Any]:
-        """All handlers and polls pass here."""
-        with spoken():
+        """Run a handler, or poll it, with errors translated."""
+        with translated():
             yield from super().action_handler_task(action, args, action_prefix)
 
     def _needs_update(self, *args: Any, **kwargs: Any) -> bool:
-        # A failed update may have done half of its work; what it goes back to is done in full.
+        # A failed update may be half done, so the update that repairs it must run even without a
+        # change.
         return bool(super()._needs_update(*args, **kwargs)) or self.status == self.FAILED
 
     def _resolve_attribute(self, name: str) -> Any:
         if self.resource_id is None:
-            return None  # which get_attribute tells
+            return None
         try:
-            # Heat may know nothing here of the resources that properties come from.
+            # The resources that properties depend on may not be loaded here.
             with self.frozen_properties():
-                return self.live(name)
+                return self.attribute_value(name)
         except (FactstoreError, ClientException) as error:
-            # Where Heat shows a resource it makes null of an error, and says nothing.
-            LOG.warning("attribute %s of %s cannot be read: %s", name, self, sentence(error))
-            raise exception.Error(sentence(error)) from error
+            # When Heat shows a resource, it replaces errors with null and logs nothing.
+            LOG.warning("attribute %s of %s cannot be read: %s", name, self, message(error))
+            raise exception.Error(message(error)) from error
         except Exception:
             LOG.exception("attribute %s of %s cannot be read", name, self)
             raise
 
     def get_attribute(self, key: str, *path: str | int) -> Any:
-        """An attribute, or a part of it; one that is null leaves a line in the log."""
+        """Return an attribute or a part of it; a null value is logged."""
         value = super().get_attribute(key, *path)
         if value is None:
             LOG.info("attribute %s of %s is null", ".".join(map(str, (key, *path))), self)
         return value
 
     def referenced_attrs(self, *args: Any, **kwargs: Any) -> set[Any]:
-        """The attributes that the template uses, of those that there are.
+        """Return the attributes that the template references and that exist.
 
-        Of a resource with a :meth:`get_attribute` of its own Heat believes that it has any.
+        For a resource with its own :meth:`get_attribute`, Heat assumes that any attribute may exist.
         """
         used = super().referenced_attrs(*args, **kwargs)
         return {

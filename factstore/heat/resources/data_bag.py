@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from heat.common import exception
@@ -12,35 +13,38 @@ from heat.objects import stack as stack_object
 from oslo_log import log as logging
 
 from factstore.client import Fact, Put, Stack, StackRecord, errors
-from factstore.heat.resources.fact_set import Keeping
-from factstore.heat.resources.fact_set_resource import KeptFacts
+from factstore.heat.resources.fact_set import Ownership
+from factstore.heat.resources.fact_set_resource import FactSetResource
 
 LOG = logging.getLogger(__name__)
 
 _ID = "id"
-_NONE = "none"  # for an id: it made no fact space, whatever a description says
+_NONE = (
+    "none"  # instead of an id: the resource created no fact space, whatever a description states
+)
 _NAME_LENGTH = 128
 _NAME = f"[A-Za-z0-9_][A-Za-z0-9_.:@-]{{0,{_NAME_LENGTH - 1}}}"
 
 
-class DataBag(KeptFacts):
-    """A fact space, with what is known of it ahead.
+class DataBag(FactSetResource):
+    """A fact space and the parameters that are known before the stack is created.
 
-    Its facts, members, waiters and grants are removed with it, unless its ``deletion_policy`` is
-    ``Retain``.  A fact space that exists already is somebody else's, and never taken over: name it as
-    the resource's ``external_id`` to refer to it, and Heat neither changes nor deletes it.
+    When the resource is deleted, the facts, members, waiters and grants in it are deleted too,
+    unless its ``deletion_policy`` is ``Retain``. The resource never takes over a fact space that
+    exists already. To use an existing one, give its name as ``external_id``; then Heat neither
+    changes nor deletes it.
     """
 
     PROPERTIES = (NAME, PARAMETERS) = ("name", "parameters")
     ATTRIBUTES = (URL, FACTS, CONTEXT, MEMBERS) = ("url", "facts", "context", "members")
 
-    mapping = PARAMETERS
+    facts_property = PARAMETERS
 
     properties_schema = {  # noqa: RUF012 - Heat's way
         NAME: properties.Schema(
             properties.Schema.STRING,
-            "What the fact space is called, within the project. The default is the name of the root "
-            "stack. Another name makes another fact space, and removes this one.",
+            "The name of the fact space in the project. The default is the name of the root stack. An "
+            "update with another name creates another fact space and deletes this one.",
             constraints=[
                 constraints.Length(1, _NAME_LENGTH),
                 constraints.AllowedPattern(_NAME),
@@ -49,10 +53,10 @@ class DataBag(KeptFacts):
         ),
         PARAMETERS: properties.Schema(
             properties.Schema.MAP,
-            "Values known ahead, by the paths of the facts that tell them. They are of kind "
-            "parameter, which instances read and cannot change. An update adds, changes and removes "
-            "them; observed facts it leaves alone, and fails where one is in the way. What is null "
-            "is not written.",
+            "Values by path, written as facts of kind parameter, which instances can read and "
+            "cannot change. An update adds, changes and deletes parameters. It does not change "
+            "observed facts, and fails if one exists at the path of a parameter. A null value is "
+            "not written.",
             default={},
             update_allowed=True,
         ),
@@ -60,142 +64,147 @@ class DataBag(KeptFacts):
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
         URL: attributes.Schema(
-            "Where the fact space is, for instances and users: the catalogue's public endpoint.",
+            "The URL of the fact space for instances and users, at the catalog's public endpoint.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         FACTS: attributes.Schema(
-            "All facts as they are now, nested by their paths, those below results/ too. A path "
-            "that does not exist yet is null. So is a sensitive fact, always.",
+            "All current facts, nested by path, including those below results/. A path that does "
+            "not exist yet is null, and so is a sensitive value.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.MAP,
         ),
         CONTEXT: attributes.Schema(
-            "The context as it is now: facts, without those below results/, and members of one "
-            "moment. Sensitive facts are null.",
+            "The current context: the facts, except those below results/, and the members, at one "
+            "revision. Sensitive values are null.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.MAP,
         ),
         MEMBERS: attributes.Schema(
-            "The members that live now, by name, with group, state and attributes.",
+            "The current members, by name, with group, state and attributes.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.MAP,
         ),
     }
 
-    def space(self) -> Stack:
+    @property
+    def bag(self) -> Stack:
         """The fact space."""
         return self.factstore.stack(self.resource_id)
 
-    def keeping(self, properties: Mapping[str, Any]) -> Keeping:
-        """Parameters are its own, and nothing else is."""
-        return Keeping(
-            put=lambda path, value: Put(path, value, kind="parameter"),
-            yields=_is_parameter,
-            owns=lambda fact, _: _is_parameter(fact),
+    def ownership(self, properties: Mapping[str, Any]) -> Ownership:
+        """The parameters are the resource's own, and no other facts."""
+        return Ownership(
+            put=partial(Put, kind="parameter"),
+            may_overwrite=_is_parameter,
+            is_ours=lambda fact, _: _is_parameter(fact),
         )
 
-    def live(self, name: str) -> Any:
-        """An attribute."""
+    def attribute_value(self, name: str) -> Any:
+        """Return an attribute."""
         if name == self.URL:
             return self.client_plugin().public_url(self.resource_id)
         if name == self.FACTS:
-            return self.space().context(results=True).facts
-        context = self.space().context()
+            return self.bag.context(results=True).facts
+        context = self.bag.context()
         return context.members if name == self.MEMBERS else context.document
 
     def exists(self) -> bool:
-        """Whether the fact space is there, and the one that was made for this resource."""
+        """Return whether the fact space exists and is the one that this resource created."""
         try:
-            return self._owns(self.space().describe())
+            return self._is_own(self.bag.describe())
         except errors.NotFound:
             return False
 
     def remove(self) -> None:
-        """Remove the fact space, unless another one has taken its name."""
-        space = self.space()
-        record = space.describe()
-        if self._owns(record):
-            space.delete_stack()
+        """Delete the fact space, unless it is another one with the same name."""
+        bag = self.bag
+        record = bag.describe()
+        if self._is_own(record):
+            bag.delete_stack()
         else:
-            LOG.warning("%s leaves stack %s alone: it is not the one it made", self, record.name)
+            LOG.warning(
+                "%s does not delete stack %s, because the resource did not create it",
+                self,
+                record.name,
+            )
 
     # Heat's hooks
 
     def handle_create(self) -> None:
-        """Make the fact space and write the parameters."""
+        """Create the fact space and write the parameters."""
         name = self._name(self.properties)
-        space = self.factstore.stack(name)
-        if known := _found(space):
-            raise self._taken(known)
+        stack = self.factstore.stack(name)
+        if existing := _describe(stack):
+            raise self._name_in_use(existing)
         self.resource_id_set(name)
-        record = space.configure(description=self._mark())
-        if record.created_at != record.updated_at:  # somebody made it after the look
+        record = stack.configure(description=self._mark())
+        if record.created_at != record.updated_at:  # created by another client since the check
             self.data_set(_ID, _NONE)
-            raise self._taken(record)
+            raise self._name_in_use(record)
         self.data_set(_ID, record.id)
-        self.keep(self.properties, {})
+        self.apply(self.properties, {})
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]
     ) -> None:
-        """Reconcile the parameters, or have another fact space made."""
+        """Write the changed parameters, or have the resource replaced."""
         after = json_snippet.properties(self.properties_schema, self.context)
         if self._name(after) != self.resource_id or not self.exists():
             raise UpdateReplace(self.name)
         super().handle_update(json_snippet, tmpl_diff, prop_diff)
 
     def handle_adopt(self, resource_data: Mapping[str, Any] | None = None) -> None:
-        """Take over what an abandoned stack has left, or refer to what is named."""
+        """Take over the fact space of an abandoned stack, or refer to an external one."""
         super().handle_adopt(resource_data)
         if self.external_id is None:
-            self.data_set(_ID, self.space().describe().id)
+            self.data_set(_ID, self.bag.describe().id)
 
     def handle_check(self) -> None:
-        """Of what is another's it is enough that it exists."""
+        """Fail if the fact space does not exist, or if a parameter of its own one differs."""
         if self.external_id is not None:
-            self.space().describe()
+            self.bag.describe()
         else:
             super().handle_check()
 
-    # The name, and whose it is
+    # The name, and the ownership of the fact space
 
     def _name(self, properties: Mapping[str, Any]) -> str:
         name: str | None = properties[self.NAME]
         if name:
             return name
         root = self.stack.root_stack_id()
-        name = self.stack.name.rstrip("*")  # which Heat's backup of a stack ends with
+        name = self.stack.name.rstrip("*")  # the legacy engine's backup of a stack ends with it
         if root != self.stack.id:
             name = stack_object.Stack.get_by_id(self.context, root).name
         if len(name) > _NAME_LENGTH:
             raise exception.Error(
-                f"the root stack's name has {len(name)} characters, and a data bag's {_NAME_LENGTH} "
-                f"at most: give {self.name} a {self.NAME}."
+                f"the root stack's name has {len(name)} characters, and the name of a data bag has "
+                f"{_NAME_LENGTH} at most. Set the property {self.NAME} of {self.name}."
             )
         return name
 
     def _mark(self) -> str:
-        """What the fact space is described as; no other resource has the same."""
+        """Return the description of the fact space, which differs for each resource."""
         return (
             f"Declared by Heat: resource {self.name} ({self.uuid}) of stack "
             f"{self.stack.name} ({self.stack.id})"
         )
 
-    def _owns(self, record: StackRecord) -> bool:
-        made: str | None = self.data().get(_ID)
-        if made is not None:
-            return record.id == made
-        # Heat, or the answer, was lost between making it and noting so.
+    def _is_own(self, record: StackRecord) -> bool:
+        created: str | None = self.data().get(_ID)
+        if created is not None:
+            return record.id == created
+        # The response was lost, or the engine died before it stored the id.
         return record.settings.get("description") == self._mark()
 
-    def _taken(self, record: StackRecord) -> exception.Error:
+    def _name_in_use(self, record: StackRecord) -> exception.Error:
         description = record.settings.get("description")
-        said = f" ({description})" if description not in ("", None, self._mark()) else ""
+        details = f" ({description})" if description not in ("", None, self._mark()) else ""
         return exception.Error(
-            f"factstore has a stack named {record.name} already, made {record.created_at}"
-            f"{said}. Two data bags never share one: choose another name, delete that stack, or refer "
-            f"to it by {self.name}'s external_id."
+            f"factstore already has a stack named {record.name}, created at {record.created_at}"
+            f"{details}. A data bag does not share a stack with another. Choose another name, delete "
+            f"that stack, or give its name as the external_id of {self.name}."
         )
 
 
@@ -203,8 +212,8 @@ def _is_parameter(fact: Fact) -> bool:
     return fact.kind == "parameter"
 
 
-def _found(space: Stack) -> StackRecord | None:
+def _describe(stack: Stack) -> StackRecord | None:
     try:
-        return space.describe()
+        return stack.describe()
     except errors.NotFound:
         return None

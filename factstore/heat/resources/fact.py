@@ -1,29 +1,40 @@
-"""``OS::FactStore::Fact``: one fact, written here or promised by an agent."""
+"""``OS::FactStore::Fact``: one fact, which the template writes or an agent is to write."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from heat.common import exception
 from heat.engine import attributes, constraints, function, properties
 
-from factstore.client import errors
+from factstore.client import Put, errors
 from factstore.client.urls import fact_url
-from factstore.heat.resources.bag_scoped import NAME_PATTERN, YEAR, InsideBag, bag_schema, curl
+from factstore.heat.resources.bag_scoped import (
+    NAME_PATTERN,
+    YEAR,
+    BagScoped,
+    bag_schema,
+    curl,
+    readers_schema,
+)
+from factstore.heat.resources.fact_set import Digests, Ownership
+from factstore.heat.resources.fact_set_resource import FactSetResource
 
 _PATH = f"{NAME_PATTERN}(?:/{NAME_PATTERN}){{0,15}}"
 _OWN = re.compile(f"(?:nodes|results)/({NAME_PATTERN})/.+")
 
 
-class Fact(InsideBag):
-    """One named fact.
+class Fact(BagScoped, FactSetResource):
+    """One fact.
 
-    With a value, the template writes it, over one that stands there already. Without a value it is a
-    promise: an agent or a script will write it, and the template can hand out already where it will
-    be, and the command that keeps the promise. Creation does not wait for that: an
-    OS::FactStore::Waiter does. The fact goes with the resource, whoever wrote it.
+    With a value, the template writes the fact and overwrites an existing one. Without a value the
+    fact is a promise: an agent or a script will write it. The template can already use the fact's
+    URL and the command that writes it. The resource does not wait for the promise; an
+    OS::FactStore::Waiter does. When the resource is deleted the fact is deleted too, no matter who
+    wrote it.
     """
 
     PROPERTIES = (BAG, PATH, VALUE, KIND, SENSITIVE, READERS, GRANT) = (
@@ -37,56 +48,53 @@ class Fact(InsideBag):
     )
     ATTRIBUTES = (VALUE_ATTR, URL, CURL_CLI) = ("value", "url", "curl_cli")
 
+    facts_property = VALUE
+
     properties_schema = {  # noqa: RUF012 - Heat's way
         BAG: bag_schema(),
         PATH: properties.Schema(
             properties.Schema.STRING,
-            "Where the fact is, such as nodes/head/ip. A promise with a grant is below nodes/MEMBER/ "
-            "or results/MEMBER/: there that member writes, and nobody else.",
+            "The path of the fact, such as nodes/head/ip. A promise with a grant must be below "
+            "nodes/MEMBER/ or results/MEMBER/, where only that member writes.",
             required=True,
             constraints=[
                 constraints.Length(max=512),
                 constraints.AllowedPattern(
                     _PATH,
-                    description="A path is at most 16 segments joined by '/'. A segment begins with a "
-                    "letter, a digit or '_', and goes on with letters, digits and '_.:@-'.",
+                    description="A path has at most 16 segments, joined by '/'. A segment begins "
+                    "with a letter, a digit or '_' and continues with letters, digits and '_.:@-'.",
                 ),
             ],
         ),
         VALUE: properties.Schema(
             properties.Schema.ANY,
-            "Any JSON value but null. Without it the fact is promised. An update that takes it away "
-            "removes the fact, which is promised from then on.",
+            "Any JSON value but null. Without a value the fact is a promise. An update that removes "
+            "the value deletes the fact and makes it a promise.",
             update_allowed=True,
         ),
         KIND: properties.Schema(
             properties.Schema.STRING,
-            "What a value is: observed, as what agents tell, or a parameter, which instances read, and "
-            "only the owner changes.",
+            "The kind of a fact with a value: observed, like the facts of agents, or a parameter, "
+            "which instances can read and only the owner can change.",
             default="observed",
             constraints=[constraints.AllowedValues(["observed", "parameter"])],
             update_allowed=True,
         ),
         SENSITIVE: properties.Schema(
             properties.Schema.BOOLEAN,
-            "Whether the value is a secret: sealed by factstore, shown to few, and null in attributes. "
-            "Heat keeps it in its database with the other properties.",
+            "Whether the value is a secret. factstore encrypts a sensitive value and shows it to the "
+            "readers alone; attributes show it as null. Heat stores it in its database with the other "
+            "properties.",
             default=False,
             update_allowed=True,
         ),
-        READERS: properties.Schema(
-            properties.Schema.LIST,
-            "Who may see a secret beside those whom factstore's policy lets: group/NAME, member/NAME.",
-            schema=properties.Schema(properties.Schema.STRING),
-            default=[],
-            update_allowed=True,
-        ),
+        READERS: readers_schema(),
         GRANT: properties.Schema(
             properties.Schema.BOOLEAN,
-            "Whether a promise comes with a grant for the member that it is by, for curl_cli. Say "
-            "false where the member's agent keeps it with a grant that it has. It must be false for "
-            "members that enrol by the grant of a group: no name is enrolled for which there is "
-            "another grant.",
+            "Whether the resource issues a grant for curl_cli to the member that is to write a "
+            "promise. Set it to false if the member's agent writes the fact with a grant of its "
+            "own. It must be false for a member that enrols with a group's grant: a name that has "
+            "another grant cannot be enrolled.",
             default=True,
             update_allowed=True,
         ),
@@ -94,19 +102,20 @@ class Fact(InsideBag):
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
         VALUE_ATTR: attributes.Schema(
-            "The value that the fact has now; null until a promise is kept, and of a secret.",
+            "The current value of the fact. Null if a promise is not written yet, or if the "
+            "value is sensitive.",
             cache_mode=attributes.Schema.CACHE_NONE,
         ),
         URL: attributes.Schema(
-            "Where the fact can be read, known before it is: a GET is answered when the fact is "
-            "there, or with 404 after 50 seconds, to be asked again. The answer is the bare value, "
-            "unless it is declared as a map or a list. There is no secret in the URL: who reads "
+            "The URL of the fact, known before the fact exists. A GET waits up to 50 seconds for the "
+            "fact; then it returns 404, and the client asks again. The response is the bare value, "
+            "unless the property value is a map or a list. The URL contains no secret, so a reader "
             "needs a credential.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         CURL_CLI: attributes.Schema(
-            "The command that keeps a promise, with a credential in it. Add -d TEXT, or for any JSON "
+            "The command that writes a promise; it contains a credential. Add -d TEXT, or for any JSON "
             "-H 'Content-Type: application/json' and -d '{\"value\": VALUE}'. Null for a fact with a "
             "value, and without a grant.",
             cache_mode=attributes.Schema.CACHE_NONE,
@@ -114,8 +123,43 @@ class Fact(InsideBag):
         ),
     }
 
-    def live(self, name: str) -> Any:
-        """An attribute."""
+    def declared(self, properties: properties.Properties) -> dict[str, Any]:
+        """Return the value by its path; nothing for a promise."""
+        if _is_promise(properties):
+            return {}
+        return {properties[self.PATH]: properties[self.VALUE]}
+
+    def ownership(self, properties: Mapping[str, Any]) -> Ownership:
+        """The fact is the resource's own, no matter who wrote it."""
+        return Ownership(
+            put=partial(
+                Put,
+                kind=properties[self.KIND],
+                sensitive=properties[self.SENSITIVE],
+                readers=tuple(properties[self.READERS]),
+            ),
+            may_overwrite=lambda _: True,
+            is_ours=lambda _fact, _digest: True,
+        )
+
+    def apply(self, properties: properties.Properties, former: Digests) -> None:
+        """Write the value, or delete the fact and issue the grant of the member that will write it."""
+        _check(properties)
+        if not _is_promise(properties) and properties[self.VALUE] is None:
+            raise exception.Error(
+                "the value is null. To promise the fact, leave value out. If value is a get_attr, the "
+                "attribute does not exist or has no value yet."
+            )
+        self.bag.describe()  # a write would create a missing stack
+        has_grant = _is_promise(properties) and properties[self.GRANT]
+        if not has_grant:
+            self.revoke()
+        super().apply(properties, former)
+        if has_grant and not self.renew(YEAR):
+            self.issue(member=_member(properties[self.PATH]), ttl=YEAR)
+
+    def attribute_value(self, name: str) -> Any:
+        """Return an attribute."""
         path = self.properties[self.PATH]
         if name == self.VALUE_ATTR:
             try:
@@ -131,8 +175,8 @@ class Fact(InsideBag):
         return curl(fact_url(self.bag_url, path), self.token, "-X", "PUT")
 
     def exists(self) -> bool:
-        """Whether a fact with a value is there; a promise stands, kept or not."""
-        if _promised(self.properties):
+        """Return whether the fact exists; a promise always does."""
+        if _is_promise(self.properties):
             return True
         try:
             self.bag.get(self.properties[self.PATH])
@@ -148,91 +192,58 @@ class Fact(InsideBag):
     # Heat's hooks
 
     def validate(self) -> None:
-        """Refuse what can never be, as far as its parts are known before anything is created."""
+        """Refuse contradictory properties, as far as they are known before the stack is created."""
         super().validate()
         if not any(function.dependencies(self.properties.data.get(self.PATH))):
             _check(self.properties)
 
     def handle_create(self) -> None:
-        """Write the value, or issue the grant of who will."""
+        """Write the value, or issue the grant of the member that will write it."""
+        path = self.properties[self.PATH]
         try:
-            self._fulfil(self.properties)
+            self.apply(self.properties, {})
         except errors.OutcomeUnknown:
-            self.resource_id_set(
-                self.properties[self.PATH]
-            )  # it may be there, and is to be removed
+            self.resource_id_set(path)  # the fact may exist, and must be deleted with the resource
             raise
-        self.resource_id_set(self.properties[self.PATH])
-
-    def handle_update(
-        self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]
-    ) -> None:
-        """Write it anew, or make a promise of it."""
-        wished = json_snippet.properties(self.properties_schema, self.context)
-        if _promised(wished) and not _promised(self.properties):
-            with self.client_plugin().ignore_not_found:
-                self.bag.delete(self.properties[self.PATH])
-        self._fulfil(wished)
+        self.resource_id_set(path)
 
     def needs_replace_failed(self) -> bool:
-        """Never once it was there: the other one would have the same path, and be removed with this."""
+        """Return False once created: the replacement would have the same path."""
         return self.resource_id is None
 
-    def _fulfil(self, wished: properties.Properties) -> None:
-        _check(wished)
-        self.bag.describe()  # a write of its own would make one
-        if _promised(wished) and wished[self.GRANT]:
-            if not self.renew(YEAR):
-                self.issue(member=_member(wished[self.PATH]), ttl=YEAR)
-            return
-        self.revoke()
-        if not _promised(wished):
-            if wished[self.VALUE] is None:
-                raise exception.Error(
-                    "the value is null. To promise the fact, leave value out; where it is a get_attr, "
-                    "its resource has no such attribute, or not yet."
-                )
-            self.bag.put(
-                wished[self.PATH],
-                wished[self.VALUE],
-                kind=wished[self.KIND],
-                sensitive=wished[self.SENSITIVE],
-                readers=wished[self.READERS],
-            )
+
+def _is_promise(properties: properties.Properties) -> bool:
+    # A value that Heat cannot resolve yet is present in the data.
+    return Fact.VALUE not in properties.data
 
 
-def _promised(wished: properties.Properties) -> bool:
-    """Whether no value is given; one that is not known yet is given."""
-    return Fact.VALUE not in wished.data
+def _check(properties: properties.Properties) -> None:
+    """Refuse contradictory properties.
 
-
-def _check(wished: properties.Properties) -> None:
-    """Refuse what contradicts itself.
-
-    :raises heat.common.exception.StackValidationFailed: it does.
+    :raises heat.common.exception.StackValidationFailed: the properties contradict each other.
     """
-    if _promised(wished):
-        if wished[Fact.SENSITIVE] or wished[Fact.READERS]:
+    if _is_promise(properties):
+        if properties[Fact.SENSITIVE] or properties[Fact.READERS]:
             wrong = (
-                "a fact without a value is a promise; whoever writes it says whether it is sensitive, "
-                "and who its readers are."
+                "a fact without a value is a promise, so sensitive and readers must not be set. The "
+                "writer of the fact sets them."
             )
-        elif wished[Fact.GRANT] and _member(wished[Fact.PATH]) is None:
+        elif properties[Fact.GRANT] and _member(properties[Fact.PATH]) is None:
             wrong = (
-                f"{wished[Fact.PATH]!r} is no member's to write. A promise lies below nodes/MEMBER/ or "
-                "results/MEMBER/; else give the fact a value, or say grant: false and have it written "
-                "with a token."
+                f"{properties[Fact.PATH]!r} is not a path that a member may write. Promise a fact "
+                "below nodes/MEMBER/ or results/MEMBER/, give the fact a value, or set grant to "
+                "false and write the fact with a token."
             )
         else:
             return
-    elif wished[Fact.READERS] and not wished[Fact.SENSITIVE]:
-        wrong = "readers are of a sensitive value; say sensitive: true as well."
+    elif properties[Fact.READERS] and not properties[Fact.SENSITIVE]:
+        wrong = "readers apply to a sensitive value only. Set sensitive to true as well."
     else:
         return
     raise exception.StackValidationFailed(message=wrong)
 
 
 def _member(path: str) -> str | None:
-    """Whose fact is at a path; None if it is nobody's."""
+    """Return the member that may write a path, or None if no member may."""
     found = _OWN.fullmatch(path)
     return found[1] if found else None

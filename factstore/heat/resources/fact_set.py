@@ -1,7 +1,9 @@
-"""A mapping of facts and the stack that is to hold them: what differs, and how that is mended.
+"""A set of facts in a stack: what differs from the wanted set, and the batches that write the
+difference.
 
-Facts that others wrote are theirs.  Which are is told by two questions that a :class:`Keeping` answers;
-what is decided on them is guarded by etags, so that nothing is overwritten that came in between.
+Other writers own their facts.  An :class:`Ownership` decides which facts may be overwritten and
+deleted, and guards keep the decision true until the write: a fact that changed in between is never
+overwritten. This module does not know Heat.
 """
 
 from __future__ import annotations
@@ -9,24 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from factstore.client import Delete, Fact, Guard, Put, Stack, errors
+from factstore.client.batch import split_batches
 
-_BATCH_PARTS = 100  # operations and guards, each operation having one guard
-_BATCH_BYTES = 900_000  # of the 1 MiB that a body may have
 _ATTEMPTS = 5
 
 Digests = Mapping[str, str]
 Step = tuple[Guard, Put | Delete]
 
 
-class InTheWay(Exception):
-    """Facts of others stand where some are to be written.
+class OwnedByOthers(Exception):
+    """Facts that may not be overwritten exist at some of the paths.
 
-    :param paths: of those facts.
+    :param paths: the paths of those facts.
     """
 
     def __init__(self, paths: list[str]) -> None:
@@ -35,59 +36,60 @@ class InTheWay(Exception):
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """How facts are kept.
+class Ownership:
+    """How a set of facts is written, and which existing facts belong to it.
 
-    :param put: the write of a path and a value.
-    :param yields: whether a fact that stands already may be overwritten.
-    :param owns: whether a fact is still what was once written with this digest.
+    :param put: returns the write of a value at a path.
+    :param may_overwrite: returns whether an existing fact may be overwritten.
+    :param is_ours: returns whether a fact is still the one that was written with a digest.
     """
 
     put: Callable[[str, Any], Put]
-    yields: Callable[[Fact], bool]
-    owns: Callable[[Fact, str], bool]
+    may_overwrite: Callable[[Fact], bool]
+    is_ours: Callable[[Fact, str], bool]
 
 
 def digest(value: Any) -> str:
-    """Equal for values that the service holds equal: 1, 1.0 and true differ."""
+    """Return a digest that differs where the service sees a difference: 1, 1.0 and true differ."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def digests(values: Mapping[str, Any]) -> dict[str, str]:
-    """The digest of each value, by path."""
+    """Return the digest of each value, by path."""
     return {path: digest(value) for path, value in values.items()}
 
 
 def plan(
-    found: Mapping[str, Fact], wanted: Mapping[str, Any], former: Digests, keeping: Keeping
+    found: Mapping[str, Fact], wanted: Mapping[str, Any], former: Digests, ownership: Ownership
 ) -> list[Step]:
-    """What is to be done so that *wanted* holds, and nothing is left of *former* beside it.
+    """Return the guarded writes after which *wanted* exists, and *former* only where it is wanted.
 
-    :param found: the facts that stand at any of these paths.
-    :raises InTheWay: facts of others stand where some are to be written.
+    :param found: the facts that exist at any of these paths.
+    :raises OwnedByOthers: facts that may not be overwritten exist at wanted paths.
     """
-    blocked = [path for path in wanted if path in found and not keeping.yields(found[path])]
+    blocked = [p for p in wanted if p in found and not ownership.may_overwrite(found[p])]
     if blocked:
-        raise InTheWay(sorted(blocked))
+        raise OwnedByOthers(sorted(blocked))
     steps: list[Step] = [
         (Guard.etag(path, found[path].etag), Delete(path))
         for path, known in former.items()
-        if path not in wanted and path in found and keeping.owns(found[path], known)
+        if path not in wanted and path in found and ownership.is_ours(found[path], known)
     ]
     for path, value in wanted.items():
-        put = keeping.put(path, value)
+        put = ownership.put(path, value)
         if path not in found:
             steps.append((Guard.absent(path), put))
-        elif not stands(found[path], put):
+        elif not matches(found[path], put):
             steps.append((Guard.etag(path, found[path].etag), put))
     return steps
 
 
-def stands(fact: Fact, put: Put) -> bool:
-    """Whether a fact is what a write would make of it."""
+def matches(fact: Fact, put: Put) -> bool:
+    """Return whether a write would leave the fact as it is."""
     return (
         (fact.kind, fact.sensitive) == (put.kind or "observed", put.sensitive)
+        and (fact.ttl, fact.member) == (put.ttl, put.member)
         and set(fact.readers) == set(put.readers)
         and digest(fact.value) == digest(put.value)
     )
@@ -97,22 +99,22 @@ def reconcile(
     stack: Stack,
     wanted: Mapping[str, Any],
     former: Digests,
-    keeping: Keeping,
+    ownership: Ownership,
     *,
     note: Callable[[Digests], None] = lambda _: None,
 ) -> None:
-    """Write what is wanted, and delete what is wanted no more.
+    """Write the wanted facts and delete the former ones that are no longer wanted.
 
-    :param former: what may have been written before.
-    :param note: called with what a batch is about to write.
-    :raises InTheWay: facts of others stand where some are to be written; nothing was written, unless
-        they came while there was more than one batch to write.
-    :raises NotFound: there is no such stack, and there is something to look for.
+    :param former: facts that may have been written before.
+    :param note: called before each batch with the digests of what it writes.
+    :raises OwnedByOthers: facts that may not be overwritten exist at wanted paths.  Nothing was
+        written, unless they were created between two batches.
+    :raises NotFound: the stack does not exist.
     """
     for attempt in range(_ATTEMPTS):
-        steps = plan(standing(stack, {*wanted, *former}), wanted, former, keeping)
+        steps = plan(read_facts(stack, {*wanted, *former}), wanted, former, ownership)
         try:
-            for batch in _batches(steps):
+            for batch in split_batches(steps):
                 puts = [operation for _, operation in batch if isinstance(operation, Put)]
                 note({put.path: digest(put.value) for put in puts})
                 stack.batch(
@@ -127,18 +129,18 @@ def reconcile(
             return
 
 
-def standing(stack: Stack, paths: set[str]) -> dict[str, Fact]:
-    """The facts at these paths, sensitive ones with their values as far as the caller may see them.
+def read_facts(stack: Stack, paths: set[str]) -> dict[str, Fact]:
+    """Return the facts at these paths; sensitive ones with their values if the caller may read them.
 
-    :raises NotFound: there is no such stack, and paths are asked for.
+    :raises NotFound: the stack does not exist.
     """
     if not paths:
         return {}
-    facts = stack.snapshot(_folder(paths)).facts
-    return {fact.path: _opened(stack, fact) for fact in facts if fact.path in paths}
+    facts = stack.snapshot(_common_folder(paths)).facts
+    return {fact.path: _revealed(stack, fact) for fact in facts if fact.path in paths}
 
 
-def _opened(stack: Stack, fact: Fact) -> Fact:
+def _revealed(stack: Stack, fact: Fact) -> Fact:
     if not fact.sensitive:
         return fact
     try:
@@ -147,25 +149,11 @@ def _opened(stack: Stack, fact: Fact) -> Fact:
         return fact
 
 
-def _folder(paths: set[str]) -> str:
-    """The deepest path that covers all, so that little is read of a large stack."""
+def _common_folder(paths: set[str]) -> str:
+    """Return the deepest folder that contains all paths, so that little of a large stack is read."""
     common: list[str] = []
     for segments in zip(*(path.split("/") for path in paths), strict=False):
         if len(set(segments)) > 1:
             break
         common.append(segments[0])
     return "/".join(common)
-
-
-def _batches(steps: list[Step]) -> Iterator[list[Step]]:
-    batch: list[Step] = []
-    size = 0
-    for step in steps:
-        weight = sum(len(json.dumps(part.document())) for part in step)
-        if batch and (2 * len(batch) + 2 > _BATCH_PARTS or size + weight > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(step)
-        size += weight
-    if batch:
-        yield batch

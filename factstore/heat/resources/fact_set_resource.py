@@ -1,4 +1,4 @@
-"""Resources that keep a mapping of facts in a stack."""
+"""The base class of resources that keep a set of facts in a stack."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from factstore.client import Stack
 from factstore.heat.resources.base import FactstoreResource
 from factstore.heat.resources.fact_set import (
     Digests,
-    InTheWay,
-    Keeping,
+    OwnedByOthers,
+    Ownership,
     digests,
+    matches,
+    read_facts,
     reconcile,
-    standing,
-    stands,
 )
 
 LOG = logging.getLogger(__name__)
@@ -26,89 +26,97 @@ LOG = logging.getLogger(__name__)
 _NOTE = "written-"
 
 
-class KeptFacts(FactstoreResource):
-    """A resource one of whose properties is a mapping of facts by path."""
+class FactSetResource(FactstoreResource):
+    """A resource whose properties declare facts by path.
 
-    mapping: str  # that property's name
+    A subclass sets ``facts_property`` and defines :meth:`ownership`; its property ``bag`` is the stack
+    that the facts are in.
+    """
 
-    def space(self) -> Stack:
-        """The stack in which they are kept."""
+    facts_property: str
+
+    @property
+    def bag(self) -> Stack:
+        """The stack in factstore."""
         raise NotImplementedError
 
-    def keeping(self, properties: Mapping[str, Any]) -> Keeping:
-        """How they are kept."""
+    def ownership(self, properties: Mapping[str, Any]) -> Ownership:
+        """Return how the facts are written, and which existing facts are the resource's own."""
         raise NotImplementedError
 
-    def wanted(self, properties: Mapping[str, Any]) -> dict[str, Any]:
-        """The facts that these properties name; null, which Heat makes of what is unknown, is none."""
-        named = properties[self.mapping] or {}
-        return {path: value for path, value in named.items() if value is not None}
+    def declared(self, properties: Any) -> Mapping[str, Any]:
+        """Return the values that the properties declare, by path; null if Heat cannot resolve one."""
+        return properties[self.facts_property] or {}
 
-    def keep(self, properties: Mapping[str, Any], former: Digests) -> None:
-        """Have these properties' facts, and nothing of *former* beside them.
+    def apply(self, properties: Any, former: Digests) -> None:
+        """Write the declared facts, and delete those of *former* that are no longer declared.
 
-        :raises heat.common.exception.Error: facts of others are in the way.
+        :raises heat.common.exception.Error: observed facts exist at some of the paths.
         """
-        wanted, keeping = self.wanted(properties), self.keeping(properties)
-        if unknown := sorted((properties[self.mapping] or {}).keys() - wanted.keys()):
-            LOG.warning("%s does not write what is null: %s", self, ", ".join(unknown))
+        wanted = self._wanted(properties)
+        if unknown := sorted(self.declared(properties).keys() - wanted.keys()):
+            LOG.warning("%s does not write facts whose value is null: %s", self, ", ".join(unknown))
         try:
-            reconcile(self.space(), wanted, former, keeping, note=self._note)
-        except InTheWay as error:
+            reconcile(self.bag, wanted, former, self.ownership(properties), note=self._note)
+        except OwnedByOthers as error:
             raise exception.Error(
-                f"observed facts stand where {self.mapping} of {self.name} are to be written: "
-                f"{error}. Delete them, or choose other paths."
+                f"{self.facts_property} of {self.name} cannot be written, because observed facts exist "
+                f"at these paths: {error}. Delete them or choose other paths."
             ) from error
+
+    def written(self) -> dict[str, str]:
+        """Return the digests of the facts that were written, or may have been by a failed update."""
+        noted = [json.loads(self.data()[key]) for key in self._notes()]
+        known = digests(self._wanted(self.properties))
+        return {path: one for note in (known, *noted) for path, one in note.items()}
+
+    # Heat's hooks
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]
     ) -> None:
-        """Make the facts what the template says now, whatever an update that failed has left."""
+        """Make the facts match the template, also after an update that failed halfway."""
         after = json_snippet.properties(self.properties_schema, self.context)
-        self.keep(after, self.written())
+        self.apply(after, self.written())
         for key in self._notes():
             self.data_delete(key)
 
     def handle_check(self) -> None:
-        """Fail when the stack is gone, or facts are not as they should be."""
+        """Fail if the stack does not exist, or if a fact differs from the properties."""
         super().handle_check()
-        wanted, put = self.wanted(self.properties), self.keeping(self.properties).put
-        found = standing(self.space(), set(wanted))
-        astray = [
+        wanted, put = self._wanted(self.properties), self.ownership(self.properties).put
+        found = read_facts(self.bag, set(wanted))
+        differing = [
             path
             for path, value in wanted.items()
-            if path not in found or not stands(found[path], put(path, value))
+            if path not in found or not matches(found[path], put(path, value))
         ]
-        if astray:
-            raise exception.Error(f"facts are missing, or not as written: {', '.join(astray)}.")
+        if differing:
+            raise exception.Error(
+                f"these facts are missing or differ from the template: {', '.join(differing)}."
+            )
 
     def _needs_update(
         self,
         after: Any,
         before: Any,
-        after_props: Mapping[str, Any],
-        before_props: Mapping[str, Any],
+        after_props: Any,
+        before_props: Any,
         *rest: Any,
         **options: Any,
     ) -> bool:
         needed = super()._needs_update(after, before, after_props, before_props, *rest, **options)
         # Heat sees no difference between 1, 1.0 and true.
-        return needed or _digested(after_props, self) != _digested(before_props, self)
+        return needed or digests(self.declared(after_props)) != digests(self.declared(before_props))
 
-    def written(self) -> dict[str, str]:
-        """Digests of what it has written, or may have when an update failed."""
-        noted = [json.loads(self.data()[key]) for key in self._notes()]
-        known = digests(self.wanted(self.properties))
-        return {path: one for note in (known, *noted) for path, one in note.items()}
+    def _wanted(self, properties: Any) -> dict[str, Any]:
+        declared = self.declared(properties)
+        return {path: value for path, value in declared.items() if value is not None}
 
     def _notes(self) -> list[str]:
         return sorted(key for key in self.data() if key.startswith(_NOTE))
 
     def _note(self, written: Digests) -> None:
-        """Remember what the properties that Heat has stored may not tell, if this update fails."""
+        """Store what an update is about to write: if it fails, Heat keeps the former properties."""
         if self.action == self.UPDATE and written:
             self.data_set(f"{_NOTE}{len(self._notes()):06}", json.dumps(dict(written)))
-
-
-def _digested(properties: Mapping[str, Any], resource: KeptFacts) -> dict[str, str]:
-    return digests(properties[resource.mapping] or {})

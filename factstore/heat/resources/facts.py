@@ -1,24 +1,26 @@
-"""``OS::FactStore::Facts``: facts written into a data bag, apart from it."""
+"""``OS::FactStore::Facts``: facts that a template writes into a data bag."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from heat.engine import attributes, constraints, properties
 
-from factstore.client import Fact, Put, Stack, errors
-from factstore.heat.resources.fact_set import Keeping, digest
-from factstore.heat.resources.fact_set_resource import KeptFacts
+from factstore.client import Fact, Put, errors
+from factstore.heat.resources.bag_scoped import BagScoped, bag_schema, readers_schema
+from factstore.heat.resources.fact_set import Ownership, digest
+from factstore.heat.resources.fact_set_resource import FactSetResource
 
 
-class Facts(KeptFacts):
-    """Facts that a template knows once other resources exist.
+class Facts(BagScoped, FactSetResource):
+    """Facts whose values are known once other resources exist, such as a server's address.
 
-    A server's address is such a fact.  The data bag's URL can go into that server's user data, since
-    the bag waits for nothing; what is written here is written after the server.  Facts that an
-    instance has changed since are the instance's, and stay when this resource goes; with the
-    ``deletion_policy`` ``Retain`` all stay.
+    The data bag depends on no server, so a server's user data can contain the bag's URL, and the facts
+    are written after the server is created. If an instance has changed a fact, the fact belongs to the
+    instance and stays when this resource is deleted. With the ``deletion_policy`` ``Retain`` all facts
+    stay.
     """
 
     PROPERTIES = (BAG, FACTS, KIND, SENSITIVE, READERS) = (
@@ -30,97 +32,83 @@ class Facts(KeptFacts):
     )
     ATTRIBUTES = (FACTS_ATTR,) = ("facts",)
 
-    mapping = FACTS
+    facts_property = FACTS
 
     properties_schema = {  # noqa: RUF012 - Heat's way
-        BAG: properties.Schema(
-            properties.Schema.STRING,
-            "The data bag, or the name of a stack in factstore.",
-            required=True,
-            constraints=[constraints.CustomConstraint("factstore.stack")],
-        ),
+        BAG: bag_schema(),
         FACTS: properties.Schema(
             properties.Schema.MAP,
-            "Values by path. A fact that stands there already is overwritten. What is null is not "
-            "written.",
+            "Values by path. They overwrite existing facts. A null value is not written.",
             required=True,
             update_allowed=True,
         ),
         KIND: properties.Schema(
             properties.Schema.STRING,
-            "Facts of kind parameter are read by instances, and changed by nobody but the owner. A "
-            "parameter never takes the place of an observed fact.",
+            "The kind of the facts. Instances can read a parameter, and only the owner can change "
+            "it. A parameter never overwrites an observed fact.",
             default="observed",
             constraints=[constraints.AllowedValues(["observed", "parameter"])],
             update_allowed=True,
         ),
         SENSITIVE: properties.Schema(
             properties.Schema.BOOLEAN,
-            "Whether the values are secrets: sealed by factstore, shown to few, and null in "
-            "attributes. Heat keeps them in its database with the other properties.",
+            "Whether the values are secrets. factstore encrypts sensitive values and shows them to the "
+            "readers alone; attributes show them as null. Heat stores them in its database with the "
+            "other properties.",
             default=False,
             update_allowed=True,
         ),
-        READERS: properties.Schema(
-            properties.Schema.LIST,
-            "Who may see secrets beside those whom factstore's policy lets: group/NAME, member/NAME.",
-            schema=properties.Schema(properties.Schema.STRING),
-            default=[],
-            update_allowed=True,
-        ),
+        READERS: readers_schema(),
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
         FACTS_ATTR: attributes.Schema(
-            "All facts of the data bag as they are now, nested by their paths; what uses them waits "
-            "until these here are written. Sensitive facts are null.",
+            "All current facts of the data bag, nested by path. A resource that uses this attribute "
+            "is created after these facts are written. Sensitive values are null.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.MAP,
         ),
     }
 
-    def space(self) -> Stack:
-        """The data bag."""
-        return self.factstore.stack(self.properties[self.BAG])
-
-    def keeping(self, properties: Mapping[str, Any]) -> Keeping:
-        """What still is as it was written here is its own."""
+    def ownership(self, properties: Mapping[str, Any]) -> Ownership:
+        """A fact is the resource's own as long as it is as written."""
         kind = properties[self.KIND]
-        sensitive = properties[self.SENSITIVE]
-        readers = tuple(properties[self.READERS])
-        return Keeping(
-            put=lambda path, value: Put(
-                path, value, kind=kind, sensitive=sensitive, readers=readers
+        return Ownership(
+            put=partial(
+                Put,
+                kind=kind,
+                sensitive=properties[self.SENSITIVE],
+                readers=tuple(properties[self.READERS]),
             ),
-            yields=lambda fact: kind == "observed" or fact.kind == kind,
-            owns=_is_as_written,
+            may_overwrite=lambda fact: kind == "observed" or fact.kind == kind,
+            is_ours=_is_as_written,
         )
 
-    def live(self, name: str) -> Any:
-        """An attribute."""
-        return self.space().context(results=True).facts
+    def attribute_value(self, name: str) -> Any:
+        """Return the facts of the data bag."""
+        return self.bag.context(results=True).facts
 
     def exists(self) -> bool:
-        """Whether the data bag is there."""
+        """Return whether the data bag exists."""
         try:
-            self.space().describe()
+            self.bag.describe()
         except errors.NotFound:
             return False
         return True
 
     def remove(self) -> None:
-        """Delete what still is as it was written."""
-        self.keep({**dict(self.properties), self.FACTS: {}}, self.written())
+        """Delete the facts that are still as written."""
+        self.apply({**dict(self.properties), self.FACTS: {}}, self.written())
 
     # Heat's hooks
 
     def handle_create(self) -> None:
-        """Write the facts into a stack that exists: a write of its own would make one."""
-        self.space().describe()
+        """Write the facts into an existing data bag."""
+        self.bag.describe()  # a write would create a missing stack
         self.resource_id_set(self.physical_resource_name())
-        self.keep(self.properties, {})
+        self.apply(self.properties, {})
 
 
 def _is_as_written(fact: Fact, known: str) -> bool:
-    """One that is bound to a member has become that member's."""
+    # A fact that is bound to a member belongs to that member.
     return fact.member is None and digest(fact.value) == known

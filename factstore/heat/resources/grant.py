@@ -1,4 +1,4 @@
-"""``OS::FactStore::Grant``: what an instance without a Keystone user shows to factstore."""
+"""``OS::FactStore::Grant``: the credential of an instance without a Keystone user."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from heat.engine import attributes, constraints, function, properties, resource
 
 from factstore.client import errors
 from factstore.heat.resources import agent_config
-from factstore.heat.resources.bag_scoped import YEAR, InsideBag, bag_schema, curl, named
+from factstore.heat.resources.bag_scoped import (
+    YEAR,
+    BagScoped,
+    bag_schema,
+    curl,
+    name_constraint,
+)
 
 
-class Grant(InsideBag):
+class Grant(BagScoped):
     """A grant for one member, or for all members of a group.
 
-    An instance that has it reads the data bag, and writes what is its own. With the grant of a group,
-    each instance enrols under its host's name, and gets a grant of its own: so one resource serves the
-    units of an auto-scaling group. Deleting the resource revokes the grant, and all that were enrolled
-    by it. Whoever may show the Heat stack sees the grant in the attributes; Heat's own events and logs
-    do not have it.
+    An instance with the grant reads the data bag and writes its own facts. With a group's grant each
+    instance enrols under its host name and receives a grant of its own, so one resource serves all
+    units of an auto-scaling group. When the resource is deleted, the grant and all grants issued
+    from it are revoked. Users who may show the Heat stack can read the grant in the attributes.
+    Heat's events and logs do not contain it.
     """
 
     PROPERTIES = (BAG, MEMBER, GROUP, ROLE, TTL, INSTALL, SETTINGS) = (
@@ -45,43 +51,43 @@ class Grant(InsideBag):
         BAG: bag_schema(),
         MEMBER: properties.Schema(
             properties.Schema.STRING,
-            "As whom the instance takes part. An agent needs it, unless the grant is a group's.",
-            constraints=[named("A member's name")],
+            "The member's name. Required for an agent, unless the grant is for a group.",
+            constraints=[name_constraint("A member's name")],
         ),
         GROUP: properties.Schema(
             properties.Schema.STRING,
-            "With a member: the one group that it may join. Without: the group whose instances enrol "
-            "by this grant, each under its host's name.",
-            constraints=[named("A group's name")],
+            "With a member, the only group that the member may join. Without a member, the group whose "
+            "instances enrol with this grant, each under its host name.",
+            constraints=[name_constraint("A group's name")],
         ),
         ROLE: properties.Schema(
             properties.Schema.STRING,
-            "An agent writes below nodes/MEMBER/ and results/MEMBER/, joins, signals and reads; a "
+            "An agent joins, signals, reads, and writes below nodes/MEMBER/ and results/MEMBER/. A "
             "reader only reads.",
             default="agent",
             constraints=[constraints.AllowedValues(["agent", "reader"])],
         ),
         TTL: properties.Schema(
             properties.Schema.INTEGER,
-            "Seconds for which the grant holds, unless it is renewed: by an agent that runs every day, "
-            "by an update of this property from then on. The default is a year: user data tells "
-            "a grant once, and an instance may be off for long.",
+            "Seconds until the grant expires. An agent renews it every day, and an update of this "
+            "property renews it for that time from then on. The default is a year, because user data "
+            "hands the grant out once and an instance may be off for long.",
             default=YEAR,
             constraints=[constraints.Range(60, 366 * 24 * 3600)],
             update_allowed=True,
         ),
         INSTALL: properties.Schema(
             properties.Schema.STRING,
-            "What pip is told to install, in words as a shell takes them, such as --index-url URL "
-            "factstore[agent]. Empty if the image has the agent and its systemd unit: then neither is "
-            "written.",
+            "The arguments of pip install, quoted as in a shell, such as --index-url URL "
+            "factstore[agent]. Empty if the image contains the agent and its systemd unit; then "
+            "neither is written.",
             default="factstore[agent]",
             update_allowed=True,
         ),
         SETTINGS: properties.Schema(
             properties.Schema.MAP,
-            "More of the agent's configuration: maps of options, by section, such as 'template hosts'. "
-            "Maps and lists become JSON, true and false yes and no.",
+            "Further configuration of the agent: maps of options by section, such as 'template hosts'. "
+            "Maps and lists become JSON, true becomes yes and false becomes no.",
             default={},
             update_allowed=True,
         ),
@@ -89,37 +95,38 @@ class Grant(InsideBag):
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
         URL: attributes.Schema(
-            "The data bag's URL with the grant in it, as user and password: curl and many libraries "
-            "take it as it is.",
+            "The data bag's URL with the grant as user and password, which curl and many libraries "
+            "accept.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         TOKEN: attributes.Schema(
-            "The grant, as Authorization: Bearer takes it.",
+            "The grant, for the header Authorization: Bearer.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         AGENT_CONFIG: attributes.Schema(
-            "User data of cloud-init that installs factstore-agent, configures it with this grant, and "
-            "has systemd start it: for user_data_format RAW, or a part of OS::Heat::MultipartMime, "
-            "where it comes last: it goes on with what parts before it list. Null for a reader.",
+            "User data for cloud-init that installs factstore-agent, configures it with this grant "
+            "and starts it with systemd. Use it with user_data_format RAW, or as the last part of "
+            "an OS::Heat::MultipartMime: it appends to the lists of the parts before it. Null for a "
+            "reader.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         CLOUD_CONFIG: attributes.Schema(
-            "The same as a map, for OS::Heat::CloudConfig.",
+            "The same user data as a map, for OS::Heat::CloudConfig.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.MAP,
         ),
         CURL_CLI: attributes.Schema(
-            "A command that prints the context: all that is known of the stack.",
+            "A command that prints the context: all facts and members of the stack.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
     }
 
-    def live(self, name: str) -> Any:
-        """An attribute."""
+    def attribute_value(self, name: str) -> Any:
+        """Return an attribute."""
         token = self.token
         if token is None or name == self.TOKEN:
             return token
@@ -131,10 +138,10 @@ class Grant(InsideBag):
         if self.properties[self.ROLE] != "agent":
             return None
         document = self._document(self.properties, token)
-        return document if name == self.CLOUD_CONFIG else agent_config.text(document)
+        return document if name == self.CLOUD_CONFIG else agent_config.user_data(document)
 
     def exists(self) -> bool:
-        """Whether the grant holds."""
+        """Return whether the grant is valid."""
         try:
             self.bag.grant(self.resource_id).show()
         except errors.NotFound:
@@ -148,7 +155,7 @@ class Grant(InsideBag):
     # Heat's hooks
 
     def validate(self) -> None:
-        """Refuse what contradicts itself, as far as it is known before anything is created."""
+        """Refuse contradictory properties, as far as they are known before the stack is created."""
         super().validate()
         given = {name: self.properties.data.get(name) for name in self.PROPERTIES[1:]}
         if not any(function.dependencies(given)):
@@ -156,50 +163,49 @@ class Grant(InsideBag):
 
     def handle_create(self) -> None:
         """Issue the grant."""
-        wished = self.properties
-        self._check(wished)
-        self.bag.describe()  # a grant of its own would make one
-        given = {name: wished[name] for name in (self.ROLE, self.MEMBER, self.GROUP, self.TTL)}
-        self.resource_id_set(self.issue(**given))
+        self._check(self.properties)
+        self.bag.describe()  # issuing a grant would create a missing stack
+        names = (self.ROLE, self.MEMBER, self.GROUP, self.TTL)
+        self.resource_id_set(self.issue(**{name: self.properties[name] for name in names}))
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]
     ) -> None:
-        """Let it hold for as long as is wished from now on, or have another one issued."""
-        wished = json_snippet.properties(self.properties_schema, self.context)
-        self._check(wished)
-        if not self.renew(wished[self.TTL]):
+        """Renew the grant, or have the resource replaced if the grant is not valid."""
+        after = json_snippet.properties(self.properties_schema, self.context)
+        self._check(after)
+        if not self.renew(after[self.TTL]):
             raise resource.UpdateReplace(self.name)
 
-    def _check(self, wished: properties.Properties) -> None:
-        """Refuse what contradicts itself.
+    def _check(self, given: properties.Properties) -> None:
+        """Refuse contradictory properties.
 
-        :raises heat.common.exception.StackValidationFailed: it does.
+        :raises heat.common.exception.StackValidationFailed: the properties contradict each other.
         """
-        role, member, group = (wished[name] for name in (self.ROLE, self.MEMBER, self.GROUP))
+        role, member, group = (given[name] for name in (self.ROLE, self.MEMBER, self.GROUP))
         wrong = ""
         if role == "agent" and member is None and group is None:
-            wrong = "an agent's grant is for a member, or for a group's members: name one."
+            wrong = "the grant of an agent needs a member or a group. Set at least one of them."
         elif role == "reader" and group is not None:
-            wrong = "group says which one an agent may join; leave it out for a reader."
+            wrong = "group applies to an agent only. Leave it out for a reader."
         else:
             try:
-                self._document(wished, "")
+                self._document(given, "")
             except ValueError as error:
-                wrong = f"settings or install: {error}"
+                wrong = f"settings or install is invalid: {error}"
         if wrong:
             raise exception.StackValidationFailed(message=wrong)
 
-    def _document(self, wished: properties.Properties, token: str) -> dict[str, Any]:
-        bag = wished[self.BAG]
+    def _document(self, given: properties.Properties, token: str) -> dict[str, Any]:
+        bag = given[self.BAG]
         root = self.client_plugin().public_url(bag).rpartition("/v1/")[0] if token else ""
-        agent = {"stack": bag, "member": wished[self.MEMBER], "group": wished[self.GROUP]}
+        agent = {"stack": bag, "member": given[self.MEMBER], "group": given[self.GROUP]}
         return agent_config.cloud_config(
             {
                 "agent": {name: value for name, value in agent.items() if value is not None},
                 "service": {"url": root, "grant_file": agent_config.GRANT_FILE},
             },
             token,
-            settings=wished[self.SETTINGS],
-            install=wished[self.INSTALL],
+            settings=given[self.SETTINGS],
+            install=given[self.INSTALL],
         )

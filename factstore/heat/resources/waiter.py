@@ -1,4 +1,4 @@
-"""``OS::FactStore::Waiter``: creation is complete when a condition holds."""
+"""``OS::FactStore::Waiter``: the stack waits until a condition is met."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ from heat.engine import attributes, constraints, properties
 
 from factstore.client import errors
 from factstore.client.urls import item_url
-from factstore.heat.resources.bag_scoped import YEAR, InsideBag, bag_schema, curl, named
-from factstore.heat.resources.waiter_poll import Waiting
+from factstore.heat.resources.bag_scoped import (
+    YEAR,
+    BagScoped,
+    bag_schema,
+    curl,
+    name_constraint,
+)
+from factstore.heat.resources.waiter_poll import WaiterPoll
 
 _NAME_LENGTH = 128
 
 
-class Waiter(InsideBag):
-    """Waits, in the course of a stack's creation, until a condition over facts and members holds.
+class Waiter(BagScoped):
+    """Waits, while a stack is created, until a condition on facts and members is met.
 
-    The resource is complete when the waiter is met. When it has failed, or its time is over, the
-    resource fails, and says who failed or who is missing. Without a condition it waits for signals, as
-    OS::Heat::WaitCondition does. An update with another definition, or another value of arm, waits
-    anew; so does the next update of a stack that failed here.
+    The resource is complete when the waiter is met. If the waiter fails or times out, the resource
+    fails and states which members failed or are missing. Without a condition it waits for signals,
+    like OS::Heat::WaitCondition. An update with another definition or another value of arm waits
+    again, and so does the next update of a stack that failed here.
 
-    What it waits for must not depend on it: a server whose user data has its curl_cli is made only
-    after the wait. Give the waiter a name, and the server an OS::FactStore::Grant: signals go to that
-    grant's url with /waiters/NAME/signal added.
+    Resources that the waiter waits for must not depend on it: a server whose user data contains its
+    curl_cli is created only after the wait. Instead, give the waiter a name and the server an
+    OS::FactStore::Grant. The server sends its signals to the url of that grant with
+    /waiters/NAME/signal appended.
     """
 
     physical_resource_name_limit = _NAME_LENGTH
@@ -54,84 +61,85 @@ class Waiter(InsideBag):
         BAG: bag_schema(),
         NAME: properties.Schema(
             properties.Schema.STRING,
-            "What the waiter is called in the data bag, where no other has that name. The default is "
-            "made of the names of stack and resource. Another name makes another waiter.",
-            constraints=[named("A waiter's name")],
+            "The waiter's name, unique in the data bag. The default is built from the names of the "
+            "stack and the resource. An update with another name creates another waiter.",
+            constraints=[name_constraint("A waiter's name")],
         ),
         SUCCESS: properties.Schema(
             properties.Schema.MAP,
-            "The condition that completes the resource: facts, every_member, converged, signals, and "
-            "all or any of such, as the API has them. The default is count signals.",
+            "The condition that completes the resource: facts, every_member, converged, signals, or "
+            "all or any of several, as in the API. The default is count signals.",
             update_allowed=True,
         ),
         FAILURE: properties.Schema(
             properties.Schema.MAP,
-            "The condition that fails it at once, whatever success says. A signal of failure does so, "
-            "too, where signals are waited for.",
+            "The condition that fails the resource at once, even if success is met. A signal of "
+            "failure also does if the waiter waits for signals.",
             update_allowed=True,
         ),
         COUNT: properties.Schema(
             properties.Schema.INTEGER,
-            "How many signals of success to wait for, in the place of a condition. The default is 1.",
+            "The number of signals of success to wait for, instead of a condition. The default is 1.",
             constraints=[constraints.Range(1, 1000)],
             update_allowed=True,
         ),
         TIMEOUT: properties.Schema(
             properties.Schema.INTEGER,
-            "Seconds after which the wait has failed. Let it end before the stack's own time does, "
-            "which is an hour as a rule: Heat's word on that does not say who is missing.",
+            "Seconds after which the wait fails. Choose less than the stack's own timeout, usually an "
+            "hour: if the stack times out first, Heat's error does not state who is missing.",
             default=1800,
             constraints=[constraints.Range(1, 30 * 24 * 3600)],
             update_allowed=True,
         ),
         EXTEND: properties.Schema(
             properties.Schema.BOOLEAN,
-            "Whether each progress starts the time anew.",
+            "Whether progress restarts the timeout.",
             default=False,
             update_allowed=True,
         ),
         ARM: properties.Schema(
             properties.Schema.ANY,
-            "Any value. When an update changes it, the waiter is armed anew: give it what is to have "
-            "been rolled out, such as a version.",
+            "Any value. An update that changes it arms the waiter again. Use a value that changes with "
+            "each rollout, such as a version.",
             update_allowed=True,
         ),
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
         DATA: attributes.Schema(
-            "What was signalled as data, by the signals' ids.",
+            "The data of the signals, by the ids of the signals.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.MAP,
         ),
         STATE: attributes.Schema(
-            "pending, met, failed or timed_out, now.",
+            "The current state: pending, met, failed or timed_out.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         MISSING: attributes.Schema(
-            "What does not hold yet, now: paths, members' names, or the word signals.",
+            "The paths and members that the condition still lacks, or the word signals.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.LIST,
         ),
         SIGNAL_URL: attributes.Schema(
-            "Where signals are POSTed to, with the body of those to OS::Heat::WaitConditionHandle. "
-            "There is no secret in it: any agent's grant of the data bag may signal.",
+            "The URL to which signals are POSTed, with the same body as for "
+            "OS::Heat::WaitConditionHandle. It contains no secret; every agent's grant for the data "
+            "bag may signal.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
         CURL_CLI: attributes.Schema(
-            "The command that signals, for whoever is not made by this stack. The credential in it may "
-            "also read the data bag, and write below nodes/waiter:NAME/. Add --data-binary "
-            '\'{"status": "SUCCESS"}\', or FAILURE with a reason, and an id where several signals are '
-            "counted: each id counts once. Null where no signals are waited for.",
+            "A command that signals, for clients that this stack does not create. Its credential may "
+            "also read the data bag and write below nodes/waiter:NAME/. Add --data-binary "
+            '\'{"status": "SUCCESS"}\', or FAILURE with a reason. If several signals are counted, '
+            "add an id: each id counts once. Null if the waiter does not wait for signals.",
             cache_mode=attributes.Schema.CACHE_NONE,
             type=attributes.Schema.STRING,
         ),
     }
 
-    def live(self, name: str) -> Any:
-        """An attribute."""
+    def attribute_value(self, name: str) -> Any:
+        """Return an attribute."""
         if name == self.SIGNAL_URL:
             return self._signal_url()
         if name == self.CURL_CLI:
@@ -145,7 +153,7 @@ class Waiter(InsideBag):
         return record.state if name == self.STATE else list(record.missing)
 
     def exists(self) -> bool:
-        """Whether the waiter is there."""
+        """Return whether the waiter exists."""
         try:
             self.bag.waiter(self.resource_id).show()
         except errors.NotFound:
@@ -153,100 +161,103 @@ class Waiter(InsideBag):
         return True
 
     def remove(self) -> None:
-        """Delete the waiter, and revoke the grant that signals to it."""
+        """Delete the waiter and revoke the grant of curl_cli."""
         self.revoke()
         self.bag.waiter(self.resource_id).delete()
 
     # Heat's hooks
 
     def validate(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse contradictory properties."""
         super().validate()
         if self.SUCCESS in self.properties.data and self.COUNT in self.properties.data:
             raise exception.StackValidationFailed(
-                message="count and success say the same thing twice: for so many signals and more, "
-                "give success: {all: [{signals: N}, ...]}, and no count."
+                message="count and success exclude each other. To wait for signals and for more, leave "
+                "count out and set success to {all: [{signals: N}, ...]}."
             )
 
-    def handle_create(self) -> Waiting:
-        """Arm it."""
+    def handle_create(self) -> WaiterPoll:
+        """Arm the waiter."""
         name = self.properties[self.NAME] or re.sub(
             r"[^A-Za-z0-9_.:@-]", "_", self.physical_resource_name()
         )
-        self.bag.describe()  # a waiter of its own would make one
+        self.bag.describe()  # arming a waiter would create a missing stack
         try:
             self._arm(name, self.properties, create_only=True)
         except errors.PreconditionFailed as error:
             raise exception.Error(
-                f"the data bag has a waiter named {name} already, and two resources never share one: "
-                "choose another name, or delete that waiter."
+                f"the data bag already has a waiter named {name}, and two resources cannot share one. "
+                "Choose another name or delete that waiter."
             ) from error
         except errors.OutcomeUnknown:
-            self.resource_id_set(name)  # it may be there, and is to be removed
+            self.resource_id_set(
+                name
+            )  # the waiter may exist, and must be deleted with the resource
             raise
         self.resource_id_set(name)
-        self._see_to_grant(self.properties)
-        return self._waiting()
+        self._issue_grant_if_needed(self.properties)
+        return self._poll()
 
-    def check_create_complete(self, waiting: Waiting) -> bool:
-        """Whether it is met, asked without waiting."""
-        return waiting.over()
+    def check_create_complete(self, poll: WaiterPoll) -> bool:
+        """Return whether the waiter is met, without blocking."""
+        return poll.is_done()
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]
-    ) -> Waiting:
-        """Arm it anew, unless it is met and what it is about has not changed."""
-        wished = json_snippet.properties(self.properties_schema, self.context)
+    ) -> WaiterPoll:
+        """Arm the waiter again, unless it is met and its definition has not changed."""
+        after = json_snippet.properties(self.properties_schema, self.context)
         waiter = self.bag.waiter(self.resource_id)
         state = None
         with self.client_plugin().ignore_not_found:
             state = waiter.show().state
         if state != "met" or prop_diff:
             if state == "pending":
-                waiter.delete()  # so that neither its time nor its signals go on
-            self._arm(self.resource_id, wished)
-            self._see_to_grant(wished)
-        return self._waiting()
+                waiter.delete()  # ends its timeout and discards its signals
+            self._arm(self.resource_id, after)
+            self._issue_grant_if_needed(after)
+        return self._poll()
 
-    def check_update_complete(self, waiting: Waiting) -> bool:
-        """Whether it is met, asked without waiting."""
-        return waiting.over()
+    def check_update_complete(self, poll: WaiterPoll) -> bool:
+        """Return whether the waiter is met, without blocking."""
+        return poll.is_done()
 
-    def handle_create_cancel(self, waiting: Waiting) -> None:
-        """End at once when something else has failed, or the stack is deleted.
+    def handle_create_cancel(self, poll: WaiterPoll) -> None:
+        """End at once if another resource fails or the stack is deleted.
 
-        Heat gives minutes of grace to what has no such handler, and its word of the failure waits too.
+        Without this handler Heat would give the resource minutes of grace, and report the failure
+        after.
         """
 
-    def handle_update_cancel(self, waiting: Waiting) -> None:
-        """End at once, as when it is created."""
+    def handle_update_cancel(self, poll: WaiterPoll) -> None:
+        """End at once, as during the creation."""
 
     def needs_replace_failed(self) -> bool:
-        """Never once it was there: it is armed anew."""
+        """Return False once the waiter was created: an update arms it again."""
         return self.resource_id is None
 
-    def _waiting(self) -> Waiting:
-        return Waiting(self.stack, self.properties[self.BAG], self.resource_id)
+    def _poll(self) -> WaiterPoll:
+        return WaiterPoll(self.stack, self.properties[self.BAG], self.resource_id)
 
-    def _arm(self, name: str, wished: properties.Properties, *, create_only: bool = False) -> None:
+    def _arm(self, name: str, given: properties.Properties, *, create_only: bool = False) -> None:
         self.bag.waiter(name).arm(
-            self._success(wished),
-            failure=wished[self.FAILURE] or None,
-            timeout=wished[self.TIMEOUT],
-            extend_on_progress=wished[self.EXTEND],
+            self._success(given),
+            failure=given[self.FAILURE] or None,
+            timeout=given[self.TIMEOUT],
+            extend_on_progress=given[self.EXTEND],
             create_only=create_only,
         )
 
-    def _success(self, wished: properties.Properties) -> dict[str, Any]:
-        given: dict[str, Any] = wished[self.SUCCESS]
-        return given if self.SUCCESS in wished.data else {"signals": wished[self.COUNT] or 1}
+    def _success(self, given: properties.Properties) -> dict[str, Any]:
+        condition: dict[str, Any] = given[self.SUCCESS]
+        return condition if self.SUCCESS in given.data else {"signals": given[self.COUNT] or 1}
 
-    def _see_to_grant(self, wished: properties.Properties) -> None:
-        """Have a grant that signals, if signals are waited for.
+    def _issue_grant_if_needed(self, given: properties.Properties) -> None:
+        """Issue or renew the grant of curl_cli if the waiter waits for signals, else revoke it.
 
-        It is for a member that no host is called, and that can join no group of others.
+        The grant's member and group have names that no host and no other group has.
         """
-        if not _hears(self._success(wished)):
+        if not _waits_for_signals(self._success(given)):
             self.revoke()
         elif not self.renew(YEAR):
             member = f"waiter:{self.resource_id}"[:_NAME_LENGTH]
@@ -256,12 +267,12 @@ class Waiter(InsideBag):
         return f"{item_url(self.bag_url, 'waiters', self.resource_id)}/signal"
 
 
-def _hears(condition: Any) -> bool:
-    """Whether signals are part of a condition; factstore says what is wrong with one."""
+def _waits_for_signals(condition: Any) -> bool:
+    """Return whether a condition contains signals.  factstore validates the condition."""
     if not isinstance(condition, Mapping):
         return False
     parts = [part for name in ("all", "any") for part in _list(condition.get(name))]
-    return "signals" in condition or any(map(_hears, parts))
+    return "signals" in condition or any(map(_waits_for_signals, parts))
 
 
 def _list(given: Any) -> list[Any]:

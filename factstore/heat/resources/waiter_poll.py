@@ -1,4 +1,4 @@
-"""How a waiter of Heat waits for one of factstore: it looks, and never holds up the engine."""
+"""How Heat's engine polls a waiter without ever waiting for factstore."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oslo_log import log as logging
 
 from factstore.client import Client, WaiterRecord, errors
 from factstore.heat.client_plugin import CLIENT_NAME
-from factstore.heat.errors import sentence
+from factstore.heat.errors import message
 
 LOG = logging.getLogger(__name__)
 
@@ -17,81 +17,86 @@ _ANSWER_SECONDS = 2.0
 
 
 class WaiterFailed(exception.Error):
-    """The failure condition holds, or somebody signalled failure."""
+    """The failure condition is met, or a signal reported a failure."""
 
 
 class WaiterTimedOut(exception.Error):
-    """The waiter's time is over."""
+    """The waiter's timeout has passed."""
 
 
 class WaiterGone(exception.Error):
-    """Somebody has deleted the waiter."""
+    """The waiter was deleted."""
 
 
-class Waiting:
+class WaiterPoll:
     """One wait, from arming to the end.
 
-    It acts as the user, whose token may end before the wait does: then the stack's trust goes on.
+    It begins with the user's token.  If the token expires during the wait, the stack's trust
+    replaces it.
 
     :param bag: the data bag's name.
-    :param name: the waiter's.
+    :param name: the waiter's name.
     """
 
     def __init__(self, stack: HeatStack, bag: str, name: str) -> None:
         self._stack = stack
         self._bag = bag
         self._name = name
-        self._silent = False
-        self._act_in(stack.context)
+        self._unanswered = False
+        self._connect(stack.context)
 
-    def _act_in(self, context: RequestContext) -> None:
-        self._context = context  # which Heat's clients do not keep alive
+    def _connect(self, context: RequestContext) -> None:
+        self._context = context  # Heat's clients do not keep it alive
         plugin = context.clients.client_plugin(CLIENT_NAME)
-        # Other resources of the stack may have to wait for as long.
+        # A long timeout would hold up the other resources of the stack.
         self._client: Client = plugin.connect(answer_within=_ANSWER_SECONDS, retry_for=0)
 
-    def over(self) -> bool:
-        """Whether it is met.
+    def is_done(self) -> bool:
+        """Return whether the waiter is met.
 
-        That factstore does not answer is no failure: the waiter waits there, whoever asks.
+        If factstore does not answer, the wait continues: factstore evaluates the waiter meanwhile.
 
-        :raises WaiterFailed: it has failed.
-        :raises WaiterTimedOut: its time is over.
-        :raises WaiterGone: there is none any more.
+        :raises WaiterFailed: the waiter has failed.
+        :raises WaiterTimedOut: the timeout has passed.
+        :raises WaiterGone: the waiter was deleted.
         """
         try:
-            record = self._look()
+            record = self._read()
         except errors.NotFound as error:
             raise WaiterGone(
                 f"waiter {self._name} was deleted while the stack waited for it."
             ) from error
         except (errors.Unavailable, errors.OutcomeUnknown, errors.UnexpectedAnswer) as error:
-            if not self._silent:
-                LOG.warning("waiter %s is waited for all the same: %s", self._name, sentence(error))
-            self._silent = True
+            if not self._unanswered:
+                LOG.warning(
+                    "waiter %s cannot be read; the stack still waits: %s",
+                    self._name,
+                    message(error),
+                )
+            self._unanswered = True
             return False
-        self._silent = False
+        self._unanswered = False
         if record.state == "failed":
-            raise WaiterFailed(_told(record))
+            raise WaiterFailed(_description(record))
         if record.state == "timed_out":
-            raise WaiterTimedOut(_told(record))
+            raise WaiterTimedOut(_description(record))
         return record.state == "met"
 
-    def _look(self) -> WaiterRecord:
+    def _read(self) -> WaiterRecord:
         try:
             return self._client.stack(self._bag).waiter(self._name).show()
         except errors.Unauthorized:
             if self._context is not self._stack.context:
                 raise
-            LOG.info("the user's token is over: waiter %s is waited for by the trust", self._name)
-            self._act_in(self._stack.stored_context())
+            LOG.info("the user's token has expired: the trust waits for waiter %s", self._name)
+            self._connect(self._stack.stored_context())
             return self._client.stack(self._bag).waiter(self._name).show()
 
 
-def _told(record: WaiterRecord) -> str:
-    """What became of a waiter, and through whom."""
+def _description(record: WaiterRecord) -> str:
+    """Return why a waiter ended, with its progress and the members that are missing or failing."""
     missing, failing = ", ".join(record.missing), ", ".join(record.failing)
-    told = f"waiter {record.name}: {record.reason} ({record.satisfied} of {record.needed} hold"
+    text = f"waiter {record.name}: {record.reason} ({record.satisfied} of {record.needed} satisfied"
     if missing:
-        told += f"; missing: {missing}"
-    return f"{told}; failing: {failing})." if failing else f"{told})."
+        text += f"; missing: {missing}"
+    return f"{text}; failing: {failing})." if failing else f"{text})."

@@ -1,6 +1,8 @@
-"""Heat's engine and API in one process, which talk through memory: ``process PORT CONFIG``.
+"""Heat's engine and API in one process, which talk through memory.
 
-One that is told to end is ended: it has no work that outlives a test.
+Its arguments are ``PORT CONFIG PAUSE PREFIX``; see :class:`tests.heat.lab.server.HeatServer`.
+
+A SIGTERM ends it at once: it has no work that outlives a test.
 """
 
 from __future__ import annotations
@@ -31,11 +33,11 @@ class Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
-        """Say nothing."""
+        """Log nothing."""
 
 
-def hasten() -> None:
-    """Have messages taken as they come, for which the transport in memory looks 20 times a second."""
+def deliver_at_once() -> None:
+    """Deliver messages as they arrive; the transport in memory polls for them 20 times a second."""
     come = threading.Condition()
     deliver = impl_fake.FakeExchange.deliver_message
 
@@ -52,9 +54,33 @@ def hasten() -> None:
     impl_fake.time = SimpleNamespace(time=time.time, sleep=sleep)
 
 
-def main(port: int, configuration: str) -> None:
+def poll_every(seconds: float) -> None:
+    """Have Heat wait this long where it waits a second between two steps of a task."""
+    from heat.engine import scheduler, worker
+
+    def sleep(given: float) -> None:
+        time.sleep(given * seconds)
+
+    scheduler.time = SimpleNamespace(sleep=sleep)
+    worker.time = SimpleNamespace(sleep=sleep)
+
+
+def notify_about(prefix: str) -> None:
+    """Have factstore notified about the stacks whose names begin with a prefix, and no others."""
+    from factstore.heat.autoscaling.notification_driver import FactstoreDriver
+
+    notify = FactstoreDriver.notify
+
+    def filtered(driver: FactstoreDriver, ctxt: Any, message: Any, *rest: Any) -> None:
+        if message["payload"].get("stack_name", "").startswith(prefix):
+            notify(driver, ctxt, message, *rest)
+
+    FactstoreDriver.notify = filtered
+
+
+def main(port: int, configuration: str, pause: float, prefix: str) -> None:
     """Serve until the process is ended."""
-    hasten()
+    deliver_at_once()
     conf = cfg.CONF
     log.register_options(conf)
     conf(
@@ -72,6 +98,8 @@ def main(port: int, configuration: str) -> None:
 
     config.startup_sanity_check()
     template._get_template_extension_manager()
+    poll_every(pause)
+    notify_about(prefix)
     service.EngineService(conf.host, api.ENGINE_TOPIC).start()
     app = config.load_paste_app("heat-api")
     server = make_server(LOOPBACK, port, app, threaded=True, request_handler=Quiet)
@@ -79,4 +107,4 @@ def main(port: int, configuration: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4])

@@ -38,9 +38,16 @@ class HeatServer:
         convergence: bool = False,
         database: str | None = None,
         options: Options | None = None,
+        pause: float = 1.0,
+        notify_prefix: str = "",
     ) -> None:
-        """``database`` is SQLAlchemy's URL; the default is SQLite, on which convergence hangs at times:
-        it reuses the ids of rows, and deletes none that depend on others.
+        """Prepare a Heat.
+
+        :param database: SQLAlchemy's URL. The default is SQLite, on which convergence hangs at times:
+            it reuses the ids of rows, and deletes none that others depend on.
+        :param pause: seconds between two steps of a task; Heat's own pause is one second.
+        :param notify_prefix: if *options* name the notification driver, it is called for the stacks
+            whose names begin so.
         """
         private_directory(state_dir)
         self.state_dir = state_dir
@@ -49,6 +56,7 @@ class HeatServer:
         self.child = Child("heat")
         self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
         self._conf = state_dir / "heat.conf"
+        self._arguments = (str(pause), notify_prefix)
         accounts = provision(
             keystone.accounts,
             f"heat-{self.port}",
@@ -90,7 +98,14 @@ class HeatServer:
     def start(self) -> None:
         """Start it and return at once. Raises ChildError."""
         self.child.start(
-            [sys.executable, "-m", "tests.heat.lab.process", str(self.port), str(self._conf)],
+            [
+                sys.executable,
+                "-m",
+                "tests.heat.lab.process",
+                str(self.port),
+                str(self._conf),
+                *self._arguments,
+            ],
             log_path=self.log_path,
             env=_environment(),
         )

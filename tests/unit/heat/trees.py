@@ -1,10 +1,10 @@
-"""Short words for what trees of resources are made of."""
+"""Builders of resources and trees."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from factstore.heat.autoscaling.plan import Instance, Resource, Stack, instances
+from factstore.heat.autoscaling.instances import Instance, Resource, Stack, instances
 
 COMPLETE = ("CREATE", "COMPLETE")
 
@@ -21,18 +21,18 @@ def resource(
             "id": f"id-{name}",
             "types": (kind,),
             "state": state,
-            "known_as": f"host-{name}",
+            "own_name": f"host-{name}",
             **others,
         }
     )
 
 
-def grouped(*units: Resource, kind: str = "OS::Heat::AutoScalingGroup", **others: Any) -> Resource:
+def group_of(*units: Resource, kind: str = "OS::Heat::AutoScalingGroup", **others: Any) -> Resource:
     return resource(
-        "compute", kind, nested=Stack("slurm-compute", units, unit_of="compute"), **others
+        "compute", kind, nested=Stack("slurm-compute", units, group="compute"), **others
     )
 
 
-def only(one: Resource) -> Instance:
-    (instance,) = instances(Stack("slurm-compute", (one,), unit_of="compute"))
+def instance_of(unit: Resource) -> Instance:
+    (instance,) = instances(Stack("slurm-compute", (unit,), group="compute"))
     return instance

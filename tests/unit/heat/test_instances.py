@@ -1,11 +1,17 @@
-"""The rule of what in a Heat stack is a member."""
+"""The rule that decides which resources of a Heat stack are members."""
 
 from __future__ import annotations
 
 import pytest
 
-from factstore.heat.autoscaling.plan import Resource, Stack, fitting, instances, word
-from tests.unit.heat.trees import grouped, only, resource
+from factstore.heat.autoscaling.instances import (
+    Resource,
+    Stack,
+    declared_id,
+    instances,
+    valid_name,
+)
+from tests.unit.heat.trees import group_of, instance_of, resource
 
 
 def found(*resources: Resource, groups: list[str] | None = None) -> list[tuple[str | None, str]]:
@@ -22,8 +28,8 @@ def found(*resources: Resource, groups: list[str] | None = None) -> list[tuple[s
         "AWS::AutoScaling::AutoScalingGroup",
     ],
 )
-def test_each_unit_of_a_group_is_a_member_whatever_it_is_made_of(kind: str) -> None:
-    assert found(grouped(resource("a"), resource("b", "unit.yaml"), kind=kind)) == [
+def test_each_unit_of_a_group_is_a_member_whatever_its_type(kind: str) -> None:
+    assert found(group_of(resource("a"), resource("b", "unit.yaml"), kind=kind)) == [
         ("host-a", "compute"),
         ("host-b", "compute"),
     ]
@@ -36,48 +42,48 @@ def test_a_server_is_a_member_of_a_group_named_as_its_resource(kind: str) -> Non
     assert found(resource("head", kind)) == [("host-head", "head")]
 
 
-def test_a_server_by_what_its_type_stands_for_is_one() -> None:
+def test_a_resource_whose_type_is_mapped_to_a_server_is_a_server() -> None:
     head = resource("head", types=("My::Server", "OS::Heat::DeployedServer"))
     assert found(head) == [("host-head", "head")]
 
 
-def test_what_is_neither_unit_nor_server_is_no_member() -> None:
-    assert found(resource("password"), resource("up", "OS::Heat::ScalingPolicy"), grouped()) == []
+def test_a_resource_that_is_neither_a_unit_nor_a_server_is_not_a_member() -> None:
+    assert found(resource("password"), resource("up", "OS::Heat::ScalingPolicy"), group_of()) == []
 
 
-def test_servers_below_a_unit_are_parts_of_it() -> None:
+def test_servers_inside_a_unit_are_parts_of_it() -> None:
     machine = Stack("slurm-compute-a", (resource("server", "OS::Nova::Server"),))
-    assert found(grouped(resource("a", "unit.yaml", nested=machine))) == [("host-a", "compute")]
+    assert found(group_of(resource("a", "unit.yaml", nested=machine))) == [("host-a", "compute")]
 
 
-def test_a_group_below_a_unit_is_a_part_of_it() -> None:
-    rack = Stack("slurm-compute-a", (grouped(resource("disk")),))
-    assert found(grouped(resource("a", "rack.yaml", nested=rack))) == [("host-a", "compute")]
+def test_a_group_inside_a_unit_is_a_part_of_it() -> None:
+    rack = Stack("slurm-compute-a", (group_of(resource("disk")),))
+    assert found(group_of(resource("a", "rack.yaml", nested=rack))) == [("host-a", "compute")]
 
 
-def test_a_template_that_stands_for_a_server_is_one_member_and_not_two() -> None:
+def test_a_template_that_is_mapped_to_a_server_is_one_member_and_not_two() -> None:
     inner = Stack("slurm-head", (resource("server", "OS::Nova::Server"),))
     assert found(resource("head", "OS::Nova::Server", nested=inner)) == [("host-head", "head")]
 
 
 def test_servers_and_groups_in_plain_nested_stacks_are_found() -> None:
-    inner = Stack("slurm-part", (resource("head", "OS::Nova::Server"), grouped(resource("a"))))
+    inner = Stack("slurm-part", (resource("head", "OS::Nova::Server"), group_of(resource("a"))))
     assert found(resource("part", "part.yaml", nested=inner)) == [
         ("host-head", "head"),
         ("host-a", "compute"),
     ]
 
 
-def test_only_the_groups_that_are_asked_for_have_members() -> None:
-    tree = (grouped(resource("a")), resource("head", "OS::Nova::Server"))
+def test_only_the_selected_groups_have_members() -> None:
+    tree = (group_of(resource("a")), resource("head", "OS::Nova::Server"))
     assert found(*tree, groups=["compute"]) == [("host-a", "compute")]
     assert found(*tree, groups=["head"]) == [("host-head", "head")]
     assert found(*tree, groups=[]) == []
 
 
-def test_a_member_tells_of_its_resource_what_is_no_secret() -> None:
-    instance = only(resource("a", types=("unit.yaml", "unit.yaml")))
-    assert instance.word == "heat:id-a"
+def test_the_attributes_of_a_member_name_its_resource_without_its_properties() -> None:
+    instance = instance_of(resource("a", types=("unit.yaml", "unit.yaml")))
+    assert instance.declared_id == "heat:id-a"
     assert instance.attributes == {
         "resource_type": "unit.yaml",
         "resource_name": "a",
@@ -86,7 +92,7 @@ def test_a_member_tells_of_its_resource_what_is_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fits"),
+    ("name", "valid"),
     [
         ("c1", "c1"),
         ("My server", "My-server"),
@@ -98,12 +104,12 @@ def test_a_member_tells_of_its_resource_what_is_no_secret() -> None:
         ("", None),
     ],
 )
-def test_names_that_members_cannot_have_are_made_to_fit_as_host_names_are(
-    name: str, fits: str | None
+def test_invalid_characters_of_names_are_replaced_as_in_host_names(
+    name: str, valid: str | None
 ) -> None:
-    assert fitting(name) == fits
+    assert valid_name(name) == valid
 
 
-def test_a_word_is_printable_and_not_too_long() -> None:
-    assert word("é\n") == "heat:--"
-    assert len(word("x" * 300)) == 255
+def test_a_declared_id_is_printable_and_has_a_limited_length() -> None:
+    assert declared_id("é\n") == "heat:--"
+    assert len(declared_id("x" * 300)) == 255
