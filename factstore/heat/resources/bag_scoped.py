@@ -36,18 +36,6 @@ def name_constraint(noun: str) -> constraints.AllowedPattern:
     )
 
 
-def readers_schema() -> properties.Schema:
-    """Return the schema of the property ``readers`` of sensitive facts."""
-    return properties.Schema(
-        properties.Schema.LIST,
-        "The groups and members that may read sensitive values, in addition to the users whom "
-        "factstore's policy allows to: group/NAME or member/NAME.",
-        schema=properties.Schema(properties.Schema.STRING),
-        default=[],
-        update_allowed=True,
-    )
-
-
 class BagScoped(FactstoreResource):
     """A resource with a property ``bag``.
 

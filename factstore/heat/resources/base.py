@@ -6,25 +6,31 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from heat.common import exception
-from heat.engine import resource, support
+from heat.engine import attributes, resource, support
 from keystoneauth1.exceptions import ClientException
 from oslo_log import log as logging
 
-from factstore.client import Client, FactstoreError
+from factstore.client import Client, FactstoreError, errors
 from factstore.heat.client_plugin import CLIENT_NAME
 from factstore.heat.errors import message, translated
 
 LOG = logging.getLogger(__name__)
 
+Type = attributes.Schema
 SINCE = support.SupportStatus(version="factstore 0.1")
+
+
+def live_attribute(kind: str | None, description: str) -> attributes.Schema:
+    """Return the schema of an attribute that is read from factstore each time."""
+    return attributes.Schema(description, cache_mode=Type.CACHE_NONE, type=kind)
 
 
 class FactstoreResource(resource.Resource):
     """A resource of factstore.
 
     Handlers may raise the errors of the client and of keystoneauth; this class turns them into Heat's.
-    A subclass defines :meth:`attribute_value`, :meth:`exists` and :meth:`remove`.  The schemas of its
-    attributes have ``CACHE_NONE``, because attributes are read from factstore each time.
+    A subclass defines :meth:`attribute_value`, :meth:`is_own` and :meth:`remove`, and declares its
+    attributes with :func:`live_attribute`.
     """
 
     default_client_name = CLIENT_NAME
@@ -41,9 +47,19 @@ class FactstoreResource(resource.Resource):
         """Delete what the physical resource id names; NotFound is no error."""
         raise NotImplementedError
 
-    def exists(self) -> bool:
-        """Return whether the thing that the physical resource id names exists and is the resource's."""
+    def is_own(self) -> bool:
+        """Return whether the thing that the physical resource id names is the resource's own.
+
+        :raises factstore.client.errors.NotFound: the thing does not exist.
+        """
         raise NotImplementedError
+
+    def exists(self) -> bool:
+        """Return whether the thing exists and is the resource's own."""
+        try:
+            return self.is_own()
+        except errors.NotFound:
+            return False
 
     @property
     def factstore(self) -> Client:

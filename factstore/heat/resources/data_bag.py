@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 from heat.common import exception
-from heat.engine import attributes, constraints, properties
+from heat.engine import constraints, properties
 from heat.engine.resource import UpdateReplace
 from heat.objects import stack as stack_object
 from oslo_log import log as logging
 
 from factstore.client import Fact, Put, Stack, StackRecord, errors
+from factstore.heat.resources.base import Type, live_attribute
 from factstore.heat.resources.fact_set import Ownership
 from factstore.heat.resources.fact_set_resource import FactSetResource
 
@@ -63,27 +64,23 @@ class DataBag(FactSetResource):
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
-        URL: attributes.Schema(
+        URL: live_attribute(
+            Type.STRING,
             "The URL of the fact space for instances and users, at the catalog's public endpoint.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        FACTS: attributes.Schema(
+        FACTS: live_attribute(
+            Type.MAP,
             "All current facts, nested by path, including those below results/. A path that does "
             "not exist yet is null, and so is a sensitive value.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.MAP,
         ),
-        CONTEXT: attributes.Schema(
+        CONTEXT: live_attribute(
+            Type.MAP,
             "The current context: the facts, except those below results/, and the members, at one "
             "revision. Sensitive values are null.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.MAP,
         ),
-        MEMBERS: attributes.Schema(
+        MEMBERS: live_attribute(
+            Type.MAP,
             "The current members, by name, with group, state and attributes.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.MAP,
         ),
     }
 
@@ -101,7 +98,6 @@ class DataBag(FactSetResource):
         )
 
     def attribute_value(self, name: str) -> Any:
-        """Return an attribute."""
         if name == self.URL:
             return self.client_plugin().public_url(self.resource_id)
         if name == self.FACTS:
@@ -109,18 +105,14 @@ class DataBag(FactSetResource):
         context = self.bag.context()
         return context.members if name == self.MEMBERS else context.document
 
-    def exists(self) -> bool:
-        """Return whether the fact space exists and is the one that this resource created."""
-        try:
-            return self._is_own(self.bag.describe())
-        except errors.NotFound:
-            return False
+    def is_own(self) -> bool:
+        return self._created(self.bag.describe())
 
     def remove(self) -> None:
         """Delete the fact space, unless it is another one with the same name."""
         bag = self.bag
         record = bag.describe()
-        if self._is_own(record):
+        if self._created(record):
             bag.delete_stack()
         else:
             LOG.warning(
@@ -191,7 +183,7 @@ class DataBag(FactSetResource):
             f"{self.stack.name} ({self.stack.id})"
         )
 
-    def _is_own(self, record: StackRecord) -> bool:
+    def _created(self, record: StackRecord) -> bool:
         created: str | None = self.data().get(_ID)
         if created is not None:
             return record.id == created

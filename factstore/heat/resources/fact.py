@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from heat.common import exception
-from heat.engine import attributes, constraints, function, properties
+from heat.engine import constraints, function, properties
 
-from factstore.client import Put, errors
+from factstore.client import errors
 from factstore.client.urls import fact_url
 from factstore.heat.resources.bag_scoped import (
     NAME_PATTERN,
@@ -18,10 +17,17 @@ from factstore.heat.resources.bag_scoped import (
     BagScoped,
     bag_schema,
     curl,
-    readers_schema,
 )
+from factstore.heat.resources.base import Type, live_attribute
 from factstore.heat.resources.fact_set import Digests, Ownership
-from factstore.heat.resources.fact_set_resource import FactSetResource
+from factstore.heat.resources.fact_set_resource import (
+    KIND,
+    READERS,
+    SENSITIVE,
+    FactSetResource,
+    fact_schemas,
+    writer,
+)
 
 _PATH = f"{NAME_PATTERN}(?:/{NAME_PATTERN}){{0,15}}"
 _OWN = re.compile(f"(?:nodes|results)/({NAME_PATTERN})/.+")
@@ -37,15 +43,8 @@ class Fact(BagScoped, FactSetResource):
     wrote it.
     """
 
-    PROPERTIES = (BAG, PATH, VALUE, KIND, SENSITIVE, READERS, GRANT) = (
-        "bag",
-        "path",
-        "value",
-        "kind",
-        "sensitive",
-        "readers",
-        "grant",
-    )
+    BAG, PATH, VALUE, GRANT = "bag", "path", "value", "grant"
+    PROPERTIES = (BAG, PATH, VALUE, KIND, SENSITIVE, READERS, GRANT)
     ATTRIBUTES = (VALUE_ATTR, URL, CURL_CLI) = ("value", "url", "curl_cli")
 
     facts_property = VALUE
@@ -72,23 +71,7 @@ class Fact(BagScoped, FactSetResource):
             "the value deletes the fact and makes it a promise.",
             update_allowed=True,
         ),
-        KIND: properties.Schema(
-            properties.Schema.STRING,
-            "The kind of a fact with a value: observed, like the facts of agents, or a parameter, "
-            "which instances can read and only the owner can change.",
-            default="observed",
-            constraints=[constraints.AllowedValues(["observed", "parameter"])],
-            update_allowed=True,
-        ),
-        SENSITIVE: properties.Schema(
-            properties.Schema.BOOLEAN,
-            "Whether the value is a secret. factstore encrypts a sensitive value and shows it to the "
-            "readers alone; attributes show it as null. Heat stores it in its database with the other "
-            "properties.",
-            default=False,
-            update_allowed=True,
-        ),
-        READERS: readers_schema(),
+        **fact_schemas(),
         GRANT: properties.Schema(
             properties.Schema.BOOLEAN,
             "Whether the resource issues a grant for curl_cli to the member that is to write a "
@@ -101,25 +84,23 @@ class Fact(BagScoped, FactSetResource):
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
-        VALUE_ATTR: attributes.Schema(
+        VALUE_ATTR: live_attribute(
+            None,
             "The current value of the fact. Null if a promise is not written yet, or if the "
             "value is sensitive.",
-            cache_mode=attributes.Schema.CACHE_NONE,
         ),
-        URL: attributes.Schema(
+        URL: live_attribute(
+            Type.STRING,
             "The URL of the fact, known before the fact exists. A GET waits up to 50 seconds for the "
             "fact; then it returns 404, and the client asks again. The response is the bare value, "
             "unless the property value is a map or a list. The URL contains no secret, so a reader "
             "needs a credential.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        CURL_CLI: attributes.Schema(
+        CURL_CLI: live_attribute(
+            Type.STRING,
             "The command that writes a promise; it contains a credential. Add -d TEXT, or for any JSON "
             "-H 'Content-Type: application/json' and -d '{\"value\": VALUE}'. Null for a fact with a "
             "value, and without a grant.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
     }
 
@@ -132,12 +113,7 @@ class Fact(BagScoped, FactSetResource):
     def ownership(self, properties: Mapping[str, Any]) -> Ownership:
         """The fact is the resource's own, no matter who wrote it."""
         return Ownership(
-            put=partial(
-                Put,
-                kind=properties[self.KIND],
-                sensitive=properties[self.SENSITIVE],
-                readers=tuple(properties[self.READERS]),
-            ),
+            put=writer(properties),
             may_overwrite=lambda _: True,
             is_ours=lambda _fact, _digest: True,
         )
@@ -159,7 +135,6 @@ class Fact(BagScoped, FactSetResource):
             self.issue(member=_member(properties[self.PATH]), ttl=YEAR)
 
     def attribute_value(self, name: str) -> Any:
-        """Return an attribute."""
         path = self.properties[self.PATH]
         if name == self.VALUE_ATTR:
             try:
@@ -174,18 +149,12 @@ class Fact(BagScoped, FactSetResource):
             return None
         return curl(fact_url(self.bag_url, path), self.token, "-X", "PUT")
 
-    def exists(self) -> bool:
-        """Return whether the fact exists; a promise always does."""
-        if _is_promise(self.properties):
-            return True
-        try:
+    def is_own(self) -> bool:
+        if not _is_promise(self.properties):
             self.bag.get(self.properties[self.PATH])
-        except errors.NotFound:
-            return False
         return True
 
     def remove(self) -> None:
-        """Delete the fact and revoke the grant."""
         self.revoke()
         self.bag.delete(self.properties[self.PATH])
 
@@ -223,7 +192,7 @@ def _check(properties: properties.Properties) -> None:
     :raises heat.common.exception.StackValidationFailed: the properties contradict each other.
     """
     if _is_promise(properties):
-        if properties[Fact.SENSITIVE] or properties[Fact.READERS]:
+        if properties[SENSITIVE] or properties[READERS]:
             wrong = (
                 "a fact without a value is a promise, so sensitive and readers must not be set. The "
                 "writer of the fact sets them."
@@ -236,7 +205,7 @@ def _check(properties: properties.Properties) -> None:
             )
         else:
             return
-    elif properties[Fact.READERS] and not properties[Fact.SENSITIVE]:
+    elif properties[READERS] and not properties[SENSITIVE]:
         wrong = "readers apply to a sensitive value only. Set sensitive to true as well."
     else:
         return

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from heat.common import exception
+from heat.engine import constraints, properties
 from oslo_log import log as logging
 
-from factstore.client import Stack
+from factstore.client import Put, Stack
 from factstore.heat.resources.base import FactstoreResource
 from factstore.heat.resources.fact_set import (
     Digests,
@@ -24,6 +26,44 @@ from factstore.heat.resources.fact_set import (
 LOG = logging.getLogger(__name__)
 
 _NOTE = "written-"
+
+KIND, SENSITIVE, READERS = "kind", "sensitive", "readers"
+
+
+def fact_schemas() -> dict[str, properties.Schema]:
+    """Return the schemas of the properties ``kind``, ``sensitive`` and ``readers``."""
+    return {
+        KIND: properties.Schema(
+            properties.Schema.STRING,
+            "The kind of a fact with a value: observed, like the facts of agents, or a parameter, "
+            "which instances can read and only the owner can change.",
+            default="observed",
+            constraints=[constraints.AllowedValues(["observed", "parameter"])],
+            update_allowed=True,
+        ),
+        SENSITIVE: properties.Schema(
+            properties.Schema.BOOLEAN,
+            "Whether a value is a secret. factstore encrypts a sensitive value and shows it to the "
+            "readers alone; attributes show it as null. Heat stores it in its database with the "
+            "other properties.",
+            default=False,
+            update_allowed=True,
+        ),
+        READERS: properties.Schema(
+            properties.Schema.LIST,
+            "The groups and members that may read sensitive values, in addition to the users whom "
+            "factstore's policy allows to: group/NAME or member/NAME.",
+            schema=properties.Schema(properties.Schema.STRING),
+            default=[],
+            update_allowed=True,
+        ),
+    }
+
+
+def writer(properties: Mapping[str, Any]) -> Callable[[str, Any], Put]:
+    """Return the function that writes a fact with these properties."""
+    kind, sensitive, readers = (properties[name] for name in (KIND, SENSITIVE, READERS))
+    return partial(Put, kind=kind, sensitive=sensitive, readers=tuple(readers))
 
 
 class FactSetResource(FactstoreResource):

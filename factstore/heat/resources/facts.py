@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from heat.engine import attributes, constraints, properties
+from heat.engine import properties
 
-from factstore.client import Fact, Put, errors
-from factstore.heat.resources.bag_scoped import BagScoped, bag_schema, readers_schema
+from factstore.client import Fact
+from factstore.heat.resources.bag_scoped import BagScoped, bag_schema
+from factstore.heat.resources.base import Type, live_attribute
 from factstore.heat.resources.fact_set import Ownership, digest
-from factstore.heat.resources.fact_set_resource import FactSetResource
+from factstore.heat.resources.fact_set_resource import (
+    KIND,
+    READERS,
+    SENSITIVE,
+    FactSetResource,
+    fact_schemas,
+    writer,
+)
 
 
 class Facts(BagScoped, FactSetResource):
@@ -23,13 +30,8 @@ class Facts(BagScoped, FactSetResource):
     stay.
     """
 
-    PROPERTIES = (BAG, FACTS, KIND, SENSITIVE, READERS) = (
-        "bag",
-        "facts",
-        "kind",
-        "sensitive",
-        "readers",
-    )
+    BAG, FACTS = "bag", "facts"
+    PROPERTIES = (BAG, FACTS, KIND, SENSITIVE, READERS)
     ATTRIBUTES = (FACTS_ATTR,) = ("facts",)
 
     facts_property = FACTS
@@ -38,62 +40,36 @@ class Facts(BagScoped, FactSetResource):
         BAG: bag_schema(),
         FACTS: properties.Schema(
             properties.Schema.MAP,
-            "Values by path. They overwrite existing facts. A null value is not written.",
+            "Values by path. They overwrite existing facts, but a parameter never overwrites an "
+            "observed fact. A null value is not written.",
             required=True,
             update_allowed=True,
         ),
-        KIND: properties.Schema(
-            properties.Schema.STRING,
-            "The kind of the facts. Instances can read a parameter, and only the owner can change "
-            "it. A parameter never overwrites an observed fact.",
-            default="observed",
-            constraints=[constraints.AllowedValues(["observed", "parameter"])],
-            update_allowed=True,
-        ),
-        SENSITIVE: properties.Schema(
-            properties.Schema.BOOLEAN,
-            "Whether the values are secrets. factstore encrypts sensitive values and shows them to the "
-            "readers alone; attributes show them as null. Heat stores them in its database with the "
-            "other properties.",
-            default=False,
-            update_allowed=True,
-        ),
-        READERS: readers_schema(),
+        **fact_schemas(),
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
-        FACTS_ATTR: attributes.Schema(
+        FACTS_ATTR: live_attribute(
+            Type.MAP,
             "All current facts of the data bag, nested by path. A resource that uses this attribute "
             "is created after these facts are written. Sensitive values are null.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.MAP,
         ),
     }
 
     def ownership(self, properties: Mapping[str, Any]) -> Ownership:
         """A fact is the resource's own as long as it is as written."""
-        kind = properties[self.KIND]
+        kind = properties[KIND]
         return Ownership(
-            put=partial(
-                Put,
-                kind=kind,
-                sensitive=properties[self.SENSITIVE],
-                readers=tuple(properties[self.READERS]),
-            ),
+            put=writer(properties),
             may_overwrite=lambda fact: kind == "observed" or fact.kind == kind,
             is_ours=_is_as_written,
         )
 
     def attribute_value(self, name: str) -> Any:
-        """Return the facts of the data bag."""
         return self.bag.context(results=True).facts
 
-    def exists(self) -> bool:
-        """Return whether the data bag exists."""
-        try:
-            self.bag.describe()
-        except errors.NotFound:
-            return False
+    def is_own(self) -> bool:
+        self.bag.describe()
         return True
 
     def remove(self) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from heat.common import exception
-from heat.engine import attributes, constraints, function, properties, resource
+from heat.engine import constraints, function, properties, resource
 
-from factstore.client import errors
 from factstore.heat.resources import agent_config
 from factstore.heat.resources.bag_scoped import (
     YEAR,
@@ -18,6 +17,7 @@ from factstore.heat.resources.bag_scoped import (
     curl,
     name_constraint,
 )
+from factstore.heat.resources.base import Type, live_attribute
 
 
 class Grant(BagScoped):
@@ -94,39 +94,33 @@ class Grant(BagScoped):
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
-        URL: attributes.Schema(
+        URL: live_attribute(
+            Type.STRING,
             "The data bag's URL with the grant as user and password, which curl and many libraries "
             "accept.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        TOKEN: attributes.Schema(
+        TOKEN: live_attribute(
+            Type.STRING,
             "The grant, for the header Authorization: Bearer.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        AGENT_CONFIG: attributes.Schema(
+        AGENT_CONFIG: live_attribute(
+            Type.STRING,
             "User data for cloud-init that installs factstore-agent, configures it with this grant "
             "and starts it with systemd. Use it with user_data_format RAW, or as the last part of "
             "an OS::Heat::MultipartMime: it appends to the lists of the parts before it. Null for a "
             "reader.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        CLOUD_CONFIG: attributes.Schema(
+        CLOUD_CONFIG: live_attribute(
+            Type.MAP,
             "The same user data as a map, for OS::Heat::CloudConfig.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.MAP,
         ),
-        CURL_CLI: attributes.Schema(
+        CURL_CLI: live_attribute(
+            Type.STRING,
             "A command that prints the context: all facts and members of the stack.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
     }
 
     def attribute_value(self, name: str) -> Any:
-        """Return an attribute."""
         token = self.token
         if token is None or name == self.TOKEN:
             return token
@@ -140,16 +134,11 @@ class Grant(BagScoped):
         document = self._document(self.properties, token)
         return document if name == self.CLOUD_CONFIG else agent_config.user_data(document)
 
-    def exists(self) -> bool:
-        """Return whether the grant is valid."""
-        try:
-            self.bag.grant(self.resource_id).show()
-        except errors.NotFound:
-            return False
+    def is_own(self) -> bool:
+        self.bag.grant(self.resource_id).show()
         return True
 
     def remove(self) -> None:
-        """Revoke the grant."""
         self.revoke()
 
     # Heat's hooks
@@ -162,7 +151,6 @@ class Grant(BagScoped):
             self._check(self.properties)
 
     def handle_create(self) -> None:
-        """Issue the grant."""
         self._check(self.properties)
         self.bag.describe()  # issuing a grant would create a missing stack
         names = (self.ROLE, self.MEMBER, self.GROUP, self.TTL)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from heat.common import exception
-from heat.engine import attributes, constraints, properties
+from heat.engine import constraints, properties
 
 from factstore.client import errors
 from factstore.client.urls import item_url
@@ -18,6 +18,7 @@ from factstore.heat.resources.bag_scoped import (
     curl,
     name_constraint,
 )
+from factstore.heat.resources.base import Type, live_attribute
 from factstore.heat.resources.waiter_poll import WaiterPoll
 
 _NAME_LENGTH = 128
@@ -106,40 +107,34 @@ class Waiter(BagScoped):
     }
 
     attributes_schema = {  # noqa: RUF012 - Heat's way
-        DATA: attributes.Schema(
+        DATA: live_attribute(
+            Type.MAP,
             "The data of the signals, by the ids of the signals.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.MAP,
         ),
-        STATE: attributes.Schema(
+        STATE: live_attribute(
+            Type.STRING,
             "The current state: pending, met, failed or timed_out.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        MISSING: attributes.Schema(
+        MISSING: live_attribute(
+            Type.LIST,
             "The paths and members that the condition still lacks, or the word signals.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.LIST,
         ),
-        SIGNAL_URL: attributes.Schema(
+        SIGNAL_URL: live_attribute(
+            Type.STRING,
             "The URL to which signals are POSTed, with the same body as for "
             "OS::Heat::WaitConditionHandle. It contains no secret; every agent's grant for the data "
             "bag may signal.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
-        CURL_CLI: attributes.Schema(
+        CURL_CLI: live_attribute(
+            Type.STRING,
             "A command that signals, for clients that this stack does not create. Its credential may "
             "also read the data bag and write below nodes/waiter:NAME/. Add --data-binary "
             '\'{"status": "SUCCESS"}\', or FAILURE with a reason. If several signals are counted, '
             "add an id: each id counts once. Null if the waiter does not wait for signals.",
-            cache_mode=attributes.Schema.CACHE_NONE,
-            type=attributes.Schema.STRING,
         ),
     }
 
     def attribute_value(self, name: str) -> Any:
-        """Return an attribute."""
         if name == self.SIGNAL_URL:
             return self._signal_url()
         if name == self.CURL_CLI:
@@ -152,16 +147,11 @@ class Waiter(BagScoped):
             return {each: signal["data"] for each, signal in (record.signals or {}).items()}
         return record.state if name == self.STATE else list(record.missing)
 
-    def exists(self) -> bool:
-        """Return whether the waiter exists."""
-        try:
-            self.bag.waiter(self.resource_id).show()
-        except errors.NotFound:
-            return False
+    def is_own(self) -> bool:
+        self.bag.waiter(self.resource_id).show()
         return True
 
     def remove(self) -> None:
-        """Delete the waiter and revoke the grant of curl_cli."""
         self.revoke()
         self.bag.waiter(self.resource_id).delete()
 
@@ -177,7 +167,6 @@ class Waiter(BagScoped):
             )
 
     def handle_create(self) -> WaiterPoll:
-        """Arm the waiter."""
         name = self.properties[self.NAME] or re.sub(
             r"[^A-Za-z0-9_.:@-]", "_", self.physical_resource_name()
         )
