@@ -1,4 +1,4 @@
-"""The examples as a user's client sends them, with the lab's servers in the place of Nova's."""
+"""The examples as a client sends them, with the lab's servers instead of Nova's."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def example(
     registry: dict[str, str] | None = None,
     **parameters: Any,
 ) -> dict[str, Any]:
-    """What :meth:`Orchestration.create` takes besides a name: a template with all that it refers to.
+    """Return the arguments of :meth:`Orchestration.create` for an example, except the name.
 
-    :param environment: a file that goes with it.
-    :param registry: what else stands for types that are not there.
+    :param environment: an environment file of the example.
+    :param registry: further mappings of types.
     """
     files, found = template_utils.get_template_contents(str(EXAMPLES / template))
     more, settings = template_utils.process_environment_and_files(

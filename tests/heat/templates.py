@@ -1,4 +1,4 @@
-"""Templates about a data bag, and the shell that instances have."""
+"""Templates with a data bag, and the shell of an instance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RETRIES = re.compile("--retry 10 --retry-all-errors ")
 
 
 def template(resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A data bag ``bag`` with these resources, and the values of outputs by name."""
+    """Return a template with a data bag ``bag``, these resources and outputs by name."""
     return {
         "heat_template_version": "2021-04-16",
         "resources": {"bag": {"type": "OS::FactStore::DataBag"}, **resources},
@@ -19,7 +19,7 @@ def template(resources: dict[str, Any], outputs: dict[str, Any] | None = None) -
 
 
 def inside(kind: str, /, **properties: Any) -> dict[str, Any]:
-    """A resource of that data bag."""
+    """Return a resource inside that data bag."""
     return {
         "type": f"OS::FactStore::{kind}",
         "properties": {"bag": {"get_resource": "bag"}, **properties},
@@ -27,12 +27,12 @@ def inside(kind: str, /, **properties: Any) -> dict[str, Any]:
 
 
 def attributes(resource: str, *names: str) -> dict[str, Any]:
-    """Outputs with attributes of a resource, by their names."""
+    """Return outputs for attributes of a resource, by their names."""
     return {name: {"get_attr": [resource, name]} for name in names}
 
 
 def shell(line: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run a resource's command with what is added to it, and find out at once that it fails."""
+    """Run a resource's command with more arguments, and without retries."""
     assert RETRIES.search(line)
     script = f'{RETRIES.sub("", line)} "$@"'
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""``Lab::Server``, without which no example could be tried where there is no Nova."""
+"""``Lab::Server``, with which the examples run without Nova."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.service import ApiServer
 
 
 def server(user_data: Any, **more: Any) -> dict[str, Any]:
-    """A template with a server that the environment takes from the lab."""
+    """Return a template with a server that the environment maps to the lab's."""
     properties = {"name": "head", "image": "debian-12", "flavor": "m1", "user_data": user_data}
     return {
         "heat_template_version": "2021-04-16",
@@ -35,25 +35,25 @@ LAB: dict[str, Any] = {"resource_registry": {"OS::Nova::Server": "Lab::Server"}}
 
 @pytest.fixture
 def servers(heat: HeatServer) -> Path:
-    """Where the lab's servers have their directories."""
+    """The parent of the directories of the lab's servers."""
     return heat.state_dir / "servers"
 
 
 def text(file: Path) -> str:
-    """What a file holds; nothing while there is none."""
+    """Return a file's content, or an empty string if it does not exist."""
     return file.read_text() if file.exists() else ""
 
 
 @pytest.fixture
 def grant(facts: Client, name: str) -> str:
-    """A grant for c1 in a stack of that name."""
+    """The token of a grant for c1 in a stack of that name."""
     made = facts.stack(name).issue_grant(member="c1", group="compute")
     assert made.token is not None
     return made.token
 
 
 def cloud_config(service: ApiServer, name: str, grant: str) -> str:
-    """Installs an agent, as the documentation has it."""
+    """Return user data that install an agent as in the documentation."""
     settings = f"""\
 [agent]
 stack = {name}
@@ -150,7 +150,7 @@ def test_a_server_ends_with_the_process_that_owns_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("user_data", "reason"),
     [
-        ("echo\n", "no user data that cloud-init knows: 'echo"),
+        ("echo\n", "cloud-init does not support this user data: 'echo"),
         (
             "#cloud-config\nwrite_files: [{path: /usr/bin/evil, content: x}]\n",
             "/usr/bin/evil would be written outside",

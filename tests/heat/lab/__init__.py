@@ -1,1 +1,1 @@
-"""A private Heat: engine and API in one process, beside the private Keystone and factstore."""
+"""A private Heat, with engine and API in one process, for a private Keystone and factstore."""

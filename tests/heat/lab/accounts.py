@@ -1,4 +1,4 @@
-"""What Heat needs in the private Keystone: its user, its domain of stack users, roles, catalogue."""
+"""Heat's accounts in the private Keystone: its user, the domain of stack users, roles and catalog."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ STACK_USER = "heat_stack_user"
 
 @dataclass(frozen=True)
 class HeatAccounts:
-    """Who a Heat is in Keystone.
+    """The accounts of one Heat.
 
-    :param domain: the id of the domain in which it makes users for stacks.
+    :param domain: the id of the domain in which it creates the users of stacks.
     """
 
     auth_url: str
@@ -28,10 +28,10 @@ class HeatAccounts:
 
 
 def provision(accounts: Accounts, name: str, endpoint: str) -> HeatAccounts:
-    """Make a Heat's users, domain, roles and endpoint.
+    """Create a Heat's users, domain, roles and endpoint.
 
-    :param name: what tells this Heat from others that use the same Keystone.
-    :param endpoint: its URL, in which Keystone fills in the project.
+    :param name: a name that no other Heat in the same Keystone has.
+    :param endpoint: its URL, in which Keystone inserts the project.
     """
     keystone = adapter.Adapter(accounts.session("admin"), endpoint_override=accounts.auth_url)
     domain = ensure(keystone, "domain", name)
@@ -57,5 +57,5 @@ def provision(accounts: Accounts, name: str, endpoint: str) -> HeatAccounts:
 
 
 def _user(keystone: adapter.Adapter, name: str, domain: str, password: str) -> str:
-    """The id of a new user."""
+    """Create a user and return its id."""
     return ensure(keystone, "user", name, domain_id=domain, extra={"password": password})

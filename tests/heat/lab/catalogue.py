@@ -1,4 +1,4 @@
-"""Where Keystone's catalogue says that a service is, for tests that change it."""
+"""The endpoints of a service in Keystone's catalog, for tests that change them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from factstore.cmd.processes.accounts import SERVICE_NAME, SERVICE_TYPE, Account
 
 
 class Catalogue:
-    """The endpoints of factstore, or of the service with another name and type."""
+    """The endpoints of factstore or of another service."""
 
     def __init__(
         self, accounts: Accounts, name: str = SERVICE_NAME, kind: str = SERVICE_TYPE
@@ -27,12 +27,12 @@ class Catalogue:
                 self._patch(endpoint["id"], url=url)
 
     def enable(self, enabled: bool) -> None:
-        """Show all of them, or none."""
+        """Enable or disable all of them."""
         for endpoint in self._known:
             self._patch(endpoint["id"], enabled=enabled)
 
     def restore(self) -> None:
-        """Have all as they were."""
+        """Restore all of them."""
         for endpoint in self._known:
             self._patch(endpoint["id"], url=endpoint["url"], enabled=endpoint["enabled"])
 

@@ -1,4 +1,4 @@
-"""A private MariaDB on the loopback interface, for Heat's convergence engine."""
+"""A private MariaDB on the loopback interface."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factstore.cmd.processes.process import Child, Pause, run_to_end
 
 
 class DatabaseServer:
-    """MariaDB, empty, where whoever reaches the port is let in.
+    """An empty MariaDB that accepts every connection.
 
     The verbs act at once; only :meth:`wait_ready` waits for it to serve.
     """
@@ -28,12 +28,12 @@ class DatabaseServer:
             **os.environ,
             # Debian has the server where users' PATH does not look.
             "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
-            # One that starts removes the temporary tables of all that share its directory.
+            # A server that starts removes the temporary tables of all servers with the same directory.
             "TMPDIR": str(state_dir / "tmp"),
         }
 
     def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
-        """Make its files. Raises ChildError."""
+        """Create its files. Raises ChildError."""
         run_to_end(
             Child("mariadb-install-db"),
             [
@@ -75,18 +75,18 @@ class DatabaseServer:
         self.child.wait_until(self._listens, deadline, pause)
 
     def url(self, database: str) -> str:
-        """SQLAlchemy's URL of one of its databases."""
+        """Return SQLAlchemy's URL of a database."""
         return f"mysql+pymysql://root@{LOOPBACK}:{self.port}/{database}?charset=utf8mb4"
 
     def create(self, database: str) -> None:
-        """Make a database."""
-        import pymysql  # only those who need it have it
+        """Create a database."""
+        import pymysql  # installed for these tests only
 
         with pymysql.connect(host=LOOPBACK, port=self.port, user="root") as connection:
             connection.cursor().execute(f"CREATE DATABASE `{database}` CHARACTER SET utf8mb4")
 
     def dump(self, database: str) -> str:
-        """All rows of a database, as Python shows them."""
+        """Return all rows of a database as Python's repr."""
         import pymysql
 
         rows: list[object] = []

@@ -1,12 +1,12 @@
 """A server of the lab: ``machine DIRECTORY`` does what cloud-init would, below that directory alone.
 
-It has ``user_data``, which may be a script, a cloud-config or several of both, and ``server.json`` with
-its name, address and number of CPUs.  Files below ``/etc``, ``/opt`` and ``/var/lib`` are moved into
-the directory, and so is whatever in the user data names them.  Commands that install are passed over:
-this source's ``factstore-agent`` is on the path.  ``systemctl`` only notes what it was asked, except
-that it starts the agent, which finds out its name and address from ``server.json``.
+The directory contains ``user_data``, which is a script, a cloud-config or several of both, and
+``server.json`` with the name, the address and the number of CPUs.  Files below ``/etc``, ``/opt`` and
+``/var/lib`` are moved into the directory, and so are their names in the user data.  Commands that
+install are ignored: the ``factstore-agent`` of this source tree is on the path.  ``systemctl`` records
+its arguments, and starts the agent, which reads its name and address from ``server.json``.
 
-It ends with the process that is named as its owner, and all that it has started with it.
+When the process that is named as its owner ends, it ends with all processes that it started.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Machine:
         self._starts_agent = False
 
     def take(self, user_data: str) -> None:
-        """Write what the user data have to be written, and learn what they have to be run."""
-        (self._directory / "etc" / "slurm").mkdir(parents=True)  # the image has Slurm
+        """Write the files of the user data, and note the commands to run."""
+        (self._directory / "etc" / "slurm").mkdir(parents=True)  # as in an image with Slurm
         self._write("bin/systemctl", _SYSTEMCTL.format(directory=self._directory), 0o755)
         self._write("bin/factstore-agent", _PROGRAM.format(python=sys.executable), 0o755)
         for text in parts(user_data):
@@ -62,13 +62,13 @@ class Machine:
             elif text.startswith("#cloud-config"):
                 self._configure(yaml.safe_load(text) or {})
             else:
-                raise ValueError(f"no user data that cloud-init knows: {text[:40]!r}")
+                raise ValueError(f"cloud-init does not support this user data: {text[:40]!r}")
 
     def run(self) -> list[subprocess.Popen[bytes]]:
         """Start the scripts, and the agent if the user data started it."""
         commands = [[str(script)] for script in self._scripts]
         if self._starts_agent:
-            self._settle_in()
+            self._configure_agent()
             commands.append([str(self._directory / "bin" / _AGENT), "run"])
         return [self._start(command) for command in commands]
 
@@ -84,8 +84,8 @@ class Machine:
             if words[0] == "systemctl" and any(word.startswith(_AGENT) for word in words):
                 self._starts_agent = True
 
-    def _settle_in(self) -> None:
-        """Tell the agent what it would find out by itself on a machine of its own."""
+    def _configure_agent(self) -> None:
+        """Configure the values that the agent would detect on a real machine."""
         parser = configparser.ConfigParser(interpolation=None)
         parser.read(self._settings)
         etc = self._settings.parent
@@ -102,8 +102,8 @@ class Machine:
                 parser.set(section, option, str(value))
         with self._settings.open("w") as file:
             parser.write(file)
-        told = {"ip": self._about["address"], "cpus": self._about["cpus"]}
-        self._write("etc/factstore/facts.d/machine.json", json.dumps(told), 0o644)
+        facts = {"ip": self._about["address"], "cpus": self._about["cpus"]}
+        self._write("etc/factstore/facts.d/machine.json", json.dumps(facts), 0o644)
 
     @property
     def _settings(self) -> Path:
@@ -138,7 +138,7 @@ class Machine:
 
 
 def parts(user_data: str) -> Iterator[str]:
-    """The texts in user data, which may be MIME's multipart as Heat makes it."""
+    """Yield the parts of user data, which may be a MIME multipart from Heat."""
     message = email.message_from_string(user_data)
     if not message.is_multipart():
         yield user_data
@@ -151,12 +151,11 @@ def parts(user_data: str) -> Iterator[str]:
 
 
 def main(directory: Path, owner: int) -> None:
-    """Be the server until it is ended, or its owner ends."""
+    """Run the server until it or its owner ends."""
     machine = Machine(directory, json.loads((directory / "server.json").read_text()))
     machine.take((directory / "user_data").read_text())
     poller = select.poll()
     poller.register(os.pidfd_open(owner), select.POLLIN)
-    # What has ended is kept as it is: nobody but whoever ends the server asks for it.
     started = machine.run()
     poller.poll()
     for process in started:

@@ -1,4 +1,4 @@
-"""Stacks of a Heat, as a user has them."""
+"""A user of Heat, and the stacks of that user."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Document = Mapping[str, Any]
 
 
 class StackFailed(AssertionError):
-    """A stack did not end as it should have; the text has Heat's reason."""
+    """A stack does not have the expected status; the text contains Heat's reason."""
 
 
 class Orchestration:
-    """What one user does with Heat. All that is made is remembered, for :meth:`clean`."""
+    """The operations of one user. :meth:`clean` deletes the stacks that are left."""
 
     def __init__(self, session: Session, url: str) -> None:
         """``url`` is Heat's, without version and project."""
@@ -41,7 +41,7 @@ class Orchestration:
         expect: str = "CREATE_COMPLETE",
         **fields: Any,
     ) -> str:
-        """Create a stack and wait until it is as expected, or not at all if that is empty; its id."""
+        """Create a stack, wait for the expected status unless that is empty, and return the id."""
         made = self.heat.stacks.create(
             stack_name=name,
             template=_text(template),
@@ -65,10 +65,12 @@ class Orchestration:
         expect: str = "UPDATE_COMPLETE",
         **fields: Any,
     ) -> None:
-        """Update a stack and wait until it is as expected."""
+        """Update a stack and wait for the expected status."""
         before = self.show(stack).updated_time
         while before == datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
-            time.sleep(0.05)  # Heat counts in seconds: this update would look like the last one
+            time.sleep(
+                0.05
+            )  # within the same second, this update could not be told from the last one
         self.heat.stacks.update(
             stack,
             template=_text(template),
@@ -83,29 +85,29 @@ class Orchestration:
         self.heat.stacks.delete(stack)
         self.wait(stack, expect, within)
         if stack in self._made and expect == "DELETE_COMPLETE":
-            self._made.remove(stack)  # Heat fails now and then when it is to delete one once more
+            self._made.remove(stack)  # Heat sometimes fails to delete a deleted stack
 
     def show(self, stack: str) -> Any:
-        """A stack as Heat shows it, by name or id."""
+        """Return a stack by name or id."""
         return self.heat.stacks.get(stack)
 
     def output(self, stack: str, key: str) -> Any:
-        """The value of one of its outputs, worked out now; its error is raised."""
+        """Return the current value of an output. Raises StackFailed if it has an error."""
         shown = self.heat.stacks.output_show(stack, key)["output"]
         if "output_error" in shown:
             raise StackFailed(shown["output_error"])
         return shown["output_value"]
 
     def resource(self, stack: str, name: str, *attributes: str) -> Any:
-        """A resource as Heat shows it, with attributes asked for by name."""
+        """Return a resource with the named attributes."""
         return self.heat.resources.get(stack, name, with_attr=list(attributes) or None)
 
     def resources(self, stack: str, depth: int = 0) -> list[Any]:
-        """Resources of a stack and, so many levels deep, of those nested in it."""
+        """Return the resources of a stack and of its nested stacks down to a depth."""
         return list(self.heat.resources.list(stack, nested_depth=depth))
 
     def events(self, stack: str, depth: int = 0) -> list[Any]:
-        """Events of a stack, oldest first."""
+        """Return the events of a stack, oldest first."""
         return list(self.heat.events.list(stack, nested_depth=depth, sort_dir="asc"))
 
     def signal(self, stack: str, resource: str, data: Document | None = None) -> None:
@@ -117,8 +119,8 @@ class Orchestration:
     ) -> None:
         """Return once the stack's status is *expect*.
 
-        :param newer_than: an update's time that is not the one that is waited for.
-        :raises StackFailed: it became another one, or took too long.
+        :param newer_than: the time of the last update, to wait for a later one.
+        :raises StackFailed: the stack has another final status, or took too long.
         """
         if not expect:
             return
@@ -141,7 +143,7 @@ class Orchestration:
             time.sleep(PAUSE)
 
     def clean(self) -> None:
-        """Delete all stacks that were made here and are left, and wait for it."""
+        """Delete the stacks that were created here and are left, and wait for it."""
         for stack in reversed(self._made):
             try:
                 self.heat.stacks.delete(stack)

@@ -1,17 +1,17 @@
-"""Waiting for what Heat does, which takes seconds, and longer the more often it is asked."""
+"""Waiting for Heat, which takes seconds, and longer the more often it is polled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests import eventually as impatient
+from tests import eventually as general
 
-PAUSE = 0.25  # seconds between two looks
+PAUSE = 0.25  # seconds between two polls
 
 T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T], within: float = 10.0) -> T:
-    """As everybody's, with longer pauses."""
-    return impatient.eventually(condition, within, PAUSE)
+    """Call ``tests.eventually`` with longer pauses."""
+    return general.eventually(condition, within, PAUSE)

@@ -76,16 +76,16 @@ class HeatServer:
 
     @property
     def url(self) -> str:
-        """Where its API is, without version and project."""
+        """The URL of its API, without version and project."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
     def log(self) -> str:
-        """All that it has logged."""
+        """The whole log."""
         return self.log_path.read_text(errors="replace")
 
     def prepare(self, deadline: float = 120.0, pause: Pause = time.sleep) -> None:
-        """Make the schema. Raises ChildError."""
+        """Create the schema. Raises ChildError."""
         run_to_end(
             Child("heat-manage db_sync"),
             [sys.executable, "-c", _MANAGE, "--config-file", str(self._conf), "db_sync"],
@@ -112,7 +112,7 @@ class HeatServer:
 
     def wait_ready(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
         """Return once it answers. Raises ChildError."""
-        # Without a path it lists its versions: 300, multiple choices.
+        # The root lists the versions with the status 300, multiple choices.
         self.child.wait_until(lambda: self._probe.status("/") == 300, deadline, pause)
 
     def kill(self) -> None:
@@ -121,7 +121,7 @@ class HeatServer:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, so that a checkout's own modules are found from wherever Heat runs."""
+    """Return our environment, with this checkout on the Python path."""
     paths = [str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")]
     return {**python_environment(), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
@@ -134,7 +134,7 @@ def _sections(
     database: str,
     convergence: bool,
 ) -> dict[str, dict[str, str | int]]:
-    """heat.conf."""
+    """Return the contents of heat.conf."""
     identity = {
         "auth_url": accounts.auth_url,
         "auth_type": "password",

@@ -8,10 +8,10 @@ from typing import Protocol, TypeVar
 
 
 class Server(Protocol):
-    """What they have in common."""
+    """A server of the lab."""
 
     def prepare(self) -> None:
-        """Make its files."""
+        """Create its files."""
 
     def start(self) -> None:
         """Start it and return at once."""
@@ -20,7 +20,7 @@ class Server(Protocol):
         """Return once it serves."""
 
     def kill(self) -> None:
-        """End it by force."""
+        """Kill it."""
 
 
 S = TypeVar("S", bound=Server)
@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Server)
 
 @contextmanager
 def serving(server: S) -> Iterator[S]:
-    """A server that serves. It is killed in the end: nobody needs its data."""
+    """Start a server, and kill it at the end: nobody needs its data."""
     try:
         server.prepare()
         server.start()

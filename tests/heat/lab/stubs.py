@@ -1,6 +1,6 @@
-"""As much of Glance and Nova as a launch configuration asks for: an image and a flavor named "0".
+"""The parts of Glance and Nova that a launch configuration needs: an image and a flavor named "0".
 
-Heat checks both though nothing is ever launched.  They are in one server, a thread of this process.
+Heat checks both although nothing is launched.  One thread of this process serves them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ANSWERS: dict[str, Any] = {
 
 
 class Stubs:
-    """The server, for as long as the context lasts."""
+    """The server; it runs inside the context."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer((LOOPBACK, 0), _Handler)

@@ -1,4 +1,4 @@
-"""``Lab::Server``: what stands for ``OS::Nova::Server`` where there is no Nova.
+"""``Lab::Server``: a substitute for ``OS::Nova::Server`` without Nova.
 
 A server is a process on this machine (see ``tests.heat.lab.machine``), in a directory of its own below
 ``servers`` beside Heat's configuration.  Deleting it is as sudden as switching it off.
@@ -23,7 +23,7 @@ from oslo_utils import uuidutils
 
 _STRING, _LIST, _MAP = (getattr(properties.Schema, kind) for kind in ("STRING", "LIST", "MAP"))
 _OWNER = os.getppid()
-"""Whoever started Heat. Servers outlive Heat, as they would elsewhere, but not them."""
+"""The process that started Heat. Servers outlive Heat, as real ones do, but not that process."""
 _started: dict[str, subprocess.Popen[bytes]] = {}
 
 
@@ -47,7 +47,7 @@ class LabServer(resource.Resource):
     }
 
     def handle_create(self) -> None:
-        """Start the process; like Nova's, the server is there before it has done anything."""
+        """Start the process and return at once, as Nova does."""
         identifier = str(uuid.uuid4())
         number = uuid.UUID(identifier).int
         about = {
@@ -73,7 +73,7 @@ class LabServer(resource.Resource):
         _started[identifier] = process
 
     def handle_delete(self) -> None:
-        """Switch it off."""
+        """End the process."""
         if self.resource_id is None:
             return
         directory = _servers() / self.resource_id
@@ -85,14 +85,14 @@ class LabServer(resource.Resource):
         shutil.rmtree(directory, ignore_errors=True)
 
     def handle_update(self, json_snippet: Any, tmpl_diff: Any, prop_diff: Any) -> None:
-        """Metadata are all that may change, and nobody here asks for them."""
+        """Ignore the metadata, which is the only property that can be updated."""
 
     def get_reference_id(self) -> str | None:
-        """As Nova's: the id."""
+        """Return the id, as Nova's server does."""
         return self.resource_id
 
     def _user_data(self) -> str:
-        """The user data; those of a software configuration are named by its id."""
+        """Return the user data, from the software configuration that an id names if there is one."""
         given: str = self.properties["user_data"]
         if not uuidutils.is_uuid_like(given):
             return given
@@ -111,5 +111,5 @@ def _servers() -> Path:
 
 
 def resource_mapping() -> dict[str, type[resource.Resource]]:
-    """What Heat loads."""
+    """Return the resource types by name."""
     return {"Lab::Server": LabServer}

@@ -1,4 +1,4 @@
-"""Stands in for ``OS::Neutron::SecurityGroup``, for want of a Neutron."""
+"""``Lab::SecurityGroup``: a substitute for ``OS::Neutron::SecurityGroup`` without Neutron."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from heat.engine import attributes, properties, resource
 
 
 class SecurityGroup(resource.Resource):
-    """Rules that nobody enforces."""
+    """Rules without effect."""
 
     properties_schema = {  # noqa: RUF012 - Heat's way
         "rules": properties.Schema(
@@ -27,7 +27,7 @@ class SecurityGroup(resource.Resource):
     attributes_schema = {"rules": attributes.Schema(type=attributes.Schema.LIST)}  # noqa: RUF012
 
     def handle_create(self) -> None:
-        """Come to be."""
+        """Set the physical resource id."""
         self.resource_id_set(self.physical_resource_name())
 
     def _resolve_attribute(self, name: str) -> Any:
@@ -36,5 +36,5 @@ class SecurityGroup(resource.Resource):
 
 
 def resource_mapping() -> dict[str, type]:
-    """Resource types by name."""
+    """Return the resource types by name."""
     return {"Lab::SecurityGroup": SecurityGroup}
