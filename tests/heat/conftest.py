@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import factstore
 from factstore.client import Client
@@ -37,20 +39,24 @@ For the others, a test of the event sink tests the sink alone.
 _NOTIFYING = {"oslo_messaging_notifications": {"driver": "factstore"}}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of a file in one process, and all that use the legacy engine in one."""
-    for item in items:
-        engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
-        legacy = engine == "legacy" or "legacy" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("legacy" if legacy else item.path.stem))
+class _ByFileAndEngine(LoadScopeScheduling):
+    """Sends the tests of a file to one process, and all tests on the legacy engine to one, too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "legacy" if "legacy" in nodeid else nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Start a Heat with the legacy engine in one process only."""
+    return _ByFileAndEngine(config, log)
 
 
 @pytest.fixture(scope="session")
 def service(
     etcd: EtcdServer, keystone: KeystoneServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ApiServer]:
-    """A factstore that Keystone's catalogue names."""
+    """A factstore that Keystone's catalog names."""
     with ApiServer(
         [etcd.endpoint],
         tmp_path_factory.mktemp("api"),

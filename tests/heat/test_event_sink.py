@@ -127,23 +127,6 @@ def test_a_failed_unit_departs_as_failed(user: Orchestration, facts: Client, nam
     assert events.seen() == [("member.depart", unit, "failed")]
 
 
-def test_the_replacement_of_a_failed_unit_joins_as_replaced(
-    legacy_owner: Orchestration, facts: Client, name: str
-) -> None:
-    space = facts.stack(name)
-    stack = legacy_owner.create(name, group(1, unit=trial()), environment=SNIPPET)
-    (first,) = agree(legacy_owner, stack, space)
-    events = MemberEvents(space)
-    broken = group(1, unit=trial(fail=True))
-    legacy_owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
-    legacy_owner.update(stack, group(1, unit=trial()), environment=SNIPPET)
-    (second,) = agree(legacy_owner, stack, space)
-    assert events.seen() == [
-        ("member.depart", first, "failed"),
-        ("member.join", second, "replaced"),
-    ]
-
-
 def test_a_unit_whose_creation_failed_does_not_join(
     user: Orchestration, facts: Client, name: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Resources on the legacy engine, where it differs from the convergence engine."""
+"""The legacy engine, where it differs from the convergence engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from factstore.client import Client
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
 from tests.heat.lab.server import HeatServer
+from tests.heat.scaling import SNIPPET, MemberEvents, agree, group
 from tests.heat.templates import attributes, inside, template
+
+
+def failing(fail: bool) -> dict[str, Any]:
+    """Return a unit that fails if it is told to."""
+    return {"type": "OS::Heat::TestResource", "properties": {"fail": fail}}
 
 
 def test_the_debug_log_of_heat_contains_no_grants(
@@ -52,6 +58,23 @@ def test_the_failure_of_another_resource_ends_the_wait(
     with pytest.raises(StackFailed, match=r"CREATE_FAILED.*resources\.other"):
         legacy_owner.wait(stack, "CREATE_COMPLETE", 60)  # Heat's grace is four minutes
     assert "aborted" in legacy_owner.resource(stack, "ready").resource_status_reason
+
+
+def test_the_replacement_of_a_failed_unit_joins_as_replaced(
+    legacy_owner: Orchestration, facts: Client, name: str
+) -> None:
+    space = facts.stack(name)
+    stack = legacy_owner.create(name, group(1, unit=failing(False)), environment=SNIPPET)
+    (first,) = agree(legacy_owner, stack, space)
+    events = MemberEvents(space)
+    broken = group(1, unit=failing(True))
+    legacy_owner.update(stack, broken, environment=SNIPPET, expect="UPDATE_FAILED")
+    legacy_owner.update(stack, group(1, unit=failing(False)), environment=SNIPPET)
+    (second,) = agree(legacy_owner, stack, space)
+    assert events.seen() == [
+        ("member.depart", first, "failed"),
+        ("member.join", second, "replaced"),
+    ]
 
 
 def test_the_bag_of_a_replaced_or_rolled_back_resource_has_the_name_of_the_stack(

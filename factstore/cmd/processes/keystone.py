@@ -58,7 +58,8 @@ bind = "{host}:{port}"
 # One process: with in-process caches, other workers would accept a revoked token for minutes.
 workers = 1
 worker_class = "gthread"
-threads = 8
+# One request at a time: SQLite refuses a transaction that meets another one ("database is locked").
+threads = 1
 graceful_timeout = 2
 control_socket_disable = True
 
