@@ -133,6 +133,28 @@ def test_an_update_writes_the_value_and_turns_a_fact_into_a_promise_and_back(
     assert shell(command, "-d", "x").returncode == 22
 
 
+def test_an_update_that_changes_only_the_type_of_the_value_writes_the_fact(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    stack = owner.create(name, template({"ip": fact(value=1)}))
+    owner.update(stack, template({"ip": fact(value=True)}))
+    assert bag.get(IP).value is True
+
+
+def test_a_check_reports_a_fact_that_differs_and_an_update_repairs_it(
+    owner: Orchestration, bag: Stack, name: str
+) -> None:
+    document = template({"ip": fact(value="10.0.0.5")})
+    stack = owner.create(name, document)
+    bag.member("head").join("heads", ttl=600)
+    bag.put(IP, "10.0.0.5", member="head")  # the fact would be deleted with the member
+    owner.heat.actions.check(stack)
+    with pytest.raises(StackFailed, match=f"differ from the template: {IP}"):
+        owner.wait(stack, "CHECK_COMPLETE", 30)
+    owner.update(stack, document)
+    assert bag.get(IP).member is None
+
+
 def test_another_path_replaces_the_fact(owner: Orchestration, bag: Stack, name: str) -> None:
     stack = owner.create(name, promised())
     before = owner.output(stack, "curl_cli")
