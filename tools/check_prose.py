@@ -28,10 +28,7 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "factstore/watch",
     "tests/backends",
     "tests/contract",
-    "tests/faults",
-    "tests/functional",
     "tests/heat",
-    "tests/keystone",
     "tests/unit",
 )
 

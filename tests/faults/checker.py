@@ -1,4 +1,4 @@
-"""Judging what watchers were told, against what a store did.
+"""Compare the events that watchers received with the history of a store.
 
 Pure: nothing here waits, connects or knows HTTP.  A :class:`History` is built from a store's raw
 changes by rules of its own, not by the service's code; :func:`check_watcher` compares with it what
@@ -38,9 +38,9 @@ class Scope(NamedTuple):
 class Change(NamedTuple):
     """One change as both sides can know it.
 
-    :param revision: of the fact that was put; 0 for what went.
-    :param value: canonical JSON; None for what went.
-    :param previous: the revision of what stood there before; 0 for nothing.
+    :param revision: revision of the fact that was put; 0 for a deletion.
+    :param value: canonical JSON; None for a deletion.
+    :param previous: revision of the previous fact; 0 if there was none.
     """
 
     type: str
@@ -70,12 +70,12 @@ def canonical(value: Any) -> str:
 
 
 def covers(prefix: str, path: str | None) -> bool:
-    """Whether a path is at or below a prefix; the end of the stack (no path) concerns everybody."""
+    """Return True if a path is at or below a prefix, or is None (the end of the stack)."""
     return not prefix or path is None or path == prefix or path.startswith(f"{prefix}/")
 
 
 class History:
-    """What a store did, revision by revision."""
+    """The history of a store, revision by revision."""
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
@@ -107,7 +107,7 @@ class History:
             self.events.setdefault(scope, {})[revision] = tuple(of_scope)
 
     def expected(self, scope: Scope, prefix: str = "") -> dict[int, tuple[Change, ...]]:
-        """The events that a watcher with this filter is to be told, by revision."""
+        """Return the events that a watcher with this filter must receive, by revision."""
         kept = {
             revision: tuple(change for change in changes if covers(prefix, change.path))
             for revision, changes in self.events.get(scope, {}).items()
@@ -178,14 +178,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Bookmark:
-    """The claim that everything up to here was told."""
+    """The claim that all events up to here were delivered."""
 
     revision: int
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """The watcher connected anew, asking for what follows this revision."""
+    """The watcher reconnected and requested all events after this revision."""
 
     revision: int
 
@@ -195,7 +195,7 @@ Item = Told | Bookmark | Resumed
 
 @dataclass
 class Segment:
-    """What a watcher got from one start on, through any number of connections.
+    """All frames that a watcher received after one start, over any number of connections.
 
     :param snapshot: the facts that it was shown at the start, if it was.
     """
@@ -206,7 +206,7 @@ class Segment:
 
     @property
     def position(self) -> int:
-        """How far the watcher believes that it knows everything."""
+        """Return the revision up to which the watcher believes to be complete."""
         known = [item.revision for item in self.items if not isinstance(item, Resumed)]
         return max([self.start, *known])
 
@@ -222,9 +222,9 @@ class Violation:
 def check_watcher(
     history: History, scope: Scope, prefix: str, segments: Sequence[Segment], until: int
 ) -> list[Violation]:
-    """Everything that is wrong with what one watcher was told.
+    """Return all mistakes in the events that one watcher received.
 
-    :param until: the revision up to which its last segment must have been told everything.
+    :param until: revision up to which its last segment must be complete.
     """
     expected = history.expected(scope, prefix)
     found: list[Violation] = []
@@ -242,7 +242,7 @@ def check_watcher(
 
 
 def _order(segment: Segment, head: int) -> Iterable[Violation]:
-    """What the order of arrival alone shows."""
+    """Yield the mistakes in the order of arrival."""
     newest, bookmark, resumed = segment.start, 0, segment.start
     seen: dict[int, tuple[Change, ...]] = {}
     for item in segment.items:
@@ -271,7 +271,7 @@ def _order(segment: Segment, head: int) -> Iterable[Violation]:
 def _content(
     segment: Segment, expected: Mapping[int, tuple[Change, ...]], end: int
 ) -> Iterable[Violation]:
-    """What a comparison with the store shows."""
+    """Yield the differences from the store."""
     told = {item.revision for item in segment.items if isinstance(item, Told)}
     for revision in expected:
         if segment.start < revision <= end and revision not in told:

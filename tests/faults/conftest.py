@@ -1,4 +1,4 @@
-"""What the fault tests share: how much they do, and servers that may be harmed."""
+"""Shared parts of the fault tests: their size, and servers that may be disturbed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ StartApi = Callable[..., ApiServer]
 
 @pytest.fixture(scope="session")
 def scale() -> int:
-    """How much more than usual to do; ``FACTSTORE_FAULTS=full`` means ten times."""
+    """Return the factor for the size of the tests; ``FACTSTORE_FAULTS=full`` means 10."""
     wanted = os.environ.get("FACTSTORE_FAULTS", "1")
     return 10 if wanted == "full" else int(wanted)
 

@@ -44,13 +44,13 @@ class RawEtcd:
         return int(answer["header"]["revision"])
 
     def keys(self, keys: KeyRange) -> dict[bytes, dict[str, Any]]:
-        """All keys of a range, with what etcd tells of each."""
+        """Return all keys of a range, with their values and revisions."""
         body = {"key": _text(keys.start), "range_end": _text(keys.end)}
         found = self.call("/v3/kv/range", body).get("kvs", [])
         return {base64.b64decode(item["key"]): item for item in found}
 
     def facts(self, scope: Scope) -> dict[str, Held]:
-        """What a stack's keys hold now; nothing if there is no such stack."""
+        """Return the facts in a stack's keys; empty if the stack does not exist."""
         record = self.keys(self.keyspace.stacks(scope.project_id)).get(self.keyspace.stack(*scope))
         if record is None:
             return {}
@@ -64,7 +64,7 @@ class RawEtcd:
         return found
 
     def lease_of(self, scope: Scope, path: str) -> int:
-        """The lease that a fact hangs on; 0 for none."""
+        """Return the lease of a fact, or 0."""
         record = self.keys(self.keyspace.stacks(scope.project_id))[self.keyspace.stack(*scope)]
         stack_id = json.loads(base64.b64decode(record["value"]))["id"]
         items = self.keys(self.keyspace.facts(scope.project_id, stack_id))

@@ -1,6 +1,6 @@
-"""What writers asked for and were answered, judged against what the store did.
+"""The requests of writers and their responses, compared with the history of the store.
 
-Every value that a writer puts is unique, so the store's history tells what became of each request.
+Every value that a writer puts is unique, so the store's history shows the outcome of each request.
 """
 
 from __future__ import annotations

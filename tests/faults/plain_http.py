@@ -14,7 +14,7 @@ ANSWER_SECONDS = 25.0
 
 
 class Lost(Exception):
-    """No answer came: what became of the request is unknown."""
+    """There was no response: the outcome of the request is unknown."""
 
 
 class Hung(Exception):

@@ -1,5 +1,4 @@
-"""What was acknowledged is there after a crash at the worst moment; what was not is there whole or not
-at all."""
+"""Acknowledged writes survive a crash at the worst moment; others are complete or missing."""
 
 from __future__ import annotations
 

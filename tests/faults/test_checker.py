@@ -79,7 +79,7 @@ def _history(chance: random.Random, revisions: int = 60) -> History:
 
 
 def _honest(history: History, chance: random.Random, prefix: str = "") -> list[Segment]:
-    """What a watcher is told that breaks its connection and is bookmarked now and then."""
+    """Return the segment of a watcher that reconnects and receives bookmarks now and then."""
     segment = Segment(0)
     for revision, changes in history.expected(SCOPE, prefix).items():
         if chance.random() < 0.2 and segment.items:

@@ -1,4 +1,4 @@
-"""A fact with a time to live never goes early, and its end is told.
+"""A fact with a time to live never expires early, and its expiry is reported.
 
 etcd's own lease is the measure: while that has time left, the fact is there.  The clock is used for
 lower bounds only, which a slow machine cannot break.
@@ -54,7 +54,7 @@ class Mortals:
         assert left < TTL <= self.left(path)
 
     def gone(self, path: str) -> bool:
-        """Whether a fact is gone, which it may be only when its time is over."""
+        """Return True if a fact has expired, which must not happen early."""
         status = ask(self._server, "GET", fact_url(STACK, path)).status
         lived = time.monotonic() - self._asked[path]
         left = self.left(path)

@@ -121,7 +121,7 @@ def test_of_several_updates_with_one_etag_one_succeeds(
             answers = racers.race(*racing)
             assert sorted(answer.status for answer in answers) == [200] + [412] * 7
             etag = next(answer.etag for answer in answers if answer.status == 200)
-            assert {answer.etag for answer in answers} == {etag}, "losers are told the present tag"
+            assert {answer.etag for answer in answers} == {etag}, "losers receive the current tag"
 
 
 def test_deleting_stacks_under_writers_leaves_no_key_behind(

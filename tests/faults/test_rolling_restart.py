@@ -123,7 +123,7 @@ class Load:
 
 
 def nothing_was_lost(load: Load) -> None:
-    """Each write was told once, those of one writer in order, and nothing else was."""
+    """Check that each write was reported once, those of one writer in order, and nothing else."""
     assert load.told.pop() == "end"
     assert len(load.told) == len(load.written) > 0
     for number in range(WRITERS):
@@ -177,7 +177,7 @@ def site(
 
 
 def served(service: ApiServer) -> int:
-    """How many requests a service has answered, but those for its health."""
+    """Return the number of requests that a service has answered, without healthchecks."""
     lines = service.log_path.read_text().splitlines()
     return sum(
         "factstore.wsgi.middleware.request_id" in line and "/healthcheck" not in line
@@ -186,7 +186,7 @@ def served(service: ApiServer) -> int:
 
 
 def is_asked(service: ApiServer, load: Load) -> bool:
-    """Whether some of the load comes to a service."""
+    """Return True if the service receives a part of the load."""
     before = served(service)
     load.goes_on()
     return served(service) > before

@@ -1,5 +1,4 @@
-"""A database that does not say whether it wrote: the write happens once, or not at all, and the answer
-is true or that nothing is known."""
+"""If the store does not report an outcome, a write happens at most once, with a true answer."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ Meanwhile = Callable[[Worker, Scope], None]
 
 
 class Mumbling:
-    """A backend that once does not say whether it wrote.
+    """A backend that once does not report whether it wrote.
 
     :param written: whether it did.
     :param meanwhile: what others do before anybody looks again.

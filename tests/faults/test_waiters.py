@@ -1,4 +1,4 @@
-"""Each arming of a waiter has one end that is told, whichever service is killed meanwhile."""
+"""Each arming of a waiter has one reported end, even if any service is killed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def waiter_url(name: str) -> str:
 
 
 def arm(server: ApiServer, name: str, body: object) -> None:
-    """Arm once for certain: who does not know whether it is armed asks again, and is told."""
+    """Arm exactly once: if the outcome is unknown, repeat the request, which reports it."""
     answer = ask(server, "PUT", waiter_url(name), body, If_None_Match="*")
     assert answer.status in {HTTPStatus.CREATED, HTTPStatus.PRECONDITION_FAILED}, answer
 
@@ -97,7 +97,7 @@ def test_each_arming_has_one_end_although_services_are_killed(
 
 
 def told(server: ApiServer, since: str) -> list[tuple[str, str]]:
-    """Names and types of the ends that a watcher from a cursor hears of, in order."""
+    """Return names and types of the ends that a watcher receives after a cursor, in order."""
     found: list[tuple[str, str]] = []
     end = put(server, STACK, "end", random.random())["revision"]
     while int(since.partition(".")[2]) < end:

@@ -1,7 +1,7 @@
 """Eight watchers, two servers, writers that never stop, and everything that may break breaks.
 
-Faults come after counted writes.  Afterwards what every watcher was told, what every writer was
-answered and what both servers list is compared with etcd's own history.
+Faults come after counted writes.  Afterwards the events of every watcher, the responses to every writer
+and the lists of both servers are compared with etcd's own history.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def test_every_watcher_receives_each_event_once_whole_and_in_order_under_faults(
 
 
 def held(run: Run, stack: str) -> dict[str, Held]:
-    """What etcd's keys hold, which is what its history led to."""
+    """Return the facts in etcd's keys, which are the result of its history."""
     scope = Scope(PROJECT, stack)
     facts = run.raw.facts(scope)
     run.raw.witness(run.history)

@@ -116,7 +116,7 @@ def test_nothing_of_a_wiped_store_is_taken_for_the_new_ones(
     assert ask(server, "GET", stream, Accept="text/event-stream", Last_Event_ID=since).status == 410
     assert _first_frames(server, since) == ["reset", "snapshot", "bookmark"]
 
-    _everybody_was_told(server, raw, watchers)
+    _watchers_have_restarted(server, raw, watchers)
 
 
 def _first_frames(server: ApiServer, cursor: str) -> list[str]:
@@ -131,8 +131,8 @@ def _first_frames(server: ApiServer, cursor: str) -> list[str]:
         connection.close()
 
 
-def _everybody_was_told(server: ApiServer, raw: RawEtcd, watchers: list[Watcher]) -> None:
-    """Those who were watching know the new store, having been told to begin anew."""
+def _watchers_have_restarted(server: ApiServer, raw: RawEtcd, watchers: list[Watcher]) -> None:
+    """Check that all watchers have restarted and have the new store."""
     end = put(server, STACK, "end", 1)
     for watcher in watchers:
         eventually(

@@ -1,7 +1,7 @@
-"""Watchers that write down everything they are told, through any number of connections.
+"""Watchers that record everything they receive, over any number of connections.
 
 Each runs on a thread of its own, resumes with the last cursor on the next server when a connection
-ends, and begins a new segment only when it is told to: 410, or a ``reset`` with its snapshot.
+ends, and begins a new segment only after a 410, or a ``reset`` with its snapshot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRANSIENT = {404, 503, 504}  # the stack is between two lives, or the store cann
 
 
 class Watcher(ABC):
-    """What both representations have in common.
+    """The common part of both representations.
 
     :param servers: tried in turn, one for each connection.
     """
@@ -50,7 +50,7 @@ class Watcher(ABC):
 
     @property
     def position(self) -> int:
-        """How far it believes that it knows everything."""
+        """The revision up to which it believes to be complete."""
         return revision_of(self.cursor)
 
     def start(self) -> None:
@@ -94,7 +94,7 @@ class Watcher(ABC):
                 self._visit(next(self._servers))
             except Lost:
                 self._stopping.wait(PAUSE)
-            except Exception as error:  # noqa: BLE001 - the test will hear of it
+            except Exception as error:  # noqa: BLE001 - the test reports it
                 self.complaints.append(repr(error))
                 return
 

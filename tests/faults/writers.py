@@ -39,7 +39,7 @@ class Writers:
 
     @property
     def done(self) -> int:
-        """How many writes were acknowledged."""
+        """The number of acknowledged writes."""
         return self.ledger.done
 
     def start(self) -> None:

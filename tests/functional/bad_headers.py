@@ -173,7 +173,7 @@ CHUNKED = ("Content-Type: text/plain", "Transfer-Encoding: chunked")
 FRAMINGS: dict[str, tuple[Headers, bytes, str]] = {
     "a header above 8 KiB": (("X-Long: " + "x" * 9000,), b"", "431 headers_too_large"),
     "a hundred headers and more": (("X-Many: x",) * 101, b"", "431 headers_too_large"),
-    "both ways to say how long": (
+    "both ways to state the length": (
         ("Content-Length: 3", "Transfer-Encoding: chunked"),
         b"0\r\n\r\n",
         "400 http_invalid",

@@ -148,7 +148,7 @@ def _good_body(place: str) -> bytes:
 
 
 def _named(method: str, place: str, what: str) -> Bad:
-    """A request that is right but for a segment of its URL."""
+    """Return a request that is correct except for a segment of its URL."""
     target = place.replace("SEGMENT", bad_urls.SEGMENTS[what])
     body, headers = (_good_body(place), (JSON,)) if method == "PUT" else (b"", ())
     return Bad("400 path_invalid", method, target, headers, body, there=True)

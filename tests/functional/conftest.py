@@ -74,6 +74,6 @@ def agent(api: Caller, grant: Held) -> Iterator[Caller]:
 
 @pytest.fixture
 def reader(api: Caller, granted: str) -> Iterator[Caller]:
-    """Who holds a grant to read for nobody."""
+    """A caller with a grant for a reader without a member."""
     with issue_reader(api, granted).caller(api.url) as caller:
         yield caller

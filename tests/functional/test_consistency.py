@@ -1,4 +1,4 @@
-"""What one client wrote every client reads, at every service; and what is promised of a retry."""
+"""Every client reads the writes of every other at every service; and the promises for retries."""
 
 from __future__ import annotations
 

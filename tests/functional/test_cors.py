@@ -43,7 +43,7 @@ def page(server: ApiServer) -> Iterator[Caller]:
 
 
 def preflight(caller: Caller, path: str, method: str, *headers: str) -> requests.Response:
-    """What a browser asks before a request that no form could send."""
+    """Send the preflight request of a browser."""
     asked = {"Access-Control-Request-Method": method}
     if headers:
         asked["Access-Control-Request-Headers"] = ",".join(headers).lower()

@@ -66,7 +66,7 @@ def test_the_style_and_our_script_load_nothing_from_elsewhere(api: Caller) -> No
     assert "validatorUrl: null" in script
 
 
-def test_nothing_else_lies_beside_the_page(api: Caller) -> None:
+def test_no_other_file_is_served_beside_the_page(api: Caller) -> None:
     for name in ("", "/", "/swagger-ui.js", "/LICENSE", "/../page.py", "/index.html"):
         refused(api.get(f"{PAGE}/x{name}"), "404 not_found")
         if name:

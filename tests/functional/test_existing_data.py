@@ -124,7 +124,7 @@ def ask(server: ApiServer, document: dict[str, Any], saved: dict[str, Any]) -> d
 
 
 def body_of(answer: requests.Response) -> Any:
-    """What is compared of a body: of an error its code, for its words may change."""
+    """Return the part of a body to compare: the code of an error, because its text may change."""
     if answer.status_code >= HTTPStatus.BAD_REQUEST:
         return {"code": answer.json()["errors"][0]["code"]}
     return answer.json() if "json" in answer.headers["Content-Type"] else answer.text

@@ -1,4 +1,4 @@
-"""The API by example: each file of gabbits tells what one resource answers, request by request."""
+"""The API by example: each file of gabbits has the requests and responses of one resource."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a grant ends: by who revokes it, with its stack, or by time; and how it is renewed."""
+"""A grant ends by revocation, with its stack or by expiry, and can be renewed."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_grant_is_for_the_stack_that_it_was_issued_for_and_not_for_its_namesak
     api: Caller, agent: Caller, granted: str, grant: Held
 ) -> None:
     api.delete(granted).raise_for_status()
-    api.put(f"{granted}/facts/shared", "anew").raise_for_status()
+    api.put(f"{granted}/facts/shared", "again").raise_for_status()
     eventually(lambda: agent.get(f"{granted}/facts/shared").status_code != HTTPStatus.OK, AT_ONCE)
     refused(agent.get(f"{granted}/facts/shared"), "401 unauthorized")
     refused(api.get(f"{granted}/grants/{grant.id}"), "404 not_found")

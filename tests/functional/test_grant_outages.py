@@ -1,4 +1,4 @@
-"""How streams learn that their grant has ended, and what a worker does that cannot ask etcd."""
+"""Streams end with their grant, also on a worker that cannot reach etcd."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def apart(etcd: EtcdServer, tmp_path: Path) -> Iterator[tuple[runtime.Runtime, R
 
 
 def caught_up(machinery: runtime.Runtime) -> bool:
-    """Whether it has read all the history that other tests have left there."""
+    """Return True if it has read the whole history of other tests."""
     try:
         machinery.store.refresh(machinery.clock.monotonic() + 1)
     except Unavailable:
@@ -65,7 +65,7 @@ def caught_up(machinery: runtime.Runtime) -> bool:
 
 
 def identity_of(machinery: runtime.Runtime, stack: str, grant: Held) -> Identity:
-    """Who a holder is to the application behind the gate."""
+    """Return the caller that the application sees behind the gate."""
     gate = GrantAuth(Response("fine"), Response("others"), machinery.services.grants)
     request = Request.blank(stack, headers=grant.bearer)
     assert request.get_response(gate).text == "fine"
@@ -89,7 +89,7 @@ def ends_after(identity: Identity) -> float:
 
 
 @pytest.mark.parametrize(
-    "how", ["revoked", "expired", "its stack deleted", "its group's revoked", "enrolled anew"]
+    "how", ["revoked", "expired", "its stack deleted", "its group's revoked", "enrolled again"]
 )
 def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
     etcd: EtcdServer,
@@ -104,7 +104,7 @@ def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
         grant, lasting = issue_reader(owner, stack), issue(owner, f"{stack}x")
         group = issue(owner, stack, None, group="g")
         instance = group.caller(owner.url)
-        if how in ("its group's revoked", "enrolled anew"):
+        if how in ("its group's revoked", "enrolled again"):
             grant = issue(instance, stack)
         held, kept = (
             identity_of(machinery, where, each)
@@ -118,7 +118,7 @@ def test_a_stream_ends_within_a_minute_of_its_grant_and_not_before(
                 let_expire(etcd.endpoint, owner, stack, grant)
             case "its group's revoked":
                 owner.delete(f"{stack}/grants/{group.id}").raise_for_status()
-            case "enrolled anew":
+            case "enrolled again":
                 assert issue(instance, stack).id == grant.id
             case _:
                 owner.delete(stack).raise_for_status()
@@ -175,7 +175,7 @@ def test_a_worker_without_etcd_soon_answers_503_and_never_401(
         owner.delete(f"{stack}/grants/{revoked.id}").raise_for_status()
         late = issue(owner, stack)
         unknown = Held(f"{uuid.uuid4().hex}-{'0' * 16}", "x" * 43)
-        for grant in (late, unknown):  # one of them is good: nobody here can tell which
+        for grant in (late, unknown):  # one of them is good: this worker cannot know which
             answer = caller.get(stale, headers=grant.bearer)
             refused(answer, "503 store_unavailable")
             assert int(answer.headers["Retry-After"]) >= 1

@@ -1,4 +1,4 @@
-"""What the holder of a grant sees: all of its stack, but of configs/ only what is for its member."""
+"""The holder of a grant reads its stack, and below configs/ only its member's facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a grant's holder sees of sensitive facts: the private key reaches the nodes that may have it."""
+"""The holder of a grant reads a sensitive fact if the fact permits it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a group's grant is good for over HTTP: instances enrol with it, and end with it."""
+"""Instances obtain grants with a group's grant over HTTP, and these end with it."""
 
 from __future__ import annotations
 

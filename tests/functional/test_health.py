@@ -99,7 +99,7 @@ def test_a_file_takes_a_host_out_and_back_in(etcd: EtcdServer, tmp_path: Path) -
         assert status(api, READY) == DOWN
         assert "DISABLED BY FILE" in api.get(READY).text
         assert status(api, LIVE) == UP
-        assert status(api, "/v1/stacks") == UP  # whoever comes all the same is served
+        assert status(api, "/v1/stacks") == UP  # requests that arrive anyway are served
         out.unlink()
         assert status(api, READY) == UP
 

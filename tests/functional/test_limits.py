@@ -1,4 +1,4 @@
-"""What one project may take: quotas, rates, and what it keeps open."""
+"""Limits of a project: quotas, rates and open streams."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ def test_a_project_has_so_many_streams_and_waiting_requests(limited: Limited) ->
         assert api.get(f"{stack}/events").status_code == HTTPStatus.OK  # a poll is no stream
         second.close()
 
-        def let_in() -> bool:
+        def is_accepted() -> bool:
             with watch(api, stack) as another:
                 return another.answer.status == HTTPStatus.OK
 
-        eventually(let_in, 30)
+        eventually(is_accepted, 30)
     with ThreadPoolExecutor(2) as threads:
         waiting = [
             threads.submit(Caller(api.url).get, f"{stack}/facts/{path}?wait=40") for path in "bc"

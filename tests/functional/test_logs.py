@@ -1,4 +1,4 @@
-"""What a real service logs about the requests it serves, many at a time on one thread."""
+"""The log of a real service that serves many requests at a time on one thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def service(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def lines(server: ApiServer) -> list[re.Match[str]]:
-    """What oslo.log wrote; every one of its lines has its form."""
+    """Return the lines of oslo.log, and check their form."""
     told = []
     for line in server.log_path.read_text().splitlines():
         if line.startswith("["):  # gunicorn's own

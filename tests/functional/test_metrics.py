@@ -1,4 +1,4 @@
-"""What a scrape shows of what a service did."""
+"""A scrape shows the work of a service."""
 
 from __future__ import annotations
 

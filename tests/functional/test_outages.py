@@ -66,7 +66,7 @@ def test_without_etcd_requests_are_refused_in_time_and_later_served_again(
         api("PUT", f"{stack}x", json={}),
         api.post(f"{stack}/batch", json={"operations": [{"put": {"path": "b", "value": 1}}]}),
     ):
-        # A write that may have reached etcd is told from one that cannot have.
+        # A write that may have reached etcd differs from one that cannot have.
         if answer.status_code == HTTPStatus.GATEWAY_TIMEOUT:
             refused(answer, "504 outcome_unknown")
         else:

@@ -58,7 +58,7 @@ class Place:
         return [kv for kv in self.everything() if word.search(kv.key + b"\n" + kv.value)]
 
     def swept(self) -> bool:
-        """Whether the workers have nothing left to sweep."""
+        """Return True if the workers have nothing left to delete."""
         purges = self.keys.all_purges
         return not self.raw.get(*purges, deadline=time.monotonic() + 10).items
 

@@ -1,4 +1,4 @@
-"""Settling: a storm is told in few answers, whole, in order, and to the last."""
+"""Settling: a burst of changes is reported in few answers, complete and in order."""
 
 from __future__ import annotations
 

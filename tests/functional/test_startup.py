@@ -1,4 +1,4 @@
-"""What the service refuses to be, open to the network or half configured, and its outer layers."""
+"""The service refuses to start open to the network or partly configured; its outer layers."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_without_authentication_only_loopback_is_bound(tmp_path: Path, host: str
 
 
 def open_gate(app: WSGIApplication) -> WSGIApplication:
-    """What stands in front of an application without authentication."""
+    """Return the layers in front of an application without authentication."""
     return LoopbackOnly(NoAuth(app))
 
 
 def answer(address: str) -> tuple[int, CaseInsensitiveDict[str], Any, dict[str, Any]]:
-    """What a caller at an address gets from the gate, and what the application behind it saw."""
+    """Return the response to a caller at an address, and the request that the application saw."""
     seen: dict[str, Any] = {}
     told: list[Any] = []
 

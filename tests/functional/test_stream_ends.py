@@ -1,4 +1,4 @@
-"""How a stream ends, and how it goes on elsewhere."""
+"""A stream ends, and is resumed at another worker."""
 
 from __future__ import annotations
 

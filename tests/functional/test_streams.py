@@ -36,7 +36,7 @@ def snapshot(stream: Stream) -> tuple[list[str], Frame]:
     """The paths of a snapshot, and the bookmark that closes it."""
     paths: list[str] = []
     while (frame := stream.next()) is not None and frame.event == "snapshot":
-        assert frame.id is None  # a reader cut off inside a snapshot must begin it anew
+        assert frame.id is None  # a reader disconnected inside a snapshot must request it again
         assert len(frame.data["facts"]) <= 256
         paths += [fact["path"] for fact in frame.data["facts"]]
     assert frame is not None

@@ -176,7 +176,7 @@ def test_a_service_keeps_serving_beside_damaged_records(place: Place) -> None:
         "unreadable",
     }
     assert place.api.get("/v1/stacks/s/facts/a/b").json()["value"] == "kept"
-    assert place.api.put("/v1/stacks/s/facts/a/b", "anew").status_code == 200
+    assert place.api.put("/v1/stacks/s/facts/a/b", "again").status_code == 200
 
 
 # What cannot be done

@@ -131,7 +131,7 @@ def test_the_line_that_heat_gives_to_instances_signals(
 def test_the_line_that_signals_to_cloudformation_signals(
     server: ApiServer, api: Caller, stack: str
 ) -> None:
-    """As ``cfn-signal`` does, without a content type."""
+    """Signals as of ``cfn-signal``, without a content type."""
     armed(api, stack, **TWO_SIGNALS)
     sent = '{"Status":"SUCCESS","Reason":"ok","UniqueId":"i-1","Data":"x"}'
     url = f"{server.url}{stack}/waiters/w/signal"

@@ -52,7 +52,7 @@ def anonymous(server: ApiServer) -> Iterator[Caller]:
 
 @pytest.fixture(scope="session")
 def tokens(keystone: KeystoneServer) -> dict[str, str]:
-    """A token for each persona; whoever revokes one gets another."""
+    """Return a token for each persona; a revoked one is replaced."""
     return {
         name: keystone.accounts.issue(name) for name in ("owner", "reader", "outsider", "admin")
     }

@@ -1,4 +1,4 @@
-"""What the holder of a grant may do: every operation and every kind of holder, as one table.
+"""The permissions of grants: every operation and every kind of holder, as one table.
 
 It is read like ``token_policy``: a row's kind states the answer to each holder, in the order of
 :data:`HOLDERS`.  The answer depends on where in a stack the operation acts, so a row names that too.
@@ -26,7 +26,7 @@ project: an agent for member a.  And grants that do not hold."""
 
 
 class Kind(Enum):
-    """What kind of operation, and so what each holder gets."""
+    """The kind of an operation, which determines the response to each holder."""
 
     #                agent of a agent of b reader     group      enrolled   elsewhere  ended
     PUBLIC = (*[DONE] * 6, *[DONE] * 6)
@@ -129,7 +129,7 @@ ENROLLING = (
     {"member": "new", "group": "g", "ttl": 60},
     {"member": "e"},
 )
-"""What is wished with the grant of group g."""
+"""Bodies of requests with the grant of group g."""
 
 NOT_ENROLLING = (
     {"member": "a"},  # has a grant that the owner issued

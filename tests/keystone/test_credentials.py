@@ -96,7 +96,7 @@ def test_a_stream_ends_within_a_minute_of_its_credential() -> None:
 
 
 def seen_by_the_application(gate: KeystoneAuth, token: str) -> Identity:
-    """Who a request with this token is to the application behind the gate."""
+    """Return the caller that the application sees behind the gate, for this token."""
     request = Request.blank("/v1/stacks", headers={"X-Auth-Token": token})
     answer = request.get_response(gate)
     assert answer.status_code == HTTPStatus.OK
@@ -156,7 +156,7 @@ def test_keystoneauth_clients_log_in_by_password(
     session.session.close()
 
 
-def test_keystoneauth_clients_need_no_login_where_there_is_none(
+def test_keystoneauth_clients_need_no_login_without_keystone(
     etcd: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     with ApiServer([etcd.endpoint], tmp_path / "api") as server:

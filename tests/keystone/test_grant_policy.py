@@ -48,7 +48,7 @@ class Granted:
         return f"/v1/stacks/{self.name}"
 
     def held(self) -> list[Any]:
-        """What is in the stack."""
+        """Return the content of the stack."""
         kinds = ("facts", "members", "waiters", "grants")
         return [self.owner.get(f"{self.stack}/{kind}").json()[kind] for kind in kinds]
 

@@ -30,7 +30,7 @@ RESTRICT, END = code("how-to/credentials.rst", "shell")[-2:]
 
 
 def shell(script: str, directory: Path) -> str:
-    """What a script prints that finds this environment's programs."""
+    """Return the output of a script that finds this environment's programs."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-ec", script],

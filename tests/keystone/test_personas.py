@@ -1,4 +1,4 @@
-"""Who may do what, decided from real tokens."""
+"""Permissions, decided from real tokens."""
 
 from __future__ import annotations
 

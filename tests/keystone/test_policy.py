@@ -1,4 +1,4 @@
-"""What operators may change: who is allowed to do what."""
+"""Operators can change the policy."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_operator_widens_and_narrows_the_rules(
     assert lenient.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
     refused(lenient.get(f"{stack}/context"), "403 forbidden")
     refused(lenient.delete(stack), "403 forbidden")
-    # Parameters stay the owners', whoever may write other facts.
+    # Only owners write parameters, even if others may write other facts.
     owner = login("owner")
     owner.put(f"{stack}/facts/size", json={"value": 1, "kind": "parameter"}).raise_for_status()
     batch = {"operations": [{"put": {"path": "b", "value": 1}}, {"delete": {"path": "size"}}]}

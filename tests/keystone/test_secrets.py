@@ -36,7 +36,7 @@ TALKATIVE = (
 
 @dataclass
 class Told:
-    """What came out of the service by way of errors and healthchecks, and what must not."""
+    """The text of errors and healthchecks, and the secrets that must not be in it."""
 
     secrets: set[str] = field(default_factory=set)
     bodies: list[str] = field(default_factory=list)

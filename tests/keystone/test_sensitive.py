@@ -92,7 +92,7 @@ def test_an_operator_may_forbid_writers_to_read_sensitive_facts(strict: Caller, 
 
 
 class Told(_Told):
-    """What came out of the service to who may not see a value, or by way of errors."""
+    """All text for callers who may not read a value, including errors."""
 
     def other(self, answer: requests.Response) -> requests.Response:
         self.statuses.add(answer.status_code)

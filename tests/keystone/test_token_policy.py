@@ -136,7 +136,7 @@ def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
 
 
 def held(owner: Caller, name: str) -> list[object]:
-    """What is in a stack."""
+    """Return the content of a stack."""
     kinds = ("facts", "members", "grants")
     return [owner.get(f"/v1/stacks/{name}/{kind}").json()[kind] for kind in kinds]
 
@@ -207,7 +207,10 @@ def test_each_persona_is_answered_as_the_table_says(
 
 MOVING = [
     (r'"(id|etag|revision|project_id|generation)":("[^"]*"|\d+)', r'"\1":_'),
-    (r'"(secret|token)":"[\w.-]+"', r'"\1":_'),  # before what may stand in them by chance
+    (
+        r'"(secret|token)":"[\w.-]+"',
+        r'"\1":_',
+    ),  # first, because secrets may contain the patterns below
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"[0-9a-f]{16}\.\d+", "CURSOR"),
     (r'"[0-9a-f]{32}"', '"TAG"'),
@@ -217,7 +220,7 @@ MOVING = [
 
 
 def seen(answer: requests.Response, stack: str) -> tuple[int, dict[str, str], str]:
-    """All there is to an answer, but for names and for what differs from one request to the next."""
+    """Return a whole response, without names and without values that differ between requests."""
 
     def settled(text: str) -> str:
         text = text.replace(stack, "STACK")

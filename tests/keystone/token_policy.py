@@ -1,4 +1,4 @@
-"""Who may do what: every operation and every kind of caller with a token, as one table.
+"""The policy for tokens: every operation and every kind of caller, as one table.
 
 A new route needs a row here, and one for holders of grants in ``grant_policy``, and nothing else: the
 tests take the rows from :data:`ROWS`.  A row's kind states the answer to each persona, in the order of
@@ -26,7 +26,7 @@ RESTRICTED_TO = ("GET", "/v1/stacks/{stack}/context")  # the one access rule of 
 
 
 class Kind(Enum):
-    """What kind of operation, and so what each persona gets."""
+    """The kind of an operation, which determines the response to each persona."""
 
     #                       unidentified   outsider   admin    service    reader     owner  restricted
     PUBLIC = (*[DONE] * 4, DONE, DONE, DONE, DONE, DONE, DONE)
