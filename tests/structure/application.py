@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -18,6 +20,7 @@ from factstore.core.model.fact import Fact
 from factstore.core.model.quota import no_quotas
 from factstore.core.services.rate_limit import Allowance, RateLimiter
 from factstore.wsgi import configuration, deploy
+from tests.docs import reference
 
 Operation = tuple[str, str]
 """Method and path template, as in ``("GET", "/v1/stacks/{stack}")``."""
@@ -26,14 +29,12 @@ DOCUMENT = "/v1/openapi.json"
 DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", DOCUMENT)}
 
 BODIES: dict[Operation, Any] = {
-    ("PUT", "{path}"): {"value": 1, "sensitive": True},
-    ("PUT", "{member}"): {"group": "g"},
-    ("PATCH", "{member}"): {"state": "ready"},
-    ("POST", "batch"): {"operations": [{"put": {"path": "a", "value": 1, "sensitive": True}}]},
-    ("PUT", "{waiter}"): {"success": {"signals": 1}},
-    ("POST", "grants"): {"role": "reader"},
+    ("PUT", "/v1/stacks/{stack}/facts/{path}"): {"value": 1, "sensitive": True},
+    ("POST", "/v1/stacks/{stack}/batch"): {
+        "operations": [{"put": {"path": "a", "value": 1, "sensitive": True}}]
+    },
 }
-"""Bodies that are accepted, by method and the end of the template; others may be empty."""
+"""Bodies that make an operation ask for more rules; other operations get the reference's sample."""
 
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -97,11 +98,18 @@ def documented() -> dict[str, Any]:
 def call(app: Flask, operation: Operation, query: str = "") -> int:
     """Send a request as a user, and return the status."""
     method, template = operation
-    body = BODIES.get((method, template.rpartition("/")[2]), {})
+    names: defaultdict[str, str] = defaultdict(lambda: "a")
     answer = app.test_client().open(
-        template.format(stack="s", path="a", member="a", waiter="w", grant="g") + query,
+        template.format_map(names) + query,
         method=method,
-        json=body if method in ("PUT", "POST", "PATCH") else None,
+        json=_body(operation) if method in ("PUT", "POST", "PATCH") else None,
         environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
     )
     return answer.status_code
+
+
+def _body(operation: Operation) -> Any:
+    if operation in BODIES:
+        return BODIES[operation]
+    samples = reference.calls()[" ".join(operation)].samples("request")
+    return json.loads((reference.SAMPLES / samples[0]).read_text()) if samples else {}
