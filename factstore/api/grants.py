@@ -45,9 +45,11 @@ class GrantList(MethodView):
         """Issue a grant, or a member's grant with a group's; only this response has its secret."""
         caller = access()
         scope = caller.scope(rules.CREATE, stack)
-        wanted = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
-        caller.permissions.check_issue(wanted.role, wanted.member, wanted.group)
-        issued = services().grants.issue(scope, wanted, caller.author())
+        grant_request = GrantRequest.of(body["role"], body["member"], body["group"], body["ttl"])
+        caller.permissions.check_issue(
+            grant_request.role, grant_request.member, grant_request.group
+        )
+        issued = services().grants.issue(scope, grant_request, caller.author())
         response = json_response(issued_grant_text(issued.grant, issued.secret))
         set_location(response, "stacks", stack, "grants", issued.grant.id)
         response.headers["Factstore-Cursor"] = services().cursor(issued.revision)

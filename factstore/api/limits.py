@@ -24,19 +24,19 @@ class Limits(MethodView):
     @blueprint.response(200, schemas.Limits)
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """Show a project's limits and usage."""
-        known = services()
+        current = services()
         own = access().check(rules.GET).project_id
         project_id = query["project_id"] or own
         if project_id != own:
             access().check(rules.GET_ANY, project_id)
-        usage = known.stacks.usage(project_id)
+        usage = current.stacks.usage(project_id)
         return {
-            "limits": asdict(known.quotas(project_id)) | asdict(known.allowances(project_id)),
+            "limits": asdict(current.quotas(project_id)) | asdict(current.allowances(project_id)),
             "usage": {
                 "stacks": usage.stacks,
                 "facts": usage.facts,
                 "bytes": usage.bytes,
-                "streams": known.rate_limiter.open_in("streams", project_id),
-                "waiting_requests": known.rate_limiter.open_in("waiting_requests", project_id),
+                "streams": current.rate_limiter.open_in("streams", project_id),
+                "waiting_requests": current.rate_limiter.open_in("waiting_requests", project_id),
             },
         }

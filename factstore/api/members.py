@@ -87,7 +87,7 @@ class MemberItem(MethodView):
         caller.permissions.check_member(member, body["group"])
         caller.permissions.check_declaration(body["declared"], body["reason"])
         generation = conditional.generation(body["generation"])
-        wanted = JoinRequest.of(
+        join_request = JoinRequest.of(
             body["group"],
             body["ttl"],
             body["attributes"],
@@ -95,7 +95,7 @@ class MemberItem(MethodView):
             body["declared"],
             body["reason"],
         )
-        joined = services().members.join(scope, member, wanted, caller.author())
+        joined = services().members.join(scope, member, join_request, caller.author())
         response = json_response(member_text(joined.member))
         if joined.outcome in NEW_INCARNATION:
             set_location(response, "stacks", stack, "members", member)
