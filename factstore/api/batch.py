@@ -16,7 +16,6 @@ from factstore.api.openapi import (
     JSON_BODY,
     SENSITIVE,
     VALUE,
-    response_headers,
 )
 from factstore.api.responses import json_response
 from factstore.api.schemas import batch as schemas
@@ -52,7 +51,7 @@ class Batch(MethodView):
         *BOUND,
         *FACT_WRITE,
     )
-    @blueprint.response(200, schemas.BatchResponse, headers=response_headers("Factstore-Cursor"))
+    @blueprint.response(200, schemas.BatchResponse, headers=("Factstore-Cursor",))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Carry out up to 100 operations in one revision if all guards are true."""
         caller = access()

@@ -8,7 +8,7 @@ operation.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -161,9 +161,26 @@ class Blueprint(SmorestBlueprint):
         """List the request headers of a view, in addition to those of every view."""
         return _describing("request_headers", names)
 
-    def alt_response(self, *args: Any, **kwargs: Any) -> Callable[[_View], _View]:
+    def response(
+        self, status_code: int, schema: Any = None, *, headers: Iterable[str] = (), **kwargs: Any
+    ) -> Callable[[_View], _View]:
+        """Describe the response of a view, with headers in addition to those of every response."""
+        decorate: Callable[[_View], _View] = super().response(
+            status_code, schema, headers={name: name for name in headers}, **kwargs
+        )
+        return decorate
+
+    def alt_response(
+        self, status_code: int, *, headers: Iterable[str] = (), **kwargs: Any
+    ) -> Callable[[_View], _View]:
         """Describe another response; in flask-smorest this wraps the view."""
-        return _unwrapped(super().alt_response(*args, **kwargs))
+        return _unwrapped(
+            super().alt_response(status_code, headers={name: name for name in headers}, **kwargs)
+        )
+
+    def not_modified(self, *headers: str) -> Callable[[_View], _View]:
+        """Describe the response 304 of a conditional read."""
+        return self.alt_response(304, description="Not changed, or not in time", headers=headers)
 
     @staticmethod
     def doc(**kwargs: Any) -> Callable[[_View], _View]:

@@ -10,8 +10,8 @@ from flask.views import MethodView
 from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import CONDITIONAL_READ, response_headers
-from factstore.api.responses import json_response, missing, set_etag
+from factstore.api.openapi import CONDITIONAL_READ
+from factstore.api.responses import conditional_response, missing
 from factstore.api.schemas import context as schemas
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
@@ -20,7 +20,7 @@ from factstore.policies import stacks as rules
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
 
-HEADERS = response_headers("ETag", "Factstore-Cursor")
+HEADERS = ("ETag", "Factstore-Cursor")
 
 
 @blueprint.route("/v1/stacks/<stack>/context")
@@ -31,7 +31,7 @@ class ContextItem(MethodView):
     @blueprint.request_headers("if_none_match_read")
     @blueprint.error_codes(*CONDITIONAL_READ)
     @blueprint.response(200, schemas.Context, headers=HEADERS)
-    @blueprint.alt_response(304, description="Not changed, or not in time", headers=HEADERS)
+    @blueprint.not_modified(*HEADERS)
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Read the context; with wait, wait until it differs from the known one."""
         return _read(query, stack)
@@ -40,7 +40,7 @@ class ContextItem(MethodView):
     @blueprint.request_headers("if_none_match_read")
     @blueprint.error_codes(*CONDITIONAL_READ)
     @blueprint.response(200, headers=HEADERS)
-    @blueprint.alt_response(304, description="Not changed, or not in time", headers=HEADERS)
+    @blueprint.not_modified(*HEADERS)
     def head(self, query: dict[str, Any], stack: str) -> Response:
         """Read the headers of the context; with wait, wait until it differs from the known one."""
         return _read(query, stack)
@@ -63,10 +63,9 @@ def _read(query: dict[str, Any], stack: str) -> Response:
             )
     except NotFound as error:
         return missing(error, query["wait"])
-    unchanged = known is None or context.etag in known
-    response = Response(status=304) if unchanged else json_response(context.text)
+    response = conditional_response(context.text, context.etag, known)
     response.headers["Factstore-Cursor"] = str(context.cursor)
-    return set_etag(response, context.etag)
+    return response
 
 
 class _EveryTag(frozenset[str]):

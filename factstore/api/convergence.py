@@ -10,8 +10,8 @@ from flask.views import MethodView
 from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import CONDITIONAL_READ, response_headers
-from factstore.api.responses import etag_of, json_response, set_etag
+from factstore.api.openapi import CONDITIONAL_READ
+from factstore.api.responses import conditional_response, etag_of
 from factstore.api.schemas import convergence as schemas
 from factstore.api.serializers.members import convergence_text
 from factstore.api.services import services, waiting
@@ -30,10 +30,8 @@ class ConvergenceItem(MethodView):
     @blueprint.query(schemas.ConvergenceQuery)
     @blueprint.request_headers("if_none_match_read")
     @blueprint.error_codes(*CONDITIONAL_READ)
-    @blueprint.response(200, schemas.Convergence, headers=response_headers("ETag"))
-    @blueprint.alt_response(
-        304, description="Not changed, or not in time", headers=response_headers("ETag")
-    )
+    @blueprint.response(200, schemas.Convergence, headers=("ETag",))
+    @blueprint.not_modified("ETag")
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show which members lag; with wait, wait until none lags or the list changes."""
         scope = access().scope(rules.CONVERGENCE, stack)
@@ -51,6 +49,4 @@ class ConvergenceItem(MethodView):
                 stale=query["consistency"] == "stale",
             )
         text = convergence_text(found)
-        etag = etag_of(text)
-        unchanged = known is None or etag in known
-        return set_etag(Response(status=304) if unchanged else json_response(text), etag)
+        return conditional_response(text, etag_of(text), known)

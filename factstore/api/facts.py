@@ -20,7 +20,6 @@ from factstore.api.openapi import (
     PAGED,
     SENSITIVE,
     VALUE,
-    response_headers,
 )
 from factstore.api.responses import (
     json_response,
@@ -75,11 +74,9 @@ class FactItem(MethodView):
     @blueprint.query(schemas.FactQuery)
     @blueprint.request_headers("if_none_match_read")
     @blueprint.error_codes(*_READ)
-    @blueprint.response(200, schemas.Fact, headers=response_headers("ETag"))
+    @blueprint.response(200, schemas.Fact, headers=("ETag",))
     @blueprint.alt_response(200, schema={"type": "string"}, content_type="text/plain")
-    @blueprint.alt_response(
-        304, description="Not changed, or not in time", headers=response_headers("ETag")
-    )
+    @blueprint.not_modified("ETag")
     def get(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Read a fact; with wait, wait until it exists or differs from the known one."""
         return _read(query, stack, path)
@@ -87,10 +84,8 @@ class FactItem(MethodView):
     @blueprint.query(schemas.FactQuery)
     @blueprint.request_headers("if_none_match_read")
     @blueprint.error_codes(*_READ)
-    @blueprint.response(200, headers=response_headers("ETag"))
-    @blueprint.alt_response(
-        304, description="Not changed, or not in time", headers=response_headers("ETag")
-    )
+    @blueprint.response(200, headers=("ETag",))
+    @blueprint.not_modified("ETag")
     def head(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Read a fact's headers; with wait, wait until it exists or differs from the known one."""
         return _read(query, stack, path)
@@ -123,13 +118,20 @@ class FactItem(MethodView):
     @blueprint.response(
         200,
         schemas.Fact,
-        headers=response_headers("ETag", "Factstore-Cursor", "Factstore-Unchanged"),
+        headers=(
+            "ETag",
+            "Factstore-Cursor",
+            "Factstore-Unchanged",
+        ),
     )
     @blueprint.alt_response(
         201,
         schema=schemas.Fact,
         description="Created",
-        headers=response_headers("ETag", "Factstore-Cursor"),
+        headers=(
+            "ETag",
+            "Factstore-Cursor",
+        ),
     )
     def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Store a fact: a JSON body, or plain text, which is stored as a JSON string."""
@@ -156,7 +158,7 @@ class FactItem(MethodView):
     @blueprint.error_codes(
         "path_invalid", "etag_invalid", "not_found", "precondition_failed", *FACT_WRITE
     )
-    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
+    @blueprint.response(204, headers=("Factstore-Cursor",))
     def delete(self, query: dict[str, Any], stack: str, path: str) -> Response:
         """Delete a fact."""
         caller = access()

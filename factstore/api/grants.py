@@ -10,7 +10,7 @@ from flask.views import MethodView
 from factstore.api import paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import JSON_BODY, PAGED, WRITE, response_headers
+from factstore.api.openapi import JSON_BODY, PAGED, WRITE
 from factstore.api.responses import json_response, page_response, set_location
 from factstore.api.schemas import grants as schemas
 from factstore.api.schemas.base import NoQuery
@@ -40,7 +40,7 @@ class GrantList(MethodView):
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.GrantBody)
     @blueprint.error_codes("path_invalid", "ttl_invalid", "quota_exceeded", *JSON_BODY, *WRITE)
-    @blueprint.response(201, schemas.IssuedGrant, headers=response_headers("Factstore-Cursor"))
+    @blueprint.response(201, schemas.IssuedGrant, headers=("Factstore-Cursor",))
     def post(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Issue a grant, or a member's grant with a group's; only this response has its secret."""
         caller = access()
@@ -73,7 +73,7 @@ class GrantItem(MethodView):
 
     @blueprint.query(NoQuery)
     @blueprint.error_codes("path_invalid", "not_found", *WRITE)
-    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
+    @blueprint.response(204, headers=("Factstore-Cursor",))
     def delete(self, query: dict[str, Any], stack: str, grant: str) -> Response:
         """Revoke a grant and all grants that were issued with it."""
         caller = access()

@@ -10,7 +10,7 @@ from flask.views import MethodView
 from factstore.api import conditional, paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
-from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITE, response_headers
+from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITE
 from factstore.api.responses import json_response, page_response, set_location
 from factstore.api.schemas import members as schemas
 from factstore.api.schemas.base import NoQuery
@@ -72,13 +72,18 @@ class MemberItem(MethodView):
         *WRITE,
     )
     @blueprint.response(
-        200, schemas.Member, headers=response_headers("Factstore-Cursor", "Factstore-Unchanged")
+        200,
+        schemas.Member,
+        headers=(
+            "Factstore-Cursor",
+            "Factstore-Unchanged",
+        ),
     )
     @blueprint.alt_response(
         201,
         schema=schemas.Member,
         description="Joined with a new generation, or declared",
-        headers=response_headers("Factstore-Cursor"),
+        headers=("Factstore-Cursor",),
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str) -> Response:
         """Join; with the current generation, change group and attributes; or declare a member."""
@@ -127,7 +132,7 @@ class MemberItem(MethodView):
     @blueprint.error_codes(
         "path_invalid", "not_found", "generation_stale", "member_declared", *WRITE
     )
-    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
+    @blueprint.response(204, headers=("Factstore-Cursor",))
     def delete(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Remove a member and the facts that are bound to it."""
         caller = access()

@@ -237,11 +237,6 @@ def add_components(spec: APISpec) -> None:
         )
 
 
-def response_headers(*names: str) -> dict[str, str]:
-    """Return the headers of a successful response, in addition to those of every response."""
-    return {name: name for name in names}
-
-
 def path_parameters(rule: str) -> list[dict[str, Any]]:
     """Return the names in a URL rule, each with its grammar."""
     names = re.findall(r"<(?:(\w+):)?(\w+)>", rule)
@@ -273,7 +268,8 @@ def add_errors(operation: dict[str, Any], codes: Iterable[str], *, body: bool) -
         responses[status] = _error_response(status, sorted(set(its_codes)), body=body)
     for status, response in responses.items():
         headers = response.setdefault("headers", {})
-        headers.update(response_headers(*_IN_EVERY_RESPONSE, *_STATUS_HEADERS.get(status, [])))
+        names = [*_IN_EVERY_RESPONSE, *_STATUS_HEADERS.get(status, [])]
+        headers.update({name: name for name in names})
     operation["responses"] = dict(sorted(responses.items()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from flask import Response, request
 
@@ -48,6 +48,15 @@ def etag_of(text: str) -> str:
     Some representations change without their record, so the record's revision cannot be the tag.
     """
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def conditional_response(text: str, etag: str, known: Collection[str] | None) -> Response:
+    """Return a JSON text, or 304 if its entity tag is known.
+
+    :param known: the known tags; None for any.
+    """
+    unchanged = known is None or etag in known
+    return set_etag(Response(status=304) if unchanged else json_response(text), etag)
 
 
 def missing(error: NotFound, wait: float) -> Response:

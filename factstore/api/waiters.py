@@ -11,8 +11,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 from factstore.api import conditional, paging
 from factstore.api.blueprint import Blueprint, check_encoding, read_body
 from factstore.api.identity import access
-from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE, response_headers
+from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
+    conditional_response,
     etag_of,
     json_response,
     missing,
@@ -67,10 +68,8 @@ class WaiterItem(MethodView):
     @blueprint.query(schemas.WaiterQuery)
     @blueprint.request_headers("if_none_match_read")
     @blueprint.error_codes(*CONDITIONAL_READ)
-    @blueprint.response(200, schemas.Waiter, headers=response_headers("ETag"))
-    @blueprint.alt_response(
-        304, description="Not changed, or not in time", headers=response_headers("ETag")
-    )
+    @blueprint.response(200, schemas.Waiter, headers=("ETag",))
+    @blueprint.not_modified("ETag")
     def get(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Read a waiter; with wait, wait until it is decided, makes progress or differs."""
         scope = access().scope(rules.GET, stack)
@@ -91,9 +90,7 @@ class WaiterItem(MethodView):
         except NotFound as error:
             return missing(error, query["wait"])
         text = waiter_text(found)
-        etag = etag_of(text)
-        unchanged = known is None or etag in known
-        return set_etag(Response(status=304) if unchanged else json_response(text), etag)
+        return conditional_response(text, etag_of(text), known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.WaiterBody)
@@ -110,13 +107,20 @@ class WaiterItem(MethodView):
     @blueprint.response(
         200,
         schemas.Waiter,
-        headers=response_headers("ETag", "Factstore-Cursor", "Factstore-Unchanged"),
+        headers=(
+            "ETag",
+            "Factstore-Cursor",
+            "Factstore-Unchanged",
+        ),
     )
     @blueprint.alt_response(
         201,
         schema=schemas.Waiter,
         description="Created",
-        headers=response_headers("ETag", "Factstore-Cursor"),
+        headers=(
+            "ETag",
+            "Factstore-Cursor",
+        ),
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, waiter: str) -> Response:
         """Arm a waiter; a pending waiter with an equal definition is not changed."""
@@ -136,7 +140,7 @@ class WaiterItem(MethodView):
 
     @blueprint.query(NoQuery)
     @blueprint.error_codes("path_invalid", "not_found", *WRITE)
-    @blueprint.response(204, headers=response_headers("Factstore-Cursor"))
+    @blueprint.response(204, headers=("Factstore-Cursor",))
     def delete(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Delete a waiter and its signals, without an event."""
         caller = access()
@@ -152,7 +156,7 @@ class WaiterSignal(MethodView):
     @blueprint.query(NoQuery)
     @blueprint.doc(requestBody=_SIGNAL_BODY)
     @blueprint.error_codes(*_SIGNAL_ERRORS)
-    @blueprint.response(200, schemas.Waiter, headers=response_headers("ETag"))
+    @blueprint.response(200, schemas.Waiter, headers=("ETag",))
     def post(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Signal success or failure in the form of Heat or of AWS; without a body, success."""
         return _signal(stack, waiter)
@@ -160,7 +164,7 @@ class WaiterSignal(MethodView):
     @blueprint.query(NoQuery)
     @blueprint.doc(requestBody=_SIGNAL_BODY)
     @blueprint.error_codes(*_SIGNAL_ERRORS)
-    @blueprint.response(200, schemas.Waiter, headers=response_headers("ETag"))
+    @blueprint.response(200, schemas.Waiter, headers=("ETag",))
     def put(self, query: dict[str, Any], stack: str, waiter: str) -> Response:
         """Signal success or failure; the same as POST, for tools that signal to AWS."""
         return _signal(stack, waiter)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from factstore.api.errors import CONTENT_TYPE, error_body
 from factstore.api.microversion import RESPONSE_HEADERS
@@ -24,9 +24,7 @@ class Problem:
         """Return status and reason, such as ``429 Too Many Requests``."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
 
-    def __call__(
-        self, environ: Mapping[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the answer."""
         start_response(self.status_line, self.headers)
         return [self.body]
