@@ -87,7 +87,7 @@ def test_a_stack_is_created_once(backend: Backend, stack: Stack) -> None:
     assert backend.head(soon()) == head
 
 
-def test_settings_are_changed_only_as_they_are_known(backend: Backend, stack: Stack) -> None:
+def test_a_stack_is_updated_only_at_its_present_revision(backend: Backend, stack: Stack) -> None:
     changed = replace(stack, description="new")
     revision = backend.commit(Transaction(changed, 0, updates_stack=True), soon())
     assert revision is not None

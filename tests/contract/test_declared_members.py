@@ -129,7 +129,7 @@ def test_an_owner_that_joins_may_give_a_new_reason(worker: Worker, scope: Scope)
     assert (adopted.member.reason, adopted.member.declared) == ("healed", "heat:1")
 
 
-def test_to_declare_the_adopted_again_changes_nothing_of_it(worker: Worker, scope: Scope) -> None:
+def test_declaring_an_adopted_member_again_changes_nothing(worker: Worker, scope: Scope) -> None:
     declare(worker, scope)
     adopted = join(worker, scope, rack="r1")
     head = worker.backend.head(soon())
@@ -201,9 +201,7 @@ def test_an_agent_and_its_owner_at_once_make_one_declared_member(
 # The agent came first
 
 
-def test_a_living_member_is_noted_as_declared_and_stays_as_it_is(
-    worker: Worker, scope: Scope
-) -> None:
+def test_declaring_a_living_member_only_adds_a_note(worker: Worker, scope: Scope) -> None:
     joined = join(worker, scope, rack="r1")
     ready = worker.members.set_state(scope, "c1", "ready", None, author())
     worker.put(scope, "nodes/c1/ip", 1, member="c1")
@@ -312,7 +310,7 @@ def test_a_declared_member_departs_on_request_without_a_trace(
     assert worker.store.state().space(scope).applied == {}  # type: ignore[union-attr]
 
 
-def test_the_adopted_and_the_noted_depart_by_their_word_as_well(
+def test_adopted_and_noted_members_depart_by_their_declaration(
     worker: Worker, scope: Scope
 ) -> None:
     declare(worker, scope)
@@ -380,7 +378,7 @@ def test_joining_during_a_departure_leaves_a_consistent_state(
             assert joined.member.declared is None
 
 
-def test_adopting_while_the_stack_is_deleted_finds_none_or_makes_a_new_one(
+def test_adopting_during_a_stack_deletion_happens_before_it_or_in_a_new_stack(
     world: World, worker: Worker, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -406,7 +404,7 @@ def test_to_declare_makes_no_stack(worker: Worker, scope: Scope) -> None:
         worker.stacks.get(scope)
 
 
-def test_to_declare_while_the_stack_is_deleted_never_brings_it_back(
+def test_declaring_during_a_stack_deletion_never_restores_the_stack(
     world: World, worker: Worker, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -459,7 +457,7 @@ def test_a_declared_member_that_has_not_joined_has_no_ttl(worker: Worker, scope:
     assert "without a ttl" in refused.value.detail
 
 
-def test_the_word_counts_as_bytes_and_a_declared_member_as_a_fact(
+def test_a_declaration_counts_as_bytes_and_a_declared_member_as_a_fact(
     world: World, scope: Scope
 ) -> None:
     worker = world.worker(quota=Quota(bytes_per_stack=300, facts_per_stack=2))

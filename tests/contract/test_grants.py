@@ -214,7 +214,9 @@ def test_a_holder_renews_its_grant_for_no_longer_than_it_was_issued_for(
     assert worker.grants.renew(scope, issued.grant.id, 300, holder(issued)).ttl == 300
 
 
-def test_a_renewal_that_meets_a_shorter_time_keeps_to_it(world: World, scope: Scope) -> None:
+def test_a_renewal_concurrent_with_a_shorter_one_keeps_the_shorter_lifetime(
+    world: World, scope: Scope
+) -> None:
     lagging = Lagging(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:

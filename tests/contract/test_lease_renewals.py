@@ -67,7 +67,7 @@ def _renewed(client: EtcdClient, lease: int) -> bool:
         return False
 
 
-def test_a_lease_is_renewed_while_it_lives_and_one_that_ended_or_never_was_is_not(
+def test_only_a_living_lease_is_renewed(
     client: EtcdClient,
 ) -> None:
     lease = client.grant(60, deadline=soon())
@@ -135,7 +135,7 @@ def test_renewals_continue_at_another_etcd_member_if_one_is_killed_or_frozen(
     client.close()
 
 
-def test_a_frozen_etcd_is_given_up_by_the_deadline_and_asked_again_when_it_is_back(
+def test_a_request_to_a_frozen_etcd_fails_at_the_deadline_and_a_later_one_succeeds(
     lonely: EtcdClient, private_etcd: EtcdServer, callers: ThreadPoolExecutor
 ) -> None:
     lease = lonely.grant(60, deadline=soon())
@@ -203,7 +203,7 @@ def test_renewals_that_wait_fail_when_the_client_is_closed(
         private_etcd.resume()
 
 
-def test_nothing_can_be_asked_of_a_closed_client(etcd: EtcdServer) -> None:
+def test_a_closed_client_refuses_requests(etcd: EtcdServer) -> None:
     client = EtcdClient([etcd.endpoint], Credentials())
     client.close()
     for ask in (

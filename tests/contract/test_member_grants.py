@@ -211,7 +211,7 @@ def test_a_worker_that_lags_does_not_give_a_name_away(world: World, scope: Scope
 # The end of the group's
 
 
-def test_all_end_with_the_groups_wherever_it_is_asked(world: World, scope: Scope) -> None:
+def test_all_members_grants_end_with_the_groups_at_every_worker(world: World, scope: Scope) -> None:
     one, two = world.worker(), world.worker()
     parent = group(one, scope)
     issued = [enrol(one, scope, parent, name) for name in ("c1", "c2")]

@@ -48,7 +48,7 @@ def test_the_last_places_are_given_away_once(
         assert len(worker.paths(scope)) == 10
 
 
-def test_the_last_stack_is_made_once(world: World, many: ThreadPoolExecutor) -> None:
+def test_the_last_stack_of_a_quota_is_created_once(world: World, many: ThreadPoolExecutor) -> None:
     workers = [world.worker(quota=Quota(stacks=3)) for _ in range(2)]
     together = Barrier(40)
 

@@ -113,7 +113,7 @@ def test_a_batch_of_the_largest_values_is_sealed(sealer: Worker, scope: Scope) -
     assert {revealed(sealer, scope, wish.path) for wish in wishes} == {f'"{largest}"'}
 
 
-def test_a_batch_of_as_many_as_there_may_be_is_sealed(sealer: Worker, scope: Scope) -> None:
+def test_a_batch_of_the_maximum_size_is_encrypted(sealer: Worker, scope: Scope) -> None:
     sealer.put(scope, "open")
     wishes = [Put.of(f"top{n}/s", n, sensitive=True) for n in range(100)]
     key = Idempotency("hundred", "print")

@@ -68,7 +68,7 @@ def test_a_failure_fails_with_its_reason(workers: list[Worker], scope: Scope) ->
     assert failed.progress.failing == ("bad",)
 
 
-def test_a_decided_waiter_takes_signals_and_stays_as_it_is(
+def test_a_waiter_that_has_ended_accepts_signals_and_does_not_change(
     workers: list[Worker], scope: Scope
 ) -> None:
     arm(workers[0], scope, success={"signals": 1})

@@ -38,7 +38,9 @@ def join(worker: Worker, scope: Scope, name: str, **more: object) -> None:
 # Arming
 
 
-def test_an_equal_definition_leaves_a_pending_waiter_as_it_is(worker: Worker, scope: Scope) -> None:
+def test_an_equal_definition_leaves_a_pending_waiter_unchanged(
+    worker: Worker, scope: Scope
+) -> None:
     first, outcome, armed = arm(worker, scope)
     assert (outcome, first.waiter.state, first.waiter.revision) == ("created", "pending", armed)
     same, outcome, _ = arm(worker, scope, failure=None, timeout=3600)  # the defaults, written out

@@ -72,12 +72,12 @@ def test_a_wait_for_a_missing_stack_ends_when_it_is_created(api: Caller, stack: 
     assert (answer.status, answer.body) == (HTTPStatus.OK, b"here")
 
 
-def test_a_fact_that_is_there_is_not_waited_for(api: Caller, stack: str) -> None:
+def test_an_existing_fact_is_returned_without_a_wait(api: Caller, stack: str) -> None:
     api.put(f"{stack}/facts/a", 1)
     assert api.get(f"{stack}/facts/a?wait=50").json()["value"] == 1
 
 
-def test_with_a_tag_it_waits_for_a_change(api: Caller, stack: str) -> None:
+def test_a_wait_with_an_etag_ends_with_a_change(api: Caller, stack: str) -> None:
     tag = api.put(f"{stack}/facts/a", 1).headers["ETag"]
     with waiting(api, f"{stack}/facts/a?wait=30", f"If-None-Match: {tag}") as (waiter,):
         api.put(f"{stack}/facts/a", 1)  # no change

@@ -191,7 +191,7 @@ def test_a_refused_request_leaves_no_idempotency_record(api: Caller, stack: str)
     assert api.delete(f"{stack}/facts/a", headers=key).status_code == HTTPStatus.NO_CONTENT
 
 
-def test_of_many_at_once_with_one_key_one_is_carried_out(
+def test_of_many_concurrent_requests_with_one_key_one_is_carried_out(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     with Caller(one_worker.url) as api:

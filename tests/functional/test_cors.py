@@ -67,7 +67,7 @@ def test_a_page_may_call_every_method_of_every_path(page: Caller) -> None:
             assert answer.ok
 
 
-def test_a_page_may_not_use_methods_that_there_are_not(page: Caller) -> None:
+def test_a_page_may_not_use_unknown_methods(page: Caller) -> None:
     assert not allowed(preflight(page, "/v1/stacks/a", "TRACE"))
 
 
@@ -113,7 +113,7 @@ def test_a_page_may_read_every_factstore_header_of_an_answer(page: Caller, stack
     assert {"etag", "location", "retry-after", "factstore-cursor", "factstore-unchanged"} <= read
 
 
-def test_a_page_may_read_why_it_was_refused(page: Caller) -> None:
+def test_a_page_may_read_the_body_of_a_refusal(page: Caller) -> None:
     answer = page.get("/v1/stacks/nowhere/facts/a")
     refused(answer, "404 not_found")
     assert allowed(answer)

@@ -78,7 +78,7 @@ def test_a_grant_issued_or_revoked_by_one_worker_is_so_for_all(
         refused(owner.get(f"{stack}/facts/nodes/c1/late"), "404 not_found")
 
 
-def test_nothing_is_written_after_a_revocation_whatever_was_on_its_way(
+def test_no_write_in_flight_succeeds_after_a_revocation(
     one_worker: ApiServer, two_workers: ApiServer, stack: str
 ) -> None:
     """Its answer names a revision; nothing of the holder's comes after that one."""

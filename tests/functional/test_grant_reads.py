@@ -38,7 +38,7 @@ def test_every_page_of_a_list_leaves_out_configs_of_other_members(
         assert found == seen
 
 
-def test_pages_of_an_earlier_revision_are_without_it_too(
+def test_pages_of_an_earlier_revision_leave_out_configs_of_others(
     api: Caller, agent: Caller, reader: Caller, granted: str
 ) -> None:
     cursor = api.get(f"{granted}/facts").json()["cursor"]
@@ -54,7 +54,7 @@ def test_pages_of_an_earlier_revision_are_without_it_too(
     assert paths(agent.get(f"{granted}/facts{after}")) == list(SHOWN)
 
 
-def test_a_prefix_or_a_marker_does_not_find_it(agent: Caller, granted: str) -> None:
+def test_a_prefix_or_a_marker_does_not_find_configs_of_others(agent: Caller, granted: str) -> None:
     for prefix in ("configs/c2", "configs/c2/a", "configs/c1x", "configs/none"):
         assert paths(agent.get(f"{granted}/facts?prefix={prefix}")) == []
     assert paths(agent.get(f"{granted}/facts?prefix=configs")) == ["configs/c1/a"]
@@ -76,7 +76,7 @@ def test_a_fact_for_another_member_is_refused_whether_it_exists_or_not(
     refused(reader.get(f"{granted}/facts/configs/c1/a"), "403 forbidden")
 
 
-def test_a_context_is_without_it_and_its_tag_does_not_move_with_it(
+def test_a_context_leaves_out_configs_of_others_and_its_etag_ignores_them(
     api: Caller, agent: Caller, reader: Caller, granted: str
 ) -> None:
     context = f"{granted}/context"
@@ -95,7 +95,7 @@ def test_a_context_is_without_it_and_its_tag_does_not_move_with_it(
     assert agent("HEAD", context).headers["ETag"] == agent.get(context).headers["ETag"]
 
 
-def test_a_wait_for_a_context_is_not_ended_by_it(
+def test_a_wait_for_a_context_is_not_ended_by_configs_of_others(
     api: Caller, agent: Caller, granted: str, grant: Held
 ) -> None:
     tag = agent.get(f"{granted}/context").headers["ETag"]
@@ -116,7 +116,7 @@ def test_the_context_of_one_member_is_not_kept_for_another(api: Caller, granted:
     assert len(api.get(f"{granted}/context").json()["facts"]["configs"]) == 3
 
 
-def test_events_and_snapshots_are_without_it(
+def test_events_and_snapshots_leave_out_configs_of_others(
     api: Caller, agent: Caller, granted: str, grant: Held
 ) -> None:
     since = api.get(f"{granted}/facts").json()["cursor"]

@@ -57,7 +57,7 @@ def test_a_misspelt_grant_is_refused_and_not_echoed(api: Caller, granted: str, g
         assert grant.secret not in f"{answer.text}{answer.headers}"
 
 
-def test_requests_takes_it_as_user_and_password_and_so_does_a_url(
+def test_requests_and_urls_accept_a_grant_as_user_and_password(
     api: Caller, granted: str, grant: Held
 ) -> None:
     answer = api.get(f"{granted}/facts/shared", auth=(grant.id, grant.secret))
@@ -66,7 +66,7 @@ def test_requests_takes_it_as_user_and_password_and_so_does_a_url(
     assert requests.get(f"{inside}{granted}/facts/shared", timeout=10).ok
 
 
-def test_keystoneauth_takes_it_as_http_basic(api: Caller, granted: str, grant: Held) -> None:
+def test_keystoneauth_accepts_a_grant_as_http_basic(api: Caller, granted: str, grant: Held) -> None:
     auth = loading.get_plugin_loader("http_basic").load_from_options(
         endpoint=api.url, username=grant.id, password=grant.secret
     )
@@ -88,7 +88,7 @@ def test_public_pages_are_served_even_with_an_invalid_grant(api: Caller) -> None
 # What it writes
 
 
-def test_an_agent_writes_its_own_in_every_way_there_is(
+def test_an_agent_writes_its_own_facts_with_every_operation(
     api: Caller, agent: Caller, granted: str, grant: Held
 ) -> None:
     by = f"grant:{grant.id}"
@@ -160,7 +160,7 @@ REFUSED: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), REFUSED)
-def test_an_agent_writes_nothing_else(
+def test_an_agent_writes_no_other_facts(
     api: Caller, agent: Caller, granted: str, method: str, path: str, body: Any
 ) -> None:
     api.put(f"{granted}/members/c2", json={"group": "compute", "ttl": 600}).raise_for_status()
@@ -173,7 +173,7 @@ def test_an_agent_writes_nothing_else(
     assert [api.get(f"{granted}/{kind}").json()[kind] for kind in kinds] == before
 
 
-def test_a_bare_text_is_no_way_around(agent: Caller, granted: str) -> None:
+def test_a_text_body_does_not_bypass_the_rule(agent: Caller, granted: str) -> None:
     refused(agent.put(f"{granted}/facts/nodes/c2/ip", data=b"mine"), "403 forbidden")
     assert agent.put(f"{granted}/facts/nodes/c1/ip", data=b"mine").ok
 

@@ -67,7 +67,7 @@ def test_a_fact_encrypted_for_a_group_is_read_by_members_and_not_with_the_groups
         assert enrolled.get(f"{granted}/facts/key").json()["value"] == SECRET
 
 
-def test_a_groups_grant_is_renewed_for_the_time_that_it_has_and_no_other(
+def test_a_groups_grant_is_renewed_for_its_own_lifetime_only(
     granted: str, instance: Caller, group: Held
 ) -> None:
     path = f"{granted}/grants/{group.id}/renew"
@@ -108,7 +108,7 @@ def test_a_grant_issued_by_one_worker_is_valid_at_all_until_the_groups_grant_end
         assert owner.get(stack).json()["usage"]["facts"] == 7  # theirs, and no grant any more
 
 
-def test_when_the_groups_time_is_over_so_is_that_of_all(
+def test_members_grants_expire_with_the_groups(
     etcd: EtcdServer, api: Caller, granted: str, instance: Caller, group: Held
 ) -> None:
     own = issue(instance, granted, "c5")

@@ -96,7 +96,7 @@ def test_a_full_project_learns_which_quota_is_full_and_makes_room_itself(limited
     assert api.put(f"{two}/facts/b", 1).status_code == HTTPStatus.CREATED
 
 
-def test_a_project_has_so_many_streams_and_waiting_requests(limited: Limited) -> None:
+def test_streams_and_waiting_requests_of_a_project_are_limited(limited: Limited) -> None:
     api = limited(streams=2, waiting_requests=2)
     stack = "/v1/stacks/s"
     api.put(f"{stack}/facts/a", 1)
@@ -183,7 +183,7 @@ def test_a_project_that_used_up_its_rate_keeps_its_members(limited: Limited) -> 
 
 
 @pytest.mark.parametrize("value", ["-2", "many", "1.5"])
-def test_a_limit_that_is_none_stops_the_service_at_its_start(
+def test_a_service_with_an_invalid_limit_does_not_start(
     private_etcd: EtcdServer, tmp_path: Path, value: str
 ) -> None:
     server = ApiServer(

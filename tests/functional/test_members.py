@@ -184,7 +184,7 @@ def test_a_waiter_for_every_member_waits_for_the_declared_until_their_agents_are
     eventually(lambda: api.get(f"{stack}/waiters/w").json()["state"] == "met")
 
 
-def test_convergence_waits_for_the_declared_or_until_they_depart(api: Caller, stack: str) -> None:
+def test_convergence_waits_until_declared_members_join_or_depart(api: Caller, stack: str) -> None:
     join(api, stack, "c1")
     declare(api, stack, "c2")
     with waiting(api, f"{stack}/convergence?wait=30") as (waiter,):

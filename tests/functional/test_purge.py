@@ -142,7 +142,7 @@ def add_other(place: Place) -> None:
     place.plant(place.keys.gate(OTHER))
 
 
-def test_afterwards_nothing_names_the_project_and_all_else_is_there(full: Place) -> None:
+def test_after_a_purge_no_key_names_the_project_and_all_other_keys_exist(full: Place) -> None:
     others = full.naming(OTHER)
     for n in range(600):
         full.plant(full.keys.receipt(NO_PROJECT, f"more-{n}"))
@@ -311,7 +311,7 @@ def test_a_purge_gives_up_with_status_1_if_a_client_never_stops_writing(
     assert "still being written to" in result.stdout
 
 
-def test_it_can_be_run_again_after_it_was_killed(full: Place) -> None:
+def test_a_killed_purge_can_be_run_again(full: Place) -> None:
     purging = subprocess.Popen(
         [*ARGV, "purge", "--config-file", str(full.config), "--project", NO_PROJECT, "--yes"],
         stdout=subprocess.PIPE,
@@ -335,7 +335,7 @@ def test_two_may_run_at_once(full: Place) -> None:
     assert full.naming(NO_PROJECT) == []
 
 
-def test_an_etcd_that_is_away_is_one_line_within_seconds(tmp_path: Path) -> None:
+def test_an_unreachable_etcd_results_in_a_one_line_error_within_seconds(tmp_path: Path) -> None:
     config = tmp_path / "conf"
     endpoint = f"http://127.0.0.1:{free_port()}"
     etcd = {"endpoints": endpoint, "username": "u-s-e-r", "password": "hunter2"}

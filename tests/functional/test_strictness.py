@@ -108,9 +108,7 @@ def test_an_unknown_field_is_refused(api: Caller, method: str, path: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE", "PATCH", "TRACE", "BREW"])
-def test_a_method_that_a_route_does_not_have_is_refused_with_those_it_has(
-    api: Caller, method: str
-) -> None:
+def test_an_unsupported_method_is_refused_with_the_supported_ones(api: Caller, method: str) -> None:
     known = operations()
     for path in {path for _, path in known}:
         if (method, path) in known:

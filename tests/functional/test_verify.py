@@ -182,7 +182,9 @@ def test_a_service_keeps_serving_beside_damaged_records(place: Place) -> None:
 # What cannot be done
 
 
-def test_an_etcd_that_is_away_is_one_line_and_status_2_within_seconds(tmp_path: Path) -> None:
+def test_an_unreachable_etcd_results_in_one_line_and_status_2_within_seconds(
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "conf"
     port = free_port()
     write_options(config, {"etcd": {"endpoints": f"http://127.0.0.1:{port}"}})
@@ -203,7 +205,9 @@ def test_a_frozen_etcd_results_in_a_one_line_error(
     assert "etcd at" in one_line(factstore("verify", "--config-file", config), 2)
 
 
-def test_refused_credentials_are_one_line_without_them(etcd: EtcdServer, tmp_path: Path) -> None:
+def test_refused_credentials_result_in_a_one_line_error_without_them(
+    etcd: EtcdServer, tmp_path: Path
+) -> None:
     config = tmp_path / "conf"
     etcd_options = {"endpoints": etcd.endpoint, "username": "u-s-e-r", "password": "hunter2"}
     write_options(config, {"etcd": etcd_options})
@@ -221,7 +225,7 @@ def test_refused_credentials_are_one_line_without_them(etcd: EtcdServer, tmp_pat
         ("[etcd]\npassword = hunter2\nca_file = /nowhere/ca\nendpoints = https://a:1\n", "nowhere"),
     ],
 )
-def test_a_bad_configuration_is_one_line_without_its_secrets(
+def test_a_bad_configuration_results_in_a_one_line_error_without_secrets(
     tmp_path: Path, text: str, why: str
 ) -> None:
     config = tmp_path / "conf"
@@ -231,7 +235,7 @@ def test_a_bad_configuration_is_one_line_without_its_secrets(
     assert "hunter2" not in line
 
 
-def test_a_configuration_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_configuration_results_in_a_one_line_error(tmp_path: Path) -> None:
     line = one_line(factstore("verify", "--config-file", tmp_path / "none"), 2)
     assert str(tmp_path / "none") in line
 

@@ -183,7 +183,7 @@ BAD_SIGNALS = {
 
 
 @pytest.mark.parametrize("bad", BAD_SIGNALS.values(), ids=BAD_SIGNALS.keys())
-def test_a_signal_that_is_wrong_is_refused_and_not_kept(
+def test_an_invalid_signal_is_refused_and_not_stored(
     api: Caller, stack: str, bad: tuple[bytes, str]
 ) -> None:
     before = armed(api, stack, **TWO_SIGNALS)

@@ -135,7 +135,7 @@ def test_and_nothing_else(agent: Caller, login: Login, stack: str) -> None:
     assert paths == ["all/x", "nodes/c2/ip"]
 
 
-def test_junk_beside_it_does_not_widen_it(
+def test_an_invalid_service_token_is_refused_beside_a_restricted_one(
     agent: Caller, tokens: dict[str, str], stack: str
 ) -> None:
     own = agent.session.headers["X-Auth-Token"]
@@ -208,7 +208,7 @@ def test_a_rule_of_odd_characters_allows_nothing_and_breaks_nothing(
     assert agent.get(f"{stack}/facts/a").json()["value"] == 1
 
 
-def test_a_rule_for_another_service_is_none_for_this_one(restrict: Restrict, stack: str) -> None:
+def test_a_rule_for_another_service_allows_nothing_here(restrict: Restrict, stack: str) -> None:
     agent = restrict(("GET", "/v1/stacks"), ("GET", "/**"), service="identity")
     refused(agent.get("/v1/stacks"), "401 unauthorized")
     refused(agent.get(stack), "401 unauthorized")

@@ -104,7 +104,7 @@ def test_an_unauthenticated_caller_does_not_learn_which_stacks_exist(anonymous: 
 @pytest.mark.parametrize(
     "token", ["junk", "x" * 7000, "gAAAAAB" + "A" * 180, "a b", "../../etc/passwd", "%00", "ö", ""]
 )
-def test_a_token_that_is_none_is_refused(anonymous: Caller, owned: str, token: str) -> None:
+def test_an_invalid_token_is_refused(anonymous: Caller, owned: str, token: str) -> None:
     answer = anonymous.get(owned, headers={"X-Auth-Token": token.encode()})
     refused(answer, "401 unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
@@ -112,7 +112,7 @@ def test_a_token_that_is_none_is_refused(anonymous: Caller, owned: str, token: s
         assert token not in answer.text
 
 
-def test_a_service_token_that_is_none_is_refused_beside_a_good_token(
+def test_an_invalid_service_token_beside_a_valid_token_is_refused(
     login: Login, tokens: dict[str, str], owned: str
 ) -> None:
     owner = login("owner")

@@ -48,7 +48,9 @@ def test_a_wait_for_a_sensitive_fact_is_refused_once_it_exists(login: Login, sta
     refused(reader.get(f"{stack}/facts/key?wait=20"), "403 forbidden")
 
 
-def test_another_project_does_not_learn_that_it_is_there(login: Login, stack: str) -> None:
+def test_another_project_does_not_learn_that_a_sensitive_fact_exists(
+    login: Login, stack: str
+) -> None:
     login("owner").put(f"{stack}/facts/key", json=SENSITIVE).raise_for_status()
     for persona in ("outsider", "admin"):
         refused(login(persona).get(f"{stack}/facts/key"), "404 not_found")
