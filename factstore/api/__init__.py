@@ -1,5 +1,6 @@
-"""Thin HTTP: parse, authorize, call the service, render.  The only room with Flask.
+"""The HTTP API: parse and authorize a request, call a service, serialize the result.
 
-This room guarantees that every answer has the documented form, errors included.  It refuses to know
-where facts lie, how a token is validated, and any rule about facts: those are the domain's.
+This is the only package with Flask.  It guarantees that every response has the documented form, errors
+included.  It does not know how facts are stored or tokens validated, and contains no rules about facts;
+those are the domain's.
 """

@@ -39,10 +39,10 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 PATHS = frozenset(_OWN_FILES + _SWAGGER_FILES)
 """Paths of the page and its files."""
 
-blueprint = Blueprint("page", __name__, description="The page.", public=True)
+blueprint = Blueprint("docs_ui", __name__, description="The documentation page.", public=True)
 
 
-class Page(MethodView):
+class DocsPage(MethodView):
     """The page and its files."""
 
     @blueprint.query(NoQuery)
@@ -61,7 +61,7 @@ class Page(MethodView):
 
 
 for path in PATHS:
-    blueprint.route(path)(Page)
+    blueprint.route(path)(DocsPage)
 
 
 def _swagger_ui() -> Path | None:

@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 PREFIX = "contextualization."
 CONTENT_TYPE = "application/problem+json"
-FAILED = "The service failed. Its log has the cause, next to this request's id."
+INTERNAL_ERROR = "The service failed. Its log has the cause, next to this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {
     "invalid": (400, "The request is not valid"),
@@ -175,4 +175,4 @@ def _handle_http_exception(error: HTTPException) -> Response:
 
 def _handle_exception(error: Exception) -> Response:
     LOG.error("%s %s failed.", request.method, request.path, exc_info=error)
-    return respond("internal_error", FAILED)
+    return respond("internal_error", INTERNAL_ERROR)

@@ -1,1 +1,1 @@
-"""The composition root: configuration, rooms put together, middleware in order, servers."""
+"""The WSGI application: it reads the configuration, connects the packages and orders the middleware."""

@@ -71,7 +71,7 @@ def operations() -> set[Operation]:
     found = set()
     for rule in app.url_map.iter_rules():
         template = _PLACEHOLDER.sub(r"{\1}", rule.rule)
-        if rule.endpoint.startswith("page."):
+        if rule.endpoint.startswith("docs_ui."):
             continue
         view: Any = app.view_functions[rule.endpoint]
         found |= {(method, template) for method in view.view_class.methods}

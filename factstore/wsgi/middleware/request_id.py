@@ -18,7 +18,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from oslo_context.context import generate_request_id
 
-from factstore.api.errors import FAILED
+from factstore.api.errors import INTERNAL_ERROR
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import LogContext
 
@@ -64,7 +64,7 @@ class RequestId:
         except Exception:
             # The Flask application answers its own failures, so some middleware failed.
             LOG.exception("The request failed in front of the application.")
-            body = problem("internal_error", FAILED, request_id)(environ, start)
+            body = problem("internal_error", INTERNAL_ERROR, request_id)(environ, start)
         return _Body(body, context, log_entry)
 
 

@@ -133,7 +133,7 @@ class Worker(GeventWorker):
         if isinstance(exc, ssl.SSLError):
             super().handle_error(req, client, addr, exc)
             return
-        from factstore.api.errors import FAILED
+        from factstore.api.errors import INTERNAL_ERROR
         from factstore.wsgi.middleware.problem import problem
         from factstore.wsgi.middleware.request_id import HEADER, new_request_id
 
@@ -143,7 +143,7 @@ class Worker(GeventWorker):
             # The message is not logged: it can quote a header with a secret.
             self.log.warning("Refused a malformed request from %s: %s", addr, type(exc).__name__)
         else:
-            answer = problem("internal_error", FAILED, request_id)
+            answer = problem("internal_error", INTERNAL_ERROR, request_id)
             self.log.error("Request %s failed.", request_id, exc_info=exc)
         headers = [*answer.headers, ("Connection", "close"), (HEADER, request_id)]
         lines = [f"HTTP/1.1 {answer.status_line}", *(f"{name}: {value}" for name, value in headers)]
