@@ -33,7 +33,8 @@ from factstore.api import (
 from factstore.api.identity import EXTENSION as ACCESS
 from factstore.api.identity import Access, Authorizer
 from factstore.api.services import EXTENSION as SERVICES
-from factstore.api.services import ROUTE, Services
+from factstore.api.services import ROUTE
+from factstore.core.services.composition import Services
 
 BLUEPRINTS = (
     versions.blueprint,

@@ -75,7 +75,7 @@ class Batch(MethodView):
             conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
-        cursor = services().cursor(written.revision)
+        cursor = str(services().cursor(written.revision))
         response = json_response(batch_text(written, services().epoch))
         response.headers["Factstore-Cursor"] = cursor
         return response

@@ -59,7 +59,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
                 unless=_EveryTag() if known is None else known or None,
                 settle=Debounce.of(query["settle"], query["max_settle"]),
                 stale=query["consistency"] == "stale",
-                reach=access().permissions,
+                permissions=access().permissions,
             )
     except NotFound as error:
         return missing(error, query["wait"])

@@ -34,8 +34,7 @@ from factstore.api.serializers.facts import fact_text, revealed_fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.fact import Author, Fact, Put
-from factstore.core.operations.facts import Written
-from factstore.core.services.facts import check_reader
+from factstore.core.services.facts import WrittenFacts, check_reader
 from factstore.policies import facts as rules
 
 blueprint = Blueprint("facts", __name__, description="JSON values at paths.")
@@ -61,9 +60,9 @@ class FactList(MethodView):
             limit=query["limit"],
             marker=query["marker"],
             at=paging.cursor(query),
-            reach=access().permissions,
+            permissions=access().permissions,
         )
-        items = (fact_text(fact, page.cursor.epoch) for fact in page.facts)
+        items = (fact_text(fact, page.cursor.epoch) for fact in page.items)
         return page_response("facts", items, page.cursor, page.marker)
 
 
@@ -172,7 +171,7 @@ class FactItem(MethodView):
             conditional.idempotency(caller.identity()),
             fences=conditional.fences(),
         )
-        cursor = services().cursor(written.revision)
+        cursor = str(services().cursor(written.revision))
         return Response(status=204, headers={"Factstore-Cursor": cursor})
 
 
@@ -252,19 +251,19 @@ def parse_put(path: str) -> Put:
     return Put.of(path, text)
 
 
-def _put_response(written: Written, stack: str, put: Put, author: Author) -> Response:
+def _put_response(written: WrittenFacts, stack: str, put: Put, author: Author) -> Response:
     result = written.results[0]
     fact = result.fact
     assert fact is not None  # noqa: S101 - a put always leaves a fact
     epoch = services().epoch
-    reveals = fact.sensitive and author.reader.may_open(fact.path, fact.readers)
+    reveals = fact.sensitive and author.reader.may_reveal(fact.path, fact.readers)
     text = revealed_fact_text(fact, put.text, epoch) if reveals else fact_text(fact, epoch)
     response = json_response(text)
     if result.outcome == "created":
         set_location(response, "stacks", stack, "facts", result.path)
     elif result.outcome == "unchanged":
         response.headers["Factstore-Unchanged"] = "true"
-    response.headers["Factstore-Cursor"] = services().cursor(written.revision)
+    response.headers["Factstore-Cursor"] = str(services().cursor(written.revision))
     if fact.sensitive:
         response.headers["Cache-Control"] = "no-store"
     return set_etag(response, services().facts.etag(fact))

@@ -35,7 +35,7 @@ class GrantList(MethodView):
         page = services().grants.list(
             scope, limit=query["limit"], marker=query["marker"], at=paging.cursor(query)
         )
-        return page_response("grants", map(grant_text, page.grants), page.cursor, page.marker)
+        return page_response("grants", map(grant_text, page.items), page.cursor, page.marker)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.GrantBody)
@@ -52,7 +52,7 @@ class GrantList(MethodView):
         issued = services().grants.issue(scope, grant_request, caller.author())
         response = json_response(issued_grant_text(issued.grant, issued.secret))
         set_location(response, "stacks", stack, "grants", issued.grant.id)
-        response.headers["Factstore-Cursor"] = services().cursor(issued.revision)
+        response.headers["Factstore-Cursor"] = str(services().cursor(issued.revision))
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -80,7 +80,7 @@ class GrantItem(MethodView):
         scope = caller.scope(rules.DELETE, stack)
         caller.permissions.check_grant(grant, revokes=True)
         revision = services().grants.revoke(scope, grant, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": services().cursor(revision)})
+        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
 
 
 @blueprint.route("/v1/stacks/<stack>/grants/<grant_id:grant>/renew")

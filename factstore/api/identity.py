@@ -41,7 +41,7 @@ class Identity:
     @property
     def rights(self) -> str:
         """The caller's roles or grant, for a refusal."""
-        if not self.permissions.whole:
+        if not self.permissions.unrestricted:
             return f"a grant with role {self.permissions.role}"
         return f"roles {', '.join(self.roles) or 'none'}"
 
@@ -99,7 +99,9 @@ class Access:
         permissions = identity.permissions
         # The holder of a group's grant is not a member of the group; it only issues grants for members.
         return SecretReader(
-            sees_all, permissions.member, None if permissions.enrols else permissions.group
+            sees_all,
+            permissions.member,
+            None if permissions.issues_member_grants else permissions.group,
         )
 
     def author(self, *, reads: bool = False) -> Author:

@@ -42,7 +42,7 @@ class MemberList(MethodView):
             marker=query["marker"],
             at=paging.cursor(query),
         )
-        return page_response("members", map(member_text, page.members), page.cursor, page.marker)
+        return page_response("members", map(member_text, page.items), page.cursor, page.marker)
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>")
@@ -56,7 +56,7 @@ class MemberItem(MethodView):
         """Show a member."""
         scope = access().scope(rules.GET, stack)
         stale = query["consistency"] == "stale"
-        return json_response(member_text(services().members.get(scope, member, stale_read=stale)))
+        return json_response(member_text(services().members.get(scope, member, stale=stale)))
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)
@@ -106,7 +106,7 @@ class MemberItem(MethodView):
             set_location(response, "stacks", stack, "members", member)
         elif joined.outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = services().cursor(joined.revision)
+        response.headers["Factstore-Cursor"] = str(services().cursor(joined.revision))
         return response
 
     @blueprint.query(NoQuery)
@@ -144,7 +144,7 @@ class MemberItem(MethodView):
         revision = services().members.depart(
             scope, member, query["reason"], generation, caller.author(), declared
         )
-        return Response(status=204, headers={"Factstore-Cursor": services().cursor(revision)})
+        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>/heartbeat")

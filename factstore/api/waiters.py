@@ -57,7 +57,7 @@ class WaiterList(MethodView):
         page = services().waiters.list(
             scope, limit=query["limit"], marker=query["marker"], at=paging.cursor(query)
         )
-        items = map(waiter_summary_text, page.waiters)
+        items = map(waiter_summary_text, page.items)
         return page_response("waiters", items, page.cursor, page.marker)
 
 
@@ -135,7 +135,7 @@ class WaiterItem(MethodView):
             set_location(response, "stacks", stack, "waiters", waiter)
         elif outcome == "unchanged":
             response.headers["Factstore-Unchanged"] = "true"
-        response.headers["Factstore-Cursor"] = services().cursor(revision)
+        response.headers["Factstore-Cursor"] = str(services().cursor(revision))
         return response
 
     @blueprint.query(NoQuery)
@@ -146,7 +146,7 @@ class WaiterItem(MethodView):
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
         revision = services().waiters.delete(scope, waiter, caller.author())
-        return Response(status=204, headers={"Factstore-Cursor": services().cursor(revision)})
+        return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
 
 
 @blueprint.route("/v1/stacks/<stack>/waiters/<waiter>/signal")

@@ -9,7 +9,7 @@ from factstore.cmd.deployment import Installation, run
 from factstore.cmd.errors import CommandError
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.fact import Stack
-from factstore.core.services.key_rewrap import KeyRewrap, KeyRewrapResult
+from factstore.core.services.key_rewrap import KeyRewrapResult
 from factstore.keys.repository import RepositoryError
 from factstore.keys.rotation import create, locked_repository, remove, rotate, surplus_keys
 
@@ -80,14 +80,8 @@ class KeyRotation:
         """Go through all stacks until no data key needs to be rewrapped."""
         renewed = 0
         with run(self._installation) as runtime:
-            resealing = KeyRewrap(
-                runtime.store,
-                runtime.clock,
-                runtime.encryption,
-                self._installation.conf.etcd.timeout,
-            )
             for _ in range(PASSES):
-                found = resealing.run()
+                found = runtime.services.key_rewrap.run()
                 renewed += found.renewed
                 if not found.renewed:
                     current = max(0, found.current - renewed)

@@ -60,7 +60,7 @@ class ProjectPurge:
         marker = ""
         while True:
             page = runtime.services.stacks.list(project_id, limit=PAGE, marker=marker)
-            for stack in page.stacks:
+            for stack in page.items:
                 # It was deleted meanwhile, or no request can address a stack of its name.
                 with suppress(NotFound, Invalid):
                     runtime.services.stacks.delete(Scope(project_id, stack.name), self._author)

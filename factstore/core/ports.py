@@ -7,13 +7,14 @@ Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from factstore.core.model.event import DeletionAuthor, Event, Mutation, Record, Step
+from factstore.core.model.event import Event, Mutation, Record, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
-from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.transaction import IdempotencyRecord, Transaction
 from factstore.core.state.state import State
 
 
@@ -35,74 +36,6 @@ class WakeUp(Protocol):
     def is_set(self) -> bool: ...
 
     def wait(self, timeout: float | None = None) -> object: ...
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
-    """What is kept of a request with an ``Idempotency-Key``.
-
-    :param key: names project, user, route and the caller's key; unguessable and of fixed length.
-    :param text: JSON; what the request was, and what it was answered but for its revision.
-    :param revision: of the write that made it; 0 before it is stored.
-    """
-
-    project_id: str
-    key: str
-    text: str
-    revision: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One atomic write, with all that must hold for it to happen.
-
-    It happens only if the stack is still the one planned on (or still missing, when it is to be
-    created), every path in *expected* is still at that revision (0: absent), nothing above or below
-    the paths in *creates* has become a fact, every place in *guards* is still at that revision (0:
-    absent), and the receipt's key is new.  One that changes nothing and has no receipt writes nothing
-    and confirms the guards.
-
-    :param records: what is written beside facts; *removes* is what goes.
-    :param clears: waiters all of whose signals go.
-    :param gate: the revision at which the project's gate was last passed, which must still be that;
-        None demands nothing.  See :mod:`factstore.core.model.quota`.
-    :param planned_at: the revision of the state on which it was planned; *epoch* is its epoch, and
-        nothing is written into another life of the store.  Empty stands for any life.
-    """
-
-    stack: Stack
-    planned_at: int
-    epoch: str = ""
-    creates_stack: bool = False
-    updates_stack: bool = False
-    drops_stack: bool = False
-    expected: dict[str, int] = field(default_factory=dict)
-    creates: tuple[str, ...] = ()
-    puts: tuple[Fact, ...] = ()
-    deletes: tuple[str, ...] = ()
-    guards: dict[RecordKey, int] = field(default_factory=dict)
-    records: tuple[Record, ...] = ()
-    removes: tuple[RecordKey, ...] = ()
-    clears: tuple[str, ...] = ()
-    act: DeletionAuthor | None = None
-    receipt: IdempotencyRecord | None = None
-    gate: int | None = None
-    passes_gate: bool = False
-
-    @property
-    def writes(self) -> bool:
-        """Whether it makes a revision, rather than confirm that nothing needs one."""
-        return bool(
-            self.puts
-            or self.deletes
-            or self.records
-            or self.removes
-            or self.clears
-            or self.receipt
-            or self.creates_stack
-            or self.updates_stack
-            or self.drops_stack
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +102,9 @@ class Backend(Protocol):
     def revoke_lease(self, lease: int, deadline: float) -> None:
         """End a lease and remove what hangs on it."""
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
+    def idempotency_record(
+        self, project_id: str, key: str, deadline: float
+    ) -> IdempotencyRecord | None:
         """What is kept under an idempotency key."""
 
     def bump_revision(self, deadline: float) -> int:
@@ -222,7 +157,9 @@ class Store(Protocol):
 
     def revoke_lease(self, lease: int, deadline: float) -> None: ...
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None: ...
+    def idempotency_record(
+        self, project_id: str, key: str, deadline: float
+    ) -> IdempotencyRecord | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +198,8 @@ class EventSource(Protocol):
         Returns True early when readers should leave or the history was renewed.
         """
 
-    def wait_stir(self, scope: Scope, after: int, timeout: float) -> bool:
-        """As :meth:`wait`, but also for what moves without an event."""
+    def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
+        """Wait as :meth:`wait` does, for any change instead of an event."""
 
 
 class StateMachine(Protocol):
@@ -270,4 +207,4 @@ class StateMachine(Protocol):
 
     def load(self, opening: Snapshot) -> None: ...
 
-    def apply(self, step: Step) -> Iterable[Event]: ...
+    def apply(self, step: Step) -> StepResult: ...

@@ -64,7 +64,7 @@ class RepositoryKeyring:
         """
         return self._unwrap(wrapped, about)[1]
 
-    def rewrapped(self, wrapped: str, about: bytes) -> str | None:
+    def rewrap(self, wrapped: str, about: bytes) -> str | None:
         """Return the data key wrapped with the primary key, or None if it is already.
 
         :raises SealBroken: the repository does not have its key, or it was wrapped with other

@@ -10,7 +10,6 @@ from factstore.core.model.event import (
     DropRecord,
     DropStack,
     Mutation,
-    PassGate,
     PutFact,
     PutRecord,
     PutStack,
@@ -65,7 +64,7 @@ class Decoder:
                 )
                 return PutStack(stack)
             if parsed.type == "gate":
-                return PassGate(parsed.project_id, 0 if event.deleted else revision)
+                return None  # written by versions that enforced quotas with it
             return None if event.deleted else codec.decode_deletion_author(value)
         except (codec.UnknownFormat, UnicodeDecodeError) as error:
             LOG.error("key %r is ignored: %s", key, error)

@@ -21,8 +21,9 @@ from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Record, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.transaction import IdempotencyRecord, Transaction
 from factstore.core.operations.idempotency import RETENTION
-from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction, WakeUp
+from factstore.core.ports import Clock, Snapshot, WakeUp
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher, Txn
@@ -156,7 +157,7 @@ class EtcdBackend:
 
     def _load(self, revision: int) -> list[Mutation]:
         mutations: list[Mutation] = []
-        for keys in (self._keys.all_gates, self._keys.all_stacks, self._keys.all_data):
+        for keys in (self._keys.all_stacks, self._keys.all_data):
             for item in self._pages(keys, revision):
                 mutation = self._decoder.mutation(WatchEvent(item, False))
                 if mutation is not None:
@@ -196,19 +197,17 @@ class EtcdBackend:
             operations.append(PutKey(key, codec.encode_record(new), new.lease))
         for place in commit.removes:
             operations.append(DeleteKeys(keys.record(stack.project_id, stack.id, place)))
-        for waiter in commit.clears:
+        for waiter in commit.cleared_waiters:
             operations.append(DeleteKeys(*keys.signals(stack.project_id, stack.id, waiter)))
         if commit.drops_stack:
             operations.append(DeleteKeys(record))
             operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
-        if commit.act is not None:
+        if commit.author is not None:
             # A bounded number of slots needs no cleanup; only the watch reads them.
             slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
-            operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.act)))
-        if commit.passes_gate:
-            operations.append(PutKey(keys.gate(stack.project_id), b""))
-        if commit.receipt is not None:
-            operations.append(self._keep(commit.receipt, deadline))
+            operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
+        if commit.idempotency is not None:
+            operations.append(self._keep(commit.idempotency, deadline))
         if not operations:
             operations.append(GetKey(keys.epoch))
         try:
@@ -226,7 +225,9 @@ class EtcdBackend:
             [(txn.compares, txn.operations) for txn in txns], deadline=deadline
         )
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
+    def idempotency_record(
+        self, project_id: str, key: str, deadline: float
+    ) -> IdempotencyRecord | None:
         """Return the record of an idempotency key, or None."""
         found = self._client.get(self._keys.receipt(project_id, key), deadline=deadline)
         if not found.items:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
-from factstore.core.model.event import Event, Record, Step
+from factstore.core.model.event import Record, Step, StepResult
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.record_key import RecordKindName
-from factstore.core.ports import Backend, Clock, IdempotencyRecord, Snapshot, Transaction, WakeUp
+from factstore.core.model.transaction import IdempotencyRecord, Transaction
+from factstore.core.ports import Backend, Clock, Snapshot, WakeUp
 from factstore.core.state.state import State
 from factstore.store.read_index import ReadIndex
 
@@ -63,22 +64,22 @@ class MirroredStore:
             awaited, self._awaited = self._awaited, []
         for _, _, signal in awaited:
             signal.set()
-        if state.busy():
+        if state.stacks_needing_write():
             self._on_needs_write()
 
-    def apply(self, step: Step) -> Iterable[Event]:
-        """Apply a step to the state and return its events."""
+    def apply(self, step: Step) -> StepResult:
+        """Apply a step to the state and return its events and the stacks that it touched."""
         state = self.state()
-        events = state.apply(step)
+        result = state.apply(step)
         ready = []
         with self._lock:
             while self._awaited and self._awaited[0][0] <= step.revision:
                 ready.append(heapq.heappop(self._awaited)[2])
         for signal in ready:
             signal.set()
-        if state.busy():
+        if state.stacks_needing_write():
             self._on_needs_write()
-        return events
+        return result
 
     # The store
 
@@ -183,8 +184,10 @@ class MirroredStore:
     def revoke_lease(self, lease: int, deadline: float) -> None:
         self._backend.revoke_lease(lease, deadline)
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
-        return self._backend.receipt(project_id, key, deadline)
+    def idempotency_record(
+        self, project_id: str, key: str, deadline: float
+    ) -> IdempotencyRecord | None:
+        return self._backend.idempotency_record(project_id, key, deadline)
 
     def start(self) -> None:
         """Start the threads that :meth:`refresh` needs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from factstore.core.model.path import ancestors
-from factstore.core.ports import Transaction
+from factstore.core.model.transaction import Transaction
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Compare
 
@@ -18,29 +18,29 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
     stack = commit.stack
     record = keys.stack(stack.project_id, stack.name)
     compares = [Compare(keys.epoch, "value", "==", store_id)]
-    if commit.gate is not None:
-        compares.append(Compare(keys.gate(stack.project_id), "mod", "==", commit.gate))
     if commit.creates_stack:
         # A new stack has no contents that could conflict.
         return [*compares, Compare(record, "create", "==", 0), *_receipt(commit, keys)]
     compares.append(Compare(record, "create", "==", stack.created))
-    if not (commit.expected or commit.guards):  # it changes the record of the stack itself
+    if not (
+        commit.fact_revisions or commit.record_revisions
+    ):  # it changes the record of the stack itself
         compares.append(Compare(record, "mod", "==", stack.revision))
-    for path, revision in commit.expected.items():
+    for path, revision in commit.fact_revisions.items():
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
-    for place, revision in commit.guards.items():
+    for place, revision in commit.record_revisions.items():
         key = keys.record(stack.project_id, stack.id, place)
         compares.append(Compare(key, "mod", "==", revision))
     compares.extend(_receipt(commit, keys))
-    if commit.creates:
+    if commit.new_paths:
         compares.extend(_tree(commit, keys, COMPARES - len(compares)))
     return compares
 
 
 def _receipt(commit: Transaction, keys: Keyspace) -> list[Compare]:
-    if commit.receipt is None:
+    if commit.idempotency is None:
         return []
-    key = keys.receipt(commit.receipt.project_id, commit.receipt.key)
+    key = keys.receipt(commit.idempotency.project_id, commit.idempotency.key)
     return [Compare(key, "create", "==", 0)]
 
 
@@ -53,8 +53,9 @@ def _tree(commit: Transaction, keys: Keyspace, room: int) -> list[Compare]:
     so the smallest folders that fit are used.
     """
     stack = commit.stack
-    if len(commit.creates) == 1 and not commit.deletes:
-        path = commit.creates[0]
+    created = commit.new_paths
+    if len(created) == 1 and not commit.deletes:
+        path = created[0]
         below = keys.facts(stack.project_id, stack.id, path)
         exact = [Compare(below.start, "create", "==", 0, below.end)]
         exact += [
@@ -62,8 +63,8 @@ def _tree(commit: Transaction, keys: Keyspace, room: int) -> list[Compare]:
             for above in ancestors(path)
         ]
         return exact
-    fresh = commit.planned_at + 1
-    tops = {path.partition("/")[0] for path in commit.creates}
+    fresh = commit.base_revision + 1
+    tops = {path.partition("/")[0] for path in created}
     if 2 * len(tops) > room:
         everything = keys.facts(stack.project_id, stack.id)
         return [Compare(everything.start, "create", "<", fresh, everything.end)]
@@ -71,7 +72,7 @@ def _tree(commit: Transaction, keys: Keyspace, room: int) -> list[Compare]:
     for top in sorted(tops):
         below = keys.facts(stack.project_id, stack.id, top)
         compares.append(Compare(below.start, "create", "<", fresh, below.end))
-        if top not in commit.expected:
+        if top not in commit.fact_revisions:
             key = keys.fact(stack.project_id, stack.id, top)
             compares.append(Compare(key, "create", "==", 0))
     return compares

@@ -22,11 +22,11 @@ STOP_TRIES = 50
 
 
 class Pump:
-    """A thread that follows *backend*, moves *reader* and publishes to *hub*."""
+    """A thread that follows *backend*, applies its steps to *state*, and publishes to *hub*."""
 
-    def __init__(self, backend: Backend, reader: StateMachine, hub: Hub) -> None:
+    def __init__(self, backend: Backend, state: StateMachine, hub: Hub) -> None:
         self._backend = backend
-        self._reader = reader
+        self._state = state
         self._hub = hub
         self._stopping = threading.Event()
         self._ready = threading.Event()
@@ -67,7 +67,8 @@ class Pump:
                 before = at
                 for step in self._backend.follow(at):
                     if step.revision > at:  # a lagging member may repeat what is known
-                        self._hub.publish(step.revision, self._reader.apply(step))
+                        result = self._state.apply(step)
+                        self._hub.publish(step.revision, result.events, result.touched)
                         at = step.revision
                     if at > before:
                         backoff = BACKOFF_FIRST
@@ -87,7 +88,7 @@ class Pump:
 
     def _open(self) -> int:
         opening = self._backend.open()
-        self._reader.load(opening)
+        self._state.load(opening)
         self._hub.reset(opening.revision)
         self._ready.set()
         return opening.revision

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,11 @@ from typing import Any
 
 from oslo_config import cfg
 
-from factstore.api.services import Services
 from factstore.core.errors import Unavailable
 from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock, WakeUp
+from factstore.core.services.composition import Services, build_services
 from factstore.core.services.rate_limit import RateLimiter
-from factstore.core.services.waiter_controller import WaiterController
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
 from factstore.store.client import EtcdClient
@@ -62,7 +62,7 @@ def gauges(store: MirroredStore, hub: Hub, rate_limiter: RateLimiter) -> dict[st
     except Unavailable:
         return process
     total = state.total()
-    members, waiters_pending = state.taking_part()
+    members, waiters_pending = state.live_counts()
     contents = {
         "stacks": total.stacks,
         "facts": total.facts,
@@ -83,7 +83,6 @@ class Runtime:
     hub: Hub
     pump: Pump
     maintenance: Maintenance
-    waiter_controller: WaiterController
     encryption: Encryption
     services: Services
     metrics: Metrics
@@ -93,7 +92,7 @@ class Runtime:
         self.store.start()
         self.pump.start()
         self.maintenance.start()
-        self.waiter_controller.start()
+        self.services.waiter_controller.start()
 
     @property
     def ended_threads(self) -> list[str]:
@@ -103,7 +102,7 @@ class Runtime:
             "read_index": self.store.alive,
             "commit_batcher": self.backend.alive,
             "maintenance": self.maintenance.alive,
-            "waiter_controller": self.waiter_controller.alive,
+            "waiter_controller": self.services.waiter_controller.alive,
         }
         return [name for name, is_alive in alive.items() if not is_alive]
 
@@ -123,7 +122,7 @@ class Runtime:
     def stop(self) -> None:
         """Stop everything and close the connections."""
         self.hub.close()
-        self.waiter_controller.stop()
+        self.services.waiter_controller.stop()
         self.maintenance.stop()
         self.pump.stop()
         self.store.stop()
@@ -164,12 +163,21 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         clock,
         new_event,
         metrics.observe_lag,
-        on_needs_write=lambda: waiter_controller.notice(),
+        on_needs_write=lambda: services.waiter_controller.wake(),
     )
-    waiter_controller = WaiterController(store, clock, etcd.timeout, new_event)
     hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_event)
     encryption = Encryption(RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock))
-    services = Services.build(store, hub, clock, etcd.timeout, encryption, quotas, allowances)
+    services = build_services(
+        store,
+        hub,
+        clock,
+        new_id=lambda: uuid.uuid4().hex,
+        new_wake_up=new_event,
+        timeout=etcd.timeout,
+        quotas=quotas,
+        allowances=allowances,
+        encryption=encryption,
+    )
     return Runtime(
         clock=clock,
         backend=backend,
@@ -184,7 +192,6 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
             published_revision=lambda: hub.revision,
             report=lambda: metrics.set_gauges(gauges(store, hub, services.rate_limiter)),
         ),
-        waiter_controller=waiter_controller,
         encryption=encryption,
         services=services,
         metrics=metrics,

@@ -16,7 +16,6 @@ from factstore.core.model.event import (
     DropRecord,
     DropStack,
     Mutation,
-    PassGate,
     PutFact,
     PutRecord,
     PutStack,
@@ -94,9 +93,9 @@ class MemoryBackend:
                 return None
             mutations = list(self._mutations(commit))
             revision = self._state.revision + 1
-            if commit.receipt is not None:
-                key = (commit.receipt.project_id, commit.receipt.key)
-                self._receipts[key] = replace(commit.receipt, revision=revision)
+            if commit.idempotency is not None:
+                key = (commit.idempotency.project_id, commit.idempotency.key)
+                self._receipts[key] = replace(commit.idempotency, revision=revision)
             elif not mutations:
                 return self._state.revision
             self._append(mutations)
@@ -105,10 +104,10 @@ class MemoryBackend:
     def _holds(self, commit: Transaction) -> bool:
         scope = commit.stack.scope
         stack = self._state.stack(scope)
-        gate = self._state.project_usage(scope.project_id).gate
-        if commit.gate not in (None, gate):
-            return False
-        if commit.receipt and (commit.receipt.project_id, commit.receipt.key) in self._receipts:
+        if (
+            commit.idempotency
+            and (commit.idempotency.project_id, commit.idempotency.key) in self._receipts
+        ):
             return False
         for new in (*commit.puts, *commit.records):
             if new.lease and new.lease not in self._leases:
@@ -117,18 +116,21 @@ class MemoryBackend:
             return stack is None
         if stack is None or stack.created != commit.stack.created:
             return False
-        if not (commit.expected or commit.guards) and stack.revision != commit.stack.revision:
+        if (
+            not (commit.fact_revisions or commit.record_revisions)
+            and stack.revision != commit.stack.revision
+        ):
             return False
-        for path, revision in commit.expected.items():
+        for path, revision in commit.fact_revisions.items():
             fact = self._state.fact(scope, path)
             if (fact.revision if fact else 0) != revision:
                 return False
-        for place, revision in commit.guards.items():
+        for place, revision in commit.record_revisions.items():
             record = self._state.record(scope, place)
             if (record.revision if record else 0) != revision:
                 return False
         gone = set(commit.deletes)
-        for path in commit.creates:
+        for path in commit.new_paths:
             if any(a not in gone and self._state.fact(scope, a) for a in ancestors(path)):
                 return False
             if self._state.first_below(scope, path, gone):
@@ -137,8 +139,6 @@ class MemoryBackend:
 
     def _mutations(self, commit: Transaction) -> Iterator[Mutation]:
         stack, revision = commit.stack, self._state.revision + 1
-        if commit.passes_gate:
-            yield PassGate(stack.project_id, revision)
         if commit.creates_stack or commit.updates_stack:
             created = revision if commit.creates_stack else stack.created
             yield PutStack(replace(stack, revision=revision, created=created))
@@ -151,7 +151,7 @@ class MemoryBackend:
         for new in commit.records:
             self._leases.hang((stack.id, new.record_key), new.lease)
             yield PutRecord(stack.id, replace(new, revision=revision))
-        for waiter in commit.clears:
+        for waiter in commit.cleared_waiters:
             for record in self._state.records(stack.scope, "signal"):
                 if record.record_key.name.startswith(f"{waiter}/"):
                     yield DropRecord(stack.id, record.record_key)
@@ -161,8 +161,8 @@ class MemoryBackend:
                 yield DropRecord(stack.id, place)
         if commit.drops_stack:
             yield DropStack(stack.scope)
-        if commit.act is not None:
-            yield commit.act
+        if commit.author is not None:
+            yield commit.author
 
     def _append(self, mutations: list[Mutation]) -> None:
         step = Step(self._state.revision + 1, tuple(mutations))
@@ -170,7 +170,9 @@ class MemoryBackend:
         self._steps.append(step)
         self._moved.notify_all()
 
-    def receipt(self, project_id: str, key: str, deadline: float) -> IdempotencyRecord | None:
+    def idempotency_record(
+        self, project_id: str, key: str, deadline: float
+    ) -> IdempotencyRecord | None:
         """What is kept under an idempotency key."""
         return self._receipts.get((project_id, key))
 

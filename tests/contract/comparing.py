@@ -16,8 +16,8 @@ from tests.contract.world import PROJECT
 def pendings(state: State, scope: Scope) -> dict[str, str]:
     """What waiters came to, as nobody wrote down yet."""
     with state.read():
-        space = state.space(scope)
-        found = space.pendings.verdicts if space else {}
+        space = state.stack_state(scope)
+        found = space.pending_waiters.outcomes if space else {}
         return {name: verdict.state for name, verdict in found.items()}
 
 
@@ -27,7 +27,7 @@ def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> 
     :param anew: it was loaded, so that what went before members joined may have left no trace.
     """
     with state.read():
-        space = state.space(scope)
+        space = state.stack_state(scope)
         assert (space is not None) == model.lives
         if space is None:
             assert state.project_usage(PROJECT).facts == 0
@@ -39,13 +39,13 @@ def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> 
         assert space.paths == sorted(model.facts)
         assert {
             name: ModelMember(m.group, m.state, m.lease, m.declared, m.number)
-            for name, m in space.living.items()
+            for name, m in space.live_members.items()
         } == model.members
-        assert space.tables["member"] == space.living
+        assert space.records["member"] == space.live_members
         assert set(space.generations) == {m.generation for m in model.members.values()}
         assert space.applied == model.applied
         assert {r.member: r.seen for r in _records(space, Applied)} == model.applied
-        assert space.bound == {
+        assert space.paths_by_lease == {
             m.lease: set(model.on(m.lease)) for m in model.members.values() if model.on(m.lease)
         }
         assert {w.name: (w.state, w.definition) for w in _records(space, Waiter)} == {
@@ -76,5 +76,5 @@ def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> 
 
 
 def _records(space: Any, kind: type[Any]) -> Iterator[Any]:
-    for table in space.tables.values():
+    for table in space.records.values():
         yield from (record for record in table.values() if isinstance(record, kind))

@@ -30,10 +30,10 @@ class Quiet(Worker):
         self.pump.stop()
         self.store.stop()
 
-    def judge(self) -> None:
+    def evaluate_waiters(self) -> None:
         self.store.refresh(soon())
-        self.referee._marked_at = float("-inf")
-        self.referee.round()
+        self.waiter_controller._marked_at = float("-inf")
+        self.waiter_controller.run_once()
 
 
 class Lagging:

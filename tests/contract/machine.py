@@ -65,7 +65,7 @@ class Twins(RuleBasedStateMachine):
             revision = seen
         self.model.settle(revision)
 
-    def news(self) -> list[Told]:
+    def visible_revision(self) -> list[Told]:
         """What a worker that does not lag told of that is not accounted for yet."""
         self.listen()
         return self.told[1 if self.behind == 0 else 0][len(self.happened) :]
@@ -144,7 +144,7 @@ class Twins(RuleBasedStateMachine):
         if generation is not None and whose is None:
             return wish, "generation_stale"
         if name is not None and (
-            name not in self.model.members or self.model.members[name].awaited
+            name not in self.model.members or self.model.members[name].declared_only
         ):
             return wish, "member_missing"
         if name is not None and whose not in (None, name):

@@ -52,7 +52,7 @@ def declare(
 def changes_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[Change, ...]]:
     """The changes of each event after a revision."""
     count = len(events_since(worker, scope, revision))
-    found = worker.watching.poll(scope, worker.facts.cursor(revision), 0, Filter())
+    found = worker.watch.poll(scope, worker.facts.cursor(revision), 0, Filter())
     return [event.changes for event in found.events[:count]]
 
 
@@ -70,7 +70,7 @@ def told(worker: Worker, scope: Scope, revision: int) -> list[list[str]]:
 
 def names(worker: Worker, scope: Scope, **options: object) -> list[str]:
     page = worker.members.list(scope, limit=1000, **options)  # type: ignore[arg-type]
-    return [member.name for member in page.members]
+    return [member.name for member in page.items]
 
 
 def refusal(error: pytest.ExceptionInfo[FactstoreError]) -> str:

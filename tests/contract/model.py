@@ -36,7 +36,7 @@ class ModelMember:
         return f"{self.number or self.lease:x}"
 
     @property
-    def awaited(self) -> bool:
+    def declared_only(self) -> bool:
         return not self.lease
 
 
@@ -89,7 +89,7 @@ class Model:
         if known is not None and known.generation == member.generation:
             return "member.change", name
         self.applied.pop(name, None)
-        return "member.change" if known is not None and known.awaited else "member.join", name
+        return "member.change" if known is not None and known.declared_only else "member.join", name
 
     def note(self, name: str, declared: str) -> Line:
         self.members[name] = replace(self.members[name], declared=declared)
@@ -120,11 +120,11 @@ class Model:
             self.target, self.moved = revision, False
         for name, waiter in self.waiters.items():
             if waiter.state == "pending" and waiter.decided is None:
-                state = self._judge(name, waiter)
+                state = self._evaluate(name, waiter)
                 if state is not None:
                     waiter.decided = state, revision
 
-    def _judge(self, name: str, waiter: Arming) -> str | None:
+    def _evaluate(self, name: str, waiter: Arming) -> str | None:
         definition = json.loads(waiter.text)
         success, failure = definition["success"], definition["failure"]
         refused = "FAILURE" in self.signals[name].values() and '"signals"' in json.dumps(success)

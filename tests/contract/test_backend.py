@@ -102,7 +102,7 @@ def test_a_commit_is_one_revision_delivered_whole_and_in_order(
     before = put_all(backend, stack, new_fact("old"))
     facts = (new_fact("b"), new_fact("a"), new_fact("c/d"))
     act = DeletionAuthor(stack.id, "bob", "req-bob", ("old",))
-    revision = put_all(backend, stack, *facts, deletes=("old",), act=act)
+    revision = put_all(backend, stack, *facts, deletes=("old",), author=act)
     (step,) = steps(backend, before, revision)
     assert step.revision == revision
     told = [replace(m.fact, revision=0) for m in step.mutations if isinstance(m, PutFact)]
@@ -136,12 +136,14 @@ def test_a_commit_that_finds_a_path_changed_writes_nothing(backend: Backend, sta
     head = backend.head(soon())
     for expected in ({"p": 0}, {"p": revision + 1}, {"p": revision, "gone": revision}, {"q": 1}):
         commit = Transaction(
-            stack, head, puts=(new_fact("q"), new_fact("p", "2")), expected=expected
+            stack, head, puts=(new_fact("q"), new_fact("p", "2")), fact_revisions=expected
         )
         assert backend.commit(commit, soon()) is None
     assert backend.head(soon()) == head
     assert "q" not in current(backend, stack)
-    held = Transaction(stack, head, puts=(new_fact("p", "2"),), expected={"p": revision, "gone": 0})
+    held = Transaction(
+        stack, head, puts=(new_fact("p", "2"),), fact_revisions={"p": revision, "gone": 0}
+    )
     assert backend.commit(held, soon()) == head + 1
 
 
@@ -165,8 +167,8 @@ def test_a_commit_that_finds_a_fact_above_or_below_writes_nothing(
     commit = Transaction(
         stack,
         planned_at,
-        expected=dict.fromkeys(creates, 0),
-        creates=tuple(creates),
+        fact_revisions=dict.fromkeys(creates, 0),
+        new_paths=tuple(creates),
         puts=tuple(new_fact(path) for path in creates),
     )
     assert backend.commit(commit, soon()) is None
@@ -178,7 +180,11 @@ def test_siblings_with_similar_names_are_no_obstacle(backend: Backend, stack: St
         put_all(backend, stack, new_fact(path))
     for path in ("n/10", "n-a0", "n.a-", "n0-/x", "m"):
         commit = Transaction(
-            stack, backend.head(soon()), expected={path: 0}, creates=(path,), puts=(new_fact(path),)
+            stack,
+            backend.head(soon()),
+            fact_revisions={path: 0},
+            new_paths=(path,),
+            puts=(new_fact(path),),
         )
         assert backend.commit(commit, soon()), path
 
@@ -190,8 +196,8 @@ def test_a_fact_becomes_a_folder_in_one_commit_and_a_folder_a_fact(
     commit = Transaction(
         stack,
         at,
-        expected={"x": at, "x/y": 0},
-        creates=("x/y",),
+        fact_revisions={"x": at, "x/y": 0},
+        new_paths=("x/y",),
         deletes=("x",),
         puts=(new_fact("x/y"),),
     )
@@ -200,8 +206,8 @@ def test_a_fact_becomes_a_folder_in_one_commit_and_a_folder_a_fact(
     commit = Transaction(
         stack,
         at,
-        expected={"x": 0, "x/y": at},
-        creates=("x",),
+        fact_revisions={"x": 0, "x/y": at},
+        new_paths=("x",),
         deletes=("x/y",),
         puts=(new_fact("x"),),
     )
@@ -215,9 +221,12 @@ def test_confirming_makes_no_revision_and_fails_when_something_changed(
     revision = put_all(backend, stack, new_fact("p"))
     head = backend.head(soon())
     assert (
-        backend.commit(Transaction(stack, head, expected={"p": revision, "q": 0}), soon()) == head
+        backend.commit(Transaction(stack, head, fact_revisions={"p": revision, "q": 0}), soon())
+        == head
     )
-    assert backend.commit(Transaction(stack, head, expected={"p": revision - 1}), soon()) is None
+    assert (
+        backend.commit(Transaction(stack, head, fact_revisions={"p": revision - 1}), soon()) is None
+    )
     assert backend.commit(Transaction(stack, head), soon()) == head
     assert backend.head(soon()) == head
 
@@ -225,14 +234,16 @@ def test_confirming_makes_no_revision_and_fails_when_something_changed(
 def test_nothing_is_written_into_a_stack_that_was_deleted_or_recreated(
     backend: Backend, stack: Stack
 ) -> None:
-    into_the_old = Transaction(stack, 0, puts=(new_fact("p"),), expected={"p": 0}, creates=("p",))
+    into_the_old = Transaction(
+        stack, 0, puts=(new_fact("p"),), fact_revisions={"p": 0}, new_paths=("p",)
+    )
     assert backend.commit(Transaction(stack, 0, drops_stack=True), soon())
     assert backend.commit(into_the_old, soon()) is None
     assert backend.commit(Transaction(stack, 0, drops_stack=True), soon()) is None
     again = make_stack(backend, stack.scope)
     assert again.created > stack.created
     assert backend.commit(into_the_old, soon()) is None
-    assert backend.commit(Transaction(stack, 0, expected={"p": 0}), soon()) is None
+    assert backend.commit(Transaction(stack, 0, fact_revisions={"p": 0}), soon()) is None
     assert current(backend, again) == {}
 
 
@@ -245,7 +256,7 @@ def test_a_stack_is_deleted_in_one_step_with_its_author_and_the_purge_leaves_not
     other = make_stack(backend, Scope(PROJECT, f"{stack.name}-other"))
     before = put_all(backend, other, new_fact("stays"))
     act = DeletionAuthor(stack.id, "bob", "req-bob", whole_stack=True)
-    revision = backend.commit(Transaction(stack, 0, drops_stack=True, act=act), soon())
+    revision = backend.commit(Transaction(stack, 0, drops_stack=True, author=act), soon())
     assert revision is not None
     (step,) = steps(backend, before, revision)
     assert step.mutations == (DropStack(stack.scope), act)
@@ -260,9 +271,9 @@ def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
 ) -> None:
     head = backend.head(soon())
     puts, expected = (new_fact("p"),), {"p": 0}
-    foreign = Transaction(stack, head, "0123456789abcdef", puts=puts, expected=expected)
+    foreign = Transaction(stack, head, "0123456789abcdef", puts=puts, fact_revisions=expected)
     assert backend.commit(foreign, soon()) is None
-    own = Transaction(stack, head, backend.open().epoch, puts=puts, expected=expected)
+    own = Transaction(stack, head, backend.open().epoch, puts=puts, fact_revisions=expected)
     assert backend.commit(own, soon())
 
 

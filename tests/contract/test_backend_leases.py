@@ -70,7 +70,10 @@ def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack:
     assert not backend.renew_lease(lease, soon())
     head = backend.head(soon())
     commit = Transaction(
-        stack, head, expected={"p": 0}, puts=(new_fact("q"), new_fact("p", lease=lease, ttl=60))
+        stack,
+        head,
+        fact_revisions={"p": 0},
+        puts=(new_fact("q"), new_fact("p", lease=lease, ttl=60)),
     )
     assert backend.commit(commit, soon()) is None
     assert backend.head(soon()) == head
@@ -101,18 +104,24 @@ def test_a_receipt_is_kept_with_its_write_and_makes_it_happen_once(
     backend: Backend, stack: Stack
 ) -> None:
     receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", '{"a": "\u20ac"}')
-    assert backend.receipt(PROJECT, receipt.key, soon()) is None
-    revision = put_all(backend, stack, new_fact("p"), receipt=receipt)
-    assert backend.receipt(PROJECT, receipt.key, soon()) == replace(receipt, revision=revision)
-    again = Transaction(stack, revision, puts=(new_fact("q"),), expected={"q": 0}, receipt=receipt)
+    assert backend.idempotency_record(PROJECT, receipt.key, soon()) is None
+    revision = put_all(backend, stack, new_fact("p"), idempotency=receipt)
+    assert backend.idempotency_record(PROJECT, receipt.key, soon()) == replace(
+        receipt, revision=revision
+    )
+    again = Transaction(
+        stack, revision, puts=(new_fact("q"),), fact_revisions={"q": 0}, idempotency=receipt
+    )
     assert backend.commit(again, soon()) is None
     assert current(backend, stack) == {"p": "1"}
-    assert backend.receipt("another", receipt.key, soon()) is None
+    assert backend.idempotency_record("another", receipt.key, soon()) is None
 
 
 def test_a_receipt_alone_is_a_write(backend: Backend, stack: Stack) -> None:
     receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", "{}")
     head = backend.head(soon())
-    revision = backend.commit(Transaction(stack, head, expected={"p": 0}, receipt=receipt), soon())
+    revision = backend.commit(
+        Transaction(stack, head, fact_revisions={"p": 0}, idempotency=receipt), soon()
+    )
     assert revision == head + 1
     assert steps(backend, head, revision) == [Step(revision, ())]

@@ -24,7 +24,7 @@ def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
     first = join(worker, scope)
     head = worker.backend.head(soon())
     reading = worker.waiting(
-        threads, worker.contexts.get, scope, wait=30, unless={worker.contexts.get(scope).etag}
+        threads, worker.context.get, scope, wait=30, unless={worker.context.get(scope).etag}
     )
     for _ in range(10):
         worker.members.heartbeat(scope, "c1", first.member.generation, None)
@@ -37,7 +37,7 @@ def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
 
 def applied(worker: Worker, scope: Scope, name: str = "c1") -> int | None:
     worker.store.refresh(soon())
-    (found,) = [f for f in worker.convergences.get(scope).followers if f.member.name == name]
+    (found,) = [f for f in worker.convergence.get(scope).followers if f.member.name == name]
     return found.applied.revision if found.applied else None
 
 
@@ -130,25 +130,25 @@ def test_a_stack_has_converged_when_every_member_applied_its_revision(
     worker: Worker, scope: Scope
 ) -> None:
     worker.put(scope, "p", 1)
-    assert not worker.convergences.get(scope).reached  # nobody is there
+    assert not worker.convergence.get(scope).reached  # nobody is there
     join(worker, scope, "c1")
     joined = join(worker, scope, "h1", "head")
     target = worker.facts.cursor(joined.revision)
     for name in ("c1", "h1"):
-        found = worker.convergences.get(scope)
+        found = worker.convergence.get(scope)
         assert found.target == target
         assert not found.reached
         worker.members.heartbeat(scope, name, None, target)
-    assert worker.convergences.get(scope).reached
+    assert worker.convergence.get(scope).reached
     worker.put(scope, "results/c1/install", "done")
-    assert worker.convergences.get(scope).target == target
+    assert worker.convergence.get(scope).target == target
     worker.delete(scope, "p")
-    found = worker.convergences.get(scope)
+    found = worker.convergence.get(scope)
     assert found.target.revision > target.revision
     assert [f.member.name for f in found.followers if f.lags] == ["c1", "h1"]
     worker.members.heartbeat(scope, "h1", None, found.target)
-    assert worker.convergences.get(scope, group="head").reached
-    assert not worker.convergences.get(scope, group="nobody").reached
+    assert worker.convergence.get(scope, group="head").reached
+    assert not worker.convergence.get(scope, group="nobody").reached
 
 
 def test_a_reader_waits_until_the_stack_has_converged(
@@ -157,7 +157,7 @@ def test_a_reader_waits_until_the_stack_has_converged(
     join(worker, scope, "c1")
     joined = join(worker, scope, "c2")
     other = world.worker()
-    waiting = threads.submit(worker.convergences.get, scope, wait=30)
+    waiting = threads.submit(worker.convergence.get, scope, wait=30)
     for each, name in ((worker, "c1"), (other, "c2")):
         assert not waiting.done()
         each.members.heartbeat(scope, name, None, worker.facts.cursor(joined.revision))
@@ -169,9 +169,9 @@ def test_a_departed_member_does_not_lag(
 ) -> None:
     join(worker, scope, "c1")
     join(worker, scope, "c2")
-    waiting = threads.submit(worker.convergences.get, scope, wait=30)
+    waiting = threads.submit(worker.convergence.get, scope, wait=30)
     worker.members.depart(scope, "c2", "left", None, author())
-    target = worker.convergences.get(scope).target
+    target = worker.convergence.get(scope).target
     worker.members.heartbeat(scope, "c1", None, target)
     found = waiting.result(10)
     assert found.reached

@@ -93,7 +93,7 @@ def test_a_declared_member_is_found_by_its_declaration_alone(worker: Worker, sco
     rest = worker.members.list(
         scope, declared="heat:1", limit=1, marker=first.marker or "", at=first.cursor
     )
-    assert [m.name for m in rest.members] == ["c"]
+    assert [m.name for m in rest.items] == ["c"]
 
 
 # Adopting
@@ -222,16 +222,16 @@ def test_a_note_changes_neither_the_context_nor_the_revision_to_apply(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     join(worker, scope)
-    known = worker.contexts.get(scope)
+    known = worker.context.get(scope)
     noted = declare(worker, scope)
     for each in (worker, world.worker()):  # one that has just read all of it as well
         each.store.refresh(soon())
-        found = each.contexts.get(scope)
+        found = each.context.get(scope)
         assert (found.etag, found.target) == (known.etag, known.target)
         assert found.target < noted.revision
     changed = worker.members.set_state(scope, "c1", "ready", None, author())
-    assert worker.contexts.get(scope).target == changed.revision
-    assert world.worker().contexts.get(scope).target == changed.revision
+    assert worker.context.get(scope).target == changed.revision
+    assert world.worker().context.get(scope).target == changed.revision
 
 
 def test_a_note_does_not_keep_a_member_alive(
@@ -260,9 +260,9 @@ def test_a_heartbeat_of_a_declared_member_is_accepted_and_may_state_an_applied_r
         worker.members.heartbeat(scope, "c1", "abc", None)
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(declared.revision))
     worker.store.refresh(soon())
-    assert worker.convergences.get(scope).reached
+    assert worker.convergence.get(scope).reached
     join(worker, scope)
-    assert not worker.convergences.get(scope).reached
+    assert not worker.convergence.get(scope).reached
 
 
 def test_a_stale_worker_does_not_accept_a_heartbeat_of_a_departed_member(
@@ -281,9 +281,9 @@ def test_a_declared_member_that_has_not_joined_holds_back_convergence(
 ) -> None:
     join(worker, scope, "c0")
     declare(worker, scope)
-    (lagging,) = [f for f in worker.convergences.get(scope).followers if f.member.name == "c1"]
+    (lagging,) = [f for f in worker.convergence.get(scope).followers if f.member.name == "c1"]
     assert (lagging.applied, lagging.lags) == (None, True)
-    assert not worker.convergences.get(scope).reached
+    assert not worker.convergence.get(scope).reached
 
 
 def departs(worker: Worker, scope: Scope, member: Member, declared: str | None) -> None:
@@ -307,7 +307,7 @@ def test_a_declared_member_departs_on_request_without_a_trace(
     declared = declare(worker, scope)
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(declared.revision))
     departs(worker, scope, declared.member, word)
-    assert worker.store.state().space(scope).applied == {}  # type: ignore[union-attr]
+    assert worker.store.state().stack_state(scope).applied == {}  # type: ignore[union-attr]
 
 
 def test_adopted_and_noted_members_depart_by_their_declaration(
@@ -454,7 +454,7 @@ def test_a_declared_member_that_has_not_joined_has_no_ttl(worker: Worker, scope:
     with pytest.raises(Conflict) as refused:
         join(worker, scope, ttl=60, generation=generation)
     assert refusal(refused) == "member_ttl_fixed"
-    assert "without a ttl" in refused.value.detail
+    assert "has no ttl" in refused.value.detail
 
 
 def test_a_declaration_counts_as_bytes_and_a_declared_member_as_a_fact(

@@ -49,9 +49,9 @@ def retried(write: Callable[[], int]) -> int:
 
 def follow(worker: Worker, scope: Scope, since: int, upto: int) -> list[int]:
     found: list[int] = []
-    cursor = worker.watching.cursor(since)
+    cursor = worker.watch.cursor(since)
     while cursor.revision < upto:
-        answer = worker.watching.poll(scope, cursor, 10, ALL)
+        answer = worker.watch.poll(scope, cursor, 10, ALL)
         found += [event.revision for event in answer.events]
         cursor = answer.next
     return found
@@ -65,7 +65,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
 ) -> None:
     worker, other = lonely.worker(), lonely.worker()
     start = worker.put(scope, "start").revision
-    frames = worker.watching.stream(scope, worker.watching.cursor(start), False, ALL, True)
+    frames = worker.watch.stream(scope, worker.watch.cursor(start), False, ALL, True)
     told: list[int] = []
 
     def listen() -> None:
@@ -87,7 +87,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
                 private_etcd.kill()
                 private_etcd.start()
     assert all(retried(lambda p=p: other.facts.get(scope, p).revision) for p in acknowledged)
-    facts = {fact.path: fact.revision for fact in other.facts.list(scope, limit=1000).facts}
+    facts = {fact.path: fact.revision for fact in other.facts.list(scope, limit=1000).items}
     del facts["start"]
     assert set(facts) == set(acknowledged)
     assert all(facts[path] <= acknowledged[path] for path in facts)
@@ -108,9 +108,9 @@ def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_thems
     for ask in (
         lambda: worker.facts.get(scope, "p"),
         lambda: worker.put(scope, "p", 1),
-        lambda: worker.contexts.get(scope),
+        lambda: worker.context.get(scope),
         lambda: worker.stacks.get(scope),
-        lambda: worker.watching.poll(scope, None, 0, ALL),
+        lambda: worker.watch.poll(scope, None, 0, ALL),
     ):
         with pytest.raises(Unavailable):
             ask()
@@ -166,10 +166,10 @@ def test_a_wiped_etcd_is_another_life_to_every_reader_and_writer(
     for n in range(10):
         last = worker.put(scope, "p", n).revision
     epoch = worker.store.epoch
-    cursor = worker.watching.cursor(last)
+    cursor = worker.watch.cursor(last)
     page = worker.facts.list(scope, limit=1)
-    frames = worker.watching.stream(scope, cursor, False, ALL, True)
-    polling = worker.waiting(threads, worker.watching.poll, scope, cursor, 30, ALL)
+    frames = worker.watch.stream(scope, cursor, False, ALL, True)
+    polling = worker.waiting(threads, worker.watch.poll, scope, cursor, 30, ALL)
     private_etcd.kill()
     private_etcd.wipe()
     private_etcd.start()
@@ -183,7 +183,7 @@ def test_a_wiped_etcd_is_another_life_to_every_reader_and_writer(
         worker.facts.get(scope, "p")
     worker.put(scope, "p", "new")
     with pytest.raises(CursorExpired):
-        worker.watching.poll(scope, cursor, 0, ALL)
+        worker.watch.poll(scope, cursor, 0, ALL)
     with pytest.raises(CursorExpired):
         worker.facts.list(scope, limit=1, at=page.cursor)
     assert worker.facts.get(scope, "p").version == 1
@@ -193,7 +193,7 @@ def test_nothing_is_followed_from_one_life_of_a_store_into_the_next(scope: Scope
     world = MemoryWorld()
     worker = world.worker()
     last = [worker.put(scope, "p", n).revision for n in range(10)][-1]
-    frames = worker.watching.stream(scope, worker.watching.cursor(last), False, ALL, True)
+    frames = worker.watch.stream(scope, worker.watch.cursor(last), False, ALL, True)
     epoch = worker.store.epoch
     world.backend().wipe()
     eventually(lambda: worker.store.epoch != epoch)
@@ -340,7 +340,7 @@ def test_a_write_that_was_cut_off_by_a_kill_is_there_once_or_not_at_all(
     private_etcd.wait_ready()
     results = [done.result(30) for done in writing]
     last = retried(lambda: worker.put(scope, "last").revision)
-    there = {f.path: f for f in worker.facts.list(scope, limit=1000).facts}
+    there = {f.path: f for f in worker.facts.list(scope, limit=1000).items}
     for n, told in enumerate(results):
         fact = there.get(f"w{n}")
         if isinstance(told, int):

@@ -15,7 +15,7 @@ def test_pages_show_one_revision_while_writers_continue(worker: Worker, scope: S
     for n in range(10):
         worker.put(scope, f"a/{n}", n)
     page = worker.facts.list(scope, prefix="a", limit=3)
-    found = [(fact.path, fact.text) for fact in page.facts]
+    found = [(fact.path, fact.text) for fact in page.items]
     at = page.cursor
     for n in range(10):
         worker.put(scope, f"a/{n}", "changed")
@@ -25,7 +25,7 @@ def test_pages_show_one_revision_while_writers_continue(worker: Worker, scope: S
         if page.marker:
             page = worker.facts.list(scope, prefix="a", limit=3, marker=page.marker, at=at)
             assert page.cursor == at
-            found += [(fact.path, fact.text) for fact in page.facts]
+            found += [(fact.path, fact.text) for fact in page.items]
     assert page.marker is None
     assert found == [(f"a/{n}", str(n)) for n in range(10)]
 
@@ -34,7 +34,7 @@ def test_a_watch_from_the_cursor_of_a_list_misses_nothing(worker: Worker, scope:
     worker.put(scope, "a")
     page = worker.facts.list(scope, limit=9)
     written = worker.put(scope, "b")
-    found = worker.watching.poll(scope, page.cursor, 10, Filter())
+    found = worker.watch.poll(scope, page.cursor, 10, Filter())
     assert [event.revision for event in found.events] == [written.revision]
 
 
@@ -49,7 +49,7 @@ def test_pages_of_a_compacted_revision_must_be_restarted(worker: Worker, scope: 
     with pytest.raises(CursorExpired):
         worker.facts.list(scope, limit=2, marker=page.marker, at=page.cursor)
     again = worker.facts.list(scope, limit=9)
-    assert [fact.path for fact in again.facts] == ["p0", "p1", "p2", "p3", "p9"]
+    assert [fact.path for fact in again.items] == ["p0", "p1", "p2", "p3", "p9"]
 
 
 def test_pages_of_a_former_stack_with_the_same_name_are_not_continued(

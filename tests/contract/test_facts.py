@@ -202,7 +202,7 @@ def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
     moved = worker.put(scope, "changed", 2, ttl=3600)
     assert moved.results[0].outcome == "updated"
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    expiring = threads.submit(worker.watching.poll, scope, cursor, 30, Filter())
+    expiring = threads.submit(worker.watch.poll, scope, cursor, 30, Filter())
     while not expiring.done():
         assert worker.put(scope, "renewed", 1, ttl=5).results[0].outcome == "unchanged"
     (event,) = expiring.result(10).events

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,9 +13,10 @@ from factstore.core.model.grant import Grant, GrantRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.precondition import ANY
-from factstore.core.model.quota import Quota
+from factstore.core.model.quota import Quota, no_quotas
 from factstore.core.model.record_key import RecordKey
 from factstore.core.operations.signals import SignalRequest
+from factstore.core.operations.transactor import Transactor
 from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
 from factstore.core.services.watch import Filter
 from factstore.wsgi.clock import SystemClock
@@ -49,7 +51,8 @@ def holder(issued: Issued) -> Author:
 def later(worker: Worker, seconds: float) -> GrantService:
     """The service as it is on a machine whose date is another one."""
     clock = ShiftedClock(seconds)
-    return GrantService(worker.store, clock, worker.stacks.new, 10.0, worker.carrier)
+    transactor = Transactor(worker.store, clock, no_quotas, lambda: uuid.uuid4().hex, 10.0)
+    return GrantService(worker.store, clock, 10.0, transactor)
 
 
 def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
@@ -63,7 +66,7 @@ def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
 
 def test_a_grant_is_valid_with_its_secret_only(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
-    assert worker.grants.holder(issued.grant.id, issued.secret) == (
+    assert worker.grants.authenticate(issued.grant.id, issued.secret) == (
         scope,
         worker.grants.get(scope, issued.grant.id),
     )
@@ -78,14 +81,14 @@ def test_a_grant_is_valid_with_its_secret_only(worker: Worker, scope: Scope) -> 
         ("", issued.secret),
         ("-", issued.secret),
     ):
-        assert worker.grants.holder(grant, secret) is None
+        assert worker.grants.authenticate(grant, secret) is None
 
 
 def test_a_grant_is_known_at_once_to_all_workers(world: World, scope: Scope) -> None:
     one, two = world.worker(), world.worker()
     for _ in range(20):
         issued = issue(one, scope)
-        assert two.grants.holder(issued.grant.id, issued.secret) is not None
+        assert two.grants.authenticate(issued.grant.id, issued.secret) is not None
 
 
 def test_the_first_grant_creates_its_stack(worker: Worker, scope: Scope) -> None:
@@ -112,20 +115,20 @@ def test_grants_are_listed_by_id_all_pages_at_one_revision(worker: Worker, scope
     issue(worker, scope)
     second = worker.grants.list(scope, limit=2, marker=first.marker or "", at=first.cursor)
     third = worker.grants.list(scope, limit=2, marker=second.marker or "", at=first.cursor)
-    told = [grant.id for page in (first, second, third) for grant in page.grants]
+    told = [grant.id for page in (first, second, third) for grant in page.items]
     assert told == [grant.id for grant in issued]
     assert third.marker is None
 
 
 def test_grants_are_no_events_and_no_part_of_the_context(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "a")
-    before = worker.contexts.get(scope)
+    before = worker.context.get(scope)
     issued = issue(worker, scope)
     worker.grants.renew(scope, issued.grant.id, None, author())
     worker.grants.revoke(scope, issued.grant.id, author())
-    assert worker.watching.poll(scope, before.cursor, 0, Filter()).events == ()
-    assert worker.contexts.get(scope).etag == before.etag
-    target = worker.convergences.get(scope).target
+    assert worker.watch.poll(scope, before.cursor, 0, Filter()).events == ()
+    assert worker.context.get(scope).etag == before.etag
+    target = worker.convergence.get(scope).target
     assert target.revision <= before.cursor.revision
 
 
@@ -135,11 +138,11 @@ def test_grants_are_no_events_and_no_part_of_the_context(worker: Worker, scope: 
 def test_a_revoked_grant_is_invalid_at_every_worker(world: World, scope: Scope) -> None:
     one, two = world.worker(), world.worker()
     issued = issue(one, scope)
-    assert two.grants.holder(issued.grant.id, issued.secret)
+    assert two.grants.authenticate(issued.grant.id, issued.secret)
     one.grants.revoke(scope, issued.grant.id, author())
-    assert one.grants.holder(issued.grant.id, issued.secret) is None
-    assert not two.grants.holds(issued.grant)
-    assert two.grants.holder(issued.grant.id, issued.secret) is None
+    assert one.grants.authenticate(issued.grant.id, issued.secret) is None
+    assert not two.grants.is_valid(issued.grant)
+    assert two.grants.authenticate(issued.grant.id, issued.secret) is None
     for refused in (one.grants.get, two.grants.get):
         with pytest.raises(NotFound):
             refused(scope, issued.grant.id)
@@ -151,8 +154,8 @@ def test_a_grant_ends_when_its_time_is_over(worker: Worker, scope: Scope) -> Non
     issued = issue(worker, scope, ttl=60)
     for seconds, held in ((59, True), (61, False)):
         grants = later(worker, seconds)
-        assert (grants.holder(issued.grant.id, issued.secret) is not None) == held
-        assert grants.holds(issued.grant) == held
+        assert (grants.authenticate(issued.grant.id, issued.secret) is not None) == held
+        assert grants.is_valid(issued.grant) == held
     with pytest.raises(NotFound):
         later(worker, 61).get(scope, issued.grant.id)
     with pytest.raises(NotFound):
@@ -174,9 +177,9 @@ def test_a_grant_and_its_lease_end_together(worker: Worker, scope: Scope) -> Non
 def test_a_grant_is_deleted_with_its_stack(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     worker.stacks.delete(scope, author())
-    assert worker.grants.holder(issued.grant.id, issued.secret) is None
+    assert worker.grants.authenticate(issued.grant.id, issued.secret) is None
     worker.put(scope, "a")  # another stack of the same name
-    assert worker.grants.holder(issued.grant.id, issued.secret) is None
+    assert worker.grants.authenticate(issued.grant.id, issued.secret) is None
 
 
 # Renewing
@@ -188,8 +191,8 @@ def test_a_renewed_grant_is_valid_from_then_on_its_lease(worker: Worker, scope: 
     renewed = later(worker, 500).renew(scope, issued.grant.id, None, holder(issued))
     assert renewed.expires_at > issued.grant.expires_at
     assert (renewed.ttl, renewed.lease) == (600, lease)
-    assert later(worker, 1000).holder(issued.grant.id, issued.secret) is not None
-    assert later(worker, 1101).holder(issued.grant.id, issued.secret) is None
+    assert later(worker, 1000).authenticate(issued.grant.id, issued.secret) is not None
+    assert later(worker, 1101).authenticate(issued.grant.id, issued.secret) is None
 
 
 def test_a_grant_renewed_for_another_time_leaves_no_lease_behind(
@@ -202,7 +205,7 @@ def test_a_grant_renewed_for_another_time_leaves_no_lease_behind(
     assert renewed.lease != old
     assert not worker.store.renew_lease(old, soon())
     assert worker.store.renew_lease(renewed.lease, soon())
-    assert worker.grants.holder(issued.grant.id, issued.secret) is not None
+    assert worker.grants.authenticate(issued.grant.id, issued.secret) is not None
 
 
 def test_a_holder_renews_its_grant_for_no_longer_than_it_was_issued_for(
@@ -317,19 +320,19 @@ def test_a_grant_that_is_renewed_meanwhile_lets_a_write_happen(world: World, sco
 def test_configs_of_others_are_hidden_on_every_page(worker: Worker, scope: Scope) -> None:
     paths = [f"configs/c{n}/{name}" for n in range(6) for name in "ab"] + ["x", "y"]
     worker.batch(scope, paths)
-    for reach, seen in (
+    for permissions, seen in (
         (Permissions("agent", "c3"), ["configs/c3/a", "configs/c3/b", "x", "y"]),
         (Permissions("reader"), ["x", "y"]),
     ):
-        first = worker.facts.list(scope, limit=1, reach=reach)
+        first = worker.facts.list(scope, limit=1, permissions=permissions)
         worker.put(scope, "zz")  # from now on the pages show the past
-        told, page = list(first.facts), first
+        told, page = list(first.items), first
         while page.marker is not None:
             page = worker.facts.list(
-                scope, limit=1, marker=page.marker, at=first.cursor, reach=reach
+                scope, limit=1, marker=page.marker, at=first.cursor, permissions=permissions
             )
-            assert page.marker is None or reach.sees(page.marker)
-            told += page.facts
+            assert page.marker is None or permissions.can_read(page.marker)
+            told += page.items
         assert [fact.path for fact in told] == seen
         worker.delete(scope, "zz")
 
@@ -338,18 +341,18 @@ def test_a_context_leaves_out_configs_of_others(worker: Worker, scope: Scope) ->
     worker.batch(scope, ["a", "configs/c1/x"])
     one, two, nobody = Permissions("agent", "c1"), Permissions("agent", "c2"), Permissions("reader")
 
-    def texts(reach: Permissions) -> str:
-        return worker.contexts.get(scope, reach=reach).text
+    def texts(permissions: Permissions) -> str:
+        return worker.context.get(scope, permissions=permissions).text
 
-    assert texts(one) == worker.contexts.get(scope).text
+    assert texts(one) == worker.context.get(scope).text
     assert "configs" not in texts(two)
     assert texts(two) == texts(nobody)
-    known = worker.contexts.get(scope, reach=two).etag
+    known = worker.context.get(scope, permissions=two).etag
     worker.put(scope, "configs/c1/x", 2)  # is no news to others
-    assert worker.contexts.get(scope, reach=two).etag == known
+    assert worker.context.get(scope, permissions=two).etag == known
     worker.put(scope, "configs/c2/x", 2)
-    assert worker.contexts.get(scope, reach=two).etag != known
-    assert worker.contexts.get(scope, reach=nobody).etag == known
+    assert worker.context.get(scope, permissions=two).etag != known
+    assert worker.context.get(scope, permissions=nobody).etag == known
 
 
 def test_events_leave_out_configs_of_others(worker: Worker, scope: Scope) -> None:
@@ -357,16 +360,16 @@ def test_events_leave_out_configs_of_others(worker: Worker, scope: Scope) -> Non
     worker.batch(scope, ["b", "configs/c1/x", "configs/c2/x"])
     worker.put(scope, "configs/c2/x", 2)
     since = worker.facts.cursor(start)
-    for reach, seen in (
+    for permissions, seen in (
         (Permissions("agent", "c1"), [["b", "configs/c1/x"]]),
         (Permissions("reader"), [["b"]]),
         (Permissions("agent", "c2"), [["b", "configs/c2/x"], ["configs/c2/x"]]),
     ):
-        poll = worker.watching.poll(scope, since, 0, Filter(reach=reach))
+        poll = worker.watch.poll(scope, since, 0, Filter(permissions=permissions))
         assert [[change.path for change in event.changes] for event in poll.events] == seen
-        frames = worker.watching.stream(scope, None, True, Filter(reach=reach), True)
+        frames = worker.watch.stream(scope, None, True, Filter(permissions=permissions), True)
         snapshot = next(frames)
-        assert all(reach.sees(fact.path) for fact in snapshot.facts)  # type: ignore[union-attr]
+        assert all(permissions.can_read(fact.path) for fact in snapshot.facts)  # type: ignore[union-attr]
         frames.close()  # type: ignore[attr-defined]
 
 
@@ -383,13 +386,13 @@ def test_a_worker_without_recent_news_asks_etcd_before_it_accepts_a_grant(
         clock = ShiftedClock(0)
         now = [100.0]
         clock.monotonic = lambda: now[0]  # type: ignore[method-assign]
-        grants = GrantService(slow.store, clock, slow.stacks.new, 1e9, slow.carrier)
-        assert grants.holder(issued.grant.id, issued.secret)
+        grants = GrantService(slow.store, clock, 1e9, slow.transactor)
+        assert grants.authenticate(issued.grant.id, issued.secret)
         lagging.lag()
         quick.grants.revoke(scope, issued.grant.id, author())
         now[0] += FRESH_SECONDS - 0.1
-        assert grants.holder(issued.grant.id, issued.secret)  # it has not heard of it yet
+        assert grants.authenticate(issued.grant.id, issued.secret)  # it has not heard of it yet
         now[0] += 0.2
-        assert grants.holder(issued.grant.id, issued.secret) is None
+        assert grants.authenticate(issued.grant.id, issued.secret) is None
     finally:
         slow.stop()

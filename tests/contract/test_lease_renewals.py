@@ -181,7 +181,7 @@ def test_renewals_that_wait_fail_when_the_client_is_closed(
     began = threading.Semaphore(0)
 
     class Client(EtcdClient):
-        def renew_lease(self, lease: int, *, deadline: float) -> bool:
+        def renew(self, lease: int, *, deadline: float) -> bool:
             began.release()
             return super().renew(lease, deadline=deadline)
 

@@ -62,8 +62,8 @@ class Machine(Twins):
         try:
             self.behind = None
             self.all_agree()
-            self.judge(0)
-            self.judge(1)
+            self.evaluate_waiters(0)
+            self.evaluate_waiters(1)
             self.all_agree()
             self.a_new_worker_would_agree()
         finally:
@@ -142,7 +142,7 @@ class Machine(Twins):
         model, known = self.model, self.model.members.get(name)
         generation, whose = self.generation(name, g)
         code = "generation_stale" if generation is not None and whose != name else None
-        if generation is not None and code is None and known is not None and known.awaited:
+        if generation is not None and code is None and known is not None and known.declared_only:
             code = "member_ttl_fixed"
         joined = self.refused(
             code,
@@ -159,7 +159,7 @@ class Machine(Twins):
             return
         declared = known.declared if known else None
         member = ModelMember(group, "joining", joined.member.lease, declared)
-        anew = ("adopted" if known.awaited else "replaced") if known else "created"
+        anew = ("adopted" if known.declared_only else "replaced") if known else "created"
         assert joined.outcome == anew
         self.moment(lambda: model.join(name, member), revision=joined.revision)
         if known is not None:
@@ -186,7 +186,7 @@ class Machine(Twins):
         elif known.declared is None:
             assert outcome == "updated"
             self.moment(lambda: model.note(name, word), revision=declared.revision)
-        elif known.awaited and known.group != group:
+        elif known.declared_only and known.group != group:
             member = replace(known, group=group)
             assert outcome == "updated"
             self.moment(lambda: model.join(name, member), revision=declared.revision)
@@ -253,7 +253,7 @@ class Machine(Twins):
     def a_lease_ends(self, pick: int) -> None:
         model = self.model
         leases = [
-            *(member.lease for member in model.members.values() if not member.awaited),
+            *(member.lease for member in model.members.values() if not member.declared_only),
             *(fact.lease for fact in model.facts.values() if fact.ttl is not None),
             *(w.timer for w in model.waiters.values() if w.state == "pending" and not w.decided),
         ]
@@ -306,17 +306,17 @@ class Machine(Twins):
             del self.model.waiters[name], self.model.signals[name]
 
     @rule(w=which)
-    def judge(self, w: int) -> None:
+    def evaluate_waiters(self, w: int) -> None:
         """A worker writes down what it found, and what it only would have to."""
         waiters = self.model.waiters
         ended = {name: a for name, a in waiters.items() if a.state == "pending" and a.decided}
-        self.use(w).judge()
+        self.use(w).evaluate_waiters()
         assert self.ends() == ended.keys()
 
     @rule(w=which)
     def judge_blindly(self, w: int) -> None:
         """A worker writes down what it found in a state of before."""
-        self.use(w).referee.round()
+        self.use(w).waiter_controller.run_once()
         self.ends()
 
     def ends(self) -> set[str]:
@@ -372,7 +372,7 @@ class Machine(Twins):
             self.former += [member.generation for member in self.model.members.values()]
             self.model = Model()
             self.moment(lambda: ("stack.delete", ""))
-            self.judge(w)  # what was left to do there holds nobody up
+            self.evaluate_waiters(w)  # what was left to do there holds nobody up
 
     @rule(w=which)
     def restart(self, w: int) -> None:
@@ -383,7 +383,7 @@ class Machine(Twins):
 
     @rule()
     def a_new_worker_would_agree(self) -> None:
-        self.judge(0)  # what went must be marked, for it leaves no trace
+        self.evaluate_waiters(0)  # what went must be marked, for it leaves no trace
         compare(self.database.fresh(), self.scope, self.model, anew=True)
 
 

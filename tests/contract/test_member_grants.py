@@ -41,7 +41,7 @@ def enrol(
 
 def held(worker: Worker | GrantService, issued: Issued) -> bool:
     grants = worker.grants if isinstance(worker, Worker) else worker
-    return grants.holder(issued.grant.id, issued.secret) is not None
+    return grants.authenticate(issued.grant.id, issued.secret) is not None
 
 
 # Getting one
@@ -54,11 +54,11 @@ def test_the_holder_of_a_groups_grant_issues_a_members_grant(worker: Worker, sco
     assert (grant.role, grant.member, grant.group) == ("agent", "c1", "compute")
     assert (grant.created_by, grant.parent) == (f"grant:{parent.grant.id}", parent.grant.id)
     assert grant.ttl == HOUR
-    assert worker.grants.holder(grant.id, issued.secret) == (
+    assert worker.grants.authenticate(grant.id, issued.secret) == (
         scope,
         worker.grants.get(scope, grant.id),
     )
-    assert worker.grants.holder(grant.id, parent.secret) is None
+    assert worker.grants.authenticate(grant.id, parent.secret) is None
     joined = worker.members.join(scope, "c1", JoinRequest.of("compute"), holder(issued))
     assert joined.member.group == "compute"
 
@@ -79,13 +79,13 @@ def test_enrolling_again_replaces_the_secret(worker: Worker, scope: Scope) -> No
     parent = group(worker, scope)
     first = enrol(worker, scope, parent)
     lease = lease_of(worker, scope, first.grant.id)
-    assert worker.grants.holds(first.grant)
+    assert worker.grants.is_valid(first.grant)
     second = enrol(worker, scope, parent)
     assert held(worker, second)
     assert not held(worker, first)
-    assert not worker.grants.holds(first.grant)  # also for streams that are open
+    assert not worker.grants.is_valid(first.grant)  # also for streams that are open
     assert not worker.store.renew_lease(lease, soon())
-    assert len(worker.grants.list(scope, limit=10).grants) == 2
+    assert len(worker.grants.list(scope, limit=10).items) == 2
     assert worker.stacks.get(scope)[1].facts == 2
 
 
@@ -221,7 +221,7 @@ def test_all_members_grants_end_with_the_groups_at_every_worker(world: World, sc
     one.grants.revoke(scope, parent.grant.id, author())
     for each in issued:
         assert not held(one, each)
-        assert not two.grants.holds(each.grant)
+        assert not two.grants.is_valid(each.grant)
         assert not held(two, each)
         with pytest.raises(NotFound):
             one.grants.get(scope, each.grant.id)
@@ -242,8 +242,8 @@ def test_a_members_grant_without_its_groups_grant_is_neither_valid_nor_shown(
     worker.store.refresh(soon())
     assert lease_of(worker, scope, issued.grant.id)
     assert not held(worker, issued)
-    assert not worker.grants.holds(issued.grant)
-    assert worker.grants.list(scope, limit=10).grants == ()
+    assert not worker.grants.is_valid(issued.grant)
+    assert worker.grants.list(scope, limit=10).items == ()
     for call in (worker.grants.get, lambda *of: worker.grants.renew(*of, None, author())):
         with pytest.raises(NotFound):
             call(scope, issued.grant.id)
@@ -256,9 +256,9 @@ def test_one_ends_when_the_groups_time_is_over(worker: Worker, scope: Scope) -> 
     parent = group(worker, scope, ttl=600)
     issued = enrol(later(worker, 500), scope, parent)
     assert held(later(worker, 599), issued)
-    assert later(worker, 599).holds(issued.grant)
+    assert later(worker, 599).is_valid(issued.grant)
     assert not held(later(worker, 601), issued)
-    assert not later(worker, 601).holds(issued.grant)
+    assert not later(worker, 601).is_valid(issued.grant)
 
 
 def test_nothing_is_written_after_the_groups_grant_has_ended(world: World, scope: Scope) -> None:
@@ -297,7 +297,7 @@ def test_enrolling_with_a_grant_revoked_meanwhile_is_refused(world: World, scope
         quick.grants.revoke(scope, parent.grant.id, author())
         with pytest.raises(NotFound):
             enrol(slow, scope, parent)
-        assert quick.grants.list(scope, limit=10).grants == ()
+        assert quick.grants.list(scope, limit=10).items == ()
     finally:
         slow.stop()
 
@@ -343,7 +343,7 @@ def test_a_renewal_that_races_with_the_end_of_the_groups_grant_does_not_bring_it
         grants.get = gone  # type: ignore[method-assign,assignment]
         with pytest.raises((Forbidden, NotFound)):
             grants.renew(scope, issued.grant.id, None, by)
-        assert quick.grants.list(scope, limit=10).grants == ()
+        assert quick.grants.list(scope, limit=10).items == ()
     finally:
         slow.stop()
 

@@ -233,7 +233,7 @@ def test_silence_takes_a_member_and_its_facts_in_one_revision(
     last = worker.members.set_state(scope, "lost", "ready", None, author())
     worker.members.heartbeat(scope, "lost", None, worker.facts.cursor(last.revision))
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
-    expiring = threads.submit(worker.watching.poll, scope, cursor, 30, Filter())
+    expiring = threads.submit(worker.watch.poll, scope, cursor, 30, Filter())
     while not expiring.done():
         worker.members.heartbeat(scope, "kept", kept.member.generation, None)
     (event,) = expiring.result(10).events
@@ -260,12 +260,12 @@ def test_pages_show_the_members_of_one_revision(worker: Worker, scope: Scope) ->
     for n in range(5):
         join(worker, scope, f"c{n}", "odd" if n % 2 else "even")
     first = worker.members.list(scope, limit=2)
-    assert [m.name for m in first.members] == ["c0", "c1"]
+    assert [m.name for m in first.items] == ["c0", "c1"]
     assert first.marker == "c1"
     worker.members.depart(scope, "c3", "left", None, author())
     join(worker, scope, "c25")
     rest = worker.members.list(scope, limit=10, marker="c1", at=first.cursor)
-    assert [m.name for m in rest.members] == ["c2", "c3", "c4"]
+    assert [m.name for m in rest.items] == ["c2", "c3", "c4"]
     assert (rest.cursor, rest.marker) == (first.cursor, None)
     assert names(worker, scope) == ["c0", "c1", "c2", "c25", "c4"]
     assert names(worker, scope, group="odd") == ["c1"]

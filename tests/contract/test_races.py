@@ -109,7 +109,7 @@ def test_a_fact_that_becomes_a_folder_stays_one_under_a_race(
 def test_eight_clients_with_an_equal_value_make_one_revision(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    start = workers[0].watching.cursor(workers[0].put(scope, "start").revision)
+    start = workers[0].watch.cursor(workers[0].put(scope, "start").revision)
     for n in range(20):
         told = race(threads, *(lambda w=w, n=n: outcome(w, scope, f"p{n}", n) for w in workers * 4))
         assert sorted(told) == ["created"] + ["unchanged"] * 7
@@ -118,7 +118,7 @@ def test_eight_clients_with_an_equal_value_make_one_revision(
     last = workers[0].put(scope, "end").revision
     changed: list[str | None] = []
     while start.revision < last:
-        answer = workers[1].watching.poll(scope, start, 10, Filter())
+        answer = workers[1].watch.poll(scope, start, 10, Filter())
         changed += [c.path for event in answer.events for c in event.changes]
         start = answer.next
     assert changed == [*(f"p{n}" for n in range(20)), "p0", "end"]
@@ -185,7 +185,7 @@ def test_deleting_a_stack_under_writers_leaves_no_key(
     for n in range(10):
         workers[0].put(scope, "first", n)
         stack, _ = workers[0].stacks.get(scope)
-        cursor = workers[1].watching.cursor(stack.created)
+        cursor = workers[1].watch.cursor(stack.created)
 
         def write(worker: Worker, name: str) -> str:
             """Write until the deletion has been noticed, by its making a new stack necessary."""
@@ -212,7 +212,7 @@ def test_deleting_a_stack_under_writers_leaves_no_key(
         with pytest.raises(NotFound):
             workers[0].stacks.get(scope)
         workers[0].put(scope, "again")
-        told_events = workers[1].watching.poll(scope, cursor, 10, Filter())
+        told_events = workers[1].watch.poll(scope, cursor, 10, Filter())
         kinds = [c.type for e in told_events.events for c in e.changes]
         end = kinds.index("stack.delete")
         assert kinds[:end] == ["fact.put"] * (sum(map(int, told)))

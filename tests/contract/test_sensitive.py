@@ -44,7 +44,7 @@ def keys(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sealer(world: World, keys: Path) -> Worker:
-    return world.worker(sealing=sealing_with(keys))
+    return world.worker(encryption=sealing_with(keys))
 
 
 def owner() -> Author:
@@ -73,14 +73,14 @@ def seal_of(worker: Worker, scope: Scope) -> DataKey:
 
 
 def reseal(worker: Worker, keys: Path) -> KeyRewrapResult:
-    return KeyRewrap(worker.store, CLOCK, sealing_with(keys), TIMEOUT).run()
+    return KeyRewrap(worker.store, CLOCK, sealing_with(keys), TIMEOUT, worker.transactor).run()
 
 
 def test_a_fact_encrypted_by_one_worker_is_decrypted_by_another(
     world: World, sealer: Worker, scope: Scope, keys: Path
 ) -> None:
     put(sealer, scope)
-    other = world.worker(sealing=sealing_with(keys))
+    other = world.worker(encryption=sealing_with(keys))
     assert revealed(other, scope) == TEXT
     put(other, scope)
     assert other.facts.get(scope, "password").version == 1
@@ -91,14 +91,14 @@ def test_a_restarted_worker_decrypts_earlier_facts(
 ) -> None:
     for n in range(3):
         put(sealer, scope, f"secret-{n}", n)
-    late = world.worker(sealing=sealing_with(keys))
+    late = world.worker(encryption=sealing_with(keys))
     assert [revealed(late, scope, f"secret-{n}") for n in range(3)] == ["0", "1", "2"]
 
 
 def test_concurrent_first_sensitive_facts_use_one_data_key(
     world: World, keys: Path, threads: ThreadPoolExecutor
 ) -> None:
-    workers = [world.worker(sealing=sealing_with(keys)) for _ in range(2)]
+    workers = [world.worker(encryption=sealing_with(keys)) for _ in range(2)]
     for _ in range(5):
         scope = new_scope()
         list(threads.map(lambda n: put(workers[n % 2], scope, f"s{n}", n), range(12)))  # noqa: B023
@@ -140,14 +140,14 @@ def test_a_stack_that_is_deleted_takes_its_data_key_along(
 
 def test_a_rotation_is_no_event_and_moves_no_etag(sealer: Worker, scope: Scope, keys: Path) -> None:
     revision = put(sealer, scope)
-    before, context = sealer.facts.get(scope, "password"), sealer.contexts.get(scope)
+    before, context = sealer.facts.get(scope, "password"), sealer.context.get(scope)
     wrapped = seal_of(sealer, scope).wrapped
     rotate_keys(keys)
     assert reseal(sealer, keys) == KeyRewrapResult(renewed=1)
     assert seal_of(sealer, scope).wrapped != wrapped
     assert [told for _, told in events_since(sealer, scope, revision) if told] == []
     assert sealer.facts.get(scope, "password") == before
-    assert sealer.contexts.get(scope).etag == context.etag
+    assert sealer.context.get(scope).etag == context.etag
     assert reseal(sealer, keys) == KeyRewrapResult(current=1)
 
 
@@ -159,7 +159,7 @@ def test_after_a_rotation_the_old_keys_are_of_no_use(
         rotate_keys(keys)
         reseal(sealer, keys)
     lose_keys(keys, 1, 2)
-    assert revealed(world.worker(sealing=sealing_with(keys)), scope) == TEXT
+    assert revealed(world.worker(encryption=sealing_with(keys)), scope) == TEXT
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_a_key_rewrap_continues_past_a_stack_with_a_lost_key(
     healthy = new_scope()
     fresh = sealing_with(keys)
     sealer.facts._sealing = fresh  # type: ignore[attr-defined]
-    sealer.facts._writer._sealing = fresh  # type: ignore[attr-defined]
+    sealer.facts._encryption = fresh  # type: ignore[attr-defined]
     put(sealer, healthy)
     rotate_keys(keys)
     found = reseal(sealer, keys)
@@ -239,7 +239,7 @@ def test_a_retry_on_another_worker_gets_the_first_answer(
 ) -> None:
     key, wish = Idempotency("retried", "print"), Put.of("password", SECRET, sensitive=True)
     first = sealer.facts.put(scope, wish, owner(), ANY, key)
-    other = world.worker(sealing=sealing_with(keys))
+    other = world.worker(encryption=sealing_with(keys))
     rotate_keys(keys)
     reseal(sealer, keys)
     again = other.facts.put(scope, wish, owner(), ANY, key)
@@ -257,7 +257,7 @@ def dump(world: EtcdWorld) -> bytes:
 
 
 def test_etcd_contains_no_plain_value(etcd_world: EtcdWorld, keys: Path, scope: Scope) -> None:
-    worker = etcd_world.worker(sealing=sealing_with(keys))
+    worker = etcd_world.worker(encryption=sealing_with(keys))
     put(worker, scope)
     key, wish = Idempotency("k", "p"), Put.of("b", [SECRET, {"canary-key": 1}], sensitive=True)
     worker.facts.batch(scope, [wish, Put.of("open", 1)], [], owner(), key)
@@ -272,7 +272,7 @@ def test_etcd_contains_no_plain_value(etcd_world: EtcdWorld, keys: Path, scope: 
 def test_a_record_moved_in_etcd_does_not_open_elsewhere(
     etcd_world: EtcdWorld, keys: Path, scope: Scope, where: str, with_the_data_key: bool
 ) -> None:
-    worker = etcd_world.worker(sealing=sealing_with(keys))
+    worker = etcd_world.worker(encryption=sealing_with(keys))
     put(worker, scope)
     thief = Scope("th1ef" if where == "project" else scope.project_id, scope.stack + "-other")
     put(worker, thief, value="theirs")

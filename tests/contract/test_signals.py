@@ -125,6 +125,9 @@ def fill(worker: Worker, scope: Scope, waiter: Waiter, count: int) -> None:
     for start in range(0, count, 50):
         records = tuple(replace(blank, id=f"s{n}") for n in range(start, min(start + 50, count)))
         commit = Transaction(
-            stack, waiter.revision, guards={waiter.record_key: waiter.revision}, records=records
+            stack,
+            waiter.revision,
+            record_revisions={waiter.record_key: waiter.revision},
+            records=records,
         )
         assert worker.store.commit(commit, soon()) is not None

@@ -32,7 +32,7 @@ def peopled(worker: Worker, scope: Scope) -> Member:
     worker.waiters.signal(scope, "w", SignalRequest.of({"id": "a"}), author())
     worker.put(scope, "gone")
     worker.delete(scope, "gone")  # leaves a mark
-    worker.referee.round()
+    worker.waiter_controller.run_once()
     return member
 
 
@@ -74,12 +74,12 @@ def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
         usage = state.usage(scope)
         assert usage is not None
         assert (usage.facts, usage.bytes) == (1, len("new1"))
-        assert one.members.list(scope, limit=10).members == ()
-        assert one.waiters.list(scope, limit=10).waiters == ()
+        assert one.members.list(scope, limit=10).items == ()
+        assert one.waiters.list(scope, limit=10).items == ()
         assert one.hub.read(scope, head, events=10, size=10**6).events == ()
         with pytest.raises(NotFound):
             one.waiters.get(scope, "w")
-        found = one.convergences.get(scope)
+        found = one.convergence.get(scope)
         assert (found.followers, found.reached) == ((), False)
     assert (
         worker.members.join(scope, "c1", JoinRequest.of("compute"), author()).outcome == "created"

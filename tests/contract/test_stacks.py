@@ -64,7 +64,7 @@ def test_a_deleted_stack_is_missing_at_every_worker_at_once(
         with pytest.raises(NotFound):
             at.facts.list(scope, limit=9)
         with pytest.raises(NotFound):
-            at.contexts.get(scope)
+            at.context.get(scope)
         with pytest.raises(NotFound):
             at.stacks.delete(scope, author())
     worker.backend.purge_deleted(soon())
@@ -98,18 +98,18 @@ def test_stacks_are_listed_by_project_and_paged_at_one_revision(
         worker.stacks.put(Scope(project, name), name, author())
     worker.stacks.put(Scope(f"{project}0", "zz"), "", author())
     page = worker.stacks.list(project, limit=2)
-    found = [stack.name for stack in page.stacks]
+    found = [stack.name for stack in page.items]
     at = page.cursor
     worker.stacks.delete(Scope(project, "b"), author())
     worker.stacks.put(Scope(project, "a1"), "", author())
     while page.marker:
         page = worker.stacks.list(project, limit=2, marker=page.marker, at=at)
         assert page.cursor == at
-        found += [stack.name for stack in page.stacks]
+        found += [stack.name for stack in page.items]
     assert found == names
     now = worker.stacks.list(project, limit=9)
-    assert [stack.name for stack in now.stacks] == ["a", "a-b", "a.b", "a0", "a1"]
-    assert worker.stacks.list("nobody", limit=9).stacks == ()
+    assert [stack.name for stack in now.items] == ["a", "a-b", "a.b", "a0", "a1"]
+    assert worker.stacks.list("nobody", limit=9).items == ()
     worker.backend.compact(now.cursor.revision, soon())
     with pytest.raises(CursorExpired):
         worker.stacks.list(project, limit=2, marker="a", at=at)
@@ -119,14 +119,14 @@ def test_a_context_contains_all_facts_at_one_revision(worker: Worker, scope: Sco
     worker.put(scope, "nodes/head/ip", "10.0.0.5")
     worker.put(scope, "nodes/c1/ip", "10.0.0.6")
     last = worker.put(scope, "results/c1/install", {"state": "complete"})
-    context = worker.contexts.get(scope)
+    context = worker.context.get(scope)
     assert json.loads(context.text) == {
         "stack": scope.stack,
         "facts": {"nodes": {"c1": {"ip": "10.0.0.6"}, "head": {"ip": "10.0.0.5"}}},
         "members": {},
     }
     assert context.cursor.revision >= last.revision
-    assert "results" in json.loads(worker.contexts.get(scope, results=True).text)["facts"]
+    assert "results" in json.loads(worker.context.get(scope, results=True).text)["facts"]
 
 
 def test_equal_facts_make_equal_contexts_on_every_worker(
@@ -134,8 +134,8 @@ def test_equal_facts_make_equal_contexts_on_every_worker(
 ) -> None:
     worker.put(scope, "b", 1)
     worker.put(scope, "a", 2)
-    other = world.worker().contexts.get(scope)
-    mine = worker.contexts.get(scope)
+    other = world.worker().context.get(scope)
+    mine = worker.context.get(scope)
     assert (other.text, other.etag) == (mine.text, mine.etag)
 
 
@@ -143,14 +143,14 @@ def test_a_reader_waits_for_the_context_to_change(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker.put(scope, "p", 1)
-    known = worker.contexts.get(scope)
-    waiting = worker.waiting(threads, worker.contexts.get, scope, wait=30, unless=[known.etag])
+    known = worker.context.get(scope)
+    waiting = worker.waiting(threads, worker.context.get, scope, wait=30, unless=[known.etag])
     worker.put(scope, "results/c1/x", 1)
     worker.put(scope, "p", 1)
     worker.put(scope, "p", 2)
     assert json.loads(waiting.result(10).text)["facts"] == {"p": 2}
     waiting = worker.waiting(
-        threads, worker.contexts.get, scope, wait=30, unless=[worker.contexts.get(scope).etag]
+        threads, worker.context.get, scope, wait=30, unless=[worker.context.get(scope).etag]
     )
     worker.stacks.delete(scope, author())
     with pytest.raises(NotFound):
@@ -160,6 +160,6 @@ def test_a_reader_waits_for_the_context_to_change(
 def test_a_reader_waits_for_a_stack_to_have_a_context(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
-    waiting = worker.waiting(threads, worker.contexts.get, scope, wait=30)
+    waiting = worker.waiting(threads, worker.context.get, scope, wait=30)
     worker.put(scope, "p", 1)
     assert json.loads(waiting.result(10).text)["facts"] == {"p": 1}

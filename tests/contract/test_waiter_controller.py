@@ -10,6 +10,7 @@ import pytest
 from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.fact import Scope
 from factstore.core.model.record_key import RecordKey
+from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Transaction
 from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, told
 from tests.contract.world import Worker, World
@@ -20,16 +21,16 @@ from tests.eventually import eventually
 def silenced(*workers: Worker) -> Iterator[None]:
     """These write no verdicts for a while."""
     for worker in workers:
-        worker.referee.stop()
+        worker.waiter_controller.stop()
     yield
     for worker in workers:
         restart(worker)
 
 
 def restart(worker: Worker) -> None:
-    worker.referee._stopping = False  # type: ignore[attr-defined]
-    worker.referee.start()
-    worker.referee.notice()
+    worker.waiter_controller._stopping = False  # type: ignore[attr-defined]
+    worker.waiter_controller.start()
+    worker.waiter_controller.wake()
 
 
 def test_a_worker_that_starts_later_writes_overdue_outcomes(world: World, scope: Scope) -> None:
@@ -92,7 +93,7 @@ def test_a_referee_outlives_a_store_that_fails(worker: Worker, scope: Scope, wri
     assert decided(worker, scope, within=20).state == "met"
     assert decided(worker, scope, "second", within=20).state == "met"
     eventually(lambda: failing.left == 0)
-    assert worker.referee.alive
+    assert worker.waiter_controller.alive
     assert sorted(told(worker, scope, armed)) == [("second", "waiter.met"), ("w", "waiter.met")]
 
 
@@ -117,9 +118,9 @@ def test_a_verdict_on_an_earlier_arming_is_not_written(world: World, scope: Scop
     arm(workers[0], scope)
     with silenced(*workers):
         workers[0].put(scope, "a")
-        stale = workers[0].store.state().busy()[0].pendings.verdicts["w"]
+        stale = workers[0].store.state().stacks_needing_write()[0].pending_waiters.outcomes["w"]
         workers[0].delete(scope, "a")
         arm(workers[1], scope, timeout=60)
-        workers[0].referee._write(stale, workers[0].store.epoch)  # type: ignore[attr-defined]
+        assert not workers[0].transactor.run(EndWaiter(scope, stale)).outcome
     assert state_of(workers[0], scope) == "pending"
     assert same_everywhere(workers, scope, start) == []

@@ -143,11 +143,11 @@ def test_pages_of_waiters_show_one_revision(worker: Worker, scope: Scope) -> Non
     for n in range(5):
         arm(worker, scope, f"w{n}")
     first = worker.waiters.list(scope, limit=2)
-    assert ([w.name for w in first.waiters], first.marker) == (["w0", "w1"], "w1")
+    assert ([w.name for w in first.items], first.marker) == (["w0", "w1"], "w1")
     worker.waiters.delete(scope, "w3", author())
     rest = worker.waiters.list(scope, limit=9, marker="w1", at=first.cursor)
-    assert ([w.name for w in rest.waiters], rest.marker) == (["w2", "w3", "w4"], None)
-    assert [w.name for w in worker.waiters.list(scope, limit=9).waiters] == ["w0", "w1", "w2", "w4"]
+    assert ([w.name for w in rest.items], rest.marker) == (["w2", "w3", "w4"], None)
+    assert [w.name for w in worker.waiters.list(scope, limit=9).items] == ["w0", "w1", "w2", "w4"]
     with pytest.raises(CursorExpired):
         worker.waiters.list(scope, limit=2, at=first.cursor._replace(revision=0))
     with pytest.raises(NotFound):
@@ -276,7 +276,7 @@ def test_a_converged_waiter_is_met_once_when_the_last_member_has_applied(
     for name in ("c1", "c2"):
         join(here, scope, name)
     arm(here, scope, success={"converged": {"group": "compute"}})
-    target = here.convergences.get(scope).target
+    target = here.convergence.get(scope).target
     here.members.heartbeat(scope, "c1", None, target)
     assert progress(there, scope) == (1, 2)
     there.members.heartbeat(scope, "c2", None, target)

@@ -37,7 +37,7 @@ def stream(
     wanted: Filter = ALL,
     reset: bool = True,
 ) -> Iterator[Frame]:
-    frames = worker.watching.stream(scope, since, initial, wanted, reset)
+    frames = worker.watch.stream(scope, since, initial, wanted, reset)
     return (frame for frame in frames if not isinstance(frame, PingFrame))
 
 
@@ -56,7 +56,7 @@ def polled(worker: Worker, scope: Scope, since: Cursor | None, upto: int) -> lis
     """The revisions of all events up to one that is known to be there."""
     found: list[int] = []
     while since is None or since.revision < upto:
-        answer = worker.watching.poll(scope, since, 10, ALL)
+        answer = worker.watch.poll(scope, since, 10, ALL)
         found += [event.revision for event in answer.events]
         since = answer.next
     return found
@@ -70,25 +70,25 @@ def test_a_poll_returns_the_events_after_a_cursor_and_the_next_cursor(
 ) -> None:
     first = worker.put(scope, "a").revision
     rest = [worker.put(scope, "a", n).revision for n in range(2, 5)]
-    assert polled(worker, scope, worker.watching.cursor(first), rest[-1]) == rest
+    assert polled(worker, scope, worker.watch.cursor(first), rest[-1]) == rest
 
 
 def test_a_poll_without_a_cursor_begins_now(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker.put(scope, "a")
-    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, ALL)
+    waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, ALL)
     written = worker.put(scope, "b")
     answer = waiting.result(10)
     assert [event.revision for event in answer.events] == [written.revision]
-    assert answer.next == worker.watching.cursor(written.revision)
+    assert answer.next == worker.watch.cursor(written.revision)
 
 
 def test_a_poll_that_finds_nothing_moves_its_cursor_on(worker: Worker, scope: Scope) -> None:
     first = worker.put(scope, "a").revision
     other = worker.put(Scope(scope.project_id, f"{scope.stack}-other"), "x").revision
     eventually(lambda: worker.hub.revision >= other)
-    answer = worker.watching.poll(scope, worker.watching.cursor(first), 0, ALL)
+    answer = worker.watch.poll(scope, worker.watch.cursor(first), 0, ALL)
     assert answer.events == ()
     assert not answer.more
     assert answer.next.revision >= other
@@ -98,7 +98,7 @@ def test_an_event_reaches_a_reader_on_another_worker_with_its_author(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker.put(scope, "p", "old")
-    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, ALL)
+    waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, ALL)
     by = author("bob")
     world.worker().facts.batch(scope, [Put.of("q", 1), Delete("p")], [], by)
     (event,) = waiting.result(10).events
@@ -115,7 +115,7 @@ def test_a_reader_receives_only_the_requested_changes(
 ) -> None:
     worker.put(scope, "n/1")
     wanted = Filter("n/1", frozenset({"fact.delete"}))
-    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, wanted)
+    waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, wanted)
     worker.put(scope, "n/10")
     worker.delete(scope, "n/10")
     worker.put(scope, "n/1", 2)
@@ -127,35 +127,35 @@ def test_a_reader_receives_only_the_requested_changes(
 def test_cursors_that_cannot_be_followed_are_refused(worker: Worker, scope: Scope) -> None:
     first = worker.put(scope, "a").revision
     worker.put(scope, "a", 2)
-    cursor = worker.watching.cursor(first)
+    cursor = worker.watch.cursor(first)
     for expired in (
         Cursor("0" * 16, first),
         cursor._replace(revision=first + 1000),
         cursor._replace(revision=2**63 - 1),
     ):
         with pytest.raises(CursorExpired):
-            worker.watching.poll(scope, expired, 0, ALL)
+            worker.watch.poll(scope, expired, 0, ALL)
         with pytest.raises(CursorExpired):
-            worker.watching.stream(scope, expired, False, ALL, False)
+            worker.watch.stream(scope, expired, False, ALL, False)
 
 
 def test_only_a_stack_that_exists_is_watched(worker: Worker, scope: Scope) -> None:
     for watch in (
-        lambda: worker.watching.poll(scope, None, 0, ALL),
-        lambda: worker.watching.stream(scope, None, True, ALL, True),
+        lambda: worker.watch.poll(scope, None, 0, ALL),
+        lambda: worker.watch.stream(scope, None, True, ALL, True),
     ):
         with pytest.raises(NotFound):
             watch()
     worker.put(scope, "a")
     with pytest.raises(Invalid):
-        worker.watching.poll(scope, None, 0, Filter("a/"))
+        worker.watch.poll(scope, None, 0, Filter("a/"))
 
 
 def test_a_poll_ends_when_the_service_does(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     written = worker.put(scope, "a").revision
-    waiting = worker.waiting(threads, worker.watching.poll, scope, None, 30, ALL)
+    waiting = worker.waiting(threads, worker.watch.poll, scope, None, 30, ALL)
     worker.hub.close()
     answer = waiting.result(10)
     assert answer.events == ()
@@ -203,7 +203,7 @@ def test_a_stream_without_a_beginning_begins_now(worker: Worker, scope: Scope) -
 
 def test_a_stream_resumes_after_any_event_on_any_worker(world: World, scope: Scope) -> None:
     first, second = world.worker(), world.worker()
-    start = first.watching.cursor(first.put(scope, "a", 0).revision)
+    start = first.watch.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 8)]
     frames = stream(first, scope, start)
     cursors = [start]
@@ -219,7 +219,7 @@ def test_a_stream_resumes_after_any_event_on_any_worker(world: World, scope: Sco
 
 def test_a_worker_that_starts_late_serves_earlier_history(world: World, scope: Scope) -> None:
     first = world.worker()
-    start = first.watching.cursor(first.put(scope, "a", 0).revision)
+    start = first.watch.cursor(first.put(scope, "a", 0).revision)
     revisions = [first.put(scope, "a", n).revision for n in range(1, 4)]
     frames = stream(world.worker(), scope, start, reset=False)
     assert [changes(next(frames)) for _ in revisions] == [["fact.put a"]] * 3
@@ -229,14 +229,14 @@ def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
     world: World, scope: Scope
 ) -> None:
     first = world.worker()
-    start = first.watching.cursor(first.put(scope, "a", 0).revision)
+    start = first.watch.cursor(first.put(scope, "a", 0).revision)
     last = [first.put(scope, "a", n).revision for n in range(1, 4)][-1]
     first.backend.compact(last, soon())
     late = world.worker()
     with pytest.raises(CursorExpired):
-        late.watching.stream(scope, start, False, ALL, False)
+        late.watch.stream(scope, start, False, ALL, False)
     with pytest.raises(CursorExpired):
-        late.watching.poll(scope, start, 0, ALL)
+        late.watch.poll(scope, start, 0, ALL)
     frames = stream(late, scope, start)
     assert isinstance(next(frames), ResetFrame)
     assert paths(next(frames)) == ["a"]
@@ -293,7 +293,7 @@ def test_many_readers_see_the_same_order_while_many_write(
     world: World, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     workers = [world.worker(), world.worker()]
-    start = workers[0].watching.cursor(workers[0].put(scope, "start").revision)
+    start = workers[0].watch.cursor(workers[0].put(scope, "start").revision)
 
     def write(worker: Worker, name: str) -> list[int]:
         return [worker.put(scope, f"{name}/{n % 3}", n).revision for n in range(25)]
@@ -327,11 +327,11 @@ def test_foreign_keys_neither_delay_reads_nor_make_them_stale(world: World, scop
         first.put(scope, "p", n)
         world.strangers_write()
         assert second.value(scope, "p") == str(n)
-        assert json.loads(second.contexts.get(scope).text)["facts"] == {"p": n}
+        assert json.loads(second.context.get(scope).text)["facts"] == {"p": n}
 
 
 def test_writes_of_strangers_are_no_events(world: World, worker: Worker, scope: Scope) -> None:
-    start = worker.watching.cursor(worker.put(scope, "p").revision)
+    start = worker.watch.cursor(worker.put(scope, "p").revision)
     for _ in range(5):
         world.strangers_write()
     written = worker.put(scope, "p", 2).revision

@@ -59,7 +59,7 @@ def told(worker: Worker, scope: Scope, since: int) -> list[tuple[str, str]]:
     cursor, upto = worker.facts.cursor(since), worker.store.refresh(soon()).revision
     found = []
     while cursor.revision < upto:  # the hub may lag
-        page = worker.watching.poll(scope, cursor, 1, Filter())
+        page = worker.watch.poll(scope, cursor, 1, Filter())
         for event in page.events:
             for change in event.changes:
                 if isinstance(change.record, Waiter):

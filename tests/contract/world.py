@@ -15,20 +15,12 @@ from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
 from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.quota import Quota
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.facts import Written
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
-from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Backend, Transaction
-from factstore.core.services.context import ContextService
-from factstore.core.services.convergence import ConvergenceService
-from factstore.core.services.facts import FactService
-from factstore.core.services.grants import GrantService
-from factstore.core.services.members import MemberService
-from factstore.core.services.stacks import StackService
-from factstore.core.services.waiter_controller import WaiterController
-from factstore.core.services.waiters import WaiterService
-from factstore.core.services.watch import Filter, WatchService
+from factstore.core.services.composition import build_services
+from factstore.core.services.facts import WrittenFacts
+from factstore.core.services.watch import Filter
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
@@ -84,33 +76,38 @@ class Worker:
         history: int = 10_000,
         timeout: float = TIMEOUT,
         quota: Quota = Quota(),  # noqa: B008 - it is immutable
-        sealing: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
+        encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
     ) -> None:
         self.backend = backend
         self._parked = threading.Semaphore(0)
         self.store = MirroredStore(
-            backend, CLOCK, threading.Event, on_needs_write=lambda: self.referee.notice()
+            backend,
+            CLOCK,
+            threading.Event,
+            on_needs_write=lambda: self.services.waiter_controller.wake(),
         )
-        self.referee = WaiterController(self.store, CLOCK, timeout, threading.Event)
         self.hub = Hub(history, 10**8, self._signal)
-
-        def quotas(project_id: str) -> Quota:
-            return quota
-
         self.pump = Pump(backend, self.store, self.hub)
-        self.carrier = Transactor(self.store, CLOCK, quotas)
-        self.stacks = StackService(self.store, CLOCK, lambda: uuid.uuid4().hex, timeout, quotas)
-        self.facts = FactService(
-            self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier, sealing
+        self.services = build_services(
+            self.store,
+            self.hub,
+            CLOCK,
+            new_id=lambda: uuid.uuid4().hex,
+            new_wake_up=threading.Event,
+            timeout=timeout,
+            quotas=lambda project_id: quota,
+            encryption=encryption,
         )
-        self.members = MemberService(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
-        self.waiters = WaiterService(
-            self.store, self.hub, CLOCK, self.stacks.new, timeout, self.carrier
-        )
-        self.grants = GrantService(self.store, CLOCK, self.stacks.new, timeout, self.carrier)
-        self.convergences = ConvergenceService(self.store, self.hub, CLOCK, timeout)
-        self.contexts = ContextService(self.store, self.hub, CLOCK, timeout)
-        self.watching = WatchService(self.store, self.hub, CLOCK, timeout)
+        self.transactor = self.services.transactor
+        self.stacks = self.services.stacks
+        self.facts = self.services.facts
+        self.members = self.services.members
+        self.waiters = self.services.waiters
+        self.grants = self.services.grants
+        self.convergence = self.services.convergence
+        self.context = self.services.context
+        self.watch = self.services.watch
+        self.waiter_controller = self.services.waiter_controller
 
     def _signal(self) -> Parking:
         made = Parking()
@@ -121,12 +118,12 @@ class Worker:
         self.store.start()
         self.pump.start()
         assert self.pump.wait_ready(TIMEOUT)
-        self.referee.start()
+        self.waiter_controller.start()
         return self
 
     def stop(self) -> None:
         self.hub.close()
-        self.referee.stop()
+        self.waiter_controller.stop()
         self.pump.stop()
         self.store.stop()
         self.backend.close()
@@ -155,7 +152,7 @@ class Worker:
         member: str | None = None,
         generation: str | None = None,
         fences: Collection[str] = (),
-    ) -> Written:
+    ) -> WrittenFacts:
         wish = Put.of(path, value, kind, ttl, member=member, generation=generation)
         return self.facts.put(scope, wish, by or author(), precondition, idempotency, fences=fences)
 
@@ -166,7 +163,7 @@ class Worker:
         *,
         member: str | None = None,
         fences: Collection[str] = (),
-    ) -> Written:
+    ) -> WrittenFacts:
         wishes = [Put.of(path, 1, member=member) for path in paths]
         return self.facts.batch(scope, wishes, [], author(), fences=fences)
 
@@ -177,14 +174,14 @@ class Worker:
         precondition: Precondition = ANY,
         *,
         fences: Collection[str] = (),
-    ) -> Written:
+    ) -> WrittenFacts:
         return self.facts.delete(scope, path, author(), precondition, fences=fences)
 
     def value(self, scope: Scope, path: str) -> str:
         return self.facts.get(scope, path).text
 
     def paths(self, scope: Scope) -> list[str]:
-        return [fact.path for fact in self.facts.list(scope, limit=1000).facts]
+        return [fact.path for fact in self.facts.list(scope, limit=1000).items]
 
 
 class World(Protocol):
@@ -332,7 +329,9 @@ def steps(backend: Backend, after: int, upto: int) -> list[Step]:
 def put_all(backend: Backend, stack: Stack, *facts: Fact, **more: object) -> int:
     """Write facts unconditionally, as far as they are new."""
     commit = Transaction(stack, backend.head(soon()), puts=facts, **more)  # type: ignore[arg-type]
-    revision = backend.commit(replace(commit, expected=commit.expected or {"none": 0}), soon())
+    revision = backend.commit(
+        replace(commit, fact_revisions=commit.fact_revisions or {"none": 0}), soon()
+    )
     assert revision is not None
     return revision
 
@@ -352,8 +351,8 @@ def tagged(worker: Worker, scope: Scope, path: str) -> Precondition:
 def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int, list[str]]]:
     """What has happened in a stack: revisions, and what each changed."""
     since = worker.facts.cursor(revision)
-    found = worker.watching.poll(scope, since, 0, Filter())
+    found = worker.watch.poll(scope, since, 0, Filter())
     # An event may still be on its way to the hub; this one of our own comes after it.
     while not found.next.revision >= worker.store.refresh(soon()).revision:
-        found = worker.watching.poll(scope, since, 0, Filter())
+        found = worker.watch.poll(scope, since, 0, Filter())
     return [(e.revision, [f"{c.type} {c.path}" for c in e.changes]) for e in found.events]

@@ -10,8 +10,8 @@ import pytest
 
 from factstore.core.errors import NotFound, OutcomeUnknown, Unavailable
 from factstore.core.model.fact import Delete, Put, Scope
-from factstore.core.operations.facts import Written
 from factstore.core.ports import Backend, Transaction
+from factstore.core.services.facts import WrittenFacts
 from tests.backends.memory import MemoryBackend
 from tests.contract.world import CLOCK, TIMEOUT, Worker, author, new_scope
 
@@ -139,13 +139,13 @@ def service(written: bool, meanwhile: Meanwhile) -> Iterator[Service]:
         made.stop()
 
 
-def _judge(service: Service, written: Written | None, happened: list[int]) -> None:
+def _judge(service: Service, written: WrittenFacts | None, happened: list[int]) -> None:
     assert len(happened) <= 1, "it was carried out twice"
     if written is not None:
         assert happened == [written.revision]
 
 
-def _try(write: Callable[[], Written]) -> Written | None:
+def _try(write: Callable[[], WrittenFacts]) -> WrittenFacts | None:
     try:
         return write()
     except (OutcomeUnknown, NotFound):

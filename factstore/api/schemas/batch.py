@@ -11,7 +11,7 @@ from factstore.api.schemas.base import Schema
 from factstore.api.schemas.facts import Fact, FactBody
 from factstore.api.schemas.field_types import cursor_field, description
 from factstore.core.model.path import PATH_LENGTH, PATH_PATTERN
-from factstore.core.operations.fact_plan import BATCH_OPERATIONS
+from factstore.core.operations.facts import BATCH_OPERATIONS
 
 
 def _path() -> fields.String:

@@ -111,17 +111,7 @@ class DeletionAuthor:
     whole_stack: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PassGate:
-    """A write came near a quota of its project; see :mod:`factstore.core.model.quota`."""
-
-    project_id: str
-    revision: int
-
-
-Mutation = (
-    PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | DeletionAuthor | PassGate
-)
+Mutation = PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | DeletionAuthor
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +145,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """All changes of one revision in one stack; delivered whole or not at all.
-
-    One without changes is a stir: something moved that watchers are not told of, but that others wait
-    for.
-    """
+    """All changes of one revision in one stack; delivered whole or not at all."""
 
     scope: Scope
     stack_id: str
@@ -184,3 +170,15 @@ class Event:
     def ends_stack(self) -> bool:
         """Whether the stack is gone after this event."""
         return any(change.type == "stack.delete" for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step did to the state.
+
+    :param events: one for each stack with changes that watchers see.
+    :param touched: the stacks in which anything changed, those of the events included.
+    """
+
+    events: tuple[Event, ...] = ()
+    touched: frozenset[Scope] = frozenset()

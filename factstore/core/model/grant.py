@@ -61,11 +61,11 @@ class Grant:
         return len(self.id) + len(self.digest) + len(self.member or "") + len(self.group or "")
 
     @property
-    def reach(self) -> Permissions:
+    def permissions(self) -> Permissions:
         """What its holder may touch."""
         return Permissions(self.role, self.member, self.group, self.id)
 
-    def opened_by(self, secret: str) -> bool:
+    def accepts(self, secret: str) -> bool:
         """Whether a secret is this grant's, told in the same time for every wrong one."""
         return hmac.compare_digest(self.digest, digest_of(secret))
 

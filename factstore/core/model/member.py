@@ -69,19 +69,19 @@ class Member:
         return f"{self.number or self.lease:x}"
 
     @property
-    def awaited(self) -> bool:
+    def declared_only(self) -> bool:
         """Whether it was declared, and nobody has joined as it yet: silence does not end it."""
         return self.ttl is None
 
     @property
-    def news(self) -> int:
+    def visible_revision(self) -> int:
         """The revision that last changed what other members have to know of it."""
         return self.told or self.revision
 
     def continues(self, former: Member) -> bool:
         """Whether it is the same incarnation as *former*, or the one that *former* was awaiting."""
         return former.generation == self.generation or (
-            former.awaited and former.declared == self.declared
+            former.declared_only and former.declared == self.declared
         )
 
     @property

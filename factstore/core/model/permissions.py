@@ -40,18 +40,18 @@ class Permissions:
     grant: str = ""
 
     @property
-    def whole(self) -> bool:
+    def unrestricted(self) -> bool:
         """Whether there is nothing that it does not reach."""
         return self.role == "owner"
 
     @property
-    def enrols(self) -> bool:
+    def issues_member_grants(self) -> bool:
         """Whether it is a group's, with which its members get grants of their own."""
         return self.role == "agent" and self.member is None
 
-    def sees(self, path: str) -> bool:
+    def can_read(self, path: str) -> bool:
         """Whether the caller may know of a path."""
-        if self.whole or not path.startswith(CONFIGS):
+        if self.unrestricted or not path.startswith(CONFIGS):
             return True
         return self.member is not None and path.startswith(f"{CONFIGS}{self.member}/")
 
@@ -60,7 +60,7 @@ class Permissions:
 
         :raises Forbidden: the path is another member's to read.
         """
-        if not self.sees(path):
+        if not self.can_read(path):
             raise Forbidden(
                 f"{quoted(path)} is for another member; a grant's holder reads "
                 f"{CONFIGS}{self.member or '<member>'}/ of {CONFIGS}"
@@ -71,7 +71,7 @@ class Permissions:
 
         :raises Forbidden: it is not.
         """
-        if self.whole:
+        if self.unrestricted:
             return
         self._check_somebody()
         if self.role != "agent":
@@ -88,7 +88,7 @@ class Permissions:
         :param group: the one that it wants to be in; None if that is not asked.
         :raises Forbidden: it is another one, or in another group.
         """
-        if self.whole:
+        if self.unrestricted:
             return
         self._check_somebody()
         if self.role != "agent" or name != self.member:
@@ -104,7 +104,7 @@ class Permissions:
         :param words: what the caller said; None where it said nothing.
         :raises Forbidden: it said something that is for owners to say.
         """
-        if not self.whole and any(word is not None for word in words):
+        if not self.unrestricted and any(word is not None for word in words):
             raise Forbidden(
                 "only the stack's owners declare a member, or say why it joins; a grant's holder "
                 "joins without 'declared' and 'reason'."
@@ -123,9 +123,9 @@ class Permissions:
         :param revokes: whether it is to end.
         :raises Forbidden: it is another one, or one that others hold too.
         """
-        if not self.whole and grant != self.grant:
+        if not self.unrestricted and grant != self.grant:
             raise Forbidden("the holder of a grant shows, renews and revokes that one only.")
-        if revokes and self.enrols:
+        if revokes and self.issues_member_grants:
             raise Forbidden("all of a group hold its grant; only the stack's owners revoke it.")
 
     def check_issue(self, role: GrantRole, member: str | None, group: str | None) -> None:
@@ -133,10 +133,10 @@ class Permissions:
 
         :raises Forbidden: it is not; whether the name is free is not asked here.
         """
-        if self.whole:
+        if self.unrestricted:
             return
-        if not self.enrols:
-            raise Forbidden("with this grant no others are issued; a group's is for that.")
+        if not self.issues_member_grants:
+            raise Forbidden("this grant does not issue others; only a group's grant does.")
         if role != "agent" or member is None or group not in (None, self.group):
             raise Forbidden(
                 f"with this grant, grants are issued for agents that are each a member in group "
@@ -144,7 +144,7 @@ class Permissions:
             )
 
     def _check_somebody(self) -> None:
-        if self.enrols:
+        if self.issues_member_grants:
             raise Forbidden(
                 f"this is the grant of group {quoted(self.group or '')}: issue one for a member with "
                 "it, and show that one."

@@ -32,7 +32,7 @@ class SecretReader:
     member: str | None = None
     group: str | None = None
 
-    def may_open(self, path: str, readers: Collection[str]) -> bool:
+    def may_reveal(self, path: str, readers: Collection[str]) -> bool:
         """Whether they may see the value of a fact.
 
         :param readers: those that the fact names.

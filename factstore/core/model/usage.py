@@ -37,12 +37,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ProjectUsage:
-    """How much all stacks of a project hold.
-
-    :param gate: the revision of the last write that came near one of the project's quotas.
-    """
+    """How much all stacks of a project hold."""
 
     stacks: int = 0
     facts: int = 0
     bytes: int = 0
-    gate: int = 0

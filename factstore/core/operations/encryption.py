@@ -30,14 +30,14 @@ SEALED_PATTERN = re.compile(r"1\.[A-Za-z0-9_-]{38,}={0,2}")
 
 
 @dataclass(frozen=True, slots=True)
-class SealedWishes:
+class SealedRequests:
     """Wishes of which no value shows any more, and what has to be written beside them.
 
     :param guards: what must still hold of the stack's seal.
     :param records: the stack's seal, if it is new.
     """
 
-    wishes: Sequence[Put | Delete]
+    requests: Sequence[Put | Delete]
     guards: Mapping[RecordKey, int] = field(default_factory=dict)
     records: tuple[DataKey, ...] = ()
 
@@ -55,17 +55,17 @@ class Encryption:
         self,
         stack: Stack,
         seal: DataKey | None,
-        wishes: Sequence[Put | Delete],
+        requests: Sequence[Put | Delete],
         known: Mapping[str, Fact | None],
         reader: SecretReader,
-    ) -> SealedWishes:
+    ) -> SealedRequests:
         """Wishes as they may be written.
 
         One that brings the value that is stored already, from somebody who may know that, becomes
         what is stored: so it changes nothing.
 
         :param seal: the stack's, if it has one.
-        :param known: what is stored at the wishes' paths.
+        :param known: what is stored at the requests' paths.
         :raises SealingUnavailable: there are no keys.
         :raises SealBroken: the stack's data key cannot be had.
         """
@@ -76,32 +76,30 @@ class Encryption:
         else:
             key = self.data_key(stack, seal)
         sealed = [
-            self._sealed(stack, key, wish, known[wish.path], reader)
-            if isinstance(wish, Put) and wish.sensitive
-            else wish
-            for wish in wishes
+            self._sealed(stack, key, put, known[put.path], reader)
+            if isinstance(put, Put) and put.sensitive
+            else put
+            for put in requests
         ]
-        return SealedWishes(sealed, {DATA_KEY: seal.revision if seal else 0}, records)
+        return SealedRequests(sealed, {DATA_KEY: seal.revision if seal else 0}, records)
 
     def _sealed(
-        self, stack: Stack, key: bytes, wish: Put, known: Fact | None, reader: SecretReader
+        self, stack: Stack, key: bytes, put: Put, known: Fact | None, reader: SecretReader
     ) -> Put:
-        if known is not None and self._holds(stack, key, known, wish, reader):
-            return replace(wish, text=known.text, sealed=known.sealed)
-        about = _of_fact(stack, wish.path, wish.readers)
-        sealed = self._keyring.encrypt(key, wish.text.encode(), about)
-        return replace(wish, text=MASK, sealed=_VERSION + urlsafe_b64encode(sealed).decode())
+        if known is not None and self._holds(stack, key, known, put, reader):
+            return replace(put, text=known.text, sealed=known.sealed)
+        about = _of_fact(stack, put.path, put.readers)
+        sealed = self._keyring.encrypt(key, put.text.encode(), about)
+        return replace(put, text=MASK, sealed=_VERSION + urlsafe_b64encode(sealed).decode())
 
-    def _holds(
-        self, stack: Stack, key: bytes, known: Fact, wish: Put, reader: SecretReader
-    ) -> bool:
-        """Whether a fact holds the value that is wished for already, and the author may know that."""
-        if not known.sensitive or known.readers != wish.readers:
+    def _holds(self, stack: Stack, key: bytes, known: Fact, put: Put, reader: SecretReader) -> bool:
+        """Whether a fact holds the value that is puted for already, and the author may know that."""
+        if not known.sensitive or known.readers != put.readers:
             return False
-        if not reader.may_open(known.path, known.readers):
+        if not reader.may_reveal(known.path, known.readers):
             return False
         try:
-            return hmac.compare_digest(self._opened(stack, key, known), wish.text.encode())
+            return hmac.compare_digest(self._opened(stack, key, known), put.text.encode())
         except SealBroken:
             return False  # what cannot be read can be replaced
 
@@ -133,12 +131,12 @@ class Encryption:
         """
         return self._keyring.unwrap(seal.wrapped, _of_stack(stack))
 
-    def rewrapped(self, stack: Stack, seal: DataKey) -> DataKey | None:
+    def rewrap(self, stack: Stack, seal: DataKey) -> DataKey | None:
         """A stack's seal, wrapped with the newest key; None if it is already.
 
         :raises SealBroken: its data key cannot be had.
         """
-        wrapped = self._keyring.rewrapped(seal.wrapped, _of_stack(stack))
+        wrapped = self._keyring.rewrap(seal.wrapped, _of_stack(stack))
         return None if wrapped is None else DataKey(wrapped)
 
     def fingerprint(self, stack: Stack, seal: DataKey, fingerprint: str) -> str:

@@ -1,242 +1,252 @@
-"""Writing facts: their leases, and what is kept of a request with an idempotency key."""
+"""Writing facts: one or many, guarded, in one revision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from factstore.core.errors import FactstoreError, OutcomeUnknown
+from factstore.core.errors import Conflict, Forbidden, Invalid, TooLarge
 from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.event import Record
 from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.model.fact_result import FactResult
+from factstore.core.model.path import ancestors, quoted
 from factstore.core.model.precondition import Precondition
-from factstore.core.model.quota import Quota
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.transaction import IdempotencyRecord
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.fact_plan import NOTHING, Plan, Result, plan_writes, with_leases
+from factstore.core.operations.fencing import MemberFence
 from factstore.core.operations.idempotency import (
     Idempotency,
-    keying_stack,
-    make_receipt,
-    replay,
-    reused,
+    decode_results,
+    encode_results,
+    key_reused,
+    keyed_stack_id,
 )
-from factstore.core.operations.transactor import Operation, Transactor
-from factstore.core.ports import Clock, IdempotencyRecord, Store, Transaction
-from factstore.core.state.state import State
+from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
-PROMPT_SECONDS = 0.5  # a store's leases last somewhat longer than was asked
+BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
+BATCH_BYTES = 1024 * 1024  # etcd takes 1.5 MiB in one request
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A write that is durable.
+def check_batch(
+    guards: Sequence[tuple[str, Precondition]], requests: Sequence[Put | Delete]
+) -> None:
+    """Refuse a batch that no state could accept.
 
-    :param revision: at which it holds; where nothing changed, one at which it was confirmed.
+    :raises Invalid: ``batch_empty`` or ``batch_duplicate_path``.
+    :raises TooLarge: ``batch_too_large``.
     """
-
-    results: tuple[Result, ...]
-    revision: int
+    if not requests:
+        raise Invalid("the batch has no operations; send at least one.", code="batch_empty")
+    if len(guards) + len(requests) > BATCH_OPERATIONS:
+        raise TooLarge(
+            f"the batch has {len(guards) + len(requests)} guards and operations; "
+            f"at most {BATCH_OPERATIONS} are allowed together.",
+            code="batch_too_large",
+        )
+    size = sum(len(put.text) + len(put.path) for put in requests if isinstance(put, Put))
+    if size > BATCH_BYTES:
+        raise TooLarge(
+            f"the batch's values and paths are {size} characters as canonical JSON; "
+            f"at most {BATCH_BYTES} are allowed together.",
+            code="batch_too_large",
+        )
+    seen: set[str] = set()
+    for request in requests:
+        if request.path in seen:
+            raise Invalid(
+                f"two operations name {quoted(request.path)}; a batch changes a path once.",
+                code="batch_duplicate_path",
+            )
+        seen.add(request.path)
 
 
 @dataclass(slots=True)
-class Write:
-    """One request to change facts of a stack.
+class WriteFacts(Operation[tuple[FactResult, ...]]):
+    """Put and delete facts, all or nothing; a single write is a batch of one.
 
-    :param new_stack: makes the stack's record if it is missing and may be created.
-    :param deadline: when to give up.
-    :param fences: generations of members; all must live.
+    The outcome has a result for each request, in order.
+
+    :param guards: preconditions by path, judged before anything else.
+    :param fences: generations of members; all must be alive.
+    :param creates_stack: whether a missing stack is created.
     """
 
     scope: Scope
-    wishes: Sequence[Put | Delete]
+    requests: Sequence[Put | Delete]
     guards: Sequence[tuple[str, Precondition]]
     author: Author
-    new_stack: Callable[[], Stack] | None
-    idempotency: Idempotency | None
-    deadline: float
+    encryption: Encryption
+    idempotency: Idempotency | None = None
     fences: Collection[str] = ()
+    creates_stack: bool = True
+    _sensitive: bool = field(init=False)
 
+    def __post_init__(self) -> None:
+        self._sensitive = any(isinstance(each, Put) and each.sensitive for each in self.requests)
 
-class Writer:
-    """Writes facts."""
+    def plan(self, view: View) -> Draft[tuple[FactResult, ...]]:
+        """Return the draft of the batch.
 
-    def __init__(
-        self, store: Store, clock: Clock, carrier: Transactor, sealing: Encryption
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._carrier = carrier
-        self._sealing = sealing
-
-    def run(self, write: Write) -> Written:
-        """Carry out a write; see :meth:`Transactor.run`."""
-        leases = _Leases(self._store, self._clock, write.deadline)
-        try:
-            attempt = _FactWriting(self._store, self._clock, write, leases, self._sealing)
-            plan, revision = self._carrier.run(attempt, write.author)
-        except OutcomeUnknown:
-            raise  # the facts may hang on the leases
-        except BaseException:
-            leases.give_back()
-            raise
-        leases.settle()
-        return Written(_stamped(plan.results, plan.commit, revision), revision)
-
-
-class _FactWriting(Operation):
-    """One :class:`Write`, with its leases."""
-
-    def __init__(
-        self, store: Store, clock: Clock, write: Write, leases: _Leases, sealing: Encryption
-    ) -> None:
-        self.scope, self.deadline = write.scope, write.deadline
-        self._store = store
-        self._clock = clock
-        self._write = write
-        self._leases = leases
-        self._sealing = sealing
-        self._seals = any(isinstance(wish, Put) and wish.sensitive for wish in write.wishes)
-
-    def earlier(self) -> tuple[Plan, int] | None:
-        write = self._write
-        if write.idempotency is None:
-            return None
-        receipt = self._store.receipt(self.scope.project_id, write.idempotency.key, self.deadline)
-        if receipt is None:
-            return None
-        results = replay(receipt, self._as_it_was_kept(receipt, write.idempotency), write.wishes)
-        self._leases.give_back()
-        return Plan(NOTHING, results), receipt.revision
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        idempotency = self._write.idempotency
-        if idempotency is None:
-            return self._planned(state, quota)
-        keyed_by = None
-        with state.read():
-            plan = self._planned(state, quota)
-            stack = plan.commit.stack
-            if self._seals:
-                keyed_by = stack.id
-                (seal,) = plan.commit.records or [state.record(self.scope, DATA_KEY)]
-                idempotency = self._keyed(stack, seal, idempotency)
-        receipt = make_receipt(stack.project_id, idempotency, plan.results, keyed_by)
-        return replace(plan, commit=replace(plan.commit, receipt=receipt))
-
-    def _planned(self, state: State, quota: Quota) -> Plan:
-        write = self._write
-        return plan_writes(
-            state,
-            write.scope,
-            state.epoch,
-            write.wishes,
-            write.guards,
-            write.author,
-            now=self._clock.timestamp(),
-            new_stack=write.new_stack,
-            quota=quota,
-            fences=write.fences,
-            sealing=self._sealing if self._seals else None,
+        :raises PreconditionFailed: a guard does not hold.
+        :raises NotFound: the stack is missing and may not be created.
+        :raises Forbidden: ``parameter_protected``.
+        :raises Conflict: ``path_is_folder``, ``path_below_fact``, or a fence does not hold.
+        :raises Unavailable: ``sealing_unavailable`` or ``seal_broken``.
+        """
+        requests: Sequence[Put | Delete] = self.requests
+        known = {request.path: view.fact(request.path) for request in requests}
+        for path, precondition in self.guards:
+            if path not in known:
+                known[path] = view.fact(path)
+            precondition.check(path, known[path], view.state.epoch)
+        stack = view.stack
+        members = MemberFence(view)
+        for generation in self.fences:
+            members.require(generation)
+        data_keys: tuple[DataKey, ...] = ()
+        guards_on_key: Mapping[RecordKey, int] = {}
+        if self._sensitive:
+            sealed = self.encryption.seal(
+                stack, _data_key(view), requests, known, self.author.reader
+            )
+            requests, guards_on_key, data_keys = sealed.requests, sealed.guards, sealed.records
+        results = [
+            self._result(request, known[request.path], members, view) for request in requests
+        ]
+        deleted = [result.path for result in results if result.outcome == "deleted"]
+        puts = tuple([r.fact for r in results if r.fact and r.outcome in ("created", "updated")])
+        _check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
+        leases, replaced = _leases(puts, known)
+        return Draft(
+            tuple(results),
+            puts=puts,
+            deletes=tuple(deleted),
+            fact_revisions={path: fact.revision if fact else 0 for path, fact in known.items()},
+            records=data_keys,
+            record_revisions={**members.guards, **guards_on_key},
+            leases=leases,
+            renews=tuple(
+                [
+                    r.fact.lease
+                    for r in results
+                    if r.outcome == "unchanged" and r.fact and r.fact.ttl is not None
+                ]
+            ),
+            ends=replaced,
         )
 
-    def _as_it_was_kept(self, receipt: IdempotencyRecord, idempotency: Idempotency) -> Idempotency:
-        """The present request, as it would have been kept when the receipt was made.
+    def _result(
+        self, request: Put | Delete, known: Fact | None, members: MemberFence, view: View
+    ) -> FactResult:
+        lease = members.lease(request, known) if isinstance(request, Put) else 0
+        touches_parameter = (known is not None and known.kind == "parameter") or (
+            isinstance(request, Put) and request.kind == "parameter"
+        )
+        author = self.author
+        if touches_parameter and not author.may_set_parameters:
+            raise Forbidden(
+                f"{quoted(request.path)} is, or would become, a parameter; only the stack's owners "
+                "set parameters.",
+                code="parameter_protected",
+            )
+        if isinstance(request, Delete):
+            return FactResult(request.path, "deleted" if known else "absent")
+        if known is not None and request.same_as(known, lease):
+            return FactResult(request.path, "unchanged", known)
+        fact = Fact(
+            path=request.path,
+            text=request.text,
+            kind=request.kind,
+            created_at=known.created_at if known else view.now,
+            updated_at=view.now,
+            updated_by=author.user_id,
+            request_id=author.request_id,
+            ttl=request.ttl,
+            member=request.member,
+            lease=lease,
+            version=known.version + 1 if known else 1,
+            sealed=request.sealed,
+            readers=request.readers,
+        )
+        return FactResult(request.path, "updated" if known else "created", fact)
 
-        :raises Conflict: ``idempotency_key_reused``: it was about a stack that is gone.
-        """
-        stack_id = keying_stack(receipt)
-        if stack_id is None:
-            return idempotency
-        # The receipt may be newer than what is known here.
-        state = self._store.refresh(self.deadline)
-        with state.read():
-            stack, seal = state.stack(self.scope), state.record(self.scope, DATA_KEY)
-        if stack is None or stack.id != stack_id:
-            raise reused()
-        return self._keyed(stack, seal, idempotency)
+    def to_idempotency_record(
+        self, view: View, draft: Draft[tuple[FactResult, ...]]
+    ) -> IdempotencyRecord:
+        """Return the record of the draft's results."""
+        assert self.idempotency is not None  # noqa: S101 - the transactor looked
+        stack, idempotency, keyed = view.stack, self.idempotency, None
+        if self._sensitive:
+            keyed = stack.id
+            new = [record for record in draft.records if isinstance(record, DataKey)]
+            idempotency = self._keyed(stack, new[0] if new else _data_key(view), idempotency)
+        return encode_results(stack.project_id, idempotency, draft.outcome, keyed)
 
-    def _keyed(self, stack: Stack, seal: Record | None, idempotency: Idempotency) -> Idempotency:
-        if not isinstance(seal, DataKey):
-            raise reused()  # somebody removed the stack's data key meanwhile
-        fingerprint = self._sealing.fingerprint(stack, seal, idempotency.fingerprint)
-        return replace(idempotency, fingerprint=fingerprint)
+    @property
+    def replays_on_state(self) -> bool:
+        """Return whether the fingerprint is keyed with the stack's data key."""
+        return self._sensitive
 
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        return with_leases(plan, self._leases.choose(plan, state, self.scope))
+    def replay(self, record: IdempotencyRecord, view: View) -> tuple[FactResult, ...]:
+        """Return the results that the same request got before."""
+        assert self.idempotency is not None  # noqa: S101 - the transactor looked
+        idempotency, stack_id = self.idempotency, keyed_stack_id(record)
+        if stack_id is not None:
+            if view.stack_state is None or view.stack.id != stack_id:
+                raise key_reused()  # the request was about a stack that is gone
+            idempotency = self._keyed(view.stack, _data_key(view), idempotency)
+        return decode_results(record, idempotency, self.requests)
 
-    def confirm(self, plan: Plan) -> bool:
-        return self._leases.renew_unchanged(plan)
+    def _keyed(self, stack: Stack, data_key: DataKey | None, plain: Idempotency) -> Idempotency:
+        if data_key is None:
+            raise key_reused()  # the stack's data key was removed meanwhile
+        fingerprint = self.encryption.fingerprint(stack, data_key, plain.fingerprint)
+        return replace(plain, fingerprint=fingerprint)
 
 
-class _Leases:
-    """The leases of one write's facts with a ttl: chosen before, released after, as it turns out.
+def _data_key(view: View) -> DataKey | None:
+    record = view.record(DATA_KEY)
+    return record if isinstance(record, DataKey) else None
 
-    A fact that goes with a member hangs on the member's lease, which is none of ours to end.
+
+def _leases(
+    puts: Sequence[Fact], known: Mapping[str, Fact | None]
+) -> tuple[dict[str | RecordKey, LeaseRequest], tuple[int, ...]]:
+    """Return the lease requests of facts with a ttl, and the leases that the facts may leave.
+
+    A fact of a member is on the member's lease, which is not the fact's to end.
     """
-
-    def __init__(self, store: Store, clock: Clock, deadline: float) -> None:
-        self._store = store
-        self._clock = clock
-        self._deadline = deadline
-        self._chosen_at = 0.0
-        self._granted: dict[str, int] = {}
-        self._chosen: dict[str, int] = {}
-        self._replaced: set[int] = set()
-
-    def choose(self, plan: Plan, state: State, scope: Scope) -> dict[str, int]:
-        """A lease by path for each fact that is written with a ttl."""
-        chosen = self._chosen = {}
-        self._chosen_at = self._clock.monotonic()
-        self._replaced.clear()
-        for fact in plan.commit.puts:
-            known = state.fact(scope, fact.path)
-            if fact.ttl is not None:
-                if (
-                    known
-                    and known.ttl == fact.ttl
-                    and self._store.renew_lease(known.lease, self._deadline)
-                ):
-                    chosen[fact.path] = known.lease
-                    continue
-                if fact.path not in self._granted:
-                    self._granted[fact.path] = self._store.create_lease(fact.ttl, self._deadline)
-                chosen[fact.path] = self._granted[fact.path]
-            if known and known.ttl is not None:
-                self._replaced.add(known.lease)
-        return chosen
-
-    def renew_unchanged(self, plan: Plan) -> bool:
-        """Start the time of confirmed facts anew; False if one has just ended after all."""
-        return all(
-            self._store.renew_lease(r.fact.lease, self._deadline)
-            for r in plan.results
-            if r.outcome == "unchanged" and r.fact and r.fact.ttl is not None
-        )
-
-    def settle(self) -> None:
-        """The write holds: leases that its facts left, or did not take, are of no use.
-
-        A time to live counts from the answer, not from before a write that took long.
-        """
-        if self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
-            for lease in self._chosen.values():
-                with suppress(FactstoreError):
-                    self._store.renew_lease(lease, self._deadline)
-        self._revoke(self._replaced | set(self._granted.values()) - set(self._chosen.values()))
-
-    def give_back(self) -> None:
-        """The write does not hold: what was granted for it is of no use."""
-        self._revoke(set(self._granted.values()))
-
-    def _revoke(self, leases: set[int]) -> None:
-        for lease in leases:
-            try:
-                self._store.revoke_lease(lease, self._deadline)
-            except FactstoreError:
-                return  # an empty lease ends by itself
+    requests: dict[str | RecordKey, LeaseRequest] = {}
+    left = []
+    for fact in puts:
+        before = known[fact.path]
+        if before is not None and before.ttl is not None:
+            left.append(before.lease)  # revoked unless it is kept
+        if fact.ttl is not None:
+            keep = before.lease if before is not None and before.ttl == fact.ttl else 0
+            requests[fact.path] = LeaseRequest(fact.ttl, keep)
+    return requests, tuple(left)
 
 
-def _stamped(results: tuple[Result, ...], commit: Transaction, revision: int) -> tuple[Result, ...]:
-    written: dict[str, Fact] = {fact.path: replace(fact, revision=revision) for fact in commit.puts}
-    return tuple(replace(r, fact=written[r.path]) if r.path in written else r for r in results)
+def _check_tree(view: View, created: list[str], deleted: set[str]) -> None:
+    """Refuse a path that would be both a fact and a folder."""
+    new = set(created)
+    for path in created:
+        above = [a for a in ancestors(path) if a not in deleted and (view.fact(a) or a in new)]
+        if above:
+            raise Conflict(
+                f"{quoted(path)} cannot be a fact: {quoted(above[0])} is a fact, and a path is "
+                "a fact or a folder, never both. "
+                f"Delete {quoted(above[0])} first, or choose another path.",
+                code="path_below_fact",
+                extra={"path": path, "conflicts_with": above[0]},
+            )
+        below = view.state.first_below(view.scope, path, deleted)
+        if below is not None:
+            raise Conflict(
+                f"{quoted(path)} cannot be a fact: it is a folder, {quoted(below)} lies below it. "
+                "Choose another path, or delete the facts below.",
+                code="path_is_folder",
+                extra={"path": path, "conflicts_with": below},
+            )

@@ -1,201 +1,225 @@
-"""Issuing, renewing and revoking a grant: what is to be written, decided on whatever state there is.
+"""Issuing, renewing and revoking grants.
 
-What a group's grant issues is decided in :mod:`factstore.core.operations.member_grants`.
+With a group's grant an instance gets a grant of its own for one member of the group.  Such a child has
+one id for each name, so that of two requests for the same name one sees the other, and a name never has
+two.  An instance that asks again gets a new secret, and the former one is no longer valid.  A child is
+valid only while its parent is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from factstore.core.errors import Forbidden, NotFound
-from factstore.core.model.fact import Author, Scope, Stack
+from factstore.core.model.fact import Author, Scope
 from factstore.core.model.grant import GRANT_TTL_DEFAULT, Grant, GrantRequest, digest_of
 from factstore.core.model.path import quoted
-from factstore.core.model.quota import Growth, Quota, admit
 from factstore.core.model.record_key import RecordKey
-from factstore.core.model.usage import Usage
-from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.transactor import Operation
-from factstore.core.ports import Store, Transaction
+from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.state import State
 
 
-class IssueGrant(Operation):
-    """One request for a grant; the result of its plan is the grant.
+@dataclass(slots=True)
+class IssueGrant(Operation[Grant]):
+    """Issue a grant: to an owner any, to the holder of a group's grant one for a member of the group.
 
-    :param suffix: what tells the grant's id from others of its stack, in hex.
-    :ivar granted: the lease that was got for it; 0 if none was needed so far.
+    :param suffix: distinguishes an owner's grant from others of its stack, in hex.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        new_stack: Callable[[Scope, Author], Stack],
-        scope: Scope,
-        wish: GrantRequest,
-        author: Author,
-        *,
-        suffix: str,
-        secret: str,
-        now: str,
-        deadline: float,
-    ) -> None:
-        self.scope, self.deadline = scope, deadline
-        self.granted = 0
-        self._store = store
-        self._new_stack = new_stack
-        self._wish = wish
-        self._author = author
-        self._suffix = suffix
-        self._secret = secret
-        self._now = now
+    scope: Scope
+    request: GrantRequest
+    author: Author
+    suffix: str
+    secret: str
 
-    def plan(self, state: State, quota: Quota) -> Plan:
-        wish, author = self._wish, self._author
-        with state.read():
-            known, planned_at = state.stack(self.scope), state.revision
-            project = state.project_usage(self.scope.project_id)
-            usage = state.usage(self.scope) or Usage(0, 0)
-        stack = known or self._new_stack(self.scope, author)
-        ttl = wish.ttl or GRANT_TTL_DEFAULT
-        grant = Grant(
-            id=f"{stack.id}-{self._suffix}",
-            role=wish.role,
-            member=wish.member,
-            group=wish.group,
-            digest=digest_of(self._secret),
-            ttl=ttl,
-            created_at=self._now,
-            created_by=author.user_id,
-            expires_at=add_seconds(self._now, ttl),
-            updated_by=author.user_id,
-            request_id=author.request_id,
-        )
-        growth = Growth(0 if known else 1, 1, grant.size)
-        near = admit(quota, project, usage, growth)
-        commit = Transaction(
-            stack,
-            planned_at,
-            state.epoch,
-            creates_stack=known is None,
-            guards={grant.record_key: 0} if known else {},
-            records=(grant,),
-            gate=project.gate if quota != Quota() else None,
-        )
-        return Plan(commit, (grant,), growth, near)
+    @property
+    def creates_stack(self) -> bool:
+        """Return whether a missing stack is created: for an owner, not for an instance."""
+        return not self.author.grant
 
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        if not self.granted:
-            self.granted = self._store.create_lease(plan.results[0].ttl, self.deadline)
-        return with_lease(plan, self.granted)
+    def plan(self, view: View) -> Draft[Grant]:
+        """Return the draft.
 
-
-class RenewGrant(Operation):
-    """One request to let a grant hold longer; the results of its plan are the grant now and before.
-
-    So a group's grant holds on while any of those does that were got with it: it is renewed too when it
-    has less than half of its time left.
-
-    :param ttl: from now on; None for as long as so far.
-    :ivar granted: the lease that was got for it; 0 if none was needed so far.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        scope: Scope,
-        grant: str,
-        ttl: int | None,
-        author: Author,
-        now: str,
-        deadline: float,
-    ) -> None:
-        self.scope, self.deadline = scope, deadline
-        self.granted = 0
-        self._store = store
-        self._grant = grant
-        self._ttl = ttl
-        self._author = author
-        self._now = now
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        with state.read():
-            known = issued(state, self.scope, self._grant)
-            parent = parent_of(state, self.scope, known)
-            stack, planned_at = state.stack(self.scope), state.revision
-        assert stack is not None  # noqa: S101 - it has a grant
-        ttl = self._ttl or known.ttl
-        if self._author.grant and known.reach.enrols and ttl != known.ttl:
-            raise Forbidden(
-                f"the grant is a group's: it is renewed for {known.ttl} seconds at a time; only the "
-                "stack's owners let it hold for another time."
-            )
-        if self._author.grant and ttl > known.ttl:
-            raise Forbidden(
-                f"the grant is renewed for {known.ttl} seconds at a time; only the stack's owners "
-                "let it hold for longer."
-            )
-        renewed = self._renewed(known, ttl)
-        guards, records = {known.record_key: known.revision}, [renewed]
+        :raises NotFound: the group's grant does not exist any more.
+        :raises Forbidden: the member's name is taken, or the ttl is longer than the group's.
+        """
+        parent = grant_of(view, self.author.grant) if self.author.grant else None
+        ttl = self.request.ttl or (parent.ttl if parent else GRANT_TTL_DEFAULT)
         if parent is not None:
-            guards[parent.record_key] = parent.revision
-            if add_seconds(self._now, parent.ttl // 2) > parent.expires_at:
-                records.append(self._renewed(parent, parent.ttl))
-        commit = Transaction(stack, planned_at, state.epoch, guards=guards, records=tuple(records))
-        return Plan(commit, (renewed, known))
+            self._check_terms(view, parent, ttl)
+        name = self.request.member or ""
+        suffix = self.suffix if parent is None else _suffix_of_member(name)
+        grant = Grant(
+            id=f"{view.stack.id}-{suffix}",
+            role=self.request.role,
+            member=self.request.member,
+            group=parent.group if parent else self.request.group,
+            digest=digest_of(self.secret),
+            ttl=ttl,
+            created_at=view.now,
+            created_by=self.author.user_id,
+            expires_at=add_seconds(view.now, ttl),
+            updated_by=self.author.user_id,
+            request_id=self.author.request_id,
+            parent=parent.id if parent else "",
+        )
+        former = view.record(grant.record_key)
+        revisions = {grant.record_key: former.revision if former else 0}
+        if parent is not None:  # the name must still be free, or the same group's
+            member = view.record(RecordKey("member", name))
+            revisions[RecordKey("member", name)] = member.revision if member else 0
+        return Draft(
+            grant,
+            records=(grant,),
+            record_revisions=revisions,
+            leases={grant.record_key: LeaseRequest(ttl)},
+            ends=(former.lease,) if former else (),
+        )
 
-    def _renewed(self, known: Grant, ttl: int) -> Grant:
+    def _check_terms(self, view: View, parent: Grant, ttl: int) -> None:
+        """Refuse a longer time than the parent's, and a name that belongs to somebody else."""
+        if ttl > parent.ttl:
+            raise Forbidden(
+                f"with this grant, others are issued for {parent.ttl} seconds at a time at most."
+            )
+        name = self.request.member or ""
+        member = view.member(name)
+        if member is not None and member.group != parent.group:
+            raise Forbidden(
+                f"member {quoted(name)} is in group {quoted(member.group)}; this grant is for group "
+                f"{quoted(parent.group or '')}."
+            )
+        others = (
+            grant for grant in grants_in(view) if grant.member == name and grant.parent != parent.id
+        )
+        if any(view.now < valid_until(view.state, view.scope, grant) for grant in others):
+            raise Forbidden(
+                f"member {quoted(name)} has a grant already that was not issued with this one; the "
+                "stack's owners may revoke it."
+            )
+
+
+@dataclass(slots=True)
+class RenewGrant(Operation[Grant]):
+    """Extend a grant; the outcome is the grant.
+
+    A group's grant stays valid while any of its children does: it is renewed with a child when it has
+    less than half of its time left.
+
+    :param ttl: seconds from now on; None for the same as so far.
+    """
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    grant: str
+    ttl: int | None
+    author: Author
+
+    def plan(self, view: View) -> Draft[Grant]:
+        """Return the draft.
+
+        :raises NotFound: the grant, or its parent, does not exist.
+        :raises Forbidden: its holder asks for another time than it was issued for.
+        """
+        known = grant_of(view, self.grant)
+        parent = parent_of(view, known)
+        ttl = self.ttl or known.ttl
+        self._check_ttl(known, ttl)
+        renewed = self._renewed(known, ttl, view.now)
+        records, revisions = [renewed], {known.record_key: known.revision}
+        keep = known.lease if ttl == known.ttl else 0
+        leases: dict[str | RecordKey, LeaseRequest] = {renewed.record_key: LeaseRequest(ttl, keep)}
+        if parent is not None:
+            revisions[parent.record_key] = parent.revision
+            if add_seconds(view.now, parent.ttl // 2) > parent.expires_at:
+                records.append(self._renewed(parent, parent.ttl, view.now))
+                # A parent whose lease has ended is about to go, and is not brought back.
+                request = LeaseRequest(parent.ttl, parent.lease, optional=True)
+                leases[parent.record_key] = request
+        return Draft(
+            renewed,
+            records=tuple(records),
+            record_revisions=revisions,
+            leases=leases,
+            ends=(known.lease,),
+        )
+
+    def _check_ttl(self, known: Grant, ttl: int) -> None:
+        if not self.author.grant:
+            return
+        if known.permissions.issues_member_grants and ttl != known.ttl:
+            raise Forbidden(
+                f"this is a group's grant, and its holder renews it for {known.ttl} seconds at a time; "
+                "only the stack's owners change that."
+            )
+        if ttl > known.ttl:
+            raise Forbidden(
+                f"its holder renews this grant for {known.ttl} seconds at a time at most; only the "
+                "stack's owners extend that."
+            )
+
+    def _renewed(self, known: Grant, ttl: int, now: str) -> Grant:
         return replace(
             known,
             ttl=ttl,
-            expires_at=add_seconds(self._now, ttl),
-            updated_by=self._author.user_id,
-            request_id=self._author.request_id,
+            expires_at=add_seconds(now, ttl),
+            updated_by=self.author.user_id,
+            request_id=self.author.request_id,
         )
 
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        renewed, known = plan.results
-        lost = [
-            r
-            for r in plan.commit.records[1:]
-            if not self._store.renew_lease(r.lease, self.deadline)
-        ]
-        if lost:  # what was to hang on a lease that has ended goes, and is not brought back
-            plan = replace(plan, commit=replace(plan.commit, records=plan.commit.records[:1]))
-        if renewed.ttl == known.ttl and self._store.renew_lease(known.lease, self.deadline):
-            return with_lease(plan, known.lease)
-        if not self.granted:
-            self.granted = self._store.create_lease(renewed.ttl, self.deadline)
-        return with_lease(plan, self.granted)
 
+@dataclass(slots=True)
+class RevokeGrant(Operation[None]):
+    """Revoke a grant, and with it the grants that were issued from it."""
 
-class RevokeGrant(Operation):
-    """One request to end a grant; the results of its plan are the grant as it was, and those that were
-    got with it, which hold no more."""
+    scope: Scope
+    grant: str
+    author: Author
 
-    def __init__(self, scope: Scope, grant: str, deadline: float) -> None:
-        self.scope, self.deadline = scope, deadline
-        self._grant = grant
+    def plan(self, view: View) -> Draft[None]:
+        """Return the draft.
 
-    def plan(self, state: State, quota: Quota) -> Plan:
-        with state.read():
-            known = issued(state, self.scope, self._grant)
-            others = grants_of(state, self.scope)
-            stack, planned_at = state.stack(self.scope), state.revision
-        assert stack is not None  # noqa: S101 - it has a grant
-        guards = {known.record_key: known.revision}
-        commit = Transaction(
-            stack, planned_at, state.epoch, guards=guards, removes=(known.record_key,)
+        :raises NotFound: there is no such grant.
+        """
+        known = grant_of(view, self.grant)
+        children = [grant.lease for grant in grants_in(view) if grant.parent == known.id]
+        return Draft(
+            None,
+            removes=(known.record_key,),
+            record_revisions={known.record_key: known.revision},
+            ends=(known.lease, *children),  # without their parent the children are invalid already
         )
-        return Plan(commit, (known, *(each for each in others if each.parent == known.id)))
+
+
+def grant_of(view: View, grant: str) -> Grant:
+    """Return a stack's grant, which may have expired.
+
+    :raises NotFound: there is none with that id.
+    """
+    return issued(view.state, view.scope, grant)
+
+
+def grants_in(view: View) -> list[Grant]:
+    """Return all grants of a stack by id, also those that are no longer valid."""
+    return [record for record in view.records("grant") if isinstance(record, Grant)]
+
+
+def parent_of(view: View, grant: Grant) -> Grant | None:
+    """Return the group's grant that a grant was issued from; None if there is none.
+
+    :raises NotFound: it does not exist any more.
+    """
+    return grant_of(view, grant.parent) if grant.parent else None
 
 
 def issued(state: State, scope: Scope, grant: str) -> Grant:
-    """A stack's grant, which may have expired.
+    """Return a stack's grant, which may have expired.
 
-    :raises NotFound: there is none of that id.
+    :raises NotFound: there is none with that id.
     """
     known = state.record(scope, RecordKey("grant", grant))
     if not isinstance(known, Grant):
@@ -203,47 +227,32 @@ def issued(state: State, scope: Scope, grant: str) -> Grant:
     return known
 
 
-def grants_of(state: State, scope: Scope) -> list[Grant]:
-    """All grants of a stack by id, also those that hold no more."""
-    return [each for each in state.records(scope, "grant") if isinstance(each, Grant)]
-
-
-def parent_of(state: State, scope: Scope, grant: Grant) -> Grant | None:
-    """The group's grant that a grant was got with.
-
-    :raises NotFound: it is there no more.
-    """
-    return issued(state, scope, grant.parent) if grant.parent else None
-
-
-def ends_at(state: State, scope: Scope, grant: Grant) -> str:
-    """When a grant ends: no later than the one that it was got with; empty if that is gone."""
+def valid_until(state: State, scope: Scope, grant: Grant) -> str:
+    """Return when a grant ends: no later than its parent; empty if that does not exist any more."""
     try:
-        parent = parent_of(state, scope, grant)
+        parent = issued(state, scope, grant.parent) if grant.parent else None
     except NotFound:
         return ""
     return grant.expires_at if parent is None else min(grant.expires_at, parent.expires_at)
 
 
 def find_by_id(state: State, grant: str) -> tuple[Scope, Grant, str] | None:
-    """A grant, the stack that it is for, which its id names, and when it ends."""
+    """Return a grant, the scope of its stack, which its id names, and when it ends; None if missing."""
     with state.read():
-        space = state.space(grant.partition("-")[0])
-        found = space.tables["grant"].get(grant) if space else None
-        if space is None or not isinstance(found, Grant):
+        stack_state = state.stack_state(grant.partition("-")[0])
+        found = stack_state.records["grant"].get(grant) if stack_state else None
+        if stack_state is None or not isinstance(found, Grant):
             return None
-        scope = space.stack.scope
-        return scope, found, ends_at(state, scope, found)
+        scope = stack_state.stack.scope
+        return scope, found, valid_until(state, scope, found)
 
 
 def add_seconds(moment: str, seconds: int) -> str:
-    """An instant that comes so many seconds after another, both ISO 8601 in UTC."""
+    """Return the instant that many seconds after another, both ISO 8601 in UTC."""
     end = datetime.fromisoformat(moment) + timedelta(seconds=seconds)
     return end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def with_lease(plan: Plan, lease: int) -> Plan:
-    """The plan with the first of its grants on a lease."""
-    grant = replace(plan.commit.records[0], lease=lease)
-    commit = replace(plan.commit, records=(grant, *plan.commit.records[1:]))
-    return replace(plan, commit=commit, results=(grant, *plan.results[1:]))
+def _suffix_of_member(name: str) -> str:
+    """Return the part of a child's id that follows from its member's name, in hex."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""What is kept of a write with an ``Idempotency-Key``, so that its retry gets the same answer.
+"""The stored outcome of a write with an ``Idempotency-Key``: its retry gets the same answer.
 
-Values are not kept: the retry brings them again, and a fingerprint proves that it is the same
-request.  The fingerprint of one that brings sensitive values is keyed with their stack's data key, so
-that whoever can read the store cannot try out values.
+Values are not stored: the retry brings them again, and a fingerprint proves that it is the same
+request.  The fingerprint of a request with sensitive values is keyed with the data key of their stack,
+so that a reader of the store cannot try values out.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import MASK, Delete, Fact, Put
-from factstore.core.operations.fact_plan import Result
-from factstore.core.ports import IdempotencyRecord
+from factstore.core.model.fact_result import FactResult
+from factstore.core.model.transaction import IdempotencyRecord
 
 RETENTION = 24 * 3600  # seconds
 
@@ -32,39 +32,45 @@ class Idempotency:
     fingerprint: str
 
 
-def make_receipt(
+def encode_results(
     project_id: str,
     idempotency: Idempotency,
-    results: Sequence[Result],
+    results: Sequence[FactResult],
     stack_id: str | None = None,
 ) -> IdempotencyRecord:
-    """The receipt of a write with these results.
+    """Return the record of a write with these results.
 
     :param stack_id: of the stack whose data key the fingerprint is keyed with, if it is.
     """
-    kept = {
+    document = {
         "fingerprint": idempotency.fingerprint,
         **({} if stack_id is None else {"keyed": stack_id}),
         "results": [
-            {"path": r.path, "outcome": r.outcome, "fact": _kept(r.fact) if r.fact else None}
-            for r in results
+            {
+                "path": result.path,
+                "outcome": result.outcome,
+                "fact": _without_value(result.fact) if result.fact else None,
+            }
+            for result in results
         ],
     }
-    return IdempotencyRecord(project_id, idempotency.key, json.dumps(kept))
+    return IdempotencyRecord(project_id, idempotency.key, json.dumps(document))
 
 
-def keying_stack(receipt: IdempotencyRecord) -> str | None:
-    """The id of the stack whose data key a receipt's fingerprint is keyed with; None if it is not."""
-    keyed: str | None = json.loads(receipt.text).get("keyed")
-    return keyed
+def keyed_stack_id(record: IdempotencyRecord) -> str | None:
+    """Return the id of the stack whose data key the fingerprint is keyed with; None if it is plain."""
+    stack_id: str | None = json.loads(record.text).get("keyed")
+    return stack_id
 
 
-def is_receipt(record: bytes) -> bool:
-    """Whether a record is one that :func:`replay` can read."""
+def is_idempotency_record(value: bytes) -> bool:
+    """Return whether :func:`decode_results` can read a stored value."""
     try:
-        kept = json.loads(record)
-        entries = [(entry["path"], entry["outcome"], entry["fact"]) for entry in kept["results"]]
-        return isinstance(kept["fingerprint"], str) and all(
+        document = json.loads(value)
+        entries = [
+            (entry["path"], entry["outcome"], entry["fact"]) for entry in document["results"]
+        ]
+        return isinstance(document["fingerprint"], str) and all(
             isinstance(path, str) and isinstance(outcome, str) and isinstance(fact, dict | None)
             for path, outcome, fact in entries
         )
@@ -72,31 +78,33 @@ def is_receipt(record: bytes) -> bool:
         return False
 
 
-def replay(
-    receipt: IdempotencyRecord, idempotency: Idempotency, wishes: Sequence[Put | Delete]
-) -> tuple[Result, ...]:
-    """The results that were given for the request the first time.
+def decode_results(
+    record: IdempotencyRecord, idempotency: Idempotency, requests: Sequence[Put | Delete]
+) -> tuple[FactResult, ...]:
+    """Return the results that the request got the first time.
 
-    :raises Conflict: ``idempotency_key_reused``: the key stands for another request.
+    :raises Conflict: ``idempotency_key_reused``: the key was used for another request.
     """
-    kept: dict[str, Any] = json.loads(receipt.text)
-    if kept["fingerprint"] != idempotency.fingerprint:
-        raise reused()
+    document: dict[str, Any] = json.loads(record.text)
+    if document["fingerprint"] != idempotency.fingerprint:
+        raise key_reused()
     return tuple(
-        Result(entry["path"], entry["outcome"], _revived(entry["fact"], wish, receipt.revision))
-        for entry, wish in zip(kept["results"], wishes, strict=True)
+        FactResult(
+            entry["path"], entry["outcome"], _with_value(entry["fact"], request, record.revision)
+        )
+        for entry, request in zip(document["results"], requests, strict=True)
     )
 
 
-def reused() -> Conflict:
-    """The refusal of a key that stands for another request."""
+def key_reused() -> Conflict:
+    """Return the refusal of a key that was used for another request."""
     return Conflict(
         "this Idempotency-Key was used for a different request; use a new key for each request.",
         code="idempotency_key_reused",
     )
 
 
-def _kept(fact: Fact) -> dict[str, Any]:
+def _without_value(fact: Fact) -> dict[str, Any]:
     return {
         "kind": fact.kind,
         "created_at": fact.created_at,
@@ -110,11 +118,13 @@ def _kept(fact: Fact) -> dict[str, Any]:
     }
 
 
-def _revived(kept: dict[str, Any] | None, wish: Put | Delete, written_at: int) -> Fact | None:
-    if kept is None or isinstance(wish, Delete):
+def _with_value(
+    stored: dict[str, Any] | None, request: Put | Delete, written_at: int
+) -> Fact | None:
+    if stored is None or isinstance(request, Delete):
         return None
-    if wish.sensitive:  # what it was sealed to is nobody's business here
-        fact = Fact(path=wish.path, text=MASK, sealed="", readers=wish.readers, **kept)
+    if request.sensitive:  # the answer does not show the sealed value either
+        fact = Fact(path=request.path, text=MASK, sealed="", readers=request.readers, **stored)
     else:
-        fact = Fact(path=wish.path, text=wish.text, **kept)
+        fact = Fact(path=request.path, text=request.text, **stored)
     return fact if fact.revision else replace(fact, revision=written_at)

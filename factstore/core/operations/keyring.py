@@ -31,7 +31,7 @@ class Keyring(Protocol):
         :raises SealBroken: the key that it was wrapped with is not here, or it is about another.
         """
 
-    def rewrapped(self, wrapped: str, about: bytes) -> str | None:
+    def rewrap(self, wrapped: str, about: bytes) -> str | None:
         """The same data key wrapped with the newest key; None if it is already.
 
         :raises SealBroken: as :meth:`unwrap`.
@@ -59,7 +59,7 @@ class NoKeyring:
     def unwrap(self, wrapped: str, about: bytes) -> bytes:
         raise SealBroken("this service has no keys.")
 
-    def rewrapped(self, wrapped: str, about: bytes) -> str | None:
+    def rewrap(self, wrapped: str, about: bytes) -> str | None:
         raise SealBroken("this service has no keys.")
 
     def encrypt(self, key: bytes, clear: bytes, about: bytes) -> bytes:

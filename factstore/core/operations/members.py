@@ -1,157 +1,176 @@
-"""What becomes of the wish to be a member, or to say something else as one; decided purely.
+"""Joining a stack as a member, changing what a member states about itself, and declaring a member.
 
-The service that carries it through is :class:`factstore.core.services.members.Members`.
+A member may be declared by an owner before it joins, or beside that.  The declaration is never the
+member's own word: what a living member states stays as it is.  Nor does it create a stack: whoever
+declares often learns late of what it declares, and would bring back a stack that was deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import secrets
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from factstore.core.errors import Conflict
-from factstore.core.model.fact import Author, Scope, Stack
+from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, JoinRequest, Member
 from factstore.core.model.path import quoted
-from factstore.core.model.quota import Growth, Quota, admit
 from factstore.core.model.record_key import RecordKey
-from factstore.core.model.usage import Usage
-from factstore.core.operations.fact_plan import NOTHING, Plan
 from factstore.core.operations.fencing import stale_generation
-from factstore.core.operations.transactor import Operation
-from factstore.core.ports import Clock, Store, Transaction
-from factstore.core.state.state import State
+from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
 JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
 NEW_INCARNATION: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
 """Outcomes that make a new incarnation."""
 
+_INCARNATION_BITS = 62  # as the store numbers its leases
 
-class JoinMember(Operation):
-    """Becoming a member, or with the present generation saying something else.
 
-    Who joins a name that is awaited *adopts* it: to all others it is the same member still.
+@dataclass(frozen=True, slots=True)
+class JoinResult:
+    """The member as it is after the join, and what the join did."""
 
-    :ivar granted: the lease that was made for it; 0 if there is none yet.
+    member: Member
+    outcome: JoinOutcome
+
+
+@dataclass(slots=True)
+class JoinMember(Operation[JoinResult]):
+    """Join, change what the present generation states, or declare a member.
+
+    A member that joins a declared name *adopts* it: to all others it stays the same member.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        new_stack: Callable[[Scope, Author], Stack],
-        scope: Scope,
-        name: str,
-        wish: JoinRequest,
-        author: Author,
-    ) -> None:
-        self.scope = scope
-        self.granted = 0
-        self._store = store
-        self._clock = clock
-        self._new_stack = new_stack
-        self._name = name
-        self._wish = wish
-        self._author = author
+    scope: Scope
+    name: str
+    request: JoinRequest
+    author: Author
+    incarnation_id: int = field(default_factory=lambda: secrets.randbits(_INCARNATION_BITS) + 1)
+    """Names an incarnation that has no lease, because it is only declared."""
 
-    def plan(self, state: State, quota: Quota) -> Plan:
-        name = self._name
-        with state.read():
-            known = state.record(self.scope, RecordKey("member", name))
-            assert known is None or isinstance(known, Member)  # noqa: S101 - its place says so
-            stack = state.stack(self.scope)
-            project = state.project_usage(self.scope.project_id)
-            usage = state.usage(self.scope) or Usage(0, 0)
-            planned_at = state.revision
-            guards = {RecordKey("member", name): known.revision if known else 0}
-            living = known if known is not None and not known.departed else None
-            outcome, member = self.decide(living)
-            if outcome == "unchanged":
-                commit = Transaction(stack or NOTHING.stack, planned_at, state.epoch, guards=guards)
-                return Plan(commit, (outcome, member, None))
-            growth = Growth(
-                0 if stack else 1, 0 if known else 1, member.size - (known.size if known else 0)
+    @property
+    def creates_stack(self) -> bool:
+        """Return whether a missing stack is created: by a join, but not by a declaration."""
+        return self.request.declared is None
+
+    def plan(self, view: View) -> Draft[JoinResult]:
+        """Return the draft of the join.
+
+        :raises NotFound: a member is declared in a stack that does not exist.
+        :raises Conflict: ``generation_stale``, ``member_ttl_fixed`` or ``member_declared``.
+        """
+        key = RecordKey("member", self.name)
+        known = view.record(key)
+        living = view.member(self.name)
+        outcome, member = self._decide(living, view.now)
+        record_revisions = {key: known.revision if known else 0}
+        declaring = self.request.declared is not None
+        if outcome not in NEW_INCARNATION:
+            # A declaration does not keep a member alive.
+            renews = () if declaring or member.declared_only else (member.lease,)
+            return Draft(
+                JoinResult(member, outcome),
+                records=() if outcome == "unchanged" else (member,),
+                record_revisions=record_revisions,
+                renews=renews,
             )
-            near = admit(quota, project, usage, growth)
-        removes = (RecordKey("applied", name),) if outcome in NEW_INCARNATION else ()
-        commit = Transaction(
-            stack or self._new_stack(self.scope, self._author),
-            planned_at,
-            state.epoch,
-            creates_stack=stack is None,
-            guards={} if stack is None else guards,
+        return Draft(
+            JoinResult(member, outcome),
             records=(member,),
-            removes=removes if stack else (),
-            gate=project.gate if growth.adds and quota != Quota() else None,
+            removes=(RecordKey("applied", self.name),),
+            record_revisions=record_revisions,
+            leases={} if member.ttl is None else {key: LeaseRequest(member.ttl)},
+            ends=(living.lease,) if living is not None else (),
         )
-        return Plan(commit, (outcome, member, living), growth, near)
 
-    def decide(self, living: Member | None) -> tuple[JoinOutcome, Member]:
-        """What becomes of the member that lives, if one does."""
-        wish = self._wish
-        if wish.generation is not None:
-            return self._update(living, wish.generation)
-        ttl = wish.ttl or HEARTBEAT_TTL_DEFAULT
+    def _decide(self, living: Member | None, now: str) -> tuple[JoinOutcome, Member]:
+        request = self.request
+        if request.declared is not None:
+            return self._declare(living, request.declared, now)
+        if request.generation is not None:
+            return self._update(living, request.generation, now)
+        ttl = request.ttl or HEARTBEAT_TTL_DEFAULT
         if living is None:
-            return "created", self.newcomer(ttl)
-        if living.awaited:
-            return "adopted", self.changed(living, state="joining", ttl=ttl, number=0)
-        return "replaced", self.newcomer(ttl, declared=living.declared)
+            return "created", self._new_member(now, ttl)
+        if living.declared_only:
+            changes = {"state": "joining", "ttl": ttl, "number": 0}
+            return "adopted", self._changed(living, now, **changes)
+        return "replaced", self._new_member(now, ttl, declared=living.declared)
 
-    def _update(self, living: Member | None, generation: str) -> tuple[JoinOutcome, Member]:
-        wish = self._wish
+    def _update(
+        self, living: Member | None, generation: str, now: str
+    ) -> tuple[JoinOutcome, Member]:
+        ttl = self.request.ttl
         if living is None or living.generation != generation:
-            raise stale_generation(generation, self._name)
-        if wish.ttl not in (None, living.ttl):
-            lives = "without a ttl" if living.awaited else f"with a ttl of {living.ttl} seconds"
+            raise stale_generation(generation, self.name)
+        if ttl not in (None, living.ttl):
+            has = "has no ttl" if living.declared_only else f"has a ttl of {living.ttl} seconds"
             raise Conflict(
-                f"member {quoted(self._name)} lives {lives}; to have another, join without a "
-                "generation.",
+                f"member {quoted(self.name)} {has}, which cannot change while it lives. To have "
+                "another ttl, join without a generation.",
                 code="member_ttl_fixed",
             )
-        return self.unless_same(living)
+        return self._update_if_changed(living, now)
 
-    def unless_same(self, living: Member) -> tuple[JoinOutcome, Member]:
-        """The member with the wish's group and attributes; itself if it has them."""
-        if (living.group, living.attributes) == (self._wish.group, self._wish.attributes):
+    def _declare(
+        self, living: Member | None, declared: str, now: str
+    ) -> tuple[JoinOutcome, Member]:
+        if living is None:
+            new = self._new_member(now, None, declared=declared, number=self.incarnation_id)
+            return "created", new
+        if living.declared is None:
+            noted = self._changed(
+                living,
+                now,
+                group=living.group,
+                attributes=living.attributes,
+                declared=declared,
+                told=living.visible_revision,
+            )
+            return "updated", noted
+        if living.declared != declared:
+            raise declared_otherwise(living)
+        if living.declared_only:
+            return self._update_if_changed(living, now)
+        return "unchanged", living
+
+    def _update_if_changed(self, living: Member, now: str) -> tuple[JoinOutcome, Member]:
+        if (living.group, living.attributes) == (self.request.group, self.request.attributes):
             return "unchanged", living
-        return "updated", self.changed(living)
+        return "updated", self._changed(living, now)
 
-    def newcomer(self, ttl: int | None, **fields: Any) -> Member:
-        """A member that has not been there."""
-        wish, author, now = self._wish, self._author, self._clock.timestamp()
+    def _new_member(self, now: str, ttl: int | None, **fields: Any) -> Member:
+        request, author = self.request, self.author
         return Member(
-            self._name, wish.group, "joining", wish.attributes, ttl, now, now,
-            author.user_id, author.request_id, wish.reason, **fields,
+            self.name, request.group, "joining", request.attributes, ttl, now, now,
+            author.user_id, author.request_id, request.reason, **fields,
         )  # fmt: skip
 
-    def changed(self, living: Member, **fields: Any) -> Member:
-        """The member as it becomes; with the wish's group and attributes, if *fields* do not say."""
-        wish, author = self._wish, self._author
-        said: dict[str, Any] = {"group": wish.group, "attributes": wish.attributes, "told": 0}
+    def _changed(self, living: Member, now: str, **fields: Any) -> Member:
+        """Return the member with the request's group and attributes, unless *fields* give others."""
+        request, author = self.request, self.author
+        stated: dict[str, Any] = {
+            "group": request.group,
+            "attributes": request.attributes,
+            "told": 0,
+        }
         return replace(
             living,
-            **(said | fields),
-            reason=wish.reason or living.reason,
+            **(stated | fields),
+            reason=request.reason or living.reason,
             version=living.version + 1,
-            updated_at=self._clock.timestamp(),
+            updated_at=now,
             updated_by=author.user_id,
             request_id=author.request_id,
             memo={},
         )
 
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        outcome, member, former = plan.results
-        if outcome not in NEW_INCARNATION or member.awaited:
-            return plan
-        if not self.granted:
-            self.granted = self._store.create_lease(member.ttl, self.deadline)
-        member = replace(member, lease=self.granted)
-        commit = replace(plan.commit, records=(member,))
-        return replace(plan, commit=commit, results=(outcome, member, former))
 
-    def confirm(self, plan: Plan) -> bool:
-        outcome, member, _ = plan.results
-        if outcome in NEW_INCARNATION or member.awaited:
-            return True
-        return self._store.renew_lease(member.lease, self.deadline)
+def declared_otherwise(member: Member) -> Conflict:
+    """Return the refusal of a caller that takes a member for another than it was declared as."""
+    how = "not declared" if member.declared is None else f"declared as {quoted(member.declared)}"
+    return Conflict(
+        f"member {quoted(member.name)} is {how}. Choose another name, or let that one depart first.",
+        code="member_declared",
+        extra={"member": member.name, "declared": member.declared},
+    )

@@ -1,7 +1,7 @@
 """Signals to waiters, with the words of Heat's wait conditions.
 
-The body is that of Heat's wait condition handles, and its meaning theirs: ids count once, the last
-with an id stands, and one failure fails what waits.
+Body and meaning are those of Heat's wait condition handles: an id counts once, the last signal with an
+id replaces the others, and one failure fails the condition.
 """
 
 from __future__ import annotations
@@ -12,22 +12,15 @@ from typing import Any
 from factstore.core.errors import Forbidden, Invalid
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
-from factstore.core.model.quota import Growth, Quota, admit
-from factstore.core.model.record_key import RecordKey
-from factstore.core.model.usage import Usage
 from factstore.core.model.value import canonical, check_value_depth
 from factstore.core.model.waiter import (
     SIGNAL_ID_LENGTH,
     SIGNALS_PER_WAITER,
     Signal,
     SignalStatus,
-    Waiter,
 )
-from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.transactor import Operation
-from factstore.core.operations.waiters import missing
-from factstore.core.ports import Transaction
-from factstore.core.state.state import State
+from factstore.core.operations.operation import Draft, Operation, View
+from factstore.core.operations.waiters import waiter_of
 
 REASON_LENGTH = 1024
 STATUSES: tuple[SignalStatus, ...] = ("SUCCESS", "FAILURE")
@@ -37,9 +30,9 @@ _AWS = {"Status": "status", "Reason": "reason", "Data": "data", "UniqueId": "id"
 
 @dataclass(frozen=True, slots=True)
 class SignalRequest:
-    """What somebody signals.
+    """The body of a signal.
 
-    :param id: None for one that stands for itself.
+    :param id: None for a signal of its own.
     :param reason: None for a sentence that counts the signals.
     :param data: canonical JSON.
     """
@@ -87,54 +80,49 @@ def _wrong(field: str, what: str) -> Invalid:
     return Invalid(f"field {quoted(field)}: {what}.", code="schema", extra={"field": field})
 
 
-class Signalling(Operation):
-    """One signal to one waiter.
+@dataclass(frozen=True, slots=True)
+class SignalResult:
+    """The signal as it is stored, and whether it was new."""
 
-    The results of its plan are the signal, and whether it says anything new.
-    """
+    signal: Signal
+    changed: bool
 
-    def __init__(
-        self,
-        scope: Scope,
-        waiter: str,
-        wish: SignalRequest,
-        author: Author,
-        now: str,
-        deadline: float,
-    ) -> None:
-        self.scope, self.deadline = scope, deadline
-        self._waiter = waiter
-        self._wish = wish
-        self._author = author
-        self._now = now
 
-    def plan(self, state: State, quota: Quota) -> Plan:
-        wish, place = self._wish, RecordKey("waiter", self._waiter)
-        with state.read():
-            space = state.space(self.scope)
-            waiter = state.record(self.scope, place)
-            if space is None or not isinstance(waiter, Waiter):
-                raise missing(self.scope, self._waiter)
-            signals = space.signals(self._waiter)
-            project = state.project_usage(self.scope.project_id)
-            usage = state.usage(self.scope) or Usage(0, 0)
-            stack, planned_at = space.stack, state.revision
+@dataclass(slots=True)
+class SendSignal(Operation[SignalResult]):
+    """Store one signal to one waiter."""
+
+    scope: Scope
+    waiter: str
+    request: SignalRequest
+    author: Author
+
+    def plan(self, view: View) -> Draft[SignalResult]:
+        """Return the draft; it writes nothing if the same signal is stored already.
+
+        :raises NotFound: there is no such waiter.
+        :raises Forbidden: ``quota_exceeded``: the waiter has too many signals.
+        """
+        request, waiter = self.request, waiter_of(view, self.waiter)
+        signals = view.stack_state.signals(self.waiter) if view.stack_state else {}
         signal = Signal(
-            waiter=self._waiter,
-            id=wish.id if wish.id is not None else self._author.request_id,
-            status=wish.status,
-            reason=wish.reason or f"Signal {len(signals) + 1} received",
-            data=wish.data,
-            received_at=self._now,
-            by=self._author.user_id,
-            request_id=self._author.request_id,
+            waiter=self.waiter,
+            id=request.id if request.id is not None else self.author.request_id,
+            status=request.status,
+            reason=request.reason or f"Signal {len(signals) + 1} received",
+            data=request.data,
+            received_at=view.now,
+            by=self.author.user_id,
+            request_id=self.author.request_id,
         )
         known = signals.get(signal.record_key.name)
-        guards = {place: waiter.revision, signal.record_key: known.revision if known else 0}
-        commit = Transaction(stack, planned_at, state.epoch, guards=guards)
-        said = (signal.status, signal.data, wish.reason or (known and known.reason))
-        if known is not None and (known.status, known.data, known.reason) == said:
-            return Plan(commit, (known, False))
+        revisions = {
+            waiter.record_key: waiter.revision,
+            signal.record_key: known.revision if known else 0,
+        }
+        stated = (signal.status, signal.data, request.reason or (known and known.reason))
+        if known is not None and (known.status, known.data, known.reason) == stated:
+            return Draft(SignalResult(known, False), record_revisions=revisions)
         if known is None and len(signals) >= SIGNALS_PER_WAITER:
             raise Forbidden(
                 f"the waiter has {len(signals)} signals; at most {SIGNALS_PER_WAITER} are kept.",
@@ -145,10 +133,4 @@ class Signalling(Operation):
                     "used": len(signals),
                 },
             )
-        growth = Growth(0, 0 if known else 1, signal.size - (known.size if known else 0))
-        near = admit(quota, project, usage, growth)
-        gate = project.gate if growth.adds and quota != Quota() else None
-        commit = Transaction(
-            stack, planned_at, state.epoch, guards=guards, records=(signal,), gate=gate
-        )
-        return Plan(commit, (signal, True), growth, near)
+        return Draft(SignalResult(signal, True), records=(signal,), record_revisions=revisions)

@@ -1,14 +1,14 @@
-"""Carrying a planned write through: fresh decisions, races, quotas' gates, unknown outcomes.
+"""The transactor carries out every write of every noun, exactly once, or reports that it cannot tell.
 
-Every noun's writes go this way.  What is to be written is an :class:`Operation`'s to decide, purely, on
-whatever state it is shown.
+An :class:`~factstore.core.operations.operation.Operation` decides, purely, what to write.  The
+transactor does everything around that: a fresh state where one is needed, the guards on stack, epoch
+and the author's grant, quotas, leases, idempotency keys, and unknown outcomes.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import replace
+from collections.abc import Callable
+from typing import TypeVar
 
 from factstore.core.errors import (
     FactstoreError,
@@ -17,134 +17,198 @@ from factstore.core.errors import (
     StorageFull,
     Unavailable,
 )
-from factstore.core.model.event import Record
-from factstore.core.model.fact import Author, Scope
+from factstore.core.model.event import DeletionAuthor
+from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.model.grant import Grant
-from factstore.core.model.member import Applied
-from factstore.core.model.quota import Gates, Quota, Quotas, Reservation
+from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
 from factstore.core.model.record_key import RecordKey
-from factstore.core.operations.fact_plan import Plan
-from factstore.core.ports import Clock, Store, Transaction
+from factstore.core.model.transaction import Transaction
+from factstore.core.operations.leases import WriteLeases
+from factstore.core.operations.operation import Committed, Draft, Operation, View
+from factstore.core.operations.quota import check_quota
+from factstore.core.operations.unknown_outcome import find_written, guards_still_hold
+from factstore.core.ports import Clock, Store
 from factstore.core.state.state import State
 
-
-class Operation(ABC):
-    """One request to write.
-
-    :param scope: the stack that it is about.
-    :param deadline: when to give up.
-    """
-
-    scope: Scope
-    deadline: float
-
-    def earlier(self) -> tuple[Plan, int] | None:
-        """What came of the very same request before, if that is known."""
-        return None
-
-    @abstractmethod
-    def plan(self, state: State, quota: Quota) -> Plan:
-        """Decide.
-
-        :raises FactstoreError: a refusal; it is decided again if the state was not fresh.
-        """
-
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        """Get what the plan needs from outside, such as leases."""
-        return plan
-
-    def confirm(self, plan: Plan) -> bool:
-        """Whether what is to stay as it is does; asked before a write, or after a mere confirmation."""
-        return True
+T = TypeVar("T")
 
 
 class Transactor:
-    """Makes writes happen exactly once, or says honestly that it cannot tell.  One for a process."""
+    """Carries out operations.  One per process.
 
-    def __init__(self, store: Store, clock: Clock, quotas: Quotas) -> None:
+    :param quotas: returns a project's quota by its id.
+    :param new_id: returns an id for a new stack that was never used.
+    :param timeout: seconds after which a write gives up.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        quotas: Quotas,
+        new_id: Callable[[], str],
+        timeout: float,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._quotas = quotas
-        self._gates = Gates()
+        self._new_id = new_id
+        self._timeout = timeout
 
-    def run(self, attempt: Operation, author: Author | None = None) -> tuple[Plan, int]:
-        """Carry a write out; the plan that holds, and the revision at which it does.
+    def run(self, operation: Operation[T]) -> Committed[T]:
+        """Carry an operation out and return its outcome with the revision at which it is valid.
 
-        A decision made on the state known here may be stale.  If it is to write, the database's
-        guards find out, and the write is decided again; if it is to refuse, it is decided again on a
-        fresh state before anybody is told.
+        A plan may have been made on a state that lags behind the database.  If it writes, the guards
+        find that out and the operation is planned again; if it refuses, it is planned again on a fresh
+        state before anybody is refused.
 
-        :param author: whose write it is; if a grant lets it in, that must still be there.
-        :raises FactstoreError: what the plan refuses.
-        :raises Unavailable: the store cannot be asked, or others kept winning until the deadline.
-        :raises OutcomeUnknown: it may have been written, and the store does not say.
+        :raises FactstoreError: the operation's refusal.
+        :raises Unavailable: the store cannot be reached, or other writers kept winning until the
+            deadline.
+        :raises OutcomeUnknown: it may have been written, and the store does not tell.
         """
-        with ExitStack() as gate:
-            return self._run(attempt, author.grant if author else "", gate)
+        deadline = self._clock.monotonic() + self._timeout
+        leases = WriteLeases(self._store, self._clock, deadline, self._timeout)
+        try:
+            committed, draft = self._run(operation, leases, deadline)
+        except OutcomeUnknown:
+            raise  # what was written may be attached to the leases
+        except BaseException:
+            leases.release()
+            raise
+        if draft is None:
+            leases.release()
+        else:
+            leases.settle(draft)
+        return committed
 
-    def _run(self, attempt: Operation, grant: str, gate: ExitStack) -> tuple[Plan, int]:
-        state, fresh, passing = self._store.state(), False, False
-        project_id = attempt.scope.project_id
+    def _run(
+        self, operation: Operation[T], leases: WriteLeases, deadline: float
+    ) -> tuple[Committed[T], Draft[T] | None]:
+        state, fresh = self._store.state(), False
         while True:
-            earlier = attempt.earlier()
-            if earlier is not None:
-                return earlier
+            if operation.idempotency is not None:
+                replayed = self._replay(operation, deadline)
+                if replayed is not None:
+                    return replayed, None
             try:
-                plan = attempt.plan(state, self._quotas(project_id))
-                if grant:
-                    plan = _let_in(plan, state, attempt.scope, grant)
+                draft, transaction = self.plan(operation, state)
             except FactstoreError:
                 if fresh:
                     raise
-                state, fresh = self._store.refresh(attempt.deadline), True
+                state, fresh = self._store.refresh(deadline), True
                 continue
-            limited = plan.commit.gate is not None
-            with self._beside_gate(plan, state, project_id, limited and not passing) as reservation:
-                if limited and not passing and reservation is None:
-                    left = attempt.deadline - self._clock.monotonic()
-                    gate.enter_context(self._gates.passing(project_id, left))
-                    state, fresh, passing = self._store.refresh(attempt.deadline), True, True
-                    continue
-                if limited and passing:
-                    plan = replace(plan, commit=replace(plan.commit, passes_gate=True))
-                plan = attempt.prepare(plan, state)
-                writes = plan.commit.writes
-                if not writes or attempt.confirm(plan):  # nothing may fail after a write
-                    revision = self._commit(plan.commit, attempt.deadline)
-                    if reservation is not None:
-                        reservation.revision = revision or 0
-                    if revision is not None and (writes or attempt.confirm(plan)):
-                        return plan, revision
-            if self._clock.monotonic() >= attempt.deadline:
+            if transaction is None:
+                return Committed(draft.outcome, state.revision), draft
+            transaction = leases.attach(transaction, draft.leases)
+            writes = transaction.writes
+            # Leases are renewed before a write, because nothing may fail after it; a mere confirmation
+            # is renewed after it, because only then is it known that nothing needs to be written.
+            if not writes or leases.renew(draft):
+                revision = self._commit(transaction, deadline)
+                if revision is not None and (writes or leases.renew(draft)):
+                    return Committed(draft.outcome, revision, transaction), draft
+            if self._clock.monotonic() >= deadline:
                 raise Unavailable(
-                    "others kept changing the same; nothing was written. Try again.",
+                    "other writers kept changing the same data until the deadline; nothing was "
+                    "written. Try again.",
                     code="contention",
                 )
-            state, fresh = self._store.refresh(attempt.deadline), True
+            state, fresh = self._store.refresh(deadline), True
 
-    def _beside_gate(
-        self, plan: Plan, state: State, project_id: str, wanted: bool
-    ) -> AbstractContextManager[Reservation | None]:
-        """Leave to add what is far from every quota; None for what must go through the gate."""
-        if not wanted or plan.near:
-            return nullcontext()
-        share = self._quotas(project_id).share
-        return self._gates.beside(project_id, plan.growth, share, state.revision)
+    def _replay(self, operation: Operation[T], deadline: float) -> Committed[T] | None:
+        """Return the outcome that is stored for the operation's idempotency key, or None."""
+        assert operation.idempotency is not None  # noqa: S101 - the caller looked
+        project_id = operation.scope.project_id
+        record = self._store.idempotency_record(project_id, operation.idempotency.key, deadline)
+        if record is None:
+            return None
+        # The record may be newer than the state here, which matters only if the replay reads it.
+        replays_on_state = operation.replays_on_state
+        state = self._store.refresh(deadline) if replays_on_state else self._store.state()
+        with state.read():
+            view = View(state, operation.scope, self._clock.timestamp())
+            return Committed(operation.replay(record, view), record.revision)
 
-    def _commit(self, commit: Transaction, deadline: float) -> int | None:
-        """Commit; settle an unknown outcome by what the state shows, else by trying the same again.
+    def plan(self, operation: Operation[T], state: State) -> tuple[Draft[T], Transaction | None]:
+        """Return an operation's draft on a state, and the transaction that it makes.
 
-        The very same guards make the retry safe: if the lost attempt was, or will be, applied, the
-        retry fails them.  The one thing that they cannot tell is a path that was created and is gone
-        again from one that never was.
+        :return: no transaction if there is nothing to write and nothing to confirm.
+        :raises FactstoreError: the operation's refusal on that state, or ``quota_exceeded``.
+        """
+        scope, author = operation.scope, operation.author
+        new_stack = self._stack_factory(scope, author) if operation.creates_stack else None
+        with state.read():
+            view = View(state, scope, self._clock.timestamp(), new_stack)
+            draft = operation.plan(view)
+            if draft.empty:
+                return draft, None
+            stack, known = view.stack, view.stack_state is not None
+            if operation.counts_toward_quota:
+                quota = self._quotas(scope.project_id)
+                if quota is not UNLIMITED_QUOTA:
+                    check_quota(quota, view, draft)
+            record_revisions = draft.record_revisions
+            if author is not None and author.grant:
+                record_revisions = {**_guards_on_grant(view, author.grant), **record_revisions}
+            idempotency = None
+            if operation.idempotency is not None:
+                idempotency = operation.to_idempotency_record(view, draft)
+            transaction = Transaction(
+                draft.stack or stack,
+                state.revision,
+                state.epoch,
+                creates_stack=not known,
+                updates_stack=known and draft.stack is not None and not draft.drops_stack,
+                drops_stack=draft.drops_stack,
+                fact_revisions=draft.fact_revisions,
+                new_paths=tuple([put.path for put in draft.puts if put.version == 1]),
+                puts=draft.puts,
+                deletes=draft.deletes,
+                # A stack that is new has no records.
+                record_revisions=record_revisions if known else {},
+                records=draft.records,
+                removes=draft.removes if known else (),
+                cleared_waiters=draft.cleared_waiters,
+                author=_deletion_author(stack, draft, author),
+                idempotency=idempotency,
+            )
+        return draft, transaction
+
+    def _stack_factory(self, scope: Scope, author: Author | None) -> Callable[[], Stack]:
+        def new_stack() -> Stack:
+            now = self._clock.timestamp()
+            return Stack(
+                project_id=scope.project_id,
+                name=scope.stack,
+                id=self._new_id(),
+                description="",
+                created_at=now,
+                updated_at=now,
+                updated_by=author.user_id if author else "",
+                request_id=author.request_id if author else "",
+            )
+
+        return new_stack
+
+    def _commit(self, transaction: Transaction, deadline: float) -> int | None:
+        """Commit, and return the revision; None when a guard did not hold.
+
+        An unknown outcome is settled by what the state shows, else by trying the same again.  The very
+        same guards make the retry safe: if the lost attempt was, or will be, applied, the retry fails
+        them.  They cannot distinguish a path that was created and removed again from one that never
+        existed.
         """
         try:
-            return self._store.commit(commit, deadline)
+            return self._store.commit(transaction, deadline)
         except StorageFull as full:
             try:
-                found = _find_written(self._store.refresh(deadline), commit)
+                found = find_written(self._store.refresh(deadline), transaction)
             except Unavailable:
-                raise OutcomeUnknown("the store is full, and does not say what got in") from full
+                raise OutcomeUnknown(
+                    "the store is full and did not report whether the write was among the last that "
+                    "fitted. Read before you retry."
+                ) from full
             if found is not None:
                 return found
             raise
@@ -152,87 +216,51 @@ class Transactor:
             while self._clock.monotonic() < deadline:
                 try:
                     state = self._store.refresh(deadline)
-                    found = _find_written(state, commit)
+                    found = find_written(state, transaction)
                     if found is not None:
                         return found
-                    if not _still_expected(state, commit):
+                    if not guards_still_hold(state, transaction):
                         break
-                    return self._retry(commit, deadline)
+                    return self._retry(transaction, deadline)
                 except (Unavailable, OutcomeUnknown):
                     continue
             raise OutcomeUnknown(unknown.detail) from unknown
 
-    def _retry(self, commit: Transaction, deadline: float) -> int:
-        revision = self._store.commit(commit, deadline)
+    def _retry(self, transaction: Transaction, deadline: float) -> int:
+        revision = self._store.commit(transaction, deadline)
         if revision is None:
             raise OutcomeUnknown("the write was retried and its guards failed")
         return revision
 
 
-def _let_in(plan: Plan, state: State, scope: Scope, grant: str) -> Plan:
-    """The plan, for as long as a grant is there, and that which it was got with: nothing is written for
-    who has lost it, and a stack that was deleted is not brought back by one of its own instances.
+def _guards_on_grant(view: View, grant: str) -> dict[RecordKey, int]:
+    """Return the guards that keep a write from being made with a grant that has ended.
 
-    :raises Forbidden: one of them is there no more.
+    So a stack that was deleted is not created again by one of its own instances.
+
+    :raises Forbidden: the grant, or the one that it was issued from, does not exist any more.
     """
-    place = RecordKey("grant", grant)
-    record = state.record(scope, place)
-    above = (
-        RecordKey("grant", record.parent) if isinstance(record, Grant) and record.parent else place
+    key = RecordKey("grant", grant)
+    record = view.record(key)
+    parent_key = (
+        RecordKey("grant", record.parent) if isinstance(record, Grant) and record.parent else key
     )
-    parent = state.record(scope, above)
+    parent = view.record(parent_key)
     if record is None or parent is None:
-        raise Forbidden("the grant was revoked, or its stack deleted, before anything was written.")
-    guards = {place: record.revision, above: parent.revision, **plan.commit.guards}
-    return replace(plan, commit=replace(plan.commit, guards=guards))
+        raise Forbidden(
+            "the grant was revoked, or its stack was deleted, before anything was written."
+        )
+    return {key: record.revision, parent_key: parent.revision}
 
 
-def _find_written(state: State, commit: Transaction) -> int | None:
-    """The revision at which a commit was applied, when something of it still tells."""
-    scope = commit.stack.scope
-    for put in commit.puts:
-        fact = state.fact(scope, put.path)
-        if fact and (fact.request_id, fact.updated_at) == (put.request_id, put.updated_at):
-            return fact.revision
-    for record in commit.records:
-        known = state.record(scope, record.record_key)
-        if known is not None and _same(known, record):
-            return known.revision
-    return None
-
-
-def _same(known: Record, written: Record) -> bool:
-    """Whether a record is the one that was to be written, and not a like one of somebody else."""
-    if isinstance(written, Applied):
-        return isinstance(known, Applied) and known.seen == written.seen
-    request_id = getattr(written, "request_id", None)
-    return request_id is not None and known == replace(
-        written,
-        revision=known.revision,
-        lease=known.lease,
-    )
-
-
-def _still_expected(state: State, commit: Transaction) -> bool:
-    """Whether everything is as it was planned on, and certainly was so all the time."""
-    contents = state.contents(commit.stack.scope)
-    nothing_went = state.dropped <= commit.planned_at  # so what is missing never was there
-    if contents is None:
-        return commit.creates_stack and nothing_went
-    if contents.stack.id != commit.stack.id:
-        return False
-    missing = 0 in commit.expected.values() or 0 in commit.guards.values()
-    if missing and not (nothing_went or contents.changed <= commit.planned_at):
-        return False
-    # Neither waiters nor signals nor what was applied move `changed`.
-    unseen = any(known == 0 and place.kind != "member" for place, known in commit.guards.items())
-    if unseen and not nothing_went:
-        return False
-    now = {fact.path: fact.revision for fact in contents.facts}
-    if any(now.get(path, 0) != known for path, known in commit.expected.items()):
-        return False
-    records = {place: state.record(commit.stack.scope, place) for place in commit.guards}
-    return all(
-        (record.revision if record else 0) == commit.guards[place]
-        for place, record in records.items()
+def _deletion_author(stack: Stack, draft: Draft[T], author: Author | None) -> DeletionAuthor | None:
+    """Return who deletes; etcd's delete events carry no author, and an expiry looks the same."""
+    if author is None or not (draft.deletes or draft.drops_stack):
+        return None
+    return DeletionAuthor(
+        stack.id,
+        author.user_id,
+        author.request_id,
+        tuple(sorted(draft.deletes)),
+        whole_stack=draft.drops_stack,
     )

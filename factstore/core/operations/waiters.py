@@ -1,142 +1,164 @@
-"""Arming a waiter and removing it: what is to be written, decided on whatever state there is."""
+"""Arming a waiter, deleting it, and writing down how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
 from factstore.core.model.condition import Definition
-from factstore.core.model.fact import Author, Scope, Stack
+from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
-from factstore.core.model.quota import Growth, Quota, admit
 from factstore.core.model.record_key import RecordKey
-from factstore.core.model.usage import Usage
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
-from factstore.core.operations.fact_plan import Plan
-from factstore.core.operations.transactor import Operation
-from factstore.core.ports import Store, Transaction
-from factstore.core.state.state import State
+from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.state.pending_waiters import Outcome
+
+ArmOutcome = Literal["created", "armed", "unchanged"]
 
 
-class ArmWaiter(Operation):
-    """One request to arm a waiter.
+@dataclass(frozen=True, slots=True)
+class ArmResult:
+    """The waiter as it is armed, and what arming it did."""
 
-    The results of its plan are what becomes of it, and the waiter as it was.
+    waiter: Waiter
+    outcome: ArmOutcome
 
-    :ivar granted: the lease that was got for its timer; 0 if none was needed so far.
+
+@dataclass(slots=True)
+class ArmWaiter(Operation[ArmResult]):
+    """Arm a waiter; an equal one that is pending is left alone.
+
+    :param create_only: refuse if a waiter of that name exists.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        new_stack: Callable[[Scope, Author], Stack],
-        scope: Scope,
-        name: str,
-        definition: Definition,
-        author: Author,
-        *,
-        create_only: bool,
-        now: str,
-        deadline: float,
-    ) -> None:
-        self.scope, self.deadline = scope, deadline
-        self.granted = 0
-        self._now = now
-        self._store = store
-        self._new_stack = new_stack
-        self._name = name
-        self._definition = definition
-        self._author = author
-        self._create_only = create_only
+    may_create_stack: ClassVar[bool] = True
 
-    def plan(self, state: State, quota: Quota) -> Plan:
-        name, place = self._name, RecordKey("waiter", self._name)
-        with state.read():
-            known = state.record(self.scope, place)
-            assert known is None or isinstance(known, Waiter)  # noqa: S101 - its place says so
-            stack, planned_at = state.stack(self.scope), state.revision
-            project = state.project_usage(self.scope.project_id)
-            usage = state.usage(self.scope) or Usage(0, 0)
-            held = len(state.records(self.scope, "waiter"))
-        if known is not None and self._create_only:
-            raise PreconditionFailed(f"there is a waiter named {quoted(name)} already.")
-        text = self._definition.text
-        guards = {place: known.revision if known else 0}
+    scope: Scope
+    name: str
+    definition: Definition
+    author: Author
+    create_only: bool = False
+
+    def plan(self, view: View) -> Draft[ArmResult]:
+        """Return the draft.
+
+        :raises PreconditionFailed: see *create_only*.
+        :raises Forbidden: ``quota_exceeded``: the stack has too many waiters.
+        """
+        key = RecordKey("waiter", self.name)
+        record = view.record(key)
+        known = record if isinstance(record, Waiter) else None
+        if known is not None and self.create_only:
+            raise PreconditionFailed(f"a waiter named {quoted(self.name)} exists already.")
+        text, revisions = self.definition.text, {key: known.revision if known else 0}
         if known is not None and known.state == "pending" and known.definition == text:
-            assert stack is not None  # noqa: S101 - it has a waiter
-            return Plan(
-                Transaction(stack, planned_at, state.epoch, guards=guards), ("unchanged", known)
-            )
-        if known is None and held >= WAITERS_PER_STACK:
+            return Draft(ArmResult(known, "unchanged"), record_revisions=revisions)
+        if known is None:
+            self._check_room(view)
+        waiter = Waiter(
+            name=self.name,
+            definition=text,
+            timeout=self.definition.timeout,
+            extends=self.definition.extend_on_progress,
+            state="pending",
+            armed_at=view.now,
+            updated_by=self.author.user_id,
+            request_id=self.author.request_id,
+        )
+        timer = Timer(self.name)
+        lease = LeaseRequest(self.definition.timeout)
+        return Draft(
+            ArmResult(waiter, "armed" if known else "created"),
+            records=(waiter, timer),
+            cleared_waiters=(self.name,) if known else (),
+            record_revisions=revisions,
+            leases={timer.record_key: lease, key: lease},
+            ends=(known.timer,) if known else (),
+        )
+
+    def _check_room(self, view: View) -> None:
+        count = len(view.stack_state.records["waiter"]) if view.stack_state else 0
+        if count >= WAITERS_PER_STACK:
             raise Forbidden(
-                f"the stack has {held} waiters; at most {WAITERS_PER_STACK} are allowed. "
+                f"the stack has {count} waiters; at most {WAITERS_PER_STACK} are allowed. "
                 "Delete some.",
                 code="quota_exceeded",
-                extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": held},
+                extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": count},
             )
-        waiter = Waiter(
-            name=name,
-            definition=text,
-            timeout=self._definition.timeout,
-            extends=self._definition.extend_on_progress,
-            state="pending",
-            armed_at=self._now,
-            updated_by=self._author.user_id,
-            request_id=self._author.request_id,
+
+
+@dataclass(slots=True)
+class DeleteWaiter(Operation[Waiter]):
+    """Delete a waiter and its signals; the outcome is the waiter as it was."""
+
+    scope: Scope
+    name: str
+    author: Author
+
+    def plan(self, view: View) -> Draft[Waiter]:
+        """Return the draft.
+
+        :raises NotFound: there is no such waiter.
+        """
+        waiter = waiter_of(view, self.name)
+        return Draft(
+            waiter,
+            removes=(waiter.record_key, RecordKey("timer", self.name)),
+            cleared_waiters=(self.name,),
+            record_revisions={waiter.record_key: waiter.revision},
+            ends=(waiter.timer,),
         )
-        more = waiter.size - (known.size if known else 0)
-        growth = Growth(0 if stack else 1, 0 if known else 1, more)
-        near = admit(quota, project, usage, growth)
-        commit = Transaction(
-            stack or self._new_stack(self.scope, self._author),
-            planned_at,
-            state.epoch,
-            creates_stack=stack is None,
-            guards={} if stack is None else guards,
-            records=(waiter,),
-            clears=(name,) if known else (),
-            gate=project.gate if growth.adds and quota != Quota() else None,
+
+
+@dataclass(slots=True)
+class EndWaiter(Operation[bool]):
+    """Write down how a waiter ended; the outcome is whether this write did it.
+
+    Every worker finds the same outcome.  The guard on the arming lets one of them write.
+    """
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    ended: Outcome
+    author: None = None
+
+    def plan(self, view: View) -> Draft[bool]:
+        """Return the draft; it is empty if the waiter ended, or was armed again, meanwhile."""
+        ended, waiter = self.ended, self.ended.waiter
+        known = view.record(waiter.record_key)
+        if known is None or known.revision != waiter.revision or view.stack.id != ended.stack.id:
+            return Draft(False)
+        record = replace(
+            waiter,
+            state=ended.state,
+            decided_at=view.now,
+            decided_revision=ended.revision,
+            reason=ended.reason,
+            progress=ended.progress,
+            timer=0,
         )
-        return Plan(commit, ("armed" if known else "created", known), growth, near)
-
-    def prepare(self, plan: Plan, state: State) -> Plan:
-        if not plan.commit.records:
-            return plan
-        if not self.granted:
-            self.granted = self._store.create_lease(self._definition.timeout, self.deadline)
-        waiter = plan.commit.records[0]
-        assert isinstance(waiter, Waiter)  # noqa: S101 - plan() put it there
-        waiter = replace(waiter, timer=self.granted)
-        timer = Timer(self._name, lease=self.granted)
-        return replace(plan, commit=replace(plan.commit, records=(waiter, timer)))
-
-
-class DeleteWaiter(Operation):
-    """One request to remove a waiter; the result of its plan is the waiter as it was."""
-
-    def __init__(self, scope: Scope, name: str, deadline: float) -> None:
-        self.scope, self.deadline = scope, deadline
-        self._name = name
-
-    def plan(self, state: State, quota: Quota) -> Plan:
-        place = RecordKey("waiter", self._name)
-        with state.read():
-            known = state.record(self.scope, place)
-            stack, planned_at = state.stack(self.scope), state.revision
-        if known is None or stack is None:
-            raise missing(self.scope, self._name)
-        commit = Transaction(
-            stack,
-            planned_at,
-            state.epoch,
-            guards={place: known.revision},
-            removes=(place, RecordKey("timer", self._name)),
-            clears=(self._name,),
+        return Draft(
+            True,
+            records=(record,),
+            removes=(RecordKey("timer", waiter.name),),
+            record_revisions={waiter.record_key: waiter.revision},
+            ends=(waiter.timer,),
         )
-        return Plan(commit, (known,))
 
 
-def missing(scope: Scope, name: str) -> NotFound:
-    """The refusal of who asks for a waiter that is not there."""
+def waiter_of(view: View, name: str) -> Waiter:
+    """Return the waiter of a name.
+
+    :raises NotFound: there is none.
+    """
+    record = view.record(RecordKey("waiter", name))
+    if not isinstance(record, Waiter):
+        raise waiter_missing(view.scope, name)
+    return record
+
+
+def waiter_missing(scope: Scope, name: str) -> NotFound:
+    """Return the refusal of a request about a waiter that does not exist."""
     return NotFound(f"there is no waiter {quoted(name)} in a stack named {quoted(scope.stack)}.")

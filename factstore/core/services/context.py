@@ -7,7 +7,6 @@ import threading
 from bisect import bisect_left
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 from factstore.core.errors import NotFound
@@ -18,7 +17,7 @@ from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.model.permissions import CONFIGS, OWNER, Permissions
 from factstore.core.model.value import encode
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.blocking_query import states
+from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
 from factstore.core.state.state import State
 
@@ -54,22 +53,22 @@ class _View(NamedTuple):
 
     results: bool
     member: str
-    reach: Permissions
+    permissions: Permissions
 
     def shows(self, path: str) -> bool:
         """Whether a fact stands in the document."""
-        return (self.results or not path.startswith(RESULTS)) and self.reach.sees(path)
+        return (self.results or not path.startswith(RESULTS)) and self.permissions.can_read(path)
 
     def own(self, facts: Sequence[Fact]) -> str:
         """Whose the document is alone; empty while it is the same for everybody.
 
         :param facts: all of the stack, in order of their paths.
         """
-        if self.reach.whole:
+        if self.permissions.unrestricted:
             return ""
         first = bisect_left(facts, CONFIGS, key=_path_of)
         hides = first < len(facts) and facts[first].path.startswith(CONFIGS)
-        return f"/{self.reach.member or ''}" if hides else ""
+        return f"/{self.permissions.member or ''}" if hides else ""
 
 
 def _path_of(fact: Fact) -> str:
@@ -101,7 +100,7 @@ class ContextService:
         unless: Collection[str] | None = None,
         settle: Debounce = AT_ONCE,
         stale: bool = False,
-        reach: Permissions = OWNER,
+        permissions: Permissions = OWNER,
     ) -> Context:
         """Compile a stack's context; wait for it.
 
@@ -112,7 +111,7 @@ class ContextService:
         :param settle: of what was waited for, and with *unless* of any news, wait further until nothing
             more happens in the stack.  Who settles acts on what it is told, and says so: it is also
             answered when what changed has changed back, for then there is more that it has applied.
-        :param reach: of the caller; what it does not see is left out.
+        :param permissions: of the caller; what it does not see is left out.
         :return: the context; its etag may still be one of *unless* when the time is over.
         :raises NotFound: there is no such stack, or member; at once if change was waited for.
         """
@@ -120,11 +119,11 @@ class ContextService:
         if member:
             check_name(member, "member")
         end = self._clock.monotonic() + wait
-        view = _View(results, member, reach)
+        view = _View(results, member, permissions)
         context, target = None, None
         settles = settle.quiet > 0 and unless is not None  # a first context is never held back
-        look = partial(states, self._store, self._events, self._clock, timeout=self._timeout)
-        for state in look(scope, wait=wait, stale=stale):
+        query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+        for state in query.states(wait, stale=stale):
             context = self._compile(state, scope, view, unless or ())
             if context is None and unless is not None:
                 break
@@ -132,7 +131,7 @@ class ContextService:
             moved = settles and context is not None and target not in (None, context.target)
             news = context is not None and (moved or context.etag not in (unless or ()))
             if news and settles:
-                state = self._settled(state, scope, Debouncer(settle, end))
+                state = self._settled(query, state, scope, Debouncer(settle, end))
                 context = self._compile(state, scope, view, unless or ())
                 if context is None and unless is not None:
                     break
@@ -145,19 +144,18 @@ class ContextService:
             raise NotFound(f"there is {missing} named {quoted(scope.stack)}.")
         return context
 
-    def _settled(self, state: State, scope: Scope, settling: Debouncer) -> State:
-        """The state once the stack has been quiet, or is gone."""
-        settling.noticed(self._clock.monotonic())
-        while (due := settling.due) is not None:
-            left = due - self._clock.monotonic()
-            if left <= 0 or self._events.closing or state.stack(scope) is None:
+    def _settled(
+        self, query: BlockingQuery, state: State, scope: Scope, debouncer: Debouncer
+    ) -> State:
+        """Return the state once the stack has been quiet, or is gone."""
+        debouncer.touch(self._clock.monotonic())
+        while (deadline := debouncer.deadline) is not None and state.stack(scope) is not None:
+            later = query.next(state.revision, deadline)
+            if later is None:
                 break
-            revision = state.revision
-            if self._events.wait(scope, revision, left):
-                settling.noticed(self._clock.monotonic())
-                state = self._store.state()
-                if state.revision < revision:  # read anew, from the oldest that is kept
-                    state = self._store.refresh(self._clock.monotonic() + self._timeout)
+            state, changed = later
+            if changed:
+                debouncer.touch(self._clock.monotonic())
         return state
 
     def _compile(

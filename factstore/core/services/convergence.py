@@ -11,7 +11,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_stack_name, quoted
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.blocking_query import states
+from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.state.state import State
 
 
@@ -70,28 +70,27 @@ class ConvergenceService:
         check_stack_name(scope.stack)
         if group:
             check_name(group, "group")
-        looks = states(
+        query = BlockingQuery(
             self._store,
             self._events,
             self._clock,
             scope,
-            wait=wait,
             timeout=self._timeout,
-            stale=stale,
-            stirs=True,
+            every_change=True,
         )
-        found = self._look(next(looks), scope, group)
+        states = query.states(wait, stale=stale)
+        found = self._read(next(states), scope, group)
         while not (found.reached if unless is None else not unless(found)):
-            state = next(looks, None)
+            state = next(states, None)
             if state is None:
                 break
-            found = self._look(state, scope, group)
+            found = self._read(state, scope, group)
         return found
 
-    def _look(self, state: State, scope: Scope, group: str) -> Convergence:
+    def _read(self, state: State, scope: Scope, group: str) -> Convergence:
         epoch = self._store.epoch
         with state.read():
-            space = state.space(scope)
+            space = state.stack_state(scope)
             if space is None:
                 raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
             target = space.target
@@ -101,7 +100,7 @@ class ConvergenceService:
                     Cursor(epoch, space.applied[name]) if name in space.applied else None,
                     space.applied.get(name, 0) < target,
                 )
-                for name, member in sorted(space.living.items())
+                for name, member in sorted(space.live_members.items())
                 if group in ("", member.group)
             )
         return Convergence(Cursor(epoch, target), followers)

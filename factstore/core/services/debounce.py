@@ -53,18 +53,18 @@ class Debouncer:
         self._first: float | None = None
         self._last = 0.0
 
-    def noticed(self, now: float) -> None:
+    def touch(self, now: float) -> None:
         """Something that is to be delivered happened."""
         if self._first is None:
             self._first = now
         self._last = now
 
-    def delivered(self) -> None:
+    def reset(self) -> None:
         """Nothing is to be delivered any more."""
         self._first = None
 
     @property
-    def due(self) -> float | None:
+    def deadline(self) -> float | None:
         """When to deliver; None while there is nothing."""
         if self._first is None:
             return None

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from factstore.core.errors import Forbidden, NotFound, SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.model.fact_result import FactResult
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.fact_plan import check_batch
-from factstore.core.operations.facts import Write, Writer, Written
+from factstore.core.operations.facts import WriteFacts, check_batch
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.blocking_query import check_age, states
+from factstore.core.services.base import Page, Service, check_page_revision, paginate
+from factstore.core.services.blocking_query import BlockingQuery
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Facts in order of their paths, as all stood at one revision.
+class WrittenFacts:
+    """The results of a durable write.
 
-    :param cursor: where to watch from so as to miss nothing.
-    :param marker: the path to continue after; None on the last page.
+    :param revision: at which they are valid; where nothing changed, one at which it was confirmed.
     """
 
-    facts: tuple[Fact, ...]
-    cursor: Cursor
-    marker: str | None
+    results: tuple[FactResult, ...]
+    revision: int
 
 
 def check_reader(fact: Fact, reader: SecretReader) -> None:
@@ -41,44 +41,31 @@ def check_reader(fact: Fact, reader: SecretReader) -> None:
 
     :raises Forbidden: they may not.
     """
-    if not reader.may_open(fact.path, fact.readers):
+    if not reader.may_reveal(fact.path, fact.readers):
         raise Forbidden(
             f"{quoted(fact.path)} is sensitive: neither policy nor its readers let you see its value."
         )
 
 
-class FactService:
-    """The service for facts.
-
-    :param new_stack: makes the record of a stack that a first write creates.
-    :param timeout: seconds after which a call to the store counts as failed.
-    """
+class FactService(Service):
+    """The service for facts."""
 
     def __init__(
         self,
         store: Store,
         events: EventSource,
         clock: Clock,
-        new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        carrier: Transactor,
-        sealing: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
+        transactor: Transactor,
+        encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
     ) -> None:
-        self._store = store
+        super().__init__(store, clock, timeout, transactor)
         self._events = events
-        self._clock = clock
-        self._new_stack = new_stack
-        self._timeout = timeout
-        self._sealing = sealing
-        self._writer = Writer(store, clock, carrier, sealing)
+        self._encryption = encryption
 
     def etag(self, fact: Fact) -> str:
         """The fact's strong entity tag, without quotes."""
         return fact.etag(self._store.epoch)
-
-    def cursor(self, revision: int) -> Cursor:
-        """The cursor that stands for a revision of this store."""
-        return Cursor(self._store.epoch, revision)
 
     def get(
         self,
@@ -100,15 +87,8 @@ class FactService:
         check_stack_name(scope.stack)
         check_path(path)
         fact = None
-        for state in states(
-            self._store,
-            self._events,
-            self._clock,
-            scope,
-            wait=wait,
-            timeout=self._timeout,
-            stale=stale,
-        ):
+        query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+        for state in query.states(wait, stale=stale):
             fact = state.fact(scope, path)
             if fact is None and unless is not None:
                 break
@@ -147,7 +127,7 @@ class FactService:
         if not fact.sensitive:
             return fact, fact.text
         check_reader(fact, reader)
-        return fact, self._sealing.open(stack, seal if isinstance(seal, DataKey) else None, fact)
+        return fact, self._encryption.open(stack, seal if isinstance(seal, DataKey) else None, fact)
 
     def list(
         self,
@@ -157,11 +137,11 @@ class FactService:
         limit: int,
         marker: str = "",
         at: Cursor | None = None,
-        reach: Permissions = OWNER,
-    ) -> Page:
+        permissions: Permissions = OWNER,
+    ) -> Page[Fact]:
         """A page of facts by path.
 
-        :param reach: of the caller; what it does not see is left out.
+        :param permissions: of the caller; what it does not see is left out.
         :param at: the cursor of the first page, so that all pages show one revision.
         :raises CursorExpired: the pages' revision is compacted: begin anew.
         """
@@ -169,29 +149,34 @@ class FactService:
         for path, what in ((prefix, "prefix"), (marker, "marker")):
             if path:
                 check_path(path, what=what)
-        state = self._store.refresh(self._deadline())
-        contents = state.contents(scope, prefix)
+        contents = self._state().contents(scope, prefix)
         if contents is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+            raise stack_missing(scope)
         if at is None or at == (self._store.epoch, contents.revision):
-            seen = [f for f in contents.facts if f.path > marker and reach.sees(f.path)]
-            found: Sequence[Fact] = seen[: limit + 1]
             revision = contents.revision
+            found: Iterable[Fact] = (
+                f for f in contents.facts if f.path > marker and permissions.can_read(f.path)
+            )
         else:
-            check_age(at, self._store.epoch, contents.revision, contents.stack.created)
+            check_page_revision(at, self._store.epoch, contents.revision, contents.stack.created)
             revision = at.revision
-            found = self._at(contents.stack, prefix, marker, limit + 1, revision, reach)
-        rest = found[limit - 1].path if len(found) > limit else None
-        return Page(tuple(found[:limit]), self.cursor(revision), rest)
+            found = self._at(contents.stack, prefix, marker, limit + 1, revision, permissions)
+        return paginate(found, limit, lambda fact: fact.path, self.cursor(revision))
 
     def _at(
-        self, stack: Stack, prefix: str, marker: str, limit: int, revision: int, reach: Permissions
+        self,
+        stack: Stack,
+        prefix: str,
+        marker: str,
+        limit: int,
+        revision: int,
+        permissions: Permissions,
     ) -> Sequence[Fact]:
         """As :meth:`Store.facts_at`, of those that are seen."""
         found: list[Fact] = []
         while len(found) < limit:
             read = self._store.facts_at(stack, prefix, marker, limit, revision, self._deadline())
-            found += [fact for fact in read if reach.sees(fact.path)]
+            found += [fact for fact in read if permissions.can_read(fact.path)]
             if len(read) < limit:
                 break
             marker = read[-1].path
@@ -200,16 +185,16 @@ class FactService:
     def put(
         self,
         scope: Scope,
-        wish: Put,
+        put: Put,
         author: Author,
         precondition: Precondition,
         idempotency: Idempotency | None = None,
         *,
         fences: Collection[str] = (),
-    ) -> Written:
+    ) -> WrittenFacts:
         """Store a fact, creating its stack if need be."""
-        guards = [(wish.path, precondition)]
-        return self.write(scope, [wish], guards, author, idempotency, fences=fences)
+        guards = [(put.path, precondition)]
+        return self.write(scope, [put], guards, author, idempotency, fences=fences)
 
     def delete(
         self,
@@ -220,7 +205,7 @@ class FactService:
         idempotency: Idempotency | None = None,
         *,
         fences: Collection[str] = (),
-    ) -> Written:
+    ) -> WrittenFacts:
         """Remove a fact.
 
         :raises NotFound: there is none.
@@ -243,40 +228,48 @@ class FactService:
     def batch(
         self,
         scope: Scope,
-        wishes: Sequence[Put | Delete],
+        requests: Sequence[Put | Delete],
         guards: Sequence[tuple[str, Precondition]],
         author: Author,
         idempotency: Idempotency | None = None,
         *,
         fences: Collection[str] = (),
-    ) -> Written:
-        """Carry out all wishes in one revision if all guards hold, else nothing."""
-        check_batch(guards, wishes)
-        create = any(isinstance(wish, Put) for wish in wishes)
-        return self.write(scope, wishes, guards, author, idempotency, fences=fences, create=create)
+    ) -> WrittenFacts:
+        """Carry out all requests in one revision if all guards hold, else nothing."""
+        check_batch(guards, requests)
+        create = any(isinstance(request, Put) for request in requests)
+        return self.write(
+            scope, requests, guards, author, idempotency, fences=fences, create=create
+        )
 
     def write(
         self,
         scope: Scope,
-        wishes: Sequence[Put | Delete],
+        requests: Sequence[Put | Delete],
         guards: Sequence[tuple[str, Precondition]],
         author: Author,
         idempotency: Idempotency | None,
         *,
         fences: Collection[str] = (),
         create: bool = True,
-    ) -> Written:
-        """Check the names and carry the write through; see :class:`Writer`.
+    ) -> WrittenFacts:
+        """Check the names, carry the write out, and return the results as they are stored.
 
-        :param fences: generations of members; it happens only while all of them live.
+        :param fences: generations of members; all must be alive.
+        :param create: whether a missing stack is created.
         """
         check_stack_name(scope.stack)
-        for path in [wish.path for wish in wishes] + [path for path, _ in guards]:
+        for path in [request.path for request in requests] + [path for path, _ in guards]:
             check_path(path)
-        new_stack = (lambda: self._new_stack(scope, author)) if create else None
-        return self._writer.run(
-            Write(scope, wishes, guards, author, new_stack, idempotency, self._deadline(), fences)
+        done = self._transactor.run(
+            WriteFacts(
+                scope, requests, guards, author, self._encryption, idempotency, fences, create
+            )
         )
-
-    def _deadline(self) -> float:
-        return self._clock.monotonic() + self._timeout
+        results = [
+            replace(result, fact=done.written_fact(result.fact))
+            if result.fact is not None and not result.fact.revision
+            else result
+            for result in done.outcome
+        ]
+        return WrittenFacts(tuple(results), done.revision)

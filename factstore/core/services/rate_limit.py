@@ -48,6 +48,12 @@ class Allowance:
 Allowances = Callable[[str], Allowance]
 """The allowance of a project, by its id."""
 
+
+def no_allowances(project_id: str) -> Allowance:
+    """Return the allowance that limits nothing."""
+    return Allowance()
+
+
 Kind = Literal["streams", "waiting_requests"]
 _Place = tuple[str, ...]
 """Where open ones are counted: kind; kind and project; kind, project and stack."""

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-from factstore.core.errors import (
-    FactstoreError,
-    NotFound,
-    OutcomeUnknown,
-)
 from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.model.fact import Author, Scope
+from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.waiter import Progress, Signal, Waiter
-from factstore.core.operations.signals import Signalling, SignalRequest
+from factstore.core.operations.signals import SendSignal, SignalRequest
 from factstore.core.operations.transactor import Transactor
-from factstore.core.operations.waiters import ArmWaiter, DeleteWaiter, missing
+from factstore.core.operations.waiters import (
+    ArmOutcome,
+    ArmWaiter,
+    DeleteWaiter,
+    waiter_missing,
+)
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.blocking_query import check_age, states
+from factstore.core.services.base import Page, Service, paginate
+from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.state.state import State
-
-ArmOutcome = Literal["created", "armed", "unchanged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,40 +33,19 @@ class Shown:
     signals: tuple[Signal, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WaiterPage:
-    """Waiters in order of their names, as all stood at one revision.
-
-    :param marker: the name to continue after; None on the last page.
-    """
-
-    waiters: tuple[Waiter, ...]
-    cursor: Cursor
-    marker: str | None
-
-
-class WaiterService:
-    """The service for waiters.
-
-    :param new_stack: makes the record of a stack that a first waiter creates.
-    :param timeout: seconds after which a call to the store counts as failed.
-    """
+class WaiterService(Service):
+    """The service for waiters."""
 
     def __init__(
         self,
         store: Store,
         events: EventSource,
         clock: Clock,
-        new_stack: Callable[[Scope, Author], Stack],
         timeout: float,
-        carrier: Transactor,
+        transactor: Transactor,
     ) -> None:
-        self._store = store
+        super().__init__(store, clock, timeout, transactor)
         self._events = events
-        self._clock = clock
-        self._new_stack = new_stack
-        self._timeout = timeout
-        self._carrier = carrier
 
     def get(
         self,
@@ -90,16 +66,15 @@ class WaiterService:
         """
         _check(scope, name)
         found, first, looked = None, None, False
-        for state in states(
+        query = BlockingQuery(
             self._store,
             self._events,
             self._clock,
             scope,
-            wait=wait,
             timeout=self._timeout,
-            stale=stale,
-            stirs=True,
-        ):
+            every_change=True,
+        )
+        for state in query.states(wait, stale=stale):
             found = _show(state, scope, name)
             if not looked:
                 first, looked = found, True
@@ -112,12 +87,12 @@ class WaiterService:
             ):
                 return found
         if found is None:
-            raise missing(scope, name)
+            raise waiter_missing(scope, name)
         return found
 
     def list(
         self, scope: Scope, *, limit: int, marker: str = "", at: Cursor | None = None
-    ) -> WaiterPage:
+    ) -> Page[Waiter]:
         """A page of waiters by name.
 
         :param at: the cursor of the first page, so that all pages show one revision.
@@ -126,20 +101,9 @@ class WaiterService:
         check_stack_name(scope.stack)
         if marker:
             check_name(marker, "waiter")
-        state = self._store.refresh(self._deadline())
-        with state.read():
-            stack, revision = state.stack(scope), state.revision
-            records = state.records(scope, "waiter")
-        if stack is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
-        epoch = self._store.epoch
-        if at is not None and at != (epoch, revision):
-            check_age(at, epoch, revision, stack.created)
-            revision = at.revision
-            records = self._store.records_at(stack, "waiter", revision, self._deadline())
-        waiters = [w for w in records if isinstance(w, Waiter) and w.name > marker]
-        rest = waiters[limit - 1].name if len(waiters) > limit else None
-        return WaiterPage(tuple(waiters[:limit]), Cursor(epoch, revision), rest)
+        records, cursor = self._records(scope, "waiter", at)
+        found = (each for each in records if isinstance(each, Waiter) and each.name > marker)
+        return paginate(found, limit, lambda waiter: waiter.name, cursor)
 
     def put(
         self, scope: Scope, name: str, definition: Definition, author: Author, *, create_only: bool
@@ -154,52 +118,24 @@ class WaiterService:
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
-        attempt = ArmWaiter(
-            self._store,
-            self._new_stack,
-            scope,
-            name,
-            definition,
-            author,
-            create_only=create_only,
-            now=self._clock.timestamp(),
-            deadline=self._deadline(),
-        )
-        try:
-            plan, revision = self._carrier.run(attempt, author)
-        except OutcomeUnknown:
-            raise  # the waiter may have the lease
-        except BaseException:
-            self._end(attempt.granted)
-            raise
-        outcome, former = plan.results
-        if outcome == "unchanged":
-            self._end(attempt.granted)
-        elif former is not None:
-            self._end(former.timer)
-        state = self._store.state()
-        found = _show(state, scope, name)
-        made = former
-        if outcome != "unchanged":
-            waiter = plan.commit.records[0]
-            assert isinstance(waiter, Waiter)  # noqa: S101 - plan() put it there
-            made = replace(waiter, revision=revision)
-        if found is None or found.waiter.revision < made.revision:  # it is not seen here yet
-            found = Shown(made, made.progress or Progress(), ())
-        return found, outcome, revision
+        operation = ArmWaiter(scope, name, definition, author, create_only)
+        done = self._transactor.run(operation)
+        waiter = done.written_record(done.outcome.waiter)
+        found = _show(self._store.state(), scope, name)
+        if found is None or found.waiter.revision < waiter.revision:  # it is not seen here yet
+            found = Shown(waiter, waiter.progress or Progress(), ())
+        return found, done.outcome.outcome, done.revision
 
     def delete(self, scope: Scope, name: str, author: Author) -> int:
-        """Remove a waiter and what was signalled to it; the revision at which it went.
+        """Delete a waiter and its signals; return the revision of the deletion.
 
         :raises NotFound: there is none.
         """
         _check(scope, name)
-        plan, revision = self._carrier.run(DeleteWaiter(scope, name, self._deadline()), author)
-        self._end(plan.results[0].timer)
-        return revision
+        return self._transactor.run(DeleteWaiter(scope, name, author)).revision
 
     def signal(
-        self, scope: Scope, name: str, wish: SignalRequest, author: Author
+        self, scope: Scope, name: str, request: SignalRequest, author: Author
     ) -> tuple[Shown, Signal]:
         """Signal success or failure to a waiter; the same id again replaces the signal.
 
@@ -207,31 +143,22 @@ class WaiterService:
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
-        attempt = Signalling(scope, name, wish, author, self._clock.timestamp(), self._deadline())
-        plan, revision = self._carrier.run(attempt, author)
-        signal, changed = plan.results
+        done = self._transactor.run(SendSignal(scope, name, request, author))
+        signal = done.outcome.signal
         found = _show(self._store.state(), scope, name)
         if found is None:
-            raise missing(scope, name)  # it was deleted since
-        return found, replace(signal, revision=revision) if changed else signal
-
-    def _end(self, lease: int) -> None:
-        if lease:
-            with suppress(FactstoreError):  # it ends by itself
-                self._store.revoke_lease(lease, self._deadline())
-
-    def _deadline(self) -> float:
-        return self._clock.monotonic() + self._timeout
+            raise waiter_missing(scope, name)  # it was deleted since
+        return found, done.written_record(signal)
 
 
 def _show(state: State, scope: Scope, name: str) -> Shown | None:
     """A waiter as a state has it."""
     with state.read():
-        space = state.space(scope)
-        waiter = space.tables["waiter"].get(name) if space else None
+        space = state.stack_state(scope)
+        waiter = space.records["waiter"].get(name) if space else None
         if space is None or not isinstance(waiter, Waiter):
             return None
-        tracker = space.pendings.tracker(name)
+        tracker = space.pending_waiters.tracker(name)
         progress = waiter.progress or (tracker.progress() if tracker else Progress())
         signals = space.signals(name).values()
     return Shown(waiter, progress, tuple(sorted(signals, key=lambda signal: signal.id)))

@@ -30,19 +30,19 @@ class Filter:
 
     :param prefix: only paths at or below it; empty for all.
     :param types: only these change types; empty for all.
-    :param reach: of the reader; what it does not see is not told.
+    :param permissions: of the reader; what it does not see is not told.
     """
 
     prefix: str = ""
     types: frozenset[str] = frozenset()
-    reach: Permissions = OWNER
+    permissions: Permissions = OWNER
 
     def apply(self, event: Event) -> Event | None:
         """The event with the wanted changes only, itself if that is all, None if that is none.
 
         The end of the stack ends every stream, and is always told.
         """
-        if not self.prefix and not self.types and self.reach.whole:
+        if not self.prefix and not self.types and self.permissions.unrestricted:
             return event
         wanted = tuple(
             change
@@ -51,7 +51,7 @@ class Filter:
             or (
                 (not self.types or change.type in self.types)
                 and covers(self.prefix, change.path or "")
-                and self.reach.sees(change.path or "")
+                and self.permissions.can_read(change.path or "")
             )
         )
         if len(wanted) == len(event.changes):
@@ -148,7 +148,7 @@ class WatchService:
         """
         end = self._clock.monotonic() + wait
         epoch, at = self._start(scope, since, wanted)
-        page, settling = Page(at), Debouncer(settle, end)
+        page, debouncer = Page(at), Debouncer(settle, end)
         while True:
             try:
                 batch = self._read(scope, Cursor(epoch, page.at), *page.room)
@@ -157,8 +157,8 @@ class WatchService:
                     raise
                 break  # what was held back is whole; the next poll is told
             if page.take(batch, wanted.apply):
-                settling.noticed(self._clock.monotonic())
-            due = settling.due
+                debouncer.touch(self._clock.monotonic())
+            due = debouncer.deadline
             left = (end if due is None else due) - self._clock.monotonic()
             if page.complete or left <= 0 or self._events.closing:
                 break
@@ -235,7 +235,7 @@ class WatchService:
         if contents is None:
             yield GoodbyeFrame("the stack was deleted")
             return
-        seen = tuple(fact for fact in contents.facts if wanted.reach.sees(fact.path))
+        seen = tuple(fact for fact in contents.facts if wanted.permissions.can_read(fact.path))
         for start in range(0, len(seen), SNAPSHOT_FACTS):
             yield SnapshotFrame(seen[start : start + SNAPSHOT_FACTS])
         start_at = Cursor(epoch, contents.revision)
@@ -246,7 +246,7 @@ class WatchService:
         self, scope: Scope, start: Cursor, wanted: Filter, settle: Debounce
     ) -> Iterator[Frame]:
         epoch, told = start
-        page, settling = Page(told), Debouncer(settle)
+        page, debouncer = Page(told), Debouncer(settle)
         spoke = bookmarked = self._clock.monotonic()
         while not self._events.closing:
             events, size = page.room
@@ -259,8 +259,8 @@ class WatchService:
                 return
             now = self._clock.monotonic()
             if page.take(batch, wanted.apply):
-                settling.noticed(now)
-            due = settling.due
+                debouncer.touch(now)
+            due = debouncer.deadline
             if due is not None and (page.complete or due <= now):
                 for event in page.events:
                     told = event.revision
@@ -269,7 +269,7 @@ class WatchService:
                         yield GoodbyeFrame("the stack was deleted")
                         return
                 page, due = Page(page.at, more=page.more), None
-                settling.delivered()
+                debouncer.reset()
                 spoke = bookmarked = now = self._clock.monotonic()
             if page.more:
                 continue

@@ -138,13 +138,13 @@ class EveryMemberTally(LeafCounter):
             name = path.split("/", 2)[1]
             _put(self._passing, name, self._condition.test.passes(fact))
             _put(self._hidden, name, self._condition.test.cannot_tell(fact))
-            self._judge(name)
+            self._evaluate(name)
 
     def member(self, name: str, member: Member | None) -> None:
         _put(self._members, name, _belongs(member, self._condition.group))
-        self._judge(name)
+        self._evaluate(name)
 
-    def _judge(self, name: str) -> None:
+    def _evaluate(self, name: str) -> None:
         lives, passes = name in self._members, name in self._passing
         self._ready.put(name, lives and passes)
         self._others.put(name, lives and not passes)

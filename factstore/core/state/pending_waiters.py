@@ -20,10 +20,10 @@ class Contents(Protocol):
 
     stack: Stack
     facts: dict[str, Fact]
-    living: dict[str, Member]
+    live_members: dict[str, Member]
     applied: dict[str, int]
     target: int
-    tables: dict[RecordKindName, dict[str, Record]]
+    records: dict[RecordKindName, dict[str, Record]]
 
     def signals(self, waiter: str) -> dict[str, Signal]: ...
 
@@ -58,7 +58,7 @@ class PendingWaiters:
     :param advanced: waiters whose progress starts their timeout anew.
     """
 
-    verdicts: dict[str, Outcome] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     advanced: dict[str, Waiter] = field(default_factory=dict)
     _followed: dict[str, _Followed] = field(default_factory=dict)
     _looked_at: set[str] = field(default_factory=set)
@@ -77,22 +77,22 @@ class PendingWaiters:
         followed = self._followed.get(waiter)
         return followed.tracker if followed else None
 
-    def look_at(self, waiter: str) -> None:
+    def schedule(self, waiter: str) -> None:
         """It was armed, or its timer went: :meth:`judge` shall see to it."""
         self._looked_at.add(waiter)
 
     def forget(self, waiter: str) -> None:
         """It is another waiter from now on, or none."""
         self._followed.pop(waiter, None)
-        self.verdicts.pop(waiter, None)
+        self.outcomes.pop(waiter, None)
         self.advanced.pop(waiter, None)
         self._looked_at.discard(waiter)
 
-    def judge(self, contents: Contents, revision: int) -> None:
+    def evaluate_waiters(self, contents: Contents, revision: int) -> None:
         """What do the waiters come to, now that all changes of a revision were told?"""
-        timers = contents.tables["timer"]
+        timers = contents.records["timer"]
         for name in self._looked_at:
-            waiter = contents.tables["waiter"].get(name)
+            waiter = contents.records["waiter"].get(name)
             if not isinstance(waiter, Waiter) or waiter.state != "pending":
                 continue
             if name not in self._followed:
@@ -101,14 +101,14 @@ class PendingWaiters:
                 best = tracker.progress().satisfied if waiter.extends else 0
                 self._followed[name] = _Followed(waiter, tracker, best)
         for name, followed in self._followed.items():
-            if name in self.verdicts:
+            if name in self.outcomes:
                 continue
             waiter, tracker = followed.waiter, followed.tracker
             state: WaiterState | None = tracker.verdict()
             if state is None and name in self._looked_at and name not in timers:
                 state = "timed_out"
             if state is not None:
-                self.verdicts[name] = Outcome(
+                self.outcomes[name] = Outcome(
                     contents.stack,
                     waiter,
                     state,
@@ -129,7 +129,7 @@ class _View:
 
     def __init__(self, contents: Contents, waiter: str) -> None:
         self.facts: Mapping[str, Fact] = contents.facts
-        self.members: Mapping[str, Member] = contents.living
+        self.members: Mapping[str, Member] = contents.live_members
         self.applied: Mapping[str, int] = contents.applied
         self.target = contents.target
         self.signals: Mapping[str, Signal] = contents.signals(waiter)

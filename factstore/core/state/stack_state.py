@@ -33,7 +33,7 @@ RESULTS = "results/"
 class ProjectTotals:
     """What a project's stacks hold in all."""
 
-    spaces: dict[str, StackState] = field(default_factory=dict)
+    stacks: dict[str, StackState] = field(default_factory=dict)
     facts: int = 0
     bytes: int = 0
 
@@ -43,34 +43,34 @@ class StackState:
     """One stack.
 
     :param facts: how many records count as facts is :attr:`count`; these are the facts themselves.
-    :param living: members that have not departed.
-    :param bound: paths by the lease of the member that they go with.
+    :param live_members: members that have not departed.
+    :param paths_by_lease: paths by the lease of the member that they go with.
     :param changed: the revision that last changed facts or members.
     :param target: the revision that members have to apply: the last that changed members, or facts
         outside ``results/``.
-    :param dropped: the revision of the last drop that moved the target.
+    :param last_deletion: the revision of the last deletion that moved the target.
     :param sensitive: how many facts are sensitive.
-    :param pendings: the waiters that are pending.
+    :param pending_waiters: the waiters that are pending.
     """
 
     stack: Stack
     project: ProjectTotals
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
-    tables: dict[RecordKindName, dict[str, Record]] = field(
+    records: dict[RecordKindName, dict[str, Record]] = field(
         default_factory=lambda: {kind: {} for kind in RECORD_KINDS}
     )
-    living: dict[str, Member] = field(default_factory=dict)
+    live_members: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
     applied: dict[str, int] = field(default_factory=dict)
-    bound: dict[int, set[str]] = field(default_factory=dict)
+    paths_by_lease: dict[int, set[str]] = field(default_factory=dict)
     count: int = 0
     bytes: int = 0
     changed: int = 0
     target: int = 0
-    dropped: int = 0
+    last_deletion: int = 0
     sensitive: int = 0
-    pendings: PendingWaiters = field(default_factory=PendingWaiters)
+    pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
 
     # Facts
 
@@ -87,9 +87,9 @@ class StackState:
         self.sensitive += fact.sensitive
         self.facts[fact.path] = fact
         if fact.member is not None:
-            self.bound.setdefault(fact.lease, set()).add(fact.path)
+            self.paths_by_lease.setdefault(fact.lease, set()).add(fact.path)
         self.changed = fact.revision
-        for tracker in self.pendings.trackers():
+        for tracker in self.pending_waiters.trackers():
             tracker.fact(fact.path, fact)
         if not fact.path.startswith(RESULTS):
             self._move_target(fact.revision)
@@ -105,11 +105,11 @@ class StackState:
         self._unbind(previous)
         self.sensitive -= previous.sensitive
         self.changed = revision
-        for tracker in self.pendings.trackers():
+        for tracker in self.pending_waiters.trackers():
             tracker.fact(path, None)
         if not path.startswith(RESULTS):
             self._move_target(revision)
-            self.dropped = revision
+            self.last_deletion = revision
         return previous
 
     def below(self, folder: str) -> Iterator[str]:
@@ -120,7 +120,7 @@ class StackState:
                 return
             yield self.paths[at]
 
-    def farewell(self, gone: Fact, acts: Iterable[DeletionAuthor]) -> Change:
+    def deletion_change(self, gone: Fact, acts: Iterable[DeletionAuthor]) -> Change:
         """What watchers are told of a fact that went; an act, or its member, tells who let it go."""
         by = request_id = None
         kind: ChangeType = "fact.expire"
@@ -129,7 +129,7 @@ class StackState:
                 kind, by, request_id = "fact.delete", act.user_id, act.request_id
                 break
         else:
-            member = self.tables["member"].get(gone.member or "")
+            member = self.records["member"].get(gone.member or "")
             if isinstance(member, Member) and member.departed and member.lease == gone.lease:
                 by, request_id = member.updated_by, member.request_id
         return Change(kind, gone.path, None, gone, by, request_id)
@@ -138,7 +138,7 @@ class StackState:
 
     def put_record(self, record: Record) -> Change | None:
         """Take in a record; what watchers are told of it."""
-        table = self.tables[record.record_key.kind]
+        table = self.records[record.record_key.kind]
         former = table.get(record.record_key.name)
         table[record.record_key.name] = record
         self._count(former, -1)
@@ -158,7 +158,7 @@ class StackState:
 
     def drop_record(self, place: RecordKey, revision: int) -> Change | None:
         """Let go of a record; what watchers are told of it."""
-        record = self.tables[place.kind].pop(place.name, None)
+        record = self.records[place.kind].pop(place.name, None)
         if record is None:
             return None
         self._count(record, -1)
@@ -170,25 +170,25 @@ class StackState:
             case Signal(waiter):
                 self._note_signal(waiter, place.name, None)
             case Waiter(name):
-                self.pendings.forget(name)
+                self.pending_waiters.forget(name)
             case Timer(waiter):
-                self.pendings.look_at(waiter)
+                self.pending_waiters.schedule(waiter)
         return None
 
     def _put_member(self, member: Member, former: Record | None) -> Change | None:
         known = former if isinstance(former, Member) and not former.departed else None
         self._unlist(member.name)
         if not member.departed:
-            self.living[member.name] = self.generations[member.generation] = member
-        for tracker in self.pendings.trackers():
+            self.live_members[member.name] = self.generations[member.generation] = member
+        for tracker in self.pending_waiters.trackers():
             tracker.member(member.name, None if member.departed else member)
         if known is None and member.departed:
             return None
-        self.changed = max(self.changed, member.news)
-        self._move_target(member.news)
+        self.changed = max(self.changed, member.visible_revision)
+        self._move_target(member.visible_revision)
         author = (member.updated_by, member.request_id)
         if member.departed:
-            self.dropped = member.revision
+            self.last_deletion = member.revision
             return Change("member.depart", None, None, None, *author, member, known, member.reason)
         if known is not None and member.continues(known):
             return Change("member.change", None, None, None, *author, member, known)
@@ -198,14 +198,14 @@ class StackState:
         if member.departed:
             return None
         self._unlist(member.name)
-        for tracker in self.pendings.trackers():
+        for tracker in self.pending_waiters.trackers():
             tracker.member(member.name, None)
-        self.changed = self.dropped = revision
+        self.changed = self.last_deletion = revision
         self._move_target(revision)
         return Change("member.expire", None, None, None, None, None, None, member, "expired")
 
     def _unlist(self, name: str) -> None:
-        known = self.living.pop(name, None)
+        known = self.live_members.pop(name, None)
         if known is not None and self.generations.get(known.generation) is known:
             del self.generations[known.generation]  # a lost lease may make several alike
 
@@ -214,11 +214,11 @@ class StackState:
             self.applied.pop(member, None)
         else:
             self.applied[member] = seen
-        for tracker in self.pendings.trackers():
+        for tracker in self.pending_waiters.trackers():
             tracker.applied(member, seen)
 
     def _note_signal(self, waiter: str, key: str, signal: Signal | None) -> None:
-        tracker = self.pendings.tracker(waiter)
+        tracker = self.pending_waiters.tracker(waiter)
         if tracker is not None:
             tracker.signal(key, signal)
 
@@ -226,53 +226,57 @@ class StackState:
         """What was signalled to a waiter, by key."""
         return {
             key: signal
-            for key, signal in self.tables["signal"].items()
+            for key, signal in self.records["signal"].items()
             if isinstance(signal, Signal) and signal.waiter == waiter
         }
 
     def _put_waiter(self, waiter: Waiter, former: Record | None) -> Change | None:
-        self.pendings.forget(waiter.name)
+        self.pending_waiters.forget(waiter.name)
         if waiter.state == "pending":
-            self.pendings.look_at(waiter.name)
+            self.pending_waiters.schedule(waiter.name)
             return None
         if not (isinstance(former, Waiter) and former.state == "pending"):
             return None
         kind: ChangeType = f"waiter.{waiter.state}"  # type: ignore[assignment]
         return Change(kind, None, None, None, None, None, waiter, None, waiter.reason)
 
-    def judge(self, revision: int) -> None:
+    def evaluate_waiters(self, revision: int) -> None:
         """At the end of a revision: what do the pending waiters come to?"""
-        self.pendings.judge(self, revision)
+        self.pending_waiters.evaluate_waiters(self, revision)
 
     @property
-    def busy(self) -> bool:
+    def needs_write(self) -> bool:
         """Whether something has to be written down."""
-        return bool(self.pendings.verdicts or self.pendings.advanced or self.unmarked)
+        return bool(
+            self.pending_waiters.outcomes
+            or self.pending_waiters.advanced
+            or self.unrecorded_deletion
+        )
 
     @property
-    def unmarked(self) -> int:
+    def unrecorded_deletion(self) -> int:
         """The revision of the last drop that moved the target, while no mark says so; else 0.
 
         Only members converge, so without them nobody asks.
         """
-        mark = self.tables["mark"].get(DELETION_MARKER.name)
+        mark = self.records["mark"].get(DELETION_MARKER.name)
         known = mark.seen if isinstance(mark, DeletionMarker) else 0
-        return self.dropped if self.living and self.dropped > known else 0
+        return self.last_deletion if self.live_members and self.last_deletion > known else 0
 
     # What is counted
 
     def _move_target(self, revision: int) -> None:
         if revision > self.target:
             self.target = revision
-            for tracker in self.pendings.trackers():
+            for tracker in self.pending_waiters.trackers():
                 tracker.target(revision)
 
     def _unbind(self, fact: Fact) -> None:
         if fact.member is not None:
-            paths = self.bound[fact.lease]
+            paths = self.paths_by_lease[fact.lease]
             paths.discard(fact.path)
             if not paths:
-                del self.bound[fact.lease]
+                del self.paths_by_lease[fact.lease]
 
     def _count(self, record: Record | None, times: int) -> None:
         size = None if record is None else counted_size(record)

@@ -18,12 +18,12 @@ from factstore.core.model.event import (
     DropStack,
     Event,
     Mutation,
-    PassGate,
     PutFact,
     PutRecord,
     PutStack,
     Record,
     Step,
+    StepResult,
 )
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
@@ -42,13 +42,12 @@ class State:
 
     def __init__(self, revision: int = 0, epoch: str = "") -> None:
         self.epoch = epoch
-        self.revision = self.dropped = revision
+        self.revision = self.last_deletion = revision
         self._lock = threading.RLock()
         self._busy: set[str] = set()
         self._spaces: dict[Scope, StackState] = {}
         self._by_id: dict[str, StackState] = {}
         self._projects: dict[str, ProjectTotals] = {}
-        self._gates: dict[str, int] = {}
 
     def load(self, mutations: Iterable[Mutation]) -> None:
         """Take in what stood at :attr:`revision`, stacks before their facts; no events come of it."""
@@ -58,16 +57,16 @@ class State:
             for space in self._spaces.values():
                 # When it was, nobody knows: a deletion leaves no trace but the target's mark.
                 space.changed = self.revision
-                self._judge(space, self.revision)
+                self._evaluate(space, self.revision)
 
-    def apply(self, step: Step) -> list[Event]:
-        """Move to the step's revision and return what happened, an event for each stack touched.
+    def apply(self, step: Step) -> StepResult:
+        """Move to the step's revision, and return the events and the stacks that it touched.
 
-        A step at or below :attr:`revision` was seen before and means nothing.
+        A step at or below :attr:`revision` was applied before and does nothing.
         """
         with self._lock:
             if step.revision <= self.revision:
-                return []
+                return StepResult()
             acts: dict[str, list[DeletionAuthor]] = {}
             for mutation in step.mutations:
                 if isinstance(
@@ -84,24 +83,26 @@ class State:
                     if change is not None:
                         made.append(change)
             for space in touched.values():
-                self._judge(space, step.revision)
+                self._evaluate(space, step.revision)
             self.revision = step.revision
-            return [
+            events = [
                 Event(scope, stack_id, step.revision, tuple(made))
                 for (scope, stack_id), made in changes.items()
+                if made
             ]
+            return StepResult(tuple(events), frozenset([scope for scope, _ in changes]))
 
-    def _judge(self, space: StackState, revision: int) -> None:
+    def _evaluate(self, space: StackState, revision: int) -> None:
         if self._by_id.get(space.stack.id) is not space:
             return  # it has just been dropped, and what it would come to matters to nobody
-        space.judge(revision)
-        if space.busy:
+        space.evaluate_waiters(revision)
+        if space.needs_write:
             self._busy.add(space.stack.id)
 
     def _apply_one(
         self, mutation: Mutation, acts: dict[str, list[DeletionAuthor]], revision: int
     ) -> tuple[StackState | None, Change | None]:
-        """The stack that a mutation stirs, and what watchers are told of it."""
+        """Return the stack that a mutation touches, and the change that watchers see, if any."""
         match mutation:
             case PutFact(stack_id, fact):
                 space = self._by_id.get(stack_id)
@@ -116,8 +117,8 @@ class State:
                 gone = space.drop(path, revision) if space else None
                 if space is None or gone is None:
                     return None, None
-                self.dropped = revision
-                return space, space.farewell(gone, acts.get(stack_id, ()))
+                self.last_deletion = revision
+                return space, space.deletion_change(gone, acts.get(stack_id, ()))
             case PutRecord(stack_id, record):
                 space = self._by_id.get(stack_id)
                 if space is None:
@@ -127,7 +128,7 @@ class State:
                 space = self._by_id.get(stack_id)
                 if space is None:
                     return None, None
-                self.dropped = revision
+                self.last_deletion = revision
                 return space, space.drop_record(place, revision)
             case PutStack(stack):
                 known = self._by_id.get(stack.id)
@@ -137,7 +138,7 @@ class State:
                     project = self._projects.setdefault(stack.project_id, ProjectTotals())
                     space = StackState(stack, project, changed=stack.revision)
                     self._spaces[stack.scope] = self._by_id[stack.id] = space
-                    project.spaces[stack.name] = space
+                    project.stacks[stack.name] = space
                 return None, None
             case DropStack(scope):
                 space = self._spaces.pop(scope, None)
@@ -148,19 +149,14 @@ class State:
                 project = space.project
                 project.facts -= space.count
                 project.bytes -= space.bytes
-                del project.spaces[scope.stack]
-                if not project.spaces:
+                del project.stacks[scope.stack]
+                if not project.stacks:
                     del self._projects[scope.project_id]
-                self.dropped = revision
+                self.last_deletion = revision
                 whole = [act for act in acts.get(space.stack.id, ()) if act.whole_stack]
                 by = whole[0].user_id if whole else None
                 request_id = whole[0].request_id if whole else None
                 return space, Change("stack.delete", None, None, None, by, request_id)
-            case PassGate(project_id, passed):
-                self._gates[project_id] = passed
-                if not passed:  # an operator removed it
-                    del self._gates[project_id]
-                return None, None
             case _:
                 return None, None
 
@@ -176,7 +172,7 @@ class State:
         """The project's stacks by name."""
         with self._lock:
             project = self._projects.get(project_id, ProjectTotals())
-            found = [space.stack for space in project.spaces.values()]
+            found = [space.stack for space in project.stacks.values()]
         return sorted(found, key=lambda stack: stack.name)
 
     def fact(self, scope: Scope, path: str) -> Fact | None:
@@ -197,7 +193,7 @@ class State:
             else:
                 paths = space.paths
             facts = tuple([space.facts[path] for path in paths])
-            members = tuple([space.living[name] for name in sorted(space.living)])
+            members = tuple([space.live_members[name] for name in sorted(space.live_members)])
             return Contents(
                 space.stack,
                 facts,
@@ -212,22 +208,22 @@ class State:
         """The record at a place, a departed member's included; None when it is missing."""
         with self._lock:
             space = self._spaces.get(scope)
-            return space.tables[place.kind].get(place.name) if space else None
+            return space.records[place.kind].get(place.name) if space else None
 
     def records(self, scope: Scope, kind: RecordKindName) -> list[Record]:
         """All records of a kind, by name."""
         with self._lock:
             space = self._spaces.get(scope)
-            table = space.tables[kind] if space else {}
+            table = space.records[kind] if space else {}
             return [table[name] for name in sorted(table)]
 
     def member(self, scope: Scope, name: str) -> Member | None:
         """The living member of that name."""
         with self._lock:
             space = self._spaces.get(scope)
-            return space.living.get(name) if space else None
+            return space.live_members.get(name) if space else None
 
-    def living_by(self, scope: Scope, generation: str) -> Member | None:
+    def member_by_generation(self, scope: Scope, generation: str) -> Member | None:
         """The living member whose generation it is."""
         with self._lock:
             space = self._spaces.get(scope)
@@ -237,16 +233,16 @@ class State:
         """How many facts go with the member that has this lease."""
         with self._lock:
             space = self._spaces.get(scope)
-            return len(space.bound.get(lease, ())) if space else 0
+            return len(space.paths_by_lease.get(lease, ())) if space else 0
 
-    def space(self, of: Scope | str) -> StackState | None:
+    def stack_state(self, of: Scope | str) -> StackState | None:
         """A whole stack, or that of an id, to be looked at under :meth:`read`, and not changed."""
         return self._by_id.get(of) if isinstance(of, str) else self._spaces.get(of)
 
-    def busy(self) -> list[StackState]:
+    def stacks_needing_write(self) -> list[StackState]:
         """The stacks in which something has to be written down; see :class:`StackState`."""
         with self._lock:
-            found = [space for stack in self._busy if (space := self._by_id[stack]).busy]
+            found = [space for stack in self._busy if (space := self._by_id[stack]).needs_write]
             self._busy = {space.stack.id for space in found}
             return found
 
@@ -260,8 +256,7 @@ class State:
         """How much a project holds in all; nothing, if it has no stack."""
         with self._lock:
             project = self._projects.get(project_id, ProjectTotals())
-            gate = self._gates.get(project_id, 0)
-            return ProjectUsage(len(project.spaces), project.facts, project.bytes, gate)
+            return ProjectUsage(len(project.stacks), project.facts, project.bytes)
 
     def total(self) -> ProjectUsage:
         """How much all projects hold."""
@@ -270,10 +265,13 @@ class State:
             facts, size = sum(p.facts for p in projects), sum(p.bytes for p in projects)
             return ProjectUsage(len(self._spaces), facts, size)
 
-    def taking_part(self) -> tuple[int, int]:
+    def live_counts(self) -> tuple[int, int]:
         """How many members live, and how many waiters are pending, in all."""
         with self._lock:
-            taking = [(len(space.living), len(space.pendings)) for space in self._by_id.values()]
+            taking = [
+                (len(space.live_members), len(space.pending_waiters))
+                for space in self._by_id.values()
+            ]
             return sum(members for members, _ in taking), sum(waiters for _, waiters in taking)
 
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
@@ -286,13 +284,11 @@ class State:
     def mutations(self) -> Iterator[Mutation]:
         """What :meth:`load` would need to bring this state about."""
         with self._lock:
-            for project_id, passed in self._gates.items():
-                yield PassGate(project_id, passed)
             for space in self._spaces.values():
                 yield PutStack(space.stack)
                 for path in space.paths:
                     yield PutFact(space.stack.id, space.facts[path])
-                for table in space.tables.values():
+                for table in space.records.values():
                     for record in table.values():
                         yield PutRecord(space.stack.id, record)
 

@@ -14,7 +14,7 @@ from factstore.core.errors import Invalid
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.record_kinds import counted_size
-from factstore.core.operations.idempotency import is_receipt
+from factstore.core.operations.idempotency import is_idempotency_record
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
 from factstore.store.keyspace import Keyspace, ParsedKey
@@ -74,7 +74,7 @@ class _Checker:
                     self._find("unreadable", item.key, str(error))
             case "receipt" if project is not None:
                 project.receipts += 1
-                if not is_receipt(item.value):
+                if not is_idempotency_record(item.value):
                     problem = "it is not the record of an Idempotency-Key"
                     self._find("unreadable", item.key, problem)
             case "purge" if project is not None:

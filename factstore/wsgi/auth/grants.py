@@ -71,16 +71,16 @@ class GrantAuth:
             f"grant:{grant.id}",
             scope.project_id,
             (),
-            lambda: self._grants.holds(grant),
+            lambda: self._grants.is_valid(grant),
             scope.stack,
-            grant.reach,
+            grant.permissions,
         )
         set_caller(identity.user_id, identity.project_id, identity.roles)
         return self._app(environ, start_response)
 
     def _authenticate(self, header: str) -> tuple[Scope, Grant]:
         credentials = parse_authorization(header)
-        found = self._grants.holder(*credentials) if credentials else None
+        found = self._grants.authenticate(*credentials) if credentials else None
         if found is None:
             raise InvalidGrant(
                 "The credentials are not those of a valid grant. The grant may have expired or been "

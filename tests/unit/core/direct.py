@@ -31,7 +31,7 @@ class DirectStore:
         self.called: list[str] = []
         self.facts_at = self.backend.facts_at
         self.stacks_at = self.backend.stacks_at
-        self.receipt = self.backend.receipt
+        self.idempotency_record = self.backend.idempotency_record
 
     def state(self) -> State:
         return self.known
@@ -59,7 +59,7 @@ class DirectStore:
         return revision
 
     def create_lease(self, ttl: int, deadline: float) -> int:
-        self.called.append("grant")
+        self.called.append("create")
         return self.backend.create_lease(ttl, deadline)
 
     def renew_lease(self, lease: int, deadline: float) -> bool:

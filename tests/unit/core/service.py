@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from factstore.core.errors import (
     OutcomeUnknown,
 )
 from factstore.core.model.precondition import ANY
-from factstore.core.model.quota import no_quotas
+from factstore.core.model.transaction import Transaction
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
-from factstore.core.operations.transactor import Transactor
-from factstore.core.ports import Transaction
-from factstore.core.services.facts import FactService
-from factstore.core.services.stacks import StackService
+from factstore.core.services.composition import Services, build_services
 from factstore.watch.hub import Hub
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.factories import SCOPE, ManualClock, author, put
@@ -24,24 +23,34 @@ TIMEOUT = 5.0
 KEY = Idempotency("key", "print")
 
 
+def services_over(
+    store: DirectStore,
+    clock: ManualClock,
+    new_id: Callable[[], str],
+    encryption: Encryption | None = None,
+) -> Services:
+    return build_services(
+        store,
+        Hub(9, 9999),
+        clock,
+        new_id=new_id,
+        new_wake_up=threading.Event,
+        timeout=TIMEOUT,
+        encryption=encryption,
+    )
+
+
 @dataclass
 class Service:
     clock: ManualClock = field(default_factory=ManualClock)
-    sealing: Encryption = Encryption(NoKeyring())  # noqa: RUF009 - it has no state
+    encryption: Encryption = Encryption(NoKeyring())  # noqa: RUF009 - it has no state
 
     def __post_init__(self) -> None:
         self.store = DirectStore(self.clock)
         ids = iter(f"id{n}" for n in range(1000))
-        self.stacks = StackService(self.store, self.clock, lambda: next(ids), TIMEOUT)
-        self.facts = FactService(
-            self.store,
-            Hub(9, 9999),
-            self.clock,
-            self.stacks.new,
-            TIMEOUT,
-            Transactor(self.store, self.clock, no_quotas),
-            self.sealing,
-        )
+        services = services_over(self.store, self.clock, lambda: next(ids), self.encryption)
+        self.stacks, self.facts = services.stacks, services.facts
+        self.key_rewrap = services.key_rewrap
 
     def put(self, path: str, value: object, **fields: object) -> int:
         wish = put(path, value, **fields)  # type: ignore[arg-type]
@@ -54,17 +63,9 @@ class Service:
         there.backend, there.epoch = self.store.backend, self.store.epoch
         there.known.epoch = self.store.epoch
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
-        there.receipt = self.store.receipt
-        stacks = StackService(there, self.clock, lambda: f"other-{path}-{value}", TIMEOUT)
-        facts = FactService(
-            there,
-            Hub(9, 9999),
-            self.clock,
-            stacks.new,
-            TIMEOUT,
-            Transactor(there, self.clock, no_quotas),
-        )
-        return facts.put(SCOPE, wish, author("others"), ANY).revision
+        there.idempotency_record = self.store.idempotency_record
+        services = services_over(there, self.clock, lambda: f"other-{path}-{value}")
+        return services.facts.put(SCOPE, wish, author("others"), ANY).revision
 
     def head(self) -> int:
         return self.store.backend.head(0)

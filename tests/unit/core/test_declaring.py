@@ -8,13 +8,11 @@ import pytest
 
 from factstore.core.errors import Conflict, Invalid, OutcomeUnknown, Unavailable
 from factstore.core.model.member import JoinRequest, Member
-from factstore.core.model.quota import no_quotas
-from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Transaction
-from factstore.core.services.members import Joined, MemberService
-from factstore.core.services.stacks import StackService
+from factstore.core.services.members import Joined
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.factories import SCOPE, ManualClock, author
+from tests.unit.core.service import services_over
 
 TIMEOUT = 5.0
 YEARS = 40 * 366 * 24 * 3600.0
@@ -30,9 +28,7 @@ class House:
             self.store.backend, self.store.epoch = other.store.backend, other.store.epoch
             self.store.known.epoch = other.store.epoch
         ids = iter(f"id{n}" for n in range(99))
-        new = StackService(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
-        carrier = Transactor(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
-        self.members = MemberService(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
+        self.members = services_over(self.store, self.clock, lambda: next(ids)).members
 
     def declare(self, declared: str = "heat:1", group: str = "compute") -> Joined:
         return self.members.join(
@@ -151,7 +147,7 @@ def test_the_lease_of_what_came_to_nothing_is_ended(house: House, act: str) -> N
     house.store.faults = [refuse]
     with pytest.raises(Unavailable):
         house.join() if act == "adopt" else house.depart()
-    assert house.store.called == ["grant", "commit", "revoke"]
+    assert house.store.called == ["create", "commit", "revoke"]
 
 
 def test_an_adoption_that_comes_second_replaces_the_first(house: House) -> None:
@@ -184,7 +180,7 @@ def test_a_departure_that_an_adoption_overtakes_ends_the_adopted_and_its_own_lea
     house.store.faults = [house.after(other.join)]
     house.depart("heat:1")
     assert house.living is None
-    assert house.store.called == ["grant", "commit", "commit", "revoke", "revoke"]
+    assert house.store.called == ["create", "commit", "commit", "revoke", "revoke"]
 
 
 def test_a_declaration_that_a_join_overtakes_is_noted(house: House) -> None:

@@ -42,7 +42,7 @@ def member(name: str = "c1", revision: int = 2, lease: int = 7, **fields: object
 
 
 def moved(state: State, *mutations: Mutation) -> list[Event]:
-    return state.apply(Step(state.revision + 1, mutations))
+    return list(state.apply(Step(state.revision + 1, mutations)).events)
 
 
 def state_with_a_member() -> State:
@@ -58,13 +58,13 @@ def changes(events: list[Event]) -> list[Change]:
 
 def test_a_member_is_found_by_name_and_by_generation_until_it_departs() -> None:
     state = state_with_a_member()
-    assert state.member(SCOPE, "c1") == state.living_by(SCOPE, "7") == member()
+    assert state.member(SCOPE, "c1") == state.member_by_generation(SCOPE, "7") == member()
     gone = member(revision=3, state="departed", reason="left")
     (change,) = changes(moved(state, PutRecord("s1", gone)))
     assert (change.type, change.record, change.former) == ("member.depart", gone, member())
     assert state.member(SCOPE, "c1") is None
-    assert state.living_by(SCOPE, "7") is None
-    assert moved(state, DropRecord("s1", gone.record_key))[0].changes == ()  # told already
+    assert state.member_by_generation(SCOPE, "7") is None
+    assert moved(state, DropRecord("s1", gone.record_key)) == []  # its departure was the event
     assert state.record(SCOPE, gone.record_key) is None
 
 
@@ -72,11 +72,11 @@ def test_a_new_incarnation_is_found_by_its_generation_alone() -> None:
     state = state_with_a_member()
     (change,) = changes(moved(state, PutRecord("s1", member(revision=3, lease=8))))
     assert (change.type, change.former) == ("member.join", member())
-    assert state.living_by(SCOPE, "7") is None
-    assert state.living_by(SCOPE, "8") == state.member(SCOPE, "c1")
+    assert state.member_by_generation(SCOPE, "7") is None
+    assert state.member_by_generation(SCOPE, "8") == state.member(SCOPE, "c1")
 
 
-def awaited(revision: int = 2, **fields: object) -> Member:
+def declared_only(revision: int = 2, **fields: object) -> Member:
     said = {"ttl": None, "declared": "heat:1", "number": 9, "reason": "scaled_out", **fields}
     return member(revision=revision, lease=0, **said)
 
@@ -84,15 +84,19 @@ def awaited(revision: int = 2, **fields: object) -> Member:
 def test_who_adopts_an_awaited_member_changes_it() -> None:
     state = State()
     moved(state, PutStack(stack()))
-    (joined,) = changes(moved(state, PutRecord("s1", awaited())))
+    (joined,) = changes(moved(state, PutRecord("s1", declared_only())))
     assert (joined.type, joined.reason) == ("member.join", "scaled_out")
-    assert state.living_by(SCOPE, "9") == awaited()
+    assert state.member_by_generation(SCOPE, "9") == declared_only()
     adopted = member(revision=3, lease=8, declared="heat:1", reason="scaled_out")
     (change,) = changes(moved(state, PutRecord("s1", adopted)))
-    assert (change.type, change.record, change.former) == ("member.change", adopted, awaited())
+    assert (change.type, change.record, change.former) == (
+        "member.change",
+        adopted,
+        declared_only(),
+    )
     assert change.reason is None
-    assert state.living_by(SCOPE, "9") is None
-    assert state.living_by(SCOPE, "8") == adopted
+    assert state.member_by_generation(SCOPE, "9") is None
+    assert state.member_by_generation(SCOPE, "8") == adopted
     again = member(revision=4, lease=11, declared="heat:1")
     (change,) = changes(moved(state, PutRecord("s1", again)))
     assert change.type == "member.join"  # the second that joins as it replaces the first
@@ -101,14 +105,14 @@ def test_who_adopts_an_awaited_member_changes_it() -> None:
 def test_awaited_members_do_not_take_one_another_for_themselves() -> None:
     state = State()
     moved(state, PutStack(stack()))
-    moved(state, PutRecord("s1", awaited()))
-    moved(state, PutRecord("s1", awaited(3, name="c2", number=10)))
-    assert state.living_by(SCOPE, "9") == awaited()
-    gone = awaited(4, state="departed", reason="left", name="c2", number=10)
+    moved(state, PutRecord("s1", declared_only()))
+    moved(state, PutRecord("s1", declared_only(3, name="c2", number=10)))
+    assert state.member_by_generation(SCOPE, "9") == declared_only()
+    gone = declared_only(4, state="departed", reason="left", name="c2", number=10)
     moved(state, PutRecord("s1", gone))
-    assert state.living_by(SCOPE, "9") == awaited()
-    assert state.living_by(SCOPE, "10") is None
-    (change,) = changes(moved(state, PutRecord("s1", awaited(5, name="c2", number=11))))
+    assert state.member_by_generation(SCOPE, "9") == declared_only()
+    assert state.member_by_generation(SCOPE, "10") is None
+    (change,) = changes(moved(state, PutRecord("s1", declared_only(5, name="c2", number=11))))
     assert change.type == "member.join"
 
 
@@ -155,14 +159,14 @@ def test_a_bound_fact_that_somebody_deletes_is_deleted_and_bound_no_more() -> No
     assert state.bound(SCOPE, 7) == 0
 
 
-def test_what_was_applied_stirs_and_tells_nothing() -> None:
+def test_an_applied_record_touches_the_stack_and_makes_no_event() -> None:
     state = state_with_a_member()
-    (event,) = moved(state, PutRecord("s1", Applied("c1", 2, 3, 7)))
-    assert event.changes == ()
+    result = state.apply(Step(state.revision + 1, (PutRecord("s1", Applied("c1", 2, 3, 7)),)))
+    assert (result.events, result.touched) == ((), {SCOPE})
     contents = state.contents(SCOPE)
     assert contents is not None
     assert (contents.target, contents.changed) == (2, 2)
-    space = state.space(SCOPE)
+    space = state.stack_state(SCOPE)
     assert space is not None
     assert space.applied == {"c1": 2}
 
@@ -171,7 +175,7 @@ def test_a_stack_that_goes_leaves_nothing_to_write_down() -> None:
     state = state_with_a_member()
     moved(state, PutFact("s1", fact("p", revision=3)))
     moved(state, DropFact("s1", "p"))
-    assert state.busy()  # a mark, of what went
+    assert state.stacks_needing_write()  # a mark, of what went
     moved(state, DropStack(SCOPE))
-    assert not state.busy()
-    assert state.busy() == []
+    assert not state.stacks_needing_write()
+    assert state.stacks_needing_write() == []

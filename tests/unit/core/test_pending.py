@@ -49,13 +49,13 @@ class History:
         return self.then(DropRecord("s1", TIMER))
 
     @property
-    def pendings(self) -> PendingWaiters:
-        space = self.state.space(SCOPE)
+    def pending_waiters(self) -> PendingWaiters:
+        space = self.state.stack_state(SCOPE)
         assert space is not None
-        return space.pendings
+        return space.pending_waiters
 
     def verdict(self, name: str = "w") -> Outcome | None:
-        return self.pendings.verdicts.get(name)
+        return self.pending_waiters.outcomes.get(name)
 
     def said(self, name: str = "w") -> tuple[str, int] | None:
         verdict = self.verdict(name)
@@ -150,10 +150,18 @@ def test_a_terminal_waiter_or_none_is_followed_no_more() -> None:
     it = History()
     armed = it.arm(waiter("w", 0, COUNT_TWO))
     it.then(PutRecord("s1", replace(armed, state="met", revision=9)), DropRecord("s1", TIMER))
-    assert (it.said(), it.pendings.tracker("w"), list(it.pendings.trackers())) == (None, None, [])
+    assert (it.said(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
+        None,
+        None,
+        [],
+    )
     it.arm(waiter("w", 0, COUNT_TWO))
     it.then(DropRecord("s1", RecordKey("waiter", "w")), DropRecord("s1", TIMER))
-    assert (it.said(), it.pendings.tracker("w"), list(it.pendings.trackers())) == (None, None, [])
+    assert (it.said(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
+        None,
+        None,
+        [],
+    )
 
 
 def test_progress_counts_when_it_is_more_than_ever_before() -> None:
@@ -162,15 +170,15 @@ def test_progress_counts_when_it_is_more_than_ever_before() -> None:
     success = {"facts": "n/*", "present": True, "count": 9}
     it.arm(waiter("w", 0, success, extend_on_progress=True))
     it.arm(waiter("v", 0, success))
-    assert it.pendings.advanced == {}, "what was there before is no progress"
+    assert it.pending_waiters.advanced == {}, "what was there before is no progress"
     it.put("n/1")
-    assert list(it.pendings.advanced) == ["w"]
-    it.pendings.advanced.clear()
+    assert list(it.pending_waiters.advanced) == ["w"]
+    it.pending_waiters.advanced.clear()
     it.then(DropFact("s1", "n/1"))
     it.put("n/2")
-    assert it.pendings.advanced == {}
+    assert it.pending_waiters.advanced == {}
     it.put("n/3")
-    assert list(it.pendings.advanced) == ["w"]
+    assert list(it.pending_waiters.advanced) == ["w"]
 
 
 def test_a_state_that_is_loaded_comes_to_the_same() -> None:
@@ -184,11 +192,11 @@ def test_a_state_that_is_loaded_comes_to_the_same() -> None:
     it.then(DropRecord("s1", RecordKey("timer", "v")))
     loaded = State(it.state.revision)
     loaded.load(list(it.state.mutations()))
-    space = loaded.space(SCOPE)
+    space = loaded.stack_state(SCOPE)
     assert space is not None
-    found = {name: verdict.state for name, verdict in space.pendings.verdicts.items()}
+    found = {name: verdict.state for name, verdict in space.pending_waiters.outcomes.items()}
     assert found == {"w": "met", "v": "timed_out"}
-    assert space.busy
-    tracker = space.pendings.tracker("u")
+    assert space.needs_write
+    tracker = space.pending_waiters.tracker("u")
     assert tracker is not None
     assert tracker.progress().missing == ("c1",)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -18,13 +18,13 @@ from factstore.core.errors import (
     TooLarge,
 )
 from factstore.core.model.event import PutFact, Step
-from factstore.core.model.fact import TTL_MAX, TTL_MIN, Author, Delete, Put, Stack
+from factstore.core.model.fact import TTL_MAX, TTL_MIN, Author, Delete, Put
 from factstore.core.model.path import covers
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
-from factstore.core.model.quota import Quota
-from factstore.core.operations.fact_plan import Plan, check_batch, plan_writes, with_leases
+from factstore.core.operations.facts import check_batch
 from factstore.core.state.state import State
-from tests.unit.core.factories import ALICE, EPOCH, SCOPE, author, fact, put, stack, state_with
+from tests.unit.core.factories import ALICE, SCOPE, author, fact, put, state_with
+from tests.unit.core.planning import Planned, plan_facts
 
 LATER = "2031-01-01T00:00:00Z"
 
@@ -34,14 +34,12 @@ def planned(
     *wishes: Put | Delete,
     guards: Sequence[tuple[str, Precondition]] = (),
     by: Author = ALICE,
-    new_stack: Callable[[], Stack] | None = None,
-) -> Plan:
-    return plan_writes(
-        state, SCOPE, EPOCH, wishes, guards, by, now=LATER, new_stack=new_stack, quota=Quota()
-    )
+    create: bool = False,
+) -> Planned:
+    return plan_facts(state, wishes, guards, by, create=create, now=LATER)
 
 
-def outcomes(plan: Plan) -> list[str]:
+def outcomes(plan: Planned) -> list[str]:
     return [result.outcome for result in plan.results]
 
 
@@ -51,8 +49,8 @@ def outcomes(plan: Plan) -> list[str]:
 def test_a_new_fact_is_created_and_guarded_against_having_appeared() -> None:
     plan = planned(state_with(), put("a/b", "v"))
     assert outcomes(plan) == ["created"]
-    assert plan.commit.expected == {"a/b": 0}
-    assert plan.commit.creates == ("a/b",)
+    assert plan.commit.fact_revisions == {"a/b": 0}
+    assert plan.commit.new_paths == ("a/b",)
     (written,) = plan.commit.puts
     assert (written.text, written.version, written.created_at) == ('"v"', 1, LATER)
     assert (written.updated_by, written.request_id) == (ALICE.user_id, ALICE.request_id)
@@ -63,19 +61,19 @@ def test_a_changed_fact_keeps_its_creation_and_counts_its_version() -> None:
     before = state.fact(SCOPE, "p")
     plan = planned(state, put("p", "other"))
     assert outcomes(plan) == ["updated"]
-    assert plan.commit.creates == ()
+    assert plan.commit.new_paths == ()
     (written,) = plan.commit.puts
     assert before is not None
     assert (written.version, written.created_at) == (before.version + 1, before.created_at)
     assert written.updated_at == LATER
-    assert plan.commit.expected == {"p": before.revision}
+    assert plan.commit.fact_revisions == {"p": before.revision}
 
 
 def test_an_equal_fact_is_confirmed_and_not_written() -> None:
     plan = planned(state_with(["p"]), put("p", 2))
     assert outcomes(plan) == ["unchanged"]
     assert not plan.commit.writes
-    assert plan.commit.expected == {"p": 2}
+    assert plan.commit.fact_revisions == {"p": 2}
     assert plan.results[0].fact is not None
     assert plan.results[0].fact.revision == 2
 
@@ -110,30 +108,29 @@ def test_a_deletion_carries_its_act_with_just_the_paths_that_went() -> None:
     plan = planned(state_with(["p", "q"]), Delete("p"), Delete("gone"), put("q", "new"))
     assert outcomes(plan) == ["deleted", "absent", "updated"]
     assert plan.commit.deletes == ("p",)
-    act = plan.commit.act
+    act = plan.commit.author
     assert act is not None
     assert (act.stack_id, act.user_id, act.request_id) == ("s1", ALICE.user_id, ALICE.request_id)
     assert act.paths == ("p",)
-    assert plan.commit.expected == {"p": 2, "gone": 0, "q": 3}
+    assert plan.commit.fact_revisions == {"p": 2, "gone": 0, "q": 3}
 
 
 def test_deleting_nothing_writes_nothing() -> None:
     plan = planned(state_with(), Delete("p"))
     assert outcomes(plan) == ["absent"]
     assert not plan.commit.writes
-    assert plan.commit.act is None
+    assert plan.commit.author is None
 
 
 def test_paths_that_are_only_guarded_are_guarded_in_the_commit_too() -> None:
     plan = planned(state_with(["g"]), put("p"), guards=[("g", EXISTS), ("h", ABSENT)])
-    assert plan.commit.expected == {"p": 0, "g": 2, "h": 0}
+    assert plan.commit.fact_revisions == {"p": 0, "g": 2, "h": 0}
 
 
-def test_leases_hang_on_the_written_facts_and_change_nothing_else() -> None:
-    plan = planned(state_with(), put("p", ttl=60), put("q"))
-    leased = with_leases(plan, {"p": 7})
-    assert [(f.path, f.lease) for f in leased.commit.puts] == [("p", 7), ("q", 0)]
-    assert leased.results == plan.results
+def test_a_fact_with_a_ttl_asks_for_a_lease_of_its_own() -> None:
+    plan = planned(state_with(), put("p", ttl=60), put("q"), put("r", ttl=60))
+    assert {path: request.ttl for path, request in plan.draft.leases.items()} == {"p": 60, "r": 60}
+    assert plan.draft.leases["p"] is not plan.draft.leases["r"]
 
 
 # Fact or folder
@@ -181,7 +178,7 @@ def test_a_batch_may_turn_a_fact_into_a_folder_and_back(
     stored: list[str], wishes: list[Put | Delete]
 ) -> None:
     plan = planned(state_with(stored), *wishes)
-    assert set(plan.commit.creates) <= {wish.path for wish in wishes if isinstance(wish, Put)}
+    assert set(plan.commit.new_paths) <= {wish.path for wish in wishes if isinstance(wish, Put)}
     assert plan.commit.writes
 
 
@@ -211,8 +208,8 @@ def test_a_batch_is_refused_just_when_its_result_would_be_no_tree(
         assert not clash(after)
         commit = plan.commit
         assert held - set(commit.deletes) | {f.path for f in commit.puts} == after
-        assert set(commit.expected) == {wish.path for wish in wishes}
-        assert set(commit.creates) == {f.path for f in commit.puts} - held
+        assert set(commit.fact_revisions) == {wish.path for wish in wishes}
+        assert set(commit.new_paths) == {f.path for f in commit.puts} - held
 
 
 def clash(paths: set[str]) -> bool:
@@ -235,22 +232,21 @@ def test_guards_are_judged_before_anything_else() -> None:
 
 
 def test_a_missing_stack_is_created_with_the_first_write_when_it_may_be() -> None:
-    new = stack(stack_id="fresh", created=0)
-    plan = planned(State(), put("p"), new_stack=lambda: new)
+    plan = planned(State(), put("p"), create=True)
     assert plan.commit.creates_stack
-    assert plan.commit.stack == new
+    assert (plan.commit.stack.id, plan.commit.stack.scope) == ("new-id", SCOPE)
     with pytest.raises(NotFound):
         planned(State(), put("p"))
 
 
 def test_a_stack_that_exists_is_not_created_again() -> None:
-    plan = planned(state_with(), put("p"), new_stack=lambda: stack(stack_id="fresh", created=0))
+    plan = planned(state_with(), put("p"), create=True)
     assert not plan.commit.creates_stack
     assert plan.commit.stack.id == "s1"
 
 
 def test_a_guard_for_absence_holds_in_a_missing_stack() -> None:
-    plan = planned(State(), put("p"), guards=[("p", ABSENT)], new_stack=lambda: stack(created=0))
+    plan = planned(State(), put("p"), guards=[("p", ABSENT)], create=True)
     assert outcomes(plan) == ["created"]
 
 

@@ -62,11 +62,11 @@ def test_everything_is_seen_but_what_others_are_to_do(path: str) -> None:
     folders = path.split("/")
     others = folders[0] == "configs" and len(folders) > 1
     own = others and folders[1] == "c1" and len(folders) > 2
-    assert AGENT.sees(path) == (not others or own)
-    assert READER.sees(path) == (not others)
-    assert GROUP.sees(path) == (not others)
-    assert OWNER.sees(path)
-    assert allowed(AGENT.check_read, path) == AGENT.sees(path)
+    assert AGENT.can_read(path) == (not others or own)
+    assert READER.can_read(path) == (not others)
+    assert GROUP.can_read(path) == (not others)
+    assert OWNER.can_read(path)
+    assert allowed(AGENT.check_read, path) == AGENT.can_read(path)
 
 
 def test_an_agent_is_its_own_member_and_no_other_one() -> None:
@@ -166,16 +166,16 @@ def test_a_grant_for_a_group_names_no_member() -> None:
         "agent", None, "compute", 60
     )
     grant = Grant("s-1", "agent", None, "compute", "", 60, NOW, "alice", NOW, "alice", "req-1")
-    assert grant.reach == Permissions("agent", None, "compute", "s-1")
-    assert grant.reach.enrols
+    assert grant.permissions == Permissions("agent", None, "compute", "s-1")
+    assert grant.permissions.issues_member_grants
 
 
 def test_a_grant_is_opened_by_its_secret_alone_and_does_not_hold_it() -> None:
     grant = Grant(
         "s-1", "agent", "c1", None, digest_of("hunter2"), 60, NOW, "alice", NOW, "alice", "req-1"
     )
-    assert grant.opened_by("hunter2")
+    assert grant.accepts("hunter2")
     for other in ("hunter", "hunter22", "", "Hunter2", grant.digest):
-        assert not grant.opened_by(other)
+        assert not grant.accepts(other)
     assert "hunter2" not in repr(grant)
-    assert grant.reach == Permissions("agent", "c1", None, "s-1")
+    assert grant.permissions == Permissions("agent", "c1", None, "s-1")

@@ -23,7 +23,7 @@ READER_ONLY = SecretReader()
     ],
 )
 def test_a_grants_holder_sees_what_is_its_own_or_names_it(path: str, readers: list[str]) -> None:
-    assert C1.may_open(path, readers)
+    assert C1.may_reveal(path, readers)
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,19 @@ def test_a_grants_holder_sees_what_is_its_own_or_names_it(path: str, readers: li
     ],
 )
 def test_a_grants_holder_sees_nothing_else(path: str, readers: list[str]) -> None:
-    assert not C1.may_open(path, readers)
+    assert not C1.may_reveal(path, readers)
 
 
 def test_policy_shows_everything_and_without_it_nothing_is_shown() -> None:
-    assert SecretReader(may_read_sensitive=True).may_open("nodes/c1/token", [])
-    assert not NOBODY.may_open("nodes/c1/token", ["group/compute", "member/c1"])
+    assert SecretReader(may_read_sensitive=True).may_reveal("nodes/c1/token", [])
+    assert not NOBODY.may_reveal("nodes/c1/token", ["group/compute", "member/c1"])
 
 
 def test_a_holder_without_a_member_or_a_group_is_neither_of_them() -> None:
-    assert not SecretReader().may_open("nodes/None/token", ["member/None", "group/None", "group/"])
-    assert SecretReader(group="compute").may_open("shared/key", ["group/compute"])
+    assert not SecretReader().may_reveal(
+        "nodes/None/token", ["member/None", "group/None", "group/"]
+    )
+    assert SecretReader(group="compute").may_reveal("shared/key", ["group/compute"])
 
 
 def test_readers_are_a_set_and_stand_in_order() -> None:

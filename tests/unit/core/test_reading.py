@@ -10,8 +10,6 @@ from factstore.core.errors import CursorExpired, Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.model.fact import Author, Fact, Scope, Stack
-from factstore.core.model.quota import no_quotas
-from factstore.core.operations.transactor import Transactor
 from factstore.core.services.facts import FactService
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
@@ -29,7 +27,7 @@ def reading(
     clock = clock or ManualClock()
     waiting = Waiting(clock, *meanwhile)
     hub = Hub(99, 99_999, lambda: waiting)
-    return FactService(OneState(state), hub, clock, never, 5, Transactor(None, clock, no_quotas))  # type: ignore[arg-type]
+    return FactService(OneState(state), hub, clock, 5, None)  # type: ignore[arg-type]
 
 
 def holds(value: Fact) -> Callable[[Fact], bool]:
@@ -106,7 +104,7 @@ def test_a_fact_never_goes_back_while_it_is_waited_for() -> None:
 
         waiting = Waiting(clock, read_anew)
         hub = Hub(9, 9999, lambda: waiting)  # noqa: B023 - used at once
-        service = FactService(store, hub, clock, never, 5, Transactor(None, clock, no_quotas))  # type: ignore[arg-type]
+        service = FactService(store, hub, clock, 5, None)  # type: ignore[arg-type]
         fact_now = service.get(SCOPE, "p")
         assert service.get(SCOPE, "p", wait=30, unless=holds(fact_now)) == fact_now
 
@@ -128,14 +126,14 @@ def test_pages_follow_each_other_without_gap_or_repetition() -> None:
         marker: str | None = ""
         while marker is not None:
             page = service.list(SCOPE, limit=limit, marker=marker)
-            assert len(page.facts) <= limit
-            found += [fact.path for fact in page.facts]
+            assert len(page.items) <= limit
+            found += [fact.path for fact in page.items]
             marker = page.marker
         assert found == paths
     below = service.list(SCOPE, prefix="a", limit=9)
-    assert [fact.path for fact in below.facts] == ["a/1", "a/10", "a/2"]
+    assert [fact.path for fact in below.items] == ["a/1", "a/10", "a/2"]
     assert below.marker is None
-    assert [f.path for f in service.list(SCOPE, prefix="a", limit=9, marker="a/1").facts] == [
+    assert [f.path for f in service.list(SCOPE, prefix="a", limit=9, marker="a/1").items] == [
         "a/10",
         "a/2",
     ]

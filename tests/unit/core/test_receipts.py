@@ -8,36 +8,36 @@ import pytest
 
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import Delete
-from factstore.core.operations.fact_plan import Result
-from factstore.core.operations.idempotency import Idempotency, make_receipt, replay
-from factstore.core.ports import IdempotencyRecord
+from factstore.core.model.fact_result import FactResult
+from factstore.core.model.transaction import IdempotencyRecord
+from factstore.core.operations.idempotency import Idempotency, decode_results, encode_results
 from tests.unit.core.factories import PROJECT, fact, put
 
 KEY = Idempotency("key", "print")
-WISHES = [put("new", "a secret"), put("same", 2), Delete("gone"), Delete("absent")]
+REQUESTS = [put("new", "a secret"), put("same", 2), Delete("gone"), Delete("absent")]
 RESULTS = [
-    Result("new", "created", fact("new", "a secret")),
-    Result("same", "unchanged", fact("same", 2, 5, ttl=60, version=3)),
-    Result("gone", "deleted"),
-    Result("absent", "absent"),
+    FactResult("new", "created", fact("new", "a secret")),
+    FactResult("same", "unchanged", fact("same", 2, 5, ttl=60, version=3)),
+    FactResult("gone", "deleted"),
+    FactResult("absent", "absent"),
 ]
 
 
 def stored() -> IdempotencyRecord:
-    made = make_receipt(PROJECT, KEY, RESULTS)
+    made = encode_results(PROJECT, KEY, RESULTS)
     return IdempotencyRecord(made.project_id, made.key, made.text, revision=9)
 
 
 def test_a_retry_gets_the_results_of_the_first_time_with_their_revisions() -> None:
-    created, unchanged, gone, absent = replay(stored(), KEY, WISHES)
-    assert created == Result("new", "created", fact("new", "a secret", 9))
+    created, unchanged, gone, absent = decode_results(stored(), KEY, REQUESTS)
+    assert created == FactResult("new", "created", fact("new", "a secret", 9))
     assert unchanged == RESULTS[1]
     assert (gone, absent) == (RESULTS[2], RESULTS[3])
 
 
 def test_a_key_stands_for_one_request_only() -> None:
     with pytest.raises(Conflict) as refused:
-        replay(stored(), Idempotency("key", "another"), WISHES)
+        decode_results(stored(), Idempotency("key", "another"), REQUESTS)
     assert refused.value.code == "idempotency_key_reused"
 
 

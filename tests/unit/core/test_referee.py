@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
-from factstore.core.errors import FactstoreError, OutcomeUnknown, Unavailable
+from factstore.core.errors import OutcomeUnknown, Unavailable
 from factstore.core.model.condition import Definition
 from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Put
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
-from factstore.core.model.quota import no_quotas
 from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Waiter
-from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Transaction
-from factstore.core.services.facts import FactService
-from factstore.core.services.members import MemberService
-from factstore.core.services.stacks import StackService
-from factstore.core.services.waiter_controller import AGAIN_SECONDS, WaiterController
-from factstore.core.services.waiters import WaiterService
-from factstore.watch.hub import Hub
+from factstore.core.services.waiter_controller import RETRY_SECONDS
 from tests.eventually import eventually
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.factories import SCOPE, ManualClock, author
+from tests.unit.core.service import services_over
 
 TIMEOUT = 5.0
 
@@ -36,14 +28,11 @@ class Court:
     def __init__(self, store: DirectStore | None = None, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()
         self.store = store or DirectStore(self.clock)
-        hub, carrier = Hub(9, 9999), Transactor(self.store, self.clock, no_quotas)  # type: ignore[arg-type]
         ids = iter(f"id{n}" for n in range(99))
-        new = StackService(self.store, self.clock, lambda: next(ids), TIMEOUT).new  # type: ignore[arg-type]
-        made = (self.store, hub, self.clock, new, TIMEOUT, carrier)
-        self.facts = FactService(*made)  # type: ignore[arg-type]
-        self.waiters = WaiterService(*made)  # type: ignore[arg-type]
-        self.members = MemberService(self.store, self.clock, new, TIMEOUT, carrier)  # type: ignore[arg-type]
-        self.referee = WaiterController(self.store, self.clock, TIMEOUT, threading.Event)  # type: ignore[arg-type]
+        services = services_over(self.store, self.clock, lambda: next(ids))
+        self.facts, self.waiters = services.facts, services.waiters
+        self.members, self.stacks = services.members, services.stacks
+        self.controller = services.waiter_controller
 
     def arm(self, name: str, *, timeout: int = 60, extend: bool = False) -> None:
         condition = {"facts": f"{name}/*", "present": True, "count": 2}
@@ -78,7 +67,7 @@ def refused(commit: Transaction, deadline: float) -> int | None:
 def test_a_verdict_is_written_with_the_revision_that_decided(court: Court) -> None:
     revision = court.meet("w")
     timer = court.waiter("w").timer
-    assert not court.referee.round(), "nothing is left"
+    assert not court.controller.run_once(), "nothing is left"
     waiter = court.waiter("w")
     assert (waiter.state, waiter.decided_revision, waiter.timer) == ("met", revision, 0)
     assert waiter.progress is not None
@@ -86,7 +75,7 @@ def test_a_verdict_is_written_with_the_revision_that_decided(court: Court) -> No
     assert court.store.known.record(SCOPE, RecordKey("timer", "w")) is None
     assert not court.store.renew_lease(timer, 0), "its lease was given back"
     head = court.store.backend.head(0)
-    assert not court.referee.round()
+    assert not court.controller.run_once()
     assert court.store.backend.head(0) == head, "and nothing is written twice"
 
 
@@ -94,7 +83,7 @@ def test_a_waiter_whose_time_is_over_is_written_down(court: Court) -> None:
     court.arm("w", timeout=20)
     court.clock.advance(21)
     court.store.refresh(0)
-    court.referee.round()
+    court.controller.run_once()
     assert court.waiter("w").state == "timed_out"
 
 
@@ -104,12 +93,10 @@ def test_of_two_referees_one_writes(court: Court) -> None:
     there.store.backend, there.store.epoch = court.store.backend, court.store.epoch
     there.store.known.epoch = court.store.epoch
     there.store.refresh(0)
-    court.referee.round()
+    court.controller.run_once()
     head = court.store.backend.head(0)
-    assert there.referee.round(), "it does not know yet that another one was first"
+    assert not there.controller.run_once(), "its guard fails, and it reads that another was first"
     assert court.store.backend.head(0) == head
-    there.store.refresh(0)
-    assert not there.referee.round()
     assert court.waiter("w").state == "met"
 
 
@@ -121,7 +108,7 @@ def test_a_waiter_that_was_armed_again_is_not_ended_by_what_was_before(court: Co
     there.store.refresh(0)
     court.facts.delete(SCOPE, "w/1", author(), ANY)
     court.arm("w", timeout=77)
-    there.referee.round()
+    there.controller.run_once()
     assert court.waiter("w").state == "pending"
 
 
@@ -129,9 +116,9 @@ def test_what_the_store_refuses_is_left_and_tried_again(court: Court) -> None:
     court.meet("w")
     court.store.faults.append(refused)
     with pytest.raises(Unavailable):
-        court.referee.round()
+        court.controller.run_once()
     assert court.waiter("w").state == "pending"
-    assert not court.referee.round()
+    assert not court.controller.run_once()
     assert court.waiter("w").state == "met"
 
 
@@ -143,13 +130,12 @@ def test_a_lost_answer_does_not_end_a_waiter_twice(court: Court) -> None:
         raise OutcomeUnknown("the answer was lost")
 
     court.store.faults.append(lost)
-    with pytest.raises(FactstoreError):
-        court.referee.round()
     head = court.store.backend.head(0)
-    assert court.referee.round(), "it still believes that there is something to do"
-    assert court.store.backend.head(0) == head
-    court.store.refresh(0)
-    assert not court.referee.round()
+    assert not court.controller.run_once()
+    assert court.store.backend.head(0) == head + 1
+    assert court.waiter("w").state == "met"
+    assert not court.controller.run_once()
+    assert court.store.backend.head(0) == head + 1
 
 
 def test_progress_starts_the_time_anew(court: Court) -> None:
@@ -158,14 +144,14 @@ def test_progress_starts_the_time_anew(court: Court) -> None:
     court.clock.advance(15)
     court.put("w/1")
     court.put("v/1")
-    court.referee.round()
+    court.controller.run_once()
     court.clock.advance(15)
     court.store.refresh(0)
-    court.referee.round()
+    court.controller.run_once()
     assert (court.waiter("w").state, court.waiter("v").state) == ("pending", "timed_out")
     court.clock.advance(6)
     court.store.refresh(0)
-    court.referee.round()
+    court.controller.run_once()
     assert court.waiter("w").state == "timed_out"
 
 
@@ -176,13 +162,13 @@ def test_what_went_is_marked_now_and_then_and_not_at_each_deletion(court: Court)
         court.put(name)
         court.facts.delete(SCOPE, name, author(), ANY)
         marks.append(court.store.known.revision)
-        left = court.referee.round()
+        left = court.controller.run_once()
         assert left == (name == "b"), "the second waits"
     found = court.store.known.record(SCOPE, DELETION_MARKER)
     assert isinstance(found, DeletionMarker)
     assert found.seen == marks[0]
-    court.clock.advance(AGAIN_SECONDS)
-    assert not court.referee.round()
+    court.clock.advance(RETRY_SECONDS)
+    assert not court.controller.run_once()
     found = court.store.known.record(SCOPE, DELETION_MARKER)
     assert isinstance(found, DeletionMarker)
     assert found.seen == marks[1]
@@ -194,21 +180,19 @@ def test_a_stack_that_went_meanwhile_holds_nobody_up(court: Court) -> None:
     there.store.backend, there.store.epoch = court.store.backend, court.store.epoch
     there.store.known.epoch = court.store.epoch
     there.store.refresh(0)
-    StackService(court.store, court.clock, lambda: "x", TIMEOUT).delete(SCOPE, author())  # type: ignore[arg-type]
-    assert there.referee.round(), "it does not know"
-    there.store.refresh(0)
-    assert not there.referee.round()
-    assert not court.referee.round()
+    court.stacks.delete(SCOPE, author())
+    assert not there.controller.run_once()
+    assert not court.controller.run_once()
 
 
 def test_its_thread_writes_when_told_tries_again_and_ends(court: Court) -> None:
-    court.referee.start()
+    court.controller.start()
     try:
-        assert court.referee.alive
+        assert court.controller.alive
         court.meet("w")
         court.store.faults.append(refused)
-        court.referee.notice()
+        court.controller.wake()
         eventually(lambda: court.waiter("w").state == "met")
     finally:
-        court.referee.stop()
-    assert not court.referee.alive
+        court.controller.stop()
+    assert not court.controller.alive

@@ -25,14 +25,13 @@ from factstore.core.model.record_key import RecordKey
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.model.value import VALUE_BYTES
 from factstore.core.operations.encryption import SEALED_PATTERN, Encryption, _of_stack
-from factstore.core.operations.facts import Written
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Transaction
-from factstore.core.services.key_rewrap import KeyRewrap
+from factstore.core.services.facts import WrittenFacts
 from factstore.keys.keyring import CHECK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
 from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with
-from tests.unit.core.factories import SCOPE, ManualClock, author
+from tests.unit.core.factories import SCOPE, ManualClock, author, stack
 from tests.unit.core.service import Service
 
 SECRET = "hunter2-canary"
@@ -48,7 +47,7 @@ def keys(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def service(keys: Path) -> Service:
-    return Service(sealing=sealing_with(keys))
+    return Service(encryption=sealing_with(keys))
 
 
 def owner() -> Author:
@@ -62,7 +61,7 @@ def put(
     by: Author | None = None,
     idempotency: Idempotency | None = None,
     **fields: object,
-) -> Written:
+) -> WrittenFacts:
     wish = Put.of(path, value, **{"sensitive": True, **fields})  # type: ignore[arg-type]
     return service.facts.put(SCOPE, wish, by or owner(), ANY, idempotency)
 
@@ -105,14 +104,14 @@ def test_the_smallest_values_come_back_as_they_were(service: Service, value: obj
 def test_a_value_comes_back_as_it_was(value: str, readers: list[str]) -> None:
     value = "".join(c for c in value if c != "\0" and not "\ud800" <= c <= "\udfff")
     made = Put.of("p", value, sensitive=True, readers=readers)
-    stack = Service().stacks.new(SCOPE, author())
-    sealed = SHARED.seal(stack, None, [made], {"p": None}, ALL)
-    (wish,), (seal,) = sealed.wishes, sealed.records
+    made_stack = stack(created=0)
+    sealed = SHARED.seal(made_stack, None, [made], {"p": None}, ALL)
+    (wish,), (seal,) = sealed.requests, sealed.records
     assert isinstance(wish, Put)
     fact = Fact(
         "p", wish.text, "observed", "", "", "", "", sealed=wish.sealed, readers=wish.readers
     )
-    assert SHARED.open(stack, seal, fact) == made.text
+    assert SHARED.open(made_stack, seal, fact) == made.text
 
 
 def test_the_largest_value_can_be_sealed(service: Service) -> None:
@@ -142,7 +141,7 @@ def test_two_who_make_the_data_key_at_once_use_one(service: Service, keys: Path)
     put(service, "open", sensitive=False)
 
     def other_comes_first(commit: Transaction, deadline: float) -> int | None:
-        assert commit.guards == {DATA_KEY: 0}
+        assert commit.record_revisions == {DATA_KEY: 0}
         put(beside(service, keys), "theirs")
         return service.store.backend.commit(commit, deadline)
 
@@ -253,7 +252,7 @@ def test_a_fact_that_changed_since_it_was_read_is_shown_as_it_is_now(service: Se
 
 
 def test_without_keys_only_sensitive_facts_are_refused(tmp_path: Path) -> None:
-    service = Service(sealing=sealing_with(tmp_path / "none"))
+    service = Service(encryption=sealing_with(tmp_path / "none"))
     with pytest.raises(SealingUnavailable):
         put(service)
     assert service.store.known.stack(SCOPE) is None
@@ -282,18 +281,18 @@ def test_a_read_that_comes_just_as_its_key_goes_is_answered_by_the_next_one(
     read = stored(service)
     rotate_keys(keys)
     other = beside(service, keys)
-    assert KeyRewrap(other.store, other.clock, sealing_with(keys), 5.0).run().renewed == 1
+    assert other.key_rewrap.run().renewed == 1
     lose_keys(keys, 1)
     service.clock.advance(CHECK_SECONDS)
     assert seal_of(service) != seal_of(other), "this worker has yet to hear of it"
     late = sealing_with(keys)
-    service.facts._sealing = late  # type: ignore[attr-defined]
+    service.facts._encryption = late  # type: ignore[attr-defined]
     assert service.facts.reveal(SCOPE, read, ALL)[1] == TEXT
 
 
 def beside(service: Service, keys: Path) -> Service:
     """Another worker on the same database, that knows all of it."""
-    other = Service(sealing=sealing_with(keys))
+    other = Service(encryption=sealing_with(keys))
     other.store.backend, other.store.epoch = service.store.backend, service.store.epoch
     other.store.known.epoch = service.store.epoch
     other.store.refresh(0)
@@ -305,12 +304,12 @@ def test_a_lost_key_breaks_what_needs_it_and_nothing_else(service: Service, keys
     put(service, "open", sensitive=False)
     rotate_keys(keys)
     lose_keys(keys, 1)
-    there = Service(sealing=sealing_with(keys))  # a worker that never knew the key
+    there = Service(encryption=sealing_with(keys))  # a worker that never knew the key
     there.store, there.facts._store = service.store, service.store  # type: ignore[attr-defined]
     with pytest.raises(SealBroken):
         revealed(there)
     assert there.facts.get(SCOPE, "open").text == TEXT
-    assert [fact.text for fact in there.facts.list(SCOPE, limit=9).facts] == [TEXT, "null"]
+    assert [fact.text for fact in there.facts.list(SCOPE, limit=9).items] == [TEXT, "null"]
 
 
 def test_a_lost_data_key_can_be_given_up_and_what_it_sealed_put_anew(service: Service) -> None:
@@ -328,7 +327,9 @@ def test_a_lost_data_key_can_be_given_up_and_what_it_sealed_put_anew(service: Se
 def remove(service: Service, place: RecordKey) -> None:
     stack = service.store.known.stack(SCOPE)
     assert stack is not None
-    commit = Transaction(stack, 0, removes=(place,), guards={place: seal_of(service).revision})
+    commit = Transaction(
+        stack, 0, removes=(place,), record_revisions={place: seal_of(service).revision}
+    )
     assert service.store.commit(commit, 0)
 
 
@@ -341,7 +342,7 @@ def attacked(service: Service, **changes: object) -> None:
     assert stack is not None
     fact = replace(stored(service), **changes)  # type: ignore[arg-type]
     expected = {"nothing": 0}
-    assert service.store.commit(Transaction(stack, 0, puts=(fact,), expected=expected), 0)
+    assert service.store.commit(Transaction(stack, 0, puts=(fact,), fact_revisions=expected), 0)
 
 
 def test_a_sealed_value_moved_to_another_path_does_not_open(service: Service) -> None:
@@ -422,7 +423,7 @@ def test_what_is_kept_of_the_request_does_not_tell_whether_a_guess_is_right(
     service: Service,
 ) -> None:
     put(service, idempotency=Idempotency("key", "print"))
-    receipt = service.store.receipt(SCOPE.project_id, "key", 0)
+    receipt = service.store.idempotency_record(SCOPE.project_id, "key", 0)
     assert receipt is not None
     assert "print" not in receipt.text.replace("fingerprint", "")
 

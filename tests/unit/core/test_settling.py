@@ -214,10 +214,10 @@ def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_appl
 
 
 def test_nothing_to_tell_is_not_held_back() -> None:
-    assert Debouncer(Debounce(1.0, 10.0)).due is None
+    assert Debouncer(Debounce(1.0, 10.0)).deadline is None
     settling = Debouncer(AT_ONCE)
-    settling.noticed(5.0)
-    assert settling.due == 5.0
+    settling.touch(5.0)
+    assert settling.deadline == 5.0
 
 
 def context_of(table: Timetable, state: State) -> ContextService:

@@ -34,24 +34,24 @@ def test_a_fact_that_goes_with_a_member_is_found_by_its_lease_until_it_leaves_it
     it = space()
     it.put(fact("a", 1, 2, member="c1", lease=LEASE))
     it.put(fact("b", 1, 3, member="c1", lease=LEASE))
-    assert it.bound == {LEASE: {"a", "b"}}
+    assert it.paths_by_lease == {LEASE: {"a", "b"}}
     it.put(fact("a", 1, 4))
-    assert it.bound == {LEASE: {"b"}}
+    assert it.paths_by_lease == {LEASE: {"b"}}
     it.put(fact("b", 1, 5, member="c1", lease=LEASE + 1))
-    assert it.bound == {LEASE + 1: {"b"}}
+    assert it.paths_by_lease == {LEASE + 1: {"b"}}
     it.drop("b", 6)
-    assert it.bound == {}
+    assert it.paths_by_lease == {}
 
 
 def test_facts_move_the_target_but_for_results() -> None:
     it = space()
     it.put(fact("a", 1, 2))
     it.put(fact("results/a", 1, 3))
-    assert (it.target, it.changed, it.dropped) == (2, 3, 0)
+    assert (it.target, it.changed, it.last_deletion) == (2, 3, 0)
     it.drop("results/a", 4)
-    assert (it.target, it.changed, it.dropped) == (2, 4, 0)
+    assert (it.target, it.changed, it.last_deletion) == (2, 4, 0)
     it.drop("a", 5)
-    assert (it.target, it.changed, it.dropped) == (5, 5, 5)
+    assert (it.target, it.changed, it.last_deletion) == (5, 5, 5)
     it.put(fact("resultsish", 1, 6))
     assert it.target == 6
 
@@ -60,7 +60,7 @@ def test_dropping_what_is_not_there_moves_nothing() -> None:
     it = space()
     assert it.drop("a", 5) is None
     assert it.drop_record(RecordKey("member", "a"), 5) is None
-    assert (it.target, it.changed, it.dropped) == (0, 0, 0)
+    assert (it.target, it.changed, it.last_deletion) == (0, 0, 0)
 
 
 # Members
@@ -79,8 +79,8 @@ def test_a_member_joins_changes_and_expires() -> None:
     assert change is not None
     assert (change.type, change.record, change.former) == ("member.expire", None, ready)
     assert (change.by, change.request_id, change.reason) == (None, None, "expired")
-    assert (it.living, it.generations) == ({}, {})
-    assert (it.target, it.changed, it.dropped) == (4, 4, 4)
+    assert (it.live_members, it.generations) == ({}, {})
+    assert (it.target, it.changed, it.last_deletion) == (4, 4, 4)
     assert held(it) == (0, 0)
 
 
@@ -92,10 +92,10 @@ def test_a_member_that_departs_is_told_once_and_counts_until_it_is_gone() -> Non
     assert change is not None
     assert (change.type, change.by, change.reason) == ("member.depart", "bob", "left")
     assert change.former == joined
-    assert (it.living, it.generations) == ({}, {})
+    assert (it.live_members, it.generations) == ({}, {})
     assert held(it) == (1, joined.size)
     assert it.drop_record(departed.record_key, 4) is None
-    assert (it.target, it.dropped) == (3, 3)
+    assert (it.target, it.last_deletion) == (3, 3)
     assert held(it) == (0, 0)
 
 
@@ -123,7 +123,7 @@ def test_members_that_lost_their_leases_can_all_go() -> None:
         it.put_record(member(name, 2, lease=0))
     for name in ("c1", "c2"):
         assert it.drop_record(RecordKey("member", name), 3) is not None
-    assert (it.living, it.generations) == ({}, {})
+    assert (it.live_members, it.generations) == ({}, {})
 
 
 # What was applied, and marks
@@ -142,13 +142,13 @@ def test_what_went_is_to_be_marked_while_there_are_members_and_until_it_is() -> 
     it = space()
     it.put(fact("a", 1, 2))
     it.drop("a", 3)
-    assert not it.busy, "nobody converges"
+    assert not it.needs_write, "nobody converges"
     it.put_record(member("c1", 4))
-    assert (it.unmarked, it.busy) == (3, True)
+    assert (it.unrecorded_deletion, it.needs_write) == (3, True)
     it.put_record(DeletionMarker(3, 5))
-    assert (it.unmarked, it.busy, it.target) == (0, False, 4)
+    assert (it.unrecorded_deletion, it.needs_write, it.target) == (0, False, 4)
     it.drop_record(DELETION_MARKER, 6)
-    assert it.unmarked == 3
+    assert it.unrecorded_deletion == 3
 
 
 def test_a_mark_tells_a_state_that_is_loaded_where_the_target_is() -> None:
@@ -205,7 +205,7 @@ def test_a_stack_that_is_dropped_with_things_to_write_down_leaves_nothing_to_do(
     state.apply(Step(1, (PutStack(stack()), PutFact("s1", fact("a", 1, 1)))))
     armed = waiter("w", 2, {"facts": "a", "present": True})
     state.apply(Step(2, (PutRecord("s1", armed), PutRecord("s1", Timer("w", 2, 5)))))
-    assert [found.stack.id for found in state.busy()] == ["s1"]
+    assert [found.stack.id for found in state.stacks_needing_write()] == ["s1"]
     state.apply(Step(3, (DropStack(SCOPE),)))
-    assert state.busy() == []
-    assert not state.busy()
+    assert state.stacks_needing_write() == []
+    assert not state.stacks_needing_write()

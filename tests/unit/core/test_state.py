@@ -14,6 +14,7 @@ from factstore.core.model.event import (
     DeletionAuthor,
     DropFact,
     DropStack,
+    Event,
     Mutation,
     PutFact,
     PutStack,
@@ -29,6 +30,10 @@ PATHS = ["x", "n/1", "n/10", "n/1-a", "n.a", "n-b", "n0", "results/r"]
 PREFIXES = ["", "n", "n/1", "x", "results", "nothing"]
 
 
+def events_of(state: State, step: Step) -> tuple[Event, ...]:
+    return state.apply(step).events
+
+
 class StateAgainstADict(RuleBasedStateMachine):
     """Whatever steps come, the state holds what a naive dict would."""
 
@@ -41,7 +46,7 @@ class StateAgainstADict(RuleBasedStateMachine):
         self.made = 0
 
     def step(self, *mutations: Mutation) -> list[tuple[Scope, str, tuple[Change, ...]]]:
-        events = self.state.apply(Step(self.revision, mutations))
+        events = self.state.apply(Step(self.revision, mutations)).events
         assert all(event.revision == self.revision for event in events)
         return [(event.scope, event.stack_id, event.changes) for event in events]
 
@@ -116,7 +121,7 @@ class StateAgainstADict(RuleBasedStateMachine):
     def see_an_old_step_again(self, data: st.DataObject) -> None:
         revision = data.draw(st.integers(0, self.revision))
         old = Step(revision, (DropStack(SCOPES[0]), PutFact("id1", fact("x", "old"))))
-        assert self.state.apply(old) == []
+        assert self.state.apply(old).events == ()
         assert self.state.revision == self.revision
 
     @rule()
@@ -174,7 +179,7 @@ TestStateAgainstADict.settings = settings(max_examples=60, stateful_step_count=2
 def test_a_deletion_without_its_act_is_an_expiry() -> None:
     state = state_with(["a", "b"])
     act = DeletionAuthor("s1", "bob", "req-bob", ("a",))
-    (event,) = state.apply(Step(9, (DropFact("s1", "a"), DropFact("s1", "b"), act)))
+    (event,) = events_of(state, Step(9, (DropFact("s1", "a"), DropFact("s1", "b"), act)))
     assert [(c.type, c.path, c.by) for c in event.changes] == [
         ("fact.delete", "a", "bob"),
         ("fact.expire", "b", None),
@@ -183,15 +188,15 @@ def test_a_deletion_without_its_act_is_an_expiry() -> None:
 
 def test_an_act_of_another_stack_explains_nothing() -> None:
     state = state_with(["a"])
-    (event,) = state.apply(
-        Step(9, (DropFact("s1", "a"), DeletionAuthor("s2", "bob", "req-bob", ("a",))))
+    (event,) = events_of(
+        state, Step(9, (DropFact("s1", "a"), DeletionAuthor("s2", "bob", "req-bob", ("a",))))
     )
     assert event.changes[0].type == "fact.expire"
 
 
 def test_an_event_tells_the_value_before_and_after() -> None:
     state = state_with(["a"])
-    (event,) = state.apply(Step(9, (PutFact("s1", fact("a", "new", 9)),)))
+    (event,) = events_of(state, Step(9, (PutFact("s1", fact("a", "new", 9)),)))
     (change,) = event.changes
     assert change.previous is not None
     assert change.fact is not None
@@ -203,11 +208,14 @@ def test_a_recreated_stack_is_empty_and_deaf_to_what_its_former_self_left() -> N
     state.apply(Step(9, (DropStack(SCOPE),)))
     state.apply(Step(10, (PutStack(stack(stack_id="s2", created=10)),)))
     assert state.fact(SCOPE, "a") is None
-    assert state.apply(Step(11, (PutFact("s1", fact("late", 1, 11)), DropFact("s1", "a")))) == []
+    assert (
+        state.apply(Step(11, (PutFact("s1", fact("late", 1, 11)), DropFact("s1", "a")))).events
+        == ()
+    )
     contents = state.contents(SCOPE)
     assert contents is not None
     assert contents.facts == ()
-    (event,) = state.apply(Step(12, (PutFact("s2", fact("a", 1, 12)),)))
+    (event,) = events_of(state, Step(12, (PutFact("s2", fact("a", 1, 12)),)))
     assert event.stack_id == "s2"
     assert event.changes[0].previous is None
 
@@ -229,6 +237,6 @@ def test_a_stack_that_was_loaded_anew_counts_as_changed() -> None:
 def test_the_end_of_a_stack_is_told_as_one_change() -> None:
     state = state_with(["a", "b"])
     act = DeletionAuthor("s1", "bob", "req-bob", whole_stack=True)
-    (event,) = state.apply(Step(9, (DropStack(SCOPE), act)))
+    (event,) = events_of(state, Step(9, (DropStack(SCOPE), act)))
     assert event.ends_stack
     assert [(c.type, c.path, c.by) for c in event.changes] == [("stack.delete", None, "bob")]

@@ -22,8 +22,10 @@ from factstore.core.model.event import (
     PutRecord,
     Step,
 )
+from factstore.core.model.quota import no_quotas
 from factstore.core.model.record_key import RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Transaction
 from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.state.state import State
@@ -74,7 +76,7 @@ class Database:
         return [record.record_key for record in self.state.records(SCOPE, "signal")]
 
     def commit(self, commit: Transaction) -> int | None:
-        for place, revision in commit.guards.items():
+        for place, revision in commit.record_revisions.items():
             record = self.state.record(SCOPE, place)
             if (record.revision if record else 0) != revision:
                 return None
@@ -94,7 +96,9 @@ class Follower:
         self._database = database
         self._state = state_with()
         self.events: list[Event] = []
-        self.referee = WaiterController(self, ManualClock(), 5, object)  # type: ignore[arg-type]
+        clock = ManualClock()
+        transactor = Transactor(self, clock, no_quotas, lambda: "new", 5)  # type: ignore[arg-type]
+        self.controller = WaiterController(self, clock, 5, transactor, object)  # type: ignore[arg-type]
 
     def state(self) -> State:
         return self._state
@@ -102,12 +106,16 @@ class Follower:
     def follow(self, steps: int) -> None:
         at = self._state.revision - 1
         for step in self._database.steps[at : at + steps]:
-            self.events += self._state.apply(step)
+            self.events += self._state.apply(step).events
 
     def load(self) -> None:
         """Begin anew from what the database holds now."""
         self._state = State(self._database.state.revision)
         self._state.load(list(self._database.state.mutations()))
+
+    def refresh(self, deadline: float) -> State:
+        self.follow(len(self._database.steps))
+        return self._state
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         return self._database.commit(commit)
@@ -139,14 +147,14 @@ def test_each_arming_has_at_most_one_end_and_what_it_came_to_is_not_lost(
         what, _, which = str(name).partition(" ")
         does: dict[str, Callable[..., object]] = {
             "follow": lambda n, which=which: workers[int(which)].follow(n),
-            "round": lambda which=which: workers[int(which)].referee.round(),
+            "round": lambda which=which: workers[int(which)].controller.run_once(),
             "load": lambda which=which: workers[int(which)].load(),
         }
         does.get(what, getattr(database, what, None))(*more)  # type: ignore[misc]
     for _ in range(2):  # what one wrote the other must have seen
         for worker in workers:
             worker.follow(len(database.steps))
-            worker.referee.round()
+            worker.controller.run_once()
             worker.follow(len(database.steps))
     check(database)
 

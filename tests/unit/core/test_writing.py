@@ -94,7 +94,7 @@ def test_a_refused_write_gives_back_the_lease_it_took(service: Service) -> None:
     with pytest.raises(Conflict):
         service.put("x/y", 1, ttl=60)
     assert twin_value == service.head()
-    assert service.store.called == ["grant", "commit", "revoke"]
+    assert service.store.called == ["create", "commit", "revoke"]
 
 
 def test_a_write_of_unknown_outcome_keeps_its_lease(service: Service) -> None:
@@ -175,7 +175,7 @@ def test_a_lease_granted_for_a_race_that_was_lost_does_not_stay_behind(service: 
     service.store.known = State(0, service.store.epoch)  # as if it lagged far behind
     service.store.called.clear()
     service.put("leased", 1, ttl=10)  # planned as a creation at first
-    assert service.store.called.count("grant") == service.store.called.count("revoke")
+    assert service.store.called.count("create") == service.store.called.count("revoke")
     assert service.value("leased") == "1"
 
 

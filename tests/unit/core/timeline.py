@@ -80,7 +80,8 @@ class Timeline:
 
     def _step(self, *mutations: Mutation) -> int:
         revision = self._state.revision + 1
-        self.hub.publish(revision, self._state.apply(Step(revision, mutations)))
+        result = self._state.apply(Step(revision, mutations))
+        self.hub.publish(revision, result.events, result.touched)
         return revision
 
     def sleep(self, timeout: float, woken: Callable[[], bool]) -> None:

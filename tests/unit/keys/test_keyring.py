@@ -74,13 +74,13 @@ def test_a_rotation_elsewhere_is_noticed_within_a_second(
     keys: Path, keyring: RepositoryKeyring, clock: ManualClock
 ) -> None:
     wrapped = keyring.wrap(b"k" * 32, ABOUT)
-    assert keyring.rewrapped(wrapped, ABOUT) is None
+    assert keyring.rewrap(wrapped, ABOUT) is None
     rotate_keys(keys)
     clock.advance(CHECK_SECONDS)
-    renewed = keyring.rewrapped(wrapped, ABOUT)
+    renewed = keyring.rewrap(wrapped, ABOUT)
     assert renewed is not None
     assert keyring.unwrap(renewed, ABOUT) == b"k" * 32
-    assert keyring.rewrapped(renewed, ABOUT) is None
+    assert keyring.rewrap(renewed, ABOUT) is None
 
 
 def test_a_key_that_is_missing_is_looked_for_at_once(

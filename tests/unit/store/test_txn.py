@@ -49,10 +49,10 @@ def test_there_are_never_more_compares_than_etcd_takes(
     touched: list[str], creates: int, deletes: int, with_receipt: bool, new: bool
 ) -> None:
     found = compares(
-        expected=dict.fromkeys(touched, 3),
-        creates=tuple(touched[:creates]),
+        fact_revisions=dict.fromkeys(touched, 3),
+        new_paths=tuple(touched[:creates]),
         deletes=tuple(touched[creates : creates + deletes]),
-        receipt=RECEIPT if with_receipt else None,
+        idempotency=RECEIPT if with_receipt else None,
         creates_stack=new,
     )
     assert len(found) <= COMPARES
@@ -60,7 +60,9 @@ def test_there_are_never_more_compares_than_etcd_takes(
 
 def test_a_hundred_facts_in_folders_of_their_own_fit() -> None:
     touched = [f"f{n}/x" for n in range(100)]
-    found = compares(expected=dict.fromkeys(touched, 0), creates=tuple(touched), receipt=RECEIPT)
+    found = compares(
+        fact_revisions=dict.fromkeys(touched, 0), new_paths=tuple(touched), idempotency=RECEIPT
+    )
     assert len(found) <= COMPARES
     assert all(holding(found, path) for path in touched)
 
@@ -75,10 +77,10 @@ def test_everything_expected_is_compared_and_every_creation_guarded_above_and_be
     creates = tuple(path for path in touched if path not in deletes)
     expected = {path: 4 if path in deletes else 0 for path in touched}
     found = compares(
-        expected=expected,
-        creates=creates,
+        fact_revisions=expected,
+        new_paths=creates,
         deletes=deletes,
-        receipt=RECEIPT if with_receipt else None,
+        idempotency=RECEIPT if with_receipt else None,
     )
     assert Compare(KEYS.epoch, "value", "==", LIFE) in found
     assert Compare(RECORD, "create", "==", 5) in found
@@ -94,7 +96,7 @@ def test_everything_expected_is_compared_and_every_creation_guarded_above_and_be
 
 
 def test_one_path_is_guarded_exactly() -> None:
-    found = compares(expected={"a/b/c": 0}, creates=("a/b/c",))
+    found = compares(fact_revisions={"a/b/c": 0}, new_paths=("a/b/c",))
     start, end = below("a/b/c")
     assert Compare(start, "create", "==", 0, end) in found
     assert Compare(key("a"), "create", "==", 0) in found
@@ -109,7 +111,7 @@ def test_several_paths_are_guarded_by_freshness_of_their_folders(
     creates: tuple[str, ...], deletes: tuple[str, ...]
 ) -> None:
     touched = dict.fromkeys([*creates, *deletes], 0)
-    found = compares(expected=touched, creates=creates, deletes=deletes)
+    found = compares(fact_revisions=touched, new_paths=creates, deletes=deletes)
     for top in ("a", "b"):
         start, end = below(top)
         assert Compare(start, "create", "<", 21, end) in found
@@ -117,18 +119,18 @@ def test_several_paths_are_guarded_by_freshness_of_their_folders(
 
 
 def test_a_fact_that_becomes_a_folder_is_not_also_expected_to_be_missing() -> None:
-    found = compares(expected={"x": 3, "x/y": 0}, creates=("x/y",), deletes=("x",))
+    found = compares(fact_revisions={"x": 3, "x/y": 0}, new_paths=("x/y",), deletes=("x",))
     assert [c for c in found if c.key == key("x")] == [Compare(key("x"), "mod", "==", 3)]
     start, end = below("x")
     assert Compare(start, "create", "<", 21, end) in found
 
 
 def test_updates_alone_need_no_guard_of_the_tree() -> None:
-    assert not [c for c in compares(expected={"a/b": 9}) if c.end or c.key == key("a")]
+    assert not [c for c in compares(fact_revisions={"a/b": 9}) if c.end or c.key == key("a")]
 
 
 def test_a_new_stack_must_be_missing_and_has_nothing_else_to_guard() -> None:
-    found = compares(creates_stack=True, expected={"a": 0}, creates=("a",))
+    found = compares(creates_stack=True, fact_revisions={"a": 0}, new_paths=("a",))
     assert found == [
         Compare(KEYS.epoch, "value", "==", LIFE),
         Compare(RECORD, "create", "==", 0),
@@ -138,4 +140,6 @@ def test_a_new_stack_must_be_missing_and_has_nothing_else_to_guard() -> None:
 def test_a_change_of_the_record_itself_must_find_it_as_it_was_known() -> None:
     assert Compare(RECORD, "mod", "==", 7) in compares(updates_stack=True)
     assert Compare(RECORD, "mod", "==", 7) in compares(drops_stack=True)
-    assert Compare(RECORD, "mod", "==", 7) not in compares(expected={"a": 0}, creates=("a",))
+    assert Compare(RECORD, "mod", "==", 7) not in compares(
+        fact_revisions={"a": 0}, new_paths=("a",)
+    )

@@ -6,7 +6,7 @@ import gc
 import itertools
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -30,6 +30,10 @@ def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event
         for n in range(changes)
     ]
     return Event(scope, "s1", revision, tuple(made))
+
+
+def publish(hub: Hub, revision: int, events: Sequence[Event]) -> None:
+    hub.publish(revision, events, {each.scope for each in events})
 
 
 def everything(hub: Hub, scope: Scope, after: int) -> EventBatch:
@@ -61,7 +65,7 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.revision += skip
         made = [event(scope, self.revision, size) for scope in scopes]
         self.published += made
-        self.hub.publish(self.revision, made)
+        publish(self.hub, self.revision, made)
 
     @rule(back=st.integers(0, 3), forth=st.integers(0, 3))
     def begin_anew(self, back: int, forth: int) -> None:
@@ -131,7 +135,7 @@ TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25
 def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
     hub = Hub(2, 10**6)
     for revision in (1, 2, 3):
-        hub.publish(revision, [event(A, revision)])
+        publish(hub, revision, [event(A, revision)])
     assert revisions(everything(hub, A, 1)) == [2, 3]
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)
@@ -139,7 +143,7 @@ def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
 
 def test_an_event_too_large_for_the_history_is_a_gap() -> None:
     hub = Hub(10, 5_000)
-    hub.publish(1, [event(A, 1, 50_000)])
+    publish(hub, 1, [event(A, 1, 50_000)])
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)
     assert everything(hub, A, 1) == EventBatch((), 1, more=False)
@@ -156,7 +160,7 @@ def test_dropped_events_leave_memory() -> None:
         note = Note(revision)
         made.memo["note"] = note
         notes.append(weakref.ref(note))
-        hub.publish(revision, [made])
+        publish(hub, revision, [made])
     del made, note
     gc.collect()
     assert sum(note() is not None for note in notes) == 3
@@ -167,7 +171,7 @@ def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
     for revision in range(1, 100):
         scope = Scope("project", f"s{revision}")
         hub.wait(scope, revision, 0)
-        hub.publish(revision, [event(scope, revision)])
+        publish(hub, revision, [event(scope, revision)])
         hub.wait(scope, revision, 0)
     hub.reset(1000)
     assert not hub._channels  # type: ignore[attr-defined]
@@ -175,24 +179,24 @@ def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
 
 def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
     hub = Hub(10, 10**6)
-    hub.publish(1, [event(A, 1)])
+    publish(hub, 1, [event(A, 1)])
     assert everything(hub, A, 5) == EventBatch((), 5, more=False)
-    hub.publish(5, [event(A, 5)])
+    publish(hub, 5, [event(A, 5)])
     assert everything(hub, A, 5) == EventBatch((), 5, more=False)
-    hub.publish(6, [event(A, 6)])
+    publish(hub, 6, [event(A, 6)])
     assert revisions(everything(hub, A, 5)) == [6]
 
 
 def test_readers_advance_with_changes_of_other_scopes() -> None:
     hub = Hub(10, 10**6)
-    hub.publish(4, [event(B, 4)])
+    publish(hub, 4, [event(B, 4)])
     assert everything(hub, A, 1) == EventBatch((), 4, more=False)
 
 
 def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
     hub = Hub(10, 10**6)
-    hub.publish(1, [event(A, 1, 2_000, changes=20)])
-    hub.publish(2, [event(A, 2)])
+    publish(hub, 1, [event(A, 1, 2_000, changes=20)])
+    publish(hub, 2, [event(A, 2)])
     first = hub.read(A, 0, events=10, size=1)
     assert [len(told.changes) for told in first.events] == [20]
     assert (first.upto, first.more) == (1, True)
@@ -240,10 +244,10 @@ def test_only_the_readers_of_a_scope_are_woken(
     other = threads.submit(hub.wait, B, 0, 30)
     for _ in range(4):
         assert parked.acquire(timeout=10)
-    hub.publish(1, [event(A, 1)])
+    publish(hub, 1, [event(A, 1)])
     assert [waiting.result(10) for waiting in mine] == [True] * 3
     assert not other.done()
-    hub.publish(2, [event(B, 2)])
+    publish(hub, 2, [event(B, 2)])
     assert other.result(10)
 
 
@@ -253,7 +257,7 @@ def test_a_reader_can_be_woken_again_and_again(
     for revision in range(1, 20):
         waiting = threads.submit(hub.wait, A, revision - 1, 30)
         assert parked.acquire(timeout=10)
-        hub.publish(revision, [event(A, revision)])
+        publish(hub, revision, [event(A, revision)])
         assert waiting.result(10)
 
 
@@ -280,15 +284,15 @@ def test_no_reader_starts_to_wait_when_the_service_stops(hub: Hub) -> None:
 def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub) -> None:
     """All events of its scope came, and were dropped for others', between its reading and waiting."""
     assert everything(hub, A, 0).events == ()
-    hub.publish(1, [event(A, 1)])
+    publish(hub, 1, [event(A, 1)])
     for revision in range(2, 7):
-        hub.publish(revision, [event(B, revision)])
+        publish(hub, revision, [event(B, revision)])
     assert hub.wait(A, 0, 0)
 
 
 def test_a_wait_that_ends_without_an_event_returns_false(hub: Hub) -> None:
     assert not hub.wait(A, 0, 0)
-    hub.publish(1, [event(B, 1)])
+    publish(hub, 1, [event(B, 1)])
     assert not hub.wait(A, 1, 0)
 
 
@@ -312,7 +316,7 @@ def test_readers_and_writers_on_many_threads_agree_on_the_order(
     readers = [(scope, threads.submit(follow, scope)) for scope in (A, B, C) for _ in range(2)]
     for revision in range(1, last + 1):
         scopes = [scope for n, scope in enumerate((A, B, C)) if revision % (n + 1) == 0]
-        hub.publish(revision, [event(scope, revision) for scope in scopes])
+        publish(hub, revision, [event(scope, revision) for scope in scopes])
     for scope, reader in readers:
         every = (A, B, C).index(scope) + 1
         assert reader.result(60) == list(range(every, last + 1, every))
@@ -320,9 +324,9 @@ def test_readers_and_writers_on_many_threads_agree_on_the_order(
 
 def test_a_stack_that_floods_the_history_costs_readers_of_others_nothing() -> None:
     hub = Hub(4, 10**9)
-    hub.publish(1, [event(A, 1)])
+    publish(hub, 1, [event(A, 1)])
     for revision in range(2, 50):
-        hub.publish(revision, [event(B, revision)])
+        publish(hub, revision, [event(B, revision)])
     assert everything(hub, C, 1) == EventBatch((), 49, more=False)
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)  # its own event has gone
@@ -337,7 +341,7 @@ def test_when_too_many_stacks_lost_history_to_note_each_the_oldest_losses_count_
     monkeypatch.setattr("factstore.watch.hub.FLOORS", 2)
     hub = Hub(1, 10**9)
     for revision in range(1, 6):
-        hub.publish(revision, [event(Scope("project", f"s{revision}"), revision)])
+        publish(hub, revision, [event(Scope("project", f"s{revision}"), revision)])
     # s1 to s4 have lost theirs; the losses of s1 and s2 are no longer told apart
     with pytest.raises(CursorExpired):
         everything(hub, A, 1)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from factstore.core.errors import CursorExpired, Unavailable
-from factstore.core.model.event import PutFact, PutStack, Step
+from factstore.core.model.event import PutFact, PutStack, Step, StepResult
 from factstore.core.ports import Snapshot
 from factstore.core.state.state import State
 from factstore.watch.hub import Hub
@@ -74,9 +74,9 @@ class Recorder:
         self.state.load(opening.mutations)
         self.seen.append(f"load {opening.revision}")
 
-    def apply(self, made: Step) -> list[object]:
+    def apply(self, made: Step) -> StepResult:
         self.seen.append(made.revision)
-        return list(self.state.apply(made))
+        return self.state.apply(made)
 
 
 @pytest.fixture

@@ -1,0 +1,23 @@
+"""What became of one requested change of a fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from factstore.core.model.fact import Fact
+
+FactOutcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
+
+
+@dataclass(frozen=True, slots=True)
+class FactResult:
+    """The result of one put or delete.
+
+    :param fact: as it is stored then; its revision is 0 until the write is durable.  None once it is
+        deleted.
+    """
+
+    path: str
+    outcome: FactOutcome
+    fact: Fact | None = None

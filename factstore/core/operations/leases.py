@@ -1,0 +1,110 @@
+"""The leases of one write: chosen before it, renewed or revoked after it, as it turns out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from factstore.core.errors import FactstoreError
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.transaction import Transaction
+from factstore.core.model.waiter import Waiter
+from factstore.core.operations.operation import Draft, LeaseRequest
+from factstore.core.ports import Clock, Store
+
+PROMPT_SECONDS = 0.5  # a store's leases last somewhat longer than was asked
+
+
+class WriteLeases:
+    """The leases that one write creates, keeps and replaces.
+
+    A lease that was created for an earlier plan of the same write is used again.
+    """
+
+    def __init__(self, store: Store, clock: Clock, deadline: float, timeout: float) -> None:
+        """:param timeout: seconds for each call that follows the write."""
+        self._store = store
+        self._clock = clock
+        self._deadline = deadline
+        self._timeout = timeout
+        self._created: dict[tuple[str | RecordKey, int], int] = {}
+        self._used: set[int] = set()
+        self._chosen_at = 0.0
+
+    def attach(
+        self, transaction: Transaction, leases: Mapping[str | RecordKey, LeaseRequest]
+    ) -> Transaction:
+        """Return the transaction with its facts and records attached to leases."""
+        self._used = set()
+        if not leases:
+            return transaction
+        self._chosen_at = self._clock.monotonic()
+        chosen: dict[int, int] = {}
+        found: dict[str | RecordKey, int] = {}
+        for key, request in leases.items():
+            if id(request) not in chosen:
+                chosen[id(request)] = self._choose(key, request)
+            found[key] = chosen[id(request)]
+        self._used = {chosen[id(request)] for request in leases.values() if not request.brief} - {0}
+        return replace(
+            transaction,
+            puts=tuple([_attached(fact, found.get(fact.path)) for fact in transaction.puts]),
+            records=tuple(
+                [
+                    _attached(record, found.get(record.record_key))
+                    for record in transaction.records
+                    if found.get(record.record_key) != 0
+                ]
+            ),
+        )
+
+    def _choose(self, key: str | RecordKey, request: LeaseRequest) -> int:
+        """Return a lease for a request; 0 if it is optional and the lease to keep has ended."""
+        if request.keep and self._store.renew_lease(request.keep, self._deadline):
+            return request.keep
+        if request.optional:
+            return 0
+        known = self._created.get((key, request.ttl))
+        if known is None:
+            known = self._store.create_lease(request.ttl, self._deadline)
+            self._created[key, request.ttl] = known
+        return known
+
+    def renew(self, draft: Draft[Any]) -> bool:
+        """Renew the leases that must be alive; return False if one has just ended after all."""
+        return all(self._store.renew_lease(lease, self._deadline) for lease in draft.renews)
+
+    def settle(self, draft: Draft[Any]) -> None:
+        """Revoke what the durable write left or did not take.
+
+        A time to live counts from the answer, not from before a write that took long.
+        """
+        if self._used and self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
+            for lease in self._used:
+                with suppress(FactstoreError):
+                    self._store.renew_lease(lease, self._soon())
+        self._revoke((set(draft.ends) | set(self._created.values())) - self._used)
+
+    def release(self) -> None:
+        """Revoke all leases that were created: the write did not happen."""
+        self._revoke(set(self._created.values()))
+
+    def _revoke(self, leases: set[int]) -> None:
+        for lease in leases - {0}:
+            try:
+                self._store.revoke_lease(lease, self._soon())
+            except FactstoreError:
+                return  # an unused lease ends by itself
+
+    def _soon(self) -> float:
+        return self._clock.monotonic() + self._timeout
+
+
+def _attached(item: Any, lease: int | None) -> Any:
+    if lease is None:
+        return item
+    if isinstance(item, Waiter):  # its timer is on the lease; the waiter itself stays
+        return replace(item, timer=lease)
+    return replace(item, lease=lease)

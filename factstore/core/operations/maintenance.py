@@ -1,0 +1,63 @@
+"""Writes that the service itself makes: data keys that are wrapped again, and deletion markers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from factstore.core.model.data_key import DATA_KEY, DataKey
+from factstore.core.model.event import DELETION_MARKER, DeletionMarker
+from factstore.core.model.fact import Scope
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.operation import Draft, Operation, View
+
+
+@dataclass(slots=True)
+class RewrapDataKey(Operation[bool]):
+    """Wrap a stack's data key with the newest key; the outcome is whether it had to be."""
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    encryption: Encryption
+    author: None = None
+
+    def plan(self, view: View) -> Draft[bool]:
+        """Return the draft; it is empty if the data key is current, or gone.
+
+        :raises SealBroken: the data key cannot be unwrapped.
+        """
+        known = view.record(DATA_KEY)
+        if not isinstance(known, DataKey):
+            return Draft(False)
+        wrapped = self.encryption.rewrap(view.stack, known)
+        if wrapped is None:
+            return Draft(False)
+        return Draft(True, records=(wrapped,), record_revisions={DATA_KEY: known.revision})
+
+
+@dataclass(slots=True)
+class MarkDeletion(Operation[None]):
+    """Record the revision of the last deletion that moved a stack's target.
+
+    A state that is loaded could not know it: nothing is left of what was deleted.
+    """
+
+    counts_toward_quota: ClassVar[bool] = False
+
+    scope: Scope
+    revision: int
+    author: None = None
+
+    def plan(self, view: View) -> Draft[None]:
+        """Return the draft; it is empty if a marker that is as new exists."""
+        known = view.record(DELETION_MARKER)
+        if view.stack_state is None or (
+            isinstance(known, DeletionMarker) and known.seen >= self.revision
+        ):
+            return Draft(None)
+        return Draft(
+            None,
+            records=(DeletionMarker(self.revision),),
+            record_revisions={DELETION_MARKER: known.revision if known else 0},
+        )

@@ -1,0 +1,59 @@
+"""Quotas: a write that grows a project is refused if the project would exceed its quota.
+
+Usage is counted in the state of this worker.  Writes that are under way at the same moment do not see
+one another, so a quota may be exceeded by what is in flight: with W workers that each carry out C
+writes at once, by at most W * C writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from factstore.core.errors import Forbidden
+from factstore.core.model.event import Record
+from factstore.core.model.fact import Fact
+from factstore.core.model.quota import UNLIMITED, Quota
+from factstore.core.model.record_kinds import counted_size
+from factstore.core.operations.operation import Draft, View
+
+
+def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
+    """Refuse a draft that would exceed a quota.
+
+    Only growth is judged: a project above a quota that was lowered may still change and delete.
+
+    :raises Forbidden: ``quota_exceeded``.
+    """
+    stacks = 0 if view.stack_state else 1
+    sizes = [(_fact_size(view.fact(fact.path)), _fact_size(fact)) for fact in draft.puts]
+    sizes += [(_fact_size(view.fact(path)), None) for path in draft.deletes]
+    sizes += [(_size(view.record(each.record_key)), _size(each)) for each in draft.records]
+    sizes += [(_size(view.record(key)), None) for key in draft.removes]
+    facts = sum((after is not None) - (before is not None) for before, after in sizes)
+    size = sum((after or 0) - (before or 0) for before, after in sizes)
+    project = view.state.project_usage(view.scope.project_id)
+    stack = view.stack_state
+    for name, limit, used, more in (
+        ("stacks", quota.stacks, project.stacks, stacks),
+        ("facts", quota.facts, project.facts, facts),
+        ("bytes", quota.bytes, project.bytes, size),
+        ("facts_per_stack", quota.facts_per_stack, stack.count if stack else 0, facts),
+        ("bytes_per_stack", quota.bytes_per_stack, stack.bytes if stack else 0, size),
+    ):
+        if limit != UNLIMITED and more > 0 and used + more > limit:
+            noun, _, per_stack = name.partition("_")
+            raise Forbidden(
+                f"this would make {used + more} {noun} in the {'stack' if per_stack else 'project'}; "
+                f"at most {limit} are allowed. Delete some, or ask an operator for a larger quota.",
+                code="quota_exceeded",
+                extra={"quota": name, "limit": limit, "used": used},
+            )
+
+
+def _fact_size(fact: Fact | None) -> int | None:
+    return fact.size if fact else None
+
+
+def _size(record: Record | None) -> int | None:
+    """Return the bytes that a record counts; None if it is missing or not counted."""
+    return counted_size(record) if record else None

@@ -1,0 +1,61 @@
+"""Creating a stack, changing its settings, and deleting it with everything in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from factstore.core.model.fact import Author, Scope, Stack
+from factstore.core.operations.operation import Draft, Operation, View
+
+
+@dataclass(frozen=True, slots=True)
+class StackResult:
+    """The stack's record, and what became of it."""
+
+    stack: Stack
+    created: bool
+    changed: bool
+
+
+@dataclass(slots=True)
+class PutStack(Operation[StackResult]):
+    """Create a stack, or change its description; an equal one is left alone."""
+
+    may_create_stack: ClassVar[bool] = True
+
+    scope: Scope
+    description: str
+    author: Author
+
+    def plan(self, view: View) -> Draft[StackResult]:
+        """Return the draft."""
+        if view.stack_state is None:
+            created = replace(view.stack, description=self.description)
+            return Draft(StackResult(created, created=True, changed=True), stack=created)
+        known = view.stack
+        if known.description == self.description:
+            return Draft(StackResult(known, created=False, changed=False), confirms_stack=True)
+        changed = replace(
+            known,
+            description=self.description,
+            updated_at=view.now,
+            updated_by=self.author.user_id,
+            request_id=self.author.request_id,
+        )
+        return Draft(StackResult(changed, created=False, changed=True), stack=changed)
+
+
+@dataclass(slots=True)
+class DeleteStack(Operation[None]):
+    """Delete a stack and everything in it, as one change."""
+
+    scope: Scope
+    author: Author
+
+    def plan(self, view: View) -> Draft[None]:
+        """Return the draft.
+
+        :raises NotFound: there is no such stack.
+        """
+        return Draft(None, stack=view.stack, drops_stack=True)

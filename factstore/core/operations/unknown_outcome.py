@@ -1,0 +1,77 @@
+"""Telling from a fresh state whether a transaction with an unknown outcome was applied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factstore.core.model.event import Record
+from factstore.core.model.fact import Stack
+from factstore.core.model.member import Applied
+from factstore.core.model.transaction import Transaction
+from factstore.core.state.state import State
+
+
+def find_written(state: State, transaction: Transaction) -> int | None:
+    """Return the revision at which a transaction was applied, if the state still shows any of it."""
+    scope = transaction.stack.scope
+    stack = state.stack(scope)
+    if transaction.drops_stack:
+        return state.revision if stack is None or stack.id != transaction.stack.id else None
+    if transaction.creates_stack and stack is not None and stack.id == transaction.stack.id:
+        return stack.created  # its id was never used before
+    if transaction.updates_stack and stack is not None and _same_write(stack, transaction):
+        return stack.revision
+    for put in transaction.puts:
+        fact = state.fact(scope, put.path)
+        if fact and (fact.request_id, fact.updated_at) == (put.request_id, put.updated_at):
+            return fact.revision
+    for record in transaction.records:
+        known = state.record(scope, record.record_key)
+        if known is not None and _same(known, record):
+            return known.revision
+    return None
+
+
+def guards_still_hold(state: State, transaction: Transaction) -> bool:
+    """Return whether everything is as it was planned on, and certainly was so all the time."""
+    contents = state.contents(transaction.stack.scope)
+    nothing_was_dropped = state.last_deletion <= transaction.base_revision
+    if contents is None:
+        return transaction.creates_stack and nothing_was_dropped
+    if contents.stack.id != transaction.stack.id:
+        return False
+    if transaction.updates_stack and contents.stack.revision != transaction.stack.revision:
+        return False
+    guards = transaction.record_revisions
+    missing = 0 in transaction.fact_revisions.values() or 0 in guards.values()
+    if missing and not (nothing_was_dropped or contents.changed <= transaction.base_revision):
+        return False
+    # Neither waiters nor signals nor applied records move `changed`.
+    unseen = any(known == 0 and key.kind != "member" for key, known in guards.items())
+    if unseen and not nothing_was_dropped:
+        return False
+    now = {fact.path: fact.revision for fact in contents.facts}
+    if any(now.get(path, 0) != known for path, known in transaction.fact_revisions.items()):
+        return False
+    records = {key: state.record(transaction.stack.scope, key) for key in guards}
+    return all((record.revision if record else 0) == guards[key] for key, record in records.items())
+
+
+def _same_write(stack: Stack, transaction: Transaction) -> bool:
+    return stack == replace(
+        transaction.stack,
+        revision=stack.revision,
+        created=stack.created,
+    )
+
+
+def _same(known: Record, written: Record) -> bool:
+    """Return whether a record is the one to be written, and not one that somebody else wrote alike."""
+    if isinstance(written, Applied):
+        return isinstance(known, Applied) and known.seen == written.seen
+    request_id = getattr(written, "request_id", None)
+    return request_id is not None and known == replace(
+        written,
+        revision=known.revision,
+        lease=known.lease,
+    )

@@ -1,0 +1,97 @@
+"""The services of one process, built in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.quota import Quotas, no_quotas
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, EventSource, Store, WakeUp
+from factstore.core.services.context import ContextService
+from factstore.core.services.convergence import ConvergenceService
+from factstore.core.services.facts import FactService
+from factstore.core.services.grants import GrantService
+from factstore.core.services.key_rewrap import KeyRewrap
+from factstore.core.services.members import MemberService
+from factstore.core.services.rate_limit import Allowances, RateLimiter, no_allowances
+from factstore.core.services.stacks import StackService
+from factstore.core.services.waiter_controller import WaiterController
+from factstore.core.services.waiters import WaiterService
+from factstore.core.services.watch import WatchService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a caller can ask of the domain."""
+
+    store: Store
+    transactor: Transactor
+    facts: FactService
+    stacks: StackService
+    members: MemberService
+    waiters: WaiterService
+    grants: GrantService
+    context: ContextService
+    convergence: ConvergenceService
+    watch: WatchService
+    waiter_controller: WaiterController
+    key_rewrap: KeyRewrap
+    rate_limiter: RateLimiter
+    quotas: Quotas
+    allowances: Allowances
+    clock: Clock
+
+    @property
+    def epoch(self) -> str:
+        """Return the epoch of the store's revisions.
+
+        :raises Unavailable: the store has not been read yet.
+        """
+        return self.store.epoch
+
+    def cursor(self, revision: int) -> Cursor:
+        """Return the cursor of a revision."""
+        return Cursor(self.store.epoch, revision)
+
+
+def build_services(
+    store: Store,
+    events: EventSource,
+    clock: Clock,
+    *,
+    new_id: Callable[[], str],
+    new_wake_up: Callable[[], WakeUp],
+    timeout: float,
+    quotas: Quotas = no_quotas,
+    allowances: Allowances = no_allowances,
+    encryption: Encryption | None = None,
+) -> Services:
+    """Return the services on a store and its events.
+
+    :param new_id: returns an id for a new stack that was never used.
+    :param timeout: seconds after which a call to the store counts as failed.
+    """
+    encryption = encryption or Encryption(NoKeyring())
+    transactor = Transactor(store, clock, quotas, new_id, timeout)
+    return Services(
+        store=store,
+        transactor=transactor,
+        facts=FactService(store, events, clock, timeout, transactor, encryption),
+        stacks=StackService(store, clock, timeout, transactor),
+        members=MemberService(store, clock, timeout, transactor),
+        waiters=WaiterService(store, events, clock, timeout, transactor),
+        grants=GrantService(store, clock, timeout, transactor),
+        context=ContextService(store, events, clock, timeout),
+        convergence=ConvergenceService(store, events, clock, timeout),
+        watch=WatchService(store, events, clock, timeout),
+        waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
+        key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
+        rate_limiter=RateLimiter(allowances, clock),
+        quotas=quotas,
+        allowances=allowances,
+        clock=clock,
+    )

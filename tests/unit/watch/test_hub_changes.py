@@ -1,0 +1,186 @@
+"""Changes without events wake the readers that wait for them, and are remembered in bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.core.model.fact import Scope
+from factstore.watch import hub as hubs
+from factstore.watch.hub import Hub
+
+ONE, OTHER = Scope("p", "one"), Scope("p", "other")
+LONG = 30.0  # nobody waits that long unless something is wrong
+
+
+class Parking(threading.Event):
+    """A signal that tells when somebody waits on it; others may do something just before."""
+
+    parked = threading.Semaphore(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        type(self).parked.release()
+        return super().wait(timeout)
+
+
+@pytest.fixture
+def hub() -> Hub:
+    Parking.parked = threading.Semaphore(0)
+    return Hub(9, 9999, Parking)
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def wait(threads: ThreadPoolExecutor, hub: Hub, scope: Scope, after: int) -> Future[bool]:
+    """Let somebody wait, and return once they do."""
+    waiting = threads.submit(hub.wait_change, scope, after, LONG)
+    assert Parking.parked.acquire(timeout=LONG)
+    return waiting
+
+
+def test_a_change_between_read_and_wait_is_not_missed(hub: Hub) -> None:
+    hub.publish(5, (), [ONE])
+    assert hub.wait_change(ONE, 4, 0)
+    assert not hub.wait_change(ONE, 5, 0)
+
+
+def test_a_change_wakes_the_readers_of_its_stack_alone(
+    hub: Hub, threads: ThreadPoolExecutor
+) -> None:
+    waiting = wait(threads, hub, ONE, 4)
+    other = wait(threads, hub, OTHER, 4)
+    hub.publish(5, (), [ONE])
+    assert waiting.result(LONG)
+    assert not other.done()
+    hub.close()
+    assert other.result(LONG)
+
+
+def test_a_change_wakes_all_readers_of_the_stack(hub: Hub, threads: ThreadPoolExecutor) -> None:
+    waiting = [wait(threads, hub, ONE, after) for after in (3, 4, 4)]
+    hub.publish(5, (), [OTHER, ONE])
+    assert all(one.result(LONG) for one in waiting)
+
+
+def test_without_a_change_the_wait_lasts_until_its_time_is_over(hub: Hub) -> None:
+    hub.publish(5, (), [OTHER])
+    assert not hub.wait_change(ONE, 5, 0.01)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["tell", "read", "wait", "reset"]), st.integers(0, 2)),
+        max_size=30,
+    )
+)
+def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
+    steps: list[tuple[str, int]],
+) -> None:
+    # The pump moves the state first, and tells afterwards; who waits has read the state.
+    hub, revision = Hub(9, 9999), 10
+    scopes = [Scope("p", str(n)) for n in range(3)]
+    moved, read = dict.fromkeys(scopes, 10), dict.fromkeys(scopes, 10)
+    hub.reset(10)
+    for step, which in steps:
+        scope = scopes[which]
+        match step:
+            case "tell":
+                revision += 1
+                moved[scope] = revision
+                hub.publish(revision, (), [scope])
+            case "read":
+                read[scope] = revision
+            case "reset":  # whoever was told of it has read anew
+                revision -= 5
+                hub.reset(revision)
+                moved = dict.fromkeys(scopes, revision)
+                read = dict.fromkeys(scopes, revision)
+            case "wait":
+                assert hub.wait_change(scope, read[scope], 0) == (moved[scope] > read[scope])
+
+
+def test_a_reset_wakes_all_readers_once(hub: Hub, threads: ThreadPoolExecutor) -> None:
+    hub.publish(50, (), [ONE])
+    waiting = wait(threads, hub, ONE, 50)
+    hub.reset(7)
+    assert waiting.result(LONG)
+    assert not hub.wait_change(ONE, 7, 0), "nothing moved since the state was read anew"
+    assert not hub.wait_change(ONE, 50, 0), "and a number of before must not end every wait"
+    again = wait(threads, hub, ONE, 7)
+    hub.publish(8, (), [ONE])
+    assert again.result(LONG)
+
+
+def test_closing_wakes_all_readers_and_ends_later_waits_at_once(
+    hub: Hub, threads: ThreadPoolExecutor
+) -> None:
+    waiting = [wait(threads, hub, scope, 1) for scope in (ONE, ONE, OTHER)]
+    hub.close()
+    assert all(one.result(LONG) for one in waiting)
+    assert hub.wait_change(ONE, 1, LONG)
+
+
+def test_the_stacks_that_changed_longest_ago_are_forgotten_and_count_as_changed(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
+    for revision in range(1, 101):
+        hub.publish(revision, (), [Scope("p", str(revision))])
+    assert len(hub._channels) == 5
+    assert hub.wait_change(Scope("p", "1"), 0, 0)
+    assert hub.wait_change(Scope("p", "never"), 94, 0), "it may be one of those forgotten"
+    assert not hub.wait_change(Scope("p", "never"), 95, 0)
+    assert hub.wait_change(Scope("p", "95"), 94, 0)
+    assert not hub.wait_change(Scope("p", "95"), 95, 0)
+
+
+def test_waits_for_stacks_that_never_existed_leave_little_behind(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
+    for n in range(100):
+        assert not hub.wait_change(Scope("p", str(n)), 1, 0)
+    assert len(hub._channels) <= 10
+
+
+def test_a_stack_with_a_waiting_reader_is_not_forgotten(
+    hub: Hub, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "IDLE_CHANNELS", 2)
+    waiting = wait(threads, hub, ONE, 1)
+    hub.publish(2, (), [Scope("p", str(n)) for n in range(9)])
+    assert not waiting.done()
+    hub.publish(3, (), [ONE])
+    assert waiting.result(LONG)
+
+
+def test_no_change_is_lost_between_a_read_and_the_wait(hub: Hub) -> None:
+    # A counter that one thread moves and others wait for, each step of it once.
+    revision, ends = [0], 300
+    seen: list[int] = []
+
+    def follow() -> None:
+        at = 0
+        while at < ends:
+            assert hub.wait_change(ONE, at, LONG)
+            at = revision[0]
+        seen.append(at)
+
+    readers = [threading.Thread(target=follow) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for at in range(1, ends + 1):
+        revision[0] = at
+        hub.publish(at, (), [ONE])
+    for reader in readers:
+        reader.join(LONG)
+    assert seen == [ends] * 4
