@@ -14,7 +14,7 @@ LENGTH = 72
 SCISSORS = re.compile(r"^# -+ >8 -+$", re.MULTILINE)
 # git writes these itself, or rewrites them before they are merged.
 GENERATED = re.compile(r"(?:fixup|squash|amend)! |Merge |Revert ")
-SUBJECT = re.compile(r"(?P<area>[a-z][\w./-]*): (?P<verb>\S+) \S")
+SUBJECT = re.compile(r"[a-z][\w./-]*(?:, [a-z][\w./-]*)*: (?P<verb>\S+) \S")
 NOT_IMPERATIVE = re.compile(r"[a-z]+(?:ed|ing|[^su]s)", re.IGNORECASE)
 IMPERATIVE = {
     "bring",

@@ -1,4 +1,4 @@
-"""How views reach the domain's services."""
+"""Access of the views to the domain's services."""
 
 from __future__ import annotations
 

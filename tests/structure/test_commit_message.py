@@ -23,7 +23,7 @@ def problems() -> Callable[[str], list[str]]:
 def test_a_well_formed_message_has_no_problems(problems: Callable[[str], list[str]]) -> None:
     assert problems(GOOD) == []
     assert problems(f"{GOOD}# a comment\n# ---- >8 ----\ndiff --git\n") == []
-    assert problems(GOOD.replace("renew", "pass").replace("agent", "tests/faults")) == []
+    assert problems(GOOD.replace("renew", "pass").replace("agent", "tests/faults, agent")) == []
 
 
 def test_each_mistake_is_reported(problems: Callable[[str], list[str]]) -> None:
