@@ -63,15 +63,15 @@ class CommitBatcher:
         transact: Transact,
         transact_all: TransactAll,
         clock: Clock,
-        new_signal: Callable[[], WakeUp],
+        new_wake_up: Callable[[], WakeUp],
     ) -> None:
         self._transact = transact
         self._transact_all = transact_all
         self._clock = clock
-        self._new_signal = new_signal
+        self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
         self._waiting: deque[_Entry] = deque()
-        self._wanted = new_signal()
+        self._wanted = new_wake_up()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -101,7 +101,7 @@ class CommitBatcher:
         :raises OutcomeUnknown: the transaction may have been applied.
         :raises LeaseExpired: a put has a lease that has expired; nothing was written.
         """
-        entry = _Entry(txn, deadline, self._new_signal())
+        entry = _Entry(txn, deadline, self._new_wake_up())
         with self._lock:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
@@ -129,7 +129,7 @@ class CommitBatcher:
                 if not self._waiting:
                     if self._stopping and not batch:
                         return
-                    self._wanted = self._new_signal()
+                    self._wanted = self._new_wake_up()
                     if self._stopping:
                         self._wanted.set()
             if batch:

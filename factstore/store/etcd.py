@@ -65,7 +65,7 @@ class EtcdBackend:
         *,
         window: int,
         timeout: float,
-        new_signal: Callable[[], WakeUp] = threading.Event,
+        new_wake_up: Callable[[], WakeUp] = threading.Event,
     ) -> None:
         self._client = client
         self._keys = keyspace
@@ -73,7 +73,7 @@ class EtcdBackend:
         self._clock = clock
         self._window = window
         self._timeout = timeout
-        self._batcher = CommitBatcher(self._transact, self._transact_all, clock, new_signal)
+        self._batcher = CommitBatcher(self._transact, self._transact_all, clock, new_wake_up)
         self._store_id = b""
         self._epoch = ""
         self._stream: WatchStream | None = None
@@ -85,9 +85,9 @@ class EtcdBackend:
         """Return the oldest state from which the whole window can be followed."""
         self._batcher.start()
         while True:
-            store_id, cluster_id = self._identify()
-            head = self._client.get(self._keys.epoch, deadline=self._soon()).revision
-            start = max(self._oldest() + 1, head - self._window + 1)
+            store_id, cluster_id = self._read_store_id()
+            head = self._client.get(self._keys.epoch, deadline=self._deadline()).revision
+            start = max(self._compacted_revision() + 1, head - self._window + 1)
             try:
                 mutations = self._load(start - 1) if start > 1 else []
             except Compacted:
@@ -98,11 +98,11 @@ class EtcdBackend:
 
     def follow(self, after: int) -> Iterator[Step]:
         """Yield every step after a revision; see :class:`~factstore.core.ports.Backend`."""
-        if self.head(self._soon()) < after:
+        if self.head(self._deadline()) < after:
             raise CursorExpired(
                 "etcd is at an older revision than before; it was restored or replaced"
             )
-        if after < self._oldest():
+        if after < self._compacted_revision():
             raise CursorExpired("etcd has compacted the history")
         everything = self._keys.everything
         stream = self._client.watch(everything.start, everything.end, after + 1)
@@ -131,17 +131,17 @@ class EtcdBackend:
             raise CursorExpired("the store was replaced")
         return found.revision
 
-    def _identify(self) -> tuple[bytes, int]:
+    def _read_store_id(self) -> tuple[bytes, int]:
         """Return the random id of the store, created on first use, and the id of the cluster."""
         while True:
-            found = self._client.get(self._keys.epoch, deadline=self._soon())
+            found = self._client.get(self._keys.epoch, deadline=self._deadline())
             if found.items:
                 return found.items[0].value, found.cluster_id
             absent = Compare(self._keys.epoch, "create", "==", 0)
             name = PutKey(self._keys.epoch, secrets.token_hex(16).encode())
-            self._client.transact([absent], [name], deadline=self._soon())
+            self._client.transact([absent], [name], deadline=self._deadline())
 
-    def _oldest(self) -> int:
+    def _compacted_revision(self) -> int:
         """Return the revision to which etcd is compacted; only a cancelled watch reports it.
 
         A watch must start later: etcd 3.4 loses a deletion that was made at exactly that revision.
@@ -168,7 +168,7 @@ class EtcdBackend:
         start = keys.start
         while True:
             found = self._client.get(
-                start, keys.end, revision=revision, limit=PAGE, deadline=self._soon()
+                start, keys.end, revision=revision, limit=PAGE, deadline=self._deadline()
             )
             yield from found.items
             if len(found.items) < PAGE:
@@ -254,11 +254,11 @@ class EtcdBackend:
         if prefix:
             key = self._keys.fact(stack.project_id, stack.id, prefix)
             if key > past:
-                found = self._at(key, b"", 1, revision, deadline)
+                found = self._read_at(key, b"", 1, revision, deadline)
         below = self._keys.facts(stack.project_id, stack.id, prefix)
         start = max(below.start, past)
         if start < below.end and len(found) < limit:
-            found = found + self._at(start, below.end, limit - len(found), revision, deadline)
+            found = found + self._read_at(start, below.end, limit - len(found), revision, deadline)
         mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.fact for mutation in mutations if isinstance(mutation, PutFact)]
 
@@ -268,7 +268,7 @@ class EtcdBackend:
         """Return at most *limit* stacks of a project after a name, at a revision."""
         keys = self._keys.stacks(project_id)
         start = self._keys.stack(project_id, after) + b"\0" if after else keys.start
-        found = self._at(start, keys.end, limit, revision, deadline)
+        found = self._read_at(start, keys.end, limit, revision, deadline)
         mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
 
@@ -279,14 +279,14 @@ class EtcdBackend:
         keys = self._keys.records(stack.project_id, stack.id, kind)
         start, records = keys.start, []
         while True:
-            found = self._at(start, keys.end, PAGE, revision, deadline)
+            found = self._read_at(start, keys.end, PAGE, revision, deadline)
             mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
             records += [m.record for m in mutations if isinstance(m, PutRecord)]
             if len(found) < PAGE:
                 return records
             start = found[-1].key + b"\0"
 
-    def _at(
+    def _read_at(
         self, start: bytes, end: bytes, limit: int, revision: int, deadline: float
     ) -> list[KeyValue]:
         try:
@@ -371,7 +371,7 @@ class EtcdBackend:
         self._batcher.stop()
         self._client.close()
 
-    def _soon(self) -> float:
+    def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout
 
 

@@ -36,22 +36,22 @@ class MirroredStore:
         self,
         backend: Backend,
         clock: Clock,
-        new_signal: Callable[[], WakeUp],
+        new_wake_up: Callable[[], WakeUp],
         observe_lag: Callable[[float], None] = lambda seconds: None,
         on_needs_write: Callable[[], None] = lambda: None,
     ) -> None:
         self._backend = backend
         self._clock = clock
-        self._new_signal = new_signal
+        self._new_wake_up = new_wake_up
         self._observe_lag = observe_lag
         self._on_needs_write = on_needs_write
         self._lock = threading.Lock()
-        self._order = itertools.count()
-        self._awaited: list[tuple[int, int, WakeUp]] = []
+        self._sequence = itertools.count()
+        self._waiting: list[tuple[int, int, WakeUp]] = []
         self._state: State | None = None
         self._epoch = ""
-        self._heads = ReadIndex(backend.head, clock, new_signal)
-        self._bumps = ReadIndex(backend.bump_revision, clock, new_signal)
+        self._head_reads = ReadIndex(backend.head, clock, new_wake_up)
+        self._bumps = ReadIndex(backend.bump_revision, clock, new_wake_up)
 
     # Called by the pump
 
@@ -61,9 +61,9 @@ class MirroredStore:
         state.load(opening.mutations)
         with self._lock:
             self._state, self._epoch = state, opening.epoch
-            awaited, self._awaited = self._awaited, []
-        for _, _, signal in awaited:
-            signal.set()
+            waiting, self._waiting = self._waiting, []
+        for _, _, wake_up in waiting:
+            wake_up.set()
         if state.stacks_needing_write():
             self._on_needs_write()
 
@@ -73,10 +73,10 @@ class MirroredStore:
         result = state.apply(step)
         ready = []
         with self._lock:
-            while self._awaited and self._awaited[0][0] <= step.revision:
-                ready.append(heapq.heappop(self._awaited)[2])
-        for signal in ready:
-            signal.set()
+            while self._waiting and self._waiting[0][0] <= step.revision:
+                ready.append(heapq.heappop(self._waiting)[2])
+        for wake_up in ready:
+            wake_up.set()
         if state.stacks_needing_write():
             self._on_needs_write()
         return result
@@ -100,7 +100,7 @@ class MirroredStore:
         """Return the state, at least at the newest revision of the backend at the time of this call."""
         self.state()
         try:
-            head = self._heads.read(deadline)
+            head = self._head_reads.read(deadline)
             soon = min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)
             return self._wait_for_revision(head, soon) or self._follow_foreign(deadline)
         except CursorExpired as error:
@@ -143,17 +143,17 @@ class MirroredStore:
         state = self.state()
         if state.revision >= revision:
             return state
-        signal = self._new_signal()
+        wake_up = self._new_wake_up()
         with self._lock:
-            heapq.heappush(self._awaited, (revision, next(self._order), signal))
+            heapq.heappush(self._waiting, (revision, next(self._sequence), wake_up))
         if state.revision < revision:
-            signal.wait(max(0.0, deadline - self._clock.monotonic()))
+            wake_up.wait(max(0.0, deadline - self._clock.monotonic()))
         state = self.state()
         return state if state.revision >= revision else None
 
     def is_behind(self, deadline: float) -> bool:
         """Return True if the backend has revisions that the state does not include."""
-        return self._heads.read(deadline) > self.state().revision
+        return self._head_reads.read(deadline) > self.state().revision
 
     def catch_up(self, deadline: float) -> None:
         """Advance the state to the newest revision, even if only other clients of etcd write."""
@@ -191,15 +191,15 @@ class MirroredStore:
 
     def start(self) -> None:
         """Start the threads that :meth:`refresh` needs."""
-        self._heads.start()
+        self._head_reads.start()
         self._bumps.start()
 
     @property
     def alive(self) -> bool:
         """Return True if the threads that :meth:`refresh` needs are running."""
-        return self._heads.alive and self._bumps.alive
+        return self._head_reads.alive and self._bumps.alive
 
     def stop(self) -> None:
         """Stop the threads; the caller closes the backend."""
-        self._heads.stop()
+        self._head_reads.stop()
         self._bumps.stop()

@@ -22,8 +22,8 @@ class _Call:
 
     __slots__ = ("done", "error", "revision")
 
-    def __init__(self, signal: WakeUp) -> None:
-        self.done = signal
+    def __init__(self, wake_up: WakeUp) -> None:
+        self.done = wake_up
         self.revision = 0
         self.error: FactstoreError | None = None
 
@@ -32,15 +32,15 @@ class ReadIndex:
     """Calls *head* on a thread of its own, once for each group of readers."""
 
     def __init__(
-        self, head: Callable[[float], int], clock: Clock, new_signal: Callable[[], WakeUp]
+        self, head: Callable[[float], int], clock: Clock, new_wake_up: Callable[[], WakeUp]
     ) -> None:
         self._head = head
         self._clock = clock
-        self._new_signal = new_signal
+        self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
         self._next: _Call | None = None
-        self._wanted = new_signal()
-        self._stopped = new_signal()
+        self._wanted = new_wake_up()
+        self._stopped = new_wake_up()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -74,7 +74,7 @@ class ReadIndex:
                 raise Unavailable("the service is stopping.")
             call = self._next
             if call is None:
-                call = self._next = _Call(self._new_signal())
+                call = self._next = _Call(self._new_wake_up())
                 self._wanted.set()
         call.done.wait(max(0.0, deadline - self._clock.monotonic()))
         if call.error is not None:
@@ -88,7 +88,7 @@ class ReadIndex:
             self._wanted.wait()
             with self._lock:
                 call, self._next = self._next, None
-                self._wanted = self._new_signal()
+                self._wanted = self._new_wake_up()
                 last = self._stopping  # no reader can arrive afterwards
             if call is not None:
                 self._send(call)

@@ -156,7 +156,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         clock,
         window=conf.watch.history_events,
         timeout=etcd.timeout,
-        new_signal=new_event,
+        new_wake_up=new_event,
     )
     store = MirroredStore(
         backend,

@@ -139,7 +139,7 @@ def test_a_silent_watch_is_renewed_and_the_reader_notified(
 
     # Questions are answered at once, so that only waiting for the watch passes time.
     store = MirroredStore(backend, clock, passing)  # type: ignore[arg-type]
-    store._heads.read = lambda deadline: 7  # type: ignore[method-assign]
+    store._head_reads.read = lambda deadline: 7  # type: ignore[method-assign]
     store._bumps.read = lambda deadline: 8  # type: ignore[method-assign]
     store.load(Snapshot(EPOCH, 5, []))
     with pytest.raises(Unavailable):
