@@ -170,7 +170,7 @@ HARMLESS: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {
         ),
     },
     "a key that an earlier version wrote": lambda keys, living: {
-        keys.gate(living.project_id): b"",
+        keys.legacy(living.project_id): b"",
     },
 }
 """Keys to add that result in no finding."""

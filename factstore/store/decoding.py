@@ -63,8 +63,6 @@ class Decoder:
                     value, parsed.project_id, parsed.name, revision=revision, created=created
                 )
                 return PutStack(stack)
-            if parsed.type == "gate":
-                return None  # written by versions that enforced quotas with it
             return None if event.deleted else codec.decode_deletion_author(value)
         except (codec.UnknownFormat, UnicodeDecodeError) as error:
             LOG.error("key %r is ignored: %s", key, error)

@@ -195,8 +195,8 @@ class EtcdBackend:
         for new in commit.records:
             key = keys.record(stack.project_id, stack.id, new.record_key)
             operations.append(PutKey(key, codec.encode_record(new), new.lease))
-        for place in commit.removes:
-            operations.append(DeleteKeys(keys.record(stack.project_id, stack.id, place)))
+        for record_key in commit.removes:
+            operations.append(DeleteKeys(keys.record(stack.project_id, stack.id, record_key)))
         for waiter in commit.cleared_waiters:
             operations.append(DeleteKeys(*keys.signals(stack.project_id, stack.id, waiter)))
         if commit.drops_stack:
@@ -207,7 +207,7 @@ class EtcdBackend:
             slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
             operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
         if commit.idempotency is not None:
-            operations.append(self._keep(commit.idempotency, deadline))
+            operations.append(self._put_idempotency_record(commit.idempotency, deadline))
         if not operations:
             operations.append(GetKey(keys.epoch))
         try:
@@ -235,13 +235,13 @@ class EtcdBackend:
         item = found.items[0]
         return IdempotencyRecord(project_id, key, item.value.decode(), item.revision)
 
-    def _keep(self, receipt: IdempotencyRecord, deadline: float) -> PutKey:
+    def _put_idempotency_record(self, record: IdempotencyRecord, deadline: float) -> PutKey:
         now = self._clock.monotonic()
         if self._bucket is None or now >= self._bucket[1]:
             lease = self._client.grant(RETENTION + BUCKET_SECONDS, deadline=deadline)
             self._bucket = lease, now + BUCKET_SECONDS
-        key = self._keys.receipt(receipt.project_id, receipt.key)
-        return PutKey(key, receipt.text.encode(), self._bucket[0])
+        key = self._keys.receipt(record.project_id, record.key)
+        return PutKey(key, record.text.encode(), self._bucket[0])
 
     # Reading the past
 

@@ -18,7 +18,7 @@ All keys are below one root::
     acts/<slot>                    the author of the deletions of this revision
     idem/<project>/<key>           the record of an Idempotency-Key
     purges/<project>/<S>           a deleted stack whose data are still to be deleted
-    quotas/<project>               passed by writes that come near a quota of the project
+    quotas/<project>               written only by earlier versions; ignored
 
 ``0`` comes right after ``/``, so the keys below a folder are the range from ``<folder>/`` to
 ``<folder>0``; ``<folder>-x`` and ``<folder>.x`` sort before it.
@@ -53,7 +53,7 @@ class ParsedKey(NamedTuple):
         "fact",
         "record",
         "act",
-        "gate",
+        "legacy",
         "receipt",
         "purge",
         "epoch",
@@ -100,7 +100,7 @@ class Keyspace:
         return _range_below(f"{self.root}/data")
 
     @property
-    def all_gates(self) -> KeyRange:
+    def all_legacy(self) -> KeyRange:
         return _range_below(f"{self.root}/quotas")
 
     @property
@@ -138,7 +138,7 @@ class Keyspace:
     def receipt(self, project_id: str, key: str) -> bytes:
         return f"{self.root}/idem/{_valid_id(project_id)}/{_valid_id(key)}".encode()
 
-    def gate(self, project_id: str) -> bytes:
+    def legacy(self, project_id: str) -> bytes:
         return f"{self.root}/quotas/{_valid_id(project_id)}".encode()
 
     def receipts(self, project_id: str) -> KeyRange:
@@ -158,8 +158,8 @@ class Keyspace:
 
     def outside_stacks(self, project_id: str) -> tuple[KeyRange, ...]:
         """Return the ranges of the keys of a project that belong to no stack."""
-        gate = self.gate(project_id)
-        return self.receipts(project_id), KeyRange(gate, gate + b"\0")
+        legacy = self.legacy(project_id)
+        return self.receipts(project_id), KeyRange(legacy, legacy + b"\0")
 
     def parse(self, key: bytes) -> ParsedKey | None:
         """Return the parts of a key, or None if the key is not part of the state."""
@@ -174,8 +174,6 @@ class Keyspace:
                 return ParsedKey("record", project_id, stack_id, name, record_key)
             case ["acts", slot]:
                 return ParsedKey("act", "", "", slot)
-            case ["quotas", project_id]:
-                return ParsedKey("gate", project_id, "", "")
             case _:
                 return None
 
@@ -202,6 +200,8 @@ class Keyspace:
                 return ParsedKey("receipt", project_id, "", name)
             case ["purges", project_id, stack_id]:
                 return ParsedKey("purge", project_id, stack_id, "")
+            case ["quotas", project_id]:
+                return ParsedKey("legacy", project_id, "", "")
             case _:
                 return None
 
@@ -220,8 +220,8 @@ class Keyspace:
                 return self.record(parsed.project_id, parsed.stack_id, parsed.record_key)
             case "act":
                 return self.act(int(parsed.name))
-            case "gate":
-                return self.gate(parsed.project_id)
+            case "legacy":
+                return self.legacy(parsed.project_id)
             case "receipt":
                 return self.receipt(parsed.project_id, parsed.name)
             case "purge":

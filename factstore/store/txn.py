@@ -28,8 +28,8 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
         compares.append(Compare(record, "mod", "==", stack.revision))
     for path, revision in commit.fact_revisions.items():
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
-    for place, revision in commit.record_revisions.items():
-        key = keys.record(stack.project_id, stack.id, place)
+    for record_key, revision in commit.record_revisions.items():
+        key = keys.record(stack.project_id, stack.id, record_key)
         compares.append(Compare(key, "mod", "==", revision))
     compares.extend(_receipt(commit, keys))
     if commit.new_paths:

@@ -1,6 +1,6 @@
-"""The leases of the memory backend: what hangs on each, and when each ends.
+"""The leases of the memory backend: their attached keys and their expiry.
 
-It has no lock; who calls it holds the backend's.
+There is no lock; callers hold that of the backend.
 """
 
 from __future__ import annotations
@@ -13,81 +13,81 @@ from factstore.core.model.record_key import RecordKey
 from factstore.core.ports import Clock
 
 Key = tuple[str, str | RecordKey]
-"""A stack's id, and a fact's path or a record's place."""
+"""The id of a stack, and the path of a fact or the key of a record."""
 
 
 @dataclass(slots=True)
 class _Lease:
     ttl: int
-    ends: float
+    expires_at: float
     keys: set[Key] = field(default_factory=set)
 
 
-class Leases:
-    """All leases that have not ended."""
+class MemoryLeases:
+    """All leases that have not expired."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._held: dict[int, _Lease] = {}
+        self._leases: dict[int, _Lease] = {}
 
-    def __contains__(self, lease: int) -> bool:
-        return lease in self._held
+    def __contains__(self, lease_id: int) -> bool:
+        return lease_id in self._leases
 
-    def grant(self, ttl: int) -> int:
-        """A new lease."""
-        lease = secrets.randbits(62) + 1
-        self._held[lease] = _Lease(ttl, self._clock.monotonic() + ttl)
-        return lease
+    def create(self, ttl: int) -> int:
+        """Create a lease and return its id."""
+        lease_id = secrets.randbits(62) + 1
+        self._leases[lease_id] = _Lease(ttl, self._clock.monotonic() + ttl)
+        return lease_id
 
-    def renew(self, lease: int) -> bool:
-        """Start a lease's time anew; False when it has ended."""
-        held = self._held.get(lease)
-        if held is not None:
-            held.ends = self._clock.monotonic() + held.ttl
-        return held is not None
+    def renew(self, lease_id: int) -> bool:
+        """Renew a lease; return False if it has expired."""
+        lease = self._leases.get(lease_id)
+        if lease is not None:
+            lease.expires_at = self._clock.monotonic() + lease.ttl
+        return lease is not None
 
-    def end(self, lease: int) -> list[Mutation]:
-        """End a lease; what goes with it."""
-        held = self._held.pop(lease, None)
-        return [_drop(*key) for key in sorted(held.keys, key=_etcd_order)] if held else []
+    def revoke(self, lease_id: int) -> list[Mutation]:
+        """Revoke a lease, and return the deletions of its keys."""
+        lease = self._leases.pop(lease_id, None)
+        return [_drop(*key) for key in sorted(lease.keys, key=_etcd_order)] if lease else []
 
-    def hang(self, key: Key, lease: int) -> None:
-        """Let a key go with a lease, or with lease 0 stay; it hangs on no other any more."""
-        self.release(key)
-        if lease:
-            self._held[lease].keys.add(key)
+    def attach(self, key: Key, lease_id: int) -> None:
+        """Attach a key to a lease, or with 0 to none, and detach it from any other."""
+        self.detach(key)
+        if lease_id:
+            self._leases[lease_id].keys.add(key)
 
-    def release(self, key: Key) -> None:
-        """Let a key go with no lease."""
-        for lease in self._held.values():
+    def detach(self, key: Key) -> None:
+        """Detach a key from its lease."""
+        for lease in self._leases.values():
             lease.keys.discard(key)
 
-    def overdue(self) -> list[int]:
-        """The leases whose time is over."""
+    def expired(self) -> list[int]:
+        """Return the ids of the leases that have expired but are not revoked yet."""
         now = self._clock.monotonic()
-        return [lease for lease, held in self._held.items() if held.ends <= now]
+        return [lease_id for lease_id, lease in self._leases.items() if lease.expires_at <= now]
 
-    def until_next(self) -> float | None:
-        """Seconds until the next lease ends; None if there is none."""
-        ends = [held.ends for held in self._held.values()]
-        return max(0.0, min(ends) - self._clock.monotonic()) if ends else None
+    def seconds_to_next_expiry(self) -> float | None:
+        """Return the seconds until the next lease expires, or None if there is no lease."""
+        times = [lease.expires_at for lease in self._leases.values()]
+        return max(0.0, min(times) - self._clock.monotonic()) if times else None
 
     def clear(self) -> None:
-        """Forget all of them, and what hangs on them."""
-        self._held.clear()
+        """Delete all leases, but not their keys."""
+        self._leases.clear()
 
 
 def _etcd_order(key: Key) -> tuple[str, str, str]:
-    """As etcd orders keys: a revoked lease's facts go before their member."""
-    stack_id, what = key
+    """Return the order of etcd, in which facts precede their member."""
+    stack_id, name = key
     return (
-        (stack_id, what.kind, what.name)
-        if isinstance(what, RecordKey)
-        else (stack_id, "fact", what)
+        (stack_id, name.kind, name.name)
+        if isinstance(name, RecordKey)
+        else (stack_id, "fact", name)
     )
 
 
-def _drop(stack_id: str, what: str | RecordKey) -> Mutation:
-    if isinstance(what, RecordKey):
-        return DropRecord(stack_id, what)
-    return DropFact(stack_id, what)
+def _drop(stack_id: str, name: str | RecordKey) -> Mutation:
+    if isinstance(name, RecordKey):
+        return DropRecord(stack_id, name)
+    return DropFact(stack_id, name)

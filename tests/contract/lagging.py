@@ -101,7 +101,7 @@ class InMemory(Database):
     def let_pass(self, seconds: float) -> list[int]:
         """Move the clock; the leases that end, in order."""
         self.clock.advance(seconds)
-        over = self.memory._leases.overdue()
+        over = self.memory._leases.expired()
         self.memory.expire()
         return over
 

@@ -283,7 +283,7 @@ def test_a_repair_deletes_the_keys_of_earlier_versions(
     etcd_world: EtcdWorld, worker: Worker, reader: StoreReader, repair: StoreRepair
 ) -> None:
     worker.put(Scope(PROJECT, "slurm"), "a/b")
-    legacy = [etcd_world.keys.gate(PROJECT), etcd_world.keys.gate("p2")]
+    legacy = [etcd_world.keys.legacy(PROJECT), etcd_world.keys.legacy("p2")]
     write_to_etcd(etcd_world, dict.fromkeys(legacy, b""))
     report = reader.check()
     assert report.projects["p2"].legacy == 1
@@ -313,7 +313,7 @@ def test_nothing_is_repaired_while_anything_is_unknown(
     living, _ = worker.stacks.get(Scope(PROJECT, "slurm"))
     worker.stop()
     made = dict(corruptions(etcd_world.keys, living))[name]
-    orphan, legacy = etcd_world.keys.fact("p2", "lost", "a"), etcd_world.keys.gate("p2")
+    orphan, legacy = etcd_world.keys.fact("p2", "lost", "a"), etcd_world.keys.legacy("p2")
     write_to_etcd(etcd_world, {**made.puts, orphan: codec.encode_fact(new_fact("a")), legacy: b""})
     report = reader.check()
     assert sorted(f.kind for f in report.findings) == sorted(["orphan", made.kind])

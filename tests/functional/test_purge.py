@@ -127,7 +127,7 @@ def full(served: tuple[Place, ApiServer], api: Caller) -> Iterator[Place]:
     api.put("/v1/stacks/paas/facts/t", json={"value": 1, "ttl": 600})
     api.put("/v1/stacks/gone/facts/a", 1)
     api.delete("/v1/stacks/gone")
-    place.plant(place.keys.gate(NO_PROJECT))  # earlier versions wrote it
+    place.plant(place.keys.legacy(NO_PROJECT))  # earlier versions wrote it
     add_other(place)
     yield place
     below = [*place.keys.project(NO_PROJECT), *place.keys.project(OTHER)]
@@ -139,7 +139,7 @@ def add_other(place: Place) -> None:
     place.plant(place.keys.stack(OTHER, "slurm"), codec.encode_stack(stack(stack_id="other-id")))
     place.plant(place.keys.fact(OTHER, "other-id", "a"), codec.encode_fact(fact("a")))
     place.plant(place.keys.receipt(OTHER, "r"), b'{"fingerprint": "f", "results": []}')
-    place.plant(place.keys.gate(OTHER))
+    place.plant(place.keys.legacy(OTHER))
 
 
 def test_after_a_purge_no_key_names_the_project_and_all_other_keys_exist(full: Place) -> None:

@@ -155,7 +155,7 @@ def test_repair_leaves_other_findings_to_the_operator(place: Place) -> None:
 
 def test_repair_deletes_the_keys_of_earlier_versions(place: Place) -> None:
     before = place.left()
-    place.plant(place.keys.gate("p"), b"")
+    place.plant(place.keys.legacy("p"), b"")
     assert place.told()["findings"] == []
     assert place.told("--repair")["findings"] == []
     assert place.left() == before

@@ -79,7 +79,7 @@ class _Checker:
                     self._find("unreadable", item.key, problem)
             case "purge" if project is not None:
                 project.purges.add(parsed.stack_id)
-            case "gate" if project is not None:
+            case "legacy" if project is not None:
                 project.legacy += 1
             case "epoch":
                 self._store_id = item.value

@@ -28,7 +28,7 @@ class StoreRepair:
         """
         if not report.is_repairable:
             return ()
-        self._delete(self._keys.all_gates)
+        self._delete(self._keys.all_legacy)
         return self.mark_orphans(report)
 
     def mark_orphans(self, report: Report, project_id: str = "") -> tuple[Finding, ...]:

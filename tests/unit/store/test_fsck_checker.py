@@ -54,7 +54,7 @@ SOUND: dict[bytes, bytes] = {
     },
     KEYS.receipt(PROJECT, "r"): b'{"fingerprint": "f", "results": []}',
     KEYS.purge("other", "s9"): b"",
-    KEYS.gate("third"): b"",
+    KEYS.legacy("third"): b"",
 }
 
 

@@ -127,7 +127,7 @@ def test_every_key_that_is_built_is_located(
         KEYS.act(slot): ("act", "", "", f"{slot:04d}"),
         KEYS.receipt(p, s): ("receipt", p, "", s),
         KEYS.purge(p, s): ("purge", p, s, ""),
-        KEYS.gate(p): ("gate", p, "", ""),
+        KEYS.legacy(p): ("legacy", p, "", ""),
         KEYS.epoch: ("epoch", "", "", ""),
         KEYS.sentinel: ("sentinel", "", "", ""),
         KEYS.compactor: ("compactor", "", "", ""),
@@ -144,7 +144,7 @@ def test_ranges_of_a_project_contain_only_its_own_keys(
     p: str, p2: str, s: str, name: str, path: str
 ) -> None:
     of_stack = [KEYS.stack(p2, name), KEYS.fact(p2, s, path), KEYS.purge(p2, s)]
-    for key in [*of_stack, KEYS.receipt(p2, s), KEYS.gate(p2)]:
+    for key in [*of_stack, KEYS.receipt(p2, s), KEYS.legacy(p2)]:
         assert sum(holds(kept, key) for kept in KEYS.project(p)) == (p == p2)
 
 
