@@ -285,5 +285,5 @@ def test_a_backend_that_has_not_noticed_another_life_of_the_store_cannot_write(
     stack = make_stack(backend, scope)
     # A restore writes another epoch while the keys and their revisions may well be the same.
     etcd_world.raw.transact([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)], deadline=soon())
-    transaction = Transaction(stack, 0, epoch, puts=(new_fact("p"),), expected={"p": 0})
+    transaction = Transaction(stack, 0, epoch, puts=(new_fact("p"),), fact_revisions={"p": 0})
     assert backend.commit(transaction, soon()) is None
