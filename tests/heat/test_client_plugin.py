@@ -45,7 +45,7 @@ def test_heat_uses_the_configured_endpoint_and_instances_the_public_one(
 def test_a_missing_stack_raises_an_error_of_heat(plugin: FactstoreClientPlugin, name: str) -> None:
     with pytest.raises(exception.EntityNotFound, match=rf"factstore stack \({name}\)"):
         plugin.get_stack(name)
-    with pytest.raises(exception.Error, match="it is one segment"):
+    with pytest.raises(exception.Error, match="a name of one segment"):
         plugin.get_stack("a/b")
 
 
