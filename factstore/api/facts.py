@@ -62,8 +62,8 @@ class FactList(MethodView):
             at=paging.cursor(query),
             permissions=access().permissions,
         )
-        items = (fact_text(fact, page.cursor.epoch) for fact in page.items)
-        return page_response("facts", items, page.cursor, page.marker)
+        epoch = page.cursor.epoch
+        return page_response("facts", page, lambda fact: fact_text(fact, epoch))
 
 
 @blueprint.route("/v1/stacks/<stack>/facts/<fact_path:path>")

@@ -35,7 +35,7 @@ class GrantList(MethodView):
         page = services().grants.list(
             scope, limit=query["limit"], marker=query["marker"], at=paging.cursor(query)
         )
-        return page_response("grants", map(grant_text, page.items), page.cursor, page.marker)
+        return page_response("grants", page, grant_text)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.GrantBody)

@@ -42,7 +42,7 @@ class MemberList(MethodView):
             marker=query["marker"],
             at=paging.cursor(query),
         )
-        return page_response("members", map(member_text, page.items), page.cursor, page.marker)
+        return page_response("members", page, member_text)
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection
+from typing import TypeVar
 
 from flask import Response, request
 
 from factstore.api import errors, paging
 from factstore.api.raw_json import json_array, json_object
 from factstore.core.errors import NotFound
-from factstore.core.model.cursor import Cursor
 from factstore.core.model.value import encode
+from factstore.core.services.base import Page
+
+T = TypeVar("T")
 
 
 def json_response(text: str, status: int = 200) -> Response:
@@ -19,14 +22,14 @@ def json_response(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type="application/json")
 
 
-def page_response(noun: str, items: Iterable[str], cursor: Cursor, marker: str | None) -> Response:
+def page_response(noun: str, page: Page[T], serialize: Callable[[T], str]) -> Response:
     """Return a page of a list.
 
-    :param items: JSON texts.
-    :param marker: the item after which the next page begins; None on the last page.
+    :param serialize: returns an item as JSON.
     """
-    raw = {noun: json_array(items), "links": encode(paging.links(cursor, marker))}
-    return json_response(json_object({"cursor": str(cursor)}, raw))
+    items = json_array(map(serialize, page.items))
+    links = encode(paging.links(page.cursor, page.marker))
+    return json_response(json_object({"cursor": str(page.cursor)}, {noun: items, "links": links}))
 
 
 def set_location(response: Response, *names: str) -> None:

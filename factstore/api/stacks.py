@@ -39,8 +39,7 @@ class StackList(MethodView):
             project_id, limit=query["limit"], marker=query["marker"], at=paging.cursor(query)
         )
         root = request.script_root
-        items = (stack_text(stack, root) for stack in page.items)
-        return page_response("stacks", items, page.cursor, page.marker)
+        return page_response("stacks", page, lambda stack: stack_text(stack, root))
 
 
 @blueprint.route("/v1/stacks/<stack>")

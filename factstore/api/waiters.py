@@ -57,8 +57,7 @@ class WaiterList(MethodView):
         page = services().waiters.list(
             scope, limit=query["limit"], marker=query["marker"], at=paging.cursor(query)
         )
-        items = map(waiter_summary_text, page.items)
-        return page_response("waiters", items, page.cursor, page.marker)
+        return page_response("waiters", page, waiter_summary_text)
 
 
 @blueprint.route("/v1/stacks/<stack>/waiters/<waiter>")

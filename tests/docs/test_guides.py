@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from factstore.api.blueprint import BODY_BYTES
 from factstore.api.schemas import base, field_types
 from factstore.core.model import condition, fact, grant, member, path, value, waiter
-from factstore.core.operations import fact_plan, idempotency
+from factstore.core.operations import facts, idempotency
 from factstore.core.services import debounce, watch
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS
 from factstore.wsgi import configuration
@@ -30,7 +30,7 @@ from tests.docs.pages import DOC, ROOT, code
         ("value", {value.VALUE_BYTES // 1024}),
         ("nesting", {value.DEPTH}),
         ("description", {fact.DESCRIPTION_LENGTH}),
-        ("batch", {fact_plan.BATCH_OPERATIONS, fact_plan.BATCH_BYTES // 1024**2}),
+        ("batch", {facts.BATCH_OPERATIONS, facts.BATCH_BYTES // 1024**2}),
         ("body", {BODY_BYTES // 1024**2}),
         ("time to live of a fact", {fact.TTL_MIN, fact.TTL_MAX, fact.TTL_MAX // 86400}),
         ("time to live of a member", {member.HEARTBEAT_TTL_MIN, member.HEARTBEAT_TTL_MAX}),
