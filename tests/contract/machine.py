@@ -65,7 +65,7 @@ class Twins(RuleBasedStateMachine):
             revision = seen
         self.model.settle(revision)
 
-    def visible_revision(self) -> list[Told]:
+    def news(self) -> list[Told]:
         """What a worker that does not lag told of that is not accounted for yet."""
         self.listen()
         return self.told[1 if self.behind == 0 else 0][len(self.happened) :]

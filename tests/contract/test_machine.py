@@ -259,7 +259,7 @@ class Machine(Twins):
         ]
         if leases and pick % 2:
             lease = leases[pick % len(leases)]
-            self.backends[0].revoke(lease, soon())
+            self.backends[0].revoke_lease(lease, soon())
             self.lease_ends(lease)
 
     # Waiters
