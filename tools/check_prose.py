@@ -24,7 +24,6 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "doc/source/contributor",
     "factstore/core",
     "factstore/heat",
-    "factstore/watch",
     "tests/backends",
     "tests/contract",
     "tests/heat",

@@ -1,37 +1,37 @@
-"""Everything the domain refuses, each with a stable code.
+"""The errors of the domain, each with a stable code.
 
 The tree::
 
     FactstoreError
-    ├── Invalid                 the request can never be right
-    ├── TooLarge                over a size limit
-    ├── Forbidden               the caller may not
-    ├── NotFound                missing, or somebody else's: the same answer
-    ├── Conflict                the request contradicts what is stored
-    ├── PreconditionFailed      the caller's own condition does not hold
-    ├── CursorExpired           the history asked for is gone; list, then watch again
-    ├── Throttled               too much at the moment; later it may be
-    ├── Unavailable             the store cannot be asked now; nothing was written
-    │   ├── StorageFull         an operator must make room
-    │   ├── SealingUnavailable  an operator must make keys
-    │   └── SealBroken          an operator must bring a key back
-    └── OutcomeUnknown          the store did not say whether it wrote
+    ├── Invalid                 the request is malformed; repeating it cannot succeed
+    ├── TooLarge                a size limit is exceeded
+    ├── Forbidden               the caller lacks the permission
+    ├── NotFound                the resource is missing or belongs to another project
+    ├── Conflict                the request contradicts the stored state
+    ├── PreconditionFailed      the caller's precondition is not met
+    ├── CursorExpired           the history was compacted; list, then watch again
+    ├── Throttled               a rate or a bound is exceeded; try again later
+    ├── Unavailable             the store cannot be reached; nothing was written
+    │   ├── StorageFull         an operator must free space
+    │   ├── SealingUnavailable  an operator must create keys
+    │   └── SealBroken          an operator must restore a key
+    └── OutcomeUnknown          the store did not report whether it wrote
 
-A code is a few words joined by ``_``; it is documented in the API reference and never reused.  No
-error knows an HTTP status: the one table that does is in the API room.
+A code is a few words joined by ``_``.  It is documented in the API reference and is never reused.
+HTTP statuses are assigned in the API package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-OPERATOR_SECONDS = 60  # until an operator may have mended something
+OPERATOR_SECONDS = 60  # the time after which an operator may have repaired something
 
 
 class FactstoreError(Exception):
-    """A refusal with a code, and a sentence that says what was wrong, where, and what would be right.
+    """An error with a code, and a text that states the problem, its cause and the remedy.
 
-    :param detail: the sentence, safe to show to the caller.
+    :param detail: the text; it can be shown to the caller.
     :param code: overrides the class's default code.
     :param extra: members added to the error body (``etag``, ``path``, ``field``...).
     """
@@ -52,7 +52,7 @@ class FactstoreError(Exception):
 
 
 class Invalid(FactstoreError):
-    """The request can never be right as it stands."""
+    """The request is malformed; repeating it cannot succeed."""
 
     code = "invalid"
 
@@ -64,39 +64,39 @@ class TooLarge(FactstoreError):
 
 
 class Forbidden(FactstoreError):
-    """The caller's rights do not suffice."""
+    """The caller lacks the permission."""
 
     code = "forbidden"
 
 
 class NotFound(FactstoreError):
-    """What was asked for does not exist, or belongs to somebody else."""
+    """The resource does not exist or belongs to another project."""
 
     code = "not_found"
 
 
 class Conflict(FactstoreError):
-    """The request contradicts what is stored."""
+    """The request contradicts the stored state."""
 
     code = "conflict"
 
 
 class PreconditionFailed(FactstoreError):
-    """The caller's precondition does not hold; ``extra['etag']`` is the current one, if any."""
+    """The caller's precondition is not met; ``extra['etag']`` is the current etag, if any."""
 
     code = "precondition_failed"
 
 
 class CursorExpired(FactstoreError):
-    """The history after a cursor is not available any more, or never was in this store."""
+    """The history after a cursor was compacted or never existed in this store."""
 
     code = "cursor_expired"
 
 
 class Throttled(FactstoreError):
-    """The caller takes more at the moment than it may.
+    """The caller exceeds a rate or a bound.
 
-    :param retry_after: whole seconds after which trying again makes sense; also in ``extra``.
+    :param retry_after: whole seconds to wait before the next attempt; also in ``extra``.
     """
 
     code = "rate_limited"
@@ -106,9 +106,9 @@ class Throttled(FactstoreError):
 
 
 class Unavailable(FactstoreError):
-    """The store cannot be asked at the moment; nothing was written.
+    """The store cannot be reached; nothing was written.
 
-    :param retry_after: whole seconds after which trying again makes sense.
+    :param retry_after: whole seconds to wait before the next attempt.
     """
 
     code = "store_unavailable"
@@ -119,13 +119,13 @@ class Unavailable(FactstoreError):
 
 
 class StorageFull(Unavailable):
-    """The database is full; what was asked for may have been written as the last that fitted."""
+    """The database is full; this write may have been the last that was accepted."""
 
     code = "storage_full"
 
 
 class SealingUnavailable(Unavailable):
-    """There are no keys to seal with."""
+    """The service has no keys to seal values with."""
 
     code = "sealing_unavailable"
 
@@ -134,7 +134,7 @@ class SealingUnavailable(Unavailable):
 
 
 class SealBroken(Unavailable):
-    """What is sealed does not open: its key is lost, or it does not belong where it lies."""
+    """A sealed value cannot be opened: its key is missing, or the value was moved."""
 
     code = "seal_broken"
 

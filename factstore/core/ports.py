@@ -1,8 +1,8 @@
-"""What the domain needs from outside, as Protocols; the rooms that provide it do not know each other.
+"""The interfaces that the domain requires, as Protocols.
 
-Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call that takes one raises
-:class:`~factstore.core.errors.Unavailable` when it could not do its work by then, and only
-:meth:`Store.commit` may raise :class:`~factstore.core.errors.OutcomeUnknown`.
+Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call with a deadline raises
+:class:`~factstore.core.errors.Unavailable` if it has not finished by then.  Only
+:meth:`Store.commit` raises :class:`~factstore.core.errors.OutcomeUnknown`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from factstore.core.state.state import State
 
 
 class Clock(Protocol):
-    """Time, injected so that tests own it."""
+    """A clock, injected so that tests control time."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Return seconds that never decrease."""
 
     def timestamp(self) -> str:
-        """The present moment as ISO 8601 in UTC."""
+        """Return the current time in ISO 8601, in UTC."""
 
 
 class WakeUp(Protocol):
-    """A :class:`threading.Event`, or its like for greenlets."""
+    """A :class:`threading.Event`, or an equivalent for greenlets."""
 
     def set(self) -> object: ...
 
@@ -40,7 +40,7 @@ class WakeUp(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a store holds at one revision, and under which epoch."""
+    """The contents of a store at one revision, and the store's epoch."""
 
     epoch: str
     revision: int
@@ -48,34 +48,34 @@ class Snapshot:
 
 
 class Backend(Protocol):
-    """A database of facts: etcd, or memory.  One contract suite holds both to this."""
+    """A database of facts: etcd or memory.  One contract suite tests both."""
 
     def open(self) -> Snapshot:
-        """Read the oldest state from which everything since can still be followed."""
+        """Return a snapshot after which no history has been compacted."""
 
     def follow(self, after: int) -> Iterator[Step]:
-        """Yield every step after a revision, whole and in order, waiting for the next for ever.
+        """Yield every step after a revision in order, and wait indefinitely for the next.
 
-        :raises CursorExpired: that history is gone, or belongs to another epoch: open again.
-        :raises Unavailable: the connection was lost: follow again.
+        :raises CursorExpired: the history was compacted or belongs to another epoch; open again.
+        :raises Unavailable: the connection was lost; follow again.
         """
 
     def interrupt(self) -> None:
         """Make a running :meth:`follow` raise Unavailable."""
 
     def head(self, deadline: float) -> int:
-        """The newest revision, linearizably.
+        """Return the newest revision, by a linearizable read.
 
         :raises CursorExpired: the database is not the one that was opened.
         """
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
-        """Write, and return the revision; None when a guard did not hold."""
+        """Write a transaction; return its revision, or None if a guard failed."""
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
-        """At most *limit* facts of a stack that follow the path *after*, as they stood at a revision.
+        """Return at most *limit* facts of a stack after the path *after*, as of a revision.
 
         :raises CursorExpired: the revision is compacted.
         """
@@ -83,61 +83,64 @@ class Backend(Protocol):
     def stacks_at(
         self, project_id: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Stack]:
-        """At most *limit* stacks of a project that follow the name *after*, as they stood then."""
+        """Return at most *limit* stacks of a project after the name *after*, as of a revision.
+
+        :raises CursorExpired: the revision is compacted.
+        """
 
     def records_at(
         self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
     ) -> list[Record]:
-        """All records of a kind, by name, as they stood at a revision.
+        """Return all records of a kind, ordered by name, as of a revision.
 
         :raises CursorExpired: the revision is compacted.
         """
 
     def create_lease(self, ttl: int, deadline: float) -> int:
-        """A new lease that ends *ttl* seconds after its last renewal, never earlier."""
+        """Return a new lease, which expires no earlier than *ttl* seconds after its last renewal."""
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
-        """Start a lease's time anew; False when it has ended."""
+        """Restart the time of a lease; return False if the lease has expired."""
 
     def revoke_lease(self, lease: int, deadline: float) -> None:
-        """End a lease and remove what hangs on it."""
+        """Revoke a lease and delete everything attached to it."""
 
     def idempotency_record(
         self, project_id: str, key: str, deadline: float
     ) -> IdempotencyRecord | None:
-        """What is kept under an idempotency key."""
+        """Return the record of an idempotency key, or None if the key was not used."""
 
     def bump_revision(self, deadline: float) -> int:
-        """Write something that means nothing, so that :meth:`follow` yields a step; its revision."""
+        """Write a key without meaning, so that :meth:`follow` yields a step; return its revision."""
 
     def purge_deleted(self, deadline: float) -> None:
-        """Remove what deleted stacks left behind."""
+        """Delete the remains of deleted stacks."""
 
     def compact(self, revision: int, deadline: float) -> None:
-        """Give up the history before a revision."""
+        """Discard the history before a revision."""
 
     def close(self) -> None:
-        """Let go of connections; the object is of no use afterwards."""
+        """Close all connections; the object cannot be used afterwards."""
 
 
 class Store(Protocol):
-    """A database together with an in-memory state that follows it."""
+    """A database and an in-memory state that follows it."""
 
     @property
     def epoch(self) -> str:
-        """Which life of the store this is."""
+        """The epoch of the store; it changes when the store is wiped or restored."""
 
     def state(self) -> State:
-        """The state as known here now; it may lag behind the database.
+        """Return the state of this worker, which may lag behind the database.
 
-        :raises Unavailable: nothing is known yet.
+        :raises Unavailable: the state has not been loaded yet.
         """
 
     def refresh(self, deadline: float) -> State:
-        """The state, no older than the database's head at the time of this call."""
+        """Return a state that is no older than the database's head at the time of this call."""
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
-        """As :meth:`Backend.commit`; afterwards the state holds what was written."""
+        """Write a transaction, as :meth:`Backend.commit`; afterwards the state contains the write."""
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
@@ -164,10 +167,10 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events of one scope in order.
+    """Events of one stack, in order.
 
-    :param upto: everything of the scope up to this revision has been told.
-    :param more: there are further events already.
+    :param upto: the revision up to which the batch is complete.
+    :param more: True if further events are available.
     """
 
     events: tuple[Event, ...]
@@ -176,26 +179,28 @@ class EventBatch:
 
 
 class EventSource(Protocol):
-    """Recent events, and word of new ones."""
+    """Recent events, and notifications of new ones."""
 
     @property
     def revision(self) -> int:
-        """Everything up to here has been published."""
+        """The newest revision that has been published."""
 
     @property
     def closing(self) -> bool:
-        """Whether readers should leave."""
+        """True if readers are to stop."""
 
     def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
-        """The scope's next events after a revision, at most so many and about so many bytes.
+        """Return the next events of a stack after a revision.
 
-        :raises CursorExpired: the history after that revision is no longer held.
+        :param events: the maximum number of events.
+        :param size: the approximate maximum of bytes.
+        :raises CursorExpired: the history after that revision is no longer in memory.
         """
 
     def wait(self, scope: Scope, after: int, timeout: float) -> bool:
-        """Wait until the scope has an event after a revision; False after *timeout* seconds.
+        """Wait until the stack has an event after a revision; return False after *timeout* seconds.
 
-        Returns True early when readers should leave or the history was renewed.
+        Return True early if readers are to stop or the history was reset.
         """
 
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
@@ -203,8 +208,8 @@ class EventSource(Protocol):
 
 
 class StateMachine(Protocol):
-    """Who takes in a database's steps: the state, then the events' readers."""
+    """A state that is loaded from a snapshot and then moved forward step by step."""
 
-    def load(self, opening: Snapshot) -> None: ...
+    def load(self, snapshot: Snapshot) -> None: ...
 
     def apply(self, step: Step) -> StepResult: ...

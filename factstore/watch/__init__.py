@@ -1,5 +1,5 @@
 """One upstream watch, many readers.
 
-This room guarantees that every reader is told every event of its stack once, in order and whole, or
-is told that it cannot be.  It refuses to know where steps come from and how readers are reached.
+Every reader receives every event of its stack once, in order and complete, or an error if that is
+impossible.  This package does not depend on the database or on HTTP.
 """

@@ -1,11 +1,11 @@
 """Recent events in bounded memory, and wake-ups for the readers that wait for new ones.
 
-Readers pull: each keeps its own position and asks for what follows.  So a slow reader costs nothing
-until the history that it needs is dropped, and then it is refused with that reason.
+Readers pull: each keeps its own position and reads the events after it.  So a slow reader costs
+nothing until the history that it needs is dropped; then it gets an error that states so.
 
 A stack has two revisions here: that of its last event, and that of its last change.  Every event is a
-change, but not every change is an event: the revision that a member has applied, for instance, moves
-convergence and no watcher hears of it.
+change, but not every change is an event.  For example, the revision that a member has applied changes
+convergence but is not published to watchers.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.ports import EventBatch, WakeUp
 
-FLOORS = 10_000  # scopes whose lost history is noted one by one
-IDLE_CHANNELS = 10_000  # idle channels that are kept; forgotten scopes count as changed
+FLOORS = 10_000  # stacks whose dropped history is recorded separately
+IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
 
 _DROPPED = Event(Scope("", ""), "", 0, ())
 
 
 @dataclass(slots=True)
 class _Channel:
-    """One scope: its events that are still held, and the readers that wait.
+    """The events of one stack that are still in memory, and the wake-ups of the waiting readers.
 
-    Events that were dropped from the front are counted, and removed from the list now and then.
+    Dropped events at the front are counted, and removed from the list many at a time.
     """
 
     last_event: int = 0
     last_change: int = 0
-    event_signal: WakeUp | None = None
-    change_signal: WakeUp | None = None
+    event_wake_up: WakeUp | None = None
+    change_wake_up: WakeUp | None = None
     readers: int = 0
     events: list[Event] = field(default_factory=list)
     dropped: int = 0
@@ -57,99 +57,99 @@ class _Channel:
             del self.events[: self.dropped]
             self.dropped = 0
 
-    def take_signals(self, *, event: bool) -> list[WakeUp]:
-        """Return the signals to set, each once: those for changes, and with *event* all."""
-        signals = [self.change_signal] if self.change_signal is not None else []
-        self.change_signal = None
-        if event and self.event_signal is not None:
-            signals.append(self.event_signal)
-            self.event_signal = None
-        return signals
+    def take_wake_ups(self, *, event: bool) -> list[WakeUp]:
+        """Remove and return the wake-ups to set: that for changes, and with *event* both."""
+        wake_ups = [self.change_wake_up] if self.change_wake_up is not None else []
+        self.change_wake_up = None
+        if event and self.event_wake_up is not None:
+            wake_ups.append(self.event_wake_up)
+            self.event_wake_up = None
+        return wake_ups
 
 
 class Hub:
     """An :class:`~factstore.core.ports.EventSource` fed by a pump.
 
-    :param max_events: how many events are held at most, over all scopes.
-    :param max_bytes: about how much memory they may take.
+    :param max_events: the maximum number of events in memory, of all stacks.
+    :param max_bytes: the approximate maximum of memory for them.
     """
 
     def __init__(
-        self, max_events: int, max_bytes: int, new_signal: Callable[[], WakeUp] = threading.Event
+        self, max_events: int, max_bytes: int, new_wake_up: Callable[[], WakeUp] = threading.Event
     ) -> None:
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._new_signal = new_signal
+        self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
         self._channels: dict[Scope, _Channel] = {}  # the one that changed last comes last
-        self._held: deque[tuple[Event, int]] = deque()
+        self._history: deque[tuple[Event, int]] = deque()
         self._bytes = 0
         self._floor = 0
         self._floors: dict[Scope, int] = {}
         self._change_floor = 0
         self._revision = 0
-        self._life = 0
+        self._generation = 0
         self._closing = False
 
     @property
     def revision(self) -> int:
-        """Everything up to here has been published."""
+        """The newest revision that has been published."""
         return self._revision
 
     @property
     def closing(self) -> bool:
-        """Whether readers should leave."""
+        """True if readers are to stop."""
         return self._closing
 
     @property
     def depth(self) -> tuple[int, int]:
-        """How many events are held, and about how many bytes they take."""
-        return len(self._held), self._bytes
+        """The number of events in memory, and their approximate bytes."""
+        return len(self._history), self._bytes
 
-    # Fed by the pump
+    # Called by the pump
 
     def reset(self, revision: int) -> None:
-        """Start again after a gap: no history before *revision* is known."""
+        """Discard the history and restart at *revision*."""
         with self._lock:
-            signals = self._take_all_signals()
+            wake_ups = self._take_all_wake_ups()
             self._channels.clear()
-            self._held.clear()
+            self._history.clear()
             self._floors.clear()
             self._bytes = 0
             self._floor = self._change_floor = self._revision = revision
-            self._life += 1
-        for signal in signals:
-            signal.set()
+            self._generation += 1
+        for wake_up in wake_ups:
+            wake_up.set()
 
     def publish(self, revision: int, events: Iterable[Event], touched: Collection[Scope]) -> None:
-        """Take in one revision, and wake the readers of the scopes that it touched.
+        """Add the events of one revision, and wake the readers of the stacks that it touched.
 
-        :param touched: the scopes in which anything changed, those of the events included.
+        :param touched: the stacks in which anything changed, including those of the events.
         """
-        signals: list[WakeUp] = []
+        wake_ups: list[WakeUp] = []
         with self._lock:
             for scope in touched:
                 channel = self._channels.pop(scope, None) or _Channel()
                 self._channels[scope] = channel
                 channel.last_change = revision
-                signals += channel.take_signals(event=False)
+                wake_ups += channel.take_wake_ups(event=False)
             for event in events:
                 channel = self._channels[event.scope]
                 channel.events.append(event)
                 channel.last_event = event.revision
-                signals += channel.take_signals(event=True)
+                wake_ups += channel.take_wake_ups(event=True)
                 size = event.size
-                self._held.append((event, size))
+                self._history.append((event, size))
                 self._bytes += size
             self._revision = revision
-            while len(self._held) > self._max_events or self._bytes > self._max_bytes:
+            while len(self._history) > self._max_events or self._bytes > self._max_bytes:
                 self._drop_oldest()
             self._forget_idle()
-        for signal in signals:
-            signal.set()
+        for wake_up in wake_ups:
+            wake_up.set()
 
     def _forget_idle(self) -> None:
-        """Forget idle channels, those that changed longest ago first, many at a time."""
+        """Delete idle channels, those that changed longest ago first, many at a time."""
         if len(self._channels) < 2 * IDLE_CHANNELS:
             return
         idle = (scope for scope, channel in self._channels.items() if channel.idle)
@@ -157,13 +157,13 @@ class Hub:
             self._change_floor = max(self._change_floor, self._channels.pop(scope).last_change)
 
     def _drop_oldest(self) -> None:
-        event, size = self._held.popleft()
+        event, size = self._history.popleft()
         self._bytes -= size
         self._raise_floor(event)
         self._channels[event.scope].drop_first()
 
     def _raise_floor(self, dropped: Event) -> None:
-        """Note what a scope lost; only its own readers ever hear of it."""
+        """Record the dropped event, so that only readers of its stack that need it get an error."""
         self._floors.pop(dropped.scope, None)
         self._floors[dropped.scope] = dropped.revision
         if len(self._floors) > FLOORS:
@@ -174,28 +174,30 @@ class Hub:
         return max(self._floor, self._floors.get(scope, 0))
 
     def close(self) -> None:
-        """Ask all readers to leave."""
+        """Wake all readers to stop."""
         with self._lock:
             self._closing = True
-            signals = self._take_all_signals()
-        for signal in signals:
-            signal.set()
+            wake_ups = self._take_all_wake_ups()
+        for wake_up in wake_ups:
+            wake_up.set()
 
-    def _take_all_signals(self) -> list[WakeUp]:
+    def _take_all_wake_ups(self) -> list[WakeUp]:
         channels = self._channels.values()
-        return [signal for channel in channels for signal in channel.take_signals(event=True)]
+        return [wake_up for channel in channels for wake_up in channel.take_wake_ups(event=True)]
 
-    # Used by readers
+    # Called by readers
 
     def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
-        """The scope's next events after a revision, at most so many and about so many bytes.
+        """Return the next events of a stack after a revision.
 
-        :raises CursorExpired: the history after that revision is no longer held.
+        :param events: the maximum number of events.
+        :param size: the approximate maximum of bytes.
+        :raises CursorExpired: the history after that revision is no longer in memory.
         """
         with self._lock:
             if after < self._floor_of(scope):
                 raise CursorExpired(
-                    "the history after this cursor is no longer held; list, then watch from there."
+                    "the history after this cursor is no longer available; list, then watch from there."
                 )
             channel = self._channels.get(scope)
             if channel is None or channel.last_event <= after:
@@ -213,9 +215,9 @@ class Hub:
             return EventBatch(tuple(found[:taken]), upto, more)
 
     def wait(self, scope: Scope, after: int, timeout: float) -> bool:
-        """Wait until the scope has an event after a revision; return False after *timeout* seconds.
+        """Wait until the stack has an event after a revision; return False after *timeout* seconds.
 
-        Return True early when readers should leave or the history was reset.
+        Return True early if readers are to stop or the history was reset.
         """
         with self._lock:
             channel = self._channels.get(scope)
@@ -223,10 +225,10 @@ class Hub:
             if self._closing or after < self._floor_of(scope) or news:
                 return True
             channel = self._join(scope)
-            if channel.event_signal is None:
-                channel.event_signal = self._new_signal()
-            signal, life = channel.event_signal, self._life
-        return self._wait(channel, signal, life, timeout)
+            if channel.event_wake_up is None:
+                channel.event_wake_up = self._new_wake_up()
+            wake_up, generation = channel.event_wake_up, self._generation
+        return self._wait(channel, wake_up, generation, timeout)
 
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""
@@ -236,10 +238,10 @@ class Hub:
             if self._closing or after < last:
                 return True
             channel = self._join(scope)
-            if channel.change_signal is None:
-                channel.change_signal = self._new_signal()
-            signal, life = channel.change_signal, self._life
-        return self._wait(channel, signal, life, timeout)
+            if channel.change_wake_up is None:
+                channel.change_wake_up = self._new_wake_up()
+            wake_up, generation = channel.change_wake_up, self._generation
+        return self._wait(channel, wake_up, generation, timeout)
 
     def _join(self, scope: Scope) -> _Channel:
         channel = self._channels.get(scope)
@@ -248,12 +250,12 @@ class Hub:
         channel.readers += 1
         return channel
 
-    def _wait(self, channel: _Channel, signal: WakeUp, life: int, timeout: float) -> bool:
+    def _wait(self, channel: _Channel, wake_up: WakeUp, generation: int, timeout: float) -> bool:
         try:
-            signal.wait(timeout)
+            wake_up.wait(timeout)
         finally:
             with self._lock:
-                if life == self._life:
+                if generation == self._generation:
                     channel.readers -= 1
-                    self._forget_idle()  # anybody may wait for stacks that never existed
-        return signal.is_set()
+                    self._forget_idle()  # callers may wait for any number of stacks that never existed
+        return wake_up.is_set()

@@ -1,7 +1,7 @@
-"""From the database's watch to the state and the hub, for as long as the service lives.
+"""The pump applies the database's watch to the state and publishes the events to the hub.
 
-The pump resumes where it stopped when the connection breaks.  If the history that it needs is gone, it
-starts again from the current state and resets all readers.  Only the pump moves the state.
+If the connection breaks, the pump resumes where it stopped.  If the history that it needs was
+compacted, it restarts from the current state and resets all readers.  Only the pump changes the state.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Pump:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._stopping.set()
-        for _ in range(STOP_TRIES):  # it may be about to follow, and miss an interruption
+        for _ in range(STOP_TRIES):  # the thread misses an interruption before it follows
             self._backend.interrupt()
             if self._thread is None:
                 return
@@ -50,11 +50,11 @@ class Pump:
 
     @property
     def alive(self) -> bool:
-        """Whether the thread runs."""
+        """True if the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def wait_ready(self, timeout: float) -> bool:
-        """Wait until the state has been read for the first time."""
+        """Wait until the state has been loaded; return False after *timeout* seconds."""
         return self._ready.wait(timeout)
 
     def _run(self) -> None:
@@ -66,7 +66,7 @@ class Pump:
                     at = self._open()
                 before = at
                 for step in self._backend.follow(at):
-                    if step.revision > at:  # a lagging member may repeat what is known
+                    if step.revision > at:  # a lagging etcd member may repeat steps
                         result = self._state.apply(step)
                         self._hub.publish(step.revision, result.events, result.touched)
                         at = step.revision
@@ -75,20 +75,20 @@ class Pump:
                     if self._stopping.is_set():
                         return
             except CursorExpired as error:
-                LOG.warning("the watch starts again from the current state: %s", error)
+                LOG.warning("the watch restarts from the current state: %s", error)
                 at = None
                 continue
             except Unavailable as error:
                 LOG.info("the watch was interrupted: %s", error)
             except Exception:
-                LOG.exception("the watch failed; it starts again from the current state")
+                LOG.exception("the watch failed; it restarts from the current state")
                 at = None
             self._stopping.wait(backoff)
             backoff = min(backoff * 2, BACKOFF_LIMIT)
 
     def _open(self) -> int:
-        opening = self._backend.open()
-        self._state.load(opening)
-        self._hub.reset(opening.revision)
+        snapshot = self._backend.open()
+        self._state.load(snapshot)
+        self._hub.reset(snapshot.revision)
         self._ready.set()
-        return opening.revision
+        return snapshot.revision

@@ -172,7 +172,7 @@ def test_a_failed_node_is_reported_and_fails_the_cluster(
     done = run(environ, stack.name, "--computes", "2", "--output", str(tmp_path))
     assert done.returncode == 1
     assert (
-        "cluster-ready is failed: the failure condition holds: results/c1/agent/state"
+        "cluster-ready is failed: the failure condition is met: results/c1/agent/state"
         in done.stdout
     )
 

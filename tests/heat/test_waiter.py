@@ -151,7 +151,7 @@ def test_the_failure_condition_fails_the_stack_with_the_failed_path(
     armed(bag)
     start(bag, "c1")
     bag.put("results/c2/failure", "out of memory")
-    with pytest.raises(StackFailed, match=r"failure condition holds: results/c2/failure.*1 of 2"):
+    with pytest.raises(StackFailed, match=r"failure condition is met: results/c2/failure.*1 of 2"):
         owner.wait(stack, "CREATE_COMPLETE", 30)
 
 
@@ -164,9 +164,7 @@ def test_a_timeout_fails_the_stack_with_the_missing_members(
     for node in ("c1", "c2"):
         bag.member(node).join("compute", ttl=600)
     start(bag, "c1")
-    reason = (
-        r"WaiterTimedOut: resources\.ready: waiter ready: the time is over with 1 of 2; missing: c2"
-    )
+    reason = r"WaiterTimedOut: resources\.ready: waiter ready: timed out with 1 of 2; missing: c2"
     with pytest.raises(StackFailed, match=reason):
         owner.wait(stack, "CREATE_COMPLETE", 60)
 

@@ -1,8 +1,8 @@
-"""What a waiter waits for: the grammar of conditions.
+"""The grammar of conditions, for which waiters wait.
 
-:meth:`Definition.of` reads one strictly.  Two definitions that mean the same in the same order have
-the same :attr:`Definition.text`, whether their defaults were written out or not.  What can never be
-right is refused with its place.  This module knows nothing of whether a condition holds: see
+:meth:`Definition.of` parses a definition strictly, and an error names the position of the fault.  Two
+definitions that differ only in whether defaults are written out have the same
+:attr:`Definition.text`.  Conditions are evaluated in
 :mod:`factstore.core.state.condition_tracker`.
 """
 
@@ -33,31 +33,29 @@ from factstore.core.model.waiter import (
 )
 
 COUNT_MAX = 10_000  # facts, or members
-DEPTH = 8  # conditions in one another
+DEPTH = 8  # nested conditions
 LEAVES = 16  # conditions without parts, of success and failure together
 DEFINITION_BYTES = 16 * 1024  # of canonical JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """What is demanded of one fact.
+    """A test of one fact.
 
-    :param equals: the canonical JSON of the value it must have; None demands only that it exists.
+    :param equals: the canonical JSON of the required value; None if the fact only has to exist.
     """
 
     equals: str | None = None
 
     def passes(self, fact: Fact | None) -> bool:
-        """Whether a fact, or None for its absence, is what is demanded.
-
-        A sensitive fact equals nothing: whoever may arm a waiter could find out its value else.
-        """
+        """Return True if a fact, or None for its absence, passes the test."""
+        # A sensitive fact equals no value: otherwise any caller who may arm a waiter could find it out.
         return fact is not None and (
             self.equals is None or (fact.text == self.equals and not fact.sensitive)
         )
 
-    def cannot_tell(self, fact: Fact | None) -> bool:
-        """Whether a fact is tested by a value that nobody is told."""
+    def is_hidden(self, fact: Fact | None) -> bool:
+        """Return True if the test needs the value of a sensitive fact, which is never compared."""
         return self.equals is not None and fact is not None and fact.sensitive
 
 
@@ -72,9 +70,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class EveryMember:
-    """There are *at_least* members, and ``nodes/<member>/<fact>`` of each passes a test.
+    """At least *at_least* members exist, and ``nodes/<member>/<fact>`` of each passes a test.
 
-    :param group: whose members; empty for all.
+    :param group: the group of the members; empty for all members.
     """
 
     group: str
@@ -85,9 +83,9 @@ class EveryMember:
 
 @dataclass(frozen=True, slots=True)
 class Converged:
-    """There are members, and each has applied all that there is to apply.
+    """At least one member exists, and every member has applied the target revision.
 
-    :param group: whose members; empty for all.
+    :param group: the group of the members; empty for all members.
     """
 
     group: str = ""
@@ -95,21 +93,21 @@ class Converged:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """So many have signalled success, and nobody failure."""
+    """*count* senders have signalled success, and none has signalled failure."""
 
     count: int
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """All parts hold."""
+    """All parts are met."""
 
     conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """One part holds."""
+    """At least one part is met."""
 
     conditions: tuple[Condition, ...]
 
@@ -119,7 +117,7 @@ Condition = Leaf | AllOf | AnyOf
 
 
 def leaves(condition: Condition) -> Iterator[Leaf]:
-    """The conditions without parts that a condition is made of, in order."""
+    """Yield the conditions without parts, in order."""
     if isinstance(condition, AllOf | AnyOf):
         for part in condition.conditions:
             yield from leaves(part)
@@ -129,10 +127,10 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What makes a waiter met, what makes it failed, and for how long it waits.
+    """The conditions that make a waiter met or failed, and its timeout.
 
     :param timeout: seconds.
-    :param extend_on_progress: whether progress starts the timeout anew.
+    :param extend_on_progress: True if progress restarts the timeout.
     """
 
     success: Condition
@@ -142,9 +140,9 @@ class Definition:
 
     @classmethod
     def of(cls, document: Any) -> Definition:
-        """Read a parsed JSON document.
+        """Return the definition in a parsed JSON document.
 
-        :raises Invalid: ``condition_invalid``, with the place in ``extra['field']``, which is empty
+        :raises Invalid: ``condition_invalid``, with the position in ``extra['field']``, which is empty
             for the document as a whole.
         """
         check_members(document, "", {"success", "failure", "timeout", "extend_on_progress"})
@@ -154,23 +152,23 @@ class Definition:
         extend = document.get("extend_on_progress", False)
         if not isinstance(extend, bool):
             raise refusal("extend_on_progress", f"it is {kind_of(extend)}; give true or false")
-        made = cls(
+        definition = cls(
             _condition(document["success"], "success"),
             None if failure is None else _condition(failure, "failure", fails=True),
             read_number(document, "timeout", "", TIMEOUT_MIN, TIMEOUT_MAX, TIMEOUT_DEFAULT),
             extend,
         )
-        made._check_size()
-        return made
+        definition._check_size()
+        return definition
 
     @classmethod
     def parse(cls, text: str) -> Definition:
-        """Read back a :attr:`text`."""
+        """Return the definition that has a :attr:`text`."""
         return cls.of(json.loads(text))
 
     @property
     def text(self) -> str:
-        """Canonical JSON with all defaults written out."""
+        """The canonical JSON with all defaults written out."""
         return encode(
             {
                 "success": _document(self.success),
@@ -182,11 +180,11 @@ class Definition:
 
     def _check_size(self) -> None:
         parts = (self.success, self.failure) if self.failure else (self.success,)
-        held = sum(1 for part in parts for _ in leaves(part))
-        if held > LEAVES:
+        total = sum(1 for part in parts for _ in leaves(part))
+        if total > LEAVES:
             raise refusal(
                 "",
-                f"success and failure hold {held} conditions, not counting all and any; "
+                f"success and failure have {total} conditions, not counting all and any; "
                 f"at most {LEAVES} are allowed",
             )
         size = len(self.text.encode())
@@ -197,12 +195,12 @@ class Definition:
 
 
 def _document(condition: Condition) -> dict[str, Any]:
-    """The JSON object that says a condition, with its defaults."""
+    """Return the JSON object of a condition, with its defaults."""
     match condition:
         case Facts(pattern, test, count):
-            return {"facts": pattern, "count": count, **_demand(test)}
+            return {"facts": pattern, "count": count, **_test_document(test)}
         case EveryMember(group, fact, test, at_least):
-            inner = {"group": group, "fact": fact, "at_least": at_least, **_demand(test)}
+            inner = {"group": group, "fact": fact, "at_least": at_least, **_test_document(test)}
             return {"every_member": inner}
         case Converged(group):
             return {"converged": {"group": group}}
@@ -214,17 +212,17 @@ def _document(condition: Condition) -> dict[str, Any]:
             return {"any": [_document(part) for part in parts]}
 
 
-def _demand(test: Test) -> dict[str, Any]:
+def _test_document(test: Test) -> dict[str, Any]:
     return {"present": True} if test.equals is None else {"equals": json.loads(test.equals)}
 
 
 def _condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -> Condition:
-    """Read one condition.
+    """Parse one condition.
 
-    :param fails: whether it is one of failure.
+    :param fails: True if it is part of the failure condition.
     """
     if depth > DEPTH:
-        raise refusal(field, f"it is nested too deep; at most {DEPTH} conditions in one another")
+        raise refusal(field, f"conditions are nested too deep; at most {DEPTH} levels are allowed")
     if not isinstance(given, dict):
         raise refusal(field, f"it is {kind_of(given)}; give {_A_CONDITION}")
     names = [name for name in _NAMES if name in given]
@@ -235,26 +233,28 @@ def _condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -
     if name == "facts":
         return _facts(given, field)
     check_members(given, field, {name})
-    place = f"{field}.{name}"
+    position = f"{field}.{name}"
     if name in ("all", "any"):
         parts = given[name]
         if not isinstance(parts, list) or not parts:
-            raise refusal(place, f"it is {kind_of(parts)}; give an array of conditions, not empty")
+            raise refusal(
+                position, f"it is {kind_of(parts)}; give an array of at least one condition"
+            )
         make = AllOf if name == "all" else AnyOf
         return make(
             tuple(
-                _condition(part, f"{place}.{at}", fails=fails, depth=depth + 1)
+                _condition(part, f"{position}.{at}", fails=fails, depth=depth + 1)
                 for at, part in enumerate(parts)
             )
         )
     if name == "every_member":
-        return _every_member(given[name], place)
+        return _every_member(given[name], position)
     if fails:
-        raise refusal(place, _NOT_IN_FAILURE[name])
+        raise refusal(position, _NOT_IN_FAILURE[name])
     if name == "signals":
         return Signals(read_number(given, name, field, 1, SIGNALS_PER_WAITER))
-    check_members(given[name], place, {"group"})
-    return Converged(read_group(given[name], place))
+    check_members(given[name], position, {"group"})
+    return Converged(read_group(given[name], position))
 
 
 def _facts(given: Any, field: str) -> Facts:
@@ -293,7 +293,7 @@ def _test(given: dict[str, Any], field: str) -> Test:
 _NAMES = ("facts", "every_member", "converged", "signals", "all", "any")
 _A_CONDITION = f"an object with exactly one of {', '.join(_NAMES)}"
 _NOT_IN_FAILURE = {
-    "converged": "that all have converged is no failure; it may stand in success only",
-    "signals": "a failure signalled fails a waiter with signals in success anyway; "
-    "it may stand in success only",
+    "converged": "convergence cannot be a failure condition; use it in success",
+    "signals": "signals cannot be a failure condition; use it in success, where any signalled "
+    "failure fails the waiter",
 }

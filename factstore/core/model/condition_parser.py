@@ -1,8 +1,8 @@
-"""The parts of a condition's document, read strictly.
+"""Strict parsers for the parts of a condition's document.
 
-What is not exactly right is refused as ``condition_invalid``, with the place in ``extra['field']``:
-names and positions joined by dots, as in ``success.all.1.facts``.  This module knows of no
-condition: see :mod:`factstore.core.model.condition`.
+An error has the code ``condition_invalid`` and the position in ``extra['field']``: names and indexes
+joined by dots, as in ``success.all.1.facts``.  The conditions themselves are in
+:mod:`factstore.core.model.condition`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SEGMENT = re.compile(SEGMENT_PATTERN)
 
 
 def read_group(given: dict[str, Any], field: str) -> str:
-    """The group whose members are meant; empty for all members."""
+    """Return the name of the group; empty for all members."""
     group = given.get("group", "")
     if not isinstance(group, str):
         raise refusal(f"{field}.group", f"it is {kind_of(group)}; give a group's name as a string")
@@ -36,22 +36,26 @@ def read_group(given: dict[str, Any], field: str) -> str:
 def read_path(
     given: dict[str, Any], name: str, field: str, *, below: str = "", stars: bool = False
 ) -> str:
-    """A fact's path.
+    """Return the path of a fact.
 
-    :param below: the folder that it is to be below of, with ``<member>`` for a member's name.
-    :param stars: whether whole segments may be ``*``.
+    :param below: the folder that the path is relative to, with ``<member>`` for a member's name.
+    :param stars: True if whole segments may be ``*``.
     """
-    path, place = given.get(name), f"{field}.{name}"
+    path, position = given.get(name), f"{field}.{name}"
     if not isinstance(path, str):
         found = kind_of(path) if name in given else "missing"
-        raise refusal(place, f"it is {found}; give a path {below and f'below {below} '}as a string")
+        raise refusal(
+            position, f"it is {found}; give a path {below and f'below {below} '}as a string"
+        )
     plain = below.replace("<member>", "_") + path
     if stars:
         plain = "/".join("_" if segment == "*" else segment for segment in plain.split("/"))
     where = f" below {below}" if below else ""
-    star = "'*' stands for one whole segment" if stars else "'*' has no meaning here"
+    star = "'*' matches one whole segment" if stars else "'*' is not allowed here"
     checked(
-        lambda: check_path(plain), place, f"{quoted(path)} is not valid{where}: {GRAMMAR}; {star}"
+        lambda: check_path(plain),
+        position,
+        f"{quoted(path)} is not valid{where}: {GRAMMAR}; {star}",
     )
     return path
 
@@ -59,7 +63,7 @@ def read_path(
 def read_number(
     given: dict[str, Any], name: str, field: str, low: int, high: int, default: int | None = None
 ) -> int:
-    """A whole number within its limits."""
+    """Return a whole number within its limits."""
     number = given.get(name, default)
     if type(number) is not int or not low <= number <= high:  # True is an int to isinstance
         raise refusal(
@@ -70,27 +74,27 @@ def read_number(
 
 
 def check_members(given: Any, field: str, known: set[str]) -> None:
-    """Refuse what is no object, and members that nobody would read."""
+    """Raise Invalid if the value is not an object or has unknown members."""
     names = ", ".join(sorted(known))
     if not isinstance(given, dict):
-        raise refusal(field, f"it is {kind_of(given)}; give an object, which may have {names}")
+        raise refusal(field, f"it is {kind_of(given)}; give an object with members of {names}")
     for name in given:
         if name not in known:
-            raise refusal(field, f"{quoted(name)} is unknown here; only {names} may be together")
+            raise refusal(field, f"{quoted(name)} is unknown; only {names} are allowed together")
 
 
 def checked(check: Callable[[], Any], field: str, what: str | None = None) -> Any:
-    """Carry out a check of the domain's; what it refuses is a fault of the definition at *field*."""
+    """Return the result of *check*; report its refusal as a fault at *field*."""
     try:
         return check()
     except (Invalid, TooLarge) as refused:
         raise refusal(field, what or refused.detail.rstrip(".")) from None
-    except ValueError:  # what parse_json does not let in: NaN, numbers of thousands of digits
+    except ValueError:  # NaN, or numbers of thousands of digits, which parse_json refuses
         raise refusal(field, "no fact can have this value") from None
 
 
 def kind_of(given: Any) -> str:
-    """What something is, for an error message: short, and safe to show."""
+    """Describe a value for an error message, shortly."""
     if given is None or isinstance(given, bool):
         return encode(given)
     if isinstance(given, int | float):
@@ -102,7 +106,7 @@ def kind_of(given: Any) -> str:
 
 
 def refusal(field: str, what: str) -> Invalid:
-    """The error that says what is wrong at a place, and what would be right."""
+    """Return the error that states the fault at a field, and the remedy."""
     return Invalid(
         f"{field or 'the definition'}: {what}.", code="condition_invalid", extra={"field": field}
     )

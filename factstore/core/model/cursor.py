@@ -1,7 +1,7 @@
 """Positions in the total order of changes: cursors and entity tags.
 
-Both are ``<epoch>.<revision>``.  The epoch names one life of one store, so that a position from
-before a wipe or a restore is recognised as foreign and never matches by accident.
+Both are ``<epoch>.<revision>``.  The epoch changes when the store is wiped or restored, so a position
+from before never matches by accident.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from factstore.core.model.path import quoted
 
 CURSOR_PATTERN = r"([0-9a-f]{16})\.(0|[1-9][0-9]{0,18})"
 _CURSOR = re.compile(CURSOR_PATTERN)
-_BLANKS = " \t"  # and nothing else that Unicode calls white space
+_BLANKS = " \t"  # RFC 9110 allows no other white space
 _TAG_LIST = re.compile(r'[ \t]*"([\x21\x23-\x7e]*)"[ \t]*(?:,|\Z)')
 _MAX_REVISION = 2**63 - 1
 
 
 class Cursor(NamedTuple):
-    """A position: everything up to and including *revision* has been seen."""
+    """A position after *revision*."""
 
     epoch: str
     revision: int
@@ -30,21 +30,21 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """Read a cursor.
+        """Return the cursor that a text spells.
 
         :raises Invalid: ``cursor_invalid``.
         """
         match = _CURSOR.fullmatch(text)
         if not match or int(match[2]) > _MAX_REVISION:
             raise Invalid(
-                f"{quoted(text)} is not a cursor; use one that factstore gave, unchanged.",
+                f"{quoted(text)} is not a cursor; send a cursor that the service returned, unchanged.",
                 code="cursor_invalid",
             )
         return cls(match[1], int(match[2]))
 
 
 def parse_tags(header: str) -> frozenset[str] | None:
-    """The entity tags of an ``If-Match`` or ``If-None-Match`` header; None for ``*`` (RFC 9110, 13.1).
+    """Return the tags of an ``If-Match`` or ``If-None-Match`` header; None for ``*`` (RFC 9110, 13.1).
 
     :raises Invalid: ``etag_invalid`` for anything but ``*`` or quoted strong tags.
     """

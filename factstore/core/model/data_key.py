@@ -9,15 +9,15 @@ from factstore.core.model.record_key import RecordKey
 
 DATA_KEY = RecordKey("seal", "key")
 WRAPPED_PATTERN = re.compile(r"[A-Za-z0-9_-]{100,}={0,2}")
-"""A wrapped data key, as far as it can be told without a key."""
+"""The form of a wrapped data key."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A stack's data key as it may be kept: wrapped with a key of the service's keyring.
+    """A stack's data key as it is stored: wrapped with a key of the service's keyring.
 
-    It is made with the first sensitive fact and stays for the stack's life: when the keyring changes,
-    only the wrapping does, and no fact.
+    It is created with the first sensitive fact and kept until the stack is deleted.  If the keyring
+    changes, the data key is wrapped again and no fact is written.
     """
 
     wrapped: str
@@ -26,5 +26,5 @@ class DataKey:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return DATA_KEY

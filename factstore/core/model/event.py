@@ -1,4 +1,4 @@
-"""What changes: the store's own mutations, and the events that readers see."""
+"""The store's mutations, and the events that readers receive."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
 
 @dataclass(frozen=True, slots=True)
 class DeletionMarker:
-    """Up to which revision what went from a stack is known to have moved its target.
+    """The last revision at which a deletion moved the stack's target.
 
-    What is there names the revision that wrote it; what is gone does not.
+    Deleted records leave no revision behind, so it is recorded here.
     """
 
     seen: int
@@ -41,14 +41,14 @@ class DeletionMarker:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return DELETION_MARKER
 
 
 DELETION_MARKER = RecordKey("mark", "dropped")
 
 Record = Member | Applied | Waiter | Timer | Signal | DeletionMarker | Grant | DataKey
-"""What lies in a stack beside its facts."""
+"""A record of a stack other than a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class PutFact:
 
 @dataclass(frozen=True, slots=True)
 class DropFact:
-    """A fact is gone.
+    """A fact was deleted or has expired.
 
-    It was deleted if the same step has its :class:`DeletionAuthor`; else it expired.
+    It was deleted if the same step contains its :class:`DeletionAuthor`; otherwise it expired.
     """
 
     stack_id: str
@@ -94,15 +94,18 @@ class PutRecord:
 
 @dataclass(frozen=True, slots=True)
 class DropRecord:
-    """A record went."""
+    """A record was deleted or has expired."""
 
     stack_id: str
-    place: RecordKey
+    record_key: RecordKey
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionAuthor:
-    """Who deleted what: a store's delete carries no author, and an expiry looks just like one."""
+    """The author of deletions.
+
+    The store's own delete has no author and cannot be distinguished from an expiry.
+    """
 
     stack_id: str
     user_id: str
@@ -126,10 +129,10 @@ class Step:
 class Change:
     """One line of an event.
 
-    :param path: None for a change of anything but a fact.
-    :param record: the member or waiter as it is now; None once it is gone.
-    :param former: the member as it was; None if there was none.
-    :param reason: why a member joined or departed, or a waiter became what it is.
+    :param path: None unless a fact has changed.
+    :param record: the member or waiter after the change; None if it was deleted.
+    :param former: the member before the change; None if it did not exist.
+    :param reason: why the member joined or departed, or the waiter ended.
     """
 
     type: ChangeType
@@ -145,39 +148,39 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """All changes of one revision in one stack; delivered whole or not at all."""
+    """All changes of one revision in one stack; it is delivered as a whole or not at all."""
 
     scope: Scope
     stack_id: str
     revision: int
     changes: tuple[Change, ...]
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Room for readers to keep what they rendered; it goes with the event."""
+    """Renderings that readers cache with the event."""
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory it holds, once it has been rendered too."""
-        held = 600
+        """The approximate bytes of memory, including renderings."""
+        size = 600
         for change in self.changes:
-            held += 400
+            size += 400
             for fact in (change.fact, change.previous):
-                held += 600 + 3 * fact.size if fact else 0
+                size += 600 + 3 * fact.size if fact else 0
             for record in (change.record, change.former):
-                held += 600 + 3 * record.size if record else 0
-        return held
+                size += 600 + 3 * record.size if record else 0
+        return size
 
     @property
     def ends_stack(self) -> bool:
-        """Whether the stack is gone after this event."""
+        """True if the event deletes the stack."""
         return any(change.type == "stack.delete" for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step did to the state.
+    """The effect of a step on the state.
 
-    :param events: one for each stack with changes that watchers see.
-    :param touched: the stacks in which anything changed, those of the events included.
+    :param events: one for each stack with changes that watchers receive.
+    :param touched: the stacks in which anything changed, including those of the events.
     """
 
     events: tuple[Event, ...] = ()

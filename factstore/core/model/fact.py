@@ -1,4 +1,4 @@
-"""What is stored: stacks and facts, as immutable records."""
+"""Stacks and facts, as immutable records."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ TTL_MAX = 30 * 24 * 3600
 DESCRIPTION_LENGTH = 1024
 
 MASK = "null"
-"""What stands where the value of a sensitive fact would."""
+"""The text that replaces the value of a sensitive fact."""
 
 
 class Scope(NamedTuple):
-    """One stack's name inside one Keystone project: where every request of a tenant takes place."""
+    """The name of a stack in a Keystone project."""
 
     project_id: str
     stack: str
@@ -32,11 +32,11 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who makes a change, and in which request.
+    """The author of a change, and the request that makes it.
 
-    :param may_set_parameters: whether policy lets this caller write facts of kind ``parameter``.
-    :param grant: the id of the grant that the caller holds; nothing is written once it is gone.
-    :param reader: which sensitive facts this caller may see.
+    :param may_set_parameters: True if policy allows the caller to write facts of kind ``parameter``.
+    :param grant: the id of the caller's grant, or empty; a write requires that the grant still exists.
+    :param reader: decides which sensitive facts the caller may see.
     """
 
     user_id: str
@@ -50,7 +50,7 @@ class Author:
 class Stack:
     """The record of a stack.
 
-    :param id: new at each creation, so that a recreated stack shares nothing with its past.
+    :param id: new at each creation, so that a recreated stack shares nothing with a deleted one.
     :param created: the revision that created it; 0 before it is stored.
     """
 
@@ -67,7 +67,7 @@ class Stack:
 
     @property
     def scope(self) -> Scope:
-        """The stack's name inside its project."""
+        """The name of the stack in its project."""
         return Scope(self.project_id, self.name)
 
 
@@ -75,16 +75,16 @@ class Stack:
 class Fact:
     """A JSON value at a path.
 
-    :param text: the value's canonical JSON; of a sensitive fact ``null``, so that nobody who shows it
-        shows more.
+    :param text: the value's canonical JSON; ``null`` for a sensitive fact, so that no code can show its
+        value by mistake.
     :param revision: the revision that last changed it; 0 before it is stored.
-    :param version: 1 at creation, one more with each change.
-    :param ttl: seconds, or None for a fact that stays.
-    :param member: the name of the member that it goes with, or None.
-    :param lease: the store's lease it hangs on; 0 for none.  Never shown.
-    :param sealed: of a sensitive fact its value, sealed; None of
-        any other.  Never shown.
-    :param readers: who may see a sensitive fact's value beside those whom policy lets.
+    :param version: 1 at creation, incremented with each change.
+    :param ttl: seconds, or None for a fact that does not expire.
+    :param member: the name of the member that the fact is bound to, or None.
+    :param lease: the store's lease that the fact is attached to; 0 for none.  It is never shown.
+    :param sealed: the sealed value of a sensitive fact, otherwise None.  It is never shown.
+    :param readers: the groups and members that may see a sensitive value, in addition to callers whom
+        policy allows.
     """
 
     path: str
@@ -102,32 +102,32 @@ class Fact:
     sealed: str | None = None
     readers: tuple[str, ...] = ()
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Room for readers to keep what they rendered; it goes with the record."""
+    """Renderings that readers cache with the record."""
 
     @property
     def sensitive(self) -> bool:
-        """Whether its value is sealed."""
+        """True if the value is sealed."""
         return self.sealed is not None
 
     @property
     def size(self) -> int:
-        """How many bytes it counts: those of its path and of its canonical or sealed value."""
+        """The bytes that count towards quotas: those of the path and the canonical or sealed value."""
         text = self.text if self.sealed is None else self.sealed
         return len(self.path) + (len(text) if text.isascii() else len(text.encode()))
 
     def etag(self, epoch: str) -> str:
-        """The strong entity tag, without its quotes."""
+        """Return the strong entity tag, without its quotes."""
         return str(Cursor(epoch, self.revision))
 
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """The wish to have a fact at a path.  Build it with :meth:`of`, which checks the limits.
+    """A request to store a fact.  Create it with :meth:`of`, which checks the limits.
 
-    :param member: the member that it shall go with; the incarnation of it that lives.
-    :param generation: only if this incarnation lives; of *member*, or whoever's it is.
-    :param sensitive: whether nobody but its readers, and those whom policy lets, may see the value.
-    :param sealed: the value sealed, once it is; *text* says nothing then.
+    :param member: the member whose living incarnation the fact is bound to.
+    :param generation: the generation that must be alive; of *member*, or of any member without it.
+    :param sensitive: True if only its readers, and callers whom policy allows, may see the value.
+    :param sealed: the sealed value, once it is sealed; *text* is a placeholder then.
     """
 
     path: str
@@ -153,7 +153,7 @@ class Put:
         sensitive: bool = False,
         readers: Sequence[str] = (),
     ) -> Put:
-        """A checked wish.
+        """Return a checked request.
 
         :param value: a parsed JSON value.
         :raises Invalid: ``json_too_deep``, ``json_value``, ``ttl_invalid``, ``path_invalid``,
@@ -164,7 +164,7 @@ class Put:
             check_name(member, "member")
             if ttl is not None:
                 raise Invalid(
-                    "a fact goes with its member or after its ttl; give one of member and ttl.",
+                    "a fact expires with its member or after its ttl; give either member or ttl.",
                     code="ttl_invalid",
                 )
         if ttl is not None and (type(ttl) is not int or not TTL_MIN <= ttl <= TTL_MAX):
@@ -177,9 +177,9 @@ class Put:
         return cls(path, text, kind, ttl, member, generation, sensitive, named)
 
     def same_as(self, fact: Fact, lease: int) -> bool:
-        """Whether storing this over *fact* would change nothing that anybody could see.
+        """Return True if storing this over *fact* would change nothing that a reader could see.
 
-        :param lease: of the living incarnation of the member that it goes with; 0 for none.
+        :param lease: of the living incarnation of *member*; 0 for none.
         """
         return (
             self.text == fact.text
@@ -187,12 +187,12 @@ class Put:
             and self.ttl == fact.ttl
             and self.member == fact.member
             and (self.member is None or lease == fact.lease)
-            and self.sealed == fact.sealed  # which is bound to the readers
+            and self.sealed == fact.sealed  # the sealed value is bound to the readers
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The wish to have no fact at a path."""
+    """A request to delete the fact at a path."""
 
     path: str

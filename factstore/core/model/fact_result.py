@@ -1,4 +1,4 @@
-"""What became of one requested change of a fact."""
+"""The result of one requested change of a fact."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ FactOutcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 class FactResult:
     """The result of one put or delete.
 
-    :param fact: as it is stored then; its revision is 0 until the write is durable.  None once it is
-        deleted.
+    :param fact: the fact after the change, or None if it was deleted.  Its revision is 0 until the
+        write is durable.
     """
 
     path: str

@@ -1,7 +1,7 @@
 """Grants: capabilities for instances that have no Keystone user.
 
-A grant with a group and no member is the group's: with it an instance gets one of its own, which holds
-only as long as the group's does.
+A grant with a group and no member is a group's grant.  Instances use it to request grants of their
+own, which are valid only while the group's grant is.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ GRANT_ID_PATTERN = r"[0-9a-f]{32}-[0-9a-f]{16}"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What lets its holder into one stack.
+    """A credential for one stack.
 
-    :param id: the stack's own id, ``-``, and a random number, so that whoever knows it knows where to
-        look it up.
-    :param digest: SHA-256 of the secret in hex.  The secret is 256 random bits: nobody guesses it, and
-        a slow hash would protect it no better.
-    :param ttl: seconds from issuing, or renewing, to the end.
-    :param expires_at: when it ends; its lease removes it somewhat later.
-    :param parent: the id of the group's grant that it was got with, without which it does not hold;
-        empty for none.
+    :param id: the id of the stack, ``-``, and a random number, so that the id leads to the stack.
+    :param digest: the SHA-256 of the secret in hex.  The secret is 256 random bits, so a slow hash
+        would not protect it better.
+    :param ttl: seconds of validity after the grant is issued or renewed.
+    :param expires_at: the instant of expiry; the lease removes the record a little later.
+    :param parent: the id of the group's grant that it was issued from, which must be valid too; empty
+        for none.
     """
 
     id: str
@@ -52,29 +51,29 @@ class Grant:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return RecordKey("grant", self.id)
 
     @property
     def size(self) -> int:
-        """How many bytes it counts."""
+        """The bytes that count towards quotas."""
         return len(self.id) + len(self.digest) + len(self.member or "") + len(self.group or "")
 
     @property
     def permissions(self) -> Permissions:
-        """What its holder may touch."""
+        """The permissions of the grant's holder."""
         return Permissions(self.role, self.member, self.group, self.id)
 
     def accepts(self, secret: str) -> bool:
-        """Whether a secret is this grant's, told in the same time for every wrong one."""
+        """Return True if a secret is this grant's; the comparison takes constant time."""
         return hmac.compare_digest(self.digest, digest_of(secret))
 
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """The wish for a grant.  Build it with :meth:`of`, which checks the limits.
+    """A request for a grant.  Create it with :meth:`of`, which checks the limits.
 
-    :param ttl: seconds; None for the usual.
+    :param ttl: seconds; None for the default.
     """
 
     role: GrantRole
@@ -86,7 +85,7 @@ class GrantRequest:
     def of(
         cls, role: GrantRole, member: str | None, group: str | None, ttl: int | None = None
     ) -> GrantRequest:
-        """A checked wish.
+        """Return a checked request.
 
         :raises Invalid: ``schema``, ``path_invalid`` or ``ttl_invalid``.
         """
@@ -94,13 +93,14 @@ class GrantRequest:
             raise Invalid(f"role must be one of {', '.join(GRANT_ROLES)}.", code="schema")
         if role == "agent" and member is None and group is None:
             raise Invalid(
-                "a grant for an agent names its member, or the group whose members get theirs with it.",
+                "a grant for an agent needs a member or a group; name the member, or the group whose "
+                "members request their grants with it.",
                 code="schema",
                 extra={"field": "member"},
             )
         if role == "reader" and group is not None and member is None:
             raise Invalid(
-                "group says which one a reader's member is in; name the member.",
+                "a reader's grant has a group but no member; name the member that is in the group.",
                 code="schema",
                 extra={"field": "group"},
             )
@@ -111,13 +111,13 @@ class GrantRequest:
 
 
 def checked_ttl(ttl: int | None) -> int | None:
-    """How long a grant is to hold, in seconds; None for the usual.
+    """Return *ttl* unchanged if it is valid: seconds, or None for the default.
 
     :raises Invalid: ``ttl_invalid``.
     """
     if ttl is not None and (type(ttl) is not int or not GRANT_TTL_MIN <= ttl <= GRANT_TTL_MAX):
         raise Invalid(
-            "ttl of a grant must be a whole number of seconds from "
+            "the ttl of a grant must be a whole number of seconds from "
             f"{GRANT_TTL_MIN} to {GRANT_TTL_MAX}.",
             code="ttl_invalid",
         )
@@ -125,5 +125,5 @@ def checked_ttl(ttl: int | None) -> int | None:
 
 
 def digest_of(secret: str) -> str:
-    """What is kept of a secret."""
+    """Return the stored digest of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Members: who takes part in a stack, for as long as they are heard of."""
+"""Members take part in a stack as long as they send heartbeats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEARTBEAT_TTL_MIN = 5  # seconds
 HEARTBEAT_TTL_MAX = 24 * 3600
 HEARTBEAT_TTL_DEFAULT = 30
 ATTRIBUTES_LENGTH = 16 * 1024  # characters of canonical JSON
-BOUND_FACTS = 500  # facts on one member's lease: they all go in one revision
+BOUND_FACTS = 500  # facts on one member's lease: they all expire in one revision
 REASON_PATTERN = r"[a-z][a-z0-9_]{0,63}"
 DECLARED_PATTERN = r"[ -~]{1,255}"
 GENERATION_PATTERN = r"[0-9a-f]{1,16}"
@@ -25,18 +25,19 @@ GENERATION_PATTERN = r"[0-9a-f]{1,16}"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One incarnation of a member's name.
+    """One incarnation of a member.
 
     :param attributes: a JSON object's canonical text.
-    :param ttl: seconds of silence after which it is gone; None while it is awaited.
-    :param reason: why it joined, as far as anybody said; of a departed one why it departed.
-    :param version: 1 at the join, one more with each change.
+    :param ttl: seconds without a heartbeat after which it expires; None until it has joined.
+    :param reason: why it joined, if that was stated; of a departed member, why it departed.
+    :param version: 1 at the join, incremented with each change.
     :param revision: the revision that last changed it; 0 before it is stored.
-    :param lease: the store's lease that it and its bound facts hang on; 0 while it is awaited.
-    :param declared: what it stands for, in the words of the owner who declared it; None if nobody did.
-    :param number: names the incarnation while no lease does; else 0.
-    :param told: the revision that last changed what the context tells of it, if it is not *revision*;
-        else 0.
+    :param lease: the store's lease that it and its bound facts are attached to; 0 until it has joined.
+    :param declared: the resource that it represents, as declared by the stack's owner; None if it was
+        not declared.
+    :param number: identifies the incarnation as long as it has no lease; otherwise 0.
+    :param told: the revision that last changed the member in the context, if it is not *revision*;
+        otherwise 0.
     """
 
     name: str
@@ -56,54 +57,54 @@ class Member:
     number: int = 0
     told: int = 0
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Room for readers to keep what they rendered; it goes with the record."""
+    """Renderings that readers cache with the record."""
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return RecordKey("member", self.name)
 
     @property
     def generation(self) -> str:
-        """This incarnation, opaque: it names the lease that the join made, or the declaration."""
+        """An opaque name of this incarnation, derived from its lease or its declaration."""
         return f"{self.number or self.lease:x}"
 
     @property
     def declared_only(self) -> bool:
-        """Whether it was declared, and nobody has joined as it yet: silence does not end it."""
+        """True if it was declared and has not joined yet; such a member does not expire."""
         return self.ttl is None
 
     @property
     def visible_revision(self) -> int:
-        """The revision that last changed what other members have to know of it."""
+        """The revision of its last change that other members have to apply."""
         return self.told or self.revision
 
     def continues(self, former: Member) -> bool:
-        """Whether it is the same incarnation as *former*, or the one that *former* was awaiting."""
+        """Return True if it is the incarnation of *former*, or has joined as the declared *former*."""
         return former.generation == self.generation or (
             former.declared_only and former.declared == self.declared
         )
 
     @property
     def departed(self) -> bool:
-        """Whether it said that it goes; what is left of it goes next."""
+        """True if it has departed; its record is deleted next."""
         return self.state == "departed"
 
     @property
     def size(self) -> int:
-        """How many bytes it counts."""
-        said = len(self.group) + len(self.attributes.encode()) + len(self.declared or "")
-        return len(self.name) + said
+        """The bytes that count towards quotas."""
+        attributes = len(self.attributes.encode())
+        return len(self.name) + len(self.group) + attributes + len(self.declared or "")
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """The wish to be a member, or that there be one.  Build it with :meth:`of`, which checks it.
+    """A request to join or to declare a member.  Create it with :meth:`of`, which checks the limits.
 
-    :param ttl: None for that of the present generation, or for a new one's default.
-    :param generation: the present one, to change what a member says; None for a new incarnation.
-    :param declared: what the member stands for, of who declares it; None of who joins.
-    :param reason: why it joins, in a word.
+    :param ttl: seconds; None for the ttl of the current generation, or the default of a new one.
+    :param generation: the current generation, to change its member; None for a new incarnation.
+    :param declared: the resource that the member represents, to declare it; None to join.
+    :param reason: why it joins, as one word.
     """
 
     group: str
@@ -123,7 +124,7 @@ class JoinRequest:
         declared: str | None = None,
         reason: str | None = None,
     ) -> JoinRequest:
-        """A checked wish.
+        """Return a checked request.
 
         :param attributes: a parsed JSON object; None for an empty one.
         :raises Invalid: ``ttl_invalid``, ``json_too_deep``, ``json_value`` or ``schema``.
@@ -137,15 +138,15 @@ class JoinRequest:
             type(ttl) is not int or not HEARTBEAT_TTL_MIN <= ttl <= HEARTBEAT_TTL_MAX
         ):
             raise Invalid(
-                "ttl of a member must be a whole number of seconds from "
+                "the ttl of a member must be a whole number of seconds from "
                 f"{HEARTBEAT_TTL_MIN} to {HEARTBEAT_TTL_MAX}.",
                 code="ttl_invalid",
             )
-        held = {} if attributes is None else attributes
-        if not isinstance(held, dict):
+        document = {} if attributes is None else attributes
+        if not isinstance(document, dict):
             raise Invalid("attributes must be a JSON object.", code="schema")
-        check_value_depth(held)
-        text = canonical(held)
+        check_value_depth(document)
+        text = canonical(document)
         if len(text) > ATTRIBUTES_LENGTH:
             raise TooLarge(
                 f"attributes are {len(text)} characters as canonical JSON; "
@@ -160,20 +161,20 @@ def _check_declaration(declared: str, ttl: int | None, generation: str | None) -
         raise Invalid("declared must be 1 to 255 printable ASCII characters.", code="schema")
     if ttl is not None:
         raise Invalid(
-            "a member that is declared has no ttl: it departs when it is told to. Leave out ttl, or "
-            "declared.",
+            "a declared member has no ttl: it does not expire. Leave out ttl or declared.",
             code="ttl_invalid",
         )
     if generation is not None:
         raise Invalid(
-            "a generation is for the member itself, and declared for others. Leave out one of them.",
+            "generation is sent by the member itself, and declared by the stack's owner. Leave out one "
+            "of them.",
             code="schema",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Up to which revision a member has put the stack's facts to use.
+    """The revision up to which a member has applied the stack's facts.
 
     :param seen: that revision.
     :param revision: the one that recorded it; 0 before it is stored.
@@ -187,5 +188,5 @@ class Applied:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return RecordKey("applied", self.member)

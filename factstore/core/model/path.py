@@ -1,7 +1,7 @@
 """The grammar of names: segments, fact paths and prefixes.
 
-ASCII only and never normalised, so that two spellings never name one fact.  A prefix always ends at
-a segment boundary: ``nodes/n1`` covers ``nodes/n1`` and ``nodes/n1/ip``, never ``nodes/n10``.
+Names are ASCII and never normalised, so that two spellings never name the same fact.  A prefix always
+ends at a segment boundary: ``nodes/n1`` covers ``nodes/n1`` and ``nodes/n1/ip``, never ``nodes/n10``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from factstore.core.errors import Invalid
 
 SEGMENT_LENGTH = 128
 DEPTH = 16
-PATH_LENGTH = 512  # bytes, which for ASCII are characters
+PATH_LENGTH = 512  # bytes, which are characters in ASCII
 
 SEGMENT_PATTERN = rf"[A-Za-z0-9_][A-Za-z0-9_.:@-]{{0,{SEGMENT_LENGTH - 1}}}"
 PATH_PATTERN = rf"{SEGMENT_PATTERN}(?:/{SEGMENT_PATTERN}){{0,{DEPTH - 1}}}"
@@ -23,12 +23,12 @@ _PATH = re.compile(PATH_PATTERN)
 GRAMMAR = (
     f"a path is 1 to {DEPTH} segments joined by '/', at most {PATH_LENGTH} characters in all; "
     f"a segment is 1 to {SEGMENT_LENGTH} characters, begins with a letter, a digit or '_' "
-    "and goes on with letters, digits and '_.:@-'"
+    "and continues with letters, digits and '_.:@-'"
 )
 
 
 def check_path(path: str, *, what: str = "path") -> str:
-    """Return *path* unchanged when it obeys the grammar.
+    """Return *path* unchanged if it is valid.
 
     :raises Invalid: ``path_invalid``.
     """
@@ -38,9 +38,9 @@ def check_path(path: str, *, what: str = "path") -> str:
 
 
 def check_name(name: str, what: str) -> str:
-    """Return *name* unchanged when it is one valid segment.
+    """Return *name* unchanged if it is one valid segment.
 
-    :param what: whose name: ``stack``, ``member``...
+    :param what: the noun for the error: ``stack``, ``member``...
     :raises Invalid: ``path_invalid``.
     """
     if not _SEGMENT.fullmatch(name):
@@ -52,7 +52,7 @@ def check_name(name: str, what: str) -> str:
 
 
 def check_stack_name(name: str) -> str:
-    """Return *name* unchanged when it may be a stack's.
+    """Return *name* unchanged if it is a valid name of a stack.
 
     :raises Invalid: ``path_invalid``.
     """
@@ -60,7 +60,7 @@ def check_stack_name(name: str) -> str:
 
 
 def ancestors(path: str) -> Iterator[str]:
-    """The folders above *path*, outermost first: ``a/b/c`` gives ``a``, ``a/b``."""
+    """Yield the folders above *path*, outermost first: ``a/b/c`` yields ``a``, ``a/b``."""
     at = path.find("/")
     while at >= 0:
         yield path[:at]
@@ -68,7 +68,7 @@ def ancestors(path: str) -> Iterator[str]:
 
 
 def covers(prefix: str, path: str) -> bool:
-    """Whether *path* is *prefix* itself or lies below it; the empty prefix covers everything."""
+    """Return True if *path* is *prefix* or below it; the empty prefix covers every path."""
     return (
         not prefix
         or path == prefix
@@ -77,5 +77,5 @@ def covers(prefix: str, path: str) -> bool:
 
 
 def quoted(text: str) -> str:
-    """*text* quoted for an error message, cut to a length fit for one."""
+    """Return *text* quoted for an error message, cut to 80 characters."""
     return ascii(text if len(text) <= 80 else text[:77] + "...")

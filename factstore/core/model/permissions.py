@@ -1,9 +1,10 @@
-"""How far into its stack a caller reaches: write one's own, read the stack.
+"""The permissions of a caller in a stack: a member reads the stack and writes its own facts.
 
-Who holds a group's grant is nobody yet: it reads the stack, and gets a grant for a member of the group.
+The holder of a group's grant is not a member yet: it reads the stack, and requests a grant for a
+member of the group.
 
-This is the one place of that rule.  Policy decides before it whether a caller may do an operation at
-all; this decides on which paths, members and grants.
+Policy decides first whether a caller may perform an operation at all.  This module alone decides on
+which paths, members and grants.
 """
 
 from __future__ import annotations
@@ -18,20 +19,20 @@ GrantRole = Literal["agent", "reader"]
 GRANT_ROLES: tuple[GrantRole, ...] = ("agent", "reader")
 
 _OWN = ("nodes", "results")
-"""Folders in which each member has one of its own to write in."""
+"""The folders with a folder for each member, which only that member writes."""
 CONFIGS = "configs/"
-"""Below it each member has a folder of what it is to do, which is not for others."""
+"""The folder with a folder for each member, which no other member may read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What one caller may touch in a stack.
+    """The permissions of one caller in a stack.
 
-    :param role: ``owner`` is who was let in by policy alone, and is not confined further.
-    :param member: as whom a grant's holder takes part; None for nobody.
-    :param group: the one that *member* may join, None for any; without a member the one whose members
-        an agent's grant gets theirs with.
-    :param grant: the id of the grant that the caller holds; empty for none.
+    :param role: ``owner`` for a caller with a Keystone token, who is not restricted further.
+    :param member: the member as which a grant's holder takes part; None for none.
+    :param group: the group that *member* may join, or None for any group; without a member, the group
+        whose members request their grants with this one.
+    :param grant: the id of the caller's grant; empty for none.
     """
 
     role: Literal["owner"] | GrantRole = "owner"
@@ -41,115 +42,104 @@ class Permissions:
 
     @property
     def unrestricted(self) -> bool:
-        """Whether there is nothing that it does not reach."""
+        """True if the caller may access everything in the stack."""
         return self.role == "owner"
 
     @property
     def issues_member_grants(self) -> bool:
-        """Whether it is a group's, with which its members get grants of their own."""
+        """True for a group's grant, which issues grants for the group's members."""
         return self.role == "agent" and self.member is None
 
     def can_read(self, path: str) -> bool:
-        """Whether the caller may know of a path."""
+        """Return True if the caller may read a path."""
         if self.unrestricted or not path.startswith(CONFIGS):
             return True
         return self.member is not None and path.startswith(f"{CONFIGS}{self.member}/")
 
     def check_read(self, path: str) -> None:
-        """Let pass what is seen.
-
-        :raises Forbidden: the path is another member's to read.
-        """
+        """Raise Forbidden if only another member may read the path."""
         if not self.can_read(path):
             raise Forbidden(
-                f"{quoted(path)} is for another member; a grant's holder reads "
-                f"{CONFIGS}{self.member or '<member>'}/ of {CONFIGS}"
+                f"{quoted(path)} is for another member; with this grant, read only "
+                f"{CONFIGS}{self.member or '<member>'}/ below {CONFIGS}"
             )
 
     def check_write(self, path: str) -> None:
-        """Let pass what is the caller's own.
-
-        :raises Forbidden: it is not.
-        """
+        """Raise Forbidden if the caller may not write the path."""
         if self.unrestricted:
             return
-        self._check_somebody()
+        self._check_member_grant()
         if self.role != "agent":
-            raise Forbidden("this grant is for reading only.")
+            raise Forbidden("this grant is read-only; use an agent's grant to write.")
         if not path.startswith(tuple(f"{folder}/{self.member}/" for folder in _OWN)):
-            places = " and ".join(f"{folder}/{self.member}/" for folder in _OWN)
-            raise Forbidden(
-                f"{quoted(path)} is not this member's to write; it writes below {places}"
-            )
+            folders = " and ".join(f"{folder}/{self.member}/" for folder in _OWN)
+            raise Forbidden(f"this member may not write {quoted(path)}; write below {folders}")
 
     def check_member(self, name: str, group: str | None = None) -> None:
-        """Let pass what concerns the member that the caller is.
+        """Raise Forbidden if the caller is another member or may not be in the group.
 
-        :param group: the one that it wants to be in; None if that is not asked.
-        :raises Forbidden: it is another one, or in another group.
+        :param group: the group that the member requests; None to leave it unchecked.
         """
         if self.unrestricted:
             return
-        self._check_somebody()
+        self._check_member_grant()
         if self.role != "agent" or name != self.member:
             raise Forbidden(f"this grant is not for member {quoted(name)}.")
         if group is not None and self.group not in (None, group):
             raise Forbidden(
-                f"this grant is for group {quoted(self.group)}; {quoted(group)} is another one."
+                f"this grant is for group {quoted(self.group)}, not for {quoted(group)}."
             )
 
     def check_declaration(self, *words: str | None) -> None:
-        """Let pass who says nothing of what a member stands for, or why it is there.
+        """Raise Forbidden if a caller without a Keystone token declares a member or gives a reason.
 
-        :param words: what the caller said; None where it said nothing.
-        :raises Forbidden: it said something that is for owners to say.
+        :param words: the fields that only owners may set; None for one that is not set.
         """
         if not self.unrestricted and any(word is not None for word in words):
             raise Forbidden(
-                "only the stack's owners declare a member, or say why it joins; a grant's holder "
-                "joins without 'declared' and 'reason'."
+                "only the stack's owners may declare a member or state why it joins; with a grant, "
+                "join without 'declared' and 'reason'."
             )
 
     def check_signal(self) -> None:
-        """Let pass who takes part.
-
-        :raises Forbidden: the caller is nobody yet.
-        """
-        self._check_somebody()
+        """Raise Forbidden if the caller has a group's grant."""
+        self._check_member_grant()
 
     def check_grant(self, grant: str, *, revokes: bool = False) -> None:
-        """Let pass what concerns the caller's own grant.
+        """Raise Forbidden if the grant is not the caller's own.
 
-        :param revokes: whether it is to end.
-        :raises Forbidden: it is another one, or one that others hold too.
+        :param revokes: True if the grant is to be revoked; a group's grant is shared and cannot be.
         """
         if not self.unrestricted and grant != self.grant:
-            raise Forbidden("the holder of a grant shows, renews and revokes that one only.")
+            raise Forbidden("with a grant, only that grant can be shown, renewed and revoked.")
         if revokes and self.issues_member_grants:
-            raise Forbidden("all of a group hold its grant; only the stack's owners revoke it.")
+            raise Forbidden(
+                "a group's grant is shared by all instances of the group; only the stack's owners may "
+                "revoke it."
+            )
 
     def check_issue(self, role: GrantRole, member: str | None, group: str | None) -> None:
-        """Let pass the wish for a grant that is the caller's to issue.
+        """Raise Forbidden if the caller may not issue such a grant.
 
-        :raises Forbidden: it is not; whether the name is free is not asked here.
+        It does not check whether the member's name is free.
         """
         if self.unrestricted:
             return
         if not self.issues_member_grants:
-            raise Forbidden("this grant does not issue others; only a group's grant does.")
+            raise Forbidden("this grant cannot issue other grants; use a group's grant.")
         if role != "agent" or member is None or group not in (None, self.group):
             raise Forbidden(
-                f"with this grant, grants are issued for agents that are each a member in group "
-                f"{quoted(self.group or '')}, and for nothing else."
+                f"this grant issues only grants for agents that are a member of group "
+                f"{quoted(self.group or '')}; name the member and the role agent."
             )
 
-    def _check_somebody(self) -> None:
+    def _check_member_grant(self) -> None:
         if self.issues_member_grants:
             raise Forbidden(
-                f"this is the grant of group {quoted(self.group or '')}: issue one for a member with "
-                "it, and show that one."
+                f"this is the grant of group {quoted(self.group or '')}; issue a grant for a member "
+                "with it, and use that grant."
             )
 
 
 OWNER = Permissions()
-"""Of callers with a Keystone token."""
+"""The permissions of callers with a Keystone token."""

@@ -1,6 +1,6 @@
-"""Who may see the value of a sensitive fact: the one rule.
+"""The rule of who may see the value of a sensitive fact.
 
-Everybody else who may read its stack sees that it is there, and nothing of what it holds.
+Every other reader of the stack sees that the fact exists, without its value.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from factstore.core.model.path import SEGMENT_PATTERN, quoted
 READERS = 32  # that one fact may name
 READER_PATTERN = rf"(?:group|member)/{SEGMENT_PATTERN}"
 OWN_FOLDERS = ("nodes", "results", "configs")
-"""Below each of them a member has a folder of its own, named after it."""
+"""The folders that contain a folder for each member, named after it."""
 
 _READER = re.compile(READER_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretReader:
-    """Who wants to see it.
+    """A caller who reads a sensitive fact.
 
-    :param may_read_sensitive: whether policy lets them see every fact of the project.
-    :param member: the member that they are, for a grant's holder; *group* is the grant's.
+    :param may_read_sensitive: True if policy allows the caller to see every value of the project.
+    :param member: the member of the caller's grant, or None.
+    :param group: the group of the caller's grant, or None.
     """
 
     may_read_sensitive: bool = False
@@ -33,9 +34,9 @@ class SecretReader:
     group: str | None = None
 
     def may_reveal(self, path: str, readers: Collection[str]) -> bool:
-        """Whether they may see the value of a fact.
+        """Return True if the caller may see the value of a fact.
 
-        :param readers: those that the fact names.
+        :param readers: the readers that the fact names.
         """
         if self.may_read_sensitive:
             return True
@@ -51,26 +52,26 @@ NOBODY = SecretReader()
 
 
 def check_readers(readers: Sequence[str], *, sensitive: bool) -> tuple[str, ...]:
-    """The readers that a fact is to name, in order: which came first means nothing.
+    """Return the readers of a fact, sorted.
 
     :raises Invalid: ``readers_invalid``.
     """
     if readers and not sensitive:
         raise _invalid(
-            "only a sensitive fact has them; everybody who may read the stack sees others. Send "
-            "sensitive: true, or no readers"
+            "only a sensitive fact can have readers, because every reader of the stack sees the "
+            "value of other facts. Send sensitive: true, or no readers"
         )
     if len(readers) > READERS:
         raise _invalid(f"there are {len(readers)}; at most {READERS} are allowed")
     for reader in readers:
         if not _READER.fullmatch(reader):
             raise _invalid(
-                f"{quoted(reader)} is no reader; a reader is 'group/' or 'member/' and one segment"
+                f"{quoted(reader)} is not valid; a reader is 'group/' or 'member/' and one segment"
             )
     ordered = tuple(sorted(set(readers)))
     if len(ordered) != len(readers):
         twice = next(reader for reader in readers if readers.count(reader) > 1)
-        raise _invalid(f"{quoted(twice)} stands twice")
+        raise _invalid(f"{quoted(twice)} is given twice")
     return ordered
 
 

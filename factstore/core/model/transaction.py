@@ -1,4 +1,4 @@
-"""One atomic write, with all that must hold for it to happen."""
+"""One atomic write and its guards."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from factstore.core.model.record_key import RecordKey
 class IdempotencyRecord:
     """The stored outcome of a request that had an ``Idempotency-Key``.
 
-    :param key: names project, user, route and the caller's key; unguessable and of fixed length.
-    :param text: JSON: the request's fingerprint, and the answer except for its revision.
+    :param key: a hash of project, user, route and the caller's key, of fixed length.
+    :param text: JSON: the request's fingerprint, and the response except for its revision.
     :param revision: of the write that stored it; 0 before it is stored.
     """
 
@@ -28,17 +28,16 @@ class IdempotencyRecord:
 class Transaction:
     """One atomic write.
 
-    It happens only if the stack is still the one it was planned on (or still missing, if the
+    It is applied only if the stack is still the one it was planned on (or still missing, if the
     transaction creates it), every path in *fact_revisions* is still at that revision (0: absent), no
     fact exists above or below *new_paths*, every record in *record_revisions* is still
     at that revision (0: absent), and the idempotency key is new.  A transaction that changes nothing
     and has no idempotency record writes nothing and confirms the guards.
 
-    :param stack: the stack's record, as it is or as it becomes.
+    :param stack: the stack's record after the write.
     :param base_revision: the revision of the state on which it was planned.
-    :param epoch: the epoch of that state: nothing is written into another life of the store.  Empty
-        stands for any.
-    :param cleared_waiters: waiters whose signals are all removed.
+    :param epoch: the epoch of that state; nothing is written in another epoch.  Empty for any.
+    :param cleared_waiters: waiters whose signals are all deleted.
     :param author: the author of its deletions.
     """
 
@@ -61,7 +60,7 @@ class Transaction:
 
     @property
     def writes(self) -> bool:
-        """Return whether it makes a revision, rather than confirm that nothing needs one."""
+        """True if the transaction makes a revision; False if it only confirms its guards."""
         return bool(
             self.puts
             or self.deletes

@@ -1,4 +1,4 @@
-"""What a state tells of stacks and projects: their contents, and how much they hold."""
+"""The contents of a stack, and the usage of stacks and projects."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from factstore.core.model.member import Member
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """One stack whole, at one revision.
+    """The facts and members of one stack at one revision.
 
-    :param revision: of the whole store; *changed*: the last that touched its facts or members;
-        *target*: the one that members have to apply.
-    :param members: living ones, by name.
-    :param sensitive: whether any of its facts is sensitive, those not shown here included.
+    :param members: the living members, ordered by name.
+    :param revision: the revision of the store.
+    :param changed: the revision that last changed the stack's facts or members.
+    :param target: the revision that members have to apply.
+    :param sensitive: True if any fact of the stack is sensitive, including facts not in *facts*.
     """
 
     stack: Stack
@@ -29,7 +30,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much a stack holds; a member, a waiter and a signal each count as a fact."""
+    """The usage of a stack; a member, a waiter, a signal and a grant each count as a fact."""
 
     facts: int
     bytes: int
@@ -37,7 +38,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class ProjectUsage:
-    """How much all stacks of a project hold."""
+    """The usage of all stacks of a project."""
 
     stacks: int = 0
     facts: int = 0

@@ -1,9 +1,9 @@
-"""JSON values: strict reading, one canonical form.
+"""JSON values: strict parsing, and one canonical form.
 
-Two values are equal when their canonical texts are: keys sorted, no white space, UTF-8.  So ``1``,
-``1.0`` and ``true`` are three values.  What JSON parsers disagree about (duplicate keys, NaN, lone
-surrogates, huge numbers) is refused: RFC 8259 leaves it open, and a fact must mean the same to every
-reader.
+Two values are equal if their canonical texts are: keys sorted, no white space, UTF-8.  So ``1``,
+``1.0`` and ``true`` are three values.  RFC 8259 leaves duplicate keys, NaN, lone surrogates and huge
+numbers open, and parsers disagree about them.  They are refused, because a fact must mean the same to
+every reader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEPTH = 32
 WRAPPING = 4  # a batch wraps a value in {operations: [{put: {value: ...}}]}
 INTEGER_BOUND = 2**63
 
-# Possessive, and content with a string that never ends: each character is looked at once.
+# Possessive, and an unterminated string matches too: each character is examined once.
 _STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _ENCODER = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
@@ -28,7 +28,7 @@ _ENCODER = json.JSONEncoder(
 
 
 def parse_json(body: bytes) -> Any:
-    """Read one JSON document strictly.
+    """Parse one JSON document strictly.
 
     :param body: UTF-8 without a byte order mark.
     :raises Invalid: ``json_invalid``, ``json_too_deep``, ``json_value`` or ``json_duplicate_key``.
@@ -50,14 +50,14 @@ def parse_json(body: bytes) -> Any:
 
 
 def encode(value: Any) -> str:
-    """Any JSON value of our own making as canonical text; no limit is checked."""
+    """Return the canonical text of a trusted value; no limit is checked."""
     return _ENCODER.encode(value)
 
 
 def canonical(value: Any) -> str:
-    """The canonical text of a parsed value.
+    """Return the canonical text of a parsed value.
 
-    :raises Invalid: ``json_value`` when it holds NUL or a lone surrogate.
+    :raises Invalid: ``json_value`` if it contains NUL or a lone surrogate.
     :raises TooLarge: ``value_too_large`` above 64 KiB.
     """
     text = _ENCODER.encode(value)
@@ -65,12 +65,14 @@ def canonical(value: Any) -> str:
         size = len(text.encode("utf-8"))
     except UnicodeEncodeError:
         raise Invalid(
-            "a string holds a lone surrogate (\\ud800 to \\udfff without its pair); "
-            "it is no Unicode character.",
+            "a string contains a lone surrogate (\\ud800 to \\udfff without its pair), which is not a "
+            "Unicode character.",
             code="json_value",
         ) from None
     if "\\u0000" in text and _holds_nul(value):
-        raise Invalid("a string holds the NUL character, which is not allowed.", code="json_value")
+        raise Invalid(
+            "a string contains the NUL character, which is not allowed.", code="json_value"
+        )
     if size > VALUE_BYTES:
         raise TooLarge(
             f"the value is {size} bytes as canonical JSON; at most {VALUE_BYTES} are allowed.",
@@ -97,7 +99,7 @@ def _check_depth(text: str) -> None:
 
 
 def check_value_depth(value: Any, depth: int = 0) -> None:
-    """Refuse a value nested deeper than 32 levels.
+    """Raise Invalid if a value is nested deeper than 32 levels.
 
     :raises Invalid: ``json_too_deep``.
     """
@@ -122,7 +124,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise Invalid(
-            f"the key {quoted(twice)} stands twice in one object.", code="json_duplicate_key"
+            f"an object contains the key {quoted(twice)} twice.", code="json_duplicate_key"
         )
     return members
 
@@ -130,7 +132,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -INTEGER_BOUND <= (number := int(digits)) < INTEGER_BOUND:
         raise Invalid(
-            f"an integer of {len(digits)} characters lies outside -2^63 to 2^63-1; send it as a "
+            f"an integer of {len(digits)} characters is outside -2^63 to 2^63-1; send it as a "
             "string.",
             code="json_value",
         )
@@ -147,7 +149,7 @@ def _float(digits: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    raise Invalid(f"{name} is not JSON; use null or a string.", code="json_value")
+    raise Invalid(f"{name} is not JSON; send null or a string.", code="json_value")
 
 
 _DECODER = json.JSONDecoder(

@@ -1,4 +1,4 @@
-"""Waiters and what is signalled to them, as immutable records."""
+"""Waiters and the signals sent to them, as immutable records."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SIGNAL_ID_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a condition has come.
+    """The progress of a condition.
 
-    :param satisfied: how many of *needed* hold.
-    :param missing: what does not hold yet: paths, members' names, or ``signals``; at most 100.
-    :param failing: what makes the failure: paths, members' names, signals' ids; at most 100.
+    :param satisfied: the number of parts that are met, out of *needed*.
+    :param missing: the unmet parts: paths, members' names, or ``signals``; at most 100.
+    :param failing: the causes of failure: paths, members' names, signals' ids; at most 100.
     """
 
     satisfied: int = 0
@@ -37,17 +37,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A named condition over facts and members, as it was armed last.
+    """A named condition on facts, members and signals, as last armed.
 
-    An arming is the revision at which the record became pending; the one change after it, to a
-    terminal state, is compared with that.
+    An arming is identified by the revision at which the record became pending; the one change after
+    it, to a terminal state, is guarded by that revision.
 
     :param definition: canonical JSON of success, failure, timeout and extend_on_progress.
     :param timeout: seconds.
-    :param extends: whether progress starts the timeout anew.
-    :param progress: how far it had come when it became terminal; None while pending.
-    :param decided_revision: the first revision at which the terminal state held; 0 while pending.
-    :param timer: the lease whose end is the timeout; 0 once it is terminal.
+    :param extends: True if progress restarts the timeout.
+    :param progress: the progress when it became terminal; None while pending.
+    :param decided_revision: the revision that decided the terminal state; 0 while pending.
+    :param timer: the lease whose expiry is the timeout; 0 once it is terminal.
     """
 
     name: str
@@ -68,18 +68,21 @@ class Waiter:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return RecordKey("waiter", self.name)
 
     @property
     def size(self) -> int:
-        """How many bytes it counts."""
+        """The bytes that count towards quotas."""
         return len(self.name) + len(self.definition.encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """What ends when a waiter's time is over: on a lease, so that all see it at one revision."""
+    """A record that expires with a waiter's timeout.
+
+    It is attached to a lease, so that all workers see the expiry at the same revision.
+    """
 
     waiter: str
     revision: int = 0
@@ -87,15 +90,15 @@ class Timer:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack."""
+        """The key of the record in its stack."""
         return RecordKey("timer", self.waiter)
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What somebody signalled to a waiter.
+    """A signal to a waiter.
 
-    :param id: the sender's; the same id again replaces the signal.
+    :param id: chosen by the sender; another signal with the same id replaces this one.
     :param data: canonical JSON.
     """
 
@@ -112,11 +115,11 @@ class Signal:
 
     @property
     def record_key(self) -> RecordKey:
-        """Where it lies in its stack; ids are free texts, so their hash stands in the key."""
+        """The key of the record in its stack; ids are free texts, so it contains their hash."""
         digest = hashlib.sha256(self.id.encode()).hexdigest()[:32]
         return RecordKey("signal", f"{self.waiter}/{digest}")
 
     @property
     def size(self) -> int:
-        """How many bytes it counts."""
+        """The bytes that count towards quotas."""
         return len(self.id.encode()) + len(self.reason.encode()) + len(self.data.encode())

@@ -1,1 +1,1 @@
-"""Everything that the store holds at one revision, in memory, and what follows from it."""
+"""The contents of the store at one revision, in memory, and what is derived from them."""

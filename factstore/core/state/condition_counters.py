@@ -1,8 +1,8 @@
-"""How far each condition without parts has come.
+"""Counters for the conditions without parts.
 
-A tally is moved by one change at a time, in time that does not grow with the number of facts, and
-keeps what it needs to know itself: it looks at no state.  It knows of no revision: what it says in
-the midst of one means nothing.  A tally holds just when it has as many as it needs.
+A counter is updated by one change at a time, in time that does not grow with the number of facts, and
+reads no state.  It is consistent only at the end of a revision.  Its condition is met if the count
+reaches the number needed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,13 @@ from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal
 
 LISTED = 100
-"""How many names a progress lists at most."""
-
-
+"""The maximum number of names in a progress."""
 HIDDEN = " (sensitive)"
-"""What follows the name of a fact, or member, of which no value is compared."""
+"""The suffix of the name of a fact or a member whose value is sensitive and not compared."""
 
 
 class Names:
-    """A set of names of which the first in order are cheap."""
+    """A sorted set of names; listing the first ones is cheap."""
 
     def __init__(self) -> None:
         self._names: list[str] = []
@@ -34,56 +32,56 @@ class Names:
     def __len__(self) -> int:
         return len(self._names)
 
-    def put(self, name: str, inside: bool) -> None:
-        """Have a name in the set, or not in it."""
+    def put(self, name: str, included: bool) -> None:
+        """Add a name to the set, or remove it."""
         at = bisect_left(self._names, name)
         known = self._names[at : at + 1] == [name]
-        if inside and not known:
+        if included and not known:
             self._names.insert(at, name)
-        elif known and not inside:
+        elif known and not included:
             del self._names[at]
 
     def first(self) -> list[str]:
-        """The first in order."""
+        """Return the first names in order, at most :data:`LISTED`."""
         return self._names[:LISTED]
 
 
 class LeafCounter:
-    """What all tallies are told and asked; most are moved by few kinds of change."""
+    """The interface of all counters; most react to few kinds of change."""
 
     def fact(self, path: str, fact: Fact | None) -> None:
-        """There is a new fact at a path, or none any more."""
+        """Update the fact at a path; None if it was deleted."""
 
     def member(self, name: str, member: Member | None) -> None:
-        """A member has changed, or does not live any more."""
+        """Update a member; None if it is no longer alive."""
 
     def applied(self, name: str, seen: int | None) -> None:
-        """A member has applied the facts up to a revision, or nobody knows of it any more."""
+        """Update the revision that a member has applied; None if it is unknown."""
 
     def target(self, revision: int) -> None:
-        """There is something new to apply."""
+        """Update the revision that members have to apply."""
 
     def signal(self, key: str, signal: Signal | None) -> None:
-        """A signal has come, been replaced, or gone."""
+        """Update a signal; None if it was deleted."""
 
     def concerned(self, paths: Collection[str]) -> Iterable[str]:
-        """Those of *paths* whose facts it wants to be told of, in order."""
+        """Return the paths among *paths* that affect the counter, in order."""
         return ()
 
     def score(self) -> tuple[int, int]:
-        """How many hold, and how many are needed; never more than needed."""
+        """Return the count and the number needed; the count never exceeds the number."""
         raise NotImplementedError
 
     def missing(self) -> list[str]:
-        """The first names of what does not hold, in order; none when the condition holds."""
+        """Return the first names of the unmet parts, in order; empty if the condition is met."""
         raise NotImplementedError
 
     def holding(self) -> list[str]:
-        """The first names of what holds, in order."""
+        """Return the first names of the met parts, in order."""
         return []
 
 
-class FactsTally(LeafCounter):
+class FactsCounter(LeafCounter):
     """Counts the facts of a pattern that pass."""
 
     def __init__(self, condition: Facts) -> None:
@@ -96,7 +94,7 @@ class FactsTally(LeafCounter):
         if not self._matches(path):
             return
         passes = self._condition.test.passes(fact)
-        _put(self._hidden, path, self._condition.test.cannot_tell(fact))
+        _put(self._hidden, path, self._condition.test.is_hidden(fact))
         self._passing.put(path, passes)
         self._others.put(path, fact is not None and not passes)
 
@@ -119,10 +117,11 @@ class FactsTally(LeafCounter):
         return self._passing.first()
 
 
-class EveryMemberTally(LeafCounter):
+class EveryMemberCounter(LeafCounter):
     """Counts a group's members whose fact passes.
 
-    A fact may be there before its member and after it, so it keeps whose facts pass, member or not.
+    A fact may exist before its member and after it, so passing facts are recorded even without a
+    member.
     """
 
     def __init__(self, condition: EveryMember) -> None:
@@ -137,7 +136,7 @@ class EveryMemberTally(LeafCounter):
         if self._matches(path):
             name = path.split("/", 2)[1]
             _put(self._passing, name, self._condition.test.passes(fact))
-            _put(self._hidden, name, self._condition.test.cannot_tell(fact))
+            _put(self._hidden, name, self._condition.test.is_hidden(fact))
             self._evaluate(name)
 
     def member(self, name: str, member: Member | None) -> None:
@@ -145,9 +144,9 @@ class EveryMemberTally(LeafCounter):
         self._evaluate(name)
 
     def _evaluate(self, name: str) -> None:
-        lives, passes = name in self._members, name in self._passing
-        self._ready.put(name, lives and passes)
-        self._others.put(name, lives and not passes)
+        alive, passes = name in self._members, name in self._passing
+        self._ready.put(name, alive and passes)
+        self._others.put(name, alive and not passes)
 
     def concerned(self, paths: Collection[str]) -> Iterable[str]:
         return sorted(filter(self._matches, paths))
@@ -162,11 +161,11 @@ class EveryMemberTally(LeafCounter):
         return self._ready.first()
 
 
-class ConvergedTally(LeafCounter):
-    """Counts a group's members that have applied all.
+class ConvergedCounter(LeafCounter):
+    """Counts a group's members that have applied the target.
 
-    They stand in order of what they applied, so that a new target, which comes with almost every
-    change, moves nobody.
+    They are ordered by the revision that they have applied, so that a new target, which almost every
+    change sets, costs a binary search.
     """
 
     def __init__(self, condition: Converged) -> None:
@@ -174,40 +173,40 @@ class ConvergedTally(LeafCounter):
         self._target = 0
         self._applied: dict[str, int] = {}
         self._members: dict[str, int] = {}
-        self._line: list[tuple[int, str]] = []
+        self._by_applied: list[tuple[int, str]] = []
 
     def member(self, name: str, member: Member | None) -> None:
-        self._place(name, _belongs(member, self._group))
+        self._reorder(name, _belongs(member, self._group))
 
     def applied(self, name: str, seen: int | None) -> None:
         if seen is None:
             self._applied.pop(name, None)
         else:
             self._applied[name] = seen
-        self._place(name, name in self._members)
+        self._reorder(name, name in self._members)
 
     def target(self, revision: int) -> None:
         self._target = revision
 
-    def _place(self, name: str, lives: bool) -> None:
+    def _reorder(self, name: str, alive: bool) -> None:
         if name in self._members:
-            del self._line[bisect_left(self._line, (self._members.pop(name), name))]
-        if lives:
+            del self._by_applied[bisect_left(self._by_applied, (self._members.pop(name), name))]
+        if alive:
             seen = self._members[name] = self._applied.get(name, -1)
-            self._line.insert(bisect_left(self._line, (seen, name)), (seen, name))
+            self._by_applied.insert(bisect_left(self._by_applied, (seen, name)), (seen, name))
 
     def _lagging(self) -> int:
-        return bisect_left(self._line, (self._target, ""))
+        return bisect_left(self._by_applied, (self._target, ""))
 
     def score(self) -> tuple[int, int]:
-        return len(self._line) - self._lagging(), max(len(self._line), 1)
+        return len(self._by_applied) - self._lagging(), max(len(self._by_applied), 1)
 
     def missing(self) -> list[str]:
-        return nsmallest(LISTED, (name for _, name in self._line[: self._lagging()]))
+        return nsmallest(LISTED, (name for _, name in self._by_applied[: self._lagging()]))
 
 
-class SignalsTally(LeafCounter):
-    """Counts those who have signalled success; what a failure means is not decided here."""
+class SignalsCounter(LeafCounter):
+    """Counts signals of success; failures are evaluated by the tracker."""
 
     def __init__(self, condition: Signals) -> None:
         self._count = condition.count
@@ -223,21 +222,21 @@ class SignalsTally(LeafCounter):
         return ["signals"] if len(self._successes) < self._count else []
 
 
-def tally_of(condition: Leaf) -> LeafCounter:
-    """A tally that has been told nothing yet."""
+def counter_of(condition: Leaf) -> LeafCounter:
+    """Return a new counter for a condition."""
     match condition:
         case Facts():
-            return FactsTally(condition)
+            return FactsCounter(condition)
         case EveryMember():
-            return EveryMemberTally(condition)
+            return EveryMemberCounter(condition)
         case Converged():
-            return ConvergedTally(condition)
+            return ConvergedCounter(condition)
         case Signals():
-            return SignalsTally(condition)
+            return SignalsCounter(condition)
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:
-    """Whether a path is one of a pattern's."""
+    """Return a function that is true for the paths of a pattern."""
     if "*" not in pattern:
         return pattern.__eq__
     segments = ("[^/]+" if part == "*" else re.escape(part) for part in pattern.split("/"))
@@ -249,12 +248,12 @@ def _belongs(member: Member | None, group: str) -> bool:
 
 
 def _explained(names: Names, hidden: set[str]) -> list[str]:
-    """The first names, and of those whose fact is sensitive that this is why."""
+    """Return the first names, those with a sensitive value marked as such."""
     return [f"{name}{HIDDEN}" if name in hidden else name for name in names.first()]
 
 
-def _put(names: set[str], name: str, inside: bool) -> None:
-    if inside:
+def _put(names: set[str], name: str, included: bool) -> None:
+    if included:
         names.add(name)
     else:
         names.discard(name)

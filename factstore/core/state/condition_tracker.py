@@ -1,9 +1,9 @@
-"""Whether what a waiter waits for holds: the one evaluation.
+"""The evaluation of a waiter's conditions.
 
-A :class:`Tracker` is built from a snapshot and then told of each change, and says the same as one
-that is built anew: its cost is that of the definition, not that of the stack.  Failure is judged
-first.  Changes of one revision may come in any order; ask only at a revision's end.  It knows
-nothing of time, nor of who writes down what it says.
+A :class:`Tracker` is built from a snapshot and then updated with each change; the result is the same
+as that of a new tracker, but the cost does not grow with the stack.  Failure has precedence over
+success.  Changes of one revision may arrive in any order; read the verdict only at the end of a
+revision.  Timeouts, and writing the outcome, are left to others.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from factstore.core.model.condition import AllOf, AnyOf, Condition, Definition, 
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Progress, Signal
-from factstore.core.state.condition_counters import LISTED, LeafCounter, tally_of
+from factstore.core.state.condition_counters import LISTED, LeafCounter, counter_of
 
 Verdict = Literal["met", "failed"] | None
 
-NAMED = 5  # in a sentence
+NAMED = 5  # names in a reason
 
 
 class View(Protocol):
-    """What a waiter's verdict depends on, all at one revision."""
+    """The input of a waiter's verdict, all at one revision."""
 
     @property
     def facts(self) -> Mapping[str, Fact]:
-        """All facts by path."""
+        """The facts by path."""
 
     @property
     def members(self) -> Mapping[str, Member]:
-        """The members that live, by name; none that departed."""
+        """The living members by name."""
 
     @property
     def applied(self) -> Mapping[str, int]:
-        """Up to which revision each has applied the facts, by name."""
+        """The revision that each member has applied, by name."""
 
     @property
     def target(self) -> int:
-        """The newest revision that must be applied."""
+        """The revision that members have to apply."""
 
     @property
     def signals(self) -> Mapping[str, Signal]:
-        """What this waiter was signalled, by the names of the signals' places."""
+        """The signals to this waiter, by the names of their records."""
 
 
 class _Part(Protocol):
-    """A condition, as far as it has come; a tally is one."""
+    """A condition with its progress: a counter, or a combination of parts."""
 
     def score(self) -> tuple[int, int]: ...
     def missing(self) -> list[str]: ...
@@ -81,105 +81,105 @@ class _Any:
         return self._nearest().missing()
 
     def holding(self) -> list[str]:
-        """Of the parts that hold; while none does, of all."""
-        whole = [part for part in self._parts if _left(part) == 0]
-        return _merged(part.holding() for part in whole or self._parts)
+        """Return the names of the parts that are met; if none is, of all parts."""
+        met = [part for part in self._parts if _remaining(part) == 0]
+        return _merged(part.holding() for part in met or self._parts)
 
     def _nearest(self) -> _Part:
-        return min(self._parts, key=_left)  # the first of equals
+        return min(self._parts, key=_remaining)  # the first of equals
 
 
 class Tracker:
-    """One waiter's definition against a stack that changes."""
+    """The evaluation of one waiter's definition on a changing stack."""
 
     def __init__(self, definition: Definition) -> None:
-        self._tallies: list[LeafCounter] = []
+        self._counters: list[LeafCounter] = []
         self._success = self._part(definition.success)
         self._failure = None if definition.failure is None else self._part(definition.failure)
-        self._signalled = any(isinstance(leaf, Signals) for leaf in leaves(definition.success))
-        self._refused: dict[str, Signal] = {}
+        self._counts_signals = any(isinstance(leaf, Signals) for leaf in leaves(definition.success))
+        self._failed_signals: dict[str, Signal] = {}
 
     @classmethod
     def of(cls, definition: Definition, view: View) -> Tracker:
-        """A tracker that knows all of a snapshot."""
-        made = cls(definition)
-        for tally in made._tallies:
-            for path in tally.concerned(view.facts.keys()):
-                tally.fact(path, view.facts[path])
-        made.target(view.target)
+        """Return a tracker of the definition on a snapshot."""
+        tracker = cls(definition)
+        for counter in tracker._counters:
+            for path in counter.concerned(view.facts.keys()):
+                counter.fact(path, view.facts[path])
+        tracker.target(view.target)
         for name, member in view.members.items():
-            made.member(name, member)
+            tracker.member(name, member)
         for name, seen in view.applied.items():
-            made.applied(name, seen)
+            tracker.applied(name, seen)
         for key, signal in view.signals.items():
-            made.signal(key, signal)
-        return made
+            tracker.signal(key, signal)
+        return tracker
 
     def fact(self, path: str, fact: Fact | None) -> None:
-        """There is a new fact at a path, or none any more."""
-        for tally in self._tallies:
-            tally.fact(path, fact)
+        """Update the fact at a path; None if it was deleted."""
+        for counter in self._counters:
+            counter.fact(path, fact)
 
     def member(self, name: str, member: Member | None) -> None:
-        """A member has changed, or does not live any more."""
-        for tally in self._tallies:
-            tally.member(name, member)
+        """Update a member; None if it is no longer alive."""
+        for counter in self._counters:
+            counter.member(name, member)
 
     def applied(self, name: str, seen: int | None) -> None:
-        """A member has applied the facts up to a revision, or nobody knows of it any more."""
-        for tally in self._tallies:
-            tally.applied(name, seen)
+        """Update the revision that a member has applied; None if it is unknown."""
+        for counter in self._counters:
+            counter.applied(name, seen)
 
     def target(self, revision: int) -> None:
-        """There is something new to apply."""
-        for tally in self._tallies:
-            tally.target(revision)
+        """Update the revision that members have to apply."""
+        for counter in self._counters:
+            counter.target(revision)
 
     def signal(self, key: str, signal: Signal | None) -> None:
-        """A signal has come, been replaced, or gone; heard by a waiter that counts signals."""
-        if not self._signalled:
+        """Update a signal; None if it was deleted.  Only a waiter that counts signals reads it."""
+        if not self._counts_signals:
             return
-        self._refused.pop(key, None)
+        self._failed_signals.pop(key, None)
         if signal is not None and signal.status == "FAILURE":
-            self._refused[key] = signal
-        for tally in self._tallies:
-            tally.signal(key, signal)
+            self._failed_signals[key] = signal
+        for counter in self._counters:
+            counter.signal(key, signal)
 
     def verdict(self) -> Verdict:
-        """What holds at this revision; failure beats success."""
-        if self._refused or (self._failure is not None and _left(self._failure) == 0):
+        """Return the verdict at this revision, None if undecided; failure precedes success."""
+        if self._failed_signals or (self._failure is not None and _remaining(self._failure) == 0):
             return "failed"
-        return "met" if _left(self._success) == 0 else None
+        return "met" if _remaining(self._success) == 0 else None
 
     def progress(self) -> Progress:
-        """How far success has come, and what counts towards failure, be it enough or not."""
+        """Return the progress of success, and the causes of failure even if they do not suffice."""
         satisfied, needed = self._success.score()
         failing = [] if self._failure is None else self._failure.holding()
-        refused = (signal.id for signal in self._refused.values())
+        failed_signals = (signal.id for signal in self._failed_signals.values())
         return Progress(
             satisfied,
             needed,
             tuple(self._success.missing()),
-            tuple(_merged([failing, refused])),
+            tuple(_merged([failing, failed_signals])),
         )
 
     def reason(self) -> str:
-        """One sentence on the verdict; without one, on what was missing when the time was over."""
-        if self._refused:
-            first = min(self._refused.values(), key=lambda signal: (signal.revision, signal.id))
+        """Return the reason for the verdict, or without a verdict, for the timeout."""
+        if self._failed_signals:
+            first = min(
+                self._failed_signals.values(), key=lambda signal: (signal.revision, signal.id)
+            )
             return f"signal {first.id} failed" + (f": {first.reason}" if first.reason else "")
         satisfied, needed = self._success.score()
         match self.verdict():
             case "failed":
                 failing = self.progress().failing
-                return "the failure condition holds" + _listed(": ", failing)
+                return "the failure condition is met" + _listed(": ", failing)
             case "met":
-                return f"the success condition holds: {satisfied} of {needed}"
+                return f"the success condition is met: {satisfied} of {needed}"
             case None:
                 missing = self._success.missing()
-                return f"the time is over with {satisfied} of {needed}" + _listed(
-                    "; missing: ", missing
-                )
+                return f"timed out with {satisfied} of {needed}" + _listed("; missing: ", missing)
 
     def _part(self, condition: Condition) -> _Part:
         match condition:
@@ -187,18 +187,18 @@ class Tracker:
                 return _All([self._part(part) for part in conditions])
             case AnyOf(conditions):
                 return _Any([self._part(part) for part in conditions])
-        tally = tally_of(condition)
-        self._tallies.append(tally)
-        return tally
+        counter = counter_of(condition)
+        self._counters.append(counter)
+        return counter
 
 
 def evaluate(definition: Definition, view: View) -> tuple[Verdict, Progress]:
-    """What a definition means at one revision: a pure function."""
+    """Return the verdict and the progress of a definition on a snapshot."""
     tracker = Tracker.of(definition, view)
     return tracker.verdict(), tracker.progress()
 
 
-def _left(part: _Part) -> int:
+def _remaining(part: _Part) -> int:
     satisfied, needed = part.score()
     return needed - satisfied
 

@@ -1,4 +1,4 @@
-"""The pending waiters of one stack: followed change by change, judged at the end of each revision."""
+"""The pending waiters of one stack, updated by each change and evaluated after each revision."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from factstore.core.state.condition_tracker import Tracker
 
 
 class Contents(Protocol):
-    """What a waiter may be about."""
+    """The parts of a stack that conditions refer to."""
 
     stack: Stack
     facts: dict[str, Fact]
@@ -30,7 +30,7 @@ class Contents(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pending waiter came to, as found at a revision; somebody has yet to write it down."""
+    """The outcome of a pending waiter, found at a revision and not yet written."""
 
     stack: Stack
     waiter: Waiter
@@ -41,7 +41,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Followed:
+class _Tracked:
     waiter: Waiter
     tracker: Tracker
     best: int
@@ -51,61 +51,61 @@ class _Followed:
 class PendingWaiters:
     """The waiters of a stack that are pending.
 
-    A verdict stands until the waiter's record changes, whatever happens meanwhile: so all who follow
-    the same history come to the same.
+    An outcome is final until the waiter's record changes, even if the stack changes.  So all workers
+    that follow the same history find the same outcome.
 
-    :param verdicts: by waiter.
-    :param advanced: waiters whose progress starts their timeout anew.
+    :param outcomes: by waiter.
+    :param advanced: waiters whose progress restarts their timeout, by name.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     advanced: dict[str, Waiter] = field(default_factory=dict)
-    _followed: dict[str, _Followed] = field(default_factory=dict)
-    _looked_at: set[str] = field(default_factory=set)
+    _tracked: dict[str, _Tracked] = field(default_factory=dict)
+    _scheduled: set[str] = field(default_factory=set)
 
     def __len__(self) -> int:
-        """How many there are."""
-        return len(self._followed)
+        """Return the number of pending waiters."""
+        return len(self._tracked)
 
     def trackers(self) -> Iterator[Tracker]:
-        """Those of all waiters, to be told of a change."""
-        for followed in self._followed.values():
-            yield followed.tracker
+        """Yield the trackers of all waiters."""
+        for tracked in self._tracked.values():
+            yield tracked.tracker
 
     def tracker(self, waiter: str) -> Tracker | None:
-        """How a pending waiter stands; None if it is not pending."""
-        followed = self._followed.get(waiter)
-        return followed.tracker if followed else None
+        """Return the tracker of a pending waiter; None if it is not pending."""
+        tracked = self._tracked.get(waiter)
+        return tracked.tracker if tracked else None
 
     def schedule(self, waiter: str) -> None:
-        """It was armed, or its timer went: :meth:`judge` shall see to it."""
-        self._looked_at.add(waiter)
+        """Evaluate a waiter at the end of the revision: it was armed, or its timer expired."""
+        self._scheduled.add(waiter)
 
     def forget(self, waiter: str) -> None:
-        """It is another waiter from now on, or none."""
-        self._followed.pop(waiter, None)
+        """Discard a waiter: it was armed again, has ended, or was deleted."""
+        self._tracked.pop(waiter, None)
         self.outcomes.pop(waiter, None)
         self.advanced.pop(waiter, None)
-        self._looked_at.discard(waiter)
+        self._scheduled.discard(waiter)
 
     def evaluate_waiters(self, contents: Contents, revision: int) -> None:
-        """What do the waiters come to, now that all changes of a revision were told?"""
+        """Find outcomes at the end of a revision."""
         timers = contents.records["timer"]
-        for name in self._looked_at:
+        for name in self._scheduled:
             waiter = contents.records["waiter"].get(name)
             if not isinstance(waiter, Waiter) or waiter.state != "pending":
                 continue
-            if name not in self._followed:
+            if name not in self._tracked:
                 definition = Definition.parse(waiter.definition)
                 tracker = Tracker.of(definition, _View(contents, name))
                 best = tracker.progress().satisfied if waiter.extends else 0
-                self._followed[name] = _Followed(waiter, tracker, best)
-        for name, followed in self._followed.items():
+                self._tracked[name] = _Tracked(waiter, tracker, best)
+        for name, tracked in self._tracked.items():
             if name in self.outcomes:
                 continue
-            waiter, tracker = followed.waiter, followed.tracker
+            waiter, tracker = tracked.waiter, tracked.tracker
             state: WaiterState | None = tracker.verdict()
-            if state is None and name in self._looked_at and name not in timers:
+            if state is None and name in self._scheduled and name not in timers:
                 state = "timed_out"
             if state is not None:
                 self.outcomes[name] = Outcome(
@@ -118,14 +118,14 @@ class PendingWaiters:
                 )
             elif waiter.extends:
                 satisfied = tracker.progress().satisfied
-                if satisfied > followed.best:
-                    followed.best = satisfied
+                if satisfied > tracked.best:
+                    tracked.best = satisfied
                     self.advanced[name] = waiter
-        self._looked_at.clear()
+        self._scheduled.clear()
 
 
 class _View:
-    """A stack as one of its waiters looks at it."""
+    """The input of one waiter's conditions."""
 
     def __init__(self, contents: Contents, waiter: str) -> None:
         self.facts: Mapping[str, Fact] = contents.facts

@@ -1,6 +1,6 @@
-"""What one stack holds, and what follows from it: usage, bound facts, convergence, waiters' verdicts.
+"""The contents of one stack, and what is derived: usage, bound facts, convergence, waiters' outcomes.
 
-It knows nothing of other stacks and takes in one mutation at a time, under the lock of its
+It applies one mutation at a time, under the lock of its
 :class:`~factstore.core.state.state.State`.
 """
 
@@ -26,12 +26,12 @@ from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.pending_waiters import PendingWaiters
 
 RESULTS = "results/"
-"""Facts below it tell what came of applying the others, and so are none of what is to be applied."""
+"""Facts below it report the results of applying the others, so they do not move the target."""
 
 
 @dataclass(slots=True)
 class ProjectTotals:
-    """What a project's stacks hold in all."""
+    """The stacks of a project, and their total usage."""
 
     stacks: dict[str, StackState] = field(default_factory=dict)
     facts: int = 0
@@ -42,14 +42,15 @@ class ProjectTotals:
 class StackState:
     """One stack.
 
-    :param facts: how many records count as facts is :attr:`count`; these are the facts themselves.
+    :param facts: the facts by path.
     :param live_members: members that have not departed.
-    :param paths_by_lease: paths by the lease of the member that they go with.
+    :param paths_by_lease: the paths of facts bound to members, by the members' leases.
+    :param count: the number of facts and of records that count as facts.
     :param changed: the revision that last changed facts or members.
     :param target: the revision that members have to apply: the last that changed members, or facts
         outside ``results/``.
     :param last_deletion: the revision of the last deletion that moved the target.
-    :param sensitive: how many facts are sensitive.
+    :param sensitive: the number of sensitive facts.
     :param pending_waiters: the waiters that are pending.
     """
 
@@ -75,7 +76,7 @@ class StackState:
     # Facts
 
     def put(self, fact: Fact) -> Fact | None:
-        """Take in a fact; what it replaces."""
+        """Store a fact; return the fact that it replaces, or None."""
         previous = self.facts.get(fact.path)
         if previous is None:
             insort(self.paths, fact.path)
@@ -96,7 +97,7 @@ class StackState:
         return previous
 
     def drop(self, path: str, revision: int) -> Fact | None:
-        """Let go of a fact; None if there was none."""
+        """Delete a fact and return it; None if it did not exist."""
         previous = self.facts.pop(path, None)
         if previous is None:
             return None
@@ -113,31 +114,34 @@ class StackState:
         return previous
 
     def below(self, folder: str) -> Iterator[str]:
-        """The paths below a folder, in order."""
+        """Yield the paths below a folder, in order."""
         start = f"{folder}/"
         for at in range(bisect_left(self.paths, start), len(self.paths)):
             if not self.paths[at].startswith(start):
                 return
             yield self.paths[at]
 
-    def deletion_change(self, gone: Fact, acts: Iterable[DeletionAuthor]) -> Change:
-        """What watchers are told of a fact that went; an act, or its member, tells who let it go."""
+    def deletion_change(self, deleted: Fact, authors: Iterable[DeletionAuthor]) -> Change:
+        """Return the change of a deleted fact.
+
+        Its author is one of *authors*, or the member that it was bound to; otherwise it expired.
+        """
         by = request_id = None
         kind: ChangeType = "fact.expire"
-        for act in acts:
-            if gone.path in act.paths:
-                kind, by, request_id = "fact.delete", act.user_id, act.request_id
+        for author in authors:
+            if deleted.path in author.paths:
+                kind, by, request_id = "fact.delete", author.user_id, author.request_id
                 break
         else:
-            member = self.records["member"].get(gone.member or "")
-            if isinstance(member, Member) and member.departed and member.lease == gone.lease:
+            member = self.records["member"].get(deleted.member or "")
+            if isinstance(member, Member) and member.departed and member.lease == deleted.lease:
                 by, request_id = member.updated_by, member.request_id
-        return Change(kind, gone.path, None, gone, by, request_id)
+        return Change(kind, deleted.path, None, deleted, by, request_id)
 
     # Records
 
     def put_record(self, record: Record) -> Change | None:
-        """Take in a record; what watchers are told of it."""
+        """Store a record; return the change for watchers, or None."""
         table = self.records[record.record_key.kind]
         former = table.get(record.record_key.name)
         table[record.record_key.name] = record
@@ -156,9 +160,9 @@ class StackState:
                 self._move_target(record.seen)
         return None
 
-    def drop_record(self, place: RecordKey, revision: int) -> Change | None:
-        """Let go of a record; what watchers are told of it."""
-        record = self.records[place.kind].pop(place.name, None)
+    def drop_record(self, key: RecordKey, revision: int) -> Change | None:
+        """Delete a record; return the change for watchers, or None."""
+        record = self.records[key.kind].pop(key.name, None)
         if record is None:
             return None
         self._count(record, -1)
@@ -168,7 +172,7 @@ class StackState:
             case Applied(member):
                 self._note_applied(member, None)
             case Signal(waiter):
-                self._note_signal(waiter, place.name, None)
+                self._note_signal(waiter, key.name, None)
             case Waiter(name):
                 self.pending_waiters.forget(name)
             case Timer(waiter):
@@ -207,7 +211,9 @@ class StackState:
     def _unlist(self, name: str) -> None:
         known = self.live_members.pop(name, None)
         if known is not None and self.generations.get(known.generation) is known:
-            del self.generations[known.generation]  # a lost lease may make several alike
+            del self.generations[
+                known.generation
+            ]  # members whose lease was lost share a generation
 
     def _note_applied(self, member: str, seen: int | None) -> None:
         if seen is None:
@@ -223,7 +229,7 @@ class StackState:
             tracker.signal(key, signal)
 
     def signals(self, waiter: str) -> dict[str, Signal]:
-        """What was signalled to a waiter, by key."""
+        """Return the signals to a waiter, by the names of their records."""
         return {
             key: signal
             for key, signal in self.records["signal"].items()
@@ -241,12 +247,12 @@ class StackState:
         return Change(kind, None, None, None, None, None, waiter, None, waiter.reason)
 
     def evaluate_waiters(self, revision: int) -> None:
-        """At the end of a revision: what do the pending waiters come to?"""
+        """Find the outcomes of pending waiters at the end of a revision."""
         self.pending_waiters.evaluate_waiters(self, revision)
 
     @property
     def needs_write(self) -> bool:
-        """Whether something has to be written down."""
+        """True if the waiter controller has to write something for the stack."""
         return bool(
             self.pending_waiters.outcomes
             or self.pending_waiters.advanced
@@ -255,15 +261,13 @@ class StackState:
 
     @property
     def unrecorded_deletion(self) -> int:
-        """The revision of the last drop that moved the target, while no mark says so; else 0.
-
-        Only members converge, so without them nobody asks.
-        """
-        mark = self.records["mark"].get(DELETION_MARKER.name)
-        known = mark.seen if isinstance(mark, DeletionMarker) else 0
+        """The revision of the last deletion that moved the target; 0 if a marker records it."""
+        marker = self.records["mark"].get(DELETION_MARKER.name)
+        known = marker.seen if isinstance(marker, DeletionMarker) else 0
+        # Only members converge, so a stack without members needs no marker.
         return self.last_deletion if self.live_members and self.last_deletion > known else 0
 
-    # What is counted
+    # Totals
 
     def _move_target(self, revision: int) -> None:
         if revision > self.target:

@@ -1,8 +1,7 @@
-"""All stacks and facts at one revision, in memory.
+"""All stacks at one revision, in memory.
 
-:meth:`State.apply` moves it forward one step at a time and tells which events the step means; all
-other methods read.  A lock makes each call one instant, so that readers on other threads never see
-half a step.
+:meth:`State.apply` moves it forward by one step and returns the step's events; all other methods read.
+A lock makes each call atomic, so that readers on other threads never see half a step.
 """
 
 from __future__ import annotations
@@ -33,31 +32,30 @@ from factstore.core.state.stack_state import ProjectTotals, StackState
 
 
 class State:
-    """All stacks and facts as they stood at :attr:`revision`.
+    """All stacks at :attr:`revision`.
 
-    No stack and no fact went after the revision :attr:`dropped`.
-
-    :param epoch: the life of the store that this is a state of.
+    :param epoch: the epoch of the store.
+    :ivar last_deletion: the revision of the last deletion of a stack, a fact or a record.
     """
 
     def __init__(self, revision: int = 0, epoch: str = "") -> None:
         self.epoch = epoch
         self.revision = self.last_deletion = revision
         self._lock = threading.RLock()
-        self._busy: set[str] = set()
-        self._spaces: dict[Scope, StackState] = {}
+        self._unwritten: set[str] = set()
+        self._stacks: dict[Scope, StackState] = {}
         self._by_id: dict[str, StackState] = {}
         self._projects: dict[str, ProjectTotals] = {}
 
     def load(self, mutations: Iterable[Mutation]) -> None:
-        """Take in what stood at :attr:`revision`, stacks before their facts; no events come of it."""
+        """Load the contents at :attr:`revision`, stacks before their facts; it makes no events."""
         with self._lock:
             for mutation in mutations:
                 self._apply_one(mutation, {}, 0)
-            for space in self._spaces.values():
-                # When it was, nobody knows: a deletion leaves no trace but the target's mark.
-                space.changed = self.revision
-                self._evaluate(space, self.revision)
+            for stack_state in self._stacks.values():
+                # Deletions leave no revision except the marker, so assume the newest.
+                stack_state.changed = self.revision
+                self._evaluate(stack_state, self.revision)
 
     def apply(self, step: Step) -> StepResult:
         """Move to the step's revision, and return the events and the stacks that it touched.
@@ -67,231 +65,236 @@ class State:
         with self._lock:
             if step.revision <= self.revision:
                 return StepResult()
-            acts: dict[str, list[DeletionAuthor]] = {}
+            authors: dict[str, list[DeletionAuthor]] = {}
             for mutation in step.mutations:
-                if isinstance(
-                    mutation, DeletionAuthor
-                ):  # several, when several writes went together
-                    acts.setdefault(mutation.stack_id, []).append(mutation)
+                if isinstance(mutation, DeletionAuthor):  # several if writes were batched
+                    authors.setdefault(mutation.stack_id, []).append(mutation)
             changes: dict[tuple[Scope, str], list[Change]] = {}
             touched: dict[int, StackState] = {}
             for mutation in step.mutations:
-                space, change = self._apply_one(mutation, acts, step.revision)
-                if space is not None:
-                    touched[id(space)] = space
-                    made = changes.setdefault((space.stack.scope, space.stack.id), [])
+                stack_state, change = self._apply_one(mutation, authors, step.revision)
+                if stack_state is not None:
+                    touched[id(stack_state)] = stack_state
+                    stack = stack_state.stack
+                    stack_changes = changes.setdefault((stack.scope, stack.id), [])
                     if change is not None:
-                        made.append(change)
-            for space in touched.values():
-                self._evaluate(space, step.revision)
+                        stack_changes.append(change)
+            for stack_state in touched.values():
+                self._evaluate(stack_state, step.revision)
             self.revision = step.revision
             events = [
-                Event(scope, stack_id, step.revision, tuple(made))
-                for (scope, stack_id), made in changes.items()
-                if made
+                Event(scope, stack_id, step.revision, tuple(stack_changes))
+                for (scope, stack_id), stack_changes in changes.items()
+                if stack_changes
             ]
             return StepResult(tuple(events), frozenset([scope for scope, _ in changes]))
 
-    def _evaluate(self, space: StackState, revision: int) -> None:
-        if self._by_id.get(space.stack.id) is not space:
-            return  # it has just been dropped, and what it would come to matters to nobody
-        space.evaluate_waiters(revision)
-        if space.needs_write:
-            self._busy.add(space.stack.id)
+    def _evaluate(self, stack_state: StackState, revision: int) -> None:
+        if self._by_id.get(stack_state.stack.id) is not stack_state:
+            return  # it was deleted in this step
+        stack_state.evaluate_waiters(revision)
+        if stack_state.needs_write:
+            self._unwritten.add(stack_state.stack.id)
 
     def _apply_one(
-        self, mutation: Mutation, acts: dict[str, list[DeletionAuthor]], revision: int
+        self, mutation: Mutation, authors: dict[str, list[DeletionAuthor]], revision: int
     ) -> tuple[StackState | None, Change | None]:
         """Return the stack that a mutation touches, and the change that watchers see, if any."""
         match mutation:
             case PutFact(stack_id, fact):
-                space = self._by_id.get(stack_id)
-                if space is None:  # what is left of a deleted stack
+                stack_state = self._by_id.get(stack_id)
+                if stack_state is None:  # a remainder of a deleted stack
                     return None, None
-                previous = space.put(fact)
-                return space, Change(
+                previous = stack_state.put(fact)
+                return stack_state, Change(
                     "fact.put", fact.path, fact, previous, fact.updated_by, fact.request_id
                 )
             case DropFact(stack_id, path):
-                space = self._by_id.get(stack_id)
-                gone = space.drop(path, revision) if space else None
-                if space is None or gone is None:
+                stack_state = self._by_id.get(stack_id)
+                deleted = stack_state.drop(path, revision) if stack_state else None
+                if stack_state is None or deleted is None:
                     return None, None
                 self.last_deletion = revision
-                return space, space.deletion_change(gone, acts.get(stack_id, ()))
+                return stack_state, stack_state.deletion_change(deleted, authors.get(stack_id, ()))
             case PutRecord(stack_id, record):
-                space = self._by_id.get(stack_id)
-                if space is None:
+                stack_state = self._by_id.get(stack_id)
+                if stack_state is None:
                     return None, None
-                return space, space.put_record(record)
-            case DropRecord(stack_id, place):
-                space = self._by_id.get(stack_id)
-                if space is None:
+                return stack_state, stack_state.put_record(record)
+            case DropRecord(stack_id, key):
+                stack_state = self._by_id.get(stack_id)
+                if stack_state is None:
                     return None, None
                 self.last_deletion = revision
-                return space, space.drop_record(place, revision)
+                return stack_state, stack_state.drop_record(key, revision)
             case PutStack(stack):
                 known = self._by_id.get(stack.id)
                 if known is not None:
                     known.stack = stack
                 else:
                     project = self._projects.setdefault(stack.project_id, ProjectTotals())
-                    space = StackState(stack, project, changed=stack.revision)
-                    self._spaces[stack.scope] = self._by_id[stack.id] = space
-                    project.stacks[stack.name] = space
+                    stack_state = StackState(stack, project, changed=stack.revision)
+                    self._stacks[stack.scope] = self._by_id[stack.id] = stack_state
+                    project.stacks[stack.name] = stack_state
                 return None, None
             case DropStack(scope):
-                space = self._spaces.pop(scope, None)
-                if space is None:
+                stack_state = self._stacks.pop(scope, None)
+                if stack_state is None:
                     return None, None
-                del self._by_id[space.stack.id]
-                self._busy.discard(space.stack.id)
-                project = space.project
-                project.facts -= space.count
-                project.bytes -= space.bytes
+                del self._by_id[stack_state.stack.id]
+                self._unwritten.discard(stack_state.stack.id)
+                project = stack_state.project
+                project.facts -= stack_state.count
+                project.bytes -= stack_state.bytes
                 del project.stacks[scope.stack]
                 if not project.stacks:
                     del self._projects[scope.project_id]
                 self.last_deletion = revision
-                whole = [act for act in acts.get(space.stack.id, ()) if act.whole_stack]
-                by = whole[0].user_id if whole else None
-                request_id = whole[0].request_id if whole else None
-                return space, Change("stack.delete", None, None, None, by, request_id)
+                found = [a for a in authors.get(stack_state.stack.id, ()) if a.whole_stack]
+                by = found[0].user_id if found else None
+                request_id = found[0].request_id if found else None
+                return stack_state, Change("stack.delete", None, None, None, by, request_id)
             case _:
                 return None, None
 
     # Reading
 
     def stack(self, scope: Scope) -> Stack | None:
-        """The stack's record, or None."""
+        """Return the record of a stack, or None if it does not exist."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return space.stack if space else None
+            stack_state = self._stacks.get(scope)
+            return stack_state.stack if stack_state else None
 
     def stacks(self, project_id: str) -> list[Stack]:
-        """The project's stacks by name."""
+        """Return the project's stacks, ordered by name."""
         with self._lock:
             project = self._projects.get(project_id, ProjectTotals())
-            found = [space.stack for space in project.stacks.values()]
+            found = [stack_state.stack for stack_state in project.stacks.values()]
         return sorted(found, key=lambda stack: stack.name)
 
     def fact(self, scope: Scope, path: str) -> Fact | None:
-        """The fact, or None when it or its stack is missing."""
+        """Return a fact, or None if it or its stack does not exist."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return space.facts.get(path) if space else None
+            stack_state = self._stacks.get(scope)
+            return stack_state.facts.get(path) if stack_state else None
 
     def contents(self, scope: Scope, prefix: str = "") -> Contents | None:
-        """What the stack holds at and below *prefix*, by path, or None when it is missing."""
+        """Return a stack's members, and facts at and below *prefix*; None if it does not exist."""
         with self._lock:
-            space = self._spaces.get(scope)
-            if space is None:
+            stack_state = self._stacks.get(scope)
+            if stack_state is None:
                 return None
             if prefix:
-                paths = [prefix] if prefix in space.facts else []
-                paths.extend(space.below(prefix))
+                paths = [prefix] if prefix in stack_state.facts else []
+                paths.extend(stack_state.below(prefix))
             else:
-                paths = space.paths
-            facts = tuple([space.facts[path] for path in paths])
-            members = tuple([space.live_members[name] for name in sorted(space.live_members)])
+                paths = stack_state.paths
+            facts = tuple([stack_state.facts[path] for path in paths])
+            members = tuple(
+                [stack_state.live_members[name] for name in sorted(stack_state.live_members)]
+            )
             return Contents(
-                space.stack,
+                stack_state.stack,
                 facts,
                 members,
                 self.revision,
-                space.changed,
-                space.target,
-                space.sensitive > 0,
+                stack_state.changed,
+                stack_state.target,
+                stack_state.sensitive > 0,
             )
 
-    def record(self, scope: Scope, place: RecordKey) -> Record | None:
-        """The record at a place, a departed member's included; None when it is missing."""
+    def record(self, scope: Scope, key: RecordKey) -> Record | None:
+        """Return a record, which may be a departed member; None if it does not exist."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return space.records[place.kind].get(place.name) if space else None
+            stack_state = self._stacks.get(scope)
+            return stack_state.records[key.kind].get(key.name) if stack_state else None
 
     def records(self, scope: Scope, kind: RecordKindName) -> list[Record]:
-        """All records of a kind, by name."""
+        """Return all records of a kind, ordered by name."""
         with self._lock:
-            space = self._spaces.get(scope)
-            table = space.records[kind] if space else {}
+            stack_state = self._stacks.get(scope)
+            table = stack_state.records[kind] if stack_state else {}
             return [table[name] for name in sorted(table)]
 
     def member(self, scope: Scope, name: str) -> Member | None:
-        """The living member of that name."""
+        """Return the living member with a name, or None."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return space.live_members.get(name) if space else None
+            stack_state = self._stacks.get(scope)
+            return stack_state.live_members.get(name) if stack_state else None
 
     def member_by_generation(self, scope: Scope, generation: str) -> Member | None:
-        """The living member whose generation it is."""
+        """Return the living member with a generation, or None."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return space.generations.get(generation) if space else None
+            stack_state = self._stacks.get(scope)
+            return stack_state.generations.get(generation) if stack_state else None
 
     def bound(self, scope: Scope, lease: int) -> int:
-        """How many facts go with the member that has this lease."""
+        """Return the number of facts bound to the member that has a lease."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return len(space.paths_by_lease.get(lease, ())) if space else 0
+            stack_state = self._stacks.get(scope)
+            return len(stack_state.paths_by_lease.get(lease, ())) if stack_state else 0
 
     def stack_state(self, of: Scope | str) -> StackState | None:
-        """A whole stack, or that of an id, to be looked at under :meth:`read`, and not changed."""
-        return self._by_id.get(of) if isinstance(of, str) else self._spaces.get(of)
+        """Return a stack by its scope or id; read it under :meth:`read`, and do not change it."""
+        return self._by_id.get(of) if isinstance(of, str) else self._stacks.get(of)
 
     def stacks_needing_write(self) -> list[StackState]:
-        """The stacks in which something has to be written down; see :class:`StackState`."""
+        """Return the stacks for which the waiter controller has to write something."""
         with self._lock:
-            found = [space for stack in self._busy if (space := self._by_id[stack]).needs_write]
-            self._busy = {space.stack.id for space in found}
+            found = [
+                stack_state
+                for stack in self._unwritten
+                if (stack_state := self._by_id[stack]).needs_write
+            ]
+            self._unwritten = {stack_state.stack.id for stack_state in found}
             return found
 
     def usage(self, scope: Scope) -> Usage | None:
-        """How much the stack holds, or None when it is missing."""
+        """Return the usage of a stack, or None if it does not exist."""
         with self._lock:
-            space = self._spaces.get(scope)
-            return Usage(space.count, space.bytes) if space else None
+            stack_state = self._stacks.get(scope)
+            return Usage(stack_state.count, stack_state.bytes) if stack_state else None
 
     def project_usage(self, project_id: str) -> ProjectUsage:
-        """How much a project holds in all; nothing, if it has no stack."""
+        """Return the usage of a project; zero if it has no stack."""
         with self._lock:
             project = self._projects.get(project_id, ProjectTotals())
             return ProjectUsage(len(project.stacks), project.facts, project.bytes)
 
     def total(self) -> ProjectUsage:
-        """How much all projects hold."""
+        """Return the usage of all projects."""
         with self._lock:
             projects = self._projects.values()
             facts, size = sum(p.facts for p in projects), sum(p.bytes for p in projects)
-            return ProjectUsage(len(self._spaces), facts, size)
+            return ProjectUsage(len(self._stacks), facts, size)
 
     def live_counts(self) -> tuple[int, int]:
-        """How many members live, and how many waiters are pending, in all."""
+        """Return the number of living members, and of pending waiters."""
         with self._lock:
-            taking = [
-                (len(space.live_members), len(space.pending_waiters))
-                for space in self._by_id.values()
+            counts = [
+                (len(stack_state.live_members), len(stack_state.pending_waiters))
+                for stack_state in self._by_id.values()
             ]
-            return sum(members for members, _ in taking), sum(waiters for _, waiters in taking)
+            return sum(members for members, _ in counts), sum(waiters for _, waiters in counts)
 
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
-        """The first fact below *folder*, not counting those in *ignoring*."""
+        """Return the first path below *folder* that is not in *ignoring*, or None."""
         with self._lock:
-            space = self._spaces.get(scope)
-            below = space.below(folder) if space else ()
+            stack_state = self._stacks.get(scope)
+            below = stack_state.below(folder) if stack_state else ()
             return next((path for path in below if path not in ignoring), None)
 
     def mutations(self) -> Iterator[Mutation]:
-        """What :meth:`load` would need to bring this state about."""
+        """Yield the mutations from which :meth:`load` builds this state."""
         with self._lock:
-            for space in self._spaces.values():
-                yield PutStack(space.stack)
-                for path in space.paths:
-                    yield PutFact(space.stack.id, space.facts[path])
-                for table in space.records.values():
+            for stack_state in self._stacks.values():
+                yield PutStack(stack_state.stack)
+                for path in stack_state.paths:
+                    yield PutFact(stack_state.stack.id, stack_state.facts[path])
+                for table in stack_state.records.values():
                     for record in table.values():
-                        yield PutRecord(space.stack.id, record)
+                        yield PutRecord(stack_state.stack.id, record)
 
     def read(self) -> threading.RLock:
-        """The lock: hold it (``with state.read():``) to make several reads one instant."""
+        """Return the lock; hold it (``with state.read():``) to read several things at one revision."""
         return self._lock

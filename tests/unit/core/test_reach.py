@@ -87,7 +87,7 @@ def test_an_agent_joins_the_group_that_its_grant_names() -> None:
 def test_who_holds_a_groups_grant_is_nobody_and_is_told_what_to_do(
     check: Callable[[], None],
 ) -> None:
-    with pytest.raises(Forbidden, match="group 'compute': issue one for a member"):
+    with pytest.raises(Forbidden, match="group 'compute'; issue a grant for a member"):
         check()
 
 

@@ -62,12 +62,12 @@ def test_readers_are_a_set_and_stand_in_order() -> None:
     ("readers", "says"),
     [
         (["group/head", "group/head"], "twice"),
-        (["head"], "is no reader"),
-        (["group/"], "is no reader"),
-        (["group/a/b"], "is no reader"),
-        (["user/head"], "is no reader"),
-        (["group/head\n"], "is no reader"),
-        (["group/" + "x" * 129], "is no reader"),
+        (["head"], "is not valid"),
+        (["group/"], "is not valid"),
+        (["group/a/b"], "is not valid"),
+        (["user/head"], "is not valid"),
+        (["group/head\n"], "is not valid"),
+        (["group/" + "x" * 129], "is not valid"),
         ([f"member/c{n}" for n in range(READERS + 1)], "at most 32"),
     ],
 )

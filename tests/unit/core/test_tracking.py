@@ -391,7 +391,7 @@ def test_of_alternatives_only_those_that_hold_are_named_as_what_failed() -> None
     assert tracker.verdict() is None
     tracker.fact("a", fact("a"))
     assert tracker.progress().failing == ("a",)
-    assert tracker.reason() == "the failure condition holds: a"
+    assert tracker.reason() == "the failure condition is met: a"
 
 
 def test_lists_are_in_order_and_no_longer_than_a_hundred() -> None:
@@ -411,17 +411,17 @@ def test_lists_are_in_order_and_no_longer_than_a_hundred() -> None:
 @pytest.mark.parametrize(
     ("move", "reason"),
     [
-        (lambda t: None, "the time is over with 0 of 3; missing: nodes/*/s, signals"),
+        (lambda t: None, "timed out with 0 of 3; missing: nodes/*/s, signals"),
         (
             lambda t: [t.fact(f"nodes/{n}/s", fact(f"nodes/{n}/s", 1)) for n in "abcdefg"],
             (
-                "the time is over with 0 of 3; missing: "
+                "timed out with 0 of 3; missing: "
                 "nodes/a/s, nodes/b/s, nodes/c/s, nodes/d/s, nodes/e/s and others"
             ),
         ),
         (
             lambda t: t.fact("nodes/c1/s", fact("nodes/c1/s", "down")),
-            "the failure condition holds: nodes/c1/s",
+            "the failure condition is met: nodes/c1/s",
         ),
         (
             lambda t: t.signal("w/1", signal("c7", "FAILURE", "no disk")),
@@ -441,7 +441,7 @@ def test_lists_are_in_order_and_no_longer_than_a_hundred() -> None:
                 t.fact("nodes/c1/s", fact("nodes/c1/s", "up")),
                 t.fact("nodes/c2/s", fact("nodes/c2/s", "up")),
             ],
-            "the success condition holds: 3 of 3",
+            "the success condition is met: 3 of 3",
         ),
     ],
 )
