@@ -29,7 +29,7 @@ from factstore.core.errors import NotFound
 from factstore.core.model.condition import Definition
 from factstore.core.model.value import parse_json
 from factstore.core.operations.signals import SignalRequest
-from factstore.core.services.waiters import Shown
+from factstore.core.services.waiters import WaiterView
 from factstore.policies import waiters as rules
 
 blueprint = Blueprint("waiters", __name__, description="Conditions to wait for.")
@@ -74,7 +74,7 @@ class WaiterItem(MethodView):
         scope = access().scope(rules.GET, stack)
         known = conditional.known_tags()
 
-        def is_known(found: Shown) -> bool:
+        def is_known(found: WaiterView) -> bool:
             return known is None or etag_of(waiter_text(found)) in known
 
         try:
@@ -182,6 +182,6 @@ def _signal(stack: str, waiter: str) -> Response:
     return _response(services().waiters.signal(scope, waiter, signal, caller.author())[0])
 
 
-def _response(found: Shown) -> Response:
+def _response(found: WaiterView) -> Response:
     text = waiter_text(found)
     return set_etag(json_response(text), etag_of(text))

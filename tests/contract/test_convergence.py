@@ -37,7 +37,7 @@ def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
 
 def applied(worker: Worker, scope: Scope, name: str = "c1") -> int | None:
     worker.store.refresh(soon())
-    (found,) = [f for f in worker.convergence.get(scope).followers if f.member.name == name]
+    (found,) = [f for f in worker.convergence.get(scope).members if f.member.name == name]
     return found.applied.revision if found.applied else None
 
 
@@ -145,7 +145,7 @@ def test_a_stack_has_converged_when_every_member_applied_its_revision(
     worker.delete(scope, "p")
     found = worker.convergence.get(scope)
     assert found.target.revision > target.revision
-    assert [f.member.name for f in found.followers if f.lags] == ["c1", "h1"]
+    assert [f.member.name for f in found.members if f.lags] == ["c1", "h1"]
     worker.members.heartbeat(scope, "h1", None, found.target)
     assert worker.convergence.get(scope, group="head").reached
     assert not worker.convergence.get(scope, group="nobody").reached
@@ -175,4 +175,4 @@ def test_a_departed_member_does_not_lag(
     worker.members.heartbeat(scope, "c1", None, target)
     found = waiting.result(10)
     assert found.reached
-    assert [f.member.name for f in found.followers] == ["c1"]
+    assert [f.member.name for f in found.members] == ["c1"]

@@ -281,7 +281,7 @@ def test_a_declared_member_that_has_not_joined_holds_back_convergence(
 ) -> None:
     join(worker, scope, "c0")
     declare(worker, scope)
-    (lagging,) = [f for f in worker.convergence.get(scope).followers if f.member.name == "c1"]
+    (lagging,) = [f for f in worker.convergence.get(scope).members if f.member.name == "c1"]
     assert (lagging.applied, lagging.lags) == (None, True)
     assert not worker.convergence.get(scope).reached
 

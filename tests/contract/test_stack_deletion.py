@@ -80,7 +80,7 @@ def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
         with pytest.raises(NotFound):
             one.waiters.get(scope, "w")
         found = one.convergence.get(scope)
-        assert (found.followers, found.reached) == ((), False)
+        assert (found.members, found.reached) == ((), False)
     assert (
         worker.members.join(scope, "c1", JoinRequest.of("compute"), author()).outcome == "created"
     )

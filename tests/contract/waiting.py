@@ -10,7 +10,7 @@ from factstore.core.model.condition import Definition
 from factstore.core.model.fact import Scope
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.operations.signals import SignalRequest
-from factstore.core.services.waiters import ArmOutcome, Shown
+from factstore.core.services.waiters import ArmOutcome, WaiterView
 from factstore.core.services.watch import Filter
 from tests.contract.world import TIMEOUT, Worker, author, soon
 
@@ -26,7 +26,7 @@ def arm(
     *,
     create_only: bool = False,
     **more: object,
-) -> tuple[Shown, ArmOutcome, int]:
+) -> tuple[WaiterView, ArmOutcome, int]:
     """Arm a waiter, for fact ``a`` unless something else is said."""
     definition = Definition.of({"success": success or HERE, **more})
     return worker.waiters.put(scope, name, definition, author(), create_only=create_only)

@@ -38,14 +38,14 @@ def convergence_text(convergence: Convergence) -> str:
             "converged": convergence.reached,
             "members": [
                 {
-                    "name": follower.member.name,
-                    "group": follower.member.group,
-                    "state": follower.member.state,
-                    "applied": str(follower.applied) if follower.applied else None,
-                    "lags": follower.lags,
+                    "name": each.member.name,
+                    "group": each.member.group,
+                    "state": each.member.state,
+                    "applied": str(each.applied) if each.applied else None,
+                    "lags": each.lags,
                 }
-                for follower in convergence.followers
+                for each in convergence.members
             ],
-            "lagging": [each.member.name for each in convergence.followers if each.lags],
+            "lagging": [each.member.name for each in convergence.members if each.lags],
         }
     )

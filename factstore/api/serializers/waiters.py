@@ -6,7 +6,7 @@ import json
 
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Signal, Waiter
-from factstore.core.services.waiters import Shown
+from factstore.core.services.waiters import WaiterView
 
 
 def waiter_summary_text(waiter: Waiter) -> str:
@@ -38,7 +38,7 @@ def waiter_with_progress(waiter: Waiter, progress: Progress) -> dict[str, object
     }
 
 
-def waiter_text(found: Shown) -> str:
+def waiter_text(found: WaiterView) -> str:
     """Return a waiter with its signals as JSON."""
     signals = {signal.id: _signal(signal) for signal in found.signals}
     return encode({**waiter_with_progress(found.waiter, found.progress), "signals": signals})

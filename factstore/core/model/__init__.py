@@ -1,1 +1,1 @@
-"""Values, records and grammar: facts, members, waiters, grants, events and what they are made of."""
+"""The domain's values, records and grammars: facts, members, waiters, grants and events."""

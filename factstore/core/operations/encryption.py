@@ -1,10 +1,9 @@
-"""Sealing: what is kept of the values of sensitive facts, and what opens it again.
+"""Sealing and opening the values of sensitive facts.
 
-A value is encrypted under its stack's data key and bound to the project, the stack, the path and the
-readers of its fact: moved to where it does not belong, or to whom it is not for, it does not open.  The
-data key is wrapped with a key of the service's :class:`Keyring` and bound to
-project and stack.  So nothing that is stored, mirrored or told to watchers holds a value: it is in the
-clear only while a request that brings or reads it is under way.
+A value is encrypted with its stack's data key and bound to the project, the stack, the path and the
+readers of its fact: if it is moved to another fact or its readers are changed, it cannot be opened.
+The data key is wrapped with a key of the service's :class:`Keyring` and bound to project and stack.  So
+no value is stored, mirrored or sent to watchers in the clear, but only processed during a request.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from factstore.core.model.record_key import RecordKey
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.keyring import Keyring
 
-_VERSION = "1."  # what a sealed value begins with: how it was sealed
+_VERSION = "1."  # the prefix of a sealed value: the format
 SEALED_PATTERN = re.compile(r"1\.[A-Za-z0-9_-]{38,}={0,2}")
 """A nonce of 12 bytes, a value of at least one, and a tag of 16; in URL-safe base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedRequests:
-    """Wishes of which no value shows any more, and what has to be written beside them.
+    """Requests with sealed values, and the records to write with them.
 
-    :param guards: what must still hold of the stack's seal.
-    :param records: the stack's seal, if it is new.
+    :param guards: the revision that the stack's data key must still have.
+    :param records: the stack's data key, if it is new.
     """
 
     requests: Sequence[Put | Delete]
@@ -43,9 +42,9 @@ class SealedRequests:
 
 
 class Encryption:
-    """Seals and opens.
+    """Seals and opens values.
 
-    :param keyring: where keys and ciphers come from.
+    :param keyring: provides keys and ciphers.
     """
 
     def __init__(self, keyring: Keyring) -> None:
@@ -54,34 +53,34 @@ class Encryption:
     def seal(
         self,
         stack: Stack,
-        seal: DataKey | None,
+        data_key: DataKey | None,
         requests: Sequence[Put | Delete],
         known: Mapping[str, Fact | None],
         reader: SecretReader,
     ) -> SealedRequests:
-        """Wishes as they may be written.
+        """Return requests whose sensitive values are sealed.
 
-        One that brings the value that is stored already, from somebody who may know that, becomes
-        what is stored: so it changes nothing.
+        If the stored value is equal and the author may see it, the request keeps the stored text, so
+        that the write changes nothing.
 
-        :param seal: the stack's, if it has one.
-        :param known: what is stored at the requests' paths.
+        :param data_key: the stack's data key, or None if it has none.
+        :param known: the stored facts at the requests' paths.
         :raises SealingUnavailable: there are no keys.
-        :raises SealBroken: the stack's data key cannot be had.
+        :raises SealBroken: the stack's data key cannot be unwrapped.
         """
         records: tuple[DataKey, ...] = ()
-        if seal is None:
+        if data_key is None:
             key = self._keyring.new_key()
             records = (DataKey(self._keyring.wrap(key, _of_stack(stack))),)
         else:
-            key = self.data_key(stack, seal)
+            key = self.data_key(stack, data_key)
         sealed = [
             self._sealed(stack, key, put, known[put.path], reader)
             if isinstance(put, Put) and put.sensitive
             else put
             for put in requests
         ]
-        return SealedRequests(sealed, {DATA_KEY: seal.revision if seal else 0}, records)
+        return SealedRequests(sealed, {DATA_KEY: data_key.revision if data_key else 0}, records)
 
     def _sealed(
         self, stack: Stack, key: bytes, put: Put, known: Fact | None, reader: SecretReader
@@ -93,7 +92,7 @@ class Encryption:
         return replace(put, text=MASK, sealed=_VERSION + urlsafe_b64encode(sealed).decode())
 
     def _holds(self, stack: Stack, key: bytes, known: Fact, put: Put, reader: SecretReader) -> bool:
-        """Whether a fact holds the value that is puted for already, and the author may know that."""
+        """Return True if the stored value is equal and the author may see it."""
         if not known.sensitive or known.readers != put.readers:
             return False
         if not reader.may_reveal(known.path, known.readers):
@@ -101,50 +100,48 @@ class Encryption:
         try:
             return hmac.compare_digest(self._opened(stack, key, known), put.text.encode())
         except SealBroken:
-            return False  # what cannot be read can be replaced
+            return False  # a value that cannot be opened can be replaced
 
-    def open(self, stack: Stack, seal: DataKey | None, fact: Fact) -> str:
-        """The canonical JSON of a sensitive fact's value.
+    def open(self, stack: Stack, data_key: DataKey | None, fact: Fact) -> str:
+        """Return the canonical JSON of a sensitive fact's value.
 
-        :param seal: the stack's, if it has one.
-        :raises SealBroken: it cannot be had.
+        :param data_key: the stack's, if it has one.
+        :raises SealBroken: it cannot be opened.
         """
-        if seal is None:
-            raise _broken(fact.path, "its stack has no data key any more")
-        return self._opened(stack, self.data_key(stack, seal), fact).decode()
+        if data_key is None:
+            raise _broken(fact.path, "its stack has no data key")
+        return self._opened(stack, self.data_key(stack, data_key), fact).decode()
 
     def _opened(self, stack: Stack, key: bytes, fact: Fact) -> bytes:
         if fact.sealed is None or not SEALED_PATTERN.fullmatch(fact.sealed):
-            raise _broken(fact.path, "what is stored is not a sealed value")
+            raise _broken(fact.path, "the stored text is not a sealed value")
         try:
             sealed = urlsafe_b64decode(fact.sealed.removeprefix(_VERSION))
             about = _of_fact(stack, fact.path, fact.readers)
             return self._keyring.decrypt(key, sealed, about)
         except (SealBroken, ValueError):
-            problem = "what is stored was not sealed for this path of this stack, and these readers"
+            problem = "the stored text was not sealed for this path of this stack and these readers"
             raise _broken(fact.path, problem) from None
 
-    def data_key(self, stack: Stack, seal: DataKey) -> bytes:
-        """A stack's data key.
+    def data_key(self, stack: Stack, data_key: DataKey) -> bytes:
+        """Return a stack's data key.
 
-        :raises SealBroken: it cannot be had.
+        :raises SealBroken: it cannot be opened.
         """
-        return self._keyring.unwrap(seal.wrapped, _of_stack(stack))
+        return self._keyring.unwrap(data_key.wrapped, _of_stack(stack))
 
-    def rewrap(self, stack: Stack, seal: DataKey) -> DataKey | None:
-        """A stack's seal, wrapped with the newest key; None if it is already.
+    def rewrap(self, stack: Stack, data_key: DataKey) -> DataKey | None:
+        """Return a stack's data key wrapped with the newest key; None if it is already.
 
-        :raises SealBroken: its data key cannot be had.
+        :raises SealBroken: the data key cannot be unwrapped.
         """
-        wrapped = self._keyring.rewrap(seal.wrapped, _of_stack(stack))
+        wrapped = self._keyring.rewrap(data_key.wrapped, _of_stack(stack))
         return None if wrapped is None else DataKey(wrapped)
 
-    def fingerprint(self, stack: Stack, seal: DataKey, fingerprint: str) -> str:
-        """A request's fingerprint that tells nothing of it to who does not have the stack's data key.
-
-        A plain hash would let who can read the store try out values.
-        """
-        key = hmac.digest(self.data_key(stack, seal), b"receipt", "sha256")
+    def fingerprint(self, stack: Stack, data_key: DataKey, fingerprint: str) -> str:
+        """Return a request's fingerprint, keyed with the stack's data key."""
+        # A plain hash would allow readers of the store to try values out.
+        key = hmac.digest(self.data_key(stack, data_key), b"receipt", "sha256")
         return hmac.new(key, fingerprint.encode(), hashlib.sha256).hexdigest()
 
 
@@ -157,7 +154,7 @@ def _of_fact(stack: Stack, path: str, readers: Sequence[str]) -> bytes:
 
 
 def _fields(*texts: str) -> bytes:
-    """Several texts as one that no others make."""
+    """Return several texts as bytes that no other texts produce."""
     parts = [text.encode() for text in texts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 

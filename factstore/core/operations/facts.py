@@ -175,7 +175,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         self, view: View, draft: Draft[tuple[FactResult, ...]]
     ) -> IdempotencyRecord:
         """Return the record of the draft's results."""
-        assert self.idempotency is not None  # noqa: S101 - the transactor looked
+        assert self.idempotency is not None  # noqa: S101 - the transactor checked
         stack, idempotency, keyed = view.stack, self.idempotency, None
         if self._sensitive:
             keyed = stack.id
@@ -190,7 +190,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
 
     def replay(self, record: IdempotencyRecord, view: View) -> tuple[FactResult, ...]:
         """Return the results that the same request got before."""
-        assert self.idempotency is not None  # noqa: S101 - the transactor looked
+        assert self.idempotency is not None  # noqa: S101 - the transactor checked
         idempotency, stack_id = self.idempotency, keyed_stack_id(record)
         if stack_id is not None:
             if view.stack_state is None or view.stack.id != stack_id:
@@ -245,7 +245,7 @@ def _check_tree(view: View, created: list[str], deleted: set[str]) -> None:
         below = view.state.first_below(view.scope, path, deleted)
         if below is not None:
             raise Conflict(
-                f"{quoted(path)} cannot be a fact: it is a folder, {quoted(below)} lies below it. "
+                f"{quoted(path)} cannot be a fact: it is the folder of {quoted(below)}. "
                 "Choose another path, or delete the facts below.",
                 code="path_is_folder",
                 extra={"path": path, "conflicts_with": below},

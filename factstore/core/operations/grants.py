@@ -198,7 +198,7 @@ class RevokeGrant(Operation[None]):
 def grant_of(view: View, grant: str) -> Grant:
     """Return a stack's grant, which may have expired.
 
-    :raises NotFound: there is none with that id.
+    :raises NotFound: no grant has that id.
     """
     return issued(view.state, view.scope, grant)
 
@@ -209,9 +209,9 @@ def grants_in(view: View) -> list[Grant]:
 
 
 def parent_of(view: View, grant: Grant) -> Grant | None:
-    """Return the group's grant that a grant was issued from; None if there is none.
+    """Return the group's grant that a grant was issued from; None if it has no parent.
 
-    :raises NotFound: it does not exist any more.
+    :raises NotFound: the parent was deleted.
     """
     return grant_of(view, grant.parent) if grant.parent else None
 
@@ -219,7 +219,7 @@ def parent_of(view: View, grant: Grant) -> Grant | None:
 def issued(state: State, scope: Scope, grant: str) -> Grant:
     """Return a stack's grant, which may have expired.
 
-    :raises NotFound: there is none with that id.
+    :raises NotFound: no grant has that id.
     """
     known = state.record(scope, RecordKey("grant", grant))
     if not isinstance(known, Grant):

@@ -1,7 +1,4 @@
-"""What the domain needs from outside in order to seal: keys and ciphers, as a Protocol.
-
-It knows neither where keys lie nor which ciphers there are.
-"""
+"""The interface of keys and ciphers, as a Protocol."""
 
 from __future__ import annotations
 
@@ -11,59 +8,71 @@ from factstore.core.errors import SealBroken, SealingUnavailable
 
 
 class Keyring(Protocol):
-    """Keys that seal, and the ciphers that they are for.
+    """Keys, and the ciphers that use them.
 
-    :param about: in every call, what the result is bound to: it opens only with the very same.
+    :param about: in every call, the context that the result is bound to; it opens only with the same.
     """
 
     def new_key(self) -> bytes:
-        """A random data key."""
+        """Return a random data key."""
 
     def wrap(self, key: bytes, about: bytes) -> str:
-        """A data key as it may be kept, wrapped with the newest key.
+        """Return a data key wrapped with the newest key, to be stored.
 
         :raises SealingUnavailable: there are no keys.
         """
 
     def unwrap(self, wrapped: str, about: bytes) -> bytes:
-        """A data key that was wrapped.
+        """Return the data key that was wrapped.
 
-        :raises SealBroken: the key that it was wrapped with is not here, or it is about another.
+        :raises SealBroken: the wrapping key is missing, or *about* is another.
         """
 
     def rewrap(self, wrapped: str, about: bytes) -> str | None:
-        """The same data key wrapped with the newest key; None if it is already.
+        """Return the data key wrapped with the newest key; None if it is already.
 
-        :raises SealBroken: as :meth:`unwrap`.
+        :raises SealBroken: see :meth:`unwrap`.
         """
 
     def encrypt(self, key: bytes, clear: bytes, about: bytes) -> bytes:
-        """Something encrypted under a data key, never twice the same."""
+        """Return bytes encrypted with a data key and a random nonce."""
 
     def decrypt(self, key: bytes, sealed: bytes, about: bytes) -> bytes:
-        """What was encrypted.
+        """Return the bytes that were encrypted.
 
-        :raises SealBroken: it was not, by this key and about this.
+        :raises SealBroken: they were not encrypted with this key and this *about*.
         """
 
 
 class NoKeyring:
-    """The keyring of a service that has none."""
+    """The keyring of a service without keys."""
 
     def new_key(self) -> bytes:
-        raise SealingUnavailable("this service has no keys to seal with.")
+        raise SealingUnavailable(
+            "this service has no keys to seal values with; configure a keyring."
+        )
 
     def wrap(self, key: bytes, about: bytes) -> str:
-        raise SealingUnavailable("this service has no keys to seal with.")
+        raise SealingUnavailable(
+            "this service has no keys to seal values with; configure a keyring."
+        )
 
     def unwrap(self, wrapped: str, about: bytes) -> bytes:
-        raise SealBroken("this service has no keys.")
+        raise SealBroken(
+            "this service has no keys to open sealed values with; configure a keyring."
+        )
 
     def rewrap(self, wrapped: str, about: bytes) -> str | None:
-        raise SealBroken("this service has no keys.")
+        raise SealBroken(
+            "this service has no keys to open sealed values with; configure a keyring."
+        )
 
     def encrypt(self, key: bytes, clear: bytes, about: bytes) -> bytes:
-        raise SealingUnavailable("this service has no keys to seal with.")
+        raise SealingUnavailable(
+            "this service has no keys to seal values with; configure a keyring."
+        )
 
     def decrypt(self, key: bytes, sealed: bytes, about: bytes) -> bytes:
-        raise SealBroken("this service has no keys.")
+        raise SealBroken(
+            "this service has no keys to open sealed values with; configure a keyring."
+        )

@@ -142,7 +142,7 @@ def living_member(view: View, name: str, generation: str | None) -> Member:
     """Return the living member of a name.
 
     :param generation: the generation that it must have; None for any.
-    :raises NotFound: there is none.
+    :raises NotFound: there is no such member.
     :raises Conflict: ``generation_stale``.
     """
     if view.stack_state is None:  # a member that joined again would bring a deleted stack back

@@ -1,8 +1,8 @@
 """Joining a stack as a member, changing what a member states about itself, and declaring a member.
 
-A member may be declared by an owner before it joins, or beside that.  The declaration is never the
-member's own word: what a living member states stays as it is.  Nor does it create a stack: whoever
-declares often learns late of what it declares, and would bring back a stack that was deleted.
+An owner may declare a member before it joins or afterwards.  A declaration does not change what a
+living member states about itself.  Nor does it create a stack: declarations often arrive late, and
+would recreate a stack that was deleted.
 """
 
 from __future__ import annotations

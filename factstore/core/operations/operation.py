@@ -95,11 +95,11 @@ class LeaseRequest:
 
 @dataclass(frozen=True, slots=True)
 class Draft(Generic[T_co]):
-    """What an operation wants to write, what must hold for it, and what to return then.
+    """The writes that an operation plans, their guards, and the outcome to return.
 
     :param outcome: returned to the caller once the write is durable.
     :param fact_revisions: the facts it was decided on: path to revision, 0 for absent.
-    :param record_revisions: the records it was decided on, likewise.
+    :param record_revisions: the records it was decided on: key to revision, 0 for absent.
     :param stack: the stack's record as it becomes; None if that does not change.
     :param confirms_stack: ask the store whether the stack's record still is as it was.
     :param leases: by path or record key, the lease that the fact or record is attached to.

@@ -25,7 +25,7 @@ from factstore.core.operations.waiters import waiter_of
 REASON_LENGTH = 1024
 STATUSES: tuple[SignalStatus, ...] = ("SUCCESS", "FAILURE")
 _AWS = {"Status": "status", "Reason": "reason", "Data": "data", "UniqueId": "id"}
-"""As ``cfn-signal`` and ``AWS::CloudFormation::WaitConditionHandle`` spell it."""
+"""The names of ``cfn-signal`` and ``AWS::CloudFormation::WaitConditionHandle``."""
 
 
 @dataclass(frozen=True, slots=True)

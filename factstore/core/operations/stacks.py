@@ -11,7 +11,7 @@ from factstore.core.operations.operation import Draft, Operation, View
 
 @dataclass(frozen=True, slots=True)
 class StackResult:
-    """The stack's record, and what became of it."""
+    """The stack's record, and whether it was created or changed."""
 
     stack: Stack
     created: bool

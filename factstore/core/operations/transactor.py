@@ -118,7 +118,7 @@ class Transactor:
 
     def _replay(self, operation: Operation[T], deadline: float) -> Committed[T] | None:
         """Return the outcome that is stored for the operation's idempotency key, or None."""
-        assert operation.idempotency is not None  # noqa: S101 - the caller looked
+        assert operation.idempotency is not None  # noqa: S101 - the caller checked
         project_id = operation.scope.project_id
         record = self._store.idempotency_record(project_id, operation.idempotency.key, deadline)
         if record is None:

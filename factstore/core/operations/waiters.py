@@ -151,7 +151,7 @@ class EndWaiter(Operation[bool]):
 def waiter_of(view: View, name: str) -> Waiter:
     """Return the waiter of a name.
 
-    :raises NotFound: there is none.
+    :raises NotFound: there is no such waiter.
     """
     record = view.record(RecordKey("waiter", name))
     if not isinstance(record, Waiter):

@@ -1,1 +1,1 @@
-"""Entry points of the domain: one service a noun, blocking queries, the watch and the controllers."""
+"""Entry points of the domain: a service for each noun, blocking queries, watch and controllers."""

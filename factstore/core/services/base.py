@@ -1,4 +1,4 @@
-"""Parts that the services share: a page of a list, and reading records at one revision."""
+"""Parts that the services share: pages of lists, and reading records at one revision."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Items in order of their names, as all were at one revision.
+    """Items ordered by name, all at one revision.
 
-    :param cursor: where to start a watch that misses nothing after the page.
-    :param marker: the name to continue after; None on the last page.
+    :param cursor: the revision of the items; a watch from it receives every later event.
+    :param marker: the name after which the next page starts; None on the last page.
     """
 
     items: tuple[T, ...]
@@ -44,7 +44,7 @@ def paginate(items: Iterable[T], limit: int, name: Callable[[T], str], cursor: C
 
 
 class Service:
-    """A service of one noun.
+    """The base of the services for nouns.
 
     :param timeout: seconds after which a call to the store counts as failed.
     """
@@ -63,15 +63,15 @@ class Service:
         return self._clock.monotonic() + self._timeout
 
     def _state(self, *, stale: bool = False) -> State:
-        """Return a state no older than the store at this call, or with *stale* the one known here."""
+        """Return a state no older than the store at this call; with *stale*, this worker's state."""
         return self._store.state() if stale else self._store.refresh(self._deadline())
 
     def _records(
         self, scope: Scope, kind: RecordKindName, at: Cursor | None
     ) -> tuple[list[Record], Cursor]:
-        """Return a stack's records of a kind, by name, and the cursor of their revision.
+        """Return a stack's records of a kind, ordered by name, and the cursor of their revision.
 
-        :param at: the cursor of the first page; None for the present.
+        :param at: the cursor of the first page; None for the current revision.
         :raises NotFound: there is no such stack.
         :raises CursorExpired: the revision is compacted.
         """
@@ -89,13 +89,13 @@ class Service:
 
 
 def check_page_revision(at: Cursor, epoch: str, head: int, created: int = 0) -> None:
-    """Refuse a page at a revision that this store, or this stack, never had.
+    """Raise CursorExpired if this store or this stack never had the revision of a page.
 
     :param head: the newest revision.
     :param created: the revision that created the stack.
-    :raises CursorExpired: the caller begins with the first page again.
+    :raises CursorExpired: list again from the first page.
     """
     if at.epoch != epoch or not created <= at.revision <= head:
         raise CursorExpired(
-            "these pages show a state that is no longer kept; begin with the first page again."
+            "the revision of these pages is no longer available; list again from the first page."
         )

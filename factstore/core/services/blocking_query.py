@@ -1,6 +1,6 @@
-"""Blocking queries: a pure query on the state, run again whenever the stack has changed.
+"""Blocking queries: a query on the state that is run again whenever the stack has changed.
 
-Nothing that happens between two runs is missed: each wait starts at the revision that was read.
+No change between two runs is missed, because each wait starts at the revision that was read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class BlockingQuery:
     """Successive states of one stack.
 
     :param timeout: seconds after which a call to the store counts as failed.
-    :param every_change: wait for changes that make no event, too.
+    :param every_change: wait also for changes that make no event.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class BlockingQuery:
         self._wait = events.wait_change if every_change else events.wait
 
     def states(self, wait: float, *, stale: bool = False) -> Iterator[State]:
-        """Yield the state, and again after each change of the stack, until the time is over.
+        """Yield the state, and again after each change of the stack, until *wait* has passed.
 
         :param wait: seconds; 0 to yield one state.
-        :param stale: accept the state known here, without asking the database.
+        :param stale: yield this worker's state first, without reading the database.
         """
         end = self._clock.monotonic() + wait
         state = self._store.state() if stale else self._refresh()
         while True:
-            revision = state.revision  # before the caller reads, which may see more
+            revision = state.revision  # read first: the caller may read a newer revision
             yield state
             later = self.next(revision, end)
             if later is None:
@@ -53,17 +53,17 @@ class BlockingQuery:
             state, _ = later
 
     def next(self, revision: int, end: float) -> tuple[State, bool] | None:
-        """Wait for a change after a revision; return the state then, and whether there was one.
+        """Wait for a change after a revision; return the state, and True if there was a change.
 
-        :param end: an instant of the clock's; the state is returned then even without a change.
-        :return: None if *end* has passed already, or readers should leave.
+        :param end: the instant, of the monotonic clock, at which to return even without a change.
+        :return: None if *end* has passed already, or readers are to stop.
         """
         left = end - self._clock.monotonic()
         if left <= 0 or self._events.closing:
             return None
         changed = self._wait(self._scope, revision, left)
         state = self._store.state()
-        if state.revision < revision:  # it was loaded again, from the oldest revision that is kept
+        if state.revision < revision:  # the state was reloaded from an older revision
             state = self._refresh()
         return state, changed
 

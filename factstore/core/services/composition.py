@@ -1,4 +1,4 @@
-"""The services of one process, built in one place."""
+"""The services of one process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from factstore.core.services.watch import WatchService
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that a caller can ask of the domain."""
+    """The services, and the objects that they share."""
 
     store: Store
     transactor: Transactor
@@ -47,7 +47,7 @@ class Services:
 
     @property
     def epoch(self) -> str:
-        """Return the epoch of the store's revisions.
+        """The epoch of the store.
 
         :raises Unavailable: the store has not been read yet.
         """
@@ -72,7 +72,7 @@ def build_services(
 ) -> Services:
     """Return the services on a store and its events.
 
-    :param new_id: returns an id for a new stack that was never used.
+    :param new_id: returns a unique id for a new stack.
     :param timeout: seconds after which a call to the store counts as failed.
     """
     encryption = encryption or Encryption(NoKeyring())

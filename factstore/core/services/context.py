@@ -1,4 +1,4 @@
-"""The context: everything a stack knows, compiled into one document at one revision."""
+"""The context: all facts and members of a stack in one document, at one revision."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from factstore.core.state.state import State
 RESULTS = "results/"
 NODES = "nodes"
 """The folder below which each member has a folder of its own facts, named after it."""
-_CACHED = 256  # stacks whose context is kept rendered
-_CACHED_VIEWS = 4096  # members of which it is known what their context would be
+_CACHED = 256  # rendered stacks
+_CACHED_VIEWS = 4096  # etags of members' views
 _CACHED_LENGTH = 256 * 1024  # characters
 
 K = TypeVar("K", bound=Hashable)
@@ -36,9 +36,9 @@ V = TypeVar("V")
 class Context:
     """A compiled context.
 
-    :param text: JSON; it holds nothing that moves by itself, so equal facts make equal texts.
+    :param text: JSON without revisions or times, so that equal facts make equal texts.
     :param etag: a hash of the text, without quotes.
-    :param cursor: where to watch from so as to miss nothing.
+    :param cursor: the revision of the context; a watch from it receives every later event.
     :param target: the revision that members have to apply.
     """
 
@@ -49,20 +49,20 @@ class Context:
 
 
 class _View(NamedTuple):
-    """What of a stack is wanted, by whom."""
+    """The parts of a stack that a caller requests and may read."""
 
     results: bool
     member: str
     permissions: Permissions
 
     def shows(self, path: str) -> bool:
-        """Whether a fact stands in the document."""
+        """Return True if the document contains a fact."""
         return (self.results or not path.startswith(RESULTS)) and self.permissions.can_read(path)
 
-    def own(self, facts: Sequence[Fact]) -> str:
-        """Whose the document is alone; empty while it is the same for everybody.
+    def cache_key(self, facts: Sequence[Fact]) -> str:
+        """Return the member that the document is specific to; empty if it is the same for all callers.
 
-        :param facts: all of the stack, in order of their paths.
+        :param facts: all facts of the stack, ordered by path.
         """
         if self.permissions.unrestricted:
             return ""
@@ -102,18 +102,17 @@ class ContextService:
         stale: bool = False,
         permissions: Permissions = OWNER,
     ) -> Context:
-        """Compile a stack's context; wait for it.
+        """Return a stack's context; wait for it.
 
         :param results: include the facts below ``results/``.
-        :param member: the living member that looks at the stack; empty for nobody's view.
-        :param wait: seconds to block while the stack or the member is missing, or with *unless*, while
-            it is there and its etag is one of *unless*.
-        :param settle: of what was waited for, and with *unless* of any news, wait further until nothing
-            more happens in the stack.  Who settles acts on what it is told, and says so: it is also
-            answered when what changed has changed back, for then there is more that it has applied.
-        :param permissions: of the caller; what it does not see is left out.
-        :return: the context; its etag may still be one of *unless* when the time is over.
-        :raises NotFound: there is no such stack, or member; at once if change was waited for.
+        :param member: the living member to which the view belongs; empty for a view of no member.
+        :param wait: seconds to block while the stack or the member is missing; with *unless*, seconds
+            to block while the etag is one of *unless*.
+        :param settle: after a change, wait further until the stack is quiet.  A settled reader reports
+            the revision that it has applied, so it also gets a response if a change was undone.
+        :param permissions: of the caller; facts that it may not read are left out.
+        :return: the context; after *wait* seconds its etag may still be one of *unless*.
+        :raises NotFound: the stack or the member does not exist; at once with *unless*.
         """
         check_stack_name(scope.stack)
         if member:
@@ -121,16 +120,16 @@ class ContextService:
         end = self._clock.monotonic() + wait
         view = _View(results, member, permissions)
         context, target = None, None
-        settles = settle.quiet > 0 and unless is not None  # a first context is never held back
+        settles = settle.quiet > 0 and unless is not None  # a first context is returned at once
         query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
         for state in query.states(wait, stale=stale):
             context = self._compile(state, scope, view, unless or ())
             if context is None and unless is not None:
                 break
-            # A target that moved, though the text is the same, is of something that was undone.
+            # If the target moved and the text is the same, a change was undone.
             moved = settles and context is not None and target not in (None, context.target)
-            news = context is not None and (moved or context.etag not in (unless or ()))
-            if news and settles:
+            changed = context is not None and (moved or context.etag not in (unless or ()))
+            if changed and settles:
                 state = self._settled(query, state, scope, Debouncer(settle, end))
                 context = self._compile(state, scope, view, unless or ())
                 if context is None and unless is not None:
@@ -147,7 +146,7 @@ class ContextService:
     def _settled(
         self, query: BlockingQuery, state: State, scope: Scope, debouncer: Debouncer
     ) -> State:
-        """Return the state once the stack has been quiet, or is gone."""
+        """Return the state once the stack has been quiet or was deleted."""
         debouncer.touch(self._clock.monotonic())
         while (deadline := debouncer.deadline) is not None and state.stack(scope) is not None:
             later = query.next(state.revision, deadline)
@@ -161,14 +160,14 @@ class ContextService:
     def _compile(
         self, state: State, scope: Scope, view: _View, known: Collection[str]
     ) -> Context | None:
-        """The context, if there is one; it has no text if it is known."""
+        """Return the context, without its text if its etag is in *known*; None if it does not exist."""
         epoch = self._store.epoch
         with state.read():
             contents = state.contents(scope)
             if contents is None:
                 return None
         member = view.member
-        key = (contents.stack.id, view.results, view.own(contents.facts))
+        key = (contents.stack.id, view.results, view.cache_key(contents.facts))
         cursor, target = Cursor(epoch, contents.revision), contents.target
         if member:
             if not any(each.name == member for each in contents.members):
@@ -183,30 +182,30 @@ class ContextService:
                 {f.path: f.etag(epoch) for f in facts if f.sensitive} if contents.sensitive else {}
             )
             rendered = Rendered(scope.stack, facts, contents.members, tags)
-            if len(rendered.text) <= _CACHED_LENGTH:  # of larger ones not many can be kept
-                self._keep(self._compiled, key, (contents.changed, rendered), _CACHED)
+            if len(rendered.text) <= _CACHED_LENGTH:  # bounds the memory of the cache
+                self._cache(self._compiled, key, (contents.changed, rendered), _CACHED)
         if not member:
             return Context(rendered.text, rendered.etag, cursor, target)
         text = rendered.seen_by(member)
         tag = etag_of(text)
-        self._keep(self._tags, (*key, member), (contents.changed, tag), _CACHED_VIEWS)
+        self._cache(self._tags, (*key, member), (contents.changed, tag), _CACHED_VIEWS)
         return Context(text, tag, cursor, target)
 
-    def _keep(self, kept: dict[K, V], key: K, what: V, most: int) -> None:
-        """Keep something for the next who asks; what was kept first goes first."""
+    def _cache(self, cache: dict[K, V], key: K, value: V, limit: int) -> None:
+        """Store a value in a cache, and delete the oldest ones beyond its limit."""
         with self._lock:
-            kept.pop(key, None)
-            while len(kept) >= most:
-                del kept[next(iter(kept))]
-            kept[key] = what
+            cache.pop(key, None)
+            while len(cache) >= limit:
+                del cache[next(iter(cache))]
+            cache[key] = value
 
 
 class Rendered:
-    """A stack's document; those of its members are put together from parts that are rendered once.
+    """The document of a stack, from which those of its members are assembled.
 
-    :param tags: the entity tags of sensitive facts, by path: their values do not stand in it, but that
-        they are others now does.
-    :ivar text: JSON, as nobody in particular sees it.
+    :param tags: the entity tags of sensitive facts by path.  The document does not contain their
+        values; the tags make it change with them.
+    :ivar text: the JSON without the view of a member.
     """
 
     def __init__(
@@ -228,23 +227,23 @@ class Rendered:
         self._groups: dict[str, dict[str, str]] | None = None
 
     def seen_by(self, name: str) -> str:
-        """The same with ``self`` and ``peers`` of a member that there is."""
+        """Return the document with ``self`` and ``peers`` of a living member."""
         (own,) = [member for member in self._members if member.name == name]
         groups = self._groups
         if groups is None:
             groups = {}
             for member in self._members:
                 groups.setdefault(member.group, {})[member.name] = self._peer(member)
-            self._groups = groups  # whole at once: several threads may look
+            self._groups = groups  # assigned when complete: several threads may read it
         peers = (
             (group, _object((each, text) for each, text in texts.items() if each != name))
             for group, texts in sorted(groups.items())
             if texts.keys() != {name}
         )
-        myself = (
+        self_text = (
             f'{{"name":{encode(name)},"group":{encode(own.group)},{groups[own.group][name][1:]}'
         )
-        return f'{self.text[:-1]},"self":{myself},"peers":{_object(peers)}}}'
+        return f'{self.text[:-1]},"self":{self_text},"peers":{_object(peers)}}}'
 
     def _peer(self, member: Member) -> str:
         folder = self._own.get(member.name) if isinstance(self._own, dict) else None
@@ -253,15 +252,15 @@ class Rendered:
 
 
 def etag_of(text: str) -> str:
-    """A tag that equal texts have in common."""
+    """Return the entity tag of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def render(stack: str, facts: Sequence[Fact], members: Sequence[Member] = ()) -> str:
-    """The context document as JSON.
+    """Return the context document as JSON.
 
-    :param facts: in order of their paths.
-    :param members: living ones, in order of their names.
+    :param facts: ordered by path.
+    :param members: the living members, ordered by name.
     """
     return Rendered(stack, facts, members).text
 
@@ -285,7 +284,7 @@ def _nested(tree: dict[str, object]) -> str:
 
 
 def _about(member: Member) -> str:
-    """What a member is, without anything that moves by itself."""
+    """Return a member's JSON members, without revisions and times."""
     return (
         f'"group":{encode(member.group)},"state":"{member.state}","attributes":{member.attributes}'
     )

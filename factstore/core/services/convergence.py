@@ -1,4 +1,4 @@
-"""Convergence: which members have applied what the stack is now, and who lags."""
+"""Convergence: which members have applied the stack's target revision, and which lag."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from factstore.core.state.state import State
 
 
 @dataclass(frozen=True, slots=True)
-class Follower:
-    """A member, and what it has applied; *applied* is None if it never said so."""
+class MemberConvergence:
+    """A member and the revision that it has applied; *applied* is None if it has reported none."""
 
     member: Member
     applied: Cursor | None
@@ -26,18 +26,18 @@ class Follower:
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """How a stack's members, or a group's, stand to its target.
+    """The convergence of a stack's members, or of a group's members.
 
     :param target: the newest revision at which a fact outside ``results/`` or a member changed.
     """
 
     target: Cursor
-    followers: tuple[Follower, ...]
+    members: tuple[MemberConvergence, ...]
 
     @property
     def reached(self) -> bool:
-        """Whether there are members, and none lags."""
-        return bool(self.followers) and not any(f.lags for f in self.followers)
+        """True if there are members and none lags."""
+        return bool(self.members) and not any(f.lags for f in self.members)
 
 
 class ConvergenceService:
@@ -61,10 +61,10 @@ class ConvergenceService:
         unless: Callable[[Convergence], bool] | None = None,
         stale: bool = False,
     ) -> Convergence:
-        """How it stands; wait for it.
+        """Return the convergence; wait for it.
 
-        :param group: only its members; empty for all.
-        :param wait: seconds to block while *unless* holds, or without it until all have converged.
+        :param group: only the members of this group; empty for all.
+        :param wait: seconds to block while *unless* is true; without it, until all have converged.
         :raises NotFound: there is no such stack.
         """
         check_stack_name(scope.stack)
@@ -90,17 +90,19 @@ class ConvergenceService:
     def _read(self, state: State, scope: Scope, group: str) -> Convergence:
         epoch = self._store.epoch
         with state.read():
-            space = state.stack_state(scope)
-            if space is None:
+            stack_state = state.stack_state(scope)
+            if stack_state is None:
                 raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
-            target = space.target
-            followers = tuple(
-                Follower(
+            target = stack_state.target
+            members = tuple(
+                MemberConvergence(
                     member,
-                    Cursor(epoch, space.applied[name]) if name in space.applied else None,
-                    space.applied.get(name, 0) < target,
+                    Cursor(epoch, stack_state.applied[name])
+                    if name in stack_state.applied
+                    else None,
+                    stack_state.applied.get(name, 0) < target,
                 )
-                for name, member in sorted(space.live_members.items())
+                for name, member in sorted(stack_state.live_members.items())
                 if group in ("", member.group)
             )
-        return Convergence(Cursor(epoch, target), followers)
+        return Convergence(Cursor(epoch, target), members)

@@ -1,8 +1,7 @@
-"""When to deliver: a reader may bear to wait a little so as to be told of a burst at once.
+"""Debouncing: a settled reader receives a burst of changes at once, after a short delay.
 
-It knows neither clocks nor events: it is told when something was noticed, and answers when that is to
-be delivered.  It promises that this is never before things were quiet, unless a bound demands it,
-and never later than any bound.
+A debouncer does not read a clock: it is given the times of changes and returns the time of delivery.
+That is never before the stack is quiet unless a bound requires it, and never later than any bound.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from typing import NamedTuple
 from factstore.core.model.event import Event
 from factstore.core.ports import EventBatch
 
-TIMES = 10  # the default of max_settle, in times of settle
+TIMES = 10  # the default of max_settle, as a multiple of settle
 
 PAGE_EVENTS = 1000
 PAGE_BYTES = 1024 * 1024
 
 
 class Debounce(NamedTuple):
-    """For how long a reader has things settle; in seconds.
+    """The settle times of a reader, in seconds.
 
-    :param quiet: deliver when nothing more came for so long; 0 to deliver at once.
-    :param limit: deliver so long after the first thing at the latest.
+    :param quiet: the time without a change after which to deliver; 0 to deliver at once.
+    :param limit: the maximum delay after the first change.
     """
 
     quiet: float = 0.0
@@ -33,7 +32,7 @@ class Debounce(NamedTuple):
 
     @classmethod
     def of(cls, settle: int, max_settle: int | None = None) -> Debounce:
-        """From milliseconds, as requests name them."""
+        """Return the settle times that a request gives in milliseconds."""
         return cls(settle / 1000, (settle * TIMES if max_settle is None else max_settle) / 1000)
 
 
@@ -41,10 +40,10 @@ AT_ONCE = Debounce()
 
 
 class Debouncer:
-    """The instant at which what was noticed is due.
+    """Computes the instant at which changes are delivered.
 
-    :param until: when the reader has waited long enough.  What is noticed about then may still settle
-        for *quiet* from the first thing on, and no longer: an answer must come in time.
+    :param until: the end of the reader's wait.  A change shortly before it may still settle for *quiet*
+        after the first change, and no longer.
     """
 
     def __init__(self, settle: Debounce, until: float = math.inf) -> None:
@@ -54,18 +53,18 @@ class Debouncer:
         self._last = 0.0
 
     def touch(self, now: float) -> None:
-        """Something that is to be delivered happened."""
+        """Record a change at an instant."""
         if self._first is None:
             self._first = now
         self._last = now
 
     def reset(self) -> None:
-        """Nothing is to be delivered any more."""
+        """Forget the changes, because they were delivered."""
         self._first = None
 
     @property
     def deadline(self) -> float | None:
-        """When to deliver; None while there is nothing."""
+        """The instant of delivery; None if there is no change."""
         if self._first is None:
             return None
         quiet, limit = self._settle
@@ -75,11 +74,11 @@ class Debouncer:
 
 @dataclass(slots=True)
 class Page:
-    """Events that were read and are not delivered yet: at most a page of them.
+    """Events that were read and are not delivered yet, at most a page.
 
-    :param at: everything up to here was read.
-    :param more: there are further events already.
-    :param complete: waiting for more is of no use: none fit in, or the stack has ended.
+    :param at: the revision up to which events were read.
+    :param more: True if further events are available.
+    :param complete: True if no more events can be added: the page is full, or the stack was deleted.
     """
 
     at: int
@@ -90,21 +89,21 @@ class Page:
 
     @property
     def room(self) -> tuple[int, int]:
-        """How many events, and about how many bytes, may still be read into it."""
+        """The number of events, and the approximate bytes, that still fit."""
         return PAGE_EVENTS - len(self.events), PAGE_BYTES - self._size
 
     def take(self, batch: EventBatch, wanted: Callable[[Event], Event | None]) -> bool:
-        """Take in what follows, as far as it fits; whether there was anything wanted."""
+        """Add the wanted events of a batch as far as they fit; return True if any was added."""
         before = len(self.events)
         for event in batch.events:
-            kept = wanted(event)
-            if kept is not None:
-                if self.events and self._size + kept.size > PAGE_BYTES:
+            filtered = wanted(event)
+            if filtered is not None:
+                if self.events and self._size + filtered.size > PAGE_BYTES:
                     self.more = self.complete = True
                     return len(self.events) > before
-                self.events.append(kept)
-                self._size += kept.size
-                self.complete = self.complete or kept.ends_stack
+                self.events.append(filtered)
+                self._size += filtered.size
+                self.complete = self.complete or filtered.ends_stack
             self.at = event.revision
         self.at = max(self.at, batch.upto)
         self.more = batch.more

@@ -29,7 +29,7 @@ from factstore.core.services.blocking_query import BlockingQuery
 class WrittenFacts:
     """The results of a durable write.
 
-    :param revision: at which they are valid; where nothing changed, one at which it was confirmed.
+    :param revision: of the write; if nothing changed, a revision at which that was confirmed.
     """
 
     results: tuple[FactResult, ...]
@@ -37,13 +37,11 @@ class WrittenFacts:
 
 
 def check_reader(fact: Fact, reader: SecretReader) -> None:
-    """Refuse who may not see a sensitive fact's value.
-
-    :raises Forbidden: they may not.
-    """
+    """Raise Forbidden if a reader may not see a sensitive fact's value."""
     if not reader.may_reveal(fact.path, fact.readers):
         raise Forbidden(
-            f"{quoted(fact.path)} is sensitive: neither policy nor its readers let you see its value."
+            f"{quoted(fact.path)} is sensitive: neither policy nor its readers allow you to see "
+            "its value."
         )
 
 
@@ -64,7 +62,7 @@ class FactService(Service):
         self._encryption = encryption
 
     def etag(self, fact: Fact) -> str:
-        """The fact's strong entity tag, without quotes."""
+        """Return the fact's strong entity tag, without quotes."""
         return fact.etag(self._store.epoch)
 
     def get(
@@ -76,13 +74,12 @@ class FactService(Service):
         unless: Callable[[Fact], bool] | None = None,
         stale: bool = False,
     ) -> Fact:
-        """Read a fact; wait for it.
+        """Return a fact; wait for it.
 
-        :param wait: seconds to block while the fact is missing, or with *unless*, while it is there
-            and *unless* holds of it.
-        :param stale: accept what is known here, without asking the database.
-        :return: the fact; *unless* may still hold of it when the time is over.
-        :raises NotFound: there is none; at once if change was waited for, since its going is one.
+        :param wait: seconds to block while the fact is missing; with *unless*, while *unless* is true.
+        :param stale: read this worker's state, without reading the database.
+        :return: the fact; after *wait* seconds *unless* may still be true for it.
+        :raises NotFound: it does not exist; at once with *unless*, because its deletion is a change.
         """
         check_stack_name(scope.stack)
         check_path(path)
@@ -101,17 +98,17 @@ class FactService(Service):
         return fact
 
     def reveal(self, scope: Scope, fact: Fact, reader: SecretReader) -> tuple[Fact, str]:
-        """A sensitive fact that was read, and its value as canonical JSON.
+        """Return a sensitive fact and its value as canonical JSON.
 
-        :return: the fact as it is now, be it that it changed meanwhile, and its value.
+        :return: the current fact, even if it has changed since it was read, and its value.
         :raises Forbidden: the reader may not see it.
-        :raises NotFound: it is gone.
-        :raises SealBroken: it does not open.
+        :raises NotFound: it was deleted.
+        :raises SealBroken: the value cannot be opened.
         """
         try:
             return self._revealed(scope, fact.path, reader)
         except SealBroken:
-            # Perhaps by a key that has just been taken out of use; the stack's seal was renewed then.
+            # Its key may just have been retired; the data key was wrapped again then.
             self._store.refresh(self._deadline())
             return self._revealed(scope, fact.path, reader)
 
@@ -119,7 +116,7 @@ class FactService(Service):
         state = self._store.state()
         with state.read():
             stack, fact = state.stack(scope), state.fact(scope, path)
-            seal = state.record(scope, DATA_KEY)
+            data_key = state.record(scope, DATA_KEY)
         if stack is None or fact is None:
             raise NotFound(
                 f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
@@ -127,7 +124,8 @@ class FactService(Service):
         if not fact.sensitive:
             return fact, fact.text
         check_reader(fact, reader)
-        return fact, self._encryption.open(stack, seal if isinstance(seal, DataKey) else None, fact)
+        known = data_key if isinstance(data_key, DataKey) else None
+        return fact, self._encryption.open(stack, known, fact)
 
     def list(
         self,
@@ -139,11 +137,11 @@ class FactService(Service):
         at: Cursor | None = None,
         permissions: Permissions = OWNER,
     ) -> Page[Fact]:
-        """A page of facts by path.
+        """Return a page of facts, ordered by path.
 
-        :param permissions: of the caller; what it does not see is left out.
+        :param permissions: of the caller; facts that it may not read are left out.
         :param at: the cursor of the first page, so that all pages show one revision.
-        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        :raises CursorExpired: the pages' revision is compacted; list again from the first page.
         """
         check_stack_name(scope.stack)
         for path, what in ((prefix, "prefix"), (marker, "marker")):
@@ -172,7 +170,7 @@ class FactService(Service):
         revision: int,
         permissions: Permissions,
     ) -> Sequence[Fact]:
-        """As :meth:`Store.facts_at`, of those that are seen."""
+        """Return the facts of :meth:`Store.facts_at` that the caller may read."""
         found: list[Fact] = []
         while len(found) < limit:
             read = self._store.facts_at(stack, prefix, marker, limit, revision, self._deadline())
@@ -192,7 +190,7 @@ class FactService(Service):
         *,
         fences: Collection[str] = (),
     ) -> WrittenFacts:
-        """Store a fact, creating its stack if need be."""
+        """Store a fact; create its stack if it does not exist."""
         guards = [(put.path, precondition)]
         return self.write(scope, [put], guards, author, idempotency, fences=fences)
 
@@ -206,9 +204,9 @@ class FactService(Service):
         *,
         fences: Collection[str] = (),
     ) -> WrittenFacts:
-        """Remove a fact.
+        """Delete a fact.
 
-        :raises NotFound: there is none.
+        :raises NotFound: it does not exist.
         """
         written = self.write(
             scope,
@@ -235,7 +233,7 @@ class FactService(Service):
         *,
         fences: Collection[str] = (),
     ) -> WrittenFacts:
-        """Carry out all requests in one revision if all guards hold, else nothing."""
+        """Carry out all requests in one revision if all guards are met, otherwise none."""
         check_batch(guards, requests)
         create = any(isinstance(request, Put) for request in requests)
         return self.write(
@@ -253,10 +251,10 @@ class FactService(Service):
         fences: Collection[str] = (),
         create: bool = True,
     ) -> WrittenFacts:
-        """Check the names, carry the write out, and return the results as they are stored.
+        """Carry out a write, and return the results as stored.
 
         :param fences: generations of members; all must be alive.
-        :param create: whether a missing stack is created.
+        :param create: True to create a missing stack.
         """
         check_stack_name(scope.stack)
         for path in [request.path for request in requests] + [path for path, _ in guards]:

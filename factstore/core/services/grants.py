@@ -1,4 +1,4 @@
-"""Grants: issuing them, finding out whether somebody holds one, renewing, revoking."""
+"""Grants: issuing, authentication, renewing and revoking."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from factstore.core.state.state import State
 
 SECRET_BYTES = 32
 FRESH_SECONDS = 5.0
-"""A worker that has not heard from the database for so long asks it before it lets a holder in."""
+"""The age of a worker's state above which the database is read before a holder is admitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new grant, and what its holder must say; that is known to nobody else."""
+    """A new grant and its secret, which is not stored."""
 
     grant: Grant
     secret: str
@@ -45,24 +45,24 @@ class GrantService(Service):
         self._fresh_until = 0.0
 
     def issue(self, scope: Scope, request: GrantRequest, author: Author) -> Issued:
-        """Issue a grant; to the holder of a group's grant one for a member of the group.
+        """Issue a grant; with a group's grant, one for a member of the group.
 
         An owner's first grant creates its stack.
 
-        :raises Forbidden: ``quota_exceeded``; or the member's name belongs to somebody else.
+        :raises Forbidden: ``quota_exceeded``; or the member's name belongs to another holder.
         """
         check_stack_name(scope.stack)
         if author.grant:
-            self._state()  # no guard covers the grants under other ids
+            self._state()  # no guard covers grants with other ids, so read a fresh state
         secret = secrets.token_urlsafe(SECRET_BYTES)
         operation = IssueGrant(scope, request, author, secrets.token_hex(8), secret)
         done = self._transactor.run(operation)
         return Issued(done.written_record(done.outcome), secret, done.revision)
 
     def get(self, scope: Scope, grant: str, *, stale: bool = False) -> Grant:
-        """A grant that holds.
+        """Return a valid grant.
 
-        :raises NotFound: there is none of that id, or it has expired.
+        :raises NotFound: no grant has that id, or the grant has expired.
         """
         _check(scope, grant)
         state = self._state(stale=stale)
@@ -71,17 +71,17 @@ class GrantService(Service):
             end = valid_until(state, scope, found)
         if not self._in_time(end):
             raise NotFound(
-                f"grant {quoted(grant)} has expired, or the grant that it was issued from has ended."
+                f"grant {quoted(grant)} has expired, or its parent grant has expired or was revoked."
             )
         return found
 
     def list(
         self, scope: Scope, *, limit: int, marker: str = "", at: Cursor | None = None
     ) -> Page[Grant]:
-        """A page of grants by id, without those that went with their group's.
+        """Return a page of grants, ordered by id, without those whose parent grant was deleted.
 
         :param at: the cursor of the first page, so that all pages show one revision.
-        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        :raises CursorExpired: the pages' revision is compacted; list again from the first page.
         """
         check_stack_name(scope.stack)
         if marker:
@@ -96,11 +96,11 @@ class GrantService(Service):
         return paginate(found, limit, lambda grant: grant.id, cursor)
 
     def renew(self, scope: Scope, grant: str, ttl: int | None, author: Author) -> Grant:
-        """Extend a grant by its ttl from now on, and return it.
+        """Extend a grant by its ttl from now, and return it.
 
-        :param ttl: another one, in seconds; None for the present one.
-        :raises NotFound: there is none with that id, or it has expired.
-        :raises Forbidden: its holder asks for a longer time than it was issued for.
+        :param ttl: a new ttl in seconds; None for the current one.
+        :raises NotFound: no grant has that id, or the grant has expired.
+        :raises Forbidden: its holder requests a longer ttl than it was issued for.
         """
         self.get(scope, grant)
         done = self._transactor.run(RenewGrant(scope, grant, checked_ttl(ttl), author))
@@ -109,7 +109,7 @@ class GrantService(Service):
     def revoke(self, scope: Scope, grant: str, author: Author) -> int:
         """Revoke a grant and those issued from it; return the revision since which they are invalid.
 
-        :raises NotFound: there is none with that id.
+        :raises NotFound: no grant has that id.
         """
         _check(scope, grant)
         return self._transactor.run(RevokeGrant(scope, grant, author)).revision
@@ -117,21 +117,21 @@ class GrantService(Service):
     # Authentication
 
     def authenticate(self, grant: str, secret: str) -> tuple[Scope, Grant] | None:
-        """Return the grant that a secret proves, and the scope of its stack; None if it is none.
+        """Return the scope and the grant that a secret proves; None if the secret is wrong.
 
         :raises Unavailable: the store cannot be reached.
         """
         found = self._known(grant)
-        if found is None:  # as much work as for one that exists
+        if found is None:  # takes as long as for a grant that exists
             digest_of(secret)
             return None
         scope, known, end = found
         return (scope, known) if known.accepts(secret) and self._in_time(end) else None
 
     def is_valid(self, grant: Grant) -> bool:
-        """Return whether a grant that was valid a moment ago still is, for the same secret.
+        """Return True if a grant that was authenticated before is still valid with the same secret.
 
-        If the store cannot be reached, the state known here decides.
+        If the store cannot be reached, this worker's state decides.
         """
         try:
             found = find_by_id(self._store.refresh(self._deadline()), grant.id)
@@ -144,7 +144,7 @@ class GrantService(Service):
         found = None
         if now < self._fresh_until:
             found = find_by_id(self._store.state(), grant)
-        if found is None:  # it may be news, or this worker may be cut off
+        if found is None:  # the grant may be new, or this worker's state may be old
             found = find_by_id(self._refreshed(now), grant)
         return found
 

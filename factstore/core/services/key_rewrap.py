@@ -1,7 +1,7 @@
-"""Wrapping the data keys of all stacks with the newest key, beside a service that runs.
+"""Wrapping the data keys of all stacks with the newest key, while the service runs.
 
-No fact is written, so no watcher is woken.  A data key that another process writes meanwhile is
-checked again.
+No fact is written, so no watcher is woken.  If another process writes a data key at the same time, it
+is checked again.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from factstore.core.state.state import State
 class KeyRewrapResult:
     """The data keys that were found.
 
-    :param renewed: how many are wrapped with the newest key now, and were not before.
-    :param current: how many were already.
+    :param renewed: the number of data keys that were wrapped again.
+    :param current: the number that were wrapped with the newest key already.
     :param broken: stacks whose data key cannot be unwrapped.
     """
 
@@ -54,9 +54,9 @@ class KeyRewrap:
         self._transactor = transactor
 
     def run(self) -> KeyRewrapResult:
-        """Wrap every data key that exists now, and return what was found.
+        """Wrap every data key that exists now, and return the counts.
 
-        :raises Unavailable: the store cannot be reached, or other writers kept winning.
+        :raises Unavailable: the store cannot be reached, or other writers won every attempt.
         """
         result = KeyRewrapResult()
         state = self._store.refresh(self._clock.monotonic() + self._timeout)
@@ -73,11 +73,11 @@ class KeyRewrap:
         return result
 
     def _rewrap(self, scope: Scope) -> bool:
-        """Return whether a stack's data key had to be wrapped again."""
+        """Return True if a stack's data key had to be wrapped again."""
         operation = RewrapDataKey(scope, self._encryption)
         try:
             return self._transactor.run(operation).outcome
-        except OutcomeUnknown:  # the data key itself shows what happened
+        except OutcomeUnknown:  # a retry finds out from the data key
             return self._transactor.run(operation).outcome
 
 

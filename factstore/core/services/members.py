@@ -1,4 +1,4 @@
-"""Members: joining, changing state, heartbeats, departing; and what they have applied."""
+"""Members: joining, changing state, heartbeats with applied revisions, and departing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from factstore.core.state.state import State
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A member as it is stored, and what the join did."""
+    """A member as stored, and the outcome of the join."""
 
     member: Member
     outcome: JoinOutcome
@@ -36,9 +36,9 @@ class MemberService(Service):
     """The service for members."""
 
     def get(self, scope: Scope, name: str, *, stale: bool = False) -> Member:
-        """A living member.
+        """Return a living member.
 
-        :raises NotFound: there is none of that name.
+        :raises NotFound: no living member has that name.
         """
         _check(scope, name)
         state = self._state(stale=stale)
@@ -57,12 +57,12 @@ class MemberService(Service):
         marker: str = "",
         at: Cursor | None = None,
     ) -> Page[Member]:
-        """A page of living members by name.
+        """Return a page of living members, ordered by name.
 
-        :param group: only its members; empty for all.
+        :param group: only the members of this group; empty for all.
         :param declared: only those declared as this; None for all, declared or not.
         :param at: the cursor of the first page, so that all pages show one revision.
-        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        :raises CursorExpired: the pages' revision is compacted; list again from the first page.
         """
         check_stack_name(scope.stack)
         for name, what in ((group, "group"), (marker, "member")):
@@ -81,14 +81,13 @@ class MemberService(Service):
         return paginate(found, limit, lambda member: member.name, cursor)
 
     def join(self, scope: Scope, name: str, request: JoinRequest, author: Author) -> Joined:
-        """Join as a new incarnation of a name, change what the present generation states, or declare.
+        """Join as a new incarnation, change the current generation, or declare a member.
 
-        A new incarnation takes the name over: the facts of the former one are deleted with it.  If the
-        name was only declared, the new incarnation adopts the declared member, which is a change of
-        it and no join.
+        A new incarnation replaces the former one, whose facts are deleted.  If the name was only
+        declared, the new incarnation adopts the declared member, which is a change and not a join.
 
-        :raises Conflict: ``generation_stale``; ``member_ttl_fixed``: the generation's lease has
-            another ttl; or ``member_declared``, as something else.
+        :raises Conflict: ``generation_stale``; ``member_ttl_fixed``: the generation has another ttl; or
+            ``member_declared``: it is declared as another resource.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
@@ -102,7 +101,7 @@ class MemberService(Service):
     ) -> Member:
         """Set a member's state to ready or draining, and return the member.
 
-        :raises NotFound: there is none.
+        :raises NotFound: no living member has that name.
         :raises Conflict: ``generation_stale``.
         """
         _check(scope, name)
@@ -120,9 +119,10 @@ class MemberService(Service):
     ) -> int:
         """End a member and the facts that are bound to it; return the revision of its departure.
 
-        :param declared: only if it is declared as this.
-        :raises NotFound: there is none.
-        :raises Conflict: ``generation_stale``, or ``member_declared``: not at all, or as another.
+        :param declared: the resource that the member must be declared as; None to skip the check.
+        :raises NotFound: no living member has that name.
+        :raises Conflict: ``generation_stale``; or ``member_declared``: it is not declared, or as
+            another resource.
         """
         _check(scope, name)
         operation = DepartMember(scope, name, reason, generation, author, declared)
@@ -131,20 +131,20 @@ class MemberService(Service):
     def heartbeat(
         self, scope: Scope, name: str, generation: str | None, applied: Cursor | None
     ) -> None:
-        """Start a member's time anew; note what it has applied if that matters.
+        """Restart a member's time; record the revision that it has applied.
 
-        It makes no revision but when a member that lagged does so no more, or less.
+        It makes a revision only if the member lagged and has applied more.
 
         :raises NotFound: there is no such member.
         :raises Conflict: ``generation_stale``.
-        :raises CursorExpired: *applied* is of another life of the store, or beyond its head; the
-            member's time was started anew all the same.
+        :raises CursorExpired: *applied* is of another epoch or newer than the store; the member's time
+            was restarted nevertheless.
         """
         _check(scope, name)
         deadline = self._deadline()
         state = self._store.state()
         member = state.member(scope, name)
-        # No lease shows that a member is alive that is only declared.
+        # A member that is only declared has no lease that shows whether it still exists.
         if member is None or member.declared_only or generation not in (None, member.generation):
             state = self._store.refresh(deadline)
             member = self._living(state, scope, name, generation)
@@ -158,29 +158,32 @@ class MemberService(Service):
                     else stale_generation(generation, name)
                 )
         if applied is not None:
-            self._note(scope, member, applied, deadline)
+            self._record_applied(scope, member, applied, deadline)
 
     def _living(self, state: State, scope: Scope, name: str, generation: str | None) -> Member:
         with state.read():
             return living_member(View(state, scope, now=""), name, generation)
 
     def _renew(self, member: Member, deadline: float) -> bool:
-        """Start a member's time again; return False if its lease has ended."""
+        """Restart a member's time; return False if its lease has expired."""
         return member.declared_only or self._store.renew_lease(member.lease, deadline)
 
-    def _note(self, scope: Scope, member: Member, applied: Cursor, deadline: float) -> None:
+    def _record_applied(
+        self, scope: Scope, member: Member, applied: Cursor, deadline: float
+    ) -> None:
         state = self._store.state()
         if applied.revision > state.revision:
             state = self._store.refresh(deadline)
         if applied.epoch != self._store.epoch or applied.revision > state.revision:
             raise CursorExpired(
-                "the cursor in applied is of another life of this store; read the context again."
+                "the cursor in applied is from another epoch of the store, or newer than the store; "
+                "read the context again."
             )
         with state.read():
-            space = state.stack_state(scope)
-            known = space.applied.get(member.name, 0) if space else 0
-            moves = space is not None and known < min(applied.revision, space.target)
-        if moves:  # a state that knows this revision knows as well whether it matters
+            stack_state = state.stack_state(scope)
+            known = stack_state.applied.get(member.name, 0) if stack_state else 0
+            moves = stack_state is not None and known < min(applied.revision, stack_state.target)
+        if moves:  # the state is at least as new as the applied revision, so it knows the target
             self._transactor.run(RecordApplied(scope, member, applied.revision))
 
 

@@ -1,7 +1,6 @@
-"""Who may come in now: a rate for each project, and a bound on what it keeps open.
+"""Rate limits of each project, and bounds on its open streams and waiting requests.
 
-It counts what one process serves; processes do not tell one another.  It knows no clock but the one it
-is given, and holds nobody up itself: it says for how long.
+Each process counts for itself.  The limiter does not delay requests; it returns for how long to delay.
 """
 
 from __future__ import annotations
@@ -19,23 +18,24 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
 
-HOLD_SECONDS = 1.0  # the longest that a request is held up before it is refused instead
-BYTES_A_UNIT = 4096  # of bodies, both ways; a large one counts as several requests
-# A member that is not heard of dies, so what its sign of life counts follows from what must get
-# through, not from what it costs: 10,000 members that beat every 30 seconds are 333 a second, and at a
-# half they fit into the default rate of 200 with room for those that beat in step.
+HOLD_SECONDS = 1.0  # the maximum delay; a request that needs a longer one is refused
+BYTES_A_UNIT = 4096  # of request and response bodies; a large body counts as several requests
+# A member without heartbeats expires, so the units of a heartbeat follow from the number that must be
+# accepted, not from its cost: 10,000 members with a heartbeat every 30 seconds send 333 a second.  At
+# half a unit they fit into the default rate of 200, with room for bursts.
 HEARTBEAT_UNITS = 0.5
-_FORGET_ABOVE = 10_000  # rates that are remembered
+_FORGET_ABOVE = 10_000  # buckets
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What one project may take of one process; -1 leaves something unlimited.
+    """The limits of one project in one process; -1 for unlimited.
 
-    :param streams: watch streams open at once; *streams_per_stack* of them on one stack.
-    :param waiting_requests: requests with ``wait`` under way at once.
-    :param requests_per_second: in the long run, bodies counted in; for heartbeats once more.
-    :param burst: how many may come at once after a pause; for heartbeats once more.
+    :param streams: open watch streams; at most *streams_per_stack* on one stack.
+    :param waiting_requests: concurrent requests with ``wait``.
+    :param requests_per_second: the average rate, including bodies; heartbeats have the same rate of
+        their own.
+    :param burst: the number of requests accepted at once after a pause; heartbeats have their own.
     """
 
     streams: int = UNLIMITED
@@ -55,39 +55,38 @@ def no_allowances(project_id: str) -> Allowance:
 
 
 Kind = Literal["streams", "waiting_requests"]
-_Place = tuple[str, ...]
-"""Where open ones are counted: kind; kind and project; kind, project and stack."""
-_Payer = tuple[str, bool]
-"""Whose tokens they are: a project's, and whether they are for its heartbeats."""
+_CountKey = tuple[str, ...]
+"""The key of a count: kind; kind and project; or kind, project and stack."""
+_BucketKey = tuple[str, bool]
+"""The key of a bucket: the project, and True for the bucket of its heartbeats."""
 
 
 @dataclass(slots=True)
 class _Bucket:
-    """Tokens are filled in at the project's rate up to its burst; below zero they are owed."""
+    """Tokens, refilled at the project's rate up to its burst; a negative number is a debt."""
 
     tokens: float
     at: float
 
 
 class RateLimiter:
-    """Rates and bounds of every project, in this process."""
+    """The rates and bounds of every project in this process."""
 
     def __init__(self, allowances: Allowances, clock: Clock) -> None:
         self._allowances = allowances
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[_Payer, _Bucket] = {}
-        self._open: Counter[_Place] = Counter()
+        self._buckets: dict[_BucketKey, _Bucket] = {}
+        self._open: Counter[_CountKey] = Counter()
 
     def request(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> float:
-        """Take in a request; for how many seconds to hold it up first.
+        """Charge a request; return the seconds to delay it.
 
-        What a request costs is owed afterwards, so that a large one is never refused for its size.
+        The cost is charged afterwards, so that a large request is never refused for its size.
 
-        :param heartbeat: a member's sign of life.  It counts :data:`HEARTBEAT_UNITS`, and apart from
-            all else that the project sends, so that no flood of that expires the project's members.
-        :raises Throttled: ``rate_limited``: the project owes more than :data:`HOLD_SECONDS` of its
-            rate.
+        :param heartbeat: True for a member's heartbeat.  It counts :data:`HEARTBEAT_UNITS` in a
+            bucket of its own, so that a flood of other requests does not expire the members.
+        :raises Throttled: ``rate_limited``: the delay would exceed :data:`HOLD_SECONDS`.
         """
         allowed = self._allowances(project_id)
         if allowed.requests_per_second == UNLIMITED:
@@ -97,43 +96,43 @@ class RateLimiter:
             bucket = self._filled((project_id, heartbeat), allowed)
             owed = max(0.0, -bucket.tokens) / allowed.requests_per_second
             if owed > HOLD_SECONDS:
-                what = "heartbeats" if heartbeat else "requests"
+                noun = "heartbeats" if heartbeat else "requests"
                 raise Throttled(
-                    f"the project sends more than {allowed.requests_per_second / units:g} {what} a "
-                    "second; slow down, and try this one again.",
+                    f"the project sends more than {allowed.requests_per_second / units:g} {noun} a "
+                    "second; send fewer, and try this request again.",
                     retry_after=math.ceil(owed),
                 )
             bucket.tokens -= units + body_bytes // BYTES_A_UNIT
             return owed
 
     def answered(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
-        """Charge an answer's body to what paid for the request."""
+        """Charge the body of a response."""
         units = body_bytes // BYTES_A_UNIT
         allowed = self._allowances(project_id)
         if units and allowed.requests_per_second != UNLIMITED:
             with self._lock:
                 self._filled((project_id, heartbeat), allowed).tokens -= units
 
-    def _filled(self, payer: _Payer, allowed: Allowance) -> _Bucket:
+    def _filled(self, key: _BucketKey, allowed: Allowance) -> _Bucket:
         now = self._clock.monotonic()
-        bucket = self._buckets.get(payer)
+        bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= _FORGET_ABOVE:
                 self._forget_full(now)
-            bucket = self._buckets[payer] = _Bucket(allowed.burst, now)
+            bucket = self._buckets[key] = _Bucket(allowed.burst, now)
         filled = bucket.tokens + (now - bucket.at) * allowed.requests_per_second
         bucket.tokens, bucket.at = min(filled, float(allowed.burst)), now
         return bucket
 
     def _forget_full(self, now: float) -> None:
-        """Forget those who would have all their tokens again: nothing is lost by it."""
-        for payer, bucket in list(self._buckets.items()):
-            allowed = self._allowances(payer[0])
+        """Delete the buckets that would be full by now, which changes no result."""
+        for key, bucket in list(self._buckets.items()):
+            allowed = self._allowances(key[0])
             if bucket.tokens + (now - bucket.at) * allowed.requests_per_second >= allowed.burst:
-                del self._buckets[payer]
+                del self._buckets[key]
 
     def stream(self, scope: Scope) -> Callable[[], None]:
-        """Count one more open stream; call what is returned when it ends, once.
+        """Count one more open stream; return a function to call once when it ends.
 
         :raises Throttled: ``too_many_streams``.
         """
@@ -147,42 +146,44 @@ class RateLimiter:
 
     @contextmanager
     def waiting(self, project_id: str) -> Iterator[None]:
-        """Count one more waiting request, for the length of a ``with`` block.
+        """Count one more waiting request for the duration of a ``with`` block.
 
         :raises Throttled: ``too_many_waiting``.
         """
         limit = self._allowances(project_id).waiting_requests
-        bounds: dict[_Place, int] = {("waiting_requests", project_id): limit}
+        bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
         leave = self._enter("waiting_requests", bounds, code="too_many_waiting")
         try:
             yield
         finally:
             leave()
 
-    def _enter(self, kind: Kind, bounds: Mapping[_Place, int], *, code: str) -> Callable[[], None]:
+    def _enter(
+        self, kind: Kind, bounds: Mapping[_CountKey, int], *, code: str
+    ) -> Callable[[], None]:
         with self._lock:
-            for place, limit in bounds.items():
-                if limit != UNLIMITED and self._open[place] >= limit:
-                    whose = "stack" if len(place) > 2 else "project"
+            for key, limit in bounds.items():
+                if limit != UNLIMITED and self._open[key] >= limit:
+                    noun = "stack" if len(key) > 2 else "project"
                     raise Throttled(
-                        f"the {whose} has {limit} {kind.replace('_', ' ')} open here, which is all "
-                        "that it may have; end some, or share one among several readers.",
+                        f"the {noun} has {limit} {kind.replace('_', ' ')} open in this worker, which "
+                        "is its limit; close some, or share one among several readers.",
                         code=code,
                         retry_after=5,
                     )
-            places = [(kind,), *bounds]
-            self._open.update(places)
+            keys = [(kind,), *bounds]
+            self._open.update(keys)
 
         def leave() -> None:
             with self._lock:
-                self._open.subtract(places)
-                for place in places:
-                    if not self._open[place]:
-                        del self._open[place]
+                self._open.subtract(keys)
+                for key in keys:
+                    if not self._open[key]:
+                        del self._open[key]
 
         return leave
 
     def open_in(self, kind: Kind, project_id: str | None = None) -> int:
-        """How many are open, of one project or of all."""
+        """Return the number of open ones, of one project or of all."""
         with self._lock:
             return self._open[(kind,) if project_id is None else (kind, project_id)]

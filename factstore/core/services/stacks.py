@@ -1,4 +1,4 @@
-"""Stacks: the fact spaces themselves."""
+"""Stacks: creating, reading, listing and deleting them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class StackService(Service):
     """The service for stacks."""
 
     def get(self, scope: Scope, *, stale: bool = False) -> tuple[Stack, Usage]:
-        """A stack and how much it holds.
+        """Return a stack and its usage.
 
-        :raises NotFound: there is none.
+        :raises NotFound: there is no such stack.
         """
         check_stack_name(scope.stack)
         state = self._state(stale=stale)
@@ -31,16 +31,16 @@ class StackService(Service):
         return stack, usage
 
     def usage(self, project_id: str) -> ProjectUsage:
-        """How much a project holds in all."""
+        """Return the usage of a project."""
         return self._state().project_usage(project_id)
 
     def list(
         self, project_id: str, *, limit: int, marker: str = "", at: Cursor | None = None
     ) -> Page[Stack]:
-        """A page of a project's stacks by name.
+        """Return a page of a project's stacks, ordered by name.
 
         :param at: the cursor of the first page, so that all pages show one revision.
-        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        :raises CursorExpired: the pages' revision is compacted; list again from the first page.
         """
         if marker:
             check_stack_name(marker)
@@ -56,12 +56,12 @@ class StackService(Service):
         return paginate(found, limit, lambda stack: stack.name, self.cursor(revision))
 
     def put(self, scope: Scope, description: str, author: Author) -> tuple[Stack, bool]:
-        """Create a stack, or change its settings; whether it was created comes second.
+        """Create a stack or change its description; return it, and True if it was created.
 
-        Settings that are already so change nothing.
+        An equal description changes nothing.
 
         :raises Invalid: ``schema``: the description is too long.
-        :raises Forbidden: ``quota_exceeded``: the project has all the stacks that it may have.
+        :raises Forbidden: ``quota_exceeded``: the project has as many stacks as its quota allows.
         """
         check_stack_name(scope.stack)
         if len(description) > DESCRIPTION_LENGTH:
@@ -83,7 +83,7 @@ class StackService(Service):
     def delete(self, scope: Scope, author: Author) -> None:
         """Delete a stack and everything in it, as one change.
 
-        :raises NotFound: there is none.
+        :raises NotFound: there is no such stack.
         """
         check_stack_name(scope.stack)
         self._transactor.run(DeleteStack(scope, author))

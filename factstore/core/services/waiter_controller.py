@@ -1,8 +1,8 @@
-"""The waiter controller: it writes down how waiters ended, so that each arming ends exactly once.
+"""The waiter controller writes the outcomes of waiters, so that each arming ends exactly once.
 
-Every worker finds the same outcomes, at the same revisions; a guard on the arming lets one of them
+Every worker finds the same outcomes at the same revisions; a guard on the arming allows only one to
 write.  The controller also renews the timers of waiters that made progress, and records the last
-deletion in a stack, which a state that is loaded could not know.
+deletion in a stack, which cannot be derived from the records that remain.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from factstore.core.ports import Clock, Store, WakeUp
 
 LOG = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0  # until a write that failed, or was not urgent, is tried again
+RETRY_SECONDS = 1.0  # between attempts of a write, and between deletion markers
 STOP_SECONDS = 5.0
 
 
@@ -55,7 +55,7 @@ class WaiterController:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread after its present round."""
+        """Stop the thread after its current round."""
         self._stopping = True
         self._wake_up.set()
         if self._thread is not None:
@@ -63,7 +63,7 @@ class WaiterController:
 
     @property
     def alive(self) -> bool:
-        """Return whether the thread runs."""
+        """True if the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> None:
@@ -83,11 +83,11 @@ class WaiterController:
                 LOG.info("the outcomes of waiters are not written yet: %s", error)
                 left = True
             except Exception:
-                LOG.exception("the outcome of a waiter could not be written; it is tried again")
+                LOG.exception("the outcome of a waiter could not be written; trying again")
                 left = True
 
     def run_once(self) -> bool:
-        """Write everything that is due; return whether something is left."""
+        """Write all due outcomes and markers; return True if some are left."""
         state = self._store.state()
         now = self._clock.monotonic()
         marks = now - self._marked_at >= RETRY_SECONDS
@@ -108,5 +108,5 @@ class WaiterController:
         return bool(state.stacks_needing_write())
 
     def _extend(self, waiter: Waiter) -> None:
-        with suppress(FactstoreError):  # its time continues as it did
+        with suppress(FactstoreError):  # the timer continues unchanged
             self._store.renew_lease(waiter.timer, self._clock.monotonic() + self._timeout)

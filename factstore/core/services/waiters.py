@@ -1,4 +1,4 @@
-"""Waiters: arming, looking, waiting, signalling."""
+"""Waiters: arming, reading, waiting and signalling."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from factstore.core.state.state import State
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A waiter as it stands."""
+class WaiterView:
+    """A waiter with its current progress and its signals, ordered by id."""
 
     waiter: Waiter
     progress: Progress
@@ -53,19 +53,19 @@ class WaiterService(Service):
         name: str,
         *,
         wait: float = 0,
-        unless: Callable[[Shown], bool] | None = None,
+        unless: Callable[[WaiterView], bool] | None = None,
         stale: bool = False,
-    ) -> Shown:
-        """A waiter, and how far it has come; wait for it.
+    ) -> WaiterView:
+        """Return a waiter with its progress; wait for it.
 
-        :param wait: seconds to block while the waiter is missing; if it is there, with *unless* while
-            that holds of it, else until it is terminal or shows the first progress.
-        :param stale: accept what is known here, without asking the database.
-        :return: the waiter; *unless* may still hold of it when the time is over.
-        :raises NotFound: there is none; at once if change was waited for.
+        :param wait: seconds to block while the waiter is missing; if it exists, while *unless* is true,
+            or without *unless* until it is terminal or has changed.
+        :param stale: read this worker's state, without reading the database.
+        :return: the waiter; after *wait* seconds *unless* may still be true for it.
+        :raises NotFound: it does not exist; at once with *unless*, or if it was deleted.
         """
         _check(scope, name)
-        found, first, looked = None, None, False
+        found, first, is_first = None, None, True
         query = BlockingQuery(
             self._store,
             self._events,
@@ -75,9 +75,9 @@ class WaiterService(Service):
             every_change=True,
         )
         for state in query.states(wait, stale=stale):
-            found = _show(state, scope, name)
-            if not looked:
-                first, looked = found, True
+            found = _read_waiter(state, scope, name)
+            if is_first:
+                first, is_first = found, False
             if found is None and (unless is not None or first is not None):
                 break
             if found is not None and not (
@@ -93,10 +93,10 @@ class WaiterService(Service):
     def list(
         self, scope: Scope, *, limit: int, marker: str = "", at: Cursor | None = None
     ) -> Page[Waiter]:
-        """A page of waiters by name.
+        """Return a page of waiters, ordered by name.
 
         :param at: the cursor of the first page, so that all pages show one revision.
-        :raises CursorExpired: the pages' revision is compacted: begin anew.
+        :raises CursorExpired: the pages' revision is compacted; list again from the first page.
         """
         check_stack_name(scope.stack)
         if marker:
@@ -107,36 +107,36 @@ class WaiterService(Service):
 
     def put(
         self, scope: Scope, name: str, definition: Definition, author: Author, *, create_only: bool
-    ) -> tuple[Shown, ArmOutcome, int]:
-        """Arm a waiter; one that is pending with this very definition is left alone.
+    ) -> tuple[WaiterView, ArmOutcome, int]:
+        """Arm a waiter; if it is pending with the same definition, change nothing.
 
-        Arming begins anew: the timeout starts, and what was signalled before counts no more.
+        Arming restarts the timeout and deletes earlier signals.
 
-        :param create_only: refuse if there is a waiter of that name, whatever its state.
-        :return: the waiter, what became of it, and the revision at which that holds.
-        :raises PreconditionFailed: see *create_only*.
+        :param create_only: fail if a waiter with that name exists, in any state.
+        :return: the waiter, the outcome, and the revision of the write.
+        :raises PreconditionFailed: the waiter exists, with *create_only*.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
         operation = ArmWaiter(scope, name, definition, author, create_only)
         done = self._transactor.run(operation)
         waiter = done.written_record(done.outcome.waiter)
-        found = _show(self._store.state(), scope, name)
-        if found is None or found.waiter.revision < waiter.revision:  # it is not seen here yet
-            found = Shown(waiter, waiter.progress or Progress(), ())
+        found = _read_waiter(self._store.state(), scope, name)
+        if found is None or found.waiter.revision < waiter.revision:  # the state is older
+            found = WaiterView(waiter, waiter.progress or Progress(), ())
         return found, done.outcome.outcome, done.revision
 
     def delete(self, scope: Scope, name: str, author: Author) -> int:
         """Delete a waiter and its signals; return the revision of the deletion.
 
-        :raises NotFound: there is none.
+        :raises NotFound: there is no such waiter.
         """
         _check(scope, name)
         return self._transactor.run(DeleteWaiter(scope, name, author)).revision
 
     def signal(
         self, scope: Scope, name: str, request: SignalRequest, author: Author
-    ) -> tuple[Shown, Signal]:
+    ) -> tuple[WaiterView, Signal]:
         """Signal success or failure to a waiter; the same id again replaces the signal.
 
         :raises NotFound: there is no such waiter.
@@ -145,23 +145,23 @@ class WaiterService(Service):
         _check(scope, name)
         done = self._transactor.run(SendSignal(scope, name, request, author))
         signal = done.outcome.signal
-        found = _show(self._store.state(), scope, name)
+        found = _read_waiter(self._store.state(), scope, name)
         if found is None:
-            raise waiter_missing(scope, name)  # it was deleted since
+            raise waiter_missing(scope, name)  # it was deleted meanwhile
         return found, done.written_record(signal)
 
 
-def _show(state: State, scope: Scope, name: str) -> Shown | None:
-    """A waiter as a state has it."""
+def _read_waiter(state: State, scope: Scope, name: str) -> WaiterView | None:
+    """Return a waiter with its progress and signals, or None if it does not exist."""
     with state.read():
-        space = state.stack_state(scope)
-        waiter = space.records["waiter"].get(name) if space else None
-        if space is None or not isinstance(waiter, Waiter):
+        stack_state = state.stack_state(scope)
+        waiter = stack_state.records["waiter"].get(name) if stack_state else None
+        if stack_state is None or not isinstance(waiter, Waiter):
             return None
-        tracker = space.pending_waiters.tracker(name)
+        tracker = stack_state.pending_waiters.tracker(name)
         progress = waiter.progress or (tracker.progress() if tracker else Progress())
-        signals = space.signals(name).values()
-    return Shown(waiter, progress, tuple(sorted(signals, key=lambda signal: signal.id)))
+        signals = stack_state.signals(name).values()
+    return WaiterView(waiter, progress, tuple(sorted(signals, key=lambda signal: signal.id)))
 
 
 def _check(scope: Scope, name: str) -> None:

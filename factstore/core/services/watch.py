@@ -1,7 +1,7 @@
-"""The watch: positions, long polls and streams.
+"""The watch: long polls and streams.
 
-What it promises is what etcd promises: events come in order, once, without a gap, whole revisions at
-a time, and can be resumed from any cursor until that history is gone, which is always said.
+It has the guarantees of etcd's watch: events are delivered in order, once, without a gap, and in whole
+revisions.  A watch can be resumed from any cursor until that history is compacted, which is reported.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ PING_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which changes a reader wants.
+    """The changes that a reader requests and may read.
 
     :param prefix: only paths at or below it; empty for all.
     :param types: only these change types; empty for all.
-    :param permissions: of the reader; what it does not see is not told.
+    :param permissions: of the reader; changes of facts that it may not read are left out.
     """
 
     prefix: str = ""
@@ -38,9 +38,9 @@ class Filter:
     permissions: Permissions = OWNER
 
     def apply(self, event: Event) -> Event | None:
-        """The event with the wanted changes only, itself if that is all, None if that is none.
+        """Return the event with only the wanted changes, or None if it has none.
 
-        The end of the stack ends every stream, and is always told.
+        The deletion of the stack ends every stream, so it is always included.
         """
         if not self.prefix and not self.types and self.permissions.unrestricted:
             return event
@@ -69,33 +69,33 @@ class ChangeFrame:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFrame:
-    """Some of the facts as they stand; a :class:`BookmarkFrame` closes the snapshot."""
+    """A part of the current facts; a :class:`BookmarkFrame` ends the snapshot."""
 
     facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class BookmarkFrame:
-    """Everything up to the cursor has been told."""
+    """Every event up to the cursor has been delivered."""
 
     cursor: Cursor
 
 
 @dataclass(frozen=True, slots=True)
 class ResetFrame:
-    """What the reader knew is void; a snapshot follows."""
+    """The reader has to discard its facts; a snapshot follows."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class PingFrame:
-    """Nothing; it shows that the connection lives."""
+    """An empty frame that keeps the connection alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class GoodbyeFrame:
-    """The stream ends here and can be resumed elsewhere."""
+    """The end of the stream, which can be resumed from another worker."""
 
     reason: str
 
@@ -105,9 +105,10 @@ Frame = ChangeFrame | SnapshotFrame | BookmarkFrame | ResetFrame | PingFrame | G
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """The answer to a long poll.
+    """The result of a long poll.
 
-    :param next: where to go on from; *more*: there are further events already.
+    :param next: the cursor of the next poll.
+    :param more: True if further events are available.
     """
 
     events: tuple[Event, ...]
@@ -128,7 +129,7 @@ class WatchService:
         self._timeout = timeout
 
     def cursor(self, revision: int) -> Cursor:
-        """The cursor that stands for a revision of this store."""
+        """Return the cursor of a revision of this store."""
         return Cursor(self._store.epoch, revision)
 
     def poll(
@@ -139,11 +140,11 @@ class WatchService:
         wanted: Filter,
         settle: Debounce = AT_ONCE,
     ) -> Poll:
-        """The events after a cursor, waiting for the first; nothing when the time is over.
+        """Return the events after a cursor; wait for the first, and return none after *wait* seconds.
 
-        :param since: None for the present.
-        :param settle: wait further until no more come; a full page is given at once.
-        :raises CursorExpired: that history is gone, or never was in this store.
+        :param since: None for the current revision.
+        :param settle: wait further until the stack is quiet; a full page is returned at once.
+        :raises CursorExpired: the history was compacted or never existed in this store.
         :raises NotFound: there is no such stack.
         """
         end = self._clock.monotonic() + wait
@@ -155,7 +156,7 @@ class WatchService:
             except CursorExpired:
                 if not page.events:
                     raise
-                break  # what was held back is whole; the next poll is told
+                break  # the events that were read are complete; the next poll reports the gap
             if page.take(batch, wanted.apply):
                 debouncer.touch(self._clock.monotonic())
             due = debouncer.deadline
@@ -175,12 +176,12 @@ class WatchService:
         reset: bool,
         settle: Debounce = AT_ONCE,
     ) -> Iterator[Frame]:
-        """Frames for ever, or until the stack, the service or the reader's luck ends.
+        """Yield frames until the stack is deleted, the service stops, or history is missing.
 
-        :param since: None for the present, or with *initial* for a snapshot first.
-        :param settle: hold changes back until no more come, and tell them one after another then.
-        :param reset: answer an expired cursor with a reset and a snapshot rather than refuse.
-        :raises CursorExpired: at once; the history is gone, and *reset* is False.
+        :param since: None for the current revision; with *initial*, a snapshot is yielded first.
+        :param settle: hold changes back until the stack is quiet, then deliver them one after another.
+        :param reset: if the cursor has expired, yield a reset and a snapshot instead of an error.
+        :raises CursorExpired: at once; the history was compacted, and *reset* is False.
         :raises NotFound: at once; there is no such stack.
         """
         expired: str | None = None
@@ -197,12 +198,12 @@ class WatchService:
         return self._follow(scope, at, wanted, settle)
 
     def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> Cursor:
-        """Where to read on; waits for this worker to catch up with a cursor ahead of it."""
+        """Return the cursor to read from; wait until this worker has reached *since*."""
         check_stack_name(scope.stack)
         if wanted.prefix:
             check_path(wanted.prefix, what="prefix")
         deadline = self._clock.monotonic() + self._timeout
-        epoch = self._store.epoch  # before the state: if that is a newer life's, the reader is told
+        epoch = self._store.epoch  # read before the state, so that a change of epoch is noticed
         state = self._store.refresh(deadline)
         if state.stack(scope) is None:
             raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
@@ -210,19 +211,20 @@ class WatchService:
             return Cursor(epoch, state.revision)
         if since.epoch != epoch or since.revision > state.revision:
             raise CursorExpired(
-                "the cursor is of another life of this store; list, then watch from that cursor."
+                "the cursor is from another epoch of the store, or newer than the store; list, then "
+                "watch from the list's cursor."
             )
         return since
 
     def _read(self, scope: Scope, at: Cursor, events: int, size: int) -> EventBatch:
-        """The events after a cursor.
+        """Return the events after a cursor.
 
-        :raises CursorExpired: that history is gone, or the store was replaced: the revisions of its
-            new life mean nothing to who followed the old one.
+        :raises CursorExpired: the history was compacted, or the store was replaced and its revisions
+            restarted.
         """
         batch = self._events.read(scope, at.revision, events=events, size=size)
-        if self._store.epoch != at.epoch:  # it changes before anything of the new life is read
-            raise CursorExpired("the store was replaced; list, then watch from that cursor.")
+        if self._store.epoch != at.epoch:  # it changes before the new store is read
+            raise CursorExpired("the store was replaced; list, then watch from the list's cursor.")
         return batch
 
     def _restarted(
@@ -245,17 +247,17 @@ class WatchService:
     def _follow(
         self, scope: Scope, start: Cursor, wanted: Filter, settle: Debounce
     ) -> Iterator[Frame]:
-        epoch, told = start
-        page, debouncer = Page(told), Debouncer(settle)
-        spoke = bookmarked = self._clock.monotonic()
+        epoch, delivered = start
+        page, debouncer = Page(delivered), Debouncer(settle)
+        last_frame_at = last_bookmark_at = self._clock.monotonic()
         while not self._events.closing:
             events, size = page.room
             try:
                 batch = self._read(scope, Cursor(epoch, page.at), min(events, STREAM_EVENTS), size)
             except CursorExpired:
-                for event in page.events:  # it was held back, but nothing of it is missing
+                for event in page.events:  # the events held back are complete
                     yield ChangeFrame(event, Cursor(epoch, event.revision))
-                yield GoodbyeFrame("what follows is not known here; resume with the last id")
+                yield GoodbyeFrame("this worker has no further history; resume with the last id")
                 return
             now = self._clock.monotonic()
             if page.take(batch, wanted.apply):
@@ -263,23 +265,27 @@ class WatchService:
             due = debouncer.deadline
             if due is not None and (page.complete or due <= now):
                 for event in page.events:
-                    told = event.revision
-                    yield ChangeFrame(event, Cursor(epoch, told))
+                    delivered = event.revision
+                    yield ChangeFrame(event, Cursor(epoch, delivered))
                     if event.ends_stack:
                         yield GoodbyeFrame("the stack was deleted")
                         return
                 page, due = Page(page.at, more=page.more), None
                 debouncer.reset()
-                spoke = bookmarked = now = self._clock.monotonic()
+                last_frame_at = last_bookmark_at = now = self._clock.monotonic()
             if page.more:
                 continue
-            bookmark_is_due = now - bookmarked >= BOOKMARK_SECONDS - PING_SECONDS
-            if bookmark_is_due and page.at > told and not page.events:
-                told, bookmarked = page.at, now
-                yield BookmarkFrame(Cursor(epoch, told))
-            if now - spoke >= PING_SECONDS:
-                spoke = now
+            bookmark_is_due = now - last_bookmark_at >= BOOKMARK_SECONDS - PING_SECONDS
+            if bookmark_is_due and page.at > delivered and not page.events:
+                delivered, last_bookmark_at = page.at, now
+                yield BookmarkFrame(Cursor(epoch, delivered))
+            if now - last_frame_at >= PING_SECONDS:
+                last_frame_at = now
                 yield PingFrame()
-            wake = spoke + PING_SECONDS if due is None else min(due, spoke + PING_SECONDS)
+            wake = (
+                last_frame_at + PING_SECONDS
+                if due is None
+                else min(due, last_frame_at + PING_SECONDS)
+            )
             self._events.wait(scope, page.at, max(0.0, wake - self._clock.monotonic()))
         yield GoodbyeFrame("the service is stopping; resume with the last id")
