@@ -116,7 +116,7 @@ def value_of_depth(depth: int) -> Any:
         ),
     ],
 )
-def test_each_condition_is_read_with_its_defaults(
+def test_each_condition_is_parsed_with_its_defaults(
     document: dict[str, Any], condition: Condition
 ) -> None:
     made = Definition.of({"success": document})
@@ -124,7 +124,7 @@ def test_each_condition_is_read_with_its_defaults(
     assert Definition.parse(made.text) == made
 
 
-def test_what_a_definition_says_beside_conditions_is_read() -> None:
+def test_timeout_and_extend_on_progress_are_parsed() -> None:
     made = Definition.of(
         {"success": {"signals": 1}, "failure": FACTS, "timeout": 1, "extend_on_progress": True}
     )
@@ -220,7 +220,9 @@ def test_the_text_is_canonical_and_has_all_defaults() -> None:
         ({"all": [FACTS] * 17}, "", "17 conditions"),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_place(success: Any, field: str, says: str) -> None:
+def test_an_invalid_condition_is_refused_with_its_position(
+    success: Any, field: str, says: str
+) -> None:
     with pytest.raises(Invalid) as refused:
         Definition.of({"success": success})
     assert refused.value.code == "condition_invalid"
@@ -249,7 +251,7 @@ def test_what_is_wrong_is_refused_with_its_place(success: Any, field: str, says:
         ({"fail": FACTS}, ""),
     ],
 )
-def test_what_is_wrong_beside_success_is_refused_with_its_place(
+def test_an_invalid_field_beside_success_is_refused_with_its_position(
     members: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(Invalid) as refused:
@@ -281,34 +283,34 @@ def test_the_limits_themselves_are_allowed(document: Any) -> None:
 
 
 @given(documents)
-def test_a_definition_reads_back_from_its_text(document: Any) -> None:
+def test_a_definition_can_be_parsed_from_its_text(document: Any) -> None:
     made = Definition.of(document)
     assert Definition.parse(made.text) == made
     assert made.text == canonical(document)
 
 
 @given(documents, documents)
-def test_definitions_have_equal_texts_just_when_they_are_equal(one: Any, other: Any) -> None:
+def test_definitions_have_equal_texts_if_and_only_if_they_are_equal(one: Any, other: Any) -> None:
     a, b = Definition.of(one), Definition.of(other)
     assert (a.text == b.text) == (a == b)
 
 
 @given(documents)
-def test_it_makes_no_difference_whether_defaults_are_written_out(document: Any) -> None:
+def test_defaults_that_are_written_out_make_no_difference(document: Any) -> None:
     made = Definition.of(sparse(document))
     assert made == Definition.of(document)
     assert made.text == Definition.of(document).text
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ("1", 1)])
-def test_values_of_another_type_make_another_definition(one: Any, other: Any) -> None:
+def test_equal_values_of_different_types_make_different_definitions(one: Any, other: Any) -> None:
     a, b = (Definition.of({"success": {"facts": "a", "equals": v}}) for v in (one, other))
     assert a != b
     assert a.text != b.text
 
 
 @given(anything | st.dictionaries(names, anything, max_size=4))
-def test_whatever_is_sent_is_read_or_refused_with_a_code(document: Any) -> None:
+def test_any_document_is_parsed_or_refused_with_a_code(document: Any) -> None:
     try:
         made = Definition.of(document)
     except Invalid as refused:
@@ -320,7 +322,7 @@ def test_whatever_is_sent_is_read_or_refused_with_a_code(document: Any) -> None:
 
 
 @given(documents, st.data())
-def test_whatever_stands_in_the_place_of_one_part_is_read_or_refused_with_a_code(
+def test_any_value_in_place_of_a_part_is_parsed_or_refused_with_a_code(
     document: Any, data: st.DataObject
 ) -> None:
     spots: list[tuple[Any, Any]] = []

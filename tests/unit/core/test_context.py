@@ -83,14 +83,14 @@ def test_facts_are_nested_by_their_paths(tree: dict[str, object]) -> None:
     assert document == {"stack": "s", "facts": tree, "members": {}}
 
 
-def test_values_stand_in_the_document_with_their_exact_text() -> None:
+def test_the_document_contains_values_with_their_exact_text() -> None:
     text = render("s", [fact("a/f", 1.0), fact("a/i", 1), fact("a/t", True), fact("b", "\u20ac\n")])
     assert text == (
         '{"stack":"s","facts":{"a":{"f":1.0,"i":1,"t":true},"b":"\u20ac\\n"},"members":{}}'
     )
 
 
-def test_results_are_left_out_unless_asked_for() -> None:
+def test_results_are_left_out_unless_requested() -> None:
     service = contexts(state_with(["a", "results", "resultsx/y"]))
     assert json.loads(service.get(SCOPE).text)["facts"] == {
         "a": 2,
@@ -105,7 +105,7 @@ def test_results_are_left_out_unless_asked_for() -> None:
     }
 
 
-def test_the_etag_changes_with_the_facts_and_only_with_them() -> None:
+def test_the_etag_changes_only_with_the_facts() -> None:
     state = state_with(["a", "b"])
     service = contexts(state)
     first = service.get(SCOPE)
@@ -122,7 +122,7 @@ def test_the_etag_changes_with_the_facts_and_only_with_them() -> None:
     assert json.loads(service.get(SCOPE).text)["facts"] == {"a": 2}
 
 
-def test_the_context_of_a_recreated_stack_is_not_its_former_selfs() -> None:
+def test_a_recreated_stack_has_a_context_of_its_own() -> None:
     state = state_with(["a"])
     service = contexts(state)
     assert json.loads(service.get(SCOPE).text)["facts"] == {"a": 2}
@@ -133,7 +133,7 @@ def test_the_context_of_a_recreated_stack_is_not_its_former_selfs() -> None:
     assert json.loads(service.get(SCOPE).text)["facts"] == {}
 
 
-def test_a_context_is_compiled_anew_when_the_state_was_read_anew() -> None:
+def test_a_context_is_compiled_again_after_the_state_was_reloaded() -> None:
     state = state_with(["a", "b"])
     service = contexts(state)
     service.get(SCOPE)
@@ -144,7 +144,7 @@ def test_a_context_is_compiled_anew_when_the_state_was_read_anew() -> None:
     assert json.loads(service.get(SCOPE).text)["facts"] == {"b": 3}
 
 
-def test_a_context_never_goes_back_while_it_is_waited_for() -> None:
+def test_a_waiting_reader_never_receives_an_older_context() -> None:
     """The store was read anew, from the oldest state it keeps; that is no change."""
     known, old = state_with(["a", "b"]), state_with(["a"])
     store = OneState(known)
@@ -160,7 +160,7 @@ def test_a_context_never_goes_back_while_it_is_waited_for() -> None:
     assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag
 
 
-def test_more_stacks_than_are_kept_rendered_are_all_served() -> None:
+def test_more_stacks_than_the_cache_holds_are_served() -> None:
     state = State()
     scopes = [SCOPE._replace(stack=f"s{n}") for n in range(300)]
     for n, scope in enumerate(scopes):
@@ -172,7 +172,7 @@ def test_more_stacks_than_are_kept_rendered_are_all_served() -> None:
         assert found == [{"n": n} for n in range(300)]
 
 
-def test_waiting_ends_with_the_change_and_else_with_the_old_context() -> None:
+def test_waiting_returns_the_changed_context_or_the_old_one_after_the_time() -> None:
     state = state_with(["a"])
     change = Step(5, (PutFact("s1", fact("a", "new", 5)),))
     service = contexts(state, lambda: None, lambda: state.apply(change))
@@ -182,7 +182,7 @@ def test_waiting_ends_with_the_change_and_else_with_the_old_context() -> None:
     assert service.get(SCOPE, wait=30, unless=[after.etag]) == after
 
 
-def test_waiting_for_a_stack_ends_when_it_appears_and_when_it_goes() -> None:
+def test_waiting_for_a_stack_ends_when_it_is_created_or_deleted() -> None:
     state = State()
     service = contexts(state, lambda: state.apply(Step(3, (PutStack(stack(created=3)),))))
     appeared = service.get(SCOPE, wait=30)
@@ -200,7 +200,7 @@ def secret(path: str, revision: int, sealed: str) -> Step:
     return Step(revision, (PutFact("s1", made),))
 
 
-def test_of_a_sensitive_fact_only_its_etag_stands_there() -> None:
+def test_the_document_contains_only_the_etag_of_a_sensitive_fact() -> None:
     state = state_with(["a", "results/c1/log"])
     service = contexts(state)
     before = service.get(SCOPE)
@@ -214,7 +214,7 @@ def test_of_a_sensitive_fact_only_its_etag_stands_there() -> None:
     assert context.etag != before.etag
 
 
-def test_the_etag_changes_when_a_sensitive_fact_does() -> None:
+def test_the_etag_changes_with_a_sensitive_fact() -> None:
     state = state_with(["a"])
     service = contexts(state)
     state.apply(secret("key", 3, "1.one"))
@@ -223,7 +223,7 @@ def test_the_etag_changes_when_a_sensitive_fact_does() -> None:
     assert service.get(SCOPE).etag != before.etag
 
 
-def test_results_that_are_sensitive_are_left_out_with_the_others() -> None:
+def test_sensitive_results_are_left_out_too() -> None:
     state = state_with(["a"])
     state.apply(secret("results/c1/log", 3, "1.x"))
     service = contexts(state)
@@ -232,7 +232,7 @@ def test_results_that_are_sensitive_are_left_out_with_the_others() -> None:
     assert list(with_results["sensitive"]) == ["results/c1/log"]
 
 
-def test_once_no_fact_is_sensitive_any_more_nothing_is_said_of_any() -> None:
+def test_a_stack_without_sensitive_facts_has_no_sensitive_member() -> None:
     state = state_with(["a"])
     service = contexts(state)
     state.apply(secret("key", 3, "1.x"))

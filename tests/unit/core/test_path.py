@@ -44,7 +44,7 @@ def accepted(text: str) -> bool:
 
 
 @given(near_paths)
-def test_a_path_is_accepted_just_when_the_specification_says_so(text: str) -> None:
+def test_a_path_is_accepted_if_and_only_if_it_matches_the_specification(text: str) -> None:
     assert accepted(text) == is_path(text)
 
 
@@ -73,7 +73,7 @@ def test_a_stack_name_is_one_segment(text: str) -> None:
         "/".join(["a" * 102] * 5 + ["bb"]) + "/c",
     ],
 )
-def test_what_is_no_path_is_refused_and_never_cleaned_up(text: str) -> None:
+def test_an_invalid_path_is_refused_and_never_normalised(text: str) -> None:
     with pytest.raises(Invalid) as refused:
         check_path(text)
     assert refused.value.code == "path_invalid"
@@ -96,7 +96,7 @@ def test_a_prefix_never_matches_a_longer_sibling(prefix: str, more: str) -> None
 
 
 @given(paths, paths)
-def test_a_prefix_covers_just_the_paths_that_begin_with_all_its_segments(a: str, b: str) -> None:
+def test_a_prefix_covers_the_paths_that_begin_with_its_segments(a: str, b: str) -> None:
     whole = a.split("/")
     assert covers(a, b) == (b.split("/")[: len(whole)] == whole)
 
@@ -104,7 +104,7 @@ def test_a_prefix_covers_just_the_paths_that_begin_with_all_its_segments(a: str,
 @given(
     paths, st.integers(0, 600), st.sampled_from(" .-/%\\\0\n\x7f\u00e9\uff0f:_@") | st.characters()
 )
-def test_one_character_more_or_other_is_judged_as_the_specification_says(
+def test_a_path_with_one_character_changed_is_judged_by_the_specification(
     path: str, at: int, char: str
 ) -> None:
     for near in (path[:at] + char + path[at:], path[:at] + char + path[at + 1 :]):
@@ -112,7 +112,7 @@ def test_one_character_more_or_other_is_judged_as_the_specification_says(
 
 
 @given(paths, paths, paths)
-def test_covering_is_an_order(a: str, b: str, c: str) -> None:
+def test_covering_is_transitive_and_antisymmetric(a: str, b: str, c: str) -> None:
     deeper, deepest = f"{a}/{b}", f"{a}/{b}/{c}"
     assert covers(a, deeper)
     assert covers(deeper, deepest)
@@ -122,7 +122,7 @@ def test_covering_is_an_order(a: str, b: str, c: str) -> None:
 
 
 @given(paths, paths)
-def test_what_covers_a_path_is_the_path_and_its_ancestors(a: str, b: str) -> None:
+def test_a_path_is_covered_by_itself_and_its_ancestors(a: str, b: str) -> None:
     for prefix, path in ((a, b), (a, f"{a}/{b}"), (b, f"{a}/{b}")):
         assert covers(prefix, path) == (prefix == path or prefix in ancestors(path))
 
@@ -140,7 +140,7 @@ def test_the_ancestors_are_all_proper_folders_of_a_path_outermost_first(path: st
 
 
 @given(st.text(max_size=300))
-def test_what_an_error_shows_of_a_name_is_short_and_plain_ascii_on_one_line(text: str) -> None:
+def test_a_quoted_name_is_short_ascii_on_one_line(text: str) -> None:
     text_shown = quoted(text)
     assert text_shown.isascii()
     assert text_shown.isprintable()

@@ -33,7 +33,7 @@ def tagged(*tags: str) -> Precondition:
         (Precondition(tags=frozenset({"x"}), exists=True), False, False),
     ],
 )
-def test_a_precondition_holds_just_when_it_should(
+def test_a_precondition_is_met_as_specified(
     precondition: Precondition, there: bool, missing: bool
 ) -> None:
     for known, holds in ((KNOWN, there), (None, missing)):
@@ -44,14 +44,14 @@ def test_a_precondition_holds_just_when_it_should(
                 precondition.check("p", known, EPOCH)
 
 
-def test_the_loser_is_told_the_present_etag() -> None:
+def test_a_failed_precondition_reports_the_current_etag() -> None:
     with pytest.raises(PreconditionFailed) as failed:
         ABSENT.check("p", KNOWN, EPOCH)
     assert failed.value.extra == {"path": "p", "etag": ETAG}
     assert ETAG in failed.value.detail
 
 
-def test_the_loser_is_told_that_there_is_no_fact_any_more() -> None:
+def test_a_failed_precondition_reports_that_the_fact_is_missing() -> None:
     with pytest.raises(PreconditionFailed) as failed:
         tagged(ETAG).check("p", None, EPOCH)
     assert failed.value.extra == {"path": "p", "etag": None}

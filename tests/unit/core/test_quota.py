@@ -38,7 +38,7 @@ def full() -> State:
         (Quota(bytes_per_stack=4), "bytes_per_stack"),
     ],
 )
-def test_a_write_beyond_a_quota_is_refused_and_the_quota_named(limit: Quota, name: str) -> None:
+def test_a_write_beyond_a_quota_is_refused_with_the_quotas_name(limit: Quota, name: str) -> None:
     with pytest.raises(Forbidden) as refused:
         planned(full(), [put("c")], limit)
     assert refused.value.code == "quota_exceeded"
@@ -58,7 +58,7 @@ def test_a_project_above_its_quota_may_still_delete_and_change() -> None:
         assert planned(full(), requests, limit).commit.stack.id == "s1"
 
 
-def test_a_batch_counts_what_it_adds_changes_and_removes() -> None:
+def test_a_batch_counts_additions_changes_and_deletions() -> None:
     state = state_with(["a", "b"])  # of the values 2 and 3
     limit = Quota(facts=2, bytes=4)
     with pytest.raises(Forbidden, match="3 facts in the project"):
@@ -76,7 +76,7 @@ def test_values_count_by_their_bytes() -> None:
         planned(State(), [put("a", "ö")], Quota(bytes=4))  # a, two quotes, two bytes
 
 
-def test_a_first_write_takes_a_stack_as_well() -> None:
+def test_a_first_write_counts_a_stack_too() -> None:
     with pytest.raises(Forbidden, match="1 stacks in the project"):
         planned(State(), [put("a")], Quota(stacks=0))
     assert planned(State(), [put("a")], Quota(stacks=1)).commit.creates_stack
@@ -102,7 +102,7 @@ STACKS = st.sampled_from(["s1", "s2", "s3"])
         )
     )
 )
-def test_a_project_holds_what_its_stacks_hold(moves: list[tuple[str, str, str]]) -> None:
+def test_the_usage_of_a_project_is_the_sum_of_its_stacks(moves: list[tuple[str, str, str]]) -> None:
     state = State()
     for revision, (move, name, path) in enumerate(moves, 1):
         project = PROJECT if name != "s3" else "other"

@@ -176,7 +176,7 @@ TestStateAgainstADict = StateAgainstADict.TestCase
 TestStateAgainstADict.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-def test_a_deletion_without_its_act_is_an_expiry() -> None:
+def test_a_deletion_without_an_author_is_an_expiry() -> None:
     state = state_with(["a", "b"])
     act = DeletionAuthor("s1", "bob", "req-bob", ("a",))
     (event,) = events_of(state, Step(9, (DropFact("s1", "a"), DropFact("s1", "b"), act)))
@@ -186,7 +186,7 @@ def test_a_deletion_without_its_act_is_an_expiry() -> None:
     ]
 
 
-def test_an_act_of_another_stack_explains_nothing() -> None:
+def test_a_deletion_author_of_another_stack_is_ignored() -> None:
     state = state_with(["a"])
     (event,) = events_of(
         state, Step(9, (DropFact("s1", "a"), DeletionAuthor("s2", "bob", "req-bob", ("a",))))
@@ -194,7 +194,7 @@ def test_an_act_of_another_stack_explains_nothing() -> None:
     assert event.changes[0].type == "fact.expire"
 
 
-def test_an_event_tells_the_value_before_and_after() -> None:
+def test_an_event_contains_the_previous_and_the_new_value() -> None:
     state = state_with(["a"])
     (event,) = events_of(state, Step(9, (PutFact("s1", fact("a", "new", 9)),)))
     (change,) = event.changes
@@ -203,7 +203,7 @@ def test_an_event_tells_the_value_before_and_after() -> None:
     assert (json.loads(change.previous.text), json.loads(change.fact.text)) == (2, "new")
 
 
-def test_a_recreated_stack_is_empty_and_deaf_to_what_its_former_self_left() -> None:
+def test_a_recreated_stack_is_empty_and_ignores_records_of_the_former_one() -> None:
     state = state_with(["a"])
     state.apply(Step(9, (DropStack(SCOPE),)))
     state.apply(Step(10, (PutStack(stack(stack_id="s2", created=10)),)))
@@ -220,7 +220,7 @@ def test_a_recreated_stack_is_empty_and_deaf_to_what_its_former_self_left() -> N
     assert event.changes[0].previous is None
 
 
-def test_a_stack_that_was_loaded_anew_counts_as_changed() -> None:
+def test_a_reloaded_stack_counts_as_changed() -> None:
     """What happened between the old state and the new is not known, a deletion leaves no trace."""
     state = state_with(["a", "b"])
     before = state.contents(SCOPE)
@@ -234,7 +234,7 @@ def test_a_stack_that_was_loaded_anew_counts_as_changed() -> None:
     assert after.changed != before.changed
 
 
-def test_the_end_of_a_stack_is_told_as_one_change() -> None:
+def test_the_deletion_of_a_stack_is_one_change() -> None:
     state = state_with(["a", "b"])
     act = DeletionAuthor("s1", "bob", "req-bob", whole_stack=True)
     (event,) = events_of(state, Step(9, (DropStack(SCOPE), act)))

@@ -22,14 +22,14 @@ from tests.unit.core.service import KEY, Service
 # Outcomes that nobody knows
 
 
-def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(service: Service) -> None:
+def test_a_write_whose_response_was_lost_is_found_and_not_repeated(service: Service) -> None:
     before = service.head()
     service.store.faults = [service.lost_answer]
     assert service.put("p", 1) == before + 1 == service.head()
     assert service.put("q", 1) == before + 2
 
 
-def test_a_write_whose_request_was_lost_is_made_once(service: Service) -> None:
+def test_a_write_whose_request_was_lost_is_repeated_once(service: Service) -> None:
     before = service.head()
     service.store.faults = [service.lost_request, service.lost_request]
     assert service.put("p", 1) == before + 1 == service.head()
@@ -51,7 +51,7 @@ def test_a_write_that_arrives_late_makes_its_own_retry_fail_and_is_found(service
     assert service.put("p", 1) == before + 1 == service.head()
 
 
-def test_an_outcome_that_others_have_covered_up_stays_unknown(service: Service) -> None:
+def test_an_outcome_that_was_overwritten_by_others_stays_unknown(service: Service) -> None:
     def overwritten(commit: Transaction, deadline: float) -> int | None:
         assert service.store.backend.commit(commit, deadline)
         service.others_write("p", "later")
@@ -87,7 +87,7 @@ def test_the_lookup_of_an_outcome_outlasts_a_short_outage(service: Service) -> N
     assert service.put("p", 1) == before + 1
 
 
-def test_a_batch_of_unknown_outcome_is_settled_whole(service: Service) -> None:
+def test_a_batch_with_an_unknown_outcome_is_resolved_as_a_whole(service: Service) -> None:
     before = service.head()
     service.store.faults = [service.lost_answer]
     wishes = [put("a", 1), Delete("p"), put("b", 2)]
@@ -96,7 +96,7 @@ def test_a_batch_of_unknown_outcome_is_settled_whole(service: Service) -> None:
     assert [r.outcome for r in written.results] == ["created", "deleted", "created"]
 
 
-def test_a_deletion_of_unknown_outcome_is_never_reported_as_a_fact_that_was_missing(
+def test_a_deletion_with_an_unknown_outcome_is_never_reported_as_missing(
     service: Service,
 ) -> None:
     service.store.faults = [service.lost_answer]
@@ -104,7 +104,7 @@ def test_a_deletion_of_unknown_outcome_is_never_reported_as_a_fact_that_was_miss
         service.facts.delete(SCOPE, "p", ALICE, ANY)
 
 
-def test_with_an_idempotency_key_an_unknown_outcome_is_settled_by_the_retry(
+def test_an_unknown_outcome_with_an_idempotency_key_is_resolved_by_the_retry(
     service: Service,
 ) -> None:
     before = service.head()
@@ -116,7 +116,7 @@ def test_with_an_idempotency_key_an_unknown_outcome_is_settled_by_the_retry(
     assert written.revision == before + 1 == service.head()
 
 
-def test_the_first_write_of_a_stack_is_settled_too() -> None:
+def test_the_unknown_outcome_of_the_first_write_of_a_stack_is_resolved() -> None:
     for fault in ("lost_answer", "lost_request"):
         service = Service()
         service.store.faults = [getattr(service, fault)]
@@ -126,7 +126,7 @@ def test_the_first_write_of_a_stack_is_settled_too() -> None:
 # Stacks
 
 
-def test_creating_a_stack_of_unknown_outcome_makes_one_stack() -> None:
+def test_creating_a_stack_with_an_unknown_outcome_creates_one_stack() -> None:
     for fault in ("lost_answer", "lost_request"):
         service = Service()
         service.store.faults = [getattr(service, fault)]
@@ -135,7 +135,7 @@ def test_creating_a_stack_of_unknown_outcome_makes_one_stack() -> None:
         assert service.stacks.get(SCOPE)[0] == stack
 
 
-def test_deleting_a_stack_of_unknown_outcome_succeeds_once(service: Service) -> None:
+def test_deleting_a_stack_with_an_unknown_outcome_succeeds_once(service: Service) -> None:
     for fault in ("lost_answer", "lost_request"):
         service.put("p", 1)
         before = service.head()
@@ -175,7 +175,7 @@ def test_equal_settings_change_nothing(service: Service) -> None:
     assert service.head() == before
 
 
-def test_a_guard_on_a_fact_that_is_missing_beats_the_missing_stack() -> None:
+def test_a_failed_precondition_precedes_the_missing_stack() -> None:
     service = Service()
     with pytest.raises(PreconditionFailed):
         service.facts.delete(SCOPE, "p", ALICE, EXISTS)
@@ -183,7 +183,7 @@ def test_a_guard_on_a_fact_that_is_missing_beats_the_missing_stack() -> None:
         service.facts.delete(SCOPE, "p", ALICE, ANY)
 
 
-def test_a_write_that_filled_the_store_is_acknowledged_if_it_got_in(service: Service) -> None:
+def test_a_write_that_filled_the_store_is_acknowledged_if_it_was_applied(service: Service) -> None:
     def filled(commit: Transaction, deadline: float) -> int | None:
         assert service.store.backend.commit(commit, deadline)
         raise StorageFull("the store is full")
@@ -193,7 +193,7 @@ def test_a_write_that_filled_the_store_is_acknowledged_if_it_got_in(service: Ser
     assert service.put("p", 1) == before + 1 == service.head()
 
 
-def test_a_write_that_found_the_store_full_says_so_and_wrote_nothing(service: Service) -> None:
+def test_a_write_to_a_full_store_fails_and_writes_nothing(service: Service) -> None:
     def full(commit: Transaction, deadline: float) -> int | None:
         raise StorageFull("the store is full")
 
@@ -204,7 +204,7 @@ def test_a_write_that_found_the_store_full_says_so_and_wrote_nothing(service: Se
     assert service.head() == before
 
 
-def test_a_full_store_that_cannot_be_looked_at_leaves_the_outcome_unknown(
+def test_a_full_store_that_cannot_be_read_leaves_the_outcome_unknown(
     service: Service,
 ) -> None:
     def full(commit: Transaction, deadline: float) -> int | None:

@@ -86,7 +86,7 @@ def stored(body: bytes) -> str:
         (b'"' + "\u20ac".encode() * (VALUE_BYTES // 3) + b'"', "value_too_large"),
     ],
 )
-def test_what_parsers_disagree_about_is_refused(body: bytes, code: str) -> None:
+def test_json_that_parsers_disagree_about_is_refused(body: bytes, code: str) -> None:
     with pytest.raises(FactstoreError) as refused:
         stored(body)
     assert refused.value.code == code
@@ -111,7 +111,7 @@ def test_what_parsers_disagree_about_is_refused(body: bytes, code: str) -> None:
         b' \n{ "a" : 1 }\t',
     ],
 )
-def test_what_merely_looks_dangerous_is_stored_as_it_is(body: bytes) -> None:
+def test_valid_but_unusual_json_is_stored_unchanged(body: bytes) -> None:
     assert json.loads(stored(body)) == json.loads(body)
 
 
@@ -154,7 +154,7 @@ def test_values_written_differently_are_the_same_value(one: str, other: str) -> 
 
 
 @given(values)
-def test_canonical_text_reads_back_as_the_same_value_and_is_its_own_canonical_text(
+def test_canonical_text_is_parsed_to_the_same_value_and_is_stable(
     value: object,
 ) -> None:
     text = canonical(value)
@@ -166,7 +166,7 @@ def test_canonical_text_reads_back_as_the_same_value_and_is_its_own_canonical_te
 
 
 @given(st.binary(max_size=40) | st.text('[]{}",:\\u0dD8019eE.- tn', max_size=40).map(str.encode))
-def test_junk_is_either_read_as_python_reads_it_or_refused_with_a_code(body: bytes) -> None:
+def test_junk_is_parsed_like_in_python_or_refused_with_a_code(body: bytes) -> None:
     try:
         text = stored(body)
     except FactstoreError as refused:

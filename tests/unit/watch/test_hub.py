@@ -251,7 +251,7 @@ def test_only_the_readers_of_a_scope_are_woken(
     assert other.result(10)
 
 
-def test_a_reader_can_be_woken_again_and_again(
+def test_a_reader_can_be_woken_repeatedly(
     hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor
 ) -> None:
     for revision in range(1, 20):
@@ -262,7 +262,7 @@ def test_a_reader_can_be_woken_again_and_again(
 
 
 @pytest.mark.parametrize("end", ["reset", "close"])
-def test_all_readers_are_woken_when_history_is_renewed_or_the_service_stops(
+def test_all_readers_are_woken_when_history_is_reset_or_the_service_stops(
     hub: Hub, parked: threading.Semaphore, threads: ThreadPoolExecutor, end: str
 ) -> None:
     waiting = [threads.submit(hub.wait, scope, 5, 30) for scope in (A, B)]
@@ -322,7 +322,7 @@ def test_readers_and_writers_on_many_threads_agree_on_the_order(
         assert reader.result(60) == list(range(every, last + 1, every))
 
 
-def test_a_stack_that_floods_the_history_costs_readers_of_others_nothing() -> None:
+def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> None:
     hub = Hub(4, 10**9)
     publish(hub, 1, [event(A, 1)])
     for revision in range(2, 50):
@@ -335,7 +335,7 @@ def test_a_stack_that_floods_the_history_costs_readers_of_others_nothing() -> No
         everything(hub, B, 1)
 
 
-def test_when_too_many_stacks_lost_history_to_note_each_the_oldest_losses_count_for_all(
+def test_the_oldest_losses_count_for_all_stacks_if_too_many_lost_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("factstore.watch.hub.FLOORS", 2)

@@ -71,7 +71,7 @@ def test_a_change_wakes_all_readers_of_the_stack(hub: Hub, threads: ThreadPoolEx
     assert all(one.result(LONG) for one in waiting)
 
 
-def test_without_a_change_the_wait_lasts_until_its_time_is_over(hub: Hub) -> None:
+def test_a_wait_without_a_change_lasts_until_its_timeout(hub: Hub) -> None:
     hub.publish(5, (), [OTHER])
     assert not hub.wait_change(ONE, 5, 0.01)
 

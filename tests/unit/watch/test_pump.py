@@ -118,7 +118,7 @@ def test_it_resumes_where_it_stopped_without_loss_or_repetition(hub: Hub) -> Non
     assert published(hub, 4) == [5, 6, 7, 8]
 
 
-def test_a_member_that_lags_and_repeats_itself_is_not_listened_to(hub: Hub) -> None:
+def test_repeated_steps_of_a_lagging_etcd_member_are_ignored(hub: Hub) -> None:
     reader = run(Scripted([4], [5, 6, LOST], [4, 5, 6, 7, 7, 6, 8]), hub)
     assert reader.seen == ["load 4", 5, 6, 7, 8]
     assert published(hub, 4) == [5, 6, 7, 8]

@@ -247,7 +247,7 @@ def played(history: list[list[Changed]], definition: Definition) -> Iterator[tup
 
 
 @given(definitions, revisions, st.integers(0, 12))
-def test_a_tracker_that_was_moved_says_what_a_new_one_says(
+def test_an_updated_tracker_equals_a_new_one(
     definition: Definition, history: list[list[Changed]], start: int
 ) -> None:
     """Whether it began with an empty stack or with one that had come as far as *start*."""
@@ -266,7 +266,7 @@ def test_a_tracker_that_was_moved_says_what_a_new_one_says(
 
 
 @given(definitions, revisions)
-def test_the_verdict_is_right_at_each_revision_neither_late_nor_early(
+def test_the_verdict_is_correct_at_each_revision(
     definition: Definition, history: list[list[Changed]]
 ) -> None:
     for world, tracker in played(history, definition):
@@ -274,7 +274,7 @@ def test_the_verdict_is_right_at_each_revision_neither_late_nor_early(
 
 
 @given(definitions, revisions)
-def test_the_progress_is_right_at_each_revision(
+def test_the_progress_is_correct_at_each_revision(
     definition: Definition, history: list[list[Changed]]
 ) -> None:
     for world, tracker in played(history, definition):
@@ -288,7 +288,7 @@ def test_the_progress_is_right_at_each_revision(
 
 
 @given(definitions, st.lists(changes, max_size=8, unique_by=lambda c: c[:2]), st.randoms())
-def test_changes_of_one_revision_may_come_in_any_order(
+def test_changes_of_one_revision_may_arrive_in_any_order(
     definition: Definition, revision: list[Changed], random: Any
 ) -> None:
     world = World()
@@ -310,7 +310,7 @@ def tracked(success: Any, failure: Any = None, world: World | None = None) -> Tr
 EVERY = {"every_member": {"group": "compute", "fact": "s", "equals": "up"}}
 
 
-def test_a_fact_may_be_there_before_its_member() -> None:
+def test_a_fact_may_exist_before_its_member() -> None:
     tracker = tracked(EVERY)
     tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
     assert tracker.verdict() is None
@@ -318,7 +318,7 @@ def test_a_fact_may_be_there_before_its_member() -> None:
     assert tracker.verdict() == "met"
 
 
-def test_who_joins_later_counts_and_who_leaves_stops_counting() -> None:
+def test_members_count_from_their_join_to_their_departure() -> None:
     tracker = tracked(EVERY)
     tracker.member("c1", member("c1", state="draining"))
     tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
@@ -331,7 +331,7 @@ def test_who_joins_later_counts_and_who_leaves_stops_counting() -> None:
     assert tracker.verdict() is None, "nobody is left, and one is needed"
 
 
-def test_a_member_that_moves_to_another_group_is_asked_for_there() -> None:
+def test_a_member_that_changes_its_group_counts_in_the_new_one() -> None:
     tracker = tracked(EVERY)
     tracker.member("c1", member("c1", "head"))
     tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
@@ -340,7 +340,7 @@ def test_a_member_that_moves_to_another_group_is_asked_for_there() -> None:
     assert tracker.verdict() == "met"
 
 
-def test_all_lag_behind_a_new_target_but_for_those_that_applied_it_already() -> None:
+def test_members_lag_behind_a_new_target_until_they_have_applied_it() -> None:
     tracker = tracked({"converged": {}})
     assert tracker.verdict() is None, "there are no members"
     for name, seen in (("c1", 5), ("c2", 9)):
@@ -366,14 +366,14 @@ def test_a_signal_that_is_replaced_changes_its_vote() -> None:
     assert tracker.verdict() == "met"
 
 
-def test_a_signal_of_failure_means_nothing_to_a_waiter_that_counts_none() -> None:
+def test_a_failure_signal_is_ignored_by_a_waiter_without_signals() -> None:
     tracker = tracked({"facts": "a", "present": True})
     tracker.signal("w/1", signal("1", "FAILURE"))
     assert tracker.verdict() is None
     assert tracker.progress().failing == ()
 
 
-def test_failure_beats_success() -> None:
+def test_failure_precedes_success() -> None:
     tracker = tracked({"facts": "a", "present": True}, {"facts": "b", "present": True})
     tracker.fact("a", fact("a"))
     assert tracker.verdict() == "met"
@@ -381,7 +381,7 @@ def test_failure_beats_success() -> None:
     assert tracker.verdict() == "failed"
 
 
-def test_of_alternatives_only_those_that_hold_are_named_as_what_failed() -> None:
+def test_only_the_alternatives_that_are_met_are_named_as_failing() -> None:
     tracker = tracked(
         {"signals": 1},
         {"any": [{"facts": "x/*", "present": True, "count": 2}, {"facts": "a", "present": True}]},
@@ -394,7 +394,7 @@ def test_of_alternatives_only_those_that_hold_are_named_as_what_failed() -> None
     assert tracker.reason() == "the failure condition is met: a"
 
 
-def test_lists_are_in_order_and_no_longer_than_a_hundred() -> None:
+def test_lists_are_sorted_and_limited_to_a_hundred() -> None:
     world = World()
     for at in range(300):
         world.facts[f"nodes/n{at}/s"] = fact(f"nodes/n{at}/s", "down")
@@ -507,7 +507,7 @@ def test_the_cost_of_a_change_does_not_grow_with_the_stack(
 
 
 @pytest.mark.parametrize("value", [None, "secret"])
-def test_a_sensitive_fact_equals_nothing_and_the_waiter_says_why(value: object) -> None:
+def test_a_sensitive_fact_equals_no_value_and_progress_marks_it(value: object) -> None:
     tracker = tracked({"facts": "password", "equals": value})
     tracker.fact("password", fact("password", None, sealed="1.x"))
     assert tracker.verdict() is None
@@ -517,7 +517,7 @@ def test_a_sensitive_fact_equals_nothing_and_the_waiter_says_why(value: object) 
     assert tracker.verdict() == "met"
 
 
-def test_that_a_sensitive_fact_is_there_can_be_waited_for() -> None:
+def test_a_waiter_can_wait_for_the_presence_of_a_sensitive_fact() -> None:
     tracker = tracked({"facts": "password", "present": True})
     tracker.fact("password", fact("password", None, sealed="1.x"))
     assert tracker.verdict() == "met"

@@ -60,31 +60,31 @@ def test_a_poll_waits_for_quiet_after_a_burst(timeline: Timeline) -> None:
     assert answer.next == Cursor(EPOCH, 4)
 
 
-def test_a_poll_without_settling_answers_with_the_first_event(timeline: Timeline) -> None:
+def test_an_unsettled_poll_returns_the_first_event(timeline: Timeline) -> None:
     timeline.puts(3, 3.5)
     assert revisions(poll(timeline, settle=AT_ONCE)) == [2]
     assert timeline.passed == 3
 
 
-def test_a_storm_without_end_is_told_at_the_latest_at_the_bound(timeline: Timeline) -> None:
+def test_an_endless_storm_is_delivered_at_the_bound(timeline: Timeline) -> None:
     timeline.puts(*(n / 2 for n in range(4, 60)))
     assert len(revisions(poll(timeline))) == 21  # from 2 to 12 seconds
     assert timeline.passed == 12
 
 
-def test_a_poll_takes_no_longer_than_it_was_to_wait(timeline: Timeline) -> None:
+def test_a_settled_poll_takes_no_longer_than_its_wait(timeline: Timeline) -> None:
     timeline.puts(*(n / 2 for n in range(4, 60)))
     poll(timeline, wait=5)
     assert timeline.passed == 5
 
 
-def test_what_is_noticed_when_the_time_is_nearly_over_may_settle_once(timeline: Timeline) -> None:
+def test_a_change_shortly_before_the_end_may_settle_once(timeline: Timeline) -> None:
     timeline.puts(4.5, 5.25, 5.75)
     assert revisions(poll(timeline, wait=5)) == [2, 3]
     assert timeline.passed == 5.5
 
 
-def test_a_backlog_settles_too_even_for_who_does_not_wait(timeline: Timeline) -> None:
+def test_a_backlog_settles_even_without_wait(timeline: Timeline) -> None:
     timeline.put()
     timeline.puts(0.5, 0.75, 1.25)
     assert revisions(poll(timeline, wait=0)) == [2, 3, 4]
@@ -93,7 +93,7 @@ def test_a_backlog_settles_too_even_for_who_does_not_wait(timeline: Timeline) ->
     assert timeline.passed == 1
 
 
-def test_what_is_not_wanted_puts_nothing_off(timeline: Timeline) -> None:
+def test_unwanted_changes_do_not_delay_delivery(timeline: Timeline) -> None:
     timeline.puts(2, 2.5, path="n/1")
     timeline.puts(2.25, 3, 3.25, path="other")
     answer = poll(timeline, wanted=Filter("n"))
@@ -102,13 +102,13 @@ def test_what_is_not_wanted_puts_nothing_off(timeline: Timeline) -> None:
     assert answer.next == Cursor(EPOCH, 6)
 
 
-def test_what_is_not_wanted_does_not_begin_to_settle(timeline: Timeline) -> None:
+def test_unwanted_changes_do_not_start_the_settle_time(timeline: Timeline) -> None:
     timeline.puts(2, path="other")
     assert revisions(poll(timeline, wanted=Filter("n"), wait=5)) == []
     assert timeline.passed == 5
 
 
-def test_a_full_page_is_told_at_once(timeline: Timeline) -> None:
+def test_a_full_page_is_delivered_at_once(timeline: Timeline) -> None:
     for _ in range(2 * PAGE_EVENTS):
         timeline.put()
     answer = poll(timeline)
@@ -118,7 +118,7 @@ def test_a_full_page_is_told_at_once(timeline: Timeline) -> None:
     assert revisions(answer) + revisions(again) == list(range(2, again.next.revision + 1))
 
 
-def test_a_page_is_filled_with_what_is_wanted_before_it_is_told(timeline: Timeline) -> None:
+def test_a_page_is_filled_with_wanted_events_before_delivery(timeline: Timeline) -> None:
     for n in range(PAGE_EVENTS):
         timeline.put("n/1" if n % 100 == 0 else "other")
     answer = poll(timeline, wanted=Filter("n"))
@@ -127,7 +127,9 @@ def test_a_page_is_filled_with_what_is_wanted_before_it_is_told(timeline: Timeli
     assert timeline.passed == 1
 
 
-def test_the_end_of_a_stack_is_told_at_once_with_what_was_held_back(timeline: Timeline) -> None:
+def test_the_deletion_of_a_stack_is_delivered_at_once_with_earlier_events(
+    timeline: Timeline,
+) -> None:
     timeline.puts(2)
     timeline.at(2.5, timeline.delete_stack)
     answer = poll(timeline, wanted=Filter("a", frozenset({"fact.put"})))
@@ -135,21 +137,21 @@ def test_the_end_of_a_stack_is_told_at_once_with_what_was_held_back(timeline: Ti
     assert timeline.passed == 2.5
 
 
-def test_a_stopping_service_tells_at_once_what_was_held_back(timeline: Timeline) -> None:
+def test_a_stopping_service_delivers_pending_events_at_once(timeline: Timeline) -> None:
     timeline.puts(2)
     timeline.at(2.5, timeline.hub.close)
     assert revisions(poll(timeline)) == [2]
     assert timeline.passed == 2.5
 
 
-def test_a_poll_that_holds_back_loses_nothing_when_history_does() -> None:
+def test_a_settled_poll_loses_no_event_when_history_is_dropped() -> None:
     timeline = Timeline(history=3)
     timeline.puts(*(n / 4 for n in range(8, 24)))
     answer = poll(timeline)
     assert revisions(answer) == list(range(2, 18))
 
 
-def test_what_was_held_back_is_told_before_it_is_said_that_history_is_gone() -> None:
+def test_pending_events_are_delivered_before_the_gap_is_reported() -> None:
     timeline = Timeline(history=3)
     timeline.puts(2)
 
@@ -195,7 +197,7 @@ def _is_change(told: Told) -> bool:
     return isinstance(told.frame, ChangeFrame)
 
 
-def test_a_stream_tells_a_burst_at_once_and_each_event_for_itself(timeline: Timeline) -> None:
+def test_a_settled_stream_delivers_a_burst_at_once_event_by_event(timeline: Timeline) -> None:
     timeline.puts(3, 3.5, 4.25, 8)
     timeline.at(20, timeline.hub.close)
     told = list(stream(timeline))
@@ -203,13 +205,13 @@ def test_a_stream_tells_a_burst_at_once_and_each_event_for_itself(timeline: Time
     assert isinstance(told[-1].frame, GoodbyeFrame)
 
 
-def test_a_stream_without_settling_tells_each_event_when_it_comes(timeline: Timeline) -> None:
+def test_an_unsettled_stream_delivers_each_event_immediately(timeline: Timeline) -> None:
     timeline.puts(3, 3.5)
     timeline.at(20, timeline.hub.close)
     assert changes(list(stream(timeline, AT_ONCE))) == [(3, 2), (3.5, 3)]
 
 
-def test_a_stream_in_a_storm_tells_at_the_latest_at_each_bound(timeline: Timeline) -> None:
+def test_a_stream_in_a_storm_delivers_at_each_bound(timeline: Timeline) -> None:
     timeline.puts(*(n / 2 for n in range(2, 60)))
     timeline.at(40, timeline.hub.close)
     told = changes(list(stream(timeline)))
@@ -217,14 +219,14 @@ def test_a_stream_in_a_storm_tells_at_the_latest_at_each_bound(timeline: Timelin
     assert [revision for _, revision in told] == list(range(2, 60))
 
 
-def test_a_backlog_settles_in_a_stream_too(timeline: Timeline) -> None:
+def test_a_backlog_settles_in_a_stream(timeline: Timeline) -> None:
     timeline.put()
     timeline.puts(0.5)
     timeline.at(20, timeline.hub.close)
     assert changes(list(stream(timeline))) == [(1.5, 2), (1.5, 3)]
 
 
-def test_pings_come_in_time_and_bookmarks_not_before_what_is_held_back(timeline: Timeline) -> None:
+def test_pings_are_in_time_and_bookmarks_wait_for_pending_events(timeline: Timeline) -> None:
     timeline.puts(*range(1, 59, 2))
     timeline.at(70, timeline.hub.close)
     told = list(stream(timeline, Debounce(5, 60)))
@@ -235,7 +237,7 @@ def test_pings_come_in_time_and_bookmarks_not_before_what_is_held_back(timeline:
     assert {at for at, _ in changes(told)} == {61}
 
 
-def test_a_bookmark_follows_what_was_held_back(timeline: Timeline) -> None:
+def test_a_bookmark_follows_the_pending_events(timeline: Timeline) -> None:
     timeline.puts(1)
     for second in range(2, 40):
         timeline.at(second, timeline.pass_by)
@@ -250,7 +252,7 @@ def test_a_bookmark_follows_what_was_held_back(timeline: Timeline) -> None:
     assert all(mark < -2 for mark in marks[1:])
 
 
-def test_a_full_page_of_a_stream_is_told_at_once(timeline: Timeline) -> None:
+def test_a_full_page_of_a_stream_is_delivered_at_once(timeline: Timeline) -> None:
     def storm() -> None:
         for _ in range(2 * PAGE_EVENTS):
             timeline.put()
@@ -263,7 +265,7 @@ def test_a_full_page_of_a_stream_is_told_at_once(timeline: Timeline) -> None:
     assert told[-1][0] == 3
 
 
-def test_the_end_of_the_stack_ends_a_stream_at_once(timeline: Timeline) -> None:
+def test_the_deletion_of_the_stack_ends_a_stream_at_once(timeline: Timeline) -> None:
     timeline.puts(2)
     timeline.at(2.5, timeline.delete_stack)
     told = list(stream(timeline))
@@ -271,7 +273,7 @@ def test_the_end_of_the_stack_ends_a_stream_at_once(timeline: Timeline) -> None:
     assert isinstance(told[-1].frame, GoodbyeFrame)
 
 
-def test_a_stopping_service_says_goodbye_at_once_and_the_stream_can_be_resumed(
+def test_a_stopping_service_ends_a_stream_at_once_and_it_can_be_resumed(
     timeline: Timeline,
 ) -> None:
     timeline.puts(2, 2.25, 5, 5.25)
@@ -286,14 +288,14 @@ def test_a_stopping_service_says_goodbye_at_once_and_the_stream_can_be_resumed(
     assert revisions(rest) == [4, 5]
 
 
-def test_a_stream_that_holds_back_loses_nothing_when_history_does() -> None:
+def test_a_settled_stream_loses_no_event_when_history_is_dropped() -> None:
     timeline = Timeline(history=3)
     timeline.puts(*(n / 4 for n in range(8, 24)))
     timeline.at(20, timeline.hub.close)
     assert [revision for _, revision in changes(list(stream(timeline)))] == list(range(2, 18))
 
 
-def test_a_stream_tells_what_it_held_back_before_it_leaves_for_lost_history() -> None:
+def test_a_stream_delivers_pending_events_before_it_ends_for_dropped_history() -> None:
     timeline = Timeline(history=3)
     timeline.puts(2)
 
@@ -337,7 +339,7 @@ def lived(history: list[tuple[float, str]], held: int = 10_000) -> Timeline:
 
 @settings(deadline=None)
 @given(histories(), settles, filters, st.sampled_from([0, 1, 7, 50]))
-def test_a_loop_of_settled_polls_tells_just_what_one_without_settling_does(
+def test_settled_polls_deliver_the_same_events_as_unsettled_polls(
     history: list[tuple[float, str]], settle: Debounce, wanted: Filter, wait: float
 ) -> None:
     told = []
@@ -359,7 +361,7 @@ def test_a_loop_of_settled_polls_tells_just_what_one_without_settling_does(
 
 @settings(deadline=None)
 @given(histories(), settles, filters)
-def test_a_settled_stream_tells_just_what_one_without_settling_does_and_in_time(
+def test_a_settled_stream_delivers_the_same_events_as_an_unsettled_one_in_time(
     history: list[tuple[float, str]], settle: Debounce, wanted: Filter
 ) -> None:
     found = []

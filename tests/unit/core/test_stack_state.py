@@ -30,7 +30,7 @@ def held(of: StackState) -> tuple[int, int]:
 # Facts
 
 
-def test_a_fact_that_goes_with_a_member_is_found_by_its_lease_until_it_leaves_it() -> None:
+def test_a_bound_fact_is_found_by_its_lease_until_it_is_unbound() -> None:
     it = space()
     it.put(fact("a", 1, 2, member="c1", lease=LEASE))
     it.put(fact("b", 1, 3, member="c1", lease=LEASE))
@@ -43,7 +43,7 @@ def test_a_fact_that_goes_with_a_member_is_found_by_its_lease_until_it_leaves_it
     assert it.paths_by_lease == {}
 
 
-def test_facts_move_the_target_but_for_results() -> None:
+def test_facts_except_results_move_the_target() -> None:
     it = space()
     it.put(fact("a", 1, 2))
     it.put(fact("results/a", 1, 3))
@@ -56,7 +56,7 @@ def test_facts_move_the_target_but_for_results() -> None:
     assert it.target == 6
 
 
-def test_dropping_what_is_not_there_moves_nothing() -> None:
+def test_dropping_a_missing_record_changes_nothing() -> None:
     it = space()
     assert it.drop("a", 5) is None
     assert it.drop_record(RecordKey("member", "a"), 5) is None
@@ -84,7 +84,7 @@ def test_a_member_joins_changes_and_expires() -> None:
     assert held(it) == (0, 0)
 
 
-def test_a_member_that_departs_is_told_once_and_counts_until_it_is_gone() -> None:
+def test_a_departure_is_reported_once_and_the_member_counts_until_it_is_deleted() -> None:
     it, joined = space(), member("c1", 2)
     it.put_record(joined)
     departed = replace(joined, state="departed", reason="left", revision=3, updated_by="bob")
@@ -99,7 +99,7 @@ def test_a_member_that_departs_is_told_once_and_counts_until_it_is_gone() -> Non
     assert held(it) == (0, 0)
 
 
-def test_another_incarnation_takes_a_name_over() -> None:
+def test_a_new_incarnation_replaces_the_former_one() -> None:
     it, old, new = space(), member("c1", 2), member("c1", 3, LEASE + 1, group="head")
     it.put_record(old)
     change = it.put_record(new)
@@ -109,7 +109,7 @@ def test_another_incarnation_takes_a_name_over() -> None:
     assert held(it) == (1, new.size)
 
 
-def test_who_joins_after_departing_joins_anew() -> None:
+def test_a_departed_member_can_join_again() -> None:
     it = space()
     it.put_record(member("c1", 2, state="departed"))
     change = it.put_record(member("c1", 3, LEASE + 1))
@@ -117,7 +117,7 @@ def test_who_joins_after_departing_joins_anew() -> None:
     assert (change.type, change.former) == ("member.join", None)
 
 
-def test_members_that_lost_their_leases_can_all_go() -> None:
+def test_members_whose_leases_were_lost_can_all_be_deleted() -> None:
     it = space()  # copied by a tool that knows of no leases
     for name in ("c1", "c2"):
         it.put_record(member(name, 2, lease=0))
@@ -129,7 +129,7 @@ def test_members_that_lost_their_leases_can_all_go() -> None:
 # What was applied, and marks
 
 
-def test_what_a_member_has_applied_is_told_to_nobody_and_moves_nothing() -> None:
+def test_an_applied_revision_is_no_event_and_does_not_move_the_target() -> None:
     it = space()
     assert it.put_record(Applied("c1", 5, 6, LEASE)) is None
     assert it.applied == {"c1": 5}
@@ -138,7 +138,7 @@ def test_what_a_member_has_applied_is_told_to_nobody_and_moves_nothing() -> None
     assert held(it) == (0, 0)
 
 
-def test_what_went_is_to_be_marked_while_there_are_members_and_until_it_is() -> None:
+def test_a_deletion_needs_a_marker_as_long_as_there_are_members() -> None:
     it = space()
     it.put(fact("a", 1, 2))
     it.drop("a", 3)
@@ -151,7 +151,7 @@ def test_what_went_is_to_be_marked_while_there_are_members_and_until_it_is() -> 
     assert it.unrecorded_deletion == 3
 
 
-def test_a_mark_tells_a_state_that_is_loaded_where_the_target_is() -> None:
+def test_a_loaded_state_gets_its_target_from_the_deletion_marker() -> None:
     state = State(9)
     state.load(
         [
@@ -169,7 +169,7 @@ def test_a_mark_tells_a_state_that_is_loaded_where_the_target_is() -> None:
 # Waiters and signals
 
 
-def test_waiters_and_signals_count_and_go() -> None:
+def test_waiters_and_signals_count_until_they_are_deleted() -> None:
     it, armed, given = space(), waiter("w", 2, {"signals": 2}), signal("w", "a", 3)
     it.put_record(armed)
     it.put_record(Timer("w", 2, 5))
@@ -185,7 +185,7 @@ def test_waiters_and_signals_count_and_go() -> None:
     assert held(it) == (0, 0)
 
 
-def test_only_the_end_of_a_pending_waiter_is_told() -> None:
+def test_only_the_end_of_a_pending_waiter_is_an_event() -> None:
     it, armed = space(), waiter("w", 2, {"signals": 1})
     assert it.put_record(armed) is None
     met = replace(armed, state="met", reason="all is well", revision=3)
@@ -200,7 +200,7 @@ def test_only_the_end_of_a_pending_waiter_is_told() -> None:
 # The whole
 
 
-def test_a_stack_that_is_dropped_with_things_to_write_down_leaves_nothing_to_do() -> None:
+def test_a_deleted_stack_with_pending_outcomes_needs_no_write() -> None:
     state = State()
     state.apply(Step(1, (PutStack(stack()), PutFact("s1", fact("a", 1, 1)))))
     armed = waiter("w", 2, {"facts": "a", "present": True})

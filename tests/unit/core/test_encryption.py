@@ -85,7 +85,7 @@ def revealed(service: Service, path: str = "password", reader: SecretReader = AL
 # What is kept
 
 
-def test_nothing_that_is_kept_holds_the_value(service: Service) -> None:
+def test_no_stored_record_contains_the_value(service: Service) -> None:
     put(service)
     kept = repr(list(service.store.known.mutations()))
     assert SECRET not in kept
@@ -95,13 +95,13 @@ def test_nothing_that_is_kept_holds_the_value(service: Service) -> None:
 
 
 @pytest.mark.parametrize("value", [0, "", None, [], True, {}, "\u20ac", 10, 100])
-def test_the_smallest_values_come_back_as_they_were(service: Service, value: object) -> None:
+def test_the_smallest_values_can_be_opened_again(service: Service, value: object) -> None:
     put(service, value=value)
     assert json.loads(revealed(service)) == value
 
 
 @given(st.text(max_size=40), st.lists(st.sampled_from(["group/a", "member/b"]), unique=True))
-def test_a_value_comes_back_as_it_was(value: str, readers: list[str]) -> None:
+def test_a_sealed_value_can_be_opened_again(value: str, readers: list[str]) -> None:
     value = "".join(c for c in value if c != "\0" and not "\ud800" <= c <= "\udfff")
     made = Put.of("p", value, sensitive=True, readers=readers)
     made_stack = stack(created=0)
@@ -121,7 +121,7 @@ def test_the_largest_value_can_be_sealed(service: Service) -> None:
     assert stored(service).size > VALUE_BYTES, "what is stored is what counts"
 
 
-def test_the_data_key_is_made_with_the_first_sensitive_fact_and_stays(service: Service) -> None:
+def test_the_data_key_is_created_with_the_first_sensitive_fact_and_kept(service: Service) -> None:
     put(service, "open", sensitive=False)
     assert service.store.known.record(SCOPE, DATA_KEY) is None
     put(service)
@@ -137,7 +137,7 @@ def test_equal_values_are_sealed_to_different_texts(service: Service) -> None:
     assert stored(service, "a").sealed != stored(service, "b").sealed
 
 
-def test_two_who_make_the_data_key_at_once_use_one(service: Service, keys: Path) -> None:
+def test_concurrent_first_writes_use_one_data_key(service: Service, keys: Path) -> None:
     put(service, "open", sensitive=False)
 
     def other_comes_first(commit: Transaction, deadline: float) -> int | None:
@@ -150,7 +150,7 @@ def test_two_who_make_the_data_key_at_once_use_one(service: Service, keys: Path)
     assert revealed(service, "theirs") == revealed(service, "ours") == TEXT
 
 
-def test_a_stack_that_is_made_again_has_another_data_key(service: Service) -> None:
+def test_a_recreated_stack_has_another_data_key(service: Service) -> None:
     put(service)
     first = seal_of(service)
     service.stacks.delete(SCOPE, owner())
@@ -162,7 +162,7 @@ def test_a_stack_that_is_made_again_has_another_data_key(service: Service) -> No
 # What changes and what does not
 
 
-def test_putting_the_same_again_changes_nothing(service: Service) -> None:
+def test_writing_the_same_value_again_changes_nothing(service: Service) -> None:
     first = put(service, readers=["member/c1", "group/head"])
     again = put(service, readers=["group/head", "member/c1"])
     assert again.results[0].outcome == "unchanged"
@@ -179,7 +179,7 @@ def test_putting_the_same_again_changes_nothing(service: Service) -> None:
         {"sensitive": False},
     ],
 )
-def test_anything_else_is_a_change(service: Service, change: dict[str, object]) -> None:
+def test_any_difference_is_a_change(service: Service, change: dict[str, object]) -> None:
     first = stored_after(service, {})
     second = stored_after(service, change)
     assert second.version == first.version + 1
@@ -191,34 +191,36 @@ def stored_after(service: Service, change: dict[str, object]) -> Fact:
     return stored(service)
 
 
-def test_what_was_not_sensitive_becomes_so(service: Service) -> None:
+def test_a_fact_can_become_sensitive(service: Service) -> None:
     put(service, sensitive=False)
     assert put(service).results[0].outcome == "updated"
     assert stored(service).text == "null"
 
 
-def test_who_may_not_see_the_value_learns_nothing_from_putting_it_again(service: Service) -> None:
+def test_a_writer_who_may_not_see_the_value_learns_nothing_from_writing_it_again(
+    service: Service,
+) -> None:
     put(service)
     blind = put(service, by=author())
     assert blind.results[0].outcome == "updated"
     assert revealed(service) == TEXT
 
 
-def test_who_is_named_as_a_reader_may_put_the_same_again(service: Service) -> None:
+def test_writing_the_same_value_again_as_a_reader_changes_nothing(service: Service) -> None:
     holder = replace(author(), reader=SecretReader(member="c1"))
     put(service, readers=["member/c1"], by=holder)
     assert put(service, readers=["member/c1"], by=holder).results[0].outcome == "unchanged"
     assert put(service, readers=["member/c1"], by=owner()).results[0].outcome == "unchanged"
 
 
-def test_a_batch_seals_what_is_sensitive_and_only_that(service: Service) -> None:
+def test_a_batch_seals_sensitive_facts_only(service: Service) -> None:
     wishes = [Put.of("a", SECRET, sensitive=True), Put.of("b", "plain"), Delete("c")]
     service.facts.batch(SCOPE, wishes, [], owner())
     assert revealed(service, "a") == TEXT
     assert (stored(service, "b").text, stored(service, "b").sealed) == ('"plain"', None)
 
 
-def test_a_precondition_is_judged_before_there_must_be_a_key(service: Service, keys: Path) -> None:
+def test_a_precondition_is_checked_before_a_key_is_needed(service: Service, keys: Path) -> None:
     put(service)
     lose_keys(keys, 0, 1)
     with pytest.raises(PreconditionFailed):
@@ -228,7 +230,7 @@ def test_a_precondition_is_judged_before_there_must_be_a_key(service: Service, k
 # Who sees it
 
 
-def test_it_is_shown_to_whom_the_rule_allows(service: Service) -> None:
+def test_a_value_is_revealed_to_permitted_readers_only(service: Service) -> None:
     put(service, readers=["group/head"])
     assert revealed(service, reader=SecretReader(member="h", group="head")) == TEXT
     with pytest.raises(Forbidden) as refused:
@@ -236,7 +238,7 @@ def test_it_is_shown_to_whom_the_rule_allows(service: Service) -> None:
     assert SECRET not in refused.value.detail
 
 
-def test_a_fact_that_changed_since_it_was_read_is_shown_as_it_is_now(service: Service) -> None:
+def test_the_current_value_of_a_fact_is_revealed_even_if_it_has_changed(service: Service) -> None:
     put(service)
     before = stored(service)
     put(service, value="newer")
@@ -259,7 +261,7 @@ def test_without_keys_only_sensitive_facts_are_refused(tmp_path: Path) -> None:
     put(service, "open", sensitive=False)
 
 
-def test_without_a_keyring_only_what_is_sensitive_is_refused() -> None:
+def test_without_a_keyring_only_sensitive_facts_are_refused() -> None:
     service = Service()
     with pytest.raises(SealingUnavailable):
         put(service)
@@ -274,9 +276,7 @@ def test_a_rotation_changes_no_fact(service: Service, keys: Path) -> None:
     assert put(service).results[0].fact == before
 
 
-def test_a_read_that_comes_just_as_its_key_goes_is_answered_by_the_next_one(
-    service: Service, keys: Path
-) -> None:
+def test_a_read_succeeds_while_its_key_is_being_retired(service: Service, keys: Path) -> None:
     put(service)
     read = stored(service)
     rotate_keys(keys)
@@ -299,7 +299,7 @@ def beside(service: Service, keys: Path) -> Service:
     return other
 
 
-def test_a_lost_key_breaks_what_needs_it_and_nothing_else(service: Service, keys: Path) -> None:
+def test_a_lost_key_breaks_only_the_values_that_need_it(service: Service, keys: Path) -> None:
     put(service)
     put(service, "open", sensitive=False)
     rotate_keys(keys)
@@ -312,7 +312,7 @@ def test_a_lost_key_breaks_what_needs_it_and_nothing_else(service: Service, keys
     assert [fact.text for fact in there.facts.list(SCOPE, limit=9).items] == [TEXT, "null"]
 
 
-def test_a_lost_data_key_can_be_given_up_and_what_it_sealed_put_anew(service: Service) -> None:
+def test_a_lost_data_key_can_be_deleted_and_its_facts_written_again(service: Service) -> None:
     put(service)
     put(service, "another")
     remove(service, DATA_KEY)
@@ -345,7 +345,7 @@ def attacked(service: Service, **changes: object) -> None:
     assert service.store.commit(Transaction(stack, 0, puts=(fact,), fact_revisions=expected), 0)
 
 
-def test_a_sealed_value_moved_to_another_path_does_not_open(service: Service) -> None:
+def test_a_sealed_value_that_was_moved_to_another_path_cannot_be_opened(service: Service) -> None:
     put(service)
     attacked(service, path="nodes/c1/mine")
     with pytest.raises(SealBroken):
@@ -353,7 +353,7 @@ def test_a_sealed_value_moved_to_another_path_does_not_open(service: Service) ->
     assert revealed(service) == TEXT
 
 
-def test_a_sealed_value_whose_readers_were_changed_does_not_open(service: Service) -> None:
+def test_a_sealed_value_whose_readers_were_changed_cannot_be_opened(service: Service) -> None:
     put(service, readers=["group/head"])
     attacked(service, readers=("group/compute",))
     with pytest.raises(SealBroken):
@@ -361,7 +361,7 @@ def test_a_sealed_value_whose_readers_were_changed_does_not_open(service: Servic
 
 
 @pytest.mark.parametrize("junk", ["", "x", "1.", "1.AAAA", "2." + "A" * 80, "1." + "A" * 81])
-def test_junk_in_place_of_a_sealed_value_does_not_open(service: Service, junk: str) -> None:
+def test_junk_in_place_of_a_sealed_value_cannot_be_opened(service: Service, junk: str) -> None:
     put(service)
     attacked(service, sealed=junk)
     with pytest.raises(SealBroken):
@@ -369,7 +369,7 @@ def test_junk_in_place_of_a_sealed_value_does_not_open(service: Service, junk: s
 
 
 @pytest.mark.parametrize("what", ["project_id", "id"])
-def test_a_sealed_value_moved_with_its_data_key_to_another_stack_does_not_open(
+def test_a_sealed_value_moved_with_its_data_key_to_another_stack_cannot_be_opened(
     service: Service, keys: Path, what: str
 ) -> None:
     put(service)
@@ -387,7 +387,7 @@ def test_a_sealed_value_moved_with_its_data_key_to_another_stack_does_not_open(
 
 
 @pytest.mark.parametrize("what", ["project_id", "id"])
-def test_a_sealed_value_does_not_open_elsewhere_even_under_its_own_data_key(
+def test_a_sealed_value_cannot_be_opened_elsewhere_even_with_its_own_data_key(
     service: Service, keys: Path, what: str
 ) -> None:
     put(service)
@@ -406,7 +406,7 @@ def test_a_sealed_value_does_not_open_elsewhere_even_under_its_own_data_key(
 # Requests with an idempotency key
 
 
-def test_a_retry_gets_the_same_answer_and_is_carried_out_once(service: Service) -> None:
+def test_a_retry_gets_the_same_response_and_is_carried_out_once(service: Service) -> None:
     key = Idempotency("key", "print")
     first = put(service, idempotency=key, readers=["group/head"])
     again = put(service, idempotency=key, readers=["group/head"])
@@ -419,7 +419,7 @@ def test_a_retry_gets_the_same_answer_and_is_carried_out_once(service: Service) 
     assert (result.fact.revision, result.fact.text) == (before.fact.revision, "null")
 
 
-def test_what_is_kept_of_the_request_does_not_tell_whether_a_guess_is_right(
+def test_the_stored_fingerprint_does_not_confirm_a_guessed_value(
     service: Service,
 ) -> None:
     put(service, idempotency=Idempotency("key", "print"))
@@ -428,14 +428,14 @@ def test_what_is_kept_of_the_request_does_not_tell_whether_a_guess_is_right(
     assert "print" not in receipt.text.replace("fingerprint", "")
 
 
-def test_the_key_of_another_request_is_refused(service: Service) -> None:
+def test_an_idempotency_key_of_another_request_is_refused(service: Service) -> None:
     put(service, idempotency=Idempotency("key", "print"))
     with pytest.raises(Conflict) as refused:
         put(service, idempotency=Idempotency("key", "other"))
     assert refused.value.code == "idempotency_key_reused"
 
 
-def test_the_key_of_a_request_to_a_stack_that_is_gone_is_refused(service: Service) -> None:
+def test_an_idempotency_key_of_a_request_to_a_deleted_stack_is_refused(service: Service) -> None:
     put(service, idempotency=Idempotency("key", "print"))
     service.stacks.delete(SCOPE, owner())
     with pytest.raises(Conflict) as refused:
@@ -443,14 +443,14 @@ def test_the_key_of_a_request_to_a_stack_that_is_gone_is_refused(service: Servic
     assert refused.value.code == "idempotency_key_reused"
 
 
-def test_a_lost_answer_is_found_again(service: Service) -> None:
+def test_a_write_whose_response_was_lost_is_found_with_its_sealed_value(service: Service) -> None:
     service.store.faults.append(service.lost_answer)
     written = put(service)
     assert written.results[0].outcome == "created"
     assert revealed(service) == TEXT
 
 
-def test_a_lost_request_is_sent_again_with_its_data_key(service: Service) -> None:
+def test_a_lost_request_is_written_again_with_its_data_key(service: Service) -> None:
     service.store.faults.append(service.lost_request)
     put(service)
     assert revealed(service) == TEXT

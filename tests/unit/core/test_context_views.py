@@ -44,7 +44,7 @@ def seen(state: State, member: str = "", **more: object) -> dict[str, Any]:
     return found
 
 
-def test_living_members_are_named_with_what_does_not_move_by_itself() -> None:
+def test_living_members_are_included_without_revisions_and_times() -> None:
     state = state_of(member("c1"), member("h", "head", state="joining", attributes="{}"))
     join(state, member("gone", state="departed", reason="left"))
     document = seen(state)
@@ -86,7 +86,7 @@ def test_a_member_sees_itself_and_all_others_by_group() -> None:
     assert seen(alone, "c1")["peers"] == {}
 
 
-def test_results_are_no_member_s_own_facts() -> None:
+def test_results_are_not_among_the_own_facts_of_a_member() -> None:
     state = state_of(member("c1"), facts=["results/c1/install"])
     assert seen(state, "c1")["self"]["facts"] == {}
     document = seen(state, "c1", results=True)
@@ -94,7 +94,7 @@ def test_results_are_no_member_s_own_facts() -> None:
     assert document["facts"]["results"] == {"c1": {"install": 2}}
 
 
-def test_each_member_has_a_tag_of_its_own_that_moves_with_what_it_sees() -> None:
+def test_each_member_has_an_etag_that_changes_with_its_view() -> None:
     state = state_of(member("c1"), member("c2"), facts=["nodes/c1/ip"])
     service = contexts(state)
 
@@ -117,7 +117,7 @@ def test_each_member_has_a_tag_of_its_own_that_moves_with_what_it_sees() -> None
     assert not set(first) & set(tags())
 
 
-def test_what_a_member_knows_already_is_not_put_together_again(
+def test_an_unchanged_view_is_not_assembled_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     state = state_of(*(member(f"c{n}") for n in range(20)), facts=["nodes/c1/ip"])
@@ -130,7 +130,7 @@ def test_what_a_member_knows_already_is_not_put_together_again(
         service.get(SCOPE, member="c1", unless=[tags["c2"]])
 
 
-def test_what_a_member_contributes_is_rendered_once_for_all_who_see_it(
+def test_a_member_is_rendered_once_for_all_views(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rendered: list[str] = []
@@ -152,7 +152,7 @@ def test_what_a_member_contributes_is_rendered_once_for_all_who_see_it(
     assert len(rendered) == 100
 
 
-def test_who_is_no_member_has_no_context() -> None:
+def test_a_name_without_a_living_member_has_no_context() -> None:
     state = state_of(member("c1"), member("c2", state="departed"))
     for name in ("c2", "c3"):
         with pytest.raises(NotFound, match=f"no member '?{name}"):
@@ -161,7 +161,7 @@ def test_who_is_no_member_has_no_context() -> None:
         contexts(state).get(SCOPE, member="a/b")
 
 
-def test_a_member_waits_until_it_is_one_and_hears_when_it_is_none_any_more() -> None:
+def test_waiting_for_a_member_ends_when_it_joins_and_when_it_departs() -> None:
     state = state_of(member("c2"), facts=["a"])
     service = contexts(state, lambda: None, lambda: join(state, member("c1")))
     found = service.get(SCOPE, member="c1", wait=30)

@@ -28,19 +28,19 @@ def stored() -> IdempotencyRecord:
     return IdempotencyRecord(made.project_id, made.key, made.text, revision=9)
 
 
-def test_a_retry_gets_the_results_of_the_first_time_with_their_revisions() -> None:
+def test_a_retry_gets_the_first_results_with_their_revisions() -> None:
     created, unchanged, gone, absent = decode_results(stored(), KEY, REQUESTS)
     assert created == FactResult("new", "created", fact("new", "a secret", 9))
     assert unchanged == RESULTS[1]
     assert (gone, absent) == (RESULTS[2], RESULTS[3])
 
 
-def test_a_key_stands_for_one_request_only() -> None:
+def test_an_idempotency_key_is_for_one_request_only() -> None:
     with pytest.raises(Conflict) as refused:
         decode_results(stored(), Idempotency("key", "another"), REQUESTS)
     assert refused.value.code == "idempotency_key_reused"
 
 
-def test_values_are_not_kept() -> None:
+def test_values_are_not_stored() -> None:
     assert "secret" not in stored().text
     assert json.loads(stored().text)["fingerprint"] == "print"

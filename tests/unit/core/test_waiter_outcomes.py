@@ -138,7 +138,7 @@ ACTIONS = st.one_of(
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(ACTIONS, max_size=40))
-def test_each_arming_has_at_most_one_end_and_what_it_came_to_is_not_lost(
+def test_each_arming_ends_at_most_once_and_its_outcome_is_not_lost(
     actions: list[tuple[object, ...]],
 ) -> None:
     database = Database()

@@ -46,7 +46,7 @@ def outcomes(plan: Planned) -> list[str]:
 # What is written
 
 
-def test_a_new_fact_is_created_and_guarded_against_having_appeared() -> None:
+def test_a_new_fact_is_guarded_against_a_concurrent_creation() -> None:
     plan = planned(state_with(), put("a/b", "v"))
     assert outcomes(plan) == ["created"]
     assert plan.commit.fact_revisions == {"a/b": 0}
@@ -56,7 +56,7 @@ def test_a_new_fact_is_created_and_guarded_against_having_appeared() -> None:
     assert (written.updated_by, written.request_id) == (ALICE.user_id, ALICE.request_id)
 
 
-def test_a_changed_fact_keeps_its_creation_and_counts_its_version() -> None:
+def test_a_changed_fact_keeps_its_creation_time_and_increments_its_version() -> None:
     state = state_with(["p"])
     before = state.fact(SCOPE, "p")
     plan = planned(state, put("p", "other"))
@@ -88,7 +88,7 @@ def test_an_equal_fact_is_confirmed_and_not_written() -> None:
         put("p", 2, ttl=60),
     ],
 )
-def test_a_fact_that_differs_in_anything_one_can_see_is_written(wish: Put) -> None:
+def test_a_fact_with_a_visible_difference_is_written(wish: Put) -> None:
     plan = planned(state_with(["p"]), wish)
     assert outcomes(plan) == ["updated"]
     assert plan.commit.writes
@@ -104,7 +104,7 @@ def test_a_fact_loses_its_ttl_by_a_write_without_one() -> None:
     assert outcomes(planned(state, put("p", 1, ttl=61))) == ["updated"]
 
 
-def test_a_deletion_carries_its_act_with_just_the_paths_that_went() -> None:
+def test_a_deletion_names_its_author_and_the_deleted_paths() -> None:
     plan = planned(state_with(["p", "q"]), Delete("p"), Delete("gone"), put("q", "new"))
     assert outcomes(plan) == ["deleted", "absent", "updated"]
     assert plan.commit.deletes == ("p",)
@@ -115,19 +115,19 @@ def test_a_deletion_carries_its_act_with_just_the_paths_that_went() -> None:
     assert plan.commit.fact_revisions == {"p": 2, "gone": 0, "q": 3}
 
 
-def test_deleting_nothing_writes_nothing() -> None:
+def test_deleting_a_missing_fact_writes_nothing() -> None:
     plan = planned(state_with(), Delete("p"))
     assert outcomes(plan) == ["absent"]
     assert not plan.commit.writes
     assert plan.commit.author is None
 
 
-def test_paths_that_are_only_guarded_are_guarded_in_the_commit_too() -> None:
+def test_paths_with_preconditions_only_are_guarded_in_the_transaction() -> None:
     plan = planned(state_with(["g"]), put("p"), guards=[("g", EXISTS), ("h", ABSENT)])
     assert plan.commit.fact_revisions == {"p": 0, "g": 2, "h": 0}
 
 
-def test_a_fact_with_a_ttl_asks_for_a_lease_of_its_own() -> None:
+def test_a_fact_with_a_ttl_requests_a_lease_of_its_own() -> None:
     plan = planned(state_with(), put("p", ttl=60), put("q"), put("r", ttl=60))
     assert {path: request.ttl for path, request in plan.draft.leases.items()} == {"p": 60, "r": 60}
     assert plan.draft.leases["p"] is not plan.draft.leases["r"]
@@ -153,7 +153,7 @@ def test_a_fact_with_a_ttl_asks_for_a_lease_of_its_own() -> None:
         (["x"], [Delete("x/y"), put("x/z")], "path_below_fact", "x"),
     ],
 )
-def test_a_path_is_never_made_both_a_fact_and_a_folder(
+def test_a_path_is_never_both_a_fact_and_a_folder(
     stored: list[str], wishes: list[Put | Delete], code: str, conflicts_with: str
 ) -> None:
     with pytest.raises(Conflict) as refused:
@@ -194,7 +194,7 @@ names = st.sampled_from(["x", "x/y", "x/y/z", "x/z", "x-a", "x1/y", "w"])
         unique_by=lambda wish: wish.path,
     ),
 )
-def test_a_batch_is_refused_just_when_its_result_would_be_no_tree(
+def test_a_batch_is_refused_if_and_only_if_its_result_is_not_a_tree(
     held: set[str], wishes: list[Put | Delete]
 ) -> None:
     state = state_with(sorted(held))
@@ -219,7 +219,7 @@ def clash(paths: set[str]) -> bool:
 # What is refused, and in which order
 
 
-def test_guards_are_judged_before_anything_else() -> None:
+def test_preconditions_are_checked_first() -> None:
     state = state_with(["x", "par"])
     guest = author("guest", may_set_parameters=False)
     for wishes in ([put("x/y")], [put("p", kind="parameter")]):
@@ -231,7 +231,7 @@ def test_guards_are_judged_before_anything_else() -> None:
         planned(State(), Delete("p"), guards=[("p", EXISTS)])
 
 
-def test_a_missing_stack_is_created_with_the_first_write_when_it_may_be() -> None:
+def test_the_first_write_creates_a_missing_stack_if_allowed() -> None:
     plan = planned(State(), put("p"), create=True)
     assert plan.commit.creates_stack
     assert (plan.commit.stack.id, plan.commit.stack.scope) == ("new-id", SCOPE)
@@ -245,7 +245,7 @@ def test_a_stack_that_exists_is_not_created_again() -> None:
     assert plan.commit.stack.id == "s1"
 
 
-def test_a_guard_for_absence_holds_in_a_missing_stack() -> None:
+def test_a_precondition_for_absence_is_met_in_a_missing_stack() -> None:
     plan = planned(State(), put("p"), guards=[("p", ABSENT)], create=True)
     assert outcomes(plan) == ["created"]
 
@@ -253,7 +253,7 @@ def test_a_guard_for_absence_holds_in_a_missing_stack() -> None:
 @pytest.mark.parametrize(
     "wish", [put("par", 2, "parameter"), put("par", 2), put("new", 1, "parameter"), Delete("par")]
 )
-def test_only_owners_touch_parameters(wish: Put | Delete) -> None:
+def test_only_permitted_callers_change_parameters(wish: Put | Delete) -> None:
     state = state_with()
     state.apply(Step(2, (PutFact("s1", fact("par", 1, 2, kind="parameter")),)))
     with pytest.raises(Forbidden) as refused:
@@ -262,7 +262,7 @@ def test_only_owners_touch_parameters(wish: Put | Delete) -> None:
     assert planned(state, wish).commit.writes
 
 
-def test_whoever_may_not_set_parameters_still_writes_what_is_observed() -> None:
+def test_a_caller_who_may_not_set_parameters_can_write_observed_facts() -> None:
     guest = author("guest", may_set_parameters=False)
     assert outcomes(planned(state_with(["p"]), put("p", "v"), by=guest)) == ["updated"]
 
@@ -278,7 +278,7 @@ def test_whoever_may_not_set_parameters_still_writes_what_is_observed() -> None:
         (0, [put(f"p{n}", "x" * 65000) for n in range(17)], TooLarge, "batch_too_large"),
     ],
 )
-def test_a_batch_that_no_state_could_accept_is_refused(
+def test_an_invalid_batch_is_refused(
     guards: int, wishes: list[Put | Delete], error: type[FactstoreError], code: str
 ) -> None:
     with pytest.raises(error) as refused:

@@ -34,7 +34,7 @@ def holds(value: Fact) -> Callable[[Fact], bool]:
     return lambda fact: fact.text == value.text
 
 
-def test_waiting_for_a_missing_fact_ends_when_it_appears() -> None:
+def test_waiting_for_a_missing_fact_ends_when_it_is_created() -> None:
     state = State()
     service = reading(
         state,
@@ -46,14 +46,14 @@ def test_waiting_for_a_missing_fact_ends_when_it_appears() -> None:
     assert service.get(SCOPE, "p", wait=30).revision == 3
 
 
-def test_waiting_for_a_missing_fact_takes_the_given_time_and_no_more() -> None:
+def test_waiting_for_a_missing_fact_takes_no_longer_than_requested() -> None:
     clock = ManualClock()
     with pytest.raises(NotFound):
         reading(State(), clock=clock).get(SCOPE, "p", wait=30)
     assert clock.now == 1030
 
 
-def test_without_waiting_the_answer_is_given_at_once() -> None:
+def test_a_read_without_wait_returns_at_once() -> None:
     service = reading(state_with(["p"]), pytest.fail)
     known = service.get(SCOPE, "p")
     assert service.get(SCOPE, "p", unless=holds(known)) == known
@@ -73,7 +73,7 @@ def test_waiting_for_change_ends_with_the_change() -> None:
     assert service.get(SCOPE, "p", wait=30, unless=holds(known)).text == '"new"'
 
 
-def test_waiting_for_change_gives_the_old_fact_when_the_time_is_over() -> None:
+def test_waiting_for_a_change_returns_the_old_fact_after_the_time() -> None:
     clock = ManualClock()
     service = reading(state_with(["p"]), clock=clock)
     known = service.get(SCOPE, "p")
@@ -82,7 +82,7 @@ def test_waiting_for_change_gives_the_old_fact_when_the_time_is_over() -> None:
 
 
 @pytest.mark.parametrize("end", [DropFact("s1", "p"), DropStack(SCOPE)])
-def test_deletion_is_a_change_that_ends_the_waiting(end: DropFact | DropStack) -> None:
+def test_a_deletion_ends_the_waiting(end: DropFact | DropStack) -> None:
     state = state_with(["p"])
     service = reading(state, lambda: state.apply(Step(8, (end,))), pytest.fail)
     known = service.get(SCOPE, "p")
@@ -90,7 +90,7 @@ def test_deletion_is_a_change_that_ends_the_waiting(end: DropFact | DropStack) -
         service.get(SCOPE, "p", wait=30, unless=holds(known))
 
 
-def test_a_fact_never_goes_back_while_it_is_waited_for() -> None:
+def test_a_waiting_reader_never_receives_an_older_fact() -> None:
     """The store was read anew, from the oldest state it keeps; that is no change and no deletion."""
     for old in (state_with([]), state_with(["p"])):
         known = state_with(["p"])
@@ -109,7 +109,7 @@ def test_a_fact_never_goes_back_while_it_is_waited_for() -> None:
         assert service.get(SCOPE, "p", wait=30, unless=holds(fact_now)) == fact_now
 
 
-def test_readers_leave_at_once_when_the_service_stops() -> None:
+def test_waiting_readers_return_at_once_when_the_service_stops() -> None:
     clock = ManualClock()
     service = reading(State(), clock=clock)
     service._events.close()  # type: ignore[attr-defined]
@@ -143,12 +143,12 @@ def test_pages_follow_each_other_without_gap_or_repetition() -> None:
     "at",
     [Cursor(EPOCH, 99), Cursor("f" * 16, 3), Cursor(EPOCH, 0)],
 )
-def test_pages_of_a_time_that_never_was_here_are_refused(at: Cursor) -> None:
+def test_pages_at_a_revision_that_never_existed_are_refused(at: Cursor) -> None:
     with pytest.raises(CursorExpired):
         reading(state_with(["a"])).list(SCOPE, limit=1, at=at)
 
 
-def test_names_are_checked_before_the_store_is_asked() -> None:
+def test_names_are_checked_before_the_store_is_read() -> None:
     service = reading(State())
     for ask in (
         lambda: service.get(Scope("p", "a/b"), "p"),
@@ -160,6 +160,6 @@ def test_names_are_checked_before_the_store_is_asked() -> None:
             ask()
 
 
-def test_waiting_for_change_of_a_fact_that_has_gone_already_ends_at_once() -> None:
+def test_waiting_for_a_change_of_a_deleted_fact_ends_at_once() -> None:
     with pytest.raises(NotFound):
         reading(state_with()).get(SCOPE, "p", wait=30, unless=lambda fact: True)

@@ -34,7 +34,7 @@ def wants(wanted: Filter, change: Change) -> bool:
 
 
 @given(filters, events)
-def test_a_reader_gets_the_wanted_changes_in_order_and_always_the_end_of_the_stack(
+def test_a_filter_keeps_wanted_changes_in_order_and_the_deletion_of_the_stack(
     wanted: Filter, event: Event
 ) -> None:
     expected = tuple(change for change in event.changes if wants(wanted, change))
@@ -45,14 +45,12 @@ def test_a_reader_gets_the_wanted_changes_in_order_and_always_the_end_of_the_sta
 
 
 @given(events)
-def test_a_whole_event_is_passed_on_as_it_is_so_that_its_rendering_is_shared(event: Event) -> None:
+def test_an_unfiltered_event_shares_its_rendering(event: Event) -> None:
     assert Filter().apply(event) is event
 
 
 @given(filters, events)
-def test_a_part_of_an_event_never_shares_the_rendering_of_the_whole(
-    wanted: Filter, event: Event
-) -> None:
+def test_a_filtered_event_does_not_share_the_rendering(wanted: Filter, event: Event) -> None:
     kept = wanted.apply(event)
     if kept is not None and kept.changes != event.changes:
         assert kept.memo is not event.memo

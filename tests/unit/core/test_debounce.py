@@ -72,7 +72,7 @@ class Timetable:
 
 
 @given(moments, settles, st.integers(0, 50))
-def test_a_settled_poll_comes_when_it_is_quiet_or_when_it_must(
+def test_a_settled_poll_returns_when_the_stack_is_quiet_or_at_its_bound(
     at: list[float], settle: Debounce, wait: int
 ) -> None:
     table = Timetable(at)
@@ -98,7 +98,7 @@ def test_a_settled_poll_comes_when_it_is_quiet_or_when_it_must(
 
 
 @given(moments, settles)
-def test_a_settled_stream_tells_what_an_unsettled_one_does(
+def test_a_settled_stream_delivers_the_same_events_as_an_unsettled_one(
     at: list[float], settle: Debounce
 ) -> None:
     table = Timetable(at)
@@ -115,7 +115,7 @@ def test_a_settled_stream_tells_what_an_unsettled_one_does(
     assert told == list(range(1, len(at) + 1))
 
 
-def test_a_storm_is_told_in_few_bursts() -> None:
+def test_a_storm_is_delivered_in_few_bursts() -> None:
     table = Timetable([n / 8 for n in range(1, 101)])
     settle = Debounce(0.5, 5.0)
     frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
@@ -128,7 +128,7 @@ def test_a_storm_is_told_in_few_bursts() -> None:
     assert [n for burst in bursts.values() for n in burst] == list(range(1, 101))
 
 
-def test_what_the_reader_does_not_want_disturbs_no_quiet() -> None:
+def test_unwanted_changes_do_not_restart_the_quiet_time() -> None:
     events = [event(1, "wanted"), *(event(n, "noise") for n in range(2, 50))]
     table = Timetable([1 + n / 8 for n in range(49)], events)
     watching = table.watching()
@@ -137,7 +137,7 @@ def test_what_the_reader_does_not_want_disturbs_no_quiet() -> None:
     assert table.clock.now == pytest.approx(table.begun + 2.0)
 
 
-def test_the_end_of_the_stack_is_told_at_once() -> None:
+def test_the_deletion_of_the_stack_is_delivered_at_once() -> None:
     events = [
         event(1),
         Event(SCOPE, "s1", 2, (Change("stack.delete", None, None, None, "u", "r"),)),
@@ -166,7 +166,7 @@ def test_a_stopping_service_ends_the_quiet() -> None:
     assert [found.revision for found in poll.events] == [1]
 
 
-def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
+def test_a_changed_context_is_compiled_once_when_the_stack_is_quiet() -> None:
     table = Timetable([n / 10 for n in range(10)])
     state = State(0, EPOCH)
     state.load([PutStack(stack())])
@@ -188,7 +188,7 @@ def test_a_changed_context_is_compiled_once_when_it_is_quiet() -> None:
 
 
 @pytest.mark.parametrize("path", ["p", "results/p"])
-def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_applied(
+def test_a_settled_reader_is_notified_of_an_undone_change_that_has_to_be_applied(
     path: str,
 ) -> None:
     table = Timetable([1.0, 1.25])
@@ -213,7 +213,7 @@ def test_who_settles_is_told_that_a_change_was_undone_unless_it_need_not_be_appl
     assert table.clock.now == pytest.approx(table.begun + waited)
 
 
-def test_nothing_to_tell_is_not_held_back() -> None:
+def test_a_result_without_changes_is_not_delayed() -> None:
     assert Debouncer(Debounce(1.0, 10.0)).deadline is None
     settling = Debouncer(AT_ONCE)
     settling.touch(5.0)
@@ -240,7 +240,7 @@ def context_of(table: Timetable, state: State) -> ContextService:
     return ContextService(OneState(state), table, table.clock, 5)  # type: ignore[arg-type]
 
 
-def test_that_the_stack_is_gone_need_not_settle() -> None:
+def test_a_deleted_stack_is_reported_at_once() -> None:
     gone = Event(SCOPE, "s1", 2, (Change("stack.delete", None, None, None, "u", "r"),))
     table = Timetable([1.0, 1.25], [event(1), gone])
     state = State(0, EPOCH)
@@ -252,7 +252,7 @@ def test_that_the_stack_is_gone_need_not_settle() -> None:
     assert table.clock.now == pytest.approx(table.begun + 1.25)
 
 
-def test_a_stack_that_was_waited_for_settles_when_it_appears() -> None:
+def test_a_new_stack_settles_for_a_waiting_reader() -> None:
     table = Timetable([1.0, 1.5, 2.0])
     context = context_of(table, State(0, EPOCH)).get(SCOPE, wait=30, settle=Debounce(1.0, 10.0))
     assert context.cursor.revision == 3

@@ -58,7 +58,7 @@ def test_an_agent_writes_below_its_own_folders_and_nowhere_else(path: str) -> No
 @example("configs")
 @example("configsx/c2/a")
 @example("x/configs/c2/a")
-def test_everything_is_seen_but_what_others_are_to_do(path: str) -> None:
+def test_an_agent_reads_everything_except_the_configs_of_other_members(path: str) -> None:
     folders = path.split("/")
     others = folders[0] == "configs" and len(folders) > 1
     own = others and folders[1] == "c1" and len(folders) > 2
@@ -69,7 +69,7 @@ def test_everything_is_seen_but_what_others_are_to_do(path: str) -> None:
     assert allowed(AGENT.check_read, path) == AGENT.can_read(path)
 
 
-def test_an_agent_is_its_own_member_and_no_other_one() -> None:
+def test_an_agents_grant_is_valid_for_its_own_member_only() -> None:
     assert allowed(AGENT.check_member, "c1")
     assert not allowed(AGENT.check_member, "c10")
     assert not allowed(READER.check_member, "c1")
@@ -84,19 +84,19 @@ def test_an_agent_joins_the_group_that_its_grant_names() -> None:
 
 
 @pytest.mark.parametrize("check", [GROUP.check_signal, lambda: GROUP.check_member("c1", "compute")])
-def test_who_holds_a_groups_grant_is_nobody_and_is_told_what_to_do(
+def test_a_groups_grant_is_not_a_members_grant_and_the_error_names_the_remedy(
     check: Callable[[], None],
 ) -> None:
     with pytest.raises(Forbidden, match="group 'compute'; issue a grant for a member"):
         check()
 
 
-def test_everybody_else_who_may_signal_does() -> None:
+def test_owners_and_agents_may_signal() -> None:
     assert allowed(AGENT.check_signal)
     assert allowed(OWNER.check_signal)
 
 
-def test_with_a_groups_grant_those_of_its_members_are_issued_and_no_others() -> None:
+def test_a_groups_grant_issues_grants_for_its_members_only() -> None:
     for wish, issued in (
         (("agent", "c1", None), True),
         (("agent", "c1", "compute"), True),
@@ -112,7 +112,7 @@ def test_with_a_groups_grant_those_of_its_members_are_issued_and_no_others() -> 
         assert allowed(OWNER.check_issue, *wish)
 
 
-def test_a_groups_grant_is_shown_and_renewed_by_who_holds_it_and_not_revoked() -> None:
+def test_the_holder_of_a_groups_grant_can_show_and_renew_but_not_revoke_it() -> None:
     assert allowed(GROUP.check_grant, "g3")
     assert not allowed(GROUP.check_grant, "g1")
     with pytest.raises(Forbidden):
@@ -121,7 +121,7 @@ def test_a_groups_grant_is_shown_and_renewed_by_who_holds_it_and_not_revoked() -
     OWNER.check_grant("g3", revokes=True)
 
 
-def test_only_owners_say_what_a_member_stands_for_and_why_it_joins() -> None:
+def test_only_owners_declare_members_and_give_reasons() -> None:
     for holder in (AGENT, READER):
         assert allowed(holder.check_declaration)
         assert allowed(holder.check_declaration, None, None)
@@ -131,7 +131,7 @@ def test_only_owners_say_what_a_member_stands_for_and_why_it_joins() -> None:
     assert allowed(OWNER.check_declaration, "heat:1", "scaled_out")
 
 
-def test_a_holder_has_to_do_with_its_own_grant_only() -> None:
+def test_a_holder_can_access_its_own_grant_only() -> None:
     assert allowed(AGENT.check_grant, "g1")
     assert not allowed(AGENT.check_grant, "g2")
     assert allowed(OWNER.check_grant, "g2")
@@ -151,13 +151,13 @@ def test_a_holder_has_to_do_with_its_own_grant_only() -> None:
         (("agent", "c1", None, 60.0), "ttl_invalid"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(wish: tuple[object, ...], code: str) -> None:
+def test_an_invalid_request_for_a_grant_is_refused(wish: tuple[object, ...], code: str) -> None:
     with pytest.raises(Invalid) as refused:
         GrantRequest.of(*wish)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 
-def test_a_wish_without_a_ttl_has_the_usual_one() -> None:
+def test_a_request_without_a_ttl_has_the_default() -> None:
     assert GrantRequest.of("reader", None, None) == GrantRequest("reader", None, None, None)
 
 
@@ -170,7 +170,7 @@ def test_a_grant_for_a_group_names_no_member() -> None:
     assert grant.permissions.issues_member_grants
 
 
-def test_a_grant_is_opened_by_its_secret_alone_and_does_not_hold_it() -> None:
+def test_a_grant_accepts_its_secret_only_and_does_not_contain_it() -> None:
     grant = Grant(
         "s-1", "agent", "c1", None, digest_of("hunter2"), 60, NOW, "alice", NOW, "alice", "req-1"
     )

@@ -23,14 +23,14 @@ def make(clock: ManualClock, **allowed: float) -> RateLimiter:
     return RateLimiter(lambda project_id: Allowance(**allowed), clock)  # type: ignore[arg-type]
 
 
-def test_a_burst_is_served_at_once_and_what_follows_is_held_up() -> None:
+def test_a_burst_is_served_at_once_and_later_requests_are_delayed() -> None:
     clock = ManualClock()
     admitted = make(clock, requests_per_second=10, burst=3)
     assert [admitted.request("p", 0) for _ in range(3)] == [0, 0, 0]
     assert [admitted.request("p", 0) for _ in range(3)] == [0, 0.1, 0.2]
 
 
-def test_who_owes_more_than_a_second_is_refused_and_told_when_to_come_again() -> None:
+def test_a_project_with_a_debt_of_more_than_a_second_is_refused_with_retry_after() -> None:
     clock = ManualClock()
     admitted = make(clock, requests_per_second=2, burst=1)
     held = [admitted.request("p", 0) for _ in range(4)]
@@ -43,7 +43,7 @@ def test_who_owes_more_than_a_second_is_refused_and_told_when_to_come_again() ->
     assert admitted.request("p", 0) == 0
 
 
-def test_projects_do_not_pay_for_one_another() -> None:
+def test_each_project_has_a_rate_of_its_own() -> None:
     admitted = make(ManualClock(), requests_per_second=1, burst=1)
     for _ in range(3):
         admitted.request("p", 0)
@@ -52,7 +52,7 @@ def test_projects_do_not_pay_for_one_another() -> None:
     assert admitted.request("q", 0) == 0
 
 
-def test_bodies_cost_afterwards_so_that_none_is_refused_for_its_size() -> None:
+def test_a_body_is_charged_afterwards_and_never_refused_for_its_size() -> None:
     clock = ManualClock()
     admitted = make(clock, requests_per_second=10, burst=1)
     assert admitted.request("p", 100 * BYTES_A_UNIT) == 0
@@ -65,7 +65,7 @@ def test_bodies_cost_afterwards_so_that_none_is_refused_for_its_size() -> None:
     assert admitted.request("p", 0) == pytest.approx(0.6)
 
 
-def test_a_project_that_used_up_its_rate_is_still_heard_of_its_members() -> None:
+def test_heartbeats_are_accepted_after_the_project_used_up_its_rate() -> None:
     clock = ManualClock()
     admitted = make(clock, requests_per_second=10, burst=10)
     admitted.request("p", 10**9)
@@ -74,7 +74,7 @@ def test_a_project_that_used_up_its_rate_is_still_heard_of_its_members() -> None
     assert [admitted.request("p", 0, heartbeat=True) for _ in range(20)] == [0] * 20
 
 
-def test_heartbeats_take_nothing_of_what_other_requests_may() -> None:
+def test_heartbeats_do_not_use_up_the_rate_of_other_requests() -> None:
     admitted = make(ManualClock(), requests_per_second=1, burst=1)
     admitted.request("p", 10**9, heartbeat=True)
     with pytest.raises(Throttled):
@@ -82,7 +82,7 @@ def test_heartbeats_take_nothing_of_what_other_requests_may() -> None:
     assert admitted.request("p", 0) == 0
 
 
-def test_heartbeats_have_a_rate_and_a_burst_each_counting_a_part() -> None:
+def test_heartbeats_have_a_rate_and_a_burst_and_count_half_a_unit() -> None:
     clock = ManualClock()
     admitted = make(clock, requests_per_second=10, burst=2)
     burst, held_up = int(2 / HEARTBEAT_UNITS), int(10 * HOLD_SECONDS / HEARTBEAT_UNITS)
@@ -96,7 +96,7 @@ def test_heartbeats_have_a_rate_and_a_burst_each_counting_a_part() -> None:
     assert admitted.request("p", 0, heartbeat=True) == 0
 
 
-def test_bodies_of_heartbeats_cost_as_those_of_any_request() -> None:
+def test_bodies_of_heartbeats_are_charged_like_others() -> None:
     admitted = make(ManualClock(), requests_per_second=10, burst=1)
     assert admitted.request("p", 5 * BYTES_A_UNIT, heartbeat=True) == 0
     assert admitted.request("p", 0, heartbeat=True) == pytest.approx((4 + HEARTBEAT_UNITS) / 10)
@@ -106,7 +106,7 @@ def test_bodies_of_heartbeats_cost_as_those_of_any_request() -> None:
     assert admitted.request("p", 0) == 0
 
 
-def test_without_a_rate_nothing_is_counted() -> None:
+def test_an_unlimited_project_is_not_counted() -> None:
     admitted = make(ManualClock())
     assert [admitted.request("p", 10**9) for _ in range(1000)] == [0] * 1000
     assert admitted.request("p", 10**9, heartbeat=True) == 0
@@ -119,7 +119,7 @@ def test_without_a_rate_nothing_is_counted() -> None:
     st.integers(1, 50),
     st.integers(1, 20),
 )
-def test_in_no_span_of_time_is_more_served_than_rate_and_burst_allow(
+def test_requests_never_exceed_rate_and_burst_in_any_period(
     moves: list[tuple[float, int]], rate: int, burst: int
 ) -> None:
     clock = ManualClock()
@@ -138,7 +138,7 @@ def test_in_no_span_of_time_is_more_served_than_rate_and_burst_allow(
             assert last - first + 1 <= burst + 1 + rate * span + 1e-6
 
 
-def test_those_who_were_silent_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_buckets_are_deleted_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "_FORGET_ABOVE", 2)
     clock = ManualClock()
     admitted = make(clock, requests_per_second=1, burst=1)
@@ -152,7 +152,7 @@ def test_those_who_were_silent_are_forgotten_first(monkeypatch: pytest.MonkeyPat
         admitted.request("busy", 0)
 
 
-def test_what_stays_open_is_bounded_for_each_project_and_kind() -> None:
+def test_open_streams_and_waiting_requests_are_bounded_for_each_project() -> None:
     admitted = make(ManualClock(), streams=2, waiting_requests=1)
     leave = [admitted.stream(Scope("p", stack)) for stack in "ab"]
     with pytest.raises(Throttled) as refused:
@@ -173,7 +173,7 @@ def test_what_stays_open_is_bounded_for_each_project_and_kind() -> None:
     assert admitted.open_in("streams", "p") == 2
 
 
-def test_a_stack_has_its_part_of_the_streams_and_nothing_is_left_of_those_that_ended() -> None:
+def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> None:
     admitted = make(ManualClock(), streams=5, streams_per_stack=1)
     leave = [admitted.stream(Scope("p", stack)) for stack in "ab"]
     with pytest.raises(Throttled, match="the stack has 1 streams"):

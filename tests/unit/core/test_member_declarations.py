@@ -18,10 +18,10 @@ TIMEOUT = 5.0
 YEARS = 40 * 366 * 24 * 3600.0
 
 
-class House:
+class MemberWorld:
     """The service for members over a store that fails when told to."""
 
-    def __init__(self, other: House | None = None) -> None:
+    def __init__(self, other: MemberWorld | None = None) -> None:
         self.clock = other.clock if other else ManualClock()
         self.store = DirectStore(self.clock)
         if other:
@@ -69,124 +69,130 @@ class House:
 
 
 @pytest.fixture
-def house() -> House:
-    made = House()
+def world() -> MemberWorld:
+    made = MemberWorld()
     made.members.join(SCOPE, "other", JoinRequest.of("compute", 86400), author())
     made.store.called.clear()
     return made
 
 
-def test_declaring_needs_no_lease_and_outlasts_all_silence(house: House) -> None:
-    declared = house.declare().member
-    assert house.store.called == ["commit"]
-    house.clock.advance(YEARS)
-    assert house.living == declared
+def test_a_declared_member_has_no_lease_and_does_not_expire(world: MemberWorld) -> None:
+    declared = world.declare().member
+    assert world.store.called == ["commit"]
+    world.clock.advance(YEARS)
+    assert world.living == declared
 
 
-def test_the_adopted_lives_by_its_heartbeats_as_everybody(house: House) -> None:
-    house.declare()
-    house.join()
-    house.clock.advance(29)
-    house.members.heartbeat(SCOPE, "c1", None, None)
-    house.clock.advance(29)
-    assert house.living is not None
-    house.clock.advance(2)
-    assert house.living is None
-
-
-@pytest.mark.parametrize("fault", ["lost_answer", "lost_request"])
-def test_a_declaration_of_unknown_outcome_is_made_once(house: House, fault: str) -> None:
-    house.store.faults = [getattr(house, fault)]
-    declared = house.declare()
-    assert (declared.outcome, declared.member) == ("created", house.living)
-    assert declared.revision == house.store.backend.head(0)
+def test_an_adopted_member_expires_without_heartbeats(world: MemberWorld) -> None:
+    world.declare()
+    world.join()
+    world.clock.advance(29)
+    world.members.heartbeat(SCOPE, "c1", None, None)
+    world.clock.advance(29)
+    assert world.living is not None
+    world.clock.advance(2)
+    assert world.living is None
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "lost_request"])
-def test_an_adoption_of_unknown_outcome_is_made_once(house: House, fault: str) -> None:
-    house.declare()
-    house.store.faults = [getattr(house, fault)]
-    adopted = house.join()
-    assert (adopted.outcome, adopted.member) == ("adopted", house.living)
+def test_a_declaration_with_an_unknown_outcome_is_written_once(
+    world: MemberWorld, fault: str
+) -> None:
+    world.store.faults = [getattr(world, fault)]
+    declared = world.declare()
+    assert (declared.outcome, declared.member) == ("created", world.living)
+    assert declared.revision == world.store.backend.head(0)
 
 
-def test_a_departure_of_unknown_outcome_is_made_once(house: House) -> None:
-    house.declare()
-    house.store.faults = [house.lost_answer]
-    house.depart("heat:1")
-    assert house.living is None
-    assert house.store.called[-1] == "revoke"
+@pytest.mark.parametrize("fault", ["lost_answer", "lost_request"])
+def test_an_adoption_with_an_unknown_outcome_is_written_once(
+    world: MemberWorld, fault: str
+) -> None:
+    world.declare()
+    world.store.faults = [getattr(world, fault)]
+    adopted = world.join()
+    assert (adopted.outcome, adopted.member) == ("adopted", world.living)
 
 
-def test_a_departure_that_never_is_known_leaves_nothing_that_stays(house: House) -> None:
+def test_a_departure_with_an_unknown_outcome_is_written_once(world: MemberWorld) -> None:
+    world.declare()
+    world.store.faults = [world.lost_answer]
+    world.depart("heat:1")
+    assert world.living is None
+    assert world.store.called[-1] == "revoke"
+
+
+def test_a_departure_whose_outcome_stays_unknown_leaves_no_permanent_record(
+    world: MemberWorld,
+) -> None:
     def down() -> None:
-        house.clock.advance(1)
+        world.clock.advance(1)
         raise Unavailable("it is down")
 
-    house.declare()
-    house.store.faults = [house.lost_answer]
-    house.store.before_refresh = [down] * 50
+    world.declare()
+    world.store.faults = [world.lost_answer]
+    world.store.before_refresh = [down] * 50
     with pytest.raises(OutcomeUnknown):
-        house.depart()
-    house.store.before_refresh = []
-    assert house.living is None
-    house.clock.advance(31)
-    house.store.backend.expire()
-    state = house.store.refresh(0)
+        world.depart()
+    world.store.before_refresh = []
+    assert world.living is None
+    world.clock.advance(31)
+    world.store.backend.expire()
+    state = world.store.refresh(0)
     assert [r.record_key.name for r in state.records(SCOPE, "member")] == ["other"]
 
 
 @pytest.mark.parametrize("act", ["adopt", "depart"])
-def test_the_lease_of_what_came_to_nothing_is_ended(house: House, act: str) -> None:
+def test_the_lease_of_a_failed_write_is_revoked(world: MemberWorld, act: str) -> None:
     def refuse(commit: Transaction, deadline: float) -> int | None:
-        house.clock.advance(TIMEOUT + 1)
+        world.clock.advance(TIMEOUT + 1)
         return None
 
-    house.declare()
-    house.store.called.clear()
-    house.store.faults = [refuse]
+    world.declare()
+    world.store.called.clear()
+    world.store.faults = [refuse]
     with pytest.raises(Unavailable):
-        house.join() if act == "adopt" else house.depart()
-    assert house.store.called == ["create", "commit", "revoke"]
+        world.join() if act == "adopt" else world.depart()
+    assert world.store.called == ["create", "commit", "revoke"]
 
 
-def test_an_adoption_that_comes_second_replaces_the_first(house: House) -> None:
-    house.declare()
-    other = House(house)
-    house.store.faults = [house.after(other.join)]
-    joined = house.join()
+def test_a_second_adoption_replaces_the_first(world: MemberWorld) -> None:
+    world.declare()
+    other = MemberWorld(world)
+    world.store.faults = [world.after(other.join)]
+    joined = world.join()
     assert (joined.outcome, joined.member.declared) == ("replaced", "heat:1")
-    assert joined.member == house.living
+    assert joined.member == world.living
 
 
-def test_an_adoption_that_a_departure_overtakes_is_a_join(house: House) -> None:
-    house.declare()
-    other = House(house)
+def test_an_adoption_after_a_concurrent_departure_is_a_join(world: MemberWorld) -> None:
+    world.declare()
+    other = MemberWorld(world)
     other.store.refresh(0)
-    house.store.faults = [house.after(other.depart)]
-    joined = house.join()
+    world.store.faults = [world.after(other.depart)]
+    joined = world.join()
     assert (joined.outcome, joined.member.declared, joined.member.reason) == (
         *("created", None),
         None,
     )
 
 
-def test_a_departure_that_an_adoption_overtakes_ends_the_adopted_and_its_own_lease(
-    house: House,
+def test_a_departure_after_a_concurrent_adoption_ends_the_adopted_member(
+    world: MemberWorld,
 ) -> None:
-    house.declare()
-    other = House(house)
-    house.store.called.clear()
-    house.store.faults = [house.after(other.join)]
-    house.depart("heat:1")
-    assert house.living is None
-    assert house.store.called == ["create", "commit", "commit", "revoke", "revoke"]
+    world.declare()
+    other = MemberWorld(world)
+    world.store.called.clear()
+    world.store.faults = [world.after(other.join)]
+    world.depart("heat:1")
+    assert world.living is None
+    assert world.store.called == ["create", "commit", "commit", "revoke", "revoke"]
 
 
-def test_a_declaration_that_a_join_overtakes_is_noted(house: House) -> None:
-    other = House(house)
-    house.store.faults = [house.after(other.join)]
-    noted = house.declare()
+def test_a_declaration_after_a_concurrent_join_is_recorded(world: MemberWorld) -> None:
+    other = MemberWorld(world)
+    world.store.faults = [world.after(other.join)]
+    noted = world.declare()
     assert noted.outcome == "updated"
     assert (noted.member.ttl, noted.member.declared, noted.member.reason) == (
         *(30, "heat:1"),
@@ -194,26 +200,26 @@ def test_a_declaration_that_a_join_overtakes_is_noted(house: House) -> None:
     )
 
 
-def test_a_declaration_that_another_overtakes_is_refused(house: House) -> None:
-    other = House(house)
-    house.store.faults = [house.after(lambda: other.declare("heat:2"))]
+def test_a_declaration_after_a_concurrent_one_is_refused(world: MemberWorld) -> None:
+    other = MemberWorld(world)
+    world.store.faults = [world.after(lambda: other.declare("heat:2"))]
     with pytest.raises(Conflict) as refused:
-        house.declare()
+        world.declare()
     assert refused.value.code == "member_declared"
 
 
-def test_a_note_on_who_expires_meanwhile_declares_it(house: House) -> None:
-    house.join()
-    house.clock.advance(29)
-    house.store.faults = [house.after(lambda: house.clock.advance(2))]
-    declared = house.declare()
+def test_a_declaration_of_a_member_that_expires_meanwhile_creates_it(world: MemberWorld) -> None:
+    world.join()
+    world.clock.advance(29)
+    world.store.faults = [world.after(lambda: world.clock.advance(2))]
+    declared = world.declare()
     assert (declared.outcome, declared.member.ttl) == ("created", None)
 
 
-def test_a_declaration_that_was_decided_twice_is_one_incarnation(house: House) -> None:
-    house.store.faults = [lambda commit, deadline: None]
-    declared = house.declare().member
-    assert house.living == declared
+def test_a_declaration_that_is_planned_twice_is_one_incarnation(world: MemberWorld) -> None:
+    world.store.faults = [lambda commit, deadline: None]
+    declared = world.declare().member
+    assert world.living == declared
 
 
 BAD: list[tuple[dict[str, object], str]] = [
@@ -233,13 +239,13 @@ BAD: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("wish", "code"), BAD)
-def test_a_declaration_that_makes_no_sense_is_refused(wish: dict[str, object], code: str) -> None:
+def test_an_invalid_declaration_is_refused(wish: dict[str, object], code: str) -> None:
     with pytest.raises(Invalid) as refused:
         JoinRequest.of("compute", **wish)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 
 @pytest.mark.parametrize("declared", [" ", "~", "x" * 255, 'heat:"\\/<&>', "a=b&c"])
-def test_a_word_is_whatever_can_be_printed(house: House, declared: str) -> None:
-    assert house.declare(declared).member.declared == declared
-    assert house.depart(declared)
+def test_a_declaration_is_any_printable_text(world: MemberWorld, declared: str) -> None:
+    assert world.declare(declared).member.declared == declared
+    assert world.depart(declared)

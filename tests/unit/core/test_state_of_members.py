@@ -68,7 +68,7 @@ def test_a_member_is_found_by_name_and_by_generation_until_it_departs() -> None:
     assert state.record(SCOPE, gone.record_key) is None
 
 
-def test_a_new_incarnation_is_found_by_its_generation_alone() -> None:
+def test_a_new_incarnation_is_found_by_its_own_generation_only() -> None:
     state = state_with_a_member()
     (change,) = changes(moved(state, PutRecord("s1", member(revision=3, lease=8))))
     assert (change.type, change.former) == ("member.join", member())
@@ -81,7 +81,7 @@ def declared_only(revision: int = 2, **fields: object) -> Member:
     return member(revision=revision, lease=0, **said)
 
 
-def test_who_adopts_an_awaited_member_changes_it() -> None:
+def test_adopting_a_declared_member_is_a_change() -> None:
     state = State()
     moved(state, PutStack(stack()))
     (joined,) = changes(moved(state, PutRecord("s1", declared_only())))
@@ -102,7 +102,7 @@ def test_who_adopts_an_awaited_member_changes_it() -> None:
     assert change.type == "member.join"  # the second that joins as it replaces the first
 
 
-def test_awaited_members_do_not_take_one_another_for_themselves() -> None:
+def test_declared_members_are_distinct_incarnations() -> None:
     state = State()
     moved(state, PutStack(stack()))
     moved(state, PutRecord("s1", declared_only()))
@@ -116,7 +116,7 @@ def test_awaited_members_do_not_take_one_another_for_themselves() -> None:
     assert change.type == "member.join"
 
 
-def test_what_is_noted_on_a_member_is_told_and_moves_nothing() -> None:
+def test_a_declaration_of_a_living_member_is_an_event_and_does_not_move_the_target() -> None:
     state = state_with_a_member()
     moved(state, PutFact("s1", fact("p", revision=3)))
     noted = member(revision=4, declared="heat:1", told=2)
@@ -138,7 +138,7 @@ def test_what_is_noted_on_a_member_is_told_and_moves_nothing() -> None:
     assert (contents.target, contents.changed) == (5, 5)
 
 
-def test_facts_that_went_with_who_departed_went_by_its_hand() -> None:
+def test_a_departed_member_is_the_author_of_the_deletion_of_its_facts() -> None:
     state = state_with_a_member()
     bound = fact("p", member="c1", lease=7, revision=3)
     moved(state, PutFact("s1", bound))
@@ -150,7 +150,7 @@ def test_facts_that_went_with_who_departed_went_by_its_hand() -> None:
     assert state.bound(SCOPE, 7) == 0
 
 
-def test_a_bound_fact_that_somebody_deletes_is_deleted_and_bound_no_more() -> None:
+def test_a_bound_fact_that_is_deleted_is_no_longer_bound() -> None:
     state = state_with_a_member()
     moved(state, PutFact("s1", fact("p", member="c1", lease=7, revision=3)))
     act = DeletionAuthor("s1", "eve", "req-delete", ("p",))
@@ -171,7 +171,7 @@ def test_an_applied_record_touches_the_stack_and_makes_no_event() -> None:
     assert space.applied == {"c1": 2}
 
 
-def test_a_stack_that_goes_leaves_nothing_to_write_down() -> None:
+def test_a_deleted_stack_needs_no_write() -> None:
     state = state_with_a_member()
     moved(state, PutFact("s1", fact("p", revision=3)))
     moved(state, DropFact("s1", "p"))

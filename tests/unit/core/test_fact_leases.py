@@ -20,7 +20,7 @@ from tests.unit.core.service import TIMEOUT, Service
 # Decisions on a stale state
 
 
-def test_a_refusal_is_told_only_after_a_look_at_the_present(service: Service) -> None:
+def test_a_write_is_refused_only_on_a_fresh_state(service: Service) -> None:
     revision = service.others_write("new", 1)
     etag = f"{service.store.epoch}.{revision}"
     wish = put("new", 2)
@@ -28,7 +28,7 @@ def test_a_refusal_is_told_only_after_a_look_at_the_present(service: Service) ->
     assert written.results[0].outcome == "updated"
 
 
-def test_a_conflict_that_is_over_is_not_told(service: Service) -> None:
+def test_a_resolved_conflict_is_not_reported(service: Service) -> None:
     twin = Service(service.clock)
     twin.store.backend, twin.store.epoch = service.store.backend, service.store.epoch
     twin.store.known.epoch = service.store.epoch
@@ -44,7 +44,7 @@ def test_a_stale_state_never_decides_that_nothing_changes(service: Service) -> N
     assert service.value("p") == "0"
 
 
-def test_a_lost_race_for_an_unconditional_write_is_decided_again(service: Service) -> None:
+def test_an_unconditional_write_that_lost_a_race_is_planned_again(service: Service) -> None:
     service.others_write("p", 1)
     service.others_write("p", 2)
     service.put("p", 3)
@@ -70,7 +70,7 @@ def test_a_lost_race_for_a_folder_is_a_conflict(service: Service) -> None:
         service.put("x", 1)
 
 
-def test_whoever_keeps_losing_is_told_at_the_deadline_that_nothing_was_written(
+def test_a_write_that_loses_every_race_fails_at_the_deadline(
     service: Service,
 ) -> None:
     def beaten(commit: Transaction, deadline: float) -> int | None:
@@ -88,7 +88,7 @@ def test_whoever_keeps_losing_is_told_at_the_deadline_that_nothing_was_written(
 # Leases
 
 
-def test_a_refused_write_gives_back_the_lease_it_took(service: Service) -> None:
+def test_a_refused_write_revokes_its_lease(service: Service) -> None:
     twin_value = service.others_write("x", 1)
     service.store.called.clear()
     with pytest.raises(Conflict):
@@ -97,7 +97,7 @@ def test_a_refused_write_gives_back_the_lease_it_took(service: Service) -> None:
     assert service.store.called == ["create", "commit", "revoke"]
 
 
-def test_a_write_of_unknown_outcome_keeps_its_lease(service: Service) -> None:
+def test_a_write_with_an_unknown_outcome_keeps_its_lease(service: Service) -> None:
     def applied_and_hidden(commit: Transaction, deadline: float) -> int | None:
         service.clock.advance(TIMEOUT)
         return service.lost_answer(commit, deadline)
@@ -108,7 +108,7 @@ def test_a_write_of_unknown_outcome_keeps_its_lease(service: Service) -> None:
     assert service.value("leased") == "1"
 
 
-def test_an_equal_write_starts_the_time_anew_and_writes_nothing(service: Service) -> None:
+def test_an_equal_write_renews_the_lease_and_writes_nothing(service: Service) -> None:
     service.put("leased", 1, ttl=10)
     before = service.head()
     for _ in range(5):
@@ -120,7 +120,7 @@ def test_an_equal_write_starts_the_time_anew_and_writes_nothing(service: Service
         service.value("leased")
 
 
-def test_a_time_to_live_counts_from_the_answer_even_of_a_slow_write(service: Service) -> None:
+def test_a_ttl_counts_from_the_response_even_of_a_slow_write(service: Service) -> None:
     def slow(commit: Transaction, deadline: float) -> int | None:
         service.clock.advance(3)
         return service.store.backend.commit(commit, deadline)
@@ -134,7 +134,7 @@ def test_a_time_to_live_counts_from_the_answer_even_of_a_slow_write(service: Ser
         service.value("leased")
 
 
-def test_a_changed_value_starts_the_time_anew(service: Service) -> None:
+def test_a_changed_value_renews_the_lease(service: Service) -> None:
     for n in range(5):
         service.put("leased", n, ttl=10)
         service.clock.advance(8)
@@ -151,7 +151,7 @@ def test_a_fact_is_unbound_by_a_write_without_ttl_and_outlives_its_lease(service
     assert service.value("leased") == "1"
 
 
-def test_a_fact_moves_to_another_ttl(service: Service) -> None:
+def test_the_ttl_of_a_fact_can_be_changed(service: Service) -> None:
     service.put("leased", 1, ttl=10)
     service.put("leased", 1, ttl=100)
     service.clock.advance(99)
@@ -170,7 +170,7 @@ def test_a_fact_that_expired_unseen_is_created_again(service: Service) -> None:
     assert service.value("leased") == "1"
 
 
-def test_a_lease_granted_for_a_race_that_was_lost_does_not_stay_behind(service: Service) -> None:
+def test_the_lease_of_a_write_that_lost_a_race_is_revoked(service: Service) -> None:
     service.put("leased", 1, ttl=10)
     service.store.known = State(0, service.store.epoch)  # as if it lagged far behind
     service.store.called.clear()
@@ -179,7 +179,7 @@ def test_a_lease_granted_for_a_race_that_was_lost_does_not_stay_behind(service: 
     assert service.value("leased") == "1"
 
 
-def test_a_batch_is_written_once_although_a_fact_it_left_alone_expires_meanwhile(
+def test_a_batch_is_written_once_even_if_an_unchanged_fact_expires_meanwhile(
     service: Service,
 ) -> None:
     service.put("alive", 1, ttl=10)
@@ -197,7 +197,7 @@ def test_a_batch_is_written_once_although_a_fact_it_left_alone_expires_meanwhile
     assert service.head() == before + 2, "one for the expiry, one for the batch"
 
 
-def test_nobody_is_told_that_nothing_was_written_when_a_batch_was(service: Service) -> None:
+def test_a_written_batch_is_never_reported_as_not_written(service: Service) -> None:
     service.put("alive", 1, ttl=10)
 
     def down(lease: int) -> bool:

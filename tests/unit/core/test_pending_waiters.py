@@ -62,7 +62,7 @@ class History:
         return (verdict.state, verdict.revision) if verdict else None
 
 
-def test_the_first_revision_at_which_it_holds_decides_whatever_comes_later() -> None:
+def test_the_first_revision_that_meets_the_condition_decides() -> None:
     it = History()
     it.arm(waiter("w", 0, COUNT_TWO))
     it.put("n/1")
@@ -74,7 +74,7 @@ def test_the_first_revision_at_which_it_holds_decides_whatever_comes_later() -> 
     assert it.said() == ("met", met)
 
 
-def test_what_holds_when_a_waiter_is_armed_decides_at_once() -> None:
+def test_a_condition_that_is_met_when_armed_decides_at_once() -> None:
     it = History()
     it.put("n/1")
     it.put("n/2")
@@ -82,7 +82,7 @@ def test_what_holds_when_a_waiter_is_armed_decides_at_once() -> None:
     assert it.said() == ("met", armed.revision)
 
 
-def test_a_condition_that_held_only_in_the_midst_of_a_revision_does_not_hold() -> None:
+def test_a_condition_that_is_met_only_within_a_revision_does_not_count() -> None:
     it = History()
     it.arm(waiter("w", 0, COUNT_TWO))
     it.put("n/1")
@@ -91,7 +91,7 @@ def test_a_condition_that_held_only_in_the_midst_of_a_revision_does_not_hold() -
     assert it.said() is None
 
 
-def test_failure_beats_success_and_both_beat_the_time_at_one_revision() -> None:
+def test_failure_precedes_success_and_both_precede_the_timeout() -> None:
     for facts, state in (
         (["n/1", "n/2", "bad"], "failed"),
         (["n/1", "n/2"], "met"),
@@ -105,7 +105,7 @@ def test_failure_beats_success_and_both_beat_the_time_at_one_revision() -> None:
         assert it.said() == (state, at)
 
 
-def test_the_reason_of_a_timeout_says_what_was_missing() -> None:
+def test_the_reason_of_a_timeout_names_the_missing_parts() -> None:
     it = History()
     it.arm(waiter("w", 0, COUNT_TWO))
     it.time_is_over()
@@ -116,7 +116,7 @@ def test_the_reason_of_a_timeout_says_what_was_missing() -> None:
     assert verdict.progress.needed == 2
 
 
-def test_another_arming_begins_anew() -> None:
+def test_arming_again_starts_over() -> None:
     it = History()
     it.put("n/1")
     it.arm(waiter("w", 0, {"facts": "n/*", "present": True}))
@@ -127,7 +127,7 @@ def test_another_arming_begins_anew() -> None:
     assert it.said() == ("met", at)
 
 
-def test_signals_of_before_the_arming_count_no_more() -> None:
+def test_signals_from_before_the_arming_do_not_count() -> None:
     it = History()
     it.arm(waiter("w", 0, {"signals": 2}))
     given = signal("w", "a", it.state.revision + 1)
@@ -138,7 +138,7 @@ def test_signals_of_before_the_arming_count_no_more() -> None:
     assert it.said() == ("met", at)
 
 
-def test_a_signal_to_one_waiter_is_none_to_another() -> None:
+def test_a_signal_counts_for_its_waiter_only() -> None:
     it = History()
     it.arm(waiter("w", 0, {"signals": 1}))
     it.arm(waiter("v", 0, {"signals": 1}))
@@ -146,7 +146,7 @@ def test_a_signal_to_one_waiter_is_none_to_another() -> None:
     assert (it.said("w"), it.said("v")) == (None, ("met", it.state.revision))
 
 
-def test_a_terminal_waiter_or_none_is_followed_no_more() -> None:
+def test_a_terminal_or_deleted_waiter_is_not_evaluated() -> None:
     it = History()
     armed = it.arm(waiter("w", 0, COUNT_TWO))
     it.then(PutRecord("s1", replace(armed, state="met", revision=9)), DropRecord("s1", TIMER))
@@ -164,7 +164,7 @@ def test_a_terminal_waiter_or_none_is_followed_no_more() -> None:
     )
 
 
-def test_progress_counts_when_it_is_more_than_ever_before() -> None:
+def test_only_progress_beyond_the_best_extends_the_timeout() -> None:
     it = History()
     it.put("n/0")
     success = {"facts": "n/*", "present": True, "count": 9}
@@ -181,7 +181,7 @@ def test_progress_counts_when_it_is_more_than_ever_before() -> None:
     assert list(it.pending_waiters.advanced) == ["w"]
 
 
-def test_a_state_that_is_loaded_comes_to_the_same() -> None:
+def test_a_loaded_state_finds_the_same_outcome() -> None:
     it = History()
     it.put("n/1")
     it.arm(waiter("w", 0, COUNT_TWO))

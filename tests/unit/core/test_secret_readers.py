@@ -22,7 +22,9 @@ READER_ONLY = SecretReader()
         ("nodes/c2/token", ["group/compute"]),
     ],
 )
-def test_a_grants_holder_sees_what_is_its_own_or_names_it(path: str, readers: list[str]) -> None:
+def test_a_grants_holder_sees_its_own_facts_and_those_that_name_it(
+    path: str, readers: list[str]
+) -> None:
     assert C1.may_reveal(path, readers)
 
 
@@ -41,19 +43,19 @@ def test_a_grants_holder_sees_nothing_else(path: str, readers: list[str]) -> Non
     assert not C1.may_reveal(path, readers)
 
 
-def test_policy_shows_everything_and_without_it_nothing_is_shown() -> None:
+def test_only_policy_shows_every_value() -> None:
     assert SecretReader(may_read_sensitive=True).may_reveal("nodes/c1/token", [])
     assert not NOBODY.may_reveal("nodes/c1/token", ["group/compute", "member/c1"])
 
 
-def test_a_holder_without_a_member_or_a_group_is_neither_of_them() -> None:
+def test_a_holder_without_a_member_or_group_matches_no_reader() -> None:
     assert not SecretReader().may_reveal(
         "nodes/None/token", ["member/None", "group/None", "group/"]
     )
     assert SecretReader(group="compute").may_reveal("shared/key", ["group/compute"])
 
 
-def test_readers_are_a_set_and_stand_in_order() -> None:
+def test_readers_are_sorted() -> None:
     assert check_readers(["member/c1", "group/head"], sensitive=True) == ("group/head", "member/c1")
     assert check_readers([], sensitive=False) == ()
 
@@ -71,12 +73,12 @@ def test_readers_are_a_set_and_stand_in_order() -> None:
         ([f"member/c{n}" for n in range(READERS + 1)], "at most 32"),
     ],
 )
-def test_what_is_no_reader_is_refused(readers: list[str], says: str) -> None:
+def test_an_invalid_reader_is_refused(readers: list[str], says: str) -> None:
     with pytest.raises(Invalid, match=says) as refused:
         check_readers(readers, sensitive=True)
     assert refused.value.code == "readers_invalid"
 
 
-def test_readers_of_what_everybody_may_read_make_no_sense() -> None:
+def test_readers_of_a_fact_that_is_not_sensitive_are_refused() -> None:
     with pytest.raises(Invalid, match="sensitive: true"):
         check_readers(["group/head"], sensitive=False)

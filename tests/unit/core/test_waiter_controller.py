@@ -1,0 +1,200 @@
+"""Verdicts are written once, whatever the store does, and nothing holds up what comes after."""
+
+from __future__ import annotations
+
+import pytest
+
+from factstore.core.errors import OutcomeUnknown, Unavailable
+from factstore.core.model.condition import Definition
+from factstore.core.model.event import DELETION_MARKER, DeletionMarker
+from factstore.core.model.fact import Put
+from factstore.core.model.member import JoinRequest
+from factstore.core.model.precondition import ANY
+from factstore.core.model.record_key import RecordKey
+from factstore.core.model.waiter import Waiter
+from factstore.core.ports import Transaction
+from factstore.core.services.waiter_controller import RETRY_SECONDS
+from tests.eventually import eventually
+from tests.unit.core.direct import DirectStore
+from tests.unit.core.factories import SCOPE, ManualClock, author
+from tests.unit.core.service import services_over
+
+TIMEOUT = 5.0
+
+
+class WaiterWorld:
+    """A referee over a store that fails when told to, and what it judges."""
+
+    def __init__(self, store: DirectStore | None = None, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock()
+        self.store = store or DirectStore(self.clock)
+        ids = iter(f"id{n}" for n in range(99))
+        services = services_over(self.store, self.clock, lambda: next(ids))
+        self.facts, self.waiters = services.facts, services.waiters
+        self.members, self.stacks = services.members, services.stacks
+        self.controller = services.waiter_controller
+
+    def arm(self, name: str, *, timeout: int = 60, extend: bool = False) -> None:
+        condition = {"facts": f"{name}/*", "present": True, "count": 2}
+        definition = Definition.of(
+            {"success": condition, "timeout": timeout, "extend_on_progress": extend}
+        )
+        self.waiters.put(SCOPE, name, definition, author(), create_only=False)
+
+    def put(self, path: str) -> int:
+        return self.facts.put(SCOPE, Put.of(path, 1), author(), ANY).revision
+
+    def waiter(self, name: str) -> Waiter:
+        found = self.store.refresh(0).record(SCOPE, RecordKey("waiter", name))
+        assert isinstance(found, Waiter)
+        return found
+
+    def meet(self, name: str) -> int:
+        self.arm(name)
+        self.put(f"{name}/1")
+        return self.put(f"{name}/2")
+
+
+@pytest.fixture
+def world() -> WaiterWorld:
+    return WaiterWorld()
+
+
+def refused(commit: Transaction, deadline: float) -> int | None:
+    raise Unavailable("it is away")
+
+
+def test_an_outcome_is_written_with_the_revision_that_decided_it(world: WaiterWorld) -> None:
+    revision = world.meet("w")
+    timer = world.waiter("w").timer
+    assert not world.controller.run_once(), "nothing is left"
+    waiter = world.waiter("w")
+    assert (waiter.state, waiter.decided_revision, waiter.timer) == ("met", revision, 0)
+    assert waiter.progress is not None
+    assert (waiter.progress.satisfied, waiter.progress.needed) == (2, 2)
+    assert world.store.known.record(SCOPE, RecordKey("timer", "w")) is None
+    assert not world.store.renew_lease(timer, 0), "its lease was given back"
+    head = world.store.backend.head(0)
+    assert not world.controller.run_once()
+    assert world.store.backend.head(0) == head, "and nothing is written twice"
+
+
+def test_a_timeout_is_written(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20)
+    world.clock.advance(21)
+    world.store.refresh(0)
+    world.controller.run_once()
+    assert world.waiter("w").state == "timed_out"
+
+
+def test_only_one_of_two_controllers_writes(world: WaiterWorld) -> None:
+    world.meet("w")
+    there = WaiterWorld(DirectStore(world.clock), world.clock)
+    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
+    there.store.known.epoch = world.store.epoch
+    there.store.refresh(0)
+    world.controller.run_once()
+    head = world.store.backend.head(0)
+    assert not there.controller.run_once(), "its guard fails, and it reads that another was first"
+    assert world.store.backend.head(0) == head
+    assert world.waiter("w").state == "met"
+
+
+def test_a_waiter_that_was_armed_again_is_not_ended_by_an_earlier_outcome(
+    world: WaiterWorld,
+) -> None:
+    world.meet("w")
+    there = WaiterWorld(DirectStore(world.clock), world.clock)
+    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
+    there.store.known.epoch = world.store.epoch
+    there.store.refresh(0)
+    world.facts.delete(SCOPE, "w/1", author(), ANY)
+    world.arm("w", timeout=77)
+    there.controller.run_once()
+    assert world.waiter("w").state == "pending"
+
+
+def test_a_write_that_the_store_refuses_is_tried_again(world: WaiterWorld) -> None:
+    world.meet("w")
+    world.store.faults.append(refused)
+    with pytest.raises(Unavailable):
+        world.controller.run_once()
+    assert world.waiter("w").state == "pending"
+    assert not world.controller.run_once()
+    assert world.waiter("w").state == "met"
+
+
+def test_a_lost_response_does_not_end_a_waiter_twice(world: WaiterWorld) -> None:
+    world.meet("w")
+
+    def lost(commit: Transaction, deadline: float) -> int | None:
+        assert world.store.backend.commit(commit, deadline)
+        raise OutcomeUnknown("the answer was lost")
+
+    world.store.faults.append(lost)
+    head = world.store.backend.head(0)
+    assert not world.controller.run_once()
+    assert world.store.backend.head(0) == head + 1
+    assert world.waiter("w").state == "met"
+    assert not world.controller.run_once()
+    assert world.store.backend.head(0) == head + 1
+
+
+def test_progress_restarts_the_timeout(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20, extend=True)
+    world.arm("v", timeout=20)
+    world.clock.advance(15)
+    world.put("w/1")
+    world.put("v/1")
+    world.controller.run_once()
+    world.clock.advance(15)
+    world.store.refresh(0)
+    world.controller.run_once()
+    assert (world.waiter("w").state, world.waiter("v").state) == ("pending", "timed_out")
+    world.clock.advance(6)
+    world.store.refresh(0)
+    world.controller.run_once()
+    assert world.waiter("w").state == "timed_out"
+
+
+def test_deletions_are_marked_at_intervals(world: WaiterWorld) -> None:
+    world.members.join(SCOPE, "m", JoinRequest.of("g", 600), author())
+    marks = []
+    for name in ("a", "b"):
+        world.put(name)
+        world.facts.delete(SCOPE, name, author(), ANY)
+        marks.append(world.store.known.revision)
+        left = world.controller.run_once()
+        assert left == (name == "b"), "the second waits"
+    found = world.store.known.record(SCOPE, DELETION_MARKER)
+    assert isinstance(found, DeletionMarker)
+    assert found.seen == marks[0]
+    world.clock.advance(RETRY_SECONDS)
+    assert not world.controller.run_once()
+    found = world.store.known.record(SCOPE, DELETION_MARKER)
+    assert isinstance(found, DeletionMarker)
+    assert found.seen == marks[1]
+
+
+def test_a_stack_that_was_deleted_meanwhile_does_not_block_others(world: WaiterWorld) -> None:
+    world.meet("w")
+    there = WaiterWorld(DirectStore(world.clock), world.clock)
+    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
+    there.store.known.epoch = world.store.epoch
+    there.store.refresh(0)
+    world.stacks.delete(SCOPE, author())
+    assert not there.controller.run_once()
+    assert not world.controller.run_once()
+
+
+def test_the_thread_writes_when_woken_tries_again_and_stops(world: WaiterWorld) -> None:
+    world.controller.start()
+    try:
+        assert world.controller.alive
+        world.meet("w")
+        world.store.faults.append(refused)
+        world.controller.wake()
+        eventually(lambda: world.waiter("w").state == "met")
+    finally:
+        world.controller.stop()
+    assert not world.controller.alive
