@@ -21,7 +21,7 @@ from tests.grants import Held, issue, issue_reader, let_expire
 from tests.http import PROBLEM, Caller, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.keystone.grant_policy import ENDED, FACTS, HOLDERS, ROWS, Kind, Row
-from tests.keystone.token_policy import DONE
+from tests.keystone.token_policy import DONE, NAMES, RECORDS
 from tests.service import ApiServer
 from tests.structure.application import mounted, operations
 
@@ -49,7 +49,7 @@ class Granted:
 
     def held(self) -> list[Any]:
         """Return the content of the stack."""
-        kinds = ("facts", "members", "waiters", "grants")
+        kinds = ("facts", "members", "grants", *(path.partition("/")[0] for path in RECORDS))
         return [self.owner.get(f"{self.stack}/{kind}").json()[kind] for kind in kinds]
 
 
@@ -78,7 +78,8 @@ def filled(etcd: EtcdServer, owner: Caller) -> Iterator[Granted]:
     for member, group in (("a", "g"), ("b", "g"), ("h", "other")):
         body = {"group": group, "ttl": 600}
         owner.put(f"{stack}/members/{member}", json=body).raise_for_status()
-    owner.put(f"{stack}/waiters/w", json={"success": {"signals": 9}}).raise_for_status()
+    for path, body in RECORDS.items():
+        owner.put(f"{stack}/{path}", json=body).raise_for_status()
     grants |= {
         "agent of a": issue(owner, stack, "a", group="g"),
         "agent of b": issue(owner, stack, "b"),
@@ -116,10 +117,10 @@ def call(
 ) -> requests.Response:
     """Carry out a row's operation on the stack."""
     names = {
+        **NAMES,
         "stack": granted.name,
         "path": row.path,
         "member": row.member,
-        "waiter": "w",
         "grant": granted.grants[row.grant].id,
         "project": project,
     }

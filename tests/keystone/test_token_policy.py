@@ -18,8 +18,10 @@ from tests.http import PROBLEM, Caller, fresh_stack, refused
 from tests.keystone.conftest import with_token
 from tests.keystone.token_policy import (
     FACT,
+    NAMES,
     PERSONAS,
     READ_ONLY,
+    RECORDS,
     RESTRICTED_TO,
     ROWS,
     STACKS,
@@ -116,12 +118,8 @@ def grant(callers: dict[str, Caller], owned: str) -> str:
 
 
 def fill(owner: Caller, name: str) -> str:
-    """Make a stack with fact ``a``, member ``a``, waiter ``w`` and a grant, whose id this is."""
-    for path, body in (
-        ("facts/a", {"value": 1}),
-        ("members/a", {"group": "g"}),
-        ("waiters/w", {"success": {"signals": 2}}),
-    ):
+    """Make a stack with fact ``a``, member ``a``, the records and a grant; return the grant's id."""
+    for path, body in {"facts/a": {"value": 1}, "members/a": {"group": "g"}, **RECORDS}.items():
         owner.put(f"/v1/stacks/{name}/{path}", json=body).raise_for_status()
     issued = owner.post(f"/v1/stacks/{name}/grants", json=READ_ONLY)
     issued.raise_for_status()
@@ -137,7 +135,7 @@ def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
 
 def held(owner: Caller, name: str) -> list[object]:
     """Return the content of a stack."""
-    kinds = ("facts", "members", "grants")
+    kinds = ("facts", "members", "grants", *(path.partition("/")[0] for path in RECORDS))
     return [owner.get(f"/v1/stacks/{name}/{kind}").json()[kind] for kind in kinds]
 
 
@@ -152,8 +150,8 @@ def call(
     headers: dict[str, str] | None = None,
 ) -> requests.Response:
     """Carry out a row's operation on a stack."""
-    names = {"path": "a", "member": "a", "waiter": "w", "grant": grant}
-    target = (row.template + row.query).format(stack=stack, project=project, **names)
+    names = {**NAMES, "stack": stack, "grant": grant, "project": project}
+    target = (row.template + row.query).format_map(names)
     more = {} if row.body is None else {"json": row.body}
     return caller(method or row.method, target, headers=headers, **more)
 
@@ -359,7 +357,7 @@ def test_an_authenticated_caller_learns_the_methods_of_a_route_whether_its_stack
 ) -> None:
     for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:
         there, missing = (
-            template.format(stack=name, path="a", member="a", waiter="w", grant=grant)
+            template.format_map({**NAMES, "stack": name, "grant": grant})
             for name in (owned, "missing")
         )
         for persona in UNIDENTIFIED:

@@ -1,8 +1,10 @@
 """The policy for tokens: every operation and every kind of caller, as one table.
 
 A new route needs a row here, and one for holders of grants in ``grant_policy``, and nothing else: the
-tests take the rows from :data:`ROWS`.  A row's kind states the answer to each persona, in the order of
-:data:`PERSONAS`.
+tests take the rows from :data:`ROWS`.  A new noun also needs its name in :data:`NAMES` and, if there is
+something to read or delete, a line in :data:`RECORDS`.
+
+A row's kind states the answer to each persona, in the order of :data:`PERSONAS`.
 """
 
 from __future__ import annotations
@@ -73,6 +75,12 @@ class Row:
         answer = self.kind.value[PERSONAS.index(persona)]
         return {DONE: str(self.done), MADE: str(self.made)}.get(answer, answer)
 
+
+NAMES = {"path": "a", "member": "a", "waiter": "w"}
+"""The names in templates, apart from stack and grant."""
+
+RECORDS: dict[str, Any] = {"waiters/w": {"success": {"signals": 9}}}
+"""What a stack contains beside facts, members and grants: the path and the body of each PUT."""
 
 STACKS = "/v1/stacks"
 STACK = f"{STACKS}/{{stack}}"
