@@ -26,7 +26,6 @@ NOT_YET_CLEAN: tuple[str, ...] = (
     "tests/backends",
     "tests/contract",
     "tests/heat",
-    "tests/unit",
 )
 
 # These quote the phrases in order to refuse them.

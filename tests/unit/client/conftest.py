@@ -1,4 +1,4 @@
-"""What the client's tests share."""
+"""Fixtures of the tests for the client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.client.stub import FakeClock, Service
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    """A service that does as it is told, and must have been asked for that and no more."""
+    """A service with a script; the client must have made exactly the requests of the script."""
     with Service() as running:
         yield running
         assert not running.script, "the client never asked for the rest of the script"

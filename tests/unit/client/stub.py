@@ -1,4 +1,4 @@
-"""A service that misbehaves as it is told, and a clock that needs no time."""
+"""A service that follows a script of failures, and a clock that tests advance."""
 
 from __future__ import annotations
 

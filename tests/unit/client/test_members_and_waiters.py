@@ -198,7 +198,7 @@ def test_a_context_that_is_the_same_has_a_newer_cursor(service: Service, clock: 
     same = stack.newer_context(CONTEXT, member="c1", wait=20, settle=0.5, max_settle=3)
     assert same == Context(CONTEXT.document, "t1", "e.7")
     assert stack.newer_context(same) == Context({"stack": "slurm"}, "t2", "e.9")
-    assert stack.newer_context(same) == same  # what stands between may drop the header
+    assert stack.newer_context(same) == same  # a proxy may drop the header
     assert service.calls[0].headers["If-None-Match"] == '"t1"'
     assert service.calls[0].query == {
         "member": "c1",

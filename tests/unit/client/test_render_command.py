@@ -40,7 +40,7 @@ def test_several_files_cannot_be_printed() -> None:
 
 @pytest.mark.parametrize("sent", ["", "<html>", "7", '{"stack": "s"}', '{"errors": []}'])
 def test_an_invalid_context_leaves_the_file_unchanged(tmp_path: Path, sent: str) -> None:
-    """As when curl was refused, or the network failed."""
+    """For example, the request of curl was refused or the network failed."""
     file = tmp_path / "hosts"
     file.write_text("kept")
     line = one_line(factstore("render", "hosts", "--into", file, stdin=sent), 1)

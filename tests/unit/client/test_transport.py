@@ -1,4 +1,4 @@
-"""What is repeated, what is not, and how failures are named."""
+"""Retries of requests, and the errors of failed ones."""
 
 from __future__ import annotations
 

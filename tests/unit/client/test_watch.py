@@ -28,8 +28,8 @@ from tests.unit.client.stub import (
 PING = b": ping\n\n"
 
 
-def told(watch: Watch) -> list[str]:
-    """What a watch tells until the stack ends, each item by its cursor."""
+def cursors_of(watch: Watch) -> list[str]:
+    """Return the cursors of all items until the stack is deleted."""
     return [item.cursor for item in watch]
 
 
@@ -86,7 +86,7 @@ def test_a_stream_cut_anywhere_resumes_after_the_last_whole_frame(
             rest = [frame for number, frame in frames.items() if number > resumed]
             service.will(stream(first, chunked=chunked), stream(*rest, chunked=chunked))
             with case(f"cut at {cut}, {'chunked' if chunked else 'not chunked'}"):
-                cursors = told(service.stack(clock).watch("e.1"))
+                cursors = cursors_of(service.stack(clock).watch("e.1"))
                 assert cursors == ["e.2", "e.3", "e.6", "e.7"]
                 assert service.calls[-1].headers["Last-Event-ID"] == f"e.{resumed}"
 
@@ -96,7 +96,7 @@ def test_a_goodbye_sends_the_watch_elsewhere_after_its_pause(
 ) -> None:
     farewell = stream(change(2), goodbye("stopping", 2500))
     service.will(farewell, stream(change(3)), stream(stack_delete(4)))
-    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3", "e.4"]
+    assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2", "e.3", "e.4"]
     assert service.calls[1].headers["Last-Event-ID"] == "e.2"
     assert 2.5 <= clock.pauses[0] < 3
     assert clock.pauses[1] < 1  # it held for that once
@@ -109,14 +109,14 @@ def test_a_bookmark_moves_the_cursor_and_is_yielded_on_request(
     watch = service.stack(clock).watch("e.1", bookmarks=True)
     assert next(watch) == Bookmark("e.8")
     assert watch.cursor == "e.8"
-    assert told(watch) == ["e.9", "e.10"]
+    assert cursors_of(watch) == ["e.9", "e.10"]
     assert [call.headers["Last-Event-ID"] for call in service.calls] == ["e.1", "e.8", "e.9"]
 
 
 def test_a_service_that_is_away_is_waited_for(service: Service, clock: FakeClock) -> None:
     busy = refusal(503, "store_unavailable", {"Retry-After": "20"})
     service.will(busy, hang_up, busy, answer(502), busy, stream(stack_delete(2)))
-    assert told(service.stack(clock).watch("e.1")) == ["e.2"]
+    assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2"]
     assert clock.now >= 1060
 
 
@@ -132,7 +132,7 @@ def test_the_patience_of_a_watch_can_be_bounded(service: Service, clock: FakeClo
 def test_patience_is_for_one_absence_at_a_time(service: Service, clock: FakeClock) -> None:
     busy = refusal(503, "store_unavailable", {"Retry-After": "4"})
     service.will(busy, busy, stream(change(2)), busy, busy, stream(stack_delete(3)))
-    assert told(service.stack(clock).watch("e.1", retry_for=10)) == ["e.2", "e.3"]
+    assert cursors_of(service.stack(clock).watch("e.1", retry_for=10)) == ["e.2", "e.3"]
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -192,7 +192,7 @@ def test_an_event_that_is_sent_again_is_not_yielded_again(
     service: Service, clock: FakeClock
 ) -> None:
     service.will(stream(change(2)), stream(change(2), stack_delete(3)))
-    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
+    assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
 
 
 def test_a_watch_from_now_begins_when_it_is_made(service: Service, clock: FakeClock) -> None:
@@ -200,14 +200,14 @@ def test_a_watch_from_now_begins_when_it_is_made(service: Service, clock: FakeCl
     watch = service.stack(clock).watch()
     assert watch.cursor == "e.7"
     service.will(hang_up, stream(stack_delete(8)))
-    assert told(watch) == ["e.8"]
+    assert cursors_of(watch) == ["e.8"]
     assert [call.headers.get("Last-Event-ID") for call in service.calls] == [None, "e.7", "e.7"]
 
 
 def test_a_silent_connection_counts_as_dead(service: Service, clock: FakeClock) -> None:
     service.will(stream(change(2), hold=service), stream(stack_delete(3)))
     stack = service.stack(clock, stream_silence=0.05)
-    assert told(stack.watch("e.1")) == ["e.2", "e.3"]
+    assert cursors_of(stack.watch("e.1")) == ["e.2", "e.3"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_junk_is_a_broken_connection_and_twice_an_error(
 def test_frames_of_a_later_version_are_passed_over(service: Service, clock: FakeClock) -> None:
     later = b'event: weather\ndata: {"sun": true}\n\nretry: 100\n\n'
     service.will(stream(later, change(2), later, stack_delete(3)))
-    assert told(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
+    assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
 
 
 def test_an_answer_that_is_not_an_event_stream_is_an_error(

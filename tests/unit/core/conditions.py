@@ -1,4 +1,4 @@
-"""Definitions of waiters, as documents, over a small world in which their conditions often hold."""
+"""Documents of waiters' definitions, on a few names so that conditions are often met."""
 
 from __future__ import annotations
 

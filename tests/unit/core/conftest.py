@@ -1,4 +1,4 @@
-"""What tests of several rules start from."""
+"""Fixtures that several modules share."""
 
 from __future__ import annotations
 

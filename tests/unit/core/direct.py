@@ -1,4 +1,4 @@
-"""A store without threads: it looks at a memory backend when it is asked to, and fails when told to."""
+"""A store without threads: it reads a memory backend on refresh, and tests can make it fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fault = Callable[[Transaction, float], int | None]
 class DirectStore:
     """A :class:`~factstore.core.ports.Store`.
 
-    :ivar faults: what the next commits do instead; ``self.backend.commit`` is the real thing.
+    :ivar faults: called instead of the next commits; ``self.backend.commit`` is the real one.
     :ivar before_refresh: called at the next refreshes; it may raise.
     :ivar called: every call that changes something, in order.
     """

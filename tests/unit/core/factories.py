@@ -21,7 +21,7 @@ _requests = itertools.count(1)
 
 
 class ManualClock:
-    """Time stands still until a test moves it."""
+    """A clock that only tests advance."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -37,7 +37,7 @@ class ManualClock:
 
 
 def author(user: str = "alice", *, may_set_parameters: bool = True) -> Author:
-    """An author with a request of its own."""
+    """Return an author with a request of its own."""
     return Author(user, f"req-{next(_requests)}", may_set_parameters)
 
 
@@ -77,7 +77,7 @@ def put(path: str, value: object = 1, kind: Kind = "observed", ttl: int | None =
 
 
 def state_with(paths: Iterable[str] = (), **of_stack: object) -> State:
-    """A state with one stack, whose facts were written one revision each, from 2 on."""
+    """Return a state of one stack, whose facts were written in one revision each from 2."""
     state = State()
     state.apply(Step(1, (PutStack(stack(**of_stack)),)))  # type: ignore[arg-type]
     for revision, path in enumerate(paths, 2):

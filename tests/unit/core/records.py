@@ -14,7 +14,7 @@ from tests.unit.core.factories import NOW, stack
 LEASE = 77
 
 
-def space() -> StackState:
+def stack_state() -> StackState:
     return StackState(stack(), ProjectTotals())
 
 

@@ -1,4 +1,4 @@
-"""Facts and stacks over a store that fails when told to."""
+"""The services on a store that tests can make fail."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ class Service:
         self.key_rewrap = services.key_rewrap
 
     def put(self, path: str, value: object, **fields: object) -> int:
-        wish = put(path, value, **fields)  # type: ignore[arg-type]
-        return self.facts.put(SCOPE, wish, author(), ANY).revision
+        request = put(path, value, **fields)  # type: ignore[arg-type]
+        return self.facts.put(SCOPE, request, author(), ANY).revision
 
     def others_write(self, path: str, value: object) -> int:
-        """A write that the known state does not show yet."""
-        wish = put(path, value)
+        """Write a fact that the known state does not contain yet."""
+        request = put(path, value)
         there = DirectStore(self.clock)
         there.backend, there.epoch = self.store.backend, self.store.epoch
         there.known.epoch = self.store.epoch
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
         there.idempotency_record = self.store.idempotency_record
         services = services_over(there, self.clock, lambda: f"other-{path}-{value}")
-        return services.facts.put(SCOPE, wish, author("others"), ANY).revision
+        return services.facts.put(SCOPE, request, author("others"), ANY).revision
 
     def head(self) -> int:
         return self.store.backend.head(0)
@@ -73,7 +73,7 @@ class Service:
     def value(self, path: str) -> str:
         return self.facts.get(SCOPE, path).text
 
-    # Faults, in the place of a commit
+    # Faults that replace a commit
 
     def lost_answer(self, commit: Transaction, deadline: float) -> int | None:
         assert self.store.backend.commit(commit, deadline)

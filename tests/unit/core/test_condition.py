@@ -58,7 +58,7 @@ anything = st.recursive(
 
 
 def sparse(given: Any) -> Any:
-    """A document without those of its members that are as by default."""
+    """Return a document without the members that have their default."""
     if isinstance(given, list):
         return [sparse(part) for part in given]
     if not isinstance(given, dict):
@@ -71,7 +71,7 @@ def sparse(given: Any) -> Any:
 
 
 def nested(depth: int) -> Any:
-    """A condition in as many, itself counted."""
+    """Return a condition nested to a depth."""
     made: Any = FACTS
     for level in range(depth - 1):
         made = {"all" if level % 2 else "any": [made]}

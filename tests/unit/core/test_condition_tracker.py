@@ -1,4 +1,4 @@
-"""Waiters' conditions against a stack that changes, and against a naive reading of the design."""
+"""Trackers of waiters' conditions on a changing stack, compared with a naive evaluation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def signal(name: str, status: SignalStatus = "SUCCESS", reason: str = "", at: in
 
 @dataclass
 class World:
-    """What a waiter looks at, moved by hand."""
+    """The input of a waiter's conditions, changed by the test."""
 
     facts: dict[str, Fact] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
@@ -54,14 +54,14 @@ class World:
         if kind == "target":
             self.target += what
             return
-        held = getattr(self, {"applied": "applied"}.get(kind, f"{kind}s"))
+        table = getattr(self, {"applied": "applied"}.get(kind, f"{kind}s"))
         if what is None or (kind == "member" and what.state == "departed"):
-            held.pop(name, None)
+            table.pop(name, None)
         else:
-            held[name] = what
+            table[name] = what
 
     def tell(self, tracker: Tracker, kind: str, name: str, what: Any) -> None:
-        """Tell a tracker of a change that the world has seen."""
+        """Update a tracker with a change of the world."""
         if kind == "target":
             tracker.target(self.target)
         else:
@@ -109,7 +109,7 @@ revisions = st.lists(
 definitions = documents.map(Definition.of)
 
 
-# The naive reading: no memory, everything looked up anew.
+# The naive evaluation: it keeps no state and reads everything again.
 
 
 def passes(world: World, path: str, test: conditions.Test) -> bool:
@@ -120,7 +120,7 @@ def passes(world: World, path: str, test: conditions.Test) -> bool:
 
 
 def explained(world: World, path: str, test: conditions.Test) -> str:
-    """What follows a name where nothing is compared."""
+    """Return the suffix of a name whose value is not compared."""
     found = world.facts.get(path)
     hidden = found is not None and found.sensitive and test.equals is not None
     return " (sensitive)" if hidden else ""
@@ -166,21 +166,21 @@ def holds(world: World, it: Condition) -> bool:
 
 
 def far(world: World, it: Condition) -> tuple[int, int, set[str]]:
-    """Satisfied, needed, missing."""
+    """Return the satisfied and the needed number, and the missing names."""
     match it:
         case conditions.Facts():
             good = passing_paths(world, it)
             known = {path for path in world.facts if fits(it.pattern, path)}
-            told = {path + explained(world, path, it.test) for path in known - good}
-            missing = set() if holds(world, it) else told or {it.pattern}
+            names = {path + explained(world, path, it.test) for path in known - good}
+            missing = set() if holds(world, it) else names or {it.pattern}
             return min(len(good), it.count), it.count, missing
         case EveryMember():
             living, good = set(of_group(world, it.group)), passing_members(world, it)
-            told = {
+            names = {
                 name + explained(world, f"nodes/{name}/{it.fact}", it.test)
                 for name in living - good
             }
-            return len(good), max(it.at_least, len(living)), told
+            return len(good), max(it.at_least, len(living)), names
         case Converged():
             living = set(of_group(world, it.group))
             good = {name for name in living if world.applied.get(name, -1) >= world.target}
@@ -199,18 +199,18 @@ def far(world: World, it: Condition) -> tuple[int, int, set[str]]:
             return min((far(world, part) for part in parts), key=lambda e: e[1] - e[0])
 
 
-def guilty(world: World, it: Condition | None) -> set[str]:
-    """What counts towards failure."""
+def failing_names(world: World, it: Condition | None) -> set[str]:
+    """Return the names that cause the failure."""
     match it:
         case conditions.Facts():
             return passing_paths(world, it)
         case EveryMember():
             return passing_members(world, it)
         case AllOf(parts):
-            return set().union(*(guilty(world, part) for part in parts))
+            return set().union(*(failing_names(world, part) for part in parts))
         case AnyOf(parts):
             decisive = [part for part in parts if holds(world, part)] or parts
-            return set().union(*(guilty(world, part) for part in decisive))
+            return set().union(*(failing_names(world, part) for part in decisive))
         case _:
             return set()
 
@@ -235,7 +235,7 @@ def naive_verdict(world: World, definition: Definition) -> str | None:
 
 
 def played(history: list[list[Changed]], definition: Definition) -> Iterator[tuple[World, Tracker]]:
-    """The world after each revision, with a tracker that was moved through all of them."""
+    """Yield the world after each revision, and the tracker that was updated with all of them."""
     world = World()
     tracker = Tracker.of(definition, world)
     yield world, tracker
@@ -250,7 +250,7 @@ def played(history: list[list[Changed]], definition: Definition) -> Iterator[tup
 def test_an_updated_tracker_equals_a_new_one(
     definition: Definition, history: list[list[Changed]], start: int
 ) -> None:
-    """Whether it began with an empty stack or with one that had come as far as *start*."""
+    """The tracker starts with an empty stack, or with the stack after *start* revisions."""
     late: Tracker | None = None
     for at, (world, tracker) in enumerate(played(history, definition)):
         if at == start:
@@ -282,7 +282,7 @@ def test_the_progress_is_correct_at_each_revision(
         satisfied, needed, missing = far(world, definition.success)
         assert (progress.satisfied, progress.needed) == (satisfied, needed)
         assert progress.missing == tuple(sorted(missing))
-        failing = guilty(world, definition.failure) | bad_signals(world, definition)
+        failing = failing_names(world, definition.failure) | bad_signals(world, definition)
         assert progress.failing == tuple(sorted(failing))
         assert (satisfied == needed) == holds(world, definition.success)
 
@@ -455,7 +455,7 @@ def test_a_verdict_has_its_reason(move: Callable[[Tracker], Any], reason: str) -
 
 
 class Unread(Mapping[str, Any]):
-    """Nobody may look here any more."""
+    """A mapping that must not be read."""
 
     def __getitem__(self, key: str) -> Any:
         raise AssertionError(f"{key} was looked up")

@@ -25,7 +25,7 @@ trees = st.recursive(
 
 
 class OneState:
-    """A store that shows the state it is given."""
+    """A store with a given state."""
 
     epoch = EPOCH
 
@@ -40,7 +40,7 @@ class OneState:
 
 
 class Waiting:
-    """Waiting ends when the test has done what it wants to happen meanwhile."""
+    """A wake-up: waiting calls the functions of the test."""
 
     def __init__(self, clock: ManualClock, *meanwhile: Callable[[], object]) -> None:
         self._clock = clock
@@ -66,7 +66,7 @@ def contexts(state: State, *meanwhile: Callable[[], object]) -> ContextService:
 
 
 def leaves(tree: dict[str, object], above: str = "") -> dict[str, object]:
-    """The facts that a nested document was made of."""
+    """Return the facts in a nested document by path."""
     found: dict[str, object] = {}
     for name, child in tree.items():
         if isinstance(child, dict) and "value" not in child:
@@ -145,16 +145,16 @@ def test_a_context_is_compiled_again_after_the_state_was_reloaded() -> None:
 
 
 def test_a_waiting_reader_never_receives_an_older_context() -> None:
-    """The store was read anew, from the oldest state it keeps; that is no change."""
+    """The store was reloaded from its oldest state, which is no change."""
     known, old = state_with(["a", "b"]), state_with(["a"])
     store = OneState(known)
     clock = ManualClock()
 
-    def read_anew() -> None:
+    def reload() -> None:
         store.shown = old
         store.refresh = lambda deadline: known  # type: ignore[method-assign]
 
-    waiting = Waiting(clock, read_anew)
+    waiting = Waiting(clock, reload)
     service = ContextService(store, Hub(9, 9999, lambda: waiting), clock, 5)  # type: ignore[arg-type]
     etag = service.get(SCOPE).etag
     assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag

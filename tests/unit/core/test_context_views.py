@@ -1,4 +1,4 @@
-"""The context document of a stack with members, and as one of them sees it."""
+"""The context document of a stack with members, and the views of members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors and entity tags as they come from outside."""
+"""Cursors and entity tags from requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_only_the_text_of_a_cursor_is_parsed(text: str) -> None:
 
 
 def is_cursor(text: str) -> bool:
-    """As the documentation has it: sixteen small hexadecimal digits, a dot, a revision of etcd's."""
+    """Return True for sixteen lower-case hexadecimal digits, a dot, and a revision of etcd."""
     epoch, dot, revision = text[:16], text[16:17], text[17:]
     digits = bool(revision) and all(char in "0123456789" for char in revision)
     return (

@@ -1,4 +1,4 @@
-"""Holding back until it is quiet: when, and that nothing is lost by it.  Time is the test's."""
+"""Settling: the time of delivery, and that no event is lost, on a clock of the test."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from factstore.core.state.state import State
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.core.test_context import OneState
 
-# Eighths: a time that is the sum of others is exactly that.
+# Eighths of seconds are added without rounding.
 moments = st.lists(st.integers(1, 400), max_size=30).map(
     lambda gaps: [moment / 8 for moment in accumulate(gaps)]
 )
 settles = st.tuples(st.integers(0, 50), st.integers(0, 300)).map(
-    lambda wish: Debounce(wish[0] / 8, (wish[0] + wish[1]) / 8)
+    lambda pair: Debounce(pair[0] / 8, (pair[0] + pair[1]) / 8)
 )
 
 
@@ -36,7 +36,7 @@ def event(revision: int, path: str = "p", kind: str = "fact.put") -> Event:
 
 
 class Timetable:
-    """An event source whose events come at given moments, and a clock that waiting moves on."""
+    """An event source with events at given instants, and a clock that advances by waiting."""
 
     revision = 0
     closing = False
@@ -77,13 +77,13 @@ def test_a_settled_poll_returns_when_the_stack_is_quiet_or_at_its_bound(
 ) -> None:
     table = Timetable(at)
     watching = table.watching()
-    cursor, told = Cursor(EPOCH, 0), []
-    while len(told) < len(at):
+    cursor, delivered = Cursor(EPOCH, 0), []
+    while len(delivered) < len(at):
         asked = table.clock.now
         poll = watching.poll(SCOPE, cursor, wait, Filter(), settle)
         now = table.clock.now
         cursor = poll.next
-        told += [event.revision for event in poll.events]
+        delivered += [event.revision for event in poll.events]
         if not poll.events:
             assert now >= asked + wait
             table.wait(SCOPE, cursor.revision, 1000)
@@ -94,7 +94,7 @@ def test_a_settled_poll_returns_when_the_stack_is_quiet_or_at_its_bound(
         assert now >= min(bound, came[-1] + settle.quiet) - 1e-6
         gaps = [later - earlier for earlier, later in pairwise(came)]
         assert all(gap <= settle.quiet + 1e-6 for gap in gaps)
-    assert told == list(range(1, len(at) + 1))
+    assert delivered == list(range(1, len(at) + 1))
 
 
 @given(moments, settles)
@@ -103,16 +103,16 @@ def test_a_settled_stream_delivers_the_same_events_as_an_unsettled_one(
 ) -> None:
     table = Timetable(at)
     frames = table.watching().stream(SCOPE, Cursor(EPOCH, 0), False, Filter(), True, settle)
-    told: list[int] = []
+    delivered: list[int] = []
     pinged = table.clock.now
-    while len(told) < len(at):
+    while len(delivered) < len(at):
         frame = next(frames)
         assert table.clock.now - pinged <= 30.0 + 1e-6
         pinged = table.clock.now
         if isinstance(frame, ChangeFrame):
             assert table.clock.now >= table.moments[frame.event.revision - 1]
-            told.append(frame.event.revision)
-    assert told == list(range(1, len(at) + 1))
+            delivered.append(frame.event.revision)
+    assert delivered == list(range(1, len(at) + 1))
 
 
 def test_a_storm_is_delivered_in_few_bursts() -> None:
@@ -146,8 +146,8 @@ def test_the_deletion_of_the_stack_is_delivered_at_once() -> None:
     frames = table.watching().stream(
         SCOPE, Cursor(EPOCH, 0), False, Filter(), True, Debounce(5.0, 50.0)
     )
-    told = [frame for frame in frames if not isinstance(frame, PingFrame)]
-    assert len(told) == 3
+    delivered = [frame for frame in frames if not isinstance(frame, PingFrame)]
+    assert len(delivered) == 3
     assert table.clock.now == pytest.approx(table.begun + 1.5)
 
 
@@ -220,8 +220,8 @@ def test_a_result_without_changes_is_not_delayed() -> None:
     assert settling.deadline == 5.0
 
 
-def context_of(table: Timetable, state: State) -> ContextService:
-    """The service over a state that moves with the table: each event is a fact, the last the end."""
+def context_service(table: Timetable, state: State) -> ContextService:
+    """Return the service on a state that follows the timetable; the last event is a deletion."""
     plain = table.wait
 
     def moving(scope: Scope, after: int, timeout: float) -> bool:
@@ -245,7 +245,7 @@ def test_a_deleted_stack_is_reported_at_once() -> None:
     table = Timetable([1.0, 1.25], [event(1), gone])
     state = State(0, EPOCH)
     state.load([PutStack(stack())])
-    service = context_of(table, state)
+    service = context_service(table, state)
     known = service.get(SCOPE)
     with pytest.raises(NotFound):
         service.get(SCOPE, wait=30, unless={known.etag}, settle=Debounce(1.0, 10.0))
@@ -254,6 +254,8 @@ def test_a_deleted_stack_is_reported_at_once() -> None:
 
 def test_a_new_stack_settles_for_a_waiting_reader() -> None:
     table = Timetable([1.0, 1.5, 2.0])
-    context = context_of(table, State(0, EPOCH)).get(SCOPE, wait=30, settle=Debounce(1.0, 10.0))
+    context = context_service(table, State(0, EPOCH)).get(
+        SCOPE, wait=30, settle=Debounce(1.0, 10.0)
+    )
     assert context.cursor.revision == 3
     assert table.clock.now == pytest.approx(table.begun + 3.0)

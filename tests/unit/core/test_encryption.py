@@ -1,4 +1,4 @@
-"""Sensitive facts, from the wish to the stored record and back, with real keys."""
+"""Sensitive facts from the request to the stored record and back, with real keys."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def put(
     idempotency: Idempotency | None = None,
     **fields: object,
 ) -> WrittenFacts:
-    wish = Put.of(path, value, **{"sensitive": True, **fields})  # type: ignore[arg-type]
-    return service.facts.put(SCOPE, wish, by or owner(), ANY, idempotency)
+    request = Put.of(path, value, **{"sensitive": True, **fields})  # type: ignore[arg-type]
+    return service.facts.put(SCOPE, request, by or owner(), ANY, idempotency)
 
 
 def stored(service: Service, path: str = "password") -> Fact:
@@ -82,13 +82,13 @@ def revealed(service: Service, path: str = "password", reader: SecretReader = AL
     return service.facts.reveal(SCOPE, service.facts.get(SCOPE, path), reader)[1]
 
 
-# What is kept
+# Stored records
 
 
 def test_no_stored_record_contains_the_value(service: Service) -> None:
     put(service)
-    kept = repr(list(service.store.known.mutations()))
-    assert SECRET not in kept
+    records = repr(list(service.store.known.mutations()))
+    assert SECRET not in records
     assert stored(service).text == "null"
     assert stored(service).sensitive
     assert SEALED_PATTERN.fullmatch(stored(service).sealed or "")
@@ -106,10 +106,18 @@ def test_a_sealed_value_can_be_opened_again(value: str, readers: list[str]) -> N
     made = Put.of("p", value, sensitive=True, readers=readers)
     made_stack = stack(created=0)
     sealed = SHARED.seal(made_stack, None, [made], {"p": None}, ALL)
-    (wish,), (seal,) = sealed.requests, sealed.records
-    assert isinstance(wish, Put)
+    (request,), (seal,) = sealed.requests, sealed.records
+    assert isinstance(request, Put)
     fact = Fact(
-        "p", wish.text, "observed", "", "", "", "", sealed=wish.sealed, readers=wish.readers
+        "p",
+        request.text,
+        "observed",
+        "",
+        "",
+        "",
+        "",
+        sealed=request.sealed,
+        readers=request.readers,
     )
     assert SHARED.open(made_stack, seal, fact) == made.text
 
@@ -142,7 +150,7 @@ def test_concurrent_first_writes_use_one_data_key(service: Service, keys: Path) 
 
     def other_comes_first(commit: Transaction, deadline: float) -> int | None:
         assert commit.record_revisions == {DATA_KEY: 0}
-        put(beside(service, keys), "theirs")
+        put(another_worker(service, keys), "theirs")
         return service.store.backend.commit(commit, deadline)
 
     service.store.faults.append(other_comes_first)
@@ -159,7 +167,7 @@ def test_a_recreated_stack_has_another_data_key(service: Service) -> None:
     assert revealed(service) == TEXT
 
 
-# What changes and what does not
+# Changes
 
 
 def test_writing_the_same_value_again_changes_nothing(service: Service) -> None:
@@ -214,8 +222,8 @@ def test_writing_the_same_value_again_as_a_reader_changes_nothing(service: Servi
 
 
 def test_a_batch_seals_sensitive_facts_only(service: Service) -> None:
-    wishes = [Put.of("a", SECRET, sensitive=True), Put.of("b", "plain"), Delete("c")]
-    service.facts.batch(SCOPE, wishes, [], owner())
+    requests = [Put.of("a", SECRET, sensitive=True), Put.of("b", "plain"), Delete("c")]
+    service.facts.batch(SCOPE, requests, [], owner())
     assert revealed(service, "a") == TEXT
     assert (stored(service, "b").text, stored(service, "b").sealed) == ('"plain"', None)
 
@@ -227,7 +235,7 @@ def test_a_precondition_is_checked_before_a_key_is_needed(service: Service, keys
         service.facts.put(SCOPE, Put.of("password", 1, sensitive=True), owner(), ABSENT)
 
 
-# Who sees it
+# Readers
 
 
 def test_a_value_is_revealed_to_permitted_readers_only(service: Service) -> None:
@@ -280,18 +288,18 @@ def test_a_read_succeeds_while_its_key_is_being_retired(service: Service, keys: 
     put(service)
     read = stored(service)
     rotate_keys(keys)
-    other = beside(service, keys)
+    other = another_worker(service, keys)
     assert other.key_rewrap.run().renewed == 1
     lose_keys(keys, 1)
     service.clock.advance(CHECK_SECONDS)
-    assert seal_of(service) != seal_of(other), "this worker has yet to hear of it"
+    assert seal_of(service) != seal_of(other), "this worker has not reloaded its keys yet"
     late = sealing_with(keys)
     service.facts._encryption = late  # type: ignore[attr-defined]
     assert service.facts.reveal(SCOPE, read, ALL)[1] == TEXT
 
 
-def beside(service: Service, keys: Path) -> Service:
-    """Another worker on the same database, that knows all of it."""
+def another_worker(service: Service, keys: Path) -> Service:
+    """Return another worker on the same database."""
     other = Service(encryption=sealing_with(keys))
     other.store.backend, other.store.epoch = service.store.backend, service.store.epoch
     other.store.known.epoch = service.store.epoch
@@ -333,11 +341,11 @@ def remove(service: Service, place: RecordKey) -> None:
     assert service.store.commit(commit, 0)
 
 
-# Attacks: what is stored, moved
+# Attacks: stored values are moved
 
 
 def attacked(service: Service, **changes: object) -> None:
-    """What somebody with write access to the database makes of a fact."""
+    """Change a stored fact as an attacker with write access to the database can."""
     stack = service.store.known.stack(SCOPE)
     assert stack is not None
     fact = replace(stored(service), **changes)  # type: ignore[arg-type]

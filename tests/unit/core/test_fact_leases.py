@@ -1,4 +1,4 @@
-"""Carrying writes through: stale decisions, races, leases, and outcomes that nobody knows."""
+"""Writes on stale states, lost races and the leases of facts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.unit.core.service import TIMEOUT, Service
 def test_a_write_is_refused_only_on_a_fresh_state(service: Service) -> None:
     revision = service.others_write("new", 1)
     etag = f"{service.store.epoch}.{revision}"
-    wish = put("new", 2)
-    written = service.facts.put(SCOPE, wish, ALICE, Precondition(tags=frozenset({etag})))
+    request = put("new", 2)
+    written = service.facts.put(SCOPE, request, ALICE, Precondition(tags=frozenset({etag})))
     assert written.results[0].outcome == "updated"
 
 
@@ -191,8 +191,8 @@ def test_a_batch_is_written_once_even_if_an_unchanged_fact_expires_meanwhile(
 
     before = service.head()
     service.store.renew_hooks = [ended]
-    wishes = [put("p", "changed"), put("alive", 1, ttl=10)]
-    written = service.facts.batch(SCOPE, wishes, [("p", condition)], ALICE)
+    requests = [put("p", "changed"), put("alive", 1, ttl=10)]
+    written = service.facts.batch(SCOPE, requests, [("p", condition)], ALICE)
     assert [r.outcome for r in written.results] == ["updated", "created"]
     assert service.head() == before + 2, "one for the expiry, one for the batch"
 

@@ -1,4 +1,4 @@
-"""Reading and listing facts on a store that the test moves by hand."""
+"""Reading and listing facts on a store that the test changes."""
 
 from __future__ import annotations
 
@@ -91,18 +91,18 @@ def test_a_deletion_ends_the_waiting(end: DropFact | DropStack) -> None:
 
 
 def test_a_waiting_reader_never_receives_an_older_fact() -> None:
-    """The store was read anew, from the oldest state it keeps; that is no change and no deletion."""
+    """The store was reloaded from its oldest state, which is neither a change nor a deletion."""
     for old in (state_with([]), state_with(["p"])):
         known = state_with(["p"])
         known.apply(Step(8, (PutFact("s1", fact("p", "newer", 8)),)))
         store = OneState(known)
         clock = ManualClock()
 
-        def read_anew(store: OneState = store, old: State = old, known: State = known) -> None:
+        def reload(store: OneState = store, old: State = old, known: State = known) -> None:
             store.shown = old
             store.refresh = lambda deadline: known  # type: ignore[method-assign]
 
-        waiting = Waiting(clock, read_anew)
+        waiting = Waiting(clock, reload)
         hub = Hub(9, 9999, lambda: waiting)  # noqa: B023 - used at once
         service = FactService(store, hub, clock, 5, None)  # type: ignore[arg-type]
         fact_now = service.get(SCOPE, "p")

@@ -1,4 +1,4 @@
-"""Deciding a write, on a state that is as it is."""
+"""Planning writes of facts on a given state."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ LATER = "2031-01-01T00:00:00Z"
 
 def planned(
     state: State,
-    *wishes: Put | Delete,
+    *changes: Put | Delete,
     guards: Sequence[tuple[str, Precondition]] = (),
     by: Author = ALICE,
     create: bool = False,
 ) -> Planned:
-    return plan_facts(state, wishes, guards, by, create=create, now=LATER)
+    return plan_facts(state, changes, guards, by, create=create, now=LATER)
 
 
 def outcomes(plan: Planned) -> list[str]:
     return [result.outcome for result in plan.results]
 
 
-# What is written
+# Drafts
 
 
 def test_a_new_fact_is_guarded_against_a_concurrent_creation() -> None:
@@ -79,7 +79,7 @@ def test_an_equal_fact_is_confirmed_and_not_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "change",
     [
         put("p", 2.0),
         put("p", True),
@@ -88,8 +88,8 @@ def test_an_equal_fact_is_confirmed_and_not_written() -> None:
         put("p", 2, ttl=60),
     ],
 )
-def test_a_fact_with_a_visible_difference_is_written(wish: Put) -> None:
-    plan = planned(state_with(["p"]), wish)
+def test_a_fact_with_a_visible_difference_is_written(change: Put) -> None:
+    plan = planned(state_with(["p"]), change)
     assert outcomes(plan) == ["updated"]
     assert plan.commit.writes
 
@@ -129,7 +129,7 @@ def test_paths_with_preconditions_only_are_guarded_in_the_transaction() -> None:
 
 def test_a_fact_with_a_ttl_requests_a_lease_of_its_own() -> None:
     plan = planned(state_with(), put("p", ttl=60), put("q"), put("r", ttl=60))
-    assert {path: request.ttl for path, request in plan.draft.leases.items()} == {"p": 60, "r": 60}
+    assert {path: change.ttl for path, change in plan.draft.leases.items()} == {"p": 60, "r": 60}
     assert plan.draft.leases["p"] is not plan.draft.leases["r"]
 
 
@@ -137,7 +137,7 @@ def test_a_fact_with_a_ttl_requests_a_lease_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "wishes", "code", "conflicts_with"),
+    ("stored", "changes", "code", "conflicts_with"),
     [
         (["x"], [put("x/y")], "path_below_fact", "x"),
         (["x"], [put("x/y/z")], "path_below_fact", "x"),
@@ -154,16 +154,16 @@ def test_a_fact_with_a_ttl_requests_a_lease_of_its_own() -> None:
     ],
 )
 def test_a_path_is_never_both_a_fact_and_a_folder(
-    stored: list[str], wishes: list[Put | Delete], code: str, conflicts_with: str
+    stored: list[str], changes: list[Put | Delete], code: str, conflicts_with: str
 ) -> None:
     with pytest.raises(Conflict) as refused:
-        planned(state_with(stored), *wishes)
+        planned(state_with(stored), *changes)
     assert refused.value.code == code
     assert refused.value.extra["conflicts_with"] == conflicts_with
 
 
 @pytest.mark.parametrize(
-    ("stored", "wishes"),
+    ("stored", "changes"),
     [
         (["x"], [Delete("x"), put("x/y")]),
         (["x"], [put("x/y"), Delete("x")]),
@@ -175,10 +175,12 @@ def test_a_path_is_never_both_a_fact_and_a_folder(
     ],
 )
 def test_a_batch_may_turn_a_fact_into_a_folder_and_back(
-    stored: list[str], wishes: list[Put | Delete]
+    stored: list[str], changes: list[Put | Delete]
 ) -> None:
-    plan = planned(state_with(stored), *wishes)
-    assert set(plan.commit.new_paths) <= {wish.path for wish in wishes if isinstance(wish, Put)}
+    plan = planned(state_with(stored), *changes)
+    assert set(plan.commit.new_paths) <= {
+        change.path for change in changes if isinstance(change, Put)
+    }
     assert plan.commit.writes
 
 
@@ -186,45 +188,45 @@ names = st.sampled_from(["x", "x/y", "x/y/z", "x/z", "x-a", "x1/y", "w"])
 
 
 @given(
-    st.sets(names).filter(lambda held: not clash(held)),
+    st.sets(names).filter(lambda before: not clash(before)),
     st.lists(
         st.builds(put, names, st.integers(0, 3)) | st.builds(Delete, names),
         min_size=1,
         max_size=5,
-        unique_by=lambda wish: wish.path,
+        unique_by=lambda change: change.path,
     ),
 )
 def test_a_batch_is_refused_if_and_only_if_its_result_is_not_a_tree(
-    held: set[str], wishes: list[Put | Delete]
+    before: set[str], changes: list[Put | Delete]
 ) -> None:
-    state = state_with(sorted(held))
-    after = {p for p in held if Delete(p) not in wishes}
-    after |= {wish.path for wish in wishes if isinstance(wish, Put)}
+    state = state_with(sorted(before))
+    after = {p for p in before if Delete(p) not in changes}
+    after |= {change.path for change in changes if isinstance(change, Put)}
     try:
-        plan = planned(state, *wishes)
+        plan = planned(state, *changes)
     except Conflict:
         assert clash(after)
     else:
         assert not clash(after)
         commit = plan.commit
-        assert held - set(commit.deletes) | {f.path for f in commit.puts} == after
-        assert set(commit.fact_revisions) == {wish.path for wish in wishes}
-        assert set(commit.new_paths) == {f.path for f in commit.puts} - held
+        assert before - set(commit.deletes) | {f.path for f in commit.puts} == after
+        assert set(commit.fact_revisions) == {change.path for change in changes}
+        assert set(commit.new_paths) == {f.path for f in commit.puts} - before
 
 
 def clash(paths: set[str]) -> bool:
     return any(a != b and covers(a, b) for a in paths for b in paths)
 
 
-# What is refused, and in which order
+# Errors and their order
 
 
 def test_preconditions_are_checked_first() -> None:
     state = state_with(["x", "par"])
     guest = author("guest", may_set_parameters=False)
-    for wishes in ([put("x/y")], [put("p", kind="parameter")]):
+    for changes in ([put("x/y")], [put("p", kind="parameter")]):
         with pytest.raises(PreconditionFailed):
-            planned(state, *wishes, guards=[("gone", EXISTS)], by=guest)
+            planned(state, *changes, guards=[("gone", EXISTS)], by=guest)
     with pytest.raises(PreconditionFailed):
         planned(State(), put("p"), guards=[("p", EXISTS)])
     with pytest.raises(PreconditionFailed):
@@ -251,15 +253,16 @@ def test_a_precondition_for_absence_is_met_in_a_missing_stack() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish", [put("par", 2, "parameter"), put("par", 2), put("new", 1, "parameter"), Delete("par")]
+    "change",
+    [put("par", 2, "parameter"), put("par", 2), put("new", 1, "parameter"), Delete("par")],
 )
-def test_only_permitted_callers_change_parameters(wish: Put | Delete) -> None:
+def test_only_permitted_callers_change_parameters(change: Put | Delete) -> None:
     state = state_with()
     state.apply(Step(2, (PutFact("s1", fact("par", 1, 2, kind="parameter")),)))
     with pytest.raises(Forbidden) as refused:
-        planned(state, wish, by=author("guest", may_set_parameters=False))
+        planned(state, change, by=author("guest", may_set_parameters=False))
     assert refused.value.code == "parameter_protected"
-    assert planned(state, wish).commit.writes
+    assert planned(state, change).commit.writes
 
 
 def test_a_caller_who_may_not_set_parameters_can_write_observed_facts() -> None:
@@ -268,7 +271,7 @@ def test_a_caller_who_may_not_set_parameters_can_write_observed_facts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("guards", "wishes", "error", "code"),
+    ("guards", "changes", "error", "code"),
     [
         (0, [], Invalid, "batch_empty"),
         (0, [put("a"), put("a")], Invalid, "batch_duplicate_path"),
@@ -279,10 +282,10 @@ def test_a_caller_who_may_not_set_parameters_can_write_observed_facts() -> None:
     ],
 )
 def test_an_invalid_batch_is_refused(
-    guards: int, wishes: list[Put | Delete], error: type[FactstoreError], code: str
+    guards: int, changes: list[Put | Delete], error: type[FactstoreError], code: str
 ) -> None:
     with pytest.raises(error) as refused:
-        check_batch([(f"g{n}", ANY) for n in range(guards)], wishes)
+        check_batch([(f"g{n}", ANY) for n in range(guards)], changes)
     assert refused.value.code == code
 
 

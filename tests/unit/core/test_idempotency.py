@@ -1,4 +1,4 @@
-"""What is kept of a write with an ``Idempotency-Key``."""
+"""The stored outcome of a write with an ``Idempotency-Key``."""
 
 from __future__ import annotations
 

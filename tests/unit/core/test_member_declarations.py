@@ -1,4 +1,4 @@
-"""Declaring and adopting when the store fails, when others are faster, and by wishes without sense."""
+"""Declaring and adopting members: failures of the store, concurrent writes, invalid requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ YEARS = 40 * 366 * 24 * 3600.0
 
 
 class MemberWorld:
-    """The service for members over a store that fails when told to."""
+    """The service for members on a store that can be made to fail."""
 
     def __init__(self, other: MemberWorld | None = None) -> None:
         self.clock = other.clock if other else ManualClock()
@@ -39,8 +39,8 @@ class MemberWorld:
         )
 
     def join(self, generation: str | None = None) -> Joined:
-        wish = JoinRequest.of("compute", None if generation else 30, {"rack": 1}, generation)
-        return self.members.join(SCOPE, "c1", wish, author("agent"))
+        request = JoinRequest.of("compute", None if generation else 30, {"rack": 1}, generation)
+        return self.members.join(SCOPE, "c1", request, author("agent"))
 
     def depart(self, declared: str | None = None) -> int:
         return self.members.depart(SCOPE, "c1", "left", None, author("heat"), declared)
@@ -49,7 +49,7 @@ class MemberWorld:
     def living(self) -> Member | None:
         return self.store.refresh(0).member(SCOPE, "c1")
 
-    # In the place of a commit
+    # Functions that replace a commit
 
     def lost_answer(self, commit: Transaction, deadline: float) -> int | None:
         assert self.store.backend.commit(commit, deadline)
@@ -59,7 +59,7 @@ class MemberWorld:
         raise OutcomeUnknown("the request was lost")
 
     def after(self, act: Callable[[], object]) -> Callable[[Transaction, float], int | None]:
-        """A commit that others are faster than."""
+        """Return a commit that calls *act* first."""
 
         def overtaken(commit: Transaction, deadline: float) -> int | None:
             act()
@@ -238,10 +238,10 @@ BAD: list[tuple[dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wish", "code"), BAD)
-def test_an_invalid_declaration_is_refused(wish: dict[str, object], code: str) -> None:
+@pytest.mark.parametrize(("fields", "code"), BAD)
+def test_an_invalid_declaration_is_refused(fields: dict[str, object], code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        JoinRequest.of("compute", **wish)  # type: ignore[arg-type]
+        JoinRequest.of("compute", **fields)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 

@@ -1,4 +1,4 @@
-"""The grammar of names, against a naive reading of the specification."""
+"""The grammar of names, compared with a naive implementation of the specification."""
 
 from __future__ import annotations
 

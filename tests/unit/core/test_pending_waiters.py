@@ -1,4 +1,4 @@
-"""Pending waiters: followed change by change, judged at the end of each revision."""
+"""Pending waiters: updated with each change, evaluated at the end of each revision."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMER = RecordKey("timer", "w")
 
 
 class History:
-    """A state, one revision after another."""
+    """A state that is changed revision by revision."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -50,14 +50,14 @@ class History:
 
     @property
     def pending_waiters(self) -> PendingWaiters:
-        space = self.state.stack_state(SCOPE)
-        assert space is not None
-        return space.pending_waiters
+        stack_state = self.state.stack_state(SCOPE)
+        assert stack_state is not None
+        return stack_state.pending_waiters
 
     def verdict(self, name: str = "w") -> Outcome | None:
         return self.pending_waiters.outcomes.get(name)
 
-    def said(self, name: str = "w") -> tuple[str, int] | None:
+    def result(self, name: str = "w") -> tuple[str, int] | None:
         verdict = self.verdict(name)
         return (verdict.state, verdict.revision) if verdict else None
 
@@ -66,12 +66,12 @@ def test_the_first_revision_that_meets_the_condition_decides() -> None:
     it = History()
     it.arm(waiter("w", 0, COUNT_TWO))
     it.put("n/1")
-    assert it.said() is None
+    assert it.result() is None
     met = it.put("n/2")
-    assert it.said() == ("met", met)
+    assert it.result() == ("met", met)
     it.then(DropFact("s1", "n/2"))
     it.time_is_over()
-    assert it.said() == ("met", met)
+    assert it.result() == ("met", met)
 
 
 def test_a_condition_that_is_met_when_armed_decides_at_once() -> None:
@@ -79,7 +79,7 @@ def test_a_condition_that_is_met_when_armed_decides_at_once() -> None:
     it.put("n/1")
     it.put("n/2")
     armed = it.arm(waiter("w", 0, COUNT_TWO))
-    assert it.said() == ("met", armed.revision)
+    assert it.result() == ("met", armed.revision)
 
 
 def test_a_condition_that_is_met_only_within_a_revision_does_not_count() -> None:
@@ -88,7 +88,7 @@ def test_a_condition_that_is_met_only_within_a_revision_does_not_count() -> None
     it.put("n/1")
     at = it.state.revision + 1
     it.then(PutFact("s1", fact("n/2", 1, at)), DropFact("s1", "n/1"))
-    assert it.said() is None
+    assert it.result() is None
 
 
 def test_failure_precedes_success_and_both_precede_the_timeout() -> None:
@@ -102,7 +102,7 @@ def test_failure_precedes_success_and_both_precede_the_timeout() -> None:
         at = it.state.revision + 1
         changes = [PutFact("s1", fact(path, 1, at)) for path in facts]
         it.then(DropRecord("s1", TIMER), *changes)
-        assert it.said() == (state, at)
+        assert it.result() == (state, at)
 
 
 def test_the_reason_of_a_timeout_names_the_missing_parts() -> None:
@@ -120,11 +120,11 @@ def test_arming_again_starts_over() -> None:
     it = History()
     it.put("n/1")
     it.arm(waiter("w", 0, {"facts": "n/*", "present": True}))
-    assert it.said() is not None
+    assert it.result() is not None
     it.arm(waiter("w", 0, COUNT_TWO))
-    assert it.said() is None
+    assert it.result() is None
     at = it.put("n/2")
-    assert it.said() == ("met", at)
+    assert it.result() == ("met", at)
 
 
 def test_signals_from_before_the_arming_do_not_count() -> None:
@@ -133,9 +133,9 @@ def test_signals_from_before_the_arming_do_not_count() -> None:
     given = signal("w", "a", it.state.revision + 1)
     it.then(PutRecord("s1", given))
     it.arm(waiter("w", 0, {"signals": 1}), DropRecord("s1", given.record_key))
-    assert it.said() is None
+    assert it.result() is None
     at = it.then(PutRecord("s1", signal("w", "b", it.state.revision + 1)))
-    assert it.said() == ("met", at)
+    assert it.result() == ("met", at)
 
 
 def test_a_signal_counts_for_its_waiter_only() -> None:
@@ -143,21 +143,21 @@ def test_a_signal_counts_for_its_waiter_only() -> None:
     it.arm(waiter("w", 0, {"signals": 1}))
     it.arm(waiter("v", 0, {"signals": 1}))
     it.then(PutRecord("s1", signal("v", "a", it.state.revision + 1)))
-    assert (it.said("w"), it.said("v")) == (None, ("met", it.state.revision))
+    assert (it.result("w"), it.result("v")) == (None, ("met", it.state.revision))
 
 
 def test_a_terminal_or_deleted_waiter_is_not_evaluated() -> None:
     it = History()
     armed = it.arm(waiter("w", 0, COUNT_TWO))
     it.then(PutRecord("s1", replace(armed, state="met", revision=9)), DropRecord("s1", TIMER))
-    assert (it.said(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
+    assert (it.result(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
         None,
         None,
         [],
     )
     it.arm(waiter("w", 0, COUNT_TWO))
     it.then(DropRecord("s1", RecordKey("waiter", "w")), DropRecord("s1", TIMER))
-    assert (it.said(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
+    assert (it.result(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
         None,
         None,
         [],
@@ -192,11 +192,11 @@ def test_a_loaded_state_finds_the_same_outcome() -> None:
     it.then(DropRecord("s1", RecordKey("timer", "v")))
     loaded = State(it.state.revision)
     loaded.load(list(it.state.mutations()))
-    space = loaded.stack_state(SCOPE)
-    assert space is not None
-    found = {name: verdict.state for name, verdict in space.pending_waiters.outcomes.items()}
+    stack_state = loaded.stack_state(SCOPE)
+    assert stack_state is not None
+    found = {name: verdict.state for name, verdict in stack_state.pending_waiters.outcomes.items()}
     assert found == {"w": "met", "v": "timed_out"}
-    assert space.needs_write
-    tracker = space.pending_waiters.tracker("u")
+    assert stack_state.needs_write
+    tracker = stack_state.pending_waiters.tracker("u")
     assert tracker is not None
     assert tracker.progress().missing == ("c1",)

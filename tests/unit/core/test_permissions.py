@@ -1,4 +1,4 @@
-"""Write one's own, read the stack: the rule that grants confine their holders to."""
+"""Permissions of grants: a member reads the stack and writes its own facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.core.factories import NOW
 AGENT = Permissions("agent", "c1", "compute", "g1")
 READER = Permissions("reader", None, None, "g2")
 GROUP = Permissions("agent", None, "compute", "g3")
-"""Who holds the grant of a group."""
+"""The permissions of a group's grant."""
 SEGMENTS = st.from_regex(f"^{SEGMENT_PATTERN}$", fullmatch=True).map(str.strip)
 PATHS = st.lists(
     st.one_of(st.sampled_from(["nodes", "results", "configs", "c1", "c10", "c", "x"]), SEGMENTS),
@@ -97,7 +97,7 @@ def test_owners_and_agents_may_signal() -> None:
 
 
 def test_a_groups_grant_issues_grants_for_its_members_only() -> None:
-    for wish, issued in (
+    for request, issued in (
         (("agent", "c1", None), True),
         (("agent", "c1", "compute"), True),
         (("agent", "c1", "head"), False),
@@ -105,11 +105,11 @@ def test_a_groups_grant_issues_grants_for_its_members_only() -> None:
         (("reader", "c1", "compute"), False),
         (("reader", None, None), False),
     ):
-        assert allowed(GROUP.check_issue, *wish) == issued
-        assert not allowed(AGENT.check_issue, *wish)
-        assert not allowed(READER.check_issue, *wish)
-        assert not allowed(Permissions("reader", "c1", "compute").check_issue, *wish)
-        assert allowed(OWNER.check_issue, *wish)
+        assert allowed(GROUP.check_issue, *request) == issued
+        assert not allowed(AGENT.check_issue, *request)
+        assert not allowed(READER.check_issue, *request)
+        assert not allowed(Permissions("reader", "c1", "compute").check_issue, *request)
+        assert allowed(OWNER.check_issue, *request)
 
 
 def test_the_holder_of_a_groups_grant_can_show_and_renew_but_not_revoke_it() -> None:
@@ -138,7 +138,7 @@ def test_a_holder_can_access_its_own_grant_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "code"),
+    ("fields", "code"),
     [
         (("owner", "c1", None, 60), "schema"),
         (("agent", None, None, 60), "schema"),
@@ -151,9 +151,9 @@ def test_a_holder_can_access_its_own_grant_only() -> None:
         (("agent", "c1", None, 60.0), "ttl_invalid"),
     ],
 )
-def test_an_invalid_request_for_a_grant_is_refused(wish: tuple[object, ...], code: str) -> None:
+def test_an_invalid_request_for_a_grant_is_refused(fields: tuple[object, ...], code: str) -> None:
     with pytest.raises(Invalid) as refused:
-        GrantRequest.of(*wish)  # type: ignore[arg-type]
+        GrantRequest.of(*fields)  # type: ignore[arg-type]
     assert refused.value.code == code
 
 

@@ -1,4 +1,4 @@
-"""What a caller may demand of a fact."""
+"""Preconditions on facts."""
 
 from __future__ import annotations
 

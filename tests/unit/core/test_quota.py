@@ -1,4 +1,4 @@
-"""Quotas: the growth that a write would make, and its refusal."""
+"""Quotas: writes that would exceed them are refused."""
 
 from __future__ import annotations
 
@@ -116,10 +116,10 @@ def test_the_usage_of_a_project_is_the_sum_of_its_stacks(moves: list[tuple[str, 
         state.apply(Step(revision, tuple(made)))
     for project in (PROJECT, "other"):
         stacks = state.stacks(project)
-        held = [usage for s in stacks if (usage := state.usage(s.scope))]
+        usages = [usage for s in stacks if (usage := state.usage(s.scope))]
         contents = [each for s in stacks if (each := state.contents(s.scope))]
         found = state.project_usage(project)
         assert found.stacks == len(stacks)
-        assert found.facts == sum(usage.facts for usage in held)
-        assert found.bytes == sum(usage.bytes for usage in held)
+        assert found.facts == sum(usage.facts for usage in usages)
+        assert found.bytes == sum(usage.bytes for usage in usages)
         assert found.bytes == sum(fact.size for each in contents for fact in each.facts)

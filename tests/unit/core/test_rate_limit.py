@@ -1,4 +1,4 @@
-"""Rates and bounds, on a clock that stands still."""
+"""Rates and bounds, on a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -25,93 +25,93 @@ def make(clock: ManualClock, **allowed: float) -> RateLimiter:
 
 def test_a_burst_is_served_at_once_and_later_requests_are_delayed() -> None:
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=10, burst=3)
-    assert [admitted.request("p", 0) for _ in range(3)] == [0, 0, 0]
-    assert [admitted.request("p", 0) for _ in range(3)] == [0, 0.1, 0.2]
+    limiter = make(clock, requests_per_second=10, burst=3)
+    assert [limiter.request("p", 0) for _ in range(3)] == [0, 0, 0]
+    assert [limiter.request("p", 0) for _ in range(3)] == [0, 0.1, 0.2]
 
 
 def test_a_project_with_a_debt_of_more_than_a_second_is_refused_with_retry_after() -> None:
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=2, burst=1)
-    held = [admitted.request("p", 0) for _ in range(4)]
-    assert held == [0, 0, 0.5, HOLD_SECONDS]
+    limiter = make(clock, requests_per_second=2, burst=1)
+    delays = [limiter.request("p", 0) for _ in range(4)]
+    assert delays == [0, 0, 0.5, HOLD_SECONDS]
     with pytest.raises(Throttled) as refused:
-        admitted.request("p", 0)
+        limiter.request("p", 0)
     assert refused.value.code == "rate_limited"
     assert refused.value.extra["retry_after"] == 2
     clock.advance(2)
-    assert admitted.request("p", 0) == 0
+    assert limiter.request("p", 0) == 0
 
 
 def test_each_project_has_a_rate_of_its_own() -> None:
-    admitted = make(ManualClock(), requests_per_second=1, burst=1)
+    limiter = make(ManualClock(), requests_per_second=1, burst=1)
     for _ in range(3):
-        admitted.request("p", 0)
+        limiter.request("p", 0)
     with pytest.raises(Throttled):
-        admitted.request("p", 0)
-    assert admitted.request("q", 0) == 0
+        limiter.request("p", 0)
+    assert limiter.request("q", 0) == 0
 
 
 def test_a_body_is_charged_afterwards_and_never_refused_for_its_size() -> None:
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=10, burst=1)
-    assert admitted.request("p", 100 * BYTES_A_UNIT) == 0
+    limiter = make(clock, requests_per_second=10, burst=1)
+    assert limiter.request("p", 100 * BYTES_A_UNIT) == 0
     with pytest.raises(Throttled) as refused:
-        admitted.request("p", 0)
+        limiter.request("p", 0)
     assert refused.value.extra["retry_after"] == 10
     clock.advance(10)
-    assert admitted.request("p", 0) == 0
-    admitted.answered("p", 5 * BYTES_A_UNIT)
-    assert admitted.request("p", 0) == pytest.approx(0.6)
+    assert limiter.request("p", 0) == 0
+    limiter.answered("p", 5 * BYTES_A_UNIT)
+    assert limiter.request("p", 0) == pytest.approx(0.6)
 
 
 def test_heartbeats_are_accepted_after_the_project_used_up_its_rate() -> None:
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=10, burst=10)
-    admitted.request("p", 10**9)
+    limiter = make(clock, requests_per_second=10, burst=10)
+    limiter.request("p", 10**9)
     with pytest.raises(Throttled):
-        admitted.request("p", 0)
-    assert [admitted.request("p", 0, heartbeat=True) for _ in range(20)] == [0] * 20
+        limiter.request("p", 0)
+    assert [limiter.request("p", 0, heartbeat=True) for _ in range(20)] == [0] * 20
 
 
 def test_heartbeats_do_not_use_up_the_rate_of_other_requests() -> None:
-    admitted = make(ManualClock(), requests_per_second=1, burst=1)
-    admitted.request("p", 10**9, heartbeat=True)
+    limiter = make(ManualClock(), requests_per_second=1, burst=1)
+    limiter.request("p", 10**9, heartbeat=True)
     with pytest.raises(Throttled):
-        admitted.request("p", 0, heartbeat=True)
-    assert admitted.request("p", 0) == 0
+        limiter.request("p", 0, heartbeat=True)
+    assert limiter.request("p", 0) == 0
 
 
 def test_heartbeats_have_a_rate_and_a_burst_and_count_half_a_unit() -> None:
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=10, burst=2)
-    burst, held_up = int(2 / HEARTBEAT_UNITS), int(10 * HOLD_SECONDS / HEARTBEAT_UNITS)
-    held = [admitted.request("p", 0, heartbeat=True) for _ in range(burst + held_up + 1)]
-    assert held[:burst] == [0] * burst
-    assert held[-1] == HOLD_SECONDS
+    limiter = make(clock, requests_per_second=10, burst=2)
+    burst, delayed = int(2 / HEARTBEAT_UNITS), int(10 * HOLD_SECONDS / HEARTBEAT_UNITS)
+    delays = [limiter.request("p", 0, heartbeat=True) for _ in range(burst + delayed + 1)]
+    assert delays[:burst] == [0] * burst
+    assert delays[-1] == HOLD_SECONDS
     with pytest.raises(Throttled, match="more than 20 heartbeats a second") as refused:
-        admitted.request("p", 0, heartbeat=True)
+        limiter.request("p", 0, heartbeat=True)
     assert refused.value.code == "rate_limited"
     clock.advance(float(refused.value.extra["retry_after"]))  # type: ignore[arg-type]
-    assert admitted.request("p", 0, heartbeat=True) == 0
+    assert limiter.request("p", 0, heartbeat=True) == 0
 
 
 def test_bodies_of_heartbeats_are_charged_like_others() -> None:
-    admitted = make(ManualClock(), requests_per_second=10, burst=1)
-    assert admitted.request("p", 5 * BYTES_A_UNIT, heartbeat=True) == 0
-    assert admitted.request("p", 0, heartbeat=True) == pytest.approx((4 + HEARTBEAT_UNITS) / 10)
-    admitted.answered("p", 5 * BYTES_A_UNIT, heartbeat=True)
+    limiter = make(ManualClock(), requests_per_second=10, burst=1)
+    assert limiter.request("p", 5 * BYTES_A_UNIT, heartbeat=True) == 0
+    assert limiter.request("p", 0, heartbeat=True) == pytest.approx((4 + HEARTBEAT_UNITS) / 10)
+    limiter.answered("p", 5 * BYTES_A_UNIT, heartbeat=True)
     owed = (9 + 2 * HEARTBEAT_UNITS) / 10
-    assert admitted.request("p", 0, heartbeat=True) == pytest.approx(owed)
-    assert admitted.request("p", 0) == 0
+    assert limiter.request("p", 0, heartbeat=True) == pytest.approx(owed)
+    assert limiter.request("p", 0) == 0
 
 
 def test_an_unlimited_project_is_not_counted() -> None:
-    admitted = make(ManualClock())
-    assert [admitted.request("p", 10**9) for _ in range(1000)] == [0] * 1000
-    assert admitted.request("p", 10**9, heartbeat=True) == 0
-    admitted.answered("p", 10**9)
-    assert not admitted._buckets
+    limiter = make(ManualClock())
+    assert [limiter.request("p", 10**9) for _ in range(1000)] == [0] * 1000
+    assert limiter.request("p", 10**9, heartbeat=True) == 0
+    limiter.answered("p", 10**9)
+    assert not limiter._buckets
 
 
 @given(
@@ -123,13 +123,13 @@ def test_requests_never_exceed_rate_and_burst_in_any_period(
     moves: list[tuple[float, int]], rate: int, burst: int
 ) -> None:
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=rate, burst=burst)
+    limiter = make(clock, requests_per_second=rate, burst=burst)
     served: list[float] = []
     for pause, requests in moves:
         clock.advance(pause)
         for _ in range(requests):
             try:
-                served.append(clock.now + admitted.request("p", 0))
+                served.append(clock.now + limiter.request("p", 0))
             except Throttled:
                 continue
     for first, began in enumerate(served):
@@ -141,45 +141,45 @@ def test_requests_never_exceed_rate_and_burst_in_any_period(
 def test_full_buckets_are_deleted_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "_FORGET_ABOVE", 2)
     clock = ManualClock()
-    admitted = make(clock, requests_per_second=1, burst=1)
-    admitted.request("old", 0)
+    limiter = make(clock, requests_per_second=1, burst=1)
+    limiter.request("old", 0)
     clock.advance(5)
     for _ in range(3):
-        admitted.request("busy", 0)
-    admitted.request("new", 0)
-    assert set(admitted._buckets) == {("busy", False), ("new", False)}
+        limiter.request("busy", 0)
+    limiter.request("new", 0)
+    assert set(limiter._buckets) == {("busy", False), ("new", False)}
     with pytest.raises(Throttled):
-        admitted.request("busy", 0)
+        limiter.request("busy", 0)
 
 
 def test_open_streams_and_waiting_requests_are_bounded_for_each_project() -> None:
-    admitted = make(ManualClock(), streams=2, waiting_requests=1)
-    leave = [admitted.stream(Scope("p", stack)) for stack in "ab"]
+    limiter = make(ManualClock(), streams=2, waiting_requests=1)
+    leave = [limiter.stream(Scope("p", stack)) for stack in "ab"]
     with pytest.raises(Throttled) as refused:
-        admitted.stream(Scope("p", "c"))
+        limiter.stream(Scope("p", "c"))
     assert refused.value.code == "too_many_streams"
     assert refused.value.extra["retry_after"] > 0  # type: ignore[operator]
-    admitted.stream(Scope("q", "a"))
-    with admitted.waiting("p"):
-        with pytest.raises(Throttled) as refused, admitted.waiting("p"):
+    limiter.stream(Scope("q", "a"))
+    with limiter.waiting("p"):
+        with pytest.raises(Throttled) as refused, limiter.waiting("p"):
             pass
         assert refused.value.code == "too_many_waiting"
-        with admitted.waiting("q"):
-            assert admitted.open_in("waiting_requests") == 2
-    assert admitted.open_in("waiting_requests") == 0
-    assert (admitted.open_in("streams"), admitted.open_in("streams", "p")) == (3, 2)
+        with limiter.waiting("q"):
+            assert limiter.open_in("waiting_requests") == 2
+    assert limiter.open_in("waiting_requests") == 0
+    assert (limiter.open_in("streams"), limiter.open_in("streams", "p")) == (3, 2)
     leave[0]()
-    admitted.stream(Scope("p", "a"))
-    assert admitted.open_in("streams", "p") == 2
+    limiter.stream(Scope("p", "a"))
+    assert limiter.open_in("streams", "p") == 2
 
 
 def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> None:
-    admitted = make(ManualClock(), streams=5, streams_per_stack=1)
-    leave = [admitted.stream(Scope("p", stack)) for stack in "ab"]
+    limiter = make(ManualClock(), streams=5, streams_per_stack=1)
+    leave = [limiter.stream(Scope("p", stack)) for stack in "ab"]
     with pytest.raises(Throttled, match="the stack has 1 streams"):
-        admitted.stream(Scope("p", "a"))
-    assert admitted.open_in("streams") == 2
+        limiter.stream(Scope("p", "a"))
+    assert limiter.open_in("streams") == 2
     for each in leave:
         each()
-    assert not admitted._open
-    admitted.stream(Scope("p", "a"))
+    assert not limiter._open
+    limiter.stream(Scope("p", "a"))

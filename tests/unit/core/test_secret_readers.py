@@ -1,4 +1,4 @@
-"""Who may see the value of a sensitive fact."""
+"""The readers of sensitive facts."""
 
 from __future__ import annotations
 

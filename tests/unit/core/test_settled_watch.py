@@ -1,4 +1,4 @@
-"""Watches that let things settle, in a time that only passes by waiting."""
+"""Settled watches, on a clock that advances only by waiting."""
 
 from __future__ import annotations
 
@@ -171,8 +171,8 @@ def test_pending_events_are_delivered_before_the_gap_is_reported() -> None:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A frame, and when it came."""
+class Delivered:
+    """A frame and its time of delivery."""
 
     at: float
     frame: Frame
@@ -183,26 +183,26 @@ def stream(
     settle: Debounce = SETTLE,
     wanted: Filter = ALL,
     since: Cursor | None = START,
-) -> Iterator[Told]:
+) -> Iterator[Delivered]:
     for frame in timeline.watching.stream(SCOPE, since, False, wanted, True, settle):
-        yield Told(timeline.passed, frame)
+        yield Delivered(timeline.passed, frame)
 
 
-def changes(told: list[Told]) -> list[tuple[float, int]]:
-    """When which event was told."""
-    return [(each.at, each.frame.event.revision) for each in told if _is_change(each)]  # type: ignore[union-attr]
+def changes(delivered: list[Delivered]) -> list[tuple[float, int]]:
+    """Return the times and revisions of the delivered events."""
+    return [(each.at, each.frame.event.revision) for each in delivered if _is_change(each)]  # type: ignore[union-attr]
 
 
-def _is_change(told: Told) -> bool:
-    return isinstance(told.frame, ChangeFrame)
+def _is_change(delivered: Delivered) -> bool:
+    return isinstance(delivered.frame, ChangeFrame)
 
 
 def test_a_settled_stream_delivers_a_burst_at_once_event_by_event(timeline: Timeline) -> None:
     timeline.puts(3, 3.5, 4.25, 8)
     timeline.at(20, timeline.hub.close)
-    told = list(stream(timeline))
-    assert changes(told) == [(5.25, 2), (5.25, 3), (5.25, 4), (9, 5)]
-    assert isinstance(told[-1].frame, GoodbyeFrame)
+    delivered = list(stream(timeline))
+    assert changes(delivered) == [(5.25, 2), (5.25, 3), (5.25, 4), (9, 5)]
+    assert isinstance(delivered[-1].frame, GoodbyeFrame)
 
 
 def test_an_unsettled_stream_delivers_each_event_immediately(timeline: Timeline) -> None:
@@ -214,9 +214,9 @@ def test_an_unsettled_stream_delivers_each_event_immediately(timeline: Timeline)
 def test_a_stream_in_a_storm_delivers_at_each_bound(timeline: Timeline) -> None:
     timeline.puts(*(n / 2 for n in range(2, 60)))
     timeline.at(40, timeline.hub.close)
-    told = changes(list(stream(timeline)))
-    assert {at for at, _ in told} == {11, 21.5, 30.5}
-    assert [revision for _, revision in told] == list(range(2, 60))
+    delivered = changes(list(stream(timeline)))
+    assert {at for at, _ in delivered} == {11, 21.5, 30.5}
+    assert [revision for _, revision in delivered] == list(range(2, 60))
 
 
 def test_a_backlog_settles_in_a_stream(timeline: Timeline) -> None:
@@ -229,12 +229,12 @@ def test_a_backlog_settles_in_a_stream(timeline: Timeline) -> None:
 def test_pings_are_in_time_and_bookmarks_wait_for_pending_events(timeline: Timeline) -> None:
     timeline.puts(*range(1, 59, 2))
     timeline.at(70, timeline.hub.close)
-    told = list(stream(timeline, Debounce(5, 60)))
-    assert all(later.at - told.at <= 15 for told, later in itertools.pairwise(told))
-    pings = [each.at for each in told if isinstance(each.frame, PingFrame)]
+    delivered = list(stream(timeline, Debounce(5, 60)))
+    assert all(later.at - earlier.at <= 15 for earlier, later in itertools.pairwise(delivered))
+    pings = [each.at for each in delivered if isinstance(each.frame, PingFrame)]
     assert pings == [15, 30, 45, 60]
-    assert [type(each.frame) for each in told if each.at < 60] == [PingFrame] * 3
-    assert {at for at, _ in changes(told)} == {61}
+    assert [type(each.frame) for each in delivered if each.at < 60] == [PingFrame] * 3
+    assert {at for at, _ in changes(delivered)} == {61}
 
 
 def test_a_bookmark_follows_the_pending_events(timeline: Timeline) -> None:
@@ -259,18 +259,18 @@ def test_a_full_page_of_a_stream_is_delivered_at_once(timeline: Timeline) -> Non
 
     timeline.at(2, storm)
     timeline.at(20, timeline.hub.close)
-    told = changes(list(stream(timeline)))
-    assert [revision for _, revision in told] == list(range(2, 2 + 2 * PAGE_EVENTS))
-    assert told[0][0] == 2
-    assert told[-1][0] == 3
+    delivered = changes(list(stream(timeline)))
+    assert [revision for _, revision in delivered] == list(range(2, 2 + 2 * PAGE_EVENTS))
+    assert delivered[0][0] == 2
+    assert delivered[-1][0] == 3
 
 
 def test_the_deletion_of_the_stack_ends_a_stream_at_once(timeline: Timeline) -> None:
     timeline.puts(2)
     timeline.at(2.5, timeline.delete_stack)
-    told = list(stream(timeline))
-    assert changes(told) == [(2.5, 2), (2.5, 3)]
-    assert isinstance(told[-1].frame, GoodbyeFrame)
+    delivered = list(stream(timeline))
+    assert changes(delivered) == [(2.5, 2), (2.5, 3)]
+    assert isinstance(delivered[-1].frame, GoodbyeFrame)
 
 
 def test_a_stopping_service_ends_a_stream_at_once_and_it_can_be_resumed(
@@ -278,11 +278,11 @@ def test_a_stopping_service_ends_a_stream_at_once_and_it_can_be_resumed(
 ) -> None:
     timeline.puts(2, 2.25, 5, 5.25)
     timeline.at(5.5, timeline.hub.close)
-    told = list(stream(timeline))
-    assert changes(told) == [(3.25, 2), (3.25, 3)]
-    assert told[-1].at == 5.5
-    last = max(each.frame.cursor.revision for each in told if hasattr(each.frame, "cursor"))
-    assert last == 3, "the cursor ran ahead of what was held back"
+    delivered = list(stream(timeline))
+    assert changes(delivered) == [(3.25, 2), (3.25, 3)]
+    assert delivered[-1].at == 5.5
+    last = max(each.frame.cursor.revision for each in delivered if hasattr(each.frame, "cursor"))
+    assert last == 3, "the cursor ran ahead of what was limit back"
     timeline.hub._closing = False  # type: ignore[attr-defined]
     rest = poll(timeline, since=Cursor(EPOCH, last), settle=AT_ONCE)
     assert revisions(rest) == [4, 5]
@@ -304,17 +304,17 @@ def test_a_stream_delivers_pending_events_before_it_ends_for_dropped_history() -
             timeline.put()
 
     timeline.at(2.5, storm)
-    told = list(stream(timeline))
-    assert changes(told) == [(2.5, 2)]
-    assert isinstance(told[-1].frame, GoodbyeFrame)
+    delivered = list(stream(timeline))
+    assert changes(delivered) == [(2.5, 2)]
+    assert isinstance(delivered[-1].frame, GoodbyeFrame)
 
 
-# Whatever happens
+# Random histories
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[float, str]]:
-    """When which fact changes; ``-`` stands for somebody else's write."""
+    """Draw instants and the facts that change then; ``-`` is a write to another stack."""
     happening = st.tuples(st.integers(0, 3000), st.sampled_from(["a", "n/1", "-"]))
     found = draw(st.lists(happening, max_size=40))
     instants = itertools.accumulate(gap for gap, _ in found)
@@ -327,8 +327,8 @@ settles = st.integers(0, 4000).flatmap(
 filters = st.sampled_from([ALL, Filter("n"), Filter("", frozenset({"fact.delete"}))])
 
 
-def lived(history: list[tuple[float, str]], held: int = 10_000) -> Timeline:
-    timeline = Timeline(held)
+def lived(history: list[tuple[float, str]], limit: int = 10_000) -> Timeline:
+    timeline = Timeline(limit)
     for instant, path in history:
         if path == "-":
             timeline.at(instant, timeline.pass_by)
@@ -342,7 +342,7 @@ def lived(history: list[tuple[float, str]], held: int = 10_000) -> Timeline:
 def test_settled_polls_deliver_the_same_events_as_unsettled_polls(
     history: list[tuple[float, str]], settle: Debounce, wanted: Filter, wait: float
 ) -> None:
-    told = []
+    delivered = []
     for each in (AT_ONCE, settle):
         timeline, since, found = lived(history), START, []
         while since.revision < 1 + len(history):
@@ -355,8 +355,8 @@ def test_settled_polls_deliver_the_same_events_as_unsettled_polls(
             since = answer.next
             if not wait:  # somebody else's time
                 timeline.sleep(0.5, lambda: False)
-        told.append(found)
-    assert told[0] == told[1]
+        delivered.append(found)
+    assert delivered[0] == delivered[1]
 
 
 @settings(deadline=None)
@@ -368,11 +368,11 @@ def test_a_settled_stream_delivers_the_same_events_as_an_unsettled_one_in_time(
     for each in (AT_ONCE, settle):
         timeline = lived(history)
         timeline.at(300, timeline.hub.close)
-        told = list(stream(timeline, each, wanted))
-        found.append(changes(told))
-        cursors = [t.frame.cursor.revision for t in told if hasattr(t.frame, "cursor")]
+        delivered = list(stream(timeline, each, wanted))
+        found.append(changes(delivered))
+        cursors = [t.frame.cursor.revision for t in delivered if hasattr(t.frame, "cursor")]
         assert cursors == sorted(set(cursors)), "the cursor went back, or ran ahead"
-        assert all(later.at - t.at <= 15 + 1e-5 for t, later in itertools.pairwise(told))
+        assert all(later.at - t.at <= 15 + 1e-5 for t, later in itertools.pairwise(delivered))
     happened, settled = found
     assert [revision for _, revision in settled] == [revision for _, revision in happened]
     for (at, _), (then, _) in zip(settled, happened, strict=True):

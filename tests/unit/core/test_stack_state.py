@@ -1,4 +1,4 @@
-"""One stack, mutation by mutation: what it holds then, and what watchers are told."""
+"""One stack after each mutation: its contents, and the changes for watchers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from factstore.core.model.waiter import Timer
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 from tests.unit.core.factories import SCOPE, fact, stack
-from tests.unit.core.records import LEASE, member, signal, space, waiter
+from tests.unit.core.records import LEASE, member, signal, stack_state, waiter
 
 
-def held(of: StackState) -> tuple[int, int]:
+def usage(of: StackState) -> tuple[int, int]:
     assert (of.project.facts, of.project.bytes) == (of.count, of.bytes)
     return of.count, of.bytes
 
@@ -31,7 +31,7 @@ def held(of: StackState) -> tuple[int, int]:
 
 
 def test_a_bound_fact_is_found_by_its_lease_until_it_is_unbound() -> None:
-    it = space()
+    it = stack_state()
     it.put(fact("a", 1, 2, member="c1", lease=LEASE))
     it.put(fact("b", 1, 3, member="c1", lease=LEASE))
     assert it.paths_by_lease == {LEASE: {"a", "b"}}
@@ -44,7 +44,7 @@ def test_a_bound_fact_is_found_by_its_lease_until_it_is_unbound() -> None:
 
 
 def test_facts_except_results_move_the_target() -> None:
-    it = space()
+    it = stack_state()
     it.put(fact("a", 1, 2))
     it.put(fact("results/a", 1, 3))
     assert (it.target, it.changed, it.last_deletion) == (2, 3, 0)
@@ -57,7 +57,7 @@ def test_facts_except_results_move_the_target() -> None:
 
 
 def test_dropping_a_missing_record_changes_nothing() -> None:
-    it = space()
+    it = stack_state()
     assert it.drop("a", 5) is None
     assert it.drop_record(RecordKey("member", "a"), 5) is None
     assert (it.target, it.changed, it.last_deletion) == (0, 0, 0)
@@ -67,7 +67,7 @@ def test_dropping_a_missing_record_changes_nothing() -> None:
 
 
 def test_a_member_joins_changes_and_expires() -> None:
-    it, joined = space(), member("c1", 2)
+    it, joined = stack_state(), member("c1", 2)
     change = it.put_record(joined)
     assert change is not None
     assert (change.type, change.record, change.former) == ("member.join", joined, None)
@@ -81,11 +81,11 @@ def test_a_member_joins_changes_and_expires() -> None:
     assert (change.by, change.request_id, change.reason) == (None, None, "expired")
     assert (it.live_members, it.generations) == ({}, {})
     assert (it.target, it.changed, it.last_deletion) == (4, 4, 4)
-    assert held(it) == (0, 0)
+    assert usage(it) == (0, 0)
 
 
 def test_a_departure_is_reported_once_and_the_member_counts_until_it_is_deleted() -> None:
-    it, joined = space(), member("c1", 2)
+    it, joined = stack_state(), member("c1", 2)
     it.put_record(joined)
     departed = replace(joined, state="departed", reason="left", revision=3, updated_by="bob")
     change = it.put_record(departed)
@@ -93,24 +93,24 @@ def test_a_departure_is_reported_once_and_the_member_counts_until_it_is_deleted(
     assert (change.type, change.by, change.reason) == ("member.depart", "bob", "left")
     assert change.former == joined
     assert (it.live_members, it.generations) == ({}, {})
-    assert held(it) == (1, joined.size)
+    assert usage(it) == (1, joined.size)
     assert it.drop_record(departed.record_key, 4) is None
     assert (it.target, it.last_deletion) == (3, 3)
-    assert held(it) == (0, 0)
+    assert usage(it) == (0, 0)
 
 
 def test_a_new_incarnation_replaces_the_former_one() -> None:
-    it, old, new = space(), member("c1", 2), member("c1", 3, LEASE + 1, group="head")
+    it, old, new = stack_state(), member("c1", 2), member("c1", 3, LEASE + 1, group="head")
     it.put_record(old)
     change = it.put_record(new)
     assert change is not None
     assert (change.type, change.former) == ("member.join", old)
     assert it.generations == {new.generation: new}
-    assert held(it) == (1, new.size)
+    assert usage(it) == (1, new.size)
 
 
 def test_a_departed_member_can_join_again() -> None:
-    it = space()
+    it = stack_state()
     it.put_record(member("c1", 2, state="departed"))
     change = it.put_record(member("c1", 3, LEASE + 1))
     assert change is not None
@@ -118,7 +118,7 @@ def test_a_departed_member_can_join_again() -> None:
 
 
 def test_members_whose_leases_were_lost_can_all_be_deleted() -> None:
-    it = space()  # copied by a tool that knows of no leases
+    it = stack_state()  # as copied by a tool that ignores leases
     for name in ("c1", "c2"):
         it.put_record(member(name, 2, lease=0))
     for name in ("c1", "c2"):
@@ -126,20 +126,20 @@ def test_members_whose_leases_were_lost_can_all_be_deleted() -> None:
     assert (it.live_members, it.generations) == ({}, {})
 
 
-# What was applied, and marks
+# Applied revisions and deletion markers
 
 
 def test_an_applied_revision_is_no_event_and_does_not_move_the_target() -> None:
-    it = space()
+    it = stack_state()
     assert it.put_record(Applied("c1", 5, 6, LEASE)) is None
     assert it.applied == {"c1": 5}
     assert it.drop_record(RecordKey("applied", "c1"), 7) is None
     assert (it.applied, it.target, it.changed) == ({}, 0, 0)
-    assert held(it) == (0, 0)
+    assert usage(it) == (0, 0)
 
 
 def test_a_deletion_needs_a_marker_as_long_as_there_are_members() -> None:
-    it = space()
+    it = stack_state()
     it.put(fact("a", 1, 2))
     it.drop("a", 3)
     assert not it.needs_write, "nobody converges"
@@ -170,23 +170,23 @@ def test_a_loaded_state_gets_its_target_from_the_deletion_marker() -> None:
 
 
 def test_waiters_and_signals_count_until_they_are_deleted() -> None:
-    it, armed, given = space(), waiter("w", 2, {"signals": 2}), signal("w", "a", 3)
+    it, armed, given = stack_state(), waiter("w", 2, {"signals": 2}), signal("w", "a", 3)
     it.put_record(armed)
     it.put_record(Timer("w", 2, 5))
     it.put_record(given)
-    assert held(it) == (2, armed.size + given.size)
+    assert usage(it) == (2, armed.size + given.size)
     assert it.signals("w") == {given.record_key.name: given}
     assert it.signals("v") == {}
     longer = replace(given, reason="because of something else", revision=4)
     it.put_record(longer)
-    assert held(it) == (2, armed.size + longer.size)
+    assert usage(it) == (2, armed.size + longer.size)
     for place in (armed.record_key, RecordKey("timer", "w"), given.record_key):
         assert it.drop_record(place, 5) is None
-    assert held(it) == (0, 0)
+    assert usage(it) == (0, 0)
 
 
 def test_only_the_end_of_a_pending_waiter_is_an_event() -> None:
-    it, armed = space(), waiter("w", 2, {"signals": 1})
+    it, armed = stack_state(), waiter("w", 2, {"signals": 1})
     assert it.put_record(armed) is None
     met = replace(armed, state="met", reason="all is well", revision=3)
     change = it.put_record(met)
@@ -197,7 +197,7 @@ def test_only_the_end_of_a_pending_waiter_is_an_event() -> None:
     assert (it.target, it.changed) == (0, 0)
 
 
-# The whole
+# Whole stacks
 
 
 def test_a_deleted_stack_with_pending_outcomes_needs_no_write() -> None:

@@ -1,4 +1,4 @@
-"""The state against a dict that is moved by hand, and the events it makes of each step."""
+"""The state compared with a dict, and the events of each step."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def events_of(state: State, step: Step) -> tuple[Event, ...]:
 
 
 class StateAgainstADict(RuleBasedStateMachine):
-    """Whatever steps come, the state holds what a naive dict would."""
+    """After any steps, the state equals a naive dict."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class StateAgainstADict(RuleBasedStateMachine):
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def change_facts(self, data: st.DataObject) -> None:
-        """One step with puts and drops in one or two stacks, some of the drops with an act."""
+        """Apply one step with puts and drops in one or two stacks, some with a deletion author."""
         self.revision += 1
         scopes = data.draw(
             st.lists(st.sampled_from(sorted(self.ids)), min_size=1, max_size=2, unique=True)
@@ -130,7 +130,7 @@ class StateAgainstADict(RuleBasedStateMachine):
         assert self.step(PutFact("never", fact("x")), DropFact("never", "x")) == []
 
     @rule()
-    def begin_anew_from_what_is_known(self) -> None:
+    def reload_from_its_own_mutations(self) -> None:
         loaded = State(self.revision)
         loaded.load(list(self.state.mutations()))
         self.state = loaded
@@ -221,7 +221,7 @@ def test_a_recreated_stack_is_empty_and_ignores_records_of_the_former_one() -> N
 
 
 def test_a_reloaded_stack_counts_as_changed() -> None:
-    """What happened between the old state and the new is not known, a deletion leaves no trace."""
+    """Deletions between the old state and the new one leave no trace."""
     state = state_with(["a", "b"])
     before = state.contents(SCOPE)
     missed = [m for m in state.mutations() if not (isinstance(m, PutFact) and m.fact.path == "a")]

@@ -1,4 +1,4 @@
-"""Members in the state: who lives, what goes with them, what there is to apply, who is to be told."""
+"""Members in the state: generations, bound facts, the target, and the changes for watchers."""
 
 from __future__ import annotations
 
@@ -166,16 +166,16 @@ def test_an_applied_record_touches_the_stack_and_makes_no_event() -> None:
     contents = state.contents(SCOPE)
     assert contents is not None
     assert (contents.target, contents.changed) == (2, 2)
-    space = state.stack_state(SCOPE)
-    assert space is not None
-    assert space.applied == {"c1": 2}
+    stack_state = state.stack_state(SCOPE)
+    assert stack_state is not None
+    assert stack_state.applied == {"c1": 2}
 
 
 def test_a_deleted_stack_needs_no_write() -> None:
     state = state_with_a_member()
     moved(state, PutFact("s1", fact("p", revision=3)))
     moved(state, DropFact("s1", "p"))
-    assert state.stacks_needing_write()  # a mark, of what went
+    assert state.stacks_needing_write()  # a deletion marker
     moved(state, DropStack(SCOPE))
     assert not state.stacks_needing_write()
     assert state.stacks_needing_write() == []

@@ -1,4 +1,4 @@
-"""Writes of which nobody knows whether they happened, settled exactly once or told honestly."""
+"""Writes with unknown outcomes are resolved exactly once, or reported as unknown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from factstore.core.ports import Transaction
 from tests.unit.core.factories import ALICE, SCOPE, author, put
 from tests.unit.core.service import KEY, Service
 
-# Outcomes that nobody knows
+# Facts
 
 
 def test_a_write_whose_response_was_lost_is_found_and_not_repeated(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Strict JSON, and when two values are the same."""
+"""Strict JSON, and the equality of values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ values = st.recursive(
 
 
 def stored(body: bytes) -> str:
-    """What a fact with this JSON as its value would hold."""
+    """Return the canonical text of a fact with this JSON as its value."""
     return Put.of("p", parse_json(body)).text
 
 

@@ -1,4 +1,4 @@
-"""Verdicts are written once, whatever the store does, and nothing holds up what comes after."""
+"""Outcomes are written once even if the store fails, and a failure does not block later writes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TIMEOUT = 5.0
 
 
 class WaiterWorld:
-    """A referee over a store that fails when told to, and what it judges."""
+    """A waiter controller on a store that can be made to fail, and the services."""
 
     def __init__(self, store: DirectStore | None = None, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock()

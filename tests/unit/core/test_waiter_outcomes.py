@@ -1,7 +1,7 @@
-"""Two workers that follow one history, each at its own pace: one writes each verdict.
+"""Two workers that follow one history, each at its own pace: one of them writes each outcome.
 
-The database is one state, to which steps are applied with guards; a worker is a state of its own that
-takes in the steps when it likes, and at any time may write down what it found.
+The database is one state, to which steps are applied with guards.  A worker is a state of its own that
+applies the steps later, and writes its outcomes at any time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FAILURE = {"facts": "bad", "present": True}
 
 
 class Database:
-    """What all agree on: a history, and the state at its end."""
+    """The database: a history, and the state at its end."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -87,8 +87,8 @@ class Database:
         return revision
 
 
-class Follower:
-    """A worker: a state that lags, and a referee that sees no other."""
+class Worker:
+    """A worker: a lagging state, and a waiter controller on that state."""
 
     epoch = "0123456789abcdef"
 
@@ -109,7 +109,7 @@ class Follower:
             self.events += self._state.apply(step).events
 
     def load(self) -> None:
-        """Begin anew from what the database holds now."""
+        """Reload the state from the database."""
         self._state = State(self._database.state.revision)
         self._state.load(list(self._database.state.mutations()))
 
@@ -142,7 +142,7 @@ def test_each_arming_ends_at_most_once_and_its_outcome_is_not_lost(
     actions: list[tuple[object, ...]],
 ) -> None:
     database = Database()
-    workers = [Follower(database), Follower(database)]
+    workers = [Worker(database), Worker(database)]
     for name, *more in actions:
         what, _, which = str(name).partition(" ")
         does: dict[str, Callable[..., object]] = {
@@ -151,7 +151,7 @@ def test_each_arming_ends_at_most_once_and_its_outcome_is_not_lost(
             "load": lambda which=which: workers[int(which)].load(),
         }
         does.get(what, getattr(database, what, None))(*more)  # type: ignore[misc]
-    for _ in range(2):  # what one wrote the other must have seen
+    for _ in range(2):  # each worker must apply the writes of the other
         for worker in workers:
             worker.follow(len(database.steps))
             worker.controller.run_once()
@@ -160,10 +160,10 @@ def test_each_arming_ends_at_most_once_and_its_outcome_is_not_lost(
 
 
 def check(database: Database) -> None:
-    """From the history alone: an oracle that knows of no verdicts but those that were written."""
+    """Compare the written outcomes with an evaluation of the whole history."""
     oracle = state_with()
     armed: int | None = None
-    first: tuple[int, str] | None = None  # the first revision at which the arming held anything
+    first: tuple[int, str] | None = None  # the first revision with an outcome of the arming
     ends = 0
     for step in database.steps:
         waiters = [
@@ -178,7 +178,7 @@ def check(database: Database) -> None:
                 ends += 1
                 assert ends == 1, "two ends of one arming"
                 assert first is not None, "an end of what did not hold"
-                # A worker that was started since may have found it only later.
+                # A worker that started later may have found it at a later revision.
                 assert waiter.decided_revision >= first[0]
                 if waiter.decided_revision == first[0]:
                     assert waiter.state == first[1]
@@ -186,7 +186,7 @@ def check(database: Database) -> None:
         if armed is not None and first is None:
             state = expected(oracle)
             first = (step.revision, state) if state else None
-    if first is not None and _stands(oracle):
+    if first is not None and _is_final(oracle):
         assert ends == 1, "what it came to is lost"
 
 
@@ -199,6 +199,6 @@ def expected(state: State) -> str | None:
     return None if state.record(SCOPE, RecordKey("timer", "w")) else "timed_out"
 
 
-def _stands(state: State) -> bool:
-    """Whether it still holds, so that whoever was started since finds it as well."""
+def _is_final(state: State) -> bool:
+    """Return True if a worker that starts now finds the outcome too."""
     return expected(state) is not None

@@ -1,4 +1,4 @@
-"""Which changes a reader wants."""
+"""Filters of watches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A watched stack whose events come when a test says, in a time that only passes by waiting."""
+"""A watched stack with events at given instants, on a clock that advances only by waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
 
 class _Store:
-    """A store that shows one state, which is always current."""
+    """A store with one state, which is always current."""
 
     epoch = EPOCH
 
@@ -28,9 +28,9 @@ class _Store:
 
 
 class Timeline:
-    """One stack, the services that watch it, and what is still to happen.
+    """One stack, the services that watch it, and the scheduled events.
 
-    :param history: how many events are held.
+    :param history: the maximum number of events in memory.
     """
 
     def __init__(self, history: int = 10_000) -> None:
@@ -51,31 +51,31 @@ class Timeline:
         return round(self.clock.now - self.began, 6)
 
     def at(self, seconds: float, act: Callable[[], object]) -> None:
-        """Have something happen so long after the beginning, while somebody waits."""
+        """Schedule a call for an instant after the beginning."""
         self._coming.append((self.began + seconds, act))
         self._coming.sort(key=lambda coming: coming[0])
 
     def puts(self, *instants: float, path: str = "a") -> None:
-        """Have a fact change at these instants."""
+        """Schedule changes of a fact."""
         for instant in instants:
             self.at(instant, lambda: self.put(path))
 
     def put(self, path: str = "a", value: object = None) -> int:
-        """Change a fact now; the revision."""
+        """Change a fact now; return the revision."""
         revision = self._state.revision + 1
         written = fact(path, revision if value is None else value, revision)
         return self._step(PutFact("s1", written))
 
     def delete_stack(self) -> int:
-        """Delete the stack now; the revision."""
+        """Delete the stack now; return the revision."""
         return self._step(DropStack(SCOPE))
 
     def create_stack(self) -> int:
-        """Create it again, if it was deleted; the revision."""
+        """Create the stack again; return the revision."""
         return self._step(PutStack(stack(created=self._state.revision + 1)))
 
     def pass_by(self) -> None:
-        """A revision of somebody else's."""
+        """Make a revision without changes of the stack."""
         self._step()
 
     def _step(self, *mutations: Mutation) -> int:
@@ -85,7 +85,7 @@ class Timeline:
         return revision
 
     def sleep(self, timeout: float, woken: Callable[[], bool]) -> None:
-        """Let time pass until the timeout, or until what happens wakes the sleeper."""
+        """Advance the clock to the timeout, or to the event that wakes the reader."""
         until = self.clock.now + timeout
         for _ in self._due(until):
             if woken():
@@ -101,7 +101,7 @@ class Timeline:
 
 
 class _Sleep:
-    """A signal; waiting for it is what makes time pass."""
+    """A wake-up that advances the clock when it is waited for."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline

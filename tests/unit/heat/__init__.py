@@ -1,1 +1,1 @@
-"""What of factstore's part in Heat needs no Heat."""
+"""The parts of the Heat plugins that do not need Heat."""

@@ -18,7 +18,7 @@ WINDOW = 600.0
 
 @dataclass
 class Database:
-    """What all workers share: a head, and a turn with the revision noted at it."""
+    """The database of all workers: a head, and a turn with the revision that it recorded."""
 
     head: int = 0
     version: int = 0

@@ -1,4 +1,4 @@
-"""The state that follows a database: current when asked to be, and never hanging on strangers."""
+"""The state that follows a database: fresh on request, and independent of other readers."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.unit.core.factories import ManualClock
 
 
 class Database:
-    """Answers when the test says so; *asked* counts the questions that have arrived."""
+    """Returns when the test allows it; *asked* counts the calls."""
 
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)

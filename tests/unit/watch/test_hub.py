@@ -1,4 +1,4 @@
-"""The hub against a list that forgets nothing: a reader gets all that follows, or is told it cannot."""
+"""The hub compared with an unlimited list: a reader gets every later event, or an error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def revisions(found: EventBatch) -> list[int]:
 
 
 class HubAgainstAList(RuleBasedStateMachine):
-    """Readers stand at arbitrary positions and take slices of arbitrary size."""
+    """Readers read batches of any size from any position."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class HubAgainstAList(RuleBasedStateMachine):
         publish(self.hub, self.revision, made)
 
     @rule(back=st.integers(0, 3), forth=st.integers(0, 3))
-    def begin_anew(self, back: int, forth: int) -> None:
+    def restart(self, back: int, forth: int) -> None:
         self.revision = max(self.reset_at, self.revision - back) + forth
         self.reset_at = self.revision
         self.published = []
@@ -203,11 +203,11 @@ def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
     assert revisions(hub.read(A, first.upto, events=10, size=1)) == [2]
 
 
-# Waiting; the signals tell the test when a reader has begun to wait
+# Waiting; the wake-ups report to the test when a reader waits
 
 
-class Told(threading.Event):
-    """A signal that tells when somebody waits on it."""
+class ReportingWakeUp(threading.Event):
+    """A wake-up that reports when a reader waits for it."""
 
     parked: threading.Semaphore
 
@@ -223,8 +223,8 @@ def parked() -> threading.Semaphore:
 
 @pytest.fixture
 def hub(parked: threading.Semaphore) -> Hub:
-    def told() -> Told:
-        made = Told()
+    def told() -> ReportingWakeUp:
+        made = ReportingWakeUp()
         made.parked = parked
         return made
 
@@ -282,7 +282,7 @@ def test_no_reader_starts_to_wait_when_the_service_stops(hub: Hub) -> None:
 
 
 def test_a_reader_that_falls_behind_before_it_waits_is_not_left_waiting(hub: Hub) -> None:
-    """All events of its scope came, and were dropped for others', between its reading and waiting."""
+    """All events of its stack were published and dropped between its read and its wait."""
     assert everything(hub, A, 0).events == ()
     publish(hub, 1, [event(A, 1)])
     for revision in range(2, 7):
@@ -329,7 +329,7 @@ def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> 
         publish(hub, revision, [event(B, revision)])
     assert everything(hub, C, 1) == EventBatch((), 49, more=False)
     with pytest.raises(CursorExpired):
-        everything(hub, A, 0)  # its own event has gone
+        everything(hub, A, 0)  # its own event was dropped
     assert revisions(everything(hub, A, 1)) == []
     with pytest.raises(CursorExpired):
         everything(hub, B, 1)
@@ -342,7 +342,7 @@ def test_the_oldest_losses_count_for_all_stacks_if_too_many_lost_history(
     hub = Hub(1, 10**9)
     for revision in range(1, 6):
         publish(hub, revision, [event(Scope("project", f"s{revision}"), revision)])
-    # s1 to s4 have lost theirs; the losses of s1 and s2 are no longer told apart
+    # s1 to s4 have lost history; the losses of s1 and s2 are not recorded separately
     with pytest.raises(CursorExpired):
         everything(hub, A, 1)
     assert everything(hub, A, 2).upto == 5

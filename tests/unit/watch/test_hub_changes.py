@@ -15,11 +15,11 @@ from factstore.watch import hub as hubs
 from factstore.watch.hub import Hub
 
 ONE, OTHER = Scope("p", "one"), Scope("p", "other")
-LONG = 30.0  # nobody waits that long unless something is wrong
+LONG = 30.0  # reached only if the test fails
 
 
 class Parking(threading.Event):
-    """A signal that tells when somebody waits on it; others may do something just before."""
+    """A wake-up that reports when a reader waits for it, and can call a function just before."""
 
     parked = threading.Semaphore(0)
 
@@ -41,7 +41,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def wait(threads: ThreadPoolExecutor, hub: Hub, scope: Scope, after: int) -> Future[bool]:
-    """Let somebody wait, and return once they do."""
+    """Start a waiting reader, and return once it waits."""
     waiting = threads.submit(hub.wait_change, scope, after, LONG)
     assert Parking.parked.acquire(timeout=LONG)
     return waiting
@@ -85,7 +85,7 @@ def test_a_wait_without_a_change_lasts_until_its_timeout(hub: Hub) -> None:
 def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
     steps: list[tuple[str, int]],
 ) -> None:
-    # The pump moves the state first, and tells afterwards; who waits has read the state.
+    # The pump changes the state first and publishes afterwards; a waiting reader has read the state.
     hub, revision = Hub(9, 9999), 10
     scopes = [Scope("p", str(n)) for n in range(3)]
     moved, read = dict.fromkeys(scopes, 10), dict.fromkeys(scopes, 10)
@@ -99,7 +99,7 @@ def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
                 hub.publish(revision, (), [scope])
             case "read":
                 read[scope] = revision
-            case "reset":  # whoever was told of it has read anew
+            case "reset":  # the readers have read the new state
                 revision -= 5
                 hub.reset(revision)
                 moved = dict.fromkeys(scopes, revision)
@@ -113,8 +113,8 @@ def test_a_reset_wakes_all_readers_once(hub: Hub, threads: ThreadPoolExecutor) -
     waiting = wait(threads, hub, ONE, 50)
     hub.reset(7)
     assert waiting.result(LONG)
-    assert not hub.wait_change(ONE, 7, 0), "nothing moved since the state was read anew"
-    assert not hub.wait_change(ONE, 50, 0), "and a number of before must not end every wait"
+    assert not hub.wait_change(ONE, 7, 0), "nothing has changed since the state was reloaded"
+    assert not hub.wait_change(ONE, 50, 0), "an old revision must not end every wait"
     again = wait(threads, hub, ONE, 7)
     hub.publish(8, (), [ONE])
     assert again.result(LONG)
@@ -164,7 +164,7 @@ def test_a_stack_with_a_waiting_reader_is_not_forgotten(
 
 
 def test_no_change_is_lost_between_a_read_and_the_wait(hub: Hub) -> None:
-    # A counter that one thread moves and others wait for, each step of it once.
+    # One thread increments a counter, and others wait for each step once.
     revision, ends = [0], 300
     seen: list[int] = []
 

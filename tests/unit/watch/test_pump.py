@@ -1,4 +1,4 @@
-"""The pump, with a backend whose watch breaks just as the test says."""
+"""The pump, with a backend whose watch follows a script."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Scripted:
 
 
 class Recorder:
-    """Takes in steps as a mirror does, and keeps what it was told."""
+    """A state machine that records its calls."""
 
     def __init__(self) -> None:
         self.state = State()
@@ -85,7 +85,7 @@ def hub() -> Hub:
 
 
 def run(backend: Scripted, hub: Hub, reader: Recorder | None = None) -> Recorder:
-    """Let the pump play all scripts."""
+    """Run the pump until all scripts are played."""
     reader = reader or Recorder()
     pump = Pump(backend, reader, hub)  # type: ignore[arg-type]
     pump.start()
@@ -199,8 +199,8 @@ def test_the_pump_stops_while_the_watch_is_silent(hub: Hub) -> None:
 
 
 def test_the_pump_stops_even_if_it_is_interrupted_just_before_it_follows(hub: Hub) -> None:
-    class Deaf(Scripted):
-        """What interrupts it before it follows is forgotten when it does."""
+    class Uninterrupted(Scripted):
+        """A backend that forgets an interruption when it follows."""
 
         def follow(self, after: int) -> Iterator[Step]:
             if not self.asked.count(after):
@@ -209,7 +209,7 @@ def test_the_pump_stops_even_if_it_is_interrupted_just_before_it_follows(hub: Hu
                 self.interrupted.clear()
             yield from super().follow(after)
 
-    backend = Deaf([4], [])
+    backend = Uninterrupted([4], [])
     pump = Pump(backend, Recorder(), hub)  # type: ignore[arg-type]
     pump.start()
     assert backend.silent.wait(10)

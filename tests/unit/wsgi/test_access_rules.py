@@ -108,7 +108,7 @@ def test_a_token_keeps_the_rules_that_name_the_path() -> None:
     given = token("/v1/a", "/v1/*", "/v1/.")
     kept = keep_matching_rules(given, "/v1/a")
     assert kept == token("**", "**")
-    assert given == token("/v1/a", "/v1/*", "/v1/.")  # it may lie in a cache
+    assert given == token("/v1/a", "/v1/*", "/v1/.")  # the token may be cached
     assert keep_matching_rules(given, "/v2") == token()
 
 

@@ -1,4 +1,4 @@
-"""What a log line says about the request that is served, and about none when none is."""
+"""The request that log lines name, and log lines outside requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Kept(logging.Handler):
 
 @pytest.fixture
 def kept() -> Iterator[Kept]:
-    """What is logged, as the service would."""
+    """The lines that the service logs."""
     handler, root, factory = Kept(), logging.getLogger(), logging.getLogRecordFactory()
     level = root.level
     root.addHandler(handler)

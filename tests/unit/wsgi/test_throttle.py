@@ -1,4 +1,4 @@
-"""What the throttle counts as what, and where a refusal ends."""
+"""The classes of requests for the throttle, and the effect of a refusal."""
 
 from __future__ import annotations
 
