@@ -1,1 +1,1 @@
-"""factstore's part in Heat, tried on a real Heat with a real Keystone, service and etcd."""
+"""Tests of factstore's Heat plugins with a real Heat, Keystone, service and etcd."""

@@ -23,7 +23,7 @@ from tests.heat.lab.serving import serving
 from tests.service import ApiServer, check_log
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Heat's libraries warn of themselves as they are imported
+    warnings.simplefilter("ignore")  # Heat's libraries emit warnings when they are imported
     from oslo_service import backend
 
     backend.init_backend(backend.BackendType.THREADING)
@@ -84,7 +84,7 @@ def heat(
     database: DatabaseServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[HeatServer]:
-    """A Heat with the convergence engine, its default, for all tests that leave it running."""
+    """A Heat with the convergence engine, its default, shared by all tests that do not stop it."""
     database.create("heat")
     server = HeatServer(
         tmp_path_factory.mktemp("heat"),
@@ -107,7 +107,7 @@ def legacy(
     database: DatabaseServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[HeatServer]:
-    """A Heat with the legacy engine, which logs all that it does."""
+    """A Heat with the legacy engine, which logs at debug level."""
     database.create("legacy")
     server = HeatServer(
         tmp_path_factory.mktemp("legacy"),
@@ -124,7 +124,7 @@ def legacy(
 
 @pytest.fixture(scope="session", params=["heat", "legacy"])
 def engine(request: pytest.FixtureRequest) -> HeatServer:
-    """Each of the two, for tests of members."""
+    """A Heat with either engine, for tests of members."""
     found: HeatServer = request.getfixturevalue(request.param)
     return found
 

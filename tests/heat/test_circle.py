@@ -1,4 +1,4 @@
-"""A server's own address among the facts that its user data names."""
+"""A server's own address as one of the facts that its user data refer to."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_the_sink_can_name_a_fact_space_for_stacks_that_declare_none(
     eventually(lambda: declared(space).keys() == both)
     scale(owner, second, "up", 3)
     owner.delete(first)
-    agree(owner, second, space)  # what is left of both is the second's
+    agree(owner, second, space)  # the members that remain are those of the second stack
     owner.delete(second)
     eventually(lambda: not declared(space))
     assert exists(space)

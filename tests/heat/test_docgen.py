@@ -18,7 +18,7 @@ def test_the_reference_matches_the_schemas() -> None:
     assert CHECKED_IN.read_text() == page(), f"regenerate it: {again}"
 
 
-def test_everything_in_a_schema_is_described() -> None:
+def test_every_item_of_a_schema_has_a_description() -> None:
     for name, kind in resource_mapping().items():
         described = {**kind.properties_schema, **kind.attributes_schema}
         silent = [field for field, schema in described.items() if not schema.description]

@@ -1,4 +1,4 @@
-"""A set of facts is written into a stack while others write, too."""
+"""Writing a set of facts into a stack while other clients write to it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.service import ApiServer
 VERSION = "2021-04-16"
 PORTS = Path(__file__).parents[2] / "examples" / "heat" / "ports"
 
-# What a server is to a template: it takes user data, and has an address once it exists.
+# A substitute for a server: it has user data, and an address once it exists.
 SERVER = "OS::Heat::RandomString"
 
 
@@ -225,7 +225,7 @@ def test_a_resource_that_uses_the_facts_attribute_is_created_after_the_facts(
 def test_the_ports_that_a_component_exports_are_opened(
     owner: Orchestration, facts: Client, name: str
 ) -> None:
-    """The example as it is; only the security group is a stand-in, for want of a Neutron."""
+    """The example is unchanged, except that a security group of the lab replaces Neutron's."""
     text = (PORTS / "stack.yaml").read_text()
     stack = owner.create(
         name,
@@ -291,7 +291,7 @@ def test_facts_of_a_scaled_group_are_written_by_the_trust_of_the_stack(
     stack = stacks.create(name, scaled, files={"unit.yaml": UNIT})
     assert len(stored(facts, name)) == 1
     accounts.revoke(creator.get_token())
-    # Who signals has another project, in which there is no such fact space.
+    # The signal comes from a user of another project, in which the fact space does not exist.
     url = f"{heat.url}/v1/{accounts.project_id('owner')}"
     admin = heatclient.Client("1", session=accounts.session("admin"), endpoint_override=url)
     admin.resources.signal(stack, "out", data={})

@@ -28,7 +28,7 @@ YEAR = 365 * 24 * 3600
 
 
 def granted(**properties: Any) -> dict[str, Any]:
-    """A template with a grant and all that is known of it."""
+    """Return a template with a grant and outputs for its attributes."""
     return template({"grant": inside("Grant", **properties)}, attributes("grant", *SHOWN))
 
 
@@ -39,7 +39,7 @@ def bag(facts: Client, name: str) -> Stack:
 
 @pytest.fixture
 def agents() -> Iterator[list[Child]]:
-    """Agents that a test has started; they end with it."""
+    """The agents that a test has started, which are killed after it."""
     started: list[Child] = []
     yield started
     for child in started:
@@ -52,7 +52,7 @@ def only(bag: Stack) -> GrantRecord:
 
 
 def boot(user_data: str, directory: Path) -> Path:
-    """What cloud-init writes, below a directory; the agent's configuration there."""
+    """Write a cloud-config's files below a directory; return the path of the agent's configuration."""
     assert user_data.startswith("#cloud-config\n")
     for each in yaml.safe_load(user_data)["write_files"]:
         file = directory / Path(each["path"]).name
@@ -63,7 +63,7 @@ def boot(user_data: str, directory: Path) -> Path:
 
 
 def places(directory: Path) -> dict[str, Any]:
-    """Settings by which several agents have one machine."""
+    """Settings with which several agents can run on one machine."""
     return {
         "agent": {"state_dir": f"{directory}/state"},
         "facts": {"directory": f"{directory}/facts.d", "builtin": "hostname"},
@@ -138,7 +138,9 @@ def test_the_agents_of_a_group_start_from_one_cloud_config(
     for host in ("c1", "c2"):
         config = boot(data, tmp_path / host)
         hosted = {**places(tmp_path / host)}
-        hosted["agent"]["member"] = host  # the host's name, where each has a host
+        hosted["agent"]["member"] = (
+            host  # the default is the host's name, but these agents share a host
+        )
         text = config.read_text().replace("[agent]\n", f"[agent]\n{_lines(hosted.pop('agent'))}")
         more = "".join(f"\n[{title}]\n{_lines(options)}" for title, options in hosted.items())
         config.write_text(text + more)

@@ -25,7 +25,7 @@ BLOCKS = {
 
 
 def whole(page: str) -> list[dict[str, Any]]:
-    """The templates of a page, with no more of a server than its user data: there is no Nova here."""
+    """Return the templates of a page, with user data in place of each server: there is no Nova here."""
     found = [block for block in BLOCKS[page] if "resources" in block]
     for resources in (block["resources"] for block in found):
         for name, each in resources.items():
@@ -54,7 +54,7 @@ def create(owner: Orchestration, name: str, template: dict[str, Any], expect: st
 
 
 def run(user_data: str, directory: Path) -> None:
-    """What the first boot does, with a directory in the place of /tmp."""
+    """Run user data as the first boot would, with a directory in place of /tmp."""
     script = user_data.replace("/tmp/", f"{directory}/")
     interpreter = script.partition("\n")[0].removeprefix("#!")
     done = subprocess.run(
@@ -64,7 +64,7 @@ def run(user_data: str, directory: Path) -> None:
 
 
 def user_data(owner: Orchestration, stack: str, server: str) -> str:
-    """What a server has got, once it is there."""
+    """Wait for a server, and return its user data."""
 
     def there() -> bool:
         found: str = owner.resource(stack, server).resource_status

@@ -58,7 +58,7 @@ def test_the_smallest_template_is_complete_when_the_service_has_started(
 
 
 def _value(bag: Stack, path: str) -> Any:
-    """A fact's value; None while there is none."""
+    """Return a fact's value, or None until the fact exists."""
     try:
         return bag.get(path).value
     except errors.NotFound:

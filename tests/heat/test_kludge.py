@@ -28,7 +28,7 @@ BEFORE, AFTER = code("how-to/heat-from-launch-configuration.rst", "shell")
 
 @pytest.fixture(scope="module")
 def stubs(keystone: KeystoneServer) -> Iterator[None]:
-    """A Glance and a Nova that know a "0"."""
+    """A Glance with an image "0" and a Nova with a flavor "0"."""
     with Stubs() as running:
         running.provision(keystone.accounts)
         yield
@@ -36,11 +36,11 @@ def stubs(keystone: KeystoneServer) -> Iterator[None]:
 
 @pytest.fixture
 def environ(heat: HeatServer, keystone: KeystoneServer, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What the guide takes as given: a shell that acts as the owner."""
+    """The environment that the guide assumes: a shell with the owner's credentials."""
     openrc = tmp_path / "openrc"
     keystone.accounts.write_openrc(openrc, "owner")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # The catalogue has that one of the lab's Heats that was started last.
+    # Keystone's catalog contains only the Heat that the lab started last.
     catalogue = Catalogue(keystone.accounts, "heat", "orchestration")
     for interface in ("public", "internal", "admin"):
         catalogue.point(interface, f"{heat.url}/v1/%(tenant_id)s")
@@ -50,7 +50,7 @@ def environ(heat: HeatServer, keystone: KeystoneServer, tmp_path: Path) -> Itera
 
 @pytest.fixture
 def parameters(heat: HeatServer, keystone: KeystoneServer, name: str) -> Iterator[dict[str, str]]:
-    """What the kludge's server needs to read its metadata."""
+    """The parameters with which the kludge's server reads its metadata."""
     accounts = keystone.accounts
     credential = accounts.application_credential("owner", name)
     yield {
@@ -63,9 +63,9 @@ def parameters(heat: HeatServer, keystone: KeystoneServer, name: str) -> Iterato
 
 
 class Head:
-    """The server of either template.
+    """The server of each template.
 
-    :ivar nodes: the facts that the template itself has.
+    :ivar nodes: the facts in the template itself.
     """
 
     def __init__(self, user: Orchestration, heat: HeatServer, stack: str) -> None:
@@ -75,12 +75,12 @@ class Head:
         self._file = heat.state_dir / "servers" / self.identifier / "etc" / "facts.json"
 
     def facts(self, key: str) -> Any:
-        """What is in its file by now."""
+        """Return the present content of its file."""
         return json.loads(self._file.read_text())[key] if self._file.exists() else None
 
 
 def run(command: str, environ: dict[str, str]) -> None:
-    """Run a piece of the guide."""
+    """Run a command block of the guide."""
     done = subprocess.run(["bash", "-ec", command], env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -104,7 +104,7 @@ def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls(
     expected = {"nodes": head.nodes, "told": {"head": "started"}}
     eventually(lambda: head.facts("metadata") == expected, 60)
     owner.wait(stack, "UPDATE_COMPLETE", 60)
-    # One more fact is another launch configuration; the server is the same.
+    # Another fact requires another launch configuration; the server stays the same.
     made = [each for each in owner.events(stack) if each.resource_name == "facts"]
     assert [each.resource_status for each in made].count("CREATE_COMPLETE") == 2
     assert owner.resource(stack, "head").physical_resource_id == head.identifier

@@ -1,4 +1,4 @@
-"""The lab: Heat works in it as elsewhere."""
+"""The lab: a real Heat works in it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.heat.templates import attributes, inside, template
 
 
 def failing(fail: bool) -> dict[str, Any]:
-    """Return a unit that fails if it is told to."""
+    """Return a unit that fails on request."""
     return {"type": "OS::Heat::TestResource", "properties": {"fail": fail}}
 
 

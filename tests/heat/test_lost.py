@@ -26,9 +26,9 @@ BAG = {
 
 @contextmanager
 def interfering(url: str, line: bytes, before: Callable[[], object] | None = None) -> Iterator[str]:
-    """The URL of a proxy that hands requests on, except for the first that begins so.
+    """Yield the URL of a proxy that forwards all requests except the first that begins with a text.
 
-    :param before: what happens before that one is handed on; without it its answer is lost.
+    :param before: called before that request is forwarded. Without it, the response is lost.
     """
     met = threading.Event()
     doomed: set[socket.socket] = set()

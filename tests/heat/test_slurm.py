@@ -25,7 +25,7 @@ ADDRESSES = r"^NodeName=(\S+) NodeAddr=(\S+) CPUs=4 "
 
 
 class Cluster:
-    """A stack made of the example, with its servers and its fact space."""
+    """The example's stack, with its servers and its fact space."""
 
     def __init__(self, owner: Orchestration, heat: HeatServer, bag: Stack) -> None:
         self.owner = owner
@@ -35,7 +35,7 @@ class Cluster:
         self._servers = heat.state_dir / "servers"
 
     def units(self) -> dict[str, str]:
-        """Of each compute node that Heat has made its name, and its physical id."""
+        """Return the physical id of each compute node that Heat has created, by the node's name."""
         group = self.owner.resource(self.stack, "compute").physical_resource_id
         found = {}
         for unit in self.owner.resources(group):
@@ -44,26 +44,26 @@ class Cluster:
         return found
 
     def servers(self) -> dict[str, Path]:
-        """The directories of all servers, by their names."""
+        """Return the directories of all servers, by name."""
         found = {"head": self.owner.resource(self.stack, "head").physical_resource_id}
         for name, nested in self.units().items():
             found[name] = self.owner.resource(nested, "server").physical_resource_id
         return {name: self._servers / server for name, server in found.items()}
 
     def confs(self) -> dict[str, str]:
-        """What slurm.conf every server has."""
+        """Return the slurm.conf of each server."""
         files = {
             name: place / "etc" / "slurm" / "slurm.conf" for name, place in self.servers().items()
         }
         return {name: file.read_text() if file.exists() else "" for name, file in files.items()}
 
     def agree(self, computes: set[str], *, without: str = "") -> bool:
-        """Whether all servers but one have the same slurm.conf, which names these compute nodes."""
+        """Return True if all servers but one have the same slurm.conf with these compute nodes only."""
         confs = {conf for name, conf in self.confs().items() if name != without}
         return len(confs) == 1 and set(dict(re.findall(ADDRESSES, min(confs), re.M))) == computes
 
     def events(self, *types: str) -> list[tuple[str, str | None]]:
-        """Return the names and reasons of such events since the beginning."""
+        """Return the names and reasons of all events of a type."""
         now = self.bag.put("results/now", uuid.uuid4().hex).revision
         found: list[tuple[str, str | None]] = []
         with self.bag.watch(self._began, retry_for=30) as watch:
@@ -88,13 +88,13 @@ class Cluster:
             raise StackFailed("\n".join([str(failure), *logs])) from failure
 
     def scale(self, policy: str, size: int) -> set[str]:
-        """Signal a policy, wait until the group has that many nodes and is done; their names."""
+        """Signal a policy, wait until the group has that many nodes, and return their names."""
         self.owner.signal(self.stack, policy)
         eventually(lambda: len(self.units()) == size and self._idle(), 90)
         return set(self.units())
 
     def _idle(self) -> bool:
-        """Whether the group would hear the next signal."""
+        """Return True if the group accepts another signal."""
         group = self.owner.resource(self.stack, "compute").physical_resource_id
         parts = ("compute", "scale_out", "scale_in")
         busy = [self.owner.heat.resources.metadata(self.stack, part) for part in parts]
@@ -112,7 +112,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(owner: Orchestration, heat: HeatServer, facts: Client, name: str) -> Cluster:
-    """A cluster that is to be created."""
+    """A cluster that is not created yet."""
     return Cluster(owner, heat, facts.stack(name))
 
 
@@ -122,7 +122,7 @@ def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
     cluster.create(computes=2, ttl=10, timeout=120)
     bag, stack = cluster.bag, cluster.stack
 
-    # All are there, under their hosts' names, each once, and each what Heat says that it is.
+    # Each node is one member, with its host's name and the declared id from Heat.
     units = cluster.units()
     assert len(units) == 2
     eventually(lambda: {member.state for member in bag.members()} == {"ready"}, 30)
@@ -138,7 +138,7 @@ def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
     assert sorted(name for name, _ in cluster.events("member.join")) == sorted(members)
     assert [name for name, _ in cluster.events("waiter.met")] == ["cluster-ready"]
 
-    # They have the same slurm.conf, with their published addresses, and restarted their daemons.
+    # All nodes have the same slurm.conf with their published addresses, and restarted their daemons.
     assert cluster.agree(set(units))
     nodes = bag.context().facts["nodes"]
     conf = cluster.confs()["head"]
@@ -153,13 +153,13 @@ def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
     assert owner.output(stack, "members").keys() == members.keys()
     assert owner.output(stack, "state") == "met"
 
-    # A scaling policy makes one more, and all take it in; another one takes one away, whose agent has
-    # no time to say anything.
+    # One policy adds a node, which appears in every slurm.conf. Another one removes a node, whose agent
+    # has no time to depart.
     grown = cluster.scale("scale_out", 3)
     (newcomer,) = grown - units.keys()
     eventually(lambda: cluster.agree(grown), 90)
     assert [name for name, _ in cluster.events("member.join")[3:]] == [newcomer]
-    # Its agent may have been there before Heat, which then tells the reason of the same member.
+    # The agent may have joined before Heat declared the member, so the reason can follow later.
     eventually(
         lambda: [each.reason for each in bag.members() if each.name == newcomer] == ["scaled_out"]
     )
@@ -168,7 +168,7 @@ def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
     eventually(lambda: cluster.agree(shrunk), 90)
     assert cluster.events("member.depart") == [(left, "scaled_in")]
 
-    # One whose agent dies is gone from every file.
+    # A node whose agent dies is removed from every slurm.conf.
     victim = min(shrunk)
     agent = int((cluster.servers()[victim] / "factstore-agent.pid").read_text())
     os.kill(agent, signal.SIGKILL)
@@ -176,7 +176,7 @@ def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
     assert [name for name, _ in cluster.events("member.expire")] == [victim]
     assert [name for name, _ in cluster.events("waiter.met")] == ["cluster-ready"]
 
-    # And nothing is left: no process, and nothing in etcd.
+    # The deletion leaves no process and no key in etcd.
     identifier = bag.describe().id
     assert stored(etcd, identifier)
     owner.delete(stack, within=120)

@@ -42,7 +42,7 @@ _spaces: OrderedDict[str, str] = OrderedDict()
 
 @dataclass(frozen=True)
 class Observation:
-    """What Heat's database states about the subject of some requests.
+    """The state in Heat's database that some requests are about.
 
     :param space: the fact space's name.
     :param accepts_members: whether members may still join.

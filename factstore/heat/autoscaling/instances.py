@@ -62,7 +62,7 @@ class Resource:
 
     @property
     def is_server(self) -> bool:
-        """Whether any of its types is a server."""
+        """Return True if any of its types is a server."""
         return not SERVERS.isdisjoint(self.types)
 
 

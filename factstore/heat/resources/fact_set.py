@@ -37,7 +37,7 @@ class OwnedByOthers(Exception):
 
 @dataclass(frozen=True)
 class Ownership:
-    """How a set of facts is written, and which existing facts belong to it.
+    """The rules for writing a set of facts and for recognising the existing facts that belong to it.
 
     :param put: returns the write of a value at a path.
     :param may_overwrite: returns whether an existing fact may be overwritten.

@@ -1,4 +1,4 @@
-"""How Heat's engine polls a waiter without ever waiting for factstore."""
+"""Polls of a waiter by Heat's engine, none of which blocks while factstore does not answer."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class DatabaseServer:
         self._state = state_dir
         self._environment = {
             **os.environ,
-            # Debian has the server where users' PATH does not look.
+            # Debian installs the server outside users' PATH.
             "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
             # A server that starts removes the temporary tables of all servers with the same directory.
             "TMPDIR": str(state_dir / "tmp"),

@@ -70,7 +70,7 @@ class Orchestration:
         while before == datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
             time.sleep(
                 0.05
-            )  # within the same second, this update could not be told from the last one
+            )  # Heat's times are in seconds: two updates within one second look the same
         self.heat.stacks.update(
             stack,
             template=_text(template),

@@ -1,4 +1,4 @@
-"""Heat's engine and API in one process, which talk through memory.
+"""Heat's engine and API in one process, which communicate through memory.
 
 Its arguments are ``PORT CONFIG PAUSE PREFIX``; see :class:`tests.heat.lab.server.HeatServer`.
 

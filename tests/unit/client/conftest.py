@@ -1,4 +1,4 @@
-"""Fixtures of the tests for the client."""
+"""Fixtures of the client's tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.client.stub import FakeClock, Service
 
 @pytest.fixture
 def service() -> Iterator[Service]:
-    """A service with a script; the client must have made exactly the requests of the script."""
+    """A scripted service; the test fails unless the client has requested all answers."""
     with Service() as running:
         yield running
         assert not running.script, "the client never asked for the rest of the script"
@@ -20,5 +20,5 @@ def service() -> Iterator[Service]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that needs no time."""
+    """A clock whose sleep returns at once."""
     return FakeClock()

@@ -1,4 +1,4 @@
-"""A service that follows a script of failures, and a clock that tests advance."""
+"""A service that misbehaves on request, and a clock whose sleep returns at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from factstore.client import Client, Stack
 
 @dataclass(frozen=True)
 class Call:
-    """A request as the service got it."""
+    """A request as the service received it."""
 
     method: str
     path: str
@@ -31,7 +31,7 @@ class Call:
 
 
 class FakeClock:
-    """Time that passes only in sleep; remembers the pauses."""
+    """A clock that only sleep advances; it records the pauses."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -46,18 +46,18 @@ class FakeClock:
 
 
 def stack_at(endpoint: str | None, clock: FakeClock, **options: Any) -> Stack:
-    """A client's stack of whatever is there."""
+    """Return a client's stack at an endpoint."""
     return Client(Session(NoAuth(endpoint)), clock=clock, **options).stack("slurm")
 
 
 class Service:
-    """Answers requests one by one as scripted. As a context it serves."""
+    """Gives the scripted answers in order. It serves while its context is open."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.unexpected: list[Call] = []
         self.script: list[Callable[[BaseHTTPRequestHandler], None]] = []
-        self.released = threading.Event()  # lets streams that hold on end
+        self.released = threading.Event()  # ends the streams that stay silent
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
@@ -67,11 +67,11 @@ class Service:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def stack(self, clock: FakeClock, **options: Any) -> Stack:
-        """A client's stack of this service."""
+        """Return a client's stack in this service."""
         return stack_at(self.url, clock, **options)
 
     def will(self, *steps: Callable[[BaseHTTPRequestHandler], None]) -> None:
-        """Answer the next requests like this."""
+        """Add the answers to the next requests."""
         self.script.extend(steps)
 
     def __enter__(self) -> Self:
@@ -127,7 +127,7 @@ class Service:
 def answer(
     status: int, document: object = None, headers: Mapping[str, str] | None = None
 ) -> Callable[[BaseHTTPRequestHandler], None]:
-    """A whole answer: a document as JSON, or bytes as they are."""
+    """Return a complete answer: a document as JSON, or bytes unchanged."""
 
     def step(handler: BaseHTTPRequestHandler) -> None:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -146,7 +146,7 @@ def answer(
 def refusal(
     status: int, code: str, headers: Mapping[str, str] | None = None, **members: object
 ) -> Callable[[BaseHTTPRequestHandler], None]:
-    """An error in the service's own form."""
+    """Return an error in the service's own format."""
     entry = {
         "request_id": "req-1",
         "code": f"contextualization.{code}",
@@ -160,16 +160,16 @@ def refusal(
 
 
 def hang_up(handler: BaseHTTPRequestHandler) -> None:
-    """No answer at all."""
+    """Close the connection without an answer."""
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def stream(
     *pieces: bytes, chunked: bool = True, hold: Service | None = None
 ) -> Callable[[BaseHTTPRequestHandler], None]:
-    """An event stream that breaks off after these pieces.
+    """Return an event stream that breaks off after these pieces.
 
-    :param chunked: without it the end of the stream is the end of the connection.
+    :param chunked: if false, the stream ends when the connection is closed.
     :param hold: stay silent after the last piece until this service ends.
     """
 
@@ -182,7 +182,7 @@ def stream(
         handler.end_headers()
         for piece in pieces:
             data = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
-            with contextlib.suppress(OSError):  # the reader has gone
+            with contextlib.suppress(OSError):  # the reader has disconnected
                 handler.wfile.write(data)
                 handler.wfile.flush()
         if hold is not None:
@@ -192,7 +192,7 @@ def stream(
 
 
 def fact(path: str, value: object, revision: int = 1) -> dict[str, object]:
-    """A fact as the service shows it."""
+    """Return a fact in the service's JSON."""
     return {
         "path": path,
         "value": value,
@@ -208,7 +208,7 @@ def fact(path: str, value: object, revision: int = 1) -> dict[str, object]:
 
 
 def change(revision: int, path: str = "a", value: object = 1) -> bytes:
-    """A frame for a fact that was put."""
+    """Return the frame of an event that puts a fact."""
     line = {
         "type": "fact.put",
         "path": path,
@@ -221,7 +221,7 @@ def change(revision: int, path: str = "a", value: object = 1) -> bytes:
 
 
 def stack_delete(revision: int) -> bytes:
-    """The frame that ends a stack."""
+    """Return the frame that reports the deletion of a stack."""
     line = {"type": "stack.delete", "path": None, "fact": None, "previous": None}
     return _change(revision, [{**line, "by": "somebody", "request_id": "req-3"}])
 
@@ -232,20 +232,20 @@ def _change(revision: int, changes: Iterable[object]) -> bytes:
 
 
 def bookmark(revision: int) -> bytes:
-    """A frame that moves the cursor."""
+    """Return a frame that moves the cursor."""
     return f'id: e.{revision}\nevent: bookmark\ndata: {{"cursor":"e.{revision}"}}\n\n'.encode()
 
 
 def snapshot(*facts: dict[str, object]) -> bytes:
-    """A frame with some facts of a snapshot."""
+    """Return a frame with some facts of a snapshot."""
     return f"event: snapshot\ndata: {json.dumps({'facts': facts})}\n\n".encode()
 
 
 def reset(detail: str) -> bytes:
-    """The frame that voids what was known."""
+    """Return the frame after which the reader discards its state."""
     return f"event: reset\ndata: {json.dumps({'detail': detail})}\n\n".encode()
 
 
 def goodbye(reason: str, retry: int) -> bytes:
-    """The frame that sends the reader elsewhere in so many milliseconds."""
+    """Return the frame that makes the reader reconnect after some milliseconds."""
     return f"event: goodbye\nretry: {retry}\ndata: {json.dumps({'reason': reason})}\n\n".encode()

@@ -6,7 +6,7 @@ from factstore.client import Delete, Guard, Put
 from factstore.client.batch import BATCH_PARTS, split_batches
 
 
-def test_steps_stay_in_order_and_a_batch_has_a_hundred_parts_at_most() -> None:
+def test_steps_stay_in_order_and_a_batch_has_at_most_a_hundred_parts() -> None:
     steps = [(Delete(f"n{number}"),) for number in range(250)]
     batches = list(split_batches(steps))
     assert [len(batch) for batch in batches] == [BATCH_PARTS, BATCH_PARTS, 50]
@@ -29,5 +29,5 @@ def test_a_step_that_is_too_large_is_a_batch_of_its_own() -> None:
     assert list(split_batches([small, large, small])) == [[small], [large], [small]]
 
 
-def test_nothing_is_no_batch() -> None:
+def test_no_steps_result_in_no_batch() -> None:
     assert list(split_batches([])) == []

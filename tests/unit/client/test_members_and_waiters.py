@@ -1,4 +1,4 @@
-"""Members, waiters and grants, as far as the service cannot be brought to answer so."""
+"""Members, waiters and grants: answers that a real service cannot be made to give."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_wait_for_a_waiter_continues_until_the_waiter_has_ended(
 ) -> None:
     service.will(
         answer(200, waiter(), TAG),
-        answer(304, None, TAG),  # a stopping service lets its callers go early
+        answer(304, None, TAG),  # a service that stops answers its callers early
         answer(200, waiter(satisfied=1), {"ETag": '"t2"'}),
         answer(200, waiter("met"), {"ETag": '"t3"'}),
     )
@@ -74,9 +74,7 @@ def test_a_list_of_members_follows_its_links(service: Service, clock: FakeClock)
     assert service.calls[1].query == {"limit": "1", "marker": "a", "cursor": "e.4"}
 
 
-def test_members_that_are_declared_as_something_are_asked_for_by_that(
-    service: Service, clock: FakeClock
-) -> None:
+def test_members_are_requested_by_their_declared_id(service: Service, clock: FakeClock) -> None:
     declared = {**member("a"), "ttl": None, "declared": "heat:1", "reason": "scaled_out"}
     page = {"members": [declared, member("b")], "cursor": "e.4", "links": []}
     service.will(answer(200, page), refusal(400, "query_invalid"))
@@ -84,7 +82,9 @@ def test_members_that_are_declared_as_something_are_asked_for_by_that(
     assert (first.declared, first.reason, first.ttl) == ("heat:1", "scaled_out", None)
     assert (second.declared, second.reason, second.ttl) == (None, None, 30)
     assert service.calls[0].query == {"limit": "1000", "declared": "heat:1"}
-    with pytest.raises(errors.BadRequest):  # an empty word is no word, and not all
+    with pytest.raises(
+        errors.BadRequest
+    ):  # an empty declared id matches no member, and does not mean all members
         next(service.stack(clock).members(declared=""))
     assert service.calls[1].query == {"limit": "1000", "declared": ""}
 
@@ -177,7 +177,7 @@ def test_a_missing_waiter_counts_as_deleted(service: Service, clock: FakeClock) 
 
 
 @pytest.mark.parametrize("name", ["a/b", "", ".", ".."])
-def test_a_name_that_would_be_another_url_is_refused(name: str, clock: FakeClock) -> None:
+def test_a_name_that_would_change_the_url_is_refused(name: str, clock: FakeClock) -> None:
     stack = stack_at("http://127.0.0.1:1", clock)
     with pytest.raises(errors.BadRequest):
         stack.member(name)
@@ -208,7 +208,7 @@ def test_a_context_that_is_the_same_has_a_newer_cursor(service: Service, clock: 
     }
 
 
-def test_an_answer_that_takes_too_long_is_not_waited_for(clock: FakeClock) -> None:
+def test_a_request_fails_when_its_answer_takes_too_long(clock: FakeClock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         stack = stack_at(url, clock, answer_within=0.2, retry_for=0.0)

@@ -58,12 +58,12 @@ def text(name: str, of: dict[str, Any]) -> str:
     return made
 
 
-def test_raw_is_the_document_itself() -> None:
+def test_raw_is_the_unchanged_document() -> None:
     assert json.loads(text("raw", DOCUMENT)) == DOCUMENT
 
 
 @pytest.mark.parametrize("name", RENDERERS)
-def test_equal_documents_are_rendered_equally_and_left_as_they_are(name: str) -> None:
+def test_equal_documents_are_rendered_equally_and_not_changed(name: str) -> None:
     turned = {key: DOCUMENT[key] for key in reversed(DOCUMENT)}
     turned["members"] = dict(reversed(DOCUMENT["members"].items()))
     kept = copy.deepcopy(turned)
@@ -82,7 +82,7 @@ def test_a_renderer_produces_a_text_or_a_folder(name: str) -> None:
     assert isinstance(render(name, DOCUMENT), str) == (name not in FOLDERS)
 
 
-def test_a_renderer_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_an_unknown_renderer_is_refused_with_the_names_of_all_renderers() -> None:
     with pytest.raises(
         ValueError, match=r"'hots' does not exist\. Use one of raw, yaml, env, hosts, "
     ):
@@ -104,7 +104,7 @@ def test_a_stack_without_nodes_has_no_hosts() -> None:
 # The shell
 
 
-def test_env_gives_a_variable_for_each_fact() -> None:
+def test_env_contains_a_variable_for_each_fact() -> None:
     lines = text("env", DOCUMENT).splitlines()
     assert "NODES_C1_IP=10.0.0.11" in lines
     assert "CLUSTER_SIZE=2" in lines
@@ -114,7 +114,7 @@ def test_env_gives_a_variable_for_each_fact() -> None:
 
 
 @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-def test_a_shell_reads_env_as_it_was_meant(value: str) -> None:
+def test_a_shell_reads_the_values_unchanged_from_env(value: str) -> None:
     env = text("env", document({"1": {"a-b": value}}))
     script = f'{env}printf %s "$_1_A_B"'
     read = subprocess.run(["sh", "-c", script], capture_output=True, check=True).stdout
@@ -136,7 +136,7 @@ def test_a_masked_fact_has_no_variable_and_a_null_fact_has_one() -> None:
 
 
 @given(st.dictionaries(st.text(), ANYTHING))
-def test_yaml_is_read_as_the_same_values_of_the_same_types(value: dict[str, Any]) -> None:
+def test_yaml_preserves_values_and_types(value: dict[str, Any]) -> None:
     for loader in (yaml.SafeLoader, yaml.CSafeLoader):
         read = yaml.load(as_yaml(value), loader)
         assert json.dumps(read, sort_keys=True) == json.dumps(value, sort_keys=True)
@@ -145,20 +145,20 @@ def test_yaml_is_read_as_the_same_values_of_the_same_types(value: dict[str, Any]
 @pytest.mark.parametrize(
     "value", ["x" * 5000, "\x7f\x85\u2028\ufeff\U0001f600\U0010ffff", "<<", "no", "1e3", "# &a *b"]
 )
-def test_yaml_takes_awkward_names_and_values(value: str) -> None:
+def test_yaml_preserves_awkward_names_and_values(value: str) -> None:
     assert yaml.safe_load(as_yaml({value: [value, {value: 1e16}]})) == {
         value: [value, {value: 1e16}]
     }
 
 
-def test_yaml_is_the_document_itself() -> None:
+def test_yaml_contains_the_whole_document() -> None:
     assert yaml.safe_load(text("yaml", DOCUMENT)) == DOCUMENT
 
 
 # Facter
 
 
-def test_facter_gets_one_fact_so_that_no_other_is_hidden_by_it() -> None:
+def test_facter_receives_a_single_fact_that_hides_no_other() -> None:
     made = json.loads(text("facter", document({"os": {"family": "evil"}})))
     assert list(made) == ["factstore"]
     assert made["factstore"]["facts"] == {"os": {"family": "evil"}}
@@ -168,7 +168,7 @@ def test_facter_gets_one_fact_so_that_no_other_is_hidden_by_it() -> None:
 
 
 class Loader(yaml.SafeLoader):
-    """Reads what is marked as unsafe as a pair that begins with the mark."""
+    """Loads a value marked ``!unsafe`` as a pair of the mark and the value."""
 
 
 def unsafe(loader: Loader, node: yaml.Node) -> Any:
@@ -207,14 +207,14 @@ def test_values_of_facts_and_members_are_marked_unsafe_below_reserved_names() ->
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "c1:22", "c1@x", "-c", "a.", "a b"])
-def test_a_host_that_ansible_would_take_for_another_is_left_out(name: str) -> None:
+def test_a_host_that_ansible_would_mistake_for_another_is_omitted(name: str) -> None:
     members = {name: {"group": "g", "state": "ready", "attributes": {}}}
     made = inventory(document({"nodes": {name: {"ip": "10.0.0.1"}}}, members=members))
     assert made["hosts"] == made["children"] == {}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "0.0.0.0", "::", "fe80::1%a"])
-def test_no_address_leads_ansible_to_the_machine_that_it_runs_on(address: str) -> None:
+def test_no_address_makes_ansible_connect_to_its_own_machine(address: str) -> None:
     members = {"c1": {"group": "g", "state": "ready", "attributes": {}}}
     facts = {"nodes": {"c1": {"ip": address}, "c2": {"ip": address}}}
     (host,) = inventory(document(facts, members=members))["hosts"].items()
@@ -225,7 +225,9 @@ def test_no_address_leads_ansible_to_the_machine_that_it_runs_on(address: str) -
 @pytest.mark.parametrize(
     ("group", "name"), [("web.db", "web_db"), ("7up", "_7up"), ("all", None), ("ungrouped", None)]
 )
-def test_a_group_has_a_name_that_ansible_takes_or_none(group: str, name: str | None) -> None:
+def test_an_invalid_group_name_is_converted_and_a_reserved_one_is_omitted(
+    group: str, name: str | None
+) -> None:
     members = {"c1": {"group": group, "state": "ready", "attributes": {}}}
     made = inventory(document({}, members=members))
     assert list(made["children"]) == ([] if name is None else [name])
@@ -250,7 +252,7 @@ def test_a_folder_of_facts_is_a_data_bag_with_an_item_for_each_name_in_it() -> N
     assert len(made) == 4 + 8 + 1
 
 
-def test_one_item_is_the_context_with_all_that_is_in_no_bag_of_its_own() -> None:
+def test_one_item_contains_the_rest_of_the_context() -> None:
     of = document({"motd": "hi", "nodes": {}})
     assert items(of) == {"factstore/context.json": {"id": "context", **of}}
 
@@ -262,7 +264,7 @@ def test_the_id_of_an_item_is_its_name_even_if_a_fact_is_named_id() -> None:
     }
 
 
-def test_every_item_is_one_that_chef_takes() -> None:
+def test_every_item_is_valid_in_chef() -> None:
     name = re.compile(r"[.\-A-Za-z0-9_]+")
     for path, item in items(DOCUMENT).items():
         bag, _, file = path.partition("/")
@@ -281,6 +283,6 @@ def test_a_name_that_chef_does_not_allow_is_refused(bag: str, item: str) -> None
         items(document({bag: {item: 1}}))
 
 
-def test_no_facts_pose_as_the_context() -> None:
+def test_facts_cannot_replace_the_item_of_the_context() -> None:
     with pytest.raises(ValueError, match="below factstore would become items of the context"):
         items(document({"factstore": {"context": 1}}))

@@ -15,7 +15,7 @@ CONTEXT = json.dumps(DOCUMENT)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_context_is_printed_in_every_format_that_is_one_text(name: str) -> None:
+def test_a_context_is_printed_in_every_format_that_is_a_single_text(name: str) -> None:
     done = factstore("render", name, stdin=CONTEXT)
     assert (done.returncode, done.stdout, done.stderr) == (0, render(name, DOCUMENT), "")
 
@@ -40,7 +40,7 @@ def test_several_files_cannot_be_printed() -> None:
 
 @pytest.mark.parametrize("sent", ["", "<html>", "7", '{"stack": "s"}', '{"errors": []}'])
 def test_an_invalid_context_leaves_the_file_unchanged(tmp_path: Path, sent: str) -> None:
-    """For example, the request of curl was refused or the network failed."""
+    """Input of this kind is the result of a curl that failed."""
     file = tmp_path / "hosts"
     file.write_text("kept")
     line = one_line(factstore("render", "hosts", "--into", file, stdin=sent), 1)

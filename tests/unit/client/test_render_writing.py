@@ -13,7 +13,7 @@ from factstore.client.render.writing import LISTING
 
 
 def below(folder: Path) -> dict[str, str]:
-    """All files of a folder but our listing."""
+    """Return the files of a folder, without the renderer's listing."""
     return {
         str(file.relative_to(folder)): file.read_text()
         for file in folder.rglob("*")
@@ -21,7 +21,7 @@ def below(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_text_is_written_once_and_then_left_alone(tmp_path: Path) -> None:
+def test_an_unchanged_text_is_not_written_again(tmp_path: Path) -> None:
     file = tmp_path / "made" / "hosts"
     assert write("a\n", file)
     assert below(tmp_path) == {"made/hosts": "a\n"}
@@ -32,7 +32,7 @@ def test_a_text_is_written_once_and_then_left_alone(tmp_path: Path) -> None:
     assert below(tmp_path) == {"made/hosts": "b\n"}
 
 
-def test_a_file_that_is_there_keeps_its_mode_and_is_never_half_written(tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_mode_and_is_replaced_at_once(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("old")
     file.chmod(0o620)
@@ -43,7 +43,7 @@ def test_a_file_that_is_there_keeps_its_mode_and_is_never_half_written(tmp_path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
-def test_a_file_that_is_there_keeps_its_owner(tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_owner(tmp_path: Path) -> None:
     file = tmp_path / "owned"
     file.write_text("old")
     os.chown(file, 1234, 4321)
@@ -60,7 +60,7 @@ def test_files_no_longer_rendered_are_removed_and_foreign_files_stay(tmp_path: P
     assert not write({"nodes/c1.json": "1"}, tmp_path)
 
 
-def test_a_crash_in_the_middle_leaves_no_file_behind_for_good(
+def test_files_left_by_a_crash_are_removed_by_the_next_rendering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace, count = os.replace, iter(range(100))
@@ -98,7 +98,7 @@ def test_nothing_is_removed_outside_the_folder(tmp_path: Path) -> None:
     assert below(tmp_path) == {"x": "mine"}
 
 
-def test_a_listing_that_is_none_is_not_written_over(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_listing_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / LISTING).write_text("mine")
     with pytest.raises(ValueError, match=r"\.factstore is not a list of files"):
         write({"a": "1"}, tmp_path)

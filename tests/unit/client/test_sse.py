@@ -1,4 +1,4 @@
-"""Frames from bytes, however they are cut."""
+"""Frames are parsed from bytes that are split anywhere."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def frames_of(*pieces: bytes) -> list[Frame]:
     return [frame for piece in pieces for frame in parser.feed(piece)]
 
 
-def test_a_stream_in_one_piece_gives_its_frames() -> None:
+def test_a_stream_in_one_piece_yields_its_frames() -> None:
     assert frames_of(STREAM) == FRAMES
 
 
-def test_a_stream_in_single_bytes_gives_the_same_frames() -> None:
+def test_a_stream_in_single_bytes_yields_the_same_frames() -> None:
     assert frames_of(*(STREAM[at : at + 1] for at in range(len(STREAM)))) == FRAMES
 
 
 @given(st.lists(st.integers(0, len(STREAM))))
-def test_a_stream_cut_anywhere_gives_the_same_frames(cuts: list[int]) -> None:
+def test_a_stream_split_anywhere_yields_the_same_frames(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(STREAM)]
     assert frames_of(*(STREAM[a:b] for a, b in pairwise(edges))) == FRAMES
 
@@ -53,7 +53,7 @@ def test_any_data_is_parsed_unchanged(end: bytes, texts: list[str]) -> None:
 
 
 @given(st.binary())
-def test_junk_is_read_without_complaint(junk: bytes) -> None:
+def test_junk_is_ignored(junk: bytes) -> None:
     frames_of(junk, b"\n\n")
 
 
@@ -79,5 +79,5 @@ def test_junk_is_read_without_complaint(junk: bytes) -> None:
         (b"\xff\xfedata: x\n\ndata: y\n\n", [Frame("message", "y")]),
     ],
 )
-def test_the_corners_of_the_format(text: bytes, frames: list[Frame]) -> None:
+def test_unusual_but_valid_input_is_parsed(text: bytes, frames: list[Frame]) -> None:
     assert frames_of(text) == frames

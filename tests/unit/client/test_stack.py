@@ -1,4 +1,4 @@
-"""A stack's calls, as far as the service cannot be brought to answer so."""
+"""The calls of a stack: answers that a real service cannot be made to give."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_snapshot_starts_again_when_its_revision_has_expired(
     assert snapshot.cursor == "e.5"
 
 
-def test_a_snapshot_is_given_up_when_its_revision_always_expires(
+def test_a_snapshot_fails_when_its_revision_expires_every_time(
     service: Service, clock: FakeClock
 ) -> None:
     service.will(*[refusal(410, "cursor_expired")] * 5)
@@ -123,7 +123,7 @@ def test_a_batch_is_sent_as_built(service: Service, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "..", "a/../b", "./a", "a//b", "/a", "a/"])
-def test_a_path_that_would_become_another_url_is_refused(clock: FakeClock, path: str) -> None:
+def test_a_path_that_would_change_the_url_is_refused(clock: FakeClock, path: str) -> None:
     with pytest.raises(errors.BadRequest):
         stack_at("http://127.0.0.1:9", clock).get(path)
 
@@ -139,7 +139,7 @@ def test_a_path_that_would_become_another_url_is_refused(clock: FakeClock, path:
         ("\ud800", "%3F"),
     ],
 )
-def test_a_path_never_becomes_more_than_a_path(
+def test_a_path_never_changes_the_rest_of_the_url(
     service: Service, clock: FakeClock, path: str, sent: str
 ) -> None:
     service.will(refusal(400, "path_invalid"))

@@ -1,4 +1,4 @@
-"""Retries of requests, and the errors of failed ones."""
+"""Retries, and the errors that the transport raises."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_write_is_repeated_while_nothing_was_written(service: Service, clock: 
     assert [call.body for call in service.calls] == [{"value": "10.0.0.1"}] * 3
 
 
-def test_a_request_is_given_up_if_the_service_stays_unavailable(
+def test_a_request_fails_if_the_service_stays_unavailable(
     service: Service, clock: FakeClock
 ) -> None:
     service.will(*[BUSY] * 3)
@@ -63,7 +63,7 @@ def test_a_request_is_given_up_if_the_service_stays_unavailable(
     assert clock.now <= 1020
 
 
-def test_pauses_grow_when_the_service_names_none(service: Service, clock: FakeClock) -> None:
+def test_pauses_grow_when_the_service_states_none(service: Service, clock: FakeClock) -> None:
     service.will(*[answer(503, b"<h1>busy</h1>")] * 4, OK)
     service.stack(clock).get(IP)
     assert clock.pauses[0] <= 0.25 < 0.5 <= clock.pauses[3] <= 2
@@ -80,7 +80,7 @@ def test_a_write_is_not_repeated_after_a_lost_answer(
 
 
 @pytest.mark.parametrize("lost", [LOST, answer(502, b"bad gateway"), hang_up])
-def test_with_an_idempotency_key_it_is_repeated(
+def test_a_write_with_an_idempotency_key_is_repeated(
     service: Service, clock: FakeClock, lost: Step
 ) -> None:
     service.will(lost, OK)
@@ -96,7 +96,7 @@ def test_a_read_is_repeated_after_a_lost_answer(
     assert service.stack(clock).get(IP).value == "10.0.0.1"
 
 
-def test_an_answer_cut_short_is_a_lost_one(service: Service, clock: FakeClock) -> None:
+def test_a_truncated_answer_counts_as_lost(service: Service, clock: FakeClock) -> None:
     def cut(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
@@ -130,7 +130,7 @@ def test_a_redirect_is_not_followed(service: Service, clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"[]", b'"text"', b"\xff", b"{}"])
-def test_an_answer_that_is_no_document_is_unexpected(
+def test_an_answer_that_is_not_a_document_is_unexpected(
     service: Service, clock: FakeClock, body: bytes
 ) -> None:
     service.will(answer(200, body))

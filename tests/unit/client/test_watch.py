@@ -1,4 +1,4 @@
-"""The watch over broken connections: nothing skipped, nothing twice."""
+"""The watch over broken connections: it yields each event exactly once."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ LIFE = (change(2) + PING + change(3, "b"), bookmark(5) + change(6), PING + stack
 
 
 WHOLE = b"".join(LIFE)
-# Everywhere, but not at each byte; and around the end of each line.
+# Not at each byte, to save time, but at all positions around the ends of lines.
 CUTS = sorted(
     {
         *range(0, len(WHOLE), 53),
@@ -91,7 +91,7 @@ def test_a_stream_cut_anywhere_resumes_after_the_last_whole_frame(
                 assert service.calls[-1].headers["Last-Event-ID"] == f"e.{resumed}"
 
 
-def test_a_goodbye_sends_the_watch_elsewhere_after_its_pause(
+def test_after_a_goodbye_the_watch_pauses_and_reconnects(
     service: Service, clock: FakeClock
 ) -> None:
     farewell = stream(change(2), goodbye("stopping", 2500))
@@ -113,14 +113,14 @@ def test_a_bookmark_moves_the_cursor_and_is_yielded_on_request(
     assert [call.headers["Last-Event-ID"] for call in service.calls] == ["e.1", "e.8", "e.9"]
 
 
-def test_a_service_that_is_away_is_waited_for(service: Service, clock: FakeClock) -> None:
+def test_a_watch_waits_for_an_unavailable_service(service: Service, clock: FakeClock) -> None:
     busy = refusal(503, "store_unavailable", {"Retry-After": "20"})
     service.will(busy, hang_up, busy, answer(502), busy, stream(stack_delete(2)))
     assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2"]
     assert clock.now >= 1060
 
 
-def test_the_patience_of_a_watch_can_be_bounded(service: Service, clock: FakeClock) -> None:
+def test_the_patience_of_a_watch_can_be_limited(service: Service, clock: FakeClock) -> None:
     busy = refusal(503, "store_unavailable", {"Retry-After": "4"})
     service.will(stream(change(2)), *[busy] * 4)
     watch = service.stack(clock).watch("e.1", retry_for=10)
@@ -129,7 +129,7 @@ def test_the_patience_of_a_watch_can_be_bounded(service: Service, clock: FakeClo
         next(watch)
 
 
-def test_patience_is_for_one_absence_at_a_time(service: Service, clock: FakeClock) -> None:
+def test_patience_starts_again_with_each_outage(service: Service, clock: FakeClock) -> None:
     busy = refusal(503, "store_unavailable", {"Retry-After": "4"})
     service.will(busy, busy, stream(change(2)), busy, busy, stream(stack_delete(3)))
     assert cursors_of(service.stack(clock).watch("e.1", retry_for=10)) == ["e.2", "e.3"]
@@ -162,7 +162,7 @@ def test_an_empty_stack_has_a_snapshot_too(service: Service, clock: FakeClock) -
     assert first == Snapshot((), "e.5")
 
 
-def test_a_snapshot_that_was_cut_starts_again(service: Service, clock: FakeClock) -> None:
+def test_an_interrupted_snapshot_starts_again(service: Service, clock: FakeClock) -> None:
     service.will(
         stream(snapshot(fact("a", 1)), snapshot(fact("b", 2))),
         stream(snapshot(fact("a", 9)), bookmark(8), stack_delete(9)),
@@ -195,7 +195,7 @@ def test_an_event_that_is_sent_again_is_not_yielded_again(
     assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
 
 
-def test_a_watch_from_now_begins_when_it_is_made(service: Service, clock: FakeClock) -> None:
+def test_a_watch_from_now_begins_when_it_is_created(service: Service, clock: FakeClock) -> None:
     service.will(answer(200, {"events": [], "next": "e.7", "more": False}))
     watch = service.stack(clock).watch()
     assert watch.cursor == "e.7"
@@ -221,7 +221,7 @@ def test_a_silent_connection_counts_as_dead(service: Service, clock: FakeClock) 
         b"event: snapshot\ndata: null\n\n",
     ],
 )
-def test_junk_is_a_broken_connection_and_twice_an_error(
+def test_junk_breaks_the_connection_and_is_an_error_when_repeated(
     service: Service, clock: FakeClock, junk: bytes
 ) -> None:
     service.will(stream(junk), stream(change(2), junk), stream(junk))
@@ -231,7 +231,7 @@ def test_junk_is_a_broken_connection_and_twice_an_error(
         next(watch)
 
 
-def test_frames_of_a_later_version_are_passed_over(service: Service, clock: FakeClock) -> None:
+def test_unknown_frames_of_a_later_version_are_skipped(service: Service, clock: FakeClock) -> None:
     later = b'event: weather\ndata: {"sun": true}\n\nretry: 100\n\n'
     service.will(stream(later, change(2), later, stack_delete(3)))
     assert cursors_of(service.stack(clock).watch("e.1")) == ["e.2", "e.3"]
@@ -268,7 +268,7 @@ def test_another_thread_can_end_a_watch_that_waits(service: Service, clock: Fake
         assert list(watch) == []
 
 
-def test_a_watch_can_be_left_at_any_item(service: Service, clock: FakeClock) -> None:
+def test_a_watch_can_be_closed_after_any_item(service: Service, clock: FakeClock) -> None:
     service.will(stream(change(2), change(3), hold=service))
     with service.stack(clock).watch("e.1") as watch:
         assert [item.cursor for item in itertools.islice(watch, 1)] == ["e.2"]

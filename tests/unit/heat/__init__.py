@@ -1,1 +1,1 @@
-"""The parts of the Heat plugins that do not need Heat."""
+"""Tests of the parts of the Heat plugins that do not import Heat."""

@@ -1,4 +1,4 @@
-"""Which events become requests, and how requests are processed."""
+"""The work queue: the events that become requests, and their processing."""
 
 from __future__ import annotations
 

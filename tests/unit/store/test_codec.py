@@ -1,4 +1,4 @@
-"""Records as bytes, and bytes that are no records of ours."""
+"""Encoding of records, and refusal of bytes that are not records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.core.factories import fact, stack
 from tests.unit.core.test_path import paths
 from tests.unit.core.test_value import values
 
-words = st.text(max_size=12)  # even what no Keystone would say
+words = st.text(max_size=12)  # even values that Keystone never returns
 kinds: st.SearchStrategy[Kind] = st.sampled_from(["observed", "parameter"])
 counts = st.integers(0, 2**62)
 
@@ -62,14 +62,14 @@ acts = st.builds(
 
 
 @given(facts | sealed_facts)
-def test_a_fact_reads_back_as_it_was(made: Fact) -> None:
+def test_a_fact_is_decoded_unchanged(made: Fact) -> None:
     record = codec.encode_fact(made)
     numbers = {"revision": made.revision, "version": made.version, "lease": made.lease}
     assert codec.decode_fact(record, made.path, **numbers) == made
 
 
 @given(stacks)
-def test_a_stack_reads_back_as_it_was(made: Stack) -> None:
+def test_a_stack_is_decoded_unchanged(made: Stack) -> None:
     record = codec.encode_stack(made)
     again = codec.decode_stack(
         record, made.project_id, made.name, revision=made.revision, created=made.created
@@ -78,7 +78,7 @@ def test_a_stack_reads_back_as_it_was(made: Stack) -> None:
 
 
 @given(acts)
-def test_an_act_reads_back_as_it_was(made: DeletionAuthor) -> None:
+def test_a_deletion_author_is_decoded_unchanged(made: DeletionAuthor) -> None:
     assert codec.decode_deletion_author(codec.encode_deletion_author(made)) == made
 
 

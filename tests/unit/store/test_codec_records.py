@@ -1,4 +1,4 @@
-"""Records beside facts as bytes, and bytes that would stop the watch if they were accepted."""
+"""Encoding of records other than facts, and refusal of bytes that would stop the watch."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def again(record: Record, text: bytes) -> Record:
 
 
 def refused(record: Record, text: bytes) -> codec.UnknownFormat:
-    """Return the error with which a text in a record's place is refused."""
+    """Return the error that decoding a text as a record raises."""
     try:
         found = again(record, text)
     except codec.UnknownFormat as error:
@@ -58,7 +58,7 @@ def refused(record: Record, text: bytes) -> codec.UnknownFormat:
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_a_record_beside_facts_reads_back_unchanged(record: Record) -> None:
+def test_a_record_other_than_a_fact_is_decoded_unchanged(record: Record) -> None:
     assert again(record, codec.encode_record(record)) == record
 
 
@@ -66,7 +66,7 @@ WRONG: list[object] = [[], {"a": 1}, 1.5, True, -7, "\ud800", "no such word"]
 
 
 def is_legal(name: str, value: object, wrong: object) -> bool:
-    """Return whether a field of a record may have a value in place of the one that it has."""
+    """Return True if a field of a record may have another value."""
     fits = type(wrong) is type(value) and wrong != "\ud800"
     if fits and name not in ("state", "status", "id", "definition", "progress", "role"):
         return True
@@ -89,18 +89,18 @@ def test_a_record_with_a_field_of_another_type_is_refused() -> None:
                         assert DEFINITION not in str(error)
 
 
-def test_junk_is_no_record() -> None:
+def test_junk_is_refused() -> None:
     with cases() as case:
         for n, record in enumerate(RECORDS):
             for text in JUNK:
                 if record.record_key.kind == "timer" and text == b'{"format": 1}':
-                    continue  # a timer has no other field
+                    continue  # a timer has only this field
                 with case(f"record {n}, {record.record_key.kind}: {text[:40]!r}"):
                     refused(record, text)
 
 
-def test_a_record_with_a_field_too_many_or_too_few_is_refused() -> None:
-    # What says nothing of a member's declaration is left out of its record.
+def test_a_record_with_an_unknown_or_a_missing_field_is_refused() -> None:
+    # Empty fields of a member's declaration are omitted from its record.
     optional = {"decided_at", "decided_revision", "timer", "parent", "declared", "number", "told"}
     optional |= {"reason", "version"}
     with cases() as case:
@@ -115,13 +115,13 @@ def test_a_record_with_a_field_too_many_or_too_few_is_refused() -> None:
                     refused(record, json.dumps(fields | {name: {"a": 1}}).encode())
 
 
-def test_an_undeclared_member_is_written_in_the_earlier_form() -> None:
-    """So that workers of an earlier version, which do not know the rest, can read it."""
+def test_an_undeclared_member_is_written_in_the_earlier_format() -> None:
+    """Workers of an earlier version, which do not know the other fields, can read it."""
     held = json.loads(codec.encode_record(RECORDS[0]))
     assert not {"declared", "number", "told"} & held.keys()
 
 
-def test_a_signal_with_the_id_of_another_place_is_refused() -> None:
+def test_a_signal_whose_id_differs_from_its_key_is_refused() -> None:
     signal = Signal("w", "a", "SUCCESS", "", "null", "t", "u", "r")
     other = replace(signal, id="b")
     with pytest.raises(codec.UnknownFormat, match="belong"):

@@ -48,7 +48,7 @@ def entry(txn: Txn) -> _Entry:
 
 
 def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:
-    """Return the first batch, and the transactions that are left for later ones."""
+    """Return the first batch, and the transactions that remain for later batches."""
     waiting = deque(entry(each) for each in txns)
     batch = [each.txn for each in _next_batch(waiting)]
     return batch, [each.txn for each in waiting]
@@ -71,7 +71,7 @@ def test_a_fact_and_one_below_it_are_never_created_together(turn: int) -> None:
     assert taken(*pair) == ([pair[0]], [pair[1]])
 
 
-def test_a_guard_on_a_key_that_another_one_writes_keeps_them_apart() -> None:
+def test_a_transaction_that_guards_a_key_is_not_batched_with_a_write_of_it() -> None:
     writer, txn = put(b"record"), put(b"a", b"v", Compare(b"record", "create", "==", 7))
     assert taken(writer, txn) == ([writer], [txn])
     assert taken(txn, writer) == ([txn], [writer])
@@ -103,7 +103,7 @@ def test_a_large_transaction_is_sent_alone() -> None:
     assert left == [large]
 
 
-def test_a_group_stays_below_etcds_limits() -> None:
+def test_a_batch_stays_below_etcds_limits() -> None:
     many, _ = taken(*(put(b"k%d" % n) for n in range(300)))
     assert len(many) == BATCH_TXNS
     big, _ = taken(*(put(b"k%d" % n, b"x" * 60_000) for n in range(50)))

@@ -1,7 +1,7 @@
 """Thousands of names of many tenants in one flat keyspace: no range holds another tenant's key.
 
-Lists, deletes, purges and watches all ask etcd for these ranges.  Names are drawn to be mistaken for
-one another, with the same result in each run.
+Lists, deletes, purges and watches all request these ranges from etcd.  The random names are easily
+mistaken for one another, and are the same in each run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Record = tuple[str, str]  # project, stack name
 
 
 def identifiers(draw: random.Random, count: int) -> list[str]:
-    """Ids as Keystone and we make them, ids that differ in a character, and the siblings above."""
+    """Return ids in the formats of Keystone and factstore, and ids that differ in one character."""
     found = {*SIBLINGS, *WORDS}
     while len(found) < count:
         made = f"{draw.getrandbits(128):032x}"
@@ -37,7 +37,7 @@ def identifiers(draw: random.Random, count: int) -> list[str]:
 
 
 def drawn(draw: random.Random) -> tuple[dict[bytes, Fact], dict[bytes, Record]]:
-    """Keys of facts and of stacks' records, with what each was built from."""
+    """Keys of facts and of stacks' records, each with the names that it was built from."""
     projects, stacks = identifiers(draw, PROJECTS), identifiers(draw, STACKS)
     facts: dict[bytes, Fact] = {}
     records: dict[bytes, Record] = {}
@@ -57,7 +57,7 @@ def names() -> tuple[dict[bytes, Fact], dict[bytes, Record]]:
 
 
 def inside(keys: list[bytes], wanted: KeyRange) -> Iterator[bytes]:
-    """Those of some sorted keys that etcd would answer for a range."""
+    """Return those of some sorted keys that are in a range."""
     return iter(keys[bisect_left(keys, wanted.start) : bisect_left(keys, wanted.end)])
 
 
@@ -101,7 +101,7 @@ def test_a_folders_range_contains_just_the_paths_below_it(
 def test_a_key_is_parsed_into_the_names_that_it_was_built_from(
     names: tuple[dict[bytes, Fact], dict[bytes, Record]],
 ) -> None:
-    """So an event reaches the tenant whose key changed, and no two names share a key."""
+    """An event therefore reaches the tenant whose key changed, and no two names share a key."""
     facts, records = names
     for key, (project, stack, path) in facts.items():
         assert KEYS.parse(key) == ("fact", project, stack, path, None)

@@ -1,4 +1,4 @@
-"""The key layout: no two things share a key, and no range reaches into another's."""
+"""The key layout: no two records share a key, and no range reaches into another's."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_key_is_parsed_into_its_names(p: str, s: str, name: str, path: str) ->
 
 
 @given(near_ids, near_ids, near_paths, st.integers(0, 5000))
-def test_every_kind_of_key_has_a_place_of_its_own_below_the_root(
+def test_every_kind_of_key_has_a_folder_of_its_own_below_the_root(
     p: str, s: str, path: str, slot: int
 ) -> None:
     name = path.partition("/")[0]
@@ -84,14 +84,14 @@ def test_every_kind_of_key_has_a_place_of_its_own_below_the_root(
 
 
 @given(near_ids, near_ids, near_paths)
-def test_two_roots_never_meet(p: str, s: str, path: str) -> None:
+def test_two_roots_share_no_key(p: str, s: str, path: str) -> None:
     other = Keyspace("/factstore/v10")
     assert not holds(KEYS.everything, other.fact(p, s, path))
     assert not holds(other.everything, KEYS.fact(p, s, path))
 
 
 @given(st.text(max_size=10))
-def test_an_id_that_could_reach_out_of_its_place_is_refused(text: str) -> None:
+def test_an_id_that_would_change_the_structure_of_a_key_is_refused(text: str) -> None:
     plain = set(string.ascii_letters + string.digits + "_-")
     assume(not text or not set(text) <= plain)
     for build in (
@@ -112,15 +112,13 @@ def test_an_id_that_could_reach_out_of_its_place_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a/b", "..", ".", "a\n", "a\0", "a%2Fb", "a" * 65, "é"])
-def test_an_id_that_no_keystone_makes_is_refused(text: str) -> None:
+def test_an_id_that_keystone_never_issues_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="id in a key"):
         KEYS.fact(text, "s", "p")
 
 
 @given(near_ids, near_ids, segments, near_paths, st.integers(0, DELETION_AUTHOR_SLOTS - 1))
-def test_every_key_that_is_built_is_located(
-    p: str, s: str, name: str, path: str, slot: int
-) -> None:
+def test_every_key_that_is_built_is_parsed(p: str, s: str, name: str, path: str, slot: int) -> None:
     named = {
         KEYS.stack(p, name): ("stack", p, "", name),
         KEYS.fact(p, s, path): ("fact", p, s, path),
@@ -157,11 +155,11 @@ def test_ranges_of_a_project_contain_only_its_own_keys(
         *("idem/p", "idem/p/k/x", "idem/p/k.", "purges/p", "purges/p/s/x", "purges/p/", "\xff"),
     ],
 )
-def test_a_key_that_is_not_built_here_is_not_located(rest: str) -> None:
+def test_a_foreign_key_is_not_parsed(rest: str) -> None:
     assert KEYS.parse_strict(f"{KEYS.root}/".encode() + rest.encode("latin-1")) is None
 
 
-def test_the_slots_for_acts_are_bounded() -> None:
+def test_the_number_of_deletion_author_keys_is_limited() -> None:
     slots = {KEYS.act(slot) for slot in range(3 * DELETION_AUTHOR_SLOTS)}
     assert len(slots) == DELETION_AUTHOR_SLOTS
 
@@ -169,5 +167,5 @@ def test_the_slots_for_acts_are_bounded() -> None:
 @pytest.mark.parametrize(
     "rest", ["epoch", "sentinel", "idem/p/k", "purges/p/s", "data/p/s", "data/p/s/side/x", "x", ""]
 )
-def test_keys_that_no_state_is_made_of_name_nothing(rest: str) -> None:
+def test_keys_outside_the_state_are_not_parsed_as_records(rest: str) -> None:
     assert KEYS.parse(f"{KEYS.root}/{rest}".encode()) is None

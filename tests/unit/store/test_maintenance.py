@@ -1,4 +1,4 @@
-"""The chores of several workers, at times that the test sets."""
+"""The maintenance tasks of several workers, on a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOW = 600.0
 
 @dataclass
 class Database:
-    """The database of all workers: a head, and a turn with the revision that it recorded."""
+    """The database of all workers: its head, and the last compaction turn with its revision."""
 
     head: int = 0
     version: int = 0
@@ -43,7 +43,7 @@ class Database:
 
 
 class Mirror:
-    """A mirror that is behind as often as the test says."""
+    """A mirror that is behind as often as the test sets."""
 
     def __init__(self, *behind: bool) -> None:
         self._behind = list(behind)
@@ -63,7 +63,7 @@ def worker(
     window: float = WINDOW,
     reached: int | None = None,
 ) -> Maintenance:
-    """A worker whose thread does nothing of itself: the test calls its rounds."""
+    """Return a worker without a thread: the test runs its rounds."""
     maintenance = Maintenance(
         mirror or Mirror(),
         database,
@@ -98,7 +98,7 @@ def test_history_is_kept_for_one_to_two_windows_by_one_worker() -> None:
     st.lists(st.floats(0, WINDOW), min_size=5, max_size=5),
     st.lists(st.integers(0, 20), min_size=5, max_size=5),
 )
-def test_several_workers_compact_no_more_than_one_would(
+def test_several_workers_compact_no_more_often_than_one(
     count: int, starts: list[float], offsets: list[int]
 ) -> None:
     clock, database = ManualClock(), Database()
@@ -124,7 +124,7 @@ def test_several_workers_compact_no_more_than_one_would(
     assert 2 <= len(database.compacted) <= 2 * 6, "the workers compact too often, or never"
 
 
-def test_a_worker_that_started_late_first_looks_and_then_takes_turns() -> None:
+def test_a_worker_that_starts_late_first_reads_the_turn_and_then_takes_turns() -> None:
     clock = ManualClock()
     database = Database(head=100, version=7, noted=50)
     maintenance = worker(database, clock)
@@ -136,7 +136,7 @@ def test_a_worker_that_started_late_first_looks_and_then_takes_turns() -> None:
     assert database.compacted == [50]
 
 
-def test_the_first_turn_of_all_has_nothing_to_compact() -> None:
+def test_the_first_turn_compacts_nothing() -> None:
     clock, database = ManualClock(), Database(head=100)
     maintenance = worker(database, clock)
     clock.advance(WINDOW)
@@ -167,7 +167,7 @@ def test_nothing_is_compacted_before_the_first_window_is_over_or_without_one() -
     assert database.sweeps == 3
 
 
-def test_the_state_is_moved_only_when_it_is_behind_twice_in_a_row() -> None:
+def test_the_state_catches_up_only_when_it_is_behind_twice_in_a_row() -> None:
     clock, database = ManualClock(), Database()
     mirror = Mirror(True, False, True, True, True, False)
     maintenance = worker(database, clock, mirror)
@@ -178,7 +178,7 @@ def test_the_state_is_moved_only_when_it_is_behind_twice_in_a_row() -> None:
     assert moves == [0, 0, 0, 1, 2, 2]
 
 
-def test_one_failed_round_does_not_end_the_chores(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_round_does_not_end_maintenance(caplog: pytest.LogCaptureFixture) -> None:
     class Failing(Database):
         def purge_deleted(self, deadline: float) -> None:
             super().purge_deleted(deadline)

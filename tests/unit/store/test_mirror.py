@@ -1,4 +1,4 @@
-"""The state that follows a database: fresh on request, and independent of other readers."""
+"""The state that follows a database: a refresh makes it current, even if foreign keys change."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Scripted:
 
 
 class Passing(threading.Event):
-    """A signal on which waiting takes no time but the clock's."""
+    """A wake-up whose wait returns at once and only advances the clock."""
 
     clock: ManualClock
 
@@ -83,14 +83,14 @@ def step(revision: int) -> Step:
     return Step(revision, (PutFact("s1", fact("p", revision, revision)),))
 
 
-def test_nothing_is_answered_before_the_store_was_read(backend: Scripted) -> None:
+def test_the_state_is_unavailable_before_the_store_was_read(backend: Scripted) -> None:
     empty = MirroredStore(backend, ManualClock(), threading.Event)  # type: ignore[arg-type]
     for ask in (empty.state, lambda: empty.refresh(2000), lambda: empty.epoch):
         with pytest.raises(Unavailable):
             ask()
 
 
-def test_a_state_that_is_current_is_given_at_once(store: MirroredStore, backend: Scripted) -> None:
+def test_a_current_state_is_returned_at_once(store: MirroredStore, backend: Scripted) -> None:
     assert store.refresh(2000).revision == 5
     assert backend.nudges == 0
 
@@ -115,7 +115,7 @@ def test_a_refreshed_state_is_never_older_than_the_head(
     assert all(reader.result(10).revision >= 7 for reader in waiting)
 
 
-def test_revisions_of_others_in_the_same_etcd_are_got_past_with_one_of_our_own(
+def test_a_bumped_revision_makes_the_watch_pass_foreign_revisions(
     store: MirroredStore, backend: Scripted
 ) -> None:
     backend.at = 900
@@ -129,7 +129,7 @@ def test_revisions_of_others_in_the_same_etcd_are_got_past_with_one_of_our_own(
     assert backend.nudges == 1
 
 
-def test_a_silent_watch_is_renewed_and_the_reader_notified(
+def test_a_silent_watch_is_restarted_and_the_reader_notified(
     backend: Scripted, clock: ManualClock
 ) -> None:
     def passing() -> Passing:
@@ -137,7 +137,7 @@ def test_a_silent_watch_is_renewed_and_the_reader_notified(
         made.clock = clock
         return made
 
-    # Questions are answered at once, so that only waiting for the watch passes time.
+    # Requests take no time, so that only waiting for the watch advances the clock.
     store = MirroredStore(backend, clock, passing)  # type: ignore[arg-type]
     store._head_reads.read = lambda deadline: 7  # type: ignore[method-assign]
     store._bumps.read = lambda deadline: 8  # type: ignore[method-assign]
@@ -164,9 +164,9 @@ def test_a_replaced_store_is_unavailable_until_it_is_loaded_again(
 def test_loading_during_a_refresh_never_shows_an_older_state(
     store: MirroredStore, backend: Scripted
 ) -> None:
-    """A fresh reading begins at the oldest state that is kept."""
+    """Loading begins at the oldest revision that has not been compacted."""
 
-    class ReadAnewBehindItsBack(State):
+    class ConcurrentlyReloaded(State):
         looks = 0
 
         @property
@@ -187,7 +187,7 @@ def test_loading_during_a_refresh_never_shows_an_older_state(
 
     backend.at = 7
     backend.on_nudge = catch_up
-    tricky = ReadAnewBehindItsBack(7)
+    tricky = ConcurrentlyReloaded(7)
     store._state = tricky  # type: ignore[attr-defined]
     assert store.refresh(1030.0).revision >= 7
 
@@ -201,13 +201,13 @@ def test_a_write_is_acknowledged_once_its_own_state_shows_it(
     assert store.state().revision == 6
 
 
-def test_a_write_that_the_watch_does_not_show_is_acknowledged_all_the_same(
+def test_a_write_is_acknowledged_even_if_the_watch_does_not_show_it(
     store: MirroredStore,
 ) -> None:
     assert store.commit(Transaction(stack(), 5, deletes=("p",)), 900.0) == 6
 
 
-def test_confirming_waits_for_nothing(store: MirroredStore) -> None:
+def test_a_confirmation_does_not_wait_for_the_watch(store: MirroredStore) -> None:
     assert store.commit(Transaction(stack(), 5), 1030.0) == 6
     assert store.state().revision == 5
 

@@ -1,4 +1,4 @@
-"""One question for many readers, never older than any of them."""
+"""Readers share requests for the head, but no request is older than its readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.core.factories import ManualClock
 
 
 class Database:
-    """Returns when the test allows it; *asked* counts the calls."""
+    """Answers when the test permits it; *asked* counts the requests that have arrived."""
 
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
@@ -53,7 +53,7 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 def readers(index: ReadIndex, threads: ThreadPoolExecutor, count: int) -> list[Future[int]]:
-    """Readers that all wait for the next question."""
+    """Start readers that all wait for the next request."""
     arrived = threading.Semaphore(0)
 
     def read() -> int:

@@ -16,7 +16,7 @@ def test_both_tables_contain_every_kind() -> None:
     assert RECORD_KINDS.keys() == RECORD_FORMATS.keys() == kinds
 
 
-def test_every_class_of_records_has_one_row() -> None:
+def test_every_record_class_has_one_row() -> None:
     classes = [kind.record for kind in RECORD_KINDS.values()]
     assert len(classes) == len(set(classes))
     assert set(classes) == set(get_args(Record))

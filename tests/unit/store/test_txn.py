@@ -1,4 +1,4 @@
-"""The guards of a commit, as compares."""
+"""The guards of a transaction, as etcd's compares."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compares(**fields: object) -> list[Compare]:
 
 
 def holding(found: list[Compare], path: str) -> list[Compare]:
-    """The range guards that would notice a creation at the path."""
+    """Return the range guards that fail if a key is created at the path."""
     return [c for c in found if c.end and c.key <= key(path) < c.end]
 
 
@@ -45,7 +45,7 @@ def holding(found: list[Compare], path: str) -> list[Compare]:
     st.booleans(),
     st.booleans(),
 )
-def test_there_are_never_more_compares_than_etcd_takes(
+def test_there_are_never_more_compares_than_etcd_accepts(
     touched: list[str], creates: int, deletes: int, with_receipt: bool, new: bool
 ) -> None:
     found = compares(
@@ -70,7 +70,7 @@ def test_a_hundred_facts_in_folders_of_their_own_fit() -> None:
 @given(
     st.lists(paths, min_size=1, max_size=8, unique=True), st.sets(st.integers(0, 7)), st.booleans()
 )
-def test_everything_expected_is_compared_and_every_creation_guarded_above_and_below(
+def test_every_expectation_is_compared_and_every_creation_guarded_above_and_below(
     touched: list[str], deleted: set[int], with_receipt: bool
 ) -> None:
     deletes = tuple(path for n, path in enumerate(touched) if n in deleted)
@@ -129,7 +129,7 @@ def test_updates_alone_need_no_guard_of_the_tree() -> None:
     assert not [c for c in compares(fact_revisions={"a/b": 9}) if c.end or c.key == key("a")]
 
 
-def test_a_new_stack_must_be_missing_and_has_nothing_else_to_guard() -> None:
+def test_a_new_stack_must_not_exist_and_needs_no_other_guard() -> None:
     found = compares(creates_stack=True, fact_revisions={"a": 0}, new_paths=("a",))
     assert found == [
         Compare(KEYS.epoch, "value", "==", LIFE),
@@ -137,7 +137,7 @@ def test_a_new_stack_must_be_missing_and_has_nothing_else_to_guard() -> None:
     ]
 
 
-def test_a_change_of_the_record_itself_must_find_it_as_it_was_known() -> None:
+def test_an_update_of_a_stack_record_compares_its_known_revision() -> None:
     assert Compare(RECORD, "mod", "==", 7) in compares(updates_stack=True)
     assert Compare(RECORD, "mod", "==", 7) in compares(drops_stack=True)
     assert Compare(RECORD, "mod", "==", 7) not in compares(

@@ -1,4 +1,4 @@
-"""Access rules' paths, against a naive reading of what Keystone documents."""
+"""The paths of access rules, compared with a naive implementation of Keystone's documentation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ rules = st.lists(parts, max_size=7)
 paths = st.text(st.sampled_from("ab/.x*(+|"), max_size=10)
 
 
-def naively(rule: list[str], path: str) -> bool:
+def naive_match(rule: list[str], path: str) -> bool:
     pattern = "".join(
         WILD.get(part) or (WILD["*"] if part[0] == "{" else re.escape(part)) for part in rule
     )
@@ -27,25 +27,23 @@ def naively(rule: list[str], path: str) -> bool:
 
 
 @given(rules, paths)
-def test_a_rule_matches_just_the_paths_of_its_letters_and_wildcards(
+def test_a_rule_matches_the_same_paths_as_the_naive_implementation(
     rule: list[str], path: str
 ) -> None:
-    # Of stars in a row, two at a time are one wildcard.
+    # In a row of stars, each two are one wildcard.
     rule = re.findall(r"\*\*|\*|[^*]+", "".join(rule))
     split = [piece for part in rule for piece in re.findall(r"\{[^}]*\}|\*+|.", part)]
-    assert matches("".join(rule), path) == naively(split, path)
+    assert matches("".join(rule), path) == naive_match(split, path)
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_any_text_is_compared_and_none_without_wildcards_names_another(
-    rule: str, path: str
-) -> None:
-    named = matches(rule, path)
+def test_a_rule_without_wildcards_matches_only_itself(rule: str, path: str) -> None:
+    matched = matches(rule, path)
     if not re.search(r"\*|\{[^}]*\}", rule):
-        assert named == (rule == path)
+        assert matched == (rule == path)
 
 
-NAMED = [
+MATCHING = [
     ("/v1/stacks/web.prod/context", "/v1/stacks/web.prod/context"),
     ("/v1/stacks/*/context", "/v1/stacks/web.prod/context"),
     ("/v1/stacks/{stack}/context", "/v1/stacks/web.prod/context"),
@@ -58,7 +56,7 @@ NAMED = [
     ("/a***", "/ab"),
     ("/a*b", "/abbb"),
 ]
-UNNAMED = [
+NOT_MATCHING = [
     ("/v1/stacks/web.prod/context", "/v1/stacks/webXprod/context"),
     ("/v1/stacks/web.prod/context", "/v1/stacks/web/prod/context"),
     ("/v1/stacks/web/context", "/v1/stacks/web/context/"),
@@ -79,13 +77,13 @@ UNNAMED = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "path"), NAMED)
-def test_a_rule_names(rule: str, path: str) -> None:
+@pytest.mark.parametrize(("rule", "path"), MATCHING)
+def test_a_rule_matches(rule: str, path: str) -> None:
     assert matches(rule, path)
 
 
-@pytest.mark.parametrize(("rule", "path"), UNNAMED)
-def test_a_rule_does_not_name(rule: str, path: str) -> None:
+@pytest.mark.parametrize(("rule", "path"), NOT_MATCHING)
+def test_a_rule_does_not_match(rule: str, path: str) -> None:
     assert not matches(rule, path)
 
 
@@ -93,7 +91,7 @@ def test_a_rule_does_not_name(rule: str, path: str) -> None:
 @pytest.mark.parametrize(
     "rule", ["/" + "**a" * 70, "/" + "*a" * 110 + "b", "/" + "(a+)+" * 40 + "b", "/" + "{x}**" * 40]
 )
-def test_no_rule_takes_long(rule: str) -> None:
+def test_every_rule_is_evaluated_quickly(rule: str) -> None:
     path = "/" + "a" * 1000
     for _ in range(20):
         assert matches(rule, path) in (True, False)
@@ -104,7 +102,7 @@ def token(*paths: str) -> dict[str, object]:
     return {"user": "u", "application_credential": {"id": "1", "access_rules": rules}}
 
 
-def test_a_token_keeps_the_rules_that_name_the_path() -> None:
+def test_a_token_keeps_the_rules_that_match_the_path() -> None:
     given = token("/v1/a", "/v1/*", "/v1/.")
     kept = keep_matching_rules(given, "/v1/a")
     assert kept == token("**", "**")

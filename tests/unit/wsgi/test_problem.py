@@ -1,4 +1,4 @@
-"""Errors in front of the application look like those of the application."""
+"""Errors of the middleware have the same form as those of the application."""
 
 from __future__ import annotations
 

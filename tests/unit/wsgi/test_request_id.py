@@ -1,4 +1,4 @@
-"""The request that log lines name, and log lines outside requests."""
+"""Log lines contain the ids of the request that is being served, if there is one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Environ = dict[str, Any]
 App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
-class Kept(logging.Handler):
+class LogCapture(logging.Handler):
     """Formats each record at once, as a real handler does."""
 
     def __init__(self) -> None:
@@ -43,9 +43,9 @@ class Kept(logging.Handler):
 
 
 @pytest.fixture
-def kept() -> Iterator[Kept]:
-    """The lines that the service logs."""
-    handler, root, factory = Kept(), logging.getLogger(), logging.getLogRecordFactory()
+def captured() -> Iterator[LogCapture]:
+    """The lines that are logged, in the service's format."""
+    handler, root, factory = LogCapture(), logging.getLogger(), logging.getLogRecordFactory()
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.INFO)
@@ -56,8 +56,8 @@ def kept() -> Iterator[Kept]:
     logging.setLogRecordFactory(factory)
 
 
-def saying(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """An application that knows its caller, and logs before and within its answer."""
+def logging_application(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """An application that identifies its caller, and logs before and during its response."""
     logs.set_caller("the-user", "the-project", ("member",))
     LOG.info("first")
     start_response("200 OK", [])
@@ -73,40 +73,44 @@ def saying(environ: Environ, start_response: Callable[..., Any]) -> Iterable[byt
 def serve(
     app: App, environ: Environ | None = None, **more: bool
 ) -> tuple[str, dict[str, str], Any]:
-    """Status, headers and body, read and closed as a server does."""
-    told: list[Any] = []
-    answer: Any = RequestId(app, **more)(environ or {}, lambda *said: told.extend(said))
+    """Serve a request as a server does; return its status, headers and body."""
+    started: list[Any] = []
+    answer: Any = RequestId(app, **more)(
+        environ or {}, lambda *arguments: started.extend(arguments)
+    )
     try:
         body = b"".join(answer)
     finally:
         answer.close()
-    return told[0], dict(told[1]), body
+    return started[0], dict(started[1]), body
 
 
-def test_every_line_until_the_end_of_the_answer_carries_the_ids(kept: Kept) -> None:
-    _, headers, body = serve(saying, {"HTTP_X_OPENSTACK_REQUEST_ID": GLOBAL})
+def test_every_line_until_the_end_of_the_response_contains_the_ids(captured: LogCapture) -> None:
+    _, headers, body = serve(logging_application, {"HTTP_X_OPENSTACK_REQUEST_ID": GLOBAL})
     assert body == b"ab"
     own = headers["X-Openstack-Request-Id"]
-    assert len(kept.lines) == 2
-    for line, context in zip(kept.lines, kept.contexts, strict=True):
+    assert len(captured.lines) == 2
+    for line, context in zip(captured.lines, captured.contexts, strict=True):
         assert f"[{GLOBAL} {own} the-user the-project - - - -]" in line
         assert (context["request_id"], context["global_request_id"]) == (own, GLOBAL)
         assert (context["user_id"], context["roles"]) == ("the-user", ["member"])
 
 
-def test_the_line_after_it_carries_none_and_the_next_request_its_own(kept: Kept) -> None:
-    _, first, _ = serve(saying, {"HTTP_X_OPENSTACK_REQUEST_ID": GLOBAL})
+def test_a_line_after_the_response_contains_no_ids_and_the_next_request_has_its_own(
+    captured: LogCapture,
+) -> None:
+    _, first, _ = serve(logging_application, {"HTTP_X_OPENSTACK_REQUEST_ID": GLOBAL})
     LOG.info("between two requests of one connection")
-    assert "[-]" in kept.lines[-1]
-    assert kept.contexts[-1] == {}
+    assert "[-]" in captured.lines[-1]
+    assert captured.contexts[-1] == {}
     _, second, _ = serve(lambda environ, start: [LOG.info("new"), start("200 OK", [])][:0])
-    assert second["X-Openstack-Request-Id"] in kept.lines[-1]
-    assert "the-user" not in kept.lines[-1]
-    assert GLOBAL not in kept.lines[-1]
-    assert first["X-Openstack-Request-Id"] not in kept.lines[-1]
+    assert second["X-Openstack-Request-Id"] in captured.lines[-1]
+    assert "the-user" not in captured.lines[-1]
+    assert GLOBAL not in captured.lines[-1]
+    assert first["X-Openstack-Request-Id"] not in captured.lines[-1]
 
 
-def test_other_threads_have_nothing_to_do_with_it(kept: Kept) -> None:
+def test_lines_of_other_threads_do_not_contain_the_ids(captured: LogCapture) -> None:
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
         other = threading.Thread(target=lambda: LOG.info("elsewhere"))
@@ -115,11 +119,11 @@ def test_other_threads_have_nothing_to_do_with_it(kept: Kept) -> None:
         return []
 
     serve(app)
-    (line,) = kept.lines
+    (line,) = captured.lines
     assert "[-]" in line
 
 
-def test_an_answer_that_breaks_off_is_logged_with_its_id(kept: Kept) -> None:
+def test_an_answer_that_breaks_off_is_logged_with_its_id(captured: LogCapture) -> None:
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", [])
         yield b"a"
@@ -127,13 +131,13 @@ def test_an_answer_that_breaks_off_is_logged_with_its_id(kept: Kept) -> None:
 
     with pytest.raises(ZeroDivisionError):
         serve(app)
-    (line,) = kept.lines
+    (line,) = captured.lines
     assert "req-" in line.splitlines()[0]
     assert "ZeroDivisionError" in line
 
 
 def test_an_error_in_front_of_the_application_is_answered_and_logged_with_its_id(
-    kept: Kept,
+    captured: LogCapture,
 ) -> None:
     def app(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         raise ZeroDivisionError("the secret cause")
@@ -144,7 +148,7 @@ def test_an_error_in_front_of_the_application_is_answered_and_logged_with_its_id
     assert entry["code"] == "contextualization.internal_error"
     assert entry["request_id"] == headers["X-Openstack-Request-Id"]
     assert b"secret" not in body
-    (line,) = kept.lines
+    (line,) = captured.lines
     assert entry["request_id"] in line.splitlines()[0]
     assert "Traceback" in line
 
@@ -161,47 +165,49 @@ def test_an_error_in_front_of_the_application_is_answered_and_logged_with_its_id
     ],
 )
 def test_the_access_log_has_a_line_for_each_request_without_its_query(
-    kept: Kept, environ: Environ, path: str
+    captured: LogCapture, environ: Environ, path: str
 ) -> None:
-    serve(saying, {"REQUEST_METHOD": "GET", **environ}, access_log=True)
-    *_, line = kept.lines
+    serve(logging_application, {"REQUEST_METHOD": "GET", **environ}, access_log=True)
+    *_, line = captured.lines
     assert "the-user" in line
     assert re.search(rf"\] GET {re.escape(path)} 200 \d+\.\d{{3}} s$", line)
     assert "secret" not in line
 
 
-def test_nothing_is_logged_about_a_request_unless_it_is_wanted(kept: Kept) -> None:
+def test_requests_are_not_logged_unless_configured(captured: LogCapture) -> None:
     serve(lambda environ, start: [start("200 OK", [])][:0])
-    assert not kept.lines
+    assert not captured.lines
 
 
 @pytest.mark.parametrize(
     "forged", ["a\r\n2026-01-01 INFO forged", "\x1b[2J", "a\u2028b", "a\x85b", "\x9b31m", "a\x00b"]
 )
-def test_nothing_that_is_logged_makes_a_second_line_or_moves_the_cursor(
-    kept: Kept, forged: str
+def test_a_message_cannot_start_a_second_line_or_move_the_cursor(
+    captured: LogCapture, forged: str
 ) -> None:
     LOG.info("a caller said %s", forged)
-    (line,) = kept.lines
+    (line,) = captured.lines
     assert line.isprintable()
     assert "\\" in line
 
 
-def test_nor_does_the_error_that_is_logged_with_it(kept: Kept) -> None:
+def test_a_logged_traceback_cannot_start_a_line_of_its_own_or_move_the_cursor(
+    captured: LogCapture,
+) -> None:
     try:
         raise OSError("a\n2026-01-01 INFO forged \x1b[2J")
     except OSError:
         LOG.warning("first")
         LOG.exception("second")
-    first, second = kept.lines
+    first, second = captured.lines
     assert first.isprintable()
     summary, *trace = second.splitlines()
     assert summary.isprintable()
     for line in trace:
         assert line.isprintable()
-        assert " ERROR tests.requestid " in line  # whatever it says: it is part of a traceback
+        assert " ERROR tests.requestid " in line  # each line of a traceback has the prefix
 
 
-def test_words_in_any_script_stay_as_they_are(kept: Kept) -> None:
+def test_words_in_any_script_are_logged_unchanged(captured: LogCapture) -> None:
     LOG.info("a caller said %s", "grüße, 你好")
-    assert kept.lines[0].endswith("grüße, 你好")
+    assert captured.lines[0].endswith("grüße, 你好")

@@ -1,4 +1,4 @@
-"""The classes of requests for the throttle, and the effect of a refusal."""
+"""The throttle's cost of each request, and the end of a refusal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Service:
         return []
 
     def __call__(self, method: str, path: str, length: int = 0) -> str:
-        """The status of a request of project p."""
+        """Send a request of project p; return its status."""
         statuses: list[str] = []
         environ = {
             "REQUEST_METHOD": method,
