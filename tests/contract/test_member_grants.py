@@ -140,7 +140,7 @@ def test_enrolling_under_a_name_with_an_owners_grant_is_refused(
         GrantRequest.of(role, "c1", "compute"),  # type: ignore[arg-type]
         author(),
     )
-    with pytest.raises(Forbidden, match="'c1' has a grant already"):
+    with pytest.raises(Forbidden, match="'c1' already has a grant"):
         enrol(worker, scope, parent)
     worker.grants.revoke(scope, owned.grant.id, author())
     assert held(worker, enrol(worker, scope, parent))
@@ -155,7 +155,7 @@ def test_a_grant_that_expired_keeps_no_name(worker: Worker, scope: Scope) -> Non
 def test_two_groups_do_not_share_a_name(worker: Worker, scope: Scope) -> None:
     compute, head = group(worker, scope), group(worker, scope, "head")
     first = enrol(worker, scope, compute)
-    with pytest.raises(Forbidden, match="'c1' has a grant already"):
+    with pytest.raises(Forbidden, match="'c1' already has a grant"):
         enrol(worker, scope, head)
     assert held(worker, first)
     worker.grants.revoke(scope, compute.grant.id, author())

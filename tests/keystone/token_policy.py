@@ -80,7 +80,7 @@ NAMES = {"path": "a", "member": "a", "waiter": "w"}
 """The names in templates, apart from stack and grant."""
 
 RECORDS: dict[str, Any] = {"waiters/w": {"success": {"signals": 9}}}
-"""What a stack contains beside facts, members and grants: the path and the body of each PUT."""
+"""The contents of a stack beside facts, members and grants: the path and the body of each PUT."""
 
 STACKS = "/v1/stacks"
 STACK = f"{STACKS}/{{stack}}"

@@ -81,10 +81,10 @@ class MemberFence:
 
 def stale_generation(generation: str, name: str | None = None) -> Conflict:
     """Return the refusal of a generation that is not alive, or never was."""
-    whose = f" of member {quoted(name)}" if name else ""
+    owner = f" of member {quoted(name)}" if name else ""
     return Conflict(
-        f"{quoted(generation)} is not the living generation{whose}: it departed, expired, or another "
-        "took its name. Join again to continue.",
+        f"{quoted(generation)} is not the current generation{owner}: it departed, expired or was "
+        "replaced. Join again to continue.",
         code="generation_stale",
         extra={"generation": generation},
     )

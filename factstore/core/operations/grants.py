@@ -80,10 +80,11 @@ class IssueGrant(Operation[Grant]):
         )
 
     def _check_terms(self, view: View, parent: Grant, ttl: int) -> None:
-        """Refuse a longer time than the parent's, and a name that belongs to somebody else."""
+        """Raise Forbidden if the ttl exceeds the parent's, or the name belongs to another holder."""
         if ttl > parent.ttl:
             raise Forbidden(
-                f"with this grant, others are issued for {parent.ttl} seconds at a time at most."
+                f"the ttl of a grant that is issued with this grant is at most {parent.ttl} seconds; "
+                "request a shorter one."
             )
         name = self.request.member or ""
         member = view.member(name)
@@ -97,8 +98,8 @@ class IssueGrant(Operation[Grant]):
         )
         if any(view.now < valid_until(view.state, view.scope, grant) for grant in others):
             raise Forbidden(
-                f"member {quoted(name)} has a grant already that was not issued with this one; the "
-                "stack's owners may revoke it."
+                f"member {quoted(name)} already has a grant that was not issued with this grant; "
+                "choose another name, or ask the stack's owners to revoke that grant."
             )
 
 
@@ -153,13 +154,13 @@ class RenewGrant(Operation[Grant]):
             return
         if known.permissions.issues_member_grants and ttl != known.ttl:
             raise Forbidden(
-                f"this is a group's grant, and its holder renews it for {known.ttl} seconds at a time; "
-                "only the stack's owners change that."
+                f"this is a group's grant with a ttl of {known.ttl} seconds; only the stack's owners "
+                "may change it."
             )
         if ttl > known.ttl:
             raise Forbidden(
-                f"its holder renews this grant for {known.ttl} seconds at a time at most; only the "
-                "stack's owners extend that."
+                f"the ttl of this grant is at most {known.ttl} seconds; only the stack's owners may "
+                "extend it."
             )
 
     def _renewed(self, known: Grant, ttl: int, now: str) -> Grant:

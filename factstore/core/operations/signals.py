@@ -62,14 +62,14 @@ class SignalRequest:
             raise _wrong("status", f"must be one of {', '.join(STATUSES)}")
         reason = given.get("reason")
         if reason is not None and not (isinstance(reason, str) and len(reason) <= REASON_LENGTH):
-            raise _wrong("reason", f"must be a text of at most {REASON_LENGTH} characters")
+            raise _wrong("reason", f"must be a string of at most {REASON_LENGTH} characters")
         identifier = given.get("id")
         if type(identifier) is int:  # Heat's own are numbers
             identifier = str(identifier)
         if identifier is not None and not (
             isinstance(identifier, str) and 0 < len(identifier) <= SIGNAL_ID_LENGTH
         ):
-            raise _wrong("id", f"must be a text of 1 to {SIGNAL_ID_LENGTH} characters")
+            raise _wrong("id", f"must be a string of 1 to {SIGNAL_ID_LENGTH} characters")
         for text in (reason, identifier):
             canonical(text)  # refuses what JSON's readers disagree about
         check_value_depth(given.get("data"))

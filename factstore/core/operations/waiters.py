@@ -82,7 +82,7 @@ class ArmWaiter(Operation[ArmResult]):
         if count >= WAITERS_PER_STACK:
             raise Forbidden(
                 f"the stack has {count} waiters; at most {WAITERS_PER_STACK} are allowed. "
-                "Delete some.",
+                "Delete some waiters.",
                 code="quota_exceeded",
                 extra={"quota": "waiters_per_stack", "limit": WAITERS_PER_STACK, "used": count},
             )
