@@ -27,7 +27,7 @@ def read_group(given: dict[str, Any], field: str) -> str:
         raise refusal(
             f"{field}.group",
             f"{quoted(group)} is not valid: a group's name is 1 to {SEGMENT_LENGTH} characters, begins "
-            "with a letter, a digit or '_' and goes on with letters, digits and '_.:@-'; "
+            "with a letter, a digit or '_' and continues with letters, digits and '_.:@-'; "
             "leave it out for all members",
         )
     return group

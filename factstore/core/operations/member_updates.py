@@ -120,7 +120,7 @@ class RecordApplied(Operation[None]):
     author: None = None
 
     def plan(self, view: View) -> Draft[None]:
-        """Return the draft; it writes nothing if the revision is known or matters to nobody.
+        """Return the draft; it is empty if the revision is recorded or the member does not lag.
 
         :raises NotFound: there is no such member.
         :raises Conflict: ``generation_stale``.

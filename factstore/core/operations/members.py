@@ -28,7 +28,7 @@ _INCARNATION_BITS = 62  # as the store numbers its leases
 
 @dataclass(frozen=True, slots=True)
 class JoinResult:
-    """The member as it is after the join, and what the join did."""
+    """The member after the join, and the outcome of the join."""
 
     member: Member
     outcome: JoinOutcome

@@ -199,14 +199,14 @@ class Committed(Generic[T_co]):
     transaction: Transaction | None = None
 
     def written_fact(self, fact: Fact) -> Fact:
-        """Return the fact as it was written, with lease and revision, or as it is if it was not."""
+        """Return the fact with its lease and revision; unchanged if it was not written."""
         for put in self.transaction.puts if self.transaction else ():
             if put.path == fact.path:
                 return replace(put, revision=self.revision)
         return fact
 
     def written_record(self, record: R) -> R:
-        """Return the record as it was written, with lease and revision, or as it is if it was not."""
+        """Return the record with its lease and revision; unchanged if it was not written."""
         for written in self.transaction.records if self.transaction else ():
             if type(written) is type(record) and written.record_key == record.record_key:
                 return replace(written, revision=self.revision)

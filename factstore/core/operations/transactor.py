@@ -1,4 +1,4 @@
-"""The transactor carries out every write of every noun, exactly once, or reports that it cannot tell.
+"""The transactor carries out every write of every noun, exactly once, or reports an unknown outcome.
 
 An :class:`~factstore.core.operations.operation.Operation` decides, purely, what to write.  The
 transactor does everything around that: a fresh state where one is needed, the guards on stack, epoch
@@ -60,12 +60,12 @@ class Transactor:
 
         A plan may have been made on a state that lags behind the database.  If it writes, the guards
         find that out and the operation is planned again; if it refuses, it is planned again on a fresh
-        state before anybody is refused.
+        state before the write is refused.
 
         :raises FactstoreError: the operation's refusal.
         :raises Unavailable: the store cannot be reached, or other writers kept winning until the
             deadline.
-        :raises OutcomeUnknown: it may have been written, and the store does not tell.
+        :raises OutcomeUnknown: the store did not report whether it was written.
         """
         deadline = self._clock.monotonic() + self._timeout
         leases = WriteLeases(self._store, self._clock, deadline, self._timeout)

@@ -66,7 +66,7 @@ def _same_write(stack: Stack, transaction: Transaction) -> bool:
 
 
 def _same(known: Record, written: Record) -> bool:
-    """Return whether a record is the one to be written, and not one that somebody else wrote alike."""
+    """Return True if a record is the one to be written, and not an equal one of another writer."""
     if isinstance(written, Applied):
         return isinstance(known, Applied) and known.seen == written.seen
     request_id = getattr(written, "request_id", None)

@@ -19,7 +19,7 @@ ArmOutcome = Literal["created", "armed", "unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
-    """The waiter as it is armed, and what arming it did."""
+    """The armed waiter, and the outcome of the arming."""
 
     waiter: Waiter
     outcome: ArmOutcome
