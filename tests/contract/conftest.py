@@ -1,4 +1,4 @@
-"""The databases that the contract holds for."""
+"""The databases that the contract tests run on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.contract.world import EtcdWorld, MemoryWorld, Worker, World, make_sta
 
 @pytest.fixture(params=["memory", "etcd"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """A database of the test's own."""
+    """A database for this test alone."""
     made: World
     if request.param == "memory":
         made = MemoryWorld()
@@ -28,7 +28,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 @pytest.fixture
 def etcd_world(request: pytest.FixtureRequest) -> Iterator[EtcdWorld]:
-    """A database of the test's own, in the real etcd."""
+    """A database for this test alone, in a real etcd."""
     made = EtcdWorld(request.getfixturevalue("etcd").endpoint)
     try:
         yield made

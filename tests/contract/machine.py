@@ -1,4 +1,4 @@
-"""Two workers that share a database, a model beside them, and whoever watches each from the start."""
+"""Two workers that share a database, a model of the same stack, and the events of each worker."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Put
-from tests.contract.comparing import compare, pendings
-from tests.contract.lagging import Database, Lagging, Quiet, wait_for
+from tests.contract.compare_workers import compare, unstored_outcomes
+from tests.contract.lagging_backend import Database, LaggingBackend, ManualWorker, wait_for
 from tests.contract.model import Line, Model, ModelFact
 from tests.contract.world import Worker, new_scope, soon
 
-Told = tuple[int, list[Line]]
+Delivered = tuple[int, list[Line]]
 
 
-class Twins(RuleBasedStateMachine):
-    """What a machine is made of; its rules are elsewhere.
+class TwoWorkers(RuleBasedStateMachine):
+    """The base of a state machine, without its rules.
 
-    :ivar behind: the worker that lags, if one does: nobody looks at it meanwhile.
-    :ivar happened: what was told and accounted for.
-    :ivar told: what each worker told.
+    :ivar behind: the number of the worker that lags, if any; it is not compared meanwhile.
+    :ivar expected: the events that the model explains.
+    :ivar delivered: the events that each worker has delivered.
     """
 
     database: Database
@@ -32,14 +32,14 @@ class Twins(RuleBasedStateMachine):
         super().__init__()
         self.scope, self.model = new_scope(), Model()
         self.database = self.make_database()
-        self.backends = [Lagging(self.database.backend()) for _ in range(2)]
-        self.workers = [Quiet(backend).start() for backend in self.backends]  # type: ignore[arg-type]
+        self.backends = [LaggingBackend(self.database.backend()) for _ in range(2)]
+        self.workers = [ManualWorker(backend).start() for backend in self.backends]  # type: ignore[arg-type]
         self.behind: int | None = None
         self.former: list[str] = ["7"]
         start = self.workers[0].store.refresh(soon()).revision
         self.at = [start, start]
-        self.happened: list[Told] = []
-        self.told: list[list[Told]] = [[], []]
+        self.expected: list[Delivered] = []
+        self.delivered: list[list[Delivered]] = [[], []]
 
     def make_database(self) -> Database:
         raise NotImplementedError
@@ -50,34 +50,34 @@ class Twins(RuleBasedStateMachine):
         for backend in self.backends:
             backend.close()
 
-    # What happens
+    # Events
 
     def moment(self, *changes: Callable[[], Line | None], revision: int = 0) -> None:
-        """One revision: the model changes, and who watches hears of it if there is anything to hear."""
+        """Change the model by one revision; if it has events, assert that a worker delivers them."""
         lines = [line for line in [change() for change in changes] if line is not None]
         if lines:
             news = self.news()
-            assert news, f"nobody told of {lines}"
-            seen, heard = news[0]
-            assert sorted(heard) == sorted(lines)
+            assert news, f"no worker delivered {lines}"
+            seen, received = news[0]
+            assert sorted(received) == sorted(lines)
             assert revision in (0, seen)
-            self.happened.append(news[0])
+            self.expected.append(news[0])
             revision = seen
         self.model.settle(revision)
 
-    def news(self) -> list[Told]:
-        """What a worker that does not lag told of that is not accounted for yet."""
+    def news(self) -> list[Delivered]:
+        """Return the events of a worker without lag that the model has not explained yet."""
         self.listen()
-        return self.told[1 if self.behind == 0 else 0][len(self.happened) :]
+        return self.delivered[1 if self.behind == 0 else 0][len(self.expected) :]
 
     def use(self, number: int) -> Worker:
-        """A worker that is going to be asked; it may have lagged until now."""
+        """Return a worker for a request, after which it no longer lags."""
         if self.behind == number:
             self.behind = None
         return self.workers[number]
 
     def listen(self) -> None:
-        """What each worker told since it was listened to last."""
+        """Record the new events of each worker that does not lag."""
         for number, worker in enumerate(self.workers):
             if number == self.behind:
                 continue
@@ -87,13 +87,13 @@ class Twins(RuleBasedStateMachine):
             assert [e.revision for e in found.events] == sorted({e.revision for e in found.events})
             assert all(event.revision > self.at[number] for event in found.events)
             self.at[number] = found.upto
-            self.told[number] += [
+            self.delivered[number] += [
                 (event.revision, [(c.type, c.path or _named(c)) for c in event.changes])
                 for event in found.events
             ]
 
     def refused(self, wanted: str | None, call: Callable[[], Any]) -> Any:
-        """Call; None if it was refused, as it should be."""
+        """Return the result of the call, or None if it was refused with the expected code."""
         if wanted is not None:
             with pytest.raises(FactstoreError) as refused:
                 call()
@@ -109,16 +109,16 @@ class Twins(RuleBasedStateMachine):
         for number, worker in enumerate(self.workers):
             if number == self.behind:
                 continue
-            assert self.told[number] == self.happened
+            assert self.delivered[number] == self.expected
             compare(worker.store.state(), self.scope, self.model)
-            assert pendings(worker.store.state(), self.scope) == {
+            assert unstored_outcomes(worker.store.state(), self.scope) == {
                 name: a.decided[0]
                 for name, a in self.model.waiters.items()
                 if a.state == "pending" and a.decided
             }
 
     def generation(self, name: str, choice: str) -> tuple[str | None, str | None]:
-        """A generation of a member, and the name of the living member whose it is."""
+        """Return a generation, and the name of the living member that has it."""
         if choice == "none":
             return None, None
         if choice == "present" and name in self.model.members:
@@ -129,12 +129,12 @@ class Twins(RuleBasedStateMachine):
                     return member.generation, other
         return self.former[-1], None
 
-    def wish(
+    def request(
         self, path: str, value: int, ttl: bool, name: str | None, choice: str
     ) -> tuple[Put, str | None]:
-        """A wish, and the code of its refusal."""
+        """Return a request, and the code of its refusal."""
         generation, whose = self.generation(name or "a", choice)
-        wish = Put.of(
+        request = Put.of(
             path,
             value,
             ttl=60 if ttl and name is None else None,
@@ -142,22 +142,22 @@ class Twins(RuleBasedStateMachine):
             generation=generation,
         )
         if generation is not None and whose is None:
-            return wish, "generation_stale"
+            return request, "generation_stale"
         if name is not None and (
             name not in self.model.members or self.model.members[name].declared_only
         ):
-            return wish, "member_missing"
+            return request, "member_missing"
         if name is not None and whose not in (None, name):
-            return wish, "generation_stale"
-        return wish, None
+            return request, "generation_stale"
+        return request, None
 
-    def differs(self, wish: Put) -> bool:
-        """Whether a wish, once granted, changes anything."""
-        known = self.model.facts.get(wish.path)
+    def differs(self, request: Put) -> bool:
+        """Return True if a request, once accepted, changes a fact."""
+        known = self.model.facts.get(request.path)
         if known is None:
             return True
-        lease = self.model.members[wish.member].lease if wish.member else known.lease
-        return known != ModelFact(wish.text, wish.ttl, wish.member, lease)
+        lease = self.model.members[request.member].lease if request.member else known.lease
+        return known != ModelFact(request.text, request.ttl, request.member, lease)
 
     def unless_living(self, name: str, generation: str | None, whose: str | None) -> str | None:
         if not self.model.lives:
@@ -166,8 +166,8 @@ class Twins(RuleBasedStateMachine):
             return "generation_stale"
         return None if name in self.model.members else "not_found"
 
-    def lease_ends(self, lease: int) -> None:
-        """What hung on a lease goes in one revision."""
+    def expire_lease(self, lease: int) -> None:
+        """Delete the records that are attached to a lease from the model, in one revision."""
         model = self.model
         gone: list[Callable[[], Line | None]] = [
             lambda path=path: model.drop(path, "fact.expire")  # type: ignore[misc]
@@ -183,7 +183,8 @@ class Twins(RuleBasedStateMachine):
             if waiter.timer == lease and waiter.state == "pending":
                 waiter.over = True
                 self.moment()
-                waiter.over = False  # seen at this revision only, and decided
+                # The timer ends at this revision only, and the outcome is decided now.
+                waiter.over = False
 
 
 def _named(change: Any) -> str:

@@ -1,4 +1,4 @@
-"""Short words for what tests do with members."""
+"""Short functions for joining, declaring and observing members."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def join(
     generation: str | None = None,
     **attributes: object,
 ) -> Joined:
-    wish = JoinRequest.of(group, ttl, attributes, generation)
-    return worker.members.join(scope, name, wish, author(by))
+    request = JoinRequest.of(group, ttl, attributes, generation)
+    return worker.members.join(scope, name, request, author(by))
 
 
 def declare(
@@ -40,24 +40,24 @@ def declare(
     by: str = "heat",
     **attributes: object,
 ) -> Joined:
-    """Declare a member, of a stack that is made first if it is not there."""
-    wish = JoinRequest.of(group, None, attributes, declared=declared, reason=reason)
+    """Declare a member; create the stack first if it does not exist."""
+    request = JoinRequest.of(group, None, attributes, declared=declared, reason=reason)
     try:
-        return worker.members.join(scope, name, wish, author(by))
+        return worker.members.join(scope, name, request, author(by))
     except NotFound:
         worker.stacks.put(scope, "", author(by))
-        return worker.members.join(scope, name, wish, author(by))
+        return worker.members.join(scope, name, request, author(by))
 
 
 def changes_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[Change, ...]]:
-    """The changes of each event after a revision."""
+    """Return the changes of each event after a revision."""
     count = len(events_since(worker, scope, revision))
     found = worker.watch.poll(scope, worker.facts.cursor(revision), 0, Filter())
     return [event.changes for event in found.events[:count]]
 
 
-def told(worker: Worker, scope: Scope, revision: int) -> list[list[str]]:
-    """The types of what each event changed, with the names of members."""
+def changes_by_event(worker: Worker, scope: Scope, revision: int) -> list[list[str]]:
+    """Return the type and the member or path of each change, by event."""
     found = []
     for changes in changes_since(worker, scope, revision):
         lines = []

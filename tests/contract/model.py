@@ -1,6 +1,6 @@
-"""A stack as plain dicts, and its waiters judged naively: another opinion than the service's own.
+"""A stack as plain dicts with a naive evaluation of its waiters, to compare the service with.
 
-Nothing of it is kept up to date by changes: what follows from the rest is counted from scratch.
+Totals and outcomes are not updated by changes; they are computed from scratch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 Line = tuple[str, str]
-"""What an event says: a type, and the path or name that it is about."""
+"""A change in an event: its type, and the path or name of its subject."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class ModelFact:
 
 @dataclass
 class ModelMember:
-    """Who lives; with a number instead of a lease while it is awaited."""
+    """A living member. A declared member that has not joined has a number instead of a lease."""
 
     group: str
     state: str
@@ -42,9 +42,9 @@ class ModelMember:
 
 @dataclass
 class Arming:
-    """A waiter since it was armed last.
+    """A waiter since it was last armed.
 
-    :ivar decided: what it came to, and when if that is known, once it came to anything.
+    :ivar decided: the outcome and its revision (0 if unknown), or None until it is decided.
     """
 
     text: str
@@ -56,7 +56,7 @@ class Arming:
 
 @dataclass
 class Model:
-    """One stack, or that there is none."""
+    """One stack, which may not exist."""
 
     lives: bool = False
     facts: dict[str, ModelFact] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class Model:
     target: int = 0
     moved: bool = False
 
-    # Changes, each with the line that tells of it
+    # Changes, each with the line of its event
 
     def put(self, path: str, fact: ModelFact) -> Line:
         self.facts[path] = fact
@@ -106,15 +106,15 @@ class Model:
         self.signals[name] = {}
 
     def on(self, lease: int) -> list[str]:
-        """The paths of the facts that hang on a lease."""
+        """Return the paths of the facts that are attached to a lease."""
         return sorted(path for path, fact in self.facts.items() if lease and fact.lease == lease)
 
-    # What follows
+    # Evaluation
 
     def settle(self, revision: int) -> None:
-        """A revision is complete: what do the waiters come to?
+        """Evaluate the waiters once a revision is complete.
 
-        :param revision: 0 if nobody told.
+        :param revision: 0 if no event reported it.
         """
         if self.moved:
             self.target, self.moved = revision, False

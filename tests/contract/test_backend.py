@@ -1,4 +1,4 @@
-"""What every backend promises of opening and committing, on memory and on a real etcd alike."""
+"""Opening and committing, on the memory backend and on a real etcd."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_new_store_is_empty_and_its_epoch_stays(world: World) -> None:
     assert list(first.mutations) == []
 
 
-def test_the_snapshot_and_later_steps_make_the_present_state(
+def test_the_snapshot_and_later_steps_result_in_the_present_state(
     world: World, backend: Backend, stack: Stack
 ) -> None:
     for n in range(5):
@@ -51,7 +51,7 @@ def test_the_snapshot_and_later_steps_make_the_present_state(
         assert {f.path: f.text for f in contents.facts} == current(backend, stack)
 
 
-def test_a_store_that_lost_its_history_opens_with_the_oldest_that_is_left(
+def test_a_compacted_store_opens_at_the_oldest_revision_that_is_left(
     world: World, backend: Backend, stack: Stack
 ) -> None:
     old = put_all(backend, stack, new_fact("a"))
@@ -105,8 +105,8 @@ def test_a_commit_is_one_revision_delivered_whole_and_in_order(
     revision = put_all(backend, stack, *facts, deletes=("old",), author=act)
     (step,) = steps(backend, before, revision)
     assert step.revision == revision
-    told = [replace(m.fact, revision=0) for m in step.mutations if isinstance(m, PutFact)]
-    assert told == list(facts)
+    delivered = [replace(m.fact, revision=0) for m in step.mutations if isinstance(m, PutFact)]
+    assert delivered == list(facts)
     assert all(m.fact.revision == revision for m in step.mutations if isinstance(m, PutFact))
     assert [m for m in step.mutations if not isinstance(m, PutFact)] == [
         DropFact(stack.id, "old"),
@@ -175,7 +175,7 @@ def test_a_commit_that_finds_a_fact_above_or_below_writes_nothing(
     assert backend.head(soon()) == head
 
 
-def test_siblings_with_similar_names_are_no_obstacle(backend: Backend, stack: Stack) -> None:
+def test_siblings_with_similar_names_do_not_conflict(backend: Backend, stack: Stack) -> None:
     for path in ("n/1", "n-a", "n.a/b", "n0"):
         put_all(backend, stack, new_fact(path))
     for path in ("n/10", "n-a0", "n.a-", "n0-/x", "m"):
@@ -266,7 +266,7 @@ def test_a_stack_is_deleted_in_one_step_with_its_author_and_the_purge_leaves_not
     backend.purge_deleted(soon())
 
 
-def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
+def test_a_write_planned_before_a_store_was_replaced_is_refused_after(
     backend: Backend, stack: Stack
 ) -> None:
     head = backend.head(soon())
@@ -277,13 +277,13 @@ def test_nothing_planned_on_one_life_of_the_store_is_written_into_another(
     assert backend.commit(own, soon())
 
 
-def test_a_backend_that_has_not_noticed_another_life_of_the_store_cannot_write(
+def test_a_backend_that_has_not_noticed_the_replacement_of_the_store_cannot_write(
     etcd_world: EtcdWorld, scope: Scope
 ) -> None:
     backend = etcd_world.backend()
     epoch = backend.open().epoch
     stack = make_stack(backend, scope)
-    # A restore writes another epoch while the keys and their revisions may well be the same.
+    # A restore writes another epoch, although the keys and their revisions can be the same.
     etcd_world.raw.transact([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)], deadline=soon())
     transaction = Transaction(stack, 0, epoch, puts=(new_fact("p"),), fact_revisions={"p": 0})
     assert backend.commit(transaction, soon()) is None

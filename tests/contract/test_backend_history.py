@@ -1,4 +1,4 @@
-"""What every backend promises of what has been and of what comes."""
+"""Following the store and reading earlier revisions, on every backend."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_following_waits_for_the_next_revision(backend: Backend, stack: Stack) -
         assert next(following).revision == revision
 
 
-def test_a_nudge_makes_a_step_that_means_nothing(backend: Backend, stack: Stack) -> None:
+def test_a_bumped_revision_makes_an_empty_step(backend: Backend, stack: Stack) -> None:
     revision = backend.bump_revision(soon())
     assert revision > stack.created
     assert steps(backend, stack.created, revision) == [Step(revision, ())]
@@ -65,12 +65,12 @@ def test_a_deletion_next_to_a_compaction_is_delivered_or_reported_as_lost(
     last = put_all(backend, stack, new_fact("r"))
     backend.compact(deleted, soon())
     try:
-        told = steps(backend, before, last)
+        followed = steps(backend, before, last)
     except CursorExpired:
-        told = steps(backend, deleted, last)
-        assert [step.revision for step in told] == [last]
+        followed = steps(backend, deleted, last)
+        assert [step.revision for step in followed] == [last]
     else:
-        assert DropFact(stack.id, "p") in told[0].mutations
+        assert DropFact(stack.id, "p") in followed[0].mutations
 
 
 def test_compacting_again_is_no_error(backend: Backend, stack: Stack) -> None:
@@ -78,7 +78,7 @@ def test_compacting_again_is_no_error(backend: Backend, stack: Stack) -> None:
     backend.compact(stack.created, soon())
 
 
-def test_following_can_be_interrupted_and_taken_up_again(backend: Backend, stack: Stack) -> None:
+def test_following_can_be_interrupted_and_resumed(backend: Backend, stack: Stack) -> None:
     following = backend.follow(stack.created)
     revision = put_all(backend, stack, new_fact("p"))
     assert next(following).revision == revision
@@ -136,7 +136,7 @@ def test_stacks_are_read_at_an_earlier_revision(backend: Backend, scope: Scope) 
     assert at("b", 9) == []
 
 
-def test_a_past_that_was_given_up_cannot_be_read(backend: Backend, stack: Stack) -> None:
+def test_a_compacted_revision_cannot_be_read(backend: Backend, stack: Stack) -> None:
     old = put_all(backend, stack, new_fact("p"))
     kept = put_all(backend, stack, new_fact("q"))
     put_all(backend, stack, new_fact("r"))

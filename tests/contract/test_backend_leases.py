@@ -1,4 +1,4 @@
-"""What every backend promises of leases and receipts."""
+"""Leases and idempotency records, on every backend."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_revoking_a_lease_deletes_just_the_keys_attached_to_it(
     assert sorted(current(backend, stack)) == ["b"]
 
 
-def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack: Stack) -> None:
+def test_no_key_is_attached_to_a_lease_that_has_ended(backend: Backend, stack: Stack) -> None:
     lease = backend.create_lease(60, soon())
     backend.revoke_lease(lease, soon())
     assert not backend.renew_lease(lease, soon())
@@ -79,7 +79,7 @@ def test_nothing_is_written_onto_a_lease_that_has_ended(backend: Backend, stack:
     assert backend.head(soon()) == head
 
 
-def test_no_stack_is_created_with_something_on_a_lease_that_has_ended(
+def test_no_stack_is_created_with_a_key_on_a_lease_that_has_ended(
     backend: Backend, stack: Stack
 ) -> None:
     lease = backend.create_lease(60, soon())
@@ -91,16 +91,16 @@ def test_no_stack_is_created_with_something_on_a_lease_that_has_ended(
     assert backend.head(soon()) == head
 
 
-def test_the_end_of_an_empty_lease_is_no_step(backend: Backend, stack: Stack) -> None:
+def test_the_end_of_a_lease_without_keys_makes_no_step(backend: Backend, stack: Stack) -> None:
     head = backend.head(soon())
     backend.revoke_lease(backend.create_lease(60, soon()), soon())
     assert backend.head(soon()) == head
 
 
-# Receipts
+# Idempotency records
 
 
-def test_a_receipt_is_kept_with_its_write_and_makes_it_happen_once(
+def test_an_idempotency_record_is_stored_with_its_write_and_prevents_a_second_one(
     backend: Backend, stack: Stack
 ) -> None:
     receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", '{"a": "\u20ac"}')
@@ -117,7 +117,7 @@ def test_a_receipt_is_kept_with_its_write_and_makes_it_happen_once(
     assert backend.idempotency_record("another", receipt.key, soon()) is None
 
 
-def test_a_receipt_alone_is_a_write(backend: Backend, stack: Stack) -> None:
+def test_an_idempotency_record_alone_is_a_write(backend: Backend, stack: Stack) -> None:
     receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", "{}")
     head = backend.head(soon())
     revision = backend.commit(

@@ -1,4 +1,4 @@
-"""Batches, and requests that are repeated, over every backend."""
+"""Batches and repeated requests, on every backend."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.contract.world import Worker, World, author, events_since, soon, tagg
 
 def test_a_batch_is_one_revision_and_one_event(worker: Worker, scope: Scope) -> None:
     before = worker.put(scope, "old").revision
-    wishes = [Put.of("a", 1), Delete("old"), Put.of("b/c", 2), Delete("gone")]
-    written = worker.facts.batch(scope, wishes, [("old", EXISTS)], author())
+    operations = [Put.of("a", 1), Delete("old"), Put.of("b/c", 2), Delete("gone")]
+    written = worker.facts.batch(scope, operations, [("old", EXISTS)], author())
     assert [r.outcome for r in written.results] == ["created", "deleted", "created", "absent"]
     assert {r.fact.revision for r in written.results if r.fact} == {written.revision}
     assert events_since(worker, scope, before) == [
@@ -43,15 +43,15 @@ def test_a_batch_with_a_failed_guard_writes_nothing(worker: Worker, scope: Scope
 
 def test_a_hundred_operations_fit_in_one_batch(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "first")
-    wishes = [Put.of(f"f{n}/x", n) for n in range(100)]
-    written = worker.facts.batch(scope, wishes, [], author())
+    operations = [Put.of(f"f{n}/x", n) for n in range(100)]
+    written = worker.facts.batch(scope, operations, [], author())
     assert {r.outcome for r in written.results} == {"created"}
-    gone = worker.facts.batch(scope, [Delete(wish.path) for wish in wishes], [], author())
+    gone = worker.facts.batch(scope, [Delete(put.path) for put in operations], [], author())
     assert {r.outcome for r in gone.results} == {"deleted"}
     assert worker.paths(scope) == ["first"]
 
 
-def test_a_batch_makes_a_stack_when_it_puts_and_not_when_it_deletes(
+def test_a_batch_creates_a_stack_if_it_puts_and_not_if_it_only_deletes(
     worker: Worker, scope: Scope
 ) -> None:
     with pytest.raises(NotFound):
@@ -100,18 +100,18 @@ def test_a_refused_request_may_be_repeated_with_its_key(worker: Worker, scope: S
 
 def test_a_deletion_and_a_batch_are_repeated_without_effect(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "p", 1)
-    for name, wishes in (
+    for name, operations in (
         ("d", [Delete("p")]),
         ("b", [Put.of("p", 1), Put.of("q", 1), Delete("gone")]),
     ):
         key = Idempotency(f"key-{name}-{scope.stack}", "print")
-        first = worker.facts.batch(scope, wishes, [], author(), key)
+        first = worker.facts.batch(scope, operations, [], author(), key)
         head = worker.backend.head(soon())
-        assert worker.facts.batch(scope, wishes, [], author(), key) == first
+        assert worker.facts.batch(scope, operations, [], author(), key) == first
         assert worker.backend.head(soon()) == head
 
 
-def test_of_many_equal_requests_at_once_one_is_carried_out(
+def test_only_one_of_many_concurrent_equal_requests_is_carried_out(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()

@@ -1,4 +1,4 @@
-"""Facts that go with a member, and writes that only a living incarnation may make."""
+"""Facts bound to a member, and writes that only the present incarnation may make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from factstore.core.model.fact import Scope
 from tests.contract.membership import changes_since, join, refusal
 from tests.contract.world import Worker, World, author, soon
 
-# Facts that go with a member
+# Facts bound to a member
 
 
 def test_a_bound_fact_names_its_member_and_equal_puts_change_nothing(
@@ -39,7 +39,7 @@ def test_a_fact_is_bound_to_a_living_member_only(worker: Worker, scope: Scope) -
     assert refusal(refused) == "member_missing"
 
 
-def test_a_put_without_the_member_lets_a_fact_stay(worker: Worker, scope: Scope) -> None:
+def test_a_put_without_the_member_unbinds_the_fact(worker: Worker, scope: Scope) -> None:
     join(worker, scope)
     worker.put(scope, "stays", 1, member="c1")
     worker.put(scope, "goes", 1, member="c1")
@@ -54,7 +54,7 @@ def test_a_put_without_the_member_lets_a_fact_stay(worker: Worker, scope: Scope)
 def test_a_fact_is_bound_to_the_new_incarnation_when_that_puts_it(
     worker: Worker, scope: Scope
 ) -> None:
-    """It is no equal put: it would go with the wrong one."""
+    """The put is not equal: the fact would be deleted with the wrong incarnation."""
     join(worker, scope, "c1")
     join(worker, scope, "c2")
     worker.put(scope, "p", 1, member="c1")
@@ -88,7 +88,7 @@ def test_the_number_of_facts_bound_to_a_member_is_limited(worker: Worker, scope:
     with pytest.raises(Conflict) as refused:
         worker.put(scope, "more", 1, member="c1")
     assert refusal(refused) == "member_full"
-    worker.put(scope, "p0", 2, member="c1")  # was one of them
+    worker.put(scope, "p0", 2, member="c1")  # already one of the bound facts
     worker.put(scope, "p0", 2)
     worker.put(scope, "more", 1, member="c1")
     with pytest.raises(Conflict) as refused:
@@ -101,7 +101,7 @@ def test_the_number_of_facts_bound_to_a_member_is_limited(worker: Worker, scope:
     assert worker.paths(scope) == ["p0"]
 
 
-def test_a_batch_that_would_be_too_much_for_a_member_is_refused_whole(
+def test_a_batch_that_exceeds_the_limit_of_a_member_is_refused_whole(
     worker: Worker, scope: Scope
 ) -> None:
     join(worker, scope)
@@ -116,7 +116,9 @@ def test_a_batch_that_would_be_too_much_for_a_member_is_refused_whole(
 # Fencing
 
 
-def test_a_fenced_write_is_refused_once_another_took_the_name(worker: Worker, scope: Scope) -> None:
+def test_a_fenced_write_is_refused_once_another_incarnation_has_the_name(
+    worker: Worker, scope: Scope
+) -> None:
     old = join(worker, scope).member.generation
     worker.put(scope, "p", 1, member="c1", generation=old)
     worker.put(scope, "q", 1, fences=[old])
@@ -124,7 +126,7 @@ def test_a_fenced_write_is_refused_once_another_took_the_name(worker: Worker, sc
     for late in (
         lambda: worker.put(scope, "p", 2, member="c1", generation=old),
         lambda: worker.put(scope, "p", 2, generation=old),
-        lambda: worker.put(scope, "q", 1, fences=[old]),  # equal, and refused all the same
+        lambda: worker.put(scope, "q", 1, fences=[old]),  # refused although it changes nothing
         lambda: worker.delete(scope, "q", fences=[old]),
         lambda: worker.batch(scope, ["p", "q"], fences=[old]),
     ):
@@ -149,7 +151,7 @@ def test_a_generation_in_a_put_is_that_of_its_member(worker: Worker, scope: Scop
 def test_a_fence_is_compared_in_the_transaction_of_the_write(
     world: World, worker: Worker, scope: Scope, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The write is planned on a state that does not know yet of the new incarnation."""
+    """The write is planned on a state that does not contain the new incarnation yet."""
     old = join(worker, scope).member.generation
     worker.put(scope, "p", 1)
     stale, other = worker.store.state(), world.worker()

@@ -54,7 +54,7 @@ def expired(backend: Backend, revision: int, stack: object) -> bool:
     return False
 
 
-def test_a_turn_is_taken_by_one_and_seen_by_the_others(etcd_world: EtcdWorld) -> None:
+def test_one_worker_takes_a_turn_and_the_others_see_it(etcd_world: EtcdWorld) -> None:
     first, second = opened(etcd_world), opened(etcd_world)
     mine, version, noted = first.try_compaction_turn(0, soon())
     assert (mine, version, noted) == (True, 1, 0)
@@ -65,7 +65,7 @@ def test_a_turn_is_taken_by_one_and_seen_by_the_others(etcd_world: EtcdWorld) ->
     assert not first.try_compaction_turn(version, soon())[0]
 
 
-def test_history_older_than_two_windows_is_compacted_and_younger_is_kept(
+def test_history_older_than_two_windows_is_compacted_and_newer_history_is_kept(
     etcd_world: EtcdWorld,
 ) -> None:
     backend = opened(etcd_world)
@@ -100,7 +100,7 @@ def test_history_older_than_two_windows_is_compacted_and_younger_is_kept(
 
 
 @pytest.mark.parametrize("reached", [0, 1])
-def test_history_that_local_readers_lack_is_not_compacted(
+def test_history_that_local_readers_have_not_received_is_not_compacted(
     etcd_world: EtcdWorld, reached: int
 ) -> None:
     backend = opened(etcd_world)
@@ -120,16 +120,16 @@ def test_history_that_local_readers_lack_is_not_compacted(
     assert not expired(backend, revision, stack)
 
 
-def test_of_two_workers_that_take_one_turn_at_once_one_gets_it(
+def test_only_one_of_two_workers_gets_a_turn_that_both_take(
     etcd_world: EtcdWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = opened(etcd_world), opened(etcd_world)
     look = second._client.get
 
-    def look_while_the_other_acts(*args: object, **more: object) -> object:
+    def read_while_the_other_writes(*args: object, **more: object) -> object:
         found = look(*args, **more)  # type: ignore[arg-type]
         assert first.try_compaction_turn(0, soon())[0]
         return found
 
-    monkeypatch.setattr(second._client, "get", look_while_the_other_acts)
+    monkeypatch.setattr(second._client, "get", read_while_the_other_writes)
     assert not second.try_compaction_turn(0, soon())[0]

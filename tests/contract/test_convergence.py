@@ -1,4 +1,4 @@
-"""Heartbeats, what members have applied, and who lags, over every backend."""
+"""Heartbeats, applied revisions and lagging members, on every backend."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from factstore.core.errors import (
 )
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
-from tests.contract.membership import join, told
+from tests.contract.membership import changes_by_event, join
 from tests.contract.world import Worker, World, author, soon
 
-# Heartbeats and what was applied
+# Heartbeats and applied revisions
 
 
 def test_a_heartbeat_makes_no_revision_and_wakes_no_reader(
@@ -53,10 +53,11 @@ def test_the_applied_revision_of_a_lagging_member_is_stored_without_an_event(
     assert applied(worker, scope) == target
     head = worker.backend.head(soon())
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(target))
-    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(head))  # nothing happened since
+    # Nothing has changed since.
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(head))
     assert worker.backend.head(soon()) == head
     assert applied(world.worker(), scope) == target
-    assert told(worker, scope, target) == []
+    assert changes_by_event(worker, scope, target) == []
     assert worker.members.get(scope, "c1") == first.member
     assert worker.stacks.get(scope)[1].facts == 2
 
@@ -93,7 +94,7 @@ def test_a_stack_has_not_converged_before_the_old_incarnation_ended(
     assert applied(worker, scope) is None
 
 
-def test_of_two_signs_of_life_at_once_the_one_that_applied_more_counts(
+def test_the_greater_applied_revision_of_two_concurrent_heartbeats_counts(
     world: World, worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = join(worker, scope)
@@ -112,7 +113,7 @@ def test_of_two_signs_of_life_at_once_the_one_that_applied_more_counts(
     assert applied(worker, scope) == applied(other, scope) == target
 
 
-def test_a_cursor_of_another_life_or_ahead_of_the_store_keeps_the_member_alive_but_is_refused(
+def test_a_cursor_of_another_epoch_or_ahead_of_the_store_keeps_the_member_alive_but_is_refused(
     worker: Worker, scope: Scope
 ) -> None:
     first = join(worker, scope)
@@ -130,7 +131,7 @@ def test_a_stack_has_converged_when_every_member_applied_its_revision(
     worker: Worker, scope: Scope
 ) -> None:
     worker.put(scope, "p", 1)
-    assert not worker.convergence.get(scope).reached  # nobody is there
+    assert not worker.convergence.get(scope).reached  # the stack has no members
     join(worker, scope, "c1")
     joined = join(worker, scope, "h1", "head")
     target = worker.facts.cursor(joined.revision)

@@ -1,4 +1,4 @@
-"""Members that an owner declares, before their agents speak or beside them, over every backend."""
+"""Members that an owner declares before or after their agents join, on every backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.quota import Quota
 from factstore.core.model.record_key import RecordKey
-from tests.contract.membership import changes_since, declare, join, names, refusal, told
+from tests.contract.membership import changes_by_event, changes_since, declare, join, names, refusal
 from tests.contract.world import Worker, World, author, new_scope, soon
 
 # Declaring
@@ -60,7 +60,7 @@ def test_the_fields_of_a_declared_member_may_change(worker: Worker, scope: Scope
     assert (member.joined_at, member.updated_by) == (first.member.joined_at, "bob")
     third = join(worker, scope, ttl=None, generation=member.generation, index=3)
     assert (third.outcome, third.member.ttl, third.member.declared) == ("updated", None, "heat:1")
-    assert told(worker, scope, first.revision) == [["member.change c1"]] * 2
+    assert changes_by_event(worker, scope, first.revision) == [["member.change c1"]] * 2
 
 
 def test_a_name_has_one_declaration_at_a_time(worker: Worker, scope: Scope) -> None:
@@ -111,7 +111,7 @@ def test_an_agent_that_joins_adopts_the_declared_member(worker: Worker, scope: S
     assert (member.state, member.version, member.updated_by) == ("joining", 3, "agent")
     assert member.lease > 0
     assert member.generation == f"{member.lease:x}" != first.member.generation
-    assert told(worker, scope, first.revision) == [["member.change c1"]] * 2
+    assert changes_by_event(worker, scope, first.revision) == [["member.change c1"]] * 2
     assert worker.stacks.get(scope)[1].facts == 1
     for late in (
         lambda: join(worker, scope, generation=first.member.generation),
@@ -124,8 +124,8 @@ def test_an_agent_that_joins_adopts_the_declared_member(worker: Worker, scope: S
 
 def test_an_owner_that_joins_may_give_a_new_reason(worker: Worker, scope: Scope) -> None:
     declare(worker, scope, reason="scaled_out")
-    wish = JoinRequest.of("compute", 60, reason="healed")
-    adopted = worker.members.join(scope, "c1", wish, author())
+    request = JoinRequest.of("compute", 60, reason="healed")
+    adopted = worker.members.join(scope, "c1", request, author())
     assert (adopted.member.reason, adopted.member.declared) == ("healed", "heat:1")
 
 
@@ -150,7 +150,7 @@ def test_an_adopted_member_and_its_next_incarnation_stay_declared(
     again = join(worker, scope)
     assert (again.outcome, again.member.declared) == ("replaced", "heat:1")
     assert (again.member.version, again.member.reason) == (1, None)
-    assert told(worker, scope, start) == [["member.join c1"]]
+    assert changes_by_event(worker, scope, start) == [["member.join c1"]]
 
 
 def test_of_many_concurrent_adoptions_the_last_one_lives(
@@ -184,7 +184,7 @@ def test_of_many_declarations_of_a_name_one_succeeds(
     assert outcomes.count("member_declared") == 9
 
 
-def test_an_agent_and_its_owner_at_once_make_one_declared_member(
+def test_an_agent_and_its_owner_that_join_concurrently_become_one_declared_member(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -213,7 +213,7 @@ def test_declaring_a_living_member_only_adds_a_note(worker: Worker, scope: Scope
     for kept in ("group", "attributes", "state", "ttl", "lease", "generation", "joined_at"):
         assert getattr(member, kept) == getattr(ready, kept)
     assert member.version == ready.version + 1
-    assert told(worker, scope, start) == [["member.change c1"]]
+    assert changes_by_event(worker, scope, start) == [["member.change c1"]]
     worker.members.heartbeat(scope, "c1", joined.member.generation, None)
     assert worker.paths(scope) == ["nodes/c1/ip"]
 
@@ -224,7 +224,7 @@ def test_a_note_changes_neither_the_context_nor_the_revision_to_apply(
     join(worker, scope)
     known = worker.context.get(scope)
     noted = declare(worker, scope)
-    for each in (worker, world.worker()):  # one that has just read all of it as well
+    for each in (worker, world.worker()):  # even for an agent that has just applied everything
         each.store.refresh(soon())
         found = each.context.get(scope)
         assert (found.etag, found.target) == (known.etag, known.target)
@@ -245,7 +245,7 @@ def test_a_note_does_not_keep_a_member_alive(
     assert renewed == []
 
 
-# Staying, and going
+# Staying and departing
 
 
 def test_a_heartbeat_of_a_declared_member_is_accepted_and_may_state_an_applied_revision(
@@ -301,7 +301,7 @@ def departs(worker: Worker, scope: Scope, member: Member, declared: str | None) 
 
 
 @pytest.mark.parametrize("word", [None, "heat:1"])
-def test_a_declared_member_departs_on_request_without_a_trace(
+def test_a_declared_member_departs_on_request_and_leaves_no_keys(
     worker: Worker, scope: Scope, word: str | None
 ) -> None:
     declared = declare(worker, scope)
@@ -352,7 +352,7 @@ def test_a_departed_member_whose_removal_failed_expires_and_blocks_no_other(
     record = worker.store.refresh(soon()).record(scope, RecordKey("member", "c1"))
     assert isinstance(record, Member)
     assert record.departed
-    assert record.lease  # which ends
+    assert record.lease  # it expires
     assert names(worker, scope) == []
     again = declare(worker, scope, declared="heat:2")
     assert (again.outcome, again.member.lease) == ("created", 0)
@@ -396,10 +396,10 @@ def test_adopting_during_a_stack_deletion_happens_before_it_or_in_a_new_stack(
             assert worker.members.get(scope, "c1").declared is None
 
 
-def test_to_declare_makes_no_stack(worker: Worker, scope: Scope) -> None:
-    wish = JoinRequest.of("compute", None, {}, declared="heat:1")
+def test_declaring_a_member_creates_no_stack(worker: Worker, scope: Scope) -> None:
+    request = JoinRequest.of("compute", None, {}, declared="heat:1")
     with pytest.raises(NotFound, match="there is no stack named"):
-        worker.members.join(scope, "c1", wish, author())
+        worker.members.join(scope, "c1", request, author())
     with pytest.raises(NotFound):
         worker.stacks.get(scope)
 
@@ -408,13 +408,13 @@ def test_declaring_during_a_stack_deletion_never_restores_the_stack(
     world: World, worker: Worker, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
-    wish = JoinRequest.of("compute", None, {}, declared="heat:2")
+    request = JoinRequest.of("compute", None, {}, declared="heat:2")
     for _ in range(6):
         scope = new_scope()
         declare(worker, scope)
         deleting = threads.submit(worker.stacks.delete, scope, author())
         with suppress(NotFound):
-            other.members.join(scope, "c2", wish, author())
+            other.members.join(scope, "c2", request, author())
         deleting.result(20)
         worker.store.refresh(soon())
         with pytest.raises(NotFound):

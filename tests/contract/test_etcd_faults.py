@@ -1,4 +1,4 @@
-"""A real etcd that is killed, stopped, wiped, and whose answers are lost."""
+"""A real etcd that is killed, stopped or wiped, or whose answers are lost."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ ALL = Filter()
 
 @pytest.fixture
 def lonely(private_etcd: EtcdServer) -> Iterator[EtcdWorld]:
-    """A database of the test's own in an etcd of the test's own."""
+    """A database in an etcd for this test alone."""
     world = EtcdWorld(private_etcd.endpoint)
     yield world
     world.close()
 
 
 def retried(write: Callable[[], int]) -> int:
-    """What a client does whose writes may be repeated."""
+    """Repeat a write until it succeeds, as a client does if that is safe."""
 
     def attempt() -> int:
         with contextlib.suppress(Unavailable, OutcomeUnknown):
@@ -66,12 +66,12 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
     worker, other = lonely.worker(), lonely.worker()
     start = worker.put(scope, "start").revision
     frames = worker.watch.stream(scope, worker.watch.cursor(start), False, ALL, True)
-    told: list[int] = []
+    received: list[int] = []
 
     def listen() -> None:
         for frame in frames:
             if isinstance(frame, ChangeFrame):
-                told.append(frame.event.revision)
+                received.append(frame.event.revision)
             elif not isinstance(frame, PingFrame):
                 assert isinstance(frame, GoodbyeFrame)
                 assert frame.reason.startswith("the service is stopping"), frame
@@ -92,9 +92,9 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
     assert set(facts) == set(acknowledged)
     assert all(facts[path] <= acknowledged[path] for path in facts)
     last = max(facts.values())
-    eventually(lambda: told and told[-1] >= last)
-    assert told == sorted(facts.values()), "events were lost, repeated or reordered"
-    assert follow(other, scope, start, last) == told
+    eventually(lambda: received and received[-1] >= last)
+    assert received == sorted(facts.values()), "events were lost, repeated or reordered"
+    assert follow(other, scope, start, last) == received
     worker.hub.close()
     listening.result(20)
 
@@ -123,7 +123,7 @@ def test_while_etcd_is_down_requests_fail_by_their_deadline_and_recover_by_thems
     assert worker.value(scope, "p") == "3"
 
 
-def test_a_silent_etcd_makes_no_answer_and_no_lie(
+def test_a_silent_etcd_never_causes_a_wrong_answer(
     private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope
 ) -> None:
     worker = lonely.worker(timeout=1.0)
@@ -159,7 +159,7 @@ def test_a_lease_outlives_the_restart_of_etcd(
 # Wiped
 
 
-def test_a_wiped_etcd_is_another_life_to_every_reader_and_writer(
+def test_a_wiped_etcd_is_another_epoch_for_every_reader_and_writer(
     private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker = lonely.worker()
@@ -176,8 +176,8 @@ def test_a_wiped_etcd_is_another_life_to_every_reader_and_writer(
     private_etcd.wait_ready()
     with pytest.raises(CursorExpired):
         polling.result(30)
-    told = [frame for frame in frames if not isinstance(frame, PingFrame)]
-    assert [type(frame) for frame in told] == [GoodbyeFrame]
+    received = [frame for frame in frames if not isinstance(frame, PingFrame)]
+    assert [type(frame) for frame in received] == [GoodbyeFrame]
     assert worker.store.epoch != epoch
     with pytest.raises(NotFound):
         worker.facts.get(scope, "p")
@@ -189,7 +189,7 @@ def test_a_wiped_etcd_is_another_life_to_every_reader_and_writer(
     assert worker.facts.get(scope, "p").version == 1
 
 
-def test_nothing_is_followed_from_one_life_of_a_store_into_the_next(scope: Scope) -> None:
+def test_a_watch_never_continues_from_one_epoch_into_the_next(scope: Scope) -> None:
     world = MemoryWorld()
     worker = world.worker()
     last = [worker.put(scope, "p", n).revision for n in range(10)][-1]
@@ -248,7 +248,7 @@ def lossy(etcd: EtcdServer, faults: list[str]) -> Iterator[EtcdWorld]:
     "lost",
     [["answer"], ["request"], ["request", "request"], ["request", "answer"], ["answer", "answer"]],
 )
-def test_a_write_of_unknown_outcome_is_made_exactly_once(
+def test_a_write_with_an_unknown_outcome_is_made_exactly_once(
     lossy: EtcdWorld, scope: Scope, faults: list[str], lost: list[str]
 ) -> None:
     worker = lossy.worker()
@@ -263,7 +263,7 @@ def test_a_write_of_unknown_outcome_is_made_exactly_once(
 
 
 @pytest.mark.parametrize("lost", ["answer", "request"])
-def test_a_conditional_write_of_unknown_outcome_is_not_refused_because_of_itself(
+def test_a_conditional_write_with_an_unknown_outcome_is_not_refused_because_of_itself(
     lossy: EtcdWorld, scope: Scope, faults: list[str], lost: str
 ) -> None:
     worker = lossy.worker()
@@ -274,7 +274,7 @@ def test_a_conditional_write_of_unknown_outcome_is_not_refused_because_of_itself
 
 
 @pytest.mark.parametrize("lost", ["answer", "request"])
-def test_a_batch_and_a_first_write_of_unknown_outcome_are_made_exactly_once(
+def test_a_batch_and_a_first_write_with_an_unknown_outcome_are_made_exactly_once(
     lossy: EtcdWorld, faults: list[str], lost: str
 ) -> None:
     worker = lossy.worker()
@@ -308,7 +308,7 @@ def test_with_an_idempotency_key_a_client_resolves_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("lost", ["answer", "request"])
-def test_stacks_are_made_and_deleted_exactly_once_whatever_is_lost(
+def test_stacks_are_created_and_deleted_exactly_once_despite_lost_messages(
     lossy: EtcdWorld, scope: Scope, faults: list[str], lost: str
 ) -> None:
     worker = lossy.worker()
@@ -321,7 +321,7 @@ def test_stacks_are_made_and_deleted_exactly_once_whatever_is_lost(
         worker.stacks.get(scope)
 
 
-def test_a_write_that_was_cut_off_by_a_kill_is_there_once_or_not_at_all(
+def test_a_write_interrupted_by_a_kill_is_stored_once_or_not_at_all(
     private_etcd: EtcdServer, lonely: EtcdWorld, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     worker = lonely.worker(timeout=3.0)
@@ -341,14 +341,16 @@ def test_a_write_that_was_cut_off_by_a_kill_is_there_once_or_not_at_all(
     results = [done.result(30) for done in writing]
     last = retried(lambda: worker.put(scope, "last").revision)
     there = {f.path: f for f in worker.facts.list(scope, limit=1000).items}
-    for n, told in enumerate(results):
+    for n, received in enumerate(results):
         fact = there.get(f"w{n}")
-        if isinstance(told, int):
+        if isinstance(received, int):
             assert fact is not None, "an acknowledged write was lost"
-            assert fact.revision == told
+            assert fact.revision == received
         else:
-            assert told in ("outcome_unknown", "store_unavailable", "contention")
-            assert fact is None or told == "outcome_unknown", "it was said not to be written"
+            assert received in ("outcome_unknown", "store_unavailable", "contention")
+            assert fact is None or received == "outcome_unknown", (
+                "the error states that nothing was written"
+            )
         assert fact is None or fact.version == 1
     revisions = {f.revision for f in there.values()} - {start}
     assert follow(worker, scope, start, last) == sorted(revisions)

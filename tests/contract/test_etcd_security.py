@@ -23,7 +23,7 @@ USER, PASSWORD = "factstore", "only-for-this-test"
 
 @dataclass(frozen=True)
 class Secured:
-    """An etcd that wants a certificate and a password, and the credentials that it takes."""
+    """An etcd that requires a certificate and a password, with valid credentials."""
 
     server: EtcdServer
     credentials: Credentials
@@ -63,7 +63,7 @@ _FILES = {"ca": "ca.pem", "cert": "client.pem", "key": "client.key"}
 
 
 def _enable_users(server: EtcdServer, folder: Path) -> None:
-    """A root, and a user of ours who may touch the keys below our root only."""
+    """Create the root user, and a user with access to the keys below our root only."""
     etcdctl = shutil.which("etcdctl")
     assert etcdctl is not None
     base = [etcdctl, "--endpoints", server.endpoint]
@@ -94,7 +94,7 @@ def soon() -> float:
     return time.monotonic() + 5
 
 
-def test_everything_the_service_does_works_behind_tls_with_a_user(client: EtcdClient) -> None:
+def test_all_operations_work_with_tls_and_a_user(client: EtcdClient) -> None:
     lease = client.grant(60, deadline=soon())
     key = b"/factstore/everything"
     absent = Compare(key, "create", "==", 0)
@@ -124,7 +124,7 @@ def test_a_token_that_etcd_no_longer_knows_is_renewed_by_itself(client: EtcdClie
     assert not client.renew(lease, deadline=soon())
 
 
-def test_a_watch_opened_with_an_expired_token_requests_another(client: EtcdClient) -> None:
+def test_a_watch_opened_with_an_expired_token_requests_a_new_token(client: EtcdClient) -> None:
     key = b"/factstore/watched"
     _, revision = client.transact([], [PutKey(key, b"v")], deadline=soon())
     client._token = "forgotten.3"
@@ -142,7 +142,7 @@ def test_keys_beyond_the_users_role_are_refused_without_a_secret_in_the_error(
     assert PASSWORD not in str(caught.value)
 
 
-def test_a_wrong_password_is_unavailable_not_a_crash(secured: Secured) -> None:
+def test_a_wrong_password_makes_the_store_unavailable(secured: Secured) -> None:
     client = EtcdClient(
         [secured.server.endpoint], replace(secured.credentials, password="not-the-one")
     )

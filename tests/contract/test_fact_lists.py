@@ -1,4 +1,4 @@
-"""Lists of facts, over every backend."""
+"""Lists of facts, on every backend."""
 
 from __future__ import annotations
 

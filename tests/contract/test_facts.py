@@ -1,4 +1,4 @@
-"""Facts, as their service promises them over every backend."""
+"""The facts service, on every backend."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_a_value_of_another_type_is_a_change(
 def test_an_equal_batch_makes_no_revision_and_a_partly_equal_one_changes_the_rest(
     worker: Worker, scope: Scope
 ) -> None:
-    wishes = [Put.of(f"p{n}", n) for n in range(3)]
-    first = worker.facts.batch(scope, wishes, [], author())
+    requests = [Put.of(f"p{n}", n) for n in range(3)]
+    first = worker.facts.batch(scope, requests, [], author())
     head = worker.backend.head(soon())
-    again = worker.facts.batch(scope, wishes, [], author())
+    again = worker.facts.batch(scope, requests, [], author())
     assert [r.outcome for r in again.results] == ["unchanged"] * 3
     assert worker.backend.head(soon()) == head
-    third = worker.facts.batch(scope, [*wishes[:2], Put.of("p2", "new")], [], author())
+    third = worker.facts.batch(scope, [*requests[:2], Put.of("p2", "new")], [], author())
     assert [r.outcome for r in third.results] == ["unchanged", "unchanged", "updated"]
     assert events_since(worker, scope, first.revision) == [(third.revision, ["fact.put p2"])]
 
@@ -145,7 +145,7 @@ def test_a_missing_fact_is_reported_at_once(worker: Worker, scope: Scope) -> Non
 # Preconditions
 
 
-def test_compare_and_set_lets_one_win(worker: Worker, scope: Scope) -> None:
+def test_only_one_of_concurrent_compare_and_sets_succeeds(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "p", 1)
     known = tagged(worker, scope, "p")
     won = worker.put(scope, "p", 2, known)
@@ -157,7 +157,7 @@ def test_compare_and_set_lets_one_win(worker: Worker, scope: Scope) -> None:
     worker.delete(scope, "p", tagged(worker, scope, "p"))
 
 
-def test_a_precondition_is_judged_even_when_nothing_would_change(
+def test_a_precondition_is_checked_even_if_nothing_would_change(
     worker: Worker, scope: Scope
 ) -> None:
     worker.put(scope, "p", 1)
@@ -181,14 +181,14 @@ def test_create_only_and_update_only(worker: Worker, scope: Scope) -> None:
         worker.put(scope, "q", 1, EXISTS)
 
 
-def test_a_refused_first_write_does_not_make_the_stack(worker: Worker, scope: Scope) -> None:
+def test_a_refused_first_write_does_not_create_the_stack(worker: Worker, scope: Scope) -> None:
     with pytest.raises(PreconditionFailed):
         worker.put(scope, "p", 1, EXISTS)
     with pytest.raises(NotFound):
         worker.stacks.get(scope)
 
 
-# Leases; the shortest takes five seconds, so one test looks at all of them together
+# Leases. The shortest TTL is five seconds, so a single test covers them all.
 
 
 def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
@@ -218,7 +218,9 @@ def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
 # Isolation
 
 
-def test_two_projects_stacks_of_one_name_share_nothing(worker: Worker, scope: Scope) -> None:
+def test_stacks_of_two_projects_with_the_same_name_share_nothing(
+    worker: Worker, scope: Scope
+) -> None:
     others = Scope("0bad" * 8, scope.stack)
     mine = worker.put(scope, "p", "mine")
     worker.put(others, "p", "theirs")

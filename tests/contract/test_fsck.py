@@ -185,7 +185,7 @@ class Compacting(Interfering):
     def happen(self) -> None:
         if self.times:
             self.times -= 1
-            self.world.strangers_write()
+            self.world.write_foreign_key()
             head = self.world.raw.get(b"x", deadline=soon()).revision
             self.world.raw.compact(head, deadline=soon())
 

@@ -1,4 +1,4 @@
-"""Grants: who holds one, for how long, and that nothing is written for who holds none any more."""
+"""Grants: their lifetimes and holders, and refusal of writes once a grant has ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
 from factstore.core.services.watch import Filter
 from factstore.wsgi.clock import SystemClock
-from tests.contract.lagging import Lagging
+from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.waiting import arm
 from tests.contract.world import Worker, World, author, soon
 
@@ -28,7 +28,7 @@ DAY = 24 * 3600
 
 
 class ShiftedClock(SystemClock):
-    """A clock whose date, but not whose speed, is another one."""
+    """A clock with another date but the same speed."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -43,13 +43,13 @@ def issue(worker: Worker, scope: Scope, member: str = "c1", ttl: int = DAY) -> I
 
 
 def holder(issued: Issued) -> Author:
-    """The holder of a grant as the author of a change."""
+    """Return the holder of a grant as the author of a change."""
     made = author(f"grant:{issued.grant.id}")
     return Author(made.user_id, made.request_id, False, issued.grant.id)
 
 
 def later(worker: Worker, seconds: float) -> GrantService:
-    """The service as it is on a machine whose date is another one."""
+    """Return the service with the clock of a machine whose date differs."""
     clock = ShiftedClock(seconds)
     transactor = Transactor(worker.store, clock, no_quotas, lambda: uuid.uuid4().hex, 10.0)
     return GrantService(worker.store, clock, 10.0, transactor)
@@ -61,10 +61,10 @@ def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
     return record.lease
 
 
-# Issuing and holding
+# Issuing and using
 
 
-def test_a_grant_is_valid_with_its_secret_only(worker: Worker, scope: Scope) -> None:
+def test_a_grant_is_valid_only_with_its_secret(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope)
     assert worker.grants.authenticate(issued.grant.id, issued.secret) == (
         scope,
@@ -84,7 +84,7 @@ def test_a_grant_is_valid_with_its_secret_only(worker: Worker, scope: Scope) -> 
         assert worker.grants.authenticate(grant, secret) is None
 
 
-def test_a_grant_is_known_at_once_to_all_workers(world: World, scope: Scope) -> None:
+def test_all_workers_accept_a_new_grant_at_once(world: World, scope: Scope) -> None:
     one, two = world.worker(), world.worker()
     for _ in range(20):
         issued = issue(one, scope)
@@ -115,12 +115,12 @@ def test_grants_are_listed_by_id_all_pages_at_one_revision(worker: Worker, scope
     issue(worker, scope)
     second = worker.grants.list(scope, limit=2, marker=first.marker or "", at=first.cursor)
     third = worker.grants.list(scope, limit=2, marker=second.marker or "", at=first.cursor)
-    told = [grant.id for page in (first, second, third) for grant in page.items]
-    assert told == [grant.id for grant in issued]
+    listed = [grant.id for page in (first, second, third) for grant in page.items]
+    assert listed == [grant.id for grant in issued]
     assert third.marker is None
 
 
-def test_grants_are_no_events_and_no_part_of_the_context(worker: Worker, scope: Scope) -> None:
+def test_grants_cause_no_events_and_are_not_in_the_context(worker: Worker, scope: Scope) -> None:
     worker.put(scope, "a")
     before = worker.context.get(scope)
     issued = issue(worker, scope)
@@ -150,7 +150,7 @@ def test_a_revoked_grant_is_invalid_at_every_worker(world: World, scope: Scope) 
         one.grants.revoke(scope, issued.grant.id, author())
 
 
-def test_a_grant_ends_when_its_time_is_over(worker: Worker, scope: Scope) -> None:
+def test_a_grant_expires_with_its_ttl(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope, ttl=60)
     for seconds, held in ((59, True), (61, False)):
         grants = later(worker, seconds)
@@ -185,7 +185,7 @@ def test_a_grant_is_deleted_with_its_stack(worker: Worker, scope: Scope) -> None
 # Renewing
 
 
-def test_a_renewed_grant_is_valid_from_then_on_its_lease(worker: Worker, scope: Scope) -> None:
+def test_a_renewed_grant_is_valid_for_its_ttl_from_then_on(worker: Worker, scope: Scope) -> None:
     issued = issue(worker, scope, ttl=600)
     lease = lease_of(worker, scope, issued.grant.id)
     renewed = later(worker, 500).renew(scope, issued.grant.id, None, holder(issued))
@@ -195,7 +195,7 @@ def test_a_renewed_grant_is_valid_from_then_on_its_lease(worker: Worker, scope: 
     assert later(worker, 1101).authenticate(issued.grant.id, issued.secret) is None
 
 
-def test_a_grant_renewed_for_another_time_leaves_no_lease_behind(
+def test_a_grant_renewed_with_another_ttl_leaves_no_lease_behind(
     worker: Worker, scope: Scope
 ) -> None:
     issued = issue(worker, scope, ttl=600)
@@ -220,7 +220,7 @@ def test_a_holder_renews_its_grant_for_no_longer_than_it_was_issued_for(
 def test_a_renewal_concurrent_with_a_shorter_one_keeps_the_shorter_lifetime(
     world: World, scope: Scope
 ) -> None:
-    lagging = Lagging(world.backend())
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         issued = issue(slow, scope, ttl=600)
@@ -238,7 +238,7 @@ def test_a_renewal_concurrent_with_a_shorter_one_keeps_the_shorter_lifetime(
         slow.stop()
 
 
-# Writing under one
+# Writing under a grant
 
 
 def test_nothing_is_written_under_an_ended_grant(worker: Worker, scope: Scope) -> None:
@@ -266,7 +266,7 @@ def test_nothing_is_written_under_an_ended_grant(worker: Worker, scope: Scope) -
 
 
 def test_a_write_that_races_with_a_revocation_loses(world: World, scope: Scope) -> None:
-    lagging = Lagging(world.backend())
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         issued = issue(slow, scope)
@@ -295,13 +295,15 @@ def test_a_deleted_stack_is_not_brought_back_by_its_instances(worker: Worker, sc
     with pytest.raises(NotFound):
         worker.stacks.get(scope)
     worker.put(scope, "b")
-    with pytest.raises(Forbidden):  # the new one is none of theirs
+    with pytest.raises(Forbidden):  # the new stack is not theirs
         worker.put(scope, "nodes/c1/a", by=by)
     assert worker.paths(scope) == ["b"]
 
 
-def test_a_grant_that_is_renewed_meanwhile_lets_a_write_happen(world: World, scope: Scope) -> None:
-    lagging = Lagging(world.backend())
+def test_a_concurrent_renewal_of_a_grant_does_not_refuse_a_write(
+    world: World, scope: Scope
+) -> None:
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         issued = issue(slow, scope)
@@ -314,7 +316,7 @@ def test_a_grant_that_is_renewed_meanwhile_lets_a_write_happen(world: World, sco
         slow.stop()
 
 
-# Reading under one
+# Reading under a grant
 
 
 def test_configs_of_others_are_hidden_on_every_page(worker: Worker, scope: Scope) -> None:
@@ -326,14 +328,14 @@ def test_configs_of_others_are_hidden_on_every_page(worker: Worker, scope: Scope
     ):
         first = worker.facts.list(scope, limit=1, permissions=permissions)
         worker.put(scope, "zz")  # from now on the pages show the past
-        told, page = list(first.items), first
+        listed, page = list(first.items), first
         while page.marker is not None:
             page = worker.facts.list(
                 scope, limit=1, marker=page.marker, at=first.cursor, permissions=permissions
             )
             assert page.marker is None or permissions.can_read(page.marker)
-            told += page.items
-        assert [fact.path for fact in told] == seen
+            listed += page.items
+        assert [fact.path for fact in listed] == seen
         worker.delete(scope, "zz")
 
 
@@ -348,7 +350,7 @@ def test_a_context_leaves_out_configs_of_others(worker: Worker, scope: Scope) ->
     assert "configs" not in texts(two)
     assert texts(two) == texts(nobody)
     known = worker.context.get(scope, permissions=two).etag
-    worker.put(scope, "configs/c1/x", 2)  # is no news to others
+    worker.put(scope, "configs/c1/x", 2)  # other readers are not notified
     assert worker.context.get(scope, permissions=two).etag == known
     worker.put(scope, "configs/c2/x", 2)
     assert worker.context.get(scope, permissions=two).etag != known
@@ -373,13 +375,13 @@ def test_events_leave_out_configs_of_others(worker: Worker, scope: Scope) -> Non
         frames.close()  # type: ignore[attr-defined]
 
 
-# When the database cannot be asked
+# Without a recent answer from the database
 
 
-def test_a_worker_without_recent_news_asks_etcd_before_it_accepts_a_grant(
+def test_a_worker_with_an_outdated_state_reads_etcd_before_it_accepts_a_grant(
     world: World, scope: Scope
 ) -> None:
-    lagging = Lagging(world.backend())
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         issued = issue(quick, scope)
@@ -391,7 +393,8 @@ def test_a_worker_without_recent_news_asks_etcd_before_it_accepts_a_grant(
         lagging.lag()
         quick.grants.revoke(scope, issued.grant.id, author())
         now[0] += FRESH_SECONDS - 0.1
-        assert grants.authenticate(issued.grant.id, issued.secret)  # it has not heard of it yet
+        # The revocation has not arrived yet.
+        assert grants.authenticate(issued.grant.id, issued.secret)
         now[0] += 0.2
         assert grants.authenticate(issued.grant.id, issued.secret) is None
     finally:

@@ -1,4 +1,4 @@
-"""Renewing leases in a real etcd: many at once, and while members die, freeze and come back."""
+"""Renewing leases in a real etcd: many at once, and while etcd members crash, freeze and recover."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def lonely(private_etcd: EtcdServer) -> Iterator[EtcdClient]:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[EtcdCluster]:
-    """Three members that a test may kill and freeze."""
+    """A cluster of three etcd members that a test may kill and freeze."""
     (tmp_path / "etcd").mkdir()
     made = EtcdCluster(tmp_path / "etcd")
     try:
@@ -46,7 +46,7 @@ def cluster(tmp_path: Path) -> Iterator[EtcdCluster]:
 
 @pytest.fixture
 def callers() -> Iterator[ThreadPoolExecutor]:
-    """All of them there from the start: a pool makes its threads when it first needs them."""
+    """A pool with all threads started; otherwise it creates them on demand."""
     with ThreadPoolExecutor(CALLERS) as pool:
         everybody = threading.Barrier(CALLERS)
         list(pool.map(lambda _: everybody.wait(10), range(CALLERS)))
@@ -60,14 +60,14 @@ def _connected(*endpoints: str) -> Iterator[EtcdClient]:
 
 
 def _renewed(client: EtcdClient, lease: int) -> bool:
-    """Whether it lives, and etcd says so."""
+    """Renew a lease; return True if etcd confirms that it is alive."""
     try:
         return client.renew(lease, deadline=time.monotonic() + 1)
     except Unavailable:
         return False
 
 
-def test_only_a_living_lease_is_renewed(
+def test_only_an_existing_lease_is_renewed(
     client: EtcdClient,
 ) -> None:
     lease = client.grant(60, deadline=soon())
@@ -100,7 +100,7 @@ def test_one_lease_may_be_renewed_by_many_at_once(
 
 def test_every_renewal_is_observed_with_the_time_it_took(etcd: EtcdServer) -> None:
     seen: list[tuple[str, float]] = []
-    client = EtcdClient([etcd.endpoint], Credentials(), lambda *told: seen.append(told))
+    client = EtcdClient([etcd.endpoint], Credentials(), lambda *observed: seen.append(observed))
     lease = client.grant(60, deadline=soon())
     seen.clear()
     began = time.monotonic()
@@ -115,7 +115,7 @@ def test_every_renewal_is_observed_with_the_time_it_took(etcd: EtcdServer) -> No
 def test_renewals_continue_at_another_etcd_member_if_one_is_killed_or_frozen(
     cluster: EtcdCluster, callers: ThreadPoolExecutor
 ) -> None:
-    # Not the leader: an election takes its own time. The first is asked as long as it answers.
+    # Not the leader, since an election takes longer. The client uses the first endpoint that answers.
     first, second = cluster.followers()
     endpoints = [first.endpoint, second.endpoint, cluster.leader().endpoint]
     client = EtcdClient(endpoints, Credentials())
@@ -151,7 +151,7 @@ def test_a_request_to_a_frozen_etcd_fails_at_the_deadline_and_a_later_one_succee
     finally:
         private_etcd.resume()
     eventually(lambda: _renewed(lonely, lease))
-    # The answers nobody waited for are nobody's now.
+    # Answers that arrive after the deadline are discarded.
     lonely.revoke(lease, deadline=soon())
     assert not lonely.renew(lease, deadline=soon())
 

@@ -1,10 +1,10 @@
-"""Whatever is done to a stack, all workers tell the same of it, and the truth.
+"""After any sequence of operations, all workers have the state and the events of a model.
 
-Two workers share a database; what is done through either is done to a model as well, and after each
-step both are compared with that: what they hold, what they count, what they told, and what waiters
-came to.  Verdicts are written when the machine says so, so that it also tries what happens before.
+Two workers share a database.  Every operation through either is also applied to a model.  After each
+step, the records, totals, events and outcomes of both workers are compared with the model.  Waiters'
+outcomes are stored only on request, so that the operations before that are tried too.
 
-It is longer than 300 lines because its rules share one model and belong side by side.
+The module is longer than 300 lines because its rules share one model and belong side by side.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, Put
 from factstore.core.model.member import JoinRequest
 from factstore.core.operations.signals import SignalRequest
-from tests.contract.comparing import compare
-from tests.contract.lagging import Database, InEtcd, InMemory, Lagging, Quiet
-from tests.contract.machine import Twins
+from tests.contract.compare_workers import compare
+from tests.contract.lagging_backend import Database, InEtcd, InMemory, LaggingBackend, ManualWorker
+from tests.contract.machine import TwoWorkers
 from tests.contract.model import Arming, Line, Model, ModelFact, ModelMember
 from tests.contract.world import author, soon
 
@@ -55,8 +55,8 @@ generations = st.sampled_from(["none", "none", "present", "former", "strange"])
 cursors = st.sampled_from(["", "target", "head", "old", "far"])
 
 
-class Machine(Twins):
-    """What may be done to a stack."""
+class Machine(TwoWorkers):
+    """The operations on a stack, as rules."""
 
     def teardown(self) -> None:
         try:
@@ -71,7 +71,7 @@ class Machine(Twins):
 
     @initialize(some=st.sets(names))
     def begin(self, some: set[str]) -> None:
-        """Most of what may go wrong needs members and facts, so some are there already."""
+        """Begin with some members and facts, without which most failures cannot occur."""
         for name in sorted(some):
             self.join(0, name, "compute", "none")
             self.put(1, f"nodes/{name}/x", 1, False, name, "present")
@@ -82,9 +82,9 @@ class Machine(Twins):
         w=which, path=paths, value=values, ttl=st.booleans(), name=st.none() | names, g=generations
     )
     def put(self, w: int, path: str, value: int, ttl: bool, name: str | None, g: str) -> None:
-        wish, code = self.wish(path, value, ttl, name, g)
-        changes = code is None and self.differs(wish)
-        self.refused(code, lambda: self.write(w, [wish], [wish] if changes else []))
+        request, code = self.request(path, value, ttl, name, g)
+        changes = code is None and self.differs(request)
+        self.refused(code, lambda: self.write(w, [request], [request] if changes else []))
 
     @rule(w=which, path=paths)
     def delete(self, w: int, path: str) -> None:
@@ -97,40 +97,42 @@ class Machine(Twins):
 
     @rule(
         w=which,
-        wishes=st.dictionaries(paths, st.tuples(st.none() | values, st.none() | names), min_size=1),
+        requests=st.dictionaries(
+            paths, st.tuples(st.none() | values, st.none() | names), min_size=1
+        ),
         g=generations,
     )
-    def batch(self, w: int, wishes: dict[str, tuple[int | None, str | None]], g: str) -> None:
+    def batch(self, w: int, requests: dict[str, tuple[int | None, str | None]], g: str) -> None:
         made: list[Put | Delete] = []
         changes: list[Put | Delete] = []
         codes: list[str | None] = []
-        for path, (value, name) in wishes.items():
+        for path, (value, name) in requests.items():
             if value is None:
                 made.append(Delete(path))
                 if path in self.model.facts:
                     changes.append(made[-1])
             else:
-                wish, code = self.wish(path, value, False, name, g)
-                made.append(wish)
+                request, code = self.request(path, value, False, name, g)
+                made.append(request)
                 codes.append(code)
-                if code is None and self.differs(wish):
-                    changes.append(wish)
+                if code is None and self.differs(request):
+                    changes.append(request)
         code = next((code for code in codes if code), None)
         if not codes and not self.model.lives:
             code = "not_found"
         self.refused(code, lambda: self.write(w, made, changes))
 
-    def write(self, w: int, wishes: list[Any], changes: list[Any]) -> bool:
-        written = self.use(w).facts.batch(self.scope, wishes, [], author())
+    def write(self, w: int, requests: list[Any], changes: list[Any]) -> bool:
+        written = self.use(w).facts.batch(self.scope, requests, [], author())
         by_path = {result.path: result for result in written.results}
         done: list[Callable[[], Line | None]] = []
-        for wish in changes:
-            fact = by_path[wish.path].fact
+        for request in changes:
+            fact = by_path[request.path].fact
             if fact is None:
-                done.append(lambda path=wish.path: self.model.drop(path, "fact.delete"))
+                done.append(lambda path=request.path: self.model.drop(path, "fact.delete"))
             else:
-                new = ModelFact(wish.text, wish.ttl, wish.member, fact.lease)
-                done.append(lambda path=wish.path, new=new: self.model.put(path, new))
+                new = ModelFact(request.text, request.ttl, request.member, fact.lease)
+                done.append(lambda path=request.path, new=new: self.model.put(path, new))
         if done:
             self.moment(*done, revision=written.revision)
         return True
@@ -159,22 +161,22 @@ class Machine(Twins):
             return
         declared = known.declared if known else None
         member = ModelMember(group, "joining", joined.member.lease, declared)
-        anew = ("adopted" if known.declared_only else "replaced") if known else "created"
-        assert joined.outcome == anew
+        outcome = ("adopted" if known.declared_only else "replaced") if known else "created"
+        assert joined.outcome == outcome
         self.moment(lambda: model.join(name, member), revision=joined.revision)
         if known is not None:
             self.former.append(known.generation)
-            self.lease_ends(known.lease)
+            self.expire_lease(known.lease)
 
     @rule(w=which, name=names, group=groups, word=words)
     def declare(self, w: int, name: str, group: str, word: str) -> None:
         model, known = self.model, self.model.members.get(name)
         other = known is not None and known.declared not in (None, word)
-        wish = JoinRequest.of(group, declared=word)
+        request = JoinRequest.of(group, declared=word)
         code = "member_declared" if other else None
         declared = self.refused(
             code if model.lives else "not_found",
-            lambda: self.use(w).members.join(self.scope, name, wish, author()),
+            lambda: self.use(w).members.join(self.scope, name, request, author()),
         )
         if declared is None:
             return
@@ -221,7 +223,7 @@ class Machine(Twins):
             known = self.model.members[name]
             self.former.append(known.generation)
             self.moment(lambda: self.model.leave(name, "member.depart"), revision=revision)
-            self.lease_ends(known.lease)
+            self.expire_lease(known.lease)
 
     @rule(w=which, name=names, g=generations, seen=cursors)
     def heartbeat(self, w: int, name: str, g: str, seen: str) -> None:
@@ -243,14 +245,14 @@ class Machine(Twins):
 
     @rule(w=which, name=names, definition=definitions, seen=cursors)
     def all_apply(self, w: int, name: str, definition: Definition, seen: str) -> None:
-        """Otherwise members hardly ever converge while somebody waits for that."""
+        """Let all members apply: random rules alone hardly ever make a waited-for stack converge."""
         self.join(1 - w, name, "compute", "present" if name in self.model.members else "none")
         self.arm(w, name, definition, create_only=False)
         for member in sorted(self.model.members):
             self.heartbeat(w, member, "present", seen)
 
     @rule(pick=st.integers(0, 99))
-    def a_lease_ends(self, pick: int) -> None:
+    def expire_a_lease(self, pick: int) -> None:
         model = self.model
         leases = [
             *(member.lease for member in model.members.values() if not member.declared_only),
@@ -260,7 +262,7 @@ class Machine(Twins):
         if leases and pick % 2:
             lease = leases[pick % len(leases)]
             self.backends[0].revoke_lease(lease, soon())
-            self.lease_ends(lease)
+            self.expire_lease(lease)
 
     # Waiters
 
@@ -285,11 +287,11 @@ class Machine(Twins):
 
     @rule(w=which, name=names, key=names, status=st.sampled_from(["SUCCESS", "SUCCESS", "FAILURE"]))
     def signal(self, w: int, name: str, key: str, status: str) -> None:
-        wish = SignalRequest.of({"status": status, "id": key, "reason": "r"})
+        request = SignalRequest.of({"status": status, "id": key, "reason": "r"})
         known = name in self.model.waiters
         signalled = self.refused(
             None if known else "not_found",
-            lambda: self.use(w).waiters.signal(self.scope, name, wish, author()),
+            lambda: self.use(w).waiters.signal(self.scope, name, request, author()),
         )
         if signalled is not None and self.model.signals[name].get(key) != status:
             of_waiter = self.model.signals[name]
@@ -307,20 +309,20 @@ class Machine(Twins):
 
     @rule(w=which)
     def evaluate_waiters(self, w: int) -> None:
-        """A worker writes down what it found, and what it only would have to."""
+        """Store the outcomes that a refreshed worker finds; they must be those of the model."""
         waiters = self.model.waiters
         ended = {name: a for name, a in waiters.items() if a.state == "pending" and a.decided}
         self.use(w).evaluate_waiters()
         assert self.ends() == ended.keys()
 
     @rule(w=which)
-    def judge_blindly(self, w: int) -> None:
-        """A worker writes down what it found in a state of before."""
+    def evaluate_outdated(self, w: int) -> None:
+        """Store the outcomes that a worker finds in a state that may be outdated."""
         self.use(w).waiter_controller.run_once()
         self.ends()
 
     def ends(self) -> set[str]:
-        """Waiters of which it was told that they came to what they should; each at a revision."""
+        """Return the waiters whose end was delivered; each must have the outcome in the model."""
         found = set()
         for revision, lines in self.news():
             ((kind, name),) = lines
@@ -329,13 +331,13 @@ class Machine(Twins):
             assert arming.decided is not None
             assert kind == f"waiter.{arming.decided[0]}"
             arming.state = arming.decided[0]
-            self.happened.append((revision, lines))
+            self.expected.append((revision, lines))
             found.add(name)
         return found
 
     @rule(w=which)
     def lag(self, w: int) -> None:
-        """A worker learns of nothing until it asks."""
+        """Let a worker lag until its next request."""
         if self.behind is None:
             self.backends[w].lag()
             self.behind = w
@@ -344,7 +346,7 @@ class Machine(Twins):
     def race(
         self, w: int, name: str, path: str, value: int, one: Definition, other: Definition
     ) -> None:
-        """What a worker believes is replaced by the other one before it writes."""
+        """Replace records through one worker before the lagging one writes."""
         present = "present" if name in self.model.members else "none"
         self.join(1 - w, name, "compute", present)
         self.arm(1 - w, name, one, create_only=False)
@@ -353,14 +355,14 @@ class Machine(Twins):
         self.put(w, path, value, False, None, "former")
         self.lag(w)
         self.arm(1 - w, name, other, create_only=False)
-        self.judge_blindly(w)
+        self.evaluate_outdated(w)
         self.signal(w, name, "a", "SUCCESS")
 
     # The whole
 
     @rule(w=which, pick=st.integers(0, 9))
     def delete_stack(self, w: int, pick: int) -> None:
-        if pick < 9:  # now and then
+        if pick < 9:  # nine of ten cases
             return
         known = self.model.lives
 
@@ -372,19 +374,20 @@ class Machine(Twins):
             self.former += [member.generation for member in self.model.members.values()]
             self.model = Model()
             self.moment(lambda: ("stack.delete", ""))
-            self.evaluate_waiters(w)  # what was left to do there holds nobody up
+            self.evaluate_waiters(w)  # pending outcomes of the deleted stack block nothing
 
     @rule(w=which)
     def restart(self, w: int) -> None:
         self.use(w).stop()
         self.backends[w].interrupt()
-        self.backends[w] = Lagging(self.database.another(self.backends[w]))
-        self.workers[w] = Quiet(self.backends[w]).start()  # type: ignore[arg-type]
+        self.backends[w] = LaggingBackend(self.database.another(self.backends[w]))
+        self.workers[w] = ManualWorker(self.backends[w]).start()  # type: ignore[arg-type]
 
     @rule()
     def a_new_worker_would_agree(self) -> None:
-        self.evaluate_waiters(0)  # what went must be marked, for it leaves no trace
-        compare(self.database.fresh(), self.scope, self.model, anew=True)
+        # Outcomes must be stored first, since deleted facts leave no trace.
+        self.evaluate_waiters(0)
+        compare(self.database.fresh(), self.scope, self.model, reloaded=True)
 
 
 class MemoryMachine(Machine):
@@ -395,11 +398,11 @@ class MemoryMachine(Machine):
     @precondition(lambda self: self.model.lives)
     def time_passes(self, seconds: int) -> None:
         assert isinstance(self.database, InMemory)
-        for lease in self.database.let_pass(seconds):
-            self.lease_ends(lease)
+        for lease in self.database.advance(seconds):
+            self.expire_lease(lease)
 
 
-def test_workers_agree_with_the_model_whatever_happens() -> None:
+def test_workers_agree_with_the_model() -> None:
     run_state_machine_as_test(
         MemoryMachine,
         settings=settings(
@@ -411,7 +414,7 @@ def test_workers_agree_with_the_model_whatever_happens() -> None:
     )
 
 
-def test_workers_on_etcd_agree_with_the_model_whatever_happens(etcd: EtcdServer) -> None:
+def test_workers_on_etcd_agree_with_the_model(etcd: EtcdServer) -> None:
     class EtcdMachine(Machine):
         def make_database(self) -> Database:
             return InEtcd(etcd)

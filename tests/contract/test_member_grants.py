@@ -1,4 +1,4 @@
-"""Enrolling: what a group's grant is for, whom it keeps out, and that all ends with it."""
+"""Enrolling with a group's grant: the members' grants, their names, and their end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from factstore.core.model.grant import GrantRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.quota import Quota
 from factstore.core.services.grants import GrantService, Issued
-from tests.contract.lagging import Lagging
+from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.test_grants import holder, later, lease_of
 from tests.contract.world import Worker, World, author, soon
 
@@ -44,7 +44,7 @@ def held(worker: Worker | GrantService, issued: Issued) -> bool:
     return grants.authenticate(issued.grant.id, issued.secret) is not None
 
 
-# Getting one
+# Enrolling
 
 
 def test_the_holder_of_a_groups_grant_issues_a_members_grant(worker: Worker, scope: Scope) -> None:
@@ -63,7 +63,7 @@ def test_the_holder_of_a_groups_grant_issues_a_members_grant(worker: Worker, sco
     assert joined.member.group == "compute"
 
 
-def test_instances_of_a_group_have_each_their_own(worker: Worker, scope: Scope) -> None:
+def test_each_instance_of_a_group_has_its_own_grant(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope)
     one, two = enrol(worker, scope, parent, "c1"), enrol(worker, scope, parent, "c2")
     assert one.grant.id != two.grant.id
@@ -83,7 +83,7 @@ def test_enrolling_again_replaces_the_secret(worker: Worker, scope: Scope) -> No
     second = enrol(worker, scope, parent)
     assert held(worker, second)
     assert not held(worker, first)
-    assert not worker.grants.is_valid(first.grant)  # also for streams that are open
+    assert not worker.grants.is_valid(first.grant)  # open streams end too
     assert not worker.store.renew_lease(lease, soon())
     assert len(worker.grants.list(scope, limit=10).items) == 2
     assert worker.stacks.get(scope)[1].facts == 2
@@ -102,7 +102,7 @@ def test_a_members_grant_expires_no_later_than_the_groups(worker: Worker, scope:
     assert enrol(worker, scope, parent, ttl=60).grant.ttl == 60
 
 
-def test_one_more_member_counts_in_quotas(world: World, scope: Scope) -> None:
+def test_an_enrolled_member_counts_in_quotas(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(facts_per_stack=2))
     parent = group(worker, scope)
     enrol(worker, scope, parent)
@@ -112,7 +112,7 @@ def test_one_more_member_counts_in_quotas(world: World, scope: Scope) -> None:
     assert refused.value.code == "quota_exceeded"
 
 
-# Names of others
+# Names that are in use
 
 
 def test_a_member_of_another_group_keeps_its_name(worker: Worker, scope: Scope) -> None:
@@ -146,7 +146,7 @@ def test_enrolling_under_a_name_with_an_owners_grant_is_refused(
     assert held(worker, enrol(worker, scope, parent))
 
 
-def test_a_grant_that_expired_keeps_no_name(worker: Worker, scope: Scope) -> None:
+def test_an_expired_grant_reserves_no_name(worker: Worker, scope: Scope) -> None:
     worker.grants.issue(scope, GrantRequest.of("agent", "c1", None, 60), author())
     grants = later(worker, 61)
     assert held(grants, enrol(grants, scope, group(grants, scope)))
@@ -162,7 +162,7 @@ def test_two_groups_do_not_share_a_name(worker: Worker, scope: Scope) -> None:
     assert held(worker, enrol(worker, scope, head))
 
 
-def test_of_two_groups_that_want_a_name_at_once_one_gets_it(world: World, scope: Scope) -> None:
+def test_only_one_of_two_groups_gets_a_name_that_both_request(world: World, scope: Scope) -> None:
     workers = [world.worker(), world.worker()]
     parents = [group(workers[0], scope, name) for name in ("compute", "head")]
     for name in (f"c{number}" for number in range(10)):
@@ -193,8 +193,8 @@ def test_of_two_groups_that_want_a_name_at_once_one_gets_it(world: World, scope:
         assert sorted(outcomes) == ["got it", "refused"]
 
 
-def test_a_worker_that_lags_does_not_give_a_name_away(world: World, scope: Scope) -> None:
-    lagging = Lagging(world.backend())
+def test_a_lagging_worker_does_not_issue_a_name_that_is_in_use(world: World, scope: Scope) -> None:
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         parent = group(slow, scope)
@@ -208,7 +208,7 @@ def test_a_worker_that_lags_does_not_give_a_name_away(world: World, scope: Scope
         slow.stop()
 
 
-# The end of the group's
+# The end of the group's grant
 
 
 def test_all_members_grants_end_with_the_groups_at_every_worker(world: World, scope: Scope) -> None:
@@ -249,10 +249,10 @@ def test_a_members_grant_without_its_groups_grant_is_neither_valid_nor_shown(
             call(scope, issued.grant.id)
     assert held(
         worker, enrol(worker, scope, group(worker, scope, "head"))
-    )  # nor does it keep a name
+    )  # it does not reserve a name
 
 
-def test_one_ends_when_the_groups_time_is_over(worker: Worker, scope: Scope) -> None:
+def test_a_members_grant_expires_with_the_groups_grant(worker: Worker, scope: Scope) -> None:
     parent = group(worker, scope, ttl=600)
     issued = enrol(later(worker, 500), scope, parent)
     assert held(later(worker, 599), issued)
@@ -262,7 +262,7 @@ def test_one_ends_when_the_groups_time_is_over(worker: Worker, scope: Scope) -> 
 
 
 def test_nothing_is_written_after_the_groups_grant_has_ended(world: World, scope: Scope) -> None:
-    lagging = Lagging(world.backend())
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         parent = group(slow, scope)
@@ -270,7 +270,7 @@ def test_nothing_is_written_after_the_groups_grant_has_ended(world: World, scope
         slow.put(scope, "nodes/c1/a", by=by)
         joined = slow.members.join(scope, "c1", JoinRequest.of("compute"), by)
         lagging.lag()
-        # What was got with it is left, as if whoever revoked it had died before it went on.
+        # The members' grants remain, as if the worker that revoked the group's grant had crashed.
         quick.store.revoke_lease(lease_of(quick, scope, parent.grant.id), soon())
         generation = joined.member.generation
         before = quick.backend.head(soon())
@@ -289,7 +289,7 @@ def test_nothing_is_written_after_the_groups_grant_has_ended(world: World, scope
 
 
 def test_enrolling_with_a_grant_revoked_meanwhile_is_refused(world: World, scope: Scope) -> None:
-    lagging = Lagging(world.backend())
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         parent = group(slow, scope)
@@ -322,10 +322,10 @@ def test_the_groups_grant_is_renewed_with_a_members_when_half_of_its_time_is_ove
     assert worker.store.renew_lease(lease_of(worker, scope, parent.grant.id), soon())
 
 
-def test_a_renewal_that_races_with_the_end_of_the_groups_grant_does_not_bring_it_back(
+def test_a_renewal_that_races_with_the_end_of_the_groups_grant_does_not_restore_it(
     world: World, scope: Scope
 ) -> None:
-    lagging = Lagging(world.backend())
+    lagging = LaggingBackend(world.backend())
     slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
     try:
         parent = group(slow, scope, ttl=600)

@@ -1,4 +1,4 @@
-"""Members, as their service promises them over every backend."""
+"""The members service, on every backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.quota import Quota
 from factstore.core.services.watch import Filter
-from tests.contract.membership import changes_since, join, names, refusal, told
+from tests.contract.membership import changes_by_event, changes_since, join, names, refusal
 from tests.contract.world import PROJECT, Worker, World, author, new_scope, soon
 
 # Joining
@@ -62,7 +62,7 @@ def test_joining_again_with_the_generation_and_nothing_new_makes_no_revision(
     again = join(worker, scope, generation=first.member.generation, rack="r1")
     assert (again.outcome, again.member) == ("unchanged", first.member)
     assert worker.backend.head(soon()) == head
-    assert told(worker, scope, first.revision) == []
+    assert changes_by_event(worker, scope, first.revision) == []
 
 
 def test_a_member_updates_itself_under_its_generation(worker: Worker, scope: Scope) -> None:
@@ -76,7 +76,7 @@ def test_a_member_updates_itself_under_its_generation(worker: Worker, scope: Sco
     assert (member.group, member.attributes, member.state) == ("gpu", '{"rack":"r2"}', "ready")
     assert (member.version, member.generation) == (3, generation)
     assert (member.joined_at, member.updated_by) == (first.member.joined_at, "bob")
-    assert told(worker, scope, first.revision) == [["member.change c1"]] * 2
+    assert changes_by_event(worker, scope, first.revision) == [["member.change c1"]] * 2
 
 
 def test_a_generation_has_the_ttl_that_it_was_joined_with(worker: Worker, scope: Scope) -> None:
@@ -120,14 +120,14 @@ def test_the_facts_of_a_replaced_incarnation_are_deleted_with_it(
     new = join(worker, scope)
     worker.store.refresh(soon())
     assert worker.paths(scope) == ["nodes/c2/ip"]
-    assert told(worker, scope, bound.revision + 1) == [
+    assert changes_by_event(worker, scope, bound.revision + 1) == [
         ["member.join c1"],
         ["fact.expire nodes/c1/ip"],
     ]
     assert worker.members.get(scope, "c1") == new.member
 
 
-def test_a_generation_that_never_lived_is_stale(worker: Worker, scope: Scope) -> None:
+def test_a_generation_that_never_existed_is_stale(worker: Worker, scope: Scope) -> None:
     for generation in ("0", "abc", "f" * 16):
         with pytest.raises(Conflict) as refused:
             join(worker, scope, generation=generation)
@@ -136,7 +136,7 @@ def test_a_generation_that_never_lived_is_stale(worker: Worker, scope: Scope) ->
         worker.stacks.get(scope)
 
 
-def test_of_many_joins_under_one_name_one_member_lives(
+def test_many_joins_under_one_name_leave_one_living_member(
     world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     other = world.worker()
@@ -156,7 +156,7 @@ def test_names_groups_and_limits_are_checked(worker: Worker, scope: Scope) -> No
         assert refusal(refused) == "path_invalid"
 
 
-# How a member is
+# Member states
 
 
 def test_a_change_of_state_is_one_event(worker: Worker, scope: Scope) -> None:
@@ -220,10 +220,10 @@ def test_a_departed_member_is_not_shown_and_its_name_is_free(
     assert worker.stacks.get(scope)[1].facts == 1
 
 
-# The shortest ttl takes five seconds, so one test looks at all that goes by itself
+# The shortest TTL is five seconds, so a single test covers every expiry
 
 
-def test_silence_takes_a_member_and_its_facts_in_one_revision(
+def test_a_silent_member_and_its_facts_expire_in_one_revision(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     kept = join(worker, scope, "kept", ttl=5)
@@ -278,7 +278,7 @@ def test_a_stack_that_is_missing_has_no_list_of_members(worker: Worker, scope: S
         names(worker, scope)
 
 
-# What ends a stack, and what bounds it
+# Stack deletion and quotas
 
 
 def test_a_deleted_stack_has_no_members_and_a_new_one_of_its_name_shares_none(
@@ -308,7 +308,7 @@ def test_members_count_as_facts_of_the_quota(world: World, quota: Quota) -> None
         with pytest.raises(Forbidden) as refused:
             more()
         assert refusal(refused) == "quota_exceeded"
-    join(worker, scope, "c2")  # a new incarnation takes no more room
+    join(worker, scope, "c2")  # a new incarnation does not count twice
     worker.members.depart(scope, "c2", "left", None, author())
     worker.store.refresh(soon())
     join(worker, scope, "c3")

@@ -1,4 +1,4 @@
-"""Quotas limit what a project holds; writers that race exceed them by what is in flight at most."""
+"""Quotas limit a project; concurrent writers exceed them by at most the writes in flight."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def outcome(worker: Worker, scope: Scope, path: str, value: object = 1) -> str:
         return error.code
 
 
-def test_writers_that_race_exceed_a_quota_by_no_more_than_is_in_flight(
+def test_concurrent_writers_exceed_a_quota_by_no_more_than_the_writes_in_flight(
     world: World, scope: Scope
 ) -> None:
     workers = [world.worker(quota=Quota(facts=10)) for _ in range(2)]
@@ -53,9 +53,10 @@ def test_stacks_are_limited_however_they_are_created(world: World) -> None:
     assert worker.stacks.usage(PROJECT).stacks == 2
 
 
-def test_bytes_are_counted_of_the_present_facts(world: World, scope: Scope) -> None:
+def test_only_the_bytes_of_present_facts_count(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(bytes_per_stack=20))
-    assert outcome(worker, scope, "a", "0123456789") == "created"  # 13 with path and quotes
+    # 13 bytes with the path and the quotes.
+    assert outcome(worker, scope, "a", "0123456789") == "created"
     assert outcome(worker, scope, "b", "01234") == "quota_exceeded"
     assert outcome(worker, scope, "b", "0123") == "created"
     assert outcome(worker, scope, "a", "012345678901234") == "quota_exceeded"
@@ -67,18 +68,18 @@ def test_bytes_are_counted_of_the_present_facts(world: World, scope: Scope) -> N
     assert outcome(worker, scope, "a", "0123456789") == "created"
 
 
-def test_a_batch_is_judged_whole(world: World, scope: Scope) -> None:
+def test_the_quota_is_checked_for_a_batch_as_a_whole(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(facts=2))
     worker.put(scope, "a")
     worker.put(scope, "b")
-    wishes = [Delete("a"), Put.of("c", 1)]
-    assert worker.facts.batch(scope, wishes, (), author()).results[1].outcome == "created"
+    requests = [Delete("a"), Put.of("c", 1)]
+    assert worker.facts.batch(scope, requests, (), author()).results[1].outcome == "created"
     with pytest.raises(FactstoreError, match="3 facts"):
         worker.facts.batch(scope, [Put.of("b", 2), Put.of("d", 1)], (), author())
     assert worker.value(scope, "b") == "1"
 
 
-def test_expired_and_deleted_facts_make_room(world: World, scope: Scope) -> None:
+def test_expired_and_deleted_facts_no_longer_count(world: World, scope: Scope) -> None:
     worker = world.worker(quota=Quota(facts=1))
     written = worker.put(scope, "a", ttl=30)
     assert outcome(worker, scope, "b") == "quota_exceeded"

@@ -1,4 +1,4 @@
-"""Two workers on one real etcd, racing."""
+"""Races between two workers on one real etcd."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def test_a_path_and_one_below_it_never_both_become_facts(
     above.put(scope, "start")
     for n in range(ROUNDS // 2):
         x = f"r{n}/x"
-        told = race(
+        outcomes = race(
             threads,
             lambda x=x: outcome(above, scope, x),
             lambda x=x: outcome(below, scope, f"{x}/y"),
         )
-        assert told in (["created", "path_below_fact"], ["path_is_folder", "created"]), told
+        assert outcomes in (["created", "path_below_fact"], ["path_is_folder", "created"]), outcomes
     facts = workers[1].paths(scope)
     assert len(facts) == ROUNDS // 2 + 1
     assert not [(a, b) for a, b in pairwise(facts) if covers(a, b)]
 
 
-def test_batches_that_would_together_break_the_tree_do_not_both_happen(
+def test_only_one_of_two_batches_that_conflict_in_the_tree_succeeds(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     workers[0].put(scope, "start")
 
-    def batch(worker: Worker, wishes: list[Put | Delete]) -> str:
+    def batch(worker: Worker, requests: list[Put | Delete]) -> str:
         try:
-            worker.facts.batch(scope, wishes, [], author())
+            worker.facts.batch(scope, requests, [], author())
         except FactstoreError as error:
             return error.code
         return "done"
@@ -77,14 +77,14 @@ def test_batches_that_would_together_break_the_tree_do_not_both_happen(
     for n in range(30):
         one = [Put.of(f"b{n}/x", 1), Put.of(f"c{n}/y/z", 1)]
         two = [Put.of(f"b{n}/x/deep", 1), Put.of(f"c{n}/y", 1)]
-        told = race(
+        outcomes = race(
             threads,
             lambda one=one: batch(workers[0], one),
             lambda two=two: batch(workers[1], two),
         )
-        assert sorted(told)[0] == "done"
-        assert told.count("done") == 1, told
-        assert set(told) <= {"done", "path_below_fact", "path_is_folder"}
+        assert sorted(outcomes)[0] == "done"
+        assert outcomes.count("done") == 1, outcomes
+        assert set(outcomes) <= {"done", "path_below_fact", "path_is_folder"}
         below = [p for p in workers[0].paths(scope) if covers(f"b{n}", p) or covers(f"c{n}", p)]
         assert len(below) == 2
 
@@ -95,14 +95,14 @@ def test_a_fact_that_becomes_a_folder_stays_one_under_a_race(
     for n in range(30):
         x = f"x{n}"
         workers[n % 2].put(scope, x)
-        wishes = [Delete(x), Put.of(f"{x}/y", 1)]
-        told = race(
+        requests = [Delete(x), Put.of(f"{x}/y", 1)]
+        outcomes = race(
             threads,
-            lambda w=wishes: str(workers[0].facts.batch(scope, w, [], author()).revision > 0),
+            lambda w=requests: str(workers[0].facts.batch(scope, w, [], author()).revision > 0),
             lambda x=x: outcome(workers[1], scope, x, "other"),
         )
-        assert told[0] == "True"
-        assert told[1] in ("updated", "path_is_folder")
+        assert outcomes[0] == "True"
+        assert outcomes[1] in ("updated", "path_is_folder")
         assert [p for p in workers[0].paths(scope) if covers(x, p)] == [f"{x}/y"]
 
 
@@ -111,10 +111,12 @@ def test_eight_clients_with_an_equal_value_make_one_revision(
 ) -> None:
     start = workers[0].watch.cursor(workers[0].put(scope, "start").revision)
     for n in range(20):
-        told = race(threads, *(lambda w=w, n=n: outcome(w, scope, f"p{n}", n) for w in workers * 4))
-        assert sorted(told) == ["created"] + ["unchanged"] * 7
-    told = race(threads, *(lambda w=w: outcome(w, scope, "p0", True) for w in workers * 4))
-    assert sorted(told) == ["unchanged"] * 7 + ["updated"]
+        outcomes = race(
+            threads, *(lambda w=w, n=n: outcome(w, scope, f"p{n}", n) for w in workers * 4)
+        )
+        assert sorted(outcomes) == ["created"] + ["unchanged"] * 7
+    outcomes = race(threads, *(lambda w=w: outcome(w, scope, "p0", True) for w in workers * 4))
+    assert sorted(outcomes) == ["unchanged"] * 7 + ["updated"]
     last = workers[0].put(scope, "end").revision
     changed: list[str | None] = []
     while start.revision < last:
@@ -124,7 +126,7 @@ def test_eight_clients_with_an_equal_value_make_one_revision(
     assert changed == [*(f"p{n}" for n in range(20)), "p0", "end"]
 
 
-def test_one_of_many_creators_wins(
+def test_only_one_of_many_concurrent_creations_succeeds(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     def create(worker: Worker, n: int, value: int) -> str:
@@ -135,12 +137,12 @@ def test_one_of_many_creators_wins(
         return "won"
 
     for n in range(20):
-        told = race(
+        outcomes = race(
             threads,
             *(lambda v=v, w=w, n=n: create(w, n, v) for v, w in enumerate(workers * 4)),
         )
-        assert told.count("won") == 1
-        assert workers[0].value(scope, f"p{n}") == str(told.index("won"))
+        assert outcomes.count("won") == 1
+        assert workers[0].value(scope, f"p{n}") == str(outcomes.index("won"))
         assert workers[1].facts.get(scope, f"p{n}").version == 1
 
 
@@ -166,20 +168,20 @@ def test_no_increment_by_compare_and_set_is_lost(
     assert workers[0].facts.get(scope, "counter").version == 41
 
 
-def test_the_first_writers_of_a_stack_agree_on_one(
+def test_concurrent_first_writers_share_one_new_stack(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     for n in range(10):
         fresh = Scope(scope.project_id, f"{scope.stack}-{n}")
-        told = race(
+        outcomes = race(
             threads,
             *(lambda w=w, m=m, s=fresh: outcome(w, s, f"p{m}") for m, w in enumerate(workers * 3)),
         )
-        assert told == ["created"] * 6
+        assert outcomes == ["created"] * 6
         assert workers[0].paths(fresh) == [f"p{m}" for m in range(6)]
 
 
-def test_deleting_a_stack_under_writers_leaves_no_key(
+def test_deleting_a_stack_during_writes_leaves_no_key(
     etcd_world: EtcdWorld, workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     for n in range(10):
@@ -188,11 +190,11 @@ def test_deleting_a_stack_under_writers_leaves_no_key(
         cursor = workers[1].watch.cursor(stack.created)
 
         def write(worker: Worker, name: str) -> str:
-            """Write until the deletion has been noticed, by its making a new stack necessary."""
+            """Write until a put creates a new stack, which shows that the deletion was noticed."""
             for m in range(200):
-                wishes = [Put.of(f"{name}/{m}", m)]
+                requests = [Put.of(f"{name}/{m}", m)]
                 try:
-                    worker.facts.write(scope, wishes, [], author(), None, create=False)
+                    worker.facts.write(scope, requests, [], author(), None, create=False)
                 except NotFound:
                     return str(m)
             return "never"
@@ -201,12 +203,12 @@ def test_deleting_a_stack_under_writers_leaves_no_key(
             workers[1].stacks.delete(scope, author())
             return "deleted"
 
-        told = race(
+        outcomes = race(
             threads,
             *(lambda w=w, m=m: write(w, f"w{m}") for m, w in enumerate(workers * 2)),
             delete,
         )
-        assert told.pop() == "deleted"
+        assert outcomes.pop() == "deleted"
         workers[0].backend.purge_deleted(soon())
         assert etcd_world.leftovers(stack) == 0
         with pytest.raises(NotFound):
@@ -215,7 +217,7 @@ def test_deleting_a_stack_under_writers_leaves_no_key(
         told_events = workers[1].watch.poll(scope, cursor, 10, Filter())
         kinds = [c.type for e in told_events.events for c in e.changes]
         end = kinds.index("stack.delete")
-        assert kinds[:end] == ["fact.put"] * (sum(map(int, told)))
+        assert kinds[:end] == ["fact.put"] * (sum(map(int, outcomes)))
         workers[1].stacks.delete(scope, author())
 
 
@@ -245,7 +247,7 @@ def test_an_acknowledged_write_is_read_by_every_worker(
     )
 
 
-def test_the_loser_of_a_race_learns_the_conflicting_path(
+def test_the_loser_of_a_race_receives_the_conflicting_path(
     workers: list[Worker], scope: Scope
 ) -> None:
     workers[0].put(scope, "x/y")

@@ -1,4 +1,4 @@
-"""Sensitive facts over a database: two workers, rotation, and who can write into the database."""
+"""Sensitive facts in a database: two workers, key rotation, and attackers who can write to etcd."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def owner() -> Author:
 
 
 def put(worker: Worker, scope: Scope, path: str = "password", value: object = SECRET) -> int:
-    wish = Put.of(path, value, sensitive=True)
-    return worker.facts.put(scope, wish, owner(), ANY).revision
+    request = Put.of(path, value, sensitive=True)
+    return worker.facts.put(scope, request, owner(), ANY).revision
 
 
 def revealed(worker: Worker, scope: Scope, path: str = "password") -> str:
@@ -106,27 +106,25 @@ def test_concurrent_first_sensitive_facts_use_one_data_key(
         assert found == [str(n) for n in range(12)]
 
 
-def test_a_batch_of_the_largest_values_is_sealed(sealer: Worker, scope: Scope) -> None:
+def test_a_batch_of_the_largest_values_is_encrypted(sealer: Worker, scope: Scope) -> None:
     largest = "x" * (VALUE_BYTES - 2)
-    wishes = [Put.of(f"s{n}", largest, sensitive=True) for n in range(15)]
-    sealer.facts.batch(scope, wishes, [], owner())
-    assert {revealed(sealer, scope, wish.path) for wish in wishes} == {f'"{largest}"'}
+    requests = [Put.of(f"s{n}", largest, sensitive=True) for n in range(15)]
+    sealer.facts.batch(scope, requests, [], owner())
+    assert {revealed(sealer, scope, request.path) for request in requests} == {f'"{largest}"'}
 
 
 def test_a_batch_of_the_maximum_size_is_encrypted(sealer: Worker, scope: Scope) -> None:
     sealer.put(scope, "open")
-    wishes = [Put.of(f"top{n}/s", n, sensitive=True) for n in range(100)]
+    requests = [Put.of(f"top{n}/s", n, sensitive=True) for n in range(100)]
     key = Idempotency("hundred", "print")
-    first = sealer.facts.batch(scope, wishes, [], owner(), key)
+    first = sealer.facts.batch(scope, requests, [], owner(), key)
     assert [result.outcome for result in first.results] == ["created"] * 100
     assert revealed(sealer, scope, "top99/s") == "99"
-    again = sealer.facts.batch(scope, wishes, [], owner())
+    again = sealer.facts.batch(scope, requests, [], owner())
     assert [result.outcome for result in again.results] == ["unchanged"] * 100
 
 
-def test_a_stack_that_is_deleted_takes_its_data_key_along(
-    world: World, sealer: Worker, scope: Scope
-) -> None:
+def test_a_data_key_is_deleted_with_its_stack(world: World, sealer: Worker, scope: Scope) -> None:
     put(sealer, scope)
     first = seal_of(sealer, scope)
     sealer.stacks.delete(scope, owner())
@@ -138,20 +136,22 @@ def test_a_stack_that_is_deleted_takes_its_data_key_along(
 # Keys that change
 
 
-def test_a_rotation_is_no_event_and_moves_no_etag(sealer: Worker, scope: Scope, keys: Path) -> None:
+def test_a_key_rotation_causes_no_event_and_changes_no_etag(
+    sealer: Worker, scope: Scope, keys: Path
+) -> None:
     revision = put(sealer, scope)
     before, context = sealer.facts.get(scope, "password"), sealer.context.get(scope)
     wrapped = seal_of(sealer, scope).wrapped
     rotate_keys(keys)
     assert reseal(sealer, keys) == KeyRewrapResult(renewed=1)
     assert seal_of(sealer, scope).wrapped != wrapped
-    assert [told for _, told in events_since(sealer, scope, revision) if told] == []
+    assert [changes for _, changes in events_since(sealer, scope, revision) if changes] == []
     assert sealer.facts.get(scope, "password") == before
     assert sealer.context.get(scope).etag == context.etag
     assert reseal(sealer, keys) == KeyRewrapResult(current=1)
 
 
-def test_after_a_rotation_the_old_keys_are_of_no_use(
+def test_after_a_rewrap_the_old_keys_are_not_needed(
     world: World, sealer: Worker, scope: Scope, keys: Path
 ) -> None:
     put(sealer, scope)
@@ -166,7 +166,7 @@ def test_after_a_rotation_the_old_keys_are_of_no_use(
 def reading(
     sealer: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> Iterator[list[BaseException | str]]:
-    """What readers got that was not the value, while the test went on."""
+    """Read the fact throughout the test; the list contains errors and wrong values."""
     put(sealer, scope)
     wrong: list[BaseException | str] = []
     over = threading.Event()
@@ -178,7 +178,7 @@ def reading(
                 text = revealed(sealer, scope)
                 if text != TEXT:
                     wrong.append(text)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is wrong
+            except BaseException as error:  # noqa: BLE001 - every error is a failure
                 wrong.append(error)
             reads[0] += 1
 
@@ -196,7 +196,7 @@ def test_no_read_fails_during_key_rotation(
     for n in range(1, 9):
         rotate_keys(keys)
         reseal(sealer, keys)
-        lose_keys(keys, n)  # the one that was primary until a moment ago
+        lose_keys(keys, n)  # the previous primary key
     assert reading == []
 
 
@@ -237,12 +237,12 @@ def test_two_concurrent_key_rewraps_both_succeed(
 def test_a_retry_on_another_worker_gets_the_first_answer(
     world: World, sealer: Worker, scope: Scope, keys: Path
 ) -> None:
-    key, wish = Idempotency("retried", "print"), Put.of("password", SECRET, sensitive=True)
-    first = sealer.facts.put(scope, wish, owner(), ANY, key)
+    key, request = Idempotency("retried", "print"), Put.of("password", SECRET, sensitive=True)
+    first = sealer.facts.put(scope, request, owner(), ANY, key)
     other = world.worker(encryption=sealing_with(keys))
     rotate_keys(keys)
     reseal(sealer, keys)
-    again = other.facts.put(scope, wish, owner(), ANY, key)
+    again = other.facts.put(scope, request, owner(), ANY, key)
     assert (again.revision, again.results[0].outcome) == (first.revision, "created")
 
 
@@ -259,8 +259,8 @@ def dump(world: EtcdWorld) -> bytes:
 def test_etcd_contains_no_plain_value(etcd_world: EtcdWorld, keys: Path, scope: Scope) -> None:
     worker = etcd_world.worker(encryption=sealing_with(keys))
     put(worker, scope)
-    key, wish = Idempotency("k", "p"), Put.of("b", [SECRET, {"canary-key": 1}], sensitive=True)
-    worker.facts.batch(scope, [wish, Put.of("open", 1)], [], owner(), key)
+    key, request = Idempotency("k", "p"), Put.of("b", [SECRET, {"canary-key": 1}], sensitive=True)
+    worker.facts.batch(scope, [request, Put.of("open", 1)], [], owner(), key)
     put(worker, scope, value="canary-other")
     worker.facts.delete(scope, "b", owner(), ANY)
     assert b"canary" not in dump(etcd_world)
@@ -269,7 +269,7 @@ def test_etcd_contains_no_plain_value(etcd_world: EtcdWorld, keys: Path, scope: 
 
 @pytest.mark.parametrize("with_the_data_key", [False, True])
 @pytest.mark.parametrize("where", ["path", "stack", "project"])
-def test_a_record_moved_in_etcd_does_not_open_elsewhere(
+def test_a_record_moved_in_etcd_is_not_decrypted(
     etcd_world: EtcdWorld, keys: Path, scope: Scope, where: str, with_the_data_key: bool
 ) -> None:
     worker = etcd_world.worker(encryption=sealing_with(keys))

@@ -33,7 +33,7 @@ def test_an_id_counts_once_and_its_last_signal_is_kept(workers: list[Worker], sc
     assert (found.progress.satisfied, found.progress.needed) == (1, 2)
     (kept,) = found.signals
     assert (kept.id, json.loads(kept.data)) == ("one", {"a": [None]})
-    signal(workers[1], scope, id=2)  # Heat's own are numbers
+    signal(workers[1], scope, id=2)  # Heat generates numbers as ids
     assert decided(workers[0], scope).state == "met"
     assert ids(workers[1], scope) == ["2", "one"]
 
@@ -101,7 +101,7 @@ def test_fifty_concurrent_signals_are_all_counted(workers: list[Worker], scope: 
     assert [(each.id, each.data) for each in kept] == [(f"i-{n:02}", str(n)) for n in range(50)]
 
 
-def test_a_thousand_signals_are_kept_and_no_more(worker: Worker, scope: Scope) -> None:
+def test_at_most_a_thousand_signals_are_kept(worker: Worker, scope: Scope) -> None:
     armed, _, _ = arm(worker, scope, success={"all": [{"signals": 1}, {"signals": 1000}]})
     fill(worker, scope, armed.waiter, SIGNALS_PER_WAITER - 1)
     assert progress(worker, scope) == (SIGNALS_PER_WAITER, SIGNALS_PER_WAITER + 1)
@@ -112,13 +112,13 @@ def test_a_thousand_signals_are_kept_and_no_more(worker: Worker, scope: Scope) -
     assert refusal.value.extra["quota"] == "signals_per_waiter"
     signal(worker, scope, id="the last", data="replaced")
     assert decided(worker, scope).state == "met"
-    arm(worker, scope, success={"signals": 2})  # drops all of them
+    arm(worker, scope, success={"signals": 2})  # arming again deletes all signals
     assert ids(worker, scope) == []
     assert state_of(worker, scope) == "pending"
 
 
 def fill(worker: Worker, scope: Scope, waiter: Waiter, count: int) -> None:
-    """Put signals as they would have come one by one."""
+    """Store signals in one commit, with the same result as separate requests."""
     stack = worker.store.state().stack(scope)
     assert stack is not None
     blank = Signal("w", "", "SUCCESS", "", "null", "", "alice", "req-fill")

@@ -1,4 +1,4 @@
-"""What becomes of members and waiters when their stack is deleted."""
+"""Members and waiters of a deleted stack."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALS = Definition.of({"success": {"signals": 5}})
 
 
 def peopled(worker: Worker, scope: Scope) -> Member:
-    """A stack with one of everything; its member."""
+    """Create a stack with a record of every kind; return its member."""
     member = worker.members.join(scope, "c1", JoinRequest.of("compute"), author()).member
     bound = Put.of("nodes/c1/ip", 1, member="c1", generation=member.generation)
     worker.facts.put(scope, bound, author(), ANY)
@@ -36,7 +36,7 @@ def peopled(worker: Worker, scope: Scope) -> Member:
     return member
 
 
-def test_a_member_of_a_deleted_stack_is_refused_and_brings_nothing_back(
+def test_a_member_of_a_deleted_stack_is_refused_and_restores_nothing(
     worker: Worker, world: World, scope: Scope
 ) -> None:
     member = peopled(worker, scope)
@@ -60,7 +60,7 @@ def test_a_member_of_a_deleted_stack_is_refused_and_brings_nothing_back(
     assert worker.store.refresh(soon()).stack(scope) is None
 
 
-def test_a_recreated_stack_knows_nothing_of_members_and_waiters_of_before(
+def test_a_recreated_stack_has_no_former_members_or_waiters(
     worker: Worker, world: World, scope: Scope
 ) -> None:
     member = peopled(worker, scope)
@@ -109,7 +109,7 @@ def test_all_keys_of_a_deleted_stack_are_purged_and_later_expiries_are_no_events
     assert etcd_world.leftovers(stack) == 0
     head = worker.backend.head(soon())
     worker.backend.revoke_lease(member.lease, soon())
-    assert worker.backend.head(soon()) == head, "nothing hung on the lease any more"
+    assert worker.backend.head(soon()) == head, "no key was attached to the lease any longer"
     reader = StoreReader(etcd_world.raw, etcd_world.keys, CLOCK, TIMEOUT)
     assert reader.check().findings == ()
 

@@ -1,4 +1,4 @@
-"""Stacks and contexts, as their services promise them over every backend."""
+"""The stack and context services, on every backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def project(scope: Scope) -> str:
     return f"project-{scope.stack}"
 
 
-def test_a_stack_is_made_by_name_or_by_its_first_fact(worker: Worker, project: str) -> None:
+def test_a_stack_is_created_by_name_or_by_its_first_fact(worker: Worker, project: str) -> None:
     named, created = worker.stacks.put(Scope(project, "named"), "text", author("bob"))
     assert created
     assert (named.description, named.updated_by) == ("text", "bob")
@@ -30,7 +30,9 @@ def test_a_stack_is_made_by_name_or_by_its_first_fact(worker: Worker, project: s
     assert stack.id != named.id
 
 
-def test_settings_change_and_equal_settings_do_not(worker: Worker, scope: Scope) -> None:
+def test_equal_settings_make_no_revision_and_other_settings_do(
+    worker: Worker, scope: Scope
+) -> None:
     first, _ = worker.stacks.put(scope, "one", author())
     head = worker.backend.head(soon())
     again, created = worker.stacks.put(scope, "one", author("bob"))
@@ -71,7 +73,7 @@ def test_a_deleted_stack_is_missing_at_every_worker_at_once(
     assert world.leftovers(stack) == 0
 
 
-def test_a_recreated_stack_shares_nothing_with_its_past(
+def test_a_recreated_stack_shares_nothing_with_the_former_one(
     world: World, worker: Worker, scope: Scope
 ) -> None:
     worker.put(scope, "p", "old")

@@ -1,4 +1,4 @@
-"""Keys that somebody else put below our root: none of them stops the chores."""
+"""Foreign keys below our root do not stop maintenance."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plant(world: EtcdWorld, below_root: bytes, value: bytes = b"") -> None:
 
 
 @pytest.mark.parametrize("stray", [b"purges/-", b"purges/-/s/x", b"purges/-/a.b", b"purges/-/\xff"])
-def test_a_stray_key_among_the_purges_keeps_nothing_from_being_swept(
+def test_a_stray_key_among_the_purges_does_not_stop_a_purge(
     etcd_world: EtcdWorld, backend: EtcdBackend, stray: bytes
 ) -> None:
     worker = etcd_world.worker()
@@ -36,7 +36,7 @@ def test_a_stray_key_among_the_purges_keeps_nothing_from_being_swept(
     assert etcd_world.leftovers(stack) == 0
 
 
-def test_a_note_that_is_no_revision_does_not_end_the_taking_of_turns(
+def test_an_invalid_compaction_record_does_not_stop_the_turns(
     etcd_world: EtcdWorld, backend: EtcdBackend
 ) -> None:
     plant(etcd_world, b"compactor", b"now")
@@ -46,7 +46,7 @@ def test_a_note_that_is_no_revision_does_not_end_the_taking_of_turns(
     assert noted > 0
 
 
-def test_a_record_that_is_no_text_is_ignored_and_never_shown(
+def test_a_record_that_is_not_text_is_ignored_and_not_logged(
     etcd_world: EtcdWorld, backend: EtcdBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
     stack = make_stack(backend, new_scope())

@@ -1,4 +1,4 @@
-"""Who writes verdicts down: everybody, whenever it becomes possible, and one of them succeeds."""
+"""The waiter controllers: every worker tries to store an outcome, and exactly one succeeds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.record_key import RecordKey
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Transaction
-from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, told
+from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, waiter_events
 from tests.contract.world import Worker, World
 from tests.eventually import eventually
 
 
 @contextmanager
-def silenced(*workers: Worker) -> Iterator[None]:
-    """These write no verdicts for a while."""
+def stopped_controllers(*workers: Worker) -> Iterator[None]:
+    """Stop the waiter controllers of some workers for a while."""
     for worker in workers:
         worker.waiter_controller.stop()
     yield
@@ -36,7 +36,7 @@ def restart(worker: Worker) -> None:
 def test_a_worker_that_starts_later_writes_overdue_outcomes(world: World, scope: Scope) -> None:
     early = world.worker()
     start = early.put(scope, "start").revision
-    with silenced(early):
+    with stopped_controllers(early):
         arm(early, scope, "met")
         arm(early, scope, "signalled", success={"signals": 1})
         arm(early, scope, "over", success={"signals": 1}, timeout=1)
@@ -55,7 +55,7 @@ def test_a_worker_that_starts_later_writes_overdue_outcomes(world: World, scope:
 
 
 class Failing:
-    """A store whose writes fail in turn, as the real one might."""
+    """A store whose writes of waiters raise the given errors in order."""
 
     def __init__(self, worker: Worker, *failures: Exception, after_writing: bool = False) -> None:
         self._commit = worker.store.commit
@@ -79,7 +79,9 @@ class Failing:
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["not written", "written"])
-def test_a_referee_outlives_a_store_that_fails(worker: Worker, scope: Scope, written: bool) -> None:
+def test_a_waiter_controller_survives_store_failures(
+    worker: Worker, scope: Scope, written: bool
+) -> None:
     _, _, armed = arm(worker, scope)
     arm(worker, scope, "second", success={"facts": "a", "equals": 1})
     failing = Failing(
@@ -94,7 +96,10 @@ def test_a_referee_outlives_a_store_that_fails(worker: Worker, scope: Scope, wri
     assert decided(worker, scope, "second", within=20).state == "met"
     eventually(lambda: failing.left == 0)
     assert worker.waiter_controller.alive
-    assert sorted(told(worker, scope, armed)) == [("second", "waiter.met"), ("w", "waiter.met")]
+    assert sorted(waiter_events(worker, scope, armed)) == [
+        ("second", "waiter.met"),
+        ("w", "waiter.met"),
+    ]
 
 
 def test_an_outcome_is_written_although_its_condition_no_longer_holds(
@@ -102,7 +107,7 @@ def test_an_outcome_is_written_although_its_condition_no_longer_holds(
 ) -> None:
     workers = [world.worker(), world.worker()]
     arm(workers[0], scope)
-    with silenced(*workers):
+    with stopped_controllers(*workers):
         put = workers[0].put(scope, "a")
         workers[1].delete(scope, "a")
         workers[1].put(scope, "a", "again")
@@ -112,11 +117,11 @@ def test_an_outcome_is_written_although_its_condition_no_longer_holds(
     assert (met.state, met.decided_revision) == ("met", put.revision)
 
 
-def test_a_verdict_on_an_earlier_arming_is_not_written(world: World, scope: Scope) -> None:
+def test_an_outcome_of_an_earlier_arming_is_not_stored(world: World, scope: Scope) -> None:
     workers = [world.worker(), world.worker()]
     start = workers[0].put(scope, "start").revision
     arm(workers[0], scope)
-    with silenced(*workers):
+    with stopped_controllers(*workers):
         workers[0].put(scope, "a")
         stale = workers[0].store.state().stacks_needing_write()[0].pending_waiters.outcomes["w"]
         workers[0].delete(scope, "a")

@@ -1,4 +1,4 @@
-"""Waiters: what they come to, and that everybody hears of it once."""
+"""Waiters: their outcomes, each of which every worker delivers as exactly one event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.contract.waiting import (
     same_everywhere,
     signal,
     state_of,
-    told,
+    waiter_events,
 )
 from tests.contract.world import CLOCK, Worker, World, author
 from tests.eventually import eventually
@@ -46,14 +46,15 @@ def test_an_equal_definition_leaves_a_pending_waiter_unchanged(
     same, outcome, _ = arm(worker, scope, failure=None, timeout=3600)  # the defaults, written out
     assert (outcome, same.waiter) == ("unchanged", first.waiter)
     worker.put(scope, "other")
-    assert worker.waiters.get(scope, "w").waiter == first.waiter  # and its revision with it
+    # Its revision does not change either.
+    assert worker.waiters.get(scope, "w").waiter == first.waiter
 
 
 def test_another_definition_arms_a_pending_waiter_again(worker: Worker, scope: Scope) -> None:
     arm(worker, scope)
     other, outcome, armed = arm(worker, scope, timeout=60)
     assert (outcome, other.waiter.revision, other.waiter.timeout) == ("armed", armed, 60)
-    assert told(worker, scope, other.waiter.revision) == []
+    assert waiter_events(worker, scope, other.waiter.revision) == []
 
 
 def test_an_equal_definition_arms_a_terminal_waiter_again(worker: Worker, scope: Scope) -> None:
@@ -154,7 +155,7 @@ def test_pages_of_waiters_show_one_revision(worker: Worker, scope: Scope) -> Non
         worker.waiters.list(scope._replace(stack="other"), limit=2)
 
 
-# Verdicts
+# Outcomes
 
 
 def test_each_outcome_is_one_event_at_all_workers(workers: list[Worker], scope: Scope) -> None:
@@ -176,14 +177,14 @@ def test_each_outcome_is_one_event_at_all_workers(workers: list[Worker], scope: 
     ]
 
 
-def test_twenty_armings_at_once_among_flying_facts_end_once_each(
+def test_twenty_concurrent_waiters_end_once_each_while_facts_change(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     rounds, names = 4, [f"w{n}" for n in range(20)]
     start = workers[0].put(scope, "start").revision
     flying = itertools.count()
 
-    def fly(worker: Worker) -> None:
+    def write_facts(worker: Worker) -> None:
         for _ in range(150):
             n = next(flying)
             worker.put(scope, f"f{n % 7}", n)
@@ -191,7 +192,7 @@ def test_twenty_armings_at_once_among_flying_facts_end_once_each(
                 with suppress(NotFound):
                     worker.delete(scope, f"f{(n + 1) % 7}")
 
-    def live(n: int) -> list[str]:
+    def run_member(n: int) -> list[str]:
         here, there = workers[n % 2], workers[1 - n % 2]
         success = {"facts": f"f{n % 7}", "present": True}
         if n % 5 == 0:
@@ -204,8 +205,8 @@ def test_twenty_armings_at_once_among_flying_facts_end_once_each(
             ends.append(decided(there, scope, names[n], within=20).state)
         return ends
 
-    writing = [threads.submit(fly, worker) for worker in workers]
-    ends = list(threads.map(live, range(len(names))))
+    writing = [threads.submit(write_facts, worker) for worker in workers]
+    ends = list(threads.map(run_member, range(len(names))))
     for done in writing:
         done.result(60)
     assert ends == [["met"] * rounds] * len(names)
@@ -213,10 +214,10 @@ def test_twenty_armings_at_once_among_flying_facts_end_once_each(
     assert counts(workers[1], scope, start) == dict.fromkeys(names, rounds)
 
 
-def test_failure_beats_success_in_the_same_revision(workers: list[Worker], scope: Scope) -> None:
+def test_failure_precedes_success_in_the_same_revision(workers: list[Worker], scope: Scope) -> None:
     arm(workers[0], scope, failure={"facts": "bad", "present": True})
-    wishes = [Put.of("a", 1), Put.of("bad", 1)]
-    done = workers[1].facts.batch(scope, wishes, [], author())
+    requests = [Put.of("a", 1), Put.of("bad", 1)]
+    done = workers[1].facts.batch(scope, requests, [], author())
     failed = decided(workers[0], scope)
     assert (failed.state, failed.decided_revision) == ("failed", done.revision)
 
@@ -232,7 +233,7 @@ def test_a_condition_that_held_for_one_revision_is_met(workers: list[Worker], sc
     assert counts(workers[0], scope, armed) == {"w": 20}
 
 
-def test_a_waiter_that_starts_while_a_fact_is_put_is_met_whatever_the_order(
+def test_a_waiter_armed_while_a_fact_is_put_is_met_in_either_order(
     workers: list[Worker], scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     start = workers[0].put(scope, "start").revision
@@ -290,7 +291,7 @@ def test_a_converged_waiter_is_met_once_when_the_last_member_has_applied(
 # Time
 
 
-def test_both_workers_see_the_time_end_at_one_revision_and_never_early(
+def test_a_waiter_times_out_at_one_revision_on_both_workers_and_never_early(
     workers: list[Worker], scope: Scope
 ) -> None:
     began = CLOCK.monotonic()

@@ -1,4 +1,4 @@
-"""The watch, as its service promises it over every backend."""
+"""The watch service, on every backend."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def paths(frame: Frame) -> list[str]:
 
 
 def polled(worker: Worker, scope: Scope, since: Cursor | None, upto: int) -> list[int]:
-    """The revisions of all events up to one that is known to be there."""
+    """Return the revisions of all events up to one that is known to exist."""
     found: list[int] = []
     while since is None or since.revision < upto:
         answer = worker.watch.poll(scope, since, 10, ALL)
@@ -84,7 +84,7 @@ def test_a_poll_without_a_cursor_begins_now(
     assert answer.next == worker.watch.cursor(written.revision)
 
 
-def test_a_poll_that_finds_nothing_moves_its_cursor_on(worker: Worker, scope: Scope) -> None:
+def test_a_poll_without_events_advances_its_cursor(worker: Worker, scope: Scope) -> None:
     first = worker.put(scope, "a").revision
     other = worker.put(Scope(scope.project_id, f"{scope.stack}-other"), "x").revision
     eventually(lambda: worker.hub.revision >= other)
@@ -151,7 +151,7 @@ def test_only_a_stack_that_exists_is_watched(worker: Worker, scope: Scope) -> No
         worker.watch.poll(scope, None, 0, Filter("a/"))
 
 
-def test_a_poll_ends_when_the_service_does(
+def test_a_poll_ends_when_the_service_stops(
     worker: Worker, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     written = worker.put(scope, "a").revision
@@ -185,8 +185,8 @@ def test_a_large_snapshot_is_split_into_pieces_with_each_fact_once(
 ) -> None:
     everything = [f"f{n:03}" for n in range(300)]
     for start in range(0, 300, 100):
-        wishes = [Put.of(path, 1) for path in everything[start : start + 100]]
-        worker.facts.batch(scope, wishes, [], author())
+        requests = [Put.of(path, 1) for path in everything[start : start + 100]]
+        worker.facts.batch(scope, requests, [], author())
     frames = stream(worker, scope, initial=True)
     pieces = [paths(next(frames)), paths(next(frames))]
     assert [len(piece) for piece in pieces] == [256, 44]
@@ -248,7 +248,7 @@ def test_a_stream_without_its_history_is_reset_or_refused_as_requested(
         assert isinstance(next(stream(late, scope, cursor)), ResetFrame)
 
 
-def test_a_reader_that_falls_behind_is_sent_away_with_its_cursor(
+def test_a_reader_that_falls_behind_is_disconnected_with_its_cursor(
     world: World, scope: Scope
 ) -> None:
     worker = world.worker(history=3)
@@ -266,7 +266,9 @@ def test_a_reader_that_falls_behind_is_sent_away_with_its_cursor(
     assert isinstance(next(again), ResetFrame)
 
 
-def test_the_end_of_a_stack_ends_its_streams_and_no_others(worker: Worker, scope: Scope) -> None:
+def test_the_deletion_of_a_stack_ends_its_streams_and_no_others(
+    worker: Worker, scope: Scope
+) -> None:
     other = Scope(scope.project_id, f"{scope.stack}-other")
     worker.put(scope, "a")
     worker.put(other, "a")
@@ -289,7 +291,7 @@ def test_a_stream_ends_with_a_goodbye_when_the_service_stops(worker: Worker, sco
     assert [type(frame) for frame in frames] == [GoodbyeFrame]
 
 
-def test_many_readers_see_the_same_order_while_many_write(
+def test_concurrent_readers_receive_concurrent_writes_in_the_same_order(
     world: World, scope: Scope, threads: ThreadPoolExecutor
 ) -> None:
     workers = [world.worker(), world.worker()]
@@ -315,24 +317,24 @@ def test_many_readers_see_the_same_order_while_many_write(
     assert told == [written[:-1], written[:-1]]
 
 
-# Strangers in the same etcd
+# Foreign keys in the same etcd
 
 
 def test_foreign_keys_neither_delay_reads_nor_make_them_stale(world: World, scope: Scope) -> None:
     first, second = world.worker(), world.worker()
     first.put(scope, "p", 0)
     for n in range(1, 20):
-        world.strangers_write()
+        world.write_foreign_key()
         assert second.value(scope, "p") == str(n - 1)
         first.put(scope, "p", n)
-        world.strangers_write()
+        world.write_foreign_key()
         assert second.value(scope, "p") == str(n)
         assert json.loads(second.context.get(scope).text)["facts"] == {"p": n}
 
 
-def test_writes_of_strangers_are_no_events(world: World, worker: Worker, scope: Scope) -> None:
+def test_writes_of_foreign_keys_cause_no_events(world: World, worker: Worker, scope: Scope) -> None:
     start = worker.watch.cursor(worker.put(scope, "p").revision)
     for _ in range(5):
-        world.strangers_write()
+        world.write_foreign_key()
     written = worker.put(scope, "p", 2).revision
     assert polled(worker, scope, start, written) == [written]

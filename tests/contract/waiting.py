@@ -1,4 +1,4 @@
-"""What tests of waiters ask of a worker."""
+"""Requests and assertions of the tests of waiters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from factstore.core.services.watch import Filter
 from tests.contract.world import TIMEOUT, Worker, author, soon
 
 HERE = {"facts": "a", "present": True}
-"""There is a fact ``a``."""
+"""The fact ``a`` exists."""
 
 
 def arm(
@@ -27,7 +27,7 @@ def arm(
     create_only: bool = False,
     **more: object,
 ) -> tuple[WaiterView, ArmOutcome, int]:
-    """Arm a waiter, for fact ``a`` unless something else is said."""
+    """Arm a waiter, by default for the fact ``a``."""
     definition = Definition.of({"success": success or HERE, **more})
     return worker.waiters.put(scope, name, definition, author(), create_only=create_only)
 
@@ -37,7 +37,7 @@ def signal(worker: Worker, scope: Scope, name: str = "w", **document: Any) -> Si
 
 
 def decided(worker: Worker, scope: Scope, name: str = "w", within: float = TIMEOUT) -> Waiter:
-    """A waiter once it is terminal."""
+    """Wait until a waiter is terminal, and return it."""
     found = worker.waiters.get(
         scope, name, wait=within, unless=lambda shown: shown.waiter.state == "pending"
     ).waiter
@@ -54,8 +54,8 @@ def progress(worker: Worker, scope: Scope, name: str = "w") -> tuple[int, int]:
     return found.satisfied, found.needed
 
 
-def told(worker: Worker, scope: Scope, since: int) -> list[tuple[str, str]]:
-    """Waiters' names and the types of their events after a revision, in order."""
+def waiter_events(worker: Worker, scope: Scope, since: int) -> list[tuple[str, str]]:
+    """Return the waiters' names and the types of their events after a revision, in order."""
     cursor, upto = worker.facts.cursor(since), worker.store.refresh(soon()).revision
     found = []
     while cursor.revision < upto:  # the hub may lag
@@ -69,12 +69,12 @@ def told(worker: Worker, scope: Scope, since: int) -> list[tuple[str, str]]:
 
 
 def counts(worker: Worker, scope: Scope, since: int) -> Counter[str]:
-    """How many terminal events each waiter had."""
-    return Counter(name for name, _ in told(worker, scope, since))
+    """Return the number of terminal events of each waiter."""
+    return Counter(name for name, _ in waiter_events(worker, scope, since))
 
 
 def same_everywhere(workers: Iterable[Worker], scope: Scope, since: int) -> list[tuple[str, str]]:
-    """What all of them tell, which must be the same."""
-    first, *others = (told(worker, scope, since) for worker in workers)
+    """Return the events of waiters, and assert that they are the same on all workers."""
+    first, *others = (waiter_events(worker, scope, since) for worker in workers)
     assert all(other == first for other in others)
     return first

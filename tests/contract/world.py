@@ -1,4 +1,4 @@
-"""Workers over a database, as the composition root builds them, and what tests do behind their back."""
+"""Workers on a database, as in production, and direct access to that database."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ _numbers = itertools.count(1)
 
 
 def soon() -> float:
-    """A deadline for one call."""
+    """Return a deadline for one call."""
     return CLOCK.monotonic() + TIMEOUT
 
 
 def author(user: str = "alice") -> Author:
-    """An author with a request of its own."""
+    """Return an author with a request id of its own."""
     return Author(user, f"req-{next(_numbers)}")
 
 
 def new_scope() -> Scope:
-    """A stack that no other test knows."""
+    """Return the scope of a stack that no other test uses."""
     return Scope(PROJECT, f"stack-{next(_numbers)}")
 
 
 class Parking(threading.Event):
-    """A signal that counts those who wait on it."""
+    """A wake-up that counts its waiting threads."""
 
     parked: threading.Semaphore
 
@@ -188,16 +188,16 @@ class World(Protocol):
     """A database that any number of workers share."""
 
     def backend(self, *, window: int = WINDOW) -> Backend:
-        """A connection of its own."""
+        """Return a backend with a connection of its own."""
 
     def worker(self, **options: object) -> Worker:
-        """A running worker; it is stopped after the test."""
+        """Return a running worker, which is stopped after the test."""
 
     def leftovers(self, stack: Stack) -> int:
-        """How many records there are of a stack's facts, or of a sweep still to come."""
+        """Return the number of keys of a stack's facts and of its pending purge."""
 
-    def strangers_write(self) -> None:
-        """Somebody else writes into the same database."""
+    def write_foreign_key(self) -> None:
+        """Write a foreign key into the same database."""
 
     def close(self) -> None: ...
 
@@ -221,7 +221,7 @@ class MemoryWorld:
         state = self._backend._state  # type: ignore[attr-defined]
         return sum(getattr(m, "stack_id", "") == stack.id for m in state.mutations())
 
-    def strangers_write(self) -> None:
+    def write_foreign_key(self) -> None:
         self._backend.bump_revision(soon())
 
     def close(self) -> None:
@@ -262,11 +262,11 @@ class EtcdWorld:
         found = self.raw.get(data.start, data.end, deadline=soon()).items
         return len(found) + len(self.raw.get(purge, deadline=soon()).items)
 
-    def strangers_write(self) -> None:
+    def write_foreign_key(self) -> None:
         self.raw.transact([], [PutKey(b"/strangers/key", b"")], deadline=soon())
 
     def wipe_keys(self) -> None:
-        """Lose all that was ours, as if the disk had been changed."""
+        """Delete all our keys, as if the disk had been replaced."""
         everything = self.keys.everything
         self.raw.transact([], [DeleteKeys(everything.start, everything.end)], deadline=soon())
 
@@ -279,7 +279,7 @@ class EtcdWorld:
         self.raw.close()
 
 
-# Commits made by hand
+# Commits without the services
 
 
 def make_stack(backend: Backend, scope: Scope) -> Stack:
@@ -315,7 +315,7 @@ def new_fact(path: str, text: str = "1", lease: int = 0, ttl: int | None = None)
 
 
 def steps(backend: Backend, after: int, upto: int) -> list[Step]:
-    """All steps after one revision, up to another that is known to be there."""
+    """Return all steps after one revision up to another one that is known to exist."""
     found = []
     following = backend.follow(after)
     for step in following:
@@ -341,7 +341,7 @@ def current(backend: Backend, stack: Stack) -> dict[str, str]:
     return {fact.path: fact.text for fact in facts}
 
 
-# What tests ask of a worker
+# Requests to a worker
 
 
 def tagged(worker: Worker, scope: Scope, path: str) -> Precondition:
@@ -349,10 +349,10 @@ def tagged(worker: Worker, scope: Scope, path: str) -> Precondition:
 
 
 def events_since(worker: Worker, scope: Scope, revision: int) -> list[tuple[int, list[str]]]:
-    """What has happened in a stack: revisions, and what each changed."""
+    """Return the revisions of a stack's events after a revision, each with its changes."""
     since = worker.facts.cursor(revision)
     found = worker.watch.poll(scope, since, 0, Filter())
-    # An event may still be on its way to the hub; this one of our own comes after it.
+    # The hub may not have received every event yet; wait until it has reached the head.
     while not found.next.revision >= worker.store.refresh(soon()).revision:
         found = worker.watch.poll(scope, since, 0, Filter())
     return [(e.revision, [f"{c.type} {c.path}" for c in e.changes]) for e in found.events]

@@ -1,4 +1,4 @@
-"""Whether a state is what a model says, counted from scratch."""
+"""Compares a worker's state with a model whose totals are counted from scratch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from tests.contract.model import Model, ModelFact, ModelMember
 from tests.contract.world import PROJECT
 
 
-def pendings(state: State, scope: Scope) -> dict[str, str]:
-    """What waiters came to, as nobody wrote down yet."""
+def unstored_outcomes(state: State, scope: Scope) -> dict[str, str]:
+    """Return the outcomes of waiters that are decided but not stored yet, by waiter name."""
     with state.read():
         space = state.stack_state(scope)
         found = space.pending_waiters.outcomes if space else {}
         return {name: verdict.state for name, verdict in found.items()}
 
 
-def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> None:
-    """A state holds and counts what a model says.
+def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False) -> None:
+    """Assert that a state has the records and the totals of a model.
 
-    :param anew: it was loaded, so that what went before members joined may have left no trace.
+    :param reloaded: the state was loaded from the database, which does not contain deletions that
+        preceded the first member; the target revision is compared only if there are members.
     """
     with state.read():
         space = state.stack_state(scope)
@@ -60,7 +61,7 @@ def compare(state: State, scope: Scope, model: Model, *, anew: bool = False) -> 
             for name, given in model.signals.items()
             for key, status in given.items()
         }
-        if not anew or model.members:
+        if not reloaded or model.members:
             assert space.target == model.target
         counted = [*space.facts.values()]
         sizes = [len(fact.path) + len(fact.text) for fact in counted]

@@ -1,4 +1,4 @@
-"""Workers that lag when they are told to, and databases in which nothing goes on by itself."""
+"""Workers that lag on request, and databases without background work."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.contract.world import TIMEOUT, EtcdWorld, Worker, soon, steps
 from tests.unit.core.factories import ManualClock
 
 
-class Quiet(Worker):
-    """A worker that writes verdicts down when it is told to, and leaves its backend open."""
+class ManualWorker(Worker):
+    """A worker that stores waiters' outcomes on request only, and leaves its backend open."""
 
     def start(self) -> Worker:
         self.store.start()
@@ -36,8 +36,8 @@ class Quiet(Worker):
         self.waiter_controller.run_once()
 
 
-class Lagging:
-    """A backend that can be made to hold back what it follows, until its worker asks for the head."""
+class LaggingBackend:
+    """A backend that can withhold steps until its worker requests the head."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -71,13 +71,13 @@ class Lagging:
 
 
 class Database:
-    """Where the workers' backends come from, and what a worker that starts now would read."""
+    """The source of the workers' backends, and of the state that a new worker would load."""
 
     def backend(self) -> Backend:
         raise NotImplementedError
 
-    def another(self, former: Lagging) -> Backend:
-        """For a worker that starts in the place of another."""
+    def another(self, former: LaggingBackend) -> Backend:
+        """Return the backend of a worker that replaces another one."""
         return self.backend()
 
     def fresh(self) -> State:
@@ -98,8 +98,8 @@ class InMemory(Database):
         made.load(list(held.mutations()))
         return made
 
-    def let_pass(self, seconds: float) -> list[int]:
-        """Move the clock; the leases that end, in order."""
+    def advance(self, seconds: float) -> list[int]:
+        """Advance the clock; return the leases that expire, in order."""
         self.clock.advance(seconds)
         over = self.memory._leases.expired()
         self.memory.expire()
@@ -113,7 +113,7 @@ class InEtcd(Database):
     def backend(self) -> Backend:
         return self.world.backend()
 
-    def another(self, former: Lagging) -> Backend:
+    def another(self, former: LaggingBackend) -> Backend:
         former.close()
         return self.backend()
 
@@ -124,7 +124,7 @@ class InEtcd(Database):
         made.load(opening.mutations)
         head = backend.head(soon())
         if head > opening.revision:
-            backend.bump_revision(soon())  # the head may be somebody else's
+            backend.bump_revision(soon())  # the head may be a revision of a foreign key
             for step in steps(backend, opening.revision, head):
                 made.apply(step)
         return made
@@ -136,4 +136,4 @@ def wait_for(hub: Hub, revision: int) -> None:
         if hub.revision >= revision:
             return
         pause.wait(0.0005)
-    raise AssertionError("the hub does not follow")
+    raise AssertionError("the hub did not reach the revision")
