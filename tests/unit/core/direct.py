@@ -11,6 +11,8 @@ from tests.unit.core.factories import ManualClock
 
 Fault = Callable[[Transaction, float], int | None]
 
+CALLS = 1000  # far more than any test makes
+
 
 class DirectStore:
     """A :class:`~factstore.core.ports.Store`.
@@ -52,6 +54,8 @@ class DirectStore:
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         self.called.append("commit" if commit.writes else "confirm")
+        # A manual clock never reaches the deadline, so a write that repeats itself would not end.
+        assert len(self.called) < CALLS, "the store is called again and again"
         fault = self.faults.pop(0) if self.faults else self.backend.commit
         revision = fault(commit, deadline)
         if revision is not None:
