@@ -87,6 +87,7 @@ class Hub:
         self._floor = 0
         self._floors: dict[Scope, int] = {}
         self._change_floor = 0
+        self._forget_at = 2 * IDLE_CHANNELS
         self._revision = 0
         self._generation = 0
         self._closing = False
@@ -117,6 +118,7 @@ class Hub:
             self._floors.clear()
             self._bytes = 0
             self._floor = self._change_floor = self._revision = revision
+            self._forget_at = 2 * IDLE_CHANNELS
             self._generation += 1
         for wake_up in wake_ups:
             wake_up.set()
@@ -150,11 +152,13 @@ class Hub:
 
     def _forget_idle(self) -> None:
         """Delete idle channels, those that changed longest ago first, many at a time."""
-        if len(self._channels) < 2 * IDLE_CHANNELS:
+        if len(self._channels) < self._forget_at:
             return
         idle = (scope for scope, channel in self._channels.items() if channel.idle)
         for scope in list(islice(idle, IDLE_CHANNELS)):
             self._change_floor = max(self._change_floor, self._channels.pop(scope).last_change)
+        # Channels with events or readers stay. The scan is not repeated before many more are added.
+        self._forget_at = len(self._channels) + IDLE_CHANNELS
 
     def _drop_oldest(self) -> None:
         event, size = self._history.popleft()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.watch import hub as hubs
 from factstore.watch.hub import Hub
@@ -133,6 +134,7 @@ def test_the_stacks_that_changed_longest_ago_are_forgotten_and_count_as_changed(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
+    hub.reset(0)
     for revision in range(1, 101):
         hub.publish(revision, (), [Scope("p", str(revision))])
     assert len(hub._channels) == 5
@@ -147,15 +149,33 @@ def test_waits_for_stacks_that_never_existed_leave_little_behind(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
+    hub.reset(0)
     for n in range(100):
         assert not hub.wait_change(Scope("p", str(n)), 1, 0)
     assert len(hub._channels) <= 10
+
+
+def test_stacks_that_cannot_be_forgotten_are_not_searched_at_each_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
+    hub = Hub(1000, 10**9)
+    searched: list[object] = []
+    monkeypatch.setattr(
+        hubs._Channel, "idle", property(lambda channel: bool(searched.append(channel)))
+    )
+    for revision in range(1, 101):
+        scope = Scope("p", str(revision))
+        hub.publish(revision, [Event(scope, "s", revision, ())], [scope])
+    assert len(hub._channels) == 100
+    assert 100 < len(searched) < 100 * 100 / 4
 
 
 def test_a_stack_with_a_waiting_reader_is_not_forgotten(
     hub: Hub, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 2)
+    hub.reset(0)
     waiting = wait(threads, hub, ONE, 1)
     hub.publish(2, (), [Scope("p", str(n)) for n in range(9)])
     assert not waiting.done()
