@@ -24,7 +24,7 @@ class WriteLeases:
     """
 
     def __init__(self, store: Store, clock: Clock, deadline: float, timeout: float) -> None:
-        """:param timeout: seconds for each call that follows the write."""
+        """:param timeout: seconds for all calls together that follow the write."""
         self._store = store
         self._clock = clock
         self._deadline = deadline
@@ -67,7 +67,8 @@ class WriteLeases:
         if request.optional:
             return 0
         known = self._created.get((key, request.ttl))
-        if known is None:
+        # A lease of an earlier plan has lost part of its time, and may have ended.
+        if known is None or not self._store.renew_lease(known, self._deadline):
             known = self._store.create_lease(request.ttl, self._deadline)
             self._created[key, request.ttl] = known
         return known
@@ -81,25 +82,24 @@ class WriteLeases:
 
         A time to live counts from the answer, not from before a write that took long.
         """
+        end = self._clock.monotonic() + self._timeout
         if self._used and self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
-            for lease in self._used:
-                with suppress(FactstoreError):
-                    self._store.renew_lease(lease, self._soon())
-        self._revoke((set(draft.ends) | set(self._created.values())) - self._used)
+            with suppress(FactstoreError):  # the write is durable whatever the store does now
+                for lease in self._used:
+                    self._store.renew_lease(lease, end)
+        self._revoke((set(draft.ends) | set(self._created.values())) - self._used, end)
 
     def release(self) -> None:
         """Revoke all leases that were created: the write did not happen."""
-        self._revoke(set(self._created.values()))
+        self._revoke(set(self._created.values()), self._clock.monotonic() + self._timeout)
 
-    def _revoke(self, leases: set[int]) -> None:
-        for lease in leases - {0}:
-            try:
-                self._store.revoke_lease(lease, self._soon())
-            except FactstoreError:
-                return  # an unused lease ends by itself
-
-    def _soon(self) -> float:
-        return self._clock.monotonic() + self._timeout
+    def _revoke(self, leases: set[int], end: float) -> None:
+        """Revoke leases until an instant; the rest of them end by themselves."""
+        with suppress(FactstoreError):
+            for lease in leases - {0}:
+                if self._clock.monotonic() >= end:
+                    return
+                self._store.revoke_lease(lease, end)
 
 
 def _attached(item: Any, lease: int | None) -> Any:

@@ -26,7 +26,11 @@ from factstore.core.model.transaction import Transaction
 from factstore.core.operations.leases import WriteLeases
 from factstore.core.operations.operation import Committed, Draft, Operation, View
 from factstore.core.operations.quota import check_quota
-from factstore.core.operations.unknown_outcome import find_written, guards_still_hold
+from factstore.core.operations.unknown_outcome import (
+    can_be_planned_again,
+    find_written,
+    guards_still_hold,
+)
 from factstore.core.ports import Clock, Store
 from factstore.core.state.state import State
 
@@ -219,6 +223,8 @@ class Transactor:
                     found = find_written(state, transaction)
                     if found is not None:
                         return found
+                    if can_be_planned_again(state, transaction):
+                        return None
                     if not guards_still_hold(state, transaction):
                         break
                     return self._retry(transaction, deadline)

@@ -32,6 +32,17 @@ def find_written(state: State, transaction: Transaction) -> int | None:
     return None
 
 
+def can_be_planned_again(state: State, transaction: Transaction) -> bool:
+    """Return whether a transaction on the stack's own record was not applied, and never will be.
+
+    It compares the record's revision.  If that has changed, a late attempt fails.
+    """
+    if not (transaction.drops_stack or not transaction.writes):
+        return False
+    stack, planned = state.stack(transaction.stack.scope), transaction.stack
+    return stack is not None and stack.id == planned.id and stack.revision != planned.revision
+
+
 def guards_still_hold(state: State, transaction: Transaction) -> bool:
     """Return whether everything is as it was planned on, and certainly was so all the time."""
     contents = state.contents(transaction.stack.scope)

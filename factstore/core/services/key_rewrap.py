@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from factstore.core.errors import OutcomeUnknown, SealBroken
+from factstore.core.errors import OutcomeUnknown, SealBroken, Unavailable
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.event import PutRecord, PutStack
 from factstore.core.model.fact import Scope, Stack
@@ -78,7 +78,12 @@ class KeyRewrap:
         try:
             return self._transactor.run(operation).outcome
         except OutcomeUnknown:  # a retry finds out from the data key
-            return self._transactor.run(operation).outcome
+            try:
+                return self._transactor.run(operation).outcome
+            except OutcomeUnknown as error:
+                raise Unavailable(
+                    "the store did not report whether a data key was written. Run it again."
+                ) from error
 
 
 def _with_data_key(state: State) -> list[Scope]:

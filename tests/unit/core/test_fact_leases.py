@@ -120,6 +120,34 @@ def test_an_equal_write_renews_the_lease_and_writes_nothing(service: Service) ->
         service.value("leased")
 
 
+def test_a_lease_of_a_lost_race_has_its_whole_time_again_when_it_is_used(service: Service) -> None:
+    def slow_and_lost(commit: Transaction, deadline: float) -> int | None:
+        service.clock.advance(4)
+        return None
+
+    service.store.faults = [slow_and_lost]
+    service.put("leased", 1, ttl=5)
+    service.clock.advance(4)
+    assert service.value("leased") == "1"
+
+
+def test_a_store_that_hangs_after_the_write_is_waited_for_once(service: Service) -> None:
+    def slow(commit: Transaction, deadline: float) -> int | None:
+        service.clock.advance(1)
+        return service.store.backend.commit(commit, deadline)
+
+    def hang(lease: int) -> bool:
+        service.clock.advance(TIMEOUT)
+        raise Unavailable("etcd hangs")
+
+    service.store.faults = [slow]
+    service.store.renew_hooks = [hang] * 9
+    requests = [put(f"leased/{n}", n, ttl=60) for n in range(9)]
+    written = service.facts.batch(SCOPE, requests, [], ALICE)
+    assert {result.outcome for result in written.results} == {"created"}
+    assert service.store.called.count("renew") == 1
+
+
 def test_a_ttl_counts_from_the_response_even_of_a_slow_write(service: Service) -> None:
     def slow(commit: Transaction, deadline: float) -> int | None:
         service.clock.advance(3)

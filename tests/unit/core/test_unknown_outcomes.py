@@ -146,6 +146,16 @@ def test_deleting_a_stack_with_an_unknown_outcome_succeeds_once(service: Service
             service.stacks.get(SCOPE)
 
 
+def test_a_lost_deletion_of_a_stack_that_others_changed_is_made(service: Service) -> None:
+    def lost(commit: Transaction, deadline: float) -> int | None:
+        service.stacks.put(SCOPE, "changed meanwhile", author("others"))
+        raise OutcomeUnknown("the request was lost")
+
+    service.store.faults = [lost]
+    service.stacks.delete(SCOPE, author())
+    assert service.store.refresh(0).stack(SCOPE) is None
+
+
 def test_a_stack_that_cannot_be_looked_up_after_an_unknown_outcome_stays_unknown(
     service: Service,
 ) -> None:
