@@ -159,7 +159,7 @@ class Machine:
                 found = _LOG_LINE.match(line)
                 if found is None or found["level"] != "INFO" or "hook 10-slurm: " in line:
                     self._say(found["what"] if found else line.rstrip())
-                self.same = self.same or ", as before" in line
+                self.same = self.same or line.endswith(" as before\n")
                 self.runs += line.endswith(" hook 10-slurm started\n")
                 if line.endswith(" is ready\n"):
                     self.ready.set()
