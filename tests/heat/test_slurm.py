@@ -191,7 +191,7 @@ def test_a_cluster_fails_as_soon_as_a_node_reports_a_failure(
     (hook,) = [file for file in sent["files"] if file.endswith("/10-slurm")]
     sent["files"][hook] = '#!/bin/sh\ntest "$FACTSTORE_GROUP" = head\n'
     with pytest.raises(
-        StackFailed, match=rf"cluster-ready: .* holds: results/{name}-compute-\S+/agent/state"
+        StackFailed, match=rf"cluster-ready: .* is met: results/{name}-compute-\S+/agent/state"
     ):
         owner.create(name, **sent, within=120)
 
