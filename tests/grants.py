@@ -11,7 +11,7 @@ from typing import Any
 from factstore.core.model.record_key import RecordKey
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey, Txn
 from tests.http import Caller
 
 LONG_AGO = "2026-01-01T00:00:00.000000Z"
@@ -75,6 +75,6 @@ def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
         assert record["expires_at"] > LONG_AGO
         record["expires_at"] = LONG_AGO
         put = PutKey(key, json.dumps(record).encode(), item.lease)
-        raw.transact([], [put], deadline=time.monotonic() + 10)
+        raw.transact(Txn([], [put]), deadline=time.monotonic() + 10)
     finally:
         raw.close()

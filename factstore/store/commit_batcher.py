@@ -19,32 +19,12 @@ from dataclasses import dataclass, field
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
-from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, Operation, PutKey
+from factstore.store.types import DeleteKeys, GetKey, LeaseExpired, Txn
 
 # etcd allows 128 compares or operations in total for the outer and any one inner transaction.
 BATCH_TXNS = 96
 TXN_SIZE = 24
 BATCH_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Txn:
-    """Operations that are applied if all compares succeed."""
-
-    compares: Sequence[Compare]
-    operations: Sequence[Operation]
-
-    @property
-    def size(self) -> int:
-        """Return the share of etcd's limit on compares and operations that the transaction needs."""
-        return max(len(self.compares), len(self.operations))
-
-    @property
-    def bytes(self) -> int:
-        """Return the approximate size of the request in bytes."""
-        keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
-        puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
-        return keys + sum(puts) + 64
 
 
 Transact = Callable[[Txn, float], tuple[bool, int]]

@@ -14,7 +14,7 @@ import logging
 import random
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
@@ -26,7 +26,7 @@ from factstore.core.operations.idempotency import RETENTION
 from factstore.core.ports import Clock, Snapshot, WakeUp
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
-from factstore.store.commit_batcher import CommitBatcher, Txn
+from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.decoding import Decoder
 from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace
 from factstore.store.txn import compares_for
@@ -39,6 +39,7 @@ from factstore.store.types import (
     LeaseExpired,
     Operation,
     PutKey,
+    Txn,
     WatchEvent,
 )
 
@@ -73,7 +74,7 @@ class EtcdBackend:
         self._clock = clock
         self._window = window
         self._timeout = timeout
-        self._batcher = CommitBatcher(self._transact, self._transact_all, clock, new_wake_up)
+        self._batcher = CommitBatcher(client.transact, client.transact_all, clock, new_wake_up)
         self._store_id = b""
         self._epoch = ""
         self._stream: WatchStream | None = None
@@ -139,7 +140,7 @@ class EtcdBackend:
                 return found.items[0].value, found.cluster_id
             absent = Compare(self._keys.epoch, "create", "==", 0)
             name = PutKey(self._keys.epoch, secrets.token_hex(16).encode())
-            self._client.transact([absent], [name], deadline=self._deadline())
+            self._client.transact(Txn([absent], [name]), deadline=self._deadline())
 
     def _compacted_revision(self) -> int:
         """Return the revision to which etcd is compacted; only a cancelled watch reports it.
@@ -216,14 +217,6 @@ class EtcdBackend:
             self._bucket = None
             return None
         return revision if succeeded else None
-
-    def _transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
-        return self._client.transact(txn.compares, txn.operations, deadline=deadline)
-
-    def _transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
-        return self._client.transact_all(
-            [(txn.compares, txn.operations) for txn in txns], deadline=deadline
-        )
 
     def idempotency_record(
         self, project_id: str, key: str, deadline: float
@@ -316,7 +309,7 @@ class EtcdBackend:
         """Write the sentinel, so that the watch reports a revision after those of other clients."""
         put = PutKey(self._keys.sentinel, b"")
         same = Compare(self._keys.epoch, "value", "==", self._store_id)
-        _, revision = self._client.transact([same], [put], deadline=deadline)
+        _, revision = self._client.transact(Txn([same], [put]), deadline=deadline)
         return revision
 
     def purge_deleted(self, deadline: float) -> None:
@@ -336,8 +329,8 @@ class EtcdBackend:
                 if not found.items:
                     break
                 last = found.items[-1].key + b"\0"
-                self._client.transact([], [DeleteKeys(data.start, last)], deadline=deadline)
-            self._client.transact([], [DeleteKeys(purge.key)], deadline=deadline)
+                self._client.transact(Txn([], [DeleteKeys(data.start, last)]), deadline=deadline)
+            self._client.transact(Txn([], [DeleteKeys(purge.key)]), deadline=deadline)
 
     def compact(self, revision: int, deadline: float) -> None:
         """Compact the history before a revision."""
@@ -358,7 +351,7 @@ class EtcdBackend:
         written = found.items[0].revision if found.items else 0
         unchanged = Compare(self._keys.compactor, "mod", "==", written)
         note = PutKey(self._keys.compactor, str(found.revision).encode())
-        mine, _ = self._client.transact([unchanged], [note], deadline=deadline)
+        mine, _ = self._client.transact(Txn([unchanged], [note]), deadline=deadline)
         return mine, version + 1 if mine else version, noted
 
     @property

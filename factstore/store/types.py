@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -84,6 +85,26 @@ class GetKey(NamedTuple):
 
 
 Operation = PutKey | DeleteKeys | GetKey
+
+
+@dataclass(frozen=True, slots=True)
+class Txn:
+    """Operations that are applied if all compares succeed."""
+
+    compares: Sequence[Compare]
+    operations: Sequence[Operation]
+
+    @property
+    def size(self) -> int:
+        """Return the share of etcd's limit on compares and operations that the transaction needs."""
+        return max(len(self.compares), len(self.operations))
+
+    @property
+    def bytes(self) -> int:
+        """Return the approximate size of the request in bytes."""
+        keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)
+        puts = (len(o.key) + len(o.value) for o in self.operations if isinstance(o, PutKey))
+        return keys + sum(puts) + 64
 
 
 class WatchEvent(NamedTuple):

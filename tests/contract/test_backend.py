@@ -10,7 +10,7 @@ from factstore.core.model.event import DeletionAuthor, DropFact, DropStack, PutF
 from factstore.core.model.fact import Scope, Stack
 from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
-from factstore.store.types import PutKey
+from factstore.store.types import PutKey, Txn
 from tests.contract.world import (
     PROJECT,
     EtcdWorld,
@@ -284,6 +284,6 @@ def test_a_backend_that_has_not_noticed_the_replacement_of_the_store_cannot_writ
     epoch = backend.open().epoch
     stack = make_stack(backend, scope)
     # A restore writes another epoch, although the keys and their revisions can be the same.
-    etcd_world.raw.transact([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)], deadline=soon())
+    etcd_world.raw.transact(Txn([], [PutKey(etcd_world.keys.epoch, b"ab" * 16)]), deadline=soon())
     transaction = Transaction(stack, 0, epoch, puts=(new_fact("p"),), fact_revisions={"p": 0})
     assert backend.commit(transaction, soon()) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,7 +21,7 @@ from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.watch import ChangeFrame, Filter, GoodbyeFrame, PingFrame
 from factstore.store.client import EtcdClient
-from factstore.store.types import Compare, GetKey, Operation
+from factstore.store.types import GetKey, Txn
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope
 from tests.eventually import eventually
 
@@ -211,18 +211,12 @@ class LossyClient(EtcdClient):
 
     faults: list[str]
 
-    def transact(
-        self,
-        compares: Sequence[Compare],
-        operations: Sequence[Operation],
-        *,
-        deadline: float,
-    ) -> tuple[bool, int]:
-        writes = not all(isinstance(operation, GetKey) for operation in operations)
+    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+        writes = not all(isinstance(operation, GetKey) for operation in txn.operations)
         fault = self.faults.pop(0) if writes and self.faults else ""
         if fault == "request":
             raise OutcomeUnknown("the request was lost")
-        done = super().transact(compares, operations, deadline=deadline)
+        done = super().transact(txn, deadline)
         if fault == "answer":
             raise OutcomeUnknown("the answer was lost")
         return done

@@ -16,7 +16,7 @@ import trustme
 from factstore.cmd.processes.etcd import EtcdServer, EtcdTls
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
-from factstore.store.types import Compare, Credentials, GetKey, PutKey
+from factstore.store.types import Compare, Credentials, GetKey, PutKey, Txn
 
 USER, PASSWORD = "factstore", "only-for-this-test"
 
@@ -98,7 +98,7 @@ def test_all_operations_work_with_tls_and_a_user(client: EtcdClient) -> None:
     lease = client.grant(60, deadline=soon())
     key = b"/factstore/everything"
     absent = Compare(key, "create", "==", 0)
-    held, revision = client.transact([absent], [PutKey(key, b"v", lease)], deadline=soon())
+    held, revision = client.transact(Txn([absent], [PutKey(key, b"v", lease)]), deadline=soon())
     assert held
     assert client.get(key, deadline=soon()).items[0].value == b"v"
     stream = client.watch(key, b"", revision)
@@ -111,11 +111,11 @@ def test_all_operations_work_with_tls_and_a_user(client: EtcdClient) -> None:
 
 def test_a_token_that_etcd_no_longer_knows_is_renewed_by_itself(client: EtcdClient) -> None:
     key = b"/factstore/renewed"
-    client.transact([], [PutKey(key, b"v")], deadline=soon())
+    client.transact(Txn([], [PutKey(key, b"v")]), deadline=soon())
     client._token = "forgotten.1"
     assert client.get(key, deadline=soon()).items[0].value == b"v"
     client._token = "forgotten.2"
-    assert client.transact([], [PutKey(key, b"w"), GetKey(key)], deadline=soon())[0]
+    assert client.transact(Txn([], [PutKey(key, b"w"), GetKey(key)]), deadline=soon())[0]
     lease = client.grant(60, deadline=soon())
     client._token = "forgotten.4"
     assert client.renew(lease, deadline=soon())
@@ -126,7 +126,7 @@ def test_a_token_that_etcd_no_longer_knows_is_renewed_by_itself(client: EtcdClie
 
 def test_a_watch_opened_with_an_expired_token_requests_a_new_token(client: EtcdClient) -> None:
     key = b"/factstore/watched"
-    _, revision = client.transact([], [PutKey(key, b"v")], deadline=soon())
+    _, revision = client.transact(Txn([], [PutKey(key, b"v")]), deadline=soon())
     client._token = "forgotten.3"
     with pytest.raises(Unavailable):
         next(iter(client.watch(key, b"", revision)))

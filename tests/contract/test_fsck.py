@@ -21,7 +21,7 @@ from factstore.store.fsck import reader as fsck_reader
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.fsck.repair import StoreRepair
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import DeleteKeys, KeyValue, Operation, PutKey
+from factstore.store.types import DeleteKeys, KeyValue, Operation, PutKey, Txn
 from tests.contract.world import CLOCK, PROJECT, TIMEOUT, EtcdWorld, Worker, author, new_fact, soon
 from tests.corruptions import HARMLESS, corruptions
 from tests.unit.core.factories import stack as record_of
@@ -51,7 +51,7 @@ def write_to_etcd(world: EtcdWorld, puts: dict[bytes, bytes | None]) -> None:
     operations: list[Operation] = [
         DeleteKeys(key) if value is None else PutKey(key, value) for key, value in puts.items()
     ]
-    world.raw.transact([], operations, deadline=soon())
+    world.raw.transact(Txn([], operations), deadline=soon())
 
 
 def kinds(reader: StoreReader) -> list[str]:

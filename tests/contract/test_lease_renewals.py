@@ -13,7 +13,7 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
 from factstore.store.client import EtcdClient
-from factstore.store.types import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.world import soon
 from tests.etcd_cluster import EtcdCluster
 from tests.eventually import eventually
@@ -208,7 +208,7 @@ def test_a_closed_client_refuses_requests(etcd: EtcdServer) -> None:
     client.close()
     for ask in (
         lambda: client.get(b"/x", deadline=soon()),
-        lambda: client.transact([], [PutKey(b"/x", b"")], deadline=soon()),
+        lambda: client.transact(Txn([], [PutKey(b"/x", b"")]), deadline=soon()),
         lambda: client.watch(b"/x", b"", 0),
     ):
         with pytest.raises(Unavailable, match="closed"):

@@ -18,7 +18,7 @@ from factstore.core.model.secret_readers import SecretReader
 from factstore.core.model.value import VALUE_BYTES
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.key_rewrap import KeyRewrap, KeyRewrapResult
-from factstore.store.types import PutKey
+from factstore.store.types import PutKey, Txn
 from tests.contract.world import (
     CLOCK,
     TIMEOUT,
@@ -292,7 +292,7 @@ def test_a_record_moved_in_etcd_is_not_decrypted(
         )
     for source, end in moves:
         (item,) = etcd_world.raw.get(source, deadline=soon()).items
-        etcd_world.raw.transact([], [PutKey(end, item.value)], deadline=soon())
+        etcd_world.raw.transact(Txn([], [PutKey(end, item.value)]), deadline=soon())
     with pytest.raises(SealBroken):
         revealed(worker, target, path)
     assert revealed(worker, scope) == TEXT, "where it belongs it opens"

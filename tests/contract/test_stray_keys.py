@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.store.etcd import EtcdBackend
-from factstore.store.types import PutKey
+from factstore.store.types import PutKey, Txn
 from tests.contract.world import EtcdWorld, author, make_stack, new_fact, new_scope, put_all, soon
 
 
@@ -18,7 +18,7 @@ def backend(etcd_world: EtcdWorld) -> EtcdBackend:
 
 def plant(world: EtcdWorld, below_root: bytes, value: bytes = b"") -> None:
     key = world.keys.root.encode() + b"/" + below_root
-    world.raw.transact([], [PutKey(key, value)], deadline=soon())
+    world.raw.transact(Txn([], [PutKey(key, value)]), deadline=soon())
 
 
 @pytest.mark.parametrize("stray", [b"purges/-", b"purges/-/s/x", b"purges/-/a.b", b"purges/-/\xff"])

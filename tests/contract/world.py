@@ -25,7 +25,7 @@ from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
 from factstore.store.mirror import MirroredStore
-from factstore.store.types import Credentials, DeleteKeys, PutKey
+from factstore.store.types import Credentials, DeleteKeys, PutKey, Txn
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.clock import SystemClock
@@ -263,12 +263,12 @@ class EtcdWorld:
         return len(found) + len(self.raw.get(purge, deadline=soon()).items)
 
     def write_foreign_key(self) -> None:
-        self.raw.transact([], [PutKey(b"/strangers/key", b"")], deadline=soon())
+        self.raw.transact(Txn([], [PutKey(b"/strangers/key", b"")]), deadline=soon())
 
     def wipe_keys(self) -> None:
         """Delete all our keys, as if the disk had been replaced."""
         everything = self.keys.everything
-        self.raw.transact([], [DeleteKeys(everything.start, everything.end)], deadline=soon())
+        self.raw.transact(Txn([], [DeleteKeys(everything.start, everything.end)]), deadline=soon())
 
     def close(self) -> None:
         for worker in self._workers:

@@ -21,7 +21,7 @@ from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.report import ADVICE
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey, Txn
 from tests.commands import one_line
 from tests.contract.world import soon
 from tests.docs.test_guides import DOC, code
@@ -133,7 +133,7 @@ def dead_projects(etcd: EtcdServer, folder: Path, answer: str) -> subprocess.Com
     for name in ("a", "b", "c"):
         record = codec.encode_stack(stack(stack_id=f"id-{name}"))
         puts.append(PutKey(keys.stack(name, "slurm"), record))
-    raw.transact([], puts, deadline=soon())
+    raw.transact(Txn([], puts), deadline=soon())
     raw.close()
     write_options(folder / "conf", {"etcd": {"endpoints": etcd.endpoint, "root": keys.root}})
     for name, text in (

@@ -19,7 +19,7 @@ from factstore.core.model.waiter import Progress, Timer
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Credentials, PutKey
+from factstore.store.types import Credentials, PutKey, Txn
 from tests.eventually import eventually
 from tests.functional.test_streams import watch
 from tests.http import Caller
@@ -134,13 +134,17 @@ def test_members_and_waiters_are_counted_for_all_workers(
         stack_id = json.loads(found.value)["id"]
         records = [*living, gone, armed, Timer("w"), met]
         client.transact(
-            [],
-            [
-                PutKey(
-                    keys.record(project_id, stack_id, r.record_key), codec.encode_record(r), lease
-                )
-                for r in records
-            ],
+            Txn(
+                [],
+                [
+                    PutKey(
+                        keys.record(project_id, stack_id, r.record_key),
+                        codec.encode_record(r),
+                        lease,
+                    )
+                    for r in records
+                ],
+            ),
             deadline=time.monotonic() + 10,
         )
 

@@ -21,7 +21,7 @@ from factstore.cmd.purge import AUTHOR
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey
+from factstore.store.types import Credentials, DeleteKeys, KeyValue, PutKey, Txn
 from factstore.wsgi.auth.none import NO_PROJECT
 from tests.commands import ARGV, config_of, factstore, one_line
 from tests.eventually import eventually
@@ -42,7 +42,7 @@ class Place:
         self.raw = EtcdClient([endpoint], Credentials())
 
     def plant(self, key: bytes, value: bytes = b"") -> None:
-        self.raw.transact([], [PutKey(key, value)], deadline=time.monotonic() + 10)
+        self.raw.transact(Txn([], [PutKey(key, value)]), deadline=time.monotonic() + 10)
 
     def everything(self) -> list[KeyValue]:
         below = self.keys.everything
@@ -132,7 +132,7 @@ def full(served: tuple[Place, ApiServer], api: Caller) -> Iterator[Place]:
     yield place
     below = [*place.keys.project(NO_PROJECT), *place.keys.project(OTHER)]
     operations = [DeleteKeys(*keys) for keys in below]
-    place.raw.transact([], operations, deadline=time.monotonic() + 10)
+    place.raw.transact(Txn([], operations), deadline=time.monotonic() + 10)
 
 
 def add_other(place: Place) -> None:

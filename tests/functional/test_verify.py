@@ -20,7 +20,7 @@ from factstore.core.model.fact import Scope
 from factstore.store import codec
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
-from factstore.store.types import Credentials, DeleteKeys, PutKey
+from factstore.store.types import Credentials, DeleteKeys, PutKey, Txn
 from factstore.wsgi.auth.none import NO_PROJECT
 from tests.commands import config_of, factstore, one_line
 from tests.corruptions import corruptions
@@ -41,7 +41,7 @@ class Place:
     raw: EtcdClient
 
     def plant(self, key: bytes, value: bytes) -> None:
-        self.raw.transact([], [PutKey(key, value)], deadline=time.monotonic() + 10)
+        self.raw.transact(Txn([], [PutKey(key, value)]), deadline=time.monotonic() + 10)
 
     def left(self) -> list[bytes]:
         below = self.keys.everything
@@ -81,7 +81,7 @@ def place(served: Place) -> Iterator[Place]:
     for stack in served.api.get("/v1/stacks").json()["stacks"]:
         served.api.delete(f"/v1/stacks/{stack['name']}").raise_for_status()
     for key in set(served.left()) - {*before, served.keys.sentinel, served.keys.compactor}:
-        served.raw.transact([], [DeleteKeys(key)], deadline=time.monotonic() + 10)
+        served.raw.transact(Txn([], [DeleteKeys(key)]), deadline=time.monotonic() + 10)
 
 
 def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:

@@ -30,12 +30,11 @@ from factstore.store.client.protobuf import key_value, nested_transactions, tran
 from factstore.store.client.watch_stream import WatchStream
 from factstore.store.types import (
     Compacted,
-    Compare,
     Credentials,
     GetKey,
     LeaseExpired,
-    Operation,
     RangeResult,
+    Txn,
 )
 
 LOG = logging.getLogger(__name__)
@@ -90,29 +89,18 @@ class EtcdClient:
         items = [key_value(kv) for kv in answer.kvs]
         return RangeResult(items, answer.header.revision, answer.header.cluster_id)
 
-    def transact(
-        self,
-        compares: Sequence[Compare],
-        operations: Sequence[Operation],
-        *,
-        deadline: float,
-    ) -> tuple[bool, int]:
+    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
         """Apply all operations if all compares succeed; return whether they did, and the revision.
 
         :raises OutcomeUnknown: the operations may have been applied.
         :raises LeaseExpired: a put has a lease that has expired.
         """
-        request = transaction(compares, operations)
-        reads = all(isinstance(operation, GetKey) for operation in operations)
+        request = transaction(txn)
+        reads = all(isinstance(operation, GetKey) for operation in txn.operations)
         answer = self._call("txn", request, deadline, reads=reads)
         return answer.succeeded, answer.header.revision
 
-    def transact_all(
-        self,
-        transactions: Sequence[tuple[Sequence[Compare], Sequence[Operation]]],
-        *,
-        deadline: float,
-    ) -> tuple[list[bool], int]:
+    def transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
         """Send several transactions as one; return which of them succeeded, and the revision.
 
         All compares see the store as it was before the first of them.
@@ -120,7 +108,7 @@ class EtcdClient:
         :raises OutcomeUnknown: the transactions may have been applied.
         :raises LeaseExpired: a put has a lease that has expired; nothing was applied.
         """
-        answer = self._call("txn", nested_transactions(transactions), deadline, reads=False)
+        answer = self._call("txn", nested_transactions(txns), deadline, reads=False)
         succeeded = [bool(inner.response_txn.succeeded) for inner in answer.responses]
         return succeeded, int(answer.header.revision)
 

@@ -14,6 +14,7 @@ from factstore.store.types import (
     KeyValue,
     Operation,
     PutKey,
+    Txn,
     WatchEvent,
 )
 
@@ -32,24 +33,17 @@ def watch_event(event: Any) -> WatchEvent:
     return WatchEvent(key_value(event.kv), event.type == 1)
 
 
-def transaction(compares: Sequence[Compare], operations: Sequence[Operation]) -> Any:
+def transaction(txn: Txn) -> Any:
     """Return a request that applies all operations if all compares succeed."""
     return rpc.TxnRequest(
-        compare=[_compare(compare) for compare in compares],
-        success=[_operation(operation) for operation in operations],
+        compare=[_compare(compare) for compare in txn.compares],
+        success=[_operation(operation) for operation in txn.operations],
     )
 
 
-def nested_transactions(
-    transactions: Sequence[tuple[Sequence[Compare], Sequence[Operation]]],
-) -> Any:
+def nested_transactions(txns: Sequence[Txn]) -> Any:
     """Return a request with several transactions."""
-    return rpc.TxnRequest(
-        success=[
-            rpc.RequestOp(request_txn=transaction(compares, operations))
-            for compares, operations in transactions
-        ]
-    )
+    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=transaction(txn)) for txn in txns])
 
 
 def _compare(compare: Compare) -> Any:

@@ -6,7 +6,7 @@ from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import StoreReader
 from factstore.store.fsck.report import Finding, Report
 from factstore.store.keyspace import KeyRange, Keyspace
-from factstore.store.types import Compare, DeleteKeys, PutKey
+from factstore.store.types import Compare, DeleteKeys, PutKey, Txn
 
 CHUNK = 250  # keys deleted in one transaction: every other writer waits meanwhile
 
@@ -54,7 +54,7 @@ class StoreRepair:
                     Compare(purge, "create", "==", 0),
                 ]
                 put = PutKey(purge, b"")
-                if self._client.transact(compares, [put], deadline=self._reader.deadline())[0]:
+                if self._client.transact(Txn(compares, [put]), deadline=self._reader.deadline())[0]:
                     marked.append(finding)
         return tuple(marked)
 
@@ -70,4 +70,4 @@ class StoreRepair:
             if not found.items:
                 return
             last = found.items[-1].key + b"\0"
-            self._client.transact([], [DeleteKeys(keys.start, last)], deadline=deadline)
+            self._client.transact(Txn([], [DeleteKeys(keys.start, last)]), deadline=deadline)

@@ -17,11 +17,10 @@ from factstore.store.commit_batcher import (
     BATCH_TXNS,
     CommitBatcher,
     ConflictSet,
-    Txn,
     _Entry,
     _next_batch,
 )
-from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, PutKey
+from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, PutKey, Txn
 
 KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
 
