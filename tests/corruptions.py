@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.event import DeletionMarker, Record
+from factstore.core.model.event import DeletionMarker
 from factstore.core.model.fact import Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied
-from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.core.model.record import Record, RecordKey
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.factories import NOW, fact, stack
@@ -110,7 +110,7 @@ def corruptions(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Corruption
 def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Corruption]]:
     """Yield those of members, waiters, grants and data keys."""
 
-    def at(kind: RecordKindName, name: str) -> bytes:
+    def at(kind: type[Record], name: str) -> bytes:
         return keys.record(living.project_id, living.id, RecordKey(kind, name))
 
     def unreadable(record: Record, **changes: object) -> Corruption:
@@ -118,7 +118,7 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
         key = at(*record.record_key)
         return Corruption("unreadable", key, {key: json.dumps(text).encode()})
 
-    def misplaced(record: Record, kind: RecordKindName, name: str) -> Corruption:
+    def misplaced(record: Record, kind: type[Record], name: str) -> Corruption:
         key = at(kind, name)
         return Corruption("unreadable", key, {key: codec.encode_record(record)})
 
@@ -137,8 +137,8 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "a mark without a revision", unreadable(mark, seen=None)
     yield "a data key of another type", unreadable(seal, wrapped=5)
     yield "a waiter in a folder", unreadable(replace(armed, name="a/b"))
-    yield "another mark", misplaced(mark, "mark", "other")
-    yield "another data key", misplaced(seal, "seal", "other")
+    yield "another mark", misplaced(mark, DeletionMarker, "other")
+    yield "another data key", misplaced(seal, DataKey, "other")
 
     sealed = fact("x", None, sealed="1." + "x" * 80, readers=("group/head",))
     key = keys.fact(living.project_id, living.id, "x")

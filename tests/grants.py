@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.grant import Grant
+from factstore.core.model.record import RecordKey
 from factstore.store.client import EtcdClient
 from factstore.store.keyspace import Keyspace
 from factstore.store.types import Credentials, PutKey, Txn
@@ -65,7 +66,7 @@ def issue_reader(owner: Caller, stack: str, member: str | None = None) -> Held:
 
 def let_expire(endpoint: str, owner: Caller, stack: str, grant: Held) -> None:
     """Let a grant expire by changing its record in etcd; it remains attached to its lease."""
-    place = RecordKey("grant", grant.id)
+    place = RecordKey(Grant, grant.id)
     project: str = owner.get(stack).json()["project_id"]
     key = Keyspace(ROOT).record(project, grant.id.partition("-")[0], place)
     raw = EtcdClient([endpoint], Credentials())

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from factstore.core.model.event import Event, Mutation, Record, Step, StepResult
+from factstore.core.model.event import Event, Mutation, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
-from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.record import R
 from factstore.core.model.transaction import IdempotencyRecord, Transaction
 from factstore.core.state.state import State
 
@@ -88,9 +88,7 @@ class Backend(Protocol):
         :raises CursorExpired: the revision is compacted.
         """
 
-    def records_at(
-        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
-    ) -> list[Record]:
+    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind, ordered by name, as of a revision.
 
         :raises CursorExpired: the revision is compacted.
@@ -151,8 +149,8 @@ class Store(Protocol):
     ) -> list[Stack]: ...
 
     def records_at(
-        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
-    ) -> list[Record]: ...
+        self, stack: Stack, kind: type[R], revision: int, deadline: float
+    ) -> list[R]: ...
 
     def create_lease(self, ttl: int, deadline: float) -> int: ...
 

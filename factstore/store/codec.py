@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from factstore.core.errors import Invalid
-from factstore.core.model.event import DeletionAuthor, Record
+from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import MASK, Fact, Stack
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
-from factstore.core.model.record_kinds import RECORD_KINDS
+from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Progress
 from factstore.store.keyspace import is_valid_id
 from factstore.store.record_formats import RECORD_FORMATS
@@ -113,7 +112,7 @@ def _readers(readers: object) -> tuple[str, ...]:
 
 def encode_record(record: Record) -> bytes:
     """Return the value of a record, without the fields that etcd knows."""
-    stored = RECORD_FORMATS[record.record_key.kind]
+    stored = RECORD_FORMATS[type(record)]
     fields = asdict(record)
     for name in _NOT_STORED:
         fields.pop(name, None)
@@ -140,7 +139,8 @@ def decode_record(value: bytes, key: RecordKey, *, revision: int, lease: int) ->
         fields[stored.key_field] = key.name.partition("/")[0]
     if stored.convert is not None:
         stored.convert(fields)
-    record = RECORD_KINDS[key.kind].record(revision=revision, lease=lease, **fields)
+    make: Callable[..., Record] = key.kind
+    record = make(revision=revision, lease=lease, **fields)
     if not all(_fits(getattr(record, name), hint) for name, hint in _HINTS[key.kind].items()):
         raise ValueError("a field does not have the right type")
     if record.record_key != key:
@@ -166,7 +166,7 @@ def _fits(value: object, hint: Any) -> bool:
     return any(_fits(value, one) for one in inner) if inner else type(value) is hint
 
 
-_HINTS = {kind: get_type_hints(row.record) for kind, row in RECORD_KINDS.items()}
+_HINTS = {kind: get_type_hints(kind) for kind in RECORD_FORMATS}
 _NOT_STORED = ("revision", "lease", "memo")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

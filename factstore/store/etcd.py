@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
-from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Record, Step
+from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Step
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.record import R
 from factstore.core.model.transaction import IdempotencyRecord, Transaction
 from factstore.core.operations.idempotency import RETENTION
 from factstore.core.ports import Clock, Snapshot, WakeUp
@@ -265,16 +265,16 @@ class EtcdBackend:
         mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
         return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
 
-    def records_at(
-        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
-    ) -> list[Record]:
+    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind at a revision, ordered by name."""
         keys = self._keys.records(stack.project_id, stack.id, kind)
-        start, records = keys.start, []
+        start = keys.start
+        records: list[R] = []
         while True:
             found = self._read_at(start, keys.end, PAGE, revision, deadline)
             mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
-            records += [m.record for m in mutations if isinstance(m, PutRecord)]
+            puts = [mutation for mutation in mutations if isinstance(mutation, PutRecord)]
+            records += [put.record for put in puts if isinstance(put.record, kind)]
             if len(found) < PAGE:
                 return records
             start = found[-1].key + b"\0"

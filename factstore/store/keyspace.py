@@ -7,14 +7,7 @@ All keys are below one root::
     compactor                      the turn and the revision of the last compaction
     stacks/<project>/<name>        the record of a stack, with its id S
     data/<project>/<S>/facts/<path>
-    data/<project>/<S>/members/<name>         on the lease of the member, like its bound facts
-    data/<project>/<S>/applied/<member>       on the lease of the member; the revision it has applied
-    data/<project>/<S>/waiters/<name>
-    data/<project>/<S>/timers/<waiter>        on a lease that expires when the waiter times out
-    data/<project>/<S>/signals/<waiter>/<hash of the signal's id>
-    data/<project>/<S>/marks/dropped          see core/event.Mark
-    data/<project>/<S>/grants/<id>            on a lease that expires soon after the grant
-    data/<project>/<S>/seals/key              the stack's data key, wrapped; see core/seal
+    data/<project>/<S>/<folder>/<name>        other records; record_formats.py lists their folders
     acts/<slot>                    the author of the deletions of this revision
     idem/<project>/<key>           the record of an Idempotency-Key
     purges/<project>/<S>           a deleted stack whose data are still to be deleted
@@ -30,7 +23,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.waiter import Signal
 from factstore.store.record_formats import RECORD_FORMATS
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -66,7 +60,7 @@ class ParsedKey(NamedTuple):
     record_key: RecordKey | None = None
 
 
-_KINDS: dict[str, RecordKindName] = {row.folder: kind for kind, row in RECORD_FORMATS.items()}
+_KINDS = {row.folder: kind for kind, row in RECORD_FORMATS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +120,11 @@ class Keyspace:
     def record(self, project_id: str, stack_id: str, key: RecordKey) -> bytes:
         return f"{self._records(project_id, stack_id, key.kind)}/{key.name}".encode()
 
-    def records(self, project_id: str, stack_id: str, kind: RecordKindName) -> KeyRange:
+    def records(self, project_id: str, stack_id: str, kind: type[Record]) -> KeyRange:
         return _range_below(self._records(project_id, stack_id, kind))
 
     def signals(self, project_id: str, stack_id: str, waiter: str) -> KeyRange:
-        return _range_below(f"{self._records(project_id, stack_id, 'signal')}/{waiter}")
+        return _range_below(f"{self._records(project_id, stack_id, Signal)}/{waiter}")
 
     def act(self, slot: int) -> bytes:
         return f"{self.root}/acts/{slot % DELETION_AUTHOR_SLOTS:04d}".encode()
@@ -232,7 +226,7 @@ class Keyspace:
     def _facts(self, project_id: str, stack_id: str) -> str:
         return f"{self._data(project_id, stack_id)}/facts"
 
-    def _records(self, project_id: str, stack_id: str, kind: RecordKindName) -> str:
+    def _records(self, project_id: str, stack_id: str, kind: type[Record]) -> str:
         return f"{self._data(project_id, stack_id)}/{RECORD_FORMATS[kind].folder}"
 
     def _data(self, project_id: str, stack_id: str) -> str:

@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
-from factstore.core.model.event import Record, Step, StepResult
+from factstore.core.model.event import Step, StepResult
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.record import R
 from factstore.core.model.transaction import IdempotencyRecord, Transaction
 from factstore.core.ports import Backend, Clock, Snapshot, WakeUp
 from factstore.core.state.state import State
@@ -170,9 +170,7 @@ class MirroredStore:
     ) -> list[Stack]:
         return self._backend.stacks_at(project_id, after, limit, revision, deadline)
 
-    def records_at(
-        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
-    ) -> list[Record]:
+    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         return self._backend.records_at(stack, kind, revision, deadline)
 
     def create_lease(self, ttl: int, deadline: float) -> int:

@@ -1,7 +1,4 @@
-"""The stored form of the records of each kind: the one table in the store.
-
-The domain has a row for each kind too, in :mod:`factstore.core.model.record_kinds`.
-"""
+"""The kinds of records beside facts, and the form in which each of them is stored."""
 
 from __future__ import annotations
 
@@ -11,8 +8,12 @@ from typing import Any
 
 from factstore.core.errors import Invalid
 from factstore.core.model.condition import Definition
-from factstore.core.model.record_key import RecordKindName
-from factstore.core.model.waiter import Progress
+from factstore.core.model.data_key import DataKey
+from factstore.core.model.event import DeletionMarker
+from factstore.core.model.grant import Grant
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.record import Record
+from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,24 @@ def _convert_waiter(fields: dict[str, Any]) -> None:
         fields["progress"] = Progress(progress["satisfied"], progress["needed"], **names)
 
 
-RECORD_FORMATS: dict[RecordKindName, RecordFormat] = {
-    "member": RecordFormat(
+RECORD_FORMATS: dict[type[Record], RecordFormat] = {
+    # members/<name>, on the lease of the member, like its bound facts
+    Member: RecordFormat(
         "members", key_field="name", omitted={"declared": None, "number": 0, "told": 0}
     ),
-    "applied": RecordFormat("applied", key_field="member"),
-    "waiter": RecordFormat("waiters", key_field="name", convert=_convert_waiter),
-    "timer": RecordFormat("timers", key_field="waiter"),
-    "signal": RecordFormat("signals", key_field="waiter"),
-    "mark": RecordFormat("marks"),
-    "grant": RecordFormat("grants", key_field="id"),
-    "seal": RecordFormat("seals"),
+    # applied/<member>, on the lease of the member
+    Applied: RecordFormat("applied", key_field="member"),
+    # waiters/<name>
+    Waiter: RecordFormat("waiters", key_field="name", convert=_convert_waiter),
+    # timers/<waiter>, on a lease that expires when the waiter times out
+    Timer: RecordFormat("timers", key_field="waiter"),
+    # signals/<waiter>/<hash of the signal's id>
+    Signal: RecordFormat("signals", key_field="waiter"),
+    # marks/dropped
+    DeletionMarker: RecordFormat("marks"),
+    # grants/<id>, on a lease that expires soon after the grant
+    Grant: RecordFormat("grants", key_field="id"),
+    # seals/key
+    DataKey: RecordFormat("seals"),
 }
+"""Every class of records has a row.  Stored keys and values depend on it, so rows do not change."""

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from factstore.core.model.event import DropFact, DropRecord, Mutation
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.ports import Clock
 
 Key = tuple[str, str | RecordKey]

@@ -19,12 +19,12 @@ from factstore.core.model.event import (
     PutFact,
     PutRecord,
     PutStack,
-    Record,
     Step,
 )
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.path import ancestors, covers
-from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.record import R
+from factstore.core.model.waiter import Signal
 from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction
 from factstore.core.state.state import State
 from tests.backends.leases import MemoryLeases
@@ -152,7 +152,7 @@ class MemoryBackend:
             self._leases.attach((stack.id, new.record_key), new.lease)
             yield PutRecord(stack.id, replace(new, revision=revision))
         for waiter in commit.cleared_waiters:
-            for record in self._state.records(stack.scope, "signal"):
+            for record in self._state.records(stack.scope, Signal):
                 if record.record_key.name.startswith(f"{waiter}/"):
                     yield DropRecord(stack.id, record.record_key)
         for key in commit.removes:
@@ -202,9 +202,7 @@ class MemoryBackend:
                 past.apply(step)
             return past
 
-    def records_at(
-        self, stack: Stack, kind: RecordKindName, revision: int, deadline: float
-    ) -> list[Record]:
+    def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind at a revision, ordered by name."""
         return self._past(revision).records(stack.scope, kind)
 

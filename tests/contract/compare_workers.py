@@ -42,7 +42,7 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
             name: ModelMember(m.group, m.state, m.lease, m.declared, m.number)
             for name, m in space.live_members.items()
         } == model.members
-        assert space.records["member"] == space.live_members
+        assert space.records(Member) == space.live_members
         assert set(space.generations) == {m.generation for m in model.members.values()}
         assert space.applied == model.applied
         assert {r.member: r.seen for r in _records(space, Applied)} == model.applied

@@ -12,7 +12,7 @@ from factstore.core.errors import Conflict, FactstoreError, Forbidden, NotFound,
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.quota import Quota
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from tests.contract.membership import changes_by_event, changes_since, declare, join, names, refusal
 from tests.contract.world import Worker, World, author, new_scope, soon
 
@@ -349,7 +349,7 @@ def test_a_departed_member_whose_removal_failed_expires_and_blocks_no_other(
     with monkeypatch.context() as patched:
         patched.setattr(worker.store, "revoke_lease", revoke)
         worker.members.depart(scope, "c1", "left", None, author())
-    record = worker.store.refresh(soon()).record(scope, RecordKey("member", "c1"))
+    record = worker.store.refresh(soon()).record(scope, RecordKey(Member, "c1"))
     assert isinstance(record, Member)
     assert record.departed
     assert record.lease  # it expires

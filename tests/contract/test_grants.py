@@ -14,7 +14,7 @@ from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota, no_quotas
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.operations.transactor import Transactor
 from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
@@ -56,7 +56,7 @@ def later(worker: Worker, seconds: float) -> GrantService:
 
 
 def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
-    record = worker.store.refresh(soon()).record(scope, RecordKey("grant", grant))
+    record = worker.store.refresh(soon()).record(scope, RecordKey(Grant, grant))
     assert isinstance(record, Grant)
     return record.lease
 
@@ -167,7 +167,7 @@ def test_a_grant_and_its_lease_end_together(worker: Worker, scope: Scope) -> Non
     lease = lease_of(worker, scope, issued.grant.id)
     assert worker.store.renew_lease(lease, soon())
     worker.store.revoke_lease(lease, soon())
-    assert worker.store.refresh(soon()).records(scope, "grant") == []
+    assert worker.store.refresh(soon()).records(scope, Grant) == []
     second = issue(worker, scope)
     lease = lease_of(worker, scope, second.grant.id)
     worker.grants.revoke(scope, second.grant.id, author())

@@ -85,7 +85,7 @@ def test_a_signal_to_a_missing_waiter_is_refused(worker: Worker, scope: Scope) -
     worker.put(scope, "a")
     with pytest.raises(NotFound):
         signal(worker, scope)
-    assert worker.store.state().records(scope, "signal") == []
+    assert worker.store.state().records(scope, Signal) == []
 
 
 def test_fifty_concurrent_signals_are_all_counted(workers: list[Worker], scope: Scope) -> None:

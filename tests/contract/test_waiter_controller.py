@@ -9,7 +9,8 @@ import pytest
 
 from factstore.core.errors import OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.fact import Scope
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
+from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Transaction
 from tests.contract.waiting import arm, decided, same_everywhere, signal, state_of, waiter_events
@@ -42,7 +43,7 @@ def test_a_worker_that_starts_later_writes_overdue_outcomes(world: World, scope:
         arm(early, scope, "over", success={"signals": 1}, timeout=1)
         early.put(scope, "a")
         signal(early, scope, "signalled", status="FAILURE", reason="so it is")
-        eventually(lambda: not early.store.state().record(scope, RecordKey("timer", "over")))
+        eventually(lambda: not early.store.state().record(scope, RecordKey(Timer, "over")))
         late = world.worker()
         ends = {name: decided(late, scope, name) for name in ("met", "signalled", "over")}
         assert {name: end.state for name, end in ends.items()} == {
@@ -64,7 +65,7 @@ class Failing:
         worker.store.commit = self.commit  # type: ignore[method-assign]
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
-        if not any(record.record_key.kind == "waiter" for record in commit.records):
+        if not any(isinstance(record, Waiter) for record in commit.records):
             return self._commit(commit, deadline)
         if self._failures and not self._after_writing:
             raise self._failures.pop(0)

@@ -11,6 +11,7 @@ import pytest
 from factstore.core.errors import CursorExpired, NotFound, PreconditionFailed
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.member import JoinRequest
+from factstore.core.model.waiter import Signal, Timer
 from tests.contract.waiting import (
     HERE,
     arm,
@@ -124,8 +125,8 @@ def test_a_waiter_is_deleted_with_its_signals_and_its_timer(
         with pytest.raises(NotFound):
             worker.waiters.get(scope, "w")
         state = worker.store.state()
-        assert [place.name for place in map(_place, state.records(scope, "timer"))] == ["other"]
-        assert state.records(scope, "signal") == []
+        assert [timer.waiter for timer in state.records(scope, Timer)] == ["other"]
+        assert state.records(scope, Signal) == []
     with pytest.raises(NotFound):
         workers[1].waiters.delete(scope, "w", author())
     with pytest.raises(NotFound):
@@ -134,10 +135,6 @@ def test_a_waiter_is_deleted_with_its_signals_and_its_timer(
     assert same_everywhere(workers, scope, before) == [("other", "waiter.timed_out")]
     usage = workers[0].stacks.get(scope)[1]
     assert usage.facts == 1
-
-
-def _place(record: object) -> object:
-    return record.record_key  # type: ignore[attr-defined]
 
 
 def test_pages_of_waiters_show_one_revision(worker: Worker, scope: Scope) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import Record, RecordKey
 
-DATA_KEY = RecordKey("seal", "key")
 WRAPPED_PATTERN = re.compile(r"[A-Za-z0-9_-]{100,}={0,2}")
 """The form of a wrapped data key."""
 
 
 @dataclass(frozen=True, slots=True)
-class DataKey:
+class DataKey(Record):
     """A stack's data key as it is stored: wrapped with a key of the service's keyring.
 
     It is created with the first sensitive fact and kept until the stack is deleted.  If the keyring
@@ -21,10 +20,11 @@ class DataKey:
     """
 
     wrapped: str
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
         return DATA_KEY
+
+
+DATA_KEY = RecordKey(DataKey, "key")

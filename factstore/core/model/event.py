@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from factstore.core.model.data_key import DataKey
 from factstore.core.model.fact import Fact, Scope, Stack
-from factstore.core.model.grant import Grant
-from factstore.core.model.member import Applied, Member
-from factstore.core.model.record_key import RecordKey
-from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.model.member import Member
+from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.waiter import Waiter
 
 ChangeType = Literal[
     "fact.put",
@@ -29,15 +27,13 @@ CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
 
 
 @dataclass(frozen=True, slots=True)
-class DeletionMarker:
+class DeletionMarker(Record):
     """The last revision at which a deletion moved the stack's target.
 
     Deleted records leave no revision behind, so it is recorded here.
     """
 
     seen: int
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
@@ -45,10 +41,7 @@ class DeletionMarker:
         return DELETION_MARKER
 
 
-DELETION_MARKER = RecordKey("mark", "dropped")
-
-Record = Member | Applied | Waiter | Timer | Signal | DeletionMarker | Grant | DataKey
-"""A record of a stack other than a fact."""
+DELETION_MARKER = RecordKey(DeletionMarker, "dropped")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from factstore.core.errors import Invalid
 from factstore.core.model.path import check_name
 from factstore.core.model.permissions import GRANT_ROLES, GrantRole, Permissions
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import Record, RecordKey
 
 GRANT_TTL_MIN = 60  # seconds
 GRANT_TTL_MAX = 366 * 24 * 3600
@@ -22,7 +22,7 @@ GRANT_ID_PATTERN = r"[0-9a-f]{32}-[0-9a-f]{16}"
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Record):
     """A credential for one stack.
 
     :param id: the id of the stack, ``-``, and a random number, so that the id leads to the stack.
@@ -46,13 +46,11 @@ class Grant:
     updated_by: str
     request_id: str
     parent: str = ""
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
-        return RecordKey("grant", self.id)
+        return RecordKey(Grant, self.id)
 
     @property
     def size(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid, TooLarge
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import canonical, check_value_depth
 
 MemberState = Literal["joining", "ready", "draining", "departed"]
@@ -24,7 +24,7 @@ GENERATION_PATTERN = r"[0-9a-f]{1,16}"
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Member(Record):
     """One incarnation of a member.
 
     :param attributes: a JSON object's canonical text.
@@ -51,8 +51,6 @@ class Member:
     request_id: str
     reason: str | None = None
     version: int = 1
-    revision: int = 0
-    lease: int = 0
     declared: str | None = None
     number: int = 0
     told: int = 0
@@ -62,7 +60,7 @@ class Member:
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
-        return RecordKey("member", self.name)
+        return RecordKey(Member, self.name)
 
     @property
     def generation(self) -> str:
@@ -173,7 +171,7 @@ def _check_declaration(declared: str, ttl: int | None, generation: str | None) -
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Record):
     """The revision up to which a member has applied the stack's facts.
 
     :param seen: that revision.
@@ -183,10 +181,8 @@ class Applied:
 
     member: str
     seen: int
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
-        return RecordKey("applied", self.member)
+        return RecordKey(Applied, self.member)

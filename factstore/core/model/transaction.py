@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from factstore.core.model.event import DeletionAuthor, Record
+from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import Record, RecordKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import Record, RecordKey
 
 WaiterState = Literal["pending", "met", "failed", "timed_out"]
 WAITER_STATES: tuple[WaiterState, ...] = get_args(WaiterState)
@@ -36,7 +36,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiter:
+class Waiter(Record):
     """A named condition on facts, members and signals, as last armed.
 
     An arming is identified by the revision at which the record became pending; the one change after
@@ -63,13 +63,11 @@ class Waiter:
     reason: str | None = None
     progress: Progress | None = None
     timer: int = 0
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
-        return RecordKey("waiter", self.name)
+        return RecordKey(Waiter, self.name)
 
     @property
     def size(self) -> int:
@@ -78,24 +76,22 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Record):
     """A record that expires with a waiter's timeout.
 
     It is attached to a lease, so that all workers see the expiry at the same revision.
     """
 
     waiter: str
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack."""
-        return RecordKey("timer", self.waiter)
+        return RecordKey(Timer, self.waiter)
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Record):
     """A signal to a waiter.
 
     :param id: chosen by the sender; another signal with the same id replaces this one.
@@ -110,14 +106,12 @@ class Signal:
     received_at: str
     by: str
     request_id: str
-    revision: int = 0
-    lease: int = 0
 
     @property
     def record_key(self) -> RecordKey:
         """The key of the record in its stack; ids are free texts, so it contains their hash."""
         digest = hashlib.sha256(self.id.encode()).hexdigest()[:32]
-        return RecordKey("signal", f"{self.waiter}/{digest}")
+        return RecordKey(Signal, f"{self.waiter}/{digest}")
 
     @property
     def size(self) -> int:

@@ -19,7 +19,7 @@ from factstore.core.errors import SealBroken
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import MASK, Delete, Fact, Put, Stack
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.keyring import Keyring
 

@@ -11,7 +11,7 @@ from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.path import ancestors, quoted
 from factstore.core.model.precondition import Precondition
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import IdempotencyRecord
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.fencing import MemberFence

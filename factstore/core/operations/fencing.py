@@ -8,7 +8,7 @@ from factstore.core.errors import Conflict
 from factstore.core.model.fact import Fact, Put
 from factstore.core.model.member import BOUND_FACTS, Member
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.operation import View
 
 

@@ -16,8 +16,9 @@ from typing import ClassVar
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.grant import GRANT_TTL_DEFAULT, Grant, GrantRequest, digest_of
+from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.state import State
 
@@ -69,8 +70,8 @@ class IssueGrant(Operation[Grant]):
         former = view.record(grant.record_key)
         revisions = {grant.record_key: former.revision if former else 0}
         if parent is not None:  # the name must still be free, or the same group's
-            member = view.record(RecordKey("member", name))
-            revisions[RecordKey("member", name)] = member.revision if member else 0
+            member = view.record(RecordKey(Member, name))
+            revisions[RecordKey(Member, name)] = member.revision if member else 0
         return Draft(
             grant,
             records=(grant,),
@@ -206,7 +207,7 @@ def grant_of(view: View, grant: str) -> Grant:
 
 def grants_in(view: View) -> list[Grant]:
     """Return all grants of a stack by id, also those that are no longer valid."""
-    return [record for record in view.records("grant") if isinstance(record, Grant)]
+    return view.records(Grant)
 
 
 def parent_of(view: View, grant: Grant) -> Grant | None:
@@ -222,7 +223,7 @@ def issued(state: State, scope: Scope, grant: str) -> Grant:
 
     :raises NotFound: no grant has that id.
     """
-    known = state.record(scope, RecordKey("grant", grant))
+    known = state.record(scope, RecordKey(Grant, grant))
     if not isinstance(known, Grant):
         raise NotFound(f"there is no grant {quoted(grant)} in a stack named {quoted(scope.stack)}.")
     return known
@@ -241,8 +242,8 @@ def find_by_id(state: State, grant: str) -> tuple[Scope, Grant, str] | None:
     """Return a grant, the scope of its stack, which its id names, and when it ends; None if missing."""
     with state.read():
         stack_state = state.stack_state(grant.partition("-")[0])
-        found = stack_state.records["grant"].get(grant) if stack_state else None
-        if stack_state is None or not isinstance(found, Grant):
+        found = stack_state.records(Grant).get(grant) if stack_state else None
+        if stack_state is None or found is None:
             return None
         scope = stack_state.stack.scope
         return scope, found, valid_until(state, scope, found)

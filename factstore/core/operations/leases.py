@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from factstore.core.errors import FactstoreError
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import Transaction
 from factstore.core.model.waiter import Waiter
 from factstore.core.operations.operation import Draft, LeaseRequest

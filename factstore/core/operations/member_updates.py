@@ -9,7 +9,7 @@ from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Applied, Member, MemberState
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.members import declared_otherwise
 from factstore.core.operations.operation import (
@@ -86,7 +86,7 @@ class DepartMember(Operation[Member]):
         return Draft(
             departed,
             records=(departed,),
-            removes=(RecordKey("applied", member.name),),
+            removes=(RecordKey(Applied, member.name),),
             record_revisions=revisions,
             leases={member.record_key: LeaseRequest(DEPARTURE_SECONDS, brief=True)},
         )

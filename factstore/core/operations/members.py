@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, JoinRequest, Member
+from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, Applied, JoinRequest, Member
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
@@ -59,7 +59,7 @@ class JoinMember(Operation[JoinResult]):
         :raises NotFound: a member is declared in a stack that does not exist.
         :raises Conflict: ``generation_stale``, ``member_ttl_fixed`` or ``member_declared``.
         """
-        key = RecordKey("member", self.name)
+        key = RecordKey(Member, self.name)
         known = view.record(key)
         living = view.member(self.name)
         outcome, member = self._decide(living, view.now)
@@ -77,7 +77,7 @@ class JoinMember(Operation[JoinResult]):
         return Draft(
             JoinResult(member, outcome),
             records=(member,),
-            removes=(RecordKey("applied", self.name),),
+            removes=(RecordKey(Applied, self.name),),
             record_revisions=record_revisions,
             leases={} if member.ttl is None else {key: LeaseRequest(member.ttl)},
             ends=(living.lease,) if living is not None else (),

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from factstore.core.errors import NotFound
-from factstore.core.model.event import Record
 from factstore.core.model.fact import Author, Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.transaction import IdempotencyRecord, Transaction
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from factstore.core.operations.idempotency import Idempotency
 
 T_co = TypeVar("T_co", covariant=True)
-R = TypeVar("R", bound=Record)
 
 
 class View:
@@ -66,9 +64,9 @@ class View:
 
     def record(self, key: RecordKey) -> Record | None:
         """Return the record with that key, a departed member's included, or None."""
-        return self.stack_state.records[key.kind].get(key.name) if self.stack_state else None
+        return self.stack_state.record(key) if self.stack_state else None
 
-    def records(self, kind: RecordKindName) -> list[Record]:
+    def records(self, kind: type[R]) -> list[R]:
         """Return all records of a kind, by name."""
         return self.state.records(self.scope, kind)
 

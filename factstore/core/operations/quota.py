@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from factstore.core.errors import Forbidden
-from factstore.core.model.event import Record
 from factstore.core.model.fact import Fact
 from factstore.core.model.quota import UNLIMITED, Quota
-from factstore.core.model.record_kinds import counted_size
+from factstore.core.model.record import Record
 from factstore.core.operations.operation import Draft, View
 
 
@@ -56,4 +55,4 @@ def _fact_size(fact: Fact | None) -> int | None:
 
 def _size(record: Record | None) -> int | None:
     """Return the bytes that a record counts; None if it is missing or not counted."""
-    return counted_size(record) if record else None
+    return record.size if record else None

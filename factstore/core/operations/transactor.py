@@ -21,7 +21,7 @@ from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.leases import WriteLeases
 from factstore.core.operations.operation import Committed, Draft, Operation, View
@@ -246,10 +246,10 @@ def _guards_on_grant(view: View, grant: str) -> dict[RecordKey, int]:
 
     :raises Forbidden: the grant, or the one that it was issued from, does not exist any more.
     """
-    key = RecordKey("grant", grant)
+    key = RecordKey(Grant, grant)
     record = view.record(key)
     parent_key = (
-        RecordKey("grant", record.parent) if isinstance(record, Grant) and record.parent else key
+        RecordKey(Grant, record.parent) if isinstance(record, Grant) and record.parent else key
     )
     parent = view.record(parent_key)
     if record is None or parent is None:

@@ -9,7 +9,7 @@ from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
 from factstore.core.model.condition import Definition
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import WAITERS_PER_STACK, Timer, Waiter
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.state.pending_waiters import Outcome
@@ -46,7 +46,7 @@ class ArmWaiter(Operation[ArmResult]):
         :raises PreconditionFailed: see *create_only*.
         :raises Forbidden: ``quota_exceeded``: the stack has too many waiters.
         """
-        key = RecordKey("waiter", self.name)
+        key = RecordKey(Waiter, self.name)
         record = view.record(key)
         known = record if isinstance(record, Waiter) else None
         if known is not None and self.create_only:
@@ -78,7 +78,7 @@ class ArmWaiter(Operation[ArmResult]):
         )
 
     def _check_room(self, view: View) -> None:
-        count = len(view.stack_state.records["waiter"]) if view.stack_state else 0
+        count = len(view.stack_state.records(Waiter)) if view.stack_state else 0
         if count >= WAITERS_PER_STACK:
             raise Forbidden(
                 f"the stack has {count} waiters; at most {WAITERS_PER_STACK} are allowed. "
@@ -104,7 +104,7 @@ class DeleteWaiter(Operation[Waiter]):
         waiter = waiter_of(view, self.name)
         return Draft(
             waiter,
-            removes=(waiter.record_key, RecordKey("timer", self.name)),
+            removes=(waiter.record_key, RecordKey(Timer, self.name)),
             cleared_waiters=(self.name,),
             record_revisions={waiter.record_key: waiter.revision},
             ends=(waiter.timer,),
@@ -142,7 +142,7 @@ class EndWaiter(Operation[bool]):
         return Draft(
             True,
             records=(record,),
-            removes=(RecordKey("timer", waiter.name),),
+            removes=(RecordKey(Timer, waiter.name),),
             record_revisions={waiter.record_key: waiter.revision},
             ends=(waiter.timer,),
         )
@@ -153,7 +153,7 @@ def waiter_of(view: View, name: str) -> Waiter:
 
     :raises NotFound: there is no such waiter.
     """
-    record = view.record(RecordKey("waiter", name))
+    record = view.record(RecordKey(Waiter, name))
     if not isinstance(record, Waiter):
         raise waiter_missing(view.scope, name)
     return record

@@ -9,9 +9,8 @@ from typing import Generic, TypeVar
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.event import Record
 from factstore.core.model.fact import Scope
-from factstore.core.model.record_key import RecordKindName
+from factstore.core.model.record import R
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
@@ -66,9 +65,7 @@ class Service:
         """Return a state no older than the store at this call; with *stale*, this worker's state."""
         return self._store.state() if stale else self._store.refresh(self._deadline())
 
-    def _records(
-        self, scope: Scope, kind: RecordKindName, at: Cursor | None
-    ) -> tuple[list[Record], Cursor]:
+    def _records(self, scope: Scope, kind: type[R], at: Cursor | None) -> tuple[list[R], Cursor]:
         """Return a stack's records of a kind, ordered by name, and the cursor of their revision.
 
         :param at: the cursor of the first page; None for the current revision.

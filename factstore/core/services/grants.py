@@ -86,13 +86,9 @@ class GrantService(Service):
         check_stack_name(scope.stack)
         if marker:
             check_name(marker, "grant")
-        records, cursor = self._records(scope, "grant", at)
-        ids = {record.record_key.name for record in records} | {""}
-        found = (
-            grant
-            for grant in records
-            if isinstance(grant, Grant) and grant.id > marker and grant.parent in ids
-        )
+        records, cursor = self._records(scope, Grant, at)
+        ids = {grant.id for grant in records} | {""}
+        found = (grant for grant in records if grant.id > marker and grant.parent in ids)
         return paginate(found, limit, lambda grant: grant.id, cursor)
 
     def renew(self, scope: Scope, grant: str, ttl: int | None, author: Author) -> Grant:

@@ -68,12 +68,11 @@ class MemberService(Service):
         for name, what in ((group, "group"), (marker, "member")):
             if name:
                 check_name(name, what)
-        records, cursor = self._records(scope, "member", at)
+        records, cursor = self._records(scope, Member, at)
         found = (
             member
             for member in records
-            if isinstance(member, Member)
-            and not member.departed
+            if not member.departed
             and member.name > marker
             and group in ("", member.group)
             and declared in (None, member.declared)

@@ -101,8 +101,8 @@ class WaiterService(Service):
         check_stack_name(scope.stack)
         if marker:
             check_name(marker, "waiter")
-        records, cursor = self._records(scope, "waiter", at)
-        found = (each for each in records if isinstance(each, Waiter) and each.name > marker)
+        records, cursor = self._records(scope, Waiter, at)
+        found = (each for each in records if each.name > marker)
         return paginate(found, limit, lambda waiter: waiter.name, cursor)
 
     def put(
@@ -155,8 +155,8 @@ def _read_waiter(state: State, scope: Scope, name: str) -> WaiterView | None:
     """Return a waiter with its progress and signals, or None if it does not exist."""
     with state.read():
         stack_state = state.stack_state(scope)
-        waiter = stack_state.records["waiter"].get(name) if stack_state else None
-        if stack_state is None or not isinstance(waiter, Waiter):
+        waiter = stack_state.records(Waiter).get(name) if stack_state else None
+        if stack_state is None or waiter is None:
             return None
         tracker = stack_state.pending_waiters.tracker(name)
         progress = waiter.progress or (tracker.progress() if tracker else Progress())

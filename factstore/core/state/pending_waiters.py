@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from factstore.core.model.condition import Definition
-from factstore.core.model.event import Record
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
-from factstore.core.model.record_key import RecordKindName
-from factstore.core.model.waiter import Progress, Signal, Waiter, WaiterState
+from factstore.core.model.record import R
+from factstore.core.model.waiter import Progress, Signal, Timer, Waiter, WaiterState
 from factstore.core.state.condition_tracker import Tracker
 
 
@@ -23,7 +22,8 @@ class Contents(Protocol):
     live_members: dict[str, Member]
     applied: dict[str, int]
     target: int
-    records: dict[RecordKindName, dict[str, Record]]
+
+    def records(self, kind: type[R]) -> Mapping[str, R]: ...
 
     def signals(self, waiter: str) -> dict[str, Signal]: ...
 
@@ -90,10 +90,10 @@ class PendingWaiters:
 
     def evaluate_waiters(self, contents: Contents, revision: int) -> None:
         """Find outcomes at the end of a revision."""
-        timers = contents.records["timer"]
+        timers = contents.records(Timer)
         for name in self._scheduled:
-            waiter = contents.records["waiter"].get(name)
-            if not isinstance(waiter, Waiter) or waiter.state != "pending":
+            waiter = contents.records(Waiter).get(name)
+            if waiter is None or waiter.state != "pending":
                 continue
             if name not in self._tracked:
                 definition = Definition.parse(waiter.definition)

@@ -7,8 +7,9 @@ It applies one mutation at a time, under the lock of its
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from factstore.core.model.event import (
     DELETION_MARKER,
@@ -16,12 +17,10 @@ from factstore.core.model.event import (
     ChangeType,
     DeletionAuthor,
     DeletionMarker,
-    Record,
 )
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Member
-from factstore.core.model.record_key import RecordKey, RecordKindName
-from factstore.core.model.record_kinds import RECORD_KINDS, counted_size
+from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.pending_waiters import PendingWaiters
 
@@ -43,6 +42,7 @@ class StackState:
     """One stack.
 
     :param facts: the facts by path.
+    :param tables: the records by name, by their class.
     :param live_members: members that have not departed.
     :param paths_by_lease: the paths of facts bound to members, by the members' leases.
     :param count: the number of facts and of records that count as facts.
@@ -58,9 +58,7 @@ class StackState:
     project: ProjectTotals
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
-    records: dict[RecordKindName, dict[str, Record]] = field(
-        default_factory=lambda: {kind: {} for kind in RECORD_KINDS}
-    )
+    tables: dict[type[Record], dict[str, Record]] = field(default_factory=dict)
     live_members: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
     applied: dict[str, int] = field(default_factory=dict)
@@ -133,18 +131,27 @@ class StackState:
                 kind, by, request_id = "fact.delete", author.user_id, author.request_id
                 break
         else:
-            member = self.records["member"].get(deleted.member or "")
-            if isinstance(member, Member) and member.departed and member.lease == deleted.lease:
+            member = self.records(Member).get(deleted.member or "")
+            if member is not None and member.departed and member.lease == deleted.lease:
                 by, request_id = member.updated_by, member.request_id
         return Change(kind, deleted.path, None, deleted, by, request_id)
 
     # Records
 
+    def records(self, kind: type[R]) -> Mapping[str, R]:
+        """Return the records of a kind, by name."""
+        return cast("Mapping[str, R]", self.tables.get(kind, {}))
+
+    def record(self, key: RecordKey) -> Record | None:
+        """Return a record, which may be a departed member; None if it does not exist."""
+        return self.records(key.kind).get(key.name)
+
     def put_record(self, record: Record) -> Change | None:
         """Store a record; return the change for watchers, or None."""
-        table = self.records[record.record_key.kind]
-        former = table.get(record.record_key.name)
-        table[record.record_key.name] = record
+        kind, name = record.record_key
+        table = self.tables.setdefault(kind, {})
+        former = table.get(name)
+        table[name] = record
         self._count(former, -1)
         self._count(record, 1)
         match record:
@@ -162,9 +169,10 @@ class StackState:
 
     def drop_record(self, key: RecordKey, revision: int) -> Change | None:
         """Delete a record; return the change for watchers, or None."""
-        record = self.records[key.kind].pop(key.name, None)
+        record = self.record(key)
         if record is None:
             return None
+        del self.tables[key.kind][key.name]
         self._count(record, -1)
         match record:
             case Member():
@@ -231,9 +239,7 @@ class StackState:
     def signals(self, waiter: str) -> dict[str, Signal]:
         """Return the signals to a waiter, by the names of their records."""
         return {
-            key: signal
-            for key, signal in self.records["signal"].items()
-            if isinstance(signal, Signal) and signal.waiter == waiter
+            key: signal for key, signal in self.records(Signal).items() if signal.waiter == waiter
         }
 
     def _put_waiter(self, waiter: Waiter, former: Record | None) -> Change | None:
@@ -262,8 +268,8 @@ class StackState:
     @property
     def unrecorded_deletion(self) -> int:
         """The revision of the last deletion that moved the target; 0 if a marker records it."""
-        marker = self.records["mark"].get(DELETION_MARKER.name)
-        known = marker.seen if isinstance(marker, DeletionMarker) else 0
+        marker = self.records(DeletionMarker).get(DELETION_MARKER.name)
+        known = marker.seen if marker else 0
         # Only members converge, so a stack without members needs no marker.
         return self.last_deletion if self.live_members and self.last_deletion > known else 0
 
@@ -283,9 +289,8 @@ class StackState:
                 del self.paths_by_lease[fact.lease]
 
     def _count(self, record: Record | None, times: int) -> None:
-        size = None if record is None else counted_size(record)
-        if size is not None:
-            self._grow(times, times * size)
+        if record is not None and record.size is not None:
+            self._grow(times, times * record.size)
 
     def _grow(self, facts: int, size: int) -> None:
         self.count += facts

@@ -20,13 +20,12 @@ from factstore.core.model.event import (
     PutFact,
     PutRecord,
     PutStack,
-    Record,
     Step,
     StepResult,
 )
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
-from factstore.core.model.record_key import RecordKey, RecordKindName
+from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
 from factstore.core.state.stack_state import ProjectTotals, StackState
 
@@ -207,13 +206,13 @@ class State:
         """Return a record, which may be a departed member; None if it does not exist."""
         with self._lock:
             stack_state = self._stacks.get(scope)
-            return stack_state.records[key.kind].get(key.name) if stack_state else None
+            return stack_state.record(key) if stack_state else None
 
-    def records(self, scope: Scope, kind: RecordKindName) -> list[Record]:
+    def records(self, scope: Scope, kind: type[R]) -> list[R]:
         """Return all records of a kind, ordered by name."""
         with self._lock:
             stack_state = self._stacks.get(scope)
-            table = stack_state.records[kind] if stack_state else {}
+            table = stack_state.records(kind) if stack_state else {}
             return [table[name] for name in sorted(table)]
 
     def member(self, scope: Scope, name: str) -> Member | None:
@@ -291,7 +290,7 @@ class State:
                 yield PutStack(stack_state.stack)
                 for path in stack_state.paths:
                     yield PutFact(stack_state.stack.id, stack_state.facts[path])
-                for table in stack_state.records.values():
+                for table in stack_state.tables.values():
                     for record in table.values():
                         yield PutRecord(stack_state.stack.id, record)
 

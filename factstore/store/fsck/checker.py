@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from factstore.core.errors import Invalid
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.path import check_stack_name
-from factstore.core.model.record_kinds import counted_size
 from factstore.core.operations.idempotency import is_idempotency_record
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
@@ -119,10 +118,9 @@ class _Checker:
                 record = codec.decode_record(
                     item.value, parsed.record_key, revision=item.revision, lease=item.lease
                 )
-                size = counted_size(record)
-                if size is not None:
+                if record.size is not None:
                     data.facts += 1
-                    data.bytes += size
+                    data.bytes += record.size
         except codec.UnknownFormat as error:
             data.unreadable.append(Finding("unreadable", item.key, str(error)))
 

@@ -52,4 +52,4 @@ def waiter(name: str, revision: int, success: Any, **fields: Any) -> Waiter:
 
 
 def signal(of: str, key: str, revision: int, status: Any = "SUCCESS") -> Signal:
-    return Signal(of, key, status, "because", "null", NOW, "alice", "req-s", revision)
+    return Signal(of, key, status, "because", "null", NOW, "alice", "req-s", revision=revision)

@@ -12,7 +12,7 @@ import pytest
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.event import DropFact, DropRecord, PutFact, PutRecord, Step
 from factstore.core.model.member import Member
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.services import context
 from factstore.core.state.state import State
 from tests.unit.core.factories import NOW, SCOPE, fact, state_with
@@ -168,7 +168,7 @@ def test_waiting_for_a_member_ends_when_it_joins_and_when_it_departs() -> None:
     assert json.loads(found.text)["self"]["name"] == "c1"
 
     def leave() -> None:
-        state.apply(Step(state.revision + 1, (DropRecord("s1", RecordKey("member", "c1")),)))
+        state.apply(Step(state.revision + 1, (DropRecord("s1", RecordKey(Member, "c1")),)))
 
     service = contexts(state, leave, pytest.fail)
     with pytest.raises(NotFound):

@@ -21,7 +21,7 @@ from factstore.core.errors import (
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, Fact, Put
 from factstore.core.model.precondition import ABSENT, ANY
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.model.value import VALUE_BYTES
 from factstore.core.operations.encryption import SEALED_PATTERN, Encryption, _of_stack

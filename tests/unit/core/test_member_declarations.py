@@ -139,7 +139,7 @@ def test_a_departure_whose_outcome_stays_unknown_leaves_no_permanent_record(
     world.clock.advance(31)
     world.store.backend.expire()
     state = world.store.refresh(0)
-    assert [r.record_key.name for r in state.records(SCOPE, "member")] == ["other"]
+    assert [r.record_key.name for r in state.records(SCOPE, Member)] == ["other"]
 
 
 @pytest.mark.parametrize("act", ["adopt", "depart"])

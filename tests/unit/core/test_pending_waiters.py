@@ -13,7 +13,7 @@ from factstore.core.model.event import (
     PutStack,
     Step,
 )
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.state.pending_waiters import Outcome, PendingWaiters
 from factstore.core.state.state import State
@@ -21,7 +21,7 @@ from tests.unit.core.factories import SCOPE, fact, stack
 from tests.unit.core.records import member, signal, waiter
 
 COUNT_TWO = {"facts": "n/*", "present": True, "count": 2}
-TIMER = RecordKey("timer", "w")
+TIMER = RecordKey(Timer, "w")
 
 
 class History:
@@ -41,7 +41,7 @@ class History:
 
     def arm(self, armed: Waiter, *more: Mutation) -> Waiter:
         stored = replace(armed, revision=self.state.revision + 1)
-        timer = Timer(armed.name, stored.revision, armed.timer)
+        timer = Timer(armed.name, revision=stored.revision, lease=armed.timer)
         self.then(PutRecord("s1", stored), PutRecord("s1", timer), *more)
         return stored
 
@@ -156,7 +156,7 @@ def test_a_terminal_or_deleted_waiter_is_not_evaluated() -> None:
         [],
     )
     it.arm(waiter("w", 0, COUNT_TWO))
-    it.then(DropRecord("s1", RecordKey("waiter", "w")), DropRecord("s1", TIMER))
+    it.then(DropRecord("s1", RecordKey(Waiter, "w")), DropRecord("s1", TIMER))
     assert (it.result(), it.pending_waiters.tracker("w"), list(it.pending_waiters.trackers())) == (
         None,
         None,
@@ -189,7 +189,7 @@ def test_a_loaded_state_finds_the_same_outcome() -> None:
     it.arm(waiter("u", 0, {"every_member": {"fact": "x", "present": True}}))
     it.then(PutRecord("s1", member("c1", it.state.revision + 1)))
     it.put("n/2")
-    it.then(DropRecord("s1", RecordKey("timer", "v")))
+    it.then(DropRecord("s1", RecordKey(Timer, "v")))
     loaded = State(it.state.revision)
     loaded.load(list(it.state.mutations()))
     stack_state = loaded.stack_state(SCOPE)

@@ -13,8 +13,8 @@ from factstore.core.model.event import (
     PutStack,
     Step,
 )
-from factstore.core.model.member import Applied
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.member import Applied, Member
+from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import Timer
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
@@ -59,7 +59,7 @@ def test_facts_except_results_move_the_target() -> None:
 def test_dropping_a_missing_record_changes_nothing() -> None:
     it = stack_state()
     assert it.drop("a", 5) is None
-    assert it.drop_record(RecordKey("member", "a"), 5) is None
+    assert it.drop_record(RecordKey(Member, "a"), 5) is None
     assert (it.target, it.changed, it.last_deletion) == (0, 0, 0)
 
 
@@ -122,7 +122,7 @@ def test_members_whose_leases_were_lost_can_all_be_deleted() -> None:
     for name in ("c1", "c2"):
         it.put_record(member(name, 2, lease=0))
     for name in ("c1", "c2"):
-        assert it.drop_record(RecordKey("member", name), 3) is not None
+        assert it.drop_record(RecordKey(Member, name), 3) is not None
     assert (it.live_members, it.generations) == ({}, {})
 
 
@@ -131,9 +131,9 @@ def test_members_whose_leases_were_lost_can_all_be_deleted() -> None:
 
 def test_an_applied_revision_is_no_event_and_does_not_move_the_target() -> None:
     it = stack_state()
-    assert it.put_record(Applied("c1", 5, 6, LEASE)) is None
+    assert it.put_record(Applied("c1", 5, revision=6, lease=LEASE)) is None
     assert it.applied == {"c1": 5}
-    assert it.drop_record(RecordKey("applied", "c1"), 7) is None
+    assert it.drop_record(RecordKey(Applied, "c1"), 7) is None
     assert (it.applied, it.target, it.changed) == ({}, 0, 0)
     assert usage(it) == (0, 0)
 
@@ -145,7 +145,7 @@ def test_a_deletion_needs_a_marker_as_long_as_there_are_members() -> None:
     assert not it.needs_write, "nobody converges"
     it.put_record(member("c1", 4))
     assert (it.unrecorded_deletion, it.needs_write) == (3, True)
-    it.put_record(DeletionMarker(3, 5))
+    it.put_record(DeletionMarker(3, revision=5))
     assert (it.unrecorded_deletion, it.needs_write, it.target) == (0, False, 4)
     it.drop_record(DELETION_MARKER, 6)
     assert it.unrecorded_deletion == 3
@@ -158,7 +158,7 @@ def test_a_loaded_state_gets_its_target_from_the_deletion_marker() -> None:
             PutStack(stack()),
             PutFact("s1", fact("a", 1, 2)),
             PutRecord("s1", member("c1", 3)),
-            PutRecord("s1", DeletionMarker(7, 8)),
+            PutRecord("s1", DeletionMarker(7, revision=8)),
         ]
     )
     contents = state.contents(SCOPE)
@@ -172,7 +172,7 @@ def test_a_loaded_state_gets_its_target_from_the_deletion_marker() -> None:
 def test_waiters_and_signals_count_until_they_are_deleted() -> None:
     it, armed, given = stack_state(), waiter("w", 2, {"signals": 2}), signal("w", "a", 3)
     it.put_record(armed)
-    it.put_record(Timer("w", 2, 5))
+    it.put_record(Timer("w", revision=2, lease=5))
     it.put_record(given)
     assert usage(it) == (2, armed.size + given.size)
     assert it.signals("w") == {given.record_key.name: given}
@@ -180,7 +180,7 @@ def test_waiters_and_signals_count_until_they_are_deleted() -> None:
     longer = replace(given, reason="because of something else", revision=4)
     it.put_record(longer)
     assert usage(it) == (2, armed.size + longer.size)
-    for place in (armed.record_key, RecordKey("timer", "w"), given.record_key):
+    for place in (armed.record_key, RecordKey(Timer, "w"), given.record_key):
         assert it.drop_record(place, 5) is None
     assert usage(it) == (0, 0)
 
@@ -204,7 +204,7 @@ def test_a_deleted_stack_with_pending_outcomes_needs_no_write() -> None:
     state = State()
     state.apply(Step(1, (PutStack(stack()), PutFact("s1", fact("a", 1, 1)))))
     armed = waiter("w", 2, {"facts": "a", "present": True})
-    state.apply(Step(2, (PutRecord("s1", armed), PutRecord("s1", Timer("w", 2, 5)))))
+    state.apply(Step(2, (PutRecord("s1", armed), PutRecord("s1", Timer("w", revision=2, lease=5)))))
     assert [found.stack.id for found in state.stacks_needing_write()] == ["s1"]
     state.apply(Step(3, (DropStack(SCOPE),)))
     assert state.stacks_needing_write() == []

@@ -35,8 +35,8 @@ def member(name: str = "c1", revision: int = 2, lease: int = 7, **fields: object
         "req-join",
         None,
         1,
-        revision,
-        lease,
+        revision=revision,
+        lease=lease,
     )
     return replace(made, **fields)  # type: ignore[arg-type]
 
@@ -161,7 +161,9 @@ def test_a_bound_fact_that_is_deleted_is_no_longer_bound() -> None:
 
 def test_an_applied_record_touches_the_stack_and_makes_no_event() -> None:
     state = state_with_a_member()
-    result = state.apply(Step(state.revision + 1, (PutRecord("s1", Applied("c1", 2, 3, 7)),)))
+    result = state.apply(
+        Step(state.revision + 1, (PutRecord("s1", Applied("c1", 2, revision=3, lease=7)),))
+    )
     assert (result.events, result.touched) == ((), {SCOPE})
     contents = state.contents(SCOPE)
     assert contents is not None

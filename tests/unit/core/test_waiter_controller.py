@@ -10,8 +10,8 @@ from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Put
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
-from factstore.core.model.record_key import RecordKey
-from factstore.core.model.waiter import Waiter
+from factstore.core.model.record import RecordKey
+from factstore.core.model.waiter import Timer, Waiter
 from factstore.core.ports import Transaction
 from factstore.core.services.waiter_controller import RETRY_SECONDS
 from tests.eventually import eventually
@@ -45,7 +45,7 @@ class WaiterWorld:
         return self.facts.put(SCOPE, Put.of(path, 1), author(), ANY).revision
 
     def waiter(self, name: str) -> Waiter:
-        found = self.store.refresh(0).record(SCOPE, RecordKey("waiter", name))
+        found = self.store.refresh(0).record(SCOPE, RecordKey(Waiter, name))
         assert isinstance(found, Waiter)
         return found
 
@@ -72,7 +72,7 @@ def test_an_outcome_is_written_with_the_revision_that_decided_it(world: WaiterWo
     assert (waiter.state, waiter.decided_revision, waiter.timer) == ("met", revision, 0)
     assert waiter.progress is not None
     assert (waiter.progress.satisfied, waiter.progress.needed) == (2, 2)
-    assert world.store.known.record(SCOPE, RecordKey("timer", "w")) is None
+    assert world.store.known.record(SCOPE, RecordKey(Timer, "w")) is None
     assert not world.store.renew_lease(timer, 0), "its lease was given back"
     head = world.store.backend.head(0)
     assert not world.controller.run_once()

@@ -23,7 +23,7 @@ from factstore.core.model.event import (
     Step,
 )
 from factstore.core.model.quota import no_quotas
-from factstore.core.model.record_key import RecordKey
+from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Transaction
@@ -31,7 +31,7 @@ from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.state.state import State
 from tests.unit.core.factories import NOW, SCOPE, ManualClock, fact, state_with
 
-PLACE = RecordKey("waiter", "w")
+PLACE = RecordKey(Waiter, "w")
 SUCCESS = {"any": [{"facts": "a", "present": True}, {"signals": 1}]}
 FAILURE = {"facts": "bad", "present": True}
 
@@ -63,8 +63,8 @@ class Database:
             self.write(PutRecord("s1", replace(made, revision=self.state.revision + 1)))
 
     def end_timer(self) -> None:
-        if self.state.record(SCOPE, RecordKey("timer", "w")) is not None:
-            self.write(DropRecord("s1", RecordKey("timer", "w")))
+        if self.state.record(SCOPE, RecordKey(Timer, "w")) is not None:
+            self.write(DropRecord("s1", RecordKey(Timer, "w")))
 
     def toggle(self, path: str) -> None:
         if self.state.fact(SCOPE, path) is not None:
@@ -73,7 +73,7 @@ class Database:
             self.write(PutFact("s1", fact(path, 1, self.state.revision + 1)))
 
     def _signals(self) -> list[RecordKey]:
-        return [record.record_key for record in self.state.records(SCOPE, "signal")]
+        return [record.record_key for record in self.state.records(SCOPE, Signal)]
 
     def commit(self, commit: Transaction) -> int | None:
         for place, revision in commit.record_revisions.items():
@@ -191,12 +191,12 @@ def check(database: Database) -> None:
 
 
 def expected(state: State) -> str | None:
-    signals = {s.status for s in state.records(SCOPE, "signal") if isinstance(s, Signal)}
+    signals = {s.status for s in state.records(SCOPE, Signal) if isinstance(s, Signal)}
     if "FAILURE" in signals or state.fact(SCOPE, "bad"):
         return "failed"
     if "SUCCESS" in signals or state.fact(SCOPE, "a"):
         return "met"
-    return None if state.record(SCOPE, RecordKey("timer", "w")) else "timed_out"
+    return None if state.record(SCOPE, RecordKey(Timer, "w")) else "timed_out"
 
 
 def _is_final(state: State) -> bool:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factstore.core.model.event import DeletionAuthor, DeletionMarker, Record
+from factstore.core.model.event import DeletionAuthor, DeletionMarker
 from factstore.core.model.member import Applied, Member
+from factstore.core.model.record import Record
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from factstore.store.fsck.checker import check

@@ -9,9 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from factstore.core.model.path import covers
-from factstore.core.model.record_key import RecordKey
-from factstore.core.model.record_kinds import RECORD_KINDS
+from factstore.core.model.record import RecordKey
+from factstore.core.model.waiter import Signal
 from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace, ParsedKey
+from factstore.store.record_formats import RECORD_FORMATS
 from tests.unit.core.test_path import paths, segments
 
 KEYS = Keyspace("/factstore/v1")
@@ -131,8 +132,8 @@ def test_every_key_that_is_built_is_parsed(p: str, s: str, name: str, path: str,
         KEYS.compactor: ("compactor", "", "", ""),
     }
     located = {key: ParsedKey(*what) for key, what in named.items()}
-    for kind in RECORD_KINDS:
-        place = RecordKey(kind, f"{name}/0a" if kind == "signal" else name)
+    for kind in RECORD_FORMATS:
+        place = RecordKey(kind, f"{name}/0a" if kind is Signal else name)
         located[KEYS.record(p, s, place)] = ParsedKey("record", p, s, place.name, place)
     assert {key: KEYS.parse_strict(key) for key in located} == located
 
