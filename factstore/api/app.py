@@ -1,15 +1,13 @@
-"""The Flask application: its blueprints, and checks of every request."""
+"""The Flask application and its blueprints."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from wsgiref.types import WSGIEnvironment
 
-from flask import Flask, Response, request
+from flask import Flask
 from flask_smorest import Api
-from werkzeug.exceptions import NotAcceptable
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from factstore.api import (
@@ -32,8 +30,8 @@ from factstore.api import (
 )
 from factstore.api.identity import EXTENSION as ACCESS
 from factstore.api.identity import Access, Authorizer
+from factstore.api.request_checks import check_request
 from factstore.api.services import EXTENSION as SERVICES
-from factstore.api.services import ROUTE
 from factstore.core.services.composition import Services
 
 BLUEPRINTS = (
@@ -102,10 +100,8 @@ def create_app(
     app.extensions[SERVICES] = services
     app.extensions[ACCESS] = Access(authorizer)
     app.extensions[events.WRITE_TIMEOUT] = set_write_timeout
-    app.before_request(_set_route)
-    app.before_request(blueprint.check_url)
-    app.before_request(_check_accept)
-    microversion.register(app)
+    app.before_request(check_request)
+    app.after_request(microversion.set_headers)
     api = FactstoreApi(app)
     for each in BLUEPRINTS:
         api.register_blueprint(each)
@@ -114,35 +110,7 @@ def create_app(
     return app
 
 
-@cache
-def _template(rule: str) -> str:
-    """Return a route as a path template, such as ``/v1/stacks/{stack}``."""
-    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
-
-
-def _set_route() -> None:
-    if request.url_rule is not None:
-        request.environ[ROUTE] = _template(request.url_rule.rule)
-
-
 def _document_text(app: Flask, api: Api, root: str) -> str:
     """Return the OpenAPI document of an application that is mounted at a root."""
     document = {**api.spec.to_dict(), "servers": [{"url": root or "/"}]}
     return app.json.dumps(document, sort_keys=False)
-
-
-def _check_accept() -> Response | None:
-    """Answer 406 if the caller does not accept the type of the response."""
-    header = request.headers.get("Accept")
-    if header is None or header == "*/*" or request.routing_exception is not None:
-        return None
-    types = ["application/json"]
-    if request.path.endswith("/events"):
-        types.append(events.STREAM)
-    if request.path in docs_ui.PATHS:
-        return None  # browsers get the files whatever they accept
-    if request.args.get("format") == "raw":
-        types = ["text/plain"]
-    if request.accept_mimetypes.best_match(types) is None:
-        raise NotAcceptable(f"The response is only available as {' or '.join(types)}.")
-    return None

@@ -247,30 +247,3 @@ def _unwrapped(decorate: Callable[[Any], Any]) -> Callable[[_View], _View]:
         return view
 
     return describe
-
-
-def check_url() -> None:
-    """Refuse paths with a percent-encoded separator or another character that names cannot contain.
-
-    :raises Invalid: ``path_invalid``.
-    """
-    # The application gets the path decoded: a%2Fb would be a/b, and each byte that is not UTF-8 the
-    # same replacement character. And the router would treat //v1 as /v1.
-    if request.environ.get("PATH_INFO", "").startswith("//"):
-        raise Invalid("The URL's path begins with two slashes. Send one.", code="path_invalid")
-    raw = request.environ.get("RAW_URI") or request.environ.get("REQUEST_URI") or ""
-    path = raw.partition("?")[0]
-    if "%" not in path:
-        return
-    for code in path.split("%")[1:]:
-        if code[:2].upper() not in _NAME_CHARACTERS:
-            raise Invalid(
-                f"The URL contains %{code[:2]!s}, a character that is not allowed in names, encoded or "
-                "not. Names consist of ASCII letters, digits and '_.:@-'.",
-                code="path_invalid",
-            )
-
-
-_NAME_CHARACTERS = frozenset(
-    f"{ord(c):02X}" for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@-"
-)

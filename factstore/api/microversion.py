@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import microversion_parse as parse
-from flask import Flask, Response, request
+from flask import Response
 
 from factstore.api import errors
 from factstore.core.errors import Invalid
@@ -30,16 +30,11 @@ def supported() -> Iterator[tuple[int, int]]:
     return ((MAXIMUM[0], minor) for minor in range(MINIMUM[1], MAXIMUM[1] + 1))
 
 
-def register(app: Flask) -> None:
-    """Check the header of every request, and set it in every response."""
-    app.before_request(_check_request)
-    app.after_request(_set_headers)
+def check(header: str) -> Response | None:
+    """Return an error response if the header asks for a version that does not exist.
 
-
-def _check_request() -> Response | None:
-    header = request.headers.get(HEADER)
-    if header is None or request.routing_exception is not None:
-        return None  # a URL that does not exist is 404 in every version
+    :raises Invalid: ``header_invalid``.
+    """
     try:
         _check_form(header)
         requested = parse.get_version({HEADER.lower(): header}, SERVICE_TYPE)
@@ -70,7 +65,8 @@ def _check_form(header: str) -> None:
         raise ValueError
 
 
-def _set_headers(response: Response) -> Response:
+def set_headers(response: Response) -> Response:
+    """Set the header of a response to the version that it has."""
     response.headers[HEADER] = RESPONSE_HEADERS[HEADER]
     response.vary.add(HEADER)
     return response

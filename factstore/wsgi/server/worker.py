@@ -106,7 +106,7 @@ class Worker(GeventWorker):
         super().load_wsgi()
         from factstore.wsgi import api
 
-        api.start()
+        self.wsgi = api.start()
         # Objects that exist now are permanent, and each collection would walk all facts in memory.
         gc.collect()
         gc.freeze()
