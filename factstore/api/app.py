@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from wsgiref.types import WSGIEnvironment
 
@@ -10,43 +12,14 @@ from flask import Flask
 from flask_smorest import Api
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
-from factstore.api import (
-    batch,
-    blueprint,
-    context,
-    convergence,
-    docs_ui,
-    errors,
-    events,
-    facts,
-    grants,
-    limits,
-    members,
-    microversion,
-    openapi,
-    stacks,
-    versions,
-    waiters,
-)
+from factstore import api as package
+from factstore.api import docs_ui, errors, events, microversion, openapi, versions
+from factstore.api.blueprint import BODY_BYTES, Blueprint
 from factstore.api.identity import EXTENSION as ACCESS
 from factstore.api.identity import Access, Authorizer
 from factstore.api.request_checks import check_request
 from factstore.api.services import EXTENSION as SERVICES
 from factstore.core.services.composition import Services
-
-BLUEPRINTS = (
-    versions.blueprint,
-    stacks.blueprint,
-    facts.blueprint,
-    batch.blueprint,
-    events.blueprint,
-    context.blueprint,
-    members.blueprint,
-    convergence.blueprint,
-    waiters.blueprint,
-    grants.blueprint,
-    limits.blueprint,
-)
 
 
 class FactPath(BaseConverter):
@@ -90,7 +63,7 @@ def create_app(
         OPENAPI_VERSION="3.1.0",
         API_SPEC_OPTIONS={"security": openapi.SECURITY if tokens else []},
         # One more than allowed, because werkzeug truncates chunked bodies there silently.
-        MAX_CONTENT_LENGTH=blueprint.BODY_BYTES + 1,
+        MAX_CONTENT_LENGTH=BODY_BYTES + 1,
     )
     app.json.compact = True  # type: ignore[attr-defined]
     # URLs are not normalised, and requests are not redirected.
@@ -103,11 +76,19 @@ def create_app(
     app.before_request(check_request)
     app.after_request(microversion.set_headers)
     api = FactstoreApi(app)
-    for each in BLUEPRINTS:
+    for each in list_blueprints():
         api.register_blueprint(each)
-    app.register_blueprint(docs_ui.blueprint)  # not part of the API's document
+    app.register_blueprint(docs_ui.page)  # not part of the API's document
     app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document_text, app, api))
     return app
+
+
+def list_blueprints() -> Iterator[Blueprint]:
+    """Yield the ``blueprint`` of each module of the package that has one, ordered by module."""
+    for found in pkgutil.iter_modules(package.__path__):
+        module = importlib.import_module(f"{package.__name__}.{found.name}")
+        if isinstance(value := getattr(module, "blueprint", None), Blueprint):
+            yield value
 
 
 def _document_text(app: Flask, api: Api, root: str) -> str:

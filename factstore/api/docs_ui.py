@@ -39,13 +39,13 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 PATHS = frozenset(_OWN_FILES + _SWAGGER_FILES)
 """Paths of the page and its files."""
 
-blueprint = Blueprint("docs_ui", __name__, description="The documentation page.", public=True)
+page = Blueprint("docs_ui", __name__, description="The documentation page.", public=True)
 
 
 class DocsPage(MethodView):
     """The page and its files."""
 
-    @blueprint.query(NoQuery)
+    @page.query(NoQuery)
     def get(self, query: dict[str, Any]) -> Response:
         """Send the page or one of its files."""
         swagger_ui = _swagger_ui()
@@ -61,7 +61,7 @@ class DocsPage(MethodView):
 
 
 for path in PATHS:
-    blueprint.route(path)(DocsPage)
+    page.route(path)(DocsPage)
 
 
 def _swagger_ui() -> Path | None:
