@@ -44,6 +44,7 @@ class ConvergenceItem(MethodView):
             found = services().convergence.get(
                 scope,
                 group=query["group"],
+                include_draining=query["include_draining"],
                 wait=query["wait"],
                 unless=None if known == frozenset() else is_known,
                 stale=query["consistency"] == "stale",

@@ -26,7 +26,7 @@ from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.waiters import waiter_summary_text, waiter_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.value import parse_json
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.services.waiters import WaiterView

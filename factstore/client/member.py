@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from factstore.client import urls
-from factstore.client.transport import Transport, parsed, query_params
+from factstore.client.query import query_params
+from factstore.client.transport import Transport, parsed
 
 
 @dataclass(frozen=True, slots=True)

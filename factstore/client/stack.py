@@ -13,8 +13,9 @@ from factstore.client.facts import Facts
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.paging import next_params
+from factstore.client.query import context_params, query_params, settle_params
 from factstore.client.records import Context, Convergence, StackRecord
-from factstore.client.transport import parsed, query_params
+from factstore.client.transport import parsed
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
@@ -112,27 +113,43 @@ class Stack(Facts):
 
     @overload
     def convergence(
-        self, *, group: str | None = None, if_none_match: None = None, wait: float = 0
+        self,
+        *,
+        group: str | None = None,
+        include_draining: bool = False,
+        if_none_match: None = None,
+        wait: float = 0,
     ) -> Convergence: ...
 
     @overload
     def convergence(
-        self, *, group: str | None = None, if_none_match: str, wait: float = 0
+        self,
+        *,
+        group: str | None = None,
+        include_draining: bool = False,
+        if_none_match: str,
+        wait: float = 0,
     ) -> Convergence | None: ...
 
     def convergence(
-        self, *, group: str | None = None, if_none_match: str | None = None, wait: float = 0
+        self,
+        *,
+        group: str | None = None,
+        include_draining: bool = False,
+        if_none_match: str | None = None,
+        wait: float = 0,
     ) -> Convergence | None:
         """Return which members have applied the current state of the stack.
 
         :param group: only members of this group.
+        :param include_draining: count draining members too.
         :param if_none_match: the etag that the caller already knows.
         :param wait: seconds, 0 to 50, for which the request waits until all members have converged or,
             with *if_none_match*, the etag differs.
         :return: the convergence; None if it still has the etag *if_none_match*.
         :raises NotFound: the stack does not exist.
         """
-        params = query_params(group=group)
+        params = query_params(group=group, include_draining="true" if include_draining else None)
         response = self._read(f"{self._url}/convergence", params, if_none_match, wait)
         if response.status_code == 304:
             return None
@@ -188,7 +205,7 @@ class Stack(Facts):
         :return: the context; None if it still has the etag *if_none_match*.
         :raises NotFound: the stack or the member does not exist.
         """
-        params = _context_params(member, results, settle, max_settle)
+        params = context_params(member, results, settle, max_settle)
         response = self._read(f"{self._url}/context", params, if_none_match, wait)
         return None if response.status_code == 304 else _context(response)
 
@@ -209,7 +226,7 @@ class Stack(Facts):
 
         :raises NotFound: the stack or the member does not exist.
         """
-        params = _context_params(member, results, settle, max_settle)
+        params = context_params(member, results, settle, max_settle)
         response = self._read(f"{self._url}/context", params, known.etag, wait)
         if response.status_code == 304:
             # An intermediary may have dropped the header.
@@ -243,7 +260,7 @@ class Stack(Facts):
         :raises NotFound: the stack does not exist; with *since* or *initial*, raised by the iteration.
         """
         params = query_params(
-            prefix=prefix, types=",".join(types or ()), **_settle_params(settle, max_settle)
+            prefix=prefix, types=",".join(types or ()), **settle_params(settle, max_settle)
         )
         url = f"{self._url}/events"
         if since is None and not initial:
@@ -274,25 +291,9 @@ class Stack(Facts):
         self._transport.send("DELETE", self._url)
 
 
-def _context_params(
-    member: str | None, results: bool, settle: float, max_settle: float | None
-) -> dict[str, str]:
-    """Return the query parameters of a context."""
-    included = "results" if results else None
-    return query_params(include=included, member=member, **_settle_params(settle, max_settle))
-
-
 def _context(response: requests.Response) -> Context:
     headers = response.headers
     return parsed(
         response,
         lambda found: Context(found, unquoted(headers["ETag"]), headers["Factstore-Cursor"]),
     )
-
-
-def _settle_params(settle: float, max_settle: float | None) -> dict[str, str]:
-    """Return the query parameters for settling, in milliseconds."""
-    if not settle:
-        return {}
-    longest = {} if max_settle is None else {"max_settle": str(round(1000 * max_settle))}
-    return {"settle": str(round(1000 * settle)), **longest}

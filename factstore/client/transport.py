@@ -164,11 +164,6 @@ def parsed(response: requests.Response, parse: Callable[[dict[str, Any]], T]) ->
         ) from error
 
 
-def query_params(**params: str | None) -> dict[str, str]:
-    """Return query parameters without the empty ones."""
-    return {name: value for name, value in params.items() if value}
-
-
 def _transient_cause(error: exceptions.ConnectionError) -> BaseException | None:
     """Return the cause of a transient error, or None if the error is permanent."""
     # keystoneauth's error does not show whether the request was sent; the error that it replaced does.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from factstore.core.errors import Invalid
-from factstore.core.model.condition import Definition
 from factstore.core.model.data_key import DataKey
+from factstore.core.model.definition import Definition
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member

@@ -154,7 +154,12 @@ class Model:
         return sum(self._passes(path, condition) for path in matching) >= condition["count"]
 
     def _of(self, inner: dict[str, Any]) -> list[str]:
-        return [n for n, m in self.members.items() if inner["group"] in ("", m.group)]
+        return [
+            name
+            for name, member in self.members.items()
+            if inner["group"] in ("", member.group)
+            and (member.state != "draining" or inner.get("include_draining", False))
+        ]
 
     def _passes(self, path: str, demand: dict[str, Any]) -> bool:
         fact = self.facts.get(path)

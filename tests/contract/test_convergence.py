@@ -177,3 +177,21 @@ def test_a_departed_member_does_not_lag(
     found = waiting.result(10)
     assert found.reached
     assert [f.member.name for f in found.members] == ["c1"]
+
+
+def test_a_draining_member_does_not_hold_the_stack_back(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    join(worker, scope, "c1")
+    join(worker, scope, "c2")
+    other = world.worker()
+    waiting = threads.submit(other.convergence.get, scope, wait=30)
+    worker.members.set_state(scope, "c2", "draining", None, author())
+    target = worker.convergence.get(scope).target
+    worker.members.heartbeat(scope, "c1", None, target)
+    found = waiting.result(10)
+    assert found.reached
+    assert [f.member.name for f in found.members] == ["c1"]
+    every = other.convergence.get(scope, include_draining=True)
+    assert [f.member.name for f in every.members if f.lags] == ["c2"]
+    assert not every.reached

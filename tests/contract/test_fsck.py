@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from factstore.core.errors import FactstoreError, NotFound, Unavailable
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from factstore.cmd.processes.etcd import EtcdServer
-from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Delete, Put
 from factstore.core.model.member import JoinRequest
 from factstore.core.operations.signals import SignalRequest
@@ -39,7 +39,7 @@ SUCCESSES: list[dict[str, Any]] = [
         "success": {"every_member": {"fact": "x", "present": True, "at_least": 2}},
         "extend_on_progress": True,
     },
-    {"success": {"converged": {}}},
+    {"success": {"converged": {"include_draining": True}}},
     {"success": {"converged": {"group": "compute"}}, "failure": {"facts": "cfg", "equals": 2}},
     {"success": {"signals": 2}},
     {"success": {"any": [{"signals": 1}, {"all": [{"converged": {}}, {"facts": "cfg", "equals": 1}]}]}},

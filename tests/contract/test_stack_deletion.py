@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from factstore.core.errors import NotFound
-from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Put, Scope
 from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.precondition import ANY

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Scope
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.operations.signals import SignalRequest

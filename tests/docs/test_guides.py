@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api.blueprint import BODY_BYTES
 from factstore.api.schemas import base, field_types
-from factstore.core.model import condition, fact, grant, member, path, value, waiter
+from factstore.core.model import definition, fact, grant, member, path, value, waiter
 from factstore.core.operations import facts, idempotency
 from factstore.core.services import debounce, watch
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS
@@ -38,7 +38,7 @@ from tests.docs.pages import DOC, ROOT, code
         ("attributes", {member.ATTRIBUTES_LENGTH}),
         ("facts bound to a member", {member.BOUND_FACTS}),
         ("waiters of a stack", {waiter.WAITERS_PER_STACK}),
-        ("conditions of a waiter", {condition.LEAVES, condition.DEFINITION_BYTES // 1024}),
+        ("conditions of a waiter", {definition.LEAVES, definition.DEFINITION_BYTES // 1024}),
         ("timeout of a waiter", {waiter.TIMEOUT_MIN, waiter.TIMEOUT_MAX, waiter.TIMEOUT_DEFAULT}),
         ("stored signals", {waiter.SIGNALS_PER_WAITER}),
         ("id of a signal", {waiter.SIGNAL_ID_LENGTH}),

@@ -218,6 +218,10 @@ WAITERS = {
     "a success that is null": (waiter(None), "400 schema"),
     "a success that is a text": (waiter("a"), "400 condition_invalid"),
     "a success that is empty": (waiter({}), "400 condition_invalid"),
+    "draining members that are a number": (
+        waiter({"converged": {"include_draining": 1}}),
+        "400 condition_invalid",
+    ),
     "a success of two kinds": (waiter({"signals": 1, "converged": {}}), "400 condition_invalid"),
     "a test that is missing": (waiter({"facts": "a"}), "400 condition_invalid"),
     "a test that is false": (waiter({"facts": "a", "present": False}), "400 condition_invalid"),

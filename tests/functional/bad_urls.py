@@ -200,6 +200,7 @@ QUERIES = [
     ("STACK/members/m?consistency=strong", "400 query_invalid"),
     ("STACK/members/m?declared=heat:1", "400 query_invalid"),
     ("STACK/convergence?consistency=", "400 query_invalid"),
+    ("STACK/convergence?include_draining=1", "400 query_invalid"),
     ("STACK/grants/g?consistency=strong", "400 query_invalid"),
     ("STACK/facts/a?format=xml", "400 query_invalid"),
     ("STACK/facts/a?format=RAW", "400 query_invalid"),

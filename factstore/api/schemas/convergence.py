@@ -8,6 +8,7 @@ from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
+    boolean_parameter,
     consistency_parameter,
     cursor_field,
     string_parameter,
@@ -21,6 +22,7 @@ class ConvergenceQuery(Schema):
     """Showing which members lag."""
 
     group = string_parameter(SEGMENT_PATTERN, "Compare only members of this group.")
+    include_draining = boolean_parameter("Compare draining members too.")
     wait = wait_parameter()
     consistency = consistency_parameter()
 

@@ -1,8 +1,7 @@
-"""The grammar of conditions, for which waiters wait.
+"""The grammar of conditions.
 
-:meth:`Definition.of` parses a definition strictly, and an error names the position of the fault.  Two
-definitions that differ only in whether defaults are written out have the same
-:attr:`Definition.text`.  Conditions are evaluated in
+:func:`parse_condition` parses strictly, and an error names the position of the fault.  A waiter's
+definition consists of conditions: :mod:`factstore.core.model.definition`.  They are evaluated in
 :mod:`factstore.core.state.condition_tracker`.
 """
 
@@ -17,6 +16,7 @@ from factstore.core.model.condition_parser import (
     check_members,
     checked,
     kind_of,
+    read_boolean,
     read_group,
     read_number,
     read_path,
@@ -24,18 +24,11 @@ from factstore.core.model.condition_parser import (
 )
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import quoted
-from factstore.core.model.value import canonical, check_value_depth, encode
-from factstore.core.model.waiter import (
-    SIGNALS_PER_WAITER,
-    TIMEOUT_DEFAULT,
-    TIMEOUT_MAX,
-    TIMEOUT_MIN,
-)
+from factstore.core.model.value import canonical, check_value_depth
+from factstore.core.model.waiter import SIGNALS_PER_WAITER
 
 COUNT_MAX = 10_000  # facts, or members
 DEPTH = 8  # nested conditions
-LEAVES = 16  # conditions without parts, of success and failure together
-DEFINITION_BYTES = 16 * 1024  # of canonical JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +66,14 @@ class EveryMember:
     """At least *at_least* members exist, and ``nodes/<member>/<fact>`` of each passes a test.
 
     :param group: the group of the members; empty for all members.
+    :param include_draining: True if draining members count too.
     """
 
     group: str
     fact: str
     test: Test
     at_least: int = 1
+    include_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +81,11 @@ class Converged:
     """At least one member exists, and every member has applied the target revision.
 
     :param group: the group of the members; empty for all members.
+    :param include_draining: True if draining members count too.
     """
 
     group: str = ""
+    include_draining: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,110 +122,48 @@ def leaves(condition: Condition) -> Iterator[Leaf]:
         yield condition
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """The conditions that make a waiter met or failed, and its timeout.
-
-    :param timeout: seconds.
-    :param extend_on_progress: True if progress restarts the timeout.
-    """
-
-    success: Condition
-    failure: Condition | None = None
-    timeout: int = TIMEOUT_DEFAULT
-    extend_on_progress: bool = False
-
-    @classmethod
-    def of(cls, document: Any) -> Definition:
-        """Return the definition in a parsed JSON document.
-
-        :raises Invalid: ``condition_invalid``, with the position in ``extra['field']``, which is empty
-            for the document as a whole.
-        """
-        check_members(document, "", {"success", "failure", "timeout", "extend_on_progress"})
-        if "success" not in document:
-            raise refusal("success", f"it is missing; give {_A_CONDITION}")
-        failure = document.get("failure")
-        extend = document.get("extend_on_progress", False)
-        if not isinstance(extend, bool):
-            raise refusal("extend_on_progress", f"it is {kind_of(extend)}; give true or false")
-        definition = cls(
-            _condition(document["success"], "success"),
-            None if failure is None else _condition(failure, "failure", fails=True),
-            read_number(document, "timeout", "", TIMEOUT_MIN, TIMEOUT_MAX, TIMEOUT_DEFAULT),
-            extend,
-        )
-        definition._check_size()
-        return definition
-
-    @classmethod
-    def parse(cls, text: str) -> Definition:
-        """Return the definition that has a :attr:`text`."""
-        return cls.of(json.loads(text))
-
-    @property
-    def text(self) -> str:
-        """The canonical JSON with all defaults written out."""
-        return encode(
-            {
-                "success": _document(self.success),
-                "failure": None if self.failure is None else _document(self.failure),
-                "timeout": self.timeout,
-                "extend_on_progress": self.extend_on_progress,
-            }
-        )
-
-    def _check_size(self) -> None:
-        parts = (self.success, self.failure) if self.failure else (self.success,)
-        total = sum(1 for part in parts for _ in leaves(part))
-        if total > LEAVES:
-            raise refusal(
-                "",
-                f"success and failure have {total} conditions, not counting all and any; "
-                f"at most {LEAVES} are allowed",
-            )
-        size = len(self.text.encode())
-        if size > DEFINITION_BYTES:
-            raise refusal(
-                "", f"it is {size} bytes as canonical JSON; at most {DEFINITION_BYTES} are allowed"
-            )
-
-
-def _document(condition: Condition) -> dict[str, Any]:
+def condition_document(condition: Condition) -> dict[str, Any]:
     """Return the JSON object of a condition, with its defaults."""
     match condition:
         case Facts(pattern, test, count):
             return {"facts": pattern, "count": count, **_test_document(test)}
-        case EveryMember(group, fact, test, at_least):
+        case EveryMember(group, fact, test, at_least, draining):
             inner = {"group": group, "fact": fact, "at_least": at_least, **_test_document(test)}
-            return {"every_member": inner}
-        case Converged(group):
-            return {"converged": {"group": group}}
+            return {"every_member": inner | _draining_document(draining)}
+        case Converged(group, draining):
+            return {"converged": {"group": group, **_draining_document(draining)}}
         case Signals(count):
             return {"signals": count}
         case AllOf(parts):
-            return {"all": [_document(part) for part in parts]}
+            return {"all": [condition_document(part) for part in parts]}
         case AnyOf(parts):
-            return {"any": [_document(part) for part in parts]}
+            return {"any": [condition_document(part) for part in parts]}
+
+
+def _draining_document(include: bool) -> dict[str, Any]:
+    # False is left out, so that the definitions of earlier versions keep their text.
+    return {"include_draining": True} if include else {}
 
 
 def _test_document(test: Test) -> dict[str, Any]:
     return {"present": True} if test.equals is None else {"equals": json.loads(test.equals)}
 
 
-def _condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -> Condition:
-    """Parse one condition.
+def parse_condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -> Condition:
+    """Return the condition in a parsed JSON value.
 
+    :param field: its position in the definition.
     :param fails: True if it is part of the failure condition.
+    :raises Invalid: ``condition_invalid``.
     """
     if depth > DEPTH:
         raise refusal(field, f"conditions are nested too deep; at most {DEPTH} levels are allowed")
     if not isinstance(given, dict):
-        raise refusal(field, f"it is {kind_of(given)}; give {_A_CONDITION}")
+        raise refusal(field, f"it is {kind_of(given)}; give {A_CONDITION}")
     names = [name for name in _NAMES if name in given]
     if len(names) != 1:
         found = f"it has {' and '.join(names)}" if names else "it has none of the names"
-        raise refusal(field, f"{found}; give {_A_CONDITION}")
+        raise refusal(field, f"{found}; give {A_CONDITION}")
     (name,) = names
     if name == "facts":
         return _facts(given, field)
@@ -243,7 +178,7 @@ def _condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -
         make = AllOf if name == "all" else AnyOf
         return make(
             tuple(
-                _condition(part, f"{position}.{at}", fails=fails, depth=depth + 1)
+                parse_condition(part, f"{position}.{at}", fails=fails, depth=depth + 1)
                 for at, part in enumerate(parts)
             )
         )
@@ -253,8 +188,7 @@ def _condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -
         raise refusal(position, _NOT_IN_FAILURE[name])
     if name == "signals":
         return Signals(read_number(given, name, field, 1, SIGNALS_PER_WAITER))
-    check_members(given[name], position, {"group"})
-    return Converged(read_group(given[name], position))
+    return _converged(given[name], position)
 
 
 def _facts(given: Any, field: str) -> Facts:
@@ -271,10 +205,17 @@ def _facts(given: Any, field: str) -> Facts:
 
 
 def _every_member(given: Any, field: str) -> EveryMember:
-    check_members(given, field, {"group", "fact", "equals", "present", "at_least"})
+    names = {"group", "fact", "equals", "present", "at_least", "include_draining"}
+    check_members(given, field, names)
     path = read_path(given, "fact", field, below="nodes/<member>/")
     at_least = read_number(given, "at_least", field, 0, COUNT_MAX, 1)
-    return EveryMember(read_group(given, field), path, _test(given, field), at_least)
+    group, draining = read_group(given, field), read_boolean(given, "include_draining", field)
+    return EveryMember(group, path, _test(given, field), at_least, draining)
+
+
+def _converged(given: Any, field: str) -> Converged:
+    check_members(given, field, {"group", "include_draining"})
+    return Converged(read_group(given, field), read_boolean(given, "include_draining", field))
 
 
 def _test(given: dict[str, Any], field: str) -> Test:
@@ -291,7 +232,7 @@ def _test(given: dict[str, Any], field: str) -> Test:
 
 
 _NAMES = ("facts", "every_member", "converged", "signals", "all", "any")
-_A_CONDITION = f"an object with exactly one of {', '.join(_NAMES)}"
+A_CONDITION = f"an object with exactly one of {', '.join(_NAMES)}"
 _NOT_IN_FAILURE = {
     "converged": "convergence cannot be a failure condition; use it in success",
     "signals": "signals cannot be a failure condition; use it in success, where any signalled "

@@ -73,6 +73,16 @@ def read_number(
     return number
 
 
+def read_boolean(given: dict[str, Any], name: str, field: str) -> bool:
+    """Return true or false; false if the member is missing."""
+    value = given.get(name, False)
+    if not isinstance(value, bool):
+        raise refusal(
+            f"{field}.{name}" if field else name, f"it is {kind_of(value)}; give true or false"
+        )
+    return value
+
+
 def check_members(given: Any, field: str, known: set[str]) -> None:
     """Raise Invalid if the value is not an object or has unknown members."""
     names = ", ".join(sorted(known))

@@ -83,6 +83,16 @@ class Member(Record):
             former.declared_only and former.declared == self.declared
         )
 
+    def counts(self, group: str, include_draining: bool) -> bool:
+        """Return True if conditions and convergence count it among the members of a group.
+
+        :param group: empty for all members.
+        :param include_draining: True if draining members count too.
+        """
+        if self.departed or (self.state == "draining" and not include_draining):
+            return False
+        return group in ("", self.group)
+
     @property
     def departed(self) -> bool:
         """True if it has departed; its record is deleted next."""

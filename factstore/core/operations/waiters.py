@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from factstore.core.errors import Forbidden, NotFound, PreconditionFailed
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey

@@ -29,6 +29,7 @@ class Convergence:
     """The convergence of a stack's members, or of a group's members.
 
     :param target: the newest revision at which a fact outside ``results/`` or a member changed.
+    :param members: the members that count.
     """
 
     target: Cursor
@@ -57,6 +58,7 @@ class ConvergenceService:
         scope: Scope,
         *,
         group: str = "",
+        include_draining: bool = False,
         wait: float = 0,
         unless: Callable[[Convergence], bool] | None = None,
         stale: bool = False,
@@ -64,6 +66,7 @@ class ConvergenceService:
         """Return the convergence; wait for it.
 
         :param group: only the members of this group; empty for all.
+        :param include_draining: True if draining members count too.
         :param wait: seconds to block while *unless* is true; without it, until all have converged.
         :raises NotFound: there is no such stack.
         """
@@ -79,15 +82,15 @@ class ConvergenceService:
             every_change=True,
         )
         states = query.states(wait, stale=stale)
-        found = self._read(next(states), scope, group)
+        found = self._read(next(states), scope, group, include_draining)
         while not (found.reached if unless is None else not unless(found)):
             state = next(states, None)
             if state is None:
                 break
-            found = self._read(state, scope, group)
+            found = self._read(state, scope, group, include_draining)
         return found
 
-    def _read(self, state: State, scope: Scope, group: str) -> Convergence:
+    def _read(self, state: State, scope: Scope, group: str, include_draining: bool) -> Convergence:
         epoch = self._store.epoch
         with state.read():
             stack_state = state.stack_state(scope)
@@ -103,6 +106,6 @@ class ConvergenceService:
                     stack_state.applied.get(name, 0) < target,
                 )
                 for name, member in sorted(stack_state.live_members.items())
-                if group in ("", member.group)
+                if member.counts(group, include_draining)
             )
         return Convergence(Cursor(epoch, target), members)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from factstore.core.model.condition import Definition
 from factstore.core.model.cursor import Cursor
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.model.waiter import Progress, Signal, Waiter

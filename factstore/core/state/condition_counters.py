@@ -140,7 +140,7 @@ class EveryMemberCounter(LeafCounter):
             self._evaluate(name)
 
     def member(self, name: str, member: Member | None) -> None:
-        _put(self._members, name, _belongs(member, self._condition.group))
+        _put(self._members, name, _counts(member, self._condition))
         self._evaluate(name)
 
     def _evaluate(self, name: str) -> None:
@@ -169,14 +169,14 @@ class ConvergedCounter(LeafCounter):
     """
 
     def __init__(self, condition: Converged) -> None:
-        self._group = condition.group
+        self._condition = condition
         self._target = 0
         self._applied: dict[str, int] = {}
         self._members: dict[str, int] = {}
         self._by_applied: list[tuple[int, str]] = []
 
     def member(self, name: str, member: Member | None) -> None:
-        self._reorder(name, _belongs(member, self._group))
+        self._reorder(name, _counts(member, self._condition))
 
     def applied(self, name: str, seen: int | None) -> None:
         if seen is None:
@@ -243,8 +243,9 @@ def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile("/".join(segments)).fullmatch
 
 
-def _belongs(member: Member | None, group: str) -> bool:
-    return member is not None and not member.departed and group in ("", member.group)
+def _counts(member: Member | None, condition: EveryMember | Converged) -> bool:
+    """Return True if a condition counts a member."""
+    return member is not None and member.counts(condition.group, condition.include_draining)
 
 
 def _explained(names: Names, hidden: set[str]) -> list[str]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Literal, Protocol
 
-from factstore.core.model.condition import AllOf, AnyOf, Condition, Definition, Signals, leaves
+from factstore.core.model.condition import AllOf, AnyOf, Condition, Signals, leaves
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Progress, Signal

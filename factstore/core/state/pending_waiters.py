@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.record import R

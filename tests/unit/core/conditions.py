@@ -21,16 +21,23 @@ _facts = st.builds(
     st.integers(1, 3),
     _tests,
 )
+# The default false is never written out.
+_draining = st.sampled_from([{}, {"include_draining": True}])
 _every_member = st.builds(
-    lambda group, fact, at_least, test: {
-        "every_member": {"group": group, "fact": fact, "at_least": at_least, **test}
+    lambda group, fact, at_least, test, draining: {
+        "every_member": {"group": group, "fact": fact, "at_least": at_least, **test, **draining}
     },
     st.sampled_from(GROUPS),
     st.sampled_from(["s", "s/t"]),
     st.integers(0, 3),
     _tests,
+    _draining,
 )
-_converged = st.sampled_from(GROUPS).map(lambda group: {"converged": {"group": group}})
+_converged = st.builds(
+    lambda group, draining: {"converged": {"group": group, **draining}},
+    st.sampled_from(GROUPS),
+    _draining,
+)
 _signals = st.integers(1, 3).map(lambda count: {"signals": count})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.state.stack_state import ProjectTotals, StackState

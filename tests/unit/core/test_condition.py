@@ -15,13 +15,13 @@ from factstore.core.model.condition import (
     AnyOf,
     Condition,
     Converged,
-    Definition,
     EveryMember,
     Facts,
     Signals,
     leaves,
 )
 from factstore.core.model.condition import Test as Demand
+from factstore.core.model.definition import Definition
 from factstore.core.model.value import canonical
 from tests.unit.core.conditions import documents
 
@@ -33,13 +33,14 @@ DEFAULTS = {
     "failure": None,
     "timeout": 3600,
     "extend_on_progress": False,
+    "include_draining": False,
 }
 
 names = st.sampled_from(
     [
         *("success", "failure", "timeout", "extend_on_progress", "facts", "equals", "present"),
         *("count", "every_member", "group", "fact", "at_least", "converged", "signals"),
-        *("all", "any", "\ud800", "colour"),
+        *("all", "any", "include_draining", "\ud800", "colour"),
     ]
 )
 scalars = st.one_of(
@@ -107,6 +108,12 @@ def value_of_depth(depth: int) -> Any:
         ),
         ({"converged": {}}, Converged("")),
         ({"converged": {"group": "head"}}, Converged("head")),
+        ({"converged": {"include_draining": False}}, Converged("")),
+        ({"converged": {"include_draining": True}}, Converged("", include_draining=True)),
+        (
+            {"every_member": {"fact": "ip", "present": True, "include_draining": True}},
+            EveryMember("", "ip", Demand(), 1, include_draining=True),
+        ),
         ({"signals": 1}, Signals(1)),
         ({"signals": 1000}, Signals(1000)),
         ({"all": [FACTS]}, AllOf((Facts("a", Demand(), 1),))),
@@ -203,6 +210,12 @@ def test_the_text_is_canonical_and_has_all_defaults() -> None:
         ({"converged": True}, "success.converged", "true"),
         ({"converged": {"group": None}}, "success.converged.group", "null"),
         ({"converged": {"fact": "a"}}, "success.converged", "'fact'"),
+        ({"converged": {"include_draining": 1}}, "success.converged.include_draining", "number 1"),
+        (
+            {"every_member": {"fact": "a", "present": True, "include_draining": "true"}},
+            "success.every_member.include_draining",
+            "string 'true'",
+        ),
         ({"signals": 0}, "success.signals", "from 1 to 1000"),
         ({"signals": 1001}, "success.signals", "from 1 to 1000"),
         ({"signals": True}, "success.signals", "true"),

@@ -16,9 +16,9 @@ from factstore.core.model.condition import (
     AnyOf,
     Condition,
     Converged,
-    Definition,
     EveryMember,
 )
+from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member, MemberState
 from factstore.core.model.waiter import Signal, SignalStatus
@@ -131,8 +131,13 @@ def fits(pattern: str, path: str) -> bool:
     return len(parts) == len(wanted) and all(w in ("*", p) for w, p in zip(wanted, parts))  # noqa: B905
 
 
-def of_group(world: World, group: str) -> list[str]:
-    return [name for name, one in world.members.items() if not group or one.group == group]
+def counted(world: World, it: EveryMember | Converged) -> list[str]:
+    return [
+        name
+        for name, one in world.members.items()
+        if (not it.group or one.group == it.group)
+        and (one.state != "draining" or it.include_draining)
+    ]
 
 
 def passing_paths(world: World, it: conditions.Facts) -> set[str]:
@@ -140,7 +145,7 @@ def passing_paths(world: World, it: conditions.Facts) -> set[str]:
 
 
 def passing_members(world: World, it: EveryMember) -> set[str]:
-    living = of_group(world, it.group)
+    living = counted(world, it)
     return {name for name in living if passes(world, f"nodes/{name}/{it.fact}", it.test)}
 
 
@@ -149,10 +154,10 @@ def holds(world: World, it: Condition) -> bool:
         case conditions.Facts():
             return len(passing_paths(world, it)) >= it.count
         case EveryMember():
-            living = of_group(world, it.group)
+            living = counted(world, it)
             return len(living) >= it.at_least and passing_members(world, it) == set(living)
         case Converged():
-            living = of_group(world, it.group)
+            living = counted(world, it)
             return bool(living) and all(
                 name in world.applied and world.applied[name] >= world.target for name in living
             )
@@ -175,14 +180,14 @@ def far(world: World, it: Condition) -> tuple[int, int, set[str]]:
             missing = set() if holds(world, it) else names or {it.pattern}
             return min(len(good), it.count), it.count, missing
         case EveryMember():
-            living, good = set(of_group(world, it.group)), passing_members(world, it)
+            living, good = set(counted(world, it)), passing_members(world, it)
             names = {
                 name + explained(world, f"nodes/{name}/{it.fact}", it.test)
                 for name in living - good
             }
             return len(good), max(it.at_least, len(living)), names
         case Converged():
-            living = set(of_group(world, it.group))
+            living = set(counted(world, it))
             good = {name for name in living if world.applied.get(name, -1) >= world.target}
             return len(good), max(1, len(living)), living - good
         case conditions.Signals():
@@ -320,7 +325,7 @@ def test_a_fact_may_exist_before_its_member() -> None:
 
 def test_members_count_from_their_join_to_their_departure() -> None:
     tracker = tracked(EVERY)
-    tracker.member("c1", member("c1", state="draining"))
+    tracker.member("c1", member("c1"))
     tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
     tracker.member("c2", member("c2", state="joining"))
     assert tracker.verdict() is None
@@ -329,6 +334,29 @@ def test_members_count_from_their_join_to_their_departure() -> None:
     assert tracker.verdict() == "met"
     tracker.member("c1", None)
     assert tracker.verdict() is None, "nobody is left, and one is needed"
+
+
+@pytest.mark.parametrize("leaf", ["every_member", "converged"])
+def test_a_draining_member_counts_only_if_the_condition_includes_it(leaf: str) -> None:
+    inner: dict[str, object] = {"every_member": {"fact": "s", "equals": "up"}, "converged": {}}[
+        leaf
+    ]
+    without = tracked({leaf: inner})
+    included = tracked({leaf: {**inner, "include_draining": True}})
+    for tracker in (without, included):
+        tracker.target(7)
+        tracker.member("c1", member("c1"))
+        tracker.member("c2", member("c2", state="ready"))
+        tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
+        tracker.applied("c1", 7)
+        assert tracker.verdict() is None
+        tracker.member("c2", member("c2", state="draining"))
+    assert (without.verdict(), without.progress().needed) == ("met", 1)
+    assert (included.verdict(), included.progress().missing) == (None, ("c2",))
+    without.member("c1", member("c1", state="draining"))
+    assert without.verdict() is None, "no member counts, and one is needed"
+    without.member("c1", member("c1", state="ready"))
+    assert without.verdict() == "met"
 
 
 def test_a_member_that_changes_its_group_counts_in_the_new_one() -> None:

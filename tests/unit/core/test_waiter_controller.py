@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
-from factstore.core.model.condition import Definition
+from factstore.core.model.definition import Definition
 from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Put
 from factstore.core.model.member import JoinRequest

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from factstore.core.model.condition import Definition
 from factstore.core.model.data_key import DataKey
+from factstore.core.model.definition import Definition
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member

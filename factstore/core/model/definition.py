@@ -1,0 +1,96 @@
+"""A waiter's definition: its conditions and its timeout.
+
+:meth:`Definition.of` parses a definition strictly.  Two definitions that differ only in whether
+defaults are written out have the same :attr:`Definition.text`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from factstore.core.model.condition import (
+    A_CONDITION,
+    Condition,
+    condition_document,
+    leaves,
+    parse_condition,
+)
+from factstore.core.model.condition_parser import (
+    check_members,
+    read_boolean,
+    read_number,
+    refusal,
+)
+from factstore.core.model.value import encode
+from factstore.core.model.waiter import TIMEOUT_DEFAULT, TIMEOUT_MAX, TIMEOUT_MIN
+
+LEAVES = 16  # conditions without parts, of success and failure together
+DEFINITION_BYTES = 16 * 1024  # of canonical JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The conditions that make a waiter met or failed, and its timeout.
+
+    :param timeout: seconds.
+    :param extend_on_progress: True if progress restarts the timeout.
+    """
+
+    success: Condition
+    failure: Condition | None = None
+    timeout: int = TIMEOUT_DEFAULT
+    extend_on_progress: bool = False
+
+    @classmethod
+    def of(cls, document: Any) -> Definition:
+        """Return the definition in a parsed JSON document.
+
+        :raises Invalid: ``condition_invalid``, with the position in ``extra['field']``, which is empty
+            for the document as a whole.
+        """
+        check_members(document, "", {"success", "failure", "timeout", "extend_on_progress"})
+        if "success" not in document:
+            raise refusal("success", f"it is missing; give {A_CONDITION}")
+        failure = document.get("failure")
+        definition = cls(
+            parse_condition(document["success"], "success"),
+            None if failure is None else parse_condition(failure, "failure", fails=True),
+            read_number(document, "timeout", "", TIMEOUT_MIN, TIMEOUT_MAX, TIMEOUT_DEFAULT),
+            read_boolean(document, "extend_on_progress", ""),
+        )
+        definition._check_size()
+        return definition
+
+    @classmethod
+    def parse(cls, text: str) -> Definition:
+        """Return the definition that has a :attr:`text`."""
+        return cls.of(json.loads(text))
+
+    @property
+    def text(self) -> str:
+        """The canonical JSON with all defaults written out."""
+        return encode(
+            {
+                "success": condition_document(self.success),
+                "failure": None if self.failure is None else condition_document(self.failure),
+                "timeout": self.timeout,
+                "extend_on_progress": self.extend_on_progress,
+            }
+        )
+
+    def _check_size(self) -> None:
+        parts = (self.success, self.failure) if self.failure else (self.success,)
+        total = sum(1 for part in parts for _ in leaves(part))
+        if total > LEAVES:
+            raise refusal(
+                "",
+                f"success and failure have {total} conditions, not counting all and any; "
+                f"at most {LEAVES} are allowed",
+            )
+        size = len(self.text.encode())
+        if size > DEFINITION_BYTES:
+            raise refusal(
+                "", f"it is {size} bytes as canonical JSON; at most {DEFINITION_BYTES} are allowed"
+            )
