@@ -49,9 +49,10 @@ LIMITS_OPTS = [
         "requests_per_second",
         200,
         "Average number of requests of a project that one worker serves in a second.  Every 4 KiB of "
-        "the bodies of a request and its response count as another request.  Above the limit, a "
-        "worker delays requests for up to a second, and then refuses them with status 429.  Choose a "
-        "fraction of the capacity of a worker, so that one project cannot slow down the others.  "
+        "a request's body, and every 64 KiB of a response's, count as another request.  Above the "
+        "limit, a worker delays requests for up to a second, and then refuses them with status 429.  "
+        "Choose a fraction of the capacity of a worker, so that one project cannot slow down the "
+        "others.  "
         "Heartbeats of members have a separate limit of the same rate, and each counts as half a "
         "request.",
     ),

@@ -19,7 +19,11 @@ from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
 
 HOLD_SECONDS = 1.0  # the maximum delay; a request that needs a longer one is refused
-BYTES_A_UNIT = 4096  # of request and response bodies; a large body counts as several requests
+# A body is charged by its cost for the worker, not by its length.  A request's body is parsed, checked
+# and written: a batch of 100 small facts costs as much as several requests.  The text of a response
+# exists already, and 64 KiB of it cost about half as much as a request.
+REQUEST_BYTES_A_UNIT = 4096
+RESPONSE_BYTES_A_UNIT = 65_536
 # A member without heartbeats expires, so the units of a heartbeat follow from the number that must be
 # accepted, not from its cost: 10,000 members with a heartbeat every 30 seconds send 333 a second.  At
 # half a unit they fit into the default rate of 200, with room for bursts.
@@ -102,12 +106,12 @@ class RateLimiter:
                     "second; send fewer, and try this request again.",
                     retry_after=math.ceil(owed),
                 )
-            bucket.tokens -= units + body_bytes // BYTES_A_UNIT
+            bucket.tokens -= units + body_bytes // REQUEST_BYTES_A_UNIT
             return owed
 
     def answered(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
         """Charge the body of a response."""
-        units = body_bytes // BYTES_A_UNIT
+        units = body_bytes // RESPONSE_BYTES_A_UNIT
         allowed = self._allowances(project_id)
         if units and allowed.requests_per_second != UNLIMITED:
             with self._lock:

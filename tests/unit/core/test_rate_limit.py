@@ -10,9 +10,10 @@ from factstore.core.errors import Throttled
 from factstore.core.model.fact import Scope
 from factstore.core.services import rate_limit
 from factstore.core.services.rate_limit import (
-    BYTES_A_UNIT,
     HEARTBEAT_UNITS,
     HOLD_SECONDS,
+    REQUEST_BYTES_A_UNIT,
+    RESPONSE_BYTES_A_UNIT,
     Allowance,
     RateLimiter,
 )
@@ -55,13 +56,13 @@ def test_each_project_has_a_rate_of_its_own() -> None:
 def test_a_body_is_charged_afterwards_and_never_refused_for_its_size() -> None:
     clock = ManualClock()
     limiter = make(clock, requests_per_second=10, burst=1)
-    assert limiter.request("p", 100 * BYTES_A_UNIT) == 0
+    assert limiter.request("p", 100 * REQUEST_BYTES_A_UNIT) == 0
     with pytest.raises(Throttled) as refused:
         limiter.request("p", 0)
     assert refused.value.extra["retry_after"] == 10
     clock.advance(10)
     assert limiter.request("p", 0) == 0
-    limiter.answered("p", 5 * BYTES_A_UNIT)
+    limiter.answered("p", 5 * RESPONSE_BYTES_A_UNIT)
     assert limiter.request("p", 0) == pytest.approx(0.6)
 
 
@@ -98,9 +99,9 @@ def test_heartbeats_have_a_rate_and_a_burst_and_count_half_a_unit() -> None:
 
 def test_bodies_of_heartbeats_are_charged_like_others() -> None:
     limiter = make(ManualClock(), requests_per_second=10, burst=1)
-    assert limiter.request("p", 5 * BYTES_A_UNIT, heartbeat=True) == 0
+    assert limiter.request("p", 5 * REQUEST_BYTES_A_UNIT, heartbeat=True) == 0
     assert limiter.request("p", 0, heartbeat=True) == pytest.approx((4 + HEARTBEAT_UNITS) / 10)
-    limiter.answered("p", 5 * BYTES_A_UNIT, heartbeat=True)
+    limiter.answered("p", 5 * RESPONSE_BYTES_A_UNIT, heartbeat=True)
     owed = (9 + 2 * HEARTBEAT_UNITS) / 10
     assert limiter.request("p", 0, heartbeat=True) == pytest.approx(owed)
     assert limiter.request("p", 0) == 0
