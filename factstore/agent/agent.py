@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from factstore.agent.apply.files import file_specs
@@ -13,7 +15,7 @@ from factstore.agent.apply.hooks import Hooks
 from factstore.agent.apply.reconciler import ApplyError, Reconciler
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
-from factstore.agent.errors import RETRYABLE
+from factstore.agent.errors import RETRYABLE, AgentError
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.publish.publisher import Publisher
 from factstore.agent.publish.sources import CollectedFacts, FactCollector
@@ -29,6 +31,8 @@ from factstore.client.errors import Gone
 LOG = logging.getLogger(__name__)
 
 COMMAND_SOURCE = "factstore-agent put"
+APPLYING_SECONDS = 1.0
+"""The state ``applying`` is published after this time, so that brief hooks cost no request."""
 
 
 class Agent:
@@ -68,6 +72,7 @@ class Agent:
         self._collected: CollectedFacts | None = None
         self._source_problems: Mapping[str, str] = {}
         self._apply_error: ApplyError | None = None
+        self._applying_since: str | None = None
         self._published_state: tuple[str | None, str] | None = None
         self._publishing = threading.Lock()
         self._facts_sent = False
@@ -167,7 +172,8 @@ class Agent:
             except OSError as error:
                 reason = f"{error.filename}: {error.strerror}"
                 raise ApplyError("state", reason) from error
-            changed = self.reconciler.apply(context)
+            with self._reported_as_applying():
+                changed = self.reconciler.apply(context)
         except ApplyError as error:
             self._apply_error = error
             raise
@@ -204,6 +210,27 @@ class Agent:
         if self._enrolment is not None:
             self._enrolment.ensure()
 
+    @contextmanager
+    def _reported_as_applying(self) -> Iterator[None]:
+        """Publish the state ``applying`` if the block takes long."""
+        self._applying_since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        # A thread of its own, because a service that does not answer must not delay hooks.
+        timer = threading.Timer(APPLYING_SECONDS, self._publish_applying)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._applying_since = None
+
+    def _publish_applying(self) -> None:
+        try:
+            self.publish()
+        except (*RETRYABLE, AgentError, OSError) as error:
+            # The publication after the hooks fails for the same reason, and is repeated.
+            LOG.debug("the state could not be published: %s", error)
+
     def _publish_state(self) -> None:
         state = self.command_facts.requested_state
         if state is None:
@@ -217,14 +244,22 @@ class Agent:
             LOG.info("member %s is %s", self.settings.agent.member, state)
 
     def _status(self) -> dict[str, Any]:
-        """Return the results ``agent/state`` and ``agent/problems``; none before the first attempt."""
+        """Return the results below ``agent/``; none before the first attempt to apply."""
         applied = self.reconciler.applied_cursor is not None
-        if not applied and self._apply_error is None and not self._source_problems:
+        since = self._applying_since
+        if not (applied or since or self._apply_error or self._source_problems):
             return {}
         problems = {**self._source_problems, **self.publisher.problems}
         if self._apply_error is not None:
             problems[self._apply_error.source] = self._apply_error.reason
+        if since is not None:
+            state = "applying"
+        elif self._apply_error is not None:
             state = "failed"
         else:
             state = "applied" if applied else "starting"
-        return {"agent/state": state, "agent/problems": problems}
+        return {
+            "agent/state": state,
+            "agent/applying_since": since,
+            "agent/problems": problems,
+        }

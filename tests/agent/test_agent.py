@@ -58,7 +58,8 @@ def test_an_agent_joins_publishes_applies_and_reports(stack: Stack, make: Make) 
     own = context.facts["nodes"]["c1"]
     assert (own["cpus"], own["services"]) == (4, {"slurmd": "started"})
     assert own["boot_id"]
-    assert context.facts["results"] == {"c1": {"agent": {"state": "applied", "problems": {}}}}
+    status = {"state": "applied", "applying_since": None, "problems": {}}
+    assert context.facts["results"] == {"c1": {"agent": status}}
     assert stack.get("nodes/c1/services/slurmd").member == "c1"
     assert c1.nodes == ["c1"]
     assert c1.runs
@@ -172,21 +173,24 @@ def test_a_failed_hook_is_reported_and_repeated_until_it_succeeds(stack: Stack, 
     c1 = make("c1")
     c1.hook("20-broken", "test -e DIR/mended || exit 3")
     c1.start()
-    failed = {"state": "failed", "problems": {"hook 20-broken": "exited with status 3"}}
+    problems = {"hook 20-broken": "exited with status 3"}
+    failed = {"state": "failed", "applying_since": None, "problems": problems}
     eventually(lambda: results(stack) == failed)
     eventually(lambda: len(c1.runs) >= 3)
     assert stack.convergence().lagging == ("c1",)
     assert c1.log.count("exited with status 3") == 1  # once, however often it is tried
     (c1.directory / "mended").touch()
     assert converged(stack, "c1").members["c1"]["state"] == "ready"
-    eventually(lambda: results(stack) == {"state": "applied", "problems": {}})
+    applied = {"state": "applied", "applying_since": None, "problems": {}}
+    eventually(lambda: results(stack) == applied)
 
 
-def results(stack: Stack, name: str = "c1") -> object:
+def results(stack: Stack, name: str = "c1") -> dict[str, object]:
     try:
-        return stack.context(results=True).facts["results"][name]["agent"]
+        found: dict[str, object] = stack.context(results=True).facts["results"][name]["agent"]
     except (errors.NotFound, KeyError):
-        return None
+        return {}
+    return found
 
 
 def test_the_older_of_two_agents_with_one_name_gives_way(stack: Stack, make: Make) -> None:
@@ -301,6 +305,7 @@ def test_an_agent_can_be_stopped_while_a_hook_runs(stack: Stack, make: Make) -> 
     c1.hook("20-long", "echo $$ > DIR/pid; sleep 300")
     c1.start()
     eventually((c1.directory / "pid").exists)
+    eventually(lambda: results(stack).get("state") == "applying")
     began = time.monotonic()
     assert c1.stop() == 0
     assert time.monotonic() - began < 15

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,7 @@ def test_a_single_run_joins_publishes_applies_and_reports(node: Path, service: S
     told = service.calls[3].body["operations"]
     assert told == [
         {"put": {"path": "results/c1/agent/state", "value": "applied", "member": "c1"}},
+        {"put": {"path": "results/c1/agent/applying_since", "value": None, "member": "c1"}},
         {"put": {"path": "results/c1/agent/problems", "value": {}, "member": "c1"}},
     ]
     assert service.calls[4].body == {"state": "ready", "generation": "1a"}
@@ -68,9 +71,38 @@ def test_a_failed_hook_is_published_and_returned_as_a_status(node: Path, service
     assert round_of(node, service) == 1
     assert [each["put"]["value"] for each in service.calls[3].body["operations"]] == [
         "failed",
+        None,
         {"hook 10": "exited with status 3"},
     ]
     assert service.calls[4].body == {"generation": "1a"}  # nothing is applied
+
+
+def test_a_run_that_takes_long_is_reported_as_applying_until_it_ends(
+    node: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("factstore.agent.agent.APPLYING_SECONDS", 0.01)
+    # The hook ends after the service has received the report.
+    program(node / "hooks.d" / "10", f"while ! test -e {node}/go; do sleep 0.01; done")
+
+    def report(handler: BaseHTTPRequestHandler) -> None:
+        answer(200, batch("created"))(handler)
+        (node / "go").touch()
+
+    service.will(
+        answer(201, member()),
+        answer(200, batch("created")),
+        answer(200, context({"ip": "10.0.0.1"}).document, TAG),
+        report,
+        answer(200, batch("created")),
+        answer(200, member(state="ready")),
+        answer(204),
+    )
+    assert round_of(node, service) == 0
+    state, since, _ = (each["put"] for each in service.calls[3].body["operations"])
+    assert (state["path"], state["value"]) == ("results/c1/agent/state", "applying")
+    assert datetime.fromisoformat(since["value"]) <= datetime.now(UTC)
+    changed = [each["put"]["value"] for each in service.calls[4].body["operations"]]
+    assert changed == ["applied", None]
 
 
 def test_the_last_context_is_applied_without_the_service(node: Path, service: Service) -> None:
