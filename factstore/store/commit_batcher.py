@@ -11,7 +11,7 @@ be created, because neither sees the other.  A write that conflicts waits for th
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -21,9 +21,9 @@ from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unav
 from factstore.core.ports import Clock, WakeUp
 from factstore.store.types import DeleteKeys, GetKey, LeaseExpired, Txn
 
-# etcd allows 128 compares or operations in total for the outer and any one inner transaction.
-BATCH_TXNS = 96
-TXN_SIZE = 24
+# etcd allows 128 operations and compares for a batch: one for each transaction in it, and the size of
+# the largest.
+BATCH_SIZE = 128
 BATCH_BYTES = 1024 * 1024
 
 
@@ -146,12 +146,19 @@ class CommitBatcher:
 
 @dataclass(eq=False, slots=True)
 class _Entry:
+    """A waiting transaction; its size is computed once, however many batches are made meanwhile."""
+
     txn: Txn
     deadline: float
     done: WakeUp
+    size: int = field(init=False)
+    bytes: int = field(init=False)
     succeeded: bool = False
     revision: int = 0
     error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.size, self.bytes = self.txn.size, self.txn.bytes
 
     def finish(self, succeeded: bool, revision: int) -> None:
         self.succeeded, self.revision = succeeded, revision
@@ -163,12 +170,31 @@ class _Entry:
 
 
 @dataclass(slots=True)
+class KeyRanges:
+    """A set of ranges of keys, in which a key is found in logarithmic time."""
+
+    starts: list[bytes] = field(default_factory=list)
+    ends: list[bytes] = field(default_factory=list)
+
+    def add(self, start: bytes, end: bytes) -> None:
+        """Add a range, and merge it with those that it overlaps."""
+        first, last = bisect_left(self.ends, start), bisect_right(self.starts, end)
+        if first < last:
+            start, end = min(start, self.starts[first]), max(end, self.ends[last - 1])
+        self.starts[first:last], self.ends[first:last] = [start], [end]
+
+    def __contains__(self, key: bytes) -> bool:
+        at = bisect_right(self.starts, key) - 1
+        return at >= 0 and key < self.ends[at]
+
+
+@dataclass(slots=True)
 class ConflictSet:
     """The keys that the transactions of a batch write, and those that they compare."""
 
     written: list[bytes] = field(default_factory=list)
     compared: set[bytes] = field(default_factory=set)
-    compared_ranges: list[tuple[bytes, bytes]] = field(default_factory=list)
+    compared_ranges: KeyRanges = field(default_factory=KeyRanges)
 
     def conflicts_with(self, txn: Txn) -> bool:
         """Return True if a transaction must not be in the same batch."""
@@ -180,7 +206,7 @@ class ConflictSet:
             key = operation.key
             if self._wrote(key, key + b"\0") or key in self.compared:
                 return True
-            if any(start <= key < end for start, end in self.compared_ranges):
+            if key in self.compared_ranges:
                 return True
         return any(
             self._wrote(compare.key, compare.end or compare.key + b"\0") for compare in txn.compares
@@ -193,7 +219,7 @@ class ConflictSet:
                 insort(self.written, operation.key)
         for compare in txn.compares:
             if compare.end:
-                self.compared_ranges.append((compare.key, compare.end))
+                self.compared_ranges.add(compare.key, compare.end)
             else:
                 self.compared.add(compare.key)
 
@@ -207,18 +233,18 @@ def _next_batch(waiting: deque[_Entry]) -> list[_Entry]:
     batch: list[_Entry] = []
     remaining: list[_Entry] = []
     conflicts = ConflictSet()
-    room = BATCH_BYTES
-    while waiting and len(batch) < BATCH_TXNS:
+    room, largest = BATCH_BYTES, 1
+    while waiting and len(batch) + 1 + largest <= BATCH_SIZE:
         entry = waiting.popleft()
-        txn, size = entry.txn, entry.txn.bytes
-        large = txn.size > TXN_SIZE or size > room
-        if batch and (large or conflicts.conflicts_with(txn)):
+        fits = entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
+        if batch and (not fits or conflicts.conflicts_with(entry.txn)):
             remaining.append(entry)  # it is the first of the next batch
             continue
         batch.append(entry)
-        if large:
+        if not fits:
             break
-        conflicts.add(txn)
-        room -= size
+        conflicts.add(entry.txn)
+        room -= entry.bytes
+        largest = max(largest, entry.size)
     waiting.extendleft(reversed(remaining))
     return batch

@@ -22,7 +22,7 @@ from factstore.core.model.event import (
     Step,
 )
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.path import ancestors, covers
+from factstore.core.model.path import covers
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
 from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction
@@ -37,6 +37,7 @@ class MemoryBackend:
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())
         self._state = State()
+        self._created: dict[str, dict[str, int]] = {}  # the revisions of facts' creations, by stack
         self._steps: list[Step] = []
         self._base: tuple[int, list[Mutation]] = (0, [])
         self._leases = MemoryLeases(clock)
@@ -129,13 +130,18 @@ class MemoryBackend:
             record = self._state.record(scope, key)
             if (record.revision if record else 0) != revision:
                 return False
-        gone = set(commit.deletes)
-        for path in commit.new_paths:
-            if any(a not in gone and self._state.fact(scope, a) for a in ancestors(path)):
-                return False
-            if self._state.first_below(scope, path, gone):
-                return False
-        return True
+        return self._tree_guards_hold(commit)
+
+    def _tree_guards_hold(self, commit: Transaction) -> bool:
+        scope, tree = commit.stack.scope, commit.tree
+        if any(self._state.fact(scope, path) for path in tree.absent):
+            return False
+        if any(self._state.first_below(scope, path, ()) for path in tree.empty):
+            return False
+        return not any(
+            created > commit.base_revision and tree.cover(path)
+            for path, created in self._created.get(commit.stack.id, {}).items()
+        )
 
     def _mutations(self, commit: Transaction) -> Iterator[Mutation]:
         stack, revision = commit.stack, self._state.revision + 1
@@ -166,6 +172,12 @@ class MemoryBackend:
 
     def _append(self, mutations: list[Mutation]) -> None:
         step = Step(self._state.revision + 1, tuple(mutations))
+        for mutation in mutations:
+            match mutation:
+                case PutFact(stack_id, fact):
+                    self._created.setdefault(stack_id, {}).setdefault(fact.path, step.revision)
+                case DropFact(stack_id, path):
+                    self._created.get(stack_id, {}).pop(path, None)
         self._state.apply(step)
         self._steps.append(step)
         self._changed.notify_all()
@@ -256,6 +268,7 @@ class MemoryBackend:
         """Lose everything and get a new epoch, as an etcd that has lost its disk."""
         with self._changed:
             self._state, self._steps, self._base = State(), [], (0, [])
+            self._created.clear()
             self._leases.clear()
             self._idempotency_records.clear()
             self._epoch = secrets.token_hex(8)

@@ -8,6 +8,8 @@ import pytest
 
 from factstore.core.model.event import DeletionAuthor, DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.transaction import GUARDS, TreeGuards
+from factstore.core.operations.tree import tree_guards
 from factstore.core.ports import Backend, Transaction
 from factstore.core.state.state import State
 from factstore.store.types import PutKey, Txn
@@ -168,11 +170,27 @@ def test_a_commit_that_finds_a_fact_above_or_below_writes_nothing(
         stack,
         planned_at,
         fact_revisions=dict.fromkeys(creates, 0),
-        new_paths=tuple(creates),
+        tree=tree_guards(creates, (), {}, GUARDS),
         puts=tuple(new_fact(path) for path in creates),
     )
     assert backend.commit(commit, soon()) is None
     assert backend.head(soon()) == head
+
+
+def test_a_creation_in_a_guarded_subtree_fails_the_commit_and_an_older_fact_does_not(
+    backend: Backend, stack: Stack
+) -> None:
+    planned_at = put_all(backend, stack, new_fact("x/old"), new_fact("y/old"))
+    put_all(backend, stack, new_fact("x/new"))
+    put_all(backend, stack, new_fact("y/old", "2"))
+    for subtree, succeeds in (("x", False), ("y", True), ("x/new/a", True), ("", False)):
+        commit = Transaction(
+            stack,
+            planned_at,
+            fact_revisions={f"{subtree}/a": 0},
+            tree=TreeGuards(subtrees=frozenset({subtree})),
+        )
+        assert (backend.commit(commit, soon()) is not None) == succeeds, subtree
 
 
 def test_siblings_with_similar_names_do_not_conflict(backend: Backend, stack: Stack) -> None:
@@ -183,7 +201,7 @@ def test_siblings_with_similar_names_do_not_conflict(backend: Backend, stack: St
             stack,
             backend.head(soon()),
             fact_revisions={path: 0},
-            new_paths=(path,),
+            tree=tree_guards((path,), (), {}, GUARDS),
             puts=(new_fact(path),),
         )
         assert backend.commit(commit, soon()), path
@@ -197,7 +215,7 @@ def test_a_fact_becomes_a_folder_in_one_commit_and_a_folder_a_fact(
         stack,
         at,
         fact_revisions={"x": at, "x/y": 0},
-        new_paths=("x/y",),
+        tree=tree_guards(("x/y",), ("x",), {"x": at}, GUARDS),
         deletes=("x",),
         puts=(new_fact("x/y"),),
     )
@@ -207,7 +225,7 @@ def test_a_fact_becomes_a_folder_in_one_commit_and_a_folder_a_fact(
         stack,
         at,
         fact_revisions={"x": 0, "x/y": at},
-        new_paths=("x",),
+        tree=tree_guards(("x",), ("x/y",), {"x/y": at}, GUARDS),
         deletes=("x/y",),
         puts=(new_fact("x"),),
     )
@@ -234,9 +252,7 @@ def test_confirming_makes_no_revision_and_fails_when_something_changed(
 def test_nothing_is_written_into_a_stack_that_was_deleted_or_recreated(
     backend: Backend, stack: Stack
 ) -> None:
-    into_the_old = Transaction(
-        stack, 0, puts=(new_fact("p"),), fact_revisions={"p": 0}, new_paths=("p",)
-    )
+    into_the_old = Transaction(stack, 0, puts=(new_fact("p"),), fact_revisions={"p": 0})
     assert backend.commit(Transaction(stack, 0, drops_stack=True), soon())
     assert backend.commit(into_the_old, soon()) is None
     assert backend.commit(Transaction(stack, 0, drops_stack=True), soon()) is None

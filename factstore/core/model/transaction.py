@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.path import ancestors
 from factstore.core.model.record import Record, RecordKey
+
+GUARDS = 128  # etcd compares no more in one transaction
+OWN_GUARDS = 3  # those that a store adds: on itself, on the stack, and on the idempotency key
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,39 @@ class IdempotencyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeGuards:
+    """Conditions under which the new paths of a transaction become facts and are no folders.
+
+    :param absent: paths at which there must be no fact.
+    :param empty: paths below which there must be no fact.
+    :param subtrees: paths at and below which no fact may have been created since the plan; the empty
+        path covers all.  A store may also fail such a guard if the name of the new fact's path only
+        begins with the guarded one.
+    """
+
+    absent: frozenset[str] = frozenset()
+    empty: frozenset[str] = frozenset()
+    subtrees: frozenset[str] = frozenset()
+
+    def cover(self, path: str) -> bool:
+        """Return True if the path is in a guarded subtree, so that no fact was created there."""
+        if not self.subtrees:
+            return False
+        return (
+            path in self.subtrees
+            or "" in self.subtrees
+            or any(above in self.subtrees for above in ancestors(path))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One atomic write.
 
     It is applied only if the stack is still the one it was planned on (or still missing, if the
-    transaction creates it), every path in *fact_revisions* is still at that revision (0: absent), no
-    fact exists above or below *new_paths*, every record in *record_revisions* is still
-    at that revision (0: absent), and the idempotency key is new.  A transaction that changes nothing
+    transaction creates it), every path in *fact_revisions* is still at that revision (0: absent), the
+    guards in *tree* hold, every record in *record_revisions* is still at that revision (0: absent), and
+    the idempotency key is new.  These are at most :data:`GUARDS`.  A transaction that changes nothing
     and has no idempotency record writes nothing and confirms the guards.
 
     :param stack: the stack's record after the write.
@@ -48,7 +78,7 @@ class Transaction:
     updates_stack: bool = False
     drops_stack: bool = False
     fact_revisions: dict[str, int] = field(default_factory=dict)
-    new_paths: tuple[str, ...] = ()
+    tree: TreeGuards = TreeGuards()
     puts: tuple[Fact, ...] = ()
     deletes: tuple[str, ...] = ()
     record_revisions: dict[RecordKey, int] = field(default_factory=dict)
@@ -57,6 +87,11 @@ class Transaction:
     cleared_waiters: tuple[str, ...] = ()
     author: DeletionAuthor | None = None
     idempotency: IdempotencyRecord | None = None
+
+    @property
+    def new_paths(self) -> tuple[str, ...]:
+        """The paths of the facts that it creates."""
+        return tuple([put.path for put in self.puts if put.version == 1])
 
     @property
     def writes(self) -> bool:

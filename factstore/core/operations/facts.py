@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from factstore.core.errors import Conflict, Forbidden, Invalid, TooLarge
+from factstore.core.errors import Forbidden, Invalid, TooLarge
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
 from factstore.core.model.fact_result import FactResult
-from factstore.core.model.path import ancestors, quoted
+from factstore.core.model.path import quoted
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.record import RecordKey
 from factstore.core.model.transaction import IdempotencyRecord
@@ -23,6 +23,7 @@ from factstore.core.operations.idempotency import (
     keyed_stack_id,
 )
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+from factstore.core.operations.tree import check_tree
 
 BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
 BATCH_BYTES = 1024 * 1024  # etcd takes 1.5 MiB in one request
@@ -116,7 +117,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         ]
         deleted = [result.path for result in results if result.outcome == "deleted"]
         puts = tuple([r.fact for r in results if r.fact and r.outcome in ("created", "updated")])
-        _check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
+        check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
         leases, replaced = _leases(puts, known)
         return Draft(
             tuple(results),
@@ -227,26 +228,3 @@ def _leases(
             keep = before.lease if before is not None and before.ttl == fact.ttl else 0
             requests[fact.path] = LeaseRequest(fact.ttl, keep)
     return requests, tuple(left)
-
-
-def _check_tree(view: View, created: list[str], deleted: set[str]) -> None:
-    """Refuse a path that would be both a fact and a folder."""
-    new = set(created)
-    for path in created:
-        above = [a for a in ancestors(path) if a not in deleted and (view.fact(a) or a in new)]
-        if above:
-            raise Conflict(
-                f"{quoted(path)} cannot be a fact: {quoted(above[0])} is a fact, and a path is "
-                "a fact or a folder, never both. "
-                f"Delete {quoted(above[0])} first, or choose another path.",
-                code="path_below_fact",
-                extra={"path": path, "conflicts_with": above[0]},
-            )
-        below = view.state.first_below(view.scope, path, deleted)
-        if below is not None:
-            raise Conflict(
-                f"{quoted(path)} cannot be a fact: it is the folder of {quoted(below)}. "
-                "Choose another path, or delete the facts below.",
-                code="path_is_folder",
-                extra={"path": path, "conflicts_with": below},
-            )

@@ -22,10 +22,11 @@ from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
 from factstore.core.model.record import RecordKey
-from factstore.core.model.transaction import Transaction
+from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
 from factstore.core.operations.leases import WriteLeases
 from factstore.core.operations.operation import Committed, Draft, Operation, View
 from factstore.core.operations.quota import check_quota
+from factstore.core.operations.tree import tree_guards
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
     find_written,
@@ -158,6 +159,9 @@ class Transactor:
             idempotency = None
             if operation.idempotency is not None:
                 idempotency = operation.to_idempotency_record(view, draft)
+            record_revisions = record_revisions if known else {}  # a new stack has no records
+            created = [put.path for put in draft.puts if put.version == 1]
+            room = GUARDS - OWN_GUARDS - len(record_revisions)
             transaction = Transaction(
                 draft.stack or stack,
                 state.revision,
@@ -166,11 +170,10 @@ class Transactor:
                 updates_stack=known and draft.stack is not None and not draft.drops_stack,
                 drops_stack=draft.drops_stack,
                 fact_revisions=draft.fact_revisions,
-                new_paths=tuple([put.path for put in draft.puts if put.version == 1]),
+                tree=tree_guards(created, draft.deletes, draft.fact_revisions, room),
                 puts=draft.puts,
                 deletes=draft.deletes,
-                # A stack that is new has no records.
-                record_revisions=record_revisions if known else {},
+                record_revisions=record_revisions,
                 records=draft.records,
                 removes=draft.removes if known else (),
                 cleared_waiters=draft.cleared_waiters,

@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
 from factstore.store.commit_batcher import (
     BATCH_BYTES,
-    BATCH_TXNS,
+    BATCH_SIZE,
     CommitBatcher,
     ConflictSet,
     _Entry,
@@ -94,19 +94,42 @@ def test_a_conflicting_transaction_leads_the_next_batch() -> None:
     assert left == [clashing]
 
 
-def test_a_large_transaction_is_sent_alone() -> None:
-    large = Txn([Compare(b"k%d" % n, "mod", "==", 0) for n in range(60)], [PutKey(b"z", b"")])
+def sized(key: bytes, compares: int) -> Txn:
+    return put(key, b"v", *(Compare(key + b"%d" % n, "mod", "==", 0) for n in range(compares)))
+
+
+def test_a_transaction_of_full_size_is_sent_alone() -> None:
+    large = sized(b"z", BATCH_SIZE)
     assert taken(large, put(b"a"))[0] == [large]
     batch, left = taken(put(b"a"), large, put(b"b"))
     assert len(batch) == 2
     assert left == [large]
 
 
-def test_a_batch_stays_below_etcds_limits() -> None:
-    many, _ = taken(*(put(b"k%d" % n) for n in range(300)))
-    assert len(many) == BATCH_TXNS
+@given(st.lists(st.integers(1, BATCH_SIZE), min_size=1, max_size=300))
+@settings(deadline=None)
+def test_a_batch_stays_below_etcds_limit_and_leaves_no_room_for_the_next(sizes: list[int]) -> None:
+    batch, left = taken(*(sized(b"k%d/" % n, size) for n, size in enumerate(sizes)))
+    largest = max(each.size for each in batch)
+    assert len(batch) == 1 or len(batch) + largest <= BATCH_SIZE
+    assert all(len(batch) + 1 + max(largest, each.size) > BATCH_SIZE for each in left)
+
+
+def test_a_batch_stays_below_etcds_limit_of_bytes() -> None:
     big, _ = taken(*(put(b"k%d" % n, b"x" * 60_000) for n in range(50)))
     assert sum(each.bytes for each in big) <= BATCH_BYTES
+
+
+def test_the_size_of_a_waiting_transaction_is_computed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    computed = []
+    size = Txn.bytes.fget
+    monkeypatch.setattr(Txn, "bytes", property(lambda txn: computed.append(txn) or size(txn)))
+    waiting = deque(entry(put(b"same")) for _ in range(5))
+    while waiting:
+        assert len(_next_batch(waiting)) == 1
+    assert len(computed) == 5
 
 
 txns = st.builds(
@@ -119,7 +142,7 @@ txns = st.builds(
             st.just("=="),
             st.just(0),
             st.sampled_from([b"", b"a0", b"z"]),
-        ),
+        ).filter(lambda compare: not compare.end or compare.key < compare.end),
         max_size=3,
     ),
     st.lists(st.builds(PutKey, st.sampled_from(KEYS), st.just(b"v")), min_size=1, max_size=2),
