@@ -42,6 +42,11 @@ def test_every_route_is_in_the_reference_and_the_reference_has_no_other() -> Non
     assert {tuple(name.split()) for name in calls()} == operations()
 
 
+def test_every_chapter_is_in_the_index() -> None:
+    included = re.findall(r"^.. include:: (\S+)$", (SOURCE / "index.rst").read_text(), re.MULTILINE)
+    assert sorted(included) == [chapter.name for chapter in CHAPTERS]
+
+
 def test_every_parameter_is_used() -> None:
     used = {key for chapter in CHAPTERS for _, key in named_parameters(chapter.read_text())}
     assert PARAMETERS.keys() == used

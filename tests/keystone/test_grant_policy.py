@@ -1,4 +1,4 @@
-"""Every operation as each holder of a grant: the table is in ``grant_policy``.
+"""Every operation as each holder of a grant: the table is in ``policy_table``.
 
 One service with Keystone stands for all services: the two gates do not know of one another.
 """
@@ -18,10 +18,12 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from tests.cases import cases
 from tests.eventually import eventually
 from tests.grants import Held, issue, issue_reader, let_expire
-from tests.http import PROBLEM, Caller, fresh_stack, refused
+from tests.http import Caller, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
-from tests.keystone.grant_policy import ENDED, FACTS, HOLDERS, ROWS, Kind, Row
-from tests.keystone.token_policy import DONE, NAMES, RECORDS
+from tests.keystone.policy_kinds import DONE, ENDED, HOLDERS, Grants, Row
+from tests.keystone.policy_requests import call, check, contents, try_all
+from tests.keystone.policy_table import FACTS, RECORDS
+from tests.keystone.policy_table import GRANT_ROWS as ROWS
 from tests.service import ApiServer
 from tests.structure.application import mounted, operations
 
@@ -29,10 +31,10 @@ from tests.structure.application import mounted, operations
 HARMLESS = [
     row
     for row in ROWS
-    if row.method in ("GET", "HEAD") or all(answer != DONE for answer in row.kind.value)
+    if row.method in ("GET", "HEAD") or (row.grants and DONE not in row.grants.value)
 ]
 HARMFUL = [row for row in ROWS if row not in HARMLESS]
-OF_EACH_KIND = {row.kind: row for row in HARMLESS}
+OF_EACH_KIND = {row.grants: row for row in HARMLESS}
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class Granted:
 
     def held(self) -> list[Any]:
         """Return the content of the stack."""
-        kinds = ("facts", "members", "grants", *(path.partition("/")[0] for path in RECORDS))
-        return [self.owner.get(f"{self.stack}/{kind}").json()[kind] for kind in kinds]
+        return contents(self.owner, self.name)
 
 
 @pytest.fixture
@@ -112,37 +113,15 @@ def project(keystone: KeystoneServer) -> str:
     return keystone.accounts.project_id("owner")
 
 
-def call(
+CHALLENGE = "Bearer "
+
+
+def send(
     caller: Caller, row: Row, granted: Granted, project: str, headers: dict[str, str]
 ) -> requests.Response:
     """Carry out a row's operation on the stack."""
-    names = {
-        **NAMES,
-        "stack": granted.name,
-        "path": row.path,
-        "member": row.member,
-        "grant": granted.grants[row.grant].id,
-        "project": project,
-    }
-    more = {} if row.body is None else {"json": row.body}
-    target = (row.template + row.query).format(**names)
-    return caller(row.method, target, headers=headers, **more)
-
-
-def check(answer: requests.Response, expected: str) -> None:
-    """The answer is as the table says, to the last header of a refusal."""
-    status, _, code = expected.partition(" ")
-    assert answer.status_code == int(status), answer.text
-    if not code:
-        return
-    if answer.request.method == "HEAD":
-        assert answer.headers["Content-Type"].partition(";")[0] == PROBLEM
-        assert not answer.content
-    else:
-        refused(answer, expected)
-    assert ("WWW-Authenticate" in answer.headers) == (code == "unauthorized")
-    if code == "unauthorized":
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    grant = granted.grants[row.grant].id
+    return call(caller, row, granted.name, project, grant, headers=headers)
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
@@ -152,37 +131,37 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
 
 def test_no_row_of_the_table_is_a_duplicate() -> None:
     assert len({str(row) for row in ROWS}) == len(ROWS)
-    assert {len(kind.value) for kind in Kind} == {len(HOLDERS)}
+    assert {len(kind.value) for kind in Grants} == {len(HOLDERS)}
 
 
-def try_all(granted: Granted, anyone: Caller, row: Row, project: str) -> None:
+def try_holders(granted: Granted, anyone: Caller, row: Row, project: str) -> None:
     """Carry out a row's operation as every holder, those that are refused first."""
-    before = granted.held()
-    refusals = [holder for holder in HOLDERS if row.expected(holder).startswith("4")]
-    allowed = [holder for holder in HOLDERS if holder not in refusals]
-    with cases() as case:
-        for holders in (refusals, allowed):
-            for holder in holders:
-                with case(holder):
-                    bearer = granted.grants[holder].bearer
-                    check(call(anyone, row, granted, project, bearer), row.expected(holder))
-            if holders is refusals or row in HARMLESS:
-                with case(f"{', '.join(holders)}: the stack is as it was"):
-                    assert granted.held() == before
+
+    def attempt(holder: str) -> None:
+        answer = send(anyone, row, granted, project, granted.grants[holder].bearer)
+        check(answer, row.answer_to_holder(holder), CHALLENGE)
+
+    changing = [
+        holder
+        for holder in HOLDERS
+        if row not in HARMLESS and not row.answer_to_holder(holder).startswith("4")
+    ]
+    others = [holder for holder in HOLDERS if holder not in changing]
+    try_all(others, changing, attempt, granted.held)
 
 
 @pytest.mark.parametrize("row", HARMLESS, ids=str)
 def test_each_holder_who_reads_or_is_refused_is_answered_as_the_table_says(
     project: str, shared: Granted, anonymous: Caller, row: Row
 ) -> None:
-    try_all(shared, anonymous, row, project)
+    try_holders(shared, anonymous, row, project)
 
 
 @pytest.mark.parametrize("row", HARMFUL, ids=str)
 def test_each_holder_who_may_write_is_answered_as_the_table_says(
     project: str, granted: Granted, anonymous: Caller, row: Row
 ) -> None:
-    try_all(granted, anonymous, row, project)
+    try_holders(granted, anonymous, row, project)
 
 
 def test_a_grant_in_a_basic_header_is_answered_like_one_in_a_bearer_header(
@@ -192,8 +171,8 @@ def test_a_grant_in_a_basic_header_is_answered_like_one_in_a_bearer_header(
         for holder in HOLDERS:
             for row in OF_EACH_KIND.values():
                 with case(f"{holder}: {row}"):
-                    basic = shared.grants[holder].basic
-                    check(call(anonymous, row, shared, project, basic), row.expected(holder))
+                    answer = send(anonymous, row, shared, project, shared.grants[holder].basic)
+                    check(answer, row.answer_to_holder(holder), CHALLENGE)
 
 
 def test_another_stack_looks_the_same_to_a_holder_whether_it_exists_or_not(

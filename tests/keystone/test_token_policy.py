@@ -1,4 +1,4 @@
-"""Every operation as every persona, with real tokens: the table is in ``token_policy``."""
+"""Every operation as every persona, with real tokens: the table is in ``policy_table``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ from factstore.api import docs_ui
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.cases import cases
 from tests.eventually import eventually
-from tests.http import PROBLEM, Caller, fresh_stack, refused
+from tests.http import Caller, fresh_stack, refused
 from tests.keystone.conftest import with_token
-from tests.keystone.token_policy import (
-    FACT,
-    NAMES,
+from tests.keystone.policy_kinds import (
     PERSONAS,
-    READ_ONLY,
-    RECORDS,
     RESTRICTED_TO,
-    ROWS,
-    STACKS,
     STRANGERS,
     UNIDENTIFIED,
-    Kind,
     Row,
+    Tokens,
 )
+from tests.keystone.policy_requests import call, check, contents, try_all
+from tests.keystone.policy_table import FACT, NAMES, READ_ONLY, RECORDS, STACKS
+from tests.keystone.policy_table import TOKEN_ROWS as ROWS
 from tests.service import ApiServer
 from tests.structure.application import mounted, operations
 
@@ -133,43 +130,7 @@ def remove(callers: dict[str, Caller], name: str, *others: str) -> None:
         callers[persona].delete(f"/v1/stacks/{name}")
 
 
-def held(owner: Caller, name: str) -> list[object]:
-    """Return the content of a stack."""
-    kinds = ("facts", "members", "grants", *(path.partition("/")[0] for path in RECORDS))
-    return [owner.get(f"/v1/stacks/{name}/{kind}").json()[kind] for kind in kinds]
-
-
-def call(
-    caller: Caller,
-    row: Row,
-    stack: str,
-    project: str,
-    grant: str = NO_GRANT,
-    *,
-    method: str = "",
-    headers: dict[str, str] | None = None,
-) -> requests.Response:
-    """Carry out a row's operation on a stack."""
-    names = {**NAMES, "stack": stack, "grant": grant, "project": project}
-    target = (row.template + row.query).format_map(names)
-    more = {} if row.body is None else {"json": row.body}
-    return caller(method or row.method, target, headers=headers, **more)
-
-
-def check(answer: requests.Response, expected: str) -> None:
-    """The answer is as the table says, to the last header of a refusal."""
-    status, _, code = expected.partition(" ")
-    assert answer.status_code == int(status), answer.text
-    if not code:
-        return
-    if answer.request.method == "HEAD":
-        assert answer.headers["Content-Type"].partition(";")[0] == PROBLEM
-        assert not answer.content
-    else:
-        refused(answer, expected)
-    assert ("WWW-Authenticate" in answer.headers) == (code == "unauthorized")
-    if code == "unauthorized":
-        assert answer.headers["WWW-Authenticate"].startswith("Keystone uri=")
+CHALLENGE = "Keystone uri="
 
 
 def test_every_route_has_a_row_and_every_row_a_route() -> None:
@@ -179,28 +140,26 @@ def test_every_route_has_a_row_and_every_row_a_route() -> None:
 
 def test_no_row_of_the_table_is_a_duplicate() -> None:
     assert len({str(row) for row in ROWS}) == len(ROWS)
-    assert {len(kind.value) for kind in Kind} == {len(PERSONAS)}
+    assert {len(kind.value) for kind in Tokens} == {len(PERSONAS)}
 
 
 @every_row
 def test_each_persona_is_answered_as_the_table_says(
     callers: dict[str, Caller], project: str, owned: str, grant: str, row: Row
 ) -> None:
-    owner = callers["owner"]
-    before = held(owner, owned)
-    with cases() as case:
-        for persona in (*(name for name in PERSONAS if name != "owner"), "owner"):
-            if persona == "owner":
-                with case("all but the owner leave the owner's stack as it was"):
-                    assert held(owner, owned) == before
-            with case(persona):
-                answer = call(callers[persona], row, owned, project, grant)
-                check(answer, row.expected(persona))
-                if row.method == "GET" and row.kind is not Kind.PUBLIC and persona != "restricted":
-                    implied = call(callers[persona], row, owned, project, grant, method="HEAD")
-                    assert implied.status_code == answer.status_code
-            if row.kind is Kind.WRITE and persona in STRANGERS:
+    def attempt(persona: str) -> None:
+        try:
+            answer = call(callers[persona], row, owned, project, grant)
+            check(answer, row.answer_to_persona(persona), CHALLENGE)
+            if row.method == "GET" and row.tokens is not Tokens.PUBLIC and persona != "restricted":
+                implied = call(callers[persona], row, owned, project, grant, method="HEAD")
+                assert implied.status_code == answer.status_code
+        finally:
+            if row.tokens is Tokens.WRITE and persona in STRANGERS:
                 callers[persona].delete(f"/v1/stacks/{owned}")
+
+    others = [persona for persona in PERSONAS if persona != "owner"]
+    try_all(others, ["owner"], attempt, lambda: contents(callers["owner"], owned))
 
 
 MOVING = [
@@ -249,7 +208,7 @@ def test_a_stack_of_others_looks_as_if_it_did_not_exist(
                     for name in (owned, missing)
                 )
                 assert theirs == nobodys
-            if row.kind is Kind.WRITE and persona in STRANGERS:
+            if row.tokens is Tokens.WRITE and persona in STRANGERS:
                 for name in (owned, missing):
                     callers[persona].delete(f"/v1/stacks/{name}")
 
@@ -266,7 +225,8 @@ def test_a_fact_of_others_looks_as_if_it_did_not_exist(
                 outsider.put(f"/v1/stacks/{name}/facts/mine", 1).raise_for_status()
             with case(row):
                 theirs, nobodys = (
-                    seen(call(outsider, row, name, project), name) for name in (owned, other)
+                    seen(call(outsider, row, name, project, NO_GRANT), name)
+                    for name in (owned, other)
                 )
                 assert theirs == nobodys
             for name in (owned, other):
@@ -323,19 +283,19 @@ def test_headers_that_claim_an_identity_change_nothing(
     callers: dict[str, Caller], project: str, owned: str, grant: str, spelling: str
 ) -> None:
     headers = forged(spelling, project)
-    assert {row.kind for row in OF_EACH_KIND} == set(Kind) - {Kind.PUBLIC}
-    before = held(callers["owner"], owned)
+    assert {row.tokens for row in OF_EACH_KIND} == set(Tokens) - {Tokens.PUBLIC}
+    before = contents(callers["owner"], owned)
     with cases() as case:
         for persona in ("no token", "junk token", "outsider", "reader", "restricted"):
             for row in OF_EACH_KIND:
                 with case(f"{persona}: {row}"):
                     answer = call(callers[persona], row, owned, project, grant, headers=headers)
-                    check(answer, row.expected(persona))
+                    check(answer, row.answer_to_persona(persona), CHALLENGE)
                     if row.template == STACKS and not row.query and persona == "outsider":
                         assert owned not in answer.text
-                if row.kind is Kind.WRITE and persona == "outsider":
+                if row.tokens is Tokens.WRITE and persona == "outsider":
                     callers[persona].delete(f"/v1/stacks/{owned}").raise_for_status()
-    assert held(callers["owner"], owned) == before
+    assert contents(callers["owner"], owned) == before
 
 
 def test_a_writer_cannot_forge_the_author(
@@ -355,7 +315,7 @@ def test_a_writer_cannot_forge_the_author(
 def test_an_authenticated_caller_learns_the_methods_of_a_route_whether_its_stack_exists_or_not(
     callers: dict[str, Caller], owned: str, grant: str
 ) -> None:
-    for template in {row.template for row in ROWS if row.kind is not Kind.PUBLIC}:
+    for template in {row.template for row in ROWS if row.tokens is not Tokens.PUBLIC}:
         there, missing = (
             template.format_map({**NAMES, "stack": name, "grant": grant})
             for name in (owned, "missing")

@@ -1,0 +1,77 @@
+"""Requests of the policy's table, and checks of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import requests
+
+from tests.cases import cases
+from tests.http import PROBLEM, Caller, refused
+from tests.keystone.policy_kinds import Row
+from tests.keystone.policy_table import NAMES, RECORDS
+
+
+def call(
+    caller: Caller,
+    row: Row,
+    stack: str,
+    project: str,
+    grant: str,
+    *,
+    method: str = "",
+    headers: dict[str, str] | None = None,
+) -> requests.Response:
+    """Carry out a row's operation on a stack."""
+    names = {**NAMES, "path": row.path, "member": row.member}
+    names |= {"stack": stack, "grant": grant, "project": project}
+    more = {} if row.body is None else {"json": row.body}
+    target = (row.template + row.query).format_map(names)
+    return caller(method or row.method, target, headers=headers, **more)
+
+
+def check(answer: requests.Response, expected: str, challenge: str) -> None:
+    """The answer is as the table says, to the last header of a refusal."""
+    status, _, code = expected.partition(" ")
+    assert answer.status_code == int(status), answer.text
+    if not code:
+        return
+    if answer.request.method == "HEAD":
+        assert answer.headers["Content-Type"].partition(";")[0] == PROBLEM
+        assert not answer.content
+    else:
+        refused(answer, expected)
+    assert ("WWW-Authenticate" in answer.headers) == (code == "unauthorized")
+    if code == "unauthorized":
+        assert answer.headers["WWW-Authenticate"].startswith(challenge)
+
+
+def contents(owner: Caller, stack: str) -> list[Any]:
+    """Return the contents of a stack."""
+    kinds = ("facts", "members", "grants", *(path.partition("/")[0] for path in RECORDS))
+    return [owner.get(f"/v1/stacks/{stack}/{kind}").json()[kind] for kind in kinds]
+
+
+def try_all(
+    harmless: Iterable[str],
+    others: Iterable[str],
+    attempt: Callable[[str], None],
+    read: Callable[[], list[Any]],
+) -> None:
+    """Try an operation as every caller.
+
+    :param harmless: callers who change nothing of the stack; the others follow them.
+    :param attempt: sends a caller's request, and checks the answer.
+    :param read: returns the contents of the stack.
+    """
+    before = read()
+    with cases() as case:
+        for caller in harmless:
+            with case(caller):
+                attempt(caller)
+        with case("the stack is as it was"):
+            assert read() == before
+        for caller in others:
+            with case(caller):
+                attempt(caller)

@@ -1,0 +1,199 @@
+"""The policy: every operation, and the answer to every kind of caller, as one table.
+
+A new route needs a row here and nothing else: the tests take the rows from :data:`ROWS`.  A new noun
+also needs its name in :data:`NAMES` and, if there is something to read or delete, a line in
+:data:`RECORDS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from factstore.api import docs_ui
+from tests.keystone.policy_kinds import Grants, Row, Tokens
+
+NAMES = {"path": "a", "member": "a", "waiter": "w"}
+"""The names in templates, apart from stack and grant."""
+
+RECORDS: dict[str, Any] = {"waiters/w": {"success": {"signals": 9}}}
+"""The contents of a stack beside facts, members and grants: the path and the body of each PUT."""
+
+FACTS = {
+    "a": "observed",
+    "configs/a/x": "observed",
+    "configs/ab/x": "observed",
+    "configs/b/x": "observed",
+    "nodes/a/p": "parameter",
+    "nodes/a/x": "observed",
+    "nodes/b/x": "observed",
+    "results/a/x": "observed",
+    "results/b/x": "observed",
+}
+"""Paths and kinds."""
+
+OTHERS = ("new", "nodes/x", "nodes/ab/x", "results/x", "configs/a/x", "configs/b/x", "nodes/c/x")
+"""Paths that neither the agent of a nor that of b may write."""
+
+STACKS = "/v1/stacks"
+STACK = f"{STACKS}/{{stack}}"
+FACTS_OF = f"{STACK}/facts"
+FACT = f"{FACTS_OF}/{{path}}"
+BATCH = f"{STACK}/batch"
+MEMBERS = f"{STACK}/members"
+MEMBER = f"{MEMBERS}/{{member}}"
+WAITERS = f"{STACK}/waiters"
+WAITER = f"{WAITERS}/{{waiter}}"
+GRANTS = f"{STACK}/grants"
+GRANT = f"{GRANTS}/{{grant}}"
+
+TWO = {"value": 2}
+PARAMETER = {"value": 2, "kind": "parameter"}
+PROJECT = "?project_id={project}"
+READ_ONLY = {"role": "reader"}
+WAIT_FOR_A = {"success": {"facts": "a", "present": True}, "timeout": 60}
+
+UNDECLARED = {"declared": None, "reason": None}
+
+
+def _put(path: str, **more: Any) -> dict[str, Any]:
+    return {"put": {"path": path, "value": 2, **more}}
+
+
+def _delete(path: str) -> dict[str, Any]:
+    return {"delete": {"path": path}}
+
+
+def _batch(*operations: dict[str, Any], guard: str = "") -> dict[str, Any]:
+    guards = {"guards": [{"path": guard, "exists": True}]} if guard else {}
+    return {**guards, "operations": list(operations)}
+
+
+DELETE_X = _delete("nodes/a/x")
+
+ENROLLING = (
+    {"member": "new"},
+    {"member": "new", "group": "g", "ttl": 60},
+    {"member": "e"},
+)
+"""Bodies of requests with the grant of group g."""
+
+NOT_ENROLLING = (
+    {"member": "a"},  # has a grant that the owner issued
+    {"member": "h"},  # lives in another group
+    {"member": "new", "group": "other"},
+    {"member": "new", "role": "reader"},
+    {"member": "new", "ttl": 366 * 24 * 3600},
+    {"group": "g"},
+)
+
+PUBLIC = (
+    *("/", "/v1", "/v1/", "/v1/openapi.json", "/healthcheck", "/healthcheck/live", "/metrics"),
+    *sorted(docs_ui.PATHS),
+)
+
+ROWS = [
+    *(Row("GET", path, Tokens.PUBLIC, Grants.PUBLIC) for path in PUBLIC),
+    Row("GET", "/v1/limits", Tokens.READ_OWN, Grants.OWNERS),
+    Row("GET", "/v1/limits", Tokens.READ_ANY, Grants.OWNERS, query=PROJECT),
+    Row("GET", STACKS, Tokens.READ_OWN, Grants.OWNERS),
+    Row("GET", STACKS, Tokens.READ_ANY, Grants.OWNERS, query=PROJECT),
+    Row("GET", STACK, Tokens.READ, Grants.READ),
+    Row("PUT", STACK, Tokens.WRITE, Grants.OWNERS, body={"description": "x"}),
+    Row("DELETE", STACK, Tokens.REMOVE, Grants.OWNERS, done=204),
+    Row("GET", FACTS_OF, Tokens.READ, Grants.READ),
+    Row("GET", FACTS_OF, Tokens.READ, Grants.READ, query="?prefix=configs/a"),
+    Row("GET", FACT, Tokens.READ, Grants.READ),
+    *(Row("GET", FACT, None, Grants.READ, path=f"nodes/{member}/x") for member in "ab"),
+    Row("GET", FACT, Tokens.READ, Grants.READ, query="?format=raw"),
+    Row("GET", FACT, None, Grants.OWN_A, path="configs/a/x"),
+    Row("HEAD", FACT, Tokens.READ, Grants.READ),
+    Row("HEAD", FACT, None, Grants.OWN_A, path="configs/a/x"),
+    *(
+        Row("GET", FACT, None, Grants.OWNERS, path=f"configs/{at}")
+        for at in ("ab/x", "a", "none/x")
+    ),
+    Row("PUT", FACT, Tokens.WRITE, Grants.OWNERS, body=TWO),
+    Row("PUT", FACT, Tokens.WRITE, None, body=PARAMETER),
+    Row("PUT", FACT, None, Grants.OWN_A, path="nodes/a/x", body=TWO),
+    Row("PUT", FACT, None, Grants.OWN_A, path="nodes/a/new", body=TWO, done=201),
+    Row("PUT", FACT, None, Grants.OWN_A, path="results/a/x", body=TWO),
+    Row("PUT", FACT, None, Grants.OWN_A, path="nodes/a/x", body={"value": 1, "member": "a"}),
+    Row("PUT", FACT, None, Grants.OWNERS, path="nodes/a/x", body={"value": 1, "member": "b"}),
+    Row("PUT", FACT, None, Grants.OWN_B, path="nodes/b/x", body=TWO),
+    Row("PUT", FACT, None, Grants.PARAMETER_A, path="nodes/a/x", body=PARAMETER),
+    Row("PUT", FACT, None, Grants.PARAMETER_A, path="nodes/a/new", body=PARAMETER),
+    Row("PUT", FACT, None, Grants.PARAMETER_A, path="nodes/a/p", body=TWO),
+    *(Row("PUT", FACT, None, Grants.OWNERS, path=path, body=TWO) for path in OTHERS),
+    Row("DELETE", FACT, Tokens.REMOVE, Grants.OWNERS, done=204),
+    Row("DELETE", FACT, None, Grants.OWN_A, path="nodes/a/x", done=204),
+    Row("DELETE", FACT, None, Grants.OWN_A, path="results/a/x", done=204),
+    Row("DELETE", FACT, None, Grants.OWN_B, path="results/b/x", done=204),
+    Row("DELETE", FACT, None, Grants.PARAMETER_A, path="nodes/a/p"),
+    *(Row("DELETE", FACT, None, Grants.OWNERS, path=path) for path in OTHERS),
+    Row("POST", BATCH, Tokens.WRITE, None, body=_batch(_put("a")), made=200),
+    Row("POST", BATCH, Tokens.REMOVE, None, body=_batch(_delete("a"))),
+    *(
+        Row("POST", BATCH, None, kind, body=body)
+        for kind, body in (
+            (Grants.OWN_A, _batch(_put("nodes/a/y"), DELETE_X)),
+            (Grants.OWN_A, _batch(_put("nodes/a/y"), guard="nodes/b/x")),
+            (Grants.OWN_A, _batch(DELETE_X, guard="configs/a/x")),
+            (Grants.OWNERS, _batch(DELETE_X, guard="configs/ab/x")),
+            (Grants.OWNERS, _batch(_put("nodes/a/y"), _put("nodes/b/y"))),
+            (Grants.OWNERS, _batch(_put("nodes/a/y", member="b"))),
+            (Grants.OWNERS, _batch(DELETE_X, _delete("a"))),
+            (Grants.PARAMETER_A, _batch(_put("nodes/a/y", kind="parameter"))),
+            (Grants.PARAMETER_A, _batch(_delete("nodes/a/p"))),
+            (Grants.OWN_E, _batch(_put("nodes/e/y", member="e"))),
+        )
+    ),
+    Row("PUT", FACT, None, Grants.OWN_E, path="nodes/e/x", body=TWO, done=201),
+    Row("GET", MEMBERS, Tokens.READ, Grants.READ),
+    Row("GET", MEMBERS, Tokens.READ, Grants.READ, query="?group=g"),
+    Row("GET", MEMBERS, Tokens.READ, Grants.READ, query="?declared=heat:1"),
+    Row("GET", MEMBER, Tokens.READ, Grants.READ),
+    Row("PUT", MEMBER, Tokens.WRITE, Grants.OWN_A, body={"group": "g"}, done=201),
+    Row("PUT", MEMBER, None, Grants.OWNERS, body={"group": "other"}),
+    Row("PUT", MEMBER, None, Grants.OWN_B, body={"group": "any"}, done=201, member="b"),
+    Row("PUT", MEMBER, None, Grants.OWNERS, body={"group": "g"}, member="new"),
+    Row("PUT", MEMBER, None, Grants.OWN_A, body={"group": "g", **UNDECLARED}, done=201),
+    Row("PUT", MEMBER, None, Grants.OWNERS, body={"group": "g", "declared": "heat:1"}),
+    Row("PUT", MEMBER, None, Grants.OWNERS, body={"group": "g", "reason": "scaled_out"}),
+    Row("PUT", MEMBER, None, Grants.OWN_E, body={"group": "g"}, done=201, member="e"),
+    Row("PUT", MEMBER, None, Grants.OWNERS, body={"group": "other"}, member="e"),
+    Row("PATCH", MEMBER, Tokens.REMOVE, Grants.OWN_A, body={"state": "ready"}),
+    Row("PATCH", MEMBER, None, Grants.OWN_B, body={"state": "ready"}, member="b"),
+    Row("DELETE", MEMBER, Tokens.REMOVE, Grants.OWN_A, done=204),
+    Row("DELETE", MEMBER, None, Grants.OWN_B, done=204, member="b"),
+    Row("DELETE", MEMBER, None, Grants.OWNERS, query="?declared=heat:1"),
+    Row("DELETE", MEMBER, None, Grants.OWN_A, query="?reason=scaled_in", done=204),
+    Row("POST", f"{MEMBER}/heartbeat", Tokens.REMOVE, Grants.OWN_A, done=204),
+    Row("POST", f"{MEMBER}/heartbeat", None, Grants.OWN_B, done=204, member="b"),
+    Row("POST", f"{MEMBER}/heartbeat", None, Grants.OWN_E, done=204, member="e"),
+    Row("GET", f"{STACK}/convergence", Tokens.READ, Grants.READ),
+    Row("GET", f"{STACK}/events", Tokens.READ, Grants.READ),
+    Row("GET", f"{STACK}/context", Tokens.READ, Grants.READ),
+    Row("GET", f"{STACK}/context", None, Grants.READ, query="?member=b&include=results"),
+    Row("HEAD", f"{STACK}/context", Tokens.READ, Grants.READ),
+    Row("GET", WAITERS, Tokens.READ, Grants.READ),
+    Row("GET", WAITER, Tokens.READ, Grants.READ),
+    Row("PUT", WAITER, Tokens.WRITE, Grants.OWNERS, body=WAIT_FOR_A),
+    Row("DELETE", WAITER, Tokens.REMOVE, Grants.OWNERS, done=204),
+    Row("POST", f"{WAITER}/signal", Tokens.REMOVE, Grants.SIGNAL, body={"status": "SUCCESS"}),
+    Row("PUT", f"{WAITER}/signal", Tokens.REMOVE, Grants.SIGNAL, body={"Status": "SUCCESS"}),
+    Row("GET", GRANTS, Tokens.REMOVE, Grants.OWNERS),
+    Row("POST", GRANTS, Tokens.WRITE, Grants.OWNERS, body=READ_ONLY, done=201),
+    *(Row("POST", GRANTS, None, Grants.GROUP, body=body, done=201) for body in ENROLLING),
+    *(Row("POST", GRANTS, None, Grants.OWNERS, body=body) for body in NOT_ENROLLING),
+    Row("GET", GRANT, Tokens.REMOVE, Grants.OWN_A),
+    Row("GET", GRANT, None, Grants.GROUP, grant="group"),
+    Row("GET", GRANT, None, Grants.OWN_E, grant="enrolled"),
+    Row("POST", f"{GRANT}/renew", Tokens.REMOVE, Grants.OWN_A),
+    Row("POST", f"{GRANT}/renew", None, Grants.GROUP, grant="group"),
+    Row("POST", f"{GRANT}/renew", None, Grants.OWN_E, grant="enrolled"),
+    Row("DELETE", GRANT, Tokens.REMOVE, Grants.OWN_A, done=204),
+    Row("DELETE", GRANT, None, Grants.OWNERS, grant="group"),
+    Row("DELETE", GRANT, None, Grants.OWN_E, done=204, grant="enrolled"),
+]
+TOKEN_ROWS = [row for row in ROWS if row.tokens]
+GRANT_ROWS = [row for row in ROWS if row.grants]
