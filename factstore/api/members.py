@@ -60,11 +60,12 @@ class MemberItem(MethodView):
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)
-    @blueprint.request_headers("generation")
+    @blueprint.request_headers("idempotency_key", "generation")
     @blueprint.error_codes(
         "path_invalid",
         "not_found",
         "generation_stale",
+        "idempotency_key_reused",
         "member_ttl_fixed",
         "member_declared",
         *JSON_BODY,
@@ -100,7 +101,13 @@ class MemberItem(MethodView):
             body["declared"],
             body["reason"],
         )
-        joined = services().members.join(scope, member, join_request, caller.author())
+        joined = services().members.join(
+            scope,
+            member,
+            join_request,
+            caller.author(),
+            conditional.idempotency(caller.identity()),
+        )
         response = json_response(member_text(joined.member))
         if joined.outcome in NEW_INCARNATION:
             set_location(response, "stacks", stack, "members", member)

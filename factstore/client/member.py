@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -74,13 +75,17 @@ class Member:
         self.generation = generation
         self._url = urls.item_url(stack_url, "members", name)
         self._transport = transport
+        # The body and the idempotency key of a join whose outcome is not known yet.
+        self._join: tuple[Mapping[str, Any], str] | None = None
 
     def join(
         self, group: str, *, ttl: int | None = None, attributes: Mapping[str, Any] | None = None
     ) -> MemberRecord:
         """Join the stack, and return the member.
 
-        With :attr:`generation`, the join continues that incarnation; otherwise it starts a new one.
+        With :attr:`generation`, the join continues that incarnation; otherwise it starts a new one.  If
+        the response to a join is lost, the join is repeated as the same incarnation, by this call and
+        by the next one with the same arguments.
 
         :param ttl: seconds without a heartbeat after which the member expires; None for the service's
             default.
@@ -89,8 +94,10 @@ class Member:
         body = _without_none(
             group=group, ttl=ttl, attributes=attributes, generation=self.generation
         )
-        record = self._put(body)
-        self.generation = record.generation
+        if self._join is None or self._join[0] != body:
+            self._join = body, str(uuid.uuid4())
+        record = self._put(body, {"Idempotency-Key": self._join[1]})
+        self.generation, self._join = record.generation, None
         return record
 
     def declare(
@@ -114,8 +121,10 @@ class Member:
         body = _without_none(group=group, declared=declared, reason=reason, attributes=attributes)
         return self._put(body)
 
-    def _put(self, body: Mapping[str, Any]) -> MemberRecord:
-        response = self._transport.send("PUT", self._url, body=body)
+    def _put(
+        self, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> MemberRecord:
+        response = self._transport.send("PUT", self._url, headers=headers, body=body)
         unchanged = response.headers.get("Factstore-Unchanged") == "true"
         return parsed(response, lambda found: MemberRecord.parse(found, unchanged=unchanged))
 

@@ -48,7 +48,9 @@ def _convert_waiter(fields: dict[str, Any]) -> None:
 RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # members/<name>, on the lease of the member, like its bound facts
     Member: RecordFormat(
-        "members", key_field="name", omitted={"declared": None, "number": 0, "told": 0}
+        "members",
+        key_field="name",
+        omitted={"declared": None, "number": 0, "told": 0, "join_key": ""},
     ),
     # applied/<member>, on the lease of the member
     Applied: RecordFormat("applied", key_field="member"),

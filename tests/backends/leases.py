@@ -81,7 +81,7 @@ def _etcd_order(key: Key) -> tuple[str, str, str]:
     """Return the order of etcd, in which facts precede their member."""
     stack_id, name = key
     return (
-        (stack_id, name.kind, name.name)
+        (stack_id, name.kind.__name__.lower(), name.name)
         if isinstance(name, RecordKey)
         else (stack_id, "fact", name)
     )

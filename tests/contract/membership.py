@@ -11,6 +11,7 @@ from factstore.core.errors import (
 from factstore.core.model.event import Change
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest
+from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.members import Joined
 from factstore.core.services.watch import Filter
 from tests.contract.world import Worker, author, events_since
@@ -24,10 +25,11 @@ def join(
     ttl: int | None = 600,
     by: str = "alice",
     generation: str | None = None,
+    key: Idempotency | None = None,
     **attributes: object,
 ) -> Joined:
     request = JoinRequest.of(group, ttl, attributes, generation)
-    return worker.members.join(scope, name, request, author(by))
+    return worker.members.join(scope, name, request, author(by), key)
 
 
 def declare(

@@ -17,8 +17,16 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.quota import Quota
+from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.watch import Filter
-from tests.contract.membership import changes_by_event, changes_since, join, names, refusal
+from tests.contract.membership import (
+    changes_by_event,
+    changes_since,
+    declare,
+    join,
+    names,
+    refusal,
+)
 from tests.contract.world import PROJECT, Worker, World, author, new_scope, soon
 
 # Joining
@@ -88,6 +96,47 @@ def test_a_generation_has_the_ttl_that_it_was_joined_with(worker: Worker, scope:
     again = join(worker, scope, ttl=None, generation=first.member.generation)
     assert (again.outcome, again.member) == ("unchanged", first.member)
     assert join(worker, scope, "c2", ttl=None).member.ttl == 30
+
+
+KEY, CONTENT = "5e" * 32, "a7" * 32
+
+
+def test_a_repeated_join_is_the_same_incarnation_on_every_worker(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    key, other = Idempotency(KEY, CONTENT), world.worker()
+    first = join(worker, scope, key=key)
+    worker.put(scope, "nodes/c1/ip", member="c1")
+    worker.members.set_state(scope, "c1", "ready", None, author())
+    current = worker.members.get(scope, "c1")
+    for each in (worker, other):
+        again = join(each, scope, key=key)
+        assert (again.outcome, again.member) == ("unchanged", current)
+    assert current.generation == first.member.generation
+    assert changes_by_event(worker, scope, current.revision) == []
+    with pytest.raises(Conflict) as refused:
+        join(worker, scope, key=Idempotency(KEY, "b8" * 32))
+    assert refusal(refused) == "idempotency_key_reused"
+    assert join(worker, scope, key=Idempotency("6f" * 32, CONTENT)).outcome == "replaced"
+    assert join(worker, scope).outcome == "replaced"
+
+
+def test_a_join_is_a_new_one_after_its_incarnation_has_ended(worker: Worker, scope: Scope) -> None:
+    key = Idempotency(KEY, CONTENT)
+    first = join(worker, scope, key=key)
+    worker.members.depart(scope, "c1", "left", None, author())
+    again = join(worker, scope, key=key)
+    assert again.outcome == "created"
+    assert again.member.generation != first.member.generation
+
+
+def test_a_repeated_adoption_is_the_same_incarnation(worker: Worker, scope: Scope) -> None:
+    declare(worker, scope)
+    key = Idempotency(KEY, CONTENT)
+    first = join(worker, scope, key=key)
+    again = join(worker, scope, key=key)
+    assert (first.outcome, again.outcome) == ("adopted", "unchanged")
+    assert again.member == first.member
 
 
 def test_a_new_incarnation_takes_over_the_name_and_fences_the_old_one(

@@ -38,6 +38,8 @@ class Member(Record):
     :param number: identifies the incarnation as long as it has no lease; otherwise 0.
     :param told: the revision that last changed the member in the context, if it is not *revision*;
         otherwise 0.
+    :param join_key: identifies the request that joined, so that its repetition is recognized; empty if
+        the request had no idempotency key.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Member(Record):
     declared: str | None = None
     number: int = 0
     told: int = 0
+    join_key: str = ""
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Renderings that readers cache with the record."""
 

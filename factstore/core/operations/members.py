@@ -17,6 +17,7 @@ from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, Applied, JoinRequ
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
+from factstore.core.operations.idempotency import Idempotency, key_reused
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
 JoinOutcome = Literal["created", "replaced", "adopted", "updated", "unchanged"]
@@ -24,6 +25,7 @@ NEW_INCARNATION: tuple[JoinOutcome, ...] = ("created", "replaced", "adopted")
 """Outcomes that make a new incarnation."""
 
 _INCARNATION_BITS = 62  # as the store numbers its leases
+_DIGITS = 32  # of each hash in a join key
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,15 @@ class JoinMember(Operation[JoinResult]):
     """Join, change what the present generation states, or declare a member.
 
     A member that joins a declared name *adopts* it: to all others it stays the same member.
+
+    :param request_key: recognizes a repeated join; None if the caller does not repeat it.
     """
 
     scope: Scope
     name: str
     request: JoinRequest
     author: Author
+    request_key: Idempotency | None = None
     incarnation_id: int = field(default_factory=lambda: secrets.randbits(_INCARNATION_BITS) + 1)
     """Names an incarnation that has no lease, because it is only declared."""
 
@@ -57,7 +62,8 @@ class JoinMember(Operation[JoinResult]):
         """Return the draft of the join.
 
         :raises NotFound: a member is declared in a stack that does not exist.
-        :raises Conflict: ``generation_stale``, ``member_ttl_fixed`` or ``member_declared``.
+        :raises Conflict: ``generation_stale``, ``member_ttl_fixed``, ``member_declared`` or
+            ``idempotency_key_reused``.
         """
         key = RecordKey(Member, self.name)
         known = view.record(key)
@@ -90,12 +96,33 @@ class JoinMember(Operation[JoinResult]):
         if request.generation is not None:
             return self._update(living, request.generation, now)
         ttl = request.ttl or HEARTBEAT_TTL_DEFAULT
+        join_key = self._join_key()
         if living is None:
-            return "created", self._new_member(now, ttl)
+            return "created", self._new_member(now, ttl, join_key=join_key)
+        if self._repeats_join_of(living):
+            return "unchanged", living
         if living.declared_only:
-            changes = {"state": "joining", "ttl": ttl, "number": 0}
+            changes = {"state": "joining", "ttl": ttl, "number": 0, "join_key": join_key}
             return "adopted", self._changed(living, now, **changes)
-        return "replaced", self._new_member(now, ttl, declared=living.declared)
+        new = self._new_member(now, ttl, declared=living.declared, join_key=join_key)
+        return "replaced", new
+
+    def _join_key(self) -> str:
+        given = self.request_key
+        return f"{given.key[:_DIGITS]}.{given.fingerprint[:_DIGITS]}" if given else ""
+
+    def _repeats_join_of(self, living: Member) -> bool:
+        """Return True if the living incarnation joined with this request.
+
+        :raises Conflict: ``idempotency_key_reused``.
+        """
+        if self.request_key is None or not living.join_key.startswith(
+            f"{self.request_key.key[:_DIGITS]}."
+        ):
+            return False
+        if living.join_key != self._join_key():
+            raise key_reused()
+        return True
 
     def _update(
         self, living: Member | None, generation: str, now: str

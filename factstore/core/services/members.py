@@ -10,6 +10,7 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import JoinRequest, Member, MemberState
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.operations.fencing import stale_generation
+from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.member_updates import (
     DepartMember,
     RecordApplied,
@@ -79,19 +80,27 @@ class MemberService(Service):
         )
         return paginate(found, limit, lambda member: member.name, cursor)
 
-    def join(self, scope: Scope, name: str, request: JoinRequest, author: Author) -> Joined:
+    def join(
+        self,
+        scope: Scope,
+        name: str,
+        request: JoinRequest,
+        author: Author,
+        idempotency: Idempotency | None = None,
+    ) -> Joined:
         """Join as a new incarnation, change the current generation, or declare a member.
 
         A new incarnation replaces the former one, whose facts are deleted.  If the name was only
         declared, the new incarnation adopts the declared member, which is a change and not a join.
 
-        :raises Conflict: ``generation_stale``; ``member_ttl_fixed``: the generation has another ttl; or
-            ``member_declared``: it is declared as another resource.
+        :param idempotency: a join that repeats the one of the living incarnation changes nothing.
+        :raises Conflict: ``generation_stale``; ``member_ttl_fixed``: the generation has another ttl;
+            ``member_declared``: it is declared as another resource; or ``idempotency_key_reused``.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
         check_name(request.group, "group")
-        done = self._transactor.run(JoinMember(scope, name, request, author))
+        done = self._transactor.run(JoinMember(scope, name, request, author, idempotency))
         member = done.written_record(done.outcome.member)
         return Joined(member, done.outcome.outcome, done.revision)
 

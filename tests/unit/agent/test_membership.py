@@ -134,6 +134,17 @@ def test_the_former_generation_is_deleted_before_a_new_one_is_requested(
     assert membership(tmp_path, service, clock).join().generation == "3c"
 
 
+def test_a_join_with_a_lost_answer_is_repeated_as_the_same_incarnation(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    service.will(hang_up, answer(200, member("1a"), UNCHANGED))
+    joining = membership(tmp_path, service, clock)
+    with pytest.raises(errors.OutcomeUnknown):
+        joining.join()
+    assert joining.join().generation == "1a"
+    assert len({call.headers["Idempotency-Key"] for call in service.calls}) == 1
+
+
 def test_a_changed_ttl_results_in_a_new_incarnation(
     tmp_path: Path, service: Service, clock: FakeClock
 ) -> None:

@@ -74,6 +74,22 @@ def test_a_list_of_members_follows_its_links(service: Service, clock: FakeClock)
     assert service.calls[1].query == {"limit": "1", "marker": "a", "cursor": "e.4"}
 
 
+def test_a_join_with_a_lost_answer_is_repeated_with_its_key(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(hang_up, answer(200, member("a"), {"Factstore-Unchanged": "true"}))
+    assert service.stack(clock).member("a").join("g").generation == "1a"
+    impatient = service.stack(clock, retry_for=0.0).member("a")
+    service.will(hang_up, hang_up, hang_up, answer(201, member("a")), answer(200, member("a")))
+    for group in ("g", "g", "h"):
+        with pytest.raises(errors.OutcomeUnknown):
+            impatient.join(group)
+    impatient.join("h")
+    impatient.join("h")
+    keys = [call.headers["Idempotency-Key"] for call in service.calls]
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 2, 4, 4, 6]
+
+
 def test_members_are_requested_by_their_declared_id(service: Service, clock: FakeClock) -> None:
     declared = {**member("a"), "ttl": None, "declared": "heat:1", "reason": "scaled_out"}
     page = {"members": [declared, member("b")], "cursor": "e.4", "links": []}
@@ -133,7 +149,6 @@ def test_arguments_that_are_not_given_are_not_sent(service: Service, clock: Fake
 @pytest.mark.parametrize(
     "call",
     [
-        lambda stack: stack.member("a").join("g"),
         lambda stack: stack.member("a").declare("g", "heat:1"),
         lambda stack: stack.member("a").heartbeat(),
         lambda stack: stack.waiter("w").arm({"signals": 1}),
