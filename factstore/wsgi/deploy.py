@@ -18,7 +18,6 @@ from oslo_middleware.healthcheck import opts as health_opts
 from factstore.api.app import create_app
 from factstore.conf import cors as cors_defaults
 from factstore.wsgi.auth.grants import GrantAuth
-from factstore.wsgi.auth.keystone import KeystoneAuth
 from factstore.wsgi.auth.none import LoopbackOnly, NoAuth
 from factstore.wsgi.middleware.metrics import MetricsEndpoint, MetricsMiddleware
 from factstore.wsgi.middleware.request_id import RequestId
@@ -42,6 +41,9 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
     )
     app = Throttle(app, services.rate_limiter, time.sleep)
     if conf.auth_strategy == "keystone":
+        # keystonemiddleware is slow to import, and other services do not need it.
+        from factstore.wsgi.auth.keystone import KeystoneAuth
+
         app = GrantAuth(app, KeystoneAuth(app, conf), services.grants)
     else:
         app = LoopbackOnly(GrantAuth(app, NoAuth(app), services.grants))
