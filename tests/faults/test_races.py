@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,27 +11,57 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.eventually import eventually
 from tests.faults.checker import History, Scope
-from tests.faults.conftest import StartApi
 from tests.faults.etcd_gateway import RawEtcd
 from tests.faults.ledger import Attempt, Ledger, check_attempts
 from tests.faults.plain_http import Answer, Caller, fact_url, revision_of
 from tests.faults.readiness import listed
 from tests.faults.writers import PROJECT
-from tests.service import ApiServer
+from tests.http import fresh_stack
+from tests.service import ApiServer, check_log
 
-TREE_RACES = 200
-EQUAL_RACES = 40
-DELETIONS = 60
+TREE_RACES = 80
+EQUAL_RACES = 20
+DELETIONS = 25
+
+
+@pytest.fixture(scope="module")
+def own_etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """An etcd whose history contains these tests only."""
+    etcd = EtcdServer(tmp_path_factory.mktemp("races") / "etcd")
+    try:
+        etcd.start()
+        etcd.wait_ready()
+        yield etcd
+    finally:
+        etcd.kill()
 
 
 @pytest.fixture
-def servers(etcd_server: EtcdServer, start_api: StartApi) -> list[ApiServer]:
-    return [start_api([etcd_server.endpoint]) for _ in range(2)]
+def raw(own_etcd: EtcdServer) -> RawEtcd:
+    return RawEtcd(own_etcd.endpoint)
+
+
+@pytest.fixture(scope="module")
+def servers(
+    own_etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ApiServer, ApiServer]]:
+    folder = tmp_path_factory.mktemp("api")
+    with (
+        ApiServer([own_etcd.endpoint], folder / "one") as one,
+        ApiServer([own_etcd.endpoint], folder / "two") as two,
+    ):
+        yield one, two
+        check_log(one)
+        check_log(two)
 
 
 @pytest.fixture
-def raw(etcd_server: EtcdServer) -> RawEtcd:
-    return RawEtcd(etcd_server.endpoint)
+def stack(servers: tuple[ApiServer, ApiServer]) -> Iterator[str]:
+    """The name of a stack, which is deleted afterwards."""
+    name = fresh_stack()
+    yield name
+    with Caller(servers[0].url) as caller:
+        assert caller.call("DELETE", f"/v1/stacks/{name}").status == 204
 
 
 class Racers:
@@ -60,17 +90,17 @@ class Racers:
             caller.close()
 
 
-def _put(path: str, value: object) -> Callable[[Caller], Answer]:
-    return lambda caller: caller.call("PUT", fact_url("s", path), {"value": value})
+def _put(stack: str, path: str, value: object) -> Callable[[Caller], Answer]:
+    return lambda caller: caller.call("PUT", fact_url(stack, path), {"value": value})
 
 
-def _update(path: str, value: object, etag: str) -> Callable[[Caller], Answer]:
+def _update(stack: str, path: str, value: object, etag: str) -> Callable[[Caller], Answer]:
     body, match = {"value": value}, {"If-Match": etag}
-    return lambda caller: caller.call("PUT", fact_url("s", path), body, match)
+    return lambda caller: caller.call("PUT", fact_url(stack, path), body, match)
 
 
 def test_of_a_path_and_one_below_it_exactly_one_becomes_a_fact(
-    servers: list[ApiServer], raw: RawEtcd, scale: int
+    servers: tuple[ApiServer, ApiServer], raw: RawEtcd, stack: str, scale: int
 ) -> None:
     won = []
     with Racers(servers, 2) as racers:
@@ -78,7 +108,7 @@ def test_of_a_path_and_one_below_it_exactly_one_becomes_a_fact(
             name = f"x{number}"
             below = f"{name}/y" if number % 2 else f"{name}/deep/er/y"
             pair = [name, below] if number % 3 else [below, name]
-            answers = racers.race(*(_put(path, 1) for path in pair))
+            answers = racers.race(*(_put(stack, path, 1) for path in pair))
             assert sorted(answer.status for answer in answers) == [201, 409], (number, answers)
             codes = [a.json()["errors"][0]["code"] for a in answers if a.status == 409]
             assert codes[0] in {
@@ -87,37 +117,37 @@ def test_of_a_path_and_one_below_it_exactly_one_becomes_a_fact(
             }
             won.append(pair[[answer.status for answer in answers].index(201)])
     for server in servers:
-        assert set(listed(server, "s")) <= set(won)
-    assert set(raw.facts(Scope(PROJECT, "s"))) == set(won)
+        assert set(listed(server, stack)) <= set(won)
+    assert set(raw.facts(Scope(PROJECT, stack))) == set(won)
     assert len({path.count("/") > 0 for path in won}) == 2, "the same one always won: no race"
 
 
 def test_equal_values_put_at_once_make_one_revision(
-    servers: list[ApiServer], raw: RawEtcd, scale: int
+    servers: tuple[ApiServer, ApiServer], raw: RawEtcd, stack: str, scale: int
 ) -> None:
     with Racers(servers, 8) as racers:
         for number in range(EQUAL_RACES * scale):
             value = {"same": [1, number]}
-            answers = racers.race(*[_put(f"p{number}", value)] * 8)
+            answers = racers.race(*[_put(stack, f"p{number}", value)] * 8)
             assert sorted(answer.status for answer in answers) == [200] * 7 + [201]
             assert len({answer.json()["revision"] for answer in answers}) == 1
             assert len({answer.etag for answer in answers}) == 1
             assert sum("factstore-unchanged" in answer.headers for answer in answers) == 7
     history = History(raw.keyspace)
     raw.witness(history)
-    changes = [change for told in history.events[Scope(PROJECT, "s")].values() for change in told]
+    changes = [change for told in history.events[Scope(PROJECT, stack)].values() for change in told]
     assert sorted(str(change.path) for change in changes) == sorted(
         f"p{number}" for number in range(EQUAL_RACES * scale)
     )
 
 
 def test_of_several_updates_with_one_etag_one_succeeds(
-    servers: list[ApiServer], scale: int
+    servers: tuple[ApiServer, ApiServer], stack: str, scale: int
 ) -> None:
     with Racers(servers, 8) as racers:
-        etag = racers.race(*[_put("c", 0)] * 8)[0].etag
+        etag = racers.race(*[_put(stack, "c", 0)] * 8)[0].etag
         for number in range(EQUAL_RACES * scale):
-            racing = [_update("c", f"{number}-{racer}", etag) for racer in range(8)]
+            racing = [_update(stack, "c", f"{number}-{racer}", etag) for racer in range(8)]
             answers = racers.race(*racing)
             assert sorted(answer.status for answer in answers) == [200] + [412] * 7
             etag = next(answer.etag for answer in answers if answer.status == 200)
@@ -125,7 +155,7 @@ def test_of_several_updates_with_one_etag_one_succeeds(
 
 
 def test_deleting_stacks_under_writers_leaves_no_key_behind(
-    servers: list[ApiServer], raw: RawEtcd, scale: int
+    servers: tuple[ApiServer, ApiServer], raw: RawEtcd, scale: int
 ) -> None:
     stacks = [f"d{number}" for number in range(3)]
     ledger = Ledger()
