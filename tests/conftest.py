@@ -12,6 +12,7 @@ import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
+from tests.service import ApiServer, check_log
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,22 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
 def private_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
     """An empty etcd for one test, which may kill, pause and wipe it."""
     yield from _serving_etcd(tmp_path / "etcd")
+
+
+@pytest.fixture(scope="session")
+def one_worker(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A service of one process, for tests that leave it running."""
+    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api")) as server:
+        yield server
+        check_log(server)
+
+
+@pytest.fixture(scope="session")
+def two_workers(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A service of two processes, on the same etcd."""
+    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), workers=2) as server:
+        yield server
+        check_log(server)
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +66,13 @@ def keystone(
     keystone_state: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KeystoneServer]:
     """A Keystone with all personas, for tests that change neither."""
-    yield from _serving_keystone(keystone_state, tmp_path_factory.mktemp("keystone") / "shared")
+    yield from serving_keystone(keystone_state, tmp_path_factory.mktemp("keystone") / "shared")
 
 
 @pytest.fixture
 def private_keystone(keystone_state: Path, tmp_path: Path) -> Iterator[KeystoneServer]:
     """A Keystone with all personas for one test, which may kill and pause it."""
-    yield from _serving_keystone(keystone_state, tmp_path / "keystone")
+    yield from serving_keystone(keystone_state, tmp_path / "keystone")
 
 
 def _serving_etcd(data_dir: Path) -> Iterator[EtcdServer]:
@@ -68,9 +85,12 @@ def _serving_etcd(data_dir: Path) -> Iterator[EtcdServer]:
         server.kill()  # nobody needs its data, and a clean end takes longer
 
 
-def _serving_keystone(golden: Path, state_dir: Path) -> Iterator[KeystoneServer]:
+def serving_keystone(
+    golden: Path, state_dir: Path, token_expiration: int = 3600
+) -> Iterator[KeystoneServer]:
+    """Yield a Keystone that works in a copy of a prepared directory, and kill it at the end."""
     shutil.copytree(golden, state_dir, ignore=shutil.ignore_patterns("port", "*.log"))
-    server = KeystoneServer(state_dir)
+    server = KeystoneServer(state_dir, token_expiration=token_expiration)
     server.prepare()
     try:
         server.start()

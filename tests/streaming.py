@@ -48,10 +48,14 @@ class Stream:
             self._connection = http.client.HTTPSConnection(
                 where.hostname, where.port, timeout=PATIENCE, context=tls
             )
-        self._connection.request(
-            "GET", path, headers={"Accept": "text/event-stream", **(headers or {})}
-        )
-        self.answer = self._connection.getresponse()
+        try:
+            self._connection.request(
+                "GET", path, headers={"Accept": "text/event-stream", **(headers or {})}
+            )
+            self.answer = self._connection.getresponse()
+        except OSError:
+            self._connection.close()
+            raise
 
     def next(self) -> Frame | None:
         """Return the next frame that is not a comment, or None if the stream has ended."""

@@ -8,20 +8,17 @@ from pathlib import Path
 import pytest
 
 from factstore.client import Stack, connect
-from factstore.cmd.processes.etcd import EtcdServer
 from tests.agent.instance import Instance
 from tests.http import fresh_stack
-from tests.service import ApiServer, check_log
+from tests.service import ApiServer
 
 Make = Callable[..., Instance]
 
 
-@pytest.fixture(scope="module")
-def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+@pytest.fixture
+def api(two_workers: ApiServer) -> ApiServer:
     """A service that no test stops."""
-    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), workers=2) as server:
-        yield server
-        check_log(server)
+    return two_workers
 
 
 @pytest.fixture

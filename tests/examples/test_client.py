@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from factstore.client import Delete, Event, Guard, Put, Snapshot, Stack, connect, errors
+from factstore.cmd.processes.etcd import EtcdServer
 from tests.http import fresh_stack
 from tests.service import ApiServer
 
@@ -187,7 +189,16 @@ def test_a_foreign_cursor_is_answered_with_a_snapshot(stack: Stack) -> None:
     assert [fact.path for fact in item.facts] == ["a"]
 
 
-def test_a_watch_outlives_restarts_of_the_service(stack: Stack, api: ApiServer) -> None:
+@pytest.fixture
+def own_api(etcd: EtcdServer, tmp_path: Path) -> Iterator[ApiServer]:
+    """A service that a test may restart."""
+    with ApiServer([etcd.endpoint], tmp_path / "api") as server:
+        yield server
+
+
+def test_a_watch_outlives_restarts_of_the_service(own_api: ApiServer) -> None:
+    environ = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": own_api.url}
+    stack = connect(environ).stack(fresh_stack())
     stack.put("n", 0)
     watch = stack.watch(initial=True)
     first = next(watch)
@@ -198,10 +209,10 @@ def test_a_watch_outlives_restarts_of_the_service(stack: Stack, api: ApiServer) 
             for number in range(1, 31):
                 stack.put("n", number, idempotency_key=f"{stack.name}-{number}")
                 if number == 10:
-                    api.restart()
+                    own_api.restart()
                 if number == 20:
-                    api.kill()
-                    api.start()
+                    own_api.kill()
+                    own_api.start()
         finally:
             stack.delete_stack()  # or the watch would have no end
 

@@ -120,9 +120,9 @@ class Run:
         revision: int = answer.json()["revision"]
         return revision
 
-    def happen(self, where: str) -> int:
+    def happen(self, where: str, values: list[Any] = AWKWARD[:3]) -> int:
         """Make all kinds of changes, and return the last revision."""
-        for number, value in enumerate(AWKWARD):
+        for number, value in enumerate(values):
             self.put(f"{where}/values/{number}", value)
         self.put(f"{where}/values/0", "changed")
         self.put(f"{where}/values/0", "changed")  # which changes nothing
@@ -258,7 +258,7 @@ HISTORIES: dict[int, list[Callable[[Run], None]]] = {
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Return a run that is over, in which all followers have caught up."""
     with Run(tmp_path_factory.mktemp("watch"), request.param) as run:
-        run.happen("first")
+        run.happen("first", AWKWARD)
         run.met()
         for chapter in HISTORIES[request.param]:
             chapter(run)

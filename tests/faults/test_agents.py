@@ -1,4 +1,4 @@
-"""Twenty agents, two servers and etcd, which crash, freeze and restart at random: the agents converge.
+"""A dozen agents, two servers and etcd, which crash, freeze and restart at random: the agents converge.
 
 The random choices depend on a seed that is printed.  The test does not wait between the faults.
 """
@@ -26,8 +26,8 @@ from tests.faults.conftest import StartApi
 from tests.http import fresh_stack
 from tests.service import ApiServer
 
-AGENTS = 20
-TURNS = 24
+AGENTS = 12
+TURNS = 16
 TTL = 6  # of an agent
 FROZEN = TTL + 2.0  # seconds after which one that is frozen has been missed
 UP_SECONDS = 60.0  # in which all have started

@@ -22,6 +22,7 @@ from tests.streaming import Stream
 
 WRITERS = 4
 TRIES = 100
+PACE = 0.1  # seconds between two writes of a writer; services start meanwhile on the same cores
 
 
 class Load:
@@ -82,6 +83,7 @@ class Load:
                 )
                 with self._lock:
                     self.written.append(value)
+                self._over.wait(PACE)
 
     def _send(self, send: Callable[[], requests.Response]) -> requests.Response:
         for _ in range(TRIES):
@@ -151,18 +153,17 @@ def test_a_reload_of_a_service_with_two_workers_refuses_no_request(
         check_log(server)
 
 
-@pytest.fixture(params=["nginx", "haproxy", "apache"])
+@pytest.fixture(scope="module", params=["nginx", "haproxy", "apache"])
 def site(
-    request: pytest.FixtureRequest, private_etcd: EtcdServer, tmp_path: Path
+    request: pytest.FixtureRequest, etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Proxy, list[ApiServer]]]:
-    """Two services that a file each takes out, behind a proxy."""
+    """Two services behind a proxy; a file beside the log of each takes it out."""
+    folder = tmp_path_factory.mktemp(request.param)
     services = []
     for name in ("one", "two"):
-        out = {"healthcheck": {"disable_by_file_path": str(tmp_path / f"{name}.out")}}
-        services.append(
-            ApiServer([private_etcd.endpoint], tmp_path / name, options={**BEHIND, **out})
-        )
-    proxy = Proxy(request.param, [address(service) for service in services], tmp_path)
+        out = {"healthcheck": {"disable_by_file_path": str(folder / name / "out")}}
+        services.append(ApiServer([etcd.endpoint], folder / name, options={**BEHIND, **out}))
+    proxy = Proxy(request.param, [address(service) for service in services], folder)
     try:
         for service in services:
             service.start()
@@ -209,15 +210,15 @@ def test_services_behind_a_proxy_are_reloaded_without_a_refused_request(
 
 
 def test_behind_a_proxy_services_are_taken_out_stopped_and_started_one_after_another(
-    site: tuple[Proxy, list[ApiServer]], tmp_path: Path
+    site: tuple[Proxy, list[ApiServer]],
 ) -> None:
     proxy, services = site
     asks = proxy.kind != "nginx"  # that one learns of the end of a service by an error
 
     load = Load(proxy.caller, proxy.stream)
     with load.running():
-        for name, service in zip(("one", "two"), services, strict=True):
-            file = tmp_path / f"{name}.out"
+        for service in services:
+            file = service.log_path.with_name("out")
             file.touch()
             if asks:
                 eventually(lambda service=service: not is_asked(service, load), 30)  # type: ignore[misc]

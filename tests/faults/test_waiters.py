@@ -17,7 +17,7 @@ from tests.service import ApiServer
 
 STACK = "s"
 WRITERS = 6
-KILLS = 6
+KILLS = 4
 ENDS = ("met", "failed", "timed_out")
 
 

@@ -6,26 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from factstore.cmd.processes.etcd import EtcdServer
 from tests.grants import Held, issue, issue_reader
 from tests.http import Caller, fresh_stack
-from tests.service import ApiServer, check_log
-
-
-@pytest.fixture(scope="session")
-def one_worker(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A service of one process, for tests that leave it running."""
-    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api")) as server:
-        yield server
-        check_log(server)
-
-
-@pytest.fixture(scope="session")
-def two_workers(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    """A service of two processes, on the same etcd."""
-    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), workers=2) as server:
-        yield server
-        check_log(server)
+from tests.service import ApiServer
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ from tests.sealing_keys import lose_keys, make_keys, rotate_keys
 from tests.service import ApiServer, check_log
 
 SECRET = "canary-secret"
+PAUSE = (
+    0.01  # seconds between two reads of a reader; the commands start meanwhile on the same cores
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,7 @@ def numbers(service: ApiServer) -> list[int]:
 
 
 class Readers:
-    """Read a sensitive fact as fast as they can, over connections of their own."""
+    """Read a sensitive fact again and again, over connections of their own."""
 
     def __init__(self, url: str, path: str, wanted: object) -> None:
         self.reads = 0
@@ -84,6 +87,7 @@ class Readers:
                 if answer.status_code != HTTPStatus.OK or answer.json()["value"] != wanted:
                     self.wrong.append(f"{answer.status_code} {answer.text}")
                 self.reads += 1
+                self._over.wait(PAUSE)
 
     def stop(self) -> None:
         self._over.set()

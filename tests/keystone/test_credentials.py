@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
+from tests.conftest import serving_keystone
 from tests.eventually import eventually
 from tests.http import fresh_stack, refused
 from tests.keystone.conftest import CACHE_SECONDS, Login, with_token
@@ -38,26 +40,19 @@ def test_a_revoked_token_is_refused_when_the_cache_forgets_it(
 
 
 def test_a_token_that_expired_is_refused(
-    etcd: EtcdServer, private_keystone: KeystoneServer, tmp_path: Path, stack: str
+    etcd: EtcdServer, keystone_state: Path, tmp_path: Path, stack: str
 ) -> None:
-    private_keystone.stop()
-    brief = KeystoneServer(private_keystone.state_dir, token_expiration=6)
-    try:
-        brief.prepare()
-        brief.start()
-        brief.wait_ready()
-        with ApiServer(
-            [etcd.endpoint], tmp_path / "api", auth="keystone", keystone=brief
-        ) as server:
-            with with_token(server, brief.accounts.issue("owner")) as owner:
-                assert owner.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
-                eventually(lambda: owner.get(stack).status_code != HTTPStatus.OK, 20)
-                refused(owner.get(stack), "401 unauthorized")
-            with with_token(server, brief.accounts.issue("owner")) as owner:
-                assert owner.get(stack).status_code == HTTPStatus.OK
-            check_log(server)
-    finally:
-        brief.kill()
+    with (
+        contextmanager(serving_keystone)(keystone_state, tmp_path / "brief", 6) as brief,
+        ApiServer([etcd.endpoint], tmp_path / "api", auth="keystone", keystone=brief) as server,
+    ):
+        with with_token(server, brief.accounts.issue("owner")) as owner:
+            assert owner.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
+            eventually(lambda: owner.get(stack).status_code != HTTPStatus.OK, 20)
+            refused(owner.get(stack), "401 unauthorized")
+        with with_token(server, brief.accounts.issue("owner")) as owner:
+            assert owner.get(stack).status_code == HTTPStatus.OK
+        check_log(server)
 
 
 class Clock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,20 @@ from keystoneauth1 import exceptions
 
 from factstore.cmd.processes.keystone import KeystoneMissing, KeystoneServer, find_keystone
 from factstore.cmd.processes.process import ChildError
+from tests.conftest import serving_keystone
 from tests.eventually import eventually
 from tests.processes import gone
 
 TOKEN_COMMAND = f"{sys.executable} -m factstore.cmd.main token"
 VALIDATE = {"OpenStack-Identity-Access-Rules": "1"}
+
+
+@pytest.fixture(scope="module")
+def own_keystone(
+    keystone_state: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KeystoneServer]:
+    """A Keystone that these tests change and restart; the last one stops it."""
+    yield from serving_keystone(keystone_state, tmp_path_factory.mktemp("own") / "keystone")
 
 
 def validated(keystone: KeystoneServer, token: str) -> dict[str, Any]:
@@ -67,52 +77,41 @@ def test_an_application_credential_carries_its_access_rules(keystone: KeystoneSe
     assert token["application_credential"]["access_rules"][0].items() >= rule.items()
 
 
-def test_the_catalogue_follows_the_service(private_keystone: KeystoneServer) -> None:
+def test_the_catalogue_follows_the_service(own_keystone: KeystoneServer) -> None:
     for url in ("http://127.0.0.1:1001", "http://127.0.0.1:1002"):
-        private_keystone.accounts.provision(url)
+        own_keystone.accounts.provision(url)
         for interface in ("public", "internal", "admin"):
-            session = private_keystone.accounts.session("owner")
+            session = own_keystone.accounts.session("owner")
             found = session.get_endpoint(service_type="contextualization", interface=interface)
             assert found == url
 
 
-def test_a_second_start_finds_the_same_users(private_keystone: KeystoneServer) -> None:
-    before = private_keystone.accounts
-    token, user = before.issue("owner"), before.user_id("owner")
-    private_keystone.stop()
-    again = KeystoneServer(private_keystone.state_dir)
-    try:
-        again.prepare()
-        again.start()
-        again.wait_ready()
-        assert again.auth_url == private_keystone.auth_url
-        assert again.accounts.user_id("owner") == user
-        assert validated(again, token)
-    finally:
-        again.kill()
-
-
-def test_a_restarted_keystone_has_the_same_address(
-    private_keystone: KeystoneServer,
-) -> None:
-    workers = private_keystone.child.children()
+def test_a_restarted_keystone_has_the_same_address(own_keystone: KeystoneServer) -> None:
+    workers = own_keystone.child.children()
     assert workers
-    private_keystone.kill()
+    own_keystone.kill()
     eventually(lambda: gone(workers))
-    private_keystone.start()
-    private_keystone.wait_ready()
-    assert private_keystone.accounts.issue("owner")
+    own_keystone.start()
+    own_keystone.wait_ready()
+    assert own_keystone.accounts.issue("owner")
 
 
-def test_tokens_live_as_long_as_configured(private_keystone: KeystoneServer) -> None:
-    private_keystone.stop()
-    brief = KeystoneServer(private_keystone.state_dir, token_expiration=60)
+def test_another_start_finds_the_same_users_and_tokens_live_as_long_as_it_configures(
+    own_keystone: KeystoneServer,
+) -> None:
+    before = own_keystone.accounts
+    token, user = before.issue("owner"), before.user_id("owner")
+    own_keystone.stop()
+    brief = KeystoneServer(own_keystone.state_dir, token_expiration=60)
     try:
         brief.prepare()
         brief.start()
         brief.wait_ready()
-        token = validated(brief, brief.accounts.issue("owner"))
-        issued, expires = (datetime.fromisoformat(token[at]) for at in ("issued_at", "expires_at"))
+        assert brief.auth_url == own_keystone.auth_url
+        assert brief.accounts.user_id("owner") == user
+        validated(brief, token)
+        new = validated(brief, brief.accounts.issue("owner"))
+        issued, expires = (datetime.fromisoformat(new[at]) for at in ("issued_at", "expires_at"))
         assert expires - issued <= timedelta(seconds=60)
     finally:
         brief.kill()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from factstore.cmd.processes.etcd import EtcdServer
 from tests.http import fresh_stack
 from tests.service import ApiServer
 
 
-@pytest.fixture(scope="module")
-def api(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("tools") / "api") as server:
-        yield server
+@pytest.fixture
+def api(one_worker: ApiServer) -> ApiServer:
+    return one_worker
 
 
 class Slurm:
