@@ -103,6 +103,7 @@ class Worker(GeventWorker):
 
     def load_wsgi(self) -> None:
         """Load the application and start the runtime before the first request."""
+        gc.disable()  # nearly all that is loaded here remains
         super().load_wsgi()
         from factstore.wsgi import api
 
@@ -111,6 +112,7 @@ class Worker(GeventWorker):
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
+        gc.enable()
 
     def timeout_ctx(self) -> _IdleConnection:
         """Return the context manager that limits the wait for a connection's next request."""
