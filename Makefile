@@ -23,13 +23,14 @@ ALLOW := $(if $(ORIGIN),--allow-origin '$(ORIGIN)')
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone test fuzz bench docs lint clean
+.PHONY: help standalone test fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
 	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT=, STATE=, WORKERS= and ORIGIN= change defaults'
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
+	@echo 'make faults       run the fault tests with ten times as many faults'
 	@echo 'make bench        compare the service with etcd and Heat; BENCH=heat runs only that part,'
 	@echo '                    BENCHARGS= is passed to the benchmark'
 	@echo 'make docs         build the documentation, the API reference and the release notes'
@@ -55,6 +56,10 @@ test:
 fuzz:
 	@tools/system-packages test
 	@$(TOX) run -e fuzz -- $(FUZZARGS)
+
+faults:
+	@tools/system-packages test
+	@export FACTSTORE_FAULTS="$${FACTSTORE_FAULTS:-full}" && $(TOX) run -e functional -- -n 2 --timeout 7200 tests/faults
 
 bench:
 	@tools/system-packages bench
