@@ -406,7 +406,7 @@ def test_workers_agree_with_the_model() -> None:
     run_state_machine_as_test(
         MemoryMachine,
         settings=settings(
-            max_examples=150,
+            max_examples=100,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cache
 from typing import Any
 from unittest.mock import Mock
 
@@ -65,7 +66,8 @@ def application(
     return create_app(Services(**services), lambda rule, identity, project_id: decide(rule))
 
 
-def operations() -> set[Operation]:
+@cache
+def operations() -> frozenset[Operation]:
     """Return all methods and path templates of the API, without Flask's own and without the page."""
     app = application()
     found = set()
@@ -75,7 +77,7 @@ def operations() -> set[Operation]:
             continue
         view: Any = app.view_functions[rule.endpoint]
         found |= {(method, template) for method in view.view_class.methods}
-    return found
+    return frozenset(found)
 
 
 def mounted() -> set[Operation]:
@@ -90,9 +92,13 @@ def mounted() -> set[Operation]:
 
 def documented() -> dict[str, Any]:
     """Return the OpenAPI document."""
-    answer = application().test_client().get(DOCUMENT)
-    found: dict[str, Any] = answer.get_json()
+    found: dict[str, Any] = json.loads(_document())
     return found
+
+
+@cache
+def _document() -> bytes:
+    return application().test_client().get(DOCUMENT).data
 
 
 def call(app: Flask, operation: Operation, query: str = "") -> int:

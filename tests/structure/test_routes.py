@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from flask import Flask
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from oslo_policy.policy import DocumentedRuleDefault
 
@@ -103,15 +104,25 @@ def test_a_description_wraps_no_view() -> None:
         assert describe(view) is view
 
 
-@pytest.mark.parametrize("operation", sorted(operations()), ids=" ".join)
-def test_every_route_but_the_public_ones_asks_policy(operation: Operation) -> None:
+@pytest.fixture(scope="module")
+def refusing() -> tuple[Flask, list[str]]:
+    """An application that refuses everything, and the rules that it asked for."""
     asked: list[str] = []
 
     def decide(rule: str) -> bool:
         asked.append(rule)
         return False
 
-    status = call(application(decide), operation)
+    return application(decide), asked
+
+
+@pytest.mark.parametrize("operation", sorted(operations()), ids=" ".join)
+def test_every_route_but_the_public_ones_asks_policy(
+    operation: Operation, refusing: tuple[Flask, list[str]]
+) -> None:
+    app, asked = refusing
+    asked.clear()
+    status = call(app, operation)
     if operation in DISCOVERY:
         assert (status, asked) == (HTTPStatus.OK, [])
     else:
@@ -121,17 +132,19 @@ def test_every_route_but_the_public_ones_asks_policy(operation: Operation) -> No
 
 def test_every_rule_is_asked_for_exactly_the_operations_it_names() -> None:
     asked: dict[str, set[Operation]] = {}
+    operation = next(iter(operations()))
+
+    def decide(rule: str) -> bool:
+        asked.setdefault(rule, set()).add(operation)
+        return True
+
+    empty, full = application(decide), application(decide, known=fact("a", None, sealed="1.x"))
     for operation in operations():
-
-        def decide(rule: str, operation: Operation = operation) -> bool:
-            asked.setdefault(rule, set()).add(operation)
-            return True
-
-        call(application(decide), operation)
+        call(empty, operation)
         if operation in (("GET", "/v1/stacks"), ("GET", "/v1/limits")):
-            call(application(decide), operation, "?project_id=another")
+            call(empty, operation, "?project_id=another")
         if operation in (("GET", FACT), ("HEAD", FACT)):
-            call(application(decide, known=fact("a", None, sealed="1.x")), operation)
+            call(full, operation)
     # Every write checks whether its author can set parameters; only those of facts can contain one.
     asked[facts.PUT_PARAMETER] = {
         (method, path)
