@@ -177,6 +177,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         quotas=quotas,
         allowances=allowances,
         encryption=encryption,
+        on_write_retry=metrics.count_write_retry,
     )
     return Runtime(
         clock=clock,

@@ -7,6 +7,8 @@ and the author's grant, quotas, leases, idempotency keys, and unknown outcomes.
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -32,10 +34,14 @@ from factstore.core.operations.unknown_outcome import (
     find_written,
     guards_still_hold,
 )
-from factstore.core.ports import Clock, Store
+from factstore.core.operations.write_queue import Place, WriteQueue
+from factstore.core.ports import Clock, Store, WakeUp
 from factstore.core.state.state import State
 
 T = TypeVar("T")
+
+FIRST_PAUSE = 0.002  # seconds before a write is planned again, at most; doubled each time
+LONGEST_PAUSE = 0.05
 
 
 class Transactor:
@@ -44,6 +50,7 @@ class Transactor:
     :param quotas: returns a project's quota by its id.
     :param new_id: returns an id for a new stack that was never used.
     :param timeout: seconds after which a write gives up.
+    :param on_retry: called when a write has to be planned again because a guard failed.
     """
 
     def __init__(
@@ -53,9 +60,14 @@ class Transactor:
         quotas: Quotas,
         new_id: Callable[[], str],
         timeout: float,
+        new_wake_up: Callable[[], WakeUp] = threading.Event,
+        on_retry: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._new_wake_up = new_wake_up
+        self._on_retry = on_retry
+        self._queue = WriteQueue(clock, new_wake_up)
         self._quotas = quotas
         self._new_id = new_id
         self._timeout = timeout
@@ -65,17 +77,18 @@ class Transactor:
 
         A plan may have been made on a state that lags behind the database.  If it writes, the guards
         find that out and the operation is planned again; if it refuses, it is planned again on a fresh
-        state before the write is refused.
+        state before the write is refused.  Writes of the same data wait for one another in this worker;
+        if those of other workers make a guard fail, the write is planned again and keeps its place.
 
         :raises FactstoreError: the operation's refusal.
-        :raises Unavailable: the store cannot be reached, or other writers kept winning until the
-            deadline.
+        :raises Unavailable: the store cannot be reached, or others were ahead until the deadline.
         :raises OutcomeUnknown: the store did not report whether it was written.
         """
         deadline = self._clock.monotonic() + self._timeout
         leases = WriteLeases(self._store, self._clock, deadline, self._timeout)
         try:
-            committed, draft = self._run(operation, leases, deadline)
+            with Place(self._queue) as place:
+                committed, draft = self._run(operation, leases, place, deadline)
         except OutcomeUnknown:
             raise  # what was written may be attached to the leases
         except BaseException:
@@ -88,9 +101,9 @@ class Transactor:
         return committed
 
     def _run(
-        self, operation: Operation[T], leases: WriteLeases, deadline: float
+        self, operation: Operation[T], leases: WriteLeases, place: Place, deadline: float
     ) -> tuple[Committed[T], Draft[T] | None]:
-        state, fresh = self._store.state(), False
+        state, fresh, retries = self._store.state(), False, 0
         while True:
             if operation.idempotency is not None:
                 replayed = self._replay(operation, deadline)
@@ -105,12 +118,15 @@ class Transactor:
                 continue
             if transaction is None:
                 return Committed(draft.outcome, state.revision), draft
+            if not place.enter(transaction, deadline):
+                state, fresh = self._store.state(), False
+                continue
             transaction = leases.attach(transaction, draft.leases)
             writes = transaction.writes
             # Leases are renewed before a write, because nothing may fail after it; a mere confirmation
             # is renewed after it, because only then is it known that nothing needs to be written.
             if not writes or leases.renew(draft):
-                revision = self._commit(transaction, deadline)
+                revision = self._commit(transaction, place, deadline)
                 if revision is not None and (writes or leases.renew(draft)):
                     return Committed(draft.outcome, revision, transaction), draft
             if self._clock.monotonic() >= deadline:
@@ -119,7 +135,15 @@ class Transactor:
                     "written. Try again.",
                     code="contention",
                 )
+            self._on_retry()
+            self._pause(retries)
+            retries += 1
             state, fresh = self._store.refresh(deadline), True
+
+    def _pause(self, retries: int) -> None:
+        """Wait for a random time, so that workers do not fail one another in step."""
+        longest = min(FIRST_PAUSE * 2**retries, LONGEST_PAUSE)
+        self._new_wake_up().wait(random.uniform(0, longest))  # noqa: S311 - spread, not secrecy
 
     def _replay(self, operation: Operation[T], deadline: float) -> Committed[T] | None:
         """Return the outcome that is stored for the operation's idempotency key, or None."""
@@ -198,7 +222,7 @@ class Transactor:
 
         return new_stack
 
-    def _commit(self, transaction: Transaction, deadline: float) -> int | None:
+    def _commit(self, transaction: Transaction, place: Place, deadline: float) -> int | None:
         """Commit, and return the revision; None when a guard did not hold.
 
         An unknown outcome is settled by what the state shows, else by trying the same again.  The very
@@ -220,6 +244,7 @@ class Transactor:
                 return found
             raise
         except OutcomeUnknown as unknown:
+            place.leave()  # settling the outcome may take until the deadline, and its guards decide
             while self._clock.monotonic() < deadline:
                 try:
                     state = self._store.refresh(deadline)

@@ -69,14 +69,16 @@ def build_services(
     quotas: Quotas = no_quotas,
     allowances: Allowances = no_allowances,
     encryption: Encryption | None = None,
+    on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
     """Return the services on a store and its events.
 
     :param new_id: returns a unique id for a new stack.
     :param timeout: seconds after which a call to the store counts as failed.
+    :param on_write_retry: called when a write has to be planned again because a guard failed.
     """
     encryption = encryption or Encryption(NoKeyring())
-    transactor = Transactor(store, clock, quotas, new_id, timeout)
+    transactor = Transactor(store, clock, quotas, new_id, timeout, new_wake_up, on_write_retry)
     return Services(
         store=store,
         transactor=transactor,

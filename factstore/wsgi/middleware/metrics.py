@@ -80,6 +80,12 @@ class Metrics:
             buckets=(0.0005, *_BUCKETS),
             **options,
         )
+        self._write_retries = Counter(
+            "write_retries",
+            "Attempts to write that etcd refused because other workers had changed the same data. The "
+            "write is then planned again.",
+            **options,
+        )
         self._gauges = {
             name: Gauge(name, text, multiprocess_mode="livesum", **options)
             for name, text in _WORKER_GAUGES.items()
@@ -104,6 +110,10 @@ class Metrics:
     def observe_lag(self, seconds: float) -> None:
         """Record how long the watch took to deliver a write."""
         self._watch_lag_seconds.observe(seconds)
+
+    def count_write_retry(self) -> None:
+        """Count an attempt to write that has to be repeated."""
+        self._write_retries.inc()
 
     def set_gauges(self, values: Mapping[str, int]) -> None:
         """Set gauges by name."""

@@ -28,6 +28,7 @@ def services_over(
     clock: ManualClock,
     new_id: Callable[[], str],
     encryption: Encryption | None = None,
+    on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
     return build_services(
         store,
@@ -37,6 +38,7 @@ def services_over(
         new_wake_up=threading.Event,
         timeout=TIMEOUT,
         encryption=encryption,
+        on_write_retry=on_write_retry,
     )
 
 
@@ -46,11 +48,17 @@ class Service:
     encryption: Encryption = Encryption(NoKeyring())  # noqa: RUF009 - it has no state
 
     def __post_init__(self) -> None:
+        self.retries = 0
         self.store = DirectStore(self.clock)
         ids = iter(f"id{n}" for n in range(1000))
-        services = services_over(self.store, self.clock, lambda: next(ids), self.encryption)
+        services = services_over(
+            self.store, self.clock, lambda: next(ids), self.encryption, self._count_retry
+        )
         self.stacks, self.facts = services.stacks, services.facts
         self.key_rewrap = services.key_rewrap
+
+    def _count_retry(self) -> None:
+        self.retries += 1
 
     def put(self, path: str, value: object, **fields: object) -> int:
         request = put(path, value, **fields)  # type: ignore[arg-type]
@@ -58,14 +66,17 @@ class Service:
 
     def others_write(self, path: str, value: object) -> int:
         """Write a fact that the known state does not contain yet."""
-        request = put(path, value)
+        others = self.another_worker(f"other-{path}-{value}")
+        return others.facts.put(SCOPE, put(path, value), author("others"), ANY).revision
+
+    def another_worker(self, new_id: str = "other") -> Services:
+        """Return the services of another worker on the same backend."""
         there = DirectStore(self.clock)
         there.backend, there.epoch = self.store.backend, self.store.epoch
         there.known.epoch = self.store.epoch
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
         there.idempotency_record = self.store.idempotency_record
-        services = services_over(there, self.clock, lambda: f"other-{path}-{value}")
-        return services.facts.put(SCOPE, request, author("others"), ANY).revision
+        return services_over(there, self.clock, lambda: new_id)
 
     def head(self) -> int:
         return self.store.backend.head(0)

@@ -148,7 +148,7 @@ def test_deleting_a_stack_with_an_unknown_outcome_succeeds_once(service: Service
 
 def test_a_lost_deletion_of_a_stack_that_others_changed_is_made(service: Service) -> None:
     def lost(commit: Transaction, deadline: float) -> int | None:
-        service.stacks.put(SCOPE, "changed meanwhile", author("others"))
+        service.another_worker().stacks.put(SCOPE, "changed meanwhile", author("others"))
         raise OutcomeUnknown("the request was lost")
 
     service.store.faults = [lost]
