@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     authentication,
+    batches,
     fairness,
     growth,
     heartbeats,
@@ -47,7 +48,8 @@ def main() -> int:
     wrong = set(args.parts) - PARTS.keys()
     if wrong:
         parser.error(f"no part is named {', '.join(sorted(wrong))}")
-    if load.find_wrk() is None and set(args.parts) != {"heat"}:
+    needs_wrk = not args.parts or set(args.parts) - {"batches", "heat"}
+    if needs_wrk and load.find_wrk() is None:
         sys.stderr.write("bench: wrk is missing; install the package wrk\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="factstore-bench-") as state, Lab(Path(state)) as lab:
@@ -98,6 +100,13 @@ def _growth(lab: Lab, report: Report, args: argparse.Namespace) -> None:
     report.section("Growth with watchers of one stack")
     for line in growth.by_watchers(lab, EVENTS):
         report.line(line)
+
+
+def _batches(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section(
+        f"Batches: {batches.CLIENTS} clients write {batches.FACTS} facts each at the same moment"
+    )
+    report.line(f"one batch each: {batches.run(lab, args.rounds)}")
 
 
 def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
@@ -155,6 +164,7 @@ PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
     "watch": _watch,
     "authentication": _authentication,
     "growth": _growth,
+    "batches": _batches,
     "fairness": _fairness,
     "heartbeat": _heartbeat,
     "massdeath": _massdeath,
