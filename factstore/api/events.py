@@ -15,8 +15,7 @@ from factstore.api.identity import Identity, access
 from factstore.api.raw_json import json_array, json_object
 from factstore.api.responses import json_response
 from factstore.api.schemas import events as schemas
-from factstore.api.serializers.events import event_text
-from factstore.api.serializers.facts import fact_text
+from factstore.api.serializers.events import event_text, snapshot_text
 from factstore.api.services import services, waiting
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
@@ -25,13 +24,13 @@ from factstore.core.services.debounce import Debounce
 from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
-    Filter,
     Frame,
     GoodbyeFrame,
     PingFrame,
     ResetFrame,
     SnapshotFrame,
 )
+from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("events", __name__, description="The watch.")
@@ -69,7 +68,7 @@ class Events(MethodView):
         scope = access().scope(rules.EVENTS, stack)
         identity = access().identity()
         types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
-        event_filter = Filter(query["prefix"], types, identity.permissions)
+        event_filter = Filter(query["prefix"], types, identity.permissions, query["group"])
         cursor = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(cursor) if cursor else None
         accepted = request.accept_mimetypes
@@ -167,9 +166,8 @@ def frame_text(frame: Frame, epoch: str) -> bytes:
     match frame:
         case ChangeFrame(event, cursor):
             return f"id: {cursor}\nevent: change\ndata: {event_text(event, epoch)}\n\n".encode()
-        case SnapshotFrame(facts):
-            text = json_object({}, {"facts": json_array(fact_text(fact, epoch) for fact in facts)})
-            return f"event: snapshot\ndata: {text}\n\n".encode()
+        case SnapshotFrame():
+            return f"event: snapshot\ndata: {snapshot_text(frame, epoch)}\n\n".encode()
         case BookmarkFrame(cursor):
             return f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
         case ResetFrame(detail):

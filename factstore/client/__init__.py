@@ -21,19 +21,16 @@ from factstore.client.batch import Delete, Guard, Put
 from factstore.client.client import Client
 from factstore.client.connect import connect
 from factstore.client.errors import FactstoreError
+from factstore.client.events import Bookmark, Change, Event, Snapshot
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.records import (
     BatchResult,
-    Bookmark,
-    Change,
     Context,
     Convergence,
-    Event,
     Fact,
     Outcome,
     Page,
-    Snapshot,
     StackRecord,
 )
 from factstore.client.stack import Stack

@@ -12,9 +12,10 @@ from factstore.client import urls
 from factstore.client.batch import Delete, Guard, Put
 from factstore.client.conditional import quoted, write_headers
 from factstore.client.errors import Gone, NotFound
+from factstore.client.events import Snapshot
 from factstore.client.paging import next_params
 from factstore.client.query import query_params
-from factstore.client.records import BatchResult, Fact, Page, Snapshot
+from factstore.client.records import BatchResult, Fact, Page
 from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
 PAGE_FACTS = 1000

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from factstore.client.member import MemberRecord
-from factstore.client.waiter import WaiterRecord
+from factstore.client.conditional import unquoted
 
 Outcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 
@@ -69,99 +68,6 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One change in an event.
-
-    :param type: such as ``fact.put``, ``fact.delete``, ``fact.expire``, ``stack.delete``; further
-        types may be added.
-    :param path: the path of the fact; None for a change of anything but a fact.
-    :param fact: the fact after the change; None if it was deleted or has expired.
-    :param previous: the fact before the change, if the service knows it.
-    :param by: the id of the user who made the change; None for an expiry.
-    :param name: the name of the member or waiter.
-    :param member: the member after the change; None if it has expired.
-    :param former: the member before the change, if it existed.
-    :param waiter: the waiter after its end.
-    :param reason: why the member departed or expired, or why the waiter ended.
-    """
-
-    type: str
-    path: str | None
-    fact: Fact | None
-    previous: Fact | None
-    by: str | None
-    request_id: str | None
-    name: str | None = None
-    member: MemberRecord | None = None
-    former: MemberRecord | None = None
-    waiter: WaiterRecord | None = None
-    reason: str | None = None
-
-    @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> Self:
-        """Return the change in a document."""
-        fact, previous = document.get("fact"), document.get("previous")
-        member, waiter = document.get("member"), document.get("waiter")
-        of_member = str(document["type"]).startswith("member.")
-        return cls(
-            type=document["type"],
-            path=document.get("path"),
-            fact=Fact.parse(fact) if fact is not None else None,
-            previous=Fact.parse(previous) if previous is not None and not of_member else None,
-            by=document.get("by"),
-            request_id=document.get("request_id"),
-            name=document.get("name"),
-            member=MemberRecord.parse(member) if member is not None else None,
-            former=MemberRecord.parse(previous) if previous is not None and of_member else None,
-            waiter=WaiterRecord.parse(waiter) if waiter is not None else None,
-            reason=document.get("reason"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """All changes of one revision in one stack that match the filters of the watch.
-
-    :param cursor: resume from here to receive the following events.
-    """
-
-    cursor: str
-    changes: tuple[Change, ...]
-
-    @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> Self:
-        """Return the event in a document."""
-        changes = tuple(Change.parse(change) for change in document["changes"])
-        return cls(document["cursor"], changes)
-
-    @property
-    def ends_stack(self) -> bool:
-        """True if the event deletes the stack."""
-        return any(change.type == "stack.delete" for change in self.changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All facts at one revision.
-
-    :param facts: in the order of their paths.
-    :param cursor: watch from here to miss no change.
-    :param reset: why everything received before must be discarded; None for a first snapshot.
-    """
-
-    facts: tuple[Fact, ...]
-    cursor: str
-    reset: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bookmark:
-    """Everything up to the cursor has been delivered."""
-
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a list of facts, in the order of their paths.
 
@@ -189,6 +95,11 @@ class Context:
     document: dict[str, Any]
     etag: str
     cursor: str
+
+    @classmethod
+    def parse(cls, document: dict[str, Any], headers: Mapping[str, str]) -> Self:
+        """Return the context in a response."""
+        return cls(document, unquoted(headers["ETag"]), headers["Factstore-Cursor"])
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, overload
 
-import requests
-
 from factstore.client.conditional import unquoted
 from factstore.client.facts import Facts
 from factstore.client.grant import Grant, GrantRecord
@@ -85,7 +83,6 @@ class Stack(Facts):
         :raises Forbidden: policy does not allow it; with a group's grant, also if the name of the
             member is in use elsewhere.
         """
-
         wanted = {"role": role, "member": member, "group": group, "ttl": ttl}
         body = {name: value for name, value in wanted.items() if value is not None}
         sent = self._transport.send("POST", f"{self._url}/grants", body=body)
@@ -144,8 +141,7 @@ class Stack(Facts):
         :param group: only members of this group.
         :param include_draining: count draining members too.
         :param if_none_match: the etag that the caller already knows.
-        :param wait: seconds, 0 to 50, for which the request waits until all members have converged or,
-            with *if_none_match*, the etag differs.
+        :param wait: seconds, 0 to 50, to wait until all have converged or *if_none_match* is outdated.
         :return: the convergence; None if it still has the etag *if_none_match*.
         :raises NotFound: the stack does not exist.
         """
@@ -207,7 +203,9 @@ class Stack(Facts):
         """
         params = context_params(member, results, settle, max_settle)
         response = self._read(f"{self._url}/context", params, if_none_match, wait)
-        return None if response.status_code == 304 else _context(response)
+        if response.status_code == 304:
+            return None
+        return parsed(response, lambda found: Context.parse(found, response.headers))
 
     def newer_context(
         self,
@@ -231,13 +229,14 @@ class Stack(Facts):
         if response.status_code == 304:
             # An intermediary may have dropped the header.
             return replace(known, cursor=response.headers.get("Factstore-Cursor", known.cursor))
-        return _context(response)
+        return parsed(response, lambda found: Context.parse(found, response.headers))
 
     def watch(
         self,
         since: str | None = None,
         *,
         prefix: str | None = None,
+        group: str | None = None,
         types: Iterable[str] | None = None,
         initial: bool = False,
         bookmarks: bool = False,
@@ -249,8 +248,9 @@ class Stack(Facts):
 
         :param since: the cursor to resume from.  Without *since* and *initial*, the watch begins with
             the time of this call, even if iteration begins later.
-        :param prefix: only changes at or below this path.
-        :param types: only changes of these types.
+        :param prefix: only facts at or below this path, and without *types* only members of *group*.
+        :param group: only members of this group.
+        :param types: only changes of these types; a snapshot contains only what these types concern.
         :param initial: without *since*, begin with a snapshot.
         :param bookmarks: also return bookmarks, which move the cursor without an event.
         :param settle: seconds, 0 to 5, for which the stack must be quiet before events are delivered.
@@ -260,12 +260,14 @@ class Stack(Facts):
         :raises NotFound: the stack does not exist; with *since* or *initial*, raised by the iteration.
         """
         params = query_params(
-            prefix=prefix, types=",".join(types or ()), **settle_params(settle, max_settle)
+            prefix=prefix,
+            group=group,
+            types=",".join(types or ()),
+            **settle_params(settle, max_settle),
         )
         url = f"{self._url}/events"
         if since is None and not initial:
-            accept = {"Accept": "application/json"}
-            response = self._transport.send("GET", url, headers=accept)
+            response = self._transport.send("GET", url, headers={"Accept": "application/json"})
             since = parsed(response, lambda found: str(found["next"]))
         return Watch(self._transport, url, params, since, bookmarks=bookmarks, retry_for=retry_for)
 
@@ -289,11 +291,3 @@ class Stack(Facts):
         :raises NotFound: the stack does not exist.
         """
         self._transport.send("DELETE", self._url)
-
-
-def _context(response: requests.Response) -> Context:
-    headers = response.headers
-    return parsed(
-        response,
-        lambda found: Context(found, unquoted(headers["ETag"]), headers["Factstore-Cursor"]),
-    )

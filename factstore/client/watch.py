@@ -19,13 +19,37 @@ import requests
 
 from factstore.client.backoff import Backoff
 from factstore.client.errors import Unavailable, UnexpectedAnswer
-from factstore.client.records import Bookmark, Event, Fact, Snapshot
+from factstore.client.events import Bookmark, Event, Snapshot
+from factstore.client.member import MemberRecord
+from factstore.client.records import Fact
 from factstore.client.sse import Frame, Parser
 from factstore.client.transport import Transport
+from factstore.client.waiter import WaiterRecord
 
 LOG = logging.getLogger(__name__)
 
 Item = Snapshot | Event | Bookmark
+
+
+class _Parts:
+    """The parts of a snapshot that have arrived."""
+
+    def __init__(self) -> None:
+        self._facts: list[Fact] = []
+        self._members: list[MemberRecord] = []
+        self._waiters: list[WaiterRecord] = []
+
+    def add(self, content: Mapping[str, Any]) -> None:
+        """Add the content of a frame.  Earlier versions of the service send facts only."""
+        self._facts += map(Fact.parse, content["facts"])
+        self._members += map(MemberRecord.parse, content.get("members", ()))
+        self._waiters += map(WaiterRecord.parse, content.get("waiters", ()))
+
+    def whole(self, cursor: str, reset: str | None) -> Snapshot:
+        """Return the snapshot."""
+        return Snapshot(
+            tuple(self._facts), cursor, reset, tuple(self._members), tuple(self._waiters)
+        )
 
 
 class Watch:
@@ -40,7 +64,7 @@ class Watch:
         with stack.watch(initial=True) as watch:
             for item in watch:
                 match item:
-                    case Snapshot(facts):
+                    case Snapshot(facts=facts):
                         known = {fact.path: fact for fact in facts}
                     case Event(changes=changes):
                         ...
@@ -65,7 +89,7 @@ class Watch:
         self._cursor = since
         self._bookmarks = bookmarks
         self._retry_for = retry_for
-        self._snapshot: list[Fact] = []
+        self._snapshot = _Parts()
         self._reset: str | None = None
         self._retry: float | None = None
         self._backoff = Backoff()
@@ -124,7 +148,7 @@ class Watch:
                 LOG.info("The watch of %s was interrupted: %s", self._url, error)
                 self._retry = error.retry_after or self._retry
                 self._check_retry_for(error)
-            self._snapshot.clear()  # the next connection sends the whole snapshot again
+            self._snapshot = _Parts()  # the next connection sends the whole snapshot again
             if not self._closed.is_set():
                 self._transport.clock.sleep(self._backoff.pause(self._retry))
                 self._retry = None
@@ -183,19 +207,19 @@ class Watch:
                 self._cursor = event.cursor
                 return event
             case "snapshot":
-                self._snapshot += [Fact.parse(fact) for fact in content["facts"]]
+                self._snapshot.add(content)
             case "bookmark":
                 begins, self._cursor = self._cursor is None, content["cursor"]
                 if begins:
-                    snapshot = Snapshot(tuple(self._snapshot), content["cursor"], self._reset)
-                    self._snapshot.clear()
+                    snapshot = self._snapshot.whole(content["cursor"], self._reset)
+                    self._snapshot = _Parts()
                     self._reset = None
                     return snapshot
                 return Bookmark(content["cursor"]) if self._bookmarks else None
             case "reset":
                 LOG.info("The watch of %s starts again: %s", self._url, content["detail"])
                 self._cursor, self._reset = None, content["detail"]
-                self._snapshot.clear()
+                self._snapshot = _Parts()
             case "goodbye":
                 LOG.info("The watch of %s reconnects: %s", self._url, content["reason"])
         return None

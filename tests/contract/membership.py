@@ -13,7 +13,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.services.members import Joined
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from tests.contract.world import Worker, author, events_since
 
 

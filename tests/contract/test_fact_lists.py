@@ -7,7 +7,7 @@ import pytest
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from tests.contract.world import Worker, author, soon
 
 

@@ -9,7 +9,7 @@ import pytest
 from factstore.core.errors import NotFound, PreconditionFailed
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.precondition import ABSENT, EXISTS
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from tests.contract.world import Worker, World, author, events_since, soon, tagged
 
 # No-op suppression

@@ -18,7 +18,7 @@ from factstore.core.model.record import RecordKey
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.operations.transactor import Transactor
 from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from factstore.wsgi.clock import SystemClock
 from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.waiting import arm

@@ -18,7 +18,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.quota import Quota
 from factstore.core.operations.idempotency import Idempotency
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from tests.contract.membership import (
     changes_by_event,
     changes_since,

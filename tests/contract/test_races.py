@@ -13,7 +13,7 @@ from factstore.core.errors import Conflict, FactstoreError, NotFound, Preconditi
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.path import covers
 from factstore.core.model.precondition import ABSENT, Precondition
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from tests.contract.world import EtcdWorld, Worker, author, soon
 
 ROUNDS = 200

@@ -11,7 +11,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.services.waiters import ArmOutcome, WaiterView
-from factstore.core.services.watch import Filter
+from factstore.core.services.watch_filter import Filter
 from tests.contract.world import TIMEOUT, Worker, author, soon
 
 HERE = {"facts": "a", "present": True}

@@ -148,7 +148,7 @@ CURSORED = (
     *("/v1/stacks?cursor", "STACK/facts?cursor", "STACK/members?cursor", "STACK/events?since"),
     *("STACK/waiters?cursor", "STACK/grants?cursor"),
 )
-GROUPED = ("STACK/members", "STACK/convergence")
+GROUPED = ("STACK/members", "STACK/convergence", "STACK/events")
 
 WAITS = [
     *("51", "-1", "1.5", "ten", "", "1e1", "0x10", "%D9%A3", "9" * 5000, "%2B1", "1_0", "true"),

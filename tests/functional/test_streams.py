@@ -116,6 +116,23 @@ def test_initial_brings_everything_and_then_follows(api: Caller, stack: str) -> 
         assert stream.expect("change").id == after
 
 
+def test_a_snapshot_has_members_and_waiters_as_events_have_them(api: Caller, stack: str) -> None:
+    etag(api, f"{stack}/facts/a", 1)
+    joined = api("PUT", f"{stack}/members/c1", json={"group": "compute", "ttl": 600}).json()
+    api("PUT", f"{stack}/members/h1", json={"group": "head", "ttl": 600})
+    definition = {"success": {"facts": "a", "equals": 2}}
+    armed = api("PUT", f"{stack}/waiters/w", json=definition).json()
+    del armed["signals"]
+    with watch(api, stack, "?initial=true&group=compute") as stream:
+        frame = stream.expect("snapshot")
+        assert (frame.data["members"], frame.data["waiters"]) == ([joined], [armed])
+        stream.expect("bookmark")
+        api.put(f"{stack}/facts/a", 2)
+        put, met = stream.expect("change"), stream.expect("change")
+        kinds = [change["type"] for frame in (put, met) for change in frame.data["changes"]]
+        assert kinds == ["fact.put", "waiter.met"]
+
+
 def test_initial_of_an_empty_stack_is_a_bookmark(api: Caller, stack: str) -> None:
     api("PUT", stack, json={})
     with watch(api, stack, "?initial=true") as stream:

@@ -19,7 +19,7 @@ from factstore.api.schemas.members import Member
 from factstore.api.schemas.waiters import WaiterState
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.event import CHANGE_TYPES
-from factstore.core.model.path import PATH_PATTERN
+from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
 
 _TYPES = ", ".join(CHANGE_TYPES)
 
@@ -31,7 +31,8 @@ class EventsQuery(SettleQuery):
         CURSOR_PATTERN, "The cursor after which to begin. The default is the present."
     )
     wait = wait_parameter()
-    prefix = string_parameter(PATH_PATTERN, "Return only changes at or below this path.")
+    prefix = string_parameter(PATH_PATTERN, "Return only facts at or below this path.")
+    group = string_parameter(SEGMENT_PATTERN, "Return only members of this group.")
     types = fields.String(
         load_default="",
         validate=Pattern(

@@ -11,6 +11,7 @@ from factstore.core.model.event import Change, Event
 from factstore.core.model.member import Member
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Waiter
+from factstore.core.services.watch import SnapshotFrame
 
 
 def event_text(event: Event, epoch: str) -> str:
@@ -21,6 +22,19 @@ def event_text(event: Event, epoch: str) -> str:
         cursor = str(Cursor(epoch, event.revision))
         text = event.memo[epoch] = json_object({"cursor": cursor}, {"changes": changes})
     return text
+
+
+def snapshot_text(frame: SnapshotFrame, epoch: str) -> str:
+    """Return a part of a snapshot as JSON on one line."""
+    waiters = [waiter_with_progress(waiter, progress) for waiter, progress in frame.waiters]
+    return json_object(
+        {},
+        {
+            "facts": json_array(fact_text(fact, epoch) for fact in frame.facts),
+            "members": json_array(member_text(member) for member in frame.members),
+            "waiters": encode(waiters),
+        },
+    )
 
 
 def _change_text(change: Change, epoch: str) -> str:

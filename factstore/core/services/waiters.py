@@ -158,8 +158,7 @@ def _read_waiter(state: State, scope: Scope, name: str) -> WaiterView | None:
         waiter = stack_state.records(Waiter).get(name) if stack_state else None
         if stack_state is None or waiter is None:
             return None
-        tracker = stack_state.pending_waiters.tracker(name)
-        progress = waiter.progress or (tracker.progress() if tracker else Progress())
+        progress = stack_state.pending_waiters.progress(waiter)
         signals = stack_state.signals(name).values()
     return WaiterView(waiter, progress, tuple(sorted(signals, key=lambda signal: signal.id)))
 

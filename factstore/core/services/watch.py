@@ -7,56 +7,24 @@ revisions.  A watch can be resumed from any cursor until that history is compact
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Fact, Scope
-from factstore.core.model.path import check_path, check_stack_name, covers, quoted
-from factstore.core.model.permissions import OWNER, Permissions
+from factstore.core.model.member import Member
+from factstore.core.model.path import check_stack_name, quoted
+from factstore.core.model.waiter import Progress, Waiter
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
 from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
+from factstore.core.services.watch_filter import Filter
+from factstore.core.state.state import State
 
 STREAM_EVENTS = 64  # read at once
-SNAPSHOT_FACTS = 256
+SNAPSHOT_ITEMS = 256  # in one frame
 BOOKMARK_SECONDS = 30.0
 PING_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """The changes that a reader requests and may read.
-
-    :param prefix: only paths at or below it; empty for all.
-    :param types: only these change types; empty for all.
-    :param permissions: of the reader; changes of facts that it may not read are left out.
-    """
-
-    prefix: str = ""
-    types: frozenset[str] = frozenset()
-    permissions: Permissions = OWNER
-
-    def apply(self, event: Event) -> Event | None:
-        """Return the event with only the wanted changes, or None if it has none.
-
-        The deletion of the stack ends every stream, so it is always included.
-        """
-        if not self.prefix and not self.types and self.permissions.unrestricted:
-            return event
-        wanted = tuple(
-            change
-            for change in event.changes
-            if change.type == "stack.delete"
-            or (
-                (not self.types or change.type in self.types)
-                and covers(self.prefix, change.path or "")
-                and self.permissions.can_read(change.path or "")
-            )
-        )
-        if len(wanted) == len(event.changes):
-            return event
-        return replace(event, changes=wanted, memo={}) if wanted else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +37,14 @@ class ChangeFrame:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFrame:
-    """A part of the current facts; a :class:`BookmarkFrame` ends the snapshot."""
+    """A part of the current state; a :class:`BookmarkFrame` ends the snapshot.
 
-    facts: tuple[Fact, ...]
+    :param waiters: with the progress of each.
+    """
+
+    facts: tuple[Fact, ...] = ()
+    members: tuple[Member, ...] = ()
+    waiters: tuple[tuple[Waiter, Progress], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +56,7 @@ class BookmarkFrame:
 
 @dataclass(frozen=True, slots=True)
 class ResetFrame:
-    """The reader has to discard its facts; a snapshot follows."""
+    """The reader has to discard everything that it received; a snapshot follows."""
 
     detail: str
 
@@ -200,8 +173,7 @@ class WatchService:
     def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> Cursor:
         """Return the cursor to read from; wait until this worker has reached *since*."""
         check_stack_name(scope.stack)
-        if wanted.prefix:
-            check_path(wanted.prefix, what="prefix")
+        wanted.check()
         deadline = self._clock.monotonic() + self._timeout
         epoch = self._store.epoch  # read before the state, so that a change of epoch is noticed
         state = self._store.refresh(deadline)
@@ -232,14 +204,21 @@ class WatchService:
     ) -> Iterator[Frame]:
         if expired is not None:
             yield ResetFrame(expired)
-        epoch = self._store.epoch
-        contents = self._store.state().contents(scope, wanted.prefix)
+        epoch, state = self._store.epoch, self._store.state()
+        with state.read():
+            contents = state.contents(scope, wanted.prefix)
+            waiters = _waiters(state, scope) if wanted.includes_waiters else ()
         if contents is None:
             yield GoodbyeFrame("the stack was deleted")
             return
-        seen = tuple(fact for fact in contents.facts if wanted.permissions.can_read(fact.path))
-        for start in range(0, len(seen), SNAPSHOT_FACTS):
-            yield SnapshotFrame(seen[start : start + SNAPSHOT_FACTS])
+        parts = (*wanted.facts(contents.facts), *wanted.members(contents.members), *waiters)
+        for start in range(0, len(parts), SNAPSHOT_ITEMS):
+            items = parts[start : start + SNAPSHOT_ITEMS]
+            yield SnapshotFrame(
+                tuple(item for item in items if isinstance(item, Fact)),
+                tuple(item for item in items if isinstance(item, Member)),
+                tuple(item for item in items if isinstance(item, tuple)),
+            )
         start_at = Cursor(epoch, contents.revision)
         yield BookmarkFrame(start_at)
         yield from self._follow(scope, start_at, wanted, settle)
@@ -289,3 +268,12 @@ class WatchService:
             )
             self._events.wait(scope, page.at, max(0.0, wake - self._clock.monotonic()))
         yield GoodbyeFrame("the service is stopping; resume with the last id")
+
+
+def _waiters(state: State, scope: Scope) -> tuple[tuple[Waiter, Progress], ...]:
+    """Return the waiters of a stack with their progress, ordered by name."""
+    stack_state = state.stack_state(scope)
+    if stack_state is None:
+        return ()
+    known = sorted(stack_state.records(Waiter).items())
+    return tuple((waiter, stack_state.pending_waiters.progress(waiter)) for _, waiter in known)

@@ -77,6 +77,11 @@ class PendingWaiters:
         tracked = self._tracked.get(waiter)
         return tracked.tracker if tracked else None
 
+    def progress(self, waiter: Waiter) -> Progress:
+        """Return the progress of a waiter: the present one, or the one with which it ended."""
+        tracker = self.tracker(waiter.name)
+        return waiter.progress or (tracker.progress() if tracker else Progress())
+
     def schedule(self, waiter: str) -> None:
         """Evaluate a waiter at the end of the revision: it was armed, or its timer expired."""
         self._scheduled.add(waiter)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 
 import pytest
 
 from factstore.client import Bookmark, Event, Snapshot, Watch, errors
 from tests.cases import cases
+from tests.unit.agent.factories import member
 from tests.unit.client.stub import (
     FakeClock,
     Service,
@@ -154,6 +156,25 @@ def test_a_snapshot_is_yielded_whole(service: Service, clock: FakeClock) -> None
     assert [item.cursor for item in others] == ["e.6", "e.7"]
     assert service.calls[0].query == {"initial": "true"}
     assert "Last-Event-ID" not in service.calls[0].headers
+
+
+def test_a_snapshot_has_the_members_and_waiters_of_all_its_frames(
+    service: Service, clock: FakeClock
+) -> None:
+    waiter = {"name": "w", "state": "pending", "reason": None, "revision": 3}
+    definition = {"success": {"signals": 1}, "failure": None, "timeout": 60}
+    parts = [
+        {"facts": [fact("a", 1)], "members": [member(name="c1")], "waiters": []},
+        {"facts": [], "members": [member(name="c2")], "waiters": [{**waiter, **definition}]},
+    ]
+    frames = [f"event: snapshot\ndata: {json.dumps(part)}\n\n".encode() for part in parts]
+    service.will(stream(*frames, bookmark(5), stack_delete(6)))
+    first, _ = service.stack(clock).watch(initial=True, prefix="a", group="compute")
+    assert isinstance(first, Snapshot)
+    assert [one.path for one in first.facts] == ["a"]
+    assert [one.name for one in first.members] == ["c1", "c2"]
+    assert [one.name for one in first.waiters] == ["w"]
+    assert service.calls[0].query == {"initial": "true", "prefix": "a", "group": "compute"}
 
 
 def test_an_empty_stack_has_a_snapshot_too(service: Service, clock: FakeClock) -> None:

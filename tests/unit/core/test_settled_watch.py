@@ -16,12 +16,12 @@ from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Debounce
 from factstore.core.services.watch import (
     BookmarkFrame,
     ChangeFrame,
-    Filter,
     Frame,
     GoodbyeFrame,
     PingFrame,
     Poll,
 )
+from factstore.core.services.watch_filter import Filter
 from tests.unit.core.factories import EPOCH, SCOPE
 from tests.unit.core.timeline import Timeline
 

@@ -1,0 +1,86 @@
+"""The filter of a watch: which changes, and which parts of a snapshot, a reader receives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from factstore.core.model.event import Change, Event
+from factstore.core.model.fact import Fact
+from factstore.core.model.member import Member
+from factstore.core.model.path import check_name, check_path, covers
+from factstore.core.model.permissions import OWNER, Permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The changes that a reader requests and may read.
+
+    Without *types*, a prefix alone requests facts only, so that the readers of a folder receive nothing
+    else; a group then adds its members.
+
+    :param prefix: only facts at or below this path; empty for all.
+    :param types: only these change types; empty for all.
+    :param permissions: of the reader; facts that it may not read are left out.
+    :param group: only members of this group; empty for all.
+    """
+
+    prefix: str = ""
+    types: frozenset[str] = frozenset()
+    permissions: Permissions = OWNER
+    group: str = ""
+
+    def check(self) -> None:
+        """Raise Invalid if the prefix is not a path, or the group not a name."""
+        if self.prefix:
+            check_path(self.prefix, what="prefix")
+        if self.group:
+            check_name(self.group, "group")
+
+    def apply(self, event: Event) -> Event | None:
+        """Return the event with only the wanted changes, or None if it has none."""
+        if not (self.prefix or self.types or self.group) and self.permissions.unrestricted:
+            return event
+        wanted = tuple(change for change in event.changes if self._wants(change))
+        if len(wanted) == len(event.changes):
+            return event
+        return replace(event, changes=wanted, memo={}) if wanted else None
+
+    def facts(self, facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+        """Return the facts of a snapshot."""
+        if not self._includes("fact"):
+            return ()
+        return tuple(fact for fact in facts if self._wants_path(fact.path))
+
+    def members(self, members: tuple[Member, ...]) -> tuple[Member, ...]:
+        """Return the members of a snapshot."""
+        if not self._includes("member"):
+            return ()
+        return tuple(member for member in members if self.group in ("", member.group))
+
+    @property
+    def includes_waiters(self) -> bool:
+        """True if a snapshot contains waiters."""
+        return self._includes("waiter")
+
+    def _includes(self, kind: Literal["fact", "member", "waiter"]) -> bool:
+        if self.types:
+            return any(name.startswith(f"{kind}.") for name in self.types)
+        return kind == "fact" or not self.prefix or (kind == "member" and bool(self.group))
+
+    def _wants(self, change: Change) -> bool:
+        if change.type == "stack.delete":  # it ends every stream
+            return True
+        if self.types and change.type not in self.types:
+            return False
+        if change.type.startswith("member."):
+            # A member that has left the group is reported to the group's readers too.
+            versions = (change.record, change.former)
+            groups = {member.group for member in versions if isinstance(member, Member)}
+            return self._includes("member") and (not self.group or self.group in groups)
+        if change.type.startswith("waiter."):
+            return self._includes("waiter")
+        return self._wants_path(change.path or "")
+
+    def _wants_path(self, path: str) -> bool:
+        return covers(self.prefix, path) and self.permissions.can_read(path)
