@@ -11,16 +11,20 @@ from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
-from factstore.api.responses import conditional_response, missing
+from factstore.api.responses import conditional_response, json_response, missing
 from factstore.api.schemas import context as schemas
 from factstore.api.services import services, waiting
-from factstore.core.errors import NotFound
+from factstore.core.errors import Invalid, NotFound
+from factstore.core.model.cursor import Cursor
+from factstore.core.services.context import Context
+from factstore.core.services.context_view import View
 from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
 
-HEADERS = ("ETag", "Factstore-Cursor")
+HEADERS = ("ETag", "Factstore-Cursor", "Factstore-Checksum")
+ERROR_CODES = (*CONDITIONAL_READ, "cursor_invalid")
 
 
 @blueprint.route("/v1/stacks/<stack>/context")
@@ -29,42 +33,59 @@ class ContextItem(MethodView):
 
     @blueprint.query(schemas.ContextQuery)
     @blueprint.request_headers("if_none_match_read")
-    @blueprint.error_codes(*CONDITIONAL_READ)
-    @blueprint.response(200, schemas.Context, headers=HEADERS)
+    @blueprint.error_codes(*ERROR_CODES)
+    @blueprint.response(200, schemas.CONTEXT_OR_DELTA, headers=HEADERS)
     @blueprint.not_modified(*HEADERS)
     def get(self, query: dict[str, Any], stack: str) -> Response:
-        """Read the context; with wait, wait until it differs from the known one."""
+        """Read the context, or with since its changes; with wait, wait for a change."""
         return _read(query, stack)
 
     @blueprint.query(schemas.ContextQuery)
     @blueprint.request_headers("if_none_match_read")
-    @blueprint.error_codes(*CONDITIONAL_READ)
+    @blueprint.error_codes(*ERROR_CODES)
     @blueprint.response(200, headers=HEADERS)
     @blueprint.not_modified(*HEADERS)
     def head(self, query: dict[str, Any], stack: str) -> Response:
-        """Read the headers of the context; with wait, wait until it differs from the known one."""
+        """Read the headers of the context or its changes; with wait, wait for a change."""
         return _read(query, stack)
 
 
 def _read(query: dict[str, Any], stack: str) -> Response:
     scope = access().scope(rules.CONTEXT, stack)
     known = conditional.known_tags()
+    since = Cursor.parse(query["since"]) if query["since"] else None
+    if since is not None and known != frozenset():
+        raise Invalid(
+            "If-None-Match cannot be combined with since. Leave one of them out.",
+            code="header_invalid",
+        )
+    view = View(
+        results=query["include"] == "results",
+        member=query["member"],
+        parts=schemas.VIEWS[query["view"]],
+        permissions=access().permissions,
+    )
+    wait, stale = query["wait"], query["consistency"] == "stale"
+    settle = Debounce.of(query["settle"], query["max_settle"])
+    contexts = services().context
     try:
-        with waiting(scope, query["wait"] or query["settle"]):
-            context = services().context.get(
-                scope,
-                results=query["include"] == "results",
-                member=query["member"],
-                wait=query["wait"],
-                unless=_EveryTag() if known is None else known or None,
-                settle=Debounce.of(query["settle"], query["max_settle"]),
-                stale=query["consistency"] == "stale",
-                permissions=access().permissions,
-            )
+        with waiting(scope, wait or query["settle"]):
+            if since is not None:
+                found = contexts.since(scope, since, view, wait=wait, settle=settle, stale=stale)
+            else:
+                unless = _EveryTag() if known is None else known or None
+                found = contexts.get(
+                    scope, view, wait=wait, unless=unless, settle=settle, stale=stale
+                )
     except NotFound as error:
-        return missing(error, query["wait"])
-    response = conditional_response(context.text, context.etag, known)
-    response.headers["Factstore-Cursor"] = str(context.cursor)
+        return missing(error, wait)
+    if isinstance(found, Context):
+        response = conditional_response(found.text, found.etag, known)
+    else:
+        response = json_response(found.text)
+        response.headers["Cache-Control"] = "no-store"
+    response.headers["Factstore-Cursor"] = str(found.cursor)
+    response.headers["Factstore-Checksum"] = found.checksum
     return response
 
 

@@ -18,6 +18,7 @@ from factstore.api import microversion
 from factstore.api.conditional import GENERATION
 from factstore.api.errors import CONTENT_TYPE, PREFIX, STATUS
 from factstore.api.schemas.base import Error
+from factstore.core.model.checksum import CHECKSUM_PATTERN
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.grant import GRANT_ID_PATTERN
 from factstore.core.model.member import GENERATION_PATTERN
@@ -188,6 +189,10 @@ RESPONSE_HEADERS = {
     "Factstore-Cursor": _header(
         "The cursor from which a watch delivers everything that follows the response.",
         _text(pattern=f"^{CURSOR_PATTERN}$"),
+    ),
+    "Factstore-Checksum": _header(
+        "The checksum of the context, without the parts for a member.",
+        _text(pattern=f"^{CHECKSUM_PATTERN}$"),
     ),
     "Factstore-Unchanged": _header(
         "'true' if the request changed nothing, so nothing was written.", _text(enum=["true"])

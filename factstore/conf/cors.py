@@ -22,6 +22,7 @@ RESPONSE_HEADERS = [
     "ETag",
     "Location",
     "Retry-After",
+    "Factstore-Checksum",
     "Factstore-Cursor",
     "Factstore-Unchanged",
     "OpenStack-API-Version",

@@ -148,8 +148,9 @@ class Operation:
     def fields(self, schema: dict[str, Any], *, deep: bool) -> set[str]:
         """Return the names of a body's fields; with ``deep`` also nested ones, as ``outer.inner``."""
         schema = self.resolve(schema)
-        if "anyOf" in schema and "properties" not in schema:  # one body or another
-            return set().union(*(self.fields(each, deep=deep) for each in schema["anyOf"]))
+        for choice in {"anyOf", "oneOf"} & schema.keys():
+            if "properties" not in schema:  # one body or another
+                return set().union(*(self.fields(each, deep=deep) for each in schema[choice]))
         properties = schema.get("properties", {})
         found = set(properties)
         if deep:

@@ -105,6 +105,7 @@ def gather(caller: Caller) -> dict[str, str]:
     made["facts-list-response"] = caller.ask("GET", f"{stack}/facts?limit=1", 200)
     made["events-poll-response"] = caller.ask("GET", f"{stack}/events?since={since}", 200)
     made["context-show-response"] = caller.ask("GET", f"{stack}/context", 200)
+    made["context-delta-response"] = caller.ask("GET", f"{stack}/context?since={since}", 200)
     waiter = f"{stack}/waiters/cluster-ready"
     made["waiter-put-request"] = json.dumps(WAITER_PUT)
     made["waiter-put-response"] = caller.ask("PUT", waiter, 201, json=WAITER_PUT)

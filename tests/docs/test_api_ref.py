@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +98,15 @@ def test_the_table_of_errors_has_every_code_with_its_status_and_title() -> None:
 
 def test_every_status_of_a_call_is_explained_and_no_other() -> None:
     assert STATUSES.keys() == set().union(*(call.statuses() for call in calls().values()))
+
+
+def test_the_code_for_the_checksum_computes_that_of_the_sample() -> None:
+    text = (SOURCE / "context.inc").read_text()
+    (code,) = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
+    scope: dict[str, Any] = {"json": json, "hashlib": hashlib}
+    exec(textwrap.dedent(code), scope)
+    whole, delta = (
+        json.loads((SOURCE / "samples" / f"context-{kind}-response.json").read_text())
+        for kind in ("show", "delta")
+    )
+    assert scope["checksum"](whole) == delta["checksum"]

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import marshmallow as ma
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
     SettleQuery,
     consistency_parameter,
+    cursor_field,
     description,
     string_parameter,
     wait_parameter,
 )
+from factstore.core.model.checksum import CHECKSUM_PATTERN
 from factstore.core.model.cursor import CURSOR_PATTERN
-from factstore.core.model.path import SEGMENT_PATTERN
+from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
+from factstore.core.services.context_document import PEERS, SELF
+
+VIEWS = {
+    f"{SELF},{PEERS}": (SELF, PEERS),
+    SELF: (SELF,),
+    PEERS: (PEERS,),
+    "none": (),
+}
+"""The parts that the document has for a member, by the value of the parameter."""
 
 
 class ContextQuery(SettleQuery):
@@ -28,7 +42,22 @@ class ContextQuery(SettleQuery):
     member = string_parameter(
         SEGMENT_PATTERN, "The member that reads the context. Adds 'self' and 'peers'."
     )
+    view = fields.String(
+        load_default=f"{SELF},{PEERS}",
+        validate=validate.OneOf(list(VIEWS)),
+        **description("What to add for the member; the default is both. It needs member."),
+    )
+    since = string_parameter(
+        CURSOR_PATTERN,
+        "The cursor of the context that the caller has. The response is what changed since then, or "
+        "the whole context if that is not known or larger. With wait, wait for a change.",
+    )
     consistency = consistency_parameter()
+
+    @ma.validates_schema(pass_original=True)
+    def _view_needs_member(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
+        if "view" in original and not data["member"]:
+            raise ma.ValidationError("It needs member.", "view")
 
 
 class ContextMember(Schema):
@@ -72,3 +101,47 @@ class Context(Schema):
         keys=fields.String(),
         values=fields.Dict(keys=fields.String(), values=fields.Nested(ContextPeer)),
     )
+
+
+class ContextDelta(Schema):
+    """The changes of a context since a cursor; no context has the field since."""
+
+    since = cursor_field()
+    cursor = cursor_field()
+    checksum = fields.String(
+        required=True,
+        **description(
+            "The checksum of the context at the cursor, without self and peers.",
+            pattern=f"^{CHECKSUM_PATTERN}$",
+        ),
+    )
+    facts = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        **description("The values of new and changed facts by path."),
+    )
+    deleted = fields.List(
+        fields.String(metadata={"pattern": f"^{PATH_PATTERN}$"}),
+        required=True,
+        **description("The paths of facts that do not exist any more, to be applied first."),
+    )
+    members = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(ContextMember),
+        required=True,
+        **description("New and changed members."),
+    )
+    departed = fields.List(
+        fields.String(metadata={"pattern": f"^{SEGMENT_PATTERN}$"}),
+        required=True,
+        **description("The names of members that do not live any more."),
+    )
+    sensitive = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(metadata={"pattern": f"^{CURSOR_PATTERN}$"}),
+        required=True,
+        **description("The entity tags of those of the facts that are sensitive, by path."),
+    )
+
+
+CONTEXT_OR_DELTA = {"oneOf": [Context, ContextDelta]}

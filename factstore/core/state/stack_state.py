@@ -22,25 +22,16 @@ from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.waiter import Signal, Timer, Waiter
+from factstore.core.state.context_checksum import RESULTS, ContextChecksum
 from factstore.core.state.pending_waiters import PendingWaiters
-
-RESULTS = "results/"
-"""Facts below it report the results of applying the others, so they do not move the target."""
-
-
-@dataclass(slots=True)
-class ProjectTotals:
-    """The stacks of a project, and their total usage."""
-
-    stacks: dict[str, StackState] = field(default_factory=dict)
-    facts: int = 0
-    bytes: int = 0
+from factstore.core.state.project_totals import ProjectTotals
 
 
 @dataclass(slots=True, eq=False)
 class StackState:
     """One stack.
 
+    :param epoch: of the store.
     :param facts: the facts by path.
     :param tables: the records by name, by their class.
     :param live_members: members that have not departed.
@@ -51,11 +42,13 @@ class StackState:
         outside ``results/``.
     :param last_deletion: the revision of the last deletion that moved the target.
     :param sensitive: the number of sensitive facts.
+    :param checksum: the checksum of the stack's context.
     :param pending_waiters: the waiters that are pending.
     """
 
     stack: Stack
     project: ProjectTotals
+    epoch: str = ""
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     tables: dict[type[Record], dict[str, Record]] = field(default_factory=dict)
@@ -69,6 +62,7 @@ class StackState:
     target: int = 0
     last_deletion: int = 0
     sensitive: int = 0
+    checksum: ContextChecksum = field(default_factory=ContextChecksum)
     pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
 
     # Facts
@@ -85,6 +79,7 @@ class StackState:
             self.sensitive -= previous.sensitive
         self.sensitive += fact.sensitive
         self.facts[fact.path] = fact
+        self.checksum.replace_fact(previous, fact, self.epoch)
         if fact.member is not None:
             self.paths_by_lease.setdefault(fact.lease, set()).add(fact.path)
         self.changed = fact.revision
@@ -103,6 +98,7 @@ class StackState:
         self._grow(-1, -previous.size)
         self._unbind(previous)
         self.sensitive -= previous.sensitive
+        self.checksum.replace_fact(previous, None, self.epoch)
         self.changed = revision
         for tracker in self.pending_waiters.trackers():
             tracker.fact(path, None)
@@ -192,6 +188,7 @@ class StackState:
         self._unlist(member.name)
         if not member.departed:
             self.live_members[member.name] = self.generations[member.generation] = member
+            self.checksum.add_member(member)
         for tracker in self.pending_waiters.trackers():
             tracker.member(member.name, None if member.departed else member)
         if known is None and member.departed:
@@ -218,10 +215,11 @@ class StackState:
 
     def _unlist(self, name: str) -> None:
         known = self.live_members.pop(name, None)
-        if known is not None and self.generations.get(known.generation) is known:
-            del self.generations[
-                known.generation
-            ]  # members whose lease was lost share a generation
+        if known is None:
+            return
+        self.checksum.remove_member(known)
+        if self.generations.get(known.generation) is known:  # else its lease was lost
+            del self.generations[known.generation]
 
     def _note_applied(self, member: str, seen: int | None) -> None:
         if seen is None:

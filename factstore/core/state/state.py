@@ -27,7 +27,8 @@ from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
-from factstore.core.state.stack_state import ProjectTotals, StackState
+from factstore.core.state.project_totals import ProjectTotals
+from factstore.core.state.stack_state import StackState
 
 
 class State:
@@ -132,7 +133,7 @@ class State:
                     known.stack = stack
                 else:
                     project = self._projects.setdefault(stack.project_id, ProjectTotals())
-                    stack_state = StackState(stack, project, changed=stack.revision)
+                    stack_state = StackState(stack, project, self.epoch, changed=stack.revision)
                     self._stacks[stack.scope] = self._by_id[stack.id] = stack_state
                     project.stacks[stack.name] = stack_state
                 return None, None

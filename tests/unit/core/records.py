@@ -8,7 +8,8 @@ from typing import Any
 from factstore.core.model.definition import Definition
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Signal, Waiter
-from factstore.core.state.stack_state import ProjectTotals, StackState
+from factstore.core.state.project_totals import ProjectTotals
+from factstore.core.state.stack_state import StackState
 from tests.unit.core.factories import NOW, stack
 
 LEASE = 77

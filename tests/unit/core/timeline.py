@@ -37,7 +37,7 @@ class Timeline:
         self.clock = ManualClock()
         self.began = self.clock.now
         self.hub = Hub(history, 10**9, lambda: _Sleep(self))
-        self._state = State()
+        self._state = State(0, EPOCH)
         self._state.apply(Step(1, (PutStack(stack()),)))
         self.hub.reset(1)
         self._coming: list[tuple[float, Callable[[], object]]] = []
@@ -64,21 +64,27 @@ class Timeline:
         """Change a fact now; return the revision."""
         revision = self._state.revision + 1
         written = fact(path, revision if value is None else value, revision)
-        return self._step(PutFact("s1", written))
+        return self.step(PutFact("s1", written))
 
     def delete_stack(self) -> int:
         """Delete the stack now; return the revision."""
-        return self._step(DropStack(SCOPE))
+        return self.step(DropStack(SCOPE))
 
     def create_stack(self) -> int:
         """Create the stack again; return the revision."""
-        return self._step(PutStack(stack(created=self._state.revision + 1)))
+        return self.step(PutStack(stack(created=self._state.revision + 1)))
 
     def pass_by(self) -> None:
         """Make a revision without changes of the stack."""
-        self._step()
+        self.step()
 
-    def _step(self, *mutations: Mutation) -> int:
+    @property
+    def revision(self) -> int:
+        """The revision of the store."""
+        return self._state.revision
+
+    def step(self, *mutations: Mutation) -> int:
+        """Make one revision now; return it."""
         revision = self._state.revision + 1
         result = self._state.apply(Step(revision, mutations))
         self.hub.publish(revision, result.events, result.touched)

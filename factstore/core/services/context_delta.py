@@ -1,0 +1,65 @@
+"""The changes of a context since a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.event import Event
+from factstore.core.model.fact import Fact
+from factstore.core.model.member import Member
+from factstore.core.model.value import encode
+from factstore.core.services.context_document import member_text
+
+
+@dataclass(frozen=True, slots=True)
+class ContextDelta:
+    """The changes of a context.
+
+    :param text: JSON.  Deletions are to be applied before the facts.
+    :param cursor: the revision to which the changes lead.
+    :param checksum: of the context at that revision.
+    """
+
+    text: str
+    cursor: Cursor
+    checksum: str
+
+
+def changes_text(events: Iterable[Event], shows: Callable[[str], bool], epoch: str) -> str:
+    """Return the members of the JSON object with the changes.
+
+    :param events: all events of the stack since the reader's cursor, in order.
+    :param shows: returns True if the reader's context contains a path.
+    """
+    facts: dict[str, Fact | None] = {}
+    members: dict[str, Member | None] = {}
+    for event in events:
+        for change in event.changes:
+            if change.path is not None:
+                if shows(change.path):
+                    facts[change.path] = change.fact
+            else:
+                for record in (change.former, change.record):
+                    if isinstance(record, Member):
+                        # The member's record is None after it has expired.
+                        living = record is change.record and not record.departed
+                        members[record.name] = record if living else None
+    put = [fact for _, fact in sorted(facts.items()) if fact is not None]
+    parts = {
+        "facts": _object((fact.path, fact.text) for fact in put),
+        "deleted": encode(sorted(path for path, fact in facts.items() if fact is None)),
+        "members": _object(
+            (name, member_text(member))
+            for name, member in sorted(members.items())
+            if member is not None
+        ),
+        "departed": encode(sorted(name for name, member in members.items() if member is None)),
+        "sensitive": encode({fact.path: fact.etag(epoch) for fact in put if fact.sensitive}),
+    }
+    return ",".join([f'"{name}":{text}' for name, text in parts.items()])
+
+
+def _object(members: Iterable[tuple[str, str]]) -> str:
+    return "{" + ",".join([f'"{name}":{text}' for name, text in members]) + "}"

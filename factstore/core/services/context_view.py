@@ -1,0 +1,71 @@
+"""The view of a context: the parts of a stack that a caller requests and may read."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from factstore.core.model.path import check_name
+from factstore.core.model.permissions import CONFIGS, OWNER, Permissions
+from factstore.core.services.context_document import PEERS, SELF
+from factstore.core.state.context_checksum import RESULTS
+from factstore.core.state.stack_state import StackState
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view.
+
+    :param results: True if it includes the facts below ``results/``.
+    :param member: the living member that reads the context; empty for none.
+    :param parts: the parts that the document has for the member.
+    :param permissions: of the caller; facts that it may not read are left out.
+    """
+
+    results: bool = False
+    member: str = ""
+    parts: Collection[str] = (SELF, PEERS)
+    permissions: Permissions = OWNER
+
+    def check(self) -> None:
+        """Raise Invalid if the member's name is malformed."""
+        if self.member:
+            check_name(self.member, "member")
+
+    @property
+    def shown_parts(self) -> Collection[str]:
+        """The parts; none without a member."""
+        return self.parts if self.member else ()
+
+    def shows(self, path: str) -> bool:
+        """Return True if the document contains a fact."""
+        return (self.results or not path.startswith(RESULTS)) and self.permissions.can_read(path)
+
+    def exists(self, stack_state: StackState) -> bool:
+        """Return True unless the member has departed."""
+        return not self.member or self.member in stack_state.live_members
+
+    def last_change(self, stack_state: StackState) -> int:
+        """Return the revision of the last change that the reader has to apply."""
+        return stack_state.changed if self.results else stack_state.target
+
+    def checksum(self, stack_state: StackState) -> str:
+        """Return the checksum of the document, without the parts for the member."""
+        return stack_state.checksum.of_view(self.permissions, results=self.results)
+
+    def document_key(self, stack_state: StackState) -> tuple[str, bool, str]:
+        """Return a key that is the same for all callers with the same document."""
+        paths = stack_state.paths
+        first = bisect_left(paths, CONFIGS)
+        hides = first < len(paths) and paths[first].startswith(CONFIGS)
+        return stack_state.stack.id, self.results, self._reader if hides else ""
+
+    def changes_key(self, stack_state: StackState, since: int) -> tuple[str, bool, str, int]:
+        """Return a key that is the same for all callers with the same changes since a revision."""
+        # The changes may contain the deletion of what no document contains any more.
+        return stack_state.stack.id, self.results, self._reader, since
+
+    @property
+    def _reader(self) -> str:
+        return "" if self.permissions.unrestricted else f"/{self.permissions.member or ''}"

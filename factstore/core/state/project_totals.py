@@ -1,0 +1,18 @@
+"""The totals of a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from factstore.core.state.stack_state import StackState
+
+
+@dataclass(slots=True)
+class ProjectTotals:
+    """The stacks of a project, and their total usage."""
+
+    stacks: dict[str, StackState] = field(default_factory=dict)
+    facts: int = 0
+    bytes: int = 0
