@@ -24,6 +24,7 @@ from factstore.client.errors import FactstoreError
 from factstore.client.events import Bookmark, Change, Event, Snapshot
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
+from factstore.client.mirror import Mirror
 from factstore.client.records import (
     BatchResult,
     Context,
@@ -53,6 +54,7 @@ __all__ = [
     "Guard",
     "Member",
     "MemberRecord",
+    "Mirror",
     "Outcome",
     "Page",
     "Put",

@@ -23,7 +23,7 @@ _SNAPSHOT_ATTEMPTS = 5
 
 
 class Facts:
-    """Operations on the facts of a stack; the base of :class:`~factstore.client.stack.Stack`."""
+    """Operations on the facts of a stack; a base of :class:`~factstore.client.stack.Stack`."""
 
     def __init__(self, name: str, transport: Transport) -> None:
         self.name = name

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any, overload
 
 from factstore.client.conditional import unquoted
-from factstore.client.facts import Facts
+from factstore.client.contexts import Contexts
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
 from factstore.client.paging import next_params
-from factstore.client.query import context_params, query_params, settle_params
-from factstore.client.records import Context, Convergence, StackRecord
+from factstore.client.query import query_params, settle_params
+from factstore.client.records import Convergence, StackRecord
 from factstore.client.transport import parsed
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
@@ -20,7 +19,7 @@ from factstore.client.watch import Watch
 _PAGE = 1000
 
 
-class Stack(Facts):
+class Stack(Contexts):
     """Operations on one stack.  Returned by :meth:`Client.stack`.
 
     Every method can raise :class:`~factstore.client.errors.FactstoreError`.  The methods below list
@@ -152,84 +151,7 @@ class Stack(Facts):
         etag = unquoted(response.headers["ETag"])
         return parsed(response, lambda found: Convergence.parse(found, etag))
 
-    # Context and watch
-
-    @overload
-    def context(
-        self,
-        *,
-        member: str | None = None,
-        results: bool = False,
-        if_none_match: None = None,
-        wait: float = 0,
-        settle: float = 0,
-        max_settle: float | None = None,
-    ) -> Context: ...
-
-    @overload
-    def context(
-        self,
-        *,
-        member: str | None = None,
-        results: bool = False,
-        if_none_match: str,
-        wait: float = 0,
-        settle: float = 0,
-        max_settle: float | None = None,
-    ) -> Context | None: ...
-
-    def context(
-        self,
-        *,
-        member: str | None = None,
-        results: bool = False,
-        if_none_match: str | None = None,
-        wait: float = 0,
-        settle: float = 0,
-        max_settle: float | None = None,
-    ) -> Context | None:
-        """Read the whole stack as one document.
-
-        :param member: include this member as ``self`` and the others as ``peers``.
-        :param results: include the facts below ``results/``.
-        :param if_none_match: the etag that the caller already knows.
-        :param wait: seconds, 0 to 50, for which the request waits until the stack exists or, with
-            *if_none_match*, the etag differs.
-        :param settle: seconds, 0 to 5, for which the stack must be quiet before a changed context is
-            returned.
-        :param max_settle: the longest time to wait for that, in seconds; None for ten times *settle*.
-        :return: the context; None if it still has the etag *if_none_match*.
-        :raises NotFound: the stack or the member does not exist.
-        """
-        params = context_params(member, results, settle, max_settle)
-        response = self._read(f"{self._url}/context", params, if_none_match, wait)
-        if response.status_code == 304:
-            return None
-        return parsed(response, lambda found: Context.parse(found, response.headers))
-
-    def newer_context(
-        self,
-        known: Context,
-        *,
-        member: str | None = None,
-        results: bool = False,
-        wait: float = 0,
-        settle: float = 0,
-        max_settle: float | None = None,
-    ) -> Context:
-        """Return the context that follows a known one; see :meth:`context`.
-
-        If the document is the same, the known context is returned with a newer cursor: a member that
-        has applied the known context has also applied this cursor.
-
-        :raises NotFound: the stack or the member does not exist.
-        """
-        params = context_params(member, results, settle, max_settle)
-        response = self._read(f"{self._url}/context", params, known.etag, wait)
-        if response.status_code == 304:
-            # An intermediary may have dropped the header.
-            return replace(known, cursor=response.headers.get("Factstore-Cursor", known.cursor))
-        return parsed(response, lambda found: Context.parse(found, response.headers))
+    # The watch
 
     def watch(
         self,

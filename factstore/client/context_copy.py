@@ -1,0 +1,155 @@
+"""A copy of a stack's context that deltas keep up to date, and its checksum.
+
+The checksum is the one of the service: the sum, modulo 2^128, of a hash of each value in ``facts``,
+``members`` and ``sensitive`` that is not an object, and of each empty object.  The hash is the first
+16 bytes of the SHA-256 of ``[PATH,VALUE]`` in canonical JSON, where PATH is the array of the keys that
+lead to the value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+MODULUS = 2**128
+_ABSENT = object()
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+class ContextCopy:
+    """A copy of a context.
+
+    Documents that were returned do not change with the copy; they share the parts that are equal.
+
+    :param document: the whole context.
+    """
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._stack: str = document["stack"]
+        self._facts: dict[str, Any] = document["facts"]
+        self._members: dict[str, Any] = document["members"]
+        self._sensitive: dict[str, str] = document.get("sensitive") or {}
+        self._total = sum(
+            _hash_below([name], child)
+            for name, child in (
+                ("facts", self._facts),
+                ("members", self._members),
+                ("sensitive", self._sensitive),
+            )
+        )
+
+    @property
+    def checksum(self) -> str:
+        """The checksum, as the service writes it."""
+        return f"{self._total % MODULUS:032x}"
+
+    def apply(self, delta: Mapping[str, Any]) -> None:
+        """Apply what has changed, in the form in which the service returns it."""
+        facts: Mapping[str, Any] = delta["facts"]
+        deleted: Collection[str] = delta["deleted"]
+        # A deleted fact may have become a folder, or a folder a fact.
+        self._facts = self._merged(self._facts, _nested(dict.fromkeys(deleted, ())), ["facts"])
+        puts = _nested({path: (value,) for path, value in facts.items()})
+        self._facts = self._merged(self._facts, puts, ["facts"])
+        members = dict.fromkeys(delta["departed"], ())
+        members |= {name: (member,) for name, member in delta["members"].items()}
+        self._members = self._merged(self._members, members, ["members"])
+        tags: dict[str, Any] = {
+            path: () for path in (*deleted, *facts) if path in self._sensitive
+        } | {path: (tag,) for path, tag in delta["sensitive"].items()}
+        self._sensitive = self._merged(self._sensitive, tags, ["sensitive"])
+
+    def document(self, member: str | None, parts: Collection[str]) -> dict[str, Any]:
+        """Return the document, as the service returns it.
+
+        :param member: the member that reads it; None for none.
+        :param parts: what to add for the member: ``self`` and ``peers``.
+        """
+        document: dict[str, Any] = {
+            "stack": self._stack,
+            "facts": self._facts,
+            "members": self._members,
+        }
+        if self._sensitive:
+            document["sensitive"] = self._sensitive
+        own = self._members.get(member) if member is not None else None
+        if own is not None and "self" in parts:
+            about = {"name": member, "group": own["group"], **self._peer(member, own)}
+            document["self"] = about
+        if own is not None and "peers" in parts:
+            groups: dict[str, dict[str, Any]] = {}
+            for name, other in self._members.items():
+                if name != member:
+                    groups.setdefault(other["group"], {})[name] = self._peer(name, other)
+            document["peers"] = dict(sorted(groups.items()))
+        return document
+
+    def _peer(self, name: str | None, member: Mapping[str, Any]) -> dict[str, Any]:
+        nodes = self._facts.get("nodes")
+        facts = nodes.get(name) if isinstance(nodes, dict) else None
+        return {
+            "state": member["state"],
+            "attributes": member["attributes"],
+            "facts": facts if isinstance(facts, dict) else {},
+        }
+
+    def _merged(
+        self, folder: dict[str, Any], changes: Mapping[str, Any], keys: list[str]
+    ) -> dict[str, Any]:
+        """Return an object with changes, and move the checksum.
+
+        :param changes: by name: an object with the changes below, ``(value,)``, or ``()`` to delete.
+        :param keys: the keys that lead to the object.
+        """
+        if not changes:
+            return folder
+        merged = dict(folder)
+        for name, change in changes.items():
+            path, old = [*keys, name], merged.get(name, _ABSENT)
+            if isinstance(change, dict):
+                if not isinstance(old, dict) or not old:
+                    self._total -= _hash_of(path, old)
+                    old = {}
+                merged[name] = self._merged(old, change, path)
+                if not merged[name]:  # a folder exists only with its facts
+                    del merged[name]
+                continue
+            self._total -= _hash_of(path, old)
+            if change:
+                merged[name] = change[0]
+                self._total += _hash_of(path, change[0])
+            else:
+                merged.pop(name, None)
+        if not folder.keys() >= merged.keys():
+            merged = dict(sorted(merged.items()))
+        return merged
+
+
+def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changes, nested by the segments of their paths."""
+    tree: dict[str, Any] = {}
+    # A path can be that of a folder above another one only if both were deleted.
+    for path, change in sorted(changes.items(), reverse=True):
+        *folders, name = path.split("/")
+        folder = tree
+        for segment in folders:
+            folder = folder.setdefault(segment, {})
+        folder[name] = change
+    return tree
+
+
+def _hash_of(keys: list[str], value: object) -> int:
+    """Return the sum of the hashes of a value; 0 if it is absent."""
+    if value is _ABSENT:
+        return 0
+    if isinstance(value, dict) and value:
+        return _hash_below(keys, value)
+    text = _ENCODER.encode([keys, value])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+
+
+def _hash_below(keys: list[str], folder: Mapping[str, Any]) -> int:
+    """Return the sum of the hashes of the values in an object."""
+    return sum(_hash_of([*keys, name], child) for name, child in folder.items())

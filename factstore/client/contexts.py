@@ -1,0 +1,132 @@
+"""The context of one stack: reading it whole, and keeping a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import overload
+
+from factstore.client.facts import Facts
+from factstore.client.mirror import Mirror
+from factstore.client.query import BOTH, context_params, settle_params
+from factstore.client.records import Context
+from factstore.client.transport import parsed
+
+
+class Contexts(Facts):
+    """Operations on a stack's context; a base of :class:`~factstore.client.stack.Stack`."""
+
+    @overload
+    def context(
+        self,
+        *,
+        member: str | None = None,
+        view: str = BOTH,
+        results: bool = False,
+        if_none_match: None = None,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
+    ) -> Context: ...
+
+    @overload
+    def context(
+        self,
+        *,
+        member: str | None = None,
+        view: str = BOTH,
+        results: bool = False,
+        if_none_match: str,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
+    ) -> Context | None: ...
+
+    def context(
+        self,
+        *,
+        member: str | None = None,
+        view: str = BOTH,
+        results: bool = False,
+        if_none_match: str | None = None,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
+    ) -> Context | None:
+        """Read the whole stack as one document.
+
+        :param member: include this member as ``self`` and the others as ``peers``.
+        :param view: which of them to include: ``self``, ``peers``, ``self,peers`` or ``none``.
+        :param results: include the facts below ``results/``.
+        :param if_none_match: the etag that the caller already knows.
+        :param wait: seconds, 0 to 50, for which the request waits until the stack exists or, with
+            *if_none_match*, the etag differs.
+        :param settle: seconds, 0 to 5, for which the stack must be quiet before a changed context is
+            returned.
+        :param max_settle: the longest time to wait for that, in seconds; None for ten times *settle*.
+        :return: the context; None if it still has the etag *if_none_match*.
+        :raises NotFound: the stack or the member does not exist.
+        """
+        params = context_params(member, view, results=results) | settle_params(settle, max_settle)
+        response = self._read(f"{self._url}/context", params, if_none_match, wait)
+        if response.status_code == 304:
+            return None
+        return parsed(response, lambda found: Context.parse(found, response.headers))
+
+    def newer_context(
+        self,
+        known: Context,
+        *,
+        member: str | None = None,
+        results: bool = False,
+        wait: float = 0,
+        settle: float = 0,
+        max_settle: float | None = None,
+    ) -> Context:
+        """Return the context that follows a known one; see :meth:`context`.
+
+        If the document is the same, the known context is returned with a newer cursor: a member that
+        has applied the known context has also applied this cursor.
+
+        :raises NotFound: the stack or the member does not exist.
+        """
+        params = context_params(member, BOTH, results=results) | settle_params(settle, max_settle)
+        response = self._read(f"{self._url}/context", params, known.etag, wait)
+        if response.status_code == 304:
+            # An intermediary may have dropped the header.
+            return replace(known, cursor=response.headers.get("Factstore-Cursor", known.cursor))
+        return parsed(response, lambda found: Context.parse(found, response.headers))
+
+    def mirror(
+        self,
+        *,
+        member: str | None = None,
+        view: str = BOTH,
+        results: bool = False,
+        settle: float = 0,
+        max_settle: float | None = None,
+        known: Context | None = None,
+        on_change: Callable[[Context, Context | None], object] = lambda new, old: None,
+        retry_for: float | None = None,
+    ) -> Mirror:
+        """Return a copy of the context that follows the service; see :class:`Mirror`.
+
+        No request is sent.  The parameters not listed are those of :meth:`context`.
+
+        :param known: a context of an earlier mirror with the same view, to continue from.
+        :param on_change: called with each new context and the one before, which is None at first.
+        :param retry_for: seconds without the service after which :meth:`Mirror.follow` raises
+            Unavailable; None to retry forever.
+        """
+        url, settling = f"{self._url}/context", settle_params(settle, max_settle)
+        return Mirror(
+            self._transport,
+            url,
+            settling,
+            member=member,
+            view=view,
+            results=results,
+            known=known,
+            on_change=on_change,
+            retry_for=retry_for,
+        )
