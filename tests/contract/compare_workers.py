@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.waiter import Signal, Waiter
@@ -45,18 +42,18 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
         assert space.records(Member) == space.live_members
         assert set(space.generations) == {m.generation for m in model.members.values()}
         assert space.applied == model.applied
-        assert {r.member: r.seen for r in _records(space, Applied)} == model.applied
+        assert {r.member: r.seen for r in space.records(Applied).values()} == model.applied
         assert space.paths_by_lease == {
             m.lease: set(model.on(m.lease)) for m in model.members.values() if model.on(m.lease)
         }
-        assert {w.name: (w.state, w.definition) for w in _records(space, Waiter)} == {
+        assert {w.name: (w.state, w.definition) for w in space.records(Waiter).values()} == {
             name: (arming.state, arming.text) for name, arming in model.waiters.items()
         }
-        for waiter in _records(space, Waiter):
+        for waiter in space.records(Waiter).values():
             decided = model.waiters[waiter.name].decided
             if waiter.state != "pending" and decided and decided[1]:
                 assert waiter.decided_revision == decided[1]
-        assert {(s.waiter, s.id): s.status for s in _records(space, Signal)} == {
+        assert {(s.waiter, s.id): s.status for s in space.records(Signal).values()} == {
             (name, key): status
             for name, given in model.signals.items()
             for key, status in given.items()
@@ -66,16 +63,12 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
         counted = [*space.facts.values()]
         sizes = [len(fact.path) + len(fact.text) for fact in counted]
         sizes += [
-            len(m.name) + len(m.group) + 2 + len(m.declared or "") for m in _records(space, Member)
+            len(m.name) + len(m.group) + 2 + len(m.declared or "")
+            for m in space.records(Member).values()
         ]
-        sizes += [len(w.name) + len(w.definition) for w in _records(space, Waiter)]
-        sizes += [len(s.id) + len("r") + len("null") for s in _records(space, Signal)]
+        sizes += [len(w.name) + len(w.definition) for w in space.records(Waiter).values()]
+        sizes += [len(s.id) + len("r") + len("null") for s in space.records(Signal).values()]
         usage, project = state.usage(scope), state.project_usage(PROJECT)
         assert usage is not None
         assert (usage.facts, usage.bytes) == (len(sizes), sum(sizes))
         assert (project.stacks, project.facts, project.bytes) == (1, len(sizes), sum(sizes))
-
-
-def _records(space: Any, kind: type[Any]) -> Iterator[Any]:
-    for table in space.records.values():
-        yield from (record for record in table.values() if isinstance(record, kind))
