@@ -175,5 +175,6 @@ def group_of(name: str) -> str:
 
 
 def address_of(name: str) -> str:
-    """Return an address for a node, from a network that is reserved for examples."""
-    return f"198.51.100.{1 if name == HEAD else 10 + int(name[1:])}"
+    """Return an address for a node, from a network for tests of devices (RFC 2544)."""
+    number = 1 if name == HEAD else 10 + int(name[1:])
+    return f"198.18.{number // 256}.{number % 256}"

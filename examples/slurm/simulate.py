@@ -1,31 +1,35 @@
-"""Measure many nodes of a Slurm cluster in one process until all agree.
+"""Measure many nodes of a Slurm cluster until all agree.
 
-The nodes are those of thread.py.  They first react to every change at once, and then let changes
-settle.  The program prints the time, how often each node wrote its slurm.conf, and the number of
-requests.  Use a service of your own, because the program sends as many requests as it can.
+The nodes are those of thread.py, as threads of a few processes; each uses the public client as an agent
+does.  They react to changes once these have settled.  The program prints the time, how often each node
+wrote its slurm.conf, the number of requests and of refusals, and the size of the responses.  Use a
+service of your own, because the program sends as many requests as it can.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import re
 import sys
 import tempfile
-import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 from cluster import every
-from machine import HEAD, address_of
-from thread import Node, Texts
+from machine import HEAD
+from shares import Share
 
-from factstore.client import Stack, connect
+from factstore.client import connect
 
-TTL = 300  # one process sends the heartbeats of all nodes, so they can be late
-MOST = 245  # addresses that are reserved for examples
-_COUNTED = re.compile(r"^factstore_requests_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
+MOST = 60_000  # addresses of the network for tests of devices
+_COUNTED = re.compile(
+    r'^factstore_(?:requests_total\{.*status="(\d+)".*\}|(response_bytes)_total) ([0-9.e+]+)$',
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -34,107 +38,105 @@ class Outcome:
 
     :param seconds: time until all nodes agreed.
     :param renders: number of times that each node wrote its file.
+    :param refusals: number of requests that were answered with 429.
+    :param mebibytes: size of the responses' bodies.
     """
 
     what: str
     seconds: float
     renders: list[int]
     requests: int
+    refusals: int
+    mebibytes: float
 
 
 class Simulation:
-    """The nodes of one stack, as threads.
+    """The nodes of one stack.
 
     :param settle: seconds without a change after which each node acts.
+    :param processes: number of processes for the nodes.
     """
 
-    def __init__(self, stack: str, url: str, directory: Path, settle: float) -> None:
+    def __init__(
+        self, stack: str, url: str, directory: Path, settle: float, processes: int
+    ) -> None:
         self._stack = connect().stack(stack)
         self._url = url
         self._directory = directory
-        self._settle = settle
-        self._texts = Texts()
-        self._nodes: dict[str, Node] = {}
-        self._threads: list[threading.Thread] = []
+        self._names: list[str] = []
+        self._shares = [Share(stack, directory, settle) for _ in range(processes)]
         self._ready = self._stack.waiter("cluster-ready")
 
     def grow(self, names: list[str], timeout: float) -> Outcome:
         """Start the nodes at the same time, and wait until all agree."""
-        before, written, began = self._requests(), self._renders(), time.monotonic()
-        for name in names:
-            directory = self._directory / name
-            directory.mkdir()
-            facts: dict[str, object] = {"ip": address_of(name), "cpus": 4}
-            if name == HEAD:
-                del facts["cpus"]
-            stack: Stack = connect().stack(self._stack.name)  # separate connections
-            conf = directory / "slurm.conf"
-            node = Node(
-                stack,
-                name,
-                facts,
-                texts=self._texts,
-                conf=conf,
-                settle=self._settle,
-                ttl=TTL,
-            )
-            thread = threading.Thread(target=node.run, name=name)
-            thread.start()
-            self._nodes[name] = node
-            self._threads.append(thread)
-        computes = len(self._nodes) - 1
+        before, written, began = self._counters(), self._renders(), time.monotonic()
+        for number, share in enumerate(self._shares):
+            share.start(names[number :: len(self._shares)])
+        self._names += names
         self._ready.arm(
-            {"all": [every("compute", "services/slurmd", computes), {"converged": {}}]},
+            {"all": [every("compute", "services/slurmd", len(self._names) - 1), {"converged": {}}]},
             timeout=round(timeout),
         )
         end = self._ready.wait(2 * timeout)
+        seconds = time.monotonic() - began
         if end.state != "met":
             raise SystemExit(f"cluster-ready is {end.state}: {end.reason}")
-        renders = self._renders()
+        counted = self._counters() - before
         return Outcome(
-            f"{len(names)} come to {len(self._nodes) - len(names)}",
-            time.monotonic() - began,
-            [renders[name] - written.get(name, 0) for name in renders],
-            self._requests() - before,
+            f"{len(names)} come to {len(self._names) - len(names)}",
+            seconds,
+            [count - written.get(name, 0) for name, count in self._renders().items()],
+            sum(count for name, count in counted.items() if name.isdigit()),
+            counted["429"],
+            counted["response_bytes"] / 2**20,
         )
 
     def check(self) -> None:
         """Exit unless all files are equal and contain all nodes."""
-        texts = {(self._directory / name / "slurm.conf").read_text() for name in self._nodes}
+        texts = {(self._directory / name / "slurm.conf").read_text() for name in self._names}
         if len(texts) != 1:
             raise SystemExit(f"{len(texts)} different files")
-        missing = [name for name in self._nodes if f"{name} " not in texts.copy().pop()]
-        if [name for name in missing if name != HEAD]:
-            raise SystemExit(f"missing: {', '.join(missing)}")
+        named = set(re.findall(r"^NodeName=(\S+)", texts.pop(), re.MULTILINE))
+        missing = set(self._names) - named - {HEAD}
+        if missing:
+            raise SystemExit(f"missing: {', '.join(sorted(missing))}")
 
     def stop(self) -> None:
         """Delete the stack, which ends its nodes."""
         self._stack.delete_stack()
-        for thread in self._threads:
-            thread.join()
+        for share in self._shares:
+            share.stop()
 
     def _renders(self) -> dict[str, int]:
-        return {name: node.renders for name, node in self._nodes.items()}
+        return {name: count for share in self._shares for name, count in share.renders().items()}
 
-    def _requests(self) -> int:
-        metrics = requests.get(f"{self._url}/metrics", timeout=30).text
-        return round(sum(float(count) for count in _COUNTED.findall(metrics)))
+    def _counters(self) -> Counter[str]:
+        """Return the service's numbers of answered requests, by status, and of response bytes."""
+        found: Counter[str] = Counter()
+        for status, name, count in _COUNTED.findall(
+            requests.get(f"{self._url}/metrics", timeout=30).text
+        ):
+            found[status or name] += round(float(count))
+        return found
 
 
 def table(outcomes: list[tuple[float, Outcome]]) -> str:
     """Return the outcomes as a table."""
-    lines = ["settle   nodes                 seconds   renders a node (most)   requests"]
+    lines = [
+        "settle   nodes                 seconds   renders a node (most)   requests   refused      MiB"
+    ]
     for settle, outcome in outcomes:
         mean = sum(outcome.renders) / len(outcome.renders)
         lines.append(
             f"{settle:4.1f} s   {outcome.what:20}  {outcome.seconds:7.1f}   "
-            f"{mean:14.1f} ({max(outcome.renders):3})   {outcome.requests:8}"
+            f"{mean:14.1f} ({max(outcome.renders):3})   {outcome.requests:8}   {outcome.refusals:7}   "
+            f"{outcome.mebibytes:6.1f}"
         )
     return "\n".join(lines)
 
 
 def main() -> int:
-    """Run without and with settling; return 0 if all nodes agreed each time."""
+    """Run for each settle time; return 0 if all nodes agreed each time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True, help="root URL of the service, for its /metrics")
     parser.add_argument(
@@ -152,8 +154,14 @@ def main() -> int:
     parser.add_argument(
         "--settle",
         type=float,
-        default=1.0,
-        help="seconds without a change (default: %(default)s)",
+        action="append",
+        help="seconds without a change; repeat it to compare several (default: 1)",
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=2,
+        help="processes for the nodes (default: %(default)s)",
     )
     parser.add_argument("--timeout", type=float, default=900.0)
     args = parser.parse_args()
@@ -161,10 +169,10 @@ def main() -> int:
         parser.error(f"--nodes and --join must not exceed {MOST} together")
     names = [HEAD, *(f"c{number + 1}" for number in range(args.nodes + args.join))]
     outcomes = []
-    for settle in (0.0, args.settle):
+    for settle in args.settle or [1.0]:
         with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
             stack = f"slurm-{time.time_ns()}"
-            simulation = Simulation(stack, args.url, Path(scratch), settle)
+            simulation = Simulation(stack, args.url, Path(scratch), settle, args.processes)
             try:
                 for group in (names[: args.nodes + 1], names[args.nodes + 1 :]):
                     if group:
@@ -177,4 +185,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")  # threads do not survive a fork
     sys.exit(main())

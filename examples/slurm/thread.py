@@ -80,6 +80,7 @@ class Node:
         self._stopped = threading.Event()
         self._text: str | None = None
         self._cursor: str | None = None
+        self._ready = False
         self.renders = 0
 
     def run(self) -> None:
@@ -100,6 +101,7 @@ class Node:
                 try:
                     self._member.join(group_of(self._name), ttl=self._ttl)
                     self._text = None  # a new incarnation has no facts yet
+                    self._ready = False
                     # One batch, so that no reader sees half a node.
                     self._stack.batch(
                         [
@@ -141,26 +143,20 @@ class Node:
         return self._stopped.is_set()
 
     def _follow(self) -> None:
-        etag: str | None = None
+        # The others are joining, too: a first look at once would show a part of the cluster.
+        self._stopped.wait(self._settle)
+        mirror = self._stack.mirror(member=self._name, view="none", settle=self._settle)
         while not self._stopped.is_set():
+            known = mirror.context
             try:
-                context = self._read(etag)
-                if context is not None:
+                context = mirror.update(0 if known is None else PATIENCE)
+                if context is not known or self._text is None:
                     self._converge(context)
-                    etag = context.etag
-            except (Unavailable, OutcomeUnknown):  # the outcome is unknown: read and publish again
-                etag = self._text = None
+            except (Unavailable, OutcomeUnknown):  # the outcome is unknown: publish again
+                self._text = None
             except NotFound:  # the stack was deleted, or this member expired
                 if not self._stack_deleted():
                     self._join()
-
-    def _read(self, etag: str | None) -> Context | None:
-        """Return the context once it has changed and settled; None if it has not changed."""
-        if etag is None:
-            return self._stack.context(member=self._name)
-        return self._stack.context(
-            member=self._name, if_none_match=etag, wait=PATIENCE, settle=self._settle
-        )
 
     def _converge(self, context: Context) -> None:
         """Apply a context; write the file only if its text changes."""
@@ -185,7 +181,9 @@ class Node:
         ]
         try:
             self._stack.batch(puts)
-            self._member.ready()
+            if not self._ready:
+                self._member.ready()
+                self._ready = True
         except (NotFound, Conflict):
             if not self._stack_deleted():
                 self._join()

@@ -86,10 +86,10 @@ def all_agree(stack: Stack, output: Path) -> None:
     texts = {name: (output / name / "slurm.conf").read_text() for name in NODES}
     assert len(set(texts.values())) == 1
     conf = texts["head"]
-    assert re.findall(r"^SlurmctldHost=(.*)$", conf, re.M) == ["head(198.51.100.1)"]
+    assert re.findall(r"^SlurmctldHost=(.*)$", conf, re.M) == ["head(198.18.0.1)"]
     computes = NODES[1:]
     assert re.findall(r"^NodeName=(\S+) NodeAddr=(\S+) CPUs=\d+ ", conf, re.M) == [
-        (name, f"198.51.100.{10 + number}") for number, name in enumerate(computes, 1)
+        (name, f"198.18.0.{10 + number}") for number, name in enumerate(computes, 1)
     ]
     assert f"PartitionName=compute Nodes={','.join(computes)} " in conf
 
@@ -135,12 +135,12 @@ def test_agents_restarted_within_their_ttl_wake_no_other(
     assert "was armed 2 times, and ended: met, met" in done.stdout
 
 
-def test_many_nodes_in_one_process_agree_with_and_without_settling(
+def test_many_nodes_in_two_processes_agree_with_and_without_settling(
     environ: dict[str, str], api: ApiServer
 ) -> None:
     program = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
     done = subprocess.run(
-        [*program, "--nodes", "12", "--join", "3", "--settle", "0.5"],
+        [*program, "--nodes", "12", "--join", "3", "--settle", "0", "--settle", "0.5"],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,

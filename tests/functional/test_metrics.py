@@ -76,7 +76,10 @@ def test_requests_are_counted_by_route_and_status_over_all_workers(alone: Caller
     api.get("/v1/stacks/s/facts/missing?wait=1")
     api.get("/nowhere")
     api("BREW", "/v1/stacks")
+    before = value(scrape(api), "response_bytes_total")
+    length = len(api.get("/v1/stacks").content)
     samples = scrape(api)
+    assert value(samples, "response_bytes_total") - before == length
     assert value(samples, "requests_total", method="PUT", route=FACT, status="201") == 20
     assert value(samples, "requests_total", method="PUT", route=FACT, status="200") == 1
     assert value(samples, "requests_total", method="GET", route=FACT, status="404") == 1

@@ -80,6 +80,11 @@ class Metrics:
             buckets=(0.0005, *_BUCKETS),
             **options,
         )
+        self._response_bytes = Counter(
+            "response_bytes",
+            "Bytes of the bodies of responses, without those of streams.",
+            **options,
+        )
         self._write_retries = Counter(
             "write_retries",
             "Attempts to write that etcd refused because other workers had changed the same data. The "
@@ -94,12 +99,19 @@ class Metrics:
             for name, text in _STORE_GAUGES.items()
         }
 
-    def observe_request(self, environ: Mapping[str, Any], status: str, seconds: float) -> None:
-        """Count a request by the route that the application stored in the environment."""
+    def observe_request(
+        self, environ: Mapping[str, Any], status: str, length: str | None, seconds: float
+    ) -> None:
+        """Count a request by the route that the application stored in the environment.
+
+        :param length: the ``Content-Length`` of the response; None for a stream.
+        """
         route = environ.get(ROUTE, NO_ROUTE)
         # A client can send any method; only those of a route are known to be few.
         method = environ["REQUEST_METHOD"] if route != NO_ROUTE else NO_ROUTE
         self._requests.labels(method, route, status[:3]).inc()
+        if length:
+            self._response_bytes.inc(int(length))
         if WAITED not in environ:
             self._request_seconds.labels(method, route).observe(seconds)
 
@@ -141,7 +153,9 @@ class MetricsMiddleware:
         arrived = time.perf_counter()
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            self._metrics.observe_request(environ, status, time.perf_counter() - arrived)
+            length = next((value for name, value in headers if name == "Content-Length"), None)
+            seconds = time.perf_counter() - arrived
+            self._metrics.observe_request(environ, status, length, seconds)
             return start_response(status, headers, *exc_info)
 
         return self._app(environ, start)
