@@ -12,6 +12,7 @@ from factstore.core.model.fact import Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied
 from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.turn import Rank, Turn
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.factories import NOW, fact, stack
@@ -136,6 +137,10 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "a grant of another role", unreadable(grant, role="owner")
     yield "a mark without a revision", unreadable(mark, seen=None)
     yield "a data key of another type", unreadable(seal, wrapped=5)
+    turn = Turn("q", "m", 1, NOW, "alice", "req-t")
+    yield "a turn without a limit", unreadable(turn, max_parallel=None)
+    yield "a turn of another member", misplaced(turn, Turn, "q/other")
+    yield "a rank of another number", misplaced(Rank("q", 1, "m"), Rank, "q/01")
     yield "a waiter in a folder", unreadable(replace(armed, name="a/b"))
     yield "another mark", misplaced(mark, DeletionMarker, "other")
     yield "another data key", misplaced(seal, DataKey, "other")

@@ -13,6 +13,7 @@ from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.record import Record
+from factstore.core.model.turn import Rank, Turn
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 
 
@@ -66,5 +67,9 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key
     DataKey: RecordFormat("seals"),
+    # turns/<queue>/<member>, on the lease of the member
+    Turn: RecordFormat("turns", key_field="queue"),
+    # ranks/<queue>/<number>, on the lease of the member
+    Rank: RecordFormat("ranks", key_field="queue"),
 }
 """Every class of records has a row.  Stored keys and values depend on it, so rows do not change."""

@@ -104,6 +104,7 @@ class Worker:
         self.members = self.services.members
         self.waiters = self.services.waiters
         self.grants = self.services.grants
+        self.turns = self.services.turns
         self.convergence = self.services.convergence
         self.context = self.services.context
         self.watch = self.services.watch

@@ -173,7 +173,8 @@ class StepResult:
     """The effect of a step on the state.
 
     :param events: one for each stack with changes that watchers receive.
-    :param touched: the stacks in which anything changed, including those of the events.
+    :param touched: the stacks in which anything changed, including those of the events, and the queues
+        of turns that changed.
     """
 
     events: tuple[Event, ...] = ()

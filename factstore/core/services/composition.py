@@ -19,6 +19,7 @@ from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.core.services.members import MemberService
 from factstore.core.services.rate_limit import Allowances, RateLimiter, no_allowances
 from factstore.core.services.stacks import StackService
+from factstore.core.services.turns import TurnService
 from factstore.core.services.waiter_controller import WaiterController
 from factstore.core.services.waiters import WaiterService
 from factstore.core.services.watch import WatchService
@@ -35,6 +36,7 @@ class Services:
     members: MemberService
     waiters: WaiterService
     grants: GrantService
+    turns: TurnService
     context: ContextService
     convergence: ConvergenceService
     watch: WatchService
@@ -87,6 +89,7 @@ def build_services(
         members=MemberService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),
         grants=GrantService(store, clock, timeout, transactor),
+        turns=TurnService(store, events, clock, timeout, transactor),
         context=ContextService(store, events, clock, timeout),
         convergence=ConvergenceService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),

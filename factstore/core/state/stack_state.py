@@ -21,10 +21,12 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Member
 from factstore.core.model.record import R, Record, RecordKey
+from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
 from factstore.core.state.context_checksum import RESULTS, ContextChecksum
 from factstore.core.state.pending_waiters import PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
+from factstore.core.state.turn_queues import TurnQueues
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +66,7 @@ class StackState:
     sensitive: int = 0
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
+    turn_queues: TurnQueues = field(default_factory=TurnQueues)
 
     # Facts
 
@@ -159,6 +162,8 @@ class StackState:
                 self._note_signal(waiter, record.record_key.name, record)
             case Waiter():
                 return self._put_waiter(record, former)
+            case Turn():
+                self.turn_queues.put(record)
             case DeletionMarker():
                 self._move_target(record.seen)
         return None
@@ -177,6 +182,8 @@ class StackState:
                 self._note_applied(member, None)
             case Signal(waiter):
                 self._note_signal(waiter, key.name, None)
+            case Turn(queue, member):
+                self.turn_queues.drop(queue, member)
             case Waiter(name):
                 self.pending_waiters.forget(name)
             case Timer(waiter):
@@ -230,15 +237,13 @@ class StackState:
             tracker.applied(member, seen)
 
     def _note_signal(self, waiter: str, key: str, signal: Signal | None) -> None:
-        tracker = self.pending_waiters.tracker(waiter)
-        if tracker is not None:
+        if (tracker := self.pending_waiters.tracker(waiter)) is not None:
             tracker.signal(key, signal)
 
     def signals(self, waiter: str) -> dict[str, Signal]:
         """Return the signals to a waiter, by the names of their records."""
-        return {
-            key: signal for key, signal in self.records(Signal).items() if signal.waiter == waiter
-        }
+        signals = self.records(Signal).items()
+        return {key: signal for key, signal in signals if signal.waiter == waiter}
 
     def _put_waiter(self, waiter: Waiter, former: Record | None) -> Change | None:
         self.pending_waiters.forget(waiter.name)
@@ -257,11 +262,8 @@ class StackState:
     @property
     def needs_write(self) -> bool:
         """True if the waiter controller has to write something for the stack."""
-        return bool(
-            self.pending_waiters.outcomes
-            or self.pending_waiters.advanced
-            or self.unrecorded_deletion
-        )
+        waiters = self.pending_waiters
+        return bool(waiters.outcomes or waiters.advanced or self.unrecorded_deletion)
 
     @property
     def unrecorded_deletion(self) -> int:

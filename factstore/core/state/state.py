@@ -79,15 +79,17 @@ class State:
                     stack_changes = changes.setdefault((stack.scope, stack.id), [])
                     if change is not None:
                         stack_changes.append(change)
+            scopes = {scope for scope, _ in changes}
             for stack_state in touched.values():
                 self._evaluate(stack_state, step.revision)
+                scopes.update(stack_state.turn_queues.take_changed(stack_state.stack))
             self.revision = step.revision
             events = [
                 Event(scope, stack_id, step.revision, tuple(stack_changes))
                 for (scope, stack_id), stack_changes in changes.items()
                 if stack_changes
             ]
-            return StepResult(tuple(events), frozenset([scope for scope, _ in changes]))
+            return StepResult(tuple(events), frozenset(scopes))
 
     def _evaluate(self, stack_state: StackState, revision: int) -> None:
         if self._by_id.get(stack_state.stack.id) is not stack_state:
@@ -118,15 +120,13 @@ class State:
                 return stack_state, stack_state.deletion_change(deleted, authors.get(stack_id, ()))
             case PutRecord(stack_id, record):
                 stack_state = self._by_id.get(stack_id)
-                if stack_state is None:
-                    return None, None
-                return stack_state, stack_state.put_record(record)
+                if stack_state is not None:
+                    return stack_state, stack_state.put_record(record)
             case DropRecord(stack_id, key):
                 stack_state = self._by_id.get(stack_id)
-                if stack_state is None:
-                    return None, None
-                self.last_deletion = revision
-                return stack_state, stack_state.drop_record(key, revision)
+                if stack_state is not None:
+                    self.last_deletion = revision
+                    return stack_state, stack_state.drop_record(key, revision)
             case PutStack(stack):
                 known = self._by_id.get(stack.id)
                 if known is not None:
@@ -136,12 +136,12 @@ class State:
                     stack_state = StackState(stack, project, self.epoch, changed=stack.revision)
                     self._stacks[stack.scope] = self._by_id[stack.id] = stack_state
                     project.stacks[stack.name] = stack_state
-                return None, None
             case DropStack(scope):
                 stack_state = self._stacks.pop(scope, None)
                 if stack_state is None:
                     return None, None
                 del self._by_id[stack_state.stack.id]
+                stack_state.turn_queues.end()
                 self._unwritten.discard(stack_state.stack.id)
                 project = stack_state.project
                 project.facts -= stack_state.count
@@ -154,8 +154,7 @@ class State:
                 by = found[0].user_id if found else None
                 request_id = found[0].request_id if found else None
                 return stack_state, Change("stack.delete", None, None, None, by, request_id)
-            case _:
-                return None, None
+        return None, None
 
     # Reading
 

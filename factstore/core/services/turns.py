@@ -1,0 +1,159 @@
+"""Turns: taking and giving back, reading, and waiting for them.
+
+A request that waits for a turn is woken by changes of that queue only, not by those of its stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from factstore.core.model.fact import Author, Scope
+from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.turn import QueuedTurn, TurnRequest
+from factstore.core.operations.operation import stack_missing
+from factstore.core.operations.transactor import Transactor
+from factstore.core.operations.turns import GiveTurnBack, TakeTurn, turn_missing
+from factstore.core.ports import Clock, EventSource, Store
+from factstore.core.services.base import Service
+from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.state.state import State
+from factstore.core.state.turn_queues import queue_scope
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A member's turn, and the outcome of the request for it."""
+
+    queued: QueuedTurn
+    created: bool
+    revision: int
+
+
+class TurnService(Service):
+    """The service for turns."""
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+    ) -> None:
+        super().__init__(store, clock, timeout, transactor)
+        self._events = events
+
+    def take(
+        self,
+        scope: Scope,
+        queue: str,
+        member: str,
+        request: TurnRequest,
+        author: Author,
+        *,
+        wait: float = 0,
+    ) -> Taken:
+        """Take a turn at the end of a queue, and wait until it is held.
+
+        A member has at most one turn in a queue, and keeps the one that it has.
+
+        :param wait: seconds to wait; the turn is returned after that even if it is not held.
+        :raises NotFound: there is no such member, or the turn ended meanwhile.
+        :raises Conflict: ``generation_stale``, ``member_missing`` or ``rank_missing``.
+        :raises Forbidden: ``quota_exceeded``.
+        """
+        _check(scope, queue, member)
+        done = self._transactor.run(TakeTurn(scope, queue, member, request, author))
+        queued = self.get(scope, queue, member, wait=wait, unless=lambda found: not found.holds)
+        return Taken(queued, done.outcome.created, done.revision)
+
+    def give_back(
+        self, scope: Scope, queue: str, member: str, generation: str | None, author: Author
+    ) -> int:
+        """Give a turn back, with its rank; return the revision since which it is over.
+
+        :raises NotFound: there is no such turn.
+        :raises Conflict: ``generation_stale``: the turn is another incarnation's.
+        """
+        _check(scope, queue, member)
+        operation = GiveTurnBack(scope, queue, member, generation, author)
+        return self._transactor.run(operation).revision
+
+    def get(
+        self,
+        scope: Scope,
+        queue: str,
+        member: str,
+        *,
+        wait: float = 0,
+        unless: Callable[[QueuedTurn], bool],
+        stale: bool = False,
+    ) -> QueuedTurn:
+        """Return a member's turn in a queue; wait while *unless* is true for it.
+
+        :raises NotFound: there is no such turn, or it ended meanwhile.
+        """
+        _check(scope, queue, member)
+
+        def read(state: State) -> QueuedTurn:
+            with state.read():
+                stack_state = state.stack_state(scope)
+                found = stack_state.turn_queues.find(queue, member) if stack_state else None
+            if found is None:
+                raise turn_missing(scope, queue, member)
+            return found
+
+        states = self._query(queue_scope(scope, queue)).states(wait, stale=stale)
+        found = read(next(states))
+        while unless(found) and (state := next(states, None)) is not None:
+            found = read(state)
+        return found
+
+    def list(
+        self,
+        scope: Scope,
+        queue: str = "",
+        *,
+        wait: float = 0,
+        unless: Callable[[tuple[QueuedTurn, ...]], bool],
+        stale: bool = False,
+    ) -> tuple[QueuedTurn, ...]:
+        """Return the turns of a queue in order, or those of all queues; wait while *unless* is true.
+
+        :raises NotFound: there is no such stack.
+        """
+        check_stack_name(scope.stack)
+        if queue:
+            check_name(queue, "queue")
+
+        def read(state: State) -> tuple[QueuedTurn, ...]:
+            with state.read():
+                stack_state = state.stack_state(scope)
+                if stack_state is None:
+                    raise stack_missing(scope)
+                return tuple(stack_state.turn_queues.queued(queue))
+
+        states = self._query(queue_scope(scope, queue) if queue else scope).states(
+            wait, stale=stale
+        )
+        found = read(next(states))
+        while unless(found) and (state := next(states, None)) is not None:
+            found = read(state)
+        return found
+
+    def _query(self, scope: Scope) -> BlockingQuery:
+        return BlockingQuery(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            timeout=self._timeout,
+            every_change=True,
+        )
+
+
+def _check(scope: Scope, queue: str, member: str) -> None:
+    check_stack_name(scope.stack)
+    check_name(queue, "queue")
+    check_name(member, "member")
