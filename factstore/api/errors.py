@@ -60,6 +60,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "member_declared": (409, "The member is not declared with this id"),
     "member_missing": (409, "The member to bind to does not exist"),
     "member_full": (409, "Too many facts are bound to the member"),
+    "rank_missing": (409, "The turn has no rank"),
     "idempotency_key_reused": (409, "The idempotency key was used for another request"),
     "cursor_expired": (410, "The history is no longer available"),
     "precondition_failed": (412, "The precondition failed"),

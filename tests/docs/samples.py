@@ -67,6 +67,7 @@ GRANT_POST = {"role": "agent", "member": "c1", "group": "compute", "ttl": 604800
 GROUP_POST = {"role": "agent", "group": "compute"}
 ENROLMENT = {"member": "c2"}
 RENEWAL = {"ttl": 86400}
+TURN_PUT = {"max_parallel": 2, "rank": True}
 SIGNAL = {"status": "SUCCESS", "reason": "installed", "id": "c1", "data": {"version": "23.11"}}
 
 
@@ -172,6 +173,23 @@ def members(caller: Caller) -> dict[str, str]:
         "members-list-response": listed,
         "heartbeat-request": json.dumps(heartbeat),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
+        **turns(caller, generation),
+    }
+
+
+def turns(caller: Caller, generation: str) -> dict[str, str]:
+    """Take turns for two members in one queue, and for one of them in another queue."""
+    path = f"/v1/stacks/{STACK}/turns"
+    turn = {"generation": generation, **TURN_PUT}
+    taken = caller.ask("PUT", f"{path}/compute/c1", 201, json=turn)
+    caller.ask("PUT", f"{path}/compute/head", 201, json=TURN_PUT)
+    caller.ask("PUT", f"{path}/backup/head", 201, json={})
+    return {
+        "turn-put-request": json.dumps(turn),
+        "turn-put-response": taken,
+        "turn-show-response": caller.ask("GET", f"{path}/compute/c1", 200),
+        "turns-list-response": caller.ask("GET", path, 200),
+        "turns-queue-response": caller.ask("GET", f"{path}/compute", 200),
     }
 
 

@@ -14,6 +14,7 @@ TEXT = "Content-Type: text/plain"
 FACT = "STACK/facts/a"
 MEMBER = "STACK/members/m"
 RENEWAL = "STACK/grants/g/renew"
+TURN = "STACK/turns/q/m"
 GOOD = b'{"value": "intruder"}'
 GOOD_MEMBER = b'{"group": "intruders"}'
 
@@ -69,6 +70,11 @@ BODIES = {
         f"a heartbeat: {what}": Bad(a, "POST", f"{MEMBER}/heartbeat", body=body)
         for what, (body, a) in bad_bodies.HEARTBEATS.items()
     },
+    **{
+        f"a turn: {what}": Bad(a, target=TURN, body=body)
+        for what, (body, a) in bad_bodies.TURNS.items()
+    },
+    "a turn as a text": Bad("415 media_type", target=TURN, headers=(TEXT,)),
     "a member as a text": Bad("415 media_type", target=MEMBER, headers=(TEXT,)),
     "a heartbeat as a text": Bad("415 media_type", "POST", f"{MEMBER}/heartbeat", (TEXT,)),
     **{
@@ -98,7 +104,7 @@ HEADERS = {
     },
     **{
         f"reading the {what}: {how}": _read(a, f"STACK/{what}", header)
-        for what in ("context", "convergence")
+        for what in ("context", "convergence", "turns")
         for how in ("a tag without quotes", "XML wanted", "a version to come")
         for header, a in (bad_headers.READING[how],)
     },
@@ -144,6 +150,8 @@ def _good_body(place: str) -> bytes:
     """A body that is right for what is at a place."""
     if "/members/" in place:
         return GOOD_MEMBER
+    if "/turns/" in place:
+        return b"{}"
     return bad_bodies.waiter({"signals": 1}) if "/waiters/" in place else GOOD
 
 

@@ -67,9 +67,12 @@ NAMED = [
             "/v1/stacks/SEGMENT/facts/a",
             "STACK/waiters/SEGMENT",
             "STACK/members/SEGMENT",
+            "STACK/turns/SEGMENT/m",
+            "STACK/turns/q/SEGMENT",
         )
         for method in ("GET", "PUT", "DELETE")
     ),
+    ("GET", "STACK/turns/SEGMENT"),
     ("GET", "STACK/grants/SEGMENT"),
     ("DELETE", "STACK/grants/SEGMENT"),
     ("POST", "STACK/grants/SEGMENT/renew"),
@@ -108,6 +111,8 @@ PATHS = {
     "more behind a member": ("STACK/members/m/x", "404 not_found"),
     "more behind a heartbeat": ("STACK/members/m/heartbeat/x", "404 not_found"),
     "more behind the convergence": ("STACK/convergence/x", "404 not_found"),
+    "a slash behind the turns": ("STACK/turns/", "404 not_found"),
+    "more behind a turn": ("STACK/turns/q/m/x", "404 not_found"),
     "a slash behind the grants": ("STACK/grants/", "404 not_found"),
     "a slash behind a grant": ("STACK/grants/g/", "404 not_found"),
     "more behind a renewal": ("STACK/grants/g/renew/x", "404 not_found"),
@@ -130,6 +135,8 @@ METHODS = {
     "members are not posted": ("POST", "STACK/members", "405 method_not_allowed"),
     "heartbeats are not put": ("PUT", "STACK/members/m/heartbeat", "405 method_not_allowed"),
     "convergence is not written": ("PUT", "STACK/convergence", "405 method_not_allowed"),
+    "turns are not posted": ("POST", "STACK/turns/q/m", "405 method_not_allowed"),
+    "a queue is not put": ("PUT", "STACK/turns/q", "405 method_not_allowed"),
     "grants are not put": ("PUT", "STACK/grants", "405 method_not_allowed"),
     "a grant is not put": ("PUT", "STACK/grants/g", "405 method_not_allowed"),
     "a grant is not patched": ("PATCH", "STACK/grants/g", "405 method_not_allowed"),
@@ -140,7 +147,7 @@ METHODS = {
 PAGED = ("/v1/stacks", "STACK/facts", "STACK/members", "STACK/waiters", "STACK/grants")
 WAITING = (
     *("STACK/facts/a", "STACK/context", "STACK/events", "STACK/convergence"),
-    "STACK/waiters/w",
+    *("STACK/waiters/w", "STACK/turns", "STACK/turns/q", "STACK/turns/q/m"),
 )
 WATCHED = ("STACK/facts", "STACK/events")
 SETTLED = ("STACK/context", "STACK/events")
@@ -201,6 +208,7 @@ QUERIES = [
     ("STACK/members/m?declared=heat:1", "400 query_invalid"),
     ("STACK/convergence?consistency=", "400 query_invalid"),
     ("STACK/convergence?include_draining=1", "400 query_invalid"),
+    ("STACK/turns?consistency=strong", "400 query_invalid"),
     ("STACK/grants/g?consistency=strong", "400 query_invalid"),
     ("STACK/facts/a?format=xml", "400 query_invalid"),
     ("STACK/facts/a?format=RAW", "400 query_invalid"),

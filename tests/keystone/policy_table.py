@@ -12,10 +12,13 @@ from typing import Any
 from factstore.api import docs_ui
 from tests.keystone.policy_kinds import Grants, Row, Tokens
 
-NAMES = {"path": "a", "member": "a", "waiter": "w"}
+NAMES = {"path": "a", "member": "a", "waiter": "w", "queue": "q"}
 """The names in templates, apart from stack and grant."""
 
-RECORDS: dict[str, Any] = {"waiters/w": {"success": {"signals": 9}}}
+RECORDS: dict[str, Any] = {
+    "waiters/w": {"success": {"signals": 9}},
+    "turns/q/a": {},
+}
 """The contents of a stack beside facts, members and grants: the path and the body of each PUT."""
 
 FACTS = {
@@ -43,6 +46,8 @@ MEMBERS = f"{STACK}/members"
 MEMBER = f"{MEMBERS}/{{member}}"
 WAITERS = f"{STACK}/waiters"
 WAITER = f"{WAITERS}/{{waiter}}"
+TURNS = f"{STACK}/turns"
+TURN = f"{TURNS}/{{queue}}/{{member}}"
 GRANTS = f"{STACK}/grants"
 GRANT = f"{GRANTS}/{{grant}}"
 
@@ -181,6 +186,13 @@ ROWS = [
     Row("DELETE", WAITER, Tokens.REMOVE, Grants.OWNERS, done=204),
     Row("POST", f"{WAITER}/signal", Tokens.REMOVE, Grants.SIGNAL, body={"status": "SUCCESS"}),
     Row("PUT", f"{WAITER}/signal", Tokens.REMOVE, Grants.SIGNAL, body={"Status": "SUCCESS"}),
+    Row("GET", TURNS, Tokens.READ, Grants.READ),
+    Row("GET", f"{TURNS}/{{queue}}", Tokens.READ, Grants.READ),
+    Row("GET", TURN, Tokens.READ, Grants.READ),
+    Row("PUT", TURN, Tokens.REMOVE, Grants.OWN_A),
+    Row("PUT", TURN, None, Grants.OWN_B, body={}, done=201, member="b"),
+    Row("PUT", TURN, None, Grants.OWN_E, body={}, done=201, member="e"),
+    Row("DELETE", TURN, Tokens.REMOVE, Grants.OWN_A, done=204),
     Row("GET", GRANTS, Tokens.REMOVE, Grants.OWNERS),
     Row("POST", GRANTS, Tokens.WRITE, Grants.OWNERS, body=READ_ONLY, done=201),
     *(Row("POST", GRANTS, None, Grants.GROUP, body=body, done=201) for body in ENROLLING),

@@ -133,7 +133,7 @@ def boolean_field(text: str) -> fields.Boolean:
     return _Boolean(load_default=False, **description(text))
 
 
-class _Seconds(fields.Integer):
+class _WholeNumber(fields.Integer):
     """JSON integers only; Python accepts True as 1, and marshmallow '10' and 10.0 as 10."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
@@ -150,10 +150,19 @@ def seconds_field(
     text: str, low: int, high: int, default: int | None, *, nullable: bool = True
 ) -> fields.Integer:
     """Return a field for seconds, whose limits the domain checks."""
-    return _Seconds(
+    return _WholeNumber(
         strict=True,
         load_default=default if nullable or default is not None else _none,
         allow_none=nullable and default is None,
+        **description(f"{text} {low} to {high}.", minimum=low, maximum=high),
+    )
+
+
+def integer_field(text: str, low: int, high: int, default: int) -> fields.Integer:
+    """Return a field for a whole number, whose limits the domain checks."""
+    return _WholeNumber(
+        strict=True,
+        load_default=default,
         **description(f"{text} {low} to {high}.", minimum=low, maximum=high),
     )
 
