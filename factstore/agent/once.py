@@ -59,4 +59,5 @@ def run_once(agent: Agent) -> int:
 def _join(agent: Agent) -> Context:
     agent.renew_grant()
     agent.join()
-    return agent.stack.context(member=agent.settings.agent.member)
+    stored = agent.reconciler.load_context()
+    return agent.stack.mirror(member=agent.settings.agent.member, known=stored).update()

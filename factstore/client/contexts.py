@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import overload
 
 from factstore.client.facts import Facts
@@ -71,30 +70,6 @@ class Contexts(Facts):
         response = self._read(f"{self._url}/context", params, if_none_match, wait)
         if response.status_code == 304:
             return None
-        return parsed(response, lambda found: Context.parse(found, response.headers))
-
-    def newer_context(
-        self,
-        known: Context,
-        *,
-        member: str | None = None,
-        results: bool = False,
-        wait: float = 0,
-        settle: float = 0,
-        max_settle: float | None = None,
-    ) -> Context:
-        """Return the context that follows a known one; see :meth:`context`.
-
-        If the document is the same, the known context is returned with a newer cursor: a member that
-        has applied the known context has also applied this cursor.
-
-        :raises NotFound: the stack or the member does not exist.
-        """
-        params = context_params(member, BOTH, results=results) | settle_params(settle, max_settle)
-        response = self._read(f"{self._url}/context", params, known.etag, wait)
-        if response.status_code == 304:
-            # An intermediary may have dropped the header.
-            return replace(known, cursor=response.headers.get("Factstore-Cursor", known.cursor))
         return parsed(response, lambda found: Context.parse(found, response.headers))
 
     def mirror(

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import requests
 import yaml
 
+from factstore.client.errors import NotFound
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs.pages import DOC, ROOT, code
 from tests.eventually import eventually
@@ -420,6 +422,25 @@ def test_an_agent_converges_when_the_context_changes_and_only_then(
         eventually(lambda: len(contexts()) > 1)
         requests.delete(stack, timeout=10).raise_for_status()
     assert contexts() == [{"a": 1}, {"a": 2}]
+
+
+def test_a_mirror_converges_after_each_change(
+    stack: str, api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_AUTH_TYPE", "none")
+    monkeypatch.setenv("OS_ENDPOINT", api.url)
+    put(stack, "a", 1)
+    (text,) = code(WATCH, "python")
+    shown: list[Any] = []
+    script = text.replace('"slurm"', repr(stack.rpartition("/")[2]))
+    with ThreadPoolExecutor(1) as threads:
+        following = threads.submit(exec, script, {"print": shown.append})
+        eventually(lambda: shown == [{"a": 1}])
+        put(stack, "b/c", 2)
+        eventually(lambda: shown == [{"a": 1}, {"a": 1, "b": {"c": 2}}])
+        requests.delete(stack, timeout=10).raise_for_status()
+        with pytest.raises(NotFound):
+            following.result(timeout=30)
 
 
 def test_every_client_of_the_watch_is_shown() -> None:

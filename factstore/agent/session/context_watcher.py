@@ -1,4 +1,4 @@
-"""Watching the context: long polls that return when it has changed."""
+"""Watching the context: a mirror of it, and long polls that return when it has changed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,14 @@ class ContextWatcher:
         on_change: Callable[[Context, Context | None], None],
     ) -> None:
         self.latest: Context | None = None
-        self._settings = settings
-        self._stack = stack
         self._membership = membership
         self._clock = clock
-        self._known = known
+        self._mirror = stack.mirror(
+            member=settings.agent.member,
+            settle=settings.react.settle,
+            max_settle=settings.react.max_settle,
+            known=known,
+        )
         self._on_change = on_change
         self._without_waiting = True
 
@@ -50,31 +53,17 @@ class ContextWatcher:
         # The first poll, and one after a failure, report the context even if it has not changed.
         without_waiting, self._without_waiting = self._without_waiting, True
         wait = 0 if without_waiting else LONGEST_WAIT
-        started = self._clock.monotonic()
+        started, known = self._clock.monotonic(), self._mirror.context
         try:
-            context = self._read(wait)
+            context = self._mirror.update(wait)
         except NotFound:
             if self._membership.heartbeat(None):
                 raise
             return None
         self._without_waiting = False
-        known, self._known = self._known, context
-        changed = known is None or (context.etag, context.cursor) != (known.etag, known.cursor)
-        if changed or without_waiting:
+        if context is not known or without_waiting:
             previous, self.latest = self.latest, context
             self._on_change(context, previous)
         elif self._clock.monotonic() - started < wait - EARLY_SECONDS:
             return EARLY_SECONDS
         return 0.0
-
-    def _read(self, wait: float) -> Context:
-        member, react = self._settings.agent.member, self._settings.react
-        if self._known is None:
-            return self._stack.context(member=member)
-        return self._stack.newer_context(
-            self._known,
-            member=member,
-            wait=wait,
-            settle=react.settle if wait else 0,
-            max_settle=react.max_settle,
-        )

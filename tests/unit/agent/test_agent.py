@@ -11,10 +11,10 @@ from factstore.agent.errors import StackDeleted, Superseded
 from factstore.agent.session.context_watcher import ContextWatcher
 from factstore.client import Context, errors
 from tests.unit.agent.factories import STACK, agent, batch, context, member, settings, write
+from tests.unit.client.deltas import delta
 from tests.unit.client.stub import FakeClock, Service, answer, refusal
 
 TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}
-SAME = {"ETag": '"tag5"', "Factstore-Cursor": "e.8"}
 DOCUMENT = context({"a": 1}).document
 
 
@@ -119,35 +119,38 @@ def watch(joined: Agent, clock: FakeClock) -> Watch:
 def test_the_watcher_reports_the_context_and_then_its_changes(
     watch: Watch, service: Service
 ) -> None:
-    newer = {"ETag": '"tag9"', "Factstore-Cursor": "e.9"}
-    service.will(answer(200, DOCUMENT, TAG), answer(200, DOCUMENT, newer))
+    service.will(answer(200, DOCUMENT, TAG), answer(200, delta(DOCUMENT, "e.9", facts={"a": 2})))
     assert watch.watcher.poll() == 0.0
     assert watch.watcher.poll() == 0.0
     assert watch.changes == [("e.5", None), ("e.9", "e.5")]
     first, second = service.calls[-2:]
-    assert first.query == {"member": "c1"}
-    assert second.query == {"member": "c1", "wait": "50", "settle": "1000", "max_settle": "10000"}
+    assert first.query == {"member": "c1", "view": "none"}
+    waits = {"since": "e.5", "wait": "50", "settle": "1000", "max_settle": "10000"}
+    assert second.query == {"member": "c1", "view": "none", **waits}
 
 
 def test_the_watcher_reports_a_reverted_change(watch: Watch, service: Service) -> None:
-    service.will(answer(200, DOCUMENT, TAG), answer(304, None, SAME))
+    service.will(answer(200, DOCUMENT, TAG), answer(200, delta(DOCUMENT, "e.8", facts={"a": 1})))
     watch.watcher.poll()
     assert watch.watcher.poll() == 0.0
     assert watch.changes == [("e.5", None), ("e.8", "e.5")]
-    assert watch.watcher.latest == Context(DOCUMENT, "tag5", "e.8")
+    assert watch.watcher.latest is not None
+    assert watch.watcher.latest.document == DOCUMENT
 
 
 def test_the_watcher_pauses_after_an_early_answer_without_a_change(
     watch: Watch, service: Service
 ) -> None:
-    service.will(answer(200, DOCUMENT, TAG), answer(304, None, TAG))
+    service.will(answer(200, DOCUMENT, TAG), answer(200, delta(DOCUMENT, "e.5")))
     watch.watcher.poll()
     assert watch.watcher.poll() == 1.0
     assert watch.changes == [("e.5", None)]
 
 
 def test_the_watcher_polls_without_waiting_after_a_failure(watch: Watch, service: Service) -> None:
-    service.will(answer(200, DOCUMENT, TAG), refusal(400, "bad"), answer(304, None, TAG))
+    service.will(
+        answer(200, DOCUMENT, TAG), refusal(400, "bad"), answer(200, delta(DOCUMENT, "e.5"))
+    )
     watch.watcher.poll()
     with pytest.raises(errors.BadRequest):
         watch.watcher.poll()

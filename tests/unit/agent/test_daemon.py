@@ -12,6 +12,7 @@ from factstore.agent.agent import Agent
 from factstore.agent.daemon import Daemon
 from factstore.agent.session.connection import open_connection
 from tests.unit.agent.factories import agent, context, member, settings, write
+from tests.unit.client.deltas import delta
 from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
 
 TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}
@@ -84,8 +85,7 @@ def test_only_a_changed_context_is_splayed(running: Running, service: Service) -
     running.heartbeat()
     running.daemon._watch.run_due()  # requested by the join
     assert running.applied_in() == float("inf")  # it was applied at once
-    newer = context({"a": 2}).document
-    service.will(answer(200, newer, {"ETag": '"tag6"', "Factstore-Cursor": "e.6"}))
+    service.will(answer(200, delta(DOCUMENT, "e.6", facts={"a": 2})))
     running.poll()
     assert running.applied_in() == 30.0
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from factstore.client import Context, Stack, errors
+from factstore.client import Stack, errors
 from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal, stack_at
 
 TAG = {"ETag": '"t1"'}
@@ -198,29 +198,6 @@ def test_a_name_that_would_change_the_url_is_refused(name: str, clock: FakeClock
         stack.member(name)
     with pytest.raises(errors.BadRequest):
         stack.waiter(name)
-
-
-CONTEXT = Context({"stack": "slurm", "facts": {"a": 1}, "members": {}}, "t1", "e.3")
-
-
-def test_a_context_that_is_the_same_has_a_newer_cursor(service: Service, clock: FakeClock) -> None:
-    service.will(
-        answer(304, None, {**TAG, "Factstore-Cursor": "e.7"}),
-        answer(200, {"stack": "slurm"}, {"ETag": '"t2"', "Factstore-Cursor": "e.9"}),
-        answer(304, None, TAG),
-    )
-    stack = service.stack(clock)
-    same = stack.newer_context(CONTEXT, member="c1", wait=20, settle=0.5, max_settle=3)
-    assert same == Context(CONTEXT.document, "t1", "e.7")
-    assert stack.newer_context(same) == Context({"stack": "slurm"}, "t2", "e.9")
-    assert stack.newer_context(same) == same  # a proxy may drop the header
-    assert service.calls[0].headers["If-None-Match"] == '"t1"'
-    assert service.calls[0].query == {
-        "member": "c1",
-        "wait": "20",
-        "settle": "500",
-        "max_settle": "3000",
-    }
 
 
 def test_a_request_fails_when_its_answer_takes_too_long(clock: FakeClock) -> None:
