@@ -13,6 +13,7 @@ from bench import (
     authentication,
     batches,
     fairness,
+    followers,
     growth,
     heartbeats,
     heat,
@@ -48,7 +49,7 @@ def main() -> int:
     wrong = set(args.parts) - PARTS.keys()
     if wrong:
         parser.error(f"no part is named {', '.join(sorted(wrong))}")
-    needs_wrk = not args.parts or set(args.parts) - {"batches", "heat"}
+    needs_wrk = not args.parts or set(args.parts) - {"batches", "followers", "heat"}
     if needs_wrk and load.find_wrk() is None:
         sys.stderr.write("bench: wrk is missing; install the package wrk\n")
         return 1
@@ -80,6 +81,15 @@ def _watch(lab: Lab, report: Report, args: argparse.Namespace) -> None:
         f"slowest event {max(result.last_ms):.0f} ms); "
         f"{result.kib_per_watcher:.1f} KiB of the worker's memory for each"
     )
+
+
+def _followers(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section(
+        f"One change in a stack of {followers.MEMBERS} members with {followers.FACTS} facts each, "
+        "all of which follow its context"
+    )
+    for line in followers.shown(followers.run(lab, EVENTS)):
+        report.line(line)
 
 
 def _authentication(lab: Lab, report: Report, args: argparse.Namespace) -> None:
@@ -162,6 +172,7 @@ def _heat(lab: Lab, report: Report, args: argparse.Namespace) -> None:
 PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
     "speed": _speed,
     "watch": _watch,
+    "followers": _followers,
     "authentication": _authentication,
     "growth": _growth,
     "batches": _batches,
