@@ -148,8 +148,16 @@ class MemberItem(MethodView):
         declared = query["declared"]
         caller.permissions.check_declaration(declared)
         generation = conditional.generation()
+        # A member ends only its own incarnation; its owner removes it altogether.
+        is_own = generation is not None or not caller.permissions.unrestricted
         revision = services().members.depart(
-            scope, member, query["reason"], generation, caller.author(), declared
+            scope,
+            member,
+            query["reason"],
+            generation,
+            caller.author(),
+            declared,
+            keeps_declaration=declared is None and is_own,
         )
         return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
 

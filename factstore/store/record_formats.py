@@ -11,7 +11,7 @@ from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
-from factstore.core.model.member import Applied, Member
+from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.record import Record
 from factstore.core.model.turn import Rank, Turn
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
@@ -53,6 +53,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
         key_field="name",
         omitted={"declared": None, "number": 0, "told": 0, "join_key": ""},
     ),
+    # declarations/<name>
+    Declaration: RecordFormat("declarations", key_field="name"),
     # applied/<member>, on the lease of the member
     Applied: RecordFormat("applied", key_field="member"),
     # waiters/<name>

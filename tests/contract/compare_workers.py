@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from factstore.core.model.fact import Scope
-from factstore.core.model.member import Applied, Member
+from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.state.state import State
 from tests.contract.model import Model, ModelFact, ModelMember
@@ -40,6 +40,9 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
             for name, m in space.live_members.items()
         } == model.members
         assert space.records(Member) == space.live_members
+        assert {name: d.group for name, d in space.records(Declaration).items()} == {
+            name: declaration.group for name, declaration in model.declarations.items()
+        }
         assert set(space.generations) == {m.generation for m in model.members.values()}
         assert space.applied == model.applied
         assert {r.member: r.seen for r in space.records(Applied).values()} == model.applied

@@ -61,6 +61,7 @@ class Model:
     lives: bool = False
     facts: dict[str, ModelFact] = field(default_factory=dict)
     members: dict[str, ModelMember] = field(default_factory=dict)
+    declarations: dict[str, ModelMember] = field(default_factory=dict)
     applied: dict[str, int] = field(default_factory=dict)
     waiters: dict[str, Arming] = field(default_factory=dict)
     signals: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -89,13 +90,18 @@ class Model:
         if known is not None and known.generation == member.generation:
             return "member.change", name
         self.applied.pop(name, None)
-        return "member.change" if known is not None and known.declared_only else "member.join", name
+        same = known is not None and (known.declared_only or member.declared_only)
+        return "member.change" if same else "member.join", name
 
     def note(self, name: str, declared: str) -> Line:
         self.members[name] = replace(self.members[name], declared=declared)
         return "member.change", name
 
     def leave(self, name: str, kind: str) -> Line:
+        awaited = self.declarations.get(name)
+        if awaited is not None and kind == "member.expire":
+            return self.join(name, awaited)
+        self.declarations.pop(name, None)
         del self.members[name]
         self.applied.pop(name, None)
         self.moved = True

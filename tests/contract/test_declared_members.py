@@ -13,7 +13,9 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import JoinRequest, Member
 from factstore.core.model.quota import Quota
 from factstore.core.model.record import RecordKey
+from factstore.core.services.watch_filter import Filter
 from tests.contract.membership import changes_by_event, changes_since, declare, join, names, refusal
+from tests.contract.waiting import arm
 from tests.contract.world import Worker, World, author, new_scope, soon
 
 # Declaring
@@ -129,12 +131,16 @@ def test_an_owner_that_joins_may_give_a_new_reason(worker: Worker, scope: Scope)
     assert (adopted.member.reason, adopted.member.declared) == ("healed", "heat:1")
 
 
-def test_declaring_an_adopted_member_again_changes_nothing(worker: Worker, scope: Scope) -> None:
+def test_declaring_an_adopted_member_again_leaves_the_member_alone(
+    worker: Worker, scope: Scope
+) -> None:
     declare(worker, scope)
     adopted = join(worker, scope, rack="r1")
-    head = worker.backend.head(soon())
     again = declare(worker, scope, group="other", index=9)
     assert (again.outcome, again.member) == ("unchanged", adopted.member)
+    assert changes_by_event(worker, scope, adopted.revision) == []
+    head = worker.backend.head(soon())
+    assert declare(worker, scope, group="other", index=9).outcome == "unchanged"
     assert worker.backend.head(soon()) == head
 
 
@@ -427,6 +433,104 @@ def test_a_stack_that_was_deleted_leaves_no_declared_member(worker: Worker, scop
     worker.put(scope, "p")
     assert names(worker, scope) == []
     assert declare(worker, scope).outcome == "created"
+
+
+# Awaited again
+
+
+def test_a_declared_member_whose_agent_fell_silent_is_awaited_again_on_every_worker(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    other = world.worker()
+    declared = declare(worker, scope, index=1, reason="scaled_out")
+    join(worker, scope, ttl=5, rack="r1")
+    worker.put(scope, "nodes/c1/ip", 1, member="c1")
+    ready = worker.members.set_state(scope, "c1", "ready", None, author())
+    worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(ready.revision))
+    assert worker.convergence.get(scope).reached
+    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    (event,) = threads.submit(other.watch.poll, scope, cursor, 30, Filter()).result(40).events
+    assert [(c.type, c.path, c.reason) for c in event.changes] == [
+        ("fact.expire", "nodes/c1/ip", None),
+        ("member.change", None, "expired"),
+    ]
+    (change,) = event.changes[1:]
+    assert change.former == ready
+    awaited = change.record
+    assert isinstance(awaited, Member)
+    assert (awaited.declared, awaited.ttl, awaited.state) == ("heat:1", None, "joining")
+    assert (awaited.group, awaited.attributes, awaited.reason) == (
+        *("compute", '{"index":1}'),
+        "scaled_out",
+    )
+    assert awaited.generation == declared.member.generation
+    for each in (worker, other, world.worker()):
+        each.store.refresh(soon())
+        assert each.members.get(scope, "c1") == awaited
+        assert names(each, scope, declared="heat:1") == ["c1"]
+        found = each.convergence.get(scope)
+        assert [(f.member.name, f.applied, f.lags) for f in found.members] == [("c1", None, True)]
+        assert each.paths(scope) == []
+        assert each.stacks.get(scope)[1].facts == 1
+    adopted = join(other, scope)
+    assert (adopted.outcome, adopted.member.reason) == ("adopted", "scaled_out")
+    assert changes_by_event(worker, scope, event.revision) == [["member.change c1"]]
+
+
+def test_a_declared_member_that_departs_by_itself_is_awaited_again(
+    worker: Worker, scope: Scope
+) -> None:
+    declared = declare(worker, scope)
+    joined = join(worker, scope)
+    worker.put(scope, "nodes/c1/ip", 1, member="c1")
+    arm(worker, scope, success={"every_member": {"fact": "x", "present": True, "at_least": 0}})
+    before = worker.store.refresh(soon()).revision
+    revision = worker.members.depart(
+        scope, "c1", "stopped", joined.member.generation, author(), keeps_declaration=True
+    )
+    awaited = worker.members.get(scope, "c1")
+    assert (awaited.declared_only, awaited.generation) == (True, declared.member.generation)
+    (first, second) = changes_since(worker, scope, before)
+    assert [(c.type, c.reason) for c in first] == [("member.change", "departed")]
+    assert [c.type for c in second] == ["fact.expire"]
+    assert worker.waiters.get(scope, "w").waiter.state == "pending"  # it still awaits the member
+    with pytest.raises(Conflict):
+        worker.members.heartbeat(scope, "c1", joined.member.generation, None)
+    assert join(worker, scope).outcome == "adopted"
+    assert worker.members.get(scope, "c1").revision > revision
+
+
+def test_an_owner_removes_a_declared_member_with_its_declaration(
+    world: World, worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    declare(worker, scope)
+    join(worker, scope)
+    worker.members.depart(scope, "c1", "scaled_in", None, author(), "heat:1")
+    assert names(worker, scope) == names(world.worker(), scope) == []
+    declare(worker, scope, "c2", declared="heat:2")
+    join(worker, scope, "c2", ttl=5)
+    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    threads.submit(worker.watch.poll, scope, cursor, 30, Filter()).result(40)
+    worker.members.depart(scope, "c2", "scaled_in", None, author(), "heat:2")  # it is awaited
+    assert names(worker, scope) == names(world.worker(), scope) == []
+
+
+def test_an_awaited_member_may_be_changed_by_its_owner(
+    worker: Worker, scope: Scope, threads: ThreadPoolExecutor
+) -> None:
+    declare(worker, scope)
+    join(worker, scope, ttl=5)
+    cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
+    threads.submit(worker.watch.poll, scope, cursor, 30, Filter()).result(40)
+    assert declare(worker, scope).outcome == "unchanged"
+    changed = declare(worker, scope, group="gpu")
+    assert (changed.outcome, changed.member.group) == ("updated", "gpu")
+    first = worker.members.list(scope, limit=1)
+    join(worker, scope, "c0")
+    pages = worker.members.list(scope, limit=9, at=first.cursor)
+    assert [member.name for member in pages.items] == ["c1"]
+    drained = worker.members.set_state(scope, "c1", "draining", None, author())
+    assert (drained.state, drained.declared_only) == ("draining", True)
 
 
 # Facts, fences and quotas

@@ -21,7 +21,8 @@ from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Delete, Put
-from factstore.core.model.member import JoinRequest
+from factstore.core.model.member import Declaration, JoinRequest
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.signals import SignalRequest
 from tests.contract.compare_workers import compare
 from tests.contract.lagging_backend import Database, InEtcd, InMemory, LaggingBackend, ManualWorker
@@ -181,6 +182,9 @@ class Machine(TwoWorkers):
         if declared is None:
             return
         number, outcome = declared.member.number, declared.outcome
+        record = self.use(w).store.refresh(soon()).record(self.scope, RecordKey(Declaration, name))
+        assert isinstance(record, Declaration)  # its number may be a random one
+        model.declarations[name] = ModelMember(group, "joining", 0, word, record.number)
         if known is None:
             member = ModelMember(group, "joining", 0, word, number)
             assert outcome == "created"
@@ -207,8 +211,8 @@ class Machine(TwoWorkers):
             member = replace(known, state=state)
             self.moment(lambda: self.model.join(name, member), revision=changed.revision)
 
-    @rule(w=which, name=names, g=generations, word=st.none() | words)
-    def depart(self, w: int, name: str, g: str, word: str | None) -> None:
+    @rule(w=which, name=names, g=generations, word=st.none() | words, own=st.booleans())
+    def depart(self, w: int, name: str, g: str, word: str | None, own: bool) -> None:
         generation, whose = self.generation(name, g)
         code = self.unless_living(name, generation, whose)
         if code is None and word not in (None, self.model.members[name].declared):
@@ -216,13 +220,19 @@ class Machine(TwoWorkers):
         revision = self.refused(
             code,
             lambda: self.use(w).members.depart(
-                self.scope, name, "left", generation, author(), word
+                self.scope, name, "left", generation, author(), word, keeps_declaration=own
             ),
         )
         if revision is not None:
             known = self.model.members[name]
             self.former.append(known.generation)
-            self.moment(lambda: self.model.leave(name, "member.depart"), revision=revision)
+            awaited = self.model.declarations.get(name)
+            if own and awaited is not None and not known.declared_only:
+                state = "draining" if known.state == "draining" else "joining"
+                awaited = replace(awaited, state=state)
+                self.moment(lambda: self.model.join(name, awaited), revision=revision)
+            else:
+                self.moment(lambda: self.model.leave(name, "member.depart"), revision=revision)
             self.expire_lease(known.lease)
 
     @rule(w=which, name=names, g=generations, seen=cursors)

@@ -20,7 +20,7 @@ def member_text(member: Member) -> str:
             "ttl": member.ttl,
             "declared": member.declared,
             "reason": member.reason,
-            "revision": member.revision,
+            "revision": member.revision or member.told,
             "version": member.version,
             "joined_at": member.joined_at,
             "updated_at": member.updated_at,

@@ -81,9 +81,12 @@ class Member(Record):
         return self.told or self.revision
 
     def continues(self, former: Member) -> bool:
-        """Return True if it is the incarnation of *former*, or has joined as the declared *former*."""
+        """Return True if it is the incarnation of *former*, or both stand for what was declared.
+
+        A member that joins a declared name, or leaves it, changes; it is declared all the time.
+        """
         return former.generation == self.generation or (
-            former.declared_only and former.declared == self.declared
+            (former.declared_only or self.declared_only) and former.declared == self.declared
         )
 
     def counts(self, group: str, include_draining: bool) -> bool:
@@ -106,6 +109,45 @@ class Member(Record):
         """The bytes that count towards quotas."""
         attributes = len(self.attributes.encode())
         return len(self.name) + len(self.group) + attributes + len(self.declared or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration(Record):
+    """An owner's statement that a member exists.
+
+    It is attached to no lease, so that it outlives the incarnations that join.  While none is live, the
+    member is :meth:`awaited`.
+
+    :param number: identifies the awaited member, like an incarnation.
+    """
+
+    name: str
+    declared: str
+    group: str
+    attributes: str
+    number: int
+    joined_at: str
+    updated_at: str
+    updated_by: str
+    request_id: str
+    reason: str | None = None
+
+    @property
+    def record_key(self) -> RecordKey:
+        """The key of the record in its stack."""
+        return RecordKey(Declaration, self.name)
+
+    def awaited(self) -> Member:
+        """Return the member as long as no incarnation of it is live.
+
+        All workers derive the same member from the declaration.  It has no record of its own, so its
+        revision is 0, which guards against a record.
+        """
+        return Member(
+            self.name, self.group, "joining", self.attributes, None, self.joined_at,
+            self.updated_at, self.updated_by, self.request_id, self.reason,
+            declared=self.declared, number=self.number, told=self.revision,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

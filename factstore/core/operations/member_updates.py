@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.member import Applied, Member, MemberState
+from factstore.core.model.member import Applied, Declaration, Member, MemberState
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -57,6 +57,7 @@ class DepartMember(Operation[Member]):
     A member that is only declared has no lease, and gets a brief one.
 
     :param declared: as what the member must be declared; None to let it depart in any case.
+    :param keeps_declaration: True if a declared member that has joined is awaited again afterwards.
     """
 
     counts_toward_quota: ClassVar[bool] = False
@@ -67,6 +68,7 @@ class DepartMember(Operation[Member]):
     generation: str | None
     author: Author
     declared: str | None = None
+    keeps_declaration: bool = False
 
     def plan(self, view: View) -> Draft[Member]:
         """Return the draft of the departure.
@@ -77,18 +79,50 @@ class DepartMember(Operation[Member]):
         member = living_member(view, self.name, self.generation)
         if self.declared not in (None, member.declared):
             raise declared_otherwise(member)
+        key = RecordKey(Declaration, member.name)
+        stored = view.record(key)
+        declaration = stored if isinstance(stored, Declaration) else None
+        revisions = {
+            member.record_key: member.revision,
+            key: declaration.revision if declaration else 0,
+        }
+        applied = RecordKey(Applied, member.name)
+        if self.keeps_declaration and declaration is not None and member.lease:
+            awaited = self._awaited(declaration, member, view.now)
+            return Draft(
+                awaited,
+                records=(awaited,),
+                removes=(applied,),
+                record_revisions=revisions,
+                ends=(member.lease,),
+            )
         departed = _changed(member, "departed", self.reason, self.author, view.now)
-        revisions = {member.record_key: member.revision}
         if member.lease:
             return Draft(
-                departed, records=(departed,), record_revisions=revisions, ends=(member.lease,)
+                departed,
+                records=(departed,),
+                removes=(key,),
+                record_revisions=revisions,
+                ends=(member.lease,),
             )
         return Draft(
             departed,
             records=(departed,),
-            removes=(RecordKey(Applied, member.name),),
+            removes=(applied, key),
             record_revisions=revisions,
             leases={member.record_key: LeaseRequest(DEPARTURE_SECONDS, brief=True)},
+        )
+
+    def _awaited(self, declaration: Declaration, member: Member, now: str) -> Member:
+        return replace(
+            declaration.awaited(),
+            # Nobody needs to wait for an instance that is about to be removed.
+            state="draining" if member.state == "draining" else "joining",
+            version=member.version + 1,
+            updated_at=now,
+            updated_by=self.author.user_id,
+            request_id=self.author.request_id,
+            told=0,
         )
 
 

@@ -13,7 +13,13 @@ from typing import Any, Literal
 
 from factstore.core.errors import Conflict
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.member import HEARTBEAT_TTL_DEFAULT, Applied, JoinRequest, Member
+from factstore.core.model.member import (
+    HEARTBEAT_TTL_DEFAULT,
+    Applied,
+    Declaration,
+    JoinRequest,
+    Member,
+)
 from factstore.core.model.path import quoted
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -69,20 +75,27 @@ class JoinMember(Operation[JoinResult]):
         known = view.record(key)
         living = view.member(self.name)
         outcome, member = self._decide(living, view.now)
-        record_revisions = {key: known.revision if known else 0}
+        stored = view.record(RecordKey(Declaration, self.name))
+        noted = stored if isinstance(stored, Declaration) else None
+        record_revisions = {
+            key: known.revision if known else 0,
+            RecordKey(Declaration, self.name): noted.revision if noted else 0,
+        }
         declaring = self.request.declared is not None
+        new = self._new_declaration(noted, living, member, view.now)
+        declarations = (new,) if new else ()
         if outcome not in NEW_INCARNATION:
             # A declaration does not keep a member alive.
             renews = () if declaring or member.declared_only else (member.lease,)
             return Draft(
                 JoinResult(member, outcome),
-                records=() if outcome == "unchanged" else (member,),
+                records=declarations if outcome == "unchanged" else (member, *declarations),
                 record_revisions=record_revisions,
                 renews=renews,
             )
         return Draft(
             JoinResult(member, outcome),
-            records=(member,),
+            records=(member, *declarations),
             removes=(RecordKey(Applied, self.name),),
             record_revisions=record_revisions,
             leases={} if member.ttl is None else {key: LeaseRequest(member.ttl)},
@@ -106,6 +119,29 @@ class JoinMember(Operation[JoinResult]):
             return "adopted", self._changed(living, now, **changes)
         new = self._new_member(now, ttl, declared=living.declared, join_key=join_key)
         return "replaced", new
+
+    def _new_declaration(
+        self, known: Declaration | None, living: Member | None, member: Member, now: str
+    ) -> Declaration | None:
+        """Return the declaration to write; None if it is current or the member is not declared."""
+        request, author = self.request, self.author
+        if member.declared is None:
+            return None
+        stated: Member | JoinRequest = member
+        if request.declared is not None:
+            stated = request
+            if known and (known.group, known.attributes) == (stated.group, stated.attributes):
+                return None
+        elif known is not None:
+            return None
+        elif living is not None:  # an earlier version wrote it
+            stated = living
+        number = known.number if known else (living.number if living else 0)
+        return Declaration(
+            self.name, member.declared, stated.group, stated.attributes,
+            number or member.number or self.incarnation_id, member.joined_at,
+            now, author.user_id, author.request_id, known.reason if known else member.reason,
+        )  # fmt: skip
 
     def _join_key(self) -> str:
         given = self.request_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factstore.core.model.fact import Stack
-from factstore.core.model.member import Applied, Member
+from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.record import Record
 from factstore.core.model.transaction import Transaction
 from factstore.core.state.state import State
@@ -58,7 +58,9 @@ def guards_still_hold(state: State, transaction: Transaction) -> bool:
     if missing and not (nothing_was_dropped or contents.changed <= transaction.base_revision):
         return False
     # Neither waiters nor signals nor applied records move `changed`.
-    unseen = any(known == 0 and key.kind is not Member for key, known in guards.items())
+    unseen = any(
+        known == 0 and key.kind not in (Member, Declaration) for key, known in guards.items()
+    )
     if unseen and not nothing_was_dropped:
         return False
     now = {fact.path: fact.revision for fact in contents.facts}

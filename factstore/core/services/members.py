@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
-from factstore.core.model.member import JoinRequest, Member, MemberState
+from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
 from factstore.core.model.path import check_name, check_stack_name
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency
@@ -70,6 +70,11 @@ class MemberService(Service):
             if name:
                 check_name(name, what)
         records, cursor = self._records(scope, Member, at)
+        if at is not None:  # the database has no records of awaited members
+            declarations, _ = self._records(scope, Declaration, cursor)
+            known = {member.name for member in records}
+            awaited = [each.awaited() for each in declarations if each.name not in known]
+            records = sorted([*records, *awaited], key=lambda member: member.name)
         found = (
             member
             for member in records
@@ -124,16 +129,21 @@ class MemberService(Service):
         generation: str | None,
         author: Author,
         declared: str | None = None,
+        *,
+        keeps_declaration: bool = False,
     ) -> int:
         """End a member and the facts that are bound to it; return the revision of its departure.
 
         :param declared: the resource that the member must be declared as; None to skip the check.
+        :param keeps_declaration: True if a declared member that has joined is awaited again afterwards.
         :raises NotFound: no living member has that name.
         :raises Conflict: ``generation_stale``; or ``member_declared``: it is not declared, or as
             another resource.
         """
         _check(scope, name)
-        operation = DepartMember(scope, name, reason, generation, author, declared)
+        operation = DepartMember(
+            scope, name, reason, generation, author, declared, keeps_declaration
+        )
         return self._transactor.run(operation).revision
 
     def heartbeat(

@@ -7,7 +7,7 @@ It applies one mutation at a time, under the lock of its
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -15,11 +15,10 @@ from factstore.core.model.event import (
     DELETION_MARKER,
     Change,
     ChangeType,
-    DeletionAuthor,
     DeletionMarker,
 )
 from factstore.core.model.fact import Fact, Stack
-from factstore.core.model.member import Applied, Member
+from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
@@ -118,23 +117,6 @@ class StackState:
                 return
             yield self.paths[at]
 
-    def deletion_change(self, deleted: Fact, authors: Iterable[DeletionAuthor]) -> Change:
-        """Return the change of a deleted fact.
-
-        Its author is one of *authors*, or the member that it was bound to; otherwise it expired.
-        """
-        by = request_id = None
-        kind: ChangeType = "fact.expire"
-        for author in authors:
-            if deleted.path in author.paths:
-                kind, by, request_id = "fact.delete", author.user_id, author.request_id
-                break
-        else:
-            member = self.records(Member).get(deleted.member or "")
-            if member is not None and member.departed and member.lease == deleted.lease:
-                by, request_id = member.updated_by, member.request_id
-        return Change(kind, deleted.path, None, deleted, by, request_id)
-
     # Records
 
     def records(self, kind: type[R]) -> Mapping[str, R]:
@@ -207,18 +189,31 @@ class StackState:
             self.last_deletion = member.revision
             return Change("member.depart", None, None, None, *author, member, known, member.reason)
         if known is not None and member.continues(known):
-            return Change("member.change", None, None, None, *author, member, known)
+            left = "departed" if member.declared_only and not known.declared_only else None
+            return Change("member.change", None, None, None, *author, member, known, left)
         return Change("member.join", None, None, None, *author, member, known, member.reason)
 
     def _drop_member(self, member: Member, revision: int) -> Change | None:
         if member.departed:
             return None
-        self._unlist(member.name)
-        for tracker in self.pending_waiters.trackers():
-            tracker.member(member.name, None)
+        kind: ChangeType = "member.expire"
+        declaration, awaited = self.records(Declaration).get(member.name), None
+        if declaration is not None:
+            kind, awaited = "member.change", declaration.awaited()
+            self.put_record(awaited)
+        else:
+            self._unlist(member.name)
+            for tracker in self.pending_waiters.trackers():
+                tracker.member(member.name, None)
         self.changed = self.last_deletion = revision
         self._move_target(revision)
-        return Change("member.expire", None, None, None, None, None, None, member, "expired")
+        return Change(kind, None, None, None, None, None, awaited, member, "expired")
+
+    def restore_awaited(self) -> None:
+        """List the declared members that have no record: no write told that they expired."""
+        for name, declaration in self.records(Declaration).items():
+            if name not in self.records(Member):
+                self.put_record(declaration.awaited())
 
     def _unlist(self, name: str) -> None:
         known = self.live_members.pop(name, None)

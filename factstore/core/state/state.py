@@ -27,6 +27,7 @@ from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
+from factstore.core.state.deletion_change import deletion_change
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
 
@@ -53,6 +54,7 @@ class State:
             for mutation in mutations:
                 self._apply_one(mutation, {}, 0)
             for stack_state in self._stacks.values():
+                stack_state.restore_awaited()
                 # Deletions leave no revision except the marker, so assume the newest.
                 stack_state.changed = self.revision
                 self._evaluate(stack_state, self.revision)
@@ -117,7 +119,8 @@ class State:
                 if stack_state is None or deleted is None:
                     return None, None
                 self.last_deletion = revision
-                return stack_state, stack_state.deletion_change(deleted, authors.get(stack_id, ()))
+                members = stack_state.records(Member)
+                return stack_state, deletion_change(deleted, authors.get(stack_id, ()), members)
             case PutRecord(stack_id, record):
                 stack_state = self._by_id.get(stack_id)
                 if stack_state is not None:
@@ -270,11 +273,9 @@ class State:
     def live_counts(self) -> tuple[int, int]:
         """Return the number of living members, and of pending waiters."""
         with self._lock:
-            counts = [
-                (len(stack_state.live_members), len(stack_state.pending_waiters))
-                for stack_state in self._by_id.values()
-            ]
-            return sum(members for members, _ in counts), sum(waiters for _, waiters in counts)
+            stacks = self._by_id.values()
+            members = sum(len(stack_state.live_members) for stack_state in stacks)
+            return members, sum(len(stack_state.pending_waiters) for stack_state in stacks)
 
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
         """Return the first path below *folder* that is not in *ignoring*, or None."""

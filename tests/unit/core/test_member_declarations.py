@@ -83,15 +83,16 @@ def test_a_declared_member_has_no_lease_and_does_not_expire(world: MemberWorld) 
     assert world.living == declared
 
 
-def test_an_adopted_member_expires_without_heartbeats(world: MemberWorld) -> None:
+def test_an_adopted_member_is_awaited_again_without_heartbeats(world: MemberWorld) -> None:
     world.declare()
-    world.join()
+    adopted = world.join().member
     world.clock.advance(29)
     world.members.heartbeat(SCOPE, "c1", None, None)
     world.clock.advance(29)
-    assert world.living is not None
+    assert world.living == adopted
     world.clock.advance(2)
-    assert world.living is None
+    assert world.living is not None
+    assert world.living.declared_only
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "lost_request"])
