@@ -11,6 +11,7 @@ from factstore.core.model.event import DeletionMarker
 from factstore.core.model.fact import Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.turn import Rank, Turn
 from factstore.store import codec
@@ -136,6 +137,9 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "an applied cursor without a revision", unreadable(seen, seen="5")
     yield "a grant of another role", unreadable(grant, role="owner")
     yield "a mark without a revision", unreadable(mark, seen=None)
+    yield "a mark whose deletions have no revision", unreadable(mark, deletions={"a": "5"})
+    for name, value in (("facts", ["a//b"]), ("facts", ["b", "a"]), ("groups", "compute")):
+        yield f"a read set with {name} {value}", unreadable(ReadSet.of("m"), **{name: value})
     yield "a data key of another type", unreadable(seal, wrapped=5)
     turn = Turn("q", "m", 1, NOW, "alice", "req-t")
     yield "a turn without a limit", unreadable(turn, max_parallel=None)

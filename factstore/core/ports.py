@@ -201,6 +201,9 @@ class EventSource(Protocol):
         Return True early if readers are to stop or the history was reset.
         """
 
+    def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
+        """Wait as :meth:`wait` does, for a change that concerns a read set, by its digest."""
+
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""
 

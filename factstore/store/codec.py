@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -73,7 +73,9 @@ def is_sealed(value: bytes) -> bool:
 
 
 @_decoding()
-def decode_fact(value: bytes, path: str, *, revision: int, version: int, lease: int) -> Fact:
+def decode_fact(
+    value: bytes, path: str, *, revision: int, version: int, lease: int, created: int = 0
+) -> Fact:
     """Return the fact that :func:`encode_fact` encoded; the other fields come from etcd.
 
     :raises UnknownFormat: the value is not a fact.
@@ -101,6 +103,7 @@ def decode_fact(value: bytes, path: str, *, revision: int, version: int, lease: 
         lease=lease,
         sealed=sealed,
         readers=readers,
+        created=created,
     )
 
 
@@ -153,6 +156,10 @@ def _fits(value: object, hint: Any) -> bool:
     if hint is str:
         return isinstance(value, str) and not _SURROGATE.search(value)  # its size is that of UTF-8
     inner = get_args(hint)
+    if get_origin(hint) is Mapping:
+        return isinstance(value, dict) and all(
+            _fits(key, inner[0]) and _fits(item, inner[1]) for key, item in value.items()
+        )
     if get_origin(hint) is Literal:
         return value in inner
     if get_origin(hint) is tuple:

@@ -46,7 +46,12 @@ class Decoder:
                 if event.deleted:
                     return DropFact(parsed.stack_id, parsed.name)
                 fact = codec.decode_fact(
-                    value, parsed.name, revision=revision, version=version, lease=lease
+                    value,
+                    parsed.name,
+                    created=created,
+                    revision=revision,
+                    version=version,
+                    lease=lease,
                 )
                 return PutFact(parsed.stack_id, fact)
             if parsed.record_key is not None:

@@ -12,6 +12,7 @@ from factstore.core.model.definition import Definition
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Declaration, Member
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import Record
 from factstore.core.model.turn import Rank, Turn
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
@@ -46,6 +47,17 @@ def _convert_waiter(fields: dict[str, Any]) -> None:
         fields["progress"] = Progress(progress["satisfied"], progress["needed"], **names)
 
 
+def _convert_read_set(fields: dict[str, Any]) -> None:
+    names = ("facts", "members", "groups")
+    if not all(isinstance(fields[name], list) for name in names):
+        raise ValueError("its patterns are not arrays")
+    parts = {name: tuple(fields[name]) for name in names}
+    checked = ReadSet.of(fields["member"], **parts)
+    if parts != {name: getattr(checked, name) for name in parts}:
+        raise ValueError("its patterns are not sorted")
+    fields.update(parts)
+
+
 RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # members/<name>, on the lease of the member, like its bound facts
     Member: RecordFormat(
@@ -57,6 +69,8 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     Declaration: RecordFormat("declarations", key_field="name"),
     # applied/<member>, on the lease of the member
     Applied: RecordFormat("applied", key_field="member"),
+    # read_sets/<member>, on the lease of the member
+    ReadSet: RecordFormat("read_sets", key_field="member", convert=_convert_read_set),
     # waiters/<name>
     Waiter: RecordFormat("waiters", key_field="name", convert=_convert_waiter),
     # timers/<waiter>, on a lease that expires when the waiter times out
@@ -64,7 +78,7 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # signals/<waiter>/<hash of the signal's id>
     Signal: RecordFormat("signals", key_field="waiter"),
     # marks/dropped
-    DeletionMarker: RecordFormat("marks"),
+    DeletionMarker: RecordFormat("marks", omitted={"deletions": None}),
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key

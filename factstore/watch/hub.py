@@ -5,66 +5,25 @@ nothing until the history that it needs is dropped; then it gets an error that s
 
 A stack has two revisions here: that of its last event, and that of its last change.  Every event is a
 change, but not every change is an event.  For example, the revision that a member has applied changes
-convergence but is not published to watchers.
+convergence but is not published to watchers.  Beside these there is a revision for each read set: that
+of the last change that concerned it.
 """
 
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.ports import EventBatch, WakeUp
+from factstore.watch.channel import Channel
 
 FLOORS = 10_000  # stacks whose dropped history is recorded separately
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
-
-_DROPPED = Event(Scope("", ""), "", 0, ())
-
-
-@dataclass(slots=True)
-class _Channel:
-    """The events of one stack that are still in memory, and the wake-ups of the waiting readers.
-
-    Dropped events at the front are counted, and removed from the list many at a time.
-    """
-
-    last_event: int = 0
-    last_change: int = 0
-    event_wake_up: WakeUp | None = None
-    change_wake_up: WakeUp | None = None
-    readers: int = 0
-    events: list[Event] = field(default_factory=list)
-    dropped: int = 0
-
-    @property
-    def idle(self) -> bool:
-        return not self.readers and self.dropped >= len(self.events)
-
-    def after(self, revision: int) -> int:
-        return bisect_right(self.events, revision, self.dropped, key=lambda event: event.revision)
-
-    def drop_first(self) -> None:
-        self.events[self.dropped] = _DROPPED
-        self.dropped += 1
-        if self.dropped > 64 and self.dropped * 2 > len(self.events):
-            del self.events[: self.dropped]
-            self.dropped = 0
-
-    def take_wake_ups(self, *, event: bool) -> list[WakeUp]:
-        """Remove and return the wake-ups to set: that for changes, and with *event* both."""
-        wake_ups = [self.change_wake_up] if self.change_wake_up is not None else []
-        self.change_wake_up = None
-        if event and self.event_wake_up is not None:
-            wake_ups.append(self.event_wake_up)
-            self.event_wake_up = None
-        return wake_ups
 
 
 class Hub:
@@ -81,7 +40,7 @@ class Hub:
         self._max_bytes = max_bytes
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
-        self._channels: dict[Scope, _Channel] = {}  # the one that changed last comes last
+        self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
         self._history: deque[tuple[Event, int]] = deque()
         self._bytes = 0
         self._floor = 0
@@ -123,18 +82,24 @@ class Hub:
         for wake_up in wake_ups:
             wake_up.set()
 
-    def publish(self, revision: int, events: Iterable[Event], touched: Collection[Scope]) -> None:
+    def publish(
+        self, revision: int, events: Iterable[Event], touched: Mapping[Scope, Collection[str]]
+    ) -> None:
         """Add the events of one revision, and wake the readers of the stacks that it touched.
 
-        :param touched: the stacks in which anything changed, including those of the events.
+        :param touched: the stacks in which anything changed, including those of the events, with the
+            digests of the read sets that are concerned.
         """
         wake_ups: list[WakeUp] = []
         with self._lock:
-            for scope in touched:
-                channel = self._channels.pop(scope, None) or _Channel()
+            for scope, read_sets in touched.items():
+                channel = self._channels.pop(scope, None)
+                if channel is None:
+                    channel = Channel(concerned_floor=self._change_floor)
                 self._channels[scope] = channel
                 channel.last_change = revision
                 wake_ups += channel.take_wake_ups(event=False)
+                wake_ups += channel.concern(read_sets, revision)
             for event in events:
                 channel = self._channels[event.scope]
                 channel.events.append(event)
@@ -187,7 +152,7 @@ class Hub:
 
     def _take_all_wake_ups(self) -> list[WakeUp]:
         channels = self._channels.values()
-        return [wake_up for channel in channels for wake_up in channel.take_wake_ups(event=True)]
+        return [wake_up for channel in channels for wake_up in channel.take_all_wake_ups()]
 
     # Called by readers
 
@@ -234,6 +199,20 @@ class Hub:
             wake_up, generation = channel.event_wake_up, self._generation
         return self._wait(channel, wake_up, generation, timeout)
 
+    def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
+        """Wait as :meth:`wait` does, for a change that concerns a read set."""
+        with self._lock:
+            channel = self._channels.get(scope)
+            last = channel.last_concern(read_set) if channel is not None else self._change_floor
+            if self._closing or after < last:
+                return True
+            channel = self._join(scope)
+            wake_up = channel.concerned_wake_ups.get(read_set)
+            if wake_up is None:
+                wake_up = channel.concerned_wake_ups[read_set] = self._new_wake_up()
+            generation = self._generation
+        return self._wait(channel, wake_up, generation, timeout)
+
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""
         with self._lock:
@@ -247,14 +226,15 @@ class Hub:
             wake_up, generation = channel.change_wake_up, self._generation
         return self._wait(channel, wake_up, generation, timeout)
 
-    def _join(self, scope: Scope) -> _Channel:
+    def _join(self, scope: Scope) -> Channel:
         channel = self._channels.get(scope)
         if channel is None:
-            channel = self._channels[scope] = _Channel(last_change=self._change_floor)
+            floor = self._change_floor
+            channel = self._channels[scope] = Channel(last_change=floor, concerned_floor=floor)
         channel.readers += 1
         return channel
 
-    def _wait(self, channel: _Channel, wake_up: WakeUp, generation: int, timeout: float) -> bool:
+    def _wait(self, channel: Channel, wake_up: WakeUp, generation: int, timeout: float) -> bool:
         try:
             wake_up.wait(timeout)
         finally:

@@ -150,7 +150,9 @@ class MemoryBackend:
             yield PutStack(replace(stack, revision=revision, created=created))
         for fact in commit.puts:
             self._leases.attach((stack.id, fact.path), fact.lease)
-            yield PutFact(stack.id, replace(fact, revision=revision))
+            known = self._state.fact(stack.scope, fact.path)
+            created = known.created if known else revision
+            yield PutFact(stack.id, replace(fact, revision=revision, created=created))
         for path in commit.deletes:
             self._leases.detach((stack.id, path))
             yield DropFact(stack.id, path)

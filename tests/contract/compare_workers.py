@@ -44,7 +44,7 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
             name: declaration.group for name, declaration in model.declarations.items()
         }
         assert set(space.generations) == {m.generation for m in model.members.values()}
-        assert space.applied == model.applied
+        assert space.convergence.applied == model.applied
         assert {r.member: r.seen for r in space.records(Applied).values()} == model.applied
         assert space.paths_by_lease == {
             m.lease: set(model.on(m.lease)) for m in model.members.values() if model.on(m.lease)

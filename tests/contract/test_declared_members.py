@@ -313,7 +313,7 @@ def test_a_declared_member_departs_on_request_and_leaves_no_keys(
     declared = declare(worker, scope)
     worker.members.heartbeat(scope, "c1", None, worker.facts.cursor(declared.revision))
     departs(worker, scope, declared.member, word)
-    assert worker.store.state().stack_state(scope).applied == {}  # type: ignore[union-attr]
+    assert worker.store.state().stack_state(scope).convergence.applied == {}  # type: ignore[union-attr]
 
 
 def test_adopted_and_noted_members_depart_by_their_declaration(

@@ -102,6 +102,7 @@ class Worker:
         self.stacks = self.services.stacks
         self.facts = self.services.facts
         self.members = self.services.members
+        self.read_sets = self.services.read_sets
         self.waiters = self.services.waiters
         self.grants = self.services.grants
         self.turns = self.services.turns

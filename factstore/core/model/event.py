@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -30,10 +31,14 @@ CHANGE_TYPES: tuple[ChangeType, ...] = get_args(ChangeType)
 class DeletionMarker(Record):
     """The last revision at which a deletion moved the stack's target.
 
-    Deleted records leave no revision behind, so it is recorded here.
+    Deleted facts and records leave no revision behind, so it is recorded here.
+
+    :param deletions: the newest deletions by path, for members with a read set; None if all deletions
+        concern all members.  An empty path stands for all paths.
     """
 
     seen: int
+    deletions: Mapping[str, int] | None = None
 
     @property
     def record_key(self) -> RecordKey:
@@ -173,9 +178,9 @@ class StepResult:
     """The effect of a step on the state.
 
     :param events: one for each stack with changes that watchers receive.
-    :param touched: the stacks in which anything changed, including those of the events, and the queues
-        of turns that changed.
+    :param touched: the stacks in which anything changed, including those of the events, with the
+        digests of the read sets that are concerned; and the queues of turns that changed.
     """
 
     events: tuple[Event, ...] = ()
-    touched: frozenset[Scope] = frozenset()
+    touched: Mapping[Scope, frozenset[str]] = field(default_factory=dict)

@@ -82,6 +82,7 @@ class Fact:
     :param ttl: seconds, or None for a fact that does not expire.
     :param member: the name of the member that the fact is bound to, or None.
     :param lease: the store's lease that the fact is attached to; 0 for none.  It is never shown.
+    :param created: the revision that created it; 0 before it is stored.
     :param sealed: the sealed value of a sensitive fact, otherwise None.  It is never shown.
     :param readers: the groups and members that may see a sensitive value, in addition to callers whom
         policy allows.
@@ -101,6 +102,7 @@ class Fact:
     lease: int = 0
     sealed: str | None = None
     readers: tuple[str, ...] = ()
+    created: int = field(default=0, compare=False, repr=False)
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Renderings that readers cache with the record."""
 

@@ -20,6 +20,9 @@ PATH_PATTERN = rf"{SEGMENT_PATTERN}(?:/{SEGMENT_PATTERN}){{0,{DEPTH - 1}}}"
 _SEGMENT = re.compile(SEGMENT_PATTERN)
 _PATH = re.compile(PATH_PATTERN)
 
+RESULTS = "results/"
+"""Facts below it report the results of applying the others, so members do not have to apply them."""
+
 GRAMMAR = (
     f"a path is 1 to {DEPTH} segments joined by '/', at most {PATH_LENGTH} characters in all; "
     f"a segment is 1 to {SEGMENT_LENGTH} characters, begins with a letter, a digit or '_' "

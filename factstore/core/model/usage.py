@@ -30,7 +30,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of a stack; a member, waiter, signal, grant and turn each count as a fact."""
+    """The usage of a stack; a member, read set, waiter, signal, grant and turn each count as a fact."""
 
     facts: int
     bytes: int

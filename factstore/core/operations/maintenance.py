@@ -38,7 +38,7 @@ class RewrapDataKey(Operation[bool]):
 
 @dataclass(slots=True)
 class MarkDeletion(Operation[None]):
-    """Record the revision of the last deletion that moved a stack's target.
+    """Record the deletions that moved a stack's target.
 
     A state that is loaded could not know it: nothing is left of what was deleted.
     """
@@ -46,18 +46,18 @@ class MarkDeletion(Operation[None]):
     counts_toward_quota: ClassVar[bool] = False
 
     scope: Scope
-    revision: int
+    marker: DeletionMarker
     author: None = None
 
     def plan(self, view: View) -> Draft[None]:
         """Return the draft; it is empty if a marker that is as new exists."""
         known = view.record(DELETION_MARKER)
         if view.stack_state is None or (
-            isinstance(known, DeletionMarker) and known.seen >= self.revision
+            isinstance(known, DeletionMarker) and known.seen >= self.marker.seen
         ):
             return Draft(None)
         return Draft(
             None,
-            records=(DeletionMarker(self.revision),),
+            records=(self.marker,),
             record_revisions={DELETION_MARKER: known.revision if known else 0},
         )

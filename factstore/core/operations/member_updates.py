@@ -9,6 +9,7 @@ from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Applied, Declaration, Member, MemberState
 from factstore.core.model.path import quoted
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.members import declared_otherwise
@@ -86,13 +87,13 @@ class DepartMember(Operation[Member]):
             member.record_key: member.revision,
             key: declaration.revision if declaration else 0,
         }
-        applied = RecordKey(Applied, member.name)
+        about = (RecordKey(Applied, member.name), RecordKey(ReadSet, member.name))
         if self.keeps_declaration and declaration is not None and member.lease:
             awaited = self._awaited(declaration, member, view.now)
             return Draft(
                 awaited,
                 records=(awaited,),
-                removes=(applied,),
+                removes=about,
                 record_revisions=revisions,
                 ends=(member.lease,),
             )
@@ -108,7 +109,7 @@ class DepartMember(Operation[Member]):
         return Draft(
             departed,
             records=(departed,),
-            removes=(applied, key),
+            removes=(*about, key),
             record_revisions=revisions,
             leases={member.record_key: LeaseRequest(DEPARTURE_SECONDS, brief=True)},
         )
@@ -162,9 +163,7 @@ class RecordApplied(Operation[None]):
         member = living_member(view, self.member.name, self.member.generation)
         revisions = {member.record_key: member.revision}
         stack_state = view.stack_state
-        known = stack_state.applied.get(member.name, 0) if stack_state else 0
-        target = stack_state.target if stack_state else 0
-        if self.seen <= known or known >= target:
+        if not (stack_state and stack_state.convergence.is_progress(member.name, self.seen)):
             return Draft(None, record_revisions=revisions)
         applied = Applied(member.name, self.seen, lease=member.lease)
         record = view.record(applied.record_key)

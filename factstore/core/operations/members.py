@@ -21,6 +21,7 @@ from factstore.core.model.member import (
     Member,
 )
 from factstore.core.model.path import quoted
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency, key_reused
@@ -96,7 +97,7 @@ class JoinMember(Operation[JoinResult]):
         return Draft(
             JoinResult(member, outcome),
             records=(member, *declarations),
-            removes=(RecordKey(Applied, self.name),),
+            removes=(RecordKey(Applied, self.name), RecordKey(ReadSet, self.name)),
             record_revisions=record_revisions,
             leases={} if member.ttl is None else {key: LeaseRequest(member.ttl)},
             ends=(living.lease,) if living is not None else (),

@@ -5,7 +5,7 @@ No change between two runs is missed, because each wait starts at the revision t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock, EventSource, Store
@@ -17,6 +17,8 @@ class BlockingQuery:
 
     :param timeout: seconds after which a call to the store counts as failed.
     :param every_change: wait also for changes that make no event.
+    :param read_set: returns the digest of a read set, to wait only for changes that concern it; empty
+        to wait for all events.  It is called before each wait.
     """
 
     def __init__(
@@ -28,13 +30,15 @@ class BlockingQuery:
         *,
         timeout: float,
         every_change: bool = False,
+        read_set: Callable[[State], str] | None = None,
     ) -> None:
         self._store = store
         self._events = events
         self._clock = clock
         self._scope = scope
         self._timeout = timeout
-        self._wait = events.wait_change if every_change else events.wait
+        self._every_change = every_change
+        self._read_set = read_set
 
     def states(self, wait: float, *, stale: bool = False) -> Iterator[State]:
         """Yield the state, and again after each change of the stack, until *wait* has passed.
@@ -61,11 +65,19 @@ class BlockingQuery:
         left = end - self._clock.monotonic()
         if left <= 0 or self._events.closing:
             return None
-        changed = self._wait(self._scope, revision, left)
+        changed = self._wait(revision, left)
         state = self._store.state()
         if state.revision < revision:  # the state was reloaded from an older revision
             state = self._refresh()
         return state, changed
+
+    def _wait(self, revision: int, left: float) -> bool:
+        if self._every_change:
+            return self._events.wait_change(self._scope, revision, left)
+        digest = self._read_set(self._store.state()) if self._read_set is not None else ""
+        if digest:
+            return self._events.wait_concern(self._scope, digest, revision, left)
+        return self._events.wait(self._scope, revision, left)
 
     def _refresh(self) -> State:
         return self._store.refresh(self._clock.monotonic() + self._timeout)

@@ -18,6 +18,7 @@ from factstore.core.services.grants import GrantService
 from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.core.services.members import MemberService
 from factstore.core.services.rate_limit import Allowances, RateLimiter, no_allowances
+from factstore.core.services.read_sets import ReadSetService
 from factstore.core.services.stacks import StackService
 from factstore.core.services.turns import TurnService
 from factstore.core.services.waiter_controller import WaiterController
@@ -34,6 +35,7 @@ class Services:
     facts: FactService
     stacks: StackService
     members: MemberService
+    read_sets: ReadSetService
     waiters: WaiterService
     grants: GrantService
     turns: TurnService
@@ -87,6 +89,7 @@ def build_services(
         facts=FactService(store, events, clock, timeout, transactor, encryption),
         stacks=StackService(store, clock, timeout, transactor),
         members=MemberService(store, clock, timeout, transactor),
+        read_sets=ReadSetService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),
         grants=GrantService(store, clock, timeout, transactor),
         turns=TurnService(store, events, clock, timeout, transactor),

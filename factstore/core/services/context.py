@@ -123,7 +123,7 @@ class ContextService:
         """Return the changes of a stack's context since a cursor; wait for them.
 
         :param since: the cursor of the context that the caller has.
-        :param wait: seconds to block while nothing has changed.
+        :param wait: seconds to block while nothing has changed that counts for the view.
         :return: the changes, which may be none after *wait* seconds; or the whole context, if their
             history is not in memory, or they are larger than the stack.
         :raises NotFound: the stack or the member does not exist.
@@ -133,7 +133,14 @@ class ContextService:
         view.check()
         # A caller that has seen a newer state must not receive an older one.
         stale = stale and self._store.state().revision >= since.revision
-        query = BlockingQuery(self._store, self._events, self._clock, scope, timeout=self._timeout)
+        query = BlockingQuery(
+            self._store,
+            self._events,
+            self._clock,
+            scope,
+            timeout=self._timeout,
+            read_set=lambda state: view.current_read_set(state.stack_state(scope)),
+        )
         for state in query.states(wait, stale=stale):
             with state.read():
                 stack_state = state.stack_state(scope)
@@ -183,10 +190,8 @@ class ContextService:
             with self._rendering:  # readers that were woken together render it once
                 rendered = self._compiled.get(key, changed)
                 if rendered is None:
-                    facts = view.shown(contents.facts)
-                    tags = {}
-                    if contents.sensitive:
-                        tags = {f.path: f.etag(epoch) for f in facts if f.sensitive}
+                    facts = [fact for fact in contents.facts if view.shows(fact.path)]
+                    tags = {f.path: f.etag(epoch) for f in facts if f.sensitive}
                     rendered = Rendered(scope.stack, facts, contents.members, tags)
                     self._compiled.put(key, changed, rendered, len(rendered.text))
         assert rendered is not None  # noqa: S101 - rendered above

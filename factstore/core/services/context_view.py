@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from factstore.core.model.fact import Fact
-from factstore.core.model.path import check_name
+from factstore.core.model.path import RESULTS, check_name
 from factstore.core.model.permissions import CONFIGS, OWNER, Permissions
-from factstore.core.services.context_document import PEERS, SELF, span
-from factstore.core.state.context_checksum import RESULTS
+from factstore.core.services.context_document import PEERS, SELF
 from factstore.core.state.stack_state import StackState
 
 
@@ -22,12 +20,15 @@ class View:
     :param member: the living member that reads the context; empty for none.
     :param parts: the parts that the document has for the member.
     :param permissions: of the caller; facts that it may not read are left out.
+    :param read_set: the digest of a read set: only changes that concern it count, if it is the present
+        one of the member; empty if all changes count.
     """
 
     results: bool = False
     member: str = ""
     parts: Collection[str] = (SELF, PEERS)
     permissions: Permissions = OWNER
+    read_set: str = ""
 
     def check(self) -> None:
         """Raise Invalid if the member's name is malformed."""
@@ -43,27 +44,24 @@ class View:
         """Return True if the document contains a fact."""
         return (self.results or not path.startswith(RESULTS)) and self.permissions.can_read(path)
 
-    def shown(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Return those of a stack's facts that the document contains.
-
-        :param facts: ordered by path.
-        """
-        found = list(facts)
-        if not self.results:
-            first, last = span(found, RESULTS)
-            del found[first:last]
-        if not self.permissions.unrestricted:
-            first, last = span(found, CONFIGS)
-            found[first:last] = [fact for fact in found[first:last] if self.shows(fact.path)]
-        return found
-
     def exists(self, stack_state: StackState) -> bool:
         """Return True unless the member has departed."""
         return not self.member or self.member in stack_state.live_members
 
     def last_change(self, stack_state: StackState) -> int:
         """Return the revision of the last change that the reader has to apply."""
-        return stack_state.changed if self.results else stack_state.target
+        if self.results:
+            return stack_state.changed
+        if self.current_read_set(stack_state):
+            return stack_state.convergence.target_of(self.member)
+        return stack_state.target
+
+    def current_read_set(self, stack_state: StackState | None) -> str:
+        """Return the digest of the read set that limits which changes count; empty if all count."""
+        if stack_state is None or self.results:
+            return ""
+        current = stack_state.convergence.digest(self.member)
+        return current if current == self.read_set else ""
 
     def checksum(self, stack_state: StackState) -> str:
         """Return the checksum of the document, without the parts for the member."""

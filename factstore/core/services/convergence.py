@@ -17,9 +17,14 @@ from factstore.core.state.state import State
 
 @dataclass(frozen=True, slots=True)
 class MemberConvergence:
-    """A member and the revision that it has applied; *applied* is None if it has reported none."""
+    """A member, and the revision that it has applied.
+
+    :param target: the newest revision that the member has to apply; None if none concerned it.
+    :param applied: the revision that it has applied; None if it has reported none.
+    """
 
     member: Member
+    target: Cursor | None
     applied: Cursor | None
     lags: bool
 
@@ -34,6 +39,11 @@ class Convergence:
 
     target: Cursor
     members: tuple[MemberConvergence, ...]
+
+    @property
+    def concerned(self) -> int:
+        """The number of members that the newest revision concerns."""
+        return sum(1 for each in self.members if each.target == self.target)
 
     @property
     def reached(self) -> bool:
@@ -96,16 +106,20 @@ class ConvergenceService:
             stack_state = state.stack_state(scope)
             if stack_state is None:
                 raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
-            target = stack_state.target
+            convergence = stack_state.convergence
+
+            def cursor(revision: int | None) -> Cursor | None:
+                return Cursor(epoch, revision) if revision else None
+
             members = tuple(
                 MemberConvergence(
                     member,
-                    Cursor(epoch, stack_state.applied[name])
-                    if name in stack_state.applied
-                    else None,
-                    stack_state.applied.get(name, 0) < target,
+                    cursor(convergence.target_of(name)),
+                    cursor(convergence.applied.get(name)),
+                    name in convergence.lagging,
                 )
                 for name, member in sorted(stack_state.live_members.items())
                 if member.counts(group, include_draining)
             )
+            target = convergence.target
         return Convergence(Cursor(epoch, target), members)

@@ -8,7 +8,9 @@ from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
-from factstore.core.model.path import check_name, check_stack_name
+from factstore.core.model.path import check_name, check_path, check_stack_name
+from factstore.core.model.read_set import ReadSet
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.member_updates import (
@@ -41,12 +43,23 @@ class MemberService(Service):
 
         :raises NotFound: no living member has that name.
         """
+        return self.get_with_read_set(scope, name, stale=stale)[0]
+
+    def get_with_read_set(
+        self, scope: Scope, name: str, *, stale: bool = False
+    ) -> tuple[Member, ReadSet | None]:
+        """Return a living member, and its read set if it has one.
+
+        :raises NotFound: no living member has that name.
+        """
         _check(scope, name)
         state = self._state(stale=stale)
-        member = state.member(scope, name)
+        with state.read():
+            member = state.member(scope, name)
+            read_set = state.record(scope, RecordKey(ReadSet, name))
         if member is None:
             raise member_missing(scope, name)
-        return member
+        return member, read_set if isinstance(read_set, ReadSet) else None
 
     def list(
         self,
@@ -54,6 +67,7 @@ class MemberService(Service):
         *,
         group: str = "",
         declared: str | None = None,
+        reads: str = "",
         limit: int,
         marker: str = "",
         at: Cursor | None = None,
@@ -62,6 +76,7 @@ class MemberService(Service):
 
         :param group: only the members of this group; empty for all.
         :param declared: only those declared as this; None for all, declared or not.
+        :param reads: only those that a change of the fact at this path concerns; empty for all.
         :param at: the cursor of the first page, so that all pages show one revision.
         :raises CursorExpired: the pages' revision is compacted; list again from the first page.
         """
@@ -69,12 +84,15 @@ class MemberService(Service):
         for name, what in ((group, "group"), (marker, "member")):
             if name:
                 check_name(name, what)
+        if reads:
+            check_path(reads)
         records, cursor = self._records(scope, Member, at)
         if at is not None:  # the database has no records of awaited members
             declarations, _ = self._records(scope, Declaration, cursor)
             known = {member.name for member in records}
             awaited = [each.awaited() for each in declarations if each.name not in known]
             records = sorted([*records, *awaited], key=lambda member: member.name)
+        others = self._unconcerned(scope, reads, cursor) if reads else ()
         found = (
             member
             for member in records
@@ -82,8 +100,18 @@ class MemberService(Service):
             and member.name > marker
             and group in ("", member.group)
             and declared in (None, member.declared)
+            and member.name not in others
         )
         return paginate(found, limit, lambda member: member.name, cursor)
+
+    def _unconcerned(self, scope: Scope, path: str, at: Cursor) -> set[str]:
+        """Return the members whose read set a change of the fact at a path does not concern."""
+        read_sets, _ = self._records(scope, ReadSet, at)
+        reads: dict[str, bool] = {}
+        for each in read_sets:
+            if each.digest not in reads:  # many members have the same
+                reads[each.digest] = each.reads(path)
+        return {each.member for each in read_sets if not reads[each.digest]}
 
     def join(
         self,
@@ -199,8 +227,10 @@ class MemberService(Service):
             )
         with state.read():
             stack_state = state.stack_state(scope)
-            known = stack_state.applied.get(member.name, 0) if stack_state else 0
-            moves = stack_state is not None and known < min(applied.revision, stack_state.target)
+            convergence = stack_state.convergence if stack_state else None
+            moves = convergence is not None and convergence.is_progress(
+                member.name, applied.revision
+            )
         if moves:  # the state is at least as new as the applied revision, so it knows the target
             self._transactor.run(RecordApplied(scope, member, applied.revision))
 

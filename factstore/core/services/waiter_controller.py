@@ -97,14 +97,15 @@ class WaiterController:
                 outcomes = list(stack_state.pending_waiters.outcomes.values())
                 advanced = list(stack_state.pending_waiters.advanced.values())
                 stack_state.pending_waiters.advanced.clear()
-                deletion = stack_state.unrecorded_deletion if marks else 0
+                unrecorded = marks and stack_state.convergence.has_unrecorded_deletion
+                marker = stack_state.convergence.marker if unrecorded else None
             for waiter in advanced:
                 self._extend(waiter)
             for outcome in outcomes:
                 self._transactor.run(EndWaiter(scope, outcome))
-            if deletion:
+            if marker is not None:
                 self._marked_at = now
-                self._transactor.run(MarkDeletion(scope, deletion))
+                self._transactor.run(MarkDeletion(scope, marker))
         return bool(state.stacks_needing_write())
 
     def _extend(self, waiter: Waiter) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable
-from heapq import nsmallest
 
 from factstore.core.model.condition import Converged, EveryMember, Facts, Leaf, Signals
 from factstore.core.model.fact import Fact
@@ -55,11 +54,8 @@ class LeafCounter:
     def member(self, name: str, member: Member | None) -> None:
         """Update a member; None if it is no longer alive."""
 
-    def applied(self, name: str, seen: int | None) -> None:
-        """Update the revision that a member has applied; None if it is unknown."""
-
-    def target(self, revision: int) -> None:
-        """Update the revision that members have to apply."""
+    def lagging(self, name: str, lags: bool) -> None:
+        """Update whether a member lags."""
 
     def signal(self, key: str, signal: Signal | None) -> None:
         """Update a signal; None if it was deleted."""
@@ -162,47 +158,30 @@ class EveryMemberCounter(LeafCounter):
 
 
 class ConvergedCounter(LeafCounter):
-    """Counts a group's members that have applied the target.
-
-    They are ordered by the revision that they have applied, so that a new target, which almost every
-    change sets, costs a binary search.
-    """
+    """Counts the members that do not lag."""
 
     def __init__(self, condition: Converged) -> None:
         self._condition = condition
-        self._target = 0
-        self._applied: dict[str, int] = {}
-        self._members: dict[str, int] = {}
-        self._by_applied: list[tuple[int, str]] = []
+        self._members: set[str] = set()
+        self._lagging: set[str] = set()
+        self._missing = Names()
 
     def member(self, name: str, member: Member | None) -> None:
-        self._reorder(name, _counts(member, self._condition))
+        _put(self._members, name, _counts(member, self._condition))
+        self._evaluate(name)
 
-    def applied(self, name: str, seen: int | None) -> None:
-        if seen is None:
-            self._applied.pop(name, None)
-        else:
-            self._applied[name] = seen
-        self._reorder(name, name in self._members)
+    def lagging(self, name: str, lags: bool) -> None:
+        _put(self._lagging, name, lags)
+        self._evaluate(name)
 
-    def target(self, revision: int) -> None:
-        self._target = revision
-
-    def _reorder(self, name: str, alive: bool) -> None:
-        if name in self._members:
-            del self._by_applied[bisect_left(self._by_applied, (self._members.pop(name), name))]
-        if alive:
-            seen = self._members[name] = self._applied.get(name, -1)
-            self._by_applied.insert(bisect_left(self._by_applied, (seen, name)), (seen, name))
-
-    def _lagging(self) -> int:
-        return bisect_left(self._by_applied, (self._target, ""))
+    def _evaluate(self, name: str) -> None:
+        self._missing.put(name, name in self._members and name in self._lagging)
 
     def score(self) -> tuple[int, int]:
-        return len(self._by_applied) - self._lagging(), max(len(self._by_applied), 1)
+        return len(self._members) - len(self._missing), max(len(self._members), 1)
 
     def missing(self) -> list[str]:
-        return nsmallest(LISTED, (name for _, name in self._by_applied[: self._lagging()]))
+        return self._missing.first()
 
 
 class SignalsCounter(LeafCounter):

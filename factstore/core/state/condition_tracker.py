@@ -8,7 +8,7 @@ revision.  Timeouts, and writing the outcome, are left to others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Literal, Protocol
 
@@ -36,12 +36,8 @@ class View(Protocol):
         """The living members by name."""
 
     @property
-    def applied(self) -> Mapping[str, int]:
-        """The revision that each member has applied, by name."""
-
-    @property
-    def target(self) -> int:
-        """The revision that members have to apply."""
+    def lagging(self) -> Collection[str]:
+        """The living members that have not applied the revision that they have to apply, by name."""
 
     @property
     def signals(self) -> Mapping[str, Signal]:
@@ -107,11 +103,10 @@ class Tracker:
         for counter in tracker._counters:
             for path in counter.concerned(view.facts.keys()):
                 counter.fact(path, view.facts[path])
-        tracker.target(view.target)
         for name, member in view.members.items():
             tracker.member(name, member)
-        for name, seen in view.applied.items():
-            tracker.applied(name, seen)
+        for name in view.lagging:
+            tracker.lagging(name, True)
         for key, signal in view.signals.items():
             tracker.signal(key, signal)
         return tracker
@@ -126,15 +121,10 @@ class Tracker:
         for counter in self._counters:
             counter.member(name, member)
 
-    def applied(self, name: str, seen: int | None) -> None:
-        """Update the revision that a member has applied; None if it is unknown."""
+    def lagging(self, name: str, lags: bool) -> None:
+        """Update whether a member lags."""
         for counter in self._counters:
-            counter.applied(name, seen)
-
-    def target(self, revision: int) -> None:
-        """Update the revision that members have to apply."""
-        for counter in self._counters:
-            counter.target(revision)
+            counter.lagging(name, lags)
 
     def signal(self, key: str, signal: Signal | None) -> None:
         """Update a signal; None if it was deleted.  Only a waiter that counts signals reads it."""

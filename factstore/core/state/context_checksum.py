@@ -7,10 +7,8 @@ from collections import defaultdict
 from factstore.core.model.checksum import MODULUS, checksum_text, fact_hash, member_hash
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
+from factstore.core.model.path import RESULTS
 from factstore.core.model.permissions import CONFIGS, Permissions
-
-RESULTS = "results/"
-"""Facts below it report the results of applying the others, so they do not move the target."""
 
 
 class ContextChecksum:

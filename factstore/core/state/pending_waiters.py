@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from factstore.core.model.member import Member
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter, WaiterState
 from factstore.core.state.condition_tracker import Tracker
+from factstore.core.state.convergence import Convergence
 
 
 class Contents(Protocol):
@@ -20,8 +21,7 @@ class Contents(Protocol):
     stack: Stack
     facts: dict[str, Fact]
     live_members: dict[str, Member]
-    applied: dict[str, int]
-    target: int
+    convergence: Convergence
 
     def records(self, kind: type[R]) -> Mapping[str, R]: ...
 
@@ -82,6 +82,11 @@ class PendingWaiters:
         tracker = self.tracker(waiter.name)
         return waiter.progress or (tracker.progress() if tracker else Progress())
 
+    def set_lagging(self, member: str, lags: bool) -> None:
+        """Record that a member lags, or does not any more."""
+        for tracker in self.trackers():
+            tracker.lagging(member, lags)
+
     def schedule(self, waiter: str) -> None:
         """Evaluate a waiter at the end of the revision: it was armed, or its timer expired."""
         self._scheduled.add(waiter)
@@ -135,6 +140,5 @@ class _View:
     def __init__(self, contents: Contents, waiter: str) -> None:
         self.facts: Mapping[str, Fact] = contents.facts
         self.members: Mapping[str, Member] = contents.live_members
-        self.applied: Mapping[str, int] = contents.applied
-        self.target = contents.target
+        self.lagging: Collection[str] = contents.convergence.lagging
         self.signals: Mapping[str, Signal] = contents.signals(waiter)

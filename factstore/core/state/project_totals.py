@@ -16,3 +16,9 @@ class ProjectTotals:
     stacks: dict[str, StackState] = field(default_factory=dict)
     facts: int = 0
     bytes: int = 0
+
+    def remove(self, stack_state: StackState) -> None:
+        """Subtract a deleted stack."""
+        self.facts -= stack_state.count
+        self.bytes -= stack_state.bytes
+        del self.stacks[stack_state.stack.name]

@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from factstore.core.model.event import (
-    DELETION_MARKER,
     Change,
     ChangeType,
     DeletionMarker,
 )
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Declaration, Member
+from factstore.core.model.path import RESULTS
+from factstore.core.model.read_set import ReadSet, member_path
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
-from factstore.core.state.context_checksum import RESULTS, ContextChecksum
+from factstore.core.state.context_checksum import ContextChecksum
+from factstore.core.state.convergence import Convergence
 from factstore.core.state.pending_waiters import PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.turn_queues import TurnQueues
@@ -39,9 +41,6 @@ class StackState:
     :param paths_by_lease: the paths of facts bound to members, by the members' leases.
     :param count: the number of facts and of records that count as facts.
     :param changed: the revision that last changed facts or members.
-    :param target: the revision that members have to apply: the last that changed members, or facts
-        outside ``results/``.
-    :param last_deletion: the revision of the last deletion that moved the target.
     :param sensitive: the number of sensitive facts.
     :param checksum: the checksum of the stack's context.
     :param pending_waiters: the waiters that are pending.
@@ -55,17 +54,23 @@ class StackState:
     tables: dict[type[Record], dict[str, Record]] = field(default_factory=dict)
     live_members: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
-    applied: dict[str, int] = field(default_factory=dict)
     paths_by_lease: dict[int, set[str]] = field(default_factory=dict)
     count: int = 0
     bytes: int = 0
     changed: int = 0
-    target: int = 0
-    last_deletion: int = 0
     sensitive: int = 0
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
     turn_queues: TurnQueues = field(default_factory=TurnQueues)
+    convergence: Convergence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.convergence = Convergence(self.pending_waiters.set_lagging)
+
+    @property
+    def target(self) -> int:
+        """The newest revision that changed members, or facts outside ``results/``."""
+        return self.convergence.target
 
     # Facts
 
@@ -88,7 +93,7 @@ class StackState:
         for tracker in self.pending_waiters.trackers():
             tracker.fact(fact.path, fact)
         if not fact.path.startswith(RESULTS):
-            self._move_target(fact.revision)
+            self.convergence.change(fact.path, fact.revision, fact.created)
         return previous
 
     def drop(self, path: str, revision: int) -> Fact | None:
@@ -105,8 +110,7 @@ class StackState:
         for tracker in self.pending_waiters.trackers():
             tracker.fact(path, None)
         if not path.startswith(RESULTS):
-            self._move_target(revision)
-            self.last_deletion = revision
+            self.convergence.delete(path, revision)
         return previous
 
     def below(self, folder: str) -> Iterator[str]:
@@ -139,7 +143,9 @@ class StackState:
             case Member():
                 return self._put_member(record, former)
             case Applied(member, seen):
-                self._note_applied(member, seen)
+                self.convergence.set_applied(member, seen)
+            case ReadSet(member):
+                self.convergence.set_read_set(member, record, self)
             case Signal(waiter):
                 self._note_signal(waiter, record.record_key.name, record)
             case Waiter():
@@ -147,7 +153,7 @@ class StackState:
             case Turn():
                 self.turn_queues.put(record)
             case DeletionMarker():
-                self._move_target(record.seen)
+                self.convergence.restore(record)
         return None
 
     def drop_record(self, key: RecordKey, revision: int) -> Change | None:
@@ -161,7 +167,9 @@ class StackState:
             case Member():
                 return self._drop_member(record, revision)
             case Applied(member):
-                self._note_applied(member, None)
+                self.convergence.set_applied(member, None)
+            case ReadSet(member):
+                self.convergence.set_read_set(member, None, self)
             case Signal(waiter):
                 self._note_signal(waiter, key.name, None)
             case Turn(queue, member):
@@ -180,14 +188,17 @@ class StackState:
             self.checksum.add_member(member)
         for tracker in self.pending_waiters.trackers():
             tracker.member(member.name, None if member.departed else member)
+        self.convergence.set_live(member.name, not member.departed)
         if known is None and member.departed:
             return None
         self.changed = max(self.changed, member.visible_revision)
-        self._move_target(member.visible_revision)
+        if known is not None and (member.departed or known.group != member.group):
+            self.convergence.delete(member_path(known.group, known.name), member.revision)
         author = (member.updated_by, member.request_id)
         if member.departed:
-            self.last_deletion = member.revision
             return Change("member.depart", None, None, None, *author, member, known, member.reason)
+        path, revision = member_path(member.group, member.name), member.visible_revision
+        self.convergence.change(path, revision, revision)
         if known is not None and member.continues(known):
             left = "departed" if member.declared_only and not known.declared_only else None
             return Change("member.change", None, None, None, *author, member, known, left)
@@ -205,8 +216,9 @@ class StackState:
             self._unlist(member.name)
             for tracker in self.pending_waiters.trackers():
                 tracker.member(member.name, None)
-        self.changed = self.last_deletion = revision
-        self._move_target(revision)
+            self.convergence.set_live(member.name, False)
+        self.changed = revision
+        self.convergence.delete(member_path(member.group, member.name), revision)
         return Change(kind, None, None, None, None, None, awaited, member, "expired")
 
     def restore_awaited(self) -> None:
@@ -222,14 +234,6 @@ class StackState:
         self.checksum.remove_member(known)
         if self.generations.get(known.generation) is known:  # else its lease was lost
             del self.generations[known.generation]
-
-    def _note_applied(self, member: str, seen: int | None) -> None:
-        if seen is None:
-            self.applied.pop(member, None)
-        else:
-            self.applied[member] = seen
-        for tracker in self.pending_waiters.trackers():
-            tracker.applied(member, seen)
 
     def _note_signal(self, waiter: str, key: str, signal: Signal | None) -> None:
         if (tracker := self.pending_waiters.tracker(waiter)) is not None:
@@ -257,24 +261,10 @@ class StackState:
     @property
     def needs_write(self) -> bool:
         """True if the waiter controller has to write something for the stack."""
-        waiters = self.pending_waiters
-        return bool(waiters.outcomes or waiters.advanced or self.unrecorded_deletion)
-
-    @property
-    def unrecorded_deletion(self) -> int:
-        """The revision of the last deletion that moved the target; 0 if a marker records it."""
-        marker = self.records(DeletionMarker).get(DELETION_MARKER.name)
-        known = marker.seen if marker else 0
-        # Only members converge, so a stack without members needs no marker.
-        return self.last_deletion if self.live_members and self.last_deletion > known else 0
+        waiters, unrecorded = self.pending_waiters, self.convergence.has_unrecorded_deletion
+        return bool(waiters.outcomes or waiters.advanced or unrecorded)
 
     # Totals
-
-    def _move_target(self, revision: int) -> None:
-        if revision > self.target:
-            self.target = revision
-            for tracker in self.pending_waiters.trackers():
-                tracker.target(revision)
 
     def _unbind(self, fact: Fact) -> None:
         if fact.member is not None:

@@ -77,21 +77,22 @@ class State:
                 stack_state, change = self._apply_one(mutation, authors, step.revision)
                 if stack_state is not None:
                     touched[id(stack_state)] = stack_state
-                    stack = stack_state.stack
-                    stack_changes = changes.setdefault((stack.scope, stack.id), [])
                     if change is not None:
-                        stack_changes.append(change)
-            scopes = {scope for scope, _ in changes}
+                        key = (stack_state.stack.scope, stack_state.stack.id)
+                        changes.setdefault(key, []).append(change)
+            concerned: dict[Scope, frozenset[str]] = {}
             for stack_state in touched.values():
                 self._evaluate(stack_state, step.revision)
-                scopes.update(stack_state.turn_queues.take_changed(stack_state.stack))
+                scope, digests = stack_state.stack.scope, stack_state.convergence.take_concerned()
+                concerned[scope] = concerned.get(scope, frozenset()) | digests
+                for queue in stack_state.turn_queues.take_changed(stack_state.stack):
+                    concerned[queue] = frozenset()
             self.revision = step.revision
             events = [
                 Event(scope, stack_id, step.revision, tuple(stack_changes))
                 for (scope, stack_id), stack_changes in changes.items()
-                if stack_changes
             ]
-            return StepResult(tuple(events), frozenset(scopes))
+            return StepResult(tuple(events), concerned)
 
     def _evaluate(self, stack_state: StackState, revision: int) -> None:
         if self._by_id.get(stack_state.stack.id) is not stack_state:
@@ -145,11 +146,10 @@ class State:
                     return None, None
                 del self._by_id[stack_state.stack.id]
                 stack_state.turn_queues.end()
+                stack_state.convergence.end()
                 self._unwritten.discard(stack_state.stack.id)
                 project = stack_state.project
-                project.facts -= stack_state.count
-                project.bytes -= stack_state.bytes
-                del project.stacks[scope.stack]
+                project.remove(stack_state)
                 if not project.stacks:
                     del self._projects[scope.project_id]
                 self.last_deletion = revision

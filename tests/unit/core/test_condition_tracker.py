@@ -46,26 +46,19 @@ class World:
 
     facts: dict[str, Fact] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
-    applied: dict[str, int] = field(default_factory=dict)
-    target: int = 0
+    lagging: dict[str, bool] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
 
     def change(self, kind: str, name: str, what: Any) -> None:
-        if kind == "target":
-            self.target += what
-            return
-        table = getattr(self, {"applied": "applied"}.get(kind, f"{kind}s"))
-        if what is None or (kind == "member" and what.state == "departed"):
+        table = getattr(self, {"lagging": "lagging"}.get(kind, f"{kind}s"))
+        if what in (None, False) or (kind == "member" and what.state == "departed"):
             table.pop(name, None)
         else:
             table[name] = what
 
     def tell(self, tracker: Tracker, kind: str, name: str, what: Any) -> None:
         """Update a tracker with a change of the world."""
-        if kind == "target":
-            tracker.target(self.target)
-        else:
-            getattr(tracker, kind)(name, what)
+        getattr(tracker, kind)(name, what)
 
 
 Changed = tuple[str, str, Any]
@@ -86,12 +79,7 @@ changes: st.SearchStrategy[Changed] = st.one_of(
         st.sampled_from(["compute", "head"]),
         st.sampled_from([None, "joining", "ready", "draining", "departed"]),
     ),
-    st.builds(
-        lambda name, seen: ("applied", name, seen),
-        st.sampled_from(NAMES),
-        st.none() | st.integers(0, 12),
-    ),
-    st.integers(1, 3).map(lambda more: ("target", "", more)),
+    st.builds(lambda name, lags: ("lagging", name, lags), st.sampled_from(NAMES), st.booleans()),
     st.builds(
         lambda name, status, at: (
             "signal",
@@ -158,9 +146,7 @@ def holds(world: World, it: Condition) -> bool:
             return len(living) >= it.at_least and passing_members(world, it) == set(living)
         case Converged():
             living = counted(world, it)
-            return bool(living) and all(
-                name in world.applied and world.applied[name] >= world.target for name in living
-            )
+            return bool(living) and not any(name in world.lagging for name in living)
         case conditions.Signals():
             good = [s for s in world.signals.values() if s.status == "SUCCESS"]
             return len(good) >= it.count
@@ -188,7 +174,7 @@ def far(world: World, it: Condition) -> tuple[int, int, set[str]]:
             return len(good), max(it.at_least, len(living)), names
         case Converged():
             living = set(counted(world, it))
-            good = {name for name in living if world.applied.get(name, -1) >= world.target}
+            good = living - world.lagging.keys()
             return len(good), max(1, len(living)), living - good
         case conditions.Signals():
             count = sum(s.status == "SUCCESS" for s in world.signals.values())
@@ -344,11 +330,10 @@ def test_a_draining_member_counts_only_if_the_condition_includes_it(leaf: str) -
     without = tracked({leaf: inner})
     included = tracked({leaf: {**inner, "include_draining": True}})
     for tracker in (without, included):
-        tracker.target(7)
         tracker.member("c1", member("c1"))
         tracker.member("c2", member("c2", state="ready"))
         tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
-        tracker.applied("c1", 7)
+        tracker.lagging("c2", True)
         assert tracker.verdict() is None
         tracker.member("c2", member("c2", state="draining"))
     assert (without.verdict(), without.progress().needed) == ("met", 1)
@@ -368,17 +353,15 @@ def test_a_member_that_changes_its_group_counts_in_the_new_one() -> None:
     assert tracker.verdict() == "met"
 
 
-def test_members_lag_behind_a_new_target_until_they_have_applied_it() -> None:
+def test_a_stack_has_converged_when_no_member_lags() -> None:
     tracker = tracked({"converged": {}})
     assert tracker.verdict() is None, "there are no members"
-    for name, seen in (("c1", 5), ("c2", 9)):
+    for name in ("c1", "c2"):
         tracker.member(name, member(name))
-        tracker.applied(name, seen)
-    tracker.target(5)
     assert tracker.verdict() == "met"
-    tracker.target(9)
+    tracker.lagging("c1", True)
     assert tracker.progress().missing == ("c1",)
-    tracker.applied("c1", 9)
+    tracker.lagging("c1", False)
     assert tracker.verdict() == "met"
 
 
@@ -427,6 +410,7 @@ def test_lists_are_sorted_and_limited_to_a_hundred() -> None:
     for at in range(300):
         world.facts[f"nodes/n{at}/s"] = fact(f"nodes/n{at}/s", "down")
         world.members[f"n{at}"] = member(f"n{at}")
+        world.lagging[f"n{at}"] = True
     down = {"facts": "nodes/*/s", "equals": "down", "count": 300}
     parts = [{"facts": "nodes/*/s", "equals": "up", "count": 9}, EVERY, {"converged": {}}]
     for success in (*parts, {"all": parts}):
@@ -504,12 +488,12 @@ def test_the_cost_of_a_change_does_not_grow_with_the_stack(
         world.facts[f"nodes/n{at}/s"] = fact(f"nodes/n{at}/s", "up")
         world.facts[f"x/{at}"] = fact(f"x/{at}", "up")
         world.members[f"n{at}"] = member(f"n{at}")
-        world.applied[f"n{at}"] = 1
+        world.lagging[f"n{at}"] = True
     success = [{"facts": "x/*", "present": True}, {"facts": "a", "present": True}, EVERY]
     tracker = tracked(
         {"all": [*success, {"converged": {}}]}, {"facts": "*/*/s", "equals": 1}, world
     )
-    for name in ("facts", "members", "applied", "signals"):
+    for name in ("facts", "members", "lagging", "signals"):
         setattr(world, name, Unread())
 
     tests: list[str] = []
@@ -527,8 +511,7 @@ def test_the_cost_of_a_change_does_not_grow_with_the_stack(
     tracker.fact("a", fact("a"))
     tracker.fact("elsewhere", fact("elsewhere"))
     tracker.member("c1", member("c1"))
-    tracker.applied("c1", 7)
-    tracker.target(7)
+    tracker.lagging("c1", True)
     assert tracker.verdict() is None
     tracker.progress()
     assert tests[2:] == ["x/z", "", "a"]

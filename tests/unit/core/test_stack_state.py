@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factstore.core.model.event import (
-    DELETION_MARKER,
     DeletionMarker,
     DropStack,
     PutFact,
@@ -47,11 +46,11 @@ def test_facts_except_results_move_the_target() -> None:
     it = stack_state()
     it.put(fact("a", 1, 2))
     it.put(fact("results/a", 1, 3))
-    assert (it.target, it.changed, it.last_deletion) == (2, 3, 0)
+    assert (it.target, it.changed, it.convergence.last_deletion) == (2, 3, 0)
     it.drop("results/a", 4)
-    assert (it.target, it.changed, it.last_deletion) == (2, 4, 0)
+    assert (it.target, it.changed, it.convergence.last_deletion) == (2, 4, 0)
     it.drop("a", 5)
-    assert (it.target, it.changed, it.last_deletion) == (5, 5, 5)
+    assert (it.target, it.changed, it.convergence.last_deletion) == (5, 5, 5)
     it.put(fact("resultsish", 1, 6))
     assert it.target == 6
 
@@ -60,7 +59,7 @@ def test_dropping_a_missing_record_changes_nothing() -> None:
     it = stack_state()
     assert it.drop("a", 5) is None
     assert it.drop_record(RecordKey(Member, "a"), 5) is None
-    assert (it.target, it.changed, it.last_deletion) == (0, 0, 0)
+    assert (it.target, it.changed, it.convergence.last_deletion) == (0, 0, 0)
 
 
 # Members
@@ -80,7 +79,7 @@ def test_a_member_joins_changes_and_expires() -> None:
     assert (change.type, change.record, change.former) == ("member.expire", None, ready)
     assert (change.by, change.request_id, change.reason) == (None, None, "expired")
     assert (it.live_members, it.generations) == ({}, {})
-    assert (it.target, it.changed, it.last_deletion) == (4, 4, 4)
+    assert (it.target, it.changed, it.convergence.last_deletion) == (4, 4, 4)
     assert usage(it) == (0, 0)
 
 
@@ -95,7 +94,7 @@ def test_a_departure_is_reported_once_and_the_member_counts_until_it_is_deleted(
     assert (it.live_members, it.generations) == ({}, {})
     assert usage(it) == (1, joined.size)
     assert it.drop_record(departed.record_key, 4) is None
-    assert (it.target, it.last_deletion) == (3, 3)
+    assert (it.target, it.convergence.last_deletion) == (3, 3)
     assert usage(it) == (0, 0)
 
 
@@ -132,23 +131,24 @@ def test_members_whose_leases_were_lost_can_all_be_deleted() -> None:
 def test_an_applied_revision_is_no_event_and_does_not_move_the_target() -> None:
     it = stack_state()
     assert it.put_record(Applied("c1", 5, revision=6, lease=LEASE)) is None
-    assert it.applied == {"c1": 5}
+    assert it.convergence.applied == {"c1": 5}
     assert it.drop_record(RecordKey(Applied, "c1"), 7) is None
-    assert (it.applied, it.target, it.changed) == ({}, 0, 0)
+    assert (it.convergence.applied, it.target, it.changed) == ({}, 0, 0)
     assert usage(it) == (0, 0)
 
 
 def test_a_deletion_needs_a_marker_as_long_as_there_are_members() -> None:
     it = stack_state()
     it.put(fact("a", 1, 2))
+    it.put(fact("b", 1, 2))
     it.drop("a", 3)
     assert not it.needs_write, "nobody converges"
     it.put_record(member("c1", 4))
-    assert (it.unrecorded_deletion, it.needs_write) == (3, True)
+    assert it.needs_write
     it.put_record(DeletionMarker(3, revision=5))
-    assert (it.unrecorded_deletion, it.needs_write, it.target) == (0, False, 4)
-    it.drop_record(DELETION_MARKER, 6)
-    assert it.unrecorded_deletion == 3
+    assert (it.needs_write, it.target) == (False, 4)
+    it.drop("b", 6)
+    assert it.needs_write
 
 
 def test_a_loaded_state_gets_its_target_from_the_deletion_marker() -> None:

@@ -164,13 +164,13 @@ def test_an_applied_record_touches_the_stack_and_makes_no_event() -> None:
     result = state.apply(
         Step(state.revision + 1, (PutRecord("s1", Applied("c1", 2, revision=3, lease=7)),))
     )
-    assert (result.events, result.touched) == ((), {SCOPE})
+    assert (result.events, result.touched) == ((), {SCOPE: frozenset()})
     contents = state.contents(SCOPE)
     assert contents is not None
     assert (contents.target, contents.changed) == (2, 2)
     stack_state = state.stack_state(SCOPE)
     assert stack_state is not None
-    assert stack_state.applied == {"c1": 2}
+    assert stack_state.convergence.applied == {"c1": 2}
 
 
 def test_a_deleted_stack_needs_no_write() -> None:

@@ -13,6 +13,7 @@ from factstore.core.model.definition import Definition
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import Record
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
@@ -38,7 +39,11 @@ RECORDS: list[Record] = [
     ),
     Timer("w", **STORED),
     Signal("w", "a/b \u20ac", "FAILURE", "", "null", "t", "u", "r", revision=7),
+    ReadSet.of("c1", ["nodes/", "nodes/*/ip"], ["*"], ["compute"]),
+    replace(ReadSet.of("c1"), updated_at="t", updated_by="u", request_id="r", **STORED),
     DeletionMarker(5, revision=7),
+    DeletionMarker(5, {"": 2, "nodes/c1": 5, "@/compute/c2": 4}, revision=7),
+    DeletionMarker(5, {}, revision=7),
     Grant("s-1", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", **STORED),
     Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
@@ -106,7 +111,7 @@ def test_junk_is_refused() -> None:
 def test_a_record_with_an_unknown_or_a_missing_field_is_refused() -> None:
     # Empty fields of a member's declaration are omitted from its record.
     optional = {"decided_at", "decided_revision", "timer", "parent", "declared", "number", "told"}
-    optional |= {"reason", "version"}
+    optional |= {"reason", "version", "deletions"}
     with cases() as case:
         for n, record in enumerate(RECORDS):
             fields = json.loads(codec.encode_record(record))

@@ -33,7 +33,7 @@ def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event
 
 
 def publish(hub: Hub, revision: int, events: Sequence[Event]) -> None:
-    hub.publish(revision, events, {each.scope for each in events})
+    hub.publish(revision, events, {each.scope: () for each in events})
 
 
 def everything(hub: Hub, scope: Scope, after: int) -> EventBatch:

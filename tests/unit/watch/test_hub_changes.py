@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
+from factstore.watch import channel as channels
 from factstore.watch import hub as hubs
+from factstore.watch.channel import Channel
 from factstore.watch.hub import Hub
 
 ONE, OTHER = Scope("p", "one"), Scope("p", "other")
@@ -49,7 +51,7 @@ def wait(threads: ThreadPoolExecutor, hub: Hub, scope: Scope, after: int) -> Fut
 
 
 def test_a_change_between_read_and_wait_is_not_missed(hub: Hub) -> None:
-    hub.publish(5, (), [ONE])
+    hub.publish(5, (), {ONE: ()})
     assert hub.wait_change(ONE, 4, 0)
     assert not hub.wait_change(ONE, 5, 0)
 
@@ -59,7 +61,7 @@ def test_a_change_wakes_the_readers_of_its_stack_alone(
 ) -> None:
     waiting = wait(threads, hub, ONE, 4)
     other = wait(threads, hub, OTHER, 4)
-    hub.publish(5, (), [ONE])
+    hub.publish(5, (), {ONE: ()})
     assert waiting.result(LONG)
     assert not other.done()
     hub.close()
@@ -68,12 +70,12 @@ def test_a_change_wakes_the_readers_of_its_stack_alone(
 
 def test_a_change_wakes_all_readers_of_the_stack(hub: Hub, threads: ThreadPoolExecutor) -> None:
     waiting = [wait(threads, hub, ONE, after) for after in (3, 4, 4)]
-    hub.publish(5, (), [OTHER, ONE])
+    hub.publish(5, (), {OTHER: (), ONE: ()})
     assert all(one.result(LONG) for one in waiting)
 
 
 def test_a_wait_without_a_change_lasts_until_its_timeout(hub: Hub) -> None:
-    hub.publish(5, (), [OTHER])
+    hub.publish(5, (), {OTHER: ()})
     assert not hub.wait_change(ONE, 5, 0.01)
 
 
@@ -97,7 +99,7 @@ def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
             case "tell":
                 revision += 1
                 moved[scope] = revision
-                hub.publish(revision, (), [scope])
+                hub.publish(revision, (), {scope: ()})
             case "read":
                 read[scope] = revision
             case "reset":  # the readers have read the new state
@@ -110,14 +112,14 @@ def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
 
 
 def test_a_reset_wakes_all_readers_once(hub: Hub, threads: ThreadPoolExecutor) -> None:
-    hub.publish(50, (), [ONE])
+    hub.publish(50, (), {ONE: ()})
     waiting = wait(threads, hub, ONE, 50)
     hub.reset(7)
     assert waiting.result(LONG)
     assert not hub.wait_change(ONE, 7, 0), "nothing has changed since the state was reloaded"
     assert not hub.wait_change(ONE, 50, 0), "an old revision must not end every wait"
     again = wait(threads, hub, ONE, 7)
-    hub.publish(8, (), [ONE])
+    hub.publish(8, (), {ONE: ()})
     assert again.result(LONG)
 
 
@@ -136,7 +138,7 @@ def test_the_stacks_that_changed_longest_ago_are_forgotten_and_count_as_changed(
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
     hub.reset(0)
     for revision in range(1, 101):
-        hub.publish(revision, (), [Scope("p", str(revision))])
+        hub.publish(revision, (), {Scope("p", str(revision)): ()})
     assert len(hub._channels) == 5
     assert hub.wait_change(Scope("p", "1"), 0, 0)
     assert hub.wait_change(Scope("p", "never"), 94, 0), "it may be one of those forgotten"
@@ -161,12 +163,10 @@ def test_stacks_that_cannot_be_forgotten_are_not_searched_at_each_change(
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
     hub = Hub(1000, 10**9)
     searched: list[object] = []
-    monkeypatch.setattr(
-        hubs._Channel, "idle", property(lambda channel: bool(searched.append(channel)))
-    )
+    monkeypatch.setattr(Channel, "idle", property(lambda channel: bool(searched.append(channel))))
     for revision in range(1, 101):
         scope = Scope("p", str(revision))
-        hub.publish(revision, [Event(scope, "s", revision, ())], [scope])
+        hub.publish(revision, [Event(scope, "s", revision, ())], {scope: ()})
     assert len(hub._channels) == 100
     assert 100 < len(searched) < 100 * 100 / 4
 
@@ -177,9 +177,9 @@ def test_a_stack_with_a_waiting_reader_is_not_forgotten(
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 2)
     hub.reset(0)
     waiting = wait(threads, hub, ONE, 1)
-    hub.publish(2, (), [Scope("p", str(n)) for n in range(9)])
+    hub.publish(2, (), {Scope("p", str(n)): () for n in range(9)})
     assert not waiting.done()
-    hub.publish(3, (), [ONE])
+    hub.publish(3, (), {ONE: ()})
     assert waiting.result(LONG)
 
 
@@ -200,7 +200,47 @@ def test_no_change_is_lost_between_a_read_and_the_wait(hub: Hub) -> None:
         reader.start()
     for at in range(1, ends + 1):
         revision[0] = at
-        hub.publish(at, (), [ONE])
+        hub.publish(at, (), {ONE: ()})
     for reader in readers:
         reader.join(LONG)
     assert seen == [ends] * 4
+
+
+# Read sets
+
+
+def test_a_reader_waits_for_the_changes_that_concern_its_read_set(
+    hub: Hub, threads: ThreadPoolExecutor
+) -> None:
+    hub.publish(5, (), {ONE: ["x"]})
+    assert hub.wait_concern(ONE, "x", 4, 0)
+    waiting = threads.submit(hub.wait_concern, ONE, "x", 5, LONG)
+    assert Parking.parked.acquire(timeout=LONG)
+    hub.publish(6, (), {ONE: ["y"], OTHER: ["x"]})
+    hub.publish(7, (), {ONE: ()})
+    assert not waiting.done()
+    hub.publish(8, (), {ONE: ["x", "y"]})
+    assert waiting.result(LONG)
+    assert not hub.wait_concern(ONE, "x", 8, 0)
+
+
+def test_a_read_set_counts_as_concerned_if_that_is_not_known(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.reset(3)
+    assert hub.wait_concern(ONE, "x", 2, 0)
+    assert not hub.wait_concern(ONE, "x", 3, 0)
+    monkeypatch.setattr(channels, "READ_SETS", 2)
+    hub.publish(5, (), {ONE: ["x", "y", "z"]})
+    assert hub.wait_concern(ONE, "other", 4, 0)
+    assert not hub.wait_concern(ONE, "other", 5, 0)
+
+
+@pytest.mark.parametrize("end", [Hub.close, lambda hub: hub.reset(9)])
+def test_the_end_of_the_history_wakes_readers_with_a_read_set(
+    hub: Hub, threads: ThreadPoolExecutor, end: Callable[[Hub], None]
+) -> None:
+    waiting = threads.submit(hub.wait_concern, ONE, "x", 0, LONG)
+    assert Parking.parked.acquire(timeout=LONG)
+    end(hub)
+    assert waiting.result(LONG)

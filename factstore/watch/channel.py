@@ -1,0 +1,84 @@
+"""One stack in the hub: its recent events, and the wake-ups of its waiting readers.
+
+The hub holds its lock whenever it uses a channel.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from factstore.core.model.event import Event
+from factstore.core.model.fact import Scope
+from factstore.core.ports import WakeUp
+
+READ_SETS = 2_000  # read sets whose last change is kept; the others count as concerned
+
+_DROPPED = Event(Scope("", ""), "", 0, ())
+
+
+@dataclass(slots=True)
+class Channel:
+    """The events of one stack that are still in memory, and the wake-ups of the waiting readers.
+
+    :param concerned: the revision of the last change that concerned a read set, by its digest.
+    :param concerned_floor: the revision after which *concerned* is complete.
+
+    Dropped events at the front are counted, and removed from the list many at a time.
+    """
+
+    last_event: int = 0
+    last_change: int = 0
+    event_wake_up: WakeUp | None = None
+    change_wake_up: WakeUp | None = None
+    concerned: dict[str, int] = field(default_factory=dict)
+    concerned_floor: int = 0
+    concerned_wake_ups: dict[str, WakeUp] = field(default_factory=dict)
+    readers: int = 0
+    events: list[Event] = field(default_factory=list)
+    dropped: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self.readers and self.dropped >= len(self.events)
+
+    def after(self, revision: int) -> int:
+        return bisect_right(self.events, revision, self.dropped, key=lambda event: event.revision)
+
+    def drop_first(self) -> None:
+        self.events[self.dropped] = _DROPPED
+        self.dropped += 1
+        if self.dropped > 64 and self.dropped * 2 > len(self.events):
+            del self.events[: self.dropped]
+            self.dropped = 0
+
+    def concern(self, read_sets: Collection[str], revision: int) -> Iterator[WakeUp]:
+        """Record a change that concerned read sets, and yield the wake-ups to set."""
+        for digest in read_sets:
+            self.concerned[digest] = revision
+            wake_up = self.concerned_wake_ups.pop(digest, None)
+            if wake_up is not None:
+                yield wake_up
+        if len(self.concerned) > READ_SETS:
+            self.concerned.clear()
+            self.concerned_floor = revision
+
+    def last_concern(self, read_set: str) -> int:
+        """Return the revision of the last change that can have concerned a read set."""
+        return self.concerned.get(read_set, self.concerned_floor)
+
+    def take_wake_ups(self, *, event: bool) -> list[WakeUp]:
+        """Remove and return the wake-ups to set: that for changes, and with *event* that for events."""
+        wake_ups = [self.change_wake_up] if self.change_wake_up is not None else []
+        self.change_wake_up = None
+        if event and self.event_wake_up is not None:
+            wake_ups.append(self.event_wake_up)
+            self.event_wake_up = None
+        return wake_ups
+
+    def take_all_wake_ups(self) -> list[WakeUp]:
+        """Remove and return all wake-ups."""
+        wake_ups = [*self.take_wake_ups(event=True), *self.concerned_wake_ups.values()]
+        self.concerned_wake_ups.clear()
+        return wake_ups
