@@ -64,6 +64,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
         member=query["member"],
         parts=schemas.VIEWS[query["view"]],
         permissions=access().permissions,
+        read_set=query["read_set"],
     )
     wait, stale = query["wait"], query["consistency"] == "stale"
     settle = Debounce.of(query["settle"], query["max_settle"])

@@ -14,7 +14,7 @@ from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITE
 from factstore.api.responses import json_response, page_response, set_location
 from factstore.api.schemas import members as schemas
 from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.members import member_text
+from factstore.api.serializers.members import member_text, member_with_read_set_text
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.member import JoinRequest
@@ -34,10 +34,12 @@ class MemberList(MethodView):
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """List members by name, all pages at one revision."""
         scope = access().scope(rules.LIST, stack)
+        access().permissions.check_read(query["reads"])
         page = services().members.list(
             scope,
             group=query["group"],
             declared=query["declared"],
+            reads=query["reads"],
             limit=query["limit"],
             marker=query["marker"],
             at=paging.cursor(query),
@@ -51,12 +53,13 @@ class MemberItem(MethodView):
 
     @blueprint.query(schemas.MemberQuery)
     @blueprint.error_codes("path_invalid", "not_found")
-    @blueprint.response(200, schemas.Member)
+    @blueprint.response(200, schemas.MemberWithReadSet)
     def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Show a member."""
         scope = access().scope(rules.GET, stack)
         stale = query["consistency"] == "stale"
-        return json_response(member_text(services().members.get(scope, member, stale=stale)))
+        found, read_set = services().members.get_with_read_set(scope, member, stale=stale)
+        return json_response(member_with_read_set_text(found, read_set))
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)

@@ -33,6 +33,10 @@ MEMBER_DECLARE = {
     "reason": "scaled_out",
     "attributes": {"resource_type": "OS::Nova::Server", "resource_name": "compute"},
 }
+READ_SET_PUT = {
+    "facts": ["nodes/", "nodes/*/ip", "partition"],
+    "groups": ["head"],
+}
 BATCH = {
     "guards": [
         {"path": "nodes/head", "exists": True},
@@ -161,6 +165,9 @@ def members(caller: Caller) -> dict[str, str]:
     ready = caller.ask("PATCH", f"{stack}/members/c1", 200, json=patch)
     listed = caller.ask("GET", f"{stack}/members?limit=1", 200)
     heartbeat = {"generation": generation, "applied": json.loads(listed)["cursor"]}
+    read_set = f"{stack}/members/c1/read_set"
+    read_set_put = READ_SET_PUT | {"generation": generation}
+    stored = caller.ask("PUT", read_set, 201, json=read_set_put)
     caller.ask("POST", f"{stack}/members/c1/heartbeat", 204, json=heartbeat)
     return {
         "member-put-request": json.dumps(MEMBER_PUT),
@@ -171,6 +178,9 @@ def members(caller: Caller) -> dict[str, str]:
         "member-patch-response": ready,
         "member-show-response": caller.ask("GET", f"{stack}/members/c1", 200),
         "members-list-response": listed,
+        "read-set-put-request": json.dumps(read_set_put),
+        "read-set-put-response": stored,
+        "read-set-show-response": caller.ask("GET", read_set, 200),
         "heartbeat-request": json.dumps(heartbeat),
         "convergence-show-response": caller.ask("GET", f"{stack}/convergence", 200),
         **turns(caller, generation),

@@ -246,6 +246,28 @@ WAITERS = {
 }
 
 
+# Of a read set, as application/json.
+READ_SETS = {
+    "a list": (b"[]", "400 schema"),
+    "no JSON": (b"facts=a", "400 json_invalid"),
+    "a field that is unknown": (b'{"patterns": []}', "400 schema"),
+    "facts that are a string": (b'{"facts": "nodes/"}', "400 schema"),
+    "facts that are null": (b'{"facts": null}', "400 schema"),
+    "a fact that is a number": (b'{"facts": [1]}', "400 schema"),
+    "an empty fact": (b'{"facts": [""]}', "400 path_invalid"),
+    "a path that leaves its folder": (b'{"facts": ["a/../b"]}', "400 path_invalid"),
+    "a star in a segment": (b'{"facts": ["n*"]}', "400 path_invalid"),
+    "five stars": (b'{"facts": ["*/*/*/*/*"]}', "400 path_invalid"),
+    "a member that is a path": (b'{"members": ["a/b"]}', "400 path_invalid"),
+    "a group that is a star": (b'{"groups": ["*"]}', "400 path_invalid"),
+    "1001 entries": (
+        json.dumps({"facts": [f"f{at}" for at in range(1001)]}).encode(),
+        "413 value_too_large",
+    ),
+    "a generation that is a number": (b'{"generation": 1}', "400 schema"),
+}
+
+
 def member(**fields: object) -> bytes:
     return json.dumps({"group": "g", **fields}).encode()
 

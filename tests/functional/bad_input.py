@@ -63,6 +63,10 @@ BODIES = {
         for what, (body, a) in bad_bodies.MEMBERS.items()
     },
     **{
+        f"a read set: {what}": Bad(a, target=f"{MEMBER}/read_set", body=body)
+        for what, (body, a) in bad_bodies.READ_SETS.items()
+    },
+    **{
         f"a state: {what}": Bad(a, "PATCH", MEMBER, body=body)
         for what, (body, a) in bad_bodies.STATES.items()
     },

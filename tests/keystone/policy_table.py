@@ -18,6 +18,7 @@ NAMES = {"path": "a", "member": "a", "waiter": "w", "queue": "q"}
 RECORDS: dict[str, Any] = {
     "waiters/w": {"success": {"signals": 9}},
     "turns/q/a": {},
+    "members/a/read_set": {"facts": ["nodes/"]},
 }
 """The contents of a stack beside facts, members and grants: the path and the body of each PUT."""
 
@@ -44,6 +45,7 @@ FACT = f"{FACTS_OF}/{{path}}"
 BATCH = f"{STACK}/batch"
 MEMBERS = f"{STACK}/members"
 MEMBER = f"{MEMBERS}/{{member}}"
+READ_SET = f"{MEMBER}/read_set"
 WAITERS = f"{STACK}/waiters"
 WAITER = f"{WAITERS}/{{waiter}}"
 TURNS = f"{STACK}/turns"
@@ -175,6 +177,11 @@ ROWS = [
     Row("POST", f"{MEMBER}/heartbeat", Tokens.REMOVE, Grants.OWN_A, done=204),
     Row("POST", f"{MEMBER}/heartbeat", None, Grants.OWN_B, done=204, member="b"),
     Row("POST", f"{MEMBER}/heartbeat", None, Grants.OWN_E, done=204, member="e"),
+    Row("GET", READ_SET, Tokens.READ, Grants.READ),
+    Row("PUT", READ_SET, Tokens.REMOVE, Grants.OWN_A, body={"facts": ["a"]}),
+    Row("PUT", READ_SET, None, Grants.OWN_B, body={"facts": ["a"]}, done=201, member="b"),
+    Row("DELETE", READ_SET, Tokens.REMOVE, Grants.OWN_A, done=204),
+    Row("GET", MEMBERS, None, Grants.READ, query="?reads=nodes/a/x"),
     Row("GET", f"{STACK}/convergence", Tokens.READ, Grants.READ),
     Row("GET", f"{STACK}/events", Tokens.READ, Grants.READ),
     Row("GET", f"{STACK}/context", Tokens.READ, Grants.READ),

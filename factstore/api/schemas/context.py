@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
 from factstore.api.schemas.field_types import (
+    Pattern,
     SettleQuery,
     consistency_parameter,
     cursor_field,
@@ -19,6 +20,7 @@ from factstore.api.schemas.field_types import (
 from factstore.core.model.checksum import CHECKSUM_PATTERN
 from factstore.core.model.cursor import CURSOR_PATTERN
 from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
+from factstore.core.model.read_set import DIGEST_PATTERN
 from factstore.core.services.context_document import PEERS, SELF
 
 VIEWS = {
@@ -52,12 +54,22 @@ class ContextQuery(SettleQuery):
         "The cursor of the context that the caller has. The response is what changed since then, or "
         "the whole context if that is not known or larger. With wait, wait for a change.",
     )
+    read_set = fields.String(
+        load_default="",
+        validate=Pattern(f"^({DIGEST_PATTERN})?$"),
+        **description(
+            "The digest of the member's read set. With wait, wait for a change that concerns it. It "
+            "needs member and since, and is ignored if it is not the member's present read set."
+        ),
+    )
     consistency = consistency_parameter()
 
     @ma.validates_schema(pass_original=True)
-    def _view_needs_member(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
+    def _check_dependencies(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
         if "view" in original and not data["member"]:
             raise ma.ValidationError("It needs member.", "view")
+        if data["read_set"] and not (data["member"] and data["since"]):
+            raise ma.ValidationError("It needs member and since.", "read_set")
 
 
 class ContextMember(Schema):

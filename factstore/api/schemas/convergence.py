@@ -11,6 +11,7 @@ from factstore.api.schemas.field_types import (
     boolean_parameter,
     consistency_parameter,
     cursor_field,
+    description,
     string_parameter,
     wait_parameter,
 )
@@ -28,11 +29,12 @@ class ConvergenceQuery(Schema):
 
 
 class Follower(Schema):
-    """A member and the cursor that it has applied."""
+    """A member, the cursor that it has to apply, and the cursor that it has applied."""
 
     name = fields.String(required=True)
     group = fields.String(required=True)
     state = fields.String(required=True, validate=validate.OneOf(get_args(MemberState)))
+    target = cursor_field(nullable=True)
     applied = cursor_field(nullable=True)
     lags = fields.Boolean(required=True)
 
@@ -42,5 +44,11 @@ class Convergence(Schema):
 
     target = cursor_field()
     converged = fields.Boolean(required=True)
+    concerned = fields.Integer(
+        required=True,
+        **description(
+            "The number of these members that the change at the target concerns.", minimum=0
+        ),
+    )
     members = fields.List(fields.Nested(Follower), required=True)
     lagging = fields.List(fields.String(), required=True)

@@ -29,7 +29,8 @@ from factstore.core.model.member import (
     SETTABLE,
     MemberState,
 )
-from factstore.core.model.path import SEGMENT_PATTERN
+from factstore.core.model.path import PATH_PATTERN, SEGMENT_PATTERN
+from factstore.core.model.read_set import DIGEST_PATTERN
 
 # Queries
 
@@ -39,6 +40,11 @@ class MembersQuery(PageQuery):
 
     group = string_parameter(SEGMENT_PATTERN, "List only members of this group.")
     declared = declared_parameter("List only members that are declared with this id.")
+    reads = string_parameter(
+        PATH_PATTERN,
+        "List only members that a change of the fact at this path concerns, according to their read "
+        "sets. Members without a read set are included.",
+    )
 
 
 class MemberQuery(Schema):
@@ -154,6 +160,19 @@ class Member(Schema):
     joined_at = timestamp_field()
     updated_at = timestamp_field()
     updated_by = fields.String(required=True)
+
+
+class MemberWithReadSet(Member):
+    """A member, with the digest of its read set."""
+
+    read_set = fields.String(
+        required=True,
+        allow_none=True,
+        **description(
+            "The digest of the member's read set; null if every change concerns the member.",
+            pattern=f"^{DIGEST_PATTERN}$",
+        ),
+    )
 
 
 class MemberPage(Schema):

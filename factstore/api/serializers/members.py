@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from factstore.api.raw_json import json_object
 from factstore.core.model.member import Member
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.value import encode
 from factstore.core.services.convergence import Convergence
 
@@ -30,17 +31,25 @@ def member_text(member: Member) -> str:
     return text
 
 
+def member_with_read_set_text(member: Member, read_set: ReadSet | None) -> str:
+    """Return a member as JSON, with the digest of its read set."""
+    digest = encode(read_set.digest if read_set is not None else None)
+    return f'{member_text(member)[:-1]},"read_set":{digest}}}'
+
+
 def convergence_text(convergence: Convergence) -> str:
     """Return a stack's convergence as JSON."""
     return encode(
         {
             "target": str(convergence.target),
             "converged": convergence.reached,
+            "concerned": convergence.concerned,
             "members": [
                 {
                     "name": each.member.name,
                     "group": each.member.group,
                     "state": each.member.state,
+                    "target": str(each.target) if each.target else None,
                     "applied": str(each.applied) if each.applied else None,
                     "lags": each.lags,
                 }
