@@ -190,8 +190,10 @@ class ContextService:
             with self._rendering:  # readers that were woken together render it once
                 rendered = self._compiled.get(key, changed)
                 if rendered is None:
-                    facts = [fact for fact in contents.facts if view.shows(fact.path)]
-                    tags = {f.path: f.etag(epoch) for f in facts if f.sensitive}
+                    facts = view.shown(contents.facts)
+                    tags = {}
+                    if contents.sensitive:
+                        tags = {f.path: f.etag(epoch) for f in facts if f.sensitive}
                     rendered = Rendered(scope.stack, facts, contents.members, tags)
                     self._compiled.put(key, changed, rendered, len(rendered.text))
         assert rendered is not None  # noqa: S101 - rendered above

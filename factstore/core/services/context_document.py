@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from factstore.core.model.fact import Fact
@@ -36,15 +37,14 @@ class Rendered:
         members: Sequence[Member],
         tags: Mapping[str, str] = {},
     ) -> None:
-        tree = _tree(facts)
         sensitive = f',"sensitive":{encode(dict(tags))}' if tags else ""
         self.text = (
-            f'{{"stack":{encode(stack)},"facts":{_nested(tree)},'
+            f'{{"stack":{encode(stack)},"facts":{_nested(facts)},'
             f'"members":{_object((m.name, member_text(m)) for m in members)}{sensitive}}}'
         )
         self.etag = etag_of(self.text)
+        self._facts = facts
         self._members = members
-        self._nodes = tree.get(NODES)
         self._groups: dict[str, dict[str, str]] | None = None
 
     def etag_for(self, name: str, parts: Collection[str]) -> str:
@@ -82,16 +82,19 @@ class Rendered:
         return groups
 
     def _peer(self, member: Member) -> str:
-        facts = _object_in(self._nodes, member.name)
+        facts = _object_at(self._facts, NODES, member.name)
         return f'{{"state":"{member.state}","attributes":{member.attributes},"facts":{facts}}}'
 
 
 def member_text(member: Member) -> str:
     """Return a member as JSON, without revisions and times."""
-    return (
-        f'{{"group":{encode(member.group)},"state":"{member.state}",'
-        f'"attributes":{member.attributes}}}'
-    )
+    text = member.memo.get("context")
+    if text is None:
+        text = member.memo["context"] = (
+            f'{{"group":{encode(member.group)},"state":"{member.state}",'
+            f'"attributes":{member.attributes}}}'
+        )
+    return text
 
 
 def etag_of(text: str) -> str:
@@ -108,36 +111,69 @@ def render(stack: str, facts: Sequence[Fact], members: Sequence[Member] = ()) ->
     return Rendered(stack, facts, members).text
 
 
-def _tree(facts: Sequence[Fact]) -> dict[str, object]:
-    tree: dict[str, object] = {}
-    for fact in facts:
-        *folders, name = fact.path.split("/")
-        folder = tree
-        for segment in folders:
-            folder = folder.setdefault(segment, {})  # type: ignore[assignment]
-        folder[name] = fact
-    return tree
+def _nested(facts: Sequence[Fact], folder: str = "") -> str:
+    """Return facts as an object, nested by the segments of their paths.
+
+    :param facts: all below *folder*, ordered by path.
+    :param folder: empty, or a path that ends with a slash.
+    """
+    pieces = ["{"]
+    ends, separator = [len(folder)], ""  # of the paths of the open objects
+    # Objects are ordered by name.  Paths are not: '/' comes after '-' and '.'.
+    for fact in sorted(facts, key=_segments):
+        path = fact.path
+        while not path.startswith(folder):
+            ends.pop()
+            folder = folder[: ends[-1]]
+            pieces.append("}")
+        at = ends[-1]
+        while (slash := path.find("/", at)) >= 0:
+            pieces.append(f'{separator}"{path[at:slash]}":{{')
+            separator, at = "", slash + 1
+            ends.append(at)
+            folder = path[:at]
+        pieces.append(f'{separator}"{path[at:]}":{fact.text}')
+        separator = ","
+    pieces.append("}" * len(ends))
+    return "".join(pieces)
 
 
-def _nested(tree: dict[str, object]) -> str:
-    # The order of paths is not that of names: '/' comes after '-' and '.'.
-    return _object(
-        (name, child.text if isinstance(child, Fact) else _nested(child))  # type: ignore[arg-type]
-        for name, child in sorted(tree.items())
-    )
+def _segments(fact: Fact) -> str:
+    """Return a key that orders facts by the segments of their paths."""
+    return fact.path.replace("/", "\0")
 
 
-def _object_in(folder: object, name: str) -> str:
-    """Return the object with a name in a folder, or in a fact in its place; empty if it has none."""
-    if isinstance(folder, Fact):
-        value = json.loads(folder.text)
-        child = value.get(name) if isinstance(value, dict) else None
-        return encode(child) if isinstance(child, dict) else "{}"
-    child = folder.get(name) if isinstance(folder, dict) else None
-    if isinstance(child, Fact):
-        return child.text if child.text.startswith("{") else "{}"
-    return _nested(child) if isinstance(child, dict) else "{}"
+def _object_at(facts: Sequence[Fact], folder: str, name: str) -> str:
+    """Return the object with a name in a folder; empty if it has none.
+
+    The folder, or what is in it, may be a fact whose value is an object.
+    """
+    for path in (folder, f"{folder}/{name}"):
+        at = bisect_left(facts, path, key=path_of)
+        if at < len(facts) and facts[at].path == path:
+            value = json.loads(facts[at].text)
+            if path == folder:
+                value = value.get(name) if isinstance(value, dict) else None
+            return encode(value) if isinstance(value, dict) else "{}"
+    first, last = span(facts, f"{folder}/{name}/")
+    return _nested(facts[first:last], f"{folder}/{name}/")
+
+
+def span(facts: Sequence[Fact], folder: str) -> tuple[int, int]:
+    """Return the range of the facts below a folder.
+
+    :param facts: ordered by path.
+    :param folder: ends with a slash.
+    """
+    after = f"{folder[:-1]}0"  # the character after the slash
+    return bisect_left(facts, folder, key=path_of), bisect_left(facts, after, key=path_of)
+
+
+def path_of(fact: Fact) -> str:
+    """Return the path of a fact."""
+    return fact.path
 
 
 def _object(members: Iterable[tuple[str, str]]) -> str:
-    return "{" + ",".join([f"{encode(name)}:{text}" for name, text in members]) + "}"
+    """Return an object; names need no escapes."""
+    return "{" + ",".join([f'"{name}":{text}' for name, text in members]) + "}"

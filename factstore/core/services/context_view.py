@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from factstore.core.model.fact import Fact
 from factstore.core.model.path import RESULTS, check_name
 from factstore.core.model.permissions import CONFIGS, OWNER, Permissions
-from factstore.core.services.context_document import PEERS, SELF
+from factstore.core.services.context_document import PEERS, SELF, span
 from factstore.core.state.stack_state import StackState
 
 
@@ -43,6 +44,20 @@ class View:
     def shows(self, path: str) -> bool:
         """Return True if the document contains a fact."""
         return (self.results or not path.startswith(RESULTS)) and self.permissions.can_read(path)
+
+    def shown(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Return those of a stack's facts that the document contains.
+
+        :param facts: ordered by path.
+        """
+        found = list(facts)
+        if not self.results:
+            first, last = span(found, RESULTS)
+            del found[first:last]
+        if not self.permissions.unrestricted:
+            first, last = span(found, CONFIGS)
+            found[first:last] = [fact for fact in found[first:last] if self.shows(fact.path)]
+        return found
 
     def exists(self, stack_state: StackState) -> bool:
         """Return True unless the member has departed."""
