@@ -204,6 +204,9 @@ class EventSource(Protocol):
     def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for a change that concerns a read set, by its digest."""
 
+    def pause(self, seconds: float) -> None:
+        """Wait for a time; return early if readers are to stop or the history was reset."""
+
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""
 

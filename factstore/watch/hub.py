@@ -25,6 +25,9 @@ from factstore.watch.channel import Channel
 FLOORS = 10_000  # stacks whose dropped history is recorded separately
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
 
+_NOWHERE = Scope("", "")
+"""A stack that never exists, and so has no events."""
+
 
 class Hub:
     """An :class:`~factstore.core.ports.EventSource` fed by a pump.
@@ -212,6 +215,10 @@ class Hub:
                 wake_up = channel.concerned_wake_ups[read_set] = self._new_wake_up()
             generation = self._generation
         return self._wait(channel, wake_up, generation, timeout)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for a time; return early if readers are to stop or the history was reset."""
+        self.wait(_NOWHERE, self._revision, seconds)
 
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""

@@ -162,12 +162,16 @@ class ContextService:
         self, query: BlockingQuery, state: State, scope: Scope, debouncer: Debouncer
     ) -> State:
         """Return the state once the stack has been quiet or was deleted."""
+        revision = state.revision
         debouncer.touch(self._clock.monotonic())
         while (deadline := debouncer.deadline) is not None and state.stack(scope) is not None:
-            later = query.next(state.revision, deadline)
+            # While all members of a stack write, each of them would be woken by every write.
+            self._events.pause(min(debouncer.pause, deadline - self._clock.monotonic()))
+            later = query.next(revision, deadline)
             if later is None:
                 break
             state, changed = later
+            revision = state.revision
             if changed:
                 debouncer.touch(self._clock.monotonic())
         return state

@@ -249,3 +249,17 @@ def test_each_view_of_a_member_has_its_own_etag() -> None:
     tags = [line.contexts.get(SCOPE, view).etag for view in (WHOLE, *views)]
     assert len(set(tags)) == len(tags)
     assert line.contexts.get(SCOPE, View(member="c1", parts=())).etag == tags[0]
+
+
+def test_a_settling_reader_is_woken_a_few_times_for_many_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Timeline()
+    since = cursor(line)
+    line.puts(*[1 + n / 100 for n in range(300)])
+    woken: list[int] = []
+    wait = line.hub.wait
+    monkeypatch.setattr(line.hub, "wait", lambda *args: woken.append(1) or wait(*args))
+    assert changes(line, since, wait=30, settle=Debounce(1, 10))["facts"] == {"a": line.revision}
+    assert 4.9 <= line.passed <= 5.2  # the last change is noticed an eighth of a second later
+    assert len(woken) < 80

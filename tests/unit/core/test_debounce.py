@@ -66,7 +66,8 @@ class Timetable:
         self.clock.now = max(self.clock.now, coming[0]) if coming else self.clock.now + timeout
         return bool(coming)
 
-    wait_stir = wait
+    def pause(self, seconds: float) -> None:
+        self.clock.advance(seconds)
 
     def watching(self) -> WatchService:
         return WatchService(OneState(self.state), self, self.clock, 5)  # type: ignore[arg-type]

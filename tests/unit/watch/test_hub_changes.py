@@ -244,3 +244,14 @@ def test_the_end_of_the_history_wakes_readers_with_a_read_set(
     assert Parking.parked.acquire(timeout=LONG)
     end(hub)
     assert waiting.result(LONG)
+
+
+def test_a_pause_is_not_ended_by_changes_but_when_readers_are_to_stop(
+    hub: Hub, threads: ThreadPoolExecutor
+) -> None:
+    pausing = threads.submit(hub.pause, LONG)
+    assert Parking.parked.acquire(timeout=LONG)
+    hub.publish(5, [Event(ONE, "s1", 5, ())], {ONE: []})
+    assert not pausing.done()
+    hub.close()
+    pausing.result(LONG / 2)
