@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import NotFound
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, Step
 from factstore.core.services.context import ContextService
 from factstore.core.services.context_document import render
@@ -162,16 +163,16 @@ def test_a_waiting_reader_never_receives_an_older_context() -> None:
     assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag
 
 
-def test_more_stacks_than_the_cache_holds_are_served() -> None:
-    state = State()
-    scopes = [SCOPE._replace(stack=f"s{n}") for n in range(300)]
-    for n, scope in enumerate(scopes):
-        state.apply(Step(2 * n + 1, (PutStack(stack(scope, f"id{n}", 2 * n + 1)),)))
-        state.apply(Step(2 * n + 2, (PutFact(f"id{n}", fact("n", n, 2 * n + 2)),)))
-    service = contexts(state)
-    for _ in range(2):
-        found = [json.loads(service.get(scope).text)["facts"] for scope in scopes]
-        assert found == [{"n": n} for n in range(300)]
+def test_a_caller_with_a_newer_cursor_does_not_receive_an_older_state() -> None:
+    store = OneState(state_with(["a"]))
+    newer = state_with(["a", "b"])
+    store.refresh = lambda deadline: newer  # type: ignore[method-assign]
+    hub = Hub(9, 9999)
+    hub.reset(newer.revision)
+    service = ContextService(store, hub, ManualClock(), 5)  # type: ignore[arg-type]
+    known = Cursor(EPOCH, newer.revision)
+    assert service.since(SCOPE, known, stale=True).cursor == known
+    assert service.get(SCOPE, stale=True).cursor.revision < known.revision
 
 
 def test_waiting_returns_the_changed_context_or_the_old_one_after_the_time() -> None:
