@@ -11,11 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from json.encoder import encode_basestring as _quote
 from typing import Any
 
 MODULUS = 2**128
 _ABSENT = object()
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_FACTS, _MEMBERS, _SENSITIVE = '"facts"', '"members"', '"sensitive"'
 
 
 class ContextCopy:
@@ -32,11 +34,11 @@ class ContextCopy:
         self._members: dict[str, Any] = document["members"]
         self._sensitive: dict[str, str] = document.get("sensitive") or {}
         self._total = sum(
-            _hash_below([name], child)
-            for name, child in (
-                ("facts", self._facts),
-                ("members", self._members),
-                ("sensitive", self._sensitive),
+            _hash_below(keys, child)
+            for keys, child in (
+                (_FACTS, self._facts),
+                (_MEMBERS, self._members),
+                (_SENSITIVE, self._sensitive),
             )
         )
 
@@ -50,16 +52,16 @@ class ContextCopy:
         facts: Mapping[str, Any] = delta["facts"]
         deleted: Collection[str] = delta["deleted"]
         # A deleted fact may have become a folder, or a folder a fact.
-        self._facts = self._merged(self._facts, _nested(dict.fromkeys(deleted, ())), ["facts"])
+        self._facts = self._merged(self._facts, _nested(dict.fromkeys(deleted, ())), _FACTS)
         puts = _nested({path: (value,) for path, value in facts.items()})
-        self._facts = self._merged(self._facts, puts, ["facts"])
+        self._facts = self._merged(self._facts, puts, _FACTS)
         members = dict.fromkeys(delta["departed"], ())
         members |= {name: (member,) for name, member in delta["members"].items()}
-        self._members = self._merged(self._members, members, ["members"])
+        self._members = self._merged(self._members, members, _MEMBERS)
         tags: dict[str, Any] = {
             path: () for path in (*deleted, *facts) if path in self._sensitive
         } | {path: (tag,) for path, tag in delta["sensitive"].items()}
-        self._sensitive = self._merged(self._sensitive, tags, ["sensitive"])
+        self._sensitive = self._merged(self._sensitive, tags, _SENSITIVE)
 
     def document(self, member: str | None, parts: Collection[str]) -> dict[str, Any]:
         """Return the document, as the service returns it.
@@ -96,18 +98,18 @@ class ContextCopy:
         }
 
     def _merged(
-        self, folder: dict[str, Any], changes: Mapping[str, Any], keys: list[str]
+        self, folder: dict[str, Any], changes: Mapping[str, Any], keys: str
     ) -> dict[str, Any]:
         """Return an object with changes, and move the checksum.
 
         :param changes: by name: an object with the changes below, ``(value,)``, or ``()`` to delete.
-        :param keys: the keys that lead to the object.
+        :param keys: the keys that lead to the object, as JSON with commas between them.
         """
         if not changes:
             return folder
         merged = dict(folder)
         for name, change in changes.items():
-            path, old = [*keys, name], merged.get(name, _ABSENT)
+            path, old = f"{keys},{_quote(name)}", merged.get(name, _ABSENT)
             if isinstance(change, dict):
                 if not isinstance(old, dict) or not old:
                     self._total -= _hash_of(path, old)
@@ -140,16 +142,21 @@ def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _hash_of(keys: list[str], value: object) -> int:
-    """Return the sum of the hashes of a value; 0 if it is absent."""
+def _hash_of(keys: str, value: object) -> int:
+    """Return the sum of the hashes of a value; 0 if it is absent.
+
+    :param keys: the keys that lead to it, as JSON with commas between them.
+    """
     if value is _ABSENT:
         return 0
     if isinstance(value, dict) and value:
         return _hash_below(keys, value)
-    text = _ENCODER.encode([keys, value])
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")
+    # Most values are strings, for which an encoder of its own would cost more than the hash.
+    text = _quote(value) if isinstance(value, str) else _ENCODER.encode(value)
+    digest = hashlib.sha256(f"[[{keys}],{text}]".encode()).digest()
+    return int.from_bytes(digest[:16], "big")
 
 
-def _hash_below(keys: list[str], folder: Mapping[str, Any]) -> int:
+def _hash_below(keys: str, folder: Mapping[str, Any]) -> int:
     """Return the sum of the hashes of the values in an object."""
-    return sum(_hash_of([*keys, name], child) for name, child in folder.items())
+    return sum(_hash_of(f"{keys},{_quote(name)}", child) for name, child in folder.items())
