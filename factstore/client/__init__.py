@@ -35,6 +35,7 @@ from factstore.client.records import (
     StackRecord,
 )
 from factstore.client.stack import Stack
+from factstore.client.turn import Turn, TurnRecord
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
@@ -61,6 +62,8 @@ __all__ = [
     "Snapshot",
     "Stack",
     "StackRecord",
+    "Turn",
+    "TurnRecord",
     "Waiter",
     "WaiterRecord",
     "Watch",

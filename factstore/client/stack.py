@@ -1,4 +1,4 @@
-"""One stack: its facts, members, waiters, grants, context and watch."""
+"""One stack: its facts, members, waiters, turns, grants, context and watch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from factstore.client.paging import next_params
 from factstore.client.query import query_params, settle_params
 from factstore.client.records import Convergence, StackRecord
 from factstore.client.transport import parsed
+from factstore.client.turn import Turn, TurnRecord
+from factstore.client.urls import item_url
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
@@ -62,6 +64,24 @@ class Stack(Contexts):
         """
         for page in self._pages("waiters"):
             yield from map(WaiterRecord.parse, page)
+
+    # Turns
+
+    def turn(self, queue: str, member: str, *, generation: str | None = None) -> Turn:
+        """Return the turn of a member in a queue.  No request is sent, and the turn need not exist.
+
+        :param generation: the incarnation that the caller acts as, from its join.
+        """
+        return Turn(self._url, queue, member, self._transport, generation)
+
+    def turns(self, queue: str | None = None) -> list[TurnRecord]:
+        """Return the turns of a queue in order, or those of all queues by the queues' names.
+
+        :raises NotFound: the stack does not exist.
+        """
+        url = f"{self._url}/turns" if queue is None else item_url(self._url, "turns", queue)
+        response = self._transport.send("GET", url)
+        return parsed(response, lambda found: [TurnRecord.parse(each) for each in found["turns"]])
 
     # Grants
 

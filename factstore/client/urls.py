@@ -29,15 +29,16 @@ def fact_url(stack: str, path: str) -> str:
     return f"{stack}/facts/{'/'.join(_quoted(segment) for segment in path.split('/'))}"
 
 
-def item_url(stack: str, kind: str, name: str) -> str:
-    """Return the URL of a member, a waiter or a grant.
+def item_url(stack: str, kind: str, *names: str) -> str:
+    """Return the URL of a member, a waiter, a grant, a queue or a turn.
 
-    :param kind: ``members``, ``waiters`` or ``grants``.
-    :raises BadRequest: the name is not one segment.
+    :param kind: ``members``, ``waiters``, ``grants`` or ``turns``.
+    :raises BadRequest: a name is not one segment.
     """
-    if "/" in name:
-        raise BadRequest(f"The name {name!r} contains a '/'. Use a name of one segment.")
-    return f"{stack}/{kind}/{_quoted(name)}"
+    for name in names:
+        if "/" in name:
+            raise BadRequest(f"The name {name!r} contains a '/'. Use a name of one segment.")
+    return "/".join([stack, kind, *map(_quoted, names)])
 
 
 def _quoted(segment: str) -> str:
