@@ -12,7 +12,7 @@ from typing import Any
 
 from factstore.agent.apply.files import file_specs
 from factstore.agent.apply.hooks import Hooks
-from factstore.agent.apply.reconciler import ApplyError, Reconciler
+from factstore.agent.apply.reconciler import ApplyError, Reconciler, TurnRequired
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
 from factstore.agent.errors import RETRYABLE, AgentError
@@ -21,6 +21,7 @@ from factstore.agent.publish.publisher import Publisher
 from factstore.agent.publish.sources import CollectedFacts, FactCollector
 from factstore.agent.session.connection import Connection
 from factstore.agent.session.grant_renewal import GrantRenewal
+from factstore.agent.session.hook_turn import make_hook_turn
 from factstore.agent.session.membership import Membership
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
@@ -53,6 +54,7 @@ class Agent:
     ) -> None:
         options, react = settings.agent, settings.react
         self.settings = settings
+        self.clock = clock
         self.stack = connection.stack
         state = StateDir(options.state_dir, (options.stack, options.member))
         state.create()
@@ -67,6 +69,7 @@ class Agent:
         self.reconciler = Reconciler(
             settings, file_specs(settings), hooks, sensitive, state, boot_id
         )
+        self.turn = make_hook_turn(settings, self.stack, self.membership, state, clock)
         self._enrolment = connection.enrolment
         self._renewal: tuple[str, GrantRenewal] | None = None
         self._collected: CollectedFacts | None = None
@@ -160,25 +163,50 @@ class Agent:
                 self.publisher.publish()
             self._publish_state()
 
-    def apply(self, context: Context) -> None:
-        """Apply a context.
+    def apply(self, context: Context) -> bool:
+        """Apply a context; return False if that has to wait for the turn, which is then requested.
+
+        If the turn is held, the newest context is applied, because the members that had their turn
+        before may have changed it just now, and the turn is given back afterwards.
 
         :raises ApplyError: a file or hook failed.
-        :raises FactstoreError: a sensitive fact cannot be fetched now.
+        :raises FactstoreError: a sensitive fact cannot be fetched now, or the turn not be confirmed.
         """
         try:
+            if self.turn is not None and self.turn.held:
+                context = self.newest_context(context)
             try:
                 self.reconciler.store_context(context)
             except OSError as error:
                 reason = f"{error.filename}: {error.strerror}"
                 raise ApplyError("state", reason) from error
             with self._reported_as_applying():
-                changed = self.reconciler.apply(context)
-        except ApplyError as error:
-            self._apply_error = error
+                changed = self.reconciler.apply(context, self.turn)
+        except TurnRequired:
+            assert self.turn is not None  # noqa: S101 - else none is required
+            self.turn.request()
+            return False
+        except BaseException as error:
+            if isinstance(error, ApplyError):
+                self._apply_error = error
+            self.end_turn()
             raise
         self._apply_error = None
+        self.end_turn()
         LOG.log(logging.INFO if changed else logging.DEBUG, "applied context %s", context.cursor)
+        return True
+
+    def newest_context(self, known: Context | None) -> Context:
+        """Read the context now, as changes of a known one.
+
+        :raises FactstoreError: the service cannot answer now.
+        """
+        return self.stack.mirror(member=self.settings.agent.member, known=known).update()
+
+    def end_turn(self) -> None:
+        """Give the turn back, or stop waiting for it."""
+        if self.turn is not None:
+            self.turn.end()
 
     def renew_grant(self) -> float | None:
         """Renew the grant if that is due; return the seconds until the next call, if there is a grant.
@@ -247,13 +275,16 @@ class Agent:
         """Return the results below ``agent/``; none before the first attempt to apply."""
         applied = self.reconciler.applied_cursor is not None
         since = self._applying_since
-        if not (applied or since or self._apply_error or self._source_problems):
+        waiting = self.turn is not None and self.turn.waiting
+        if not (applied or since or waiting or self._apply_error or self._source_problems):
             return {}
         problems = {**self._source_problems, **self.publisher.problems}
         if self._apply_error is not None:
             problems[self._apply_error.source] = self._apply_error.reason
         if since is not None:
             state = "applying"
+        elif waiting:
+            state = "waiting_for_turn"
         elif self._apply_error is not None:
             state = "failed"
         else:

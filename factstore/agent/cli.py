@@ -44,6 +44,7 @@ from factstore.agent.session.membership import Membership
 from factstore.agent.system import log_setup
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import CONTEXT, StateDir
+from factstore.agent.turn_commands import add_turn_commands
 from factstore.client.clock import SystemClock
 from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
 
@@ -124,6 +125,7 @@ def make_parser() -> argparse.ArgumentParser:
     command("check", _check, "check the configuration")
     rendering = command("render", _render, "print a file rendered from the last context")
     rendering.add_argument("name", metavar="NAME", help="such as hosts for [render hosts]")
+    add_turn_commands(command)
     return parser
 
 

@@ -1,8 +1,9 @@
-"""The running agent: its tasks, in three workers that do not wait for each other.
+"""The running agent: its tasks, in four workers that do not wait for each other.
 
 The main worker collects facts, publishes them and applies contexts, one after the other: hooks never
 overlap, and all changes during a hook result in one further run.  The session worker sends heartbeats
-and renews the grant, also while a hook runs.  The watch worker waits for the context to change.
+and renews the grant, also while a hook runs.  The watch worker waits for the context to change.  The
+turn worker waits for the turn to run hooks, if they need one.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from factstore.agent.errors import EXIT_OK, RETRYABLE, Misconfigured, StackDelet
 from factstore.agent.scheduler import LONGEST_PAUSE, Worker
 from factstore.agent.session.connection import load_credential
 from factstore.agent.session.context_watcher import ContextWatcher
+from factstore.agent.session.membership import HEARTBEATS_PER_TTL
+from factstore.agent.session.turn import give_back_abandoned
 from factstore.agent.system.sd_notify import notify
 from factstore.client import Context
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
 from factstore.client.errors import Unauthorized
+from factstore.client.transport import LONGEST_WAIT
 
 LOG = logging.getLogger(__name__)
 
-HEARTBEATS_PER_TTL = 3
 FIRST_FACTS_SECONDS = 2.0  # the join waits this long for the first facts, to publish them at once
 STOP_SECONDS = 12.0  # the agent waits this long for a heartbeat before it departs
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -71,8 +74,8 @@ class Daemon:
         retryable: tuple[type[Exception], ...] = (*RETRYABLE, ApplyError, OSError)
         if not settings.agent.end_with_stack:
             retryable += (StackDeleted,)
-        self._main, self._session, self._watch = (
-            Worker(clock, error_log, retryable) for _ in range(3)
+        self._main, self._session, self._watch, self._turn = (
+            Worker(clock, error_log, retryable) for _ in range(4)
         )
         react = settings.react
         self._reload_task = self._main.add("reload", self._reload)
@@ -87,6 +90,7 @@ class Daemon:
         )
         self._renewal_task = self._session.add("grant renewal", agent.renew_grant)
         self._watch_task = self._watch.add("context watch", self._poll)
+        self._turn_task = self._turn.add("turn", self._wait_for_turn)
 
     def run(self) -> int:
         """Run until a signal or an error ends the agent; return the exit status.
@@ -96,12 +100,16 @@ class Daemon:
         for number in SIGNALS:
             signal.signal(number, self._on_signal)
         session = threading.Thread(target=self._run, args=[self._session], daemon=True)
-        watch = threading.Thread(target=self._run, args=[self._watch], daemon=True)
+        others = [
+            threading.Thread(target=self._run, args=[worker], daemon=True)
+            for worker in (self._watch, self._turn)
+        ]
         self._main.request(self._collect_task)
         self._session.request(self._heartbeat_task, FIRST_FACTS_SECONDS)
         self._session.request(self._renewal_task)
         session.start()
-        watch.start()
+        for other in others:
+            other.start()
         notify(READY="1", STATUS="connecting to the service")
         self._run(self._main)
         if not self.reload:
@@ -115,6 +123,8 @@ class Daemon:
             raise self._error
         if self._stop and self._settings.agent.depart_on_stop:
             self._agent.depart()
+        else:
+            self._agent.end_turn()
         return EXIT_OK
 
     def _run(self, worker: Worker) -> None:
@@ -173,6 +183,15 @@ class Daemon:
         delay = self._settings.react.splay * self._jitter() if splayed else 0.0
         self._main.request(self._apply_task, delay)
 
+    # The turn worker
+
+    def _wait_for_turn(self) -> float | None:
+        turn = self._agent.turn
+        pause = turn.poll(LONGEST_WAIT) if turn is not None else None
+        if pause is None:
+            self._main.request(self._apply_task)
+        return pause
+
     # The main worker
 
     def _reload(self) -> None:
@@ -183,10 +202,20 @@ class Daemon:
     def _collect(self) -> float:
         first = not self._agent.has_collected
         self._agent.collect()
+        self._give_back_abandoned_turns()
         if first:
             self._session.request(self._heartbeat_task)
         self._main.request(self._publish_task)
         return self._settings.facts.interval
+
+    def _give_back_abandoned_turns(self) -> None:
+        generation, options = self._agent.membership.generation, self._settings.agent
+        if generation is None or not self._agent.membership.joined:
+            return
+        # A hook of a killed agent may still run in the group's turn until a context was applied.
+        applied = self._agent.reconciler.applied_cursor is not None
+        own = () if applied else (options.group,)
+        give_back_abandoned(self._agent.stack, options, generation, except_for=own)
 
     def _publish(self) -> None:
         self._agent.publish()
@@ -198,7 +227,9 @@ class Daemon:
         if context is None:
             return
         try:
-            self._agent.apply(context)
+            if not self._agent.apply(context):
+                self._turn.request(self._turn_task)
+                return
         finally:
             self._main.request(self._publish_task)
         agent = self._settings.agent

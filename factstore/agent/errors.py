@@ -13,6 +13,7 @@ EXIT_FAILED = 1
 EXIT_MISCONFIGURED = 2
 EXIT_SUPERSEDED = 3
 EXIT_UNAVAILABLE = 4
+EXIT_TURN_LOST = 5
 
 RETRYABLE = (FactstoreError, ClientException)
 """Errors of a call to the service, after which the call is repeated."""

@@ -7,8 +7,10 @@ import logging
 from factstore.agent.agent import Agent
 from factstore.agent.apply.reconciler import ApplyError
 from factstore.agent.errors import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, RETRYABLE, describe
+from factstore.agent.session.membership import HEARTBEATS_PER_TTL
 from factstore.client import Context
 from factstore.client.errors import Unauthorized
+from factstore.client.transport import LONGEST_WAIT
 
 LOG = logging.getLogger(__name__)
 
@@ -38,12 +40,14 @@ def run_once(agent: Agent) -> int:
             return status
         LOG.warning("continuing with the stored context %s", context.cursor)
     try:
-        agent.apply(context)
+        while not agent.apply(context):
+            _wait_for_turn(agent)
     except ApplyError as error:
         LOG.error("%s", error)
         status = EXIT_FAILED
     except RETRYABLE as error:
-        LOG.error("a sensitive fact cannot be fetched: %s", describe(error))
+        LOG.error("the context cannot be applied now: %s", describe(error))
+        agent.end_turn()
         status = EXIT_UNAVAILABLE
     if status == EXIT_UNAVAILABLE:
         return status
@@ -59,5 +63,13 @@ def run_once(agent: Agent) -> int:
 def _join(agent: Agent) -> Context:
     agent.renew_grant()
     agent.join()
-    stored = agent.reconciler.load_context()
-    return agent.stack.mirror(member=agent.settings.agent.member, known=stored).update()
+    return agent.newest_context(agent.reconciler.load_context())
+
+
+def _wait_for_turn(agent: Agent) -> None:
+    """Wait until the turn is held, and send heartbeats meanwhile."""
+    assert agent.turn is not None  # noqa: S101 - else it is not waited for
+    interval = agent.settings.agent.ttl / HEARTBEATS_PER_TTL
+    while (pause := agent.turn.poll(min(interval, LONGEST_WAIT))) is not None:
+        agent.send_heartbeat()
+        agent.clock.sleep(pause)

@@ -19,11 +19,19 @@ ARGV = [sys.executable, "-m", "factstore.agent.cli"]
 class Instance:
     """One instance with an agent.  Its hook writes a line for each run.
 
-    :param options: of ``[agent]``; ``more`` are further sections, ``DIR`` in them the directory.
+    :param options: of ``[agent]``; *react* are options of that section; *more* are further sections,
+        and ``DIR`` in them is the directory.
     """
 
     def __init__(
-        self, directory: Path, url: str, stack: str, name: str, more: str = "", **options: object
+        self,
+        directory: Path,
+        url: str,
+        stack: str,
+        name: str,
+        more: str = "",
+        react: str = "",
+        **options: object,
     ) -> None:
         self.directory = directory
         self.name = name
@@ -44,7 +52,7 @@ class Instance:
                     *(f"{key} = {value}" for key, value in agent.items()),
                     f"[service]\nurl = {url}",
                     f"[facts]\ndirectory = {directory}/facts.d\nbuiltin = boot_id\ninterval = 3600",
-                    f"[react]\nhooks = {directory}/hooks.d\nsettle = 0.2\nretry_first = 0.2",
+                    f"[react]\nhooks = {directory}/hooks.d\nsettle = 0.2\nretry_first = 0.2\n{react}",
                     textwrap.dedent(more).replace("DIR", str(directory)),
                     "[template nodes]\nsource = nodes.j2",
                     f"destination = {directory}/nodes",

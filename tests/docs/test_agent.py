@@ -7,6 +7,7 @@ import configparser
 import dataclasses
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
         errors.EXIT_MISCONFIGURED,
         errors.EXIT_SUPERSEDED,
         errors.EXIT_UNAVAILABLE,
+        errors.EXIT_TURN_LOST,
     ]
     signals = {number.name for number in daemon.SIGNALS}
     assert signals - {"SIGINT"} == set(re.findall(r"^``(SIG\w+)``", part_of("Commands"), re.M))
@@ -147,6 +149,22 @@ def service() -> configparser.SectionProxy:
     parser.optionxform = str  # type: ignore[assignment, method-assign]
     parser.read(UNIT)
     return parser["Service"]
+
+
+def test_the_configuration_and_the_commands_about_turns_are_those_that_the_agent_takes(
+    tmp_path: Path,
+) -> None:
+    (text,) = code("how-to/turns.rst", "ini")
+    assert configured(tmp_path, f"[agent]\nstack = s\n{text}").react.max_parallel == 5
+    commands = [
+        shlex.split(block)[1:]
+        for block in code("how-to/turns.rst", "shell")
+        if block.startswith("factstore-agent ")
+    ]
+    parsed = [make_parser().parse_args(command) for command in commands]
+    assert [each.command for each in parsed] == ["lock", "lock", "lock", "rank"]
+    assert parsed[0].argv == ["/usr/local/bin/backup", "--all"]
+    assert [each.leader for each in parsed[:3]] == [False, False, True]
 
 
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:

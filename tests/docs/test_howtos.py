@@ -32,6 +32,7 @@ MEMBERS = "how-to/members.rst"
 WAITERS = "how-to/waiters.rst"
 WATCH = "how-to/watch.rst"
 SECRETS = "how-to/secrets.rst"
+TURNS = "how-to/turns.rst"
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,20 @@ def put(stack: str, path: str, value: object) -> None:
 
 def value(stack: str, path: str) -> object:
     return requests.get(f"{stack}/facts/{path}", timeout=10).json().get("value")
+
+
+# Turns
+
+
+def test_a_turn_is_taken_shown_and_given_back_by_curl(stack: str) -> None:
+    show, take, give_back = (block for block in code(TURNS, "shell") if "curl" in block)
+    joined = requests.put(f"{stack}/members/c1", json={"group": "compute"}, timeout=10).json()
+    given = f"{setting(stack)}GENERATION={joined['generation']}\nset -e -o pipefail\n"
+    assert shell(given + take).returncode == 0
+    held = shell(given + show.replace("compute", "backup")).stdout
+    assert [each["state"] for each in json.loads(held)["turns"]] == ["holding"]
+    assert shell(given + give_back).returncode == 0
+    assert json.loads(shell(given + show).stdout) == {"turns": []}
 
 
 # The late-bound URL

@@ -79,14 +79,17 @@ class Hooks:
         ]
         return hashlib.sha256(repr(known).encode()).hexdigest()
 
-    def run(self, env: Mapping[str, str]) -> None:
+    def run(self, env: Mapping[str, str], may_start: Callable[[], bool] = lambda: True) -> None:
         """Run all hooks.
 
-        :raises HookFailed: a hook failed.
+        :param may_start: called before each hook; returns False if no further hook may start.
+        :raises HookFailed: a hook failed or may not start.
         :raises OSError: the directory cannot be read.
         """
         self._wait_for_orphan()
         for hook in self.executables():
+            if not may_start():
+                raise HookFailed(hook.name, "was not started, because the turn was lost")
             started = self._clock.monotonic()
             LOG.info("hook %s started", hook.name)
             result = run_program(

@@ -17,6 +17,7 @@ from factstore.agent.apply.files import FileSpec, RenderError, render
 from factstore.agent.apply.hooks import HookFailed, Hooks
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
+from factstore.agent.session.hook_turn import HookTurn
 from factstore.agent.system.state_dir import APPLIED, CONTEXT, StateDir, write_atomically
 from factstore.client import Context
 
@@ -36,6 +37,10 @@ class ApplyError(Exception):
         super().__init__(f"{source}: {reason}")
         self.source = source
         self.reason = reason
+
+
+class TurnRequired(Exception):
+    """Hooks have to run, and the agent does not hold the turn for that.  Nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,14 @@ class Reconciler:
         text = json.dumps(context.document, ensure_ascii=False, indent=2, sort_keys=True)
         write_atomically(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
 
-    def apply(self, context: Context) -> bool:
+    def apply(self, context: Context, turn: HookTurn | None = None) -> bool:
         """Apply a context; return False if nothing had to be done.
 
+        :param turn: the turn in which hooks run; None if they need no turn.
         :raises ApplyError: a file or hook failed; files that were already written remain.
-        :raises FactstoreError: a sensitive fact cannot be fetched now; nothing was done.
+        :raises TurnRequired: hooks have to run, and the turn is not held; nothing was done.
+        :raises FactstoreError: a sensitive fact cannot be fetched now; nothing was done.  Or it is not
+            known whether the turn is still held.
         """
         document = self._sensitive.reveal(context.document)
         try:
@@ -126,6 +134,8 @@ class Reconciler:
             after_any_change = self._settings.react.run_hooks == "context"
             run_hooks = target.requires_hooks(previous, after_any_change)
             run_hooks = run_hooks or not all(file.is_current() for file in files)
+            if run_hooks and turn is not None and not turn.held and self._hooks.executables():
+                raise TurnRequired
             if run_hooks and previous is not None:
                 previous = replace(previous, hooks="")  # incomplete from here on
                 self._state.write(APPLIED, asdict(previous))
@@ -139,13 +149,13 @@ class Reconciler:
             path for path, digest in target.files.items() if before.get(path) != digest
         }
         if run_hooks:
-            self._run_hooks(context, sorted(changed))
+            self._run_hooks(context, sorted(changed), turn)
         if target != previous:
             self._state.try_write(APPLIED, asdict(target))
         self.applied_cursor = context.cursor
         return run_hooks
 
-    def _run_hooks(self, context: Context, changed: list[str]) -> None:
+    def _run_hooks(self, context: Context, changed: list[str], turn: HookTurn | None) -> None:
         agent = self._settings.agent
         try:
             self._hooks.run(
@@ -157,7 +167,8 @@ class Reconciler:
                     "FACTSTORE_CONTEXT": str(self._state.directory / CONTEXT_FILE),
                     "FACTSTORE_CURSOR": context.cursor,
                     "FACTSTORE_CHANGED": "\n".join(changed),
-                }
+                },
+                *(() if turn is None else (turn.is_confirmed,)),
             )
         except HookFailed as error:
             raise ApplyError(f"hook {error.name}", str(error)) from error

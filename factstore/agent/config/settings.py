@@ -85,6 +85,7 @@ class ReactOptions:
     hook_timeout: Annotated[float, types.seconds(0.1, 86400)] = 3600.0
     retry_first: Annotated[float, types.seconds(0.1, 3600)] = 5.0
     retry_longest: Annotated[float, types.seconds(0.1, 86400)] = 300.0
+    max_parallel: Annotated[int | None, types.integer(1, 10_000)] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from factstore.client.errors import Conflict, NotFound
 
 LOG = logging.getLogger(__name__)
 
+HEARTBEATS_PER_TTL = 3
+
 
 class Membership:
     """This agent's membership in its stack.  Several threads may use it.
