@@ -25,11 +25,16 @@ NEEDY = {
     "DELETE /v1/stacks/{stack}/grants/{grant}",
     "GET /v1/stacks/{stack}/grants/{grant}",
     "DELETE /v1/stacks/{stack}/members/{member}",
+    "DELETE /v1/stacks/{stack}/members/{member}/read_set",
+    "DELETE /v1/stacks/{stack}/turns/{queue}/{member}",
     "DELETE /v1/stacks/{stack}/waiters/{waiter}",
+    "GET /v1/stacks/{stack}/members/{member}/read_set",
     "PATCH /v1/stacks/{stack}/members/{member}",
     "POST /v1/stacks/{stack}/grants/{grant}/renew",
     "POST /v1/stacks/{stack}/members/{member}/heartbeat",
     "POST /v1/stacks/{stack}/waiters/{waiter}/signal",
+    "PUT /v1/stacks/{stack}/members/{member}/read_set",
+    "PUT /v1/stacks/{stack}/turns/{queue}/{member}",
     "PUT /v1/stacks/{stack}/waiters/{waiter}/signal",
 }
 """These need existing resources, which so few requests may not find."""
