@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ class MemberRecord:
         and has not joined.
     :param declared: the identifier with which its owner declared it; None if it was not declared.
     :param reason: why it joined or, in an event, departed; None if no reason was given.
+    :param read_set: the digest of its read set, if it was shown and has one.
     :param unchanged: True if a join changed nothing and notified no watcher.
     """
 
@@ -39,6 +40,7 @@ class MemberRecord:
     declared: str | None = None
     reason: str | None = None
     unchanged: bool = False
+    read_set: str | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], *, unchanged: bool = False) -> Self:
@@ -57,6 +59,7 @@ class MemberRecord:
             updated_by=document["updated_by"],
             declared=document.get("declared"),
             reason=document.get("reason"),
+            read_set=document.get("read_set"),
             unchanged=unchanged,
         )
 
@@ -157,6 +160,41 @@ class Member:
         """
         body = _without_none(generation=self.generation, applied=applied)
         self._transport.send("POST", f"{self._url}/heartbeat", body=body)
+
+    def store_read_set(
+        self,
+        facts: Collection[str] = (),
+        *,
+        members: Collection[str] = (),
+        groups: Collection[str] = (),
+    ) -> str:
+        """Store the read set of the member, and return its digest; see :meth:`Mirror.update`.
+
+        Only changes of what it names concern the member.  A new incarnation starts without one.
+
+        :param facts: patterns: paths of facts or folders, with ``*`` for any one segment; with ``/`` at
+            the end only the facts below that are created or deleted.
+        :param members: names of members; ``*`` for all members.
+        :param groups: groups of which all members are read.
+        :raises NotFound: the member has departed or expired.
+        :raises Conflict: a newer incarnation has replaced the caller's.
+        """
+        body = _without_none(
+            facts=sorted(facts),
+            members=sorted(members),
+            groups=sorted(groups),
+            generation=self.generation,
+        )
+        response = self._transport.send("PUT", f"{self._url}/read_set", body=body)
+        return parsed(response, lambda found: str(found["digest"]))
+
+    def delete_read_set(self) -> None:
+        """Delete the read set of the member, so that every change concerns it.
+
+        :raises NotFound: the member has none, or has departed or expired.
+        """
+        headers = {"Factstore-Generation": self.generation} if self.generation else {}
+        self._transport.send("DELETE", f"{self._url}/read_set", headers=headers)
 
     def depart(self, *, reason: str | None = None, declared: str | None = None) -> None:
         """Remove the member from the stack, and delete the facts bound to it.

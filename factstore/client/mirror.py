@@ -82,7 +82,7 @@ class Mirror:
         self._copy = ContextCopy(known.document) if known is not None else None
         self._closed = threading.Event()
 
-    def update(self, wait: float = 0) -> Context:
+    def update(self, wait: float = 0, read_set: str = "") -> Context:
         """Ask the service for changes, and return the newest context.
 
         If only the cursor has moved, the context is the same with a newer cursor: a member that has
@@ -90,6 +90,7 @@ class Mirror:
 
         :param wait: seconds, 0 to 50, for which the request waits for a change.  Without it, the
             response does not settle.
+        :param read_set: the digest of the member's read set, to wait for a change that concerns it.
         :raises NotFound: the stack or the member does not exist.
         """
         previous = self.context
@@ -97,7 +98,10 @@ class Mirror:
             if self._copy is None or previous is None:
                 context = self._read_document()
             else:
-                context = self._read_changes(self._copy, previous, wait) or self._read_document()
+                context = (
+                    self._read_changes(self._copy, previous, wait, read_set)
+                    or self._read_document()
+                )
         except Exception:
             self.stale = True
             raise
@@ -138,9 +142,13 @@ class Mirror:
         response = self._transport.send("GET", self._url, params=self._params)
         return parsed(response, lambda found: self._take_document(found, response.headers))
 
-    def _read_changes(self, copy: ContextCopy, known: Context, wait: float) -> Context | None:
+    def _read_changes(
+        self, copy: ContextCopy, known: Context, wait: float, read_set: str
+    ) -> Context | None:
         """Return the context after a wait; None if the copy is wrong."""
         params = {**self._params, "since": known.cursor, **(self._settling if wait else {})}
+        if wait and read_set:
+            params["read_set"] = read_set
         response = self._transport.send("GET", self._url, params=params, wait=wait)
         headers = response.headers
 

@@ -127,6 +127,7 @@ class Convergence:
     :param target: the cursor that members have to apply.
     :param lagging: the names of the members that have not applied the target.
     :param applied: the cursor that each member has applied; None if it has reported none.
+    :param concerned: the number of members that the change at the target concerns.
     """
 
     converged: bool
@@ -134,6 +135,7 @@ class Convergence:
     lagging: Sequence[str]
     applied: Mapping[str, str | None]
     etag: str
+    concerned: int | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any], etag: str) -> Self:
@@ -144,6 +146,7 @@ class Convergence:
             lagging=tuple(document["lagging"]),
             applied={member["name"]: member["applied"] for member in document["members"]},
             etag=etag,
+            concerned=document.get("concerned"),
         )
 
 

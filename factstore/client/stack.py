@@ -38,15 +38,17 @@ class Stack(Contexts):
         return Member(self._url, name, self._transport, generation)
 
     def members(
-        self, *, group: str | None = None, declared: str | None = None
+        self, *, group: str | None = None, declared: str | None = None, reads: str | None = None
     ) -> Iterator[MemberRecord]:
         """Iterate over all live members, or those of a group, in the order of their names.
+
+        :param reads: only members that a change of the fact at this path concerns.
 
         :param declared: only members that are declared with this identifier.
         :raises NotFound: the stack does not exist.
         :raises Gone: reading took too long and the revision is no longer kept; start again.
         """
-        params = query_params(group=group)
+        params = query_params(group=group, reads=reads)
         if declared is not None:
             params["declared"] = declared
         for page in self._pages("members", **params):

@@ -161,6 +161,24 @@ def test_convergence_is_waited_for(stack: Stack) -> None:
     assert reached.applied == {"c1": context.cursor}
 
 
+def test_a_member_is_woken_for_what_it_reads(stack: Stack) -> None:
+    c1 = stack.member("c1")
+    c1.join("compute")
+    digest = c1.store_read_set(["nodes/", "nodes/*/ip"], members=["h1"], groups=["head"])
+    assert c1.show().read_set == digest
+    mirror = stack.mirror(member="c1", view="none")
+    c1.heartbeat(applied=mirror.update().cursor)
+    stack.put("kpi", 1)
+    assert stack.convergence().concerned == 0
+    assert stack.convergence().converged
+    assert list(stack.members(reads="kpi")) == []
+    assert [member.name for member in stack.members(reads="nodes/h1/ip")] == ["c1"]
+    stack.put("nodes/h1/ip", "10.0.0.1")
+    assert mirror.update(30, digest).facts["nodes"] == {"h1": {"ip": "10.0.0.1"}}
+    c1.delete_read_set()
+    assert c1.show().read_set is None
+
+
 def test_a_settled_watch_and_context_include_every_change(stack: Stack) -> None:
     stack.put("a", 0)
     etag = stack.context().etag
