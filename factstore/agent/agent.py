@@ -23,6 +23,7 @@ from factstore.agent.session.connection import Connection
 from factstore.agent.session.grant_renewal import GrantRenewal
 from factstore.agent.session.hook_turn import make_hook_turn
 from factstore.agent.session.membership import Membership
+from factstore.agent.session.read_set import ReadSetUpload
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
 from factstore.client import Context
@@ -66,8 +67,9 @@ class Agent:
         )
         sensitive = SensitiveFacts(self.stack)
         hooks = Hooks(react.hooks, react.hook_timeout, state, clock, sensitive.redact, should_stop)
+        self.read_set = ReadSetUpload(self.membership)
         self.reconciler = Reconciler(
-            settings, file_specs(settings), hooks, sensitive, state, boot_id
+            settings, file_specs(settings), hooks, sensitive, state, self.read_set, boot_id
         )
         self.turn = make_hook_turn(settings, self.stack, self.membership, state, clock)
         self._enrolment = connection.enrolment
@@ -139,7 +141,8 @@ class Agent:
         :raises FactstoreError: the service cannot answer now.
         """
         try:
-            return self.membership.heartbeat(self.reconciler.applied_cursor)
+            applied = self.read_set.reportable(self.reconciler.applied_cursor)
+            return self.membership.heartbeat(applied)
         except Gone:
             LOG.warning("the service was restored from a backup; reading the context again")
             self.reconciler.applied_cursor = None
@@ -163,15 +166,18 @@ class Agent:
                 self.publisher.publish()
             self._publish_state()
 
-    def apply(self, context: Context) -> bool:
+    def apply(self, context: Context, *, fully: bool = False) -> bool:
         """Apply a context; return False if that has to wait for the turn, which is then requested.
 
         If the turn is held, the newest context is applied, because the members that had their turn
         before may have changed it just now, and the turn is given back afterwards.
 
+        :param fully: render also if nothing that is read has changed.
         :raises ApplyError: a file or hook failed.
         :raises FactstoreError: a sensitive fact cannot be fetched now, or the turn not be confirmed.
         """
+        if not fully and self.reconciler.skip(context):
+            return True
         try:
             if self.turn is not None and self.turn.held:
                 context = self.newest_context(context)
@@ -274,11 +280,10 @@ class Agent:
     def _status(self) -> dict[str, Any]:
         """Return the results below ``agent/``; none before the first attempt to apply."""
         applied = self.reconciler.applied_cursor is not None
-        since = self._applying_since
-        waiting = self.turn is not None and self.turn.waiting
+        since, waiting = self._applying_since, self.turn is not None and self.turn.waiting
         if not (applied or since or waiting or self._apply_error or self._source_problems):
             return {}
-        problems = {**self._source_problems, **self.publisher.problems}
+        problems = {**self._source_problems, **self.publisher.problems, **self.reconciler.problems}
         if self._apply_error is not None:
             problems[self._apply_error.source] = self._apply_error.reason
         if since is not None:
@@ -289,8 +294,5 @@ class Agent:
             state = "failed"
         else:
             state = "applied" if applied else "starting"
-        return {
-            "agent/state": state,
-            "agent/applying_since": since,
-            "agent/problems": problems,
-        }
+        status = {"state": state, "applying_since": since, "problems": problems}
+        return {f"agent/{name}": value for name, value in status.items()}

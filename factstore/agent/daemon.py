@@ -67,7 +67,13 @@ class Daemon:
         self._stored = agent.reconciler.load_context()
         self._fallback: Context | None = None  # the stored context, during an outage at the start
         self._watcher = ContextWatcher(
-            settings, agent.stack, agent.membership, clock, self._stored, self._on_change
+            settings,
+            agent.stack,
+            agent.membership,
+            agent.read_set,
+            clock,
+            self._stored,
+            self._on_change,
         )
 
         error_log = ErrorLog(clock)
@@ -84,6 +90,7 @@ class Daemon:
         self._apply_task = self._main.add(
             "reconciliation", self._apply, Backoff(react.retry_first, react.retry_longest)
         )
+        self._full_render_task = self._main.add("full render", self._render_fully)
         self._interval = settings.agent.ttl / HEARTBEATS_PER_TTL
         self._heartbeat_task = self._session.add(
             "heartbeat", self._heartbeat, longest_pause=min(self._interval, LONGEST_PAUSE)
@@ -105,6 +112,8 @@ class Daemon:
             for worker in (self._watch, self._turn)
         ]
         self._main.request(self._collect_task)
+        if self._settings.react.full_render:
+            self._main.request(self._full_render_task, self._full_render_pause)
         self._session.request(self._heartbeat_task, FIRST_FACTS_SECONDS)
         self._session.request(self._renewal_task)
         session.start()
@@ -222,12 +231,22 @@ class Daemon:
         if self._agent.membership.joined:
             self._session.request(self._heartbeat_task)  # reports the applied cursor
 
-    def _apply(self) -> None:
+    @property
+    def _full_render_pause(self) -> float:
+        # Spread over time, because many agents are started at once.
+        return self._settings.react.full_render * (0.5 + self._jitter())
+
+    def _render_fully(self) -> float:
+        if self._agent.reconciler.applied_cursor is not None:
+            self._apply(fully=True)
+        return self._full_render_pause
+
+    def _apply(self, *, fully: bool = False) -> None:
         context = self._watcher.latest or self._fallback
         if context is None:
             return
         try:
-            if not self._agent.apply(context):
+            if not self._agent.apply(context, fully=fully):
                 self._turn.request(self._turn_task)
                 return
         finally:

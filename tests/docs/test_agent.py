@@ -75,8 +75,8 @@ def test_renderers_are_documented_like_templates() -> None:
     names = [
         [each.name for each in dataclasses.fields(NAMED_SECTIONS[kind])] for kind in NAMED_SECTIONS
     ]
-    assert names[0][1:] == names[1][1:]
-    assert (names[0][0], names[1][0]) == ("source", "renderer")
+    assert names[0][1:] == names[1][1:-1]
+    assert (names[0][0], names[1][0], names[1][-1]) == ("source", "renderer", "reads")
 
 
 def test_every_command_status_signal_fact_filter_and_variable_is_in_the_reference() -> None:

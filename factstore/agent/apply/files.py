@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from factstore.agent.apply import templates
+from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
 from factstore.agent.system.state_dir import write_atomically
 from factstore.client.render import RENDERERS, Rendering, write
 
 DEFAULT_MODE, SECRET_MODE = 0o644, 0o600
+_RENDERER_READS = {"hosts": Reads(frozenset({"nodes/", "nodes/*/ip"}))}
+"""The reads of renderers; the others read everything."""
 
 
 class RenderError(Exception):
@@ -37,12 +41,13 @@ class FileSpec:
     """A file, or a folder of files, that is rendered from the context.
 
     :param name: its section of the configuration, such as ``template slurm.conf``.
-    :param render: returns the text, or the texts by path, for a context's document.
+    :param render: returns the text, or the texts by path, for a context's document; it records what it
+        reads.
     """
 
     name: str
     options: TemplateOptions | RenderOptions
-    render: Callable[[Mapping[str, Any]], Rendering]
+    render: Callable[[Mapping[str, Any], Recorder], Rendering]
 
 
 def file_specs(settings: Settings) -> list[FileSpec]:
@@ -52,14 +57,24 @@ def file_specs(settings: Settings) -> list[FileSpec]:
         for name, options in settings.templates.items()
     ]
     specs += [
-        FileSpec(f"render {name}", options, RENDERERS[options.renderer])
+        FileSpec(f"render {name}", options, _renderer(options))
         for name, options in settings.renders.items()
     ]
     return specs
 
 
-def _template_renderer(options: TemplateOptions) -> Callable[[Mapping[str, Any]], str]:
-    return lambda document: templates.render(options.source, document)
+def _template_renderer(options: TemplateOptions) -> Callable[[Mapping[str, Any], Recorder], str]:
+    return lambda document, recorder: templates.render(options.source, document, recorder)
+
+
+def _renderer(options: RenderOptions) -> Callable[[Mapping[str, Any], Recorder], Rendering]:
+    reads = options.reads or _RENDERER_READS.get(options.renderer, EVERYTHING)
+
+    def render(document: Mapping[str, Any], recorder: Recorder) -> Rendering:
+        recorder.add(reads)
+        return RENDERERS[options.renderer](document)
+
+    return render
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +148,14 @@ class RenderedFolder:
 
 
 def render(
-    spec: FileSpec, document: Mapping[str, Any], sensitive: SensitiveFacts
+    spec: FileSpec,
+    document: Mapping[str, Any],
+    sensitive: SensitiveFacts,
+    recorder: Recorder | None = None,
 ) -> RenderedFile | RenderedFolder:
     """Return a file or folder as rendered from a context's document.
 
+    :param recorder: records what is read.
     :raises RenderError: the document does not fit the template or renderer.
     """
     options = spec.options
@@ -150,7 +169,7 @@ def render(
                 mode = SECRET_MODE if sensitive.occur_in(text) else DEFAULT_MODE
             return RenderedFile(path, text.encode(), mode, owner, group)
 
-        rendering = spec.render(document)
+        rendering = spec.render(document, recorder or Recorder())
         if isinstance(rendering, str):
             return rendered_file(options.destination, rendering)
         files = {

@@ -11,11 +11,19 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from factstore.agent.apply.files import FileSpec, RenderError, render
+from factstore.agent.apply.files import (
+    FileSpec,
+    RenderedFile,
+    RenderedFolder,
+    RenderError,
+    render,
+)
 from factstore.agent.apply.hooks import HookFailed, Hooks
+from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.config.settings import Settings
 from factstore.agent.session.hook_turn import HookTurn
 from factstore.agent.system.state_dir import APPLIED, CONTEXT, StateDir, write_atomically
@@ -47,7 +55,7 @@ class TurnRequired(Exception):
 class AppliedRecord:
     """The last context that was applied.
 
-    :param etag: of the context.
+    :param etag: of the context, or a hash of what hooks read of it.
     :param boot: the id of the boot in which the hooks ran.
     :param hooks: a hash of all hooks; empty if the next context was begun and not completed.
     :param files: a hash of each file's content, by path.
@@ -68,11 +76,23 @@ class AppliedRecord:
         return previous.files != self.files or (after_any_change and previous.etag != self.etag)
 
 
+class ReadSet(Protocol):
+    """The member's read set, which must not be narrower than what is reported as applied."""
+
+    def replace(self, reads: Reads) -> None: ...
+
+    def widen(self, reads: Reads) -> None: ...
+
+    def upload(self) -> bool: ...
+
+
 class Reconciler:
     """Applies contexts, and stores the last one for times without the service.
 
+    :param read_set: is given what files and hooks read.
     :param boot_id: returns the id of the current boot.
     :ivar applied_cursor: the cursor of the context that was applied; None if that is not known.
+    :ivar mismatches: how often a file had to change although nothing that it reads had changed.
     """
 
     def __init__(
@@ -82,6 +102,7 @@ class Reconciler:
         hooks: Hooks,
         sensitive: SensitiveFacts,
         state: StateDir,
+        read_set: ReadSet,
         boot_id: Callable[[], str],
     ) -> None:
         self._settings = settings
@@ -90,7 +111,10 @@ class Reconciler:
         self._sensitive = sensitive
         self._state = state
         self._boot_id = boot_id
+        self._read_set = read_set
+        self._applied: tuple[Reads, str] | None = None  # what was read, and its digest
         self.applied_cursor: str | None = None
+        self.mismatches = 0
 
     def load_context(self) -> Context | None:
         """Return the context that was stored last, or None."""
@@ -109,6 +133,25 @@ class Reconciler:
         text = json.dumps(context.document, ensure_ascii=False, indent=2, sort_keys=True)
         write_atomically(self._state.directory / CONTEXT_FILE, f"{text}\n".encode())
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """The problems of the read set, for the member's results."""
+        reason = "files differed although nothing that they read had changed"
+        return {"read set": reason} if self.mismatches else {}
+
+    def skip(self, context: Context) -> bool:
+        """Return True if nothing that is read differs in a context, which so is applied already."""
+        if not self._has_applied_equal(context):
+            return False
+        self.applied_cursor = context.cursor
+        return True
+
+    def _has_applied_equal(self, context: Context) -> bool:
+        if self._applied is None or self._applied[0].is_everything:
+            return False
+        reads, digest = self._applied
+        return reads.digest(context.document) == digest
+
     def apply(self, context: Context, turn: HookTurn | None = None) -> bool:
         """Apply a context; return False if nothing had to be done.
 
@@ -119,18 +162,22 @@ class Reconciler:
             known whether the turn is still held.
         """
         document = self._sensitive.reveal(context.document)
-        try:
-            files = [render(spec, document, self._sensitive) for spec in self._specs]
-        except RenderError as error:
-            raise ApplyError(error.name, str(error)) from error
+        agrees, self._applied = self._has_applied_equal(context), None
+        previous = self._load_record()
+        files, reads = self._render(document, first=previous is None)
         try:
             target = AppliedRecord(
-                context.etag,
+                self._hooks_digest(context),
                 self._boot_id(),
                 self._hooks.digest(),
                 {str(file.path): file.digest for file in files},
             )
-            previous = self._load_record()
+            if agrees and previous is not None and previous.files != target.files:
+                self.mismatches += 1
+                LOG.warning(
+                    "files differ although nothing that they read has changed; the member reads "
+                    "everything from now on"
+                )
             after_any_change = self._settings.react.run_hooks == "context"
             run_hooks = target.requires_hooks(previous, after_any_change)
             run_hooks = run_hooks or not all(file.is_current() for file in files)
@@ -152,8 +199,51 @@ class Reconciler:
             self._run_hooks(context, sorted(changed), turn)
         if target != previous:
             self._state.try_write(APPLIED, asdict(target))
+        if self.mismatches:
+            reads = EVERYTHING
+        self._applied = reads, reads.digest(context.document)
+        self._read_set.replace(reads)
         self.applied_cursor = context.cursor
         return run_hooks
+
+    def _render(
+        self, document: Mapping[str, Any], *, first: bool
+    ) -> tuple[list[RenderedFile | RenderedFolder], Reads]:
+        """Return all files, and what files and hooks read.
+
+        :param first: True if no context was ever applied.
+        """
+        recorder = Recorder()
+        recorder.add(self._hooks_read())
+        files, failed = [], None
+        for spec in self._specs:
+            try:
+                files.append(render(spec, document, self._sensitive, recorder))
+            except RenderError as error:  # the others are rendered to find out what they read
+                failed = failed or error
+        reads = recorder.reads()
+        if first and failed is not None:
+            self._read_set.replace(reads)  # nothing is reported that could have read more
+        else:
+            self._read_set.widen(reads)
+        self._read_set.upload()
+        if failed is not None:
+            raise ApplyError(failed.name, str(failed)) from failed
+        return files, reads
+
+    def _hooks_read(self) -> Reads:
+        react = self._settings.react
+        try:
+            if react.run_hooks == "files" or not self._hooks.executables():
+                return Reads()
+        except OSError:
+            return EVERYTHING
+        return EVERYTHING if react.reads is None else react.reads
+
+    def _hooks_digest(self, context: Context) -> str:
+        """Return a hash of what the hooks read of a context."""
+        reads = self._settings.react.reads
+        return context.etag if reads is None else reads.digest(context.document)
 
     def _run_hooks(self, context: Context, changed: list[str], turn: HookTurn | None) -> None:
         agent = self._settings.agent

@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from factstore.agent.apply.recording import Recorder
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -32,13 +34,14 @@ class TemplateError(Exception):
     """A template is missing or invalid, or does not fit the context."""
 
 
-def render(source: Path, document: Mapping[str, Any]) -> str:
+def render(source: Path, document: Mapping[str, Any], recorder: Recorder | None = None) -> str:
     """Return the text that a template renders from a context's document.
 
+    :param recorder: records what the template reads.
     :raises TemplateError: the template cannot be rendered.
     """
     with _template(source) as template:
-        return str(template.render(variables(document)))
+        return str(template.render(variables(document, recorder or Recorder())))
 
 
 def check(source: Path) -> None:
@@ -67,10 +70,11 @@ def _template(source: Path) -> Iterator[Any]:
         raise TemplateError(f"{file}: {' '.join(str(error).split())}") from error
 
 
-def variables(document: Mapping[str, Any]) -> dict[str, Any]:
+def variables(document: Mapping[str, Any], recorder: Recorder) -> dict[str, Any]:
     """Return a template's variables: the document's, with ``self`` as ``me``, and ``context``."""
-    visible = {name: value for name, value in document.items() if name != "self"}
-    return {**visible, "me": document.get("self"), "context": document}
+    parts = {name: recorder.wrap(name, value, document) for name, value in document.items()}
+    own = parts.pop("self", None)
+    return {**parts, "me": own, "context": recorder.wrap("", dict(document), document)}
 
 
 def environment(directory: Path) -> Environment:

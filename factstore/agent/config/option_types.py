@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from factstore.agent.config.reads import Reads
 from factstore.client.render import RENDERERS
+
+_NAME = "[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,127}"
+_READ = re.compile(rf"@(?:{_NAME}|\*)|(?:{_NAME}|\*)(?:/(?:{_NAME}|\*))*/?")
 
 
 def string(value: str) -> str:
@@ -122,6 +126,17 @@ def json_object(value: str) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ValueError('the value is not a JSON object such as {"rack": "r1"}.')
     return found
+
+
+def reads(value: str) -> Reads:
+    """Return what words for facts and members stand for."""
+    for word in value.split():
+        if not _READ.fullmatch(word):
+            raise ValueError(
+                f"{word!r} is neither the path of a fact or folder, in which segments can be '*', "
+                "nor @ and the name of a group, nor @*."
+            )
+    return Reads.parse(value.split())
 
 
 def renderer(value: str) -> str:

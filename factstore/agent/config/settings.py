@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from factstore.agent.config import option_types as types
+from factstore.agent.config.reads import Reads
 
 DEFAULT_FILE = "/etc/factstore/agent.conf"
 FILE_VARIABLE = "FACTSTORE_AGENT_CONFIG"
@@ -86,6 +87,8 @@ class ReactOptions:
     retry_first: Annotated[float, types.seconds(0.1, 3600)] = 5.0
     retry_longest: Annotated[float, types.seconds(0.1, 86400)] = 300.0
     max_parallel: Annotated[int | None, types.integer(1, 10_000)] = None
+    reads: Annotated[Reads | None, types.reads] = None
+    full_render: Annotated[float, types.seconds(0, 86400)] = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class RenderOptions:
     owner: Annotated[str | None, types.string] = None
     group: Annotated[str | None, types.string] = None
     mode: Annotated[int | None, types.file_mode] = None
+    reads: Annotated[Reads | None, types.reads] = None
 
 
 SECTIONS: Mapping[str, type[Any]] = {

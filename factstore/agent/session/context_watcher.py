@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from factstore.agent.config.settings import Settings
 from factstore.agent.session.membership import Membership
+from factstore.agent.session.read_set import ReadSetUpload
 from factstore.client import Context, Stack
 from factstore.client.clock import Clock
 from factstore.client.errors import NotFound
@@ -18,6 +19,7 @@ EARLY_SECONDS = 1.0
 class ContextWatcher:
     """Polls the context of a member.
 
+    :param read_set: whose changes the polls wait for.
     :param known: the context that is stored on disk.
     :param on_change: called with the new context and the one before, which is None at first.
     :ivar latest: the newest context; None until the service has returned one.
@@ -28,12 +30,14 @@ class ContextWatcher:
         settings: Settings,
         stack: Stack,
         membership: Membership,
+        read_set: ReadSetUpload,
         clock: Clock,
         known: Context | None,
         on_change: Callable[[Context, Context | None], None],
     ) -> None:
         self.latest: Context | None = None
         self._membership = membership
+        self._read_set = read_set
         self._clock = clock
         self._mirror = stack.mirror(
             member=settings.agent.member,
@@ -55,7 +59,7 @@ class ContextWatcher:
         wait = 0 if without_waiting else LONGEST_WAIT
         started, known = self._clock.monotonic(), self._mirror.context
         try:
-            context = self._mirror.update(wait)
+            context = self._mirror.update(wait, self._read_set.digest)
         except NotFound:
             if self._membership.heartbeat(None):
                 raise

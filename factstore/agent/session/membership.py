@@ -27,6 +27,7 @@ class Membership:
     """This agent's membership in its stack.  Several threads may use it.
 
     :ivar joined: True while the agent is a member, as far as it knows.
+    :ivar member: the member at the service.
     """
 
     def __init__(self, stack: Stack, options: AgentOptions, state: StateDir) -> None:
@@ -35,16 +36,22 @@ class Membership:
         self._stack = stack
         self._options = options
         self._state = state
-        self._member = stack.member(
+        self.member = stack.member(
             options.member, generation=stored if isinstance(stored, str) else None
         )
-        self._was_member = self._member.generation is not None
+        self._was_member = self.member.generation is not None
+        self._inherited = self.member.generation
         self._lock = threading.Lock()
 
     @property
     def generation(self) -> str | None:
         """The generation of this incarnation; None if the agent is not a member."""
-        return self._member.generation
+        return self.member.generation
+
+    @property
+    def inherited(self) -> bool:
+        """True if an earlier process has joined as this incarnation."""
+        return self.member.generation == self._inherited
 
     def join(self) -> MemberRecord:
         """Join the stack: as the stored incarnation if that is alive, else as a new one.
@@ -55,22 +62,22 @@ class Membership:
         """
         with self._lock:
             while True:
-                if self._member.generation is None:
+                if self.member.generation is None:
                     if self._was_member:
                         self._check_stack()  # joining would create the stack again
                     self._state.delete(MEMBER)
                 try:
-                    record = self._member.join(
+                    record = self.member.join(
                         self._options.group,
                         ttl=self._options.ttl,
                         attributes=self._options.attributes,
                     )
                 except Conflict as error:
-                    if self._member.generation is None:
+                    if self.member.generation is None:
                         raise
                     if error.code != "contextualization.member_ttl_fixed":
                         self._check_superseded()
-                    self._member.generation = None
+                    self.member.generation = None
                     continue
                 self._state.try_write(MEMBER, {"generation": record.generation})
                 self._was_member = self.joined = True
@@ -89,7 +96,7 @@ class Membership:
             if not self.joined:
                 return False
             try:
-                self._member.heartbeat(applied=applied)
+                self.member.heartbeat(applied=applied)
             except (NotFound, Conflict):
                 self._leave_expired_incarnation()
                 return False
@@ -101,15 +108,15 @@ class Membership:
         :raises NotFound: the member has departed or expired.
         :raises Conflict: the member has another generation.
         """
-        return self._member.ready() if state == "ready" else self._member.drain()
+        return self.member.ready() if state == "ready" else self.member.drain()
 
     def depart(self, reason: str) -> None:
         """Depart from the stack, if the agent is a member."""
         with self._lock:
-            if self._member.generation is None:
+            if self.member.generation is None:
                 return
             with contextlib.suppress(NotFound, Conflict):  # it has expired
-                self._member.depart(reason=reason)
+                self.member.depart(reason=reason)
             self.joined = False
             self._state.delete(MEMBER)
 
@@ -117,28 +124,28 @@ class Membership:
         self.joined = False
         self._check_stack()
         self._check_superseded()
-        LOG.warning("member %s has expired; joining again", self._member.name)
-        self._member.generation = None
+        LOG.warning("member %s has expired; joining again", self.member.name)
+        self.member.generation = None
 
     def _check_stack(self) -> None:
         """Raise StackDeleted if the stack does not exist."""
         try:
             self._stack.describe()
         except NotFound as error:
-            self._member.generation = None
+            self.member.generation = None
             raise StackDeleted(f"Stack {self._stack.name} has been deleted.") from error
 
     def _check_superseded(self) -> None:
         """Raise Superseded if another agent has joined under this name."""
         try:
-            current = self._member.show()
+            current = self.member.show()
         except NotFound:
             return
         # A member without a ttl was declared by an owner, and no agent has joined as it yet.
-        if current.ttl is not None and current.generation != self._member.generation:
+        if current.ttl is not None and current.generation != self.member.generation:
             self.joined = False
             raise Superseded(
-                f"Another agent has been member {self._member.name} of stack {self._stack.name} "
+                f"Another agent has been member {self.member.name} of stack {self._stack.name} "
                 f"since {current.joined_at}; this agent gives way. If this agent is to be the "
                 "member, stop the other one and start this one again."
             )

@@ -104,7 +104,13 @@ class Watch:
     def __init__(self, joined: Agent, clock: FakeClock) -> None:
         self.changes: list[tuple[str, str | None]] = []
         self.watcher = ContextWatcher(
-            joined.settings, joined.stack, joined.membership, clock, None, self._on_change
+            joined.settings,
+            joined.stack,
+            joined.membership,
+            joined.read_set,
+            clock,
+            None,
+            self._on_change,
         )
 
     def _on_change(self, new: Context, old: Context | None) -> None:

@@ -248,6 +248,7 @@ def test_a_single_run_enrols_again_at_once(made: Settings, service: Service) -> 
         answer(200, context({}).document, TAG),
         answer(200, batch("created")),
         answer(200, member(state="ready")),
+        answer(201, {"digest": "d1"}),
         answer(204),
     )
     assert run_once(new_agent(made)) == 0

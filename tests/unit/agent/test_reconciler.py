@@ -15,6 +15,7 @@ from factstore.agent.apply.files import file_specs
 from factstore.agent.apply.hooks import HookFailed, Hooks
 from factstore.agent.apply.reconciler import ApplyError, Reconciler
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.client import errors
 from tests.eventually import eventually
 from tests.processes import alive
@@ -22,6 +23,23 @@ from tests.unit.agent.factories import REAL, context, program, settings, state, 
 from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
 
 CONF = "[template conf]\nsource = conf.j2\ndestination = DIR/conf\n"
+
+
+class RecordedReadSet:
+    """A read set that records the calls of the reconciler."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Reads | None]] = []
+
+    def replace(self, reads: Reads) -> None:
+        self.calls.append(("replace", reads))
+
+    def widen(self, reads: Reads) -> None:
+        self.calls.append(("widen", reads))
+
+    def upload(self) -> bool:
+        self.calls.append(("upload", None))
+        return True
 
 
 class Node:
@@ -32,6 +50,7 @@ class Node:
         self.service = service
         self.more = more
         self.boot = "boot-1"
+        self.read_set = RecordedReadSet()
         write(directory / "templates" / "conf.j2", "{{ facts.ip }}\n")
         self.hook("10-first", "echo $FACTSTORE_CURSOR $FACTSTORE_CHANGED >> DIR/runs")
 
@@ -45,7 +64,9 @@ class Node:
         kept = state(self.directory)
         sealed = SensitiveFacts(self.service.stack(FakeClock(), retry_for=0.0))
         hooks = Hooks(made.react.hooks, made.react.hook_timeout, kept, REAL, sealed.redact)
-        return Reconciler(made, file_specs(made), hooks, sealed, kept, lambda: self.boot)
+        return Reconciler(
+            made, file_specs(made), hooks, sealed, kept, self.read_set, lambda: self.boot
+        )
 
     @property
     def runs(self) -> list[str]:
@@ -296,3 +317,74 @@ def test_files_that_are_not_executable_are_not_hooks(node: Node) -> None:
     write(node.directory / "hooks.d" / "05-readme", "exit 1")
     hooks(node).run({})
     assert len(node.runs) == 1
+
+
+# Read sets
+
+FILES_ONLY = "[react]\nrun_hooks = files\n"
+
+
+def test_the_read_set_is_widened_before_files_change_and_narrowed_afterwards(
+    tmp_path: Path, service: Service
+) -> None:
+    node = Node(tmp_path, service, FILES_ONLY)
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    ip = Reads(frozenset({"ip"}))
+    assert node.read_set.calls == [("widen", ip), ("upload", None), ("replace", ip)]
+    assert not (node.directory / "conf").read_text().startswith("other")
+
+
+def test_a_context_in_which_nothing_that_is_read_differs_is_applied_already(
+    tmp_path: Path, service: Service
+) -> None:
+    node = Node(tmp_path, service, FILES_ONLY)
+    reconciler = node.reconciler
+    assert not reconciler.skip(context({"ip": "10.0.0.1"}, 4)), "nothing is applied yet"
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    assert reconciler.skip(context({"ip": "10.0.0.1", "kpi": 1}, 6))
+    assert reconciler.applied_cursor == "e.6"
+    assert not reconciler.skip(context({"ip": "10.0.0.2", "kpi": 1}, 7))
+    assert reconciler.applied_cursor == "e.6"
+
+
+def test_hooks_read_everything_unless_the_configuration_names_what_they_read(
+    tmp_path: Path, service: Service
+) -> None:
+    node = Node(tmp_path, service)
+    node.reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    assert node.read_set.calls[-1] == ("replace", Reads(frozenset({"ip"})) | EVERYTHING)
+    node.more = "[react]\nreads = size nodes/ @head\n"
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 6))
+    named = Reads(frozenset({"ip", "nodes/", "size"}), groups=frozenset({"head"}))
+    assert node.read_set.calls[-1] == ("replace", named)
+    runs = len(node.runs)
+    reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 7))
+    assert len(node.runs) == runs, "hooks do not read it"
+    reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1, "size": 2}, 8))
+    assert len(node.runs) == runs + 1
+
+
+def test_a_template_that_fails_is_woken_for_what_it_has_read(
+    tmp_path: Path, service: Service
+) -> None:
+    node = Node(tmp_path, service, FILES_ONLY)
+    with pytest.raises(ApplyError):
+        node.reconciler.apply(context({}, 5))
+    assert node.read_set.calls[0] == ("replace", Reads(frozenset({"ip"})))
+
+
+def test_a_file_that_differs_without_reason_is_reported_and_ends_the_read_set(
+    tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(tmp_path, service, FILES_ONLY)
+    reconciler = node.reconciler
+    reconciler.apply(context({"ip": "10.0.0.1"}, 5))
+    reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 6))
+    assert reconciler.mismatches == 0
+    write(node.directory / "templates" / "conf.j2", "another {{ facts.ip }}\n")
+    reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 6))
+    assert reconciler.mismatches == 1
+    assert node.read_set.calls[-1] == ("replace", EVERYTHING)
+    assert "files differ" in caplog.text
