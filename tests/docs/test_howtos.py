@@ -261,7 +261,7 @@ def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
 
 
 def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
-    join, again, alive, bind, ready, apply, wait, depart, *_ = code(MEMBERS, "shell")
+    join, again, alive, bind, ready, apply, wait, read, readers, depart, *_ = code(MEMBERS, "shell")
     steps = "\n".join(["set -e", join, again, alive, bind, ready, apply, "echo", wait])
     done = shell(f"{setting(stack)}{steps}")
     assert done.returncode == 0, done.stderr
@@ -274,6 +274,8 @@ def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
     late = given.replace(member["generation"], "abc")
     assert shell(f"{late}{alive}").returncode == 22  # curl's for 400 and above
     assert shell(f"{late}{bind}").returncode == 22
+    assert "digest" in json.loads(shell(f"{given}{read}").stdout)
+    assert json.loads(shell(f"{given}{readers}").stdout)["members"][0]["name"] == "c1"
     assert shell(f"{given}{depart}").returncode == 0
     assert value(stack, "nodes/c1/services/slurmd") is None
     assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.errors import describe
 from factstore.agent.session.membership import Membership
-from factstore.client.errors import FactstoreError, Forbidden, NotFound, TooLarge
+from factstore.client.errors import FactstoreError, Forbidden, NotFound, TooLarge, Unauthorized
 
 LOG = logging.getLogger(__name__)
 
@@ -78,9 +78,12 @@ class ReadSetUpload:
             try:
                 self._stored = _Stored(generation, wanted, self._store(wanted))
                 return True
-            except (Forbidden, NotFound, TooLarge) as error:
-                # The quota is used up, or the service is of an earlier version.
-                LOG.info("the service stores no read set: %s", describe(error))
+            except (Forbidden, NotFound, TooLarge, Unauthorized) as error:
+                # The quota is used up, the credential has no rule for read sets, or the service is of
+                # an earlier version.
+                LOG.info("the member has no read set: %s", describe(error))
+                if self._unusable == generation:  # nor may it be deleted, so it was never stored
+                    self._stored = stored = _Stored(generation, EVERYTHING)
                 self._unusable = generation
                 return stored is not None and stored.reads.is_everything
             except FactstoreError as error:

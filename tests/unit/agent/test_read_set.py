@@ -74,6 +74,21 @@ def test_a_service_that_stores_no_read_set_is_asked_once(
     assert joined.read_set.digest == ""
 
 
+def test_a_credential_that_allows_no_read_sets_does_not_keep_a_member_from_reporting(
+    joined: Agent, service: Service
+) -> None:
+    restarted = agent(joined.settings, service)
+    service.will(answer(200, member()))
+    restarted.join()  # an earlier process could have stored a read set
+    denied = refusal(403, "forbidden")
+    service.will(denied)
+    restarted.apply(context({"size": 2}, 5))
+    service.will(denied, BEAT, BEAT)
+    for _ in range(2):
+        restarted.send_heartbeat()
+        assert service.calls[-1].body == {"generation": "1a", "applied": "e.5"}
+
+
 def test_a_wider_read_set_is_stored_before_files_change(joined: Agent, service: Service) -> None:
     joined.apply(context({"size": 2}, 5))
     service.will(STORED, BEAT)
