@@ -17,8 +17,11 @@ class ProjectTotals:
     facts: int = 0
     bytes: int = 0
 
-    def remove(self, stack_state: StackState) -> None:
-        """Subtract a deleted stack."""
+    def remove(self, name: str, stack_state: StackState) -> None:
+        """Subtract a deleted stack.
+
+        :param name: the name under which it was added; in a damaged store its record may have another.
+        """
         self.facts -= stack_state.count
         self.bytes -= stack_state.bytes
-        del self.stacks[stack_state.stack.name]
+        del self.stacks[name]

@@ -149,7 +149,7 @@ class State:
                 stack_state.convergence.end()
                 self._unwritten.discard(stack_state.stack.id)
                 project = stack_state.project
-                project.remove(stack_state)
+                project.remove(scope.stack, stack_state)
                 if not project.stacks:
                     del self._projects[scope.project_id]
                 self.last_deletion = revision

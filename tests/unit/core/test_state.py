@@ -240,3 +240,12 @@ def test_the_deletion_of_a_stack_is_one_change() -> None:
     (event,) = events_of(state, Step(9, (DropStack(SCOPE), act)))
     assert event.ends_stack
     assert [(c.type, c.path, c.by) for c in event.changes] == [("stack.delete", None, "bob")]
+
+
+def test_a_stack_whose_id_has_a_record_with_another_name_can_be_deleted() -> None:
+    state = state_with()
+    (known,) = state.stacks(SCOPE.project_id)
+    # Only a damaged store has this.  The worker must still follow the store.
+    state.apply(Step(8, (PutStack(replace(known, name="other")),)))
+    state.apply(Step(9, (DropStack(SCOPE),)))
+    assert state.stacks(SCOPE.project_id) == []
