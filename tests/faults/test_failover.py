@@ -77,11 +77,16 @@ def test_writes_continue_and_none_is_lost_when_an_etcd_member_dies_or_freezes(
         eventually(lambda w=watcher: w.position >= end or w.complaints, 60)
         watcher.stop()
 
-    histories = []
-    for endpoint in cluster.endpoints:
-        raw = RawEtcd(endpoint)
-        histories.append(History(raw.keyspace))
-        raw.witness(histories[-1])
+    raws = [RawEtcd(endpoint) for endpoint in cluster.endpoints]
+    histories = [History(raw.keyspace) for raw in raws]
+
+    def are_at_one_revision() -> bool:
+        # A write whose writer has given up may still be applied between two reads.
+        for raw, history in zip(raws, histories, strict=True):
+            raw.witness(history)
+        return len({history.revision for history in histories}) == 1
+
+    eventually(are_at_one_revision, 30)
     history = histories[0]
     assert [each.events for each in histories[1:]] == [history.events] * 2
     counts = {answer: writers.ledger.count(answer) for answer in ("done", "refused", "unknown")}
