@@ -41,7 +41,7 @@ def render(source: Path, document: Mapping[str, Any], recorder: Recorder | None 
     :raises TemplateError: the template cannot be rendered.
     """
     with _template(source) as template:
-        return str(template.render(variables(document, recorder or Recorder())))
+        return str(template.render(variables(document, recorder)))
 
 
 def check(source: Path) -> None:
@@ -70,11 +70,17 @@ def _template(source: Path) -> Iterator[Any]:
         raise TemplateError(f"{file}: {' '.join(str(error).split())}") from error
 
 
-def variables(document: Mapping[str, Any], recorder: Recorder) -> dict[str, Any]:
-    """Return a template's variables: the document's, with ``self`` as ``me``, and ``context``."""
-    parts = {name: recorder.wrap(name, value, document) for name, value in document.items()}
+def variables(document: Mapping[str, Any], recorder: Recorder | None = None) -> dict[str, Any]:
+    """Return a template's variables: the document's, with ``self`` as ``me``, and ``context``.
+
+    :param recorder: records what is read of them.
+    """
+    parts, context = dict(document), dict(document)
+    if recorder is not None:
+        parts = {name: recorder.wrap(name, value, document) for name, value in parts.items()}
+        context = recorder.wrap("", context, document)
     own = parts.pop("self", None)
-    return {**parts, "me": own, "context": recorder.wrap("", dict(document), document)}
+    return {**parts, "me": own, "context": context}
 
 
 def environment(directory: Path) -> Environment:

@@ -126,7 +126,7 @@ def _without_covered(patterns: Collection[str]) -> set[str]:
 def _part(value: Any, segments: list[str], *, lists: bool) -> Any:
     """Return what a pattern reads of a value; ``[]`` if nothing is there."""
     if not isinstance(value, dict):
-        return ["=", value]
+        return [len(segments), value]  # a fact at the pattern differs from one above it
     if not segments:
         return _names(value) if lists else value
     first, *rest = segments
