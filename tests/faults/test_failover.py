@@ -16,6 +16,7 @@ from tests.faults.ledger import check_attempts
 from tests.faults.readiness import listed, page, put
 from tests.faults.watchers import PollWatcher, StreamWatcher, Watcher
 from tests.faults.writers import PROJECT, Writers
+from tests.service import ApiServer
 
 STEP = 60  # acknowledged writes, before, during and after each fault
 
@@ -98,4 +99,10 @@ def test_writes_continue_and_none_is_lost_when_an_etcd_member_dies_or_freezes(
         assert (watcher.complaints, watcher.resets) == ([], 0), watcher.name
         assert check_watcher(history, scope, "", watcher.segments, end) == [], watcher.name
     for server in servers:
-        assert listed(server, "alpha") == history.state(scope)
+
+        def lists_the_store(server: ApiServer = server) -> bool:
+            # A fact with a ttl may expire between the two reads.
+            raws[0].witness(history)
+            return listed(server, "alpha") == history.state(scope)
+
+        eventually(lists_the_store, 30)
