@@ -294,5 +294,7 @@ class Agent:
             state = "failed"
         else:
             state = "applied" if applied else "starting"
-        status = {"state": state, "applying_since": since, "problems": problems}
+        status: dict[str, Any] = {"state": state, "applying_since": since, "problems": problems}
+        if self.reconciler.mismatches:
+            status["read_set_mismatches"] = self.reconciler.mismatches
         return {f"agent/{name}": value for name, value in status.items()}

@@ -58,11 +58,24 @@ def test_only_the_readers_of_a_fact_are_woken(stack: Stack, make: Make) -> None:
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 0]
 
 
-def test_a_full_render_finds_the_files_as_they_are(stack: Stack, make: Make) -> None:
+def test_a_full_render_reports_and_counts_files_that_the_read_set_let_through(
+    stack: Stack, make: Make
+) -> None:
     c1 = make("c1", more="run_hooks = files\nfull_render = 1", log_level="debug")
     c1.start()
     first = eventually(lambda: renders(c1), 20)
-    assert first is not None
     stack.put("kpi", 1)
     eventually(lambda: renders(c1) >= first + 3, 20)
+    agent = stack.context(results=True).facts["results"]["c1"]["agent"]
+    assert (agent["problems"], "read_set_mismatches" in agent) == ({}, False)
     assert "files differ" not in c1.log
+
+    c1.write("templates/nodes.j2", "another\n")  # the agent is not reloaded, and does not know
+
+    def counted() -> bool:
+        agent = stack.context(results=True).facts["results"]["c1"]["agent"]
+        return "read set" in agent["problems"] and agent.get("read_set_mismatches") == 1
+
+    eventually(counted, 20)
+    assert "files differ" in c1.log
+    assert c1.nodes == ["another"]

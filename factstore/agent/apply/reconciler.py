@@ -26,7 +26,13 @@ from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.config.settings import Settings
 from factstore.agent.session.hook_turn import HookTurn
-from factstore.agent.system.state_dir import APPLIED, CONTEXT, StateDir, write_atomically
+from factstore.agent.system.state_dir import (
+    APPLIED,
+    CONTEXT,
+    MISMATCHES,
+    StateDir,
+    write_atomically,
+)
 from factstore.client import Context
 
 LOG = logging.getLogger(__name__)
@@ -92,7 +98,8 @@ class Reconciler:
     :param read_set: is given what files and hooks read.
     :param boot_id: returns the id of the current boot.
     :ivar applied_cursor: the cursor of the context that was applied; None if that is not known.
-    :ivar mismatches: how often a file had to change although nothing that it reads had changed.
+    :ivar mismatches: how often files had to change although nothing that they read had changed, counted
+        since the state directory was created.
     """
 
     def __init__(
@@ -114,7 +121,9 @@ class Reconciler:
         self._read_set = read_set
         self._applied: tuple[Reads, str] | None = None  # what was read, and its digest
         self.applied_cursor: str | None = None
-        self.mismatches = 0
+        self._mismatched = False  # since the start
+        counted = (state.read(MISMATCHES) or {}).get("count")
+        self.mismatches = counted if isinstance(counted, int) else 0
 
     def load_context(self) -> Context | None:
         """Return the context that was stored last, or None."""
@@ -137,7 +146,7 @@ class Reconciler:
     def problems(self) -> dict[str, str]:
         """The problems of the read set, for the member's results."""
         reason = "files differed although nothing that they read had changed"
-        return {"read set": reason} if self.mismatches else {}
+        return {"read set": reason} if self._mismatched else {}
 
     def skip(self, context: Context) -> bool:
         """Return True if nothing that is read differs in a context, which so is applied already."""
@@ -173,7 +182,9 @@ class Reconciler:
                 {str(file.path): file.digest for file in files},
             )
             if agrees and previous is not None and previous.files != target.files:
+                self._mismatched = True
                 self.mismatches += 1
+                self._state.try_write(MISMATCHES, {"count": self.mismatches})
                 LOG.warning(
                     "files differ although nothing that they read has changed; the member reads "
                     "everything from now on"
@@ -199,7 +210,7 @@ class Reconciler:
             self._run_hooks(context, sorted(changed), turn)
         if target != previous:
             self._state.try_write(APPLIED, asdict(target))
-        if self.mismatches:
+        if self._mismatched:
             reads = EVERYTHING
         self._applied = reads, reads.digest(context.document)
         self._read_set.replace(reads)

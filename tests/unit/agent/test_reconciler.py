@@ -385,6 +385,8 @@ def test_a_file_that_differs_without_reason_is_reported_and_ends_the_read_set(
     assert reconciler.mismatches == 0
     write(node.directory / "templates" / "conf.j2", "another {{ facts.ip }}\n")
     reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 6))
-    assert reconciler.mismatches == 1
+    assert (reconciler.mismatches, len(reconciler.problems)) == (1, 1)
     assert node.read_set.calls[-1] == ("replace", EVERYTHING)
     assert "files differ" in caplog.text
+    restarted = node.reconciler  # trusts its read set again, and continues to count
+    assert (restarted.mismatches, restarted.problems) == (1, {})
