@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from factstore.core.model.fact import Scope
 from factstore.core.model.member import Applied, Declaration, Member
+from factstore.core.model.read_set import ReadSet
 from factstore.core.model.waiter import Signal, Waiter
+from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
-from tests.contract.model import Model, ModelFact, ModelMember
+from tests.contract.model import Model, ModelFact, ModelMember, ModelReadSet
 from tests.contract.world import PROJECT
 
 
@@ -46,6 +48,11 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
         assert set(space.generations) == {m.generation for m in model.members.values()}
         assert space.convergence.applied == model.applied
         assert {r.member: r.seen for r in space.records(Applied).values()} == model.applied
+        assert {
+            r.member: ModelReadSet(r.facts, r.members, r.groups)
+            for r in space.records(ReadSet).values()
+        } == model.read_sets
+        compare_convergence(space, model)
         assert space.paths_by_lease == {
             m.lease: set(model.on(m.lease)) for m in model.members.values() if model.on(m.lease)
         }
@@ -71,7 +78,19 @@ def compare(state: State, scope: Scope, model: Model, *, reloaded: bool = False)
         ]
         sizes += [len(w.name) + len(w.definition) for w in space.records(Waiter).values()]
         sizes += [len(s.id) + len("r") + len("null") for s in space.records(Signal).values()]
+        sizes += [len(r.member) + len(r.text) for r in space.records(ReadSet).values()]
         usage, project = state.usage(scope), state.project_usage(PROJECT)
         assert usage is not None
         assert (usage.facts, usage.bytes) == (len(sizes), sum(sizes))
         assert (project.stacks, project.facts, project.bytes) == (1, len(sizes), sum(sizes))
+
+
+def compare_convergence(stack_state: StackState, model: Model) -> None:
+    """Assert that the same members lag as in the model, and have the same targets."""
+    convergence = stack_state.convergence
+    assert convergence.lagging == {name for name in model.members if model.lags(name)}
+    for name, member in stack_state.live_members.items():
+        if name in model.read_sets:
+            # A worker that starts later need not know of a deletion that preceded the member.
+            found, wanted = convergence.target_of(name), model.target_of(name)
+            assert found == wanted or max(found, wanted) < member.visible_revision

@@ -54,6 +54,41 @@ class Arming:
     decided: tuple[str, int] | None = None
 
 
+@dataclass(frozen=True)
+class ModelReadSet:
+    """The patterns for facts, the names of members and the groups that a member reads."""
+
+    facts: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    def reads(self, path: str, created: bool = False) -> bool:
+        """Return True if a change at a path concerns the read set.
+
+        :param path: of a fact; or the path ``@/<group>/<name>`` of a member; empty if it is not known.
+        :param created: True if the change created or deleted the fact.
+        """
+        if not path:
+            return self != ModelReadSet()
+        if path.startswith("@/"):
+            _, group, name = path.split("/")
+            return group in self.groups or bool({name, "*"} & {*self.members})
+        return any(_reads(pattern, path, created) for pattern in self.facts)
+
+
+@dataclass
+class ModelChange:
+    """A change of a fact outside ``results/``, or of a member.
+
+    :ivar path: as in :meth:`ModelReadSet.reads`.
+    :ivar revision: 0 until it is known.
+    """
+
+    path: str
+    created: bool = True
+    revision: int = 0
+
+
 @dataclass
 class Model:
     """One stack, which may not exist."""
@@ -63,16 +98,17 @@ class Model:
     members: dict[str, ModelMember] = field(default_factory=dict)
     declarations: dict[str, ModelMember] = field(default_factory=dict)
     applied: dict[str, int] = field(default_factory=dict)
+    read_sets: dict[str, ModelReadSet] = field(default_factory=dict)
+    changes: list[ModelChange] = field(default_factory=list)
     waiters: dict[str, Arming] = field(default_factory=dict)
     signals: dict[str, dict[str, str]] = field(default_factory=dict)
     target: int = 0
-    moved: bool = False
 
     # Changes, each with the line of its event
 
     def put(self, path: str, fact: ModelFact) -> Line:
+        self._touch(path, created=path not in self.facts)
         self.facts[path] = fact
-        self._touch(path)
         return "fact.put", path
 
     def drop(self, path: str, kind: str) -> Line:
@@ -80,16 +116,21 @@ class Model:
         self._touch(path)
         return kind, path
 
-    def _touch(self, path: str) -> None:
-        self.moved = self.moved or path.split("/")[0] != "results"
+    def _touch(self, path: str, created: bool = True) -> None:
+        if path.split("/")[0] != "results":
+            self.changes.append(ModelChange(path, created))
+
+    def _touch_member(self, name: str, *members: ModelMember | None) -> None:
+        for group in {member.group for member in members if member is not None}:
+            self._touch(f"@/{group}/{name}")
 
     def join(self, name: str, member: ModelMember) -> Line:
         known = self.members.get(name)
         self.members[name] = member
-        self.moved = True
+        self._touch_member(name, known, member)
         if known is not None and known.generation == member.generation:
             return "member.change", name
-        self.applied.pop(name, None)
+        self._forget(name)
         same = known is not None and (known.declared_only or member.declared_only)
         return "member.change" if same else "member.join", name
 
@@ -102,10 +143,13 @@ class Model:
         if awaited is not None and kind == "member.expire":
             return self.join(name, awaited)
         self.declarations.pop(name, None)
-        del self.members[name]
-        self.applied.pop(name, None)
-        self.moved = True
+        self._touch_member(name, self.members.pop(name))
+        self._forget(name)
         return kind, name
+
+    def _forget(self, name: str) -> None:
+        self.applied.pop(name, None)
+        self.read_sets.pop(name, None)
 
     def arm(self, name: str, arming: Arming) -> None:
         self.waiters[name] = arming
@@ -115,6 +159,19 @@ class Model:
         """Return the paths of the facts that are attached to a lease."""
         return sorted(path for path, fact in self.facts.items() if lease and fact.lease == lease)
 
+    # Convergence
+
+    def target_of(self, name: str) -> int:
+        """Return the newest revision that a member has to apply; 0 if no change concerns it."""
+        read_set = self.read_sets.get(name)
+        if read_set is None:
+            return self.target
+        concerning = [c.revision for c in self.changes if read_set.reads(c.path, c.created)]
+        return max(concerning, default=0)
+
+    def lags(self, name: str) -> bool:
+        return self.applied.get(name, -1) < self.target_of(name)
+
     # Evaluation
 
     def settle(self, revision: int) -> None:
@@ -122,8 +179,9 @@ class Model:
 
         :param revision: 0 if no event reported it.
         """
-        if self.moved:
-            self.target, self.moved = revision, False
+        for change in self.changes:
+            if not change.revision:
+                change.revision = self.target = revision
         for name, waiter in self.waiters.items():
             if waiter.state == "pending" and waiter.decided is None:
                 state = self._evaluate(name, waiter)
@@ -150,7 +208,7 @@ class Model:
             return status.count("SUCCESS") >= condition["signals"]
         if "converged" in condition:
             names = self._of(condition["converged"])
-            return bool(names) and all(self.applied.get(n, 0) >= self.target for n in names)
+            return bool(names) and not any(self.lags(name) for name in names)
         if "every_member" in condition:
             inner = condition["every_member"]
             names = self._of(inner)
@@ -179,3 +237,10 @@ def _matches(path: str, pattern: str) -> bool:
     return len(given) == len(wanted) and all(
         w in ("*", g) for g, w in zip(given, wanted, strict=True)
     )
+
+
+def _reads(pattern: str, path: str, created: bool) -> bool:
+    wanted, given = pattern.rstrip("/").split("/"), path.split("/")
+    if pattern.endswith("/") and len(given) > len(wanted) and not created:
+        return False
+    return all(w in ("*", g) for g, w in zip(given, wanted, strict=False))

@@ -26,8 +26,8 @@ from factstore.core.model.record import RecordKey
 from factstore.core.operations.signals import SignalRequest
 from tests.contract.compare_workers import compare
 from tests.contract.lagging_backend import Database, InEtcd, InMemory, LaggingBackend, ManualWorker
-from tests.contract.machine import TwoWorkers
-from tests.contract.model import Arming, Line, Model, ModelFact, ModelMember
+from tests.contract.model import Arming, Line, Model, ModelFact, ModelMember, ModelReadSet
+from tests.contract.read_set_rules import ReadSetRules, read_sets
 from tests.contract.world import author, soon
 
 PATHS = ["nodes/a/x", "nodes/b/x", "nodes/c/x", "cfg", "results/a"]
@@ -56,7 +56,7 @@ generations = st.sampled_from(["none", "none", "present", "former", "strange"])
 cursors = st.sampled_from(["", "target", "head", "old", "far"])
 
 
-class Machine(TwoWorkers):
+class Machine(ReadSetRules):
     """The operations on a stack, as rules."""
 
     def teardown(self) -> None:
@@ -248,10 +248,10 @@ class Machine(TwoWorkers):
         self.refused(
             code, lambda: (worker.members.heartbeat(self.scope, name, generation, cursor),)
         )
-        if code is None and cursor is not None:
-            known = model.applied.get(name, 0)
-            if known < min(cursor.revision, model.target):
-                self.moment(lambda: model.applied.__setitem__(name, cursor.revision))
+        if code is not None or cursor is None:
+            return
+        if model.lags(name) and model.applied.get(name, 0) < cursor.revision:
+            self.moment(lambda: model.applied.__setitem__(name, cursor.revision))
 
     @rule(w=which, name=names, definition=definitions, seen=cursors)
     def all_apply(self, w: int, name: str, definition: Definition, seen: str) -> None:
@@ -260,6 +260,16 @@ class Machine(TwoWorkers):
         self.arm(w, name, definition, create_only=False)
         for member in sorted(self.model.members):
             self.heartbeat(w, member, "present", seen)
+
+    @rule(w=which, name=names, wanted=read_sets, path=paths, value=values, seen=cursors)
+    def read_and_change(
+        self, w: int, name: str, wanted: ModelReadSet, path: str, value: int, seen: str
+    ) -> None:
+        """Let a member apply what it reads before a change: random rules alone hardly ever do."""
+        self.join(w, name, "compute", "present" if name in self.model.members else "none")
+        self.store_read_set(w, name, wanted, "none")
+        self.heartbeat(w, name, "present", seen)
+        self.put(1 - w, path, value, False, None, "none")
 
     @rule(pick=st.integers(0, 99))
     def expire_a_lease(self, pick: int) -> None:
@@ -323,12 +333,14 @@ class Machine(TwoWorkers):
         waiters = self.model.waiters
         ended = {name: a for name, a in waiters.items() if a.state == "pending" and a.decided}
         self.use(w).evaluate_waiters()
+        self.note_marker()
         assert self.ends() == ended.keys()
 
     @rule(w=which)
     def evaluate_outdated(self, w: int) -> None:
         """Store the outcomes that a worker finds in a state that may be outdated."""
         self.use(w).waiter_controller.run_once()
+        self.note_marker()
         self.ends()
 
     def ends(self) -> set[str]:
@@ -392,6 +404,7 @@ class Machine(TwoWorkers):
         self.backends[w].interrupt()
         self.backends[w] = LaggingBackend(self.database.another(self.backends[w]))
         self.workers[w] = ManualWorker(self.backends[w]).start()  # type: ignore[arg-type]
+        self.forget_readers(w)
 
     @rule()
     def a_new_worker_would_agree(self) -> None:
