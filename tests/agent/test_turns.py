@@ -1,4 +1,4 @@
-"""Turns of real agents: hooks that never overlap, and the commands lock and rank."""
+"""Turns of real agents: failed hooks, single runs, and the commands lock and rank."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -29,45 +28,6 @@ def agent_state(stack: Stack, member: str) -> object:
 
 
 # Hooks
-
-
-def test_hooks_of_a_group_run_one_at_a_time_even_if_a_holder_is_killed(
-    stack: Stack, make: Make, tmp_path: Path
-) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    members = ["c1", "c2", "c3", "c4"]
-    agents = {name: make(name, react="max_parallel = 1", ttl=5) for name in members}
-    hook = (
-        "touch DIR/began; while test -e DIR/hang; do sleep 0.05; done\n"
-        f"mkdir {shared}/busy || touch {shared}/overlap\n"
-        f"echo $FACTSTORE_MEMBER >> {shared}/order; sleep 0.1; rmdir {shared}/busy"
-    )
-    for each in agents.values():
-        each.hook("20-alone", hook)
-    first, *others = agents.values()
-    first.write("hang", "")
-    first.start()
-    eventually((first.directory / "began").exists)
-    assert turns(stack, "node") == [("c1", True)]
-    for each in others:
-        each.start()
-    eventually(lambda: len(turns(stack, "node")) == 4)
-    for name in members[1:]:
-        eventually(lambda name=name: agent_state(stack, name) == "waiting_for_turn")
-    assert not (shared / "order").exists()
-    assert [holds for _, holds in turns(stack, "node")] == [True, False, False, False]
-
-    first.kill()
-    converged(stack, *members[1:])
-    order = (shared / "order").read_text().split()
-    assert set(order) == set(members[1:])
-
-    (first.directory / "hang").unlink()
-    first.start()
-    converged(stack, *members)
-    assert not (shared / "overlap").exists()
-    eventually(lambda: turns(stack, "node") == [])
 
 
 def test_a_turn_is_given_back_after_a_failed_hook_and_the_newest_context_is_applied(
