@@ -40,7 +40,7 @@ SIGNAL_TYPES = ("", "application/json", "application/x-www-form-urlencoded", "te
 _SIGNAL = {"schema": {"anyOf": [schemas.SignalBody, schemas.AwsSignalBody]}}
 _SIGNAL_BODY = {"required": False, "content": {each: _SIGNAL for each in SIGNAL_TYPES if each}}
 _SIGNAL_ERRORS = (
-    "path_invalid", "not_found", "value_too_large", "quota_exceeded", *JSON_BODY, *WRITE,
+    "path_invalid", "not_found", "quota_exceeded", *JSON_BODY, *WRITE,
 )  # fmt: skip
 
 

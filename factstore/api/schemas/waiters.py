@@ -81,21 +81,27 @@ def _signal_status() -> fields.String:
 
 
 def _signal_reason() -> fields.String:
-    return fields.String(allow_none=True, **description("Free text.", maxLength=REASON_LENGTH))
+    return fields.String(
+        allow_none=True,
+        **description(f"Free text. If it is longer than {REASON_LENGTH} characters, it is cut."),
+    )
 
 
 def _signal_data() -> fields.Raw:
-    return fields.Raw(allow_none=True, **description("Any JSON value for readers of the waiter."))
+    return fields.Raw(
+        allow_none=True,
+        **description("Any JSON value for readers of the waiter. A value above 64 KiB is cut."),
+    )
 
 
 def _signal_id() -> fields.Raw:
     return fields.Raw(
         allow_none=True,
         **description(
-            "The signal's id. A signal replaces an earlier one with the same id.",
+            "The signal's id. A signal replaces an earlier one with the same id. If it is longer than "
+            f"{SIGNAL_ID_LENGTH} characters, its end is replaced by a hash.",
             type=["string", "integer"],
             minLength=1,
-            maxLength=SIGNAL_ID_LENGTH,
         ),
     )
 

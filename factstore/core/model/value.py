@@ -60,9 +60,29 @@ def canonical(value: Any) -> str:
     :raises Invalid: ``json_value`` if it contains NUL or a lone surrogate.
     :raises TooLarge: ``value_too_large`` above 64 KiB.
     """
+    text = canonical_of_any_size(value)
+    size = utf8_size(text)
+    if size > VALUE_BYTES:
+        raise TooLarge(
+            f"the value is {size} bytes as canonical JSON; at most {VALUE_BYTES} are allowed.",
+            code="value_too_large",
+        )
+    return text
+
+
+def utf8_size(text: str) -> int:
+    """Return the number of bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8"))
+
+
+def canonical_of_any_size(value: Any) -> str:
+    """Return the canonical text of a parsed value.
+
+    :raises Invalid: ``json_value`` if it contains NUL or a lone surrogate.
+    """
     text = _ENCODER.encode(value)
     try:
-        size = len(text.encode("utf-8"))
+        utf8_size(text)
     except UnicodeEncodeError:
         raise Invalid(
             "a string contains a lone surrogate (\\ud800 to \\udfff without its pair), which is not a "
@@ -72,11 +92,6 @@ def canonical(value: Any) -> str:
     if "\\u0000" in text and _holds_nul(value):
         raise Invalid(
             "a string contains the NUL character, which is not allowed.", code="json_value"
-        )
-    if size > VALUE_BYTES:
-        raise TooLarge(
-            f"the value is {size} bytes as canonical JSON; at most {VALUE_BYTES} are allowed.",
-            code="value_too_large",
         )
     return text
 

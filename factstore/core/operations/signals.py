@@ -6,13 +6,20 @@ id replaces the others, and one failure fails the condition.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from factstore.core.errors import Forbidden, Invalid
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
-from factstore.core.model.value import canonical, check_value_depth
+from factstore.core.model.value import (
+    VALUE_BYTES,
+    canonical_of_any_size,
+    check_value_depth,
+    encode,
+    utf8_size,
+)
 from factstore.core.model.waiter import (
     SIGNAL_ID_LENGTH,
     SIGNALS_PER_WAITER,
@@ -47,8 +54,9 @@ class SignalRequest:
         """Read a signal's body, in Heat's words or in those of AWS.
 
         :param document: parsed JSON; an empty object is a success.
+        Texts that are too long are cut, because the status must arrive whatever a script adds to it.
+
         :raises Invalid: ``schema``, ``json_too_deep`` or ``json_value``.
-        :raises TooLarge: ``value_too_large``.
         """
         if not isinstance(document, dict):
             raise Invalid("a signal is a JSON object.", code="schema")
@@ -61,19 +69,49 @@ class SignalRequest:
         if status not in STATUSES:
             raise _wrong("status", f"must be one of {', '.join(STATUSES)}")
         reason = given.get("reason")
-        if reason is not None and not (isinstance(reason, str) and len(reason) <= REASON_LENGTH):
-            raise _wrong("reason", f"must be a string of at most {REASON_LENGTH} characters")
+        if reason is not None and not isinstance(reason, str):
+            raise _wrong("reason", "must be a string")
         identifier = given.get("id")
         if type(identifier) is int:  # Heat's own are numbers
             identifier = str(identifier)
-        if identifier is not None and not (
-            isinstance(identifier, str) and 0 < len(identifier) <= SIGNAL_ID_LENGTH
-        ):
-            raise _wrong("id", f"must be a string of 1 to {SIGNAL_ID_LENGTH} characters")
-        for text in (reason, identifier):
-            canonical(text)  # refuses what JSON's readers disagree about
+        if identifier is not None and not (isinstance(identifier, str) and identifier):
+            raise _wrong("id", "must be a string of at least one character, or a number")
         check_value_depth(given.get("data"))
-        return cls(status, reason, canonical(given.get("data")), identifier)
+        canonical_of_any_size([reason, identifier])  # refuses what JSON's readers disagree about
+        return cls(
+            status,
+            None if reason is None else _cut(reason, REASON_LENGTH),
+            _cut_data(given.get("data")),
+            None if identifier is None else _short_id(identifier),
+        )
+
+
+def _cut(text: str, length: int) -> str:
+    """Return a text; the beginning of a longer one, with a note of its length."""
+    if len(text) <= length:
+        return text
+    note = f"... [cut from {len(text)} characters]"
+    return text[: length - len(note)] + note
+
+
+def _cut_data(data: Any) -> str:
+    """Return the canonical text of a value; of a larger one, that of its beginning as a string."""
+    text = canonical_of_any_size(data)
+    if utf8_size(text) <= VALUE_BYTES:
+        return text
+    whole, length = data if isinstance(data, str) else text, VALUE_BYTES
+    while utf8_size(text) > VALUE_BYTES:  # characters take up to six bytes
+        text = encode(_cut(whole, length))
+        length = length * 3 // 4
+    return text
+
+
+def _short_id(identifier: str) -> str:
+    """Return an id; a longer one ends with a hash, so that it still differs from all others."""
+    if len(identifier) <= SIGNAL_ID_LENGTH:
+        return identifier
+    digest = hashlib.sha256(identifier.encode()).hexdigest()[:32]
+    return f"{identifier[: SIGNAL_ID_LENGTH - len(digest) - 1]}~{digest}"
 
 
 def _wrong(field: str, what: str) -> Invalid:
