@@ -14,7 +14,12 @@ from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from factstore import api as package
 from factstore.api import docs_ui, errors, events, microversion, openapi, versions
-from factstore.api.blueprint import BODY_BYTES, Blueprint
+from factstore.api.blueprint import (
+    BODY_BYTES,
+    REQUEST_HEADERS,
+    Blueprint,
+    request_header_table,
+)
 from factstore.api.identity import EXTENSION as ACCESS
 from factstore.api.identity import Access, Authorizer
 from factstore.api.request_checks import check_request
@@ -78,6 +83,7 @@ def create_app(
     api = FactstoreApi(app)
     for each in list_blueprints():
         api.register_blueprint(each)
+    app.extensions[REQUEST_HEADERS] = request_header_table(app)
     app.register_blueprint(docs_ui.page)  # not part of the API's document
     app.extensions[versions.DOCUMENT] = lru_cache(8)(partial(_document_text, app, api))
     return app

@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 import marshmallow as ma
-from flask import Request, request
+from flask import Flask, Request, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
@@ -25,6 +25,8 @@ from factstore.core.model.path import quoted
 from factstore.core.model.value import parse_json
 
 BODY_BYTES = 1024 * 1024
+REQUEST_HEADERS = "factstore.request_headers"
+"""The application's extension with the request headers that each view heeds."""
 
 _View = TypeVar("_View", bound=Callable[..., Any])
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -158,7 +160,10 @@ class Blueprint(SmorestBlueprint):
         return _describing("error_codes", codes)
 
     def request_headers(self, *names: str) -> Callable[[_View], _View]:
-        """List the request headers of a view, in addition to those of every view."""
+        """List the request headers of a view, in addition to those of every view.
+
+        A request with a guard that is not listed is refused; see :mod:`factstore.api.conditional`.
+        """
         return _describing("request_headers", names)
 
     def response(
@@ -227,6 +232,21 @@ class Blueprint(SmorestBlueprint):
             return wrapper
 
         return decorate
+
+
+def request_header_table(app: Flask) -> dict[tuple[str, str], frozenset[str]]:
+    """Return the names of the request headers that each view lists, by its endpoint and method."""
+    found = {}
+    for endpoint, view in app.view_functions.items():
+        view_class = getattr(view, "view_class", None)
+        for method in view_class.methods or () if view_class is not None else ():
+            handler = getattr(view_class, method.lower())
+            listed = getattr(handler, "_apidoc", {}).get("request_headers", ())
+            names = frozenset(openapi.REQUEST_HEADERS[each]["name"] for each in listed)
+            found[endpoint, method] = names
+            if method == "GET":
+                found.setdefault((endpoint, "HEAD"), names)
+    return found
 
 
 def _describing(key: str, value: tuple[str, ...]) -> Callable[[_View], _View]:

@@ -1,9 +1,14 @@
-"""Conditional headers, generations and idempotency keys, as the domain's types."""
+"""Conditional headers, generations and idempotency keys, as the domain's types.
+
+A view lists the headers that it heeds with :meth:`Blueprint.request_headers`.  A guard that it does not
+heed is refused, because a client that sends one must not believe that it was met.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 
 from flask import request
 
@@ -15,9 +20,30 @@ from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
 from factstore.core.operations.idempotency import Idempotency
 
 GENERATION = "Factstore-Generation"
+GUARDS = ("If-Match", "If-None-Match", "If-Unmodified-Since", "Idempotency-Key", GENERATION)
+"""The headers under which a client relies on a request being carried out only once, or not at all."""
 
 _KEY_LENGTH = 255
 _GENERATION = re.compile(GENERATION_PATTERN)
+
+
+_VARIABLES = {f"HTTP_{name.upper().replace('-', '_')}": name for name in GUARDS}
+
+
+def check_guards(heeded: Collection[str]) -> None:
+    """Refuse a request with a guard that its view does not heed.
+
+    :param heeded: the names of the headers that the view heeds.
+    :raises Invalid: ``header_invalid``.
+    """
+    for variable, name in _VARIABLES.items():
+        if variable in request.environ and name not in heeded:
+            known = [each for each in GUARDS if each in heeded]
+            instead = f"Of such headers, it supports {', '.join(known)}. " if known else ""
+            raise Invalid(
+                f"This request does not support {name}. {instead}Nothing was done; leave {name} out.",
+                code="header_invalid",
+            )
 
 
 def write_precondition() -> Precondition:
@@ -45,15 +71,17 @@ def write_precondition() -> Precondition:
     return ANY
 
 
-def create_only() -> bool:
-    """Return True if the request has ``If-None-Match: *``, for writes with no other precondition.
+def record_precondition() -> Precondition:
+    """Return the precondition of a write to a record whose representation has parts of other origin.
 
-    :raises Invalid: see :func:`write_precondition`; also if ``If-Match`` is given.
+    The tag of such a representation is that of the record, followed by ``-`` and a tag of the parts.
+
+    :raises Invalid: see :func:`write_precondition`.
     """
-    precondition = write_precondition()
-    if precondition not in (ABSENT, ANY):
-        raise Invalid("If-Match is not supported here. Leave it out.", code="header_invalid")
-    return precondition == ABSENT
+    found = write_precondition()
+    if found.tags is None:
+        return found
+    return Precondition(tags=frozenset(tag.partition("-")[0] for tag in found.tags))
 
 
 def known_tags() -> frozenset[str] | None:

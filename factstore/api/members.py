@@ -11,13 +11,19 @@ from factstore.api import conditional, paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, VALUE, WRITE
-from factstore.api.responses import json_response, page_response, set_location
+from factstore.api.responses import (
+    conditional_response,
+    json_response,
+    page_response,
+    set_etag,
+    set_location,
+)
 from factstore.api.schemas import members as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.members import member_text, member_with_read_set_text
 from factstore.api.services import services
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.member import JoinRequest
+from factstore.core.model.member import JoinRequest, Member
 from factstore.core.operations.members import NEW_INCARNATION
 from factstore.policies import members as rules
 
@@ -52,21 +58,28 @@ class MemberItem(MethodView):
     """One member."""
 
     @blueprint.query(schemas.MemberQuery)
-    @blueprint.error_codes("path_invalid", "not_found")
-    @blueprint.response(200, schemas.MemberWithReadSet)
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes("path_invalid", "etag_invalid", "not_found")
+    @blueprint.response(200, schemas.MemberWithReadSet, headers=("ETag",))
+    @blueprint.not_modified("ETag")
     def get(self, query: dict[str, Any], stack: str, member: str) -> Response:
         """Show a member."""
         scope = access().scope(rules.GET, stack)
-        stale = query["consistency"] == "stale"
+        known, stale = conditional.known_tags(), query["consistency"] == "stale"
         found, read_set = services().members.get_with_read_set(scope, member, stale=stale)
-        return json_response(member_with_read_set_text(found, read_set))
+        etag = found.etag(services().epoch)
+        if read_set is not None:
+            etag = f"{etag}-{read_set.digest}"
+        return conditional_response(member_with_read_set_text(found, read_set), etag, known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)
-    @blueprint.request_headers("idempotency_key", "generation")
+    @blueprint.request_headers("if_match", "if_none_match_write", "idempotency_key", "generation")
     @blueprint.error_codes(
         "path_invalid",
+        "etag_invalid",
         "not_found",
+        "precondition_failed",
         "generation_stale",
         "idempotency_key_reused",
         "member_ttl_fixed",
@@ -79,6 +92,7 @@ class MemberItem(MethodView):
         200,
         schemas.Member,
         headers=(
+            "ETag",
             "Factstore-Cursor",
             "Factstore-Unchanged",
         ),
@@ -87,7 +101,7 @@ class MemberItem(MethodView):
         201,
         schema=schemas.Member,
         description="Joined with a new generation, or declared",
-        headers=("Factstore-Cursor",),
+        headers=("ETag", "Factstore-Cursor"),
     )
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str) -> Response:
         """Join; with the current generation, change group and attributes; or declare a member."""
@@ -110,8 +124,9 @@ class MemberItem(MethodView):
             join_request,
             caller.author(),
             conditional.idempotency(caller.identity()),
+            conditional.record_precondition(),
         )
-        response = json_response(member_text(joined.member))
+        response = _response(joined.member)
         if joined.outcome in NEW_INCARNATION:
             set_location(response, "stacks", stack, "members", member)
         elif joined.outcome == "unchanged":
@@ -121,9 +136,17 @@ class MemberItem(MethodView):
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberPatch)
-    @blueprint.request_headers("generation")
-    @blueprint.error_codes("path_invalid", "not_found", "generation_stale", *JSON_BODY, *WRITE)
-    @blueprint.response(200, schemas.Member)
+    @blueprint.request_headers("if_match", "generation")
+    @blueprint.error_codes(
+        "path_invalid",
+        "etag_invalid",
+        "not_found",
+        "precondition_failed",
+        "generation_stale",
+        *JSON_BODY,
+        *WRITE,
+    )
+    @blueprint.response(200, schemas.Member, headers=("ETag",))
     def patch(
         self, query: dict[str, Any], body: dict[str, Any], stack: str, member: str
     ) -> Response:
@@ -133,14 +156,25 @@ class MemberItem(MethodView):
         caller.permissions.check_member(member)
         generation = conditional.generation(body["generation"])
         changed = services().members.set_state(
-            scope, member, body["state"], generation, caller.author()
+            scope,
+            member,
+            body["state"],
+            generation,
+            caller.author(),
+            conditional.record_precondition(),
         )
-        return json_response(member_text(changed))
+        return _response(changed)
 
     @blueprint.query(schemas.DepartQuery)
-    @blueprint.request_headers("generation")
+    @blueprint.request_headers("if_match", "generation")
     @blueprint.error_codes(
-        "path_invalid", "not_found", "generation_stale", "member_declared", *WRITE
+        "path_invalid",
+        "etag_invalid",
+        "not_found",
+        "precondition_failed",
+        "generation_stale",
+        "member_declared",
+        *WRITE,
     )
     @blueprint.response(204, headers=("Factstore-Cursor",))
     def delete(self, query: dict[str, Any], stack: str, member: str) -> Response:
@@ -161,8 +195,13 @@ class MemberItem(MethodView):
             caller.author(),
             declared,
             keeps_declaration=declared is None and is_own,
+            precondition=conditional.record_precondition(),
         )
         return Response(status=204, headers={"Factstore-Cursor": str(services().cursor(revision))})
+
+
+def _response(member: Member) -> Response:
+    return set_etag(json_response(member_text(member)), member.etag(services().epoch))
 
 
 @blueprint.route("/v1/stacks/<stack>/members/<member>/heartbeat")

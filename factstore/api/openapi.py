@@ -132,8 +132,8 @@ REQUEST_HEADERS = {
     "if_match": {
         "name": "If-Match",
         **_header(
-            "Entity tags in quotes: write only if the fact has one of them. With '*', write only if "
-            "the fact exists.",
+            "Entity tags in quotes: write only if the resource has one of them. With '*', write only "
+            "if the resource exists.",
             _tags(_TAG),
         ),
     },

@@ -1,14 +1,15 @@
-"""Checks of every request before its view: its URL, the type that it accepts, and its version."""
+"""Checks of every request before its view: its URL, its guards, its Accept header and its version."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 
-from flask import Response, request
+from flask import Response, current_app, request
 from werkzeug.exceptions import NotAcceptable
 
-from factstore.api import docs_ui, events, microversion
+from factstore.api import conditional, docs_ui, events, microversion
+from factstore.api.blueprint import REQUEST_HEADERS
 from factstore.api.services import ROUTE
 from factstore.core.errors import Invalid
 
@@ -28,6 +29,9 @@ def check_request() -> Response | None:
     _check_url()
     if request.routing_exception is not None:
         return None  # a URL that does not exist is 404 in every version and for every type
+    heeded = current_app.extensions[REQUEST_HEADERS].get((request.endpoint, request.method))
+    if heeded is not None:
+        conditional.check_guards(heeded)
     accept = request.headers.get("Accept")
     if accept is not None and accept != "*/*":
         _check_accept()

@@ -7,15 +7,22 @@ from typing import Any
 from flask import Response, request
 from flask.views import MethodView
 
-from factstore.api import paging
+from factstore.api import conditional, paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, PAGED, WRITE
-from factstore.api.responses import json_response, page_response, set_location
+from factstore.api.responses import (
+    conditional_response,
+    json_response,
+    page_response,
+    set_etag,
+    set_location,
+)
 from factstore.api.schemas import stacks as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.stacks import stack_text
 from factstore.api.services import services
+from factstore.core.model.fact import Stack
 from factstore.core.model.usage import Usage
 from factstore.policies import stacks as rules
 
@@ -47,35 +54,57 @@ class StackItem(MethodView):
     """One stack."""
 
     @blueprint.query(schemas.StackQuery)
-    @blueprint.error_codes("path_invalid", "not_found")
-    @blueprint.response(200, schemas.Stack)
+    @blueprint.request_headers("if_none_match_read")
+    @blueprint.error_codes("path_invalid", "etag_invalid", "not_found")
+    @blueprint.response(200, schemas.Stack, headers=("ETag",))
+    @blueprint.not_modified("ETag")
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Show a stack's settings and usage."""
         scope = access().scope(rules.GET, stack)
+        known = conditional.known_tags()
         found, usage = services().stacks.get(scope, stale=query["consistency"] == "stale")
-        return json_response(stack_text(found, request.script_root, usage))
+        text = stack_text(found, request.script_root, usage)
+        return conditional_response(text, _etag(found, usage), known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.StackBody, required=False)
-    @blueprint.error_codes("path_invalid", "quota_exceeded", *JSON_BODY, *WRITE)
-    @blueprint.response(200, schemas.Stack)
-    @blueprint.alt_response(201, schema=schemas.Stack, description="Created")
+    @blueprint.request_headers("if_match", "if_none_match_write")
+    @blueprint.error_codes(
+        "path_invalid",
+        "etag_invalid",
+        "precondition_failed",
+        "quota_exceeded",
+        *JSON_BODY,
+        *WRITE,
+    )
+    @blueprint.response(200, schemas.Stack, headers=("ETag",))
+    @blueprint.alt_response(201, schema=schemas.Stack, description="Created", headers=("ETag",))
     def put(self, query: dict[str, Any], body: dict[str, Any], stack: str) -> Response:
         """Create a stack or replace its settings."""
         scope = access().scope(rules.PUT, stack)
-        author = access().author()
-        record, created = services().stacks.put(scope, body["description"], author)
+        author, precondition = access().author(), conditional.record_precondition()
+        record, created = services().stacks.put(scope, body["description"], author, precondition)
         usage = Usage(0, 0) if created else services().stacks.get(scope)[1]
         response = json_response(stack_text(record, request.script_root, usage))
+        set_etag(response, _etag(record, usage))
         if created:
             set_location(response, "stacks", stack)
         return response
 
     @blueprint.query(NoQuery)
-    @blueprint.error_codes("path_invalid", "not_found", *WRITE)
+    @blueprint.request_headers("if_match")
+    @blueprint.error_codes(
+        "path_invalid", "etag_invalid", "not_found", "precondition_failed", *WRITE
+    )
     @blueprint.response(204)
     def delete(self, query: dict[str, Any], stack: str) -> Response:
         """Delete a stack and everything in it, and end its streams."""
         scope = access().scope(rules.DELETE, stack)
-        services().stacks.delete(scope, access().author())
+        precondition = conditional.record_precondition()
+        services().stacks.delete(scope, access().author(), precondition)
         return Response(status=204)
+
+
+def _etag(stack: Stack, usage: Usage) -> str:
+    """Return the entity tag of a stack with its usage; a write depends on the settings only."""
+    return f"{stack.etag(services().epoch)}-{usage.facts}.{usage.bytes}"

@@ -27,6 +27,7 @@ from factstore.api.serializers.waiters import waiter_summary_text, waiter_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.definition import Definition
+from factstore.core.model.precondition import ABSENT
 from factstore.core.model.value import parse_json
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.services.waiters import WaiterView
@@ -125,7 +126,7 @@ class WaiterItem(MethodView):
         """Arm a waiter; a pending waiter with an equal definition is not changed."""
         caller = access()
         scope = caller.scope(rules.PUT, stack)
-        create_only = conditional.create_only()
+        create_only = conditional.write_precondition() == ABSENT
         found, outcome, revision = services().waiters.put(
             scope, waiter, Definition.of(body), caller.author(), create_only=create_only
         )

@@ -108,13 +108,14 @@ def call(app: Flask, operation: Operation, query: str = "") -> int:
     answer = app.test_client().open(
         template.format_map(names) + query,
         method=method,
-        json=_body(operation) if method in ("PUT", "POST", "PATCH") else None,
+        json=body_of(operation) if method in ("PUT", "POST", "PATCH") else None,
         environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
     )
     return answer.status_code
 
 
-def _body(operation: Operation) -> Any:
+def body_of(operation: Operation) -> Any:
+    """Return a body for an operation that takes one."""
     if operation in BODIES:
         return BODIES[operation]
     samples = reference.calls()[" ".join(operation)].samples("request")

@@ -14,6 +14,7 @@ from factstore.core.model.path import quoted
 
 CURSOR_PATTERN = r"([0-9a-f]{16})\.(0|[1-9][0-9]{0,18})"
 _CURSOR = re.compile(CURSOR_PATTERN)
+_WEAK = re.compile(r'(?:^|[,\s])W/"')
 _BLANKS = " \t"  # RFC 9110 allows no other white space
 _TAG_LIST = re.compile(r'[ \t]*"([\x21\x23-\x7e]*)"[ \t]*(?:,|\Z)')
 _MAX_REVISION = 2**63 - 1
@@ -57,6 +58,12 @@ def parse_tags(header: str) -> frozenset[str] | None:
             break
         tags.add(match[1])
         at = match.end()
+    if _WEAK.search(header):
+        raise Invalid(
+            f"{quoted(header)} contains a weak entity tag, which no write can rely on. A proxy that "
+            "compresses responses makes tags weak; send the tag without 'W/'.",
+            code="etag_invalid",
+        )
     if not tags or at < len(header) or header.rstrip(_BLANKS).endswith(","):
         raise Invalid(
             f"{quoted(header)} is not a list of entity tags; send '*' or \"<etag>\" with its quotes.",

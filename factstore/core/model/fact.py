@@ -70,6 +70,10 @@ class Stack:
         """The name of the stack in its project."""
         return Scope(self.project_id, self.name)
 
+    def etag(self, epoch: str) -> str:
+        """Return the entity tag of the settings, without its quotes."""
+        return str(Cursor(epoch, self.revision))
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

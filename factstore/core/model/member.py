@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from factstore.core.errors import Invalid, TooLarge
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.value import canonical, check_value_depth
 
@@ -69,6 +70,10 @@ class Member(Record):
     def generation(self) -> str:
         """An opaque name of this incarnation, derived from its lease or its declaration."""
         return f"{self.number or self.lease:x}"
+
+    def etag(self, epoch: str) -> str:
+        """Return the entity tag, without its quotes."""
+        return str(Cursor(epoch, self.revision or self.told))
 
     @property
     def declared_only(self) -> bool:

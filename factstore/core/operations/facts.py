@@ -100,7 +100,9 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         for path, precondition in self.guards:
             if path not in known:
                 known[path] = view.fact(path)
-            precondition.check(path, known[path], view.state.epoch)
+            fact = known[path]
+            etag = fact.etag(view.state.epoch) if fact is not None else None
+            precondition.check(f"fact {quoted(path)}", etag, path=path)
         stack = view.stack
         members = MemberFence(view)
         for generation in self.fences:

@@ -9,10 +9,11 @@ from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Applied, Declaration, Member, MemberState
 from factstore.core.model.path import quoted
+from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
-from factstore.core.operations.members import declared_otherwise
+from factstore.core.operations.members import check_member, declared_otherwise
 from factstore.core.operations.operation import (
     Draft,
     LeaseRequest,
@@ -36,14 +37,17 @@ class SetMemberState(Operation[Member]):
     state: MemberState
     generation: str | None
     author: Author
+    precondition: Precondition = ANY
 
     def plan(self, view: View) -> Draft[Member]:
         """Return the draft; it writes nothing if the member has the state already.
 
         :raises NotFound: there is no such member.
         :raises Conflict: ``generation_stale``.
+        :raises PreconditionFailed: *precondition* is not met.
         """
         member = living_member(view, self.name, self.generation)
+        check_member(self.precondition, view, self.name, member)
         revisions = {member.record_key: member.revision}
         if member.state == self.state:
             return Draft(member, record_revisions=revisions)
@@ -70,14 +74,17 @@ class DepartMember(Operation[Member]):
     author: Author
     declared: str | None = None
     keeps_declaration: bool = False
+    precondition: Precondition = ANY
 
     def plan(self, view: View) -> Draft[Member]:
         """Return the draft of the departure.
 
         :raises NotFound: there is no such member.
         :raises Conflict: ``generation_stale`` or ``member_declared``.
+        :raises PreconditionFailed: *precondition* is not met.
         """
         member = living_member(view, self.name, self.generation)
+        check_member(self.precondition, view, self.name, member)
         if self.declared not in (None, member.declared):
             raise declared_otherwise(member)
         key = RecordKey(Declaration, member.name)

@@ -21,6 +21,7 @@ from factstore.core.model.member import (
     Member,
 )
 from factstore.core.model.path import quoted
+from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -50,6 +51,7 @@ class JoinMember(Operation[JoinResult]):
     A member that joins a declared name *adopts* it: to all others it stays the same member.
 
     :param request_key: recognizes a repeated join; None if the caller does not repeat it.
+    :param precondition: on the living member; a repeated join meets it.
     """
 
     scope: Scope
@@ -57,6 +59,7 @@ class JoinMember(Operation[JoinResult]):
     request: JoinRequest
     author: Author
     request_key: Idempotency | None = None
+    precondition: Precondition = ANY
     incarnation_id: int = field(default_factory=lambda: secrets.randbits(_INCARNATION_BITS) + 1)
     """Names an incarnation that has no lease, because it is only declared."""
 
@@ -69,12 +72,15 @@ class JoinMember(Operation[JoinResult]):
         """Return the draft of the join.
 
         :raises NotFound: a member is declared in a stack that does not exist.
+        :raises PreconditionFailed: *precondition* is not met.
         :raises Conflict: ``generation_stale``, ``member_ttl_fixed``, ``member_declared`` or
             ``idempotency_key_reused``.
         """
         key = RecordKey(Member, self.name)
         known = view.record(key)
         living = view.member(self.name)
+        if not self._repeats_join_of(living):
+            check_member(self.precondition, view, self.name, living)
         outcome, member = self._decide(living, view.now)
         stored = view.record(RecordKey(Declaration, self.name))
         noted = stored if isinstance(stored, Declaration) else None
@@ -148,11 +154,14 @@ class JoinMember(Operation[JoinResult]):
         given = self.request_key
         return f"{given.key[:_DIGITS]}.{given.fingerprint[:_DIGITS]}" if given else ""
 
-    def _repeats_join_of(self, living: Member) -> bool:
+    def _repeats_join_of(self, living: Member | None) -> bool:
         """Return True if the living incarnation joined with this request.
 
         :raises Conflict: ``idempotency_key_reused``.
         """
+        request = self.request
+        if living is None or request.generation is not None or request.declared is not None:
+            return False
         if self.request_key is None or not living.join_key.startswith(
             f"{self.request_key.key[:_DIGITS]}."
         ):
@@ -228,6 +237,15 @@ class JoinMember(Operation[JoinResult]):
             request_id=author.request_id,
             memo={},
         )
+
+
+def check_member(precondition: Precondition, view: View, name: str, living: Member | None) -> None:
+    """Check a precondition on a member.
+
+    :raises PreconditionFailed: it is not met.
+    """
+    etag = living.etag(view.state.epoch) if living is not None else None
+    precondition.check(f"member {quoted(name)}", etag)
 
 
 def declared_otherwise(member: Member) -> Conflict:

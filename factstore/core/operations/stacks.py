@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from factstore.core.model.fact import Author, Scope, Stack
+from factstore.core.model.path import quoted
+from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.operations.operation import Draft, Operation, View
 
 
@@ -20,20 +22,29 @@ class StackResult:
 
 @dataclass(slots=True)
 class PutStack(Operation[StackResult]):
-    """Create a stack, or change its description; an equal one is left alone."""
+    """Create a stack, or change its description; an equal one is left alone.
+
+    :param precondition: on the settings.
+    """
 
     may_create_stack: ClassVar[bool] = True
 
     scope: Scope
     description: str
     author: Author
+    precondition: Precondition = ANY
 
     def plan(self, view: View) -> Draft[StackResult]:
-        """Return the draft."""
+        """Return the draft.
+
+        :raises PreconditionFailed: *precondition* is not met.
+        """
         if view.stack_state is None:
+            _check(self.precondition, view, None)
             created = replace(view.stack, description=self.description)
             return Draft(StackResult(created, created=True, changed=True), stack=created)
         known = view.stack
+        _check(self.precondition, view, known)
         if known.description == self.description:
             return Draft(StackResult(known, created=False, changed=False), confirms_stack=True)
         changed = replace(
@@ -48,14 +59,25 @@ class PutStack(Operation[StackResult]):
 
 @dataclass(slots=True)
 class DeleteStack(Operation[None]):
-    """Delete a stack and everything in it, as one change."""
+    """Delete a stack and everything in it, as one change.
+
+    :param precondition: on the settings.
+    """
 
     scope: Scope
     author: Author
+    precondition: Precondition = ANY
 
     def plan(self, view: View) -> Draft[None]:
         """Return the draft.
 
         :raises NotFound: there is no such stack.
+        :raises PreconditionFailed: *precondition* is not met.
         """
+        _check(self.precondition, view, view.stack)
         return Draft(None, stack=view.stack, drops_stack=True)
+
+
+def _check(precondition: Precondition, view: View, stack: Stack | None) -> None:
+    etag = stack.etag(view.state.epoch) if stack is not None else None
+    precondition.check(f"stack {quoted(view.scope.stack)}", etag)

@@ -9,6 +9,7 @@ from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
 from factstore.core.model.path import check_name, check_path, check_stack_name
+from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.fencing import stale_generation
@@ -120,6 +121,7 @@ class MemberService(Service):
         request: JoinRequest,
         author: Author,
         idempotency: Idempotency | None = None,
+        precondition: Precondition = ANY,
     ) -> Joined:
         """Join as a new incarnation, change the current generation, or declare a member.
 
@@ -127,26 +129,38 @@ class MemberService(Service):
         declared, the new incarnation adopts the declared member, which is a change and not a join.
 
         :param idempotency: a join that repeats the one of the living incarnation changes nothing.
+        :param precondition: on the living member.
+        :raises PreconditionFailed: *precondition* is not met.
         :raises Conflict: ``generation_stale``; ``member_ttl_fixed``: the generation has another ttl;
             ``member_declared``: it is declared as another resource; or ``idempotency_key_reused``.
         :raises Forbidden: ``quota_exceeded``.
         """
         _check(scope, name)
         check_name(request.group, "group")
-        done = self._transactor.run(JoinMember(scope, name, request, author, idempotency))
+        done = self._transactor.run(
+            JoinMember(scope, name, request, author, idempotency, precondition)
+        )
         member = done.written_record(done.outcome.member)
         return Joined(member, done.outcome.outcome, done.revision)
 
     def set_state(
-        self, scope: Scope, name: str, state: MemberState, generation: str | None, author: Author
+        self,
+        scope: Scope,
+        name: str,
+        state: MemberState,
+        generation: str | None,
+        author: Author,
+        precondition: Precondition = ANY,
     ) -> Member:
         """Set a member's state to ready or draining, and return the member.
 
         :raises NotFound: no living member has that name.
         :raises Conflict: ``generation_stale``.
+        :raises PreconditionFailed: *precondition* is not met.
         """
         _check(scope, name)
-        done = self._transactor.run(SetMemberState(scope, name, state, generation, author))
+        operation = SetMemberState(scope, name, state, generation, author, precondition)
+        done = self._transactor.run(operation)
         return done.written_record(done.outcome)
 
     def depart(
@@ -159,6 +173,7 @@ class MemberService(Service):
         declared: str | None = None,
         *,
         keeps_declaration: bool = False,
+        precondition: Precondition = ANY,
     ) -> int:
         """End a member and the facts that are bound to it; return the revision of its departure.
 
@@ -167,10 +182,11 @@ class MemberService(Service):
         :raises NotFound: no living member has that name.
         :raises Conflict: ``generation_stale``; or ``member_declared``: it is not declared, or as
             another resource.
+        :raises PreconditionFailed: *precondition* is not met.
         """
         _check(scope, name)
         operation = DepartMember(
-            scope, name, reason, generation, author, declared, keeps_declaration
+            scope, name, reason, generation, author, declared, keeps_declaration, precondition
         )
         return self._transactor.run(operation).revision
 

@@ -8,6 +8,7 @@ from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import DESCRIPTION_LENGTH, Author, Scope, Stack
 from factstore.core.model.path import check_stack_name
+from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.usage import ProjectUsage, Usage
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.stacks import DeleteStack, PutStack
@@ -55,11 +56,15 @@ class StackService(Service):
             found = self._store.stacks_at(project_id, marker, limit + 1, revision, self._deadline())
         return paginate(found, limit, lambda stack: stack.name, self.cursor(revision))
 
-    def put(self, scope: Scope, description: str, author: Author) -> tuple[Stack, bool]:
+    def put(
+        self, scope: Scope, description: str, author: Author, precondition: Precondition = ANY
+    ) -> tuple[Stack, bool]:
         """Create a stack or change its description; return it, and True if it was created.
 
         An equal description changes nothing.
 
+        :param precondition: on the settings.
+        :raises PreconditionFailed: it is not met.
         :raises Invalid: ``schema``: the description is too long.
         :raises Forbidden: ``quota_exceeded``: the project has as many stacks as its quota allows.
         """
@@ -71,7 +76,7 @@ class StackService(Service):
                 code="schema",
             )
 
-        done = self._transactor.run(PutStack(scope, description, author))
+        done = self._transactor.run(PutStack(scope, description, author, precondition))
         result, revision = done.outcome, done.revision
         stack = result.stack
         if result.created:
@@ -80,10 +85,12 @@ class StackService(Service):
             stack = replace(stack, revision=revision)
         return stack, result.created
 
-    def delete(self, scope: Scope, author: Author) -> None:
+    def delete(self, scope: Scope, author: Author, precondition: Precondition = ANY) -> None:
         """Delete a stack and everything in it, as one change.
 
+        :param precondition: on the settings.
         :raises NotFound: there is no such stack.
+        :raises PreconditionFailed: *precondition* is not met.
         """
         check_stack_name(scope.stack)
-        self._transactor.run(DeleteStack(scope, author))
+        self._transactor.run(DeleteStack(scope, author, precondition))

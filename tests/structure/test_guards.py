@@ -1,0 +1,108 @@
+"""A header that guards a request is heeded or refused on every route, as the reference's table says."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from factstore.api.conditional import GUARDS
+from factstore.api.identity import ENVIRON_KEY, Identity
+from tests.cases import cases
+from tests.docs.reference import SOURCE
+from tests.structure.application import Operation, application, body_of, operations
+
+MALFORMED = {
+    "If-Match": ["", "a", 'W/"a"', '*, "a"'],
+    "If-None-Match": ["", "a"],
+    "If-Unmodified-Since": [],
+    "Idempotency-Key": ["", "x" * 256],
+    "Factstore-Generation": ["", "XYZ"],
+}
+"""Values that a view refuses if it reads the header."""
+
+_ROW = re.compile(r"   \* - ``(\w+) (\S+)``\n((?:     -(?: yes)?\n){4})")
+
+
+def in_the_reference() -> dict[Operation, set[str]]:
+    """Return the guards of each operation in the reference's table."""
+    text = (SOURCE / "index.rst").read_text()
+    names = re.findall(r"^     - (\S+-\S+)$", text, re.MULTILINE)
+    found = {}
+    for method, path, cells in _ROW.findall(text):
+        marks = cells.splitlines()
+        found[method, path] = {
+            name for name, mark in zip(names, marks, strict=True) if mark.endswith("yes")
+        }
+    return found
+
+
+def heeded(operation: Operation) -> set[str]:
+    method, path = operation
+    return TABLE.get(("GET" if method == "HEAD" else method, path), set())
+
+
+TABLE = in_the_reference()
+
+
+def send(app: Flask, operation: Operation, header: str, value: str) -> TestResponse:
+    method, template = operation
+    names: defaultdict[str, str] = defaultdict(lambda: "a")
+    return app.test_client().open(
+        template.format_map(names),
+        method=method,
+        json=body_of(operation) if method in ("PUT", "POST", "PATCH") else None,
+        headers={header: value},
+        environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
+    )
+
+
+def refusal(answer: TestResponse) -> tuple[str, str]:
+    """Return the code and the detail of an error; a response to HEAD has neither."""
+    error = (answer.get_json(silent=True) or {"errors": [{}]})["errors"][0]
+    return error.get("code", "").rpartition(".")[2], error.get("detail", "")
+
+
+@pytest.fixture(scope="module")
+def app() -> Flask:
+    """An application in which nothing exists, so that 404 is the response to a correct request."""
+    return application()
+
+
+def test_the_table_names_operations_and_guards() -> None:
+    assert TABLE.keys() <= operations()
+    assert set().union(*TABLE.values()) == {*GUARDS} - {"If-Unmodified-Since"}
+
+
+def test_a_guard_that_is_not_supported_is_refused_and_named(app: Flask) -> None:
+    for_every_policy_rule: list[str] = []
+    counting = application(lambda rule: bool(for_every_policy_rule.append(rule)))
+    with cases() as case:
+        for operation in sorted(operations()):
+            for guard in {*GUARDS} - heeded(operation):
+                with case((*operation, guard)):
+                    answer = send(counting, operation, guard, "*")
+                    assert answer.status_code == 400
+                    if operation[0] != "HEAD":
+                        code, detail = refusal(answer)
+                        assert code == "header_invalid"
+                        assert f"does not support {guard}." in detail
+    assert not for_every_policy_rule, "it is refused before anything is done"
+
+
+def test_a_guard_that_is_supported_is_read(app: Flask) -> None:
+    with cases() as case:
+        for operation in sorted(operations()):
+            for guard in heeded(operation):
+                for value in MALFORMED[guard]:
+                    with case((*operation, guard, value)):
+                        answer = send(app, operation, guard, value)
+                        assert answer.status_code == 400
+                        if operation[0] != "HEAD":
+                            assert refusal(answer)[0] in ("header_invalid", "etag_invalid")
+                if guard == "If-None-Match" and operation[0] not in ("GET", "HEAD"):
+                    with case((*operation, "a tag")):
+                        assert send(app, operation, guard, '"a"').status_code == 400
