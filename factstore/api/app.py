@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
@@ -35,9 +37,35 @@ class FactPath(BaseConverter):
 
 
 class FactstoreApi(Api):
-    """flask-smorest's Api with this API's errors, and without unused components in its document."""
+    """flask-smorest's Api with this API's errors, and without unused components in its document.
+
+    Operations are described when the document is first read: it takes longer to build than the rest
+    of the application, and few workers are asked for it.
+    """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def __init__(self, app: Flask) -> None:
+        self._undescribed: list[Blueprint] = []
+        self._lock = threading.Lock()
+        super().__init__(app)
+
+    def register_blueprint(self, blueprint: Blueprint) -> None:
+        """Register the routes of a blueprint."""
+        self._app.register_blueprint(blueprint)
+        self._undescribed.append(blueprint)
+
+    def document(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        with self._lock:
+            while self._undescribed:
+                each = self._undescribed.pop(0)
+                each.register_views_in_doc(
+                    self, self._app, self.spec, name=each.name, parameters=None
+                )
+                self.spec.tag({"name": each.name, "description": each.description})
+            document: dict[str, Any] = self.spec.to_dict()
+            return document
 
     def _register_error_handlers(self) -> None:
         errors.register(self._app)
@@ -97,7 +125,7 @@ def list_blueprints() -> Iterator[Blueprint]:
             yield value
 
 
-def _document_text(app: Flask, api: Api, root: str) -> str:
+def _document_text(app: Flask, api: FactstoreApi, root: str) -> str:
     """Return the OpenAPI document of an application that is mounted at a root."""
-    document = {**api.spec.to_dict(), "servers": [{"url": root or "/"}]}
+    document = {**api.document(), "servers": [{"url": root or "/"}]}
     return app.json.dumps(document, sort_keys=False)

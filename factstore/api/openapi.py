@@ -1,7 +1,8 @@
 """The OpenAPI document's descriptions of operations, beyond their schemas.
 
 These are the error codes of each failing status, the headers of requests and responses, and the names
-in URLs.  Everything here runs once, when the application is created, and never for a request.
+in URLs.  Everything here runs once: when the modules of the API are imported, or when the document is
+first read.
 """
 
 from __future__ import annotations
