@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 import factstore
 from factstore.client import Client
@@ -37,34 +35,6 @@ NOTIFIED = "notified-"
 For the others, a test of the event sink tests the sink alone.
 """
 _NOTIFYING = {"oslo_messaging_notifications": {"driver": "factstore"}}
-
-
-_LONGEST = ["legacy", "test_slurm.py", "test_waiter.py", "test_event_sink.py", "test_controller.py"]
-"""The scopes that take longest. They begin first, so that no process is left alone with one."""
-
-
-class _ByFileAndEngine(LoadScopeScheduling):
-    """Sends the tests of a file to one process, and all tests on the legacy engine to one, too."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "legacy" if "legacy" in nodeid else nodeid.partition("::")[0]
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the longest scopes to the beginning."""
-
-    def place(item: pytest.Item) -> int:
-        found = (number for number, scope in enumerate(_LONGEST) if scope in item.nodeid)
-        return next(found, len(_LONGEST))
-
-    items.sort(key=place)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Start a Heat with the legacy engine in one process only."""
-    return _ByFileAndEngine(config, log)
 
 
 @pytest.fixture(scope="session")

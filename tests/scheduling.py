@@ -1,0 +1,73 @@
+"""The order in which the processes of a test run take the files.
+
+A file stays in one process, which keeps the servers that it has started. A Keystone and a Heat take
+seconds to start, so a few processes take all files that need them. Long files begin first, so that no
+process is left alone with one.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+_LEGACY = "legacy"
+_PLAIN = "plain"
+_HOMES = ("heat", _LEGACY, _PLAIN, "keystone", _PLAIN, "heat")
+"""What the processes take first, in turn. The rest follows in the order of ``_OTHERS``."""
+
+_OTHERS = (_PLAIN, "keystone", "heat", _LEGACY)
+
+_LONGEST = (
+    "tests/heat/test_slurm.py",
+    "tests/heat/test_waiter.py",
+    "tests/heat/test_event_sink.py",
+    "tests/heat/test_controller.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/faults/test_watch_under_faults.py",
+    "tests/faults/test_agents.py",
+    "tests/faults/test_waiters.py",
+    "tests/agent/test_faults.py",
+    "tests/examples/test_slurm.py",
+    "tests/faults/test_failover.py",
+    "tests/faults/test_acknowledged_writes.py",
+    "tests/faults/test_rolling_restart.py",
+    "tests/lab/test_standalone.py",
+    "tests/contract/test_waiters.py",
+    "tests/contract/test_declared_members.py",
+)
+"""The longest files."""
+
+
+class ByServers(LoadScopeScheduling):
+    """Gives each process whole files, and those first for which it has servers already."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the file, or "legacy" for the tests on Heat's legacy engine."""
+        path = nodeid.partition("::")[0]
+        return _LEGACY if _kind(path) == "heat" and _LEGACY in nodeid else path
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        home = _HOMES[int(node.gateway.id.removeprefix("gw")) % len(_HOMES)]
+        kinds = [home, *_OTHERS]
+
+        def place(scope: str) -> tuple[int, int]:
+            longest = _LONGEST.index(scope) if scope in _LONGEST else len(_LONGEST)
+            return kinds.index(_kind(scope)), longest
+
+        self.workqueue.move_to_end(min(self.workqueue, key=place), last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # A process starts a test when it knows the next one. Not more, because that may be long.
+        if node.shutting_down:
+            return
+        if not self.workqueue:
+            node.shutdown()
+        elif self._pending_of(self.assigned_work[node]) < 2:
+            self._assign_work_unit(node)
+
+
+def _kind(scope: str) -> str:
+    """Return the kind of servers that a file needs."""
+    directory = scope.split("/")[1] if "/" in scope else scope
+    return directory if directory in _OTHERS else _PLAIN
