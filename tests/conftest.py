@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from tests.scheduling import ByServers
 from tests.service import ApiServer, check_log
 
+# Most tests do not need the API's address, but its type must be in the catalogue.
+_ENDPOINT = "http://127.0.0.1:8796"
+
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(
-    config: pytest.Config, log: Producer
-) -> LoadScopeScheduling | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
     """Replace the order of ``--dist loadscope``; pytest-xdist has the others."""
     return ByServers(config, log) if config.getvalue("dist") == "loadscope" else None
 
@@ -56,7 +58,7 @@ def two_workers(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="session")
 def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared Keystone directory, to be copied, because preparing one takes seconds.
+    """The directory of a Keystone with all personas, to be copied, because making one takes seconds.
 
     All processes of a run share it; who needs it first makes it.
     """
@@ -67,7 +69,10 @@ def keystone_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (common / "keystone-golden.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not prepared.exists():
-            KeystoneServer(golden).prepare()
+            server = KeystoneServer(golden)
+            server.prepare()
+            with _running(server):
+                server.accounts.provision(_ENDPOINT)
             prepared.touch()
     return golden
 
@@ -103,11 +108,16 @@ def serving_keystone(
     shutil.copytree(golden, state_dir, ignore=shutil.ignore_patterns("port", "*.log"))
     server = KeystoneServer(state_dir, token_expiration=token_expiration)
     server.prepare()
+    with _running(server):
+        server.accounts.publish(_ENDPOINT)
+        yield server
+
+
+@contextmanager
+def _running(server: KeystoneServer) -> Iterator[None]:
     try:
         server.start()
-        server.wait_ready()
-        # Most tests do not need the API's address, but its type must be in the catalogue.
-        server.accounts.provision("http://127.0.0.1:8796")
-        yield server
+        server.wait_ready(90)  # other tests keep the machine busy
+        yield
     finally:
         server.kill()

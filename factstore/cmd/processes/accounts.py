@@ -67,7 +67,7 @@ class Accounts:
     def provision(self, endpoint: str) -> None:
         """Create the personas, projects and roles, and add ``endpoint`` to the catalog.
 
-        The method is idempotent. Existing accounts are kept; changed URLs are updated in the catalog.
+        The method is idempotent. Existing accounts are kept.
         """
         keystone = self._keystone("admin")
         roles = {role["name"]: role["id"] for role in keystone.get("/roles").json()["roles"]}
@@ -77,6 +77,11 @@ class Accounts:
             user = ensure(keystone, "user", persona.username, domain_id="default", extra=secret)
             for role in persona.roles:
                 keystone.put(f"/projects/{project}/users/{user}/roles/{roles[role]}")
+        self.publish(endpoint)
+
+    def publish(self, endpoint: str) -> None:
+        """Add ``endpoint`` and this Keystone's address to the catalog, or update them."""
+        keystone = self._keystone("admin")
         service = ensure(keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
         point(keystone, service, endpoint)
         point(keystone, ensure(keystone, "service", "keystone", type="identity"), self.auth_url)

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -155,14 +156,16 @@ class KeystoneServer:
 
     def start(self) -> None:
         """Start Keystone and return at once. Raises ChildError."""
-        # Without arguments, because Keystone would parse gunicorn's; gunicorn finds its
-        # configuration by name in the working directory.
-        self.child.start(
-            [self._python, "-m", "gunicorn"],
-            log_path=self.log_path,
-            env={**python_environment(), "OS_KEYSTONE_CONFIG_FILES": str(self._conf)},
-            cwd=self.state_dir,
-        )
+        env = {
+            **python_environment(),
+            "OS_KEYSTONE_CONFIG_FILES": str(self._conf),
+            # Not as an argument, because Keystone would parse it.
+            "GUNICORN_CMD_ARGS": f"--config {shlex.quote(str(self._gunicorn_conf))}",
+        }
+        # gunicorn imports from the working directory too. stevedore caches the entry points for each
+        # path, and takes half a second for a new one.
+        argv = [self._python, "-m", "gunicorn"]
+        self.child.start(argv, log_path=self.log_path, env=env, cwd=Path("/"))
 
     def wait_ready(self, deadline: float = 30.0, pause: Pause = time.sleep) -> None:
         """Wait until Keystone serves requests. Raises ChildError."""
