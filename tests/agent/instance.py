@@ -6,14 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from factstore.cmd.processes.process import Child
-
-ARGV = [sys.executable, "-m", "factstore.agent.cli"]
+from tests.agents import ARGV
 
 
 class Instance:

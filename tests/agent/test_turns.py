@@ -11,8 +11,9 @@ import pytest
 
 from factstore.client import Stack, errors
 from tests.agent.conftest import Make
-from tests.agent.instance import ARGV, Instance, environ
+from tests.agent.instance import Instance, environ
 from tests.agent.test_agent import converged
+from tests.agents import ARGV
 from tests.eventually import eventually
 
 

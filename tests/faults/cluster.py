@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from factstore.agent.errors import EXIT_OK, EXIT_UNAVAILABLE
 from factstore.client import Context, Convergence, connect
 from factstore.client.errors import NotFound, Unavailable
 from factstore.cmd.processes.etcd import EtcdServer
-from tests.agent.instance import ARGV, Instance
+from tests.agent.instance import Instance
+from tests.agents import ARGV
 from tests.eventually import eventually
 from tests.faults.conftest import StartApi
 from tests.http import fresh_stack
@@ -42,7 +44,7 @@ mv DIR/.seen DIR/seen
 rmdir ALL/running/$FACTSTORE_MEMBER
 """
 PUBLISH = f"""\
-test -e DIR/told || {{ {" ".join(ARGV)} put services/apply started && touch DIR/told; }}
+test -e DIR/told || {{ {shlex.join(ARGV)} put services/apply started && touch DIR/told; }}
 """
 
 

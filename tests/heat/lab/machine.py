@@ -17,6 +17,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from typing import Any
 
 import yaml
 
+from tests.agents import ARGV
+
 _MOVED = re.compile(r"(?<![\w/.])/(?=(?:etc|opt|var/lib)/)")
 _AGENT = "factstore-agent"
 _SYSTEMCTL = """\
@@ -34,7 +37,7 @@ echo "$*" >>'{directory}/systemctl.log'
 """
 _PROGRAM = """\
 #!/bin/sh
-exec '{python}' -m factstore.agent.cli "$@"
+exec {program} "$@"
 """
 
 
@@ -54,7 +57,7 @@ class Machine:
         """Write the files of the user data, and note the commands to run."""
         (self._directory / "etc" / "slurm").mkdir(parents=True)  # as in an image with Slurm
         self._write("bin/systemctl", _SYSTEMCTL.format(directory=self._directory), 0o755)
-        self._write("bin/factstore-agent", _PROGRAM.format(python=sys.executable), 0o755)
+        self._write("bin/factstore-agent", _PROGRAM.format(program=shlex.join(ARGV)), 0o755)
         for text in parts(user_data):
             if text.startswith("#!"):
                 name = f"script-{len(self._scripts) + 1}"
