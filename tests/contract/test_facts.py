@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -10,7 +10,7 @@ from factstore.core.errors import NotFound, PreconditionFailed
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.precondition import ABSENT, EXISTS
 from factstore.core.services.watch_filter import Filter
-from tests.contract.world import Worker, World, author, events_since, soon, tagged
+from tests.contract.world import RENEWAL_SECONDS, Worker, World, author, events_since, soon, tagged
 
 # No-op suppression
 
@@ -203,7 +203,7 @@ def test_facts_with_a_ttl_live_as_long_as_they_are_renewed_and_never_end_early(
     assert moved.results[0].outcome == "updated"
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
     expiring = threads.submit(worker.watch.poll, scope, cursor, 30, Filter())
-    while not expiring.done():
+    while wait([expiring], RENEWAL_SECONDS).not_done:
         assert worker.put(scope, "renewed", 1, ttl=5).results[0].outcome == "unchanged"
     (event,) = expiring.result(10).events
     assert [(c.type, c.path, c.by) for c in event.changes] == [("fact.expire", "left", None)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -27,7 +27,7 @@ from tests.contract.membership import (
     names,
     refusal,
 )
-from tests.contract.world import PROJECT, Worker, World, author, new_scope, soon
+from tests.contract.world import PROJECT, RENEWAL_SECONDS, Worker, World, author, new_scope, soon
 
 # Joining
 
@@ -283,7 +283,7 @@ def test_a_silent_member_and_its_facts_expire_in_one_revision(
     worker.members.heartbeat(scope, "lost", None, worker.facts.cursor(last.revision))
     cursor = worker.facts.cursor(worker.store.refresh(soon()).revision)
     expiring = threads.submit(worker.watch.poll, scope, cursor, 30, Filter())
-    while not expiring.done():
+    while wait([expiring], RENEWAL_SECONDS).not_done:
         worker.members.heartbeat(scope, "kept", kept.member.generation, None)
     (event,) = expiring.result(10).events
     assert [(c.type, c.path, c.by) for c in event.changes] == [

@@ -103,6 +103,8 @@ def test_a_write_keeps_its_place_while_it_is_planned_again(queue: Queue) -> None
     _, entered = queue.waits(writes(put("a", 2)))
     assert first.enter(writes(put("a", 1), put("b", 1)), queue.clock.now)
     assert not entered.done()
+    first.leave()
+    assert entered.result(PATIENCE) is False
 
 
 @pytest.mark.parametrize(
@@ -148,10 +150,12 @@ def test_writes_that_could_fail_each_other_wait(
 
 def test_writes_with_the_same_guard_do_not_wait_but_a_change_of_it_does(queue: Queue) -> None:
     guards = [("seen", EXISTS), ("absent", ABSENT)]
-    for name in "abc":
-        queue.enter(writes(put(name, 1), guards=guards))
+    places = [queue.enter(writes(put(name, 1), guards=guards)) for name in "abc"]
     _, entered = queue.waits(writes(put("absent", 1)))
-    assert not entered.done()
+    for place in places:
+        assert not entered.done()
+        place.leave()
+    assert entered.result(PATIENCE) is False
 
 
 def test_confirmations_of_the_same_fact_do_not_wait(queue: Queue) -> None:
