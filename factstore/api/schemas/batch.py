@@ -74,7 +74,10 @@ class BatchBody(Schema):
         fields.Nested(BatchOperation, metadata={"minProperties": 1, "maxProperties": 1}),
         required=True,
         **description(
-            f"At most {BATCH_OPERATIONS}, including guards.", minItems=1, maxItems=BATCH_OPERATIONS
+            f"At most {BATCH_OPERATIONS}, including guards.",
+            minItems=1,
+            maxItems=BATCH_OPERATIONS,
+            example=[{"put": {"path": "nodes/c1/ip", "value": "10.0.0.11"}}],
         ),
     )
 
