@@ -66,9 +66,10 @@ class ApiServer:
         """Start the API; with ``wait``, until it is healthy, which requires etcd."""
         self._process.start()
         if wait:
-            self._process.wait_ready()
+            self.wait_ready()
 
-    def wait_ready(self, deadline: float = 30.0) -> None:
+    def wait_ready(self, deadline: float = 90.0) -> None:
+        """Wait until the API is healthy, on a machine that other tests keep busy."""
         self._process.wait_ready(deadline)
 
     def healthy(self) -> bool:

@@ -11,7 +11,7 @@ from tests.faults.ledger import Attempt, Ledger
 from tests.faults.plain_http import Caller, Hung, Lost, fact_url, revision_of
 
 PROJECT = "none"  # the one project of a service without authentication
-PACE = 0.02  # seconds between two requests of a writer; servers start meanwhile on the same cores
+PACE = 0.03  # seconds between two requests of a writer; servers start meanwhile on the same cores
 PAUSE = 0.03  # after a failure, so that an outage is not spent on retries
 
 DONE = {200, 201, 204}

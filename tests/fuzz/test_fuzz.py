@@ -28,7 +28,9 @@ NEEDY = {
     "DELETE /v1/stacks/{stack}/members/{member}/read_set",
     "DELETE /v1/stacks/{stack}/turns/{queue}/{member}",
     "DELETE /v1/stacks/{stack}/waiters/{waiter}",
+    "GET /v1/stacks/{stack}/members/{member}",
     "GET /v1/stacks/{stack}/members/{member}/read_set",
+    "GET /v1/stacks/{stack}/turns/{queue}/{member}",
     "PATCH /v1/stacks/{stack}/members/{member}",
     "POST /v1/stacks/{stack}/grants/{grant}/renew",
     "POST /v1/stacks/{stack}/members/{member}/heartbeat",
@@ -43,7 +45,7 @@ NEEDY = {
 @pytest.mark.timeout(1200)  # it asks without a pause, and a busy machine answers slowly
 def test_every_answer_is_one_that_the_document_names(one_worker: ApiServer, tmp_path: Path) -> None:
     outcome = running.run(
-        one_worker.url, tmp_path, "--generation-deterministic", "--max-examples", "40"
+        one_worker.url, tmp_path, "--generation-deterministic", "--max-examples", "12"
     )
     assert outcome.status == 0, outcome.text
     assert outcome.report["failures"] == outcome.report["errors"] == []

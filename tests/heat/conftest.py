@@ -28,7 +28,7 @@ with warnings.catch_warnings():
     import heat.engine.stack
 
 RESOURCES = Path(factstore.__file__).parent / "heat" / "plugins"
-PAUSE = 0.2  # seconds between two steps of a task in Heat, so that tests do not wait for them
+PAUSE = 0.3  # seconds between two steps of a task in Heat, so that tests do not wait for them
 NOTIFIED = "notified-"
 """The beginning of the names of stacks about which factstore is notified.
 

@@ -66,11 +66,10 @@ class Orchestration:
         **fields: Any,
     ) -> None:
         """Update a stack and wait for the expected status."""
-        before = self.show(stack).updated_time
+        before = self._status(stack).updated_time
         while before == datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
-            time.sleep(
-                0.05
-            )  # Heat's times are in seconds: two updates within one second look the same
+            # Heat's times are in seconds: two updates within one second look the same.
+            time.sleep(0.05)
         self.heat.stacks.update(
             stack,
             template=_text(template),
@@ -90,6 +89,10 @@ class Orchestration:
     def show(self, stack: str) -> Any:
         """Return a stack by name or id."""
         return self.heat.stacks.get(stack)
+
+    def _status(self, stack: str) -> Any:
+        """Return a stack without its outputs, which take Heat the longest."""
+        return self.heat.stacks.get(stack, resolve_outputs=False)
 
     def output(self, stack: str, key: str) -> Any:
         """Return the current value of an output. Raises StackFailed if it has an error."""
@@ -128,7 +131,7 @@ class Orchestration:
         end = time.monotonic() + within
         while True:
             try:
-                shown = self.show(stack)
+                shown = self._status(stack)
             except exc.HTTPNotFound:
                 status, reason, settled = "DELETE_COMPLETE", "", True
             else:

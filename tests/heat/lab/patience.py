@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tests import eventually as general
 
-PAUSE = 0.25  # seconds between two polls
+PAUSE = 0.4  # seconds between two polls
 
 T = TypeVar("T")
 
