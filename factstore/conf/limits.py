@@ -47,12 +47,11 @@ LIMITS_OPTS = [
     ),
     _limit(
         "requests_per_second",
-        200,
+        1000,
         "Average number of requests of a project that one worker serves in a second.  Every 4 KiB of "
         "a request's body, and every 64 KiB of a response's, count as another request.  Above the "
-        "limit, a worker delays requests for up to a second, and then refuses them with status 429.  "
-        "Choose a fraction of the capacity of a worker, so that one project cannot slow down the "
-        "others.  "
+        "limit, a worker delays requests for up to 5 seconds, and then refuses them with status 429.  "
+        "The option limits the load on etcd; whatever its value, projects share the time of a worker.  "
         "Heartbeats of members have a separate limit of the same rate, and each counts as half a "
         "request.",
     ),

@@ -39,7 +39,7 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         tokens=conf.auth_strategy == "keystone",
         set_write_timeout=_write_timeout_setter(conf.api.idle_write_seconds),
     )
-    app = Throttle(app, services.rate_limiter, time.sleep)
+    app = Throttle(app, services.rate_limiter, runtime.scheduler, time.sleep)
     if conf.auth_strategy == "keystone":
         # keystonemiddleware is slow to import, and other services do not need it.
         from factstore.wsgi.auth.keystone import KeystoneAuth

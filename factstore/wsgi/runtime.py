@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from oslo_config import cfg
 
 from factstore.core.errors import Unavailable
 from factstore.core.operations.encryption import Encryption
-from factstore.core.ports import Clock, WakeUp
+from factstore.core.ports import Clock
 from factstore.core.services.composition import Services, build_services
 from factstore.core.services.rate_limit import RateLimiter
 from factstore.keys.keyring import RepositoryKeyring
@@ -29,30 +28,30 @@ from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
+from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
 
 MIB = 1024 * 1024
 
 
-def event_factory() -> Callable[[], WakeUp]:
-    """Return gevent's Event if gevent has patched threading, else threading's.
-
-    Patched, threading's own works too, but waiting for it costs ten times as much.
-    """
+def new_scheduler(clock: Clock) -> Scheduler:
+    """Return the scheduler of greenlets if gevent has patched threading."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("threading"):
-        from gevent.event import Event
+        from factstore.wsgi.server.greenlet_scheduler import GreenletScheduler
 
-        event: Callable[[], WakeUp] = Event
-        return event
-    return threading.Event
+        return GreenletScheduler(clock)
+    return ThreadScheduler()
 
 
-def gauges(store: MirroredStore, hub: Hub, rate_limiter: RateLimiter) -> dict[str, int]:
+def gauges(
+    store: MirroredStore, hub: Hub, rate_limiter: RateLimiter, scheduler: Scheduler
+) -> dict[str, int]:
     """Return this process's current numbers, by the names of the metrics."""
     events, size = hub.depth
     process = {
         "streams": rate_limiter.open_in("streams"),
         "waiting_requests": rate_limiter.open_in("waiting_requests"),
+        "queued_requests": scheduler.waiting,
         "hub_events": events,
         "hub_bytes": size,
         "ready": 0,
@@ -85,6 +84,7 @@ class Runtime:
     maintenance: Maintenance
     encryption: Encryption
     services: Services
+    scheduler: Scheduler
     metrics: Metrics
 
     def start(self) -> None:
@@ -117,7 +117,7 @@ class Runtime:
 
     def gauges(self) -> dict[str, int]:
         """See :func:`gauges`."""
-        return gauges(self.store, self.hub, self.services.rate_limiter)
+        return gauges(self.store, self.hub, self.services.rate_limiter, self.scheduler)
 
     def stop(self) -> None:
         """Stop everything and close the connections."""
@@ -147,7 +147,8 @@ def connect(
 def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
     """Return one worker's runtime, not yet started."""
     etcd: Any = conf.etcd
-    new_event = event_factory()
+    scheduler = new_scheduler(clock)
+    new_wake_up = scheduler.new_wake_up
     quotas, allowances = limits.read(conf)
     metrics = Metrics()
     backend = EtcdBackend(
@@ -156,23 +157,23 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         clock,
         window=conf.watch.history_events,
         timeout=etcd.timeout,
-        new_wake_up=new_event,
+        new_wake_up=new_wake_up,
     )
     store = MirroredStore(
         backend,
         clock,
-        new_event,
+        new_wake_up,
         metrics.observe_lag,
         on_needs_write=lambda: services.waiter_controller.wake(),
     )
-    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_event)
+    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_wake_up)
     encryption = Encryption(RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock))
     services = build_services(
         store,
         hub,
         clock,
         new_id=lambda: uuid.uuid4().hex,
-        new_wake_up=new_event,
+        new_wake_up=new_wake_up,
         timeout=etcd.timeout,
         quotas=quotas,
         allowances=allowances,
@@ -191,9 +192,10 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
             clock,
             window=etcd.compaction_window,
             published_revision=lambda: hub.revision,
-            report=lambda: metrics.set_gauges(gauges(store, hub, services.rate_limiter)),
+            report=lambda: metrics.set_gauges(gauges(store, hub, services.rate_limiter, scheduler)),
         ),
         encryption=encryption,
         services=services,
+        scheduler=scheduler,
         metrics=metrics,
     )

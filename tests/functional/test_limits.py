@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +22,13 @@ from tests.http import Caller, refused
 from tests.service import ApiServer, check_log
 
 Limited = Callable[..., Caller]
+
+
+def address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
 
 
 @pytest.fixture
@@ -154,12 +164,12 @@ def test_a_stream_that_was_not_begun_leaves_nothing_counted(limited: Limited) ->
 
 
 def test_a_client_above_its_rate_is_delayed_and_then_refused(limited: Limited) -> None:
-    api = limited(requests_per_second=20, burst=10)
+    api = limited(requests_per_second=4, burst=10)
     with ThreadPoolExecutor(60) as threads:
         answers = list(threads.map(lambda _: Caller(api.url).get("/v1/stacks"), range(60)))
     served = [answer for answer in answers if answer.status_code == HTTPStatus.OK]
     turned_away = [answer for answer in answers if answer.status_code != HTTPStatus.OK]
-    assert len(served) >= 30  # a burst, and those who were held up for a second at most
+    assert len(served) >= 30  # a burst, and those that were delayed for 5 seconds at most
     assert turned_away
     for answer in turned_away:
         assert refused(answer, "429 rate_limited")["retry_after"] > 0
@@ -175,11 +185,58 @@ def test_a_project_that_used_up_its_rate_keeps_its_members(limited: Limited) -> 
     joined = api.put(member, json={"group": "g", "ttl": ttl})
     assert joined.status_code == HTTPStatus.CREATED
     beat = {"generation": joined.json()["generation"]}
-    api.put("/v1/stacks/s/facts/a", "x" * 60_000)  # what its body costs is owed for a while
+    puts = [{"put": {"path": path, "value": "x" * 60_000}} for path in "ab"]
+    batch = api.post("/v1/stacks/s/batch", json={"operations": puts})
+    assert batch.status_code == HTTPStatus.OK  # the cost of its body is owed for a while
     end = time.monotonic() + ttl + 2
     while time.monotonic() < end:  # the service holds up who beats faster than it must
         assert api.post(f"{member}/heartbeat", json=beat).status_code == HTTPStatus.NO_CONTENT
     refused(api.put("/v1/stacks/s/facts/a", 1), "429 rate_limited")
+
+
+def test_requests_wait_in_queues_that_a_worker_serves_in_turn(
+    private_etcd: EtcdServer, tmp_path: Path
+) -> None:
+    options = {"api": {"access_log": "true"}}
+    with (
+        ApiServer([private_etcd.endpoint], tmp_path / "api", options=options) as server,
+        Caller(server.url) as api,
+        ExitStack() as opened,
+    ):
+        member = "/v1/stacks/s/members/m"
+        joined = api.put(member, json={"group": "g"}).json()
+        for part in range(10):
+            puts = [{"put": {"path": f"{part}/{fact}", "value": fact}} for fact in range(100)]
+            assert api.post("/v1/stacks/s/batch", json={"operations": puts}).ok
+        lists, abandoned = 150, 20
+        server.pause()  # so that the worker finds all requests at the same moment
+        for number in range(lists + abandoned):
+            caller = opened.enter_context(socket.create_connection(address(server.url)))
+            caller.sendall(
+                b"GET /v1/stacks/s/facts?limit=1000 HTTP/1.1\r\n"
+                b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            )
+            if number >= lists:
+                caller.close()
+        server.resume()
+        pattern = re.compile(r"(?:GET /v1/stacks/s/facts|POST \S+/heartbeat) (\d+) ")
+
+        def statuses() -> list[str]:
+            return pattern.findall(server.log_path.read_text())
+
+        eventually(statuses, 30)
+        server.pause()
+        before = len(statuses())
+        with ThreadPoolExecutor(1) as threads:
+            beat = {"generation": joined["generation"]}
+            answer = threads.submit(api.post, f"{member}/heartbeat", json=beat)
+            server.resume()
+            assert answer.result(30).status_code == HTTPStatus.NO_CONTENT
+        eventually(lambda: len(statuses()) == lists + abandoned + 1, 60)
+        # Heartbeats have a queue of their own, so this one did not wait for the lists before it.
+        assert statuses().index("204") <= before + lists / 2
+        assert statuses().count("499") >= abandoned - 1
+        assert statuses().count("200") >= lists
 
 
 @pytest.mark.parametrize("value", ["-2", "many", "1.5"])

@@ -18,15 +18,15 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
 
-HOLD_SECONDS = 1.0  # the maximum delay; a request that needs a longer one is refused
+MAX_DELAY_SECONDS = 5.0  # a request that needs a longer delay is refused
 # A body is charged by its cost for the worker, not by its length.  A request's body is parsed, checked
 # and written: a batch of 100 small facts costs as much as several requests.  The text of a response
 # exists already, and 64 KiB of it cost about half as much as a request.
 REQUEST_BYTES_A_UNIT = 4096
 RESPONSE_BYTES_A_UNIT = 65_536
 # A member without heartbeats expires, so the units of a heartbeat follow from the number that must be
-# accepted, not from its cost: 10,000 members with a heartbeat every 30 seconds send 333 a second.  At
-# half a unit they fit into the default rate of 200, with room for bursts.
+# accepted, not from its cost: 10,000 members with a heartbeat every 10 seconds send 1000 a second.  At
+# half a unit they fit into the default rate of 1000, with room for bursts.
 HEARTBEAT_UNITS = 0.5
 _FORGET_ABOVE = 10_000  # buckets
 
@@ -90,7 +90,7 @@ class RateLimiter:
 
         :param heartbeat: True for a member's heartbeat.  It counts :data:`HEARTBEAT_UNITS` in a
             bucket of its own, so that a flood of other requests does not expire the members.
-        :raises Throttled: ``rate_limited``: the delay would exceed :data:`HOLD_SECONDS`.
+        :raises Throttled: ``rate_limited``: the delay would exceed :data:`MAX_DELAY_SECONDS`.
         """
         allowed = self._allowances(project_id)
         if allowed.requests_per_second == UNLIMITED:
@@ -99,7 +99,7 @@ class RateLimiter:
         with self._lock:
             bucket = self._filled((project_id, heartbeat), allowed)
             owed = max(0.0, -bucket.tokens) / allowed.requests_per_second
-            if owed > HOLD_SECONDS:
+            if owed > MAX_DELAY_SECONDS:
                 noun = "heartbeats" if heartbeat else "requests"
                 raise Throttled(
                     f"the project sends more than {allowed.requests_per_second / units:g} {noun} a "

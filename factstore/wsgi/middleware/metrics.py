@@ -35,6 +35,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _WORKER_GAUGES = {
     "streams": "Open watch streams.",
     "waiting_requests": "Requests with wait in progress.",
+    "queued_requests": "Requests that wait for earlier requests of their project.",
     "hub_events": "Recent events kept for watchers that resume.",
     "hub_bytes": "Approximate size of these events in bytes.",
     "ready": "Workers that have read the store.",

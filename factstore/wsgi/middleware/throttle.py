@@ -1,4 +1,4 @@
-"""Rate limits of projects.
+"""The rate limits of projects, and the queue of the requests of each.
 
 The throttle is behind authentication, which determines the project, and in front of the application, so
 that a refusal costs little.  Refusals are delayed as well, to slow down clients that ignore
@@ -7,7 +7,9 @@ that a refusal costs little.  Refusals are delayed as well, to slow down clients
 
 from __future__ import annotations
 
+import math
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -15,23 +17,33 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from factstore.api.errors import error_headers
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.core.errors import Throttled
-from factstore.core.services.rate_limit import HOLD_SECONDS, RateLimiter
+from factstore.core.services.rate_limit import MAX_DELAY_SECONDS, RateLimiter
+from factstore.wsgi.fair_queue import Flow
 from factstore.wsgi.middleware.problem import problem
+from factstore.wsgi.scheduler import Scheduler
+
+REFUSAL_SECONDS = 1.0  # the delay of a refusal
+CLIENT_CLOSED = "499 Client Closed Request"  # as nginx counts them; nobody reads this response
 
 _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 
 
 class Throttle:
-    """Delays, and then refuses, the requests of a project that exceeds its rate.
+    """Delays requests that exceed the rate of their project or wait for others, and refuses the rest.
 
     :param sleep: blocks for some seconds; it must not block other requests.
     """
 
     def __init__(
-        self, app: WSGIApplication, rate_limiter: RateLimiter, sleep: Callable[[float], None]
+        self,
+        app: WSGIApplication,
+        rate_limiter: RateLimiter,
+        scheduler: Scheduler,
+        sleep: Callable[[float], None],
     ) -> None:
         self._app = app
         self._rate_limiter = rate_limiter
+        self._scheduler = scheduler
         self._sleep = sleep
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -41,11 +53,13 @@ class Throttle:
             return self._app(environ, start_response)
         project_id = identity.project_id
         heartbeat = is_heartbeat(environ)
+        flow = (project_id, heartbeat)
         length = _length(environ.get("CONTENT_LENGTH"))
         try:
+            self._check_queue(flow)
             delay = self._rate_limiter.request(project_id, length, heartbeat=heartbeat)
         except Throttled as error:
-            self._sleep(HOLD_SECONDS)
+            self._sleep(REFUSAL_SECONDS)
             refuse = problem(
                 error.code,
                 error.detail,
@@ -56,6 +70,9 @@ class Throttle:
             return refuse(environ, start_response)
         if delay:
             self._sleep(delay)
+        if self._scheduler.start(flow) and _has_hung_up(environ):
+            start_response(CLIENT_CLOSED, [("Content-Length", "0")])
+            return []
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             length = next((value for name, value in headers if name == "Content-Length"), None)
@@ -63,6 +80,16 @@ class Throttle:
             return start_response(status, headers, *exc_info)
 
         return self._app(environ, start)
+
+    def _check_queue(self, flow: Flow) -> None:
+        """Raise Throttled if the requests of a flow already wait for too long."""
+        age = self._scheduler.age(flow)
+        if age > MAX_DELAY_SECONDS:
+            raise Throttled(
+                f"earlier requests of the project have waited for {age:.0f} seconds in this worker; "
+                "send fewer, and try this request again.",
+                retry_after=math.ceil(age),
+            )
 
 
 def is_heartbeat(environ: Mapping[str, Any]) -> bool:
@@ -73,6 +100,24 @@ def is_heartbeat(environ: Mapping[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] != "POST":
         return False
     return _HEARTBEAT.fullmatch(environ.get("PATH_INFO", "")) is not None
+
+
+def _has_hung_up(environ: Mapping[str, Any]) -> bool:
+    """Return True if the client has closed the connection, so that nobody would read the response."""
+    connection: Any = environ.get("gunicorn.socket")
+    if connection is None:
+        return False
+    connection.settimeout(0)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    except ValueError:  # TLS cannot peek
+        return False
+    finally:
+        connection.settimeout(None)
 
 
 def _length(header: str | None) -> int:

@@ -11,7 +11,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.services import rate_limit
 from factstore.core.services.rate_limit import (
     HEARTBEAT_UNITS,
-    HOLD_SECONDS,
+    MAX_DELAY_SECONDS,
     REQUEST_BYTES_A_UNIT,
     RESPONSE_BYTES_A_UNIT,
     Allowance,
@@ -31,23 +31,23 @@ def test_a_burst_is_served_at_once_and_later_requests_are_delayed() -> None:
     assert [limiter.request("p", 0) for _ in range(3)] == [0, 0.1, 0.2]
 
 
-def test_a_project_with_a_debt_of_more_than_a_second_is_refused_with_retry_after() -> None:
+def test_a_project_with_a_large_debt_is_refused_with_retry_after() -> None:
     clock = ManualClock()
     limiter = make(clock, requests_per_second=2, burst=1)
-    delays = [limiter.request("p", 0) for _ in range(4)]
-    assert delays == [0, 0, 0.5, HOLD_SECONDS]
+    delays = [limiter.request("p", 0) for _ in range(2 + 2 * round(MAX_DELAY_SECONDS))]
+    assert delays == [0, *(number / 2 for number in range(len(delays) - 1))]
+    assert delays[-1] == MAX_DELAY_SECONDS
     with pytest.raises(Throttled) as refused:
         limiter.request("p", 0)
     assert refused.value.code == "rate_limited"
-    assert refused.value.extra["retry_after"] == 2
-    clock.advance(2)
+    assert refused.value.extra["retry_after"] == MAX_DELAY_SECONDS + 1
+    clock.advance(MAX_DELAY_SECONDS + 1)
     assert limiter.request("p", 0) == 0
 
 
 def test_each_project_has_a_rate_of_its_own() -> None:
     limiter = make(ManualClock(), requests_per_second=1, burst=1)
-    for _ in range(3):
-        limiter.request("p", 0)
+    limiter.request("p", 10 * REQUEST_BYTES_A_UNIT)
     with pytest.raises(Throttled):
         limiter.request("p", 0)
     assert limiter.request("q", 0) == 0
@@ -86,10 +86,10 @@ def test_heartbeats_do_not_use_up_the_rate_of_other_requests() -> None:
 def test_heartbeats_have_a_rate_and_a_burst_and_count_half_a_unit() -> None:
     clock = ManualClock()
     limiter = make(clock, requests_per_second=10, burst=2)
-    burst, delayed = int(2 / HEARTBEAT_UNITS), int(10 * HOLD_SECONDS / HEARTBEAT_UNITS)
+    burst, delayed = int(2 / HEARTBEAT_UNITS), int(10 * MAX_DELAY_SECONDS / HEARTBEAT_UNITS)
     delays = [limiter.request("p", 0, heartbeat=True) for _ in range(burst + delayed + 1)]
     assert delays[:burst] == [0] * burst
-    assert delays[-1] == HOLD_SECONDS
+    assert delays[-1] == MAX_DELAY_SECONDS
     with pytest.raises(Throttled, match="more than 20 heartbeats a second") as refused:
         limiter.request("p", 0, heartbeat=True)
     assert refused.value.code == "rate_limited"
@@ -145,8 +145,7 @@ def test_full_buckets_are_deleted_first(monkeypatch: pytest.MonkeyPatch) -> None
     limiter = make(clock, requests_per_second=1, burst=1)
     limiter.request("old", 0)
     clock.advance(5)
-    for _ in range(3):
-        limiter.request("busy", 0)
+    limiter.request("busy", 10 * REQUEST_BYTES_A_UNIT)
     limiter.request("new", 0)
     assert set(limiter._buckets) == {("busy", False), ("new", False)}
     with pytest.raises(Throttled):

@@ -1,27 +1,50 @@
-"""The throttle's cost of each request, and the end of a refusal."""
+"""The throttle's cost of each request, its queue, and the end of a refusal."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.core.services.rate_limit import HEARTBEAT_UNITS, HOLD_SECONDS, Allowance, RateLimiter
-from factstore.wsgi.middleware.throttle import Throttle, is_heartbeat
+from factstore.core.services.rate_limit import (
+    HEARTBEAT_UNITS,
+    MAX_DELAY_SECONDS,
+    Allowance,
+    RateLimiter,
+)
+from factstore.wsgi.fair_queue import Flow
+from factstore.wsgi.middleware.throttle import REFUSAL_SECONDS, Throttle, is_heartbeat
+from factstore.wsgi.scheduler import ThreadScheduler
 from tests.unit.core.factories import ManualClock
 
 HEARTBEAT = "/v1/stacks/s/members/c1/heartbeat"
 
 
+class BusyScheduler(ThreadScheduler):
+    """A scheduler in which all requests but heartbeats wait behind one that has waited for a time."""
+
+    def __init__(self, age: float) -> None:
+        self._age = age
+
+    def start(self, flow: Flow) -> bool:
+        return not flow[1]
+
+    def age(self, flow: Flow) -> float:
+        return 0.0 if flow[1] else self._age
+
+
 class Service:
     """A throttle before an application that answers everything with 204."""
 
-    def __init__(self, **allowed: int) -> None:
+    def __init__(self, age: float = 0.0, **allowed: int) -> None:
         self.pauses: list[float] = []
+        self.connection: socket.socket | None = None
         admission = RateLimiter(lambda project_id: Allowance(**allowed), ManualClock())
-        self._throttle = Throttle(self._application, admission, self.pauses.append)
+        scheduler = BusyScheduler(age)
+        self._throttle = Throttle(self._application, admission, scheduler, self.pauses.append)
 
     def _application(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -37,6 +60,7 @@ class Service:
             "PATH_INFO": path,
             "CONTENT_LENGTH": str(length),
             ENVIRON_KEY: Identity("user", "p", ("member",)),
+            "gunicorn.socket": self.connection,
         }
         list(self._throttle(environ, lambda status, headers, *error: statuses.append(status)))
         return statuses[0][:3]
@@ -44,7 +68,7 @@ class Service:
 
 def test_a_flood_of_puts_does_not_silence_members() -> None:
     service = Service(requests_per_second=2, burst=2)
-    answers = [service("PUT", "/v1/stacks/s/facts/a") for _ in range(10)]
+    answers = [service("PUT", "/v1/stacks/s/facts/a") for _ in range(20)]
     assert answers[-1] == "429"
     service.pauses.clear()
     assert service("POST", HEARTBEAT) == "204"
@@ -57,10 +81,10 @@ def test_a_flood_of_heartbeats_is_held_up_and_then_refused() -> None:
     at_once = int(2 / HEARTBEAT_UNITS)
     assert {service("POST", HEARTBEAT) for _ in range(at_once)} == {"204"}
     assert not service.pauses
-    answers = [service("POST", HEARTBEAT) for _ in range(20)]
+    answers = [service("POST", HEARTBEAT) for _ in range(40)]
     assert answers[0] == "204"
     assert answers[-1] == "429"
-    assert service.pauses[-1] == HOLD_SECONDS
+    assert service.pauses[-1] == REFUSAL_SECONDS
     assert service("PUT", "/v1/stacks/s/facts/a") == "204"
 
 
@@ -87,4 +111,25 @@ def test_a_heartbeat_pays_for_its_body() -> None:
 def test_a_request_that_resembles_a_heartbeat_counts_in_full(method: str, path: str) -> None:
     assert not is_heartbeat({"REQUEST_METHOD": method, "PATH_INFO": path})
     service = Service(requests_per_second=2, burst=2)
-    assert [service(method, path) for _ in range(6)] == ["204"] * 5 + ["429"]
+    served = 2 + 2 * round(MAX_DELAY_SECONDS) + 1
+    assert [service(method, path) for _ in range(served + 1)] == ["204"] * served + ["429"]
+
+
+def test_a_project_whose_requests_wait_for_too_long_is_refused_until_they_are_served() -> None:
+    service = Service(age=MAX_DELAY_SECONDS + 0.5)
+    assert service("GET", "/v1/stacks") == "429"
+    assert service.pauses == [REFUSAL_SECONDS]
+    assert service("POST", HEARTBEAT) == "204"
+    assert Service(age=MAX_DELAY_SECONDS - 0.5)("GET", "/v1/stacks") == "204"
+
+
+def test_a_request_whose_client_hung_up_in_the_queue_is_not_served() -> None:
+    service = Service()
+    client, service.connection = socket.socketpair()
+    with service.connection:
+        assert service("PUT", "/v1/stacks/s/facts/a") == "204"
+        client.send(b"GET")  # of the next request
+        assert service("PUT", "/v1/stacks/s/facts/a") == "204"
+        assert service.connection.recv(9) == b"GET"
+        client.close()
+        assert service("PUT", "/v1/stacks/s/facts/a") == "499"

@@ -1,0 +1,82 @@
+"""A fair queue: projects share the time of a worker, however many requests each of them sends.
+
+A worker does one thing at a time, and a request needs it several times: to be started, and again each
+time that it has waited for etcd or for a change.  Each time, it joins the queue of its flow.  A round
+serves the queue of each flow for a slice of time, in the order of arrival, and then returns to the
+server, which reads the requests that have arrived meanwhile.  So a request waits behind earlier ones of
+its own flow, and for at most one slice of each other flow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+from factstore.core.ports import Clock
+
+SLICE_SECONDS = 0.001  # about the time of a write
+# Requests that run together share reads and transactions of etcd, so short slices cost a tenth or more
+# of the throughput.  While one project uses the worker alone, nobody waits for the end of its slice.
+LONE_SLICE_SECONDS = 0.05
+SHARED_SECONDS = 10.0  # for which slices remain short after a request of another project
+
+Flow = tuple[str, bool]
+"""A project, and True for its heartbeats, which do not wait behind its other requests."""
+
+Schedule = Callable[[Callable[[], None]], None]
+"""Calls a function once, after the server has read the requests that have arrived."""
+
+
+class FairQueue:
+    """The requests that wait for their share of a worker's time."""
+
+    def __init__(self, clock: Clock, schedule: Schedule) -> None:
+        self._clock = clock
+        self._schedule = schedule
+        # The flows that were served in this round, and the instants at which their requests joined.
+        self._flows: dict[Flow, deque[tuple[Callable[[], object], float]]] = {}
+        self._project = ""  # the project that was served last
+        self._shared_until = -math.inf
+
+    def join(self, flow: Flow, run: Callable[[], object]) -> bool:
+        """Add a request to the queue of its flow; return False if it does not have to wait.
+
+        :param run: called when it is the request's turn; serves it until it waits again or ends.
+        """
+        if flow[0] != self._project:
+            if self._project:
+                self._shared_until = self._clock.monotonic() + SHARED_SECONDS
+            self._project = flow[0]
+        waiting = self._flows.get(flow)
+        if waiting is not None:
+            waiting.append((run, self._clock.monotonic()))
+            return True
+        if not self._flows:
+            self._schedule(self._serve)
+        self._flows[flow] = deque()
+        return False
+
+    def age(self, flow: Flow) -> float:
+        """Return the seconds for which the first request of a flow's queue has waited."""
+        waiting = self._flows.get(flow)
+        return self._clock.monotonic() - waiting[0][1] if waiting else 0.0
+
+    def __len__(self) -> int:
+        return sum(len(waiting) for waiting in self._flows.values())
+
+    def _serve(self) -> None:
+        """Serve one round."""
+        now = self._clock.monotonic()
+        slice_seconds = SLICE_SECONDS if now < self._shared_until else LONE_SLICE_SECONDS
+        for flow, waiting in list(self._flows.items()):
+            if not waiting:
+                del self._flows[flow]
+                continue
+            end = now + slice_seconds
+            while waiting and now < end:
+                run, _ = waiting.popleft()
+                run()
+                now = self._clock.monotonic()
+        if self._flows:
+            self._schedule(self._serve)

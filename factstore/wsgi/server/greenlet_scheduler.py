@@ -1,0 +1,93 @@
+"""The scheduler of greenlets: they run when the fair queue serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+
+from gevent import get_hub
+from gevent.event import Event
+from gevent.hub import Waiter
+
+from factstore.core.ports import Clock, WakeUp
+from factstore.wsgi.fair_queue import FairQueue, Flow
+
+BUSY_SECONDS = 0.005  # after which the queue is served although new requests keep arriving
+
+_FLOW: ContextVar[Flow | None] = ContextVar("flow", default=None)
+"""The flow of the request that a greenlet serves; None in the greenlets of background work."""
+
+
+class GreenletScheduler:
+    """Lets greenlets wait in a fair queue."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._queue = FairQueue(clock, schedule)
+        self._new_event = partial(_FairEvent, self._resume)
+
+    def start(self, flow: Flow) -> bool:
+        """Let the current request run when it is its turn; return True if it had to wait."""
+        _FLOW.set(flow)
+        return self._wait(flow)
+
+    def new_wake_up(self) -> WakeUp:
+        """Return an event; a request that has waited for it continues when it is its turn."""
+        return self._new_event()
+
+    def age(self, flow: Flow) -> float:
+        """Return the seconds for which the first waiting request of a flow has waited."""
+        return self._queue.age(flow)
+
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for their turn."""
+        return len(self._queue)
+
+    def _resume(self) -> None:
+        flow = _FLOW.get()
+        if flow is not None:
+            self._wait(flow)
+
+    def _wait(self, flow: Flow) -> bool:
+        waiter: Waiter[None] = Waiter()
+        waits = self._queue.join(flow, partial(waiter.switch, None))
+        if waits:
+            waiter.get()
+        return waits
+
+
+class _FairEvent(Event):
+    """An event of gevent, whose waiters join the fair queue."""
+
+    __slots__ = ("_resume",)
+
+    def __init__(self, resume: Callable[[], None]) -> None:
+        super().__init__()
+        self._resume = resume
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the event, and then for the turn of the request."""
+        if self.is_set():
+            return True
+        happened: bool = super().wait(timeout)
+        self._resume()
+        return happened
+
+
+def schedule(call: Callable[[], None]) -> None:
+    """Call a function once, when there is nothing else to do, or after :data:`BUSY_SECONDS`.
+
+    A request needs several turns of gevent's loop, such as those for an answer of etcd, and would wait
+    for a slice of the others in each of them if their queues were served in every turn.
+    """
+    loop = get_hub().loop
+    idle, timer = loop.idle(), loop.timer(BUSY_SECONDS)
+
+    def first() -> None:
+        idle.stop()
+        timer.stop()
+        call()
+
+    idle.start(first)
+    timer.start(first)
