@@ -17,11 +17,11 @@ from werkzeug.routing import BaseConverter, UnicodeConverter
 from factstore import api as package
 from factstore.api import docs_ui, errors, events, microversion, openapi, versions
 from factstore.api.blueprint import (
-    BODY_BYTES,
     REQUEST_HEADERS,
     Blueprint,
     request_header_table,
 )
+from factstore.api.errors import BODY_BYTES
 from factstore.api.identity import EXTENSION as ACCESS
 from factstore.api.identity import Access, Authorizer
 from factstore.api.request_checks import check_request

@@ -22,7 +22,9 @@ from factstore.api.schemas import batch as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.batch import batch_text
 from factstore.api.services import services
+from factstore.core.errors import Invalid
 from factstore.core.model.fact import Delete, Put
+from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ABSENT, EXISTS, Precondition
 from factstore.policies import facts as rules
 
@@ -38,6 +40,7 @@ class Batch(MethodView):
     @blueprint.request_headers("idempotency_key", "generation")
     @blueprint.error_codes(
         "path_invalid",
+        "etag_invalid",
         "batch_empty",
         "batch_duplicate_path",
         "batch_too_large",
@@ -99,5 +102,11 @@ def _operation(operation: dict[str, Any]) -> Put | Delete:
 
 def _guard(guard: dict[str, Any]) -> tuple[str, Precondition]:
     if "etag" in guard:
+        if '"' in guard["etag"]:
+            raise Invalid(
+                f"Guard of {quoted(guard['path'])}: the etag has quotes or is weak; send the text "
+                "between the quotes.",
+                code="etag_invalid",
+            )
         return guard["path"], Precondition(tags=frozenset([guard["etag"]]))
     return guard["path"], EXISTS if "exists" in guard else ABSENT

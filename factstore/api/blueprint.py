@@ -20,15 +20,17 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from factstore.api import openapi
+from factstore.api.errors import BODY_BYTES
+from factstore.api.media import JSON, check_charset
 from factstore.core.errors import Invalid
 from factstore.core.model.path import quoted
 from factstore.core.model.value import parse_json
 
-BODY_BYTES = 1024 * 1024
 REQUEST_HEADERS = "factstore.request_headers"
 """The application's extension with the request headers that each view heeds."""
 
 _View = TypeVar("_View", bound=Callable[..., Any])
+_UNKNOWN = "Unknown field."  # as marshmallow says it
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -74,12 +76,15 @@ class Parser(FlaskParser):
         """Raise an error that names the first invalid field."""
         messages: Any = error.messages
         location = next(iter(messages), "json") if isinstance(messages, dict) else "json"
-        raise schema_error(messages.get(location, messages), location)
+        raise schema_error(messages.get(location, messages), location, schema)
 
 
-def schema_error(messages: Any, location: str) -> Invalid:
+def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
     """Return an error for the first of marshmallow's messages."""
-    field, message = _first(messages)
+    path, message = _first(messages)
+    field = ".".join(path)
+    if message == _UNKNOWN:
+        message = _known_names(schema, path[:-1], "parameters" if location == "query" else "fields")
     if location == "query":
         return Invalid(
             f"Query parameter {quoted(field)}: {message}",
@@ -90,7 +95,22 @@ def schema_error(messages: Any, location: str) -> Invalid:
     return Invalid(f"{subject}: {message}", code="schema", extra={"field": field})
 
 
-def _first(messages: Any) -> tuple[str, str]:
+def _known_names(schema: ma.Schema, path: list[str], noun: str) -> str:
+    """Return the message for an unknown field, with the names of the fields beside it."""
+    for name in path:
+        known = {field.data_key or each: field for each, field in schema.fields.items()}
+        inner: Any = known.get(name)
+        if isinstance(inner, ma.fields.List):
+            inner = inner.inner
+        if isinstance(inner, ma.fields.Nested):
+            schema = inner.schema
+    names = [field.data_key or name for name, field in schema.fields.items()]
+    if not names:
+        return f"Unknown; this request has no {noun}."
+    return f"Unknown; the {noun} are {', '.join(names)}."
+
+
+def _first(messages: Any) -> tuple[list[str], str]:
     path: list[str] = []
     while isinstance(messages, dict) and messages:
         name, messages = next(iter(messages.items()))
@@ -98,7 +118,7 @@ def _first(messages: Any) -> tuple[str, str]:
             path.append(str(name))
     while isinstance(messages, list) and messages:
         messages = messages[0]
-    return ".".join(path), str(messages)
+    return path, str(messages)
 
 
 def read_json(req: Request) -> Any:
@@ -106,18 +126,20 @@ def read_json(req: Request) -> Any:
 
     :raises UnsupportedMediaType: its type is not JSON, or it is compressed.
     """
-    check_encoding(req)
-    if req.mimetype != "application/json":
+    if req.mimetype != JSON:
+        check_encoding(req)
         raise UnsupportedMediaType("Send JSON with Content-Type: application/json.")
     return parse_json(read_body(req))
 
 
 def read_body(req: Request) -> bytes:
-    """Return a request's complete body.
+    """Return a request's complete body, a text in UTF-8.
 
+    :raises UnsupportedMediaType: it is compressed, or declared to be in another charset.
     :raises RequestEntityTooLarge: it is larger than 1 MiB.
     :raises Invalid: it ended early, or its chunks are malformed.
     """
+    check_encoding(req)
     try:
         body: bytes = req.get_data(parse_form_data=False)
     except ClientDisconnected:
@@ -128,6 +150,7 @@ def read_body(req: Request) -> bytes:
     length = req.content_length
     if length is not None and len(body) < length:
         raise Invalid(f"The body ended after {len(body)} of {length} bytes. Send it again.")
+    check_charset(req, body)
     return body
 
 

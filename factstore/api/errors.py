@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import NotFound as RoutingNotFound
 
 from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.model.path import quoted
 
 LOG = logging.getLogger(__name__)
 
+BODY_BYTES = 1024 * 1024
 PREFIX = "contextualization."
 CONTENT_TYPE = "application/problem+json"
 INTERNAL_ERROR = "The service failed. Its log has the cause, next to this request's id."
@@ -118,7 +121,7 @@ def error_body(
         "status": status,
         "detail": detail,
     }
-    return status, json.dumps({"errors": [entry], **problem})
+    return status, json.dumps({"errors": [entry], **problem}) + "\n"
 
 
 def respond(
@@ -171,7 +174,22 @@ def _handle_http_exception(error: HTTPException) -> Response:
     valid_methods = getattr(error, "valid_methods", None)
     if valid_methods:
         headers["Allow"] = ", ".join(sorted(valid_methods))
-    return respond(code, error.description or HTTPStatus(STATUS[code][0]).phrase, headers=headers)
+    return respond(code, _detail(error, headers), headers=headers)
+
+
+def _detail(error: HTTPException, headers: Mapping[str, str]) -> str:
+    """Return the detail of an error; the framework's own texts name neither cause nor remedy."""
+    path = quoted(request.path)
+    match error:
+        case RoutingNotFound():
+            return f"There is nothing at {path}. /v1/openapi.json describes all URLs of the API."
+        case MethodNotAllowed():
+            return (
+                f"{path} does not support {request.method}. Use one of {headers.get('Allow', '')}."
+            )
+        case RequestEntityTooLarge():
+            return f"The body is larger than {BODY_BYTES} bytes. Send less, or send it in parts."
+    return error.description or HTTPStatus(error.code or 500).phrase
 
 
 def _handle_exception(error: Exception) -> Response:

@@ -12,6 +12,7 @@ from flask.views import MethodView
 
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity, access
+from factstore.api.media import JSON, preferred
 from factstore.api.raw_json import json_array, json_object
 from factstore.api.responses import json_response
 from factstore.api.schemas import events as schemas
@@ -71,8 +72,7 @@ class Events(MethodView):
         event_filter = Filter(query["prefix"], types, identity.permissions, query["group"])
         cursor = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(cursor) if cursor else None
-        accepted = request.accept_mimetypes
-        if accepted[STREAM] > accepted["application/json"]:
+        if preferred(request, (JSON, STREAM)) == STREAM:
             return _stream(scope, identity, since, event_filter, query)
         return _poll(scope, since, event_filter, query)
 

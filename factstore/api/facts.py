@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, request
+from flask import Response
 from flask.views import MethodView
-from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
+from werkzeug.exceptions import NotAcceptable
 
 from factstore.api import conditional, paging
-from factstore.api.blueprint import Blueprint, check_encoding, read_body, read_json, schema_error
+from factstore.api.blueprint import Blueprint
+from factstore.api.fact_body import hint_for, parse_put
 from factstore.api.identity import access
 from factstore.api.openapi import (
     BOUND,
@@ -32,15 +33,13 @@ from factstore.api.schemas import facts as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.facts import fact_text, revealed_fact_text
 from factstore.api.services import services, waiting
-from factstore.core.errors import Invalid, NotFound
+from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Fact, Put
 from factstore.core.services.facts import WrittenFacts, check_reader
 from factstore.policies import facts as rules
 
 blueprint = Blueprint("facts", __name__, description="JSON values at paths.")
 
-RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
-_BODY = schemas.FactBody()
 _READ = (*CONDITIONAL_READ, "seal_broken")
 
 
@@ -120,6 +119,7 @@ class FactItem(MethodView):
         headers=(
             "ETag",
             "Factstore-Cursor",
+            "Factstore-Hint",
             "Factstore-Unchanged",
         ),
     )
@@ -130,6 +130,7 @@ class FactItem(MethodView):
         headers=(
             "ETag",
             "Factstore-Cursor",
+            "Factstore-Hint",
         ),
     )
     def put(self, query: dict[str, Any], stack: str, path: str) -> Response:
@@ -192,6 +193,7 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
                 wait=query["wait"],
                 unless=None if known == frozenset() else is_known,
                 stale=query["consistency"] == "stale",
+                permissions=access().permissions,
             )
     except NotFound as error:
         return missing(error, query["wait"])
@@ -219,38 +221,6 @@ def _fact_response(query: dict[str, Any], fact: Fact, value: str, text: str) -> 
     return set_etag(response, services().facts.etag(fact))
 
 
-def parse_put(path: str) -> Put:
-    """Return the fact in the request's body, which is JSON or plain text by its media type."""
-    unparsable = bool(request.content_type) and not request.mimetype
-    if unparsable or request.mimetype not in RAW_TYPES:
-        if request.mimetype != "application/json":
-            raise UnsupportedMediaType(
-                "Send JSON as application/json, or plain text as text/plain or without a type."
-            )
-        body = read_json(request)
-        messages = _BODY.validate(body) if isinstance(body, dict) else ["Not a JSON object."]
-        if messages:
-            raise schema_error(messages, "json")
-        return Put.of(
-            path,
-            body["value"],
-            body.get("kind", "observed"),
-            body.get("ttl"),
-            member=body.get("member"),
-            generation=body.get("generation"),
-            sensitive=body.get("sensitive", False),
-            readers=body.get("readers", ()),
-        )
-    check_encoding(request)
-    try:
-        text = read_body(request).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Invalid(
-            f"The text is not UTF-8 at byte {error.start}.", code="text_invalid"
-        ) from None
-    return Put.of(path, text)
-
-
 def _put_response(written: WrittenFacts, stack: str, put: Put, author: Author) -> Response:
     result = written.results[0]
     fact = result.fact
@@ -259,6 +229,8 @@ def _put_response(written: WrittenFacts, stack: str, put: Put, author: Author) -
     reveals = fact.sensitive and author.reader.may_reveal(fact.path, fact.readers)
     text = revealed_fact_text(fact, put.text, epoch) if reveals else fact_text(fact, epoch)
     response = json_response(text)
+    if (hint := hint_for(put)) is not None:
+        response.headers["Factstore-Hint"] = hint
     if result.outcome == "created":
         set_location(response, "stacks", stack, "facts", result.path)
     elif result.outcome == "unchanged":

@@ -195,6 +195,7 @@ RESPONSE_HEADERS = {
         "The checksum of the context, without the parts for a member.",
         _text(pattern=f"^{CHECKSUM_PATTERN}$"),
     ),
+    "Factstore-Hint": _header("A probable mistake in the request, which was carried out."),
     "Factstore-Unchanged": _header(
         "'true' if the request changed nothing, so nothing was written.", _text(enum=["true"])
     ),

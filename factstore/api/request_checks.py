@@ -10,6 +10,7 @@ from werkzeug.exceptions import NotAcceptable
 
 from factstore.api import conditional, docs_ui, events, microversion
 from factstore.api.blueprint import REQUEST_HEADERS
+from factstore.api.media import JSON, preferred
 from factstore.api.services import ROUTE
 from factstore.core.errors import Invalid
 
@@ -67,10 +68,10 @@ def _check_url() -> None:
 def _check_accept() -> None:
     if request.path in docs_ui.PATHS:
         return  # browsers get the files whatever they accept
-    types = ["application/json"]
+    types = [JSON]
     if request.path.endswith("/events"):
         types.append(events.STREAM)
     if request.args.get("format") == "raw":
         types = ["text/plain"]
-    if request.accept_mimetypes.best_match(types) is None:
+    if preferred(request, types) is None:
         raise NotAcceptable(f"The response is only available as {' or '.join(types)}.")

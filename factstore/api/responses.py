@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 def json_response(text: str, status: int = 200) -> Response:
-    """Return a response with a JSON text."""
-    return Response(text, status, content_type="application/json")
+    """Return a response with a JSON text, on a line of its own for readers at a terminal."""
+    return Response(f"{text}\n", status, content_type="application/json")
 
 
 def page_response(noun: str, page: Page[T], serialize: Callable[[T], str]) -> Response:

@@ -9,7 +9,7 @@ from flask.views import MethodView
 from werkzeug.exceptions import UnsupportedMediaType
 
 from factstore.api import conditional, paging
-from factstore.api.blueprint import Blueprint, check_encoding, read_body
+from factstore.api.blueprint import Blueprint, read_body
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
@@ -174,7 +174,6 @@ def _signal(stack: str, waiter: str) -> Response:
     caller = access()
     scope = caller.scope(rules.SIGNAL, stack)
     caller.permissions.check_signal()
-    check_encoding(request)
     unparsable = bool(request.content_type) and not request.mimetype
     if unparsable or request.mimetype not in SIGNAL_TYPES:
         raise UnsupportedMediaType("Send JSON, as application/json or without a type.")

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from oslo_middleware import cors
 
+# A test compares these lists with the headers that the API declares.
 METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 REQUEST_HEADERS = [
     "X-Auth-Token",
     "Authorization",
     "X-Openstack-Request-Id",
+    "Content-Type",
     "OpenStack-API-Version",
     "If-Match",
     "If-None-Match",
     "Idempotency-Key",
+    "Factstore-Generation",
     "Last-Event-ID",
 ]
 RESPONSE_HEADERS = [
@@ -24,6 +27,7 @@ RESPONSE_HEADERS = [
     "Retry-After",
     "Factstore-Checksum",
     "Factstore-Cursor",
+    "Factstore-Hint",
     "Factstore-Unchanged",
     "OpenStack-API-Version",
     "X-Openstack-Request-Id",

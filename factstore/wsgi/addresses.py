@@ -6,8 +6,12 @@ import ipaddress
 
 
 def host_name(host: str) -> str:
-    """Return the name or address of a ``Host`` header, without the port."""
-    return host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
+    """Return the name or address of a ``Host`` header, without the port, in lower case.
+
+    A dot at the end of a name states only that the name is complete.
+    """
+    name = host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
+    return name.lower() if name == "." else name.lower().removesuffix(".")
 
 
 def is_loopback(address: str) -> bool:

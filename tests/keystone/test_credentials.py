@@ -21,7 +21,7 @@ from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
 from tests.conftest import serving_keystone
 from tests.eventually import eventually
-from tests.http import fresh_stack, refused
+from tests.http import Caller, fresh_stack, refused
 from tests.keystone.conftest import CACHE_SECONDS, Login, with_token
 from tests.service import ApiServer, check_log
 
@@ -53,6 +53,21 @@ def test_a_token_that_expired_is_refused(
         with with_token(server, brief.accounts.issue("owner")) as owner:
             assert owner.get(stack).status_code == HTTPStatus.OK
         check_log(server)
+
+
+def test_missing_and_invalid_credentials_have_errors_of_their_own(
+    keystone: KeystoneServer, server: ApiServer, stack: str
+) -> None:
+    with Caller(server.url) as nobody:
+        missing = nobody.get(stack)
+        refused(missing, "401 unauthorized")
+        assert "has no credentials" in missing.json()["detail"]
+        invalid = nobody.get(stack, headers={"X-Auth-Token": "invented"})
+        refused(invalid, "401 unauthorized")
+        assert "token is not valid" in invalid.json()["detail"]
+        forged = {"X-Service-Token": "invented"}
+        with with_token(server, keystone.accounts.issue("owner")) as owner:
+            assert "service token" in owner.get(stack, headers=forged).json()["detail"]
 
 
 class Clock:

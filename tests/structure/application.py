@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import Mock
 
 from flask import Flask
+from werkzeug.test import TestResponse
 
 from factstore.api.app import create_app
 from factstore.api.identity import ENVIRON_KEY, Identity
@@ -103,15 +104,33 @@ def _document() -> bytes:
 
 def call(app: Flask, operation: Operation, query: str = "") -> int:
     """Send a request as a user, and return the status."""
+    return respond(app, operation, query).status_code
+
+
+def respond(
+    app: Flask,
+    operation: Operation,
+    query: str = "",
+    *,
+    headers: dict[str, str] | None = None,
+    body: Any = None,
+) -> TestResponse:
+    """Send a request as a user, and return the response.
+
+    :param body: instead of a correct one.
+    """
     method, template = operation
     names: defaultdict[str, str] = defaultdict(lambda: "a")
-    answer = app.test_client().open(
+    given: dict[str, Any] = {}
+    if method in ("PUT", "POST", "PATCH"):
+        given["data"] = json.dumps(body_of(operation) if body is None else body)
+    return app.test_client().open(
         template.format_map(names) + query,
         method=method,
-        json=body_of(operation) if method in ("PUT", "POST", "PATCH") else None,
+        headers={"Content-Type": "application/json", **(headers or {})},
         environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
+        **given,
     )
-    return answer.status_code
 
 
 def body_of(operation: Operation) -> Any:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 
 import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
 from factstore.api.conditional import GUARDS
-from factstore.api.identity import ENVIRON_KEY, Identity
 from tests.cases import cases
 from tests.docs.reference import SOURCE
-from tests.structure.application import Operation, application, body_of, operations
+from tests.structure.application import Operation, application, operations, respond
 
 MALFORMED = {
     "If-Match": ["", "a", 'W/"a"', '*, "a"'],
@@ -48,18 +46,6 @@ def heeded(operation: Operation) -> set[str]:
 TABLE = in_the_reference()
 
 
-def send(app: Flask, operation: Operation, header: str, value: str) -> TestResponse:
-    method, template = operation
-    names: defaultdict[str, str] = defaultdict(lambda: "a")
-    return app.test_client().open(
-        template.format_map(names),
-        method=method,
-        json=body_of(operation) if method in ("PUT", "POST", "PATCH") else None,
-        headers={header: value},
-        environ_overrides={ENVIRON_KEY: Identity("user", "project", ("member",))},
-    )
-
-
 def refusal(answer: TestResponse) -> tuple[str, str]:
     """Return the code and the detail of an error; a response to HEAD has neither."""
     error = (answer.get_json(silent=True) or {"errors": [{}]})["errors"][0]
@@ -84,7 +70,7 @@ def test_a_guard_that_is_not_supported_is_refused_and_named(app: Flask) -> None:
         for operation in sorted(operations()):
             for guard in {*GUARDS} - heeded(operation):
                 with case((*operation, guard)):
-                    answer = send(counting, operation, guard, "*")
+                    answer = respond(counting, operation, headers={guard: "*"})
                     assert answer.status_code == 400
                     if operation[0] != "HEAD":
                         code, detail = refusal(answer)
@@ -99,10 +85,10 @@ def test_a_guard_that_is_supported_is_read(app: Flask) -> None:
             for guard in heeded(operation):
                 for value in MALFORMED[guard]:
                     with case((*operation, guard, value)):
-                        answer = send(app, operation, guard, value)
+                        answer = respond(app, operation, headers={guard: value})
                         assert answer.status_code == 400
                         if operation[0] != "HEAD":
                             assert refusal(answer)[0] in ("header_invalid", "etag_invalid")
                 if guard == "If-None-Match" and operation[0] not in ("GET", "HEAD"):
                     with case((*operation, "a tag")):
-                        assert send(app, operation, guard, '"a"').status_code == 400
+                        assert respond(app, operation, headers={guard: '"a"'}).status_code == 400

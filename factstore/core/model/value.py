@@ -39,6 +39,12 @@ def parse_json(body: bytes) -> Any:
         raise Invalid(
             f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8.", code="json_invalid"
         ) from None
+    if text.startswith("\ufeff"):
+        raise Invalid(
+            "the body begins with a byte order mark; send UTF-8 without one.", code="json_invalid"
+        )
+    if not text.strip():
+        raise Invalid("the body is empty; send JSON.", code="json_invalid")
     _check_depth(text)
     try:
         return _DECODER.decode(text)

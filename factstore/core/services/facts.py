@@ -23,6 +23,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Page, Service, check_page_revision, paginate
 from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.state.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,13 @@ class FactService(Service):
         wait: float = 0,
         unless: Callable[[Fact], bool] | None = None,
         stale: bool = False,
+        permissions: Permissions = OWNER,
     ) -> Fact:
         """Return a fact; wait for it.
 
         :param wait: seconds to block while the fact is missing; with *unless*, while *unless* is true.
         :param stale: read this worker's state, without reading the database.
+        :param permissions: of the caller; the error counts no facts that it may not read.
         :return: the fact; after *wait* seconds *unless* may still be true for it.
         :raises NotFound: it does not exist; at once with *unless*, because its deletion is a change.
         """
@@ -92,9 +95,7 @@ class FactService(Service):
             if fact is not None and (unless is None or not unless(fact)):
                 return fact
         if fact is None:
-            raise NotFound(
-                f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
-            )
+            raise _fact_missing(state, scope, path, permissions)
         return fact
 
     def reveal(self, scope: Scope, fact: Fact, reader: SecretReader) -> tuple[Fact, str]:
@@ -118,9 +119,7 @@ class FactService(Service):
             stack, fact = state.stack(scope), state.fact(scope, path)
             data_key = state.record(scope, DATA_KEY)
         if stack is None or fact is None:
-            raise NotFound(
-                f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
-            )
+            raise _fact_missing(state, scope, path, OWNER)
         if not fact.sensitive:
             return fact, fact.text
         check_reader(fact, reader)
@@ -218,9 +217,7 @@ class FactService(Service):
             create=False,
         )
         if written.results[0].outcome == "absent":
-            raise NotFound(
-                f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}."
-            )
+            raise _fact_missing(self._store.state(), scope, path, OWNER)
         return written
 
     def batch(
@@ -271,3 +268,17 @@ class FactService(Service):
             for result in done.outcome
         ]
         return WrittenFacts(tuple(results), done.revision)
+
+
+def _fact_missing(state: State, scope: Scope, path: str, permissions: Permissions) -> NotFound:
+    """Return the refusal of a request about a fact that does not exist, which may be a folder."""
+    with state.read():
+        contents = state.stack_state(scope)
+        below = sum(map(permissions.can_read, contents.below(path))) if contents is not None else 0
+    if below:
+        facts = "a fact" if below == 1 else f"{below} facts"
+        return NotFound(
+            f"{quoted(path)} is not a fact but a folder with {facts} below it; list them with "
+            f"?prefix={path}, or name one of them."
+        )
+    return NotFound(f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}.")

@@ -70,8 +70,7 @@ class KeystoneAuth(auth_token.AuthProtocol):
             return _problem(
                 request,
                 "unauthorized",
-                "The request has no valid token. Send a Keystone token for a project in X-Auth-Token; "
-                "if there is a service token, it must be valid too.",
+                _unauthorized_text(request),
                 {"WWW-Authenticate": self._reject_auth_headers[0][1]},
             )
         except (exc.HTTPServiceUnavailable, keystone_errors.ClientException) as error:
@@ -124,6 +123,21 @@ class KeystoneAuth(auth_token.AuthProtocol):
         except (auth_token.ServiceError, keystone_errors.ClientException) as error:
             LOG.warning("The token of a stream could not be checked: %s", error)
         return datetime.now(UTC) < expires
+
+
+def _unauthorized_text(request: webob.Request) -> str:
+    if not request.headers.get("X-Auth-Token"):
+        return (
+            "The request has no credentials. Send a Keystone token for a project in X-Auth-Token, or a "
+            "grant in Authorization."
+        )
+    services = (
+        " The service token must be valid, too." if "X-Service-Token" in request.headers else ""
+    )
+    return (
+        "The token is not valid: it may have expired, have been revoked, or not allow this request. "
+        f"Request a new token for a project from the identity service.{services}"
+    )
 
 
 def _problem(

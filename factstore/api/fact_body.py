@@ -1,0 +1,68 @@
+"""The body of a put of a fact: JSON or plain text, by its media type."""
+
+from __future__ import annotations
+
+import json
+
+from flask import request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from factstore.api.blueprint import read_body, read_json, schema_error
+from factstore.api.media import JSON
+from factstore.api.schemas import facts as schemas
+from factstore.core.errors import Invalid
+from factstore.core.model.fact import Put
+
+RAW_TYPES = ("", "text/plain", "application/x-www-form-urlencoded")
+_BODY = schemas.FactBody()
+_HINT = (
+    'The body was stored as text. To store the object, send {"value": ...} with '
+    "Content-Type: application/json."
+)
+
+
+def parse_put(path: str) -> Put:
+    """Return the fact in the request's body, which is JSON or plain text by its media type."""
+    unparsable = bool(request.content_type) and not request.mimetype
+    if unparsable or request.mimetype not in RAW_TYPES:
+        if request.mimetype != JSON:
+            raise UnsupportedMediaType(
+                "Send JSON as application/json, or plain text as text/plain or without a type."
+            )
+        body = read_json(request)
+        if not isinstance(body, dict):
+            raise schema_error(['Not a JSON object. Send {"value": ...}.'], "json", _BODY)
+        if messages := _BODY.validate(body):
+            raise schema_error(messages, "json", _BODY)
+        return Put.of(
+            path,
+            body["value"],
+            body.get("kind", "observed"),
+            body.get("ttl"),
+            member=body.get("member"),
+            generation=body.get("generation"),
+            sensitive=body.get("sensitive", False),
+            readers=body.get("readers", ()),
+        )
+    try:
+        text = read_body(request).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"The text is not UTF-8 at byte {error.start}.", code="text_invalid"
+        ) from None
+    return Put.of(path, text)
+
+
+def hint_for(put: Put) -> str | None:
+    """Return a hint if the request probably meant its text as JSON; None if not."""
+    return _HINT if request.mimetype != JSON and _is_json_object(put.text) else None
+
+
+def _is_json_object(text: str) -> bool:
+    """Return True if a canonical text is a string that contains a JSON object."""
+    if not text.startswith('"') or "{" not in text[:80]:
+        return False
+    try:
+        return isinstance(json.loads(json.loads(text)), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,56 @@
+"""Media types of requests and responses: the Accept header and the charset of a body."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+from flask import Request
+from werkzeug.exceptions import UnsupportedMediaType
+
+JSON = "application/json"
+UTF8 = ("utf-8", "ascii")
+"""The codecs, by the names that Python gives them, in which a text can be stored unchanged."""
+
+
+def preferred(req: Request, types: Sequence[str]) -> str | None:
+    """Return the media type that a client prefers, or None if it accepts none of them.
+
+    Parameters of media ranges are ignored, because each type has only one representation here.  Of
+    types with equal weights, the one that the client named wins over one that only a wildcard matches;
+    else the first one wins (RFC 9110, 12.5.1).
+
+    :param types: the available types, the default first.
+    """
+    ranges = [(text.partition(";")[0].strip(), q) for text, q in req.accept_mimetypes]
+    if not ranges and not (req.headers.get("Accept") or "").strip():
+        return types[0]  # an empty list excludes nothing
+    best, best_rank = None, (0.0, -1)
+    for each in types:
+        names = (each, f"{each.partition('/')[0]}/*", "*/*")
+        for precision, name in zip((2, 1, 0), names, strict=True):
+            weights = [q for text, q in ranges if text.lower() == name]
+            if weights:
+                rank = (max(weights), precision)
+                if rank[0] > 0 and rank > best_rank:
+                    best, best_rank = each, rank
+                break
+    return best
+
+
+def check_charset(req: Request, body: bytes) -> None:
+    """Refuse a body whose declared charset is not UTF-8, or ASCII that is none.
+
+    :raises UnsupportedMediaType: the text would be stored as another one.
+    """
+    charset = req.mimetype_params.get("charset")
+    if charset is None:
+        return
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        name = ""
+    if name not in UTF8 or (name == "ascii" and not body.isascii()):
+        raise UnsupportedMediaType(
+            "The body is not declared as UTF-8. Send UTF-8, with charset=utf-8 or without a charset."
+        )
