@@ -431,7 +431,6 @@ def test_workers_agree_with_the_model() -> None:
         settings=settings(
             max_examples=100,
             stateful_step_count=40,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -452,7 +451,6 @@ def test_workers_on_etcd_agree_with_the_model(etcd: EtcdServer) -> None:
         settings=settings(
             max_examples=8,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -68,9 +68,7 @@ def test_a_stream_starts_or_is_refused_as_documented(one_worker: ApiServer) -> N
     wrong = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
     @given(case=right | wrong)
-    @settings(
-        derandomize=True, max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(derandomize=True, max_examples=60, suppress_health_check=list(HealthCheck))
     def check(case: Case) -> None:
         if len(begun) % 4:
             case.path_parameters["stack"] = name

@@ -197,7 +197,7 @@ def without_empty(facts: Any) -> Any:
     return {name: child for name, child in found.items() if child != {}}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(folders, folders, folders, members, members, st.sampled_from(TEMPLATES))
 def test_a_text_differs_only_if_something_differs_that_was_read(
     tmp_path_factory: pytest.TempPathFactory,

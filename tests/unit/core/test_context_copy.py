@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.client.context_copy import ContextCopy
@@ -93,7 +93,6 @@ def same(document: dict[str, Any], text: str) -> bool:
     return json.dumps(document) == json.dumps(json.loads(text))
 
 
-@settings(deadline=None)
 @given(st.lists(revisions, max_size=12), st.data())
 def test_a_copy_is_the_document_after_any_changes(
     changes: list[list[Any]], data: st.DataObject

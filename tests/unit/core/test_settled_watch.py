@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import CursorExpired
@@ -337,7 +337,6 @@ def lived(history: list[tuple[float, str]], limit: int = 10_000) -> Timeline:
     return timeline
 
 
-@settings(deadline=None)
 @given(histories(), settles, filters, st.sampled_from([0, 1, 7, 50]))
 def test_settled_polls_deliver_the_same_events_as_unsettled_polls(
     history: list[tuple[float, str]], settle: Debounce, wanted: Filter, wait: float
@@ -359,7 +358,6 @@ def test_settled_polls_deliver_the_same_events_as_unsettled_polls(
     assert delivered[0] == delivered[1]
 
 
-@settings(deadline=None)
 @given(histories(), settles, filters)
 def test_a_settled_stream_delivers_the_same_events_as_an_unsettled_one_in_time(
     history: list[tuple[float, str]], settle: Debounce, wanted: Filter

@@ -173,7 +173,7 @@ class StateAgainstADict(RuleBasedStateMachine):
 
 
 TestStateAgainstADict = StateAgainstADict.TestCase
-TestStateAgainstADict.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestStateAgainstADict.settings = settings(max_examples=60, stateful_step_count=25)
 
 
 def test_a_deletion_without_an_author_is_an_expiry() -> None:

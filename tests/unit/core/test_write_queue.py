@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Conflict, OutcomeUnknown, Unavailable
@@ -209,7 +209,6 @@ requests = st.lists(request, min_size=1, max_size=4, unique_by=lambda each: each
 @given(
     st.sampled_from([[], ["x"], ["x/y"], ["x/y/z", "v/u"], ["x-a", "v/u/t"]]), requests, requests
 )
-@settings(deadline=None)
 def test_two_writes_that_do_not_wait_for_each_other_both_succeed(
     before: list[str], one: list[Put | Delete], other: list[Put | Delete]
 ) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
@@ -107,7 +107,6 @@ def test_a_transaction_of_full_size_is_sent_alone() -> None:
 
 
 @given(st.lists(st.integers(1, BATCH_SIZE), min_size=1, max_size=300))
-@settings(deadline=None)
 def test_a_batch_stays_below_etcds_limit_and_leaves_no_room_for_the_next(sizes: list[int]) -> None:
     batch, left = taken(*(sized(b"k%d/" % n, size) for n, size in enumerate(sizes)))
     largest = max(each.size for each in batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.model.event import DeletionAuthor, DeletionMarker
@@ -148,7 +148,6 @@ def test_a_finding_never_contains_a_record() -> None:
         assert "hunter2" not in "".join(finding.problem for finding in found.findings)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.binary(max_size=30), st.binary(max_size=30), max_size=6))
 def test_any_keys_below_the_root_can_be_checked(junk: dict[bytes, bytes]) -> None:
     prefixes = (

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Conflict
@@ -136,7 +136,6 @@ def run(steps: list[tuple[int, list[Put | Delete] | int]]) -> None:
 
 
 @given(actions)
-@settings(deadline=None)
 def test_interleaved_writes_keep_the_tree_and_fail_only_for_related_ones(
     steps: list[tuple[int, list[Put | Delete] | int]],
 ) -> None:
@@ -144,7 +143,6 @@ def test_interleaved_writes_keep_the_tree_and_fail_only_for_related_ones(
 
 
 @given(steps=actions, room=st.integers(1, 3))
-@settings(deadline=None)
 def test_coarser_guards_keep_the_tree_as_well(
     steps: list[tuple[int, list[Put | Delete] | int]], room: int
 ) -> None:
@@ -198,7 +196,6 @@ def test_a_fact_that_replaces_the_folder_of_deleted_ones_is_guarded_by_its_subtr
 @given(
     st.lists(paths, min_size=1, max_size=100, unique=True), st.integers(0, 100), st.integers(1, 125)
 )
-@settings(deadline=None)
 def test_the_guards_fit_and_cover_every_path_above_at_and_below(
     touched: list[str], creates: int, room: int
 ) -> None:

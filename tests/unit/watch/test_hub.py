@@ -129,7 +129,7 @@ class HubAgainstAList(RuleBasedStateMachine):
 
 
 TestHubAgainstAList = HubAgainstAList.TestCase
-TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25)
 
 
 def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
