@@ -174,8 +174,8 @@ class Member:
 
         :param facts: patterns: paths of facts or folders, with ``*`` for any one segment; with ``/`` at
             the end only the facts below that are created or deleted.
-        :param members: names of members; ``*`` for all members.
-        :param groups: groups of which all members are read.
+        :param members: names of members; ``*`` for all members, ``*/`` for all but their states.
+        :param groups: groups of which all members are read; with ``/`` at the end, all but the states.
         :raises NotFound: the member has departed or expired.
         :raises Conflict: a newer incarnation has replaced the caller's.
         """

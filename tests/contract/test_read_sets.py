@@ -16,7 +16,7 @@ from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import AT_ONCE, Debounce
 from factstore.core.services.read_sets import StoredReadSet
-from tests.contract.membership import changes_by_event, join
+from tests.contract.membership import changes_by_event, declare, join
 from tests.contract.waiting import arm, decided, state_of
 from tests.contract.world import Worker, World, author, soon
 
@@ -180,6 +180,38 @@ def test_a_member_that_has_reported_nothing_lags(worker: Worker, scope: Scope) -
     assert (found.target, found.applied, found.lags) == (None, None, True)
     apply_all(worker, scope, "c1")
     assert worker.convergence.get(scope).reached
+
+
+def test_the_state_of_a_listed_member_concerns_nobody(
+    world: World, worker: Worker, scope: Scope
+) -> None:
+    groups = {"c1": {"members": ["*/"]}, "c2": {"groups": ["gpu/"]}, "c3": {"members": ["*"]}}
+    for name, group in (*dict.fromkeys(groups, "compute").items(), ("c4", "gpu")):
+        join(worker, scope, name, group)
+    for name, read in groups.items():
+        reads(worker, scope, name=name, **read)
+    reads(worker, scope, name="c4")
+
+    def concerned() -> list[str]:
+        found = lagging(worker, scope)
+        assert lagging(world.worker(), scope) == found, "all workers come to the same result"
+        apply_all(worker, scope, *groups, "c4")
+        return found
+
+    assert concerned() == ["c1", "c2", "c3", "c4"]
+    joined = worker.members.get(scope, "c4")
+    for state in ("ready", "draining", "ready"):
+        worker.members.set_state(scope, "c4", state, joined.generation, author())  # type: ignore[arg-type]
+        assert concerned() == ["c3"]
+    join(worker, scope, "c4", "gpu", generation=joined.generation, rack=1)
+    assert concerned() == ["c1", "c2", "c3"]
+    worker.members.set_state(scope, "c4", "draining", None, author())
+    declare(worker, scope, "c4", "gpu")  # it changes nothing that readers see
+    assert concerned() == ["c3"]
+    join(worker, scope, "c4", "other", generation=joined.generation)
+    assert concerned() == ["c1", "c2", "c3"]
+    join(worker, scope, "c4", "gpu")
+    assert concerned() == ["c1", "c2", "c3", "c4"]
 
 
 # The readers of a fact

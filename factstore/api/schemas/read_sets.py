@@ -34,8 +34,14 @@ class ReadSetBody(Schema):
         "the end lists a folder: of the facts below it, only those that are created or deleted "
         "concern the member."
     )
-    members = _names("Names of members whose state and attributes are read; '*' for all members.")
-    groups = _names("Groups whose members are read, including members that join later.")
+    members = _names(
+        "Names of members whose state and attributes are read; '*' for all members, '*/' for all members "
+        "without their states."
+    )
+    groups = _names(
+        "Groups whose members are read, including members that join later; with '/' at the end, "
+        "without their states."
+    )
     generation = generation_field("Store it only if this is the member's current generation.")
 
 

@@ -39,6 +39,8 @@ class Member(Record):
     :param number: identifies the incarnation as long as it has no lease; otherwise 0.
     :param told: the revision that last changed the member in the context, if it is not *revision*;
         otherwise 0.
+    :param listed: the revision that last changed more of it than its state, if the one of its last
+        visible change did not; otherwise, and for a member that has had no read set, 0.
     :param join_key: identifies the request that joined, so that its repetition is recognized; empty if
         the request had no idempotency key.
     """
@@ -57,6 +59,7 @@ class Member(Record):
     declared: str | None = None
     number: int = 0
     told: int = 0
+    listed: int = 0
     join_key: str = ""
     memo: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Renderings that readers cache with the record."""
@@ -84,6 +87,11 @@ class Member(Record):
     def visible_revision(self) -> int:
         """The revision of its last change that other members have to apply."""
         return self.told or self.revision
+
+    @property
+    def listed_revision(self) -> int:
+        """The revision of its last visible change that was not only one of its state."""
+        return self.listed or self.visible_revision
 
     def continues(self, former: Member) -> bool:
         """Return True if it is the incarnation of *former*, or both stand for what was declared.

@@ -5,7 +5,8 @@ concerns a pattern if the path is at, below or above it, because a value can be 
 templates read like a folder.  A pattern that ends with ``/`` is a listing: below it, only facts that
 are created or deleted concern it.
 
-Internally a member is a path, too: ``@/<group>/<member>``.  No path of a fact begins like this.
+Internally a member is a path, too: ``@/<group>/<member>``.  No path of a fact begins like this.  A
+listing of members, ``*/`` or ``<group>/``, is concerned by all of their changes but those of their state.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ MEMBERS = "@"
 """The first segment of the paths of members."""
 DIGEST_PATTERN = "[0-9a-f]{32}"
 
+_LISTING = f"{ANY}/"
 _STAR_SEGMENT = re.compile(r"(?<![^/])\*(?![^/])")
 
 
@@ -63,8 +65,9 @@ class ReadSet(Record):
     """The read set of one incarnation of a member.  Create it with :meth:`of`, which checks the limits.
 
     :param facts: the patterns for facts, sorted.
-    :param members: the names of members, sorted; ``*`` for all members.
-    :param groups: the groups of which all members are read, sorted.
+    :param members: the names of members, sorted; ``*`` for all members, ``*/`` for all but their states.
+    :param groups: the groups of which all members are read, sorted; with ``/`` at the end, all but
+        the states.
     :param revision: the revision that stored it; 0 before it is stored.
     :param lease: the member's.
     """
@@ -95,10 +98,10 @@ class ReadSet(Record):
         for pattern in facts:
             _check_pattern(pattern)
         for name in members:
-            if name != ANY:
+            if name not in (ANY, _LISTING):
                 check_name(name, "member")
         for name in groups:
-            check_name(name, "group")
+            check_name(name.removesuffix("/"), "group")
         found = cls(
             member,
             tuple(sorted(set(facts))),
@@ -159,9 +162,14 @@ class ReadSet(Record):
             ReadPattern(tuple(fact.rstrip("/").split("/")), fact.endswith("/"))
             for fact in self.facts
         ]
-        found += [ReadPattern((MEMBERS, group)) for group in self.groups]
         found += [
-            ReadPattern((MEMBERS,) if name == ANY else (MEMBERS, ANY, name))
+            ReadPattern((MEMBERS, group.removesuffix("/")), group.endswith("/"))
+            for group in self.groups
+        ]
+        found += [
+            ReadPattern((MEMBERS,), name == _LISTING)
+            if name in (ANY, _LISTING)
+            else ReadPattern((MEMBERS, ANY, name))
             for name in self.members
         ]
         return found

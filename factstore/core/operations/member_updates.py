@@ -52,6 +52,9 @@ class SetMemberState(Operation[Member]):
         if member.state == self.state:
             return Draft(member, record_revisions=revisions)
         changed = _changed(member, self.state, member.reason, self.author, view.now)
+        # Workers of earlier versions cannot read the field. Clients that store no read set may be as old.
+        if member.listed or view.record(RecordKey(ReadSet, self.name)) is not None:
+            changed = replace(changed, listed=member.listed_revision)
         return Draft(changed, records=(changed,), record_revisions=revisions)
 
 
@@ -146,6 +149,7 @@ def _changed(
         updated_by=author.user_id,
         request_id=author.request_id,
         told=0,
+        listed=0,
         memo={},
     )
 

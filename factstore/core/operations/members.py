@@ -199,6 +199,7 @@ class JoinMember(Operation[JoinResult]):
                 attributes=living.attributes,
                 declared=declared,
                 told=living.visible_revision,
+                listed=living.listed,
             )
             return "updated", noted
         if living.declared != declared:
@@ -226,6 +227,7 @@ class JoinMember(Operation[JoinResult]):
             "group": request.group,
             "attributes": request.attributes,
             "told": 0,
+            "listed": 0,
         }
         return replace(
             living,

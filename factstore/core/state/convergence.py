@@ -47,7 +47,8 @@ class Convergence:
         """Move the targets of the members that a change concerns.
 
         :param path: of a fact outside ``results/``, or of a member.
-        :param created: the revision at which the fact was created.
+        :param created: the revision that concerns listings: at which the fact was created, or more of
+            the member changed than its state.
         """
         self.deletions.discard(path, revision)
         self._move(path, revision, created)

@@ -109,7 +109,7 @@ class ReadSetIndex:
         """Record a change, and return the digests of the read sets whose target it moves.
 
         :param path: of a fact, a deleted fact, a folder with deleted facts, or a member; empty for all.
-        :param created: the revision at which the path was created or deleted.
+        :param created: the revision that concerns listings of what is above.
         """
         moved: set[str] = set()
         nodes = [self._root]
@@ -209,4 +209,4 @@ def _members(pattern: ReadPattern, contents: Contents) -> Iterator[int]:
         members = [*contents.live_members.values()]
     for member in members:
         if member and pattern.overlaps(member_path(member.group, member.name).split("/")):
-            yield member.visible_revision
+            yield member.listed_revision if pattern.lists else member.visible_revision

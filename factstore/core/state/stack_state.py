@@ -197,8 +197,8 @@ class StackState:
         author = (member.updated_by, member.request_id)
         if member.departed:
             return Change("member.depart", None, None, None, *author, member, known, member.reason)
-        path, revision = member_path(member.group, member.name), member.visible_revision
-        self.convergence.change(path, revision, revision)
+        path = member_path(member.group, member.name)
+        self.convergence.change(path, member.visible_revision, member.listed_revision)
         if known is not None and member.continues(known):
             left = "departed" if member.declared_only and not known.declared_only else None
             return Change("member.change", None, None, None, *author, member, known, left)

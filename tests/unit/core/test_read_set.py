@@ -45,7 +45,11 @@ def test_other_patterns_are_refused(pattern: str) -> None:
 
 def test_names_of_members_and_groups_are_checked() -> None:
     assert ReadSet.of("c1", members=["*", "c2"], groups=["head"]).members == ("*", "c2")
-    for wrong in ({"members": ["a/b"]}, {"members": ["c*"]}, {"groups": ["*"]}):
+    assert ReadSet.of("c1", members=["*/"], groups=["head/"]).groups == ("head/",)
+    for wrong in (
+        {"members": ["a/b"]}, {"members": ["c*"]}, {"members": ["c1/"]}, {"members": ["/"]},
+        {"groups": ["*"]}, {"groups": ["*/"]}, {"groups": ["/"]}, {"groups": ["a//"]},
+    ):  # fmt: skip
         with pytest.raises(FactstoreError) as refused:
             ReadSet.of("c1", **wrong)
         assert refused.value.code == "path_invalid"
