@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from factstore.agent.apply.recorded_dict import MISSING, Reader, RecordedDict
-from factstore.agent.config.reads import ANY, EVERYTHING, Reads
+from factstore.agent.config.reads import ANY, ANY_LISTED, EVERYTHING, Reads
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,127}|\*")
 _DEPTH, _LENGTH, _STARS = 16, 512, 4
@@ -51,7 +51,7 @@ class Recorder:
             case "peers":
                 return RecordedDict(value, _Peers(self))
             case "self":
-                return RecordedDict(value, _Peer(self, value["name"], own=True))
+                return RecordedDict(value, _Peer(self, value["name"]))
             case "sensitive":
                 return RecordedDict(value, _Tags(self))
             case "":
@@ -163,18 +163,39 @@ class _Members(_Reader):
         return value
 
     def names(self) -> None:
+        self.recorder.members.add(ANY_LISTED)
+
+    def items(self, raw: dict[str, Any]) -> list[tuple[str, Any]]:
+        self.names()
+        each = _Listed(self.recorder)
+        return [(name, RecordedDict(value, each)) for name, value in raw.items()]
+
+    def everything(self) -> None:
         self.recorder.members.add(ANY)
 
-    everything = names
+
+class _Listed(_Reader):
+    """One of the members that were listed, so that all but its state is recorded already."""
+
+    def key(self, name: str, value: Any) -> Any:
+        if name == "state":
+            self.everything()
+        return value
+
+    def names(self) -> None:
+        pass
+
+    def everything(self) -> None:
+        self.recorder.members.add(ANY)
 
 
 class _Peers(_Reader):
     def key(self, name: str, value: Any) -> Any:
-        self.recorder.groups.add(name)
-        return value if value is MISSING else RecordedDict(value, _Group(self.recorder))
+        self.recorder.groups.add(f"{name}/")
+        return value if value is MISSING else RecordedDict(value, _Group(self.recorder, name))
 
     def names(self) -> None:
-        self.recorder.members.add(ANY)
+        self.recorder.members.add(ANY_LISTED)
 
     def everything(self) -> None:
         self.recorder.members.add(ANY)
@@ -182,35 +203,48 @@ class _Peers(_Reader):
 
 
 class _Group(_Reader):
-    """The peers of a group, which is recorded already."""
+    """The peers of a group, of which all but the states is recorded already."""
+
+    def __init__(self, recorder: Recorder, group: str) -> None:
+        super().__init__(recorder)
+        self._group = group
 
     def key(self, name: str, value: Any) -> Any:
-        return value if value is MISSING else RecordedDict(value, _Peer(self.recorder, name))
+        if value is MISSING:
+            return value
+        return RecordedDict(value, _Peer(self.recorder, name, self._group))
 
     def names(self) -> None:
         pass
 
     def items(self, raw: dict[str, Any]) -> list[tuple[str, Any]]:
-        each = _Peer(self.recorder, ANY)
+        each = _Peer(self.recorder, ANY, self._group)
         return [(name, RecordedDict(value, each)) for name, value in raw.items()]
 
     def everything(self) -> None:
         self.recorder.fact(("nodes", ANY))
+        self.recorder.groups.add(self._group)
 
 
 class _Peer(_Reader):
-    """A peer whose group is recorded already, or the member itself."""
+    """A peer, or the member itself.
 
-    def __init__(self, recorder: Recorder, name: str, *, own: bool = False) -> None:
+    :param group: of a peer, whose members are listed already; None for the member itself.
+    """
+
+    def __init__(self, recorder: Recorder, name: str, group: str | None = None) -> None:
         super().__init__(recorder)
         self._name = name
-        self._own = own
+        self._group = group
 
     def key(self, name: str, value: Any) -> Any:
         if name == "facts" and isinstance(value, dict):
             return RecordedDict(value, _Facts(self.recorder, ("nodes", self._name)))
-        if self._own and name != "name":
-            self.recorder.members.add(self._name)
+        if self._group is None:
+            if name != "name":
+                self.recorder.members.add(self._name)
+        elif name == "state":
+            self.recorder.groups.add(self._group)
         return value
 
     def names(self) -> None:
@@ -218,8 +252,10 @@ class _Peer(_Reader):
 
     def everything(self) -> None:
         self.recorder.fact(("nodes", self._name))
-        if self._own:
+        if self._group is None:
             self.recorder.members.add(self._name)
+        else:
+            self.recorder.groups.add(self._group)
 
 
 class _Tags(_Reader):

@@ -2,7 +2,7 @@
 
 The patterns are those of the service's read sets.  ``*`` stands for one segment, a pattern includes all
 facts at, below and above it, and with ``/`` at the end it means the facts that are created or deleted
-below it.
+below it.  A ``/`` at the end of ``*`` for all members, or of a group, leaves the members' states out.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 ANY = "*"
+ANY_LISTED = "*/"
 ENTRIES = 1000
 LENGTH = 60_000  # characters; the service allows somewhat more
+STARS = 4
+MANY = 50
+"""If more patterns than these differ in one folder's name only, ``*`` stands for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +28,8 @@ class Reads:
     """Facts and members that are read.
 
     :param facts: patterns.
-    :param members: names; ``*`` for all members.
-    :param groups: groups of which all members are read.
+    :param members: names; ``*`` for all members, ``*/`` for all but their states.
+    :param groups: groups of which all members are read; with ``/`` at the end, all but the states.
     """
 
     facts: frozenset[str] = frozenset()
@@ -38,8 +42,8 @@ class Reads:
         facts, groups = set(), set()
         for word in words:
             (groups.add(word[1:]) if word.startswith("@") else facts.add(word))
-        members = frozenset({ANY} if ANY in groups else ())
-        return cls(frozenset(facts), members, frozenset(groups - {ANY}))
+        members = groups & {ANY, ANY_LISTED}
+        return cls(frozenset(facts), frozenset(members), frozenset(groups - members))
 
     @property
     def is_everything(self) -> bool:
@@ -53,12 +57,16 @@ class Reads:
         )
 
     def reduced(self) -> Reads:
-        """Return at most what the service stores, with folders in place of facts if there are many."""
+        """Return at most what the service stores, with ``*`` or folders for facts if there are many."""
         if ANY in self.facts and ANY in self.members:
             return EVERYTHING
-        members = frozenset({ANY}) if ANY in self.members else self.members
-        groups = frozenset() if ANY in self.members else self.groups
-        facts = _without_covered(self.facts)
+        members, groups = self.members, self.groups
+        if ANY in members:
+            members, groups = frozenset({ANY}), frozenset()
+        elif ANY_LISTED in members:
+            groups = frozenset(group for group in groups if not group.endswith("/"))
+        groups -= {f"{group}/" for group in groups}
+        facts = _without_covered(_generalized(self.facts))
         if len(members) + len(groups) > ENTRIES // 2:
             members, groups = frozenset({ANY}), frozenset()
         while not _fits((*facts, *members, *groups)):
@@ -76,11 +84,7 @@ class Reads:
             [pattern, _part(document["facts"], _segments(pattern), lists=pattern.endswith("/"))]
             for pattern in sorted(self.facts)
         ]
-        read = {
-            name: member
-            for name, member in members.items()
-            if ANY in self.members or name in self.members or member["group"] in self.groups
-        }
+        read = {name: part for name, member in members.items() if (part := self._of(name, member))}
         tags = {
             path: tag
             for path, tag in (document.get("sensitive") or {}).items()
@@ -89,12 +93,47 @@ class Reads:
         text = json.dumps([found, read, tags], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def _of(self, name: str, member: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is read of a member; empty if it is not read."""
+        group = member["group"]
+        if ANY in self.members or name in self.members or group in self.groups:
+            return dict(member)
+        if ANY_LISTED in self.members or f"{group}/" in self.groups:
+            return {field: value for field, value in member.items() if field != "state"}
+        return {}
+
 
 EVERYTHING = Reads(frozenset({ANY}), frozenset({ANY}))
 
 
 def _segments(pattern: str) -> list[str]:
     return pattern.rstrip("/").split("/")
+
+
+def _generalized(patterns: Collection[str]) -> set[str]:
+    """Return patterns with ``*`` in place of a folder in which many differ.
+
+    The last segment stays, because what is below its folder could be anything.
+    """
+    left, parts = set(patterns), {each: each.split("/") for each in patterns}
+    while len(left) > MANY:
+        similar: dict[tuple[str, ...], list[str]] = {}
+        for pattern in left:
+            segments = parts[pattern]
+            if segments.count(ANY) < STARS:
+                for at, segment in enumerate(segments[:-1]):
+                    if segment != ANY:
+                        wider = (*segments[:at], ANY, *segments[at + 1 :])
+                        similar.setdefault(wider, []).append(pattern)
+        if not similar:
+            break
+        wider, found = max(similar.items(), key=lambda each: (len(each[1]), each[0]))
+        if len(found) <= MANY:
+            break
+        left.difference_update(found)
+        left.add(merged := "/".join(wider))
+        parts[merged] = list(wider)
+    return left
 
 
 def _parent(pattern: str) -> str:

@@ -77,12 +77,18 @@ def entries(reads: Reads) -> set[str]:
         ("{{ facts.conf == {} }}", {"conf"}),
         ("{{ me.name }} {{ me.facts.ip }}", {"nodes/c1/ip"}),
         ("{{ me.attributes.rack }}", {"=c1"}),
-        ("{{ members | length }}", {"=*"}),
+        ("{{ members | length }}", {"=*/"}),
+        ("{% for n, m in members | dictsort %}{{ m.group }}{% endfor %}", {"=*/"}),
+        ("{% for n, m in members.items() %}{{ m.state }}{% endfor %}", {"=*"}),
+        ("{{ members.values() | map(attribute='state') | list }}", {"=*"}),
+        ("{{ members.values() | list }}", {"=*"}),
         ("{{ members.c2.state }} {{ members.c9 is defined }}", {"=c2", "=c9"}),
         ("{% for n, p in peers.compute.items() %}{{ p.facts.ip }}{% endfor %}",
-         {"@compute", "nodes/*/ip"}),
-        ("{% for p in peers.head | default([]) %}{% endfor %}", {"@head"}),
-        ("{{ peers.keys() | list }}", {"=*"}),
+         {"@compute/", "nodes/*/ip"}),
+        ("{{ peers.compute.c2.state }}", {"@compute"}),
+        ("{{ peers.compute.values() | list }}", {"@compute", "nodes/*"}),
+        ("{% for p in peers.head | default([]) %}{% endfor %}", {"@head/"}),
+        ("{{ peers.keys() | list }}", {"=*/"}),
         ("{{ context.facts.size }}", {"size"}),
         ("{{ context | json }}", {"*", "=*"}),
         ("{{ sensitive | length }} {{ stack }}", {"*"}),
@@ -98,6 +104,19 @@ def test_many_similar_reads_are_one_pattern(tmp_path: Path) -> None:
     document = {**DOCUMENT, "facts": {"nodes": nodes}}
     template = "{% for n in facts.nodes %}{{ facts.nodes[n].ip }}{% endfor %}"
     assert entries(read(tmp_path, template, document)) == {"nodes/", "nodes/*/ip"}
+
+
+def test_many_similar_reads_are_one_pattern_without_a_list_of_the_folder(tmp_path: Path) -> None:
+    nodes = {f"n{at}": {"ip": at, "load": at} for at in range(2000)}
+    members = {name: {"group": "g", "state": "ready", "attributes": {}} for name in nodes}
+    document = {**DOCUMENT, "facts": {"nodes": nodes}, "members": {**members, "new": members["n1"]}}
+    template = "{% for n in members %}{{ (facts.nodes[n] | default({})).ip | default(0) }}{% endfor %}"
+    assert entries(read(tmp_path, template, document)) == {"=*/", "nodes/*/ip", "nodes/new"}
+
+
+def test_many_facts_of_one_folder_are_not_those_of_others() -> None:
+    several = {f"{folder}/f{at}" for folder in ("a", "b") for at in range(ENTRIES // 4)}
+    assert Reads(frozenset(several)).reduced().facts == several
 
 
 def test_too_many_reads_are_reduced_to_folders() -> None:
@@ -117,7 +136,7 @@ def test_patterns_that_others_include_are_left_out() -> None:
     assert reads.facts == {"a", "b/", "b/c/d", "*/x"}
 
 
-@pytest.mark.parametrize("words", ["nodes/ nodes/*/ip size", "* @*", "@compute"])
+@pytest.mark.parametrize("words", ["nodes/ nodes/*/ip size", "* @*", "@compute", "@compute/ @*/"])
 def test_the_service_accepts_what_an_option_can_say(words: str) -> None:
     reads = Reads.parse(words.split())
     ReadSet.of("c1", reads.facts, reads.members, reads.groups)
@@ -159,6 +178,9 @@ TEMPLATES = [
     "{{ facts }}",
     "{% for n, m in members.items() if m.group == 'g' %}{{ n }}{% endfor %}",
     "{{ members.a.state | default('-') if members.a is defined }}",
+    "{% for m in members.values() if m.group == 'g' %}{{ m.state }}{% endfor %}",
+    "{% for n, m in members | dictsort %}{{ n }}{{ m }}{% endfor %}",
+    "{{ peers.g.a.state if peers.g is defined and peers.g.a is defined }}",
     "{{ peers.g | length if peers.g is defined }}",
     (
         "{% for g, ps in peers.items() %}{{ g }}"
