@@ -8,9 +8,9 @@ lead to the value.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
+from hashlib import sha256 as _sha256
 from json.encoder import encode_basestring as _quote
 from typing import Any
 
@@ -34,7 +34,7 @@ class ContextCopy:
         self._members: dict[str, Any] = document["members"]
         self._sensitive: dict[str, str] = document.get("sensitive") or {}
         self._total = sum(
-            _hash_below(keys, child)
+            _hash_of(keys, child) if child else 0
             for keys, child in (
                 (_FACTS, self._facts),
                 (_MEMBERS, self._members),
@@ -110,21 +110,19 @@ class ContextCopy:
         merged = dict(folder)
         for name, change in changes.items():
             path, old = f"{keys},{_quote(name)}", merged.get(name, _ABSENT)
-            if isinstance(change, dict):
-                if not isinstance(old, dict) or not old:
+            if type(change) is dict:
+                if type(old) is not dict or not old:
                     self._total -= _hash_of(path, old)
                     old = {}
-                merged[name] = self._merged(old, change, path)
-                if not merged[name]:  # a folder exists only with its facts
-                    del merged[name]
-                continue
-            self._total -= _hash_of(path, old)
-            if change:
-                merged[name] = change[0]
-                self._total += _hash_of(path, change[0])
+                new = self._merged(old, change, path) or _ABSENT  # a folder exists only with its facts
             else:
+                new = change[0] if change else _ABSENT
+                self._total += _difference(path, old, new)
+            if new is _ABSENT:
                 merged.pop(name, None)
-        if not folder.keys() >= merged.keys():
+            else:
+                merged[name] = new
+        if len(merged) > len(folder) or not folder.keys() >= merged.keys():
             merged = dict(sorted(merged.items()))
         return merged
 
@@ -142,21 +140,42 @@ def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _hash_of(keys: str, value: object) -> int:
+def _difference(keys: str, old: Any, new: Any) -> int:
+    """Return the difference of the sums of the hashes of two values; each may be absent."""
+    if type(old) is dict and type(new) is dict and old and new:
+        total = 0
+        for name, value in new.items():
+            before = old.get(name, _ABSENT)
+            # Equal objects may differ as JSON: true and 1 are equal, too.
+            if before is not value and not (type(before) is type(value) is str and before == value):
+                total += _difference(f"{keys},{_quote(name)}", before, value)
+        if not old.keys() <= new.keys():
+            for name in old.keys() - new.keys():
+                total -= _hash_of(f"{keys},{_quote(name)}", old[name])
+        return total
+    if old == {} == new:
+        return 0
+    return _hash_of(keys, new) - _hash_of(keys, old)
+
+
+def _hash_of(keys: str, value: Any) -> int:
     """Return the sum of the hashes of a value; 0 if it is absent.
 
     :param keys: the keys that lead to it, as JSON with commas between them.
     """
-    if value is _ABSENT:
+    # For strings and numbers, which most values are, an encoder of its own would cost more than the hash.
+    kind = type(value)
+    if kind is str:
+        text = _quote(value)
+    elif kind is int:
+        text = repr(value)
+    elif kind is dict and value:
+        total = 0
+        for name, child in value.items():
+            total += _hash_of(f"{keys},{_quote(name)}", child)
+        return total
+    elif value is _ABSENT:
         return 0
-    if isinstance(value, dict) and value:
-        return _hash_below(keys, value)
-    # Most values are strings, for which an encoder of its own would cost more than the hash.
-    text = _quote(value) if isinstance(value, str) else _ENCODER.encode(value)
-    digest = hashlib.sha256(f"[[{keys}],{text}]".encode()).digest()
-    return int.from_bytes(digest[:16], "big")
-
-
-def _hash_below(keys: str, folder: Mapping[str, Any]) -> int:
-    """Return the sum of the hashes of the values in an object."""
-    return sum(_hash_of(f"{keys},{_quote(name)}", child) for name, child in folder.items())
+    else:
+        text = "{}" if kind is dict else _ENCODER.encode(value)
+    return int.from_bytes(_sha256(f"[[{keys}],{text}]".encode()).digest()[:16], "big")
