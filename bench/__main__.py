@@ -19,6 +19,7 @@ from bench import (
     heat,
     load,
     massdeath,
+    nodes,
     speed,
     watchers,
 )
@@ -49,7 +50,7 @@ def main() -> int:
     wrong = set(args.parts) - PARTS.keys()
     if wrong:
         parser.error(f"no part is named {', '.join(sorted(wrong))}")
-    needs_wrk = not args.parts or set(args.parts) - {"batches", "followers", "heat"}
+    needs_wrk = not args.parts or set(args.parts) - {"batches", "followers", "heat", "nodes"}
     if needs_wrk and load.find_wrk() is None:
         sys.stderr.write("bench: wrk is missing; install the package wrk\n")
         return 1
@@ -89,6 +90,14 @@ def _followers(lab: Lab, report: Report, args: argparse.Namespace) -> None:
         "all of which follow its context"
     )
     for line in followers.shown(followers.run(lab, EVENTS)):
+        report.line(line)
+
+
+def _nodes(lab: Lab, report: Report, args: argparse.Namespace) -> None:
+    report.section(
+        "Nodes that start at the same moment and need each other, in two processes on the same cores"
+    )
+    for line in nodes.shown():
         report.line(line)
 
 
@@ -173,6 +182,7 @@ PARTS: dict[str, Callable[[Lab, Report, argparse.Namespace], None]] = {
     "speed": _speed,
     "watch": _watch,
     "followers": _followers,
+    "nodes": _nodes,
     "authentication": _authentication,
     "growth": _growth,
     "batches": _batches,

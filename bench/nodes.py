@@ -1,0 +1,107 @@
+"""Many nodes that start at the same moment and need each other: the Slurm example's simulation.
+
+Each size has processes of its own.  In the last run the worker is killed while the nodes start, then
+etcd, and at last some nodes.  The simulation fails if, after a step, a node has another file than the
+others, or one without a living node or with a dead one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.lab import Lab, cpu_microseconds, resident_kib
+
+SIZES = [100, 200, 500, 1000]
+JOIN = 50
+KILLED_AFTER = (2.0, 4.0)  # seconds until the worker and, after that, etcd is killed
+PROGRAM = Path(__file__).parents[1] / "examples" / "slurm" / "simulate.py"
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """The table of a simulation, and what it cost the worker.
+
+    :param lines: the table, without its first line.
+    """
+
+    head: str
+    lines: list[str]
+    worker_seconds: float
+    worker_mib: int
+
+
+def run(lab: Lab, nodes: int, *arguments: str) -> Simulated:
+    """Run a simulation.
+
+    :raises RuntimeError: it failed.
+    """
+    before = cpu_microseconds(lab.worker)
+    head, *lines = _table(_start(lab, nodes, *arguments))
+    spent = (cpu_microseconds(lab.worker) - before) / 1e6
+    return Simulated(head, lines, spent, resident_kib(lab.worker) // 1024)
+
+
+def run_with_kills(lab: Lab, nodes: int, *arguments: str) -> list[str]:
+    """Kill the worker and etcd during a simulation; return its table.
+
+    :raises RuntimeError: it failed.
+    """
+    simulation = _start(lab, nodes, *arguments)
+    for pause, kill in zip(KILLED_AFTER, (_kill_worker, _kill_etcd), strict=True):
+        time.sleep(pause)
+        kill(lab)
+    return _table(simulation)[1:]
+
+
+def _start(lab: Lab, nodes: int, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, PROGRAM, "--url", lab.url, "--nodes", str(nodes), *arguments],
+        env={**os.environ, "OS_AUTH_TYPE": "none", "OS_ENDPOINT": lab.url},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _table(simulation: subprocess.Popen[str]) -> list[str]:
+    printed, _ = simulation.communicate()
+    if simulation.returncode:
+        raise RuntimeError(f"the simulation failed: {printed}")
+    return printed.splitlines()
+
+
+def _kill_worker(lab: Lab) -> None:
+    os.kill(lab.worker, signal.SIGKILL)
+
+
+def _kill_etcd(lab: Lab) -> None:
+    lab.etcd.kill()
+    lab.etcd.start()
+    lab.etcd.wait_ready()
+
+
+def shown(limits: Mapping[str, int] | None = None) -> Iterator[str]:
+    """Yield lines with the costs of each size, and of the largest with kills.
+
+    :param limits: options of ``[limits]``; None for no rate limit.
+    """
+    for number, nodes in enumerate(SIZES):
+        with TemporaryDirectory() as state, Lab(Path(state), limits=limits) as lab:
+            found = run(lab, nodes, "--join", str(JOIN))
+        if not number:
+            yield found.head
+        yield from found.lines
+        yield (
+            f"  worker: {found.worker_seconds:.1f} s of a processor for these, "
+            f"{found.worker_mib} MiB resident"
+        )
+    with TemporaryDirectory() as state, Lab(Path(state), limits=limits) as lab:
+        yield "the worker, etcd and nodes are killed"
+        yield from run_with_kills(lab, SIZES[-1], "--join", str(JOIN), "--kill", str(JOIN))
