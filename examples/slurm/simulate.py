@@ -1,7 +1,7 @@
 """Measure many nodes of a Slurm cluster until all agree.
 
-The nodes are those of thread.py, as threads of a few processes; each uses the public client as an agent
-does.  They react to changes once these have settled.  The program prints the time, how often each node
+The nodes are those of node.py, in a few processes; each uses the public client as an agent does.  They
+react to changes once these have settled.  The program prints the time, how often each node
 wrote its slurm.conf, the number of requests and of refusals, and the size of the responses.  Use a
 service of your own, because the program sends as many requests as it can.
 """
@@ -9,22 +9,25 @@ service of your own, because the program sends as many requests as it can.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import re
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 from cluster import every
 from machine import HEAD
-from shares import Share
+from node import COMMON, RARE, READERS
+from shares import Counters, Share
 
-from factstore.client import connect
+from factstore.client import Event, connect
 
+TTL = 300  # seconds; a process sends the heartbeats of many nodes, so they can be late
+DOOMED_TTL = 10  # seconds until nodes that were killed expire
 MOST = 60_000  # addresses of the network for tests of devices
 _COUNTED = re.compile(
     r'^factstore_(?:requests_total\{.*status="(\d+)".*\}|(response_bytes)_total) ([0-9.e+]+)$',
@@ -34,10 +37,11 @@ _COUNTED = re.compile(
 
 @dataclass(frozen=True)
 class Outcome:
-    """The cost of one run.
+    """The cost of one step.
 
     :param seconds: time until all nodes agreed.
     :param renders: number of times that each node wrote its file.
+    :param woken: number of nodes that received a changed context.
     :param refusals: number of requests that were answered with 429.
     :param mebibytes: size of the responses' bodies.
     """
@@ -45,6 +49,7 @@ class Outcome:
     what: str
     seconds: float
     renders: list[int]
+    woken: int
     requests: int
     refusals: int
     mebibytes: float
@@ -54,52 +59,118 @@ class Simulation:
     """The nodes of one stack.
 
     :param settle: seconds without a change after which each node acts.
+    :param patience: seconds for which their requests wait.
     :param processes: number of processes for the nodes.
+    :param timeout: seconds that a step may take.
     """
 
     def __init__(
-        self, stack: str, url: str, directory: Path, settle: float, processes: int
+        self,
+        stack: str,
+        url: str,
+        directory: Path,
+        settle: float,
+        patience: float,
+        processes: int,
+        timeout: float,
     ) -> None:
         self._stack = connect().stack(stack)
         self._url = url
         self._directory = directory
+        self._timeout = timeout
         self._names: list[str] = []
-        self._shares = [Share(stack, directory, settle) for _ in range(processes)]
+        self._arguments = (stack, directory, settle, patience)
+        self._shares = [Share(*self._arguments, TTL) for _ in range(processes)]
         self._ready = self._stack.waiter("cluster-ready")
 
-    def grow(self, names: list[str], timeout: float) -> Outcome:
-        """Start the nodes at the same time, and wait until all agree."""
-        before, written, began = self._counters(), self._renders(), time.monotonic()
-        for number, share in enumerate(self._shares):
-            share.start(names[number :: len(self._shares)])
-        self._names += names
+    def grow(self, names: list[str]) -> Outcome:
+        """Start nodes at the same time."""
+
+        def start() -> None:
+            for number, share in enumerate(self._shares):
+                share.start(names[number :: len(self._shares)])
+            self._names += names
+
+        return self._step(f"{len(names)} come to {len(self._names)}", start)
+
+    def change(self, what: str, path: str, value: object) -> Outcome:
+        """Put a fact."""
+        return self._step(what, lambda: self._stack.put(path, value))
+
+    def kill(self, names: list[str]) -> Outcome:
+        """Start nodes and kill them when half of them have joined.
+
+        The time begins when all of them have expired.
+        """
+        doomed = Share(*self._arguments, DOOMED_TTL)
+
+        def die() -> None:
+            joined: set[str] = set()
+            expired: set[str] = set()
+            killed = False
+            with self._stack.watch(types=["member.join", "member.expire"]) as watch:
+                doomed.start(names)
+                for event in watch:
+                    for change in event.changes if isinstance(event, Event) else ():
+                        if change.name in names:
+                            (joined if change.type == "member.join" else expired).add(change.name)
+                    if not killed and 2 * len(joined) >= len(names):
+                        doomed.kill()
+                        killed = True
+                    if killed and joined == expired:
+                        return
+
+        return self._step(f"{len(names)} come and are killed", die)
+
+    def _step(self, what: str, act: Callable[[], object]) -> Outcome:
+        """Do something, and wait until all nodes agree."""
+        counted, before = self._total(), self._counters()
+        act()
+        began = time.monotonic()
         self._ready.arm(
             {"all": [every("compute", "services/slurmd", len(self._names) - 1), {"converged": {}}]},
-            timeout=round(timeout),
+            timeout=round(self._timeout),
         )
-        end = self._ready.wait(2 * timeout)
+        end = self._ready.wait(2 * self._timeout)
         seconds = time.monotonic() - began
         if end.state != "met":
-            raise SystemExit(f"cluster-ready is {end.state}: {end.reason}")
-        counted = self._counters() - before
+            raise SystemExit(f"{what}: cluster-ready is {end.state}: {end.reason}")
+        counted = self._total() - counted
+        new = Counters(0, 0, 0)
+        after = [(found, before.get(name, new)) for name, found in self._counters().items()]
+        self._check()
+        self._settle()
         return Outcome(
-            f"{len(names)} come to {len(self._names) - len(names)}",
+            what,
             seconds,
-            [count - written.get(name, 0) for name, count in self._renders().items()],
+            [found.renders - former.renders for found, former in after],
+            sum(found.woken > former.woken for found, former in after),
             sum(count for name, count in counted.items() if name.isdigit()),
             counted["429"],
             counted["response_bytes"] / 2**20,
         )
 
-    def check(self) -> None:
-        """Exit unless all files are equal and contain all nodes."""
+    def _settle(self) -> None:
+        """Wait until all nodes have a copy of the newest context.
+
+        Nodes also receive what does not concern them, but only when a request ends.
+        """
+        newest = int(self._stack.convergence().target.partition(".")[2])
+        end = time.monotonic() + self._timeout
+        while any(found.revision < newest for found in self._counters().values()):
+            if time.monotonic() > end:
+                raise SystemExit("a node does not follow the stack any more")
+            time.sleep(0.2)
+
+    def _check(self) -> None:
+        """Exit unless all files are equal and contain all nodes and no others."""
         texts = {(self._directory / name / "slurm.conf").read_text() for name in self._names}
         if len(texts) != 1:
             raise SystemExit(f"{len(texts)} different files")
         named = set(re.findall(r"^NodeName=(\S+)", texts.pop(), re.MULTILINE))
-        missing = set(self._names) - named - {HEAD}
-        if missing:
-            raise SystemExit(f"missing: {', '.join(sorted(missing))}")
+        wrong = named ^ {name for name in self._names if name != HEAD}
+        if wrong:
+            raise SystemExit(f"missing or departed: {', '.join(sorted(wrong))}")
 
     def stop(self) -> None:
         """Delete the stack, which ends its nodes."""
@@ -107,10 +178,10 @@ class Simulation:
         for share in self._shares:
             share.stop()
 
-    def _renders(self) -> dict[str, int]:
-        return {name: count for share in self._shares for name, count in share.renders().items()}
+    def _counters(self) -> dict[str, Counters]:
+        return {name: found for share in self._shares for name, found in share.counters().items()}
 
-    def _counters(self) -> Counter[str]:
+    def _total(self) -> Counter[str]:
         """Return the service's numbers of answered requests, by status, and of response bytes."""
         found: Counter[str] = Counter()
         for status, name, count in _COUNTED.findall(
@@ -123,16 +194,32 @@ class Simulation:
 def table(outcomes: list[tuple[float, Outcome]]) -> str:
     """Return the outcomes as a table."""
     lines = [
-        "settle   nodes                 seconds   renders a node (most)   requests   refused      MiB"
+        (
+            "settle   what                             seconds   renders a node (most)   woken"
+            "   requests   refused      MiB"
+        )
     ]
     for settle, outcome in outcomes:
         mean = sum(outcome.renders) / len(outcome.renders)
         lines.append(
-            f"{settle:4.1f} s   {outcome.what:20}  {outcome.seconds:7.1f}   "
-            f"{mean:14.1f} ({max(outcome.renders):3})   {outcome.requests:8}   {outcome.refusals:7}   "
-            f"{outcome.mebibytes:6.1f}"
+            f"{settle:4.1f} s   {outcome.what:31}  {outcome.seconds:7.1f}   "
+            f"{mean:14.2f} ({max(outcome.renders):3})   {outcome.woken:5}   {outcome.requests:8}   "
+            f"{outcome.refusals:7}   {outcome.mebibytes:6.1f}"
         )
     return "\n".join(lines)
+
+
+def steps(simulation: Simulation, names: list[str], args: argparse.Namespace) -> Iterator[Outcome]:
+    """Yield the outcome of each step."""
+    count = args.nodes + 1
+    yield simulation.grow(names[:count])
+    if args.join:
+        yield simulation.grow(names[count : count + args.join])
+    yield simulation.change("a fact changes that all read", COMMON, 60)
+    readers = len(set(READERS) & set(names[: count + args.join]))
+    yield simulation.change(f"a fact changes that {readers} read", RARE, 1)
+    if args.kill:
+        yield simulation.kill(names[count + args.join :])
 
 
 def main() -> int:
@@ -163,21 +250,39 @@ def main() -> int:
         default=2,
         help="processes for the nodes (default: %(default)s)",
     )
-    parser.add_argument("--timeout", type=float, default=900.0)
+    parser.add_argument(
+        "--kill",
+        type=int,
+        default=0,
+        help="compute nodes to start and kill at the end, (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=50.0,
+        help="seconds for which a request waits for a change, and about which the program waits after "
+        "each step (default: %(default)s)",
+    )
+    parser.add_argument("--timeout", type=float, default=900.0, help="seconds that a step may take")
     args = parser.parse_args()
-    if args.nodes + args.join > MOST:
-        parser.error(f"--nodes and --join must not exceed {MOST} together")
-    names = [HEAD, *(f"c{number + 1}" for number in range(args.nodes + args.join))]
+    count = args.nodes + args.join + args.kill
+    if count > MOST:
+        parser.error(f"there must not be more than {MOST} nodes")
+    names = [HEAD, *(f"c{number + 1}" for number in range(count))]
     outcomes = []
     for settle in args.settle or [1.0]:
         with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
-            stack = f"slurm-{time.time_ns()}"
-            simulation = Simulation(stack, args.url, Path(scratch), settle, args.processes)
+            simulation = Simulation(
+                f"slurm-{time.time_ns()}",
+                args.url,
+                Path(scratch),
+                settle,
+                args.patience,
+                args.processes,
+                args.timeout,
+            )
             try:
-                for group in (names[: args.nodes + 1], names[args.nodes + 1 :]):
-                    if group:
-                        outcomes.append((settle, simulation.grow(group, args.timeout)))
-                simulation.check()
+                outcomes += [(settle, outcome) for outcome in steps(simulation, names, args)]
             finally:
                 simulation.stop()
     print(table(outcomes))
@@ -185,5 +290,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    multiprocessing.set_start_method("spawn")  # threads do not survive a fork
     sys.exit(main())

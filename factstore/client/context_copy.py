@@ -114,7 +114,9 @@ class ContextCopy:
                 if type(old) is not dict or not old:
                     self._total -= _hash_of(path, old)
                     old = {}
-                new = self._merged(old, change, path) or _ABSENT  # a folder exists only with its facts
+                new = (
+                    self._merged(old, change, path) or _ABSENT
+                )  # a folder exists only with its facts
             else:
                 new = change[0] if change else _ABSENT
                 self._total += _difference(path, old, new)
@@ -163,7 +165,7 @@ def _hash_of(keys: str, value: Any) -> int:
 
     :param keys: the keys that lead to it, as JSON with commas between them.
     """
-    # For strings and numbers, which most values are, an encoder of its own would cost more than the hash.
+    # For strings and numbers, which most values are, the encoder would cost more than the hash.
     kind = type(value)
     if kind is str:
         text = _quote(value)

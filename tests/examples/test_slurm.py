@@ -135,19 +135,31 @@ def test_agents_restarted_within_their_ttl_wake_no_other(
     assert "was armed 2 times, and ended: met, met" in done.stdout
 
 
-def test_many_nodes_in_two_processes_agree_with_and_without_settling(
+def test_many_nodes_in_two_processes_agree_after_each_step(
     environ: dict[str, str], api: ApiServer
 ) -> None:
     program = [sys.executable, str(EXAMPLE / "simulate.py"), "--url", api.url]
     done = subprocess.run(
-        [*program, "--nodes", "12", "--join", "3", "--settle", "0", "--settle", "0.5"],
+        [*program, "--nodes=12", "--join=3", "--kill=2", "--settle=0.2", "--patience=1"],
         env={**os.environ, **environ},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = re.findall(r"^ (\d\.\d) s +(\d+) come to (\d+) ", done.stdout, re.M)
-    assert rows == [("0.0", "13", "0"), ("0.0", "3", "13"), ("0.5", "13", "0"), ("0.5", "3", "13")]
+    row = re.compile(r"^ 0\.2 s   (.+?)  +[\d.]+  +([\d.]+) \( *\d+\)  +(\d+) ", re.M)
+    found = {
+        what: (float(renders), int(woken)) for what, renders, woken in row.findall(done.stdout)
+    }
+    assert list(found) == [
+        "13 come to 0",
+        "3 come to 13",
+        "a fact changes that all read",
+        "a fact changes that 3 read",
+        "2 come and are killed",
+    ]
+    assert found["13 come to 0"][1] == 13
+    assert found["a fact changes that all read"] == (1, 16)
+    assert found["a fact changes that 3 read"] == (0, 3)
 
 
 def test_a_cluster_leaves_no_stack_behind(environ: dict[str, str], stack: Stack) -> None:

@@ -35,8 +35,8 @@ class ReadSetBody(Schema):
         "concern the member."
     )
     members = _names(
-        "Names of members whose state and attributes are read; '*' for all members, '*/' for all members "
-        "without their states."
+        "Names of members whose state and attributes are read; '*' for all members, '*/' for all "
+        "members without their states."
     )
     groups = _names(
         "Groups whose members are read, including members that join later; with '/' at the end, "

@@ -6,7 +6,8 @@ templates read like a folder.  A pattern that ends with ``/`` is a listing: belo
 are created or deleted concern it.
 
 Internally a member is a path, too: ``@/<group>/<member>``.  No path of a fact begins like this.  A
-listing of members, ``*/`` or ``<group>/``, is concerned by all of their changes but those of their state.
+listing of members, ``*/`` or ``<group>/``, is concerned by all of their changes but those
+of their states.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class ReadSet(Record):
     """The read set of one incarnation of a member.  Create it with :meth:`of`, which checks the limits.
 
     :param facts: the patterns for facts, sorted.
-    :param members: the names of members, sorted; ``*`` for all members, ``*/`` for all but their states.
+    :param members: the names of members, sorted; ``*`` for all members, ``*/`` for all but their
+        states.
     :param groups: the groups of which all members are read, sorted; with ``/`` at the end, all but
         the states.
     :param revision: the revision that stored it; 0 before it is stored.

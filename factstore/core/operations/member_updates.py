@@ -52,7 +52,7 @@ class SetMemberState(Operation[Member]):
         if member.state == self.state:
             return Draft(member, record_revisions=revisions)
         changed = _changed(member, self.state, member.reason, self.author, view.now)
-        # Workers of earlier versions cannot read the field. Clients that store no read set may be as old.
+        # Workers of earlier versions cannot read the field; a stack without read sets may have some.
         if member.listed or view.record(RecordKey(ReadSet, self.name)) is not None:
             changed = replace(changed, listed=member.listed_revision)
         return Draft(changed, records=(changed,), record_revisions=revisions)

@@ -110,7 +110,9 @@ def test_many_similar_reads_are_one_pattern_without_a_list_of_the_folder(tmp_pat
     nodes = {f"n{at}": {"ip": at, "load": at} for at in range(2000)}
     members = {name: {"group": "g", "state": "ready", "attributes": {}} for name in nodes}
     document = {**DOCUMENT, "facts": {"nodes": nodes}, "members": {**members, "new": members["n1"]}}
-    template = "{% for n in members %}{{ (facts.nodes[n] | default({})).ip | default(0) }}{% endfor %}"
+    template = (
+        "{% for n in members %}{{ (facts.nodes[n] | default({})).ip | default(0) }}{% endfor %}"
+    )
     assert entries(read(tmp_path, template, document)) == {"=*/", "nodes/*/ip", "nodes/new"}
 
 

@@ -1,4 +1,4 @@
-"""A node of the cluster as a thread: the work of an agent with the client library only.
+"""A node of the cluster: the work of an agent with the client library only.
 
 It shows the essential steps, and lets hundreds of nodes run in one process.  A real agent does more: it
 stores its state on disk, uses a grant, and survives restarts and failures.
@@ -9,51 +9,68 @@ from __future__ import annotations
 import hashlib
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 from machine import group_of
 
 from factstore.agent.apply import templates
+from factstore.agent.apply.recording import Recorder
+from factstore.agent.config.reads import Reads
 from factstore.client import Context, Put, Stack
 from factstore.client.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 
 BEATS = 3  # heartbeats in each ttl
-PATIENCE = 50  # seconds for which a request may wait
+COMMON, RARE = "max_minutes", "licenses"
+READERS = ["c1", "c2", "c3"]
+"""The template reads the fact COMMON.  Only these nodes read the fact RARE."""
 _TEMPLATES = Path(__file__).with_name("etc") / "templates"
 _TEMPLATE = templates.environment(_TEMPLATES).get_template("slurm.conf.j2")
 _CACHED = 4  # texts, of the newest revisions
 
 
-class Texts:
+class Rendered(NamedTuple):
+    """A slurm.conf, and what the template has read."""
+
+    text: str
+    reads: Reads
+
+
+class Files:
     """Rendered templates, shared by all nodes of this process.
 
     Real nodes have processors of their own.  These share one, and rendering is not to be measured.
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, str] = {}
+        self._made: dict[str, Rendered] = {}
         self._lock = threading.Lock()
 
-    def of(self, context: Context) -> str:
+    def render(self, context: Context) -> Rendered:
         """Return the slurm.conf for a context."""
         with self._lock:
-            text = self._made.get(context.cursor)
-            if text is None:
-                text = _TEMPLATE.render(templates.variables(context.document))
-                self._made[context.cursor] = text
+            found = self._made.get(context.etag)
+            if found is None:
+                recorder = Recorder()
+                text = _TEMPLATE.render(templates.variables(context.document, recorder))
+                found = self._made[context.etag] = Rendered(text, recorder.reads().reduced())
                 while len(self._made) > _CACHED:
                     del self._made[next(iter(self._made))]
-            return text
+            return found
 
 
 class Node:
     """One node of the cluster.
 
     :param facts: facts to publish, by the last segment of their path.
-    :param texts: rendered templates, shared by all nodes of the stack.
+    :param files: rendered templates, shared by all nodes of the stack.
     :param conf: path of its slurm.conf.
+    :param reads: facts that it reads, in addition to those that the template reads.
     :param settle: seconds without a change after which it acts.
+    :param patience: seconds for which a request may wait for a change.
     :param ttl: seconds without a heartbeat after which its member expires.
     :ivar renders: number of times that it wrote its file.
+    :ivar woken: number of responses with a changed context.
+    :ivar revision: the revision of the stack of which it has a copy.
     """
 
     def __init__(
@@ -62,26 +79,32 @@ class Node:
         name: str,
         facts: dict[str, object],
         *,
-        texts: Texts,
+        files: Files,
         conf: Path,
+        reads: Reads,
         settle: float,
+        patience: float,
         ttl: int,
     ) -> None:
         self._stack = stack
         self._name = name
         self._facts = facts
-        self._texts = texts
+        self._files = files
         self._conf = conf
+        self._extra_reads = reads
         self._settle = settle
+        self._patience = patience
         self._ttl = ttl
         self._daemon = "slurmctld" if group_of(name) == "head" else "slurmd"
         self._member = stack.member(name)
         self._joining = threading.Lock()
         self._stopped = threading.Event()
         self._text: str | None = None
+        self._reads: Reads | None = None
+        self._read_set = ""  # its digest
         self._cursor: str | None = None
         self._ready = False
-        self.renders = 0
+        self.renders = self.woken = self.revision = 0
 
     def run(self) -> None:
         """Join, then converge after each change until the stack is deleted."""
@@ -102,6 +125,7 @@ class Node:
                     self._member.join(group_of(self._name), ttl=self._ttl)
                     self._text = None  # a new incarnation has no facts yet
                     self._ready = False
+                    self._reads, self._read_set = None, ""
                     # One batch, so that no reader sees half a node.
                     self._stack.batch(
                         [
@@ -149,26 +173,36 @@ class Node:
         while not self._stopped.is_set():
             known = mirror.context
             try:
-                context = mirror.update(0 if known is None else PATIENCE)
-                if context is not known or self._text is None:
+                context = mirror.update(0 if known is None else self._patience, self._read_set)
+                self.revision = int(context.cursor.partition(".")[2])
+                self.woken += known is None or known.etag != context.etag
+                if known is None or known.etag != context.etag or self._text is None:
                     self._converge(context)
+                else:
+                    self._cursor = context.cursor  # the next heartbeat reports it
             except (Unavailable, OutcomeUnknown):  # the outcome is unknown: publish again
                 self._text = None
-            except NotFound:  # the stack was deleted, or this member expired
+            except (NotFound, Conflict):  # the stack was deleted, or this member expired
                 if not self._stack_deleted():
                     self._join()
 
     def _converge(self, context: Context) -> None:
         """Apply a context; write the file only if its text changes."""
-        text = self._texts.of(context)
+        text, reads = self._files.render(context)
         if "\nSlurmctldHost=" not in text:
             return
+        reads |= self._extra_reads
+        if reads != self._reads:
+            # From now on, only changes of what the template reads concern the member.
+            self._read_set = self._member.store_read_set(
+                reads.facts, members=reads.members, groups=reads.groups
+            )
+            self._reads = reads
         if text != self._text:
             self._conf.write_text(text)
             self.renders += 1
             self._text = text
             self._publish(text)
-        # Other changes need no action, so they count as applied.
         self._cursor = context.cursor
         self._report_applied()
 
