@@ -261,7 +261,8 @@ def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
 
 
 def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
-    join, again, alive, bind, ready, apply, wait, read, readers, depart, *_ = code(MEMBERS, "shell")
+    blocks = code(MEMBERS, "shell")
+    join, again, alive, bind, ready, apply, wait, read, readers, depart, lock, *_ = blocks
     steps = "\n".join(["set -e", join, again, alive, bind, ready, apply, "echo", wait])
     done = shell(f"{setting(stack)}{steps}")
     assert done.returncode == 0, done.stderr
@@ -279,6 +280,7 @@ def test_a_member_joins_lives_and_departs_as_documented(stack: str) -> None:
     assert shell(f"{given}{depart}").returncode == 0
     assert value(stack, "nodes/c1/services/slurmd") is None
     assert requests.get(f"{stack}/members/c1", timeout=10).status_code == 404
+    assert [shell(f"{given}{lock}").returncode for _ in range(2)] == [0, 22]
 
 
 def test_a_member_is_declared_found_and_removed_as_documented(stack: str) -> None:

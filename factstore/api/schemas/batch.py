@@ -50,7 +50,7 @@ class BatchGuard(Schema):
     """A condition on a path: that the fact has an etag, that it exists, or that it is absent."""
 
     path = _path()
-    etag = fields.String()
+    etag = fields.String(metadata={"pattern": '^[^"]*$'})
     exists = fields.Boolean(truthy={True}, falsy=set(), metadata={"enum": [True]})
     absent = fields.Boolean(truthy={True}, falsy=set(), metadata={"enum": [True]})
 
