@@ -32,6 +32,7 @@ WATCHERS = 1000
 EVENTS = 15
 MEMBERS = 1000
 DEATHS = 5000
+NODES = 300
 
 
 def main() -> int:
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--watchers", type=int, default=WATCHERS, help="(default: %(default)s)")
     parser.add_argument("--members", type=int, default=MEMBERS, help="(default: %(default)s)")
     parser.add_argument("--deaths", type=int, default=DEATHS, help="(default: %(default)s)")
+    parser.add_argument("--nodes", type=int, default=NODES, help="(default: %(default)s)")
     parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md as well")
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help=f"parts to run, of {', '.join(PARTS)}"
@@ -145,6 +147,19 @@ def _fairness(lab: Lab, report: Report, args: argparse.Namespace) -> None:
             f"percentile; the flood got {found.answered} responses, {found.refused} of them refusals, "
             "because its quota of 1000 facts is full"
         )
+    report.section(
+        f"Fairness: {args.nodes} nodes of a cluster boot at once in one project while another one "
+        "works, with the limits of the default configuration"
+    )
+    with (
+        tempfile.TemporaryDirectory() as state,
+        tempfile.TemporaryDirectory() as other_state,
+        Lab(Path(state), keystone=True, limits={}) as guarded,
+        Lab(Path(other_state), keystone=True, limits={}) as other,
+    ):
+        booted = fairness.boot(guarded, other, args.nodes, max(1, args.rounds // 2), args.seconds)
+    for line in fairness.shown(booted):
+        report.line(line)
 
 
 def _heartbeat(lab: Lab, report: Report, args: argparse.Namespace) -> None:
