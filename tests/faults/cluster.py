@@ -30,7 +30,7 @@ from tests.http import fresh_stack
 AGENTS = 30
 READERS = 3  # of the fact that the others do not read; they also publish facts with a command
 PARALLEL = 4  # hooks at the same time
-TTL = 10  # of an agent
+TTL = 12  # of an agent
 FROZEN = TTL + 2.0  # seconds after which one that is frozen has been missed
 
 COMMON = "{{ facts.nodes | json }}\n{{ members | json }}\n"
@@ -130,16 +130,19 @@ class Cluster:
 
     def let_read(self, agent: Instance) -> None:
         """Let one more agent read the fact, and wait until its file has it."""
+        before = self.renders()[agent.name]
         agent.write("templates/nodes.j2", SPECIAL + COMMON)
         agent.reload()
         self.readers = [*self.readers, agent]
-        eventually(lambda: self.reading("special") == {each.name for each in self.readers}, 30)
+        eventually(lambda: self.reading("special") == {each.name for each in self.readers}, 60)
+        # The read set is stored before the context is applied.
+        eventually(lambda: self.renders()[agent.name] == before + 1, 60)
 
     def put_special(self, value: str) -> None:
         """Change the fact that only the readers read, and wait until they have applied it."""
         self.stack.put("special", value)
         for each in self.readers:
-            eventually(lambda each=each: each.nodes[:1] == [value], 30)  # type: ignore[misc]
+            eventually(lambda each=each: each.nodes[:1] == [value], 60)  # type: ignore[misc]
 
     # Turns
 

@@ -19,8 +19,8 @@ from tests.faults.cluster import AGENTS, PARALLEL, TTL, Cluster
 from tests.faults.conftest import StartApi
 
 FAULTS = 10
-UP_SECONDS = 90.0  # in which all have started
-CALM_SECONDS = 90.0  # in which all have converged, once nothing breaks any more
+UP_SECONDS = 180.0  # in which all have started
+CALM_SECONDS = 180.0  # in which all have converged, once nothing breaks any more
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def cluster(
         made.end()
 
 
+@pytest.mark.timeout(900)  # on a busy machine, thirty processes start and render slowly
 def test_agents_converge_under_crashes_and_freezes(cluster: Cluster, scale: int) -> None:
     cluster.start()
     first = cluster.converged(UP_SECONDS)
@@ -60,7 +61,7 @@ def only_readers_render(cluster: Cluster) -> None:
     readers = {each.name for each in cluster.readers}
     assert cluster.reading("special") == readers
     cluster.put_special("new")
-    standing = stack.convergence(wait=20)
+    standing = stack.convergence(wait=50)
     assert (standing.converged, standing.concerned) == (True, len(readers))
     after = cluster.renders()
     assert after == {name: before[name] + (name in readers) for name in before}
@@ -68,7 +69,7 @@ def only_readers_render(cluster: Cluster) -> None:
     cluster.let_read(cluster.agents[-1])
     before = cluster.renders()
     cluster.put_special("newer")
-    assert stack.convergence(wait=20).converged
+    assert stack.convergence(wait=50).converged
     readers = {each.name for each in cluster.readers}
     assert cluster.renders() == {name: before[name] + (name in readers) for name in before}
 
@@ -76,11 +77,11 @@ def only_readers_render(cluster: Cluster) -> None:
 def turns_of_killed_agents_pass_on(cluster: Cluster) -> None:
     """Kill agents that hold a turn, and then a worker and etcd, while all want to run their hooks."""
     cluster.hold()
-    eventually(lambda: len(cluster.waiting()) == AGENTS - PARALLEL, 30)
+    eventually(lambda: len(cluster.waiting()) == AGENTS - PARALLEL, 60)
     holders = cluster.holders()
-    eventually(lambda: cluster.running == holders)
+    eventually(lambda: cluster.running == holders, 30)
     state = f"results/{min(cluster.waiting())}/agent/state"
-    eventually(lambda: cluster.stack.get(state).value == "waiting_for_turn")
+    eventually(lambda: cluster.stack.get(state).value == "waiting_for_turn", 30)
 
     killed = sorted(holders)[: PARALLEL // 2]
     crashed = [cluster.crash(name) for name in killed]
@@ -94,6 +95,6 @@ def turns_of_killed_agents_pass_on(cluster: Cluster) -> None:
     cluster.crash_servers()
     for agent in crashed:
         agent.start()
-    cluster.converged(60)
-    eventually(lambda: not cluster.holders() | cluster.waiting())
+    cluster.converged(CALM_SECONDS)
+    eventually(lambda: not cluster.holders() | cluster.waiting(), 30)
     assert cluster.parallel == PARALLEL
