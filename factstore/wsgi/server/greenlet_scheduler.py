@@ -23,7 +23,7 @@ class GreenletScheduler:
     """Lets greenlets wait in a fair queue."""
 
     def __init__(self, clock: Clock) -> None:
-        self._queue = FairQueue(clock, schedule)
+        self._queue = FairQueue(clock, _Idle().schedule)
         self._new_event = partial(_FairEvent, self._resume)
 
     def start(self, flow: Flow) -> bool:
@@ -75,19 +75,23 @@ class _FairEvent(Event):
         return happened
 
 
-def schedule(call: Callable[[], None]) -> None:
-    """Call a function once, when there is nothing else to do, or after :data:`BUSY_SECONDS`.
+class _Idle:
+    """Calls a function once, when gevent's loop has nothing else to do, or after :data:`BUSY_SECONDS`.
 
-    A request needs several turns of gevent's loop, such as those for an answer of etcd, and would wait
-    for a slice of the others in each of them if their queues were served in every turn.
+    A request needs several turns of the loop, such as those for an answer of etcd, and would wait for a
+    slice of the others in each of them if their queues were served in every turn.
     """
-    loop = get_hub().loop
-    idle, timer = loop.idle(), loop.timer(BUSY_SECONDS)
 
-    def first() -> None:
-        idle.stop()
-        timer.stop()
+    def __init__(self) -> None:
+        loop = get_hub().loop
+        self._idle, self._timer = loop.idle(), loop.timer(BUSY_SECONDS, BUSY_SECONDS)
+
+    def schedule(self, call: Callable[[], None]) -> None:
+        """Call a function once; the previous one must have been called."""
+        self._idle.start(self._run, call)
+        self._timer.again(self._run, call)
+
+    def _run(self, call: Callable[[], None]) -> None:
+        self._idle.stop()
+        self._timer.stop()
         call()
-
-    idle.start(first)
-    timer.start(first)
