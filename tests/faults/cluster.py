@@ -30,7 +30,7 @@ from tests.http import fresh_stack
 AGENTS = 30
 READERS = 3  # of the fact that the others do not read; they also publish facts with a command
 PARALLEL = 4  # hooks at the same time
-TTL = 15  # of an agent; on a busy machine, a heartbeat can take seconds
+TTL = 12  # of an agent; on a busy machine, a heartbeat can take seconds
 FROZEN = TTL + 2.0  # seconds after which one that is frozen has been missed
 
 COMMON = "{{ facts.nodes | json }}\n{{ members | json }}\n"
