@@ -13,7 +13,7 @@ from xdist.workermanage import WorkerController
 _LEGACY = "legacy"
 _PLAIN = "plain"
 _HOMES = ("heat", _LEGACY, _PLAIN, "keystone", _PLAIN, "heat")
-"""What the processes take first, in turn. The rest follows in the order of ``_OTHERS``."""
+"""The kinds that the processes take first, in turn. The rest follows in the order of ``_OTHERS``."""
 
 _OTHERS = (_PLAIN, "keystone", "heat", _LEGACY)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -171,11 +172,13 @@ class Node:
         self._stopped.wait(self._settle)
         mirror = self._stack.mirror(member=self._name, view="none", settle=self._settle)
         while not self._stopped.is_set():
-            known = mirror.context
+            known, began = mirror.context, time.monotonic()
             try:
                 context = mirror.update(0 if known is None else self._patience, self._read_set)
                 self.revision = int(context.cursor.partition(".")[2])
-                self.woken += known is None or known.etag != context.etag
+                # After its whole time, a request also returns what does not concern the member.
+                early = time.monotonic() - began < self._patience
+                self.woken += known is None or (known.etag != context.etag and early)
                 if known is None or known.etag != context.etag or self._text is None:
                     self._converge(context)
                 else:

@@ -181,7 +181,7 @@ def _detail(error: HTTPException, headers: Mapping[str, str]) -> str:
     """Return the detail of an error; the framework's own texts name neither cause nor remedy."""
     path = quoted(request.path)
     match error:
-        case RoutingNotFound():
+        case RoutingNotFound() if error.description == RoutingNotFound.description:
             return f"There is nothing at {path}. /v1/openapi.json describes all URLs of the API."
         case MethodNotAllowed():
             return (
