@@ -208,16 +208,14 @@ def test_requests_wait_in_queues_that_a_worker_serves_in_turn(
         for part in range(10):
             puts = [{"put": {"path": f"{part}/{fact}", "value": fact}} for fact in range(100)]
             assert api.post("/v1/stacks/s/batch", json={"operations": puts}).ok
-        lists, abandoned = 150, 20
+        lists = 150
         server.pause()  # so that the worker finds all requests at the same moment
-        for number in range(lists + abandoned):
+        for _ in range(lists):
             caller = opened.enter_context(socket.create_connection(address(server.url)))
             caller.sendall(
                 b"GET /v1/stacks/s/facts?limit=1000 HTTP/1.1\r\n"
                 b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
             )
-            if number >= lists:
-                caller.close()
         server.resume()
         pattern = re.compile(r"(?:GET /v1/stacks/s/facts|POST \S+/heartbeat) (\d+) ")
 
@@ -232,11 +230,10 @@ def test_requests_wait_in_queues_that_a_worker_serves_in_turn(
             answer = threads.submit(api.post, f"{member}/heartbeat", json=beat)
             server.resume()
             assert answer.result(30).status_code == HTTPStatus.NO_CONTENT
-        eventually(lambda: len(statuses()) == lists + abandoned + 1, 60)
+        eventually(lambda: len(statuses()) == lists + 1, 60)
         # Heartbeats have a queue of their own, so this one did not wait for the lists before it.
         assert statuses().index("204") <= before + lists / 2
-        assert statuses().count("499") >= abandoned - 1
-        assert statuses().count("200") >= lists
+        assert statuses().count("200") == lists
 
 
 @pytest.mark.parametrize("value", ["-2", "many", "1.5"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,7 +22,6 @@ from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.scheduler import Scheduler
 
 REFUSAL_SECONDS = 1.0  # the delay of a refusal
-CLIENT_CLOSED = "499 Client Closed Request"  # as nginx counts them; nobody reads this response
 
 _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 
@@ -70,9 +68,7 @@ class Throttle:
             return refuse(environ, start_response)
         if delay:
             self._sleep(delay)
-        if self._scheduler.start(flow) and _has_hung_up(environ):
-            start_response(CLIENT_CLOSED, [("Content-Length", "0")])
-            return []
+        self._scheduler.start(flow)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
             length = next((value for name, value in headers if name == "Content-Length"), None)
@@ -100,24 +96,6 @@ def is_heartbeat(environ: Mapping[str, Any]) -> bool:
     if environ["REQUEST_METHOD"] != "POST":
         return False
     return _HEARTBEAT.fullmatch(environ.get("PATH_INFO", "")) is not None
-
-
-def _has_hung_up(environ: Mapping[str, Any]) -> bool:
-    """Return True if the client has closed the connection, so that nobody would read the response."""
-    connection: Any = environ.get("gunicorn.socket")
-    if connection is None:
-        return False
-    connection.settimeout(0)
-    try:
-        return not connection.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    except ValueError:  # TLS cannot peek
-        return False
-    finally:
-        connection.settimeout(None)
 
 
 def _length(header: str | None) -> int:

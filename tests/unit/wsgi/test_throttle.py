@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +40,6 @@ class Service:
 
     def __init__(self, age: float = 0.0, **allowed: int) -> None:
         self.pauses: list[float] = []
-        self.connection: socket.socket | None = None
         admission = RateLimiter(lambda project_id: Allowance(**allowed), ManualClock())
         scheduler = BusyScheduler(age)
         self._throttle = Throttle(self._application, admission, scheduler, self.pauses.append)
@@ -60,7 +58,6 @@ class Service:
             "PATH_INFO": path,
             "CONTENT_LENGTH": str(length),
             ENVIRON_KEY: Identity("user", "p", ("member",)),
-            "gunicorn.socket": self.connection,
         }
         list(self._throttle(environ, lambda status, headers, *error: statuses.append(status)))
         return statuses[0][:3]
@@ -121,15 +118,3 @@ def test_a_project_whose_requests_wait_for_too_long_is_refused_until_they_are_se
     assert service.pauses == [REFUSAL_SECONDS]
     assert service("POST", HEARTBEAT) == "204"
     assert Service(age=MAX_DELAY_SECONDS - 0.5)("GET", "/v1/stacks") == "204"
-
-
-def test_a_request_whose_client_hung_up_in_the_queue_is_not_served() -> None:
-    service = Service()
-    client, service.connection = socket.socketpair()
-    with service.connection:
-        assert service("PUT", "/v1/stacks/s/facts/a") == "204"
-        client.send(b"GET")  # of the next request
-        assert service("PUT", "/v1/stacks/s/facts/a") == "204"
-        assert service.connection.recv(9) == b"GET"
-        client.close()
-        assert service("PUT", "/v1/stacks/s/facts/a") == "499"
