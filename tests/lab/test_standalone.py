@@ -274,4 +274,4 @@ def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
     assert config["keystone_authtoken"]["service_type"] == "contextualization"
     below = standalone.below()
     assert standalone.stop() == 0
-    assert gone(below)
+    eventually(lambda: gone(below))
