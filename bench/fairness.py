@@ -11,6 +11,7 @@ the service itself adds.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import statistics
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,10 +161,16 @@ def _listen_to_boot(lab: Lab, token: str, where: Lab, nodes: int) -> Spell:
         "OS_ENDPOINT": where.url,
         "OS_TOKEN": where.token,
     }
-    options = ["--nodes", str(nodes), "--join", "0", "--settle", "1", "--processes", "2"]
+    options = ["--nodes", str(nodes), "--join", "0", "--settle", "1", "--patience", "5"]
     command = [sys.executable, str(SIMULATE), "--url", where.url, *options]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as boots:
-        spell = _listen(lab, token, lambda: boots.poll() is not None)
+    with (
+        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as boots,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        lines = boots.stdout or ()
+        agree = threads.submit(lambda: list(itertools.islice(lines, 2)))
+        spell = _listen(lab, token, agree.done)
+        boots.communicate()  # it goes on with changes of facts
     if boots.returncode:
         raise SystemExit(f"{SIMULATE.name} returned {boots.returncode}")
     return spell

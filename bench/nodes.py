@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from bench.lab import Lab, cpu_microseconds, resident_kib
 
 SIZES = [100, 200, 500, 1000]
 JOIN = 50
+STEPS = ["--join", str(JOIN), "--patience", "20"]
 KILLED_AFTER = (2.0, 4.0)  # seconds until the worker and, after that, etcd is killed
 PROGRAM = Path(__file__).parents[1] / "examples" / "slurm" / "simulate.py"
 
@@ -87,14 +88,14 @@ def _kill_etcd(lab: Lab) -> None:
     lab.etcd.wait_ready()
 
 
-def shown(limits: Mapping[str, int] | None = None) -> Iterator[str]:
+def shown() -> Iterator[str]:
     """Yield lines with the costs of each size, and of the largest with kills.
 
-    :param limits: options of ``[limits]``; None for no rate limit.
+    The limits are those of the default configuration.
     """
     for number, nodes in enumerate(SIZES):
-        with TemporaryDirectory() as state, Lab(Path(state), limits=limits) as lab:
-            found = run(lab, nodes, "--join", str(JOIN))
+        with TemporaryDirectory() as state, Lab(Path(state), limits={}) as lab:
+            found = run(lab, nodes, *STEPS)
         if not number:
             yield found.head
         yield from found.lines
@@ -102,6 +103,6 @@ def shown(limits: Mapping[str, int] | None = None) -> Iterator[str]:
             f"  worker: {found.worker_seconds:.1f} s of a processor for these, "
             f"{found.worker_mib} MiB resident"
         )
-    with TemporaryDirectory() as state, Lab(Path(state), limits=limits) as lab:
+    with TemporaryDirectory() as state, Lab(Path(state), limits={}) as lab:
         yield "the worker, etcd and nodes are killed"
-        yield from run_with_kills(lab, SIZES[-1], "--join", str(JOIN), "--kill", str(JOIN))
+        yield from run_with_kills(lab, SIZES[-1], *STEPS, "--kill", str(JOIN))

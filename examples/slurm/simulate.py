@@ -191,22 +191,20 @@ class Simulation:
         return found
 
 
-def table(outcomes: list[tuple[float, Outcome]]) -> str:
-    """Return the outcomes as a table."""
-    lines = [
-        (
-            "settle   what                             seconds   renders a node (most)   woken"
-            "   requests   refused      MiB"
-        )
-    ]
-    for settle, outcome in outcomes:
-        mean = sum(outcome.renders) / len(outcome.renders)
-        lines.append(
-            f"{settle:4.1f} s   {outcome.what:31}  {outcome.seconds:7.1f}   "
-            f"{mean:14.2f} ({max(outcome.renders):3})   {outcome.woken:5}   {outcome.requests:8}   "
-            f"{outcome.refusals:7}   {outcome.mebibytes:6.1f}"
-        )
-    return "\n".join(lines)
+HEAD_LINE = (
+    "settle   what                             seconds   renders a node (most)   woken   requests"
+    "   refused      MiB"
+)
+
+
+def row(settle: float, outcome: Outcome) -> str:
+    """Return a line of the table."""
+    mean = sum(outcome.renders) / len(outcome.renders)
+    return (
+        f"{settle:4.1f} s   {outcome.what:31}  {outcome.seconds:7.1f}   "
+        f"{mean:14.2f} ({max(outcome.renders):3})   {outcome.woken:5}   {outcome.requests:8}   "
+        f"{outcome.refusals:7}   {outcome.mebibytes:6.1f}"
+    )
 
 
 def steps(simulation: Simulation, names: list[str], args: argparse.Namespace) -> Iterator[Outcome]:
@@ -269,7 +267,7 @@ def main() -> int:
     if count > MOST:
         parser.error(f"there must not be more than {MOST} nodes")
     names = [HEAD, *(f"c{number + 1}" for number in range(count))]
-    outcomes = []
+    print(HEAD_LINE, flush=True)
     for settle in args.settle or [1.0]:
         with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
             simulation = Simulation(
@@ -282,10 +280,10 @@ def main() -> int:
                 args.timeout,
             )
             try:
-                outcomes += [(settle, outcome) for outcome in steps(simulation, names, args)]
+                for outcome in steps(simulation, names, args):
+                    print(row(settle, outcome), flush=True)
             finally:
                 simulation.stop()
-    print(table(outcomes))
     return 0
 
 
