@@ -172,17 +172,18 @@ class Node:
         self._stopped.wait(self._settle)
         mirror = self._stack.mirror(member=self._name, view="none", settle=self._settle)
         while not self._stopped.is_set():
-            known, began = mirror.context, time.monotonic()
+            known, began, renders = mirror.context, time.monotonic(), self.renders
             try:
                 context = mirror.update(0 if known is None else self._patience, self._read_set)
                 self.revision = int(context.cursor.partition(".")[2])
                 # After its whole time, a request also returns what does not concern the member.
                 early = time.monotonic() - began < self._patience
-                self.woken += known is None or (known.etag != context.etag and early)
-                if known is None or known.etag != context.etag or self._text is None:
+                differs = known is None or known.etag != context.etag
+                if differs or self._text is None:
                     self._converge(context)
                 else:
                     self._cursor = context.cursor  # the next heartbeat reports it
+                self.woken += differs and (early or self.renders > renders)
             except (Unavailable, OutcomeUnknown):  # the outcome is unknown: publish again
                 self._text = None
             except (NotFound, Conflict):  # the stack was deleted, or this member expired

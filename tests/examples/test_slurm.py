@@ -159,7 +159,9 @@ def test_many_nodes_in_two_processes_agree_after_each_step(
     ]
     assert found["13 come to 0"][1] == 13
     assert found["a fact changes that all read"] == (1, 16)
-    assert found["a fact changes that 3 read"] == (0, 3)
+    renders, woken = found["a fact changes that 3 read"]
+    assert renders == 0
+    assert woken <= 3, "less if their requests have just ended"
 
 
 def test_a_cluster_leaves_no_stack_behind(environ: dict[str, str], stack: Stack) -> None:
