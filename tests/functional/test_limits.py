@@ -216,6 +216,7 @@ def test_requests_wait_in_queues_that_a_worker_serves_in_turn(
                 b"GET /v1/stacks/s/facts?limit=1000 HTTP/1.1\r\n"
                 b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
             )
+            caller.shutdown(socket.SHUT_WR)  # it still reads the response
         server.resume()
         pattern = re.compile(r"(?:GET /v1/stacks/s/facts|POST \S+/heartbeat) (\d+) ")
 
