@@ -179,22 +179,28 @@ class Node:
                 # After its whole time, a request also returns what does not concern the member.
                 early = time.monotonic() - began < self._patience
                 differs = known is None or known.etag != context.etag
-                if differs or self._text is None:
-                    self._converge(context)
-                else:
-                    self._cursor = context.cursor  # the next heartbeat reports it
+                acts = differs or self._text is None
+                if acts and not self._converge(context):
+                    continue
+                self._cursor = context.cursor  # the next heartbeat reports it
+                # Counted first: the program reads the counters once all have reported.
                 self.woken += differs and (early or self.renders > renders)
+                if acts:
+                    self._report_applied()
             except (Unavailable, OutcomeUnknown):  # the outcome is unknown: publish again
                 self._text = None
             except (NotFound, Conflict):  # the stack was deleted, or this member expired
                 if not self._stack_deleted():
                     self._join()
 
-    def _converge(self, context: Context) -> None:
-        """Apply a context; write the file only if its text changes."""
+    def _converge(self, context: Context) -> bool:
+        """Apply a context; write the file only if its text changes.
+
+        Return False if the head has not joined yet.
+        """
         text, reads = self._files.render(context)
         if "\nSlurmctldHost=" not in text:
-            return
+            return False
         reads |= self._extra_reads
         if reads != self._reads:
             # From now on, only changes of what the template reads concern the member.
@@ -207,8 +213,7 @@ class Node:
             self.renders += 1
             self._text = text
             self._publish(text)
-        self._cursor = context.cursor
-        self._report_applied()
+        return True
 
     def _publish(self, text: str) -> None:
         """Publish the result, unless the member has been removed: that would create it again."""
