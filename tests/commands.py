@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -23,9 +24,12 @@ ARGV = program("factstore.cmd.main")
 def factstore(
     *arguments: object, stdin: str | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command until it ends, without a terminal."""
+    """Run a command until it ends, without a terminal.
+
+    The line that names the configuration of ``--config-file`` is removed from stderr.
+    """
     kept = {k: v for k, v in os.environ.items() if k != "OS_FACTSTORE_CONFIG_FILES"}
-    return subprocess.run(
+    result = subprocess.run(
         [*ARGV, *map(str, arguments)],
         env={**kept, **env},
         input=stdin or "",
@@ -34,6 +38,9 @@ def factstore(
         timeout=120,
         check=False,
     )
+    named = [str(b) for a, b in itertools.pairwise(arguments) if a == "--config-file"]
+    result.stderr = result.stderr.removeprefix(f"configuration: {', '.join(named)}\n")
+    return result
 
 
 def one_line(result: subprocess.CompletedProcess[str], status: int) -> str:

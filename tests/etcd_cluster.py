@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.etcd import EtcdServer, EtcdTls
 from factstore.cmd.processes.ports import LOOPBACK, free_port
 from factstore.cmd.processes.process import ChildError, Pause
 
@@ -21,6 +21,7 @@ class EtcdCluster:
         *,
         binary: str | None = None,
         extra_args: Sequence[str] = (),
+        tls: EtcdTls | None = None,
     ) -> None:
         """:raises EtcdMissing: etcd is not installed."""
         names = [f"m{number}" for number in range(1, size + 1)]
@@ -34,6 +35,7 @@ class EtcdCluster:
                 peers=peers,
                 binary=binary,
                 extra_args=extra_args,
+                tls=tls,
             )
             for name in names
         ]

@@ -7,6 +7,7 @@ Errors are reported in one line without secrets.  The module needs the packages 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from oslo_config import cfg
 
 from factstore.cmd.errors import CommandError
-from factstore.core.errors import FactstoreError
+from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.reader import StoreReader
@@ -39,6 +40,11 @@ class Installation:
     reader: StoreReader
     repair: StoreRepair
 
+    @property
+    def is_configured(self) -> bool:
+        """Return False if no configuration file was found, so that all options have their defaults."""
+        return bool(configuration.files_read(self.conf))
+
 
 @contextmanager
 def connect(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Installation]:
@@ -52,7 +58,8 @@ def connect(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Install
     logging.getLogger().addHandler(logging.NullHandler())
     try:
         conf = configuration.read(files)
-        endpoints, root, timeout = conf.etcd.endpoints, conf.etcd.root, conf.etcd.timeout
+        print(f"configuration: {_sources(conf)}", file=sys.stderr)
+        root, timeout = conf.etcd.root, conf.etcd.timeout
         client = runtime.connect(conf)
     except cfg.ConfigFileParseError as error:  # its text contains lines of the file
         raise CommandError(
@@ -69,10 +76,23 @@ def connect(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Install
     except cfg.Error as error:  # of an option that only some commands read
         raise CommandError(f"the configuration cannot be used: {error}", failed) from None
     except FactstoreError as error:
-        members = ", ".join(endpoint.rpartition("@")[2] for endpoint in endpoints)
-        raise CommandError(f"{error.detail.rstrip('.')} (etcd at {members})", failed) from error
+        raise CommandError(_explain(error, conf), failed) from error
     finally:
         client.close()
+
+
+def _sources(conf: cfg.ConfigOpts) -> str:
+    found = configuration.files_read(conf)
+    return ", ".join(found) or f"no file was found, and {configuration.FILES_VARIABLE} is not set"
+
+
+def _explain(error: FactstoreError, conf: cfg.ConfigOpts) -> str:
+    """Return the text of an error with the reason why each endpoint of etcd cannot be used."""
+    text = error.detail.rstrip(".")
+    reasons = runtime.diagnose(conf) if isinstance(error, Unavailable) else {}
+    if reasons:
+        return f"{text}: {'; '.join(f'{url}: {reason}' for url, reason in reasons.items())}"
+    return f"{text} (etcd at {', '.join(conf.etcd.endpoints)})"
 
 
 @contextmanager

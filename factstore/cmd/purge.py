@@ -55,6 +55,12 @@ def run(args: argparse.Namespace) -> int:
             contents = installation.reader.project(project_id)
             if contents.is_empty:
                 _log(f"project {project_id}: it has no data")
+                if not _is_usual_id(project_id):
+                    print(
+                        f"warning: {project_id} does not look like the id of a project in Keystone,"
+                        " which has 32 hexadecimal digits; use the id, not the name",
+                        file=sys.stderr,
+                    )
             else:
                 _log(_listing(project_id, contents))
                 projects.append(project_id)
@@ -104,6 +110,10 @@ def _project(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a project id: use the id, not the name")
     return text
+
+
+def _is_usual_id(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9a-f]{32}", text)) or text == "none"  # without Keystone
 
 
 def _seconds(text: str) -> float:

@@ -38,6 +38,11 @@ def run(args: argparse.Namespace) -> int:
         from factstore.cmd.deployment import connect
         from factstore.cmd.key_rotation import KeyRotation
     with connect(args.config_file) as installation:
+        if not installation.is_configured:
+            raise CommandError(
+                "no configuration was found, and nothing was changed. Name the configuration of the"
+                " service with --config-file. To use the defaults of all options, name /dev/null."
+            )
         path = Path(installation.conf.sealing.key_repository)
         if not path.is_absolute():
             raise CommandError(f"[sealing] key_repository is {path}; it must be an absolute path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,8 @@ def requires_server_packages(status: int = 1) -> Iterator[None]:
 
     Import the modules that need ``factstore[server]`` within this context.
     """
+    # Without this, gRPC prints failed connections in the words of its libraries.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         yield
     except ModuleNotFoundError as error:

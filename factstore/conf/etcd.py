@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from oslo_config import cfg
+import re
+
+from oslo_config import cfg, types
+
+
+class Endpoint(types.String):
+    """The URL of an endpoint."""
+
+    def __call__(self, value: object) -> str:
+        """Return the URL. Raises ValueError, whose text oslo.config reports."""
+        text = str(value)
+        if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^\s/:@\[\]]+)(:[0-9]{1,5})?", text):
+            shown = text.rpartition("@")[2]  # without a password
+            raise ValueError(f"{shown!r} is not http://HOST:PORT or https://HOST:PORT")
+        return text
+
 
 ETCD_GROUP = cfg.OptGroup("etcd", title="The etcd cluster that stores the facts")
 ETCD_OPTS = [
     cfg.ListOpt(
         "endpoints",
+        item_type=Endpoint(),
         default=["http://127.0.0.1:2379"],
         help="Client URLs of the etcd members, with http:// or https://, in order of preference.",
     ),

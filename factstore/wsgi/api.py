@@ -7,13 +7,18 @@ forking, which neither threads nor gRPC channels survive.
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from oslo_config import cfg
+
 from factstore.wsgi import configuration, deploy, runtime, runtime_registry
 from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.ops import logs
+
+LOG = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
 
@@ -33,9 +38,15 @@ def start() -> WSGIApplication:
             built.start()
             runtime_registry.set_runtime(built)
             atexit.register(built.stop)
-            built.pump.wait_ready(READY_SECONDS)
+            if not built.pump.wait_ready(READY_SECONDS):
+                threading.Thread(target=_log_diagnosis, args=[conf], daemon=True).start()
             _pipeline = pipeline
         return _pipeline
+
+
+def _log_diagnosis(conf: cfg.ConfigOpts) -> None:
+    for url, reason in runtime.diagnose(conf).items():
+        LOG.error("the store could not be read at the start; etcd at %s: %s", url, reason)
 
 
 def drain() -> None:

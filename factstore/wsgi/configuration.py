@@ -36,3 +36,8 @@ def read(
     chosen = list(files) or None  # with None, oslo.config searches the usual places
     conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
     return conf
+
+
+def files_read(conf: cfg.ConfigOpts) -> list[str]:
+    """Return the files, and the directories with files, that :func:`read` has read."""
+    return [*conf.config_file, *conf.config_dir]

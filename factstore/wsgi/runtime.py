@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from factstore.core.services.composition import Services, build_services
 from factstore.core.services.rate_limit import RateLimiter
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import Repository
-from factstore.store.client import EtcdClient
+from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient
+from factstore.store.client import diagnose as diagnose_endpoint
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
 from factstore.store.maintenance import Maintenance
@@ -136,12 +138,26 @@ def connect(
 
     :param observe: receives the name and the duration of every call.
     :raises OSError: a file that ``[etcd]`` names cannot be read.
+    :raises oslo_config.cfg.Error: an option is not valid.
     """
+    if not conf.etcd.endpoints:
+        raise cfg.ConfigFileValueError("[etcd] endpoints is empty")
+    return EtcdClient(conf.etcd.endpoints, _credentials(conf), observe)
+
+
+def diagnose(conf: cfg.ConfigOpts) -> dict[str, str]:
+    """Return why the endpoints of etcd cannot be used, by URL; empty if all accept connections."""
+    endpoints, credentials = conf.etcd.endpoints, _credentials(conf)
+    with ThreadPoolExecutor(len(endpoints)) as pool:
+        found = list(pool.map(lambda url: diagnose_endpoint(url, credentials, 2.0), endpoints))
+    if all(reason == ACCEPTS_CONNECTIONS for reason in found):
+        return {}
+    return dict(zip(endpoints, found, strict=True))
+
+
+def _credentials(conf: cfg.ConfigOpts) -> Credentials:
     etcd: Any = conf.etcd
-    credentials = Credentials(
-        etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file
-    )
-    return EtcdClient(etcd.endpoints, credentials, observe)
+    return Credentials(etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file)
 
 
 def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:

@@ -3,84 +3,67 @@
 from __future__ import annotations
 
 import os
-import shutil
+import socket
+import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
-import trustme
 
-from factstore.cmd.processes.etcd import EtcdServer, EtcdTls
+from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
-from factstore.store.client import EtcdClient
+from factstore.store.client import ACCEPTS_CONNECTIONS, EtcdClient, diagnose
 from factstore.store.types import Compare, Credentials, GetKey, PutKey, Txn
-
-USER, PASSWORD = "factstore", "only-for-this-test"
+from tests.cases import cases
+from tests.etcd_security import PASSWORD, USER, Certificates
 
 
 @dataclass(frozen=True)
 class Secured:
-    """An etcd that requires a certificate and a password, with valid credentials."""
+    """An etcd that requires a certificate and a password."""
 
     server: EtcdServer
-    credentials: Credentials
+    certificates: Certificates
+
+    @property
+    def credentials(self) -> Credentials:
+        return self.certificates.credentials
 
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    folder = tmp_path_factory.mktemp("secured")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    for name, leaf in (
-        ("server", authority.issue_cert("127.0.0.1")),
-        ("client", authority.issue_cert("factstore.example")),
-    ):
-        leaf.private_key_pem.write_to_path(folder / f"{name}.key")
-        leaf.cert_chain_pems[0].write_to_path(folder / f"{name}.pem")
-    tls = EtcdTls(
-        cert=folder / "server.pem",
-        key=folder / "server.key",
-        ca=folder / "ca.pem",
-        client_cert_auth=True,
-        probe_cert=folder / "client.pem",
-        probe_key=folder / "client.key",
-    )
-    server = EtcdServer(folder / "data", tls=tls)
+    certificates = Certificates(tmp_path_factory.mktemp("secured"))
+    server = EtcdServer(certificates.folder / "data", tls=certificates.tls)
     server.start()
     try:
         server.wait_ready()
-        _enable_users(server, folder)
-        files = {f"{n}_file": str(folder / p) for n, p in _FILES.items()}
-        yield Secured(server, Credentials(username=USER, password=PASSWORD, **files))
+        certificates.enable_users(server.endpoint)
+        yield Secured(server, certificates)
     finally:
         server.stop()
 
 
-_FILES = {"ca": "ca.pem", "cert": "client.pem", "key": "client.key"}
+@contextmanager
+def presenting(certificates: Certificates, name: str) -> Iterator[str]:
+    """Yield the URL of a server with one of the certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.file(f"{name}.pem"), certificates.file(f"{name}.key"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
 
+        def serve() -> None:
+            with suppress(OSError):  # the client refuses the certificate
+                connection, _ = listener.accept()
+                with connection, context.wrap_socket(connection, server_side=True):
+                    pass
 
-def _enable_users(server: EtcdServer, folder: Path) -> None:
-    """Create the root user, and a user with access to the keys below our root only."""
-    etcdctl = shutil.which("etcdctl")
-    assert etcdctl is not None
-    base = [etcdctl, "--endpoints", server.endpoint]
-    base += ["--cacert", str(folder / "ca.pem"), "--cert", str(folder / "client.pem")]
-    base += ["--key", str(folder / "client.key")]
-    for command in (
-        ["user", "add", "root:root-password"],
-        ["user", "grant-role", "root", "root"],
-        ["user", "add", f"{USER}:{PASSWORD}"],
-        ["role", "add", "facts"],
-        ["role", "grant-permission", "facts", "--prefix=true", "readwrite", "/factstore/"],
-        ["user", "grant-role", USER, "facts"],
-        ["auth", "enable"],
-    ):
-        subprocess.run(
-            base + command, check=True, capture_output=True, env={"ETCDCTL_API": "3", "PATH": ""}
-        )
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
 
 
 @pytest.fixture
@@ -178,3 +161,68 @@ def test_etcd_refuses_clients_without_the_certificate(secured: Secured) -> None:
     with pytest.raises(Unavailable):
         client.get(b"/factstore/x", deadline=time.monotonic() + 3)
     client.close()
+
+
+def test_a_member_that_cannot_issue_a_token_is_passed_over(secured: Secured) -> None:
+    key = b"/factstore/passed-over"
+
+    def passing_over(unusable: str) -> EtcdClient:
+        return EtcdClient([unusable, secured.server.endpoint], secured.credentials)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        client = passing_over(f"https://127.0.0.1:{silent.getsockname()[1]}")
+        assert client.get(key, deadline=soon()).items == []
+        client.close()
+    client = passing_over("https://127.0.0.1:1")
+    assert client.transact(Txn([], [PutKey(key, b"v")]), deadline=soon())[0]
+    client.close()
+    client = passing_over("https://127.0.0.1:1")
+    stream = client.watch(key, b"", 1)
+    assert next(iter(stream))[0].item.value == b"v"
+    stream.close()
+    client.close()
+
+
+def test_the_reason_why_an_endpoint_cannot_be_used_is_named(
+    secured: Secured, etcd: EtcdServer
+) -> None:
+    certificates, valid, url = secured.certificates, secured.credentials, secured.server.endpoint
+    file = certificates.file
+
+    def reason(endpoint: str, **files: str) -> str:
+        return diagnose(endpoint, replace(valid, **files), 1.0)
+
+    plain = etcd.endpoint
+    with (
+        presenting(certificates, "expired") as expired,
+        presenting(certificates, "elsewhere") as elsewhere,
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        cases() as case,
+    ):
+        silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        other_ca, ca_key = file("other-ca.pem"), file("server.key")
+        assert reason(url) == reason(plain) == ACCEPTS_CONNECTIONS
+        assert (
+            reason(silent_url)
+            == reason(silent_url.replace("http", "https"))
+            == "it does not answer"
+        )
+        for found, expected in (
+            (reason(url, ca_file=other_ca), f"its certificate is not from ca_file {other_ca}"),
+            (reason(url, ca_file=""), "its certificate is not from a public CA: set ca_file"),
+            (reason(url, ca_file=ca_key), f"ca_file {ca_key} does not contain a certificate"),
+            (reason(expired), "its certificate has expired"),
+            (reason(elsewhere), "its certificate is not valid for 127.0.0.1"),
+            (reason(url, cert_file="", key_file=""), "it requires a client certificate"),
+            (
+                reason(url, cert_file=file("stranger.pem"), key_file=file("stranger.key")),
+                "it refuses the client certificate",
+            ),
+            (reason(url, key_file=ca_key), "are not a certificate and its key"),
+            (reason(url.replace("https", "http")), "it requires TLS: write https://"),
+            (reason(plain.replace("http", "https")), "it does not use TLS: write http://"),
+            (reason("https://127.0.0.1:1"), "connection refused"),
+            (reason("http://etcd.invalid:2379"), "the name etcd.invalid cannot be resolved"),
+        ):
+            with case(expected):
+                assert expected in found

@@ -77,6 +77,8 @@ def test_a_service_that_never_saw_its_etcd_is_alive(tmp_path: Path) -> None:
             eventually(lambda: answers(api), within=30)
             assert status(api, LIVE) == UP
             assert status(api, READY) == DOWN
+        reason = "etcd at http://127.0.0.1:1: connection refused"
+        eventually(lambda: reason in server.log_path.read_text(), within=30)
     finally:
         server.kill()
 

@@ -1,6 +1,7 @@
 """The etcd client: the only package that imports etcd's library and gRPC."""
 
 from factstore.store.client.client import EtcdClient
+from factstore.store.client.diagnosis import ACCEPTS_CONNECTIONS, diagnose
 from factstore.store.client.watch_stream import WatchStream
 
-__all__ = ["EtcdClient", "WatchStream"]
+__all__ = ["ACCEPTS_CONNECTIONS", "EtcdClient", "WatchStream", "diagnose"]

@@ -146,8 +146,8 @@ class EtcdClient:
         :raises Unavailable: etcd refuses the credentials or cannot be reached, or the client is closed.
         """
         with self._open():
+            metadata = self._authenticate(time.monotonic() + AUTHENTICATE_SECONDS)
             endpoint = self._endpoints[self._current]
-            metadata = self._authenticate(endpoint, AUTHENTICATE_SECONDS)
             return WatchStream(endpoint.watch, key, end, start, metadata, self._forget_token)
 
     def prefer_next(self) -> None:
@@ -178,13 +178,14 @@ class EtcdClient:
         tries = len(self._endpoints)
         reauthenticated = False
         while True:
+            # The token is valid in the whole cluster. A member that cannot issue one is abandoned.
+            metadata = self._authenticate(deadline) if call != "authenticate" else ()
             tried = self._current
             endpoint = self._endpoints[tried]
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Unavailable("etcd did not answer in time.")
             share = left / tries if reads else left
-            metadata = self._authenticate(endpoint, share)
             began = time.perf_counter()
             try:
                 return endpoint.calls[call](request, timeout=share, metadata=metadata)
@@ -212,22 +213,18 @@ class EtcdClient:
             if self._current == tried:
                 self._current = (tried + 1) % len(self._endpoints)
 
-    def _authenticate(self, endpoint: Endpoint, timeout: float) -> tuple[tuple[str, str], ...]:
+    def _authenticate(self, deadline: float) -> tuple[tuple[str, str], ...]:
         """Return the metadata of a call, with a token if there is a user; request one if necessary."""
         if not self._credentials.username:
             return ()
-        if not self._token:
+        token = self._token
+        if not token:
             request = rpc.AuthenticateRequest(
                 name=self._credentials.username, password=self._credentials.password
             )
-            try:
-                self._token = endpoint.auth.Authenticate(request, timeout=timeout).token
-            except grpc.RpcError as error:
-                raise_known_error(error)
-                self.prefer_next()
-                LOG.info("etcd did not issue a token: %s", describe(error))
-                raise Unavailable("the store cannot be reached.") from error
-        return (("token", self._token),)
+            token = self._send("authenticate", request, deadline, reads=True).token
+            self._token = token
+        return (("token", token),)
 
     def _forget_token(self) -> None:
         self._token = ""

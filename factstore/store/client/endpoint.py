@@ -30,6 +30,7 @@ class Endpoint:
             self.channel = grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
         kv, lease = rpc.KVStub(self.channel), rpc.LeaseStub(self.channel)
         self.calls: dict[str, Callable[..., Any]] = {
+            "authenticate": rpc.AuthStub(self.channel).Authenticate,
             "range": kv.Range,
             "txn": kv.Txn,
             "compact": kv.Compact,
@@ -38,4 +39,3 @@ class Endpoint:
             "lease_revoke": lease.LeaseRevoke,
         }
         self.watch = rpc.WatchStub(self.channel)
-        self.auth = rpc.AuthStub(self.channel)
