@@ -12,6 +12,7 @@ from factstore.core.model.fact import Stack
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied
 from factstore.core.model.read_set import ReadSet
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.turn import Rank, Turn
 from factstore.store import codec
@@ -96,7 +97,10 @@ def corruptions(keys: Keyspace, living: Stack) -> Iterator[tuple[str, Corruption
         ("results of another type", b'{"fingerprint": "", "results": [1]}'),
         ("another root", b"[]"),
     ):
-        yield f"a receipt with {name}", one("unreadable", keys.receipt(project, "bad"), text)
+        yield (
+            f"an earlier receipt with {name}",
+            one("unreadable", keys.receipt(project, "bad"), text),
+        )
 
     lost = {keys.fact(project, "lost", path): good for path in ("a", "a/b", "-bad")}
     first = keys.fact(project, "lost", "-bad")
@@ -145,6 +149,9 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "a turn without a limit", unreadable(turn, max_parallel=None)
     yield "a turn of another member", misplaced(turn, Turn, "q/other")
     yield "a rank of another number", misplaced(Rank("q", 1, "m"), Rank, "q/01")
+    receipt = Receipt("k" * 64, "f" * 64, "[]", NOW, "alice", "req-r")
+    for text in ("[", "{}", "[1]", '[{"outcome": "created", "fact": 1}]'):
+        yield f"a receipt with the results {text}", unreadable(receipt, results=text)
     yield "a waiter in a folder", unreadable(replace(armed, name="a/b"))
     yield "another mark", misplaced(mark, DeletionMarker, "other")
     yield "another data key", misplaced(seal, DataKey, "other")

@@ -13,8 +13,9 @@ from typing import Protocol
 
 from factstore.core.model.event import Event, Mutation, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
-from factstore.core.model.transaction import IdempotencyRecord, Transaction
+from factstore.core.model.transaction import Transaction
 from factstore.core.state.state import State
 
 
@@ -103,10 +104,8 @@ class Backend(Protocol):
     def revoke_lease(self, lease: int, deadline: float) -> None:
         """Revoke a lease and delete everything attached to it."""
 
-    def idempotency_record(
-        self, project_id: str, key: str, deadline: float
-    ) -> IdempotencyRecord | None:
-        """Return the record of an idempotency key, or None if the key was not used."""
+    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+        """Return the receipt that an earlier version stored outside the stack, or None."""
 
     def bump_revision(self, deadline: float) -> int:
         """Write a key without meaning, so that :meth:`follow` yields a step; return its revision."""
@@ -158,9 +157,7 @@ class Store(Protocol):
 
     def revoke_lease(self, lease: int, deadline: float) -> None: ...
 
-    def idempotency_record(
-        self, project_id: str, key: str, deadline: float
-    ) -> IdempotencyRecord | None: ...
+    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None: ...
 
 
 @dataclass(frozen=True, slots=True)

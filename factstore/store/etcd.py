@@ -20,9 +20,10 @@ from itertools import groupby
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Step
 from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
-from factstore.core.model.transaction import IdempotencyRecord, Transaction
-from factstore.core.operations.idempotency import RETENTION
+from factstore.core.model.transaction import Transaction
+from factstore.core.operations.idempotency import earlier_receipt
 from factstore.core.ports import Clock, Snapshot, WakeUp
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
@@ -47,7 +48,6 @@ LOG = logging.getLogger(__name__)
 
 PAGE = 500  # keys read in one call when a state is loaded
 SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile
-BUCKET_SECONDS = 60  # for this time, idempotency records share one lease
 LEASE_MARGIN = 1  # a lease starts before the write that it is for
 
 
@@ -78,7 +78,7 @@ class EtcdBackend:
         self._store_id = b""
         self._epoch = ""
         self._stream: WatchStream | None = None
-        self._bucket: tuple[int, float] | None = None
+        self._has_earlier_receipts = False
 
     # Following
 
@@ -93,6 +93,9 @@ class EtcdBackend:
                 mutations = self._load(start - 1) if start > 1 else []
             except Compacted:
                 continue
+            receipts = self._keys.all_receipts
+            found = self._client.get(*receipts, limit=1, keys_only=True, deadline=self._deadline())
+            self._has_earlier_receipts = bool(found.items)
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
             self._store_id, self._epoch = store_id, digest[:16]
             return Snapshot(self._epoch, start - 1, mutations)
@@ -112,6 +115,9 @@ class EtcdBackend:
             for events in stream:
                 for revision, group in groupby(events, key=lambda event: event.item.revision):
                     yield Step(revision, tuple(self._decoder.mutations(group)))
+                start, end = self._keys.all_receipts
+                if any(start <= event.item.key < end for event in events):
+                    self._has_earlier_receipts = True  # a worker of an earlier version is running
         except Compacted as error:
             raise CursorExpired(f"etcd has compacted the history: {error}") from error
         finally:
@@ -207,34 +213,26 @@ class EtcdBackend:
             # A bounded number of slots needs no cleanup; only the watch reads them.
             slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
             operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
-        if commit.idempotency is not None:
-            operations.append(self._put_idempotency_record(commit.idempotency, deadline))
         if not operations:
             operations.append(GetKey(keys.epoch))
         try:
             succeeded, revision = self._batcher.transact(Txn(compares, operations), deadline)
         except LeaseExpired:
-            self._bucket = None
             return None
         return revision if succeeded else None
 
-    def idempotency_record(
-        self, project_id: str, key: str, deadline: float
-    ) -> IdempotencyRecord | None:
-        """Return the record of an idempotency key, or None."""
+    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+        """Return the receipt that an earlier version stored outside the stack, or None.
+
+        Such receipts expire within a day of the upgrade.  Without them, no call is made.
+        """
+        if not self._has_earlier_receipts:
+            return None
         found = self._client.get(self._keys.receipt(project_id, key), deadline=deadline)
         if not found.items:
             return None
         item = found.items[0]
-        return IdempotencyRecord(project_id, key, item.value.decode(), item.revision)
-
-    def _put_idempotency_record(self, record: IdempotencyRecord, deadline: float) -> PutKey:
-        now = self._clock.monotonic()
-        if self._bucket is None or now >= self._bucket[1]:
-            lease = self._client.grant(RETENTION + BUCKET_SECONDS, deadline=deadline)
-            self._bucket = lease, now + BUCKET_SECONDS
-        key = self._keys.receipt(record.project_id, record.key)
-        return PutKey(key, record.text.encode(), self._bucket[0])
+        return earlier_receipt(key, item.value, item.revision)
 
     # Reading the past
 

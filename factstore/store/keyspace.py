@@ -9,7 +9,7 @@ All keys are below one root::
     data/<project>/<S>/facts/<path>
     data/<project>/<S>/<folder>/<name>        other records; record_formats.py lists their folders
     acts/<slot>                    the author of the deletions of this revision
-    idem/<project>/<key>           the record of an Idempotency-Key
+    idem/<project>/<key>           a receipt of an earlier version, outside its stack
     purges/<project>/<S>           a deleted stack whose data are still to be deleted
     quotas/<project>               written only by earlier versions; ignored
 
@@ -96,6 +96,10 @@ class Keyspace:
     @property
     def all_legacy(self) -> KeyRange:
         return _range_below(f"{self.root}/quotas")
+
+    @property
+    def all_receipts(self) -> KeyRange:
+        return _range_below(f"{self.root}/idem")
 
     @property
     def all_purges(self) -> KeyRange:

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
 from factstore.core.model.event import Step, StepResult
 from factstore.core.model.fact import Fact, Stack
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
-from factstore.core.model.transaction import IdempotencyRecord, Transaction
+from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, Snapshot, WakeUp
 from factstore.core.state.state import State
 from factstore.store.read_index import ReadIndex
@@ -182,10 +183,8 @@ class MirroredStore:
     def revoke_lease(self, lease: int, deadline: float) -> None:
         self._backend.revoke_lease(lease, deadline)
 
-    def idempotency_record(
-        self, project_id: str, key: str, deadline: float
-    ) -> IdempotencyRecord | None:
-        return self._backend.idempotency_record(project_id, key, deadline)
+    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
+        return self._backend.earlier_receipt(project_id, key, deadline)
 
     def start(self) -> None:
         """Start the threads that :meth:`refresh` needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.read_set import ReadSet
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
 from factstore.core.model.turn import Rank, Turn
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
@@ -45,6 +47,15 @@ def _convert_waiter(fields: dict[str, Any]) -> None:
     if progress is not None:
         names = {name: tuple(progress[name]) for name in ("missing", "failing")}
         fields["progress"] = Progress(progress["satisfied"], progress["needed"], **names)
+
+
+def _check_receipt(fields: dict[str, Any]) -> None:
+    entries = json.loads(fields["results"])
+    if not isinstance(entries, list):
+        raise ValueError("its results are not an array")
+    for entry in entries:
+        if not (isinstance(entry["outcome"], str) and isinstance(entry.get("fact"), dict | None)):
+            raise ValueError("a result is malformed")
 
 
 def _convert_read_set(fields: dict[str, Any]) -> None:
@@ -87,5 +98,7 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     Turn: RecordFormat("turns", key_field="queue"),
     # ranks/<queue>/<number>, on the lease of the member
     Rank: RecordFormat("ranks", key_field="queue"),
+    # receipts/<hash of the key>, on a lease that the receipts of half an hour share
+    Receipt: RecordFormat("receipts", key_field="key", convert=_check_receipt),
 }
 """Every class of records has a row.  Stored keys and values depend on it, so rows do not change."""

@@ -17,7 +17,7 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
     compares = [Compare(keys.epoch, "value", "==", store_id)]
     if commit.creates_stack:
         # A new stack has no contents that could conflict.
-        return [*compares, Compare(record, "create", "==", 0), *_receipt(commit, keys)]
+        return [*compares, Compare(record, "create", "==", 0)]
     compares.append(Compare(record, "create", "==", stack.created))
     if not (
         commit.fact_revisions or commit.record_revisions
@@ -30,14 +30,7 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
     for record_key, revision in commit.record_revisions.items():
         key = keys.record(stack.project_id, stack.id, record_key)
         compares.append(Compare(key, "mod", "==", revision))
-    return [*compares, *_receipt(commit, keys), *_tree(commit, keys)]
-
-
-def _receipt(commit: Transaction, keys: Keyspace) -> list[Compare]:
-    if commit.idempotency is None:
-        return []
-    key = keys.receipt(commit.idempotency.project_id, commit.idempotency.key)
-    return [Compare(key, "create", "==", 0)]
+    return [*compares, *_tree(commit, keys)]
 
 
 def _tree(commit: Transaction, keys: Keyspace) -> list[Compare]:

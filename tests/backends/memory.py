@@ -25,7 +25,7 @@ from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.path import covers
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
-from factstore.core.ports import Clock, IdempotencyRecord, Snapshot, Transaction
+from factstore.core.ports import Clock, Snapshot, Transaction
 from factstore.core.state.state import State
 from tests.backends.leases import MemoryLeases
 
@@ -41,7 +41,6 @@ class MemoryBackend:
         self._steps: list[Step] = []
         self._base: tuple[int, list[Mutation]] = (0, [])
         self._leases = MemoryLeases(clock)
-        self._idempotency_records: dict[tuple[str, str], IdempotencyRecord] = {}
         self._epoch = self._opened = secrets.token_hex(8)
         self._interrupted = 0
         self._closed = False
@@ -94,10 +93,7 @@ class MemoryBackend:
                 return None
             mutations = list(self._mutations(commit))
             revision = self._state.revision + 1
-            if commit.idempotency is not None:
-                key = (commit.idempotency.project_id, commit.idempotency.key)
-                self._idempotency_records[key] = replace(commit.idempotency, revision=revision)
-            elif not mutations:
+            if not mutations:
                 return self._state.revision
             self._append(mutations)
             return revision
@@ -105,11 +101,6 @@ class MemoryBackend:
     def _compares_succeed(self, commit: Transaction) -> bool:
         scope = commit.stack.scope
         stack = self._state.stack(scope)
-        if (
-            commit.idempotency
-            and (commit.idempotency.project_id, commit.idempotency.key) in self._idempotency_records
-        ):
-            return False
         for new in (*commit.puts, *commit.records):
             if new.lease and new.lease not in self._leases:
                 return False
@@ -184,11 +175,8 @@ class MemoryBackend:
         self._steps.append(step)
         self._changed.notify_all()
 
-    def idempotency_record(
-        self, project_id: str, key: str, deadline: float
-    ) -> IdempotencyRecord | None:
-        """Return the record of an idempotency key, or None."""
-        return self._idempotency_records.get((project_id, key))
+    def earlier_receipt(self, project_id: str, key: str, deadline: float) -> None:
+        """Return None: this backend has no earlier version."""
 
     # Reading the past
 
@@ -272,7 +260,6 @@ class MemoryBackend:
             self._state, self._steps, self._base = State(), [], (0, [])
             self._created.clear()
             self._leases.clear()
-            self._idempotency_records.clear()
             self._epoch = secrets.token_hex(8)
             self._changed.notify_all()
 

@@ -1,24 +1,20 @@
-"""Leases and idempotency records, on every backend."""
+"""Leases, on every backend."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from factstore.core.model.event import DropFact, Step
+from factstore.core.model.event import DropFact
 from factstore.core.model.fact import Stack
-from factstore.core.ports import Backend, IdempotencyRecord, Transaction
+from factstore.core.ports import Backend, Transaction
 from tests.contract.world import (
     CLOCK,
-    PROJECT,
     current,
     new_fact,
     put_all,
     soon,
-    steps,
 )
 from tests.eventually import eventually
-
-# Leases
 
 
 def test_facts_on_one_lease_expire_together_and_never_early_and_a_renewed_lease_lives_on(
@@ -95,33 +91,3 @@ def test_the_end_of_a_lease_without_keys_makes_no_step(backend: Backend, stack: 
     head = backend.head(soon())
     backend.revoke_lease(backend.create_lease(60, soon()), soon())
     assert backend.head(soon()) == head
-
-
-# Idempotency records
-
-
-def test_an_idempotency_record_is_stored_with_its_write_and_prevents_a_second_one(
-    backend: Backend, stack: Stack
-) -> None:
-    receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", '{"a": "\u20ac"}')
-    assert backend.idempotency_record(PROJECT, receipt.key, soon()) is None
-    revision = put_all(backend, stack, new_fact("p"), idempotency=receipt)
-    assert backend.idempotency_record(PROJECT, receipt.key, soon()) == replace(
-        receipt, revision=revision
-    )
-    again = Transaction(
-        stack, revision, puts=(new_fact("q"),), fact_revisions={"q": 0}, idempotency=receipt
-    )
-    assert backend.commit(again, soon()) is None
-    assert current(backend, stack) == {"p": "1"}
-    assert backend.idempotency_record("another", receipt.key, soon()) is None
-
-
-def test_an_idempotency_record_alone_is_a_write(backend: Backend, stack: Stack) -> None:
-    receipt = IdempotencyRecord(PROJECT, f"key-{stack.id}", "{}")
-    head = backend.head(soon())
-    revision = backend.commit(
-        Transaction(stack, head, fact_revisions={"p": 0}, idempotency=receipt), soon()
-    )
-    assert revision == head + 1
-    assert steps(backend, head, revision) == [Step(revision, ())]

@@ -77,7 +77,7 @@ def use(worker: Worker, choose: random.Random) -> None:
                 worker.put(scope, path, 1, idempotency=Idempotency(key, path))
             case 5:
                 batch = [Put.of(path, [{}, None, "\u20ac"]), Delete(choose.choice(PATHS))]
-                worker.facts.batch(scope, [], batch, author())
+                worker.facts.batch(scope, batch, [], author())
             case 6:
                 worker.backend.purge_deleted(soon())
             case 7:

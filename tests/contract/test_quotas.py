@@ -10,7 +10,9 @@ import pytest
 
 from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota
+from factstore.core.operations.idempotency import Idempotency
 from tests.contract.world import PROJECT, Worker, World, author, soon
 
 THREADS = 8
@@ -77,6 +79,28 @@ def test_the_quota_is_checked_for_a_batch_as_a_whole(world: World, scope: Scope)
     with pytest.raises(FactstoreError, match="3 facts"):
         worker.facts.batch(scope, [Put.of("b", 2), Put.of("d", 1)], (), author())
     assert worker.value(scope, "b") == "1"
+
+
+def test_a_flood_of_keys_ends_at_the_quota_and_removals_go_on(world: World, scope: Scope) -> None:
+    worker = world.worker(quota=Quota(bytes_per_stack=1000))
+
+    def put(n: int) -> str:
+        try:
+            key = Idempotency(f"{n:064}", "f" * 64)
+            return worker.put(scope, "p", n, idempotency=key).results[0].outcome
+        except FactstoreError as error:
+            return error.code
+
+    outcomes = [put(n) for n in range(10)]
+    assert outcomes[0] == "created"
+    assert outcomes[-2:] == ["quota_exceeded"] * 2
+    assert put(0) == "created", "the outcome of a key that was used before"
+    usage = worker.stacks.usage(PROJECT)
+    assert usage.facts == 1
+    assert usage.bytes <= 1000
+    # A fact is smaller than the receipt of its deletion.
+    gone = worker.facts.delete(scope, "p", author(), ANY, Idempotency("d" * 64, "f" * 64))
+    assert gone.results[0].outcome == "deleted"
 
 
 def test_expired_and_deleted_facts_no_longer_count(world: World, scope: Scope) -> None:

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from factstore.api.blueprint import BODY_BYTES
 from factstore.api.schemas import base, field_types
-from factstore.core.model import definition, fact, grant, member, path, value, waiter
-from factstore.core.operations import facts, idempotency
+from factstore.core.model import definition, fact, grant, member, path, receipt, value, waiter
+from factstore.core.operations import facts
 from factstore.core.services import debounce, watch
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS
 from factstore.wsgi import configuration
@@ -52,7 +52,7 @@ from tests.docs.pages import DOC, ROOT, code
         ("page of a list", {base.PAGE_LIMIT}),
         ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
         ("snapshot frame", {watch.SNAPSHOT_ITEMS}),
-        ("``Idempotency-Key``", {idempotency.RETENTION // 3600}),
+        ("``Idempotency-Key``", {receipt.RETENTION // 3600}),
     ],
 )
 def test_the_limits_that_are_stated_are_those_in_force(row: str, numbers: set[int]) -> None:

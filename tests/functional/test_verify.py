@@ -114,7 +114,7 @@ def test_a_finding_states_the_fault_its_place_and_the_remedy(place: Place) -> No
         "  if a newer version of factstore uses this store, verify with that version; otherwise"
         " delete the key\n"
         f"unreadable: {place.keys.root}/idem/p/k\n"
-        "  it is not the record of an Idempotency-Key\n"
+        "  it is not the receipt of an Idempotency-Key: it is malformed\n"
         "  if a newer version of factstore wrote the record, verify with that version; otherwise"
         " restore the key from a backup, or delete it\n"
         "0 stacks, 0 facts, 0 bytes, 1 projects; 2 findings\n"

@@ -30,6 +30,11 @@ class Record:
         """The bytes that count towards quotas; None if records of this kind do not count."""
         return None
 
+    @property
+    def is_item(self) -> bool:
+        """True if the record counts as a fact towards quotas, if it counts at all."""
+        return True
+
 
 R = TypeVar("R", bound=Record)
 

@@ -10,22 +10,7 @@ from factstore.core.model.path import ancestors
 from factstore.core.model.record import Record, RecordKey
 
 GUARDS = 128  # etcd compares no more in one transaction
-OWN_GUARDS = 3  # those that a store adds: on itself, on the stack, and on the idempotency key
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyRecord:
-    """The stored outcome of a request that had an ``Idempotency-Key``.
-
-    :param key: a hash of project, user, route and the caller's key, of fixed length.
-    :param text: JSON: the request's fingerprint, and the response except for its revision.
-    :param revision: of the write that stored it; 0 before it is stored.
-    """
-
-    project_id: str
-    key: str
-    text: str
-    revision: int = 0
+OWN_GUARDS = 2  # those that a store adds: on itself, and on the stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +45,8 @@ class Transaction:
 
     It is applied only if the stack is still the one it was planned on (or still missing, if the
     transaction creates it), every path in *fact_revisions* is still at that revision (0: absent), the
-    guards in *tree* hold, every record in *record_revisions* is still at that revision (0: absent), and
-    the idempotency key is new.  These are at most :data:`GUARDS`.  A transaction that changes nothing
-    and has no idempotency record writes nothing and confirms the guards.
+    guards in *tree* hold, and every record in *record_revisions* is still at that revision (0: absent).
+    These are at most :data:`GUARDS`.  A transaction that changes nothing only confirms the guards.
 
     :param stack: the stack's record after the write.
     :param base_revision: the revision of the state on which it was planned.
@@ -86,7 +70,6 @@ class Transaction:
     removes: tuple[RecordKey, ...] = ()
     cleared_waiters: tuple[str, ...] = ()
     author: DeletionAuthor | None = None
-    idempotency: IdempotencyRecord | None = None
 
     @property
     def new_paths(self) -> tuple[str, ...]:
@@ -102,7 +85,6 @@ class Transaction:
             or self.records
             or self.removes
             or self.cleared_waiters
-            or self.idempotency
             or self.creates_stack
             or self.updates_stack
             or self.drops_stack

@@ -7,20 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from factstore.core.errors import Forbidden, Invalid, TooLarge
 from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.model.fact import Author, Delete, Fact, Put, Scope
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import Precondition
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
-from factstore.core.model.transaction import IdempotencyRecord
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.fencing import MemberFence
 from factstore.core.operations.idempotency import (
     Idempotency,
-    decode_results,
-    encode_results,
     key_reused,
-    keyed_stack_id,
+    new_receipt,
+    results_of,
 )
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.operations.tree import check_tree
@@ -120,7 +119,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         deleted = [result.path for result in results if result.outcome == "deleted"]
         puts = tuple([r.fact for r in results if r.fact and r.outcome in ("created", "updated")])
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
-        leases, replaced = _leases(puts, known)
+        leases, left = _leases(puts, deleted, known)
         return Draft(
             tuple(results),
             puts=puts,
@@ -136,7 +135,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
                     if r.outcome == "unchanged" and r.fact and r.fact.ttl is not None
                 ]
             ),
-            ends=replaced,
+            ends=left,
         )
 
     def _result(
@@ -174,37 +173,25 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         )
         return FactResult(request.path, "updated" if known else "created", fact)
 
-    def to_idempotency_record(
-        self, view: View, draft: Draft[tuple[FactResult, ...]]
-    ) -> IdempotencyRecord:
-        """Return the record of the draft's results."""
-        assert self.idempotency is not None  # noqa: S101 - the transactor checked
-        stack, idempotency, keyed = view.stack, self.idempotency, None
-        if self._sensitive:
-            keyed = stack.id
-            new = [record for record in draft.records if isinstance(record, DataKey)]
-            idempotency = self._keyed(stack, new[0] if new else _data_key(view), idempotency)
-        return encode_results(stack.project_id, idempotency, draft.outcome, keyed)
+    def to_receipt(self, view: View, draft: Draft[tuple[FactResult, ...]]) -> Receipt:
+        """Return the receipt of the draft's results."""
+        new = [record for record in draft.records if isinstance(record, DataKey)]
+        idempotency = self._keyed(view, new[0] if new else _data_key(view))
+        return new_receipt(idempotency, draft.outcome, self.author, view.now)
 
-    @property
-    def replays_on_state(self) -> bool:
-        """Return whether the fingerprint is keyed with the stack's data key."""
-        return self._sensitive
-
-    def replay(self, record: IdempotencyRecord, view: View) -> tuple[FactResult, ...]:
+    def replay(self, receipt: Receipt, view: View) -> tuple[FactResult, ...]:
         """Return the results that the same request got before."""
-        assert self.idempotency is not None  # noqa: S101 - the transactor checked
-        idempotency, stack_id = self.idempotency, keyed_stack_id(record)
-        if stack_id is not None:
-            if view.stack_state is None or view.stack.id != stack_id:
-                raise key_reused()  # the request was about a stack that is gone
-            idempotency = self._keyed(view.stack, _data_key(view), idempotency)
-        return decode_results(record, idempotency, self.requests)
+        return results_of(receipt, self._keyed(view, _data_key(view)), self.requests)
 
-    def _keyed(self, stack: Stack, data_key: DataKey | None, plain: Idempotency) -> Idempotency:
+    def _keyed(self, view: View, data_key: DataKey | None) -> Idempotency:
+        """Return the request's key, with the fingerprint as it is stored."""
+        assert self.idempotency is not None  # noqa: S101 - the transactor checked
+        plain = self.idempotency
+        if not self._sensitive:
+            return plain
         if data_key is None:
-            raise key_reused()  # the stack's data key was removed meanwhile
-        fingerprint = self.encryption.fingerprint(stack, data_key, plain.fingerprint)
+            raise key_reused()  # the stack or its data key was removed meanwhile
+        fingerprint = self.encryption.fingerprint(view.stack, data_key, plain.fingerprint)
         return replace(plain, fingerprint=fingerprint)
 
 
@@ -214,7 +201,7 @@ def _data_key(view: View) -> DataKey | None:
 
 
 def _leases(
-    puts: Sequence[Fact], known: Mapping[str, Fact | None]
+    puts: Sequence[Fact], deletes: Sequence[str], known: Mapping[str, Fact | None]
 ) -> tuple[dict[str | RecordKey, LeaseRequest], tuple[int, ...]]:
     """Return the lease requests of facts with a ttl, and the leases that the facts may leave.
 
@@ -222,10 +209,12 @@ def _leases(
     """
     requests: dict[str | RecordKey, LeaseRequest] = {}
     left = []
-    for fact in puts:
-        before = known[fact.path]
+    for path in (*[fact.path for fact in puts], *deletes):
+        before = known[path]
         if before is not None and before.ttl is not None:
             left.append(before.lease)  # revoked unless it is kept
+    for fact in puts:
+        before = known[fact.path]
         if fact.ttl is not None:
             keep = before.lease if before is not None and before.ttl == fact.ttl else 0
             requests[fact.path] = LeaseRequest(fact.ttl, keep)

@@ -210,6 +210,26 @@ def grants_in(view: View) -> list[Grant]:
     return view.records(Grant)
 
 
+def guards_on_grant(view: View, grant: str) -> dict[RecordKey, int]:
+    """Return the guards that keep a write from being made with a grant that has ended.
+
+    So a stack that was deleted is not created again by one of its own instances.
+
+    :raises Forbidden: the grant, or the one that it was issued from, does not exist any more.
+    """
+    key = RecordKey(Grant, grant)
+    record = view.record(key)
+    parent_key = (
+        RecordKey(Grant, record.parent) if isinstance(record, Grant) and record.parent else key
+    )
+    parent = view.record(parent_key)
+    if record is None or parent is None:
+        raise Forbidden(
+            "the grant was revoked, or its stack was deleted, before anything was written."
+        )
+    return {key: record.revision, parent_key: parent.revision}
+
+
 def parent_of(view: View, grant: Grant) -> Grant | None:
     """Return the group's grant that a grant was issued from; None if it has no parent.
 

@@ -1,8 +1,11 @@
-"""The stored outcome of a write with an ``Idempotency-Key``: its retry gets the same answer.
+"""Writes with an ``Idempotency-Key``: a receipt is stored, and a retry gets the same outcome.
 
 Values are not stored: the retry brings them again, and a fingerprint proves that it is the same
 request.  The fingerprint of a request with sensitive values is keyed with the data key of their stack,
 so that a reader of the store cannot try values out.
+
+A write that changes nothing leaves no receipt.  Its repetition is as good as a request that arrived
+later: nothing of it had happened before.
 """
 
 from __future__ import annotations
@@ -13,11 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factstore.core.errors import Conflict
-from factstore.core.model.fact import MASK, Delete, Fact, Put
+from factstore.core.model.fact import MASK, Author, Delete, Fact, Put
 from factstore.core.model.fact_result import FactResult
-from factstore.core.model.transaction import IdempotencyRecord
-
-RETENTION = 24 * 3600  # seconds
+from factstore.core.model.receipt import Receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,67 +33,56 @@ class Idempotency:
     fingerprint: str
 
 
-def encode_results(
-    project_id: str,
-    idempotency: Idempotency,
-    results: Sequence[FactResult],
-    stack_id: str | None = None,
-) -> IdempotencyRecord:
-    """Return the record of a write with these results.
+def new_receipt(
+    idempotency: Idempotency, results: Sequence[FactResult], author: Author, now: str
+) -> Receipt:
+    """Return the receipt of a write that is planned now."""
+    entries = [_entry(result) for result in results]
+    return Receipt(
+        idempotency.key,
+        idempotency.fingerprint,
+        json.dumps(entries, separators=(",", ":")),
+        now,
+        author.user_id,
+        author.request_id,
+    )
 
-    :param stack_id: of the stack whose data key the fingerprint is keyed with, if it is.
+
+def earlier_receipt(key: str, value: bytes, revision: int) -> Receipt:
+    """Return the receipt that an earlier version stored outside its stack.
+
+    :raises ValueError: it is not one.
     """
-    document = {
-        "fingerprint": idempotency.fingerprint,
-        **({} if stack_id is None else {"keyed": stack_id}),
-        "results": [
-            {
-                "path": result.path,
-                "outcome": result.outcome,
-                "fact": _without_value(result.fact) if result.fact else None,
-            }
-            for result in results
-        ],
-    }
-    return IdempotencyRecord(project_id, idempotency.key, json.dumps(document))
-
-
-def keyed_stack_id(record: IdempotencyRecord) -> str | None:
-    """Return the id of the stack whose data key the fingerprint is keyed with; None if it is plain."""
-    stack_id: str | None = json.loads(record.text).get("keyed")
-    return stack_id
-
-
-def is_idempotency_record(value: bytes) -> bool:
-    """Return whether :func:`decode_results` can read a stored value."""
     try:
         document = json.loads(value)
-        entries = [
-            (entry["path"], entry["outcome"], entry["fact"]) for entry in document["results"]
-        ]
-        return isinstance(document["fingerprint"], str) and all(
-            isinstance(path, str) and isinstance(outcome, str) and isinstance(fact, dict | None)
-            for path, outcome, fact in entries
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return False
+        for entry in document["results"]:
+            if not (
+                isinstance(entry["path"], str)
+                and isinstance(entry["outcome"], str)
+                and isinstance(entry["fact"], dict | None)
+            ):
+                raise ValueError("an entry is malformed")
+        if not isinstance(document["fingerprint"], str):
+            raise ValueError("the fingerprint is malformed")
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("it is malformed") from error
+    results = json.dumps(document["results"])
+    return Receipt(key, document["fingerprint"], results, "", "", "", revision=revision)
 
 
-def decode_results(
-    record: IdempotencyRecord, idempotency: Idempotency, requests: Sequence[Put | Delete]
+def results_of(
+    receipt: Receipt, idempotency: Idempotency, requests: Sequence[Put | Delete]
 ) -> tuple[FactResult, ...]:
     """Return the results that the request got the first time.
 
     :raises Conflict: ``idempotency_key_reused``: the key was used for another request.
     """
-    document: dict[str, Any] = json.loads(record.text)
-    if document["fingerprint"] != idempotency.fingerprint:
+    if receipt.fingerprint != idempotency.fingerprint:
         raise key_reused()
+    entries: list[dict[str, Any]] = json.loads(receipt.results)
     return tuple(
-        FactResult(
-            entry["path"], entry["outcome"], _with_value(entry["fact"], request, record.revision)
-        )
-        for entry, request in zip(document["results"], requests, strict=True)
+        FactResult(request.path, entry["outcome"], _fact(entry.get("fact"), request, receipt))
+        for entry, request in zip(entries, requests, strict=True)
     )
 
 
@@ -104,27 +94,33 @@ def key_reused() -> Conflict:
     )
 
 
-def _without_value(fact: Fact) -> dict[str, Any]:
-    return {
-        "kind": fact.kind,
-        "created_at": fact.created_at,
-        "updated_at": fact.updated_at,
-        "updated_by": fact.updated_by,
-        "request_id": fact.request_id,
-        "ttl": fact.ttl,
-        "member": fact.member,
-        "version": fact.version,
-        "revision": fact.revision,
-    }
+def _entry(result: FactResult) -> dict[str, Any]:
+    """Return what neither the request nor the other fields of the receipt contain."""
+    entry: dict[str, Any] = {"outcome": result.outcome}
+    fact = result.fact
+    if fact is not None and result.outcome == "unchanged":
+        names = ("created_at", "updated_at", "updated_by", "request_id", "version", "revision")
+        entry["fact"] = {name: getattr(fact, name) for name in names}
+    elif fact is not None and result.outcome == "updated":
+        entry["fact"] = {"created_at": fact.created_at, "version": fact.version}
+    return entry
 
 
-def _with_value(
-    stored: dict[str, Any] | None, request: Put | Delete, written_at: int
-) -> Fact | None:
-    if stored is None or isinstance(request, Delete):
+def _fact(stored: dict[str, Any] | None, request: Put | Delete, receipt: Receipt) -> Fact | None:
+    if isinstance(request, Delete):
         return None
+    fields: dict[str, Any] = {
+        "kind": request.kind,
+        "ttl": request.ttl,
+        "member": request.member,
+        "created_at": receipt.created_at,
+        "updated_at": receipt.created_at,
+        "updated_by": receipt.updated_by,
+        "request_id": receipt.request_id,
+        **(stored or {}),
+    }
     if request.sensitive:  # the answer does not show the sealed value either
-        fact = Fact(path=request.path, text=MASK, sealed="", readers=request.readers, **stored)
+        fact = Fact(path=request.path, text=MASK, sealed="", readers=request.readers, **fields)
     else:
-        fact = Fact(path=request.path, text=request.text, **stored)
-    return fact if fact.revision else replace(fact, revision=written_at)
+        fact = Fact(path=request.path, text=request.text, **fields)
+    return fact if fact.revision else replace(fact, revision=receipt.revision)

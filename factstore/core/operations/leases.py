@@ -31,6 +31,7 @@ class WriteLeases:
         self._timeout = timeout
         self._created: dict[tuple[str | RecordKey, int], int] = {}
         self._used: set[int] = set()
+        self._shared: set[int] = set()
         self._chosen_at = 0.0
 
     def attach(
@@ -48,6 +49,7 @@ class WriteLeases:
                 chosen[id(request)] = self._choose(key, request)
             found[key] = chosen[id(request)]
         self._used = {chosen[id(request)] for request in leases.values() if not request.brief} - {0}
+        self._shared = {chosen[id(request)] for request in leases.values() if request.shared}
         return replace(
             transaction,
             puts=tuple([_attached(fact, found.get(fact.path)) for fact in transaction.puts]),
@@ -62,7 +64,9 @@ class WriteLeases:
 
     def _choose(self, key: str | RecordKey, request: LeaseRequest) -> int:
         """Return a lease for a request; 0 if it is optional and the lease to keep has ended."""
-        if request.keep and self._store.renew_lease(request.keep, self._deadline):
+        if request.keep and (
+            request.shared or self._store.renew_lease(request.keep, self._deadline)
+        ):
             return request.keep
         if request.optional:
             return 0
@@ -85,7 +89,7 @@ class WriteLeases:
         end = self._clock.monotonic() + self._timeout
         if self._used and self._clock.monotonic() - self._chosen_at > PROMPT_SECONDS:
             with suppress(FactstoreError):  # the write is durable whatever the store does now
-                for lease in self._used:
+                for lease in self._used - self._shared:
                     self._store.renew_lease(lease, end)
         self._revoke((set(draft.ends) | set(self._created.values())) - self._used, end)
 

@@ -15,8 +15,9 @@ from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
-from factstore.core.model.transaction import IdempotencyRecord, Transaction
+from factstore.core.model.transaction import Transaction
 from factstore.core.state.stack_state import StackState
 from factstore.core.state.state import State
 
@@ -83,12 +84,14 @@ class LeaseRequest:
     :param keep: a lease that is renewed and kept; if it has ended, a new one is made.
     :param optional: leave the record out if the lease to keep has ended, rather than make a new one.
     :param brief: revoke the lease, and so remove the record, as soon as the write is durable.
+    :param shared: the lease to keep is that of other records, whose time does not start again.
     """
 
     ttl: int
     keep: int = 0
     optional: bool = False
     brief: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +124,23 @@ class Draft(Generic[T_co]):
     ends: tuple[int, ...] = ()
 
     @property
-    def empty(self) -> bool:
-        """Return whether there is nothing to write and nothing to confirm."""
-        return not (
+    def changes(self) -> bool:
+        """Return whether there is anything to write."""
+        return bool(
             self.puts
             or self.deletes
-            or self.fact_revisions
             or self.records
             or self.removes
             or self.cleared_waiters
-            or self.record_revisions
             or self.stack
             or self.drops_stack
-            or self.confirms_stack
         )
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is nothing to write and nothing to confirm."""
+        confirms = self.fact_revisions or self.record_revisions or self.confirms_stack
+        return not (self.changes or confirms)
 
 
 class Operation(ABC, Generic[T_co]):
@@ -159,11 +165,6 @@ class Operation(ABC, Generic[T_co]):
         """Return whether this request may create a missing stack."""
         return self.may_create_stack
 
-    @property
-    def replays_on_state(self) -> bool:
-        """Return whether :meth:`replay` reads the view."""
-        return False
-
     @abstractmethod
     def plan(self, view: View) -> Draft[T_co]:
         """Return what to write.
@@ -172,11 +173,11 @@ class Operation(ABC, Generic[T_co]):
             refuses.
         """
 
-    def to_idempotency_record(self, view: View, draft: Draft[T_co]) -> IdempotencyRecord:
-        """Return the record of the draft's outcome; needed only with an idempotency key."""
+    def to_receipt(self, view: View, draft: Draft[T_co]) -> Receipt:
+        """Return the receipt of the draft's outcome; needed only with an idempotency key."""
         raise TypeError(f"{type(self).__name__} takes no idempotency key")
 
-    def replay(self, record: IdempotencyRecord, view: View) -> T_co:
+    def replay(self, receipt: Receipt, view: View) -> T_co:
         """Return the outcome that was stored for this request.
 
         :raises Conflict: ``idempotency_key_reused``: the key was used for another request.

@@ -24,12 +24,12 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
     :raises Forbidden: ``quota_exceeded``.
     """
     stacks = 0 if view.stack_state else 1
-    sizes = [(_fact_size(view.fact(fact.path)), _fact_size(fact)) for fact in draft.puts]
-    sizes += [(_fact_size(view.fact(path)), None) for path in draft.deletes]
-    sizes += [(_size(view.record(each.record_key)), _size(each)) for each in draft.records]
-    sizes += [(_size(view.record(key)), None) for key in draft.removes]
-    facts = sum((after is not None) - (before is not None) for before, after in sizes)
-    size = sum((after or 0) - (before or 0) for before, after in sizes)
+    after = [_of_fact(fact) for fact in draft.puts] + [_of_record(r) for r in draft.records]
+    before = [_of_fact(view.fact(path)) for path in (*[f.path for f in draft.puts], *draft.deletes)]
+    before += [_of_record(view.record(r.record_key)) for r in draft.records]
+    before += [_of_record(view.record(key)) for key in draft.removes]
+    facts = sum(each[0] for each in after) - sum(each[0] for each in before)
+    size = sum(each[1] for each in after) - sum(each[1] for each in before)
     project = view.state.project_usage(view.scope.project_id)
     stack = view.stack_state
     for name, limit, used, more in (
@@ -49,10 +49,12 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
             )
 
 
-def _fact_size(fact: Fact | None) -> int | None:
-    return fact.size if fact else None
+def _of_fact(fact: Fact | None) -> tuple[int, int]:
+    return (1, fact.size) if fact else (0, 0)
 
 
-def _size(record: Record | None) -> int | None:
-    """Return the bytes that a record counts; None if it is missing or not counted."""
-    return record.size if record else None
+def _of_record(record: Record | None) -> tuple[int, int]:
+    """Return the facts and the bytes that a record counts; zeros if it is missing or not counted."""
+    if record is None or record.size is None:
+        return 0, 0
+    return int(record.is_item), record.size

@@ -14,20 +14,20 @@ from typing import TypeVar
 
 from factstore.core.errors import (
     FactstoreError,
-    Forbidden,
     OutcomeUnknown,
     StorageFull,
     Unavailable,
 )
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.grant import Grant
 from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
-from factstore.core.model.record import RecordKey
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
+from factstore.core.operations.grants import guards_on_grant
 from factstore.core.operations.leases import WriteLeases
 from factstore.core.operations.operation import Committed, Draft, Operation, View
 from factstore.core.operations.quota import check_quota
+from factstore.core.operations.receipts import replay, with_receipt
 from factstore.core.operations.tree import tree_guards
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
@@ -105,12 +105,13 @@ class Transactor:
     ) -> tuple[Committed[T], Draft[T] | None]:
         state, fresh, retries = self._store.state(), False, 0
         while True:
-            if operation.idempotency is not None:
-                replayed = self._replay(operation, deadline)
-                if replayed is not None:
-                    return replayed, None
+            earlier = self._earlier_receipt(operation, deadline)
             try:
-                draft, transaction = self.plan(operation, state)
+                with state.read():  # a receipt and the facts of its write appear together
+                    replayed = replay(operation, state, earlier)
+                    if replayed is not None:
+                        return replayed, None
+                    draft, transaction = self.plan(operation, state)
             except FactstoreError:
                 if fresh:
                     raise
@@ -145,19 +146,11 @@ class Transactor:
         longest = min(FIRST_PAUSE * 2**retries, LONGEST_PAUSE)
         self._new_wake_up().wait(random.uniform(0, longest))  # noqa: S311 - spread, not secrecy
 
-    def _replay(self, operation: Operation[T], deadline: float) -> Committed[T] | None:
-        """Return the outcome that is stored for the operation's idempotency key, or None."""
-        assert operation.idempotency is not None  # noqa: S101 - the caller checked
-        project_id = operation.scope.project_id
-        record = self._store.idempotency_record(project_id, operation.idempotency.key, deadline)
-        if record is None:
+    def _earlier_receipt(self, operation: Operation[T], deadline: float) -> Receipt | None:
+        if operation.idempotency is None:
             return None
-        # The record may be newer than the state here, which matters only if the replay reads it.
-        replays_on_state = operation.replays_on_state
-        state = self._store.refresh(deadline) if replays_on_state else self._store.state()
-        with state.read():
-            view = View(state, operation.scope, self._clock.timestamp())
-            return Committed(operation.replay(record, view), record.revision)
+        project_id, key = operation.scope.project_id, operation.idempotency.key
+        return self._store.earlier_receipt(project_id, key, deadline)
 
     def plan(self, operation: Operation[T], state: State) -> tuple[Draft[T], Transaction | None]:
         """Return an operation's draft on a state, and the transaction that it makes.
@@ -173,16 +166,16 @@ class Transactor:
             if draft.empty:
                 return draft, None
             stack, known = view.stack, view.stack_state is not None
+            removal = draft if draft.changes and not draft.puts else None
+            draft = with_receipt(operation, view, draft)
             if operation.counts_toward_quota:
                 quota = self._quotas(scope.project_id)
                 if quota is not UNLIMITED_QUOTA:
-                    check_quota(quota, view, draft)
+                    # The receipt of a removal must not prevent it.
+                    check_quota(quota, view, removal or draft)
             record_revisions = draft.record_revisions
             if author is not None and author.grant:
-                record_revisions = {**_guards_on_grant(view, author.grant), **record_revisions}
-            idempotency = None
-            if operation.idempotency is not None:
-                idempotency = operation.to_idempotency_record(view, draft)
+                record_revisions = {**guards_on_grant(view, author.grant), **record_revisions}
             record_revisions = record_revisions if known else {}  # a new stack has no records
             created = [put.path for put in draft.puts if put.version == 1]
             room = GUARDS - OWN_GUARDS - len(record_revisions)
@@ -202,7 +195,6 @@ class Transactor:
                 removes=draft.removes if known else (),
                 cleared_waiters=draft.cleared_waiters,
                 author=_deletion_author(stack, draft, author),
-                idempotency=idempotency,
             )
         return draft, transaction
 
@@ -265,26 +257,6 @@ class Transactor:
         if revision is None:
             raise OutcomeUnknown("the write was retried and its guards failed")
         return revision
-
-
-def _guards_on_grant(view: View, grant: str) -> dict[RecordKey, int]:
-    """Return the guards that keep a write from being made with a grant that has ended.
-
-    So a stack that was deleted is not created again by one of its own instances.
-
-    :raises Forbidden: the grant, or the one that it was issued from, does not exist any more.
-    """
-    key = RecordKey(Grant, grant)
-    record = view.record(key)
-    parent_key = (
-        RecordKey(Grant, record.parent) if isinstance(record, Grant) and record.parent else key
-    )
-    parent = view.record(parent_key)
-    if record is None or parent is None:
-        raise Forbidden(
-            "the grant was revoked, or its stack was deleted, before anything was written."
-        )
-    return {key: record.revision, parent_key: parent.revision}
 
 
 def _deletion_author(stack: Stack, draft: Draft[T], author: Author | None) -> DeletionAuthor | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from factstore.core.model.fact import Stack
 from factstore.core.model.member import Applied, Declaration, Member
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
 from factstore.core.model.transaction import Transaction
 from factstore.core.state.state import State
@@ -54,13 +55,13 @@ def guards_still_hold(state: State, transaction: Transaction) -> bool:
     if transaction.updates_stack and contents.stack.revision != transaction.stack.revision:
         return False
     guards = transaction.record_revisions
-    missing = 0 in transaction.fact_revisions.values() or 0 in guards.values()
+    # A receipt that was stored meanwhile is still there.
+    absent = {key.kind for key, known in guards.items() if known == 0} - {Receipt}
+    missing = 0 in transaction.fact_revisions.values() or bool(absent)
     if missing and not (nothing_was_dropped or contents.changed <= transaction.base_revision):
         return False
     # Neither waiters nor signals nor applied records move `changed`.
-    unseen = any(
-        known == 0 and key.kind not in (Member, Declaration) for key, known in guards.items()
-    )
+    unseen = any(kind not in (Member, Declaration) for kind in absent)
     if unseen and not nothing_was_dropped:
         return False
     now = {fact.path: fact.revision for fact in contents.facts}

@@ -42,8 +42,6 @@ def claims(transaction: Transaction) -> dict[Hashable, int]:
         found[record.record_key] = CHANGE
     for key in transaction.removes:
         found[key] = CHANGE
-    if transaction.idempotency is not None:
-        found["idempotency", transaction.idempotency.key] = CHANGE
     for path in transaction.fact_revisions:
         found[path] = GUARD
     for path in transaction.tree.absent:

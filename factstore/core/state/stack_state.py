@@ -20,6 +20,7 @@ from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.path import RESULTS
 from factstore.core.model.read_set import ReadSet, member_path
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.turn import Turn
 from factstore.core.model.waiter import Signal, Timer, Waiter
@@ -27,6 +28,7 @@ from factstore.core.state.context_checksum import ContextChecksum
 from factstore.core.state.convergence import Convergence
 from factstore.core.state.pending_waiters import PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
+from factstore.core.state.receipt_leases import ReceiptLeases
 from factstore.core.state.turn_queues import TurnQueues
 
 
@@ -62,6 +64,7 @@ class StackState:
     checksum: ContextChecksum = field(default_factory=ContextChecksum)
     pending_waiters: PendingWaiters = field(default_factory=PendingWaiters)
     turn_queues: TurnQueues = field(default_factory=TurnQueues)
+    receipt_leases: ReceiptLeases = field(default_factory=ReceiptLeases)
     convergence: Convergence = field(init=False)
 
     def __post_init__(self) -> None:
@@ -152,6 +155,8 @@ class StackState:
                 return self._put_waiter(record, former)
             case Turn():
                 self.turn_queues.put(record)
+            case Receipt():
+                self.receipt_leases.put(record)
             case DeletionMarker():
                 self.convergence.restore(record)
         return None
@@ -174,6 +179,8 @@ class StackState:
                 self._note_signal(waiter, key.name, None)
             case Turn(queue, member):
                 self.turn_queues.drop(queue, member)
+            case Receipt():
+                self.receipt_leases.drop(record)
             case Waiter(name):
                 self.pending_waiters.forget(name)
             case Timer(waiter):
@@ -275,7 +282,7 @@ class StackState:
 
     def _count(self, record: Record | None, times: int) -> None:
         if record is not None and record.size is not None:
-            self._grow(times, times * record.size)
+            self._grow(times * record.is_item, times * record.size)
 
     def _grow(self, facts: int, size: int) -> None:
         self.count += facts

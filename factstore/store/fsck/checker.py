@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from factstore.core.errors import Invalid
 from factstore.core.model.data_key import DATA_KEY
 from factstore.core.model.path import check_stack_name
-from factstore.core.operations.idempotency import is_idempotency_record
+from factstore.core.model.receipt import Receipt
+from factstore.core.operations.idempotency import earlier_receipt
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
 from factstore.store.keyspace import Keyspace, ParsedKey
@@ -37,6 +38,7 @@ class _StackData:
     facts: int = 0
     bytes: int = 0
     sensitive: int = 0
+    receipts: int = 0
     has_data_key: bool = False
     unreadable: list[Finding] = field(default_factory=list)
 
@@ -73,8 +75,10 @@ class _Checker:
                     self._find("unreadable", item.key, str(error))
             case "receipt" if project is not None:
                 project.receipts += 1
-                if not is_idempotency_record(item.value):
-                    problem = "it is not the record of an Idempotency-Key"
+                try:
+                    earlier_receipt(parsed.name, item.value, item.revision)
+                except ValueError as error:
+                    problem = f"it is not the receipt of an Idempotency-Key: {error}"
                     self._find("unreadable", item.key, problem)
             case "purge" if project is not None:
                 project.purges.add(parsed.stack_id)
@@ -119,8 +123,9 @@ class _Checker:
                     item.value, parsed.record_key, revision=item.revision, lease=item.lease
                 )
                 if record.size is not None:
-                    data.facts += 1
+                    data.facts += record.is_item
                     data.bytes += record.size
+                data.receipts += isinstance(record, Receipt)
         except codec.UnknownFormat as error:
             data.unreadable.append(Finding("unreadable", item.key, str(error)))
 
@@ -138,6 +143,7 @@ class _Checker:
         stack = project.stacks.get(stack_id)
         if stack is not None:
             stack.facts, stack.bytes = data.facts, data.bytes
+            project.receipts += data.receipts
             yield from data.unreadable
             if data.sensitive and not data.has_data_key:
                 key = self._keys.record(project_id, stack_id, DATA_KEY)

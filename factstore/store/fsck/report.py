@@ -52,7 +52,7 @@ class ProjectContents:
     """Everything whose key contains the id of a project.
 
     :param stacks: by id.
-    :param receipts: the number of records of Idempotency-Keys.
+    :param receipts: the number of receipts of Idempotency-Keys.
     :param legacy: the number of keys that only earlier versions wrote.
     :param purges: ids of deleted stacks whose data the workers still delete.
     :param orphans: ids without a stack, whose data no worker deletes.

@@ -33,7 +33,7 @@ class DirectStore:
         self.called: list[str] = []
         self.facts_at = self.backend.facts_at
         self.stacks_at = self.backend.stacks_at
-        self.idempotency_record = self.backend.idempotency_record
+        self.earlier_receipt = self.backend.earlier_receipt
 
     def state(self) -> State:
         return self.known

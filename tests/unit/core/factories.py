@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from factstore.core.model.event import Mutation, PutFact, PutStack, Step
 from factstore.core.model.fact import Author, Fact, Kind, Put, Scope, Stack
@@ -30,7 +31,7 @@ class ManualClock:
         return self.now
 
     def timestamp(self) -> str:
-        return f"at {self.now}"
+        return datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def advance(self, seconds: float) -> None:
         self.now += seconds

@@ -75,7 +75,6 @@ class Service:
         there.backend, there.epoch = self.store.backend, self.store.epoch
         there.known.epoch = self.store.epoch
         there.facts_at, there.stacks_at = self.store.facts_at, self.store.stacks_at
-        there.idempotency_record = self.store.idempotency_record
         return services_over(there, self.clock, lambda: new_id)
 
     def head(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from factstore.core.model.transaction import TreeGuards
-from factstore.core.ports import IdempotencyRecord, Transaction
+from factstore.core.ports import Transaction
 from factstore.store.keyspace import Keyspace
 from factstore.store.txn import compares_for
 from factstore.store.types import Compare
@@ -13,7 +13,6 @@ KEYS = Keyspace("/factstore/v1")
 LIFE = b"life"
 STACK = stack(created=5, revision=7)
 RECORD = KEYS.stack(PROJECT, STACK.name)
-RECEIPT = IdempotencyRecord(PROJECT, "key", "{}")
 
 
 def key(path: str) -> bytes:
@@ -29,13 +28,12 @@ def compares(**fields: object) -> list[Compare]:
 
 
 def test_every_expectation_is_compared() -> None:
-    found = compares(fact_revisions={"a/b": 0, "c": 4}, idempotency=RECEIPT)
+    found = compares(fact_revisions={"a/b": 0, "c": 4})
     assert found == [
         Compare(KEYS.epoch, "value", "==", LIFE),
         Compare(RECORD, "create", "==", 5),
         Compare(key("a/b"), "mod", "==", 0),
         Compare(key("c"), "mod", "==", 4),
-        Compare(KEYS.receipt(PROJECT, "key"), "create", "==", 0),
     ]
 
 
