@@ -82,12 +82,12 @@ def create_app(
     authorizer: Authorizer,
     *,
     tokens: bool = True,
-    set_write_timeout: Callable[[WSGIEnvironment], None] = lambda environ: None,
+    begin_stream: Callable[[WSGIEnvironment], None] = lambda environ: None,
 ) -> Flask:
     """Return the application over some services.
 
     :param tokens: list the kinds of credentials in the OpenAPI document.
-    :param set_write_timeout: limits the time of writes to a request's connection.
+    :param begin_stream: notes on a request's connection that the response is a stream.
     """
     app = Flask("factstore", static_folder=None)
     app.config.update(
@@ -105,7 +105,7 @@ def create_app(
     app.url_map.converters["grant_id"] = UnicodeConverter  # one segment, checked by the domain
     app.extensions[SERVICES] = services
     app.extensions[ACCESS] = Access(authorizer)
-    app.extensions[events.WRITE_TIMEOUT] = set_write_timeout
+    app.extensions[events.BEGIN_STREAM] = begin_stream
     app.before_request(check_request)
     app.after_request(microversion.set_headers)
     api = FactstoreApi(app)

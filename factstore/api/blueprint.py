@@ -17,7 +17,12 @@ from flask import Flask, Request, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from webargs.flaskparser import FlaskParser
 from werkzeug.datastructures import MultiDict
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    UnsupportedMediaType,
+)
 
 from factstore.api import openapi
 from factstore.api.errors import BODY_BYTES
@@ -138,11 +143,14 @@ def read_body(req: Request) -> bytes:
     :raises UnsupportedMediaType: it is compressed, or declared to be in another charset.
     :raises RequestEntityTooLarge: it is larger than 1 MiB.
     :raises Invalid: it ended early, or its chunks are malformed.
+    :raises RequestTimeout: it stopped to arrive.
     """
     check_encoding(req)
     try:
         body: bytes = req.get_data(parse_form_data=False)
-    except ClientDisconnected:
+    except ClientDisconnected as error:
+        if isinstance(error.__context__, TimeoutError):
+            raise RequestTimeout("The body did not arrive in time. Send it again.") from None
         raise Invalid("The body ended early, or its chunks are malformed. Send it again.") from None
     if len(body) > BODY_BYTES:
         raise RequestEntityTooLarge

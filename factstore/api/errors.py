@@ -55,6 +55,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "The method is not allowed here"),
     "not_acceptable": (406, "No acceptable representation"),
     "microversion_unsupported": (406, "The API version is not supported"),
+    "request_timeout": (408, "The request did not arrive in time"),
     "conflict": (409, "The request conflicts with the current state"),
     "path_is_folder": (409, "The path is a folder"),
     "path_below_fact": (409, "The path is below a fact"),
@@ -93,6 +94,7 @@ _BY_STATUS = {
     404: "not_found",
     405: "method_not_allowed",
     406: "not_acceptable",
+    408: "request_timeout",
     413: "too_large",
     415: "media_type",
 }

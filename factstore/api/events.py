@@ -36,8 +36,8 @@ from factstore.policies import stacks as rules
 
 blueprint = Blueprint("events", __name__, description="The watch.")
 
-WRITE_TIMEOUT = "factstore.write_timeout"
-"""The application's extension that limits the time of writes to a request's connection."""
+BEGIN_STREAM = "factstore.begin_stream"
+"""The application's extension that notes on a request's connection that the response is a stream."""
 STREAM = "text/event-stream"
 CREDENTIAL_SECONDS = 45.0  # between checks; with a ping of 15 s, a stream ends within 60 s
 RETRY_MS = (500, 3000)  # spreads the clients of a stopping service that reconnect
@@ -114,7 +114,7 @@ def _stream(
     except BaseException:
         release()
         raise
-    current_app.extensions[WRITE_TIMEOUT](request.environ)
+    current_app.extensions[BEGIN_STREAM](request.environ)
     body = _StreamBody(stream_chunks(frames, epoch, identity, known.clock), release)
     if request.method == "HEAD":
         body.close()  # the server does not send it, so it would never close it

@@ -34,6 +34,7 @@ EVERYWHERE = (
     "not_loopback",
     "not_acceptable",
     "microversion_unsupported",
+    "request_timeout",
     "url_too_long",
     "headers_too_large",
     "internal_error",

@@ -51,11 +51,33 @@ API_OPTS = [
         "streams at once, so that their clients connect to another worker.",
     ),
     cfg.IntOpt(
+        "idle_seconds",
+        default=75,
+        min=1,
+        help="Number of seconds after which a connection without a request is closed.  It must be "
+        "longer than the time for which a proxy keeps its connections to the service.",
+    ),
+    cfg.IntOpt(
+        "read_seconds",
+        default=30,
+        min=1,
+        help="Number of seconds in which the header of a request must arrive, and then each 64 KiB of "
+        "its body.  A request that takes longer is answered with status 408.",
+    ),
+    cfg.IntOpt(
         "idle_write_seconds",
         default=30,
         min=1,
-        help="Number of seconds after which a stream is closed if its client has read nothing.  The "
-        "client can resume the stream.",
+        help="Number of seconds after which a connection is closed if its client has read nothing of a "
+        "response or a stream.  The client can resume the stream.  A client that was switched off is "
+        "noticed after about the same time.",
+    ),
+    cfg.IntOpt(
+        "body_mib",
+        default=64,
+        min=2,
+        help="Maximum size of all bodies that a worker receives at the same time, in MiB.  If they are "
+        "larger, those that have been arriving for longest are answered with status 408.",
     ),
     cfg.BoolOpt(
         "access_log",

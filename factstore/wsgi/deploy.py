@@ -6,8 +6,7 @@ origin is allowed · authentication · throttle · the Flask application.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -37,9 +36,9 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         services,
         PolicyAuthorizer(conf, runtime.clock),
         tokens=conf.auth_strategy == "keystone",
-        set_write_timeout=_write_timeout_setter(conf.api.idle_write_seconds),
+        begin_stream=_begin_stream,
     )
-    app = Throttle(app, services.rate_limiter, runtime.scheduler, time.sleep)
+    app = Throttle(app, services.rate_limiter, runtime.scheduler)
     if conf.auth_strategy == "keystone":
         # keystonemiddleware is slow to import, and other services do not need it.
         from factstore.wsgi.auth.keystone import KeystoneAuth
@@ -100,11 +99,8 @@ class PathDispatcher:
         return app(environ, start_response)
 
 
-def _write_timeout_setter(seconds: float) -> Callable[[WSGIEnvironment], None]:
-    def set_write_timeout(environ: WSGIEnvironment) -> None:
-        # A client that vanished leaves a full send buffer, and a write to it would block forever.
-        connection: Any = environ.get("gunicorn.socket")
-        if connection is not None:
-            connection.settimeout(seconds)
-
-    return set_write_timeout
+def _begin_stream(environ: WSGIEnvironment) -> None:
+    """Note on the request's connection, if the server provides it, that the response is a stream."""
+    begin = getattr(environ.get("gunicorn.socket"), "begin_stream", None)
+    if begin is not None:
+        begin()

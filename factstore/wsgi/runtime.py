@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
+from factstore.wsgi.connection_limits import ConnectionLimits
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
 from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
@@ -88,6 +89,8 @@ class Runtime:
     services: Services
     scheduler: Scheduler
     metrics: Metrics
+    connection_limits: ConnectionLimits
+    connection_gauges: Callable[[], Mapping[str, int]] = dict
 
     def start(self) -> None:
         """Start following etcd; until the store has been read, requests are answered with 503."""
@@ -118,8 +121,9 @@ class Runtime:
         self.hub.close()
 
     def gauges(self) -> dict[str, int]:
-        """See :func:`gauges`."""
-        return gauges(self.store, self.hub, self.services.rate_limiter, self.scheduler)
+        """See :func:`gauges`; with those of the server's connections, if it provides them."""
+        own = gauges(self.store, self.hub, self.services.rate_limiter, self.scheduler)
+        return {**own, **self.connection_gauges()}
 
     def stop(self) -> None:
         """Stop everything and close the connections."""
@@ -182,7 +186,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         metrics.observe_lag,
         on_needs_write=lambda: services.waiter_controller.wake(),
     )
-    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, new_wake_up)
+    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, scheduler.new_change_wake_up)
     encryption = Encryption(RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock))
     services = build_services(
         store,
@@ -196,7 +200,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         encryption=encryption,
         on_write_retry=metrics.count_write_retry,
     )
-    return Runtime(
+    runtime = Runtime(
         clock=clock,
         backend=backend,
         store=store,
@@ -208,10 +212,17 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
             clock,
             window=etcd.compaction_window,
             published_revision=lambda: hub.revision,
-            report=lambda: metrics.set_gauges(gauges(store, hub, services.rate_limiter, scheduler)),
+            report=lambda: metrics.set_gauges(runtime.gauges()),
         ),
         encryption=encryption,
         services=services,
         scheduler=scheduler,
         metrics=metrics,
+        connection_limits=ConnectionLimits(
+            conf.api.idle_seconds,
+            conf.api.read_seconds,
+            conf.api.idle_write_seconds,
+            conf.api.body_mib * MIB,
+        ),
     )
+    return runtime

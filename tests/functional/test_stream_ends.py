@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,27 +103,6 @@ def test_a_stopping_worker_ends_all_streams_and_exits_within_ten_seconds(
     eventually(stopping.healthy, within=20)  # the master made another
     with Caller(stopping.url) as api, watch(api, stack, last=tag) as stream:
         assert stream.expect("change").data["changes"][0]["fact"]["value"] == 2
-
-
-def test_a_connection_that_carried_a_stream_is_kept_as_long_as_any_other(
-    etcd: EtcdServer, tmp_path: Path, stack: str
-) -> None:
-    options = {"api": {"idle_write_seconds": 1}}
-    with (
-        ApiServer([etcd.endpoint], tmp_path / "api", options=options) as server,
-        Caller(server.url) as api,
-        connect(server.url) as kept,
-    ):
-        etag(api, f"{stack}/facts/a", 1)
-        kept.sendall(request_bytes("GET", f"{stack}/events", "Accept: text/event-stream"))
-        assert kept.recv(1, socket.MSG_PEEK)  # the stream has begun
-        api.delete(stack)
-        assert b"event: goodbye" in read_answer(kept).body
-        etag(api, f"{stack}/facts/a", 1)
-        api.get(f"{stack}/facts/missing?wait=2")  # the stream's time for a write is long over
-        kept.sendall(request_bytes("GET", f"{stack}/facts/a"))
-        assert read_answer(kept).status == 200
-        check_log(server)
 
 
 def test_an_idle_kept_alive_connection_does_not_delay_a_stopping_service(

@@ -98,10 +98,14 @@ class Proxy:
     def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Stream:
         return Stream(self.url, path, headers, tls=self.certificate.context())
 
+    def connect(self) -> ssl.SSLSocket:
+        """Return a connection to the proxy."""
+        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        return self.certificate.context().wrap_socket(plain, server_hostname=NAME)
+
     def exchange(self, raw: bytes, method: str = "GET") -> Answer:
         """Send bytes unchanged, and return one response."""
-        plain = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
-        with self.certificate.context().wrap_socket(plain, server_hostname=NAME) as secure:
+        with self.connect() as secure:
             secure.sendall(raw)
             return read_answer(secure, method)
 

@@ -52,8 +52,14 @@ def test_a_wait_is_waited_for(site: Site, api: Caller, stack: str) -> None:
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    refused(api.get(f"{stack}/facts/late?wait=2"), "404 not_found")  # by then the other waits too
+    raw = request_bytes("GET", f"{stack}/facts/never?wait=50")
+    with site.proxy.connect() as leaving:
+        leaving.sendall(raw)
+        # When this one returns, the others wait too.
+        refused(api.get(f"{stack}/facts/late?wait=2"), "404 not_found")
     assert not answers
+    if site.proxy.kind == "nginx":  # the others do not notice that their client has left
+        eventually(lambda: f"GET {stack}/facts/never 499" in site.logs())
     api.put(f"{stack}/facts/late", "came")
     waiter.join()
     (answer,) = answers

@@ -24,8 +24,11 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from factstore.api.services import ROUTE, WAITED
+from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.ops.multiprocess_metrics import VARIABLE
 
+CLIENT_GONE = "499 Client Closed Request"  # as nginx counts them; nobody reads this response
+CLOSED_REASONS = ("hung_up", "read_timeout", "write_timeout", "idle")
 NO_ROUTE = "none"
 """The route of requests that were refused before routing or match no route."""
 
@@ -36,6 +39,8 @@ _WORKER_GAUGES = {
     "streams": "Open watch streams.",
     "waiting_requests": "Requests with wait in progress.",
     "queued_requests": "Requests that wait for earlier requests of their project.",
+    "connections": "Open connections.",
+    "body_bytes": "Bytes of the bodies of the requests that are received or carried out.",
     "hub_events": "Recent events kept for watchers that resume.",
     "hub_bytes": "Approximate size of these events in bytes.",
     "ready": "Workers that have read the store.",
@@ -86,6 +91,16 @@ class Metrics:
             "Bytes of the bodies of responses, without those of streams.",
             **options,
         )
+        self._closed_connections = Counter(
+            "closed_connections",
+            "Connections that the worker closed: hung_up for a client that left before its response "
+            "or stream ended, read_timeout for a request of which no more arrived, write_timeout for a "
+            "client that read nothing, idle for a connection without requests.",
+            ["reason"],
+            **options,
+        )
+        for reason in CLOSED_REASONS:
+            self._closed_connections.labels(reason)
         self._write_retries = Counter(
             "write_retries",
             "Attempts to write that etcd refused because other workers had changed the same data. The "
@@ -128,6 +143,10 @@ class Metrics:
         """Count an attempt to write that has to be repeated."""
         self._write_retries.inc()
 
+    def count_closed_connection(self, reason: str) -> None:
+        """Count a connection that was closed for one of :data:`CLOSED_REASONS`."""
+        self._closed_connections.labels(reason).inc()
+
     def set_gauges(self, values: Mapping[str, int]) -> None:
         """Set gauges by name."""
         for name, value in values.items():
@@ -159,7 +178,11 @@ class MetricsMiddleware:
             self._metrics.observe_request(environ, status, length, seconds)
             return start_response(status, headers, *exc_info)
 
-        return self._app(environ, start)
+        try:
+            return self._app(environ, start)
+        except ClientGone:
+            start(CLIENT_GONE, [("Content-Length", "0")])
+            return []
 
 
 class MetricsEndpoint:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -27,22 +27,17 @@ _HEARTBEAT = re.compile(r"/v1/stacks/[^/]+/members/[^/]+/heartbeat")
 
 
 class Throttle:
-    """Delays requests that exceed the rate of their project or wait for others, and refuses the rest.
-
-    :param sleep: blocks for some seconds; it must not block other requests.
-    """
+    """Delays requests that exceed the rate of their project or wait for others; refuses the rest."""
 
     def __init__(
         self,
         app: WSGIApplication,
         rate_limiter: RateLimiter,
         scheduler: Scheduler,
-        sleep: Callable[[float], None],
     ) -> None:
         self._app = app
         self._rate_limiter = rate_limiter
         self._scheduler = scheduler
-        self._sleep = sleep
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on, at once or after a delay, or answer 429."""
@@ -57,7 +52,7 @@ class Throttle:
             self._check_queue(flow)
             delay = self._rate_limiter.request(project_id, length, heartbeat=heartbeat)
         except Throttled as error:
-            self._sleep(REFUSAL_SECONDS)
+            self._scheduler.sleep(REFUSAL_SECONDS)
             refuse = problem(
                 error.code,
                 error.detail,
@@ -67,7 +62,7 @@ class Throttle:
             )
             return refuse(environ, start_response)
         if delay:
-            self._sleep(delay)
+            self._scheduler.sleep(delay)
         self._scheduler.start(flow)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 
+import gevent
 from gevent import get_hub
 from gevent.event import Event
 from gevent.hub import Waiter
 
 from factstore.core.ports import Clock, WakeUp
 from factstore.wsgi.fair_queue import FairQueue, Flow
+from factstore.wsgi.server.connection import CURRENT
 
 BUSY_SECONDS = 0.005  # after which the queue is served although new requests keep arriving
 
@@ -25,15 +28,35 @@ class GreenletScheduler:
     def __init__(self, clock: Clock) -> None:
         self._queue = FairQueue(clock, _Idle().schedule)
         self._new_event = partial(_FairEvent, self._resume)
+        self._new_change_event = partial(_ChangeEvent, self._resume)
 
     def start(self, flow: Flow) -> bool:
-        """Let the current request run when it is its turn; return True if it had to wait."""
+        """Let the current request run when it is its turn; return True if it had to wait.
+
+        :raises ClientGone: the request has not been carried out.
+        """
         _FLOW.set(flow)
-        return self._wait(flow)
+        with _attention():
+            return self._wait(flow)
+
+    def sleep(self, seconds: float) -> None:
+        """Delay the current request.
+
+        :raises ClientGone: the request has not been carried out.
+        """
+        with _attention():
+            gevent.sleep(seconds)
 
     def new_wake_up(self) -> WakeUp:
         """Return an event; a request that has waited for it continues when it is its turn."""
         return self._new_event()
+
+    def new_change_wake_up(self) -> WakeUp:
+        """Return an event for requests that wait for a change, and only read.
+
+        Waiting for it raises :class:`ClientGone`.
+        """
+        return self._new_change_event()
 
     def age(self, flow: Flow) -> float:
         """Return the seconds for which the first waiting request of a flow has waited."""
@@ -57,6 +80,20 @@ class GreenletScheduler:
         return waits
 
 
+@contextmanager
+def _attention() -> Iterator[None]:
+    """Raise ClientGone inside a ``with`` block if the client of the current request has gone."""
+    connection = CURRENT.get()
+    if connection is None:
+        yield
+        return
+    try:
+        connection.begin_wait()
+        yield
+    finally:
+        connection.end_wait()
+
+
 class _FairEvent(Event):
     """An event of gevent, whose waiters join the fair queue."""
 
@@ -73,6 +110,17 @@ class _FairEvent(Event):
         happened: bool = super().wait(timeout)
         self._resume()
         return happened
+
+
+class _ChangeEvent(_FairEvent):
+    """An event whose waiters end if their client has gone."""
+
+    __slots__ = ()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the event, and then for the turn of the request."""
+        with _attention():
+            return super().wait(timeout)
 
 
 class _Idle:

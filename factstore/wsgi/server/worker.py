@@ -13,14 +13,18 @@ import errno
 import gc
 import io
 import ssl
-from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gunicorn import util
 from gunicorn.http import errors as malformed
-from gunicorn.http.body import ChunkedReader
+from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
+
+from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.server.connection import CURRENT, HEADER_BYTES, Connection, RequestTimeout
+from factstore.wsgi.server.connections import Connections, set_listener_options
 
 if TYPE_CHECKING:
     from factstore.wsgi.middleware.problem import Problem
@@ -28,39 +32,7 @@ if TYPE_CHECKING:
 LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
 LINGER_SECONDS = 2.0  # limits for reading the rest of a request that was answered early
 LINGER_BYTES = 8 * 1024 * 1024
-
-
-class _IdleConnection:
-    """A connection between two requests; it is closed after some seconds, or by :meth:`close`."""
-
-    def __init__(self, connections: set[_IdleConnection], seconds: float) -> None:
-        self._connections = connections
-        self._timeout = gevent.Timeout(seconds)
-        self._greenlet = gevent.getcurrent()
-
-    def __enter__(self) -> Self:
-        self._connections.add(self)
-        self._timeout.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        self._connections.discard(self)
-        self._timeout.close()
-        return error is self._timeout
-
-    def close(self) -> None:
-        """Close the connection as if its time had expired."""
-        gevent.get_hub().loop.run_callback(self._throw)
-
-    def _throw(self) -> None:
-        # Runs in the hub: no request can arrive between the check and the throw.
-        if self in self._connections:
-            self._greenlet.throw(self._timeout)
+_NO_TIMEOUT = contextlib.nullcontext()
 
 
 class _ChunkedBody(io.RawIOBase):
@@ -81,17 +53,23 @@ class _ChunkedBody(io.RawIOBase):
         return len(data)
 
 
-def _read_rest(body: Any) -> None:
-    """Read and discard the rest of a body that was answered before its end, within limits."""
+def _read_rest(body: Any, seconds: float) -> bool:
+    """Read and discard the rest of a body that was answered early; return False if it is cut."""
     # Closing a connection with unread data resets it. A client that is still sending may then never
     # read the response, and a proxy returns 502.
+    if isinstance(body, Body) and getattr(body.reader, "length", None) == 0:
+        return True
     discarded = 0
     with (
         contextlib.suppress(OSError, malformed.ParseException),
-        gevent.Timeout(LINGER_SECONDS, False),
+        gevent.Timeout(seconds, False),
     ):
-        while discarded < LINGER_BYTES and (piece := body.read(64 * 1024)):
+        while discarded < LINGER_BYTES:
+            piece = body.read(64 * 1024)
+            if not piece:
+                return True
             discarded += len(piece)
+    return False
 
 
 class Worker(GeventWorker):
@@ -99,36 +77,63 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._idle: set[_IdleConnection] = set()
+        self._connections: Connections | None = None
 
     def load_wsgi(self) -> None:
         """Load the application and start the runtime before the first request."""
         gc.disable()  # nearly all that is loaded here remains
         super().load_wsgi()
-        from factstore.wsgi import api
+        from factstore.wsgi import api, runtime_registry
 
         self.wsgi = api.start()
+        runtime = runtime_registry.get_runtime()
+        assert runtime is not None  # noqa: S101 - it has just been started
+        limits, metrics = runtime.connection_limits, runtime.metrics
+        known = self._connections = Connections(limits, metrics.count_closed_connection)
+        runtime.connection_gauges = known.gauges
+        for each in self.sockets:
+            set_listener_options(each, limits)
         # Objects that exist now are permanent, and each collection would walk all facts in memory.
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
         gc.enable()
 
-    def timeout_ctx(self) -> _IdleConnection:
-        """Return the context manager that limits the wait for a connection's next request."""
-        return _IdleConnection(self._idle, self.cfg.keepalive if self.alive else LATE_SECONDS)
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve a connection until it ends."""
+        assert self._connections is not None  # noqa: S101 - the application has been loaded
+        connection = Connection(client, self._connections, self._idle_seconds)
+        CURRENT.set(connection)
+        super().handle(listener, connection, addr)
+
+    def _idle_seconds(self) -> float:
+        """Return the time to wait for the next request of a connection."""
+        return float(self.cfg.keepalive) if self.alive else LATE_SECONDS
+
+    def timeout_ctx(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context manager without effect; a connection limits its reads itself."""
+        return _NO_TIMEOUT
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Pass a request to the application, and reset the write timeout that a stream has set."""
+        """Pass a request to the application.
+
+        :raises StopIteration: the connection is to be closed.
+        """
         if isinstance(req.body.reader, ChunkedReader):
             req.body = _ChunkedBody(req.body)
+        sock.begin_request(req)
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            handled = super().handle_request(listener_name, req, sock, addr)
+            if not _read_rest(req.body, sock.read_seconds):
+                raise StopIteration
+            return handled
         except StopIteration:  # gunicorn closes the connection after this response
-            _read_rest(req.body)
+            _read_rest(req.body, LINGER_SECONDS)
             raise
+        except ClientGone:
+            raise StopIteration from None
         finally:
-            sock.settimeout(None)
+            sock.end_request()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer a request that could not be passed to the application."""
@@ -156,6 +161,12 @@ class Worker(GeventWorker):
         """Return the answer that names the fault of a request that could not be parsed."""
         from factstore.wsgi.middleware.problem import problem
 
+        if isinstance(exc, RequestTimeout):
+            return problem(
+                "request_timeout",
+                "The header of the request did not arrive in time. Send the request again.",
+                request_id,
+            )
         if isinstance(exc, malformed.LimitRequestLine):
             return problem(
                 "url_too_long",
@@ -165,8 +176,9 @@ class Worker(GeventWorker):
         if isinstance(exc, malformed.LimitRequestHeaders):
             return problem(
                 "headers_too_large",
-                f"The request has more than {self.cfg.limit_request_fields} headers or a header of "
-                f"more than {self.cfg.limit_request_field_size} bytes.",
+                f"The request has more than {self.cfg.limit_request_fields} headers, a header of more "
+                f"than {self.cfg.limit_request_field_size} bytes, or headers of more than "
+                f"{HEADER_BYTES} bytes together.",
                 request_id,
             )
         return problem(
@@ -184,5 +196,5 @@ class Worker(GeventWorker):
         from factstore.wsgi import api
 
         api.drain()
-        for connection in list(self._idle):
-            connection.close()
+        if self._connections is not None:
+            self._connections.close_idle()

@@ -27,6 +27,10 @@ class BusyScheduler(ThreadScheduler):
 
     def __init__(self, age: float) -> None:
         self._age = age
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     def start(self, flow: Flow) -> bool:
         return not flow[1]
@@ -39,10 +43,10 @@ class Service:
     """A throttle before an application that answers everything with 204."""
 
     def __init__(self, age: float = 0.0, **allowed: int) -> None:
-        self.pauses: list[float] = []
         admission = RateLimiter(lambda project_id: Allowance(**allowed), ManualClock())
         scheduler = BusyScheduler(age)
-        self._throttle = Throttle(self._application, admission, scheduler, self.pauses.append)
+        self.pauses = scheduler.pauses
+        self._throttle = Throttle(self._application, admission, scheduler)
 
     def _application(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

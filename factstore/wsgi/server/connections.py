@@ -1,0 +1,118 @@
+"""All connections of a worker: notices of those that were closed, and what they have in common."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from gevent import get_hub, monkey
+
+from factstore.wsgi.connection_limits import ConnectionLimits
+from factstore.wsgi.server.connection import Connection
+
+PROBE_SECONDS = 6.0
+"""Between two probes of a client that has closed its sending side; nine fit into the longest wait."""
+
+UNSENT_BYTES = 128 * 1024  # in the send buffer of a connection
+_READ = 1  # of libev
+
+
+class Connections:
+    """The connections of a worker.
+
+    One epoll set reports those whose client has hung up, at no cost for the others.
+
+    :param count: counts a connection that ended, by the reason.
+    """
+
+    def __init__(self, limits: ConnectionLimits, count: Callable[[str], None]) -> None:
+        self.limits = limits
+        self.count = count
+        self.idle: set[Connection] = set()
+        self._open: dict[int, Connection] = {}
+        self._bodies: dict[Connection, int] = {}  # the one that began first comes first
+        self._body_bytes = 0
+        self._half_closed: set[Connection] = set()
+        self._epoll = monkey.get_original("select", "epoll")()
+        self._loop = get_hub().loop
+        self._reports = self._loop.io(self._epoll.fileno(), _READ)
+        self._reports.start(self._report)
+        self._timer = self._loop.timer(PROBE_SECONDS, PROBE_SECONDS)
+
+    def gauges(self) -> dict[str, int]:
+        """Return current numbers, by the names of the metrics."""
+        return {"connections": len(self._open), "body_bytes": self._body_bytes}
+
+    def add(self, connection: Connection) -> None:
+        """Watch a connection until it is removed."""
+        descriptor = connection.fileno()
+        self._open[descriptor] = connection
+        self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLET)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is about to be closed, which removes it from the epoll set."""
+        self._open.pop(connection.fileno(), None)
+        self._half_closed.discard(connection)
+        self.end_body(connection)
+
+    def _report(self) -> None:
+        for descriptor, flags in self._epoll.poll(0):
+            connection = self._open.get(descriptor)
+            if connection is not None:
+                connection.notice(gone=bool(flags & (select.EPOLLERR | select.EPOLLHUP)))
+
+    def probe_again(self, connection: Connection) -> None:
+        """Probe a connection now and then while its request waits."""
+        if not self._half_closed:
+            self._timer.again(self._probe)
+        self._half_closed.add(connection)
+
+    def _probe(self) -> None:
+        for connection in list(self._half_closed):
+            connection.check()
+        if not self._half_closed:
+            self._timer.stop()
+
+    # Bodies
+
+    def add_body(self, connection: Connection, size: int) -> None:
+        """Count bytes of a body; if all bodies are too large, end the one that began first."""
+        self._bodies[connection] = self._bodies.get(connection, 0) + size
+        self._body_bytes += size
+        if self._body_bytes > self.limits.body_bytes:
+            self._loop.run_callback(self._expire_bodies)
+
+    def end_body(self, connection: Connection) -> None:
+        """Subtract the body of a request that has ended."""
+        self._body_bytes -= self._bodies.pop(connection, 0)
+
+    def _expire_bodies(self) -> None:
+        for connection in list(self._bodies):
+            if self._body_bytes <= self.limits.body_bytes:
+                return
+            if connection.expire_body():
+                self.end_body(connection)
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request."""
+        for connection in list(self.idle):
+            self._loop.run_callback(connection.close_idle)
+
+
+def set_listener_options(listener: Any, limits: ConnectionLimits) -> None:
+    """Set options that the connections inherit from a socket that listens for TCP."""
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    seconds = max(1, round(limits.write_seconds))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        # A client that was switched off sends neither FIN nor RST.
+        (socket.TCP_KEEPIDLE, seconds),
+        (socket.TCP_KEEPINTVL, max(1, seconds // 3)),
+        (socket.TCP_USER_TIMEOUT, seconds * 1000),
+        # A send buffer grows to megabytes otherwise, whatever the client reads.
+        (socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES),
+    ):
+        listener.setsockopt(socket.IPPROTO_TCP, option, value)

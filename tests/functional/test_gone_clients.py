@@ -1,0 +1,193 @@
+"""Clients that hang up or stand still: they soon cost nothing, and others are not mistaken for them."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http import HTTPStatus
+
+import pytest
+
+from factstore.cmd.processes.etcd import EtcdServer
+from tests.eventually import eventually
+from tests.http import Caller, check_refusal, fresh_stack
+from tests.raw_http import connect, read_answer, request_bytes
+from tests.service import ApiServer, check_log
+from tests.structure.application import Operation, documented, operations
+
+NOTICED = 2.0  # seconds
+CLOSED = "factstore_closed_connections_total"
+STREAM = "Accept: text/event-stream"
+JSON = "Content-Type: application/json"
+
+
+@pytest.fixture(scope="module")
+def server(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A service with short limits, to which no other test is connected."""
+    options = {"api": {"read_seconds": 1, "idle_write_seconds": 1}}
+    with ApiServer([etcd.endpoint], tmp_path_factory.mktemp("api"), options=options) as service:
+        yield service
+        check_log(service)
+
+
+@pytest.fixture
+def stack(api: Caller) -> str:
+    """The path of a stack with a member that holds a turn, one that waits for it, and a waiter."""
+    path = f"/v1/stacks/{fresh_stack()}"
+    api.put(f"{path}/facts/a", 1)
+    api.put(f"{path}/waiters/w", json={"success": {"signals": 2}}).raise_for_status()
+    for member in ("holder", "member"):
+        api.put(f"{path}/members/{member}", json={"group": "g", "ttl": 600}).raise_for_status()
+        api.put(f"{path}/turns/queue/{member}", json={"max_parallel": 1}).raise_for_status()
+    return path
+
+
+def waiting_operations() -> list[Operation]:
+    """Return the operations with a parameter to wait."""
+    return sorted(
+        (method, path)
+        for method, path in operations()
+        for each in documented()["paths"][path][method.lower()].get("parameters", [])
+        if isinstance(each, dict) and each.get("name") == "wait"
+    )
+
+
+def request(api: Caller, operation: Operation, stack: str, wait: int) -> bytes:
+    """Return a request that waits, because the client knows the current state."""
+    method, template = operation
+    names = {"path": "missing", "waiter": "w", "queue": "queue", "member": "member"}
+    path = stack + template.removeprefix("/v1/stacks/{stack}").format(**names)
+    headers, body = [], b""
+    if method == "PUT":
+        headers, body = [JSON], json.dumps({"max_parallel": 1}).encode()
+    elif tag := api.get(path).headers.get("ETag"):
+        headers = [f"If-None-Match: {tag}"]
+    return request_bytes(method, f"{path}?wait={wait}", *headers, body=body)
+
+
+def usage(api: Caller) -> tuple[int, int]:
+    """Return the numbers of waiting requests and of streams."""
+    used = api.get("/v1/limits").json()["usage"]
+    return used["waiting_requests"], used["streams"]
+
+
+def gauge(api: Caller, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", api.get("/metrics").text, re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def test_requests_of_every_route_end_when_their_clients_hang_up(api: Caller, stack: str) -> None:
+    kinds = [request(api, operation, stack, 50) for operation in waiting_operations()]
+    kinds += [
+        request_bytes("GET", f"{stack}/events", STREAM),
+        request_bytes("GET", f"{stack}/events?settle=5000", STREAM),
+        request_bytes("GET", f"{stack}/events?wait=50&settle=5000"),
+    ]
+    hung_up, opened = (
+        gauge(api, f'{CLOSED}{{reason="hung_up"}}'),
+        gauge(api, "factstore_connections"),
+    )
+    with ExitStack() as clients:
+        for raw in kinds:
+            clients.enter_context(connect(api.url)).sendall(raw)
+        eventually(lambda: sum(usage(api)) == len(kinds))
+    eventually(lambda: usage(api) == (0, 0), NOTICED)
+    assert gauge(api, "factstore_connections") == opened
+    assert gauge(api, f'{CLOSED}{{reason="hung_up"}}') - hung_up == len(kinds)
+
+
+def test_a_client_that_closed_its_sending_side_gets_its_response_on_every_route(
+    api: Caller, stack: str
+) -> None:
+    with ExitStack() as clients:
+        opened = []
+        for operation in waiting_operations():
+            client = clients.enter_context(connect(api.url))
+            client.sendall(request(api, operation, stack, 2))
+            client.shutdown(socket.SHUT_WR)
+            opened.append((operation, client))
+        stream = clients.enter_context(connect(api.url))
+        stream.sendall(request_bytes("GET", f"{stack}/events", STREAM, version="HTTP/1.0"))
+        stream.shutdown(socket.SHUT_WR)
+        for operation, client in opened:
+            answer = read_answer(client, operation[0])
+            assert answer.status in (200, 304, 404), operation
+            assert answer.headers["X-Openstack-Request-Id"], operation
+        assert usage(api) == (0, 1)
+        api.delete(stack)
+        text = read_answer(stream).body.decode()
+        assert text.startswith(": factstore\n\n")
+        assert text.count("\ndata:") == 2  # the deletion and the goodbye
+
+
+PUT = "/v1/stacks/s/facts/a"
+STALLS = {
+    "half a header": (b"GET /v1/limits HTTP/1.1\r\nHost: loc", 408),
+    "half a body": (request_bytes("PUT", PUT, "Content-Length: 10") + b"hello", 408),
+    "half a chunk": (request_bytes("PUT", PUT, "Transfer-Encoding: chunked") + b"5\r\nhel", 408),
+    "a body after 100": (
+        request_bytes("PUT", PUT, "Expect: 100-continue", "Content-Length: 10"),
+        408,
+    ),
+    "half a batch": (
+        request_bytes("POST", "/v1/stacks/s/batch", JSON, "Content-Length: 99") + b"{",
+        408,
+    ),
+    "half a body that is refused": (
+        request_bytes("PUT", "/v1/stacks/s/nowhere", "Content-Length: 10") + b"hello",
+        404,
+    ),
+}
+
+
+def test_requests_that_do_not_arrive_are_answered_and_their_connections_closed(
+    api: Caller,
+) -> None:
+    stalled = gauge(api, f'{CLOSED}{{reason="read_timeout"}}')
+    with ExitStack() as clients:
+        opened = {}
+        for name, (sent, _) in STALLS.items():
+            opened[name] = clients.enter_context(connect(api.url))
+            opened[name].sendall(sent)
+        for name, client in opened.items():
+            answer = read_answer(client)
+            assert answer.status == STALLS[name][1], name
+            if answer.status == HTTPStatus.REQUEST_TIMEOUT:
+                check_refusal(408, answer.headers, answer.json(), "408 request_timeout")
+                assert answer.headers["Connection"] == "close"
+            assert client.recv(1) == b"", name
+    assert gauge(api, f'{CLOSED}{{reason="read_timeout"}}') == stalled + len(STALLS)
+
+
+def test_responses_that_are_not_read_end(api: Caller, stack: str) -> None:
+    for part in range(4):
+        puts = [{"put": {"path": f"{part}/{n}", "value": "x" * 60_000}} for n in range(16)]
+        api.post(f"{stack}/batch", json={"operations": puts}).raise_for_status()
+    paths = {"facts?limit=1000": "Accept: */*", "context": "Accept: */*"}
+    paths["events?initial=true"] = STREAM
+    before = gauge(api, f'{CLOSED}{{reason="write_timeout"}}')
+    with ExitStack() as clients:
+        for path, accept in paths.items():
+            client = clients.enter_context(connect(api.url))
+            client.sendall(request_bytes("GET", f"{stack}/{path}", accept))
+        closed = f'{CLOSED}{{reason="write_timeout"}}'
+        eventually(lambda: gauge(api, closed) == before + len(paths))
+        assert usage(api) == (0, 0)
+
+
+def test_a_connection_that_carried_a_stream_is_kept_as_long_as_any_other(
+    api: Caller, stack: str
+) -> None:
+    with connect(api.url) as kept:
+        kept.sendall(request_bytes("GET", f"{stack}/events", STREAM))
+        assert kept.recv(1, socket.MSG_PEEK)  # the stream has begun
+        api.delete(stack)
+        assert b"event: goodbye" in read_answer(kept).body
+        api.put(f"{stack}/facts/a", 1)
+        api.get(f"{stack}/facts/missing?wait=2")  # the times for reads and writes are long over
+        kept.sendall(request_bytes("GET", f"{stack}/facts/a"))
+        assert read_answer(kept).status == HTTPStatus.OK
