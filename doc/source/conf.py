@@ -15,7 +15,10 @@ extensions = [
     "oslo_config.sphinxext",
     "oslo_policy.sphinxext",
     "oslo_policy.sphinxpolicygen",
+    "sphinx.ext.autodoc",
 ]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
 
 html_theme = "openstackdocs"
 pygments_style = "native"

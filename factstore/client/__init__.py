@@ -8,7 +8,7 @@ and does not depend on the service's implementation.
 
     from factstore.client import connect
 
-    slurm = connect().stack("slurm")              # OS_* from the environment
+    slurm = connect("http://127.0.0.1:8796").stack("slurm")  # connect() reads OS_* variables
     slurm.put("nodes/c1/ip", "10.0.0.11")
     head = slurm.wait("nodes/head/ip", timeout=600).value
     me = slurm.member("c1")
@@ -19,8 +19,24 @@ and does not depend on the service's implementation.
 
 from factstore.client.batch import Delete, Guard, Put
 from factstore.client.client import Client
-from factstore.client.connect import connect
-from factstore.client.errors import FactstoreError
+from factstore.client.connect import MissingVariables, connect
+from factstore.client.errors import (
+    BadRequest,
+    Conflict,
+    FactstoreError,
+    Forbidden,
+    Gone,
+    NotFound,
+    OutcomeUnknown,
+    PreconditionFailed,
+    RateLimited,
+    Refused,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
 from factstore.client.events import Bookmark, Change, Event, Snapshot
 from factstore.client.grant import Grant, GrantRecord
 from factstore.client.member import Member, MemberRecord
@@ -40,30 +56,45 @@ from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
 
 __all__ = [
+    "BadRequest",
     "BatchResult",
     "Bookmark",
     "Change",
     "Client",
+    "Conflict",
     "Context",
     "Convergence",
     "Delete",
     "Event",
     "Fact",
     "FactstoreError",
+    "Forbidden",
+    "Gone",
     "Grant",
     "GrantRecord",
     "Guard",
     "Member",
     "MemberRecord",
     "Mirror",
+    "MissingVariables",
+    "NotFound",
     "Outcome",
+    "OutcomeUnknown",
     "Page",
+    "PreconditionFailed",
     "Put",
+    "RateLimited",
+    "Refused",
     "Snapshot",
     "Stack",
     "StackRecord",
+    "TooLarge",
     "Turn",
     "TurnRecord",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "WaitTimeout",
     "Waiter",
     "WaiterRecord",
     "Watch",

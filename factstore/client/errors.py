@@ -8,6 +8,7 @@ The tree::
     │   ├── Unauthorized        401: the token or grant is missing or not valid
     │   ├── Forbidden           403: policy or a limit does not allow the request
     │   ├── NotFound            404: the resource does not exist in this project
+    │   │   └── WaitTimeout     the awaited fact still does not exist; also a TimeoutError
     │   ├── Conflict            409: the request conflicts with stored data
     │   ├── Gone                410: the history is no longer kept; list, then watch again
     │   ├── PreconditionFailed  412: has the current etag
@@ -79,6 +80,10 @@ class NotFound(Refused):
     """
 
     retry_after: float | None = None
+
+
+class WaitTimeout(NotFound, TimeoutError):
+    """The fact for which a call waited still does not exist."""
 
 
 class Conflict(Refused):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import requests
 
 from factstore.client import urls
+from factstore.client.advice import advises, missing_attribute
 from factstore.client.batch import Delete, Guard, Put
 from factstore.client.conditional import quoted, write_headers
-from factstore.client.errors import Gone, NotFound
+from factstore.client.errors import Gone, NotFound, WaitTimeout
 from factstore.client.events import Snapshot
 from factstore.client.paging import next_params
 from factstore.client.query import query_params
@@ -20,6 +21,7 @@ from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
 PAGE_FACTS = 1000
 _SNAPSHOT_ATTEMPTS = 5
+_BATCH_EXAMPLE = 'For example: batch([Put("a", 1), Delete("b")], guards=[Guard.absent("a")]).'
 
 
 class Facts:
@@ -29,6 +31,11 @@ class Facts:
         self.name = name
         self._url = urls.stack_url(name)
         self._transport = transport
+
+    if not TYPE_CHECKING:  # type checkers know which attributes there are
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing_attribute(self, name)
 
     # One fact
 
@@ -106,7 +113,7 @@ class Facts:
         """Wait until a fact exists, and return it.
 
         :param timeout: seconds; the service counts whole seconds.
-        :raises NotFound: the fact still does not exist.
+        :raises WaitTimeout: the fact still does not exist; a NotFound and a TimeoutError.
         """
         clock = self._transport.clock
         end = clock.monotonic() + timeout
@@ -118,11 +125,18 @@ class Facts:
             except NotFound as error:
                 now = clock.monotonic()
                 if now >= end:
-                    raise
+                    raise WaitTimeout(
+                        f"Fact {path!r} did not exist within {timeout:g} s. {error.detail}",
+                        status=error.status,
+                        code=error.code,
+                        request_id=error.request_id,
+                        members=error.members,
+                    ) from error
                 early = sent_at + wait - now  # a stopping service ends waits early
                 if early > 0:
                     clock.sleep(min(error.retry_after or 1.0, end - now))
 
+    @advises("To delete the stack and everything in it, call delete_stack().")
     def delete(
         self,
         path: str,
@@ -171,6 +185,7 @@ class Facts:
                     raise
         return Snapshot(tuple(chain.from_iterable(page.facts for page in pages)), pages[0].cursor)
 
+    @advises(_BATCH_EXAMPLE)
     def batch(
         self,
         operations: Iterable[Put | Delete],
@@ -187,6 +202,9 @@ class Facts:
         :raises Conflict: for example, the generation is no longer live.
         :raises OutcomeUnknown: either all operations were carried out or none.
         """
+        operations = list(operations)
+        if not all(isinstance(each, Put | Delete) for each in operations):
+            raise TypeError(f"An operation of a batch is a Put or a Delete. {_BATCH_EXAMPLE}")
         body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
         if documents := [guard.document() for guard in guards]:
             body["guards"] = documents

@@ -1,14 +1,17 @@
 """Sends requests, retries them where that is safe, and raises the client's errors.
 
 All requests are retried on 503 and 429, and if no connection could be made, because then nothing was
-written.  If a response was lost, only reads and writes with an idempotency key are retried.
+written.  If a response was lost, only reads and writes with an idempotency key are retried.  Retries
+that take longer than a moment are logged as warnings, which Python prints by default.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -19,7 +22,10 @@ from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
 from factstore.client.errors import OutcomeUnknown, Unavailable, UnexpectedAnswer, from_response
 
-CONNECT_SECONDS = 10.0
+LOG = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 4.0
+QUIET_SECONDS = 1.0  # retries within this time are not logged
 ANSWER_SECONDS = 30.0  # in addition to a requested wait
 STREAM_SILENCE_SECONDS = 45.0  # three pings of the service
 LONGEST_WAIT = 50  # seconds that the service waits in one request
@@ -70,10 +76,11 @@ class Transport:
         :raises FactstoreError: the service refused the request, or failed for *retry_for* seconds.
         """
         started = self.clock.monotonic()
-        backoff = Backoff()
+        backoff, tries = Backoff(), 0
         repeatable = method in _READS or "Idempotency-Key" in (headers or {})
         left = wait
         while True:
+            tries += 1
             query = dict(params or {})
             if wait:
                 query["wait"] = str(math.ceil(left))
@@ -93,9 +100,18 @@ class Transport:
                 if isinstance(error, OutcomeUnknown) and not repeatable:
                     raise
                 pause = backoff.pause(getattr(error, "retry_after", None))
-                passed = self.clock.monotonic() - started + pause
+                failing = self.clock.monotonic() - started
+                passed = failing + pause
                 if passed > wait + self._retry_for:
+                    if tries > 1:
+                        error.detail += f" Tried {tries} times in {failing:.0f} s."
+                        error.args = (error.detail,)
                     raise
+                if passed > QUIET_SECONDS:
+                    LOG.warning(
+                        "%s %s failed, trying again for up to %.0f s: %s",
+                        *(method, url, wait + self._retry_for - failing, error),
+                    )
                 left = max(wait - passed, 0.0)
             self.clock.sleep(pause)
 
@@ -129,6 +145,13 @@ class Transport:
         try:
             # A redirect would send the token to another server; the API never redirects.
             response = self._adapter.request(url, method, raise_exc=False, redirect=False, **kwargs)
+        except TypeError as error:
+            if kwargs.get("json") is None:
+                raise
+            raise TypeError(
+                f"{method} {url} cannot be sent: {error}. A value is text, a number, a boolean, None,"
+                " or a list or dict of these. Decode bytes first, or encode them as base64."
+            ) from None
         except exceptions.HttpServerError as error:
             raise Unavailable(f"The identity service failed: {error}") from error
         except exceptions.ConnectionError as error:
@@ -137,7 +160,7 @@ class Transport:
                 raise
             if writes and not _never_connected(cause):
                 raise OutcomeUnknown(f"{error}; the request may have been carried out.") from error
-            raise Unavailable(str(error)) from error
+            raise Unavailable(_without_layers(cause)) from error
         if response.status_code < 300 or response.status_code == 304:
             return response
         try:
@@ -179,6 +202,19 @@ _TRANSIENT = (
     requests.exceptions.Timeout,
     requests.exceptions.ChunkedEncodingError,
 )
+
+
+def _without_layers(error: BaseException) -> str:
+    """Describe a failed connection by its innermost cause, which the libraries wrap several times."""
+    sent: Any = getattr(error, "request", None)
+    parts = urlsplit(getattr(sent, "url", None) or "")
+    place = f"{parts.scheme}://{parts.netloc}"
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"The request to {place} timed out."
+    verb = "Unable to establish connection" if _never_connected(error) else "Lost the connection"
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return f"{verb} to {place}: {getattr(error, 'strerror', None) or error}."
 
 
 def _never_connected(cause: BaseException) -> bool:

@@ -145,7 +145,11 @@ class Watch:
             except Unavailable as error:
                 if self._closed.is_set():
                     return
-                LOG.info("The watch of %s was interrupted: %s", self._url, error)
+                # A connection may break at any time, but then another one should succeed.
+                level = logging.INFO if self._lost_at is None else logging.WARNING
+                LOG.log(
+                    level, "The watch of %s is interrupted and reconnects: %s", self._url, error
+                )
                 self._retry = error.retry_after or self._retry
                 self._check_retry_for(error)
             self._snapshot = _Parts()  # the next connection sends the whole snapshot again

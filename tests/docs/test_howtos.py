@@ -18,6 +18,7 @@ import pytest
 import requests
 import yaml
 
+from factstore import client
 from factstore.client.errors import NotFound
 from factstore.cmd.processes.etcd import EtcdServer
 from tests.docs.pages import DOC, ROOT, code
@@ -84,6 +85,35 @@ def put(stack: str, path: str, value: object) -> None:
 
 def value(stack: str, path: str) -> object:
     return requests.get(f"{stack}/facts/{path}", timeout=10).json().get("value")
+
+
+# The Python client
+
+
+def test_the_python_guide_runs_from_its_first_block_to_its_last(
+    api: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = "\n".join(code("how-to/python.rst", "python"))
+    program = program.replace("http://127.0.0.1:8796", api.url).replace(
+        '"slurm"', f'"{fresh_stack()}"'
+    )
+    exec(compile(program, "python.rst", "exec"), {})
+    assert capsys.readouterr().out.splitlines() == [
+        "10.0.0.5",
+        "c1 has not started yet",
+        "{'cores': 8, 'ip': '10.0.0.6'}",
+        "is leader c1",
+        "is nodes/c1/cores 8",
+        "is nodes/c1/ip 10.0.0.6",
+        "is nodes/head/ip 10.0.0.5",
+        "c9 is unknown",
+    ]
+
+
+def test_the_reference_of_the_client_names_everything_that_it_exports() -> None:
+    text = (DOC / "reference" / "client.rst").read_text()
+    named = re.findall(r"^\.\. auto(?:class|function|exception):: (\w+)$", text, re.MULTILINE)
+    assert sorted(named) == sorted(client.__all__)
 
 
 # Turns

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from keystoneauth1 import exceptions
 
-from factstore.client import connect
-from tests.unit.client.stub import FakeClock, Service, answer, fact
+from factstore.client import MissingVariables, Unavailable, connect
+from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
 
 OK = answer(200, fact("a", 1))
 
@@ -40,6 +43,40 @@ def test_the_endpoint_can_be_overridden(service: Service) -> None:
 def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
     with pytest.raises(exceptions.MissingRequiredOptions, match=r"endpoint|auth_url"):
         connect(environ)
+
+
+def test_a_missing_variable_is_an_error_with_the_remedy() -> None:
+    for environ in ({}, {"OS_CLOUD": "lab"}):
+        with pytest.raises(MissingVariables) as raised:
+            connect(environ)
+        text = str(raised.value)
+        assert "export OS_AUTH_TYPE=none OS_ENDPOINT=http://127.0.0.1:8796" in text
+        assert ("clouds.yaml" in text) == bool(environ)
+
+
+def test_a_url_needs_no_variables_and_takes_options(
+    service: Service, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_AUTH_TYPE", "password")  # and no other variables of a login
+    service.will(refusal(503, "store_unavailable"), OK, OK)
+    client = connect(service.url, clock=clock, retry_for=0)
+    with pytest.raises(Unavailable):
+        client.stack("slurm").get("a")
+    assert client.stack("slurm").get("a").value == 1
+    assert connect(url=service.url).stack("slurm").get("a").value == 1
+
+
+def test_wrong_arguments_are_explained() -> None:
+    call: Any = connect
+    for arguments, options, text in (
+        (["127.0.0.1:8796"], {}, "is not a URL. Use http://HOST:PORT"),
+        (["http://127.0.0.1:8796/v1/stacks/slurm"], {}, "Leave out everything from /v1 on"),
+        ([8796], {}, "needs the URL of a service as text, not 8796"),
+        ([], {"endpoint": "http://127.0.0.1:8796"}, 'connect("http://127.0.0.1:8796")'),
+        ([], {"auth_url": "http://127.0.0.1:5000"}, "set the OS_* variables"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=re.escape(text)):
+            call(*arguments, **options)
 
 
 def test_a_password_is_exchanged_for_a_token_and_the_catalogue(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -30,9 +32,37 @@ def test_a_wait_that_the_service_ends_early_is_continued(
 
 def test_a_wait_ends_when_its_time_is_over(service: Service, clock: FakeClock) -> None:
     service.will(MISSING, MISSING, MISSING, MISSING)
-    with pytest.raises(errors.NotFound):
+    with pytest.raises(errors.WaitTimeout, match=r"'a' did not exist within 2\.5 s") as raised:
         service.stack(clock).wait("a", timeout=2.5)
+    assert isinstance(raised.value, errors.NotFound)
+    assert isinstance(raised.value, TimeoutError)
+    assert raised.value.status == 404
     assert clock.now == 1002.5
+
+
+def test_likely_mistakes_are_explained(clock: FakeClock) -> None:
+    stack: Any = stack_at("http://127.0.0.1:1", clock)
+    for mistake, text in (
+        (lambda: stack.facts(), "snapshot() and context() return all facts"),
+        (lambda: stack.delete(), "call delete_stack()"),
+        (lambda: stack.batch(puts={"a": 1}), 'batch([Put("a", 1), Delete("b")]'),
+        (lambda: stack.batch({"a": 1}), 'batch([Put("a", 1), Delete("b")]'),
+        (lambda: stack.put("a/b", b"x"), "PUT /v1/stacks/slurm/facts/a/b cannot be sent"),
+        (lambda: stack.batch([Put("a", {1})]), "type set is not JSON serializable. A value is"),
+    ):
+        with pytest.raises((AttributeError, TypeError), match=re.escape(text)):
+            mistake()
+    with pytest.raises(AttributeError, match=r"no attribute 'other'$"):
+        _ = stack.other
+
+
+def test_an_error_inside_a_call_keeps_its_text(clock: FakeClock) -> None:
+    def operations() -> Iterator[Put]:
+        yield Put("a", 1)
+        raise TypeError("of the caller")
+
+    with pytest.raises(TypeError, match=r"^of the caller$"):
+        stack_at("http://127.0.0.1:1", clock).batch(operations())
 
 
 def test_a_list_follows_the_query_of_its_links_and_nothing_else(

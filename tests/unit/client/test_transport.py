@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
@@ -194,3 +195,26 @@ def test_an_unexpected_error_body_is_reported(
 def test_a_missing_endpoint_is_raised_as_keystoneauth_does(clock: FakeClock) -> None:
     with pytest.raises(exceptions.EndpointNotFound):
         stack_at(None, clock).get(IP)
+
+
+def test_retries_are_logged_before_long_and_counted_in_the_error(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(
+        errors.Unavailable, match=rf"Unable to establish connection to {url}: Connection refused\."
+    ) as e:
+        stack_at(url, clock, retry_for=20).get(IP)
+    assert re.search(r" Tried [0-9]+ times in (1[0-9]|20) s\.$", str(e.value))
+    assert e.value.detail == str(e.value)
+    assert len(caplog.records) == len(clock.pauses) - 2  # the first two pauses are short
+    assert "trying again for up to" in caplog.messages[0]
+    assert sum(clock.pauses[:3]) < 5
+
+
+def test_a_single_attempt_is_neither_logged_nor_counted(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(errors.Unavailable, match=r"refused\.$"):
+        stack_at(f"http://127.0.0.1:{free_port()}", clock, retry_for=0).get(IP)
+    assert not caplog.records

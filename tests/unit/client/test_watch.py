@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import threading
 
 import pytest
@@ -122,13 +123,18 @@ def test_a_watch_waits_for_an_unavailable_service(service: Service, clock: FakeC
     assert clock.now >= 1060
 
 
-def test_the_patience_of_a_watch_can_be_limited(service: Service, clock: FakeClock) -> None:
+def test_the_patience_of_a_watch_can_be_limited(
+    service: Service, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     busy = refusal(503, "store_unavailable", {"Retry-After": "4"})
     service.will(stream(change(2)), *[busy] * 4)
     watch = service.stack(clock).watch("e.1", retry_for=10)
     assert next(watch).cursor == "e.2"
     with pytest.raises(errors.Unavailable):
         next(watch)
+    # The first interruption is usual. The later ones are warnings, which Python prints by default.
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    assert "is interrupted and reconnects" in caplog.messages[0]
 
 
 def test_patience_starts_again_with_each_outage(service: Service, clock: FakeClock) -> None:
