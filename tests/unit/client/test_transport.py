@@ -205,11 +205,11 @@ def test_retries_are_logged_before_long_and_counted_in_the_error(
         errors.Unavailable, match=rf"Unable to establish connection to {url}: Connection refused\."
     ) as e:
         stack_at(url, clock, retry_for=20).get(IP)
-    assert re.search(r" Tried [0-9]+ times in (1[0-9]|20) s\.$", str(e.value))
+    assert re.search(r" Tried [0-9]+ times in [0-9]+ s\.$", str(e.value))
     assert e.value.detail == str(e.value)
-    assert len(caplog.records) == len(clock.pauses) - 2  # the first two pauses are short
+    quiet = len(clock.pauses) - len(caplog.records)
+    assert sum(clock.pauses[:quiet]) <= 1 < sum(clock.pauses[: quiet + 1])
     assert "trying again for up to" in caplog.messages[0]
-    assert sum(clock.pauses[:3]) < 5
 
 
 def test_a_single_attempt_is_neither_logged_nor_counted(
