@@ -26,8 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="mark orphans for deletion by the workers, and delete keys that only earlier versions"
-        " wrote, unless the store contains anything that this version of factstore does not know",
+        help="mark orphans for deletion by the workers, revoke idle leases, and delete keys that only"
+        " earlier versions wrote, unless the store contains anything that this version of factstore"
+        " does not know",
     )
 
 
@@ -52,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
 def _text(report: Report, repaired: Collection[Finding]) -> str:
     lines = []
     for finding in report.findings:
-        advice = "the workers will delete it" if finding in repaired else finding.advice
+        done = "it was revoked" if finding.lease else "the workers will delete it"
+        advice = done if finding in repaired else finding.advice
         lines += [f"{finding.kind}: {shown(finding.key)}", f"  {finding.problem}", f"  {advice}"]
     counts = ", ".join(f"{count} {noun}" for noun, count in _counts(report).items())
     return "\n".join([*lines, f"{counts}; {len(report.findings)} findings"])

@@ -15,6 +15,7 @@ import random
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired
@@ -30,6 +31,7 @@ from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.decoding import Decoder
 from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace
+from factstore.store.purge import Purge
 from factstore.store.txn import compares_for
 from factstore.store.types import (
     Compacted,
@@ -37,6 +39,7 @@ from factstore.store.types import (
     DeleteKeys,
     GetKey,
     KeyValue,
+    LeaseExists,
     LeaseExpired,
     Operation,
     PutKey,
@@ -47,7 +50,6 @@ from factstore.store.types import (
 LOG = logging.getLogger(__name__)
 
 PAGE = 500  # keys read in one call when a state is loaded
-SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile
 LEASE_MARGIN = 1  # a lease starts before the write that it is for
 
 
@@ -56,6 +58,7 @@ class EtcdBackend:
 
     :param window: the number of past revisions that a new worker follows, if etcd still has them.
     :param timeout: seconds for calls without a deadline.
+    :param on_purge: called when a stack was deleted, whose data :meth:`purge_deleted` deletes.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class EtcdBackend:
         window: int,
         timeout: float,
         new_wake_up: Callable[[], WakeUp] = threading.Event,
+        on_purge: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._keys = keyspace
@@ -79,6 +83,8 @@ class EtcdBackend:
         self._epoch = ""
         self._stream: WatchStream | None = None
         self._has_earlier_receipts = False
+        self._purge = Purge(client, keyspace, clock)
+        self._on_purge = on_purge
 
     # Following
 
@@ -219,6 +225,8 @@ class EtcdBackend:
             succeeded, revision = self._batcher.transact(Txn(compares, operations), deadline)
         except LeaseExpired:
             return None
+        if succeeded and commit.drops_stack:
+            self._on_purge()
         return revision if succeeded else None
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
@@ -293,7 +301,10 @@ class EtcdBackend:
 
     def create_lease(self, ttl: int, deadline: float) -> int:
         """Create a lease with a ttl in seconds, and return its id."""
-        return self._client.grant(ttl + LEASE_MARGIN, deadline=deadline)
+        while True:
+            lease = self._keys.new_lease()
+            with suppress(LeaseExists):
+                return self._client.grant(ttl + LEASE_MARGIN, lease, deadline=deadline)
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         """Renew a lease; return False if it has expired."""
@@ -312,23 +323,7 @@ class EtcdBackend:
 
     def purge_deleted(self, deadline: float) -> None:
         """Delete the data of deleted stacks, in small transactions."""
-        for purge in list(self._pages(self._keys.all_purges)):
-            parsed = self._keys.parse_strict(purge.key)
-            if parsed is None:  # one stray key must not block all others
-                LOG.error("key %r is ignored: it does not contain the id of a stack", purge.key)
-                continue
-            data = self._keys.data(parsed.project_id, parsed.stack_id)
-            while True:
-                if self._clock.monotonic() >= deadline:
-                    return
-                found = self._client.get(
-                    data.start, data.end, limit=SWEEP, keys_only=True, deadline=deadline
-                )
-                if not found.items:
-                    break
-                last = found.items[-1].key + b"\0"
-                self._client.transact(Txn([], [DeleteKeys(data.start, last)]), deadline=deadline)
-            self._client.transact(Txn([], [DeleteKeys(purge.key)]), deadline=deadline)
+        self._purge.run(deadline)
 
     def compact(self, revision: int, deadline: float) -> None:
         """Compact the history before a revision."""

@@ -1,6 +1,6 @@
 """The layout of keys, which no other module knows.
 
-All keys are below one root::
+All keys are below one root, and the ids of leases begin with bits of its hash::
 
     epoch                          the random id of the store
     sentinel                       written to make the watch report a revision
@@ -19,7 +19,9 @@ All keys are below one root::
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -30,6 +32,7 @@ from factstore.store.record_formats import RECORD_FORMATS
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DELETION_AUTHOR_SLOTS = 1024
+_LEASE_BITS = 40  # of 63; a generation is named by its lease, so ids are not used twice
 
 
 class KeyRange(NamedTuple):
@@ -144,6 +147,19 @@ class Keyspace:
 
     def purge(self, project_id: str, stack_id: str) -> bytes:
         return f"{self.root}/purges/{_valid_id(project_id)}/{_valid_id(stack_id)}".encode()
+
+    @property
+    def _lease_tag(self) -> int:
+        """The first bits of the ids of leases, so that those of other clients are told apart."""
+        return int.from_bytes(hashlib.sha256(self.root.encode()).digest()[:3]) >> 1
+
+    def new_lease(self) -> int:
+        """Return an id for a new lease."""
+        return self._lease_tag << _LEASE_BITS | secrets.randbits(_LEASE_BITS - 1) << 1 | 1
+
+    def is_own_lease(self, lease: int) -> bool:
+        """Return True if an id is one that :meth:`new_lease` makes for this root."""
+        return lease >> _LEASE_BITS == self._lease_tag and bool(lease & 1)
 
     def purges(self, project_id: str) -> KeyRange:
         return _range_below(f"{self.root}/purges/{_valid_id(project_id)}")

@@ -64,7 +64,8 @@ class Maintenance:
         self._published_revision = published_revision
         self._report = report
         self._period = period
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._wake_up = threading.Event()
         self._thread: threading.Thread | None = None
         self._turn = 0
         self._turn_at = 0.0
@@ -78,7 +79,8 @@ class Maintenance:
 
     def stop(self) -> None:
         """Stop the thread after the current task."""
-        self._stopping.set()
+        self._stopping = True
+        self._wake_up.set()
         if self._thread is not None:
             self._thread.join(CALL_SECONDS)
 
@@ -87,8 +89,16 @@ class Maintenance:
         """Return True if the thread is running."""
         return self._thread is not None and self._thread.is_alive()
 
+    def wake(self) -> None:
+        """Start a round now, because a stack was deleted."""
+        self._wake_up.set()
+
     def _run(self) -> None:
-        while not self._stopping.wait(self._period):
+        while True:
+            self._wake_up.wait(self._period)
+            self._wake_up.clear()
+            if self._stopping:
+                return
             try:
                 self.round()
             except (FactstoreError, CursorExpired) as error:

@@ -34,6 +34,10 @@ class LeaseExpired(Exception):
     """A transaction has a lease that has expired; nothing was written."""
 
 
+class LeaseExists(Exception):
+    """A lease with the chosen id exists already."""
+
+
 class KeyValue(NamedTuple):
     """A stored key."""
 

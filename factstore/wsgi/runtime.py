@@ -178,6 +178,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         window=conf.watch.history_events,
         timeout=etcd.timeout,
         new_wake_up=new_wake_up,
+        on_purge=lambda: runtime.maintenance.wake(),
     )
     store = MirroredStore(
         backend,

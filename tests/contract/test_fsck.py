@@ -167,6 +167,9 @@ class Interfering:
                 self.happen()
         return self.world.raw.get(key, end, **more)  # type: ignore[arg-type]
 
+    def leases(self, deadline: float) -> list[int]:
+        return []
+
     def happen(self) -> None: ...
 
 

@@ -26,6 +26,7 @@ from factstore.store.client.errors import (
     raise_known_error,
     was_never_sent,
 )
+from factstore.store.client.leases import lease_ids
 from factstore.store.client.protobuf import key_value, nested_transactions, transaction
 from factstore.store.client.watch_stream import WatchStream
 from factstore.store.types import (
@@ -120,11 +121,26 @@ class EtcdClient:
         except Compacted:
             LOG.debug("revision %d has been compacted already", revision)
 
-    def grant(self, ttl: int, *, deadline: float) -> int:
-        """Create a lease and return its id; a retry may leave a lease that expires unused."""
-        request = rpc.LeaseGrantRequest(TTL=ttl)
+    def grant(self, ttl: int, lease: int = 0, *, deadline: float) -> int:
+        """Create a lease and return its id; a retry may leave a lease that expires unused.
+
+        :param lease: the id; 0 to let etcd choose one.
+        :raises LeaseExists: the id is in use, maybe because an attempt succeeded without an answer.
+        """
+        request = rpc.LeaseGrantRequest(TTL=ttl, ID=lease)
         answer = self._call("lease_grant", request, deadline, reads=True)
         return int(answer.ID)
+
+    def leases(self, *, deadline: float) -> list[int]:
+        """Return the ids of all leases, which may be those of other clients."""
+        answer = self._call("lease_leases", None, deadline, reads=True)
+        return lease_ids(answer)
+
+    def is_idle(self, lease: int, *, deadline: float) -> bool:
+        """Return True if a lease exists, and no key is attached to it."""
+        request = rpc.LeaseTimeToLiveRequest(ID=lease, keys=True)
+        answer = self._call("lease_time_to_live", request, deadline, reads=True)
+        return answer.TTL > 0 and not answer.keys
 
     def renew(self, lease: int, *, deadline: float) -> bool:
         """Renew a lease once; return False if it has expired."""

@@ -9,7 +9,7 @@ from typing import Any
 import etcd3.etcdrpc as rpc
 import grpc
 
-from factstore.store.client.leases import keep_alive
+from factstore.store.client.leases import keep_alive, list_leases
 from factstore.store.types import CHANNEL_OPTIONS, Credentials
 
 
@@ -37,5 +37,7 @@ class Endpoint:
             "lease_grant": lease.LeaseGrant,
             "lease_keep_alive": keep_alive(self.channel),
             "lease_revoke": lease.LeaseRevoke,
+            "lease_time_to_live": lease.LeaseTimeToLive,
+            "lease_leases": list_leases(self.channel),
         }
         self.watch = rpc.WatchStub(self.channel)

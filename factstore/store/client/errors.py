@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from factstore.core.errors import StorageFull, TooLarge, Unavailable
-from factstore.store.types import Compacted, LeaseExpired
+from factstore.store.types import Compacted, LeaseExists, LeaseExpired
 
 LOG = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ def raise_known_error(error: Any) -> None:
         raise Compacted from error
     if code == grpc.StatusCode.NOT_FOUND and "lease" in details:
         raise LeaseExpired from error
+    if code == grpc.StatusCode.FAILED_PRECONDITION and "lease already exists" in details:
+        raise LeaseExists from error
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in details:
         raise StorageFull("the store is full. An operator must free space in etcd.")
     if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:

@@ -1,4 +1,4 @@
-"""The renewal of leases.
+"""The renewal of leases, and their list, which etcd's library does not provide.
 
 etcd receives renewals on streams, with any number on one stream.  This module sends each renewal as a
 unary call, which on the wire is the same as a stream with one request.  Endpoints, deadlines and errors
@@ -17,6 +17,7 @@ from typing import Any
 import etcd3.etcdrpc as rpc
 
 _KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
+_LEASES = "/etcdserverpb.Lease/LeaseLeases"
 
 
 def keep_alive(channel: Any) -> Callable[..., Any]:
@@ -27,3 +28,19 @@ def keep_alive(channel: Any) -> Callable[..., Any]:
         response_deserializer=rpc.LeaseKeepAliveResponse.FromString,
     )
     return call
+
+
+def list_leases(channel: Any) -> Callable[..., Any]:
+    """Return the call that lists all leases; :func:`lease_ids` reads its answer."""
+    call: Callable[..., Any] = channel.unary_unary(
+        _LEASES,
+        request_serializer=lambda request: b"",  # the request has no fields
+        # On the wire, the ids of leases are where another answer has the ids of members.
+        response_deserializer=rpc.MemberListResponse.FromString,
+    )
+    return call
+
+
+def lease_ids(answer: Any) -> list[int]:
+    """Return the ids of the leases in a list."""
+    return [int(lease.ID) for lease in answer.members]

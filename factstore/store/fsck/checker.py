@@ -51,9 +51,11 @@ class _Checker:
         self._data: dict[tuple[str, str], _StackData] = {}
         self._with_unreadable_stacks: set[str] = set()
         self._store_id = b""
+        self._leases: set[int] = set()
 
     def read(self, item: KeyValue) -> None:
         """Check one key, and count it."""
+        self._leases.add(item.lease)
         parsed = self._keys.parse_strict(item.key)
         if parsed is None:
             self._find("unknown_key", item.key, "this version of factstore never writes this key")
@@ -136,7 +138,9 @@ class _Checker:
         for (project_id, stack_id), data in self._data.items():
             self._findings += self._check_data(project_id, stack_id, data)
         findings = sorted(self._findings, key=lambda finding: finding.key)
-        return Report(tuple(findings), dict(sorted(self._projects.items())), self._store_id)
+        projects = dict(sorted(self._projects.items()))
+        leases = frozenset(self._leases)
+        return Report(tuple(findings), projects, self._store_id, leases=leases)
 
     def _check_data(self, project_id: str, stack_id: str, data: _StackData) -> Iterator[Finding]:
         project = self._projects[project_id]

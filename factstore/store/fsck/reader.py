@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from factstore.core.errors import Unavailable
 from factstore.core.ports import Clock
 from factstore.store.client import EtcdClient
 from factstore.store.fsck.checker import check
-from factstore.store.fsck.report import ProjectContents, Report
+from factstore.store.fsck.report import Finding, ProjectContents, Report
 from factstore.store.keyspace import KeyRange, Keyspace
 from factstore.store.types import Compacted, KeyValue
 
@@ -23,12 +24,18 @@ TRIES = 5  # how often to start again if etcd compacts the revision while it is 
 class StoreReader:
     """Reads ranges of keys, all at the same revision.
 
-    :param timeout: seconds for each call.
+    :param timeout: seconds for each call, and for the longest write of the service.
     """
 
     def __init__(
-        self, client: EtcdClient, keyspace: Keyspace, clock: Clock, timeout: float
+        self,
+        client: EtcdClient,
+        keyspace: Keyspace,
+        clock: Clock,
+        timeout: float,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._pause = pause
         self._client = client
         self._keys = keyspace
         self._clock = clock
@@ -39,7 +46,19 @@ class StoreReader:
 
         :raises Unavailable: etcd cannot be read.
         """
-        return self._check([self._keys.everything])
+        leases = self._client.leases(deadline=self.deadline())
+        report = self._check([self._keys.everything])
+        idle = {lease for lease in leases if self._keys.is_own_lease(lease)} - report.leases
+        return replace(report, findings=(*report.findings, *self._idle_leases(idle)))
+
+    def _idle_leases(self, candidates: Collection[int]) -> Iterator[Finding]:
+        """Yield a finding for each lease that has no keys after the longest write, either."""
+        if candidates:
+            self._pause(self._timeout)  # a write creates its lease first
+        for lease in sorted(candidates):
+            if self._client.is_idle(lease, deadline=self.deadline()):
+                key = f"lease {lease:x}".encode()
+                yield Finding("idle_lease", key, "no key is attached to the lease", lease=lease)
 
     def project(self, project_id: str) -> ProjectContents:
         """Return everything whose key contains the id of a project.

@@ -1,4 +1,4 @@
-"""Repairing the store: orphans, keys of earlier versions, and what belongs to no stack."""
+"""Repairing the store: orphans, idle leases, keys of earlier versions, and what belongs to no stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = 250  # keys deleted in one transaction: every other writer waits meanwhi
 
 
 class StoreRepair:
-    """Deletes keys that no request to the API can delete."""
+    """Deletes keys and leases that no request to the API can delete."""
 
     def __init__(self, client: EtcdClient, keyspace: Keyspace, reader: StoreReader) -> None:
         self._client = client
@@ -29,7 +29,10 @@ class StoreRepair:
         if not report.is_repairable:
             return ()
         self._delete(self._keys.all_legacy)
-        return self.mark_orphans(report)
+        idle = tuple([finding for finding in report.findings if finding.lease])
+        for finding in idle:  # a write that would use one of them gets another
+            self._client.revoke(finding.lease, deadline=self._reader.deadline())
+        return (*self.mark_orphans(report), *idle)
 
     def mark_orphans(self, report: Report, project_id: str = "") -> tuple[Finding, ...]:
         """Mark orphans for deletion by the workers; those of one project, or all.

@@ -13,6 +13,7 @@ ADVICE = {
     "otherwise restore the key from a backup, or delete it",
     "sealed_without_key": "restore the key from a backup, or write the sensitive facts again",
     "orphan": "run factstore verify --repair; the workers then delete the keys",
+    "idle_lease": "run factstore verify --repair, which revokes the lease; it also expires by itself",
 }
 """The advice for each kind of finding."""
 
@@ -25,12 +26,14 @@ class Finding:
 
     :param kind: one of :data:`ADVICE`.
     :param orphan: the ids of the project and the stack of an orphan.
+    :param lease: the id of an idle lease; *key* names it.
     """
 
     kind: str
     key: bytes
     problem: str
     orphan: tuple[str, str] | None = None
+    lease: int = 0
 
     @property
     def advice(self) -> str:
@@ -94,12 +97,14 @@ class Report:
     :param findings: in the order of their keys.
     :param projects: by id.
     :param store_id: the value of the epoch key; empty if the key does not exist.
+    :param leases: the leases to which keys are attached.
     """
 
     findings: tuple[Finding, ...]
     projects: dict[str, ProjectContents]
     store_id: bytes
     revision: int = 0
+    leases: frozenset[int] = frozenset()
 
     @property
     def is_repairable(self) -> bool:

@@ -194,3 +194,14 @@ def test_a_failed_round_does_not_end_maintenance(caplog: pytest.LogCaptureFixtur
     maintenance.start()
     eventually(lambda: database.sweeps >= 4)
     maintenance.stop()
+
+
+def test_a_round_is_run_at_once_when_a_stack_was_deleted() -> None:
+    database = Database()
+    maintenance = Maintenance(
+        Mirror(), database, ManualClock(), window=0, published_revision=lambda: 0, period=3600
+    )
+    maintenance.start()
+    maintenance.wake()
+    eventually(lambda: database.sweeps == 1)
+    maintenance.stop()

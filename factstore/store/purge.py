@@ -1,0 +1,60 @@
+"""Deleting the data of deleted stacks, and the leases to which they are attached."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from factstore.core.ports import Clock
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import KeyRange, Keyspace
+from factstore.store.types import DeleteKeys, KeyValue, Txn
+
+LOG = logging.getLogger(__name__)
+
+SWEEP = 250  # keys deleted in one transaction: every other writer waits meanwhile
+
+
+class Purge:
+    """Deletes what deleted stacks left, in small steps; every worker does so."""
+
+    def __init__(self, client: EtcdClient, keyspace: Keyspace, clock: Clock) -> None:
+        self._client = client
+        self._keys = keyspace
+        self._clock = clock
+
+    def run(self, deadline: float) -> None:
+        """Delete the data of all stacks that are marked, until a deadline."""
+        for mark in list(self._pages(self._keys.all_purges, deadline)):
+            parsed = self._keys.parse_strict(mark.key)
+            if parsed is None:  # one stray key must not block all others
+                LOG.error("key %r is ignored: it does not contain the id of a stack", mark.key)
+                continue
+            if not self._delete(self._keys.data(parsed.project_id, parsed.stack_id), deadline):
+                return
+            self._client.transact(Txn([], [DeleteKeys(mark.key)]), deadline=deadline)
+
+    def _delete(self, data: KeyRange, deadline: float) -> bool:
+        """Delete a range of keys; return False if the deadline was reached before."""
+        while True:
+            found = self._client.get(*data, limit=SWEEP, keys_only=True, deadline=deadline)
+            if not found.items:
+                return True
+            # The leases come first: once a key is deleted, no lease is found by it.
+            for lease in {item.lease for item in found.items} - {0}:
+                if self._clock.monotonic() >= deadline:
+                    return False
+                self._client.revoke(lease, deadline=deadline)
+            if self._clock.monotonic() >= deadline:
+                return False
+            last = found.items[-1].key + b"\0"
+            self._client.transact(Txn([], [DeleteKeys(data.start, last)]), deadline=deadline)
+
+    def _pages(self, keys: KeyRange, deadline: float) -> Iterator[KeyValue]:
+        start = keys.start
+        while True:
+            found = self._client.get(start, keys.end, limit=SWEEP, deadline=deadline)
+            yield from found.items
+            if len(found.items) < SWEEP:
+                return
+            start = found.items[-1].key + b"\0"
