@@ -5,6 +5,7 @@ STATE ?= $(CURDIR)/.standalone
 WORKERS ?= 1
 KEYSTONE ?=
 ORIGIN ?=
+LOG ?=
 TOXARGS ?= run -e pep8,docs,api-ref,releasenotes,py3,integration
 BENCH ?=
 BENCHARGS ?=
@@ -19,7 +20,7 @@ ifneq ($(origin PYTHON),undefined)
 export PYTHON
 endif
 
-ALLOW := $(if $(ORIGIN),--allow-origin '$(ORIGIN)')
+MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,$(LOG)),--access-log)
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,8 @@ TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
-	@echo '                    KEYSTONE=1 adds a lab Keystone; PORT=, STATE=, WORKERS= and ORIGIN= change defaults'
+	@echo '                    KEYSTONE=1 adds a lab Keystone; LOG=1 prints each request;'
+	@echo '                    PORT=, STATE=, WORKERS= and ORIGIN= change defaults'
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
@@ -43,10 +45,10 @@ standalone:
 	@tools/system-packages standalone
 ifeq ($(filter-out 0 no false,$(KEYSTONE)),)
 	@tools/venv .venv -e '.[server,agent,page]'
-	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW)
+	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(MORE)
 else
 	@tools/venv .venv -e '.[server,agent,page,keystone]'
-	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(ALLOW) --keystone
+	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(MORE) --keystone
 endif
 
 test:

@@ -11,8 +11,7 @@ import argparse
 import contextlib
 import fcntl
 import os
-import shlex
-import sys
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +22,17 @@ from factstore.cmd.errors import CommandError
 from factstore.cmd.processes.api import API_ARGV, ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer, find_etcd
 from factstore.cmd.processes.keystone import KeystoneServer, find_keystone
+from factstore.cmd.processes.log_printer import LogPrinter
 from factstore.cmd.processes.ports import LOOPBACK, is_free, remembered_port
 from factstore.cmd.processes.private_file import private_directory
 from factstore.cmd.processes.process import ChildError
 from factstore.cmd.supervisor import StopRequested, Supervisor
+from factstore.cmd.welcome import welcome
 from factstore.keys.repository import RepositoryError
 from factstore.keys.rotation import create, locked_repository
 
 DEFAULT_PORT = 8796
-PERSONAS = ("owner", "reader", "outsider")
+PERSONAS = ("owner", "reader", "outsider", "admin")
 
 # In total less than the 10 s for which service managers and people wait.
 _API_STOPS_WITHIN = 5.0
@@ -49,6 +50,7 @@ class Settings:
     keystone: bool = False
     allow_origin: str | None = None
     api_argv: Sequence[str] = API_ARGV
+    access_log: bool = False
 
     @property
     def url(self) -> str:
@@ -57,6 +59,18 @@ class Settings:
     @property
     def config(self) -> Path:
         return self.state / "factstore.conf"
+
+    @property
+    def own_config(self) -> Path:
+        return self.state / "local.conf"
+
+    @property
+    def clouds(self) -> Path:
+        return self.state / "clouds.yaml"
+
+    @property
+    def logins(self) -> Sequence[str]:
+        return PERSONAS if self.keystone else ()
 
     @property
     def sealing_keys(self) -> Path:
@@ -97,14 +111,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-origin",
         metavar="URL",
+        type=_origin,
         help="allow web pages from this origin to call the API, such as http://127.0.0.1:8000",
     )
+    parser.add_argument("--access-log", action="store_true", help="print a line for each request")
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal, and return 0. Raises CommandError if the service fails."""
     return serve(
-        Settings(args.port, args.state.absolute(), args.workers, args.keystone, args.allow_origin)
+        Settings(
+            args.port,
+            args.state.absolute(),
+            args.workers,
+            args.keystone,
+            args.allow_origin,
+            access_log=args.access_log,
+        )
     )
 
 
@@ -117,11 +140,12 @@ def serve(settings: Settings) -> int:
         with _locked(settings.state):
             if not is_free(settings.port):
                 raise CommandError(f"port {settings.port} is in use: choose another with --port")
-            with Supervisor(_say) as supervisor:
+            printer = LogPrinter(settings.api_log, _say) if settings.access_log else None
+            with printer or contextlib.nullcontext(), Supervisor(_say) as supervisor:
                 with contextlib.suppress(StopRequested):
                     _start(settings, supervisor)
                     supervisor.run()
-                _say("stopping")
+                _say(f"stopping; the data are kept in {settings.state}")
     except (ChildError, RepositoryError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:  # such as a full disk; the text names the file
@@ -140,7 +164,12 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     supervisor.start(etcd.child, etcd.start, stop_within=_ETCD_STOPS_WITHIN, restart=True)
     options: dict[str, dict[str, str | int]] = {
         "DEFAULT": {"auth_strategy": "keystone" if settings.keystone else "none"},
-        "api": {"host": LOOPBACK, "port": settings.port, "workers": settings.workers},
+        "api": {
+            "host": LOOPBACK,
+            "port": settings.port,
+            "workers": settings.workers,
+            "access_log": settings.access_log,
+        },
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},
@@ -152,11 +181,22 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
     if settings.keystone:
         options["keystone_authtoken"] = {**_start_keystone(settings, supervisor)}
     etcd.wait_ready(pause=supervisor.pause)
-    write_options(settings.config, options)
-    api = ApiProcess(settings.config, settings.port, settings.api_log, argv=settings.api_argv)
+    write_options(
+        settings.config,
+        options,
+        heading=f"Generated at each start, do not edit. Put settings of your own into"
+        f" {settings.own_config}, which is read after this file and never written.",
+    )
+    api = ApiProcess(
+        settings.config,
+        settings.port,
+        settings.api_log,
+        argv=settings.api_argv,
+        own_config=settings.own_config,
+    )
     supervisor.start(api.child, api.start, stop_within=_API_STOPS_WITHIN, restart=False)
     api.wait_ready(pause=supervisor.pause)
-    _say(_welcome(settings))
+    _say(welcome(settings))
 
 
 def _start_keystone(settings: Settings, supervisor: Supervisor) -> dict[str, str]:
@@ -174,6 +214,7 @@ def _start_keystone(settings: Settings, supervisor: Supervisor) -> dict[str, str
         raise ChildError(f"cannot set up Keystone: {error}; see {keystone.log_path}") from error
     for persona in PERSONAS:
         accounts.write_openrc(settings.openrc(persona), persona)
+    accounts.write_clouds(settings.clouds, PERSONAS)
     return accounts.authtoken_options()
 
 
@@ -196,53 +237,32 @@ def _locked(state: Path) -> Iterator[None]:
         yield
 
 
-def _welcome(settings: Settings) -> str:
-    url, state = settings.url, settings.state
-    curl, lines = "curl", [f"factstore is running at {url} (stop it with Ctrl-C)"]
-    lines += [
-        f"  data           {state / 'etcd'}",
-        f"  configuration  {settings.config}",
-        f"  logs           {settings.api_log}, {state / 'etcd.log'}",
-    ]
-    if settings.keystone:
-        script = Path(sys.executable).with_name("factstore")
-        command = [str(script)] if script.exists() else [sys.executable, "-m", "factstore.cmd.main"]
-        lines[-1] += f", {state / 'keystone.log'}"
-        lines += [f"  credentials    {settings.openrc(persona)}" for persona in PERSONAS]
-        openrc = shlex.quote(str(settings.openrc("owner")))
-        lines += ["", "Get a token:", f"  TOKEN=$(. {openrc}; {shlex.join(command)} token)"]
-        curl = 'curl -H "X-Auth-Token: $TOKEN"'
-    stack = f"{url}/v1/stacks/demo"
-    lines += [
-        "",
-        "Put a fact:",
-        f"  {curl} -X PUT -d started {stack}/facts/services/web",
-        "Wait for a fact, then put it from a second terminal:",
-        f"  {curl} '{stack}/facts/nodes/head/ip?wait=50&format=raw'",
-        "Follow the changes of the stack:",
-        f"  {curl} -N -H 'Accept: text/event-stream' '{stack}/events'",
-    ]
-    return "\n".join(lines)
-
-
 def _say(line: str) -> None:
     # Flushed for readers of a pipe. If the reader has closed the pipe, the service continues.
     with contextlib.suppress(BrokenPipeError):
         print(line, flush=True)
 
 
+def _number(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 1 and {most}")
+    return int(text)
+
+
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise argparse.ArgumentTypeError(f"{port} is not between 1 and 65535")
-    return port
+    return _number(text, 65535)
 
 
 def _workers(text: str) -> int:
-    workers = int(text)
-    if not 0 < workers <= 64:
-        raise argparse.ArgumentTypeError(f"{workers} is not between 1 and 64")
-    return workers
+    return _number(text, 64)
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#@]+", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not an origin, such as http://127.0.0.1:8000"
+        )
+    return text
 
 
 def _default_state() -> Path:

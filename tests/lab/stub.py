@@ -1,6 +1,6 @@
 """A stub of the API for tests of the supervisor: a gunicorn configuration and its application.
 
-Like the real one it learns everything from the file that OS_FACTSTORE_CONFIG_FILES names.
+Like the real one it learns everything from the files that OS_FACTSTORE_CONFIG_FILES names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ARGV = (
 )
 
 _options = ConfigParser(interpolation=None)
-_options.read(os.environ.get("OS_FACTSTORE_CONFIG_FILES", ()))
+_options.read(os.environ.get("OS_FACTSTORE_CONFIG_FILES", "").split(";"))
 
 # gunicorn's settings
 if _options.has_section("api"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 port, state, keystone = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
 origin = sys.argv[4] or None
 try:
-    sys.exit(serve(Settings(port, state, 1, keystone, origin, stub.ARGV)))
+    sys.exit(serve(Settings(port, state, 1, keystone, origin, stub.ARGV, sys.argv[5] == "True")))
 except CommandError as error:
     sys.exit(str(error))
 """
@@ -42,7 +44,12 @@ class Standalone:
     """A running supervisor, its output, and the processes below it."""
 
     def __init__(
-        self, state: Path, port: int, keystone: bool = False, allow_origin: str = ""
+        self,
+        state: Path,
+        port: int,
+        keystone: bool = False,
+        allow_origin: str = "",
+        access_log: bool = False,
     ) -> None:
         self.port = port
         self.state = state
@@ -50,7 +57,10 @@ class Standalone:
         self.output = state.parent / f"{state.name}.out"
         with self.output.open("w") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE, str(port), str(state), str(keystone), allow_origin],
+                [
+                    *(sys.executable, "-c", SERVE, str(port), str(state)),
+                    *(str(keystone), allow_origin, str(access_log)),
+                ],
                 stdout=output,
                 stderr=output,
             )
@@ -99,8 +109,8 @@ Start = Callable[..., Standalone]
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Standalone] = []
 
-    def start(keystone: bool = False, allow_origin: str = "") -> Standalone:
-        started.append(Standalone(tmp_path / "state", free_port(), keystone, allow_origin))
+    def start(*options: Any, **more: Any) -> Standalone:
+        started.append(Standalone(tmp_path / "state", free_port(), *options, **more))
         return started[-1]
 
     yield start
@@ -154,9 +164,13 @@ def test_a_second_instance_on_the_same_state_is_one_line(start: Start) -> None:
     assert_refused(command("--state", first.state, "--port", free_port()), "another factstore")
 
 
-@pytest.mark.parametrize("arguments", [("--port", "0"), ("--workers", "0"), ("--port", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("--port", "0"), ("--workers", "0"), ("--port", "x"), ("--allow-origin", "foo")]
+)
 def test_senseless_options_are_usage_errors(arguments: tuple[str, str]) -> None:
-    assert command(*arguments).returncode == 2
+    result = command(*arguments)
+    assert result.returncode == 2
+    assert f"{arguments[1]!r} is not a" in result.stderr
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8000", ""])
@@ -239,6 +253,24 @@ def test_the_next_start_uses_the_same_etcd_address_and_data(start: Start) -> Non
     assert found["kvs"][0]["mod_revision"] == put["header"]["revision"]
 
 
+def test_settings_of_ones_own_override_the_generated_ones_and_are_kept(start: Start) -> None:
+    first = start().ready()
+    own, generated = first.state / "local.conf", first.state / "factstore.conf"
+    heading = "".join(line[2:] for line in generated.read_text().splitlines() if line[:1] == "#")
+    assert "do not edit" in heading
+    assert str(own) in first.printed()
+    first.stop()
+    own.write_text("[etcd]\nendpoints = http://own.example:2379\n")
+    second = start(access_log=True).ready()
+    assert second.etcd_endpoint() == "http://own.example:2379"
+    assert own.read_text() == "[etcd]\nendpoints = http://own.example:2379\n"
+    # With --access-log, the log is printed too.
+    assert "access_log = True" in generated.read_text()
+    eventually(lambda: "Booting worker" in second.printed())
+    second.stop()
+    assert f"stopping; the data are kept in {second.state}" in second.printed()
+
+
 def test_the_configuration_is_for_its_owner_only(start: Start) -> None:
     state = start().ready().state
     assert state.stat().st_mode & 0o777 == 0o700
@@ -260,7 +292,10 @@ def test_sealing_keys_are_made_once_and_named_in_the_configuration(start: Start)
 
 def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
     standalone = start(keystone=True).ready()
-    for persona in ("owner", "reader", "outsider"):
+    clouds = json.loads((standalone.state / "clouds.yaml").read_text())["clouds"]
+    for persona in ("owner", "reader", "outsider", "admin"):
+        openrc = (standalone.state / f"openrc-{persona}").read_text()
+        assert f"OS_PASSWORD={clouds[persona]['auth']['password']}\n" in openrc
         assert str(standalone.state / f"openrc-{persona}") in standalone.printed()
     line = re.search(r"^  (TOKEN=.*)$", standalone.printed(), re.MULTILINE)
     assert line is not None

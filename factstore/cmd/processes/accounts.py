@@ -13,7 +13,7 @@ from keystoneauth1 import adapter, exceptions, plugin
 from keystoneauth1 import session as ks_session
 from keystoneauth1.identity import v3
 
-from factstore.cmd.processes.openrc import openrc_text
+from factstore.cmd.processes.openrc import cloud, clouds_text, openrc_text
 from factstore.cmd.processes.private_file import write_private
 
 SERVICE_TYPE = "contextualization"
@@ -181,17 +181,21 @@ class Accounts:
 
     def write_openrc(self, path: Path, persona: str) -> None:
         """Write a shell file, mode 0600, that makes OpenStack clients act as the persona."""
+        write_private(path, openrc_text(**self._login(persona)))
+
+    def write_clouds(self, path: Path, personas: Sequence[str]) -> None:
+        """Write a ``clouds.yaml``, mode 0600, with a cloud for each persona."""
+        write_private(path, clouds_text({name: cloud(**self._login(name)) for name in personas}))
+
+    def _login(self, persona: str) -> dict[str, str]:
         who = PERSONAS[persona]
-        write_private(
-            path,
-            openrc_text(
-                auth_url=self.auth_url,
-                username=who.username,
-                password=self._passwords[persona],
-                project=who.project,
-                region=REGION,
-            ),
-        )
+        return {
+            "auth_url": self.auth_url,
+            "username": who.username,
+            "password": self._passwords[persona],
+            "project": who.project,
+            "region": REGION,
+        }
 
     def _keystone(self, persona: str) -> adapter.Adapter:
         # Not through the catalog: after a change of port it still contains the old address.

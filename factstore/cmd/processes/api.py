@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,12 +24,12 @@ API_ARGV = (
 )
 
 
-def write_options(path: Path, options: Options) -> None:
-    """Write ``options`` as an oslo.config file, mode 0600. Raises OSError.
+def write_options(path: Path, options: Options, *, heading: str = "") -> None:
+    """Write ``options`` as an oslo.config file, mode 0600, after a comment. Raises OSError.
 
     Raises ValueError if a value has several lines, because it would be parsed as further options.
     """
-    lines = []
+    lines = [*textwrap.wrap(heading, initial_indent="# ", subsequent_indent="# "), ""]
     for section, values in options.items():
         lines.append(f"[{section}]")
         for name, value in values.items():
@@ -47,10 +48,20 @@ class ApiProcess:
     """
 
     def __init__(
-        self, config: Path, port: int, log_path: Path, *, argv: Sequence[str] = API_ARGV
+        self,
+        config: Path,
+        port: int,
+        log_path: Path,
+        *,
+        argv: Sequence[str] = API_ARGV,
+        own_config: Path | None = None,
     ) -> None:
-        """``port`` must equal the port in ``config``; ``argv`` can replace the program."""
+        """``port`` must equal the port in ``config``; ``argv`` can replace the program.
+
+        If ``own_config`` exists, its options override those in ``config``.
+        """
         self.config = config
+        self._own_config = own_config
         self.url = f"http://{LOOPBACK}:{port}"
         self.log_path = log_path
         # After SIGKILL the master could not stop its workers; on SIGQUIT it stops them at once.
@@ -60,7 +71,11 @@ class ApiProcess:
 
     def start(self) -> None:
         """Start the API and return at once. Raises ChildError."""
-        env = {**python_environment(), "OS_FACTSTORE_CONFIG_FILES": str(self.config)}
+        files = [self.config]
+        if self._own_config is not None and self._own_config.exists():
+            files.append(self._own_config)
+        named = ";".join(map(str, files))
+        env = {**python_environment(), "OS_FACTSTORE_CONFIG_FILES": named}
         self.child.start(self._argv, log_path=self.log_path, env=env)
 
     def healthy(self) -> bool:

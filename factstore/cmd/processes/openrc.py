@@ -1,8 +1,11 @@
-"""The shell file with credentials that OpenStack users source."""
+"""The files with credentials that OpenStack users source, or select a cloud from."""
 
 from __future__ import annotations
 
+import json
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 
 def openrc_text(*, auth_url: str, username: str, password: str, project: str, region: str) -> str:
@@ -24,3 +27,23 @@ def openrc_text(*, auth_url: str, username: str, password: str, project: str, re
     lines = [f"unset {stale}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join(lines) + "\n"
+
+
+def cloud(
+    *, auth_url: str, username: str, password: str, project: str, region: str
+) -> dict[str, Any]:
+    """Return a cloud for :func:`clouds_text`, with user and project in domain Default."""
+    auth = {
+        "auth_url": auth_url,
+        "username": username,
+        "password": password,
+        "user_domain_name": "Default",
+        "project_name": project,
+        "project_domain_name": "Default",
+    }
+    return {"auth": auth, "region_name": region, "interface": "public", "identity_api_version": "3"}
+
+
+def clouds_text(clouds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a ``clouds.yaml`` for openstacksdk. It is written as JSON, which is YAML too."""
+    return json.dumps({"clouds": clouds}, indent=2) + "\n"
