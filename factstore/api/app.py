@@ -94,7 +94,10 @@ def create_app(
         API_TITLE="factstore",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        API_SPEC_OPTIONS={"security": openapi.SECURITY if tokens else []},
+        API_SPEC_OPTIONS={
+            "security": openapi.SECURITY if tokens else [],
+            "info": {"description": docs_ui.INTRODUCTION},
+        },
         # One more than allowed, because werkzeug truncates chunked bodies there silently.
         MAX_CONTENT_LENGTH=BODY_BYTES + 1,
     )

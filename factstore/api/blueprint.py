@@ -27,6 +27,7 @@ from werkzeug.exceptions import (
 from factstore.api import openapi
 from factstore.api.errors import BODY_BYTES
 from factstore.api.media import JSON, check_charset
+from factstore.api.schema_errors import schema_error
 from factstore.core.errors import Invalid
 from factstore.core.model.path import quoted
 from factstore.core.model.value import parse_json
@@ -35,7 +36,6 @@ REQUEST_HEADERS = "factstore.request_headers"
 """The application's extension with the request headers that each view heeds."""
 
 _View = TypeVar("_View", bound=Callable[..., Any])
-_UNKNOWN = "Unknown field."  # as marshmallow says it
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -82,48 +82,6 @@ class Parser(FlaskParser):
         messages: Any = error.messages
         location = next(iter(messages), "json") if isinstance(messages, dict) else "json"
         raise schema_error(messages.get(location, messages), location, schema)
-
-
-def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
-    """Return an error for the first of marshmallow's messages."""
-    path, message = _first(messages)
-    field = ".".join(path)
-    if message == _UNKNOWN:
-        message = _known_names(schema, path[:-1], "parameters" if location == "query" else "fields")
-    if location == "query":
-        return Invalid(
-            f"Query parameter {quoted(field)}: {message}",
-            code="query_invalid",
-            extra={"field": field},
-        )
-    subject = f"Field {quoted(field)}" if field else "Body"
-    return Invalid(f"{subject}: {message}", code="schema", extra={"field": field})
-
-
-def _known_names(schema: ma.Schema, path: list[str], noun: str) -> str:
-    """Return the message for an unknown field, with the names of the fields beside it."""
-    for name in path:
-        known = {field.data_key or each: field for each, field in schema.fields.items()}
-        inner: Any = known.get(name)
-        if isinstance(inner, ma.fields.List):
-            inner = inner.inner
-        if isinstance(inner, ma.fields.Nested):
-            schema = inner.schema
-    names = [field.data_key or name for name, field in schema.fields.items()]
-    if not names:
-        return f"Unknown; this request has no {noun}."
-    return f"Unknown; the {noun} are {', '.join(names)}."
-
-
-def _first(messages: Any) -> tuple[list[str], str]:
-    path: list[str] = []
-    while isinstance(messages, dict) and messages:
-        name, messages = next(iter(messages.items()))
-        if name != "_schema":
-            path.append(str(name))
-    while isinstance(messages, list) and messages:
-        messages = messages[0]
-    return path, str(messages)
 
 
 def read_json(req: Request) -> Any:
@@ -189,6 +147,10 @@ class Blueprint(SmorestBlueprint):
     def error_codes(self, *codes: str) -> Callable[[_View], _View]:
         """List the error codes of a view, in addition to those of every view."""
         return _describing("error_codes", codes)
+
+    def arguments(self, schema: Any, **kwargs: Any) -> Any:
+        """Pass the body to a view, checked by a schema; its example becomes the operation's."""
+        return super().arguments(schema, **{"example": getattr(schema, "example", None), **kwargs})
 
     def request_headers(self, *names: str) -> Callable[[_View], _View]:
         """List the request headers of a view, in addition to those of every view.

@@ -39,6 +39,20 @@ _TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 PATHS = frozenset(_OWN_FILES + _SWAGGER_FILES)
 """Paths of the page and its files."""
 
+INTRODUCTION = """\
+factstore keeps the facts of a software stack that are known only after its instances exist, such as
+addresses and "service started". Put a fact into a stack, which creates the stack, and let others wait
+for it or follow every change.
+
+To try it here, open an operation, choose "Try it out" and "Execute". The examples are complete; begin
+with `PUT /v1/stacks/{stack}/facts/{path}`. With Keystone, first choose "Authorize" and enter a token.
+
+The same with curl: `curl -X PUT -d 10.0.0.5 URL/v1/stacks/stack-1/facts/nodes/head/ip`.
+[The document of this page](openapi.json) is for programs. The guides and the reference are in the
+folder `doc` of the source.
+"""
+"""The text at the top of the page, which is part of the document."""
+
 page = Blueprint("docs_ui", __name__, description="The documentation page.", public=True)
 
 

@@ -7,8 +7,9 @@ import json
 from flask import request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from factstore.api.blueprint import read_body, read_json, schema_error
+from factstore.api.blueprint import read_body, read_json
 from factstore.api.media import JSON
+from factstore.api.schema_errors import schema_error
 from factstore.api.schemas import facts as schemas
 from factstore.core.errors import Invalid
 from factstore.core.model.fact import Put

@@ -93,9 +93,15 @@ class FactItem(MethodView):
         requestBody={
             "required": False,
             "content": {
-                "application/json": {"schema": schemas.FactBody},
-                "text/plain": {"schema": {"type": "string"}},
-                "application/x-www-form-urlencoded": {"schema": {"type": "string"}},
+                "application/json": {
+                    "schema": schemas.FactBody,
+                    "example": schemas.FactBody.example,
+                },
+                "text/plain": {"schema": {"type": "string"}, "example": "10.0.0.5"},
+                "application/x-www-form-urlencoded": {
+                    "schema": {"type": "string"},
+                    "example": "10.0.0.5",
+                },
             },
         }
     )

@@ -96,7 +96,8 @@ def _header(description: str, schema: dict[str, Any] | None = None) -> dict[str,
 
 
 def _tags(tag: str) -> dict[str, Any]:
-    return _text(anyOf=[{"enum": ["*"]}, {"pattern": f"^{tag}(, {tag})*$"}])
+    # Not an enumeration of '*' as an alternative, which the documentation page would offer alone.
+    return _text(pattern=rf"^(\*|{tag}(, {tag})*)$")
 
 
 _OTHER_SERVICE = rf"(?!\s*{microversion.SERVICE_TYPE}\s)\s*[^\s,]+\s+[^\s,]+\s*"

@@ -38,7 +38,10 @@ blueprint = Blueprint("waiters", __name__, description="Conditions to wait for."
 # curl and Heat's tools send signals as JSON under these types; none at all is allowed too.
 SIGNAL_TYPES = ("", "application/json", "application/x-www-form-urlencoded", "text/plain")
 
-_SIGNAL = {"schema": {"anyOf": [schemas.SignalBody, schemas.AwsSignalBody]}}
+_SIGNAL = {
+    "schema": {"anyOf": [schemas.SignalBody, schemas.AwsSignalBody]},
+    "example": schemas.SignalBody.example,
+}
 _SIGNAL_BODY = {"required": False, "content": {each: _SIGNAL for each in SIGNAL_TYPES if each}}
 _SIGNAL_ERRORS = (
     "path_invalid", "not_found", "quota_exceeded", *JSON_BODY, *WRITE,

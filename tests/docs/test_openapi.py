@@ -158,6 +158,15 @@ def test_samples_obey_the_schemas_of_the_document(
                     assert complaints(schema or {}, sample) == [], file
 
 
+@for_every_call
+def test_a_body_has_an_example_that_obeys_its_schema(
+    name: str, call: Call, operation: Operation
+) -> None:
+    for kind, about in operation.about.get("requestBody", {}).get("content", {}).items():
+        assert "example" in about, kind
+        assert complaints(about["schema"], about["example"]) == [], kind
+
+
 def test_the_sample_of_an_error_obeys_the_schema_of_its_answer() -> None:
     sample = json.loads((SAMPLES / "error-response.json").read_text())
     put = OPERATIONS["PUT /v1/stacks/{stack}/facts/{path}"].responses()

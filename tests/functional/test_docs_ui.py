@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from factstore.api import docs_ui
-from tests.http import Caller, refused
+from tests.cases import cases
+from tests.http import Caller, fresh_stack, refused
 from tests.service import ApiServer
 from tests.structure.application import application
 
@@ -64,6 +66,46 @@ def test_the_style_and_our_script_load_nothing_from_elsewhere(api: Caller) -> No
     script = re.sub(r"//.*", "", api.get(f"{PAGE}/start.js").text)  # without its comments
     assert re.findall(r"\burl: (.*),", script) == ['"openapi.json"']
     assert "validatorUrl: null" in script
+
+
+# What others need comes first; a renewal needs the id of a grant that exists.
+FIRST = ("stacks/{stack}", "facts/{path}", "members/{member}", "waiters/{waiter}")
+WITHOUT_A_GRANT = "/v1/stacks/{stack}/grants/{grant}/renew"
+
+
+def test_every_example_of_a_body_is_accepted_as_it_is(api: Caller) -> None:
+    document = api.get("/v1/openapi.json").json()
+    assert "Try it out" in document["info"]["description"]
+
+    def order(operation: tuple[str, str]) -> tuple[bool, int, str]:
+        path, method = operation
+        first = [path.endswith(each) for each in FIRST]
+        return method != "put", first.index(True) if any(first) else len(FIRST), path
+
+    operations = sorted(
+        (
+            (path, method)
+            for path, item in document["paths"].items()
+            for method, about in item.items()
+            if "requestBody" in about
+        ),
+        key=order,
+    )
+    stack = fresh_stack()
+    with cases() as case:
+        for path, method in operations:
+            if path == WITHOUT_A_GRANT:
+                continue
+            item = document["paths"][path]
+            names = {each["name"]: each["example"] for each in item["parameters"]}
+            url = path.replace("{stack}", stack).format(**names)
+            for kind, about in item[method]["requestBody"]["content"].items():
+                example = about["example"]
+                body = example if isinstance(example, str) else json.dumps(example)
+                with case(f"{method} {path} {kind}"):
+                    answer = api(method.upper(), url, data=body, headers={"Content-Type": kind})
+                    assert answer.status_code in (200, 201, 204), answer.text
+    api.delete(f"/v1/stacks/{stack}").raise_for_status()
 
 
 def test_no_other_file_is_served_beside_the_page(api: Caller) -> None:

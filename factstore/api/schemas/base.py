@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import marshmallow as ma
 from marshmallow import fields
 
@@ -14,6 +16,9 @@ PAGE_LIMIT = 1000
 
 class Schema(ma.Schema):
     """A schema that refuses unknown fields."""
+
+    example: ClassVar[Any] = None
+    """For a body: one that the operation accepts as it is, which the documentation page sends."""
 
     class Meta:
         unknown = ma.RAISE

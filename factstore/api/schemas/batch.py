@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -64,6 +64,10 @@ class BatchGuard(Schema):
 
 class BatchBody(Schema):
     """Operations of which either all or none are carried out."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "operations": [{"put": {"path": "nodes/c1/ip", "value": "10.0.0.6"}}]
+    }
 
     guards = fields.List(
         fields.Nested(BatchGuard, metadata={"minProperties": 2, "maxProperties": 2}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Link, PathPageQuery, Schema
@@ -47,6 +49,8 @@ class FactQuery(Schema):
 
 class FactBody(Schema):
     """A fact to store."""
+
+    example: ClassVar[dict[str, Any]] = {"value": "10.0.0.5"}
 
     value = fields.Raw(required=True, allow_none=True, **description("Any JSON value."))
     kind = fields.String(load_default="observed", validate=validate.OneOf(KINDS))

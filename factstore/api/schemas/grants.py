@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
@@ -47,6 +49,8 @@ def _name(text: str) -> fields.String:
 class GrantBody(Schema):
     """A grant to issue."""
 
+    example: ClassVar[dict[str, Any]] = {"role": "reader"}
+
     role = fields.String(load_default="agent", validate=validate.OneOf(GRANT_ROLES))
     member = _name(
         "The member that the grant is for. An agent's grant has a member, unless it is a group's."
@@ -68,6 +72,8 @@ class GrantBody(Schema):
 
 class RenewalBody(Schema):
     """The new time to live of a grant."""
+
+    example: ClassVar[dict[str, Any]] = {"ttl": 86400}
 
     ttl = seconds_field(
         "Seconds from now until the grant expires. The default is its current ttl.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, ClassVar, get_args
 
 from marshmallow import fields, validate
 
@@ -72,6 +72,8 @@ class DepartQuery(Schema):
 class MemberBody(Schema):
     """A member that joins, changes or is declared."""
 
+    example: ClassVar[dict[str, Any]] = {"group": "compute"}
+
     group = fields.String(required=True, metadata={"pattern": f"^{SEGMENT_PATTERN}$"})
     ttl = seconds_field(
         "Seconds without a heartbeat after which the member expires.",
@@ -109,12 +111,16 @@ class MemberBody(Schema):
 class MemberPatch(Schema):
     """A member's new state."""
 
+    example: ClassVar[dict[str, Any]] = {"state": "draining"}
+
     state = fields.String(required=True, validate=validate.OneOf(SETTABLE))
     generation = generation_field("Change the member only if this is its current generation.")
 
 
 class HeartbeatBody(Schema):
     """A heartbeat."""
+
+    example: ClassVar[dict[str, Any]] = {}
 
     generation = generation_field("Accept the heartbeat only if this is the current generation.")
     applied = fields.String(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields
 
@@ -28,6 +28,8 @@ def _names(text: str) -> fields.List[Any]:
 
 class ReadSetBody(Schema):
     """The facts and members that concern a member; at most 1,000 entries in all."""
+
+    example: ClassVar[dict[str, Any]] = {"facts": ["nodes/"]}
 
     facts = _names(
         "Paths of facts or folders. A segment can be '*', which stands for any one. A path with '/' at "

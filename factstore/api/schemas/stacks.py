@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Link, PageQuery, Schema
@@ -33,6 +35,8 @@ class StackQuery(Schema):
 
 class StackBody(Schema):
     """A stack's settings."""
+
+    example: ClassVar[dict[str, Any]] = {"description": "A batch cluster"}
 
     description = fields.String(load_default="", validate=validate.Length(max=DESCRIPTION_LENGTH))
 

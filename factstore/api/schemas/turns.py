@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import fields, validate
 
 from factstore.api.schemas.base import Schema
@@ -38,6 +40,8 @@ class TakeQuery(Schema):
 
 class TurnBody(Schema):
     """A turn to take."""
+
+    example: ClassVar[dict[str, Any]] = {"max_parallel": 2}
 
     generation = generation_field("Take the turn only if this is the member's current generation.")
     max_parallel = integer_field(

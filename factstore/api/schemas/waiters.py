@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import fields, validate
 
@@ -54,6 +54,8 @@ def _condition(text: str, **more: Any) -> fields.Raw:
 
 class WaiterBody(Schema):
     """A waiter to arm."""
+
+    example: ClassVar[dict[str, Any]] = {"success": {"signals": 1}, "timeout": 600}
 
     success = _condition("The condition that makes the waiter met.", required=True)
     failure = _condition(
@@ -108,6 +110,8 @@ def _signal_id() -> fields.Raw:
 
 class SignalBody(Schema):
     """A signal in the form of Heat's wait conditions."""
+
+    example: ClassVar[dict[str, Any]] = {"status": "SUCCESS"}
 
     status = _signal_status()
     reason = _signal_reason()

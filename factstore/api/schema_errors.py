@@ -1,0 +1,54 @@
+"""Errors for bodies and parameters that do not match their schema, from marshmallow's messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+
+from factstore.core.errors import Invalid
+from factstore.core.model.path import quoted
+
+_UNKNOWN = "Unknown field."  # as marshmallow says it
+
+
+def schema_error(messages: Any, location: str, schema: ma.Schema) -> Invalid:
+    """Return an error for the first of marshmallow's messages."""
+    path, message = _first(messages)
+    field = ".".join(path)
+    if message == _UNKNOWN:
+        message = _known_names(schema, path[:-1], "parameters" if location == "query" else "fields")
+    if location == "query":
+        return Invalid(
+            f"Query parameter {quoted(field)}: {message}",
+            code="query_invalid",
+            extra={"field": field},
+        )
+    subject = f"Field {quoted(field)}" if field else "Body"
+    return Invalid(f"{subject}: {message}", code="schema", extra={"field": field})
+
+
+def _known_names(schema: ma.Schema, path: list[str], noun: str) -> str:
+    """Return the message for an unknown field, with the names of the fields beside it."""
+    for name in path:
+        known = {field.data_key or each: field for each, field in schema.fields.items()}
+        inner: Any = known.get(name)
+        if isinstance(inner, ma.fields.List):
+            inner = inner.inner
+        if isinstance(inner, ma.fields.Nested):
+            schema = inner.schema
+    names = [field.data_key or name for name, field in schema.fields.items()]
+    if not names:
+        return f"Unknown; this request has no {noun}."
+    return f"Unknown; the {noun} are {', '.join(names)}."
+
+
+def _first(messages: Any) -> tuple[list[str], str]:
+    path: list[str] = []
+    while isinstance(messages, dict) and messages:
+        name, messages = next(iter(messages.items()))
+        if name != "_schema":
+            path.append(str(name))
+    while isinstance(messages, list) and messages:
+        messages = messages[0]
+    return path, str(messages)
