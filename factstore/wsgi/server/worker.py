@@ -25,6 +25,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.server.connection import CURRENT, HEADER_BYTES, Connection, RequestTimeout
 from factstore.wsgi.server.connections import Connections, set_listener_options
+from factstore.wsgi.server.patching import entry_points_read_once
 
 if TYPE_CHECKING:
     from factstore.wsgi.middleware.problem import Problem
@@ -78,6 +79,11 @@ class Worker(GeventWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections: Connections | None = None
+
+    def patch(self) -> None:
+        """Let gevent patch the standard library."""
+        with entry_points_read_once():
+            super().patch()
 
     def load_wsgi(self) -> None:
         """Load the application and start the runtime before the first request."""
