@@ -36,13 +36,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
     """An etcd for all tests that do not disturb it and are independent of other keys."""
-    yield from _serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
+    yield from serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
 
 
 @pytest.fixture
 def private_etcd(tmp_path: Path) -> Iterator[EtcdServer]:
     """An empty etcd for one test, which may kill, pause and wipe it."""
-    yield from _serving_etcd(tmp_path / "etcd")
+    yield from serving_etcd(tmp_path / "etcd")
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +96,7 @@ def private_keystone(keystone_state: Path, tmp_path: Path) -> Iterator[KeystoneS
     yield from serving_keystone(keystone_state, tmp_path / "keystone")
 
 
-def _serving_etcd(data_dir: Path) -> Iterator[EtcdServer]:
+def serving_etcd(data_dir: Path) -> Iterator[EtcdServer]:
     server = EtcdServer(data_dir)
     try:
         server.start()

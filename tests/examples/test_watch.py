@@ -58,7 +58,6 @@ class Run:
         self.api = ApiServer(
             [self.etcd.endpoint],
             directory / "api",
-            workers=2,
             options={"cors": {"allowed_origin": self.pages.origin}},
         )
         url = self.api.url + STACK
@@ -194,14 +193,13 @@ class Run:
         lines = self.followers["eventsource"].lines() if SHOWN else []
         return sum(line.startswith("closed") for line in lines)
 
-    def workers_killed(self) -> None:
-        """Kill one worker, and when it is replaced, another one."""
-        for number in range(2):
-            before = set(self.api.workers())
-            self.api.kill_worker()
-            self.happen(f"worker-{number}")
-            eventually(lambda b=before: set(self.api.workers()) - b, 30)
-            self.met()
+    def worker_killed(self) -> None:
+        """Kill the worker, which is replaced."""
+        before = set(self.api.workers())
+        self.api.kill_worker()
+        self.happen("worker")
+        eventually(lambda: set(self.api.workers()) - before, 30)
+        self.met()
 
     def restarted(self) -> None:
         """Stop the service with goodbye, and meanwhile kill and restart the programs."""
@@ -250,7 +248,7 @@ def revision(told: Told) -> int:
 HISTORY: list[Callable[[Run], None]] = [
     Run.killed,
     Run.without_etcd,
-    Run.workers_killed,
+    Run.worker_killed,
     Run.restarted,
     Run.compacted,
 ]

@@ -18,7 +18,7 @@ from tests.eventually import eventually
 from tests.faults.cluster import AGENTS, PARALLEL, TTL, Cluster
 from tests.faults.conftest import StartApi
 
-FAULTS = 8
+FAULTS = 4
 UP_SECONDS = 180.0  # in which all have started
 CALM_SECONDS = 180.0  # in which all have converged, once nothing breaks any more
 

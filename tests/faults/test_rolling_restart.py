@@ -193,6 +193,7 @@ def is_asked(service: ApiServer, load: Load) -> bool:
     return served(service) > before
 
 
+@pytest.mark.parametrize("site", ["nginx"], indirect=True)
 def test_services_behind_a_proxy_are_reloaded_without_a_refused_request(
     site: tuple[Proxy, list[ApiServer]],
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from factstore.cmd.processes.etcd import EtcdServer
+from tests.conftest import serving_etcd
 from tests.eventually import eventually
 from tests.http import Caller, fresh_stack, refused
 from tests.service import ApiServer, check_log
@@ -20,16 +21,24 @@ from tests.streaming import Stream
 BRIEF = {"etcd": {"timeout": "1.0"}}
 
 
-@pytest.fixture
-def service(private_etcd: EtcdServer, tmp_path: Path) -> Iterator[ApiServer]:
-    """A service on an etcd that the test may harm; it gives up on that after a second."""
-    with ApiServer([private_etcd.endpoint], tmp_path / "api", options=BRIEF) as server:
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
+    """An etcd that the tests may harm, and leave running."""
+    yield from serving_etcd(tmp_path_factory.mktemp("etcd") / "data")
+
+
+@pytest.fixture(scope="module")
+def service(store: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """A service on that etcd; it gives up on it after a second."""
+    directory = tmp_path_factory.mktemp("api")
+    with ApiServer([store.endpoint], directory, options=BRIEF) as server:
         yield server
         check_log(server)
 
 
 @pytest.fixture
 def api(service: ApiServer) -> Iterator[Caller]:
+    eventually(service.healthy, 30)  # the test before may just have restarted etcd
     with Caller(service.url) as caller:
         yield caller
 
@@ -51,10 +60,10 @@ def compact(etcd: EtcdServer) -> int:
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
 def test_without_etcd_requests_are_refused_in_time_and_later_served_again(
-    private_etcd: EtcdServer, api: Caller, service: ApiServer, stack: str, how: str
+    store: EtcdServer, api: Caller, service: ApiServer, stack: str, how: str
 ) -> None:
     written = api.put(f"{stack}/facts/a", "kept")
-    (private_etcd.kill if how == "killed" else private_etcd.pause)()
+    (store.kill if how == "killed" else store.pause)()
     reads = ["/v1/stacks", stack, f"{stack}/facts", f"{stack}/facts/a", f"{stack}/context"]
     for path in [*reads, f"{stack}/events", f"{stack}/facts/b?wait=50"]:
         answer = api.get(path)  # the client's own time limit is 60 s
@@ -76,9 +85,9 @@ def test_without_etcd_requests_are_refused_in_time_and_later_served_again(
     assert api.get("/").status_code == HTTPStatus.OK
     assert api.get(f"{stack}/facts/a?consistency=stale").json()["value"] == "kept"
     if how == "killed":
-        private_etcd.restart()
+        store.restart()
     else:
-        private_etcd.resume()
+        store.resume()
     eventually(lambda: api.get(f"{stack}/facts/a").status_code == HTTPStatus.OK, within=30)
     read = api.get(f"{stack}/facts/a")
     if read.headers["ETag"] == written.headers["ETag"]:
@@ -90,31 +99,31 @@ def test_without_etcd_requests_are_refused_in_time_and_later_served_again(
 
 
 def test_a_stream_outlives_an_outage_and_misses_nothing(
-    private_etcd: EtcdServer, api: Caller, stack: str
+    store: EtcdServer, api: Caller, stack: str
 ) -> None:
     api.put(f"{stack}/facts/a", 0)
     with Stream(api.url, f"{stack}/events") as stream:
         first = api.put(f"{stack}/facts/a", 1).json()["etag"]
         assert stream.expect("change").id == first
-        private_etcd.kill()
+        store.kill()
         refused(api.get(stack), "503 store_unavailable")
-        private_etcd.restart()
+        store.restart()
         eventually(lambda: api.get(stack).status_code == HTTPStatus.OK, within=30)
         second = api.put(f"{stack}/facts/a", 2).json()["etag"]
         assert stream.expect("change").id == second
 
 
 def test_a_service_may_start_before_its_etcd(
-    private_etcd: EtcdServer, tmp_path: Path, stack: str
+    store: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
-    private_etcd.stop()
-    server = ApiServer([private_etcd.endpoint], tmp_path / "early", options=BRIEF)
+    store.stop()
+    server = ApiServer([store.endpoint], tmp_path / "early", options=BRIEF)
     try:
         server.start(wait=False)
         with Caller(server.url) as api:
             eventually(lambda: listens(api), within=30)
             refused(api.get(stack), "503 store_unavailable")
-            private_etcd.restart()
+            store.restart()
             server.wait_ready()
             assert api.put(f"{stack}/facts/a", 1).status_code == HTTPStatus.CREATED
     finally:
@@ -129,7 +138,7 @@ def listens(api: Caller) -> bool:
 
 
 def test_pages_of_a_compacted_revision_have_expired(
-    private_etcd: EtcdServer, api: Caller, stack: str
+    store: EtcdServer, api: Caller, stack: str
 ) -> None:
     operations = [{"put": {"path": f"p{n}", "value": n}} for n in range(4)]
     api.post(f"{stack}/batch", json={"operations": operations}).raise_for_status()
@@ -141,22 +150,22 @@ def test_pages_of_a_compacted_revision_have_expired(
     api.put(f"{stack}/facts/p0", "changed")
     for link in links:
         assert api.get(link).status_code == HTTPStatus.OK
-    compact(private_etcd)
+    compact(store)
     for link in links:
         refused(api.get(link), "410 cursor_expired")
     assert api.get(f"{stack}/facts?limit=2").status_code == HTTPStatus.OK
 
 
 def test_a_service_started_after_a_compaction_resets_older_watchers(
-    private_etcd: EtcdServer, api: Caller, tmp_path: Path, stack: str
+    store: EtcdServer, api: Caller, tmp_path: Path, stack: str
 ) -> None:
     since = api.put(f"{stack}/facts/a", 1).json()["etag"]
     api.put(f"{stack}/facts/a", 2)
     recent = api.put(f"{stack}/facts/a", 3).json()["etag"]
-    compact(private_etcd)
+    compact(store)
     last = api.put(f"{stack}/facts/a", 4).json()["etag"]
     with (
-        ApiServer([private_etcd.endpoint], tmp_path / "late") as late,
+        ApiServer([store.endpoint], tmp_path / "late") as late,
         Caller(late.url) as caller,
     ):
         refused(caller.get(f"{stack}/events?since={since}"), "410 cursor_expired")
@@ -184,11 +193,11 @@ def test_history_is_resumed_across_a_restart_of_the_service(
 
 
 def test_events_older_than_a_small_history_have_expired(
-    private_etcd: EtcdServer, tmp_path: Path, stack: str
+    store: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     options = {"watch": {"history_events": 5}}
     with (
-        ApiServer([private_etcd.endpoint], tmp_path / "small", options=options) as small,
+        ApiServer([store.endpoint], tmp_path / "small", options=options) as small,
         Caller(small.url) as api,
     ):
         tags = [api.put(f"{stack}/facts/a", n).json()["etag"] for n in range(12)]
@@ -202,15 +211,15 @@ def test_events_older_than_a_small_history_have_expired(
 
 
 def test_a_wiped_store_answers_to_no_old_cursor_and_no_old_tag(
-    private_etcd: EtcdServer, api: Caller, service: ApiServer, stack: str
+    store: EtcdServer, api: Caller, service: ApiServer, stack: str
 ) -> None:
     old = api.put(f"{stack}/facts/a", 1)
     tag = old.headers["ETag"]
     with Stream(api.url, f"{stack}/events") as stream:
-        private_etcd.kill()
-        private_etcd.wipe()
-        private_etcd.start()
-        private_etcd.wait_ready()
+        store.kill()
+        store.wipe()
+        store.start()
+        store.wait_ready()
         eventually(lambda: api.get(stack).status_code == HTTPStatus.NOT_FOUND, within=30)
         ends = [frame.event for frame in stream.rest()]
         assert ends[-1] == "goodbye"

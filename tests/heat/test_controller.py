@@ -30,28 +30,28 @@ def without_bag(size: int) -> dict[str, object]:
 
 
 def test_changes_during_an_outage_are_made_up_for_by_the_next_operation(
-    user: Orchestration, facts: Client, engine: HeatServer, service: ApiServer, name: str
+    owner: Orchestration, facts: Client, heat: HeatServer, service: ApiServer, name: str
 ) -> None:
     space = facts.stack(name)
-    stack = user.create(name, group(0), environment=SNIPPET)
-    scale(user, stack, "up", 2)
-    former = agree(user, stack, space)
-    warnings = Warnings(engine)
+    stack = owner.create(name, group(0), environment=SNIPPET)
+    scale(owner, stack, "up", 2)
+    former = agree(owner, stack, space)
+    warnings = Warnings(heat)
     service.stop()
     try:
-        scale(user, stack, "down", 1)
-        scale(user, stack, "up", 3)
+        scale(owner, stack, "down", 1)
+        scale(owner, stack, "up", 3)
         eventually(lambda: warnings.found(), 30)
-        engine.kill()  # discards the requests that are still queued
-        engine.start()
-        engine.wait_ready()
+        heat.kill()  # discards the requests that are still queued
+        heat.start()
+        heat.wait_ready()
     finally:
         service.start()
     events = MemberEvents(space)
     assert sorted(declared(space).values()) == former
     assert all("cannot be reached" in line for line in warnings.found())
-    scale(user, stack, "down", 2)
-    present = agree(user, stack, space)
+    scale(owner, stack, "down", 2)
+    present = agree(owner, stack, space)
     seen = events.seen()
     assert once(seen, "member.join", list(set(present) - set(former)))
     assert once(seen, "member.depart", list(set(former) - set(present)))

@@ -77,23 +77,23 @@ def test_each_unit_joins_and_departs_exactly_once_as_a_policy_scales_its_group(
 
 
 def test_a_unit_that_is_a_nested_stack_is_a_member_by_that_stack_s_name(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
     given = {"environment": SNIPPET, "files": {"unit.yaml": UNIT}}
     unit = {"type": "unit.yaml"}
-    stack = user.create(name, group(1, unit=unit), **given)
-    first = agree(user, stack, space)
+    stack = owner.create(name, group(1, unit=unit), **given)
+    first = agree(owner, stack, space)
     events = MemberEvents(space)
-    user.update(stack, group(3, unit=unit), **given)
-    grown = agree(user, stack, space)
-    assert grown == sorted(user.show(unit).stack_name for unit in units(user, stack).values())
+    owner.update(stack, group(3, unit=unit), **given)
+    grown = agree(owner, stack, space)
+    assert grown == sorted(owner.show(unit).stack_name for unit in units(owner, stack).values())
     (record, *_) = space.members()
     assert record.group == "compute"
     assert record.attributes["resource_type"] == "unit.yaml"
-    assert record.attributes["resource_name"] in units(user, stack)
-    user.update(stack, group(1, unit=unit), **given)
-    left = agree(user, stack, space)
+    assert record.attributes["resource_name"] in units(owner, stack)
+    owner.update(stack, group(1, unit=unit), **given)
+    left = agree(owner, stack, space)
     seen = events.seen()
     assert once(seen, "member.join", list(set(grown) - set(first)))
     assert once(seen, "member.depart", list(set(grown) - set(left)))
@@ -128,32 +128,32 @@ def test_a_failed_unit_departs_as_failed(user: Orchestration, facts: Client, nam
 
 
 def test_a_unit_whose_creation_failed_does_not_join(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
-    stack = user.create(name, group(0), environment=SNIPPET)
+    stack = owner.create(name, group(0), environment=SNIPPET)
     events = MemberEvents(space)
     with pytest.raises(StackFailed):
-        user.update(stack, group(2, unit=trial(fail=True)), environment=SNIPPET)
-    user.update(stack, group(1, unit=trial()), environment=SNIPPET)
-    (well,) = agree(user, stack, space)
+        owner.update(stack, group(2, unit=trial(fail=True)), environment=SNIPPET)
+    owner.update(stack, group(1, unit=trial()), environment=SNIPPET)
+    (well,) = agree(owner, stack, space)
     assert [line[:2] for line in events.seen()] == [("member.join", well)]
 
 
 def test_an_agent_that_joins_under_the_same_name_is_the_same_member(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     space = facts.stack(name)
-    stack = user.create(name, group(0), environment=SNIPPET)
+    stack = owner.create(name, group(0), environment=SNIPPET)
     events = MemberEvents(space)
-    scale(user, stack, "up", 2)
-    names = agree(user, stack, space)
+    scale(owner, stack, "up", 2)
+    names = agree(owner, stack, space)
     agents = [space.member(unit) for unit in names]
     for agent in agents:
         agent.join("compute", ttl=60, attributes={"cores": 4})
         agent.ready()
-    scale(user, stack, "down", 1)
-    (left,) = agree(user, stack, space)
+    scale(owner, stack, "down", 1)
+    (left,) = agree(owner, stack, space)
     seen = events.seen()
     assert once(seen, "member.join", names)
     assert once(seen, "member.depart", list(set(names) - {left}))
@@ -203,7 +203,7 @@ def test_an_agent_that_joined_first_becomes_the_declared_member(
 
 
 def test_a_server_outside_groups_is_a_member_by_its_own_name(
-    user: Orchestration, facts: Client, name: str
+    owner: Orchestration, facts: Client, name: str
 ) -> None:
     server = {
         "head": {
@@ -212,12 +212,12 @@ def test_a_server_outside_groups_is_a_member_by_its_own_name(
         }
     }
     mapped = {**SNIPPET, "resource_registry": {"My::Server": "OS::Heat::DeployedServer"}}
-    stack = user.create(name, group(0, **server), environment=mapped)
+    stack = owner.create(name, group(0, **server), environment=mapped)
     space = facts.stack(name)
     eventually(lambda: declared(space))
     (record,) = space.members()
     assert (record.name, record.group, record.reason) == (f"{name}-head", "head", "scaled_out")
-    assert record.declared == f"heat:{user.resource(stack, 'head').physical_resource_id}"
+    assert record.declared == f"heat:{owner.resource(stack, 'head').physical_resource_id}"
     assert record.attributes == {
         "resource_type": "My::Server",
         "resource_name": "head",
