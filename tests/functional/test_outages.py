@@ -113,9 +113,7 @@ def test_a_stream_outlives_an_outage_and_misses_nothing(
         assert stream.expect("change").id == second
 
 
-def test_a_service_may_start_before_its_etcd(
-    store: EtcdServer, tmp_path: Path, stack: str
-) -> None:
+def test_a_service_may_start_before_its_etcd(store: EtcdServer, tmp_path: Path, stack: str) -> None:
     store.stop()
     server = ApiServer([store.endpoint], tmp_path / "early", options=BRIEF)
     try:
