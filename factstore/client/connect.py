@@ -14,6 +14,7 @@ from keystoneauth1.session import Session
 
 from factstore.client.adapter import SERVICE_TYPE
 from factstore.client.client import Client
+from factstore.client.http_session import HttpSession
 
 _ENDPOINT_OVERRIDE = f"OS_{SERVICE_TYPE.upper()}_ENDPOINT_OVERRIDE"
 
@@ -52,7 +53,9 @@ def connect(
 
     ``OS_REGION_NAME``, ``OS_INTERFACE`` and ``OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE`` have the same
     meaning as in other clients, and so have ``OS_CACERT``, ``OS_CERT``, ``OS_KEY`` and
-    ``OS_INSECURE``, which also apply to *url*.
+    ``OS_INSECURE``, which also apply to *url*.  Without ``OS_CACERT``, the certificates of
+    ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` are trusted.  Proxies are those of ``http_proxy``,
+    ``https_proxy`` and ``no_proxy``.  Passwords in ``~/.netrc`` are never sent.
 
     :param url: such as ``http://127.0.0.1:8796``; or the same as *environ*.
     :param environ: the variables; None for those of the process.
@@ -66,7 +69,7 @@ def connect(
     environ = os.environ if environ is None else environ
     known = {name: value for name, value in environ.items() if value}
     auth = _auth(known) if url is None else NoAuth(_checked(url))
-    session = Session(auth, verify=_verify(known), cert=_certificate(known))
+    session = Session(auth, session=HttpSession(), verify=_verify(known), cert=_certificate(known))
     if url is not None:
         return Client(session, **options)
     found = {
@@ -127,7 +130,8 @@ def _variable(option: str) -> str:
 def _verify(known: Mapping[str, str]) -> bool | str:
     if known.get("OS_INSECURE", "").lower() in ("1", "true", "yes", "on"):
         return False
-    return known.get("OS_CACERT", True)
+    bundles = ("OS_CACERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    return next((known[name] for name in bundles if name in known), True)
 
 
 def _certificate(known: Mapping[str, str]) -> str | tuple[str, str] | None:

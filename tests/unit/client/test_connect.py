@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +122,32 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
     assert client.stack("slurm").get("a").value == 1
     assert service.calls[-1].headers["X-Auth-Token"] == "t0ken"
     assert client.endpoint == service.url
+
+
+def test_a_password_in_netrc_is_not_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    service.will(OK)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login person password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert connect(service.url).stack("slurm").get("a").value == 1
+    (call,) = service.calls
+    assert "Authorization" not in call.headers
+
+
+def test_requests_pass_a_proxy_except_to_the_hosts_without_one(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.will(OK, OK)
+    monkeypatch.setenv("http_proxy", service.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    stack = connect("http://factstore.invalid").stack("slurm")
+    assert stack.get("a").value == stack.get("a").value == 1
+    assert {call.headers["Host"] for call in service.calls} == {"factstore.invalid"}
+
+    service.will(OK)
+    monkeypatch.setenv("http_proxy", "http://nowhere.invalid")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert connect(service.url).stack("slurm").get("a").value == 1
