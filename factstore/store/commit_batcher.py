@@ -237,7 +237,9 @@ def _next_batch(waiting: deque[_Entry]) -> list[_Entry]:
     while waiting and len(batch) + 1 + largest <= BATCH_SIZE:
         entry = waiting.popleft()
         fits = entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
-        if batch and (not fits or conflicts.conflicts_with(entry.txn)):
+        # A full store refuses a batch with puts, but still accepts deletions.
+        alike = not batch or batch[0].txn.only_deletes == entry.txn.only_deletes
+        if batch and (not fits or not alike or conflicts.conflicts_with(entry.txn)):
             remaining.append(entry)  # it is the first of the next batch
             continue
         batch.append(entry)

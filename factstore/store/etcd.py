@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import groupby
 
-from factstore.core.errors import CursorExpired
+from factstore.core.errors import CursorExpired, StorageFull
 from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.receipt import Receipt
@@ -214,7 +214,8 @@ class EtcdBackend:
             operations.append(DeleteKeys(*keys.signals(stack.project_id, stack.id, waiter)))
         if commit.drops_stack:
             operations.append(DeleteKeys(record))
-            operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
+            if not commit.only_deletes:
+                operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
         if commit.author is not None:
             # A bounded number of slots needs no cleanup; only the watch reads them.
             slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
@@ -226,6 +227,8 @@ class EtcdBackend:
         except LeaseExpired:
             return None
         if succeeded and commit.drops_stack:
+            if commit.only_deletes:
+                self._purge.add(stack.project_id, stack.id)
             self._on_purge()
         return revision if succeeded else None
 
@@ -315,10 +318,20 @@ class EtcdBackend:
         self._client.revoke(lease, deadline=deadline)
 
     def bump_revision(self, deadline: float) -> int:
-        """Write the sentinel, so that the watch reports a revision after those of other clients."""
-        put = PutKey(self._keys.sentinel, b"")
+        """Write the sentinel, so that the watch reports a revision after those of other clients.
+
+        If the store is full, a note about a former deletion is deleted instead.
+        """
         same = Compare(self._keys.epoch, "value", "==", self._store_id)
-        _, revision = self._client.transact(Txn([same], [put]), deadline=deadline)
+        try:
+            put = PutKey(self._keys.sentinel, b"")
+            _, revision = self._client.transact(Txn([same], [put]), deadline=deadline)
+        except StorageFull:
+            notes = self._client.get(*self._keys.all_acts, limit=1, deadline=deadline).items
+            if not notes:
+                raise
+            delete = DeleteKeys(notes[0].key)
+            _, revision = self._client.transact(Txn([same], [delete]), deadline=deadline)
         return revision
 
     def purge_deleted(self, deadline: float) -> None:

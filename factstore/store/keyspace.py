@@ -101,6 +101,10 @@ class Keyspace:
         return _range_below(f"{self.root}/quotas")
 
     @property
+    def all_acts(self) -> KeyRange:
+        return _range_below(f"{self.root}/acts")
+
+    @property
     def all_receipts(self) -> KeyRange:
         return _range_below(f"{self.root}/idem")
 
@@ -150,7 +154,7 @@ class Keyspace:
 
     @property
     def _lease_tag(self) -> int:
-        """The first bits of the ids of leases, so that those of other clients are told apart."""
+        """The first bits of the ids of leases, which other clients do not use."""
         return int.from_bytes(hashlib.sha256(self.root.encode()).digest()[:3]) >> 1
 
     def new_lease(self) -> int:

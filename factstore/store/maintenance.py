@@ -110,8 +110,8 @@ class Maintenance:
         """Run all tasks once."""
         deadline = self._clock.monotonic() + CALL_SECONDS
         self._report()
-        self._keep_current(deadline)
         self._backend.purge_deleted(deadline)
+        self._keep_current(deadline)
         if self._window and self._clock.monotonic() >= self._turn_at:
             self._turn_at = self._clock.monotonic() + self._window
             self.compact_in_turn(deadline)

@@ -12,7 +12,7 @@ import itertools
 import threading
 from collections.abc import Callable
 
-from factstore.core.errors import CursorExpired, OutcomeUnknown, Unavailable
+from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import Step, StepResult
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.receipt import Receipt
@@ -103,7 +103,7 @@ class MirroredStore:
         try:
             head = self._head_reads.read(deadline)
             soon = min(deadline, self._clock.monotonic() + FOREIGN_SECONDS)
-            return self._wait_for_revision(head, soon) or self._follow_foreign(deadline)
+            return self._wait_for_revision(head, soon) or self._follow_foreign(head, deadline)
         except CursorExpired as error:
             raise Unavailable(
                 "the store was replaced; the service is reading it again. Try again."
@@ -118,7 +118,7 @@ class MirroredStore:
             self._observe_lag(self._clock.monotonic() - written)
         return revision
 
-    def _follow_foreign(self, deadline: float) -> State:
+    def _follow_foreign(self, head: int, deadline: float) -> State:
         """Advance the state past a revision that other clients of etcd may have made.
 
         The watch reports only the keys of the service.  A write of the service itself is later than the
@@ -126,6 +126,8 @@ class MirroredStore:
         """
         try:
             revision = self._bumps.read(deadline)
+        except StorageFull:
+            revision = head  # no key can be written; it may be a revision of the service, after all
         except OutcomeUnknown as error:
             raise Unavailable("the store did not answer in time.") from error
         before = self.state().revision
@@ -158,7 +160,7 @@ class MirroredStore:
 
     def catch_up(self, deadline: float) -> None:
         """Advance the state to the newest revision, even if only other clients of etcd write."""
-        self._follow_foreign(deadline)
+        self._follow_foreign(self._head_reads.read(deadline), deadline)
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float

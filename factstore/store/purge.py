@@ -22,9 +22,21 @@ class Purge:
         self._client = client
         self._keys = keyspace
         self._clock = clock
+        self._unmarked: dict[tuple[str, str], KeyRange] = {}
+
+    def add(self, project_id: str, stack_id: str) -> None:
+        """Add a stack that is not marked, because the store is full.
+
+        If this worker is killed before the next run, the data are orphans, which verify repairs.
+        """
+        self._unmarked[project_id, stack_id] = self._keys.data(project_id, stack_id)
 
     def run(self, deadline: float) -> None:
-        """Delete the data of all stacks that are marked, until a deadline."""
+        """Delete the data of all stacks that are marked or were added, until a deadline."""
+        for stack, data in list(self._unmarked.items()):
+            if not self._delete(data, deadline):
+                return
+            del self._unmarked[stack]
         for mark in list(self._pages(self._keys.all_purges, deadline)):
             parsed = self._keys.parse_strict(mark.key)
             if parsed is None:  # one stray key must not block all others

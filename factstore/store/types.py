@@ -104,6 +104,12 @@ class Txn:
         return max(len(self.compares), len(self.operations))
 
     @property
+    def only_deletes(self) -> bool:
+        """Return True if the transaction deletes keys and stores none."""
+        kinds = {type(operation) for operation in self.operations}
+        return DeleteKeys in kinds and PutKey not in kinds
+
+    @property
     def bytes(self) -> int:
         """Return the approximate size of the request in bytes."""
         keys = sum(len(compare.key) + len(compare.end) + 24 for compare in self.compares)

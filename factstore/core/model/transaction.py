@@ -53,6 +53,7 @@ class Transaction:
     :param epoch: the epoch of that state; nothing is written in another epoch.  Empty for any.
     :param cleared_waiters: waiters whose signals are all deleted.
     :param author: the author of its deletions.
+    :param only_deletes: True if the store is full: it accepts no key, not even the mark of a purge.
     """
 
     stack: Stack
@@ -70,11 +71,17 @@ class Transaction:
     removes: tuple[RecordKey, ...] = ()
     cleared_waiters: tuple[str, ...] = ()
     author: DeletionAuthor | None = None
+    only_deletes: bool = False
 
     @property
     def new_paths(self) -> tuple[str, ...]:
         """The paths of the facts that it creates."""
         return tuple([put.path for put in self.puts if put.version == 1])
+
+    @property
+    def needs_room(self) -> bool:
+        """True if the transaction stores anything besides notes about deletions."""
+        return bool(self.puts or self.records or self.creates_stack or self.updates_stack)
 
     @property
     def writes(self) -> bool:

@@ -98,7 +98,18 @@ class DepartMember(Operation[Member]):
             key: declaration.revision if declaration else 0,
         }
         about = (RecordKey(Applied, member.name), RecordKey(ReadSet, member.name))
-        if self.keeps_declaration and declaration is not None and member.lease:
+        keeps = self.keeps_declaration and declaration is not None and member.lease
+        if view.full:
+            # There is no room for the last state.  A declaration that ends is removed first: once the
+            # member is gone, it would be awaited.
+            ends = (member.record_key,) if keeps else (key, member.record_key)
+            return Draft(
+                member,
+                removes=(*ends, *about),
+                record_revisions=revisions,
+                ends=(member.lease,),
+            )
+        if keeps and declaration is not None:
             awaited = self._awaited(declaration, member, view.now)
             return Draft(
                 awaited,

@@ -32,14 +32,22 @@ class View:
 
     :ivar stack_state: everything in the stack; None if the stack is missing.
     :ivar now: the present moment, ISO 8601 in UTC.
+    :ivar full: True if the store accepts nothing but deletions.
     """
 
-    __slots__ = ("_new_stack", "_stack", "now", "scope", "stack_state", "state")
+    __slots__ = ("_new_stack", "_stack", "full", "now", "scope", "stack_state", "state")
 
     def __init__(
-        self, state: State, scope: Scope, now: str, new_stack: Callable[[], Stack] | None = None
+        self,
+        state: State,
+        scope: Scope,
+        now: str,
+        new_stack: Callable[[], Stack] | None = None,
+        *,
+        full: bool = False,
     ) -> None:
         """:param new_stack: makes the record of a missing stack; None if it must exist."""
+        self.full = full
         self.state = state
         self.scope = scope
         self.now = now

@@ -33,13 +33,15 @@ def replay(operation: Operation[T], state: State, earlier: Receipt | None) -> Co
 def with_receipt(operation: Operation[T], view: View, draft: Draft[T]) -> Draft[T]:
     """Return a draft with the receipt of its outcome; without one if it changes nothing.
 
+    A full store has no room for receipts of removals.
+
     In any case it is guarded that the key is new, because the state may be old.
     """
     if operation.idempotency is None:
         return draft
     key = RecordKey(Receipt, operation.idempotency.key)
     draft = replace(draft, record_revisions={**draft.record_revisions, key: 0})
-    if not draft.changes:
+    if not draft.changes or view.full:
         return draft
     receipt, lease = operation.to_receipt(view, draft), 0
     if view.stack_state is not None:

@@ -31,6 +31,7 @@ from factstore.core.operations.receipts import replay, with_receipt
 from factstore.core.operations.tree import tree_guards
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
+    find_deleted,
     find_written,
     guards_still_hold,
 )
@@ -104,6 +105,7 @@ class Transactor:
         self, operation: Operation[T], leases: WriteLeases, place: Place, deadline: float
     ) -> tuple[Committed[T], Draft[T] | None]:
         state, fresh, retries = self._store.state(), False, 0
+        full: StorageFull | None = None
         while True:
             earlier = self._earlier_receipt(operation, deadline)
             try:
@@ -111,7 +113,7 @@ class Transactor:
                     replayed = replay(operation, state, earlier)
                     if replayed is not None:
                         return replayed, None
-                    draft, transaction = self.plan(operation, state)
+                    draft, transaction = self.plan(operation, state, full=full is not None)
             except FactstoreError:
                 if fresh:
                     raise
@@ -122,14 +124,24 @@ class Transactor:
             if not place.enter(transaction, deadline):
                 state, fresh = self._store.state(), False
                 continue
-            transaction = leases.attach(transaction, draft.leases)
-            writes = transaction.writes
-            # Leases are renewed before a write, because nothing may fail after it; a mere confirmation
-            # is renewed after it, because only then is it known that nothing needs to be written.
-            if not writes or leases.renew(draft):
-                revision = self._commit(transaction, place, deadline)
-                if revision is not None and (writes or leases.renew(draft)):
-                    return Committed(draft.outcome, revision, transaction), draft
+            if full is not None and transaction.needs_room:
+                raise full
+            try:
+                transaction = leases.attach(transaction, draft.leases)
+                writes = transaction.writes
+                # Leases are renewed before a write, because nothing may fail after it; a mere
+                # confirmation is renewed after it, because only then is it known that nothing needs to
+                # be written.
+                if not writes or leases.renew(draft):
+                    revision = self._commit(transaction, place, deadline)
+                    if revision is not None and (writes or leases.renew(draft)):
+                        return Committed(draft.outcome, revision, transaction), draft
+            except StorageFull as error:
+                if full is not None:
+                    raise
+                # The store still accepts what only deletes: plan again without notes.
+                full, state, fresh = error, self._store.refresh(deadline), True
+                continue
             if self._clock.monotonic() >= deadline:
                 raise Unavailable(
                     "other writers kept changing the same data until the deadline; nothing was "
@@ -152,16 +164,19 @@ class Transactor:
         project_id, key = operation.scope.project_id, operation.idempotency.key
         return self._store.earlier_receipt(project_id, key, deadline)
 
-    def plan(self, operation: Operation[T], state: State) -> tuple[Draft[T], Transaction | None]:
+    def plan(
+        self, operation: Operation[T], state: State, *, full: bool = False
+    ) -> tuple[Draft[T], Transaction | None]:
         """Return an operation's draft on a state, and the transaction that it makes.
 
+        :param full: True if the store accepts nothing but deletions.
         :return: no transaction if there is nothing to write and nothing to confirm.
         :raises FactstoreError: the operation's refusal on that state, or ``quota_exceeded``.
         """
         scope, author = operation.scope, operation.author
         new_stack = self._stack_factory(scope, author) if operation.creates_stack else None
         with state.read():
-            view = View(state, scope, self._clock.timestamp(), new_stack)
+            view = View(state, scope, self._clock.timestamp(), new_stack, full=full)
             draft = operation.plan(view)
             if draft.empty:
                 return draft, None
@@ -194,7 +209,8 @@ class Transactor:
                 records=draft.records,
                 removes=draft.removes if known else (),
                 cleared_waiters=draft.cleared_waiters,
-                author=_deletion_author(stack, draft, author),
+                author=None if full else _deletion_author(stack, draft, author),
+                only_deletes=full,
             )
         return draft, transaction
 
@@ -226,7 +242,8 @@ class Transactor:
             return self._store.commit(transaction, deadline)
         except StorageFull as full:
             try:
-                found = find_written(self._store.refresh(deadline), transaction)
+                state = self._store.refresh(deadline)
+                found = find_written(state, transaction) or find_deleted(state, transaction)
             except Unavailable:
                 raise OutcomeUnknown(
                     "the store is full and did not report whether the write was among the last that "

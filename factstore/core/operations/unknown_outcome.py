@@ -33,6 +33,20 @@ def find_written(state: State, transaction: Transaction) -> int | None:
     return None
 
 
+def find_deleted(state: State, transaction: Transaction) -> int | None:
+    """Return a revision at which all that a transaction deletes is deleted; None if any of it exists.
+
+    Another transaction may have deleted it.
+    """
+    scope, stack = transaction.stack.scope, state.stack(transaction.stack.scope)
+    deletes = transaction.deletes or transaction.removes
+    if not deletes or transaction.needs_room or stack is None or stack.id != transaction.stack.id:
+        return None
+    exists = any(state.fact(scope, path) for path in transaction.deletes)
+    exists = exists or any(state.record(scope, key) for key in transaction.removes)
+    return None if exists else state.revision
+
+
 def can_be_planned_again(state: State, transaction: Transaction) -> bool:
     """Return whether a transaction on the stack's own record was not applied, and never will be.
 

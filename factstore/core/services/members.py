@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from factstore.core.errors import CursorExpired
+from factstore.core.errors import CursorExpired, StorageFull
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
@@ -248,7 +249,8 @@ class MemberService(Service):
                 member.name, applied.revision
             )
         if moves:  # the state is at least as new as the applied revision, so it knows the target
-            self._transactor.run(RecordApplied(scope, member, applied.revision))
+            with suppress(StorageFull):  # the member is alive; it states the revision again
+                self._transactor.run(RecordApplied(scope, member, applied.revision))
 
 
 def _check(scope: Scope, name: str) -> None:

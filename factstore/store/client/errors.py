@@ -32,7 +32,10 @@ def raise_known_error(error: Any) -> None:
     if code == grpc.StatusCode.FAILED_PRECONDITION and "lease already exists" in details:
         raise LeaseExists from error
     if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "space" in details:
-        raise StorageFull("the store is full. An operator must free space in etcd.")
+        raise StorageFull(
+            "the store is full, and accepts only deletions. Delete what is not needed; an operator "
+            "must then compact and defragment etcd, and disarm its alarm."
+        )
     if code == grpc.StatusCode.INVALID_ARGUMENT and "too large" in details:
         raise TooLarge("the write is larger than etcd accepts.", code="batch_too_large")
     refused = code in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)

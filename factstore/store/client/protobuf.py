@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import etcd3.etcdrpc as rpc
@@ -43,7 +44,13 @@ def transaction(txn: Txn) -> Any:
 
 def nested_transactions(txns: Sequence[Txn]) -> Any:
     """Return a request with several transactions."""
-    return rpc.TxnRequest(success=[rpc.RequestOp(request_txn=transaction(txn)) for txn in txns])
+    # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
+    # is never carried out, because a request without compares always succeeds.
+    puts = (each for txn in txns for each in txn.operations if isinstance(each, PutKey))
+    counted = [_operation(PutKey(put.key, b"")) for put in islice(puts, 1)]
+    return rpc.TxnRequest(
+        success=[rpc.RequestOp(request_txn=transaction(txn)) for txn in txns], failure=counted
+    )
 
 
 def _compare(compare: Compare) -> Any:

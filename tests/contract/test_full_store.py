@@ -1,0 +1,186 @@
+"""A store that is full: etcd has raised its alarm, and only deletions are carried out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.core.errors import NotFound, StorageFull
+from factstore.core.model.definition import Definition
+from factstore.core.model.fact import Delete, Put, Scope
+from factstore.core.model.grant import GrantRequest
+from factstore.core.model.member import JoinRequest
+from factstore.core.model.read_set import ReadSet
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.operations.signals import SignalRequest
+from factstore.store.fsck.reader import StoreReader
+from factstore.store.types import PutKey, Txn
+from tests.cases import cases
+from tests.contract.membership import changes_by_event, declare, join
+from tests.contract.test_turns import give_back, take
+from tests.contract.world import (
+    CLOCK,
+    PROJECT,
+    TIMEOUT,
+    EtcdWorld,
+    Worker,
+    author,
+    soon,
+)
+
+QUOTA = 2 * 1024 * 1024
+KEY = Idempotency("k" * 64, "f" * 64)
+SCOPE, LOST = Scope(PROJECT, "slurm"), Scope(PROJECT, "lost")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[EtcdWorld]:
+    """A world over an etcd that has little room."""
+    server = EtcdServer(tmp_path / "etcd", extra_args=["--quota-backend-bytes", str(QUOTA)])
+    server.start()
+    try:
+        server.wait_ready()
+        made = EtcdWorld(server.endpoint)
+        yield made
+        made.close()
+    finally:
+        server.stop()
+
+
+def fill(world: EtcdWorld) -> None:
+    """Write until etcd refuses to, beside the service's own keys."""
+    try:
+        while True:
+            world.raw.transact(Txn([], [PutKey(b"/large", os.urandom(200_000))]), soon())
+    except StorageFull:
+        return
+
+
+def depart(worker: Worker, name: str, *, keeps: bool = False) -> int:
+    return worker.members.depart(SCOPE, name, "left", None, author(), keeps_declaration=keeps)
+
+
+def prepared(worker: Worker) -> dict[str, str]:
+    """Write one of everything, and return the ids of grants and generations."""
+    for path in ("a", "b", "c", "d", "e"):
+        worker.put(SCOPE, path, ttl=600 if path == "b" else None)
+    worker.put(LOST, "a")
+    worker.put(SCOPE, "gone")
+    worker.delete(SCOPE, "gone")
+    for name in ("joined", "taken"):
+        join(worker, SCOPE, name)
+    for name in ("declared", "adopted", "awaited"):
+        declare(worker, SCOPE, name)
+    for name in ("adopted", "awaited"):
+        join(worker, SCOPE, name)
+        worker.put(SCOPE, f"nodes/{name}/ip", member=name)
+    worker.read_sets.put(SCOPE, ReadSet.of("taken"), None, author())
+    take(worker, SCOPE, "taken")
+    definition = Definition.of({"success": {"signals": 1}})
+    worker.waiters.put(SCOPE, "w", definition, author(), create_only=False)
+    issued = worker.grants.issue(SCOPE, GrantRequest.of("agent", "joined", None, 600), author())
+    return {"grant": issued.grant.id}
+
+
+def test_a_full_store_carries_out_every_removal_and_nothing_else(world: EtcdWorld) -> None:
+    worker, other = world.worker(), world.worker()
+    ids = prepared(worker)
+    fill(world)
+    since = worker.store.refresh(soon()).revision
+    cursor = worker.facts.cursor(since)
+    refused: dict[str, Callable[[], object]] = {
+        "a put": lambda: worker.put(SCOPE, "a", 2),
+        "a batch that also puts": lambda: worker.facts.batch(
+            SCOPE, [Delete("a"), Put.of("new", 1)], [], author()
+        ),
+        "a fact with a ttl": lambda: worker.put(SCOPE, "new", ttl=60),
+        "a join": lambda: worker.members.join(SCOPE, "new", JoinRequest.of("g"), author()),
+        "a member's state": lambda: worker.members.set_state(
+            SCOPE, "joined", "ready", None, author()
+        ),
+        "a signal": lambda: worker.waiters.signal(SCOPE, "w", SignalRequest.of({}), author()),
+        "a new stack": lambda: worker.stacks.put(Scope(PROJECT, "new"), "", author()),
+        "a renewed grant": lambda: worker.grants.renew(SCOPE, ids["grant"], None, author()),
+    }
+    carried_out: dict[str, Callable[[], object]] = {
+        "an equal put": lambda: worker.put(SCOPE, "a"),
+        "a heartbeat": lambda: worker.members.heartbeat(SCOPE, "joined", None, cursor),
+        "DELETE of a fact": lambda: worker.delete(SCOPE, "a"),
+        "DELETE of a fact with a ttl": lambda: worker.delete(SCOPE, "b"),
+        "a batch of deletes": lambda: worker.facts.batch(
+            SCOPE, [Delete("c"), Delete("missing")], [], author()
+        ),
+        "a batch of deletes with a key": lambda: worker.facts.batch(
+            SCOPE, [Delete("d")], [], author(), KEY
+        ),
+        "DELETE of a read set": lambda: worker.read_sets.delete(SCOPE, "taken", None, author()),
+        "DELETE of a turn": lambda: give_back(worker, SCOPE, "taken"),
+        "a departure": lambda: depart(worker, "joined"),
+        "the departure of a declared member": lambda: depart(worker, "declared"),
+        "the departure of an adopted member": lambda: depart(worker, "adopted"),
+        "the departure of a member that is awaited again": lambda: depart(
+            worker, "awaited", keeps=True
+        ),
+        "DELETE of a waiter": lambda: worker.waiters.delete(SCOPE, "w", author()),
+        "DELETE of a grant": lambda: worker.grants.revoke(SCOPE, ids["grant"], author()),
+        "DELETE of a stack": lambda: worker.stacks.delete(LOST, author()),
+    }
+    with cases() as case:
+        for name, call in refused.items():
+            before = world.raw.get(world.keys.epoch, deadline=soon()).revision
+            with case(name):
+                with pytest.raises(StorageFull, match="compact and defragment"):
+                    call()
+                assert world.raw.get(world.keys.epoch, deadline=soon()).revision == before
+        for name, call in carried_out.items():
+            with case(name):
+                try:
+                    call()
+                except StorageFull as error:
+                    raise AssertionError(f"it was refused: {error.detail}") from error
+    for one in (worker, other):
+        assert one.paths(SCOPE) == ["e"]
+        assert {m.name: m.declared_only for m in one.members.list(SCOPE, limit=9).items} == {
+            "awaited": True,
+            "taken": False,
+        }
+        assert one.grants.list(SCOPE, limit=9).items == ()
+        with pytest.raises(NotFound):
+            one.stacks.get(LOST)
+    changes = {line for event in changes_by_event(other, SCOPE, since) for line in event}
+    assert changes == {
+        *(f"fact.expire {path}" for path in ("a", "b", "c", "d")),
+        *(f"fact.expire nodes/{name}/ip" for name in ("adopted", "awaited")),
+        *(f"member.expire {name}" for name in ("joined", "declared", "adopted")),
+        "member.change awaited",
+    }
+    worker.backend.purge_deleted(soon())
+    reader = StoreReader(world.raw, world.keys, CLOCK, TIMEOUT, lambda seconds: None)
+    assert reader.check().findings == ()
+
+
+def test_writes_that_are_sent_together_do_not_exceed_the_quota_of_etcd(world: EtcdWorld) -> None:
+    fill(world)
+    puts = [Txn([], [PutKey(key, b"1")]) for key in (b"/a", b"/b")]
+    with pytest.raises(StorageFull):
+        world.raw.transact_all(puts, soon())
+
+
+def test_a_removal_is_found_that_was_made_although_the_store_is_full(
+    world: EtcdWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """etcd may carry out the write that fills it, and report that it is full."""
+    worker = world.worker()
+    worker.put(SCOPE, "a")
+    commit = worker.backend.commit
+
+    def fills(transaction: object, deadline: float) -> int | None:
+        commit(transaction, deadline)  # type: ignore[arg-type]
+        raise StorageFull("no room")
+
+    monkeypatch.setattr(worker.backend, "commit", fills)
+    assert worker.delete(SCOPE, "a").results[0].outcome == "deleted"
