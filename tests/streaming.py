@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 PATIENCE = 30.0  # seconds of silence until a stream counts as dead; it pings more often
+LONGEST_LINE = 1024 * 1024
 SILENCE = 4  # comments without a frame until it has nothing to say
 
 
@@ -89,14 +90,15 @@ class Stream:
                 assert not fields, f"cut in the middle of a frame: {fields}"
                 return None
             assert raw.endswith(b"\n"), f"cut in the middle of a line: {raw!r}"
+            assert len(raw) <= LONGEST_LINE, "a reader of lines needs too much memory"
             line = raw[:-1].decode("utf-8")
             assert "\r" not in line, f"a carriage return would end a line: {line!r}"
             if not line:
                 break
             name, colon, value = line.partition(": ")
             assert colon, f"not a field: {line!r}"
-            assert name not in fields, f"{name} twice in one frame"
-            fields[name] = value
+            assert name == "data" or name not in fields, f"{name} twice in one frame"
+            fields[name] = f"{fields[name]}\n{value}" if name in fields else value
         if fields.keys() == {""}:
             return Frame(comment=fields[""])
         assert {"event", "data"} <= fields.keys() <= {"id", "event", "retry", "data"}, fields

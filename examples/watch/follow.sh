@@ -86,7 +86,7 @@ while true; do
         case $line in
             'id: '*) id=${line#*: } ;;
             'event: '*) event=${line#*: } ;;
-            'data: '*) data=${line#*: } ;;
+            'data: '*) data+=${line#*: } ;; # a large event has several lines
             'retry: '*) retry=${line#*: } ;;
             'status: '*) status=${line#*: } ;;
             '')

@@ -40,7 +40,8 @@ def frames(stack: str, cursor: str | None) -> Iterator[dict[str, str]]:
         for line in answer.iter_lines(chunk_size=None):
             name, _, value = line.decode().partition(": ")
             if line:
-                frame[name] = value
+                # A large event has several lines of data.
+                frame[name] = f"{frame[name]}\n{value}" if name in frame else value
             else:
                 yield frame
                 frame = {}

@@ -17,10 +17,10 @@ from factstore.api.openapi import (
     SENSITIVE,
     VALUE,
 )
-from factstore.api.responses import json_response
+from factstore.api.responses import texts_response
 from factstore.api.schemas import batch as schemas
 from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.batch import batch_text
+from factstore.api.serializers.batch import batch_texts
 from factstore.api.services import services
 from factstore.core.errors import Invalid
 from factstore.core.model.fact import Delete, Put
@@ -79,7 +79,8 @@ class Batch(MethodView):
             fences=conditional.fences(),
         )
         cursor = str(services().cursor(written.revision))
-        response = json_response(batch_text(written, services().epoch))
+        epoch = services().epoch
+        response = texts_response(lambda: batch_texts(written, epoch))
         response.headers["Factstore-Cursor"] = cursor
         return response
 

@@ -11,7 +11,7 @@ from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
-from factstore.api.responses import conditional_response, json_response, missing
+from factstore.api.responses import conditional_response, missing, texts_response
 from factstore.api.schemas import context as schemas
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
@@ -80,10 +80,11 @@ def _read(query: dict[str, Any], stack: str) -> Response:
                 )
     except NotFound as error:
         return missing(error, wait)
+    texts = found.texts
     if isinstance(found, Context):
-        response = conditional_response(found.text, found.etag, known)
+        response = conditional_response(lambda: texts, found.etag, known)
     else:
-        response = json_response(found.text)
+        response = texts_response(lambda: texts)
         response.headers["Cache-Control"] = "no-store"
     response.headers["Factstore-Cursor"] = str(found.cursor)
     response.headers["Factstore-Checksum"] = found.checksum

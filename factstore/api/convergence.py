@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -13,7 +14,7 @@ from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
 from factstore.api.responses import conditional_response, etag_of
 from factstore.api.schemas import convergence as schemas
-from factstore.api.serializers.members import convergence_text
+from factstore.api.serializers.members import convergence_texts
 from factstore.api.services import services, waiting
 from factstore.core.services.convergence import Convergence
 from factstore.policies import stacks as rules
@@ -38,7 +39,7 @@ class ConvergenceItem(MethodView):
         known = conditional.known_tags()
 
         def is_known(found: Convergence) -> bool:
-            return known is None or etag_of(convergence_text(found)) in known
+            return known is None or etag_of(convergence_texts(found)) in known
 
         with waiting(scope, query["wait"]):
             found = services().convergence.get(
@@ -49,5 +50,5 @@ class ConvergenceItem(MethodView):
                 unless=None if known == frozenset() else is_known,
                 stale=query["consistency"] == "stale",
             )
-        text = convergence_text(found)
-        return conditional_response(text, etag_of(text), known)
+        texts = partial(convergence_texts, found)
+        return conditional_response(texts, etag_of(texts()), known)

@@ -13,10 +13,10 @@ from flask.views import MethodView
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import Identity, access
 from factstore.api.media import JSON, preferred
-from factstore.api.raw_json import json_array, json_object
-from factstore.api.responses import json_response
+from factstore.api.raw_json import array_texts, object_texts
+from factstore.api.responses import PIECE_CHARACTERS, texts_response
 from factstore.api.schemas import events as schemas
-from factstore.api.serializers.events import event_text, snapshot_text
+from factstore.api.serializers.events import event_texts, snapshot_text
 from factstore.api.services import services, waiting
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
@@ -85,9 +85,13 @@ def _poll(
         poll = services().watch.poll(
             scope, since, wait, event_filter, Debounce.of(query["settle"], query["max_settle"])
         )
-    events = json_array(event_text(event, poll.next.epoch) for event in poll.events)
     fields = {"next": str(poll.next), "more": poll.more}
-    response = json_response(json_object(fields, {"events": events}))
+
+    def texts() -> Iterator[str]:
+        events = (event_texts(event, poll.next.epoch) for event in poll.events)
+        return object_texts(fields, {"events": array_texts(events)})
+
+    response = texts_response(texts)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -157,25 +161,36 @@ def stream_chunks(
                 yield _goodbye_text("the credential is no longer valid")
                 return
             checked = clock.monotonic()
-        yield frame_text(frame, epoch)
+        yield from frame_pieces(frame, epoch)
 
 
-def frame_text(frame: Frame, epoch: str) -> bytes:
-    """Return a frame as a server-sent event (WHATWG HTML)."""
+def frame_pieces(frame: Frame, epoch: str) -> Iterator[bytes]:
+    """Yield a frame as a server-sent event (WHATWG HTML)."""
     # JSON texts contain no newline, so each fits into one data line.
     match frame:
-        case ChangeFrame(event, cursor):
-            return f"id: {cursor}\nevent: change\ndata: {event_text(event, epoch)}\n\n".encode()
+        case ChangeFrame():
+            yield from _change_pieces(frame, epoch)
         case SnapshotFrame():
-            return f"event: snapshot\ndata: {snapshot_text(frame, epoch)}\n\n".encode()
+            yield f"event: snapshot\ndata: {snapshot_text(frame, epoch)}\n\n".encode()
         case BookmarkFrame(cursor):
-            return f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
+            yield f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
         case ResetFrame(detail):
-            return f"event: reset\ndata: {json.dumps({'detail': detail})}\n\n".encode()
+            yield f"event: reset\ndata: {json.dumps({'detail': detail})}\n\n".encode()
         case PingFrame():
-            return b": ping\n\n"
+            yield b": ping\n\n"
         case GoodbyeFrame(reason):
-            return _goodbye_text(reason)
+            yield _goodbye_text(reason)
+
+
+def _change_pieces(frame: ChangeFrame, epoch: str) -> Iterator[bytes]:
+    """Yield a change, with a data line for each text of its event."""
+    piece = f"id: {frame.cursor}\nevent: change"
+    for text in event_texts(frame.event, epoch):
+        if len(piece) > PIECE_CHARACTERS:
+            yield piece.encode()
+            piece = ""
+        piece = f"{piece}\ndata: {text}"
+    yield f"{piece}\n\n".encode()
 
 
 def _goodbye_text(reason: str) -> bytes:

@@ -70,7 +70,8 @@ class MemberItem(MethodView):
         etag = found.etag(services().epoch)
         if read_set is not None:
             etag = f"{etag}-{read_set.digest}"
-        return conditional_response(member_with_read_set_text(found, read_set), etag, known)
+        text = member_with_read_set_text(found, read_set)
+        return conditional_response(lambda: (text,), etag, known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.MemberBody)

@@ -3,23 +3,74 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 from flask import Response, request
 
 from factstore.api import errors, paging
-from factstore.api.raw_json import json_array, json_object
+from factstore.api.raw_json import array_texts, object_texts
 from factstore.core.errors import NotFound
-from factstore.core.model.value import encode
+from factstore.core.model.value import encode, utf8_size
 from factstore.core.services.base import Page
 
 T = TypeVar("T")
 
+PIECE_CHARACTERS = 64 * 1024
+"""The length of the texts that are encoded at once; a server sends one before it asks for the next."""
+
 
 def json_response(text: str, status: int = 200) -> Response:
     """Return a response with a JSON text, on a line of its own for readers at a terminal."""
+    if len(text) > PIECE_CHARACTERS:
+        return _response_in_pieces(lambda: (text,), status)
     return Response(f"{text}\n", status, content_type="application/json")
+
+
+def texts_response(texts: Callable[[], Iterable[str]], status: int = 200) -> Response:
+    """Return a response with a JSON text that can be large.
+
+    :param texts: returns the parts of the text.  If they are more than a piece, it is called again when
+        the response is sent, outside of the request's context, and must return the same.
+    """
+    small, length = [], 0
+    for text in texts():
+        small.append(text)
+        length += len(text)
+        if length > PIECE_CHARACTERS:
+            return _response_in_pieces(texts, status)
+    return json_response("".join(small), status)
+
+
+def _response_in_pieces(texts: Callable[[], Iterable[str]], status: int) -> Response:
+    """Return a response whose body is encoded while it is sent, so that slow readers cost little."""
+    size = sum(map(utf8_size, texts())) + len("\n")
+    response = Response(
+        encoded_pieces(chain(texts(), "\n")),
+        status,
+        content_type="application/json",
+        direct_passthrough=True,
+    )
+    response.content_length = size
+    return response
+
+
+def encoded_pieces(texts: Iterable[str]) -> Iterator[bytes]:
+    """Yield texts in UTF-8, in pieces of about :data:`PIECE_CHARACTERS`."""
+    small, length = [], 0
+    for text in texts:
+        if len(text) < PIECE_CHARACTERS:
+            small.append(text)
+            length += len(text)
+        if small and (length >= PIECE_CHARACTERS or len(text) >= PIECE_CHARACTERS):
+            yield "".join(small).encode()
+            small, length = [], 0
+        if len(text) >= PIECE_CHARACTERS:
+            for at in range(0, len(text), PIECE_CHARACTERS):
+                yield text[at : at + PIECE_CHARACTERS].encode()
+    if small:
+        yield "".join(small).encode()
 
 
 def page_response(noun: str, page: Page[T], serialize: Callable[[T], str]) -> Response:
@@ -27,9 +78,13 @@ def page_response(noun: str, page: Page[T], serialize: Callable[[T], str]) -> Re
 
     :param serialize: returns an item as JSON.
     """
-    items = json_array(map(serialize, page.items))
-    links = encode(paging.links(page.cursor, page.marker))
-    return json_response(json_object({"cursor": str(page.cursor)}, {noun: items, "links": links}))
+    cursor, links = str(page.cursor), encode(paging.links(page.cursor, page.marker))
+
+    def texts() -> Iterator[str]:
+        items = array_texts((serialize(item),) for item in page.items)
+        return object_texts({"cursor": cursor}, {noun: items, "links": (links,)})
+
+    return texts_response(texts)
 
 
 def set_location(response: Response, *names: str) -> None:
@@ -45,21 +100,27 @@ def set_etag(response: Response, etag: str) -> Response:
     return response
 
 
-def etag_of(text: str) -> str:
-    """Return the entity tag of a text.
+def etag_of(texts: Iterable[str]) -> str:
+    """Return the entity tag of a text that consists of several.
 
     Some representations change without their record, so the record's revision cannot be the tag.
     """
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    digest = hashlib.sha256()
+    for piece in encoded_pieces(texts):
+        digest.update(piece)
+    return digest.hexdigest()[:32]
 
 
-def conditional_response(text: str, etag: str, known: Collection[str] | None) -> Response:
+def conditional_response(
+    texts: Callable[[], Iterable[str]], etag: str, known: Collection[str] | None
+) -> Response:
     """Return a JSON text, or 304 if its entity tag is known.
 
+    :param texts: see :func:`texts_response`.
     :param known: the known tags; None for any.
     """
     unchanged = known is None or etag in known
-    return set_etag(Response(status=304) if unchanged else json_response(text), etag)
+    return set_etag(Response(status=304) if unchanged else texts_response(texts), etag)
 
 
 def missing(error: NotFound, wait: float) -> Response:

@@ -64,7 +64,7 @@ class StackItem(MethodView):
         known = conditional.known_tags()
         found, usage = services().stacks.get(scope, stale=query["consistency"] == "stale")
         text = stack_text(found, request.script_root, usage)
-        return conditional_response(text, _etag(found, usage), known)
+        return conditional_response(lambda: (text,), _etag(found, usage), known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.StackBody, required=False)

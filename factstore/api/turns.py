@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response
@@ -14,7 +15,7 @@ from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, WRITE
 from factstore.api.responses import conditional_response, etag_of, json_response, set_location
 from factstore.api.schemas import turns as schemas
 from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.turns import turn_text, turns_text
+from factstore.api.serializers.turns import turn_text, turns_texts
 from factstore.api.services import services, waiting
 from factstore.core.model.fact import Scope
 from factstore.core.model.turn import TurnRequest
@@ -30,11 +31,11 @@ def _list(scope: Scope, queue: str, query: dict[str, Any]) -> Response:
             scope,
             queue,
             wait=query["wait"],
-            unless=lambda turns: known is None or etag_of(turns_text(turns)) in known,
+            unless=lambda turns: known is None or etag_of(turns_texts(turns)) in known,
             stale=query["consistency"] == "stale",
         )
-    text = turns_text(found)
-    return conditional_response(text, etag_of(text), known)
+    texts = partial(turns_texts, found)
+    return conditional_response(texts, etag_of(texts()), known)
 
 
 @blueprint.route("/v1/stacks/<stack>/turns")
@@ -84,11 +85,11 @@ class TurnItem(MethodView):
                 queue,
                 member,
                 wait=query["wait"],
-                unless=lambda turn: known is None or etag_of(turn_text(turn)) in known,
+                unless=lambda turn: known is None or etag_of((turn_text(turn),)) in known,
                 stale=query["consistency"] == "stale",
             )
         text = turn_text(found)
-        return conditional_response(text, etag_of(text), known)
+        return conditional_response(lambda: (text,), etag_of((text,)), known)
 
     @blueprint.query(schemas.TakeQuery)
     @blueprint.arguments(schemas.TurnBody, required=False)

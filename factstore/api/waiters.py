@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Response, request
@@ -15,15 +16,15 @@ from factstore.api.openapi import CONDITIONAL_READ, JSON_BODY, PAGED, WRITE
 from factstore.api.responses import (
     conditional_response,
     etag_of,
-    json_response,
     missing,
     page_response,
     set_etag,
     set_location,
+    texts_response,
 )
 from factstore.api.schemas import waiters as schemas
 from factstore.api.schemas.base import NoQuery
-from factstore.api.serializers.waiters import waiter_summary_text, waiter_text
+from factstore.api.serializers.waiters import waiter_summary_text, waiter_texts
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.definition import Definition
@@ -79,7 +80,7 @@ class WaiterItem(MethodView):
         known = conditional.known_tags()
 
         def is_known(found: WaiterView) -> bool:
-            return known is None or etag_of(waiter_text(found)) in known
+            return known is None or etag_of(waiter_texts(found)) in known
 
         try:
             with waiting(scope, query["wait"]):
@@ -92,8 +93,8 @@ class WaiterItem(MethodView):
                 )
         except NotFound as error:
             return missing(error, query["wait"])
-        text = waiter_text(found)
-        return conditional_response(text, etag_of(text), known)
+        texts = partial(waiter_texts, found)
+        return conditional_response(texts, etag_of(texts()), known)
 
     @blueprint.query(NoQuery)
     @blueprint.arguments(schemas.WaiterBody)
@@ -186,5 +187,5 @@ def _signal(stack: str, waiter: str) -> Response:
 
 
 def _response(found: WaiterView) -> Response:
-    text = waiter_text(found)
-    return set_etag(json_response(text), etag_of(text))
+    texts = partial(waiter_texts, found)
+    return set_etag(texts_response(texts), etag_of(texts()))

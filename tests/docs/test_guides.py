@@ -51,7 +51,7 @@ from tests.docs.pages import DOC, ROOT, code
         ("``settle``", {field_types.SETTLE_LIMIT, field_types.MAX_SETTLE_LIMIT}),
         ("page of a list", {base.PAGE_LIMIT}),
         ("page of a long poll", {debounce.PAGE_EVENTS, debounce.PAGE_BYTES // 1024**2}),
-        ("snapshot frame", {watch.SNAPSHOT_ITEMS}),
+        ("snapshot frame", {watch.SNAPSHOT_ITEMS, watch.SNAPSHOT_BYTES // 1024}),
         ("``Idempotency-Key``", {receipt.RETENTION // 3600}),
     ],
 )

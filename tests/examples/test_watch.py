@@ -129,6 +129,11 @@ class Run:
         assert self.caller.post(f"{STACK}/batch", json={"operations": batch}).ok
         return self.put(f"{where}/last", where)
 
+    def happen_at_once(self) -> None:
+        """Make a change that streams deliver in several lines."""
+        puts = [{"put": {"path": f"large/{n}", "value": "x" * 30_000}} for n in range(4)]
+        assert self.caller.post(f"{STACK}/batch", json={"operations": puts}).ok
+
     def met(self) -> None:
         """Wait until all followers have received a change that is made now."""
         self._marks += 1
@@ -259,6 +264,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Return a run that is over, in which all followers have caught up."""
     with Run(tmp_path_factory.mktemp("watch")) as run:
         run.happen("first", AWKWARD)
+        run.happen_at_once()
         run.met()
         for chapter in HISTORY:
             chapter(run)

@@ -230,7 +230,7 @@ def frames(answer: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
             frame = {}
         elif not text.startswith(":"):
             name, _, value = text.partition(": ")
-            frame[name] = value
+            frame[name] = f"{frame[name]}\n{value}" if name in frame else value
 
 
 def read_changes(event: dict[str, Any]) -> tuple[Change, ...]:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.service import ApiServer, check_log
 from tests.structure.application import Operation, documented, operations
 
 NOTICED = 2.0  # seconds
+READERS = 10
 CLOSED = "factstore_closed_connections_total"
 STREAM = "Accept: text/event-stream"
 JSON = "Content-Type: application/json"
@@ -163,20 +165,40 @@ def test_requests_that_do_not_arrive_are_answered_and_their_connections_closed(
     assert gauge(api, f'{CLOSED}{{reason="read_timeout"}}') == stalled + len(STALLS)
 
 
-def test_responses_that_are_not_read_end(api: Caller, stack: str) -> None:
+def resident(server: ApiServer) -> float:
+    """Return the memory of the worker, in MB."""
+    (worker,) = server.workers()
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())
+    assert found
+    return int(found[1]) / 1024
+
+
+def test_responses_that_are_not_read_end_and_cost_little_memory(
+    server: ApiServer, api: Caller, stack: str
+) -> None:
     for part in range(4):
         puts = [{"put": {"path": f"{part}/{n}", "value": "x" * 60_000}} for n in range(16)]
         api.post(f"{stack}/batch", json={"operations": puts}).raise_for_status()
+    api.put(f"{stack}/members/m", json={"group": "g"}).raise_for_status()
     paths = {"facts?limit=1000": "Accept: */*", "context": "Accept: */*"}
-    paths["events?initial=true"] = STREAM
-    before = gauge(api, f'{CLOSED}{{reason="write_timeout"}}')
+    paths |= {"context?member=m&view=peers": "Accept: */*", "events?initial=true": STREAM}
+    closed = f'{CLOSED}{{reason="write_timeout"}}'
+    before, memory, most = gauge(api, closed), resident(server), 0.0
     with ExitStack() as clients:
         for path, accept in paths.items():
-            client = clients.enter_context(connect(api.url))
-            client.sendall(request_bytes("GET", f"{stack}/{path}", accept))
-        closed = f'{CLOSED}{{reason="write_timeout"}}'
-        eventually(lambda: gauge(api, closed) == before + len(paths))
+            for _ in range(READERS):
+                client = clients.enter_context(connect(api.url))
+                client.sendall(request_bytes("GET", f"{stack}/{path}", accept))
+
+        def ended() -> bool:
+            nonlocal most
+            most = max(most, resident(server) - memory)
+            return gauge(api, closed) == before + READERS * len(paths)
+
+        eventually(ended, 30)
         assert usage(api) == (0, 0)
+    # Each response has about 4 MB. Those that were rendered are kept in memory, once.
+    assert most < 40
 
 
 def test_a_connection_that_carried_a_stream_is_kept_as_long_as_any_other(

@@ -52,8 +52,13 @@ async function* frames(url, copy, token) {
       const blocks = text.split("\n\n");
       text = blocks.pop(); // not complete yet
       for (const block of blocks) {
-        const fields = block.split("\n").map((line) => line.split(/: (.*)/s, 2));
-        yield Object.fromEntries(fields);
+        const frame = {};
+        for (const line of block.split("\n")) {
+          const [name, value] = line.split(/: (.*)/s, 2);
+          // A large event has several lines of data.
+          frame[name] = name in frame ? `${frame[name]}\n${value}` : value;
+        }
+        yield frame;
       }
     }
   } finally {

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from factstore.api.raw_json import json_array, json_object
+from collections.abc import Iterator
+
+from factstore.api.raw_json import array_texts, object_texts
 from factstore.api.serializers.facts import fact_text
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact_result import FactResult
 from factstore.core.services.facts import WrittenFacts
 
 
-def batch_text(written: WrittenFacts, epoch: str) -> str:
-    """Return the outcome of a batch as JSON."""
-    results = json_array(_result_text(result, epoch) for result in written.results)
+def batch_texts(written: WrittenFacts, epoch: str) -> Iterator[str]:
+    """Yield the outcome of a batch as JSON."""
+    results = array_texts(_result_texts(result, epoch) for result in written.results)
     cursor = str(Cursor(epoch, written.revision))
-    return json_object({"cursor": cursor}, {"results": results})
+    return object_texts({"cursor": cursor}, {"results": results})
 
 
-def _result_text(result: FactResult, epoch: str) -> str:
+def _result_texts(result: FactResult, epoch: str) -> Iterator[str]:
     fact = fact_text(result.fact, epoch) if result.fact else "null"
-    return json_object({"path": result.path, "outcome": result.outcome}, {"fact": fact})
+    return object_texts({"path": result.path, "outcome": result.outcome}, {"fact": (fact,)})

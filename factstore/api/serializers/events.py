@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from factstore.api.raw_json import json_array, json_object
 from factstore.api.serializers.facts import fact_text
 from factstore.api.serializers.members import member_text
@@ -13,15 +15,40 @@ from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Waiter
 from factstore.core.services.watch import SnapshotFrame
 
+LARGE_BYTES = 256 * 1024
+"""The size of an event that is not rendered as a whole."""
+LINE_CHARACTERS = 64 * 1024
+"""The length from which a text ends with the next change; a change is at most a few times as long."""
 
-def event_text(event: Event, epoch: str) -> str:
-    """Return an event as JSON on one line."""
+
+def event_texts(event: Event, epoch: str) -> Iterable[str]:
+    """Return an event as JSON; between its texts a newline is allowed."""
     text = event.memo.get(epoch)
-    if text is None:
-        changes = json_array(_change_text(change, epoch) for change in event.changes)
-        cursor = str(Cursor(epoch, event.revision))
-        text = event.memo[epoch] = json_object({"cursor": cursor}, {"changes": changes})
-    return text
+    if text is not None:
+        return (text,)
+    if event.size > LARGE_BYTES:
+        return _large_event_texts(event, epoch)
+    changes = json_array(_change_text(change, epoch) for change in event.changes)
+    text = event.memo[epoch] = json_object(_fields(event, epoch), {"changes": changes})
+    return (text,)
+
+
+def _large_event_texts(event: Event, epoch: str) -> Iterator[str]:
+    texts, length = [f'{encode(_fields(event, epoch))[:-1]},"changes":['], 0
+    last = len(event.changes) - 1
+    for at, change in enumerate(event.changes):
+        text = _change_text(change, epoch)
+        texts += (text, "," if at < last else "]}")
+        length += len(text)
+        if length >= LINE_CHARACTERS:
+            yield "".join(texts)
+            texts, length = [], 0
+    if texts:
+        yield "".join(texts)
+
+
+def _fields(event: Event, epoch: str) -> dict[str, object]:
+    return {"cursor": str(Cursor(epoch, event.revision))}
 
 
 def snapshot_text(frame: SnapshotFrame, epoch: str) -> str:

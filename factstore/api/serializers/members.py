@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from factstore.api.raw_json import json_object
+from collections.abc import Iterator
+
+from factstore.api.raw_json import array_texts, json_object, object_texts
 from factstore.core.model.member import Member
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.value import encode
-from factstore.core.services.convergence import Convergence
+from factstore.core.services.convergence import Convergence, MemberConvergence
 
 
 def member_text(member: Member) -> str:
@@ -37,24 +39,26 @@ def member_with_read_set_text(member: Member, read_set: ReadSet | None) -> str:
     return f'{member_text(member)[:-1]},"read_set":{digest}}}'
 
 
-def convergence_text(convergence: Convergence) -> str:
-    """Return a stack's convergence as JSON."""
+def convergence_texts(convergence: Convergence) -> Iterator[str]:
+    """Yield a stack's convergence as JSON."""
+    fields = {
+        "target": str(convergence.target),
+        "converged": convergence.reached,
+        "concerned": convergence.concerned,
+        "lagging": [each.member.name for each in convergence.members if each.lags],
+    }
+    members = array_texts((_converging_text(each),) for each in convergence.members)
+    return object_texts(fields, {"members": members})
+
+
+def _converging_text(each: MemberConvergence) -> str:
     return encode(
         {
-            "target": str(convergence.target),
-            "converged": convergence.reached,
-            "concerned": convergence.concerned,
-            "members": [
-                {
-                    "name": each.member.name,
-                    "group": each.member.group,
-                    "state": each.member.state,
-                    "target": str(each.target) if each.target else None,
-                    "applied": str(each.applied) if each.applied else None,
-                    "lags": each.lags,
-                }
-                for each in convergence.members
-            ],
-            "lagging": [each.member.name for each in convergence.members if each.lags],
+            "name": each.member.name,
+            "group": each.member.group,
+            "state": each.member.state,
+            "target": str(each.target) if each.target else None,
+            "applied": str(each.applied) if each.applied else None,
+            "lags": each.lags,
         }
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 
+from factstore.api.raw_json import object_texts
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Signal, Waiter
 from factstore.core.services.waiters import WaiterView
@@ -38,17 +40,23 @@ def waiter_with_progress(waiter: Waiter, progress: Progress) -> dict[str, object
     }
 
 
-def waiter_text(found: WaiterView) -> str:
-    """Return a waiter with its signals as JSON."""
-    signals = {signal.id: _signal(signal) for signal in found.signals}
-    return encode({**waiter_with_progress(found.waiter, found.progress), "signals": signals})
+def waiter_texts(found: WaiterView) -> Iterator[str]:
+    """Yield a waiter with its signals as JSON."""
+    fields = waiter_with_progress(found.waiter, found.progress)
+    return object_texts(fields, {"signals": _signals_texts(found.signals)})
 
 
-def _signal(signal: Signal) -> dict[str, object]:
-    return {
-        "status": signal.status,
-        "reason": signal.reason,
-        "data": json.loads(signal.data),
-        "received_at": signal.received_at,
-        "by": signal.by,
-    }
+def _signals_texts(signals: Iterable[Signal]) -> Iterator[str]:
+    """Yield an object of signals by their ids."""
+    before = "{"
+    for signal in signals:
+        fields = {
+            "status": signal.status,
+            "reason": signal.reason,
+            "received_at": signal.received_at,
+            "by": signal.by,
+        }
+        yield f"{before}{encode(signal.id)}:"
+        yield from object_texts(fields, {"data": (signal.data,)})
+        before = ","
+    yield "}" if before == "," else "{}"

@@ -17,7 +17,7 @@ from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.context_cache import Cache
-from factstore.core.services.context_delta import ContextDelta, changes_text
+from factstore.core.services.context_delta import ContextDelta, changes_texts
 from factstore.core.services.context_document import Rendered
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, PAGE_EVENTS, Debounce, Debouncer
@@ -36,18 +36,23 @@ WHOLE = View()
 class Context:
     """A compiled context.
 
-    :param text: JSON without revisions or times, so that equal facts make equal texts.
+    :param texts: JSON without revisions or times, so that equal facts make equal texts.
     :param etag: equal for equal texts, without quotes.
     :param cursor: the revision of the context; a watch from it receives every later event.
     :param target: the revision that members have to apply.
     :param checksum: of the document without the view of a member.
     """
 
-    text: str
+    texts: tuple[str, ...]
     etag: str
     cursor: Cursor
     target: int
     checksum: str
+
+    @property
+    def text(self) -> str:
+        """The whole JSON."""
+        return "".join(self.texts)
 
 
 class ContextService:
@@ -63,7 +68,7 @@ class ContextService:
         self._timeout = timeout
         self._rendering = threading.Lock()
         self._compiled: Cache[tuple[str, bool, str], Rendered] = Cache(_CACHED_CHARACTERS)
-        self._deltas: Cache[tuple[str, bool, str, int], str] = Cache(_CACHED_DELTAS)
+        self._deltas: Cache[tuple[str, bool, str, int], tuple[str, ...]] = Cache(_CACHED_DELTAS)
 
     def get(
         self,
@@ -199,14 +204,14 @@ class ContextService:
                     if contents.sensitive:
                         tags = {f.path: f.etag(epoch) for f in facts if f.sensitive}
                     rendered = Rendered(scope.stack, facts, contents.members, tags)
-                    self._compiled.put(key, changed, rendered, len(rendered.text))
+                    self._compiled.put(key, changed, rendered, rendered.length)
         assert rendered is not None  # noqa: S101 - rendered above
         parts = view.shown_parts
         etag = rendered.etag_for(view.member, parts)
-        text = ""
+        texts: tuple[str, ...] = ()
         if etag not in known:
-            text = rendered.seen_by(view.member, parts) if parts else rendered.text
-        return Context(text, etag, cursor, target, checksum)
+            texts = rendered.seen_by(view.member, parts) if parts else rendered.texts
+        return Context(texts, etag, cursor, target, checksum)
 
     # Deltas
 
@@ -241,12 +246,13 @@ class ContextService:
             events = self._history(scope, since.revision, changed, max(count, PAGE_EVENTS))
             if events is None:
                 return None
-            changes = changes_text(events, view.shows, epoch)
-            self._deltas.put(key, changed, changes, len(changes))
-        if len(changes) > max(size, _SMALLEST) or self._store.epoch != epoch:
+            changes = changes_texts(events, view.shows, epoch)
+            self._deltas.put(key, changed, changes, sum(map(len, changes)))
+        length = sum(map(len, changes))
+        if length > max(size, _SMALLEST) or self._store.epoch != epoch:
             return None
         fields = f'"since":"{since}","cursor":"{cursor}","checksum":"{checksum}"'
-        return ContextDelta(f"{{{fields},{changes}}}", cursor, checksum)
+        return ContextDelta((f"{{{fields},", *changes, "}"), cursor, checksum)
 
     def _history(self, scope: Scope, after: int, upto: int, most: int) -> list[Event] | None:
         """Return the events after a revision up to another one.

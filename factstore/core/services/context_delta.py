@@ -10,24 +10,31 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.value import encode
-from factstore.core.services.context_document import member_text
+from factstore.core.services.context_document import joined_blocks, json_object, member_text
 
 
 @dataclass(frozen=True, slots=True)
 class ContextDelta:
     """The changes of a context.
 
-    :param text: JSON.  Deletions are to be applied before the facts.
+    :param texts: JSON.  Deletions are to be applied before the facts.
     :param cursor: the revision to which the changes lead.
     :param checksum: of the context at that revision.
     """
 
-    text: str
+    texts: tuple[str, ...]
     cursor: Cursor
     checksum: str
 
+    @property
+    def text(self) -> str:
+        """The whole JSON."""
+        return "".join(self.texts)
 
-def changes_text(events: Iterable[Event], shows: Callable[[str], bool], epoch: str) -> str:
+
+def changes_texts(
+    events: Iterable[Event], shows: Callable[[str], bool], epoch: str
+) -> tuple[str, ...]:
     """Return the members of the JSON object with the changes.
 
     :param events: all events of the stack since the reader's cursor, in order.
@@ -47,19 +54,17 @@ def changes_text(events: Iterable[Event], shows: Callable[[str], bool], epoch: s
                         living = record is change.record and not record.departed
                         members[record.name] = record if living else None
     put = [fact for _, fact in sorted(facts.items()) if fact is not None]
-    parts = {
-        "facts": _object((fact.path, fact.text) for fact in put),
-        "deleted": encode(sorted(path for path, fact in facts.items() if fact is None)),
-        "members": _object(
-            (name, member_text(member))
-            for name, member in sorted(members.items())
-            if member is not None
-        ),
-        "departed": encode(sorted(name for name, member in members.items() if member is None)),
-        "sensitive": encode({fact.path: fact.etag(epoch) for fact in put if fact.sensitive}),
+    remaining = ((name, member) for name, member in sorted(members.items()) if member is not None)
+    others = {
+        "deleted": sorted(path for path, fact in facts.items() if fact is None),
+        "departed": sorted(name for name, member in members.items() if member is None),
+        "sensitive": {fact.path: fact.etag(epoch) for fact in put if fact.sensitive},
     }
-    return ",".join([f'"{name}":{text}' for name, text in parts.items()])
-
-
-def _object(members: Iterable[tuple[str, str]]) -> str:
-    return "{" + ",".join([f'"{name}":{text}' for name, text in members]) + "}"
+    texts = (
+        '"facts":',
+        *json_object((fact.path, (fact.text,)) for fact in put),
+        ',"members":',
+        *json_object((name, (member_text(member),)) for name, member in remaining),
+        f",{encode(others)[1:-1]}",
+    )
+    return tuple(joined_blocks(texts))

@@ -2,6 +2,9 @@
 
 Its objects are ordered by key, so a reader that keeps a copy up to date gets the same document as one
 that reads it whole.
+
+A document is a sequence of texts.  Large values are those of the facts themselves, so that documents
+share them: those of successive revisions, and those that slow readers are still receiving.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
@@ -19,6 +22,8 @@ NODES = "nodes"
 """The folder below which each member has a folder of its own facts, named after it."""
 SELF, PEERS = "self", "peers"
 """The parts of a document that describe a member and the other members."""
+_LARGE = 4096  # characters of a text that is shared
+_BLOCK = 64 * 1024  # characters of small texts that are joined
 
 
 class Rendered:
@@ -26,8 +31,9 @@ class Rendered:
 
     :param tags: the entity tags of sensitive facts by path.  The document does not contain their
         values; the tags make it change with them.
-    :ivar text: the JSON without the view of a member.
-    :ivar etag: the entity tag of that text.
+    :ivar texts: the JSON without the view of a member.
+    :ivar etag: the entity tag of the JSON.
+    :ivar length: the characters of the JSON.
     """
 
     def __init__(
@@ -37,12 +43,10 @@ class Rendered:
         members: Sequence[Member],
         tags: Mapping[str, str] = {},
     ) -> None:
-        sensitive = f',"sensitive":{encode(dict(tags))}' if tags else ""
-        self.text = (
-            f'{{"stack":{encode(stack)},"facts":{_nested(facts)},'
-            f'"members":{_object((m.name, member_text(m)) for m in members)}{sensitive}}}'
-        )
-        self.etag = etag_of(self.text)
+        self._opened = tuple(joined_blocks(_document(stack, facts, members, tags)))
+        self.texts = (*self._opened, "}")
+        self.etag = etag_of(*self.texts)
+        self.length = sum(map(len, self.texts))
         self._facts = facts
         self._members = members
         self._groups: dict[str, dict[str, str]] | None = None
@@ -51,26 +55,29 @@ class Rendered:
         """Return the entity tag of a member's document, which depends on nothing else."""
         return etag_of(f"{self.etag} {name} {' '.join(sorted(parts))}") if parts else self.etag
 
-    def seen_by(self, name: str, parts: Collection[str]) -> str:
+    def seen_by(self, name: str, parts: Collection[str]) -> tuple[str, ...]:
         """Return the document of a living member.
 
         :param parts: the parts to add: ``self`` and ``peers``.
         """
         (own,) = [member for member in self._members if member.name == name]
         groups = self._members_by_group() if PEERS in parts else {}
-        added = ""
+        added: list[str] = []
         if SELF in parts:
             text = groups[own.group][name] if groups else self._peer(own)
             group = f'"group":{encode(own.group)}'
-            added += f',"{SELF}":{{"name":{encode(name)},{group},{text[1:]}'
+            added.append(f',"{SELF}":{{"name":{encode(name)},{group},{text[1:]}')
         if PEERS in parts:
             peers = (
-                (group, _object((each, text) for each, text in texts.items() if each != name))
+                (
+                    group,
+                    json_object((each, (text,)) for each, text in texts.items() if each != name),
+                )
                 for group, texts in sorted(groups.items())
                 if texts.keys() != {name}
             )
-            added += f',"{PEERS}":{_object(peers)}'
-        return f"{self.text[:-1]}{added}}}"
+            added += (f',"{PEERS}":', *json_object(peers))
+        return (*self._opened, *joined_blocks(added), "}")
 
     def _members_by_group(self) -> dict[str, dict[str, str]]:
         groups = self._groups
@@ -82,7 +89,7 @@ class Rendered:
         return groups
 
     def _peer(self, member: Member) -> str:
-        facts = _object_at(self._facts, NODES, member.name)
+        facts = "".join(_object_at(self._facts, NODES, member.name))
         return f'{{"state":"{member.state}","attributes":{member.attributes},"facts":{facts}}}'
 
 
@@ -97,9 +104,12 @@ def member_text(member: Member) -> str:
     return text
 
 
-def etag_of(text: str) -> str:
-    """Return the entity tag of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def etag_of(*texts: str) -> str:
+    """Return the entity tag of a text that consists of several."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode())
+    return digest.hexdigest()[:32]
 
 
 def render(stack: str, facts: Sequence[Fact], members: Sequence[Member] = ()) -> str:
@@ -108,10 +118,40 @@ def render(stack: str, facts: Sequence[Fact], members: Sequence[Member] = ()) ->
     :param facts: ordered by path.
     :param members: the living members, ordered by name.
     """
-    return Rendered(stack, facts, members).text
+    return "".join(Rendered(stack, facts, members).texts)
 
 
-def _nested(facts: Sequence[Fact], folder: str = "") -> str:
+def _document(
+    stack: str, facts: Sequence[Fact], members: Sequence[Member], tags: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield the document without the brace at its end."""
+    yield f'{{"stack":{encode(stack)},"facts":'
+    yield from _nested(facts)
+    yield ',"members":'
+    yield from json_object((member.name, (member_text(member),)) for member in members)
+    if tags:
+        yield f',"sensitive":{encode(dict(tags))}'
+
+
+def joined_blocks(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts; join the small ones, because many small texts need much memory."""
+    small: list[str] = []
+    length = 0
+    for text in texts:
+        if len(text) < _LARGE:
+            small.append(text)
+            length += len(text)
+        if small and (length > _BLOCK or len(text) >= _LARGE):
+            yield "".join(small)
+            small.clear()
+            length = 0
+        if len(text) >= _LARGE:
+            yield text
+    if small:
+        yield "".join(small)
+
+
+def _nested(facts: Sequence[Fact], folder: str = "") -> list[str]:
     """Return facts as an object, nested by the segments of their paths.
 
     :param facts: all below *folder*, ordered by path.
@@ -132,10 +172,13 @@ def _nested(facts: Sequence[Fact], folder: str = "") -> str:
             separator, at = "", slash + 1
             ends.append(at)
             folder = path[:at]
-        pieces.append(f'{separator}"{path[at:]}":{fact.text}')
+        if len(fact.text) < _LARGE:
+            pieces.append(f'{separator}"{path[at:]}":{fact.text}')
+        else:
+            pieces += (f'{separator}"{path[at:]}":', fact.text)
         separator = ","
     pieces.append("}" * len(ends))
-    return "".join(pieces)
+    return pieces
 
 
 def _segments(fact: Fact) -> str:
@@ -143,7 +186,7 @@ def _segments(fact: Fact) -> str:
     return fact.path.replace("/", "\0")
 
 
-def _object_at(facts: Sequence[Fact], folder: str, name: str) -> str:
+def _object_at(facts: Sequence[Fact], folder: str, name: str) -> Sequence[str]:
     """Return the object with a name in a folder; empty if it has none.
 
     The folder, or what is in it, may be a fact whose value is an object.
@@ -154,7 +197,7 @@ def _object_at(facts: Sequence[Fact], folder: str, name: str) -> str:
             value = json.loads(facts[at].text)
             if path == folder:
                 value = value.get(name) if isinstance(value, dict) else None
-            return encode(value) if isinstance(value, dict) else "{}"
+            return (encode(value) if isinstance(value, dict) else "{}",)
     first, last = span(facts, f"{folder}/{name}/")
     return _nested(facts[first:last], f"{folder}/{name}/")
 
@@ -174,6 +217,11 @@ def path_of(fact: Fact) -> str:
     return fact.path
 
 
-def _object(members: Iterable[tuple[str, str]]) -> str:
-    """Return an object; names need no escapes."""
-    return "{" + ",".join([f'"{name}":{text}' for name, text in members]) + "}"
+def json_object(members: Iterable[tuple[str, Iterable[str]]]) -> Iterator[str]:
+    """Yield an object; names need no escapes."""
+    separator = "{"
+    for name, texts in members:
+        yield f'{separator}"{name}":'
+        yield from texts
+        separator = ","
+    yield "}" if separator == "," else "{}"

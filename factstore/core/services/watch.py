@@ -6,7 +6,7 @@ revisions.  A watch can be resumed from any cursor until that history is compact
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
@@ -23,6 +23,7 @@ from factstore.core.state.state import State
 
 STREAM_EVENTS = 64  # read at once
 SNAPSHOT_ITEMS = 256  # in one frame
+SNAPSHOT_BYTES = 64 * 1024  # in one frame, which has at least one item
 BOOKMARK_SECONDS = 30.0
 PING_SECONDS = 15.0
 
@@ -72,6 +73,8 @@ class GoodbyeFrame:
 
     reason: str
 
+
+_Item = Fact | Member | tuple[Waiter, Progress]
 
 Frame = ChangeFrame | SnapshotFrame | BookmarkFrame | ResetFrame | PingFrame | GoodbyeFrame
 
@@ -211,13 +214,16 @@ class WatchService:
         if contents is None:
             yield GoodbyeFrame("the stack was deleted")
             return
-        parts = (*wanted.facts(contents.facts), *wanted.members(contents.members), *waiters)
-        for start in range(0, len(parts), SNAPSHOT_ITEMS):
-            items = parts[start : start + SNAPSHOT_ITEMS]
+        items: tuple[_Item, ...] = (
+            *wanted.facts(contents.facts),
+            *wanted.members(contents.members),
+            *waiters,
+        )
+        for part in _frames(items):
             yield SnapshotFrame(
-                tuple(item for item in items if isinstance(item, Fact)),
-                tuple(item for item in items if isinstance(item, Member)),
-                tuple(item for item in items if isinstance(item, tuple)),
+                tuple(item for item in part if isinstance(item, Fact)),
+                tuple(item for item in part if isinstance(item, Member)),
+                tuple(item for item in part if isinstance(item, tuple)),
             )
         start_at = Cursor(epoch, contents.revision)
         yield BookmarkFrame(start_at)
@@ -268,6 +274,21 @@ class WatchService:
             )
             self._events.wait(scope, page.at, max(0.0, wake - self._clock.monotonic()))
         yield GoodbyeFrame("the service is stopping; resume with the last id")
+
+
+def _frames(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    """Yield the items of each frame of a snapshot."""
+    frame: list[_Item] = []
+    size = 0
+    for item in items:
+        added = item[0].size if isinstance(item, tuple) else item.size
+        if frame and (len(frame) >= SNAPSHOT_ITEMS or size + added > SNAPSHOT_BYTES):
+            yield frame
+            frame, size = [], 0
+        frame.append(item)
+        size += added
+    if frame:
+        yield frame
 
 
 def _waiters(state: State, scope: Scope) -> tuple[tuple[Waiter, Progress], ...]:

@@ -208,7 +208,7 @@ def test_the_same_changes_are_written_once(monkeypatch: pytest.MonkeyPatch) -> N
     since = cursor(line)
     line.put("a", 1)
     first = line.contexts.since(SCOPE, since, View(member="c1"))
-    monkeypatch.setattr(context_service, "changes_text", None)
+    monkeypatch.setattr(context_service, "changes_texts", None)
     assert line.contexts.since(SCOPE, since, View(member="c2")) == first
 
 
@@ -218,12 +218,27 @@ def test_a_document_of_any_size_is_rendered_once(monkeypatch: pytest.MonkeyPatch
         line.put(f"large/{n}", "x" * 60_000)
     for name in ("c1", "c2"):
         join(line, member(name))
-    text = line.contexts.get(SCOPE).text
-    assert len(text) > 1024 * 1024
+    whole = line.contexts.get(SCOPE)
+    assert len(whole.text) > 1024 * 1024
     monkeypatch.setattr(context_service, "Rendered", None)
-    assert line.contexts.get(SCOPE).text is text
-    assert line.contexts.get(SCOPE, View(member="c2", parts=())).text is text
-    assert line.contexts.get(SCOPE, View(member="c1")).text.startswith(text[:-1])
+    assert line.contexts.get(SCOPE).texts is whole.texts
+    assert line.contexts.get(SCOPE, View(member="c2", parts=())).texts is whole.texts
+    seen = line.contexts.get(SCOPE, View(member="c1"))
+    assert seen.text.startswith(whole.text[:-1])
+    assert all(text is shared for text, shared in zip(seen.texts, whole.texts[:-1], strict=False))
+
+
+def test_documents_of_successive_revisions_share_their_large_values() -> None:
+    line = Timeline()
+    for n in range(20):
+        line.put(f"large/{n:02}", "x" * 60_000)
+    shared = {id(text) for text in line.contexts.get(SCOPE).texts}
+    since = cursor(line)
+    line.put("large/07", "y" * 60_000)
+    own = [text for text in line.contexts.get(SCOPE).texts if id(text) not in shared]
+    assert sum(map(len, own)) < 70_000
+    delta = line.contexts.since(SCOPE, since)
+    assert {id(text) for text in delta.texts if len(text) > 60_000} <= set(map(id, own))
 
 
 def test_a_view_has_the_parts_that_are_requested() -> None:
