@@ -64,7 +64,10 @@ def gauges(
     except Unavailable:
         return process
     total = state.total()
-    members, waiters_pending = state.live_counts()
+    with state.read():
+        stacks = state.all_stacks()
+        members = sum(len(stack_state.live_members) for stack_state in stacks)
+        waiters_pending = sum(len(stack_state.pending_waiters) for stack_state in stacks)
     contents = {
         "stacks": total.stacks,
         "facts": total.facts,

@@ -1,8 +1,8 @@
 """The waiter controller writes the outcomes of waiters, so that each arming ends exactly once.
 
 Every worker finds the same outcomes at the same revisions; a guard on the arming allows only one to
-write.  The controller also renews the timers of waiters that made progress, and records the last
-deletion in a stack, which cannot be derived from the records that remain.
+write.  The controller also renews the timers of waiters that made progress, ends those that are
+overdue, and records the last deletion in a stack, which the records that remain do not show.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from factstore.core.errors import FactstoreError
-from factstore.core.model.waiter import Waiter
+from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.operations.maintenance import MarkDeletion
 from factstore.core.operations.transactor import Transactor
 from factstore.core.operations.waiters import EndWaiter
 from factstore.core.ports import Clock, Store, WakeUp
+from factstore.core.services.lease_deadlines import LeaseDeadlines
 
 LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between attempts of a write, and between deletion markers
+PERIOD = 2.0  # seconds between rounds while there is nothing to write
 STOP_SECONDS = 5.0
 
 
@@ -44,6 +45,8 @@ class WaiterController:
         self._timeout = timeout
         self._transactor = transactor
         self._new_wake_up = new_wake_up
+        self._deadlines = LeaseDeadlines(store, clock, timeout)
+        self._extending: set[int] = set()
         self._wake_up = new_wake_up()
         self._stopping = False
         self._marked_at = 0.0
@@ -73,10 +76,12 @@ class WaiterController:
     def _run(self) -> None:
         left = False
         while True:
-            self._wake_up.wait(RETRY_SECONDS if left else None)
+            self._wake_up.wait(RETRY_SECONDS if left else PERIOD)
             self._wake_up = self._new_wake_up()
             if self._stopping:
                 return
+            if not self._is_loaded():
+                continue
             try:
                 left = self.run_once()
             except FactstoreError as error:
@@ -85,6 +90,13 @@ class WaiterController:
             except Exception:
                 LOG.exception("the outcome of a waiter could not be written; trying again")
                 left = True
+
+    def _is_loaded(self) -> bool:
+        try:
+            self._store.state()
+        except Unavailable:
+            return False
+        return True
 
     def run_once(self) -> bool:
         """Write all due outcomes and markers; return True if some are left."""
@@ -100,14 +112,21 @@ class WaiterController:
                 unrecorded = marks and stack_state.convergence.has_unrecorded_deletion
                 marker = stack_state.convergence.marker if unrecorded else None
             for waiter in advanced:
-                self._extend(waiter)
+                self._deadlines.restart(waiter)
+                self._extending.add(waiter.timer)
+            self._extend()
             for outcome in outcomes:
                 self._transactor.run(EndWaiter(scope, outcome))
             if marker is not None:
                 self._marked_at = now
                 self._transactor.run(MarkDeletion(scope, marker))
-        return bool(state.stacks_needing_write())
+        self._extend()
+        self._deadlines.revoke_overdue()
+        return bool(self._extending or state.stacks_needing_write())
 
-    def _extend(self, waiter: Waiter) -> None:
-        with suppress(FactstoreError):  # the timer continues unchanged
-            self._store.renew_lease(waiter.timer, self._clock.monotonic() + self._timeout)
+    def _extend(self) -> None:
+        """Renew the timers of waiters that made progress; those that cannot be are left."""
+        for lease in list(self._extending):
+            with suppress(FactstoreError):
+                self._store.renew_lease(lease, self._clock.monotonic() + self._timeout)
+                self._extending.discard(lease)

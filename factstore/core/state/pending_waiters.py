@@ -67,6 +67,11 @@ class PendingWaiters:
         """Return the number of pending waiters."""
         return len(self._tracked)
 
+    def waiters(self) -> Iterator[Waiter]:
+        """Yield the waiters."""
+        for tracked in self._tracked.values():
+            yield tracked.waiter
+
     def trackers(self) -> Iterator[Tracker]:
         """Yield the trackers of all waiters."""
         for tracked in self._tracked.values():

@@ -32,6 +32,10 @@ class ReceiptLeases:
         if not lease.receipts:
             del self._leases[receipt.lease]
 
+    def used_before(self, instant: str) -> list[int]:
+        """Return the leases whose first receipt is older than an instant."""
+        return [lease for lease, found in self._leases.items() if found.since < instant]
+
     def used_since(self, instant: str) -> int:
         """Return the newest lease whose first receipt is no older than an instant; 0 for none."""
         since, newest = max(

@@ -270,12 +270,9 @@ class State:
             facts, size = sum(p.facts for p in projects), sum(p.bytes for p in projects)
             return ProjectUsage(len(self._stacks), facts, size)
 
-    def live_counts(self) -> tuple[int, int]:
-        """Return the number of living members, and of pending waiters."""
-        with self._lock:
-            stacks = self._by_id.values()
-            members = sum(len(stack_state.live_members) for stack_state in stacks)
-            return members, sum(len(stack_state.pending_waiters) for stack_state in stacks)
+    def all_stacks(self) -> Collection[StackState]:
+        """Return the stacks of all projects; read them under :meth:`read`."""
+        return self._by_id.values()
 
     def first_below(self, scope: Scope, folder: str, ignoring: Collection[str]) -> str | None:
         """Return the first path below *folder* that is not in *ignoring*, or None."""

@@ -10,10 +10,13 @@ from factstore.core.model.event import DELETION_MARKER, DeletionMarker
 from factstore.core.model.fact import Put
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.precondition import ANY
+from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
 from factstore.core.model.waiter import Timer, Waiter
+from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Transaction
 from factstore.core.services.waiter_controller import RETRY_SECONDS
+from factstore.core.state.state import State
 from tests.eventually import eventually
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.factories import SCOPE, ManualClock, author
@@ -198,3 +201,105 @@ def test_the_thread_writes_when_woken_tries_again_and_stops(world: WaiterWorld) 
     finally:
         world.controller.stop()
     assert not world.controller.alive
+
+
+def restart_leases(world: WaiterWorld) -> None:
+    """Give all leases their full time again, as a restart of etcd does."""
+    for lease in world.store.backend._leases._leases.values():
+        lease.expires_at = world.clock.now + lease.ttl
+
+
+def two_rounds(world: WaiterWorld) -> None:
+    """End what is overdue, and write the outcomes."""
+    world.controller.run_once()
+    world.store.refresh(0)
+    world.controller.run_once()
+
+
+def test_a_timeout_does_not_begin_again_with_the_leases(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20)
+    world.controller.run_once()
+    for _ in range(3):
+        world.clock.advance(8)
+        restart_leases(world)
+        world.controller.run_once()
+        assert world.waiter("w").state == "pending"  # also for some seconds of margin
+    world.clock.advance(1)
+    two_rounds(world)
+    assert world.waiter("w").state == "timed_out"
+    assert world.store.known.record(SCOPE, RecordKey(Timer, "w")) is None
+
+
+def test_a_timeout_counts_from_the_last_progress(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20, extend=True)
+    world.controller.run_once()
+    world.clock.advance(15)
+    world.put("w/1")
+    world.controller.run_once()
+    for advance, state in ((15, "pending"), (8, "pending"), (2, "timed_out")):
+        world.clock.advance(advance)
+        restart_leases(world)
+        two_rounds(world)
+        assert world.waiter("w").state == state
+
+
+def test_an_extension_that_fails_is_tried_again(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20, extend=True)
+    world.clock.advance(15)
+    world.put("w/1")
+
+    def away(lease: int) -> bool:
+        raise Unavailable("it is away")
+
+    world.store.renew_hooks.append(away)
+    world.store.renew_hooks.append(away)
+    assert world.controller.run_once(), "the extension is left"
+    world.clock.advance(1)
+    assert not world.controller.run_once()
+    world.clock.advance(15)
+    world.controller.run_once()
+    assert world.waiter("w").state == "pending"
+
+
+def test_a_worker_that_starts_later_counts_by_the_time_of_the_arming(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20)
+    world.arm("extending", timeout=20, extend=True)
+    world.clock.advance(18)
+    restart_leases(world)
+    late = WaiterWorld(DirectStore(world.clock), world.clock)
+    late.store.backend, late.store.epoch = world.store.backend, world.store.epoch
+    opening = world.store.backend.open()
+    late.store.known = State(opening.revision, opening.epoch)
+    late.store.known.load(opening.mutations)
+    late.controller.run_once()
+    world.clock.advance(7)
+    restart_leases(world)
+    two_rounds(late)
+    # The late worker does not know when the other one made progress.
+    assert (late.waiter("w").state, late.waiter("extending").state) == ("timed_out", "pending")
+
+
+def test_progress_that_this_worker_has_not_seen_yet_prevents_a_timeout(world: WaiterWorld) -> None:
+    world.arm("w", timeout=20, extend=True)
+    world.controller.run_once()
+    world.clock.advance(15)
+    there = WaiterWorld(DirectStore(world.clock), world.clock)
+    there.store.backend, there.store.epoch = world.store.backend, world.store.epoch
+    there.store.known.epoch = world.store.epoch
+    there.store.refresh(0)
+    there.put("w/1")
+    there.controller.run_once()
+    world.clock.advance(10)
+    restart_leases(world)
+    world.controller.run_once()
+    assert world.waiter("w").state == "pending"
+
+
+def test_receipts_end_by_the_clock(world: WaiterWorld) -> None:
+    world.facts.put(SCOPE, Put.of("a", 1), author(), ANY, idempotency=Idempotency("key", "print"))
+    key = RecordKey(Receipt, "key")
+    for hours, kept in ((2, True), (0.6, False)):
+        world.clock.advance(hours * 3600)
+        restart_leases(world)
+        world.controller.run_once()
+        assert (world.store.refresh(0).record(SCOPE, key) is not None) == kept
