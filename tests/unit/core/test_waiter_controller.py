@@ -271,6 +271,7 @@ def test_a_worker_that_starts_later_counts_by_the_time_of_the_arming(world: Wait
     opening = world.store.backend.open()
     late.store.known = State(opening.revision, opening.epoch)
     late.store.known.load(opening.mutations)
+    late.store.refresh(0)
     late.controller.run_once()
     world.clock.advance(7)
     restart_leases(world)
