@@ -150,6 +150,8 @@ class Blueprint(SmorestBlueprint):
 
     def arguments(self, schema: Any, **kwargs: Any) -> Any:
         """Pass the body to a view, checked by a schema; its example becomes the operation's."""
+        # The parser would make an instance of a class for each request.
+        schema = schema() if isinstance(schema, type) else schema
         return super().arguments(schema, **{"example": getattr(schema, "example", None), **kwargs})
 
     def request_headers(self, *names: str) -> Callable[[_View], _View]:
