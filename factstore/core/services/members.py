@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from factstore.core.errors import CursorExpired, StorageFull
+from factstore.core.errors import CursorExpired, StorageFull, Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
@@ -24,7 +24,10 @@ from factstore.core.operations.member_updates import (
 )
 from factstore.core.operations.members import JoinMember, JoinOutcome
 from factstore.core.operations.operation import View
+from factstore.core.operations.transactor import Transactor
+from factstore.core.ports import Clock, Store
 from factstore.core.services.base import Page, Service, paginate
+from factstore.core.services.heartbeat_gap import HeartbeatGap
 from factstore.core.state.state import State
 
 
@@ -39,6 +42,10 @@ class Joined:
 
 class MemberService(Service):
     """The service for members."""
+
+    def __init__(self, store: Store, clock: Clock, timeout: float, transactor: Transactor) -> None:
+        super().__init__(store, clock, timeout, transactor)
+        self._gap = HeartbeatGap(store, clock, timeout)
 
     def get(self, scope: Scope, name: str, *, stale: bool = False) -> Member:
         """Return a living member.
@@ -229,7 +236,16 @@ class MemberService(Service):
 
     def _renew(self, member: Member, deadline: float) -> bool:
         """Restart a member's time; return False if its lease has expired."""
-        return member.declared_only or self._store.renew_lease(member.lease, deadline)
+        if member.declared_only:
+            return True
+        began = self._clock.monotonic()
+        try:
+            renewed = self._store.renew_lease(member.lease, deadline)
+        except Unavailable:
+            self._gap.failed(began)
+            raise
+        self._gap.succeeded()
+        return renewed
 
     def _record_applied(
         self, scope: Scope, member: Member, applied: Cursor, deadline: float
