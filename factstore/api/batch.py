@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
-from factstore.api.identity import access
+from factstore.api.identity import Access, access
 from factstore.api.openapi import (
     BOUND,
     FACT_WRITE,
@@ -23,7 +23,7 @@ from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.batch import batch_texts
 from factstore.api.services import services
 from factstore.core.errors import Invalid
-from factstore.core.model.fact import Delete, Put
+from factstore.core.model.fact import Delete, DeletePrefix, Put
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ABSENT, EXISTS, Precondition
 from factstore.policies import facts as rules
@@ -59,11 +59,12 @@ class Batch(MethodView):
         """Carry out up to 100 operations in one revision if all guards are true."""
         caller = access()
         scope = caller.scope(rules.BATCH, stack)
-        operations = [_operation(operation) for operation in body["operations"]]
+        operations = [_operation(operation, caller) for operation in body["operations"]]
         guards = [_guard(guard) for guard in body["guards"]]
         sensitive = False
         for operation in operations:
-            caller.permissions.check_write(operation.path)
+            if not isinstance(operation, DeletePrefix):
+                caller.permissions.check_write(operation.path)
             if isinstance(operation, Put):
                 sensitive = sensitive or operation.sensitive
                 if operation.member is not None:
@@ -85,8 +86,11 @@ class Batch(MethodView):
         return response
 
 
-def _operation(operation: dict[str, Any]) -> Put | Delete:
+def _operation(operation: dict[str, Any], caller: Access) -> Put | Delete | DeletePrefix:
     if "delete" in operation:
+        if "prefix" in operation["delete"]:
+            prefix = operation["delete"]["prefix"]
+            return DeletePrefix(prefix, caller.permissions.check_write_below(prefix))
         return Delete(operation["delete"]["path"])
     put = operation["put"]
     return Put.of(

@@ -12,7 +12,7 @@ from werkzeug.exceptions import NotAcceptable
 from factstore.api import conditional, paging
 from factstore.api.blueprint import Blueprint
 from factstore.api.fact_body import hint_for, parse_put
-from factstore.api.identity import access
+from factstore.api.identity import Access, access
 from factstore.api.openapi import (
     BOUND,
     CONDITIONAL_READ,
@@ -34,7 +34,7 @@ from factstore.api.schemas.base import NoQuery
 from factstore.api.serializers.facts import fact_text, revealed_fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
-from factstore.core.model.fact import Author, Fact, Put
+from factstore.core.model.fact import Author, Fact, Put, Scope
 from factstore.core.services.facts import WrittenFacts, check_reader
 from factstore.policies import facts as rules
 
@@ -159,16 +159,24 @@ class FactItem(MethodView):
         )
         return _put_response(written, stack, put, author)
 
-    @blueprint.query(NoQuery)
+    @blueprint.query(schemas.FactDeleteQuery)
     @blueprint.request_headers("if_match", "idempotency_key", "generation")
     @blueprint.error_codes(
         "path_invalid", "etag_invalid", "not_found", "precondition_failed", *FACT_WRITE
     )
     @blueprint.response(204, headers=("Factstore-Cursor",))
+    @blueprint.alt_response(
+        200,
+        schema=schemas.DeletedFolder,
+        description="Deleted, with recursive=true",
+        headers=("Factstore-Cursor",),
+    )
     def delete(self, query: dict[str, Any], stack: str, path: str) -> Response:
-        """Delete a fact."""
+        """Delete a fact; with recursive, delete all facts at and below a path."""
         caller = access()
         scope = caller.scope(rules.DELETE, stack)
+        if query["recursive"]:
+            return _delete_folder(caller, scope, path)
         caller.permissions.check_write(path)
         written = services().facts.delete(
             scope,
@@ -180,6 +188,23 @@ class FactItem(MethodView):
         )
         cursor = str(services().cursor(written.revision))
         return Response(status=204, headers={"Factstore-Cursor": cursor})
+
+
+def _delete_folder(caller: Access, scope: Scope, path: str) -> Response:
+    # Several revisions can have neither a precondition nor a receipt.
+    conditional.check_guards({conditional.GENERATION})
+    done = services().folders.delete(
+        scope,
+        path,
+        caller.author(),
+        itself=caller.permissions.check_write_below(path),
+        fences=conditional.fences(),
+    )
+    cursor = str(services().cursor(done.revision))
+    body = {"deleted": done.deleted, "revisions": done.revisions, "cursor": cursor}
+    response = json_response(json.dumps(body))
+    response.headers["Factstore-Cursor"] = cursor
+    return response
 
 
 def _read(query: dict[str, Any], stack: str, path: str) -> Response:

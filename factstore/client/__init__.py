@@ -17,7 +17,7 @@ and does not depend on the service's implementation.
         ...
 """
 
-from factstore.client.batch import Delete, Guard, Put
+from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.client import Client
 from factstore.client.connect import MissingVariables, connect
 from factstore.client.errors import (
@@ -45,6 +45,7 @@ from factstore.client.records import (
     BatchResult,
     Context,
     Convergence,
+    DeletedFolder,
     Fact,
     Outcome,
     Page,
@@ -65,6 +66,8 @@ __all__ = [
     "Context",
     "Convergence",
     "Delete",
+    "DeletePrefix",
+    "DeletedFolder",
     "Event",
     "Fact",
     "FactstoreError",

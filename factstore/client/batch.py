@@ -64,6 +64,20 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletePrefix:
+    """An operation that deletes all facts at and below a path that no other operation names.
+
+    It counts as one part of the batch, and so does each of the facts.
+    """
+
+    prefix: str
+
+    def document(self) -> dict[str, Any]:
+        """Return the operation as JSON."""
+        return {"delete": {"prefix": self.prefix}}
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
     """A condition on a fact.  If it is not met, the batch writes nothing."""
 

@@ -10,13 +10,13 @@ import requests
 
 from factstore.client import urls
 from factstore.client.advice import advises, missing_attribute
-from factstore.client.batch import Delete, Guard, Put
+from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.conditional import quoted, write_headers
 from factstore.client.errors import Gone, NotFound, WaitTimeout
 from factstore.client.events import Snapshot
 from factstore.client.paging import next_params
 from factstore.client.query import query_params
-from factstore.client.records import BatchResult, Fact, Page
+from factstore.client.records import BatchResult, DeletedFolder, Fact, Page
 from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
 PAGE_FACTS = 1000
@@ -157,6 +157,19 @@ class Facts:
 
     # Many facts
 
+    def delete_folder(self, path: str, *, generation: str | None = None) -> DeletedFolder:
+        """Delete all facts at and below a path: up to about 100 in one revision, more in several.
+
+        :param generation: delete the facts only while this incarnation of a member is live.
+        :raises NotFound: there is no fact at or below the path.
+        :raises Conflict: the generation is no longer live.
+        """
+        headers = write_headers(None, None, generation)
+        response = self._transport.send(
+            "DELETE", self._fact_url(path), headers=headers, params={"recursive": "true"}
+        )
+        return parsed(response, DeletedFolder.parse)
+
     def list(self, prefix: str = "", *, limit: int = PAGE_FACTS) -> Iterator[Page]:
         """Iterate over pages of all facts, or of those at and below a path, at one revision.
 
@@ -188,7 +201,7 @@ class Facts:
     @advises(_BATCH_EXAMPLE)
     def batch(
         self,
-        operations: Iterable[Put | Delete],
+        operations: Iterable[Put | Delete | DeletePrefix],
         guards: Iterable[Guard] = (),
         *,
         generation: str | None = None,
@@ -196,15 +209,18 @@ class Facts:
     ) -> BatchResult:
         """If all guards are met, carry out all operations in one revision; otherwise change nothing.
 
-        :param operations: at most 100 including the guards, each for a different path.
+        :param operations: at most 100 including the guards and the facts of prefixes, each for a
+            different path.
         :param generation: write only if this incarnation of a member is live.
         :raises PreconditionFailed: a guard is not met.
         :raises Conflict: for example, the generation is no longer live.
         :raises OutcomeUnknown: either all operations were carried out or none.
         """
         operations = list(operations)
-        if not all(isinstance(each, Put | Delete) for each in operations):
-            raise TypeError(f"An operation of a batch is a Put or a Delete. {_BATCH_EXAMPLE}")
+        if not all(isinstance(each, Put | Delete | DeletePrefix) for each in operations):
+            raise TypeError(
+                f"An operation of a batch is a Put, Delete or DeletePrefix. {_BATCH_EXAMPLE}"
+            )
         body: dict[str, Any] = {"operations": [operation.document() for operation in operations]}
         if documents := [guard.document() for guard in guards]:
             body["guards"] = documents

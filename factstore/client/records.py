@@ -188,11 +188,13 @@ class BatchResult:
 
     :param facts: None for a fact that does not exist after the batch.
     :param cursor: the cursor of the revision of the batch.
+    :param deleted: the number of facts that each operation on a prefix deleted; None for others.
     """
 
     outcomes: Sequence[Outcome]
     facts: Sequence[Fact | None]
     cursor: str
+    deleted: Sequence[int | None] = ()
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -207,4 +209,24 @@ class BatchResult:
                 for result in results
             ),
             cursor=document["cursor"],
+            deleted=tuple(result.get("deleted") for result in results),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedFolder:
+    """The outcome of the deletion of a folder.
+
+    :param deleted: the number of facts.
+    :param revisions: the number of revisions in which they were deleted.
+    :param cursor: the cursor of a revision at which the folder was empty.
+    """
+
+    deleted: int
+    revisions: int
+    cursor: str
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        """Return the outcome in a document."""
+        return cls(document["deleted"], document["revisions"], document["cursor"])

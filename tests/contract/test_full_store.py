@@ -68,6 +68,7 @@ def prepared(worker: Worker) -> dict[str, str]:
     """Write one of everything, and return the ids of grants and generations."""
     for path in ("a", "b", "c", "d", "e"):
         worker.put(SCOPE, path, ttl=600 if path == "b" else None)
+    worker.put(SCOPE, "folder/a")
     worker.put(LOST, "a")
     worker.put(SCOPE, "gone")
     worker.delete(SCOPE, "gone")
@@ -117,6 +118,7 @@ def test_a_full_store_carries_out_every_removal_and_nothing_else(world: EtcdWorl
         "a batch of deletes with a key": lambda: worker.facts.batch(
             SCOPE, [Delete("d")], [], author(), KEY
         ),
+        "DELETE of a folder": lambda: worker.services.folders.delete(SCOPE, "folder", author()),
         "DELETE of a read set": lambda: worker.read_sets.delete(SCOPE, "taken", None, author()),
         "DELETE of a turn": lambda: give_back(worker, SCOPE, "taken"),
         "a departure": lambda: depart(worker, "joined"),
@@ -153,7 +155,7 @@ def test_a_full_store_carries_out_every_removal_and_nothing_else(world: EtcdWorl
             one.stacks.get(LOST)
     changes = {line for event in changes_by_event(other, SCOPE, since) for line in event}
     assert changes == {
-        *(f"fact.expire {path}" for path in ("a", "b", "c", "d")),
+        *(f"fact.expire {path}" for path in ("a", "b", "c", "d", "folder/a")),
         *(f"fact.expire nodes/{name}/ip" for name in ("adopted", "awaited")),
         *(f"member.expire {name}" for name in ("joined", "declared", "adopted")),
         "member.change awaited",

@@ -36,8 +36,11 @@ def arm(worker: Worker, scope: Scope, signals: int = 1) -> None:
 
 
 def meet(worker: Worker, scope: Scope) -> None:
+    timer = worker.waiters.get(scope, "w").waiter.timer
     worker.waiters.signal(scope, "w", SignalRequest.of({}), author())
-    eventually(lambda: worker.waiters.get(scope, "w").waiter.state == "met")
+    # The waiter controller revokes the lease after its write.
+    eventually(lambda: not worker.store.renew_lease(timer, soon()))
+    assert worker.waiters.get(scope, "w").waiter.state == "met"
 
 
 def furnished_member(worker: Worker, scope: Scope) -> None:
@@ -105,6 +108,11 @@ def nothing(worker: Worker, scope: Scope) -> None: ...
 WAYS: dict[str, tuple[Step, Step, int]] = {
     "DELETE of a fact": (leased, lambda w, s: w.delete(s, "a"), 0),
     "a batch that deletes": (leased, batch(Delete("a"), Put.of("b", 1)), 0),
+    "DELETE of a folder": (
+        lambda w, s: w.put(s, "f/a", ttl=600),
+        lambda w, s: w.services.folders.delete(s, "f", author()),
+        0,
+    ),
     "a put without a ttl": (leased, lambda w, s: w.put(s, "a"), 0),
     "another value without a ttl, in a batch": (leased, batch(Put.of("a", 2)), 0),
     "a put with another ttl": (leased, lambda w, s: w.put(s, "a", ttl=900), 1),

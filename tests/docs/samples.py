@@ -123,6 +123,8 @@ def gather(caller: Caller) -> dict[str, str]:
     made["error-response"] = caller.ask(
         "PUT", f"{stack}/facts/nodes/head", 412, json=FACT_PUT, headers={"If-None-Match": "*"}
     )
+    caller.ask("PUT", f"{stack}/facts/old/result", 201, data="done")
+    made["folder-delete-response"] = caller.ask("DELETE", f"{stack}/facts/old?recursive=true", 200)
     made["limits-show-response"] = caller.ask("GET", "/v1/limits", 200)
     made["stacks-list-response"] = caller.ask("GET", "/v1/stacks", 200)
     made.update(members(caller))

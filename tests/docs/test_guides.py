@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from factstore.api.blueprint import BODY_BYTES
 from factstore.api.schemas import base, field_types
 from factstore.core.model import definition, fact, grant, member, path, receipt, value, waiter
-from factstore.core.operations import facts
+from factstore.core.operations import batches
 from factstore.core.services import debounce, watch
 from factstore.core.services.rate_limit import HEARTBEAT_UNITS
 from factstore.wsgi import configuration
@@ -30,7 +30,7 @@ from tests.docs.pages import DOC, ROOT, code
         ("value", {value.VALUE_BYTES // 1024}),
         ("nesting", {value.DEPTH}),
         ("description", {fact.DESCRIPTION_LENGTH}),
-        ("batch", {facts.BATCH_OPERATIONS, facts.BATCH_BYTES // 1024**2}),
+        ("batch", {batches.BATCH_OPERATIONS, batches.BATCH_BYTES // 1024**2}),
         ("body", {BODY_BYTES // 1024**2}),
         ("time to live of a fact", {fact.TTL_MIN, fact.TTL_MAX, fact.TTL_MAX // 86400}),
         ("time to live of a member", {member.HEARTBEAT_TTL_MIN, member.HEARTBEAT_TTL_MAX}),

@@ -101,6 +101,7 @@ def test_the_python_guide_runs_from_its_first_block_to_its_last(
     assert capsys.readouterr().out.splitlines() == [
         "10.0.0.5",
         "c1 has not started yet",
+        "1",
         "{'cores': 8, 'ip': '10.0.0.6'}",
         "is leader c1",
         "is nodes/c1/cores 8",
@@ -259,7 +260,7 @@ def test_services_that_need_each_other_wait_for_the_whole(stack: str) -> None:
 
 
 def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
-    create, change, batch, repeat, expire = code(WRITES, "shell")
+    create, change, batch, clear, repeat, expire = code(WRITES, "shell")
     given = setting(stack)
 
     def statuses(script: str) -> list[str]:
@@ -280,6 +281,9 @@ def test_conditional_writes_succeed_and_fail_as_documented(stack: str) -> None:
     second = json.loads(shell(f"{given}{read}\n{batch}").stdout)
     assert second["status"] == 412
     assert value(stack, "leader") == "c2"
+    put(stack, "nodes/head/ip", "10.0.0.5")
+    cleared = json.loads(shell(f"{given}{clear}").stdout)
+    assert (cleared["deleted"], cleared["revisions"]) == (1, 1)
     requests.delete(f"{stack}/facts/leader", timeout=10).raise_for_status()
     twice = f"{repeat}\n{repeat.partition(chr(10))[2]}"  # with one key
     assert shell(f"{given}set -e\n{twice}").returncode == 0

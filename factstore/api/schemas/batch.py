@@ -11,12 +11,12 @@ from factstore.api.schemas.base import Schema
 from factstore.api.schemas.facts import Fact, FactBody
 from factstore.api.schemas.field_types import cursor_field, description
 from factstore.core.model.path import PATH_LENGTH, PATH_PATTERN
-from factstore.core.operations.facts import BATCH_OPERATIONS
+from factstore.core.operations.batches import BATCH_OPERATIONS
 
 
-def _path() -> fields.String:
+def _path(*, required: bool = True) -> fields.String:
     metadata = {"pattern": f"^{PATH_PATTERN}$", "maxLength": PATH_LENGTH}
-    return fields.String(required=True, metadata=metadata)
+    return fields.String(required=required, metadata=metadata)
 
 
 # Bodies
@@ -29,16 +29,22 @@ class BatchPut(FactBody):
 
 
 class BatchDelete(Schema):
-    """A fact to delete."""
+    """A fact to delete, or a prefix: all facts at and below it that no other operation names."""
 
-    path = _path()
+    path = _path(required=False)
+    prefix = _path(required=False)
+
+    @ma.validates_schema
+    def _exactly_one(self, data: dict[str, Any], **_: Any) -> None:
+        if len(data) != 1:
+            raise ma.ValidationError("A delete has either a path or a prefix.")
 
 
 class BatchOperation(Schema):
     """Either a put or a delete."""
 
     put = fields.Nested(BatchPut)
-    delete = fields.Nested(BatchDelete)
+    delete = fields.Nested(BatchDelete, metadata={"minProperties": 1, "maxProperties": 1})
 
     @ma.validates_schema
     def _exactly_one(self, data: dict[str, Any], **_: Any) -> None:
@@ -78,7 +84,7 @@ class BatchBody(Schema):
         fields.Nested(BatchOperation, metadata={"minProperties": 1, "maxProperties": 1}),
         required=True,
         **description(
-            f"At most {BATCH_OPERATIONS}, including guards.",
+            f"At most {BATCH_OPERATIONS}, including guards and the facts that prefixes stand for.",
             minItems=1,
             maxItems=BATCH_OPERATIONS,
             example=[{"put": {"path": "nodes/c1/ip", "value": "10.0.0.11"}}],
@@ -98,6 +104,9 @@ class BatchResult(Schema):
         validate=validate.OneOf(["created", "updated", "unchanged", "deleted", "absent"]),
     )
     fact = fields.Nested(Fact, required=True, allow_none=True)
+    deleted = fields.Integer(
+        **description("The number of deleted facts; only in the result of a prefix."),
+    )
 
 
 class BatchResponse(Schema):

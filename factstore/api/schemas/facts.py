@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 from factstore.api.schemas.base import Link, PathPageQuery, Schema
 from factstore.api.schemas.field_types import (
     boolean_field,
+    boolean_parameter,
     consistency_parameter,
     cursor_field,
     description,
@@ -42,6 +43,14 @@ class FactQuery(Schema):
         **description("With 'raw', a scalar value is returned bare, as text/plain."),
     )
     consistency = consistency_parameter()
+
+
+class FactDeleteQuery(Schema):
+    """Deleting a fact, or a folder."""
+
+    recursive = boolean_parameter(
+        "Delete all facts at and below the path, in one or more revisions."
+    )
 
 
 # Bodies
@@ -114,3 +123,14 @@ class FactPage(Schema):
     facts = fields.List(fields.Nested(Fact), required=True)
     cursor = cursor_field()
     links = fields.List(fields.Nested(Link), required=True)
+
+
+class DeletedFolder(Schema):
+    """The outcome of a deletion with recursive=true."""
+
+    deleted = fields.Integer(required=True, **description("The number of deleted facts."))
+    revisions = fields.Integer(
+        required=True,
+        **description("The number of revisions in which they were deleted, each with its event."),
+    )
+    cursor = cursor_field()

@@ -20,4 +20,7 @@ def batch_texts(written: WrittenFacts, epoch: str) -> Iterator[str]:
 
 def _result_texts(result: FactResult, epoch: str) -> Iterator[str]:
     fact = fact_text(result.fact, epoch) if result.fact else "null"
-    return object_texts({"path": result.path, "outcome": result.outcome}, {"fact": (fact,)})
+    fields: dict[str, object] = {"path": result.path, "outcome": result.outcome}
+    if result.deleted is not None:
+        fields["deleted"] = result.deleted
+    return object_texts(fields, {"fact": (fact,)})

@@ -202,3 +202,16 @@ class Delete:
     """A request to delete the fact at a path."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePrefix:
+    """A request to delete all facts at and below a path.
+
+    :param itself: False to leave out a fact at the path itself.
+    :param in_pieces: True to delete only as many facts as fit into one write.
+    """
+
+    path: str
+    itself: bool = True
+    in_pieces: bool = False

@@ -16,8 +16,12 @@ class FactResult:
 
     :param fact: the fact after the change, or None if it was deleted.  Its revision is 0 until the
         write is durable.
+    :param deleted: the number of deleted facts of a prefix; None for a single fact.
+    :param more: True if facts of the prefix are left for another write.
     """
 
     path: str
     outcome: FactOutcome
     fact: Fact | None = None
+    deleted: int | None = None
+    more: bool = False

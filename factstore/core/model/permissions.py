@@ -75,6 +75,15 @@ class Permissions:
             folders = " and ".join(f"{folder}/{self.member}/" for folder in _OWN)
             raise Forbidden(f"this member may not write {quoted(path)}; write below {folders}")
 
+    def check_write_below(self, path: str) -> bool:
+        """Raise Forbidden if the caller may not write below the path; return True if also itself."""
+        self.check_write(f"{path}/")
+        try:
+            self.check_write(path)
+        except Forbidden:  # the folder of the member itself
+            return False
+        return True
+
     def check_member(self, name: str, group: str | None = None) -> None:
         """Raise Forbidden if the caller is another member or may not be in the group.
 

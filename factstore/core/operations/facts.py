@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from factstore.core.errors import Forbidden, Invalid, TooLarge
 from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.fact import Author, Delete, Fact, Put, Scope
-from factstore.core.model.fact_result import FactResult
+from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope
+from factstore.core.model.fact_result import FactOutcome, FactResult
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import RecordKey
+from factstore.core.operations.batches import Expansion, expand, parameter_protected
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.fencing import MemberFence
 from factstore.core.operations.idempotency import (
@@ -24,48 +24,12 @@ from factstore.core.operations.idempotency import (
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 from factstore.core.operations.tree import check_tree
 
-BATCH_OPERATIONS = 100  # operations and guards together; etcd takes 128 compares in one transaction
-BATCH_BYTES = 1024 * 1024  # etcd takes 1.5 MiB in one request
-
-
-def check_batch(
-    guards: Sequence[tuple[str, Precondition]], requests: Sequence[Put | Delete]
-) -> None:
-    """Refuse a batch that no state could accept.
-
-    :raises Invalid: ``batch_empty`` or ``batch_duplicate_path``.
-    :raises TooLarge: ``batch_too_large``.
-    """
-    if not requests:
-        raise Invalid("the batch has no operations; send at least one.", code="batch_empty")
-    if len(guards) + len(requests) > BATCH_OPERATIONS:
-        raise TooLarge(
-            f"the batch has {len(guards) + len(requests)} guards and operations; "
-            f"at most {BATCH_OPERATIONS} are allowed together.",
-            code="batch_too_large",
-        )
-    size = sum(len(put.text) + len(put.path) for put in requests if isinstance(put, Put))
-    if size > BATCH_BYTES:
-        raise TooLarge(
-            f"the batch's values and paths are {size} characters as canonical JSON; "
-            f"at most {BATCH_BYTES} are allowed together.",
-            code="batch_too_large",
-        )
-    seen: set[str] = set()
-    for request in requests:
-        if request.path in seen:
-            raise Invalid(
-                f"two operations name {quoted(request.path)}; a batch changes a path once.",
-                code="batch_duplicate_path",
-            )
-        seen.add(request.path)
-
 
 @dataclass(slots=True)
 class WriteFacts(Operation[tuple[FactResult, ...]]):
     """Put and delete facts, all or nothing; a single write is a batch of one.
 
-    The outcome has a result for each request, in order.
+    The outcome has a result for each request, in order; one for all facts of a prefix.
 
     :param guards: preconditions by path, judged before anything else.
     :param fences: generations of members; all must be alive.
@@ -73,7 +37,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
     """
 
     scope: Scope
-    requests: Sequence[Put | Delete]
+    requests: Sequence[Put | Delete | DeletePrefix]
     guards: Sequence[tuple[str, Precondition]]
     author: Author
     encryption: Encryption
@@ -91,10 +55,15 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         :raises PreconditionFailed: a guard does not hold.
         :raises NotFound: the stack is missing and may not be created.
         :raises Forbidden: ``parameter_protected``.
+        :raises TooLarge: ``batch_too_large``.
         :raises Conflict: ``path_is_folder``, ``path_below_fact``, or a fence does not hold.
         :raises Unavailable: ``sealing_unavailable`` or ``seal_broken``.
         """
-        requests: Sequence[Put | Delete] = self.requests
+        expansions = expand(view, self.requests, len(self.guards), self.author)
+        requests: Sequence[Put | Delete] = [
+            *[each for each in self.requests if not isinstance(each, DeletePrefix)],
+            *[Delete(path) for expansion in expansions.values() for path in expansion.paths],
+        ]
         known = {request.path: view.fact(request.path) for request in requests}
         for path, precondition in self.guards:
             if path not in known:
@@ -121,7 +90,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         check_tree(view, [r.path for r in results if r.outcome == "created"], set(deleted))
         leases, left = _leases(puts, deleted, known)
         return Draft(
-            tuple(results),
+            self._in_order(results, expansions),
             puts=puts,
             deletes=tuple(deleted),
             fact_revisions={path: fact.revision if fact else 0 for path, fact in known.items()},
@@ -136,7 +105,25 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
                 ]
             ),
             ends=left,
+            emptied=tuple([r.path for r, found in expansions.items() if not found.more]),
         )
+
+    def _in_order(
+        self, results: Sequence[FactResult], expansions: Mapping[DeletePrefix, Expansion]
+    ) -> tuple[FactResult, ...]:
+        """Return a result for each request, from those of the requests that are no prefixes."""
+        single = iter(results)
+        ordered = []
+        for request in self.requests:
+            if isinstance(request, DeletePrefix):
+                found = expansions[request]
+                outcome: FactOutcome = "deleted" if found.paths else "absent"
+                ordered.append(
+                    FactResult(request.path, outcome, deleted=len(found.paths), more=found.more)
+                )
+            else:
+                ordered.append(next(single))
+        return tuple(ordered)
 
     def _result(
         self, request: Put | Delete, known: Fact | None, members: MemberFence, view: View
@@ -147,11 +134,7 @@ class WriteFacts(Operation[tuple[FactResult, ...]]):
         )
         author = self.author
         if touches_parameter and not author.may_set_parameters:
-            raise Forbidden(
-                f"{quoted(request.path)} is, or would become, a parameter; only the stack's owners "
-                "set parameters.",
-                code="parameter_protected",
-            )
+            raise parameter_protected(request.path)
         if isinstance(request, Delete):
             return FactResult(request.path, "deleted" if known else "absent")
         if known is not None and request.same_as(known, lease):

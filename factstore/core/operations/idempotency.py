@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from factstore.core.errors import Conflict
-from factstore.core.model.fact import MASK, Author, Delete, Fact, Put
+from factstore.core.model.fact import MASK, Author, Delete, DeletePrefix, Fact, Put
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.receipt import Receipt
 
@@ -71,7 +71,7 @@ def earlier_receipt(key: str, value: bytes, revision: int) -> Receipt:
 
 
 def results_of(
-    receipt: Receipt, idempotency: Idempotency, requests: Sequence[Put | Delete]
+    receipt: Receipt, idempotency: Idempotency, requests: Sequence[Put | Delete | DeletePrefix]
 ) -> tuple[FactResult, ...]:
     """Return the results that the request got the first time.
 
@@ -81,7 +81,12 @@ def results_of(
         raise key_reused()
     entries: list[dict[str, Any]] = json.loads(receipt.results)
     return tuple(
-        FactResult(request.path, entry["outcome"], _fact(entry.get("fact"), request, receipt))
+        FactResult(
+            request.path,
+            entry["outcome"],
+            _fact(entry.get("fact"), request, receipt),
+            entry.get("deleted"),
+        )
         for entry, request in zip(entries, requests, strict=True)
     )
 
@@ -97,6 +102,8 @@ def key_reused() -> Conflict:
 def _entry(result: FactResult) -> dict[str, Any]:
     """Return what neither the request nor the other fields of the receipt contain."""
     entry: dict[str, Any] = {"outcome": result.outcome}
+    if result.deleted is not None:
+        entry["deleted"] = result.deleted
     fact = result.fact
     if fact is not None and result.outcome == "unchanged":
         names = ("created_at", "updated_at", "updated_by", "request_id", "version", "revision")
@@ -106,8 +113,10 @@ def _entry(result: FactResult) -> dict[str, Any]:
     return entry
 
 
-def _fact(stored: dict[str, Any] | None, request: Put | Delete, receipt: Receipt) -> Fact | None:
-    if isinstance(request, Delete):
+def _fact(
+    stored: dict[str, Any] | None, request: Put | Delete | DeletePrefix, receipt: Receipt
+) -> Fact | None:
+    if not isinstance(request, Put):
         return None
     fields: dict[str, Any] = {
         "kind": request.kind,

@@ -71,6 +71,13 @@ class View:
         """Return the fact at a path, or None."""
         return self.stack_state.facts.get(path) if self.stack_state else None
 
+    def covered(self, prefix: str) -> list[str]:
+        """Return the paths of the facts at and below a path, in order."""
+        if self.stack_state is None:
+            return []
+        itself = [prefix] if prefix in self.stack_state.facts else []
+        return itself + list(self.stack_state.below(prefix))
+
     def record(self, key: RecordKey) -> Record | None:
         """Return the record with that key, a departed member's included, or None."""
         return self.stack_state.record(key) if self.stack_state else None
@@ -111,6 +118,7 @@ class Draft(Generic[T_co]):
     :param record_revisions: the records it was decided on: key to revision, 0 for absent.
     :param stack: the stack's record as it becomes; None if that does not change.
     :param confirms_stack: ask the store whether the stack's record still is as it was.
+    :param emptied: paths at and below which no fact may have been created since the plan.
     :param leases: by path or record key, the lease that the fact or record is attached to.
     :param renews: leases that must be alive, and start their time again.
     :param ends: leases that are of no use once the write is durable.
@@ -127,6 +135,7 @@ class Draft(Generic[T_co]):
     stack: Stack | None = None
     drops_stack: bool = False
     confirms_stack: bool = False
+    emptied: tuple[str, ...] = ()
     leases: Mapping[str | RecordKey, LeaseRequest] = field(default_factory=dict)
     renews: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
@@ -147,8 +156,8 @@ class Draft(Generic[T_co]):
     @property
     def empty(self) -> bool:
         """Return whether there is nothing to write and nothing to confirm."""
-        confirms = self.fact_revisions or self.record_revisions or self.confirms_stack
-        return not (self.changes or confirms)
+        confirms = self.fact_revisions or self.record_revisions or self.emptied
+        return not (self.changes or confirms or self.confirms_stack)
 
 
 class Operation(ABC, Generic[T_co]):

@@ -202,7 +202,7 @@ class Transactor:
                 updates_stack=known and draft.stack is not None and not draft.drops_stack,
                 drops_stack=draft.drops_stack,
                 fact_revisions=draft.fact_revisions,
-                tree=tree_guards(created, draft.deletes, draft.fact_revisions, room),
+                tree=tree_guards(created, draft.deletes, draft.fact_revisions, room, draft.emptied),
                 puts=draft.puts,
                 deletes=draft.deletes,
                 record_revisions=record_revisions,

@@ -7,6 +7,7 @@ and fail only if another write creates a fact above a new path, at it, or below 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from factstore.core.errors import Conflict
 from factstore.core.model.path import ancestors, quoted
@@ -45,6 +46,7 @@ def tree_guards(
     deleted: Collection[str],
     fact_revisions: Mapping[str, int],
     room: int,
+    emptied: Collection[str] = (),
 ) -> TreeGuards:
     """Return the guards of new paths, so exact that no write elsewhere breaks them, if they fit.
 
@@ -52,7 +54,18 @@ def tree_guards(
     folders in which they are, and so on upwards.
 
     :param room: the number of guards that fit, those of *fact_revisions* included.
+    :param emptied: subtrees that are guarded in any case.
     """
+    guards = _of_created(created, deleted, fact_revisions, room - len(emptied))
+    return replace(guards, subtrees=guards.subtrees.union(emptied))
+
+
+def _of_created(
+    created: Collection[str],
+    deleted: Collection[str],
+    fact_revisions: Mapping[str, int],
+    room: int,
+) -> TreeGuards:
     if not created:
         return TreeGuards()
     room -= len(fact_revisions)

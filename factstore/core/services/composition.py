@@ -14,6 +14,7 @@ from factstore.core.ports import Clock, EventSource, Store, WakeUp
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
 from factstore.core.services.facts import FactService
+from factstore.core.services.folders import FolderService
 from factstore.core.services.grants import GrantService
 from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.core.services.members import MemberService
@@ -33,6 +34,7 @@ class Services:
     store: Store
     transactor: Transactor
     facts: FactService
+    folders: FolderService
     stacks: StackService
     members: MemberService
     read_sets: ReadSetService
@@ -83,10 +85,12 @@ def build_services(
     """
     encryption = encryption or Encryption(NoKeyring())
     transactor = Transactor(store, clock, quotas, new_id, timeout, new_wake_up, on_write_retry)
+    facts = FactService(store, events, clock, timeout, transactor, encryption)
     return Services(
         store=store,
         transactor=transactor,
-        facts=FactService(store, events, clock, timeout, transactor, encryption),
+        facts=facts,
+        folders=FolderService(store, facts),
         stacks=StackService(store, clock, timeout, transactor),
         members=MemberService(store, clock, timeout, transactor),
         read_sets=ReadSetService(store, clock, timeout, transactor),

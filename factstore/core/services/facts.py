@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from factstore.core.errors import Forbidden, NotFound, SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DATA_KEY, DataKey
-from factstore.core.model.fact import Author, Delete, Fact, Put, Scope, Stack
+from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope, Stack
 from factstore.core.model.fact_result import FactResult
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.precondition import Precondition
 from factstore.core.model.secret_readers import SecretReader
+from factstore.core.operations.batches import check_batch
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.facts import WriteFacts, check_batch
+from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.operation import stack_missing
@@ -95,7 +96,7 @@ class FactService(Service):
             if fact is not None and (unless is None or not unless(fact)):
                 return fact
         if fact is None:
-            raise _fact_missing(state, scope, path, permissions)
+            raise fact_missing(state, scope, path, permissions)
         return fact
 
     def reveal(self, scope: Scope, fact: Fact, reader: SecretReader) -> tuple[Fact, str]:
@@ -119,7 +120,7 @@ class FactService(Service):
             stack, fact = state.stack(scope), state.fact(scope, path)
             data_key = state.record(scope, DATA_KEY)
         if stack is None or fact is None:
-            raise _fact_missing(state, scope, path, OWNER)
+            raise fact_missing(state, scope, path, OWNER)
         if not fact.sensitive:
             return fact, fact.text
         check_reader(fact, reader)
@@ -217,13 +218,13 @@ class FactService(Service):
             create=False,
         )
         if written.results[0].outcome == "absent":
-            raise _fact_missing(self._store.state(), scope, path, OWNER)
+            raise fact_missing(self._store.state(), scope, path, OWNER)
         return written
 
     def batch(
         self,
         scope: Scope,
-        requests: Sequence[Put | Delete],
+        requests: Sequence[Put | Delete | DeletePrefix],
         guards: Sequence[tuple[str, Precondition]],
         author: Author,
         idempotency: Idempotency | None = None,
@@ -240,7 +241,7 @@ class FactService(Service):
     def write(
         self,
         scope: Scope,
-        requests: Sequence[Put | Delete],
+        requests: Sequence[Put | Delete | DeletePrefix],
         guards: Sequence[tuple[str, Precondition]],
         author: Author,
         idempotency: Idempotency | None,
@@ -270,7 +271,7 @@ class FactService(Service):
         return WrittenFacts(tuple(results), done.revision)
 
 
-def _fact_missing(state: State, scope: Scope, path: str, permissions: Permissions) -> NotFound:
+def fact_missing(state: State, scope: Scope, path: str, permissions: Permissions) -> NotFound:
     """Return the refusal of a request about a fact that does not exist, which may be a folder."""
     with state.read():
         contents = state.stack_state(scope)

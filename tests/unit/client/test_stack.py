@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from factstore.client import Delete, Guard, Put, Stack, errors
+from factstore.client import Delete, DeletePrefix, Guard, Put, Stack, errors
 from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal, stack_at
 
 MISSING = refusal(404, "not_found", {"Retry-After": "1"})
@@ -177,3 +177,24 @@ def test_a_path_never_changes_the_rest_of_the_url(
         service.stack(clock).get(path)
     assert service.calls[0].path == f"/v1/stacks/slurm/facts/{sent}"
     assert service.calls[0].query == {}
+
+
+def test_the_deletion_of_a_folder_is_one_request_and_counts_its_facts(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(answer(200, {"deleted": 150, "revisions": 2, "cursor": "e.9"}))
+    done = service.stack(clock).delete_folder("nodes/c1", generation="abc")
+    assert (done.deleted, done.revisions, done.cursor) == (150, 2, "e.9")
+    (call,) = service.calls
+    assert (call.method, call.headers["Factstore-Generation"]) == ("DELETE", "abc")
+    assert (call.path, call.query) == ("/v1/stacks/slurm/facts/nodes/c1", {"recursive": "true"})
+
+
+def test_a_batch_states_the_number_of_facts_of_each_prefix(
+    service: Service, clock: FakeClock
+) -> None:
+    entry = {"path": "nodes", "outcome": "deleted", "fact": None, "deleted": 3}
+    service.will(answer(200, {"results": [entry], "cursor": "e.9"}))
+    done = service.stack(clock).batch([DeletePrefix("nodes")])
+    assert (done.outcomes, done.deleted) == (("deleted",), (3,))
+    assert service.calls[0].body == {"operations": [{"delete": {"prefix": "nodes"}}]}

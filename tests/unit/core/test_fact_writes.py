@@ -21,7 +21,7 @@ from factstore.core.model.event import PutFact, Step
 from factstore.core.model.fact import TTL_MAX, TTL_MIN, Author, Delete, Put
 from factstore.core.model.path import covers
 from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
-from factstore.core.operations.facts import check_batch
+from factstore.core.operations.batches import check_batch
 from factstore.core.state.state import State
 from tests.unit.core.factories import ALICE, SCOPE, author, fact, put, state_with
 from tests.unit.core.planning import Planned, plan_facts

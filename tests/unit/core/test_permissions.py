@@ -49,6 +49,10 @@ def test_an_agent_writes_below_its_own_folders_and_nowhere_else(path: str) -> No
     assert not allowed(READER.check_write, path)
     assert not allowed(GROUP.check_write, path)
     assert allowed(OWNER.check_write, path)
+    below = path.split("/")[:2] in (["nodes", "c1"], ["results", "c1"])
+    assert allowed(AGENT.check_write_below, path) == below
+    assert not below or AGENT.check_write_below(path) == own
+    assert OWNER.check_write_below(path)
 
 
 @given(PATHS)
