@@ -45,6 +45,12 @@ def parse_put(path: str) -> Put:
             sensitive=body.get("sensitive", False),
             readers=body.get("readers", ()),
         )
+    if not (request.content_type or _has_body()):
+        # Probably a forgotten option of curl. An empty text has a Content-Length, which is 0.
+        raise Invalid(
+            'The request has no body. Send the value as text, or as {"value": ...} with Content-Type: '
+            "application/json. For the empty text, send Content-Type: text/plain."
+        )
     try:
         text = read_body(request).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -52,6 +58,11 @@ def parse_put(path: str) -> Put:
             f"The text is not UTF-8 at byte {error.start}.", code="text_invalid"
         ) from None
     return Put.of(path, text)
+
+
+def _has_body() -> bool:
+    """Return True if the request announces a body, which may be empty (RFC 9112, section 6)."""
+    return "Content-Length" in request.headers or "Transfer-Encoding" in request.headers
 
 
 def hint_for(put: Put) -> str | None:

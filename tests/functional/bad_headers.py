@@ -189,6 +189,7 @@ FRAMINGS: dict[str, tuple[Headers, bytes, str]] = {
     "a length in Python's spelling": (("Content-Length: 1_0",), b"0123456789", "400 http_invalid"),
     "an unknown transfer coding": (("Transfer-Encoding: gzip",), b"", "400 http_invalid"),
     "a coding behind the last": (("Transfer-Encoding: chunked, gzip",), b"", "400 http_invalid"),
+    "neither a body nor a type": ((), b"", "400 invalid"),
     "no colon": (("nonsense",), b"", "400 http_invalid"),
     "a name that is none": (("X Odd: 1",), b"", "400 http_invalid"),
     "a type twice": (

@@ -28,6 +28,12 @@ def test_a_body_in_chunks_is_a_body(server: ApiServer, stack: str) -> None:
     assert answer.json()["value"] == 42
 
 
+@pytest.mark.parametrize("header", ["Content-Length: 0", "Content-Type: text/plain"])
+def test_an_empty_text_is_announced(server: ApiServer, stack: str, header: str) -> None:
+    answer = exchange(server.url, request_bytes("PUT", f"{stack}/facts/a", header))
+    assert (answer.status, answer.json()["value"]) == (HTTPStatus.CREATED, "")
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "text/plain"])
 def test_chunks_without_end_are_not_read_beyond_the_limit(
     server: ApiServer, stack: str, media_type: str
