@@ -10,12 +10,21 @@ WATCH_OPTS = [
         "history_events",
         default=100000,
         min=1,
-        help="Maximum number of events of all stacks that a worker keeps, so that watchers can resume.",
+        help="Maximum number of events of all stacks that a worker keeps, so that watchers can "
+        "resume.  If there are more, or they need more memory than history_mib, the project with "
+        "most of them loses the oldest ones of its largest stack.",
     ),
     cfg.IntOpt(
         "history_mib",
         default=64,
         min=1,
         help="Approximate maximum size of these events in memory, in MiB.",
+    ),
+    cfg.IntOpt(
+        "history_seconds",
+        default=900,
+        min=1,
+        help="Number of seconds for which an event is recent.  If there is not enough memory, events "
+        "that are older are deleted first, whatever their project.",
     ),
 ]

@@ -173,8 +173,26 @@ class EventBatch:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A number of events in memory, and their approximate bytes."""
+
+    events: int
+    bytes: int
+
+
 class EventSource(Protocol):
     """Recent events, and notifications of new ones."""
+
+    @property
+    def limits(self) -> Kept:
+        """The maximum of events in memory, of all stacks."""
+
+    def kept(self, project_id: str | None = None) -> dict[Scope, Kept]:
+        """Return what is kept of each stack, of one project or of all."""
+
+    def floor(self, scope: Scope) -> int:
+        """Return the oldest revision from which the history of a stack is complete."""
 
     @property
     def revision(self) -> int:

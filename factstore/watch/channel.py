@@ -25,7 +25,10 @@ class Channel:
     :param concerned: the revision of the last change that concerned a read set, by its digest.
     :param concerned_floor: the revision after which *concerned* is complete.
 
-    Dropped events at the front are counted, and removed from the list many at a time.
+    :param sizes: the size of each event, and the time at which it was added.
+    :param bytes: the size of the events that are in memory.
+
+    Dropped events at the front are counted, and removed from the lists many at a time.
     """
 
     last_event: int = 0
@@ -37,21 +40,43 @@ class Channel:
     concerned_wake_ups: dict[str, WakeUp] = field(default_factory=dict)
     readers: int = 0
     events: list[Event] = field(default_factory=list)
+    sizes: list[tuple[int, float]] = field(default_factory=list)
+    bytes: int = 0
     dropped: int = 0
 
     @property
     def idle(self) -> bool:
-        return not self.readers and self.dropped >= len(self.events)
+        return not self.readers and not self.count
+
+    @property
+    def count(self) -> int:
+        """The number of events in memory."""
+        return len(self.events) - self.dropped
+
+    @property
+    def first_time(self) -> float:
+        """The time at which the oldest event was added."""
+        return self.sizes[self.dropped][1]
 
     def after(self, revision: int) -> int:
         return bisect_right(self.events, revision, self.dropped, key=lambda event: event.revision)
 
-    def drop_first(self) -> None:
+    def add(self, event: Event, size: int, time: float) -> None:
+        self.events.append(event)
+        self.sizes.append((size, time))
+        self.bytes += size
+        self.last_event = event.revision
+
+    def drop_first(self) -> tuple[Event, int]:
+        """Drop the oldest event, and return it with its size."""
+        event, (size, _) = self.events[self.dropped], self.sizes[self.dropped]
         self.events[self.dropped] = _DROPPED
+        self.bytes -= size
         self.dropped += 1
         if self.dropped > 64 and self.dropped * 2 > len(self.events):
-            del self.events[: self.dropped]
+            del self.events[: self.dropped], self.sizes[: self.dropped]
             self.dropped = 0
+        return event, size
 
     def concern(self, read_sets: Collection[str], revision: int) -> Iterator[WakeUp]:
         """Record a change that concerned read sets, and yield the wake-ups to set."""

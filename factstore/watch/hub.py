@@ -12,17 +12,17 @@ of the last change that concerned it.
 from __future__ import annotations
 
 import threading
-from collections import deque
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
-from factstore.core.ports import EventBatch, WakeUp
+from factstore.core.ports import EventBatch, Kept, WakeUp
 from factstore.watch.channel import Channel
+from factstore.watch.history import History, HistoryLimits
 
-FLOORS = 10_000  # stacks whose dropped history is recorded separately
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
 
 _NOWHERE = Scope("", "")
@@ -32,22 +32,19 @@ _NOWHERE = Scope("", "")
 class Hub:
     """An :class:`~factstore.core.ports.EventSource` fed by a pump.
 
-    :param max_events: the maximum number of events in memory, of all stacks.
-    :param max_bytes: the approximate maximum of memory for them.
+    :param now: returns seconds that never decrease.
     """
 
     def __init__(
-        self, max_events: int, max_bytes: int, new_wake_up: Callable[[], WakeUp] = threading.Event
+        self,
+        limits: HistoryLimits,
+        new_wake_up: Callable[[], WakeUp] = threading.Event,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_events = max_events
-        self._max_bytes = max_bytes
+        self._history = History(limits, now)
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
         self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
-        self._history: deque[tuple[Event, int]] = deque()
-        self._bytes = 0
-        self._floor = 0
-        self._floors: dict[Scope, int] = {}
         self._change_floor = 0
         self._forget_at = 2 * IDLE_CHANNELS
         self._revision = 0
@@ -65,9 +62,28 @@ class Hub:
         return self._closing
 
     @property
+    def limits(self) -> Kept:
+        """The maximum of events in memory, of all stacks."""
+        return Kept(self._history.limits.events, self._history.limits.bytes)
+
+    @property
     def depth(self) -> tuple[int, int]:
         """The number of events in memory, and their approximate bytes."""
-        return len(self._history), self._bytes
+        return self._history.events, self._history.bytes
+
+    def kept(self, project_id: str | None = None) -> dict[Scope, Kept]:
+        """Return what is kept of each stack, of one project or of all."""
+        with self._lock:
+            return {
+                scope: Kept(channel.count, channel.bytes)
+                for scope, channel in self._channels.items()
+                if channel.count and project_id in (None, scope.project_id)
+            }
+
+    def floor(self, scope: Scope) -> int:
+        """Return the oldest revision from which the history of a stack is complete."""
+        with self._lock:
+            return self._history.floors.of(scope)
 
     # Called by the pump
 
@@ -76,10 +92,8 @@ class Hub:
         with self._lock:
             wake_ups = self._take_all_wake_ups()
             self._channels.clear()
-            self._history.clear()
-            self._floors.clear()
-            self._bytes = 0
-            self._floor = self._change_floor = self._revision = revision
+            self._history.clear(revision)
+            self._change_floor = self._revision = revision
             self._forget_at = 2 * IDLE_CHANNELS
             self._generation += 1
         for wake_up in wake_ups:
@@ -105,15 +119,10 @@ class Hub:
                 wake_ups += channel.concern(read_sets, revision)
             for event in events:
                 channel = self._channels[event.scope]
-                channel.events.append(event)
-                channel.last_event = event.revision
+                self._history.add(channel, event)
                 wake_ups += channel.take_wake_ups(event=True)
-                size = event.size
-                self._history.append((event, size))
-                self._bytes += size
             self._revision = revision
-            while len(self._history) > self._max_events or self._bytes > self._max_bytes:
-                self._drop_oldest()
+            self._history.make_room(self._channels)
             self._forget_idle()
         for wake_up in wake_ups:
             wake_up.set()
@@ -127,23 +136,6 @@ class Hub:
             self._change_floor = max(self._change_floor, self._channels.pop(scope).last_change)
         # Channels with events or readers stay. The scan is not repeated before many more are added.
         self._forget_at = len(self._channels) + IDLE_CHANNELS
-
-    def _drop_oldest(self) -> None:
-        event, size = self._history.popleft()
-        self._bytes -= size
-        self._raise_floor(event)
-        self._channels[event.scope].drop_first()
-
-    def _raise_floor(self, dropped: Event) -> None:
-        """Record the dropped event, so that only readers of its stack that need it get an error."""
-        self._floors.pop(dropped.scope, None)
-        self._floors[dropped.scope] = dropped.revision
-        if len(self._floors) > FLOORS:
-            oldest = next(iter(self._floors))
-            self._floor = max(self._floor, self._floors.pop(oldest))
-
-    def _floor_of(self, scope: Scope) -> int:
-        return max(self._floor, self._floors.get(scope, 0))
 
     def close(self) -> None:
         """Wake all readers to stop."""
@@ -167,7 +159,7 @@ class Hub:
         :raises CursorExpired: the history after that revision is no longer in memory.
         """
         with self._lock:
-            if after < self._floor_of(scope):
+            if after < self._history.floors.of(scope):
                 raise CursorExpired(
                     "the history after this cursor is no longer available; list, then watch from there."
                 )
@@ -194,7 +186,7 @@ class Hub:
         with self._lock:
             channel = self._channels.get(scope)
             news = channel is not None and channel.last_event > after
-            if self._closing or after < self._floor_of(scope) or news:
+            if self._closing or after < self._history.floors.of(scope) or news:
                 return True
             channel = self._join(scope)
             if channel.event_wake_up is None:

@@ -26,6 +26,7 @@ from factstore.store.keyspace import Keyspace
 from factstore.store.maintenance import Maintenance
 from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.connection_limits import ConnectionLimits
@@ -51,12 +52,15 @@ def gauges(
 ) -> dict[str, int]:
     """Return this process's current numbers, by the names of the metrics."""
     events, size = hub.depth
+    kept = hub.kept()
     process = {
         "streams": rate_limiter.open_in("streams"),
         "waiting_requests": rate_limiter.open_in("waiting_requests"),
         "queued_requests": scheduler.waiting,
         "hub_events": events,
         "hub_bytes": size,
+        "hub_stacks": len(kept),
+        "hub_largest_stack_bytes": max((each.bytes for each in kept.values()), default=0),
         "ready": 0,
     }
     try:
@@ -190,7 +194,9 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         metrics.observe_lag,
         on_needs_write=lambda: services.waiter_controller.wake(),
     )
-    hub = Hub(conf.watch.history_events, conf.watch.history_mib * MIB, scheduler.new_change_wake_up)
+    watch: Any = conf.watch
+    history = HistoryLimits(watch.history_events, watch.history_mib * MIB, watch.history_seconds)
+    hub = Hub(history, scheduler.new_change_wake_up, clock.monotonic)
     encryption = Encryption(RepositoryKeyring(Repository(Path(conf.sealing.key_repository)), clock))
     services = build_services(
         store,

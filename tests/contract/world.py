@@ -26,6 +26,7 @@ from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace
 from factstore.store.mirror import MirroredStore
 from factstore.store.types import Credentials, DeleteKeys, PutKey, Txn
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.clock import SystemClock
@@ -88,7 +89,7 @@ class Worker:
             threading.Event,
             on_needs_write=lambda: self.services.waiter_controller.wake(),
         )
-        self.hub = Hub(history, 10**8, self._signal)
+        self.hub = Hub(HistoryLimits(history, 10**8, 900), self._signal)
         self.pump = Pump(backend, self.store, self.hub)
         self.services = build_services(
             self.store,

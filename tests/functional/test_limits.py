@@ -56,6 +56,8 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
         "bytes": 256 * 1024 * 1024,
         "facts_per_stack": 50_000,
         "bytes_per_stack": 1000,
+        "history_events": 100_000,
+        "history_bytes": 64 * 1024 * 1024,
         "streams": 3,
         "streams_per_stack": 5000,
         "waiting_requests": 5000,
@@ -67,10 +69,13 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
     api.put("/v1/stacks/s/facts/b", 1)
     api.put("/v1/stacks/t", json={})
     with watch(api, "/v1/stacks/s"):
-        assert api.get("/v1/limits").json()["usage"] == {
+        usage = api.get("/v1/limits").json()["usage"]
+        assert usage.pop("history_bytes") > 0
+        assert usage == {
             "stacks": 2,
             "facts": 2,
             "bytes": 8,
+            "history_events": 2,
             "streams": 1,
             "waiting_requests": 0,
         }
@@ -213,7 +218,7 @@ def test_requests_wait_in_queues_that_a_worker_serves_in_turn(
         for _ in range(lists):
             caller = opened.enter_context(socket.create_connection(address(server.url)))
             caller.sendall(
-                b"GET /v1/stacks/s/facts?limit=1000 HTTP/1.1\r\n"
+                b"GET /v1/stacks/s/facts?limit=300 HTTP/1.1\r\n"
                 b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
             )
             caller.shutdown(socket.SHUT_WR)  # it still reads the response

@@ -190,7 +190,7 @@ def test_history_is_resumed_across_a_restart_of_the_service(
         assert [stream.expect("change").id for _ in tags] == tags
 
 
-def test_events_older_than_a_small_history_have_expired(
+def test_old_events_of_a_stack_have_expired_and_those_of_a_quieter_one_have_not(
     store: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     options = {"watch": {"history_events": 5}}
@@ -198,7 +198,14 @@ def test_events_older_than_a_small_history_have_expired(
         ApiServer([store.endpoint], tmp_path / "small", options=options) as small,
         Caller(small.url) as api,
     ):
+        quiet = [api.put(f"{stack}-quiet/facts/a", n).json()["etag"] for n in range(2)]
         tags = [api.put(f"{stack}/facts/a", n).json()["etag"] for n in range(12)]
+        resumed = api.get(f"{stack}-quiet/events?since={quiet[0]}").json()["events"]
+        assert [event["cursor"] for event in resumed] == quiet[1:]
+        shown = api.get(f"/v1/limits?stack={stack.rpartition('/')[2]}").json()
+        assert shown["limits"]["history_events"] == shown["usage"]["history_events"] == 5
+        assert shown["stack"]["history_events"] == 3
+        assert shown["stack"]["history_since"] == tags[8]
         refused(api.get(f"{stack}/events?since={tags[2]}"), "410 cursor_expired")
         held = api.get(f"{stack}/events?since={tags[8]}").json()["events"]
         assert [event["cursor"] for event in held] == tags[9:]

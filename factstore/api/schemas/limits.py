@@ -5,13 +5,16 @@ from __future__ import annotations
 from marshmallow import fields
 
 from factstore.api.schemas.base import Schema
-from factstore.api.schemas.field_types import description, project_parameter
+from factstore.api.schemas.field_types import cursor_field, description, project_parameter
 
 
 class LimitsQuery(Schema):
     """Showing a project's limits."""
 
     project_id = project_parameter()
+    stack = fields.String(
+        load_default="", **description("Show also which history of this stack is kept.")
+    )
 
 
 def _limit(text: str) -> fields.Integer:
@@ -33,16 +36,33 @@ class ProjectLimits(Schema):
         "Requests that one worker serves each second on average, and twice as many heartbeats"
     )
     burst = fields.Integer(required=True)
+    history_events = _limit("Recent events of all projects that one worker keeps")
+    history_bytes = _limit("Approximate bytes of these events in memory")
 
 
 class ProjectUsage(Schema):
-    """The usage of a project; streams and waiting requests are those of the worker that answers."""
+    """The usage of a project; streams, waits and history are those of the worker that answers."""
 
     stacks = fields.Integer(required=True)
     facts = fields.Integer(required=True)
     bytes = fields.Integer(required=True)
     streams = fields.Integer(required=True)
     waiting_requests = fields.Integer(required=True)
+    history_events = fields.Integer(
+        required=True, **description("Recent events of the project that are kept.")
+    )
+    history_bytes = fields.Integer(
+        required=True, **description("Approximate bytes of these events in memory.")
+    )
+
+
+class StackHistory(Schema):
+    """The recent events of a stack that the worker keeps."""
+
+    name = fields.String(required=True)
+    history_events = fields.Integer(required=True)
+    history_bytes = fields.Integer(required=True)
+    history_since = cursor_field()
 
 
 class Limits(Schema):
@@ -50,3 +70,4 @@ class Limits(Schema):
 
     limits = fields.Nested(ProjectLimits, required=True)
     usage = fields.Nested(ProjectUsage, required=True)
+    stack = fields.Nested(StackHistory, **description("With the parameter ``stack``."))

@@ -16,6 +16,7 @@ from factstore.core.services.convergence import ConvergenceService
 from factstore.core.services.facts import FactService
 from factstore.core.services.folders import FolderService
 from factstore.core.services.grants import GrantService
+from factstore.core.services.history import HistoryService
 from factstore.core.services.key_rewrap import KeyRewrap
 from factstore.core.services.members import MemberService
 from factstore.core.services.rate_limit import Allowances, RateLimiter, no_allowances
@@ -44,6 +45,7 @@ class Services:
     context: ContextService
     convergence: ConvergenceService
     watch: WatchService
+    history: HistoryService
     waiter_controller: WaiterController
     key_rewrap: KeyRewrap
     rate_limiter: RateLimiter
@@ -100,6 +102,7 @@ def build_services(
         context=ContextService(store, events, clock, timeout),
         convergence=ConvergenceService(store, events, clock, timeout),
         watch=WatchService(store, events, clock, timeout),
+        history=HistoryService(store, events),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
         rate_limiter=RateLimiter(allowances, clock),

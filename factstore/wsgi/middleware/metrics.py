@@ -43,6 +43,7 @@ _WORKER_GAUGES = {
     "body_bytes": "Bytes of the bodies of the requests that are received or carried out.",
     "hub_events": "Recent events kept for watchers that resume.",
     "hub_bytes": "Approximate size of these events in bytes.",
+    "hub_stacks": "Stacks of which such events are kept.",
     "ready": "Workers that have read the store.",
 }
 # Every worker has the whole store in memory, so the newest state has the largest numbers.
@@ -51,6 +52,8 @@ _STORE_GAUGES = {
     "facts": "Facts. The largest number reported by any worker.",
     "bytes": "Bytes of paths and canonical values. The largest number reported by any worker.",
     "members": "Members of all stacks. The largest number reported by any worker.",
+    "hub_largest_stack_bytes": "Approximate size of the recent events of the stack with most of them. "
+    "The largest number reported by any worker.",
     "waiters_pending": "Pending waiters. The largest number reported by any worker.",
     "revision": "Newest revision that any worker has read.",
 }

@@ -15,6 +15,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.services.composition import Services, build_services
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.unit.core.direct import DirectStore
 from tests.unit.core.factories import SCOPE, ManualClock, author, put
@@ -32,7 +33,7 @@ def services_over(
 ) -> Services:
     return build_services(
         store,
-        Hub(9, 9999),
+        Hub(HistoryLimits(9, 9999, 900)),
         clock,
         new_id=new_id,
         new_wake_up=threading.Event,

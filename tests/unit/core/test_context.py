@@ -16,6 +16,7 @@ from factstore.core.services.context import ContextService
 from factstore.core.services.context_document import render
 from factstore.core.services.context_view import View
 from factstore.core.state.state import State
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack, state_with
 
@@ -64,7 +65,7 @@ class Waiting:
 def contexts(state: State, *meanwhile: Callable[[], object]) -> ContextService:
     clock = ManualClock()
     waiting = Waiting(clock, *meanwhile)
-    hub = Hub(100, 100_000, lambda: waiting)
+    hub = Hub(HistoryLimits(100, 100_000, 900), lambda: waiting)
     return ContextService(OneState(state), hub, clock, 5)  # type: ignore[arg-type]
 
 
@@ -158,7 +159,7 @@ def test_a_waiting_reader_never_receives_an_older_context() -> None:
         store.refresh = lambda deadline: known  # type: ignore[method-assign]
 
     waiting = Waiting(clock, reload)
-    service = ContextService(store, Hub(9, 9999, lambda: waiting), clock, 5)  # type: ignore[arg-type]
+    service = ContextService(store, Hub(HistoryLimits(9, 9999, 900), lambda: waiting), clock, 5)  # type: ignore[arg-type]
     etag = service.get(SCOPE).etag
     assert service.get(SCOPE, wait=30, unless=[etag]).etag == etag
 
@@ -167,7 +168,7 @@ def test_a_caller_with_a_newer_cursor_does_not_receive_an_older_state() -> None:
     store = OneState(state_with(["a"]))
     newer = state_with(["a", "b"])
     store.refresh = lambda deadline: newer  # type: ignore[method-assign]
-    hub = Hub(9, 9999)
+    hub = Hub(HistoryLimits(9, 9999, 900))
     hub.reset(newer.revision)
     service = ContextService(store, hub, ManualClock(), 5)  # type: ignore[arg-type]
     known = Cursor(EPOCH, newer.revision)

@@ -12,6 +12,7 @@ from factstore.core.model.event import DropFact, DropStack, PutFact, PutStack, S
 from factstore.core.model.fact import Author, Fact, Scope, Stack
 from factstore.core.services.facts import FactService
 from factstore.core.state.state import State
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack, state_with
 from tests.unit.core.test_context import OneState, Waiting
@@ -26,7 +27,7 @@ def reading(
 ) -> FactService:
     clock = clock or ManualClock()
     waiting = Waiting(clock, *meanwhile)
-    hub = Hub(99, 99_999, lambda: waiting)
+    hub = Hub(HistoryLimits(99, 99_999, 900), lambda: waiting)
     return FactService(OneState(state), hub, clock, 5, None)  # type: ignore[arg-type]
 
 
@@ -103,7 +104,7 @@ def test_a_waiting_reader_never_receives_an_older_fact() -> None:
             store.refresh = lambda deadline: known  # type: ignore[method-assign]
 
         waiting = Waiting(clock, reload)
-        hub = Hub(9, 9999, lambda: waiting)  # noqa: B023 - used at once
+        hub = Hub(HistoryLimits(9, 9999, 900), lambda: waiting)  # noqa: B023 - used at once
         service = FactService(store, hub, clock, 5, None)  # type: ignore[arg-type]
         fact_now = service.get(SCOPE, "p")
         assert service.get(SCOPE, "p", wait=30, unless=holds(fact_now)) == fact_now

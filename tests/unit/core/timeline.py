@@ -8,6 +8,7 @@ from factstore.core.model.event import DropStack, Mutation, PutFact, PutStack, S
 from factstore.core.services.context import ContextService
 from factstore.core.services.watch import WatchService
 from factstore.core.state.state import State
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 
@@ -36,7 +37,7 @@ class Timeline:
     def __init__(self, history: int = 10_000) -> None:
         self.clock = ManualClock()
         self.began = self.clock.now
-        self.hub = Hub(history, 10**9, lambda: _Sleep(self))
+        self.hub = Hub(HistoryLimits(history, 10**9, 900), lambda: _Sleep(self))
         self._state = State(0, EPOCH)
         self._state.apply(Step(1, (PutStack(stack()),)))
         self.hub.reset(1)

@@ -17,11 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
-from factstore.core.ports import EventBatch
+from factstore.core.ports import EventBatch, Kept
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
-from tests.unit.core.factories import fact
+from tests.unit.core.factories import ManualClock, fact
 
-A, B, C = (Scope("project", name) for name in ("a", "ab", "b"))
+A, B = (Scope("project", name) for name in ("a", "ab"))
+C = Scope("other", "a")
 
 
 def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event:
@@ -49,7 +51,7 @@ class HubAgainstAList(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hub = Hub(6, 20_000)
+        self.hub = Hub(HistoryLimits(6, 20_000, 900))
         self.revision = 0
         self.reset_at = 0
         self.published: list[Event] = []
@@ -85,7 +87,7 @@ class HubAgainstAList(RuleBasedStateMachine):
             try:
                 found = self.hub.read(scope, at, events=events, size=size)
             except CursorExpired:
-                assert self.has_dropped_after(at), "history was refused that had to be there"
+                assert self.has_dropped(scope, at), "history was refused that had to be there"
                 del self.readers[scope, name]
                 continue
             assert at >= self.reset_at, "a gap was not told"
@@ -101,11 +103,18 @@ class HubAgainstAList(RuleBasedStateMachine):
                 assert found.upto == max(at, self.revision)
             self.readers[scope, name] = found.upto
 
-    def has_dropped_after(self, at: int) -> bool:
-        held, _ = self.hub.depth
-        return at < self.reset_at or any(
-            told.revision > at for told in self.published[: len(self.published) - held]
-        )
+    def has_dropped(self, scope: Scope, after: int) -> bool:
+        of_stack = [told for told in self.published if told.scope == scope]
+        dropped = of_stack[: len(of_stack) - len(self.kept(scope))]
+        return after < self.reset_at or any(told.revision > after for told in dropped)
+
+    def kept(self, scope: Scope) -> list[Event]:
+        """Return the events of a stack that have to be in memory, as many as the hub keeps."""
+        kept = self.hub.kept().get(scope, Kept(0, 0))
+        of_stack = [told for told in self.published if told.scope == scope]
+        found = of_stack[len(of_stack) - kept.events :]
+        assert kept.bytes == sum(told.size for told in found)
+        return found
 
     @rule(scope=st.sampled_from([A, B, C]), at=st.integers(0, 60))
     def nobody_waits_for_what_is_there_or_gone(self, scope: Scope, at: int) -> None:
@@ -120,8 +129,8 @@ class HubAgainstAList(RuleBasedStateMachine):
         held, size = self.hub.depth
         assert held <= 6
         assert size <= 20_000
-        kept = self.published[len(self.published) - held :]
-        assert size == sum(told.size for told in kept)
+        kept = [told for scope in (A, B, C) for told in self.kept(scope)]
+        assert (held, size) == (len(kept), sum(told.size for told in kept))
 
     @invariant()
     def the_position_is_that_of_the_last_publication(self) -> None:
@@ -133,7 +142,7 @@ TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25
 
 
 def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
-    hub = Hub(2, 10**6)
+    hub = Hub(HistoryLimits(2, 10**6, 900))
     for revision in (1, 2, 3):
         publish(hub, revision, [event(A, revision)])
     assert revisions(everything(hub, A, 1)) == [2, 3]
@@ -142,7 +151,7 @@ def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:
 
 
 def test_an_event_too_large_for_the_history_is_a_gap() -> None:
-    hub = Hub(10, 5_000)
+    hub = Hub(HistoryLimits(10, 5_000, 900))
     publish(hub, 1, [event(A, 1, 50_000)])
     with pytest.raises(CursorExpired):
         everything(hub, A, 0)
@@ -153,7 +162,7 @@ def test_dropped_events_leave_memory() -> None:
     class Note(str):
         """A string that can be referred to weakly."""
 
-    hub = Hub(3, 10**6)
+    hub = Hub(HistoryLimits(3, 10**6, 900))
     notes = []
     for revision in range(1, 200):
         made = event((A, B)[revision % 2], revision)
@@ -167,7 +176,7 @@ def test_dropped_events_leave_memory() -> None:
 
 
 def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
-    hub = Hub(3, 10**6)
+    hub = Hub(HistoryLimits(3, 10**6, 900))
     for revision in range(1, 100):
         scope = Scope("project", f"s{revision}")
         hub.wait(scope, revision, 0)
@@ -178,7 +187,7 @@ def test_scopes_without_events_and_readers_leave_nothing_behind() -> None:
 
 
 def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
-    hub = Hub(10, 10**6)
+    hub = Hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 1, [event(A, 1)])
     assert everything(hub, A, 5) == EventBatch((), 5, more=False)
     publish(hub, 5, [event(A, 5)])
@@ -188,13 +197,13 @@ def test_a_reader_ahead_of_the_hub_sees_nothing_and_loses_nothing() -> None:
 
 
 def test_readers_advance_with_changes_of_other_scopes() -> None:
-    hub = Hub(10, 10**6)
+    hub = Hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 4, [event(B, 4)])
     assert everything(hub, A, 1) == EventBatch((), 4, more=False)
 
 
 def test_a_large_event_is_delivered_whole_whatever_the_limit() -> None:
-    hub = Hub(10, 10**6)
+    hub = Hub(HistoryLimits(10, 10**6, 900))
     publish(hub, 1, [event(A, 1, 2_000, changes=20)])
     publish(hub, 2, [event(A, 2)])
     first = hub.read(A, 0, events=10, size=1)
@@ -228,7 +237,7 @@ def hub(parked: threading.Semaphore) -> Hub:
         made.parked = parked
         return made
 
-    return Hub(3, 10**6, told)
+    return Hub(HistoryLimits(3, 10**6, 900), told)
 
 
 @pytest.fixture
@@ -299,7 +308,7 @@ def test_a_wait_that_ends_without_an_event_returns_false(hub: Hub) -> None:
 def test_readers_and_writers_on_many_threads_agree_on_the_order(
     threads: ThreadPoolExecutor,
 ) -> None:
-    hub = Hub(10_000, 10**9)
+    hub = Hub(HistoryLimits(10_000, 10**9, 900))
     last = 2000
 
     def follow(scope: Scope) -> list[int]:
@@ -323,23 +332,70 @@ def test_readers_and_writers_on_many_threads_agree_on_the_order(
 
 
 def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> None:
-    hub = Hub(4, 10**9)
+    hub = Hub(HistoryLimits(4, 10**9, 900))
     publish(hub, 1, [event(A, 1)])
     for revision in range(2, 50):
         publish(hub, revision, [event(B, revision)])
     assert everything(hub, C, 1) == EventBatch((), 49, more=False)
+    assert revisions(everything(hub, A, 0)) == [1]
     with pytest.raises(CursorExpired):
-        everything(hub, A, 0)  # its own event was dropped
-    assert revisions(everything(hub, A, 1)) == []
-    with pytest.raises(CursorExpired):
-        everything(hub, B, 1)
+        everything(hub, B, 45)
+    assert revisions(everything(hub, B, 46)) == [47, 48, 49]
 
 
-def test_the_oldest_losses_count_for_all_stacks_if_too_many_lost_history(
+QUIET = [Scope("quiet", "a"), Scope("quiet", "b"), Scope("noisy", "quiet")]
+NOISE: dict[str, list[tuple[Scope, int]]] = {
+    "a stack": [(Scope("noisy", "s"), 1)] * 500,
+    "a large event": [(Scope("noisy", "s"), 300)],
+    "large events": [(Scope("noisy", f"s{n}"), 50) for n in range(9)],
+    "a project of many stacks": [(Scope("noisy", f"s{n}"), 1) for n in range(500)],
+}
+"""Stacks, and the number of changes of an event in each."""
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_noise_takes_no_history_of_other_projects_and_of_smaller_stacks(
+    noise: list[tuple[Scope, int]],
+) -> None:
+    hub = Hub(HistoryLimits(1_000, 300_000, 900))
+    for number in range(10):
+        publish(hub, number + 1, [event(scope, number + 1, 100) for scope in QUIET])
+    for number, (scope, changes) in enumerate(noise):
+        publish(hub, 11 + number, [event(scope, 11 + number, 1_000, changes)])
+    assert hub.depth[1] <= 300_000
+    assert hub.floor(noise[0][0]) > 0
+    for scope in QUIET[:2]:
+        assert len(everything(hub, scope, 0).events) == 10
+        assert hub.floor(scope) == 0
+    # Of a project's own stacks, each has as much as the others.
+    least = min((kept.bytes for kept in hub.kept("noisy").values()), default=0)
+    assert hub.kept("noisy").get(QUIET[2], Kept(0, 0)).bytes >= min(
+        least, 10 * event(A, 1, 100).size
+    )
+
+
+def test_events_that_are_not_recent_are_dropped_first() -> None:
+    clock = ManualClock()
+    hub = Hub(HistoryLimits(10, 10**9, 900), now=clock.monotonic)
+    for revision in range(1, 6):
+        publish(hub, revision, [event(Scope("past", f"s{revision}"), revision)])
+    clock.advance(901)
+    for revision in range(6, 11):
+        publish(hub, revision, [event(A, revision)])
+    assert len(hub.kept("past")) == 5  # there is room
+    publish(hub, 11, [event(A, 11)])
+    assert [scope.stack for scope in hub.kept("past")] == ["s2", "s3", "s4", "s5"]
+    for revision in range(12, 22):
+        publish(hub, revision, [event(A, revision)])
+    assert hub.kept("past") == {}
+    assert revisions(everything(hub, A, 11)) == list(range(12, 22))
+
+
+def test_the_oldest_losses_count_for_all_stacks_of_the_project_if_too_many_lost_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("factstore.watch.hub.FLOORS", 2)
-    hub = Hub(1, 10**9)
+    monkeypatch.setattr("factstore.watch.floors.STACKS", 2)
+    hub = Hub(HistoryLimits(1, 10**9, 900))
     for revision in range(1, 6):
         publish(hub, revision, [event(Scope("project", f"s{revision}"), revision)])
     # s1 to s4 have lost history; the losses of s1 and s2 are not recorded separately
@@ -348,3 +404,9 @@ def test_the_oldest_losses_count_for_all_stacks_if_too_many_lost_history(
     assert everything(hub, A, 2).upto == 5
     with pytest.raises(CursorExpired):
         everything(hub, Scope("project", "s4"), 3)
+    assert everything(hub, Scope("other", "a"), 0).upto == 5
+    monkeypatch.setattr("factstore.watch.floors.PROJECTS", 1)
+    publish(hub, 6, [event(C, 6)])
+    publish(hub, 7, [event(C, 7)])
+    with pytest.raises(CursorExpired):  # too many projects lost history
+        everything(hub, Scope("third", "a"), 0)

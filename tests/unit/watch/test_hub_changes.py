@@ -15,6 +15,7 @@ from factstore.core.model.fact import Scope
 from factstore.watch import channel as channels
 from factstore.watch import hub as hubs
 from factstore.watch.channel import Channel
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 
 ONE, OTHER = Scope("p", "one"), Scope("p", "other")
@@ -34,7 +35,7 @@ class Parking(threading.Event):
 @pytest.fixture
 def hub() -> Hub:
     Parking.parked = threading.Semaphore(0)
-    return Hub(9, 9999, Parking)
+    return Hub(HistoryLimits(9, 9999, 900), Parking)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_wait_ends_at_once_only_after_a_change_since_the_read(
     steps: list[tuple[str, int]],
 ) -> None:
     # The pump changes the state first and publishes afterwards; a waiting reader has read the state.
-    hub, revision = Hub(9, 9999), 10
+    hub, revision = Hub(HistoryLimits(9, 9999, 900)), 10
     scopes = [Scope("p", str(n)) for n in range(3)]
     moved, read = dict.fromkeys(scopes, 10), dict.fromkeys(scopes, 10)
     hub.reset(10)
@@ -161,7 +162,7 @@ def test_stacks_that_cannot_be_forgotten_are_not_searched_at_each_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(hubs, "IDLE_CHANNELS", 5)
-    hub = Hub(1000, 10**9)
+    hub = Hub(HistoryLimits(1000, 10**9, 900))
     searched: list[object] = []
     monkeypatch.setattr(Channel, "idle", property(lambda channel: bool(searched.append(channel))))
     for revision in range(1, 101):

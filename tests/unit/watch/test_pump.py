@@ -11,6 +11,7 @@ from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import PutFact, PutStack, Step, StepResult
 from factstore.core.ports import Snapshot
 from factstore.core.state.state import State
+from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from tests.eventually import eventually
@@ -81,7 +82,7 @@ class Recorder:
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub(100, 10**6)
+    return Hub(HistoryLimits(100, 10**6, 900))
 
 
 def run(backend: Scripted, hub: Hub, reader: Recorder | None = None) -> Recorder:

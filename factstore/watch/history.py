@@ -1,0 +1,127 @@
+"""The bound on the events in memory, and the share of each project and stack.
+
+If the events need too much memory, those that are not recent are dropped first.  Then the project
+that has most of them loses the oldest ones of its largest stack, until another project has as many.
+So each of N projects keeps at least 1/N of the memory, each stack of a project as much of the
+project's share, and an event of any size costs only its own stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush, heapreplace
+
+from factstore.core.model.event import Event
+from factstore.core.model.fact import Scope
+from factstore.watch.channel import Channel
+from factstore.watch.floors import Floors
+
+_FREED = 32  # a part of the memory is freed at once, because finding the largest stacks takes time
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLimits:
+    """Bounds of the events in memory.
+
+    :param events: the maximum number of events, of all stacks.
+    :param bytes: the approximate maximum of memory for them.
+    :param seconds: the time for which an event is recent.
+    """
+
+    events: int
+    bytes: int
+    seconds: float
+
+
+_Stack = tuple[int, int, Scope, Channel]
+"""A stack in a heap: its size, negative, and a number that makes the order complete."""
+
+
+class History:
+    """Adds events to channels, and drops others.
+
+    :param now: returns seconds that never decrease.
+    :ivar floors: of the stacks of which events were dropped.
+    :ivar events: the number of events in all channels.
+    :ivar bytes: their approximate bytes.
+    """
+
+    def __init__(self, limits: HistoryLimits, now: Callable[[], float]) -> None:
+        self.limits = limits
+        self._now = now
+        self._base = max(1, limits.bytes // limits.events)
+        self.clear(0)
+
+    def clear(self, revision: int) -> None:
+        """Forget all events, whose channels are discarded, and restart at a revision."""
+        self.floors = Floors(revision)
+        self.events = 0
+        self.bytes = 0
+
+    def add(self, channel: Channel, event: Event) -> None:
+        """Add an event to the channel of its stack."""
+        size = event.size
+        channel.add(event, size, self._now())
+        self.events += 1
+        self.bytes += size
+
+    def make_room(self, channels: Mapping[Scope, Channel]) -> None:
+        """Drop events if there are too many."""
+        limits = self.limits
+        if self.events <= limits.events and self.bytes <= limits.bytes:
+            return
+        self._drop_old(channels)
+        self._drop_largest(channels)
+
+    def _too_many(self) -> bool:
+        """Return True if more events have to be dropped, which frees some memory for the next ones."""
+        events, size = self.limits.events, self.limits.bytes
+        return self.events > events - events // _FREED or self.bytes > size - size // _FREED
+
+    def _drop_old(self, channels: Mapping[Scope, Channel]) -> None:
+        """Drop events that are not recent, first those of the stacks that changed longest ago."""
+        before = self._now() - self.limits.seconds
+        for scope, channel in channels.items():
+            while channel.count and channel.first_time < before:
+                if not self._too_many():
+                    return
+                self._drop(scope, channel)
+
+    def _drop_largest(self, channels: Mapping[Scope, Channel]) -> None:
+        """Drop the oldest events of the largest stacks of the largest projects."""
+        if not self._too_many():
+            return
+        stacks: dict[str, list[_Stack]] = {}
+        for number, (scope, channel) in enumerate(channels.items()):
+            if channel.count:
+                entry = (-self._weight(channel), number, scope, channel)
+                stacks.setdefault(scope.project_id, []).append(entry)
+        projects = [(sum(entry[0] for entry in found), name) for name, found in stacks.items()]
+        heapify(projects)
+        for found in stacks.values():
+            heapify(found)
+        while projects and self._too_many():
+            weight, name = heappop(projects)
+            following = projects[0][0] if projects else 0
+            largest = stacks[name]
+            while largest and weight <= following and self._too_many():
+                before, number, scope, channel = largest[0]
+                self._drop(scope, channel)
+                after = -self._weight(channel)
+                weight += after - before
+                if channel.count:
+                    heapreplace(largest, (after, number, scope, channel))
+                else:
+                    heappop(largest)
+            if largest:
+                heappush(projects, (weight, name))
+
+    def _weight(self, channel: Channel) -> int:
+        return channel.bytes + channel.count * self._base
+
+    def _drop(self, scope: Scope, channel: Channel) -> None:
+        event, size = channel.drop_first()
+        self.events -= 1
+        self.bytes -= size
+        self.floors.raise_to(scope, event.revision)
