@@ -3,6 +3,7 @@
 etcd gives a lease its full time again after each restart and each election.  For heartbeats that is
 right, because members could not be heard meanwhile.  But the timeout of a waiter and the life of a
 receipt must not begin again.  So every worker counts them too, and revokes leases that are overdue.
+A grant has its end in its record, and is not valid after that, however long its lease lasts.
 Usually the store comes first, and nothing is overdue.
 """
 
@@ -19,9 +20,9 @@ from factstore.core.ports import Clock, Store
 from factstore.core.state.state import State
 
 REPLAY_SECONDS = 10.0  # for which a worker that has loaded a state may replay recent history
-MARGIN_SECONDS = 4.0  # beyond the time of a lease, in which the store itself should end it
-RECEIPT_MARGIN_SECONDS = 60
-RECEIPT_PERIOD = 60.0  # seconds between searches for overdue receipts
+MARGIN_SECONDS = 3.0  # beyond the time of a lease, in which the store itself should end it
+CLOCK_MARGIN_SECONDS = 30  # beyond times that other workers have stored, because clocks differ
+CLOCK_PERIOD = 10.0  # seconds between searches for overdue receipts, and between attempts
 
 
 class LeaseDeadlines:
@@ -37,7 +38,7 @@ class LeaseDeadlines:
         self._state: State | None = None
         self._replayed_at = 0.0
         self._timers: dict[int, float] = {}
-        self._receipts_at = 0.0
+        self._search_at = 0.0
 
     def restart(self, waiter: Waiter) -> None:
         """Count the timeout of a waiter from now on, because it made progress."""
@@ -51,17 +52,23 @@ class LeaseDeadlines:
         state = self._store.state()
         if state is not self._state:
             self._state, self._replayed_at = state, self._clock.monotonic() + REPLAY_SECONDS
-        if self._overdue(state):
-            end = self._clock.monotonic() + self._timeout
+        now = self._clock.monotonic()
+        searches = now >= self._search_at
+        if self._overdue(state, searches):
+            end = now + self._timeout
             # The state may lack a newer arming or progress, for example while the watch is broken.
-            for lease in self._overdue(self._store.refresh(end)):
+            for lease in self._overdue(self._store.refresh(end), searches):
                 with suppress(FactstoreError):  # it is tried again in the next round
                     self._store.revoke_lease(lease, end)
+                    if lease in self._timers:  # the watch has not reported it yet
+                        self._timers[lease] = now + CLOCK_PERIOD
+        if searches:
+            self._search_at = now + CLOCK_PERIOD
 
-    def _overdue(self, state: State) -> list[int]:
+    def _overdue(self, state: State, searches: bool) -> list[int]:
         now = self._clock.monotonic()
         timers: dict[int, float] = {}
-        receipts: list[int] = []
+        outdated: list[int] = []
         with state.read():
             for stack_state in state.all_stacks():
                 for waiter in stack_state.pending_waiters.waiters():
@@ -70,15 +77,13 @@ class LeaseDeadlines:
                         age = self._age(waiter) if now < self._replayed_at else 0.0
                         due = now + waiter.timeout - age + MARGIN_SECONDS
                     timers[waiter.timer] = due
-            if now >= self._receipts_at:
-                life = RETENTION + SHARED_SECONDS + RECEIPT_MARGIN_SECONDS
-                earliest = add_seconds(self._clock.timestamp(), -life)
+            if searches:
+                life = RETENTION + SHARED_SECONDS + CLOCK_MARGIN_SECONDS
+                oldest = add_seconds(self._clock.timestamp(), -life)
                 for stack_state in state.all_stacks():
-                    receipts += stack_state.receipt_leases.used_before(earliest)
-                if not receipts:
-                    self._receipts_at = now + RECEIPT_PERIOD
+                    outdated += stack_state.receipt_leases.used_before(oldest)
         self._timers = timers
-        return [lease for lease, due in timers.items() if due <= now] + receipts
+        return [lease for lease, due in timers.items() if due <= now] + outdated
 
     def _age(self, waiter: Waiter) -> float:
         """Return the seconds since a waiter was armed, or 0 if they are not known.

@@ -22,7 +22,7 @@ from factstore.core.services.lease_deadlines import LeaseDeadlines
 LOG = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between attempts of a write, and between deletion markers
-PERIOD = 2.0  # seconds between rounds while there is nothing to write
+PERIOD = 1.0  # seconds between rounds while there is nothing to write
 STOP_SECONDS = 5.0
 
 

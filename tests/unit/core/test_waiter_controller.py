@@ -219,8 +219,8 @@ def two_rounds(world: WaiterWorld) -> None:
 def test_a_timeout_does_not_begin_again_with_the_leases(world: WaiterWorld) -> None:
     world.arm("w", timeout=20)
     world.controller.run_once()
-    for _ in range(3):
-        world.clock.advance(8)
+    for _ in range(2):
+        world.clock.advance(11)
         restart_leases(world)
         world.controller.run_once()
         assert world.waiter("w").state == "pending"  # also for some seconds of margin
@@ -236,7 +236,7 @@ def test_a_timeout_counts_from_the_last_progress(world: WaiterWorld) -> None:
     world.clock.advance(15)
     world.put("w/1")
     world.controller.run_once()
-    for advance, state in ((15, "pending"), (8, "pending"), (2, "timed_out")):
+    for advance, state in ((15, "pending"), (7, "pending"), (2, "timed_out")):
         world.clock.advance(advance)
         restart_leases(world)
         two_rounds(world)
@@ -299,7 +299,7 @@ def test_progress_that_this_worker_has_not_seen_yet_prevents_a_timeout(world: Wa
 def test_receipts_end_by_the_clock(world: WaiterWorld) -> None:
     world.facts.put(SCOPE, Put.of("a", 1), author(), ANY, idempotency=Idempotency("key", "print"))
     key = RecordKey(Receipt, "key")
-    for hours, kept in ((2, True), (0.6, False)):
+    for hours, kept in ((2.5, True), (0.1, False)):
         world.clock.advance(hours * 3600)
         restart_leases(world)
         world.controller.run_once()
