@@ -146,6 +146,8 @@ def without_head(answer: dict[str, Any]) -> dict[str, Any]:
     if isinstance(found["body"], dict):
         for link in found["body"].get("links", ()):
             link["href"] = head.sub(".HEAD", link["href"])
+        for name in ("history_bytes", "history_events"):  # of a worker, not of the store
+            found["body"].get("usage", {}).pop(name, None)
     return found
 
 
