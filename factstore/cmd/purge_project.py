@@ -72,10 +72,15 @@ class ProjectPurge:
     def _delete_data(self, runtime: Runtime, project_id: str) -> None:
         """Delete the data of deleted stacks and of orphans, together with the workers."""
         reader, repair = self._installation.reader, self._installation.repair
+        # If the store is full, deleted stacks are not marked; only this process knows them.
+        self._sweep(runtime)
         if reader.project(project_id).orphans:
             repair.mark_orphans(reader.check(), project_id)
         while reader.project(project_id).purges:
-            runtime.backend.purge_deleted(self._installation.clock.monotonic() + SWEEP_SECONDS)
+            self._sweep(runtime)
+
+    def _sweep(self, runtime: Runtime) -> None:
+        runtime.backend.purge_deleted(self._installation.clock.monotonic() + SWEEP_SECONDS)
 
 
 def _outcome(left: ProjectContents, again: bool) -> str:

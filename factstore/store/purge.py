@@ -36,7 +36,7 @@ class Purge:
         for stack, data in list(self._unmarked.items()):
             if not self._delete(data, deadline):
                 return
-            del self._unmarked[stack]
+            self._unmarked.pop(stack, None)  # another thread may have run at the same time
         for mark in list(self._pages(self._keys.all_purges, deadline)):
             parsed = self._keys.parse_strict(mark.key)
             if parsed is None:  # one stray key must not block all others

@@ -183,6 +183,19 @@ def test_one_star_is_one_segment_and_two_are_any_number(
     assert answers == [HTTPStatus.OK] * 3 + [HTTPStatus.UNAUTHORIZED] * 4
 
 
+def test_a_recursive_deletion_needs_a_rule_for_everything_below(
+    restrict: Restrict, login: Login, stack: str
+) -> None:
+    for path in ("one/b/c", "any/b/c", "fact"):
+        login("owner").put(f"{stack}/facts/{path}", 1).raise_for_status()
+    agent = restrict(("DELETE", f"{stack}/facts/one/*"), ("DELETE", f"{stack}/facts/any/**"))
+    for query in ("recursive=true", "%72ecursive=true", "recursive=false&recursive=true"):
+        refused(agent.delete(f"{stack}/facts/one/b?{query}"), "401 unauthorized")
+    refused(agent.delete(f"{stack}/facts/any?recursive=true"), "401 unauthorized")
+    assert agent.delete(f"{stack}/facts/any/b?recursive=true").json()["deleted"] == 1
+    refused(agent.delete(f"{stack}/facts/one/b?recursive=false"), "404 not_found")
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "odd",

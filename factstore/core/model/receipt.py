@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from factstore.core.model.record import Record, RecordKey
@@ -42,7 +43,8 @@ class Receipt(Record):
     def size(self) -> int:
         """The bytes that count towards quotas."""
         texts = (self.key, self.fingerprint, self.created_at, self.updated_by, self.request_id)
-        return sum(len(text.encode()) for text in (*texts, self.results))
+        results = len(json.dumps(self.results))  # they are stored as a text in a document
+        return sum(len(text.encode()) for text in texts) + results
 
     @property
     def is_item(self) -> bool:

@@ -14,10 +14,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs
 
 _PART = re.compile(r"\{[^}]*\}|\*\*|.", re.DOTALL)
 _ANY_PATH = "**"
 _PATH_LENGTH = 1024  # no path of the API is as long, so no rule has to match a longer one
+
+
+def paths_to_allow(method: str, path: str, query: str) -> tuple[str, ...]:
+    """Return the paths of which each must match a rule, for a request with a path and a query string.
+
+    A recursive deletion also changes everything below its path.  No segment is empty, so only ``**``
+    matches the second path.
+    """
+    recursive = parse_qs(query).get("recursive", ["false"])
+    return (path, f"{path}//") if method == "DELETE" and recursive != ["false"] else (path,)
 
 
 def keep_matching_rules(token: Mapping[str, Any], path: str) -> dict[str, Any]:

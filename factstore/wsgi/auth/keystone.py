@@ -23,7 +23,7 @@ from webob import exc
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.api.microversion import SERVICE_TYPE
 from factstore.wsgi.auth import PUBLIC_PATHS
-from factstore.wsgi.auth.access_rules import keep_matching_rules
+from factstore.wsgi.auth.access_rules import keep_matching_rules, paths_to_allow
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import set_caller
 
@@ -108,7 +108,8 @@ class KeystoneAuth(auth_token.AuthProtocol):
         """
         environ = request.environ
         path = environ.get("SCRIPT_NAME", "") + environ["PATH_INFO"]
-        super().validate_allowed_request(request, keep_matching_rules(token, path))
+        for each in paths_to_allow(environ["REQUEST_METHOD"], path, environ["QUERY_STRING"]):
+            super().validate_allowed_request(request, keep_matching_rules(token, each))
 
     def _is_valid(self, token: str, expires: datetime) -> bool:
         """Return False if a token has expired or Keystone rejects it.

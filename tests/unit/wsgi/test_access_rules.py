@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.wsgi.auth.access_rules import keep_matching_rules, matches
+from factstore.wsgi.auth.access_rules import keep_matching_rules, matches, paths_to_allow
 
 WILD = {"*": r"[^/]+", "**": r".*"}
 
@@ -113,3 +113,16 @@ def test_a_token_keeps_the_rules_that_match_the_path() -> None:
 def test_a_token_without_rules_is_not_restricted() -> None:
     for free in ({"user": "u"}, {"application_credential": {"id": "1", "restricted": True}}):
         assert keep_matching_rules(free, "/v1/a") == free
+
+
+def test_a_recursive_deletion_is_allowed_by_two_stars_only() -> None:
+    path = "/v1/stacks/s/facts/a"
+    for query in ("recursive=true", "x=1&recursive=true", "%72ecursive=true", "recursive=x"):
+        itself, below = paths_to_allow("DELETE", path, query)
+        assert itself == path
+        for rule in ("/v1/stacks/s/facts/**", "/v1/**"):
+            assert matches(rule, below)
+        for rule in (path, "/v1/stacks/s/facts/*", f"{path}/*", f"{path}/*/*", "/v1/*/*/*/*"):
+            assert not matches(rule, below)
+    for method, query in (("DELETE", ""), ("DELETE", "recursive=false"), ("GET", "recursive=true")):
+        assert paths_to_allow(method, path, query) == (path,)
