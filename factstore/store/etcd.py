@@ -3,15 +3,12 @@
 All keys are below one root, so that one watch reports every revision of the service.  Every transaction
 and every read of the newest revision includes the epoch key.  So the service notices that the store was
 wiped or replaced before it uses any of its contents.
-
-It is longer than 300 lines because it implements one port; pure functions are in other modules.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import random
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -19,37 +16,32 @@ from contextlib import suppress
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired, StorageFull
-from factstore.core.model.event import Mutation, PutFact, PutRecord, PutStack, Step
+from factstore.core.model.event import Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import earlier_receipt
 from factstore.core.ports import Clock, Snapshot, WakeUp
-from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.decoding import Decoder
-from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace
+from factstore.store.keyspace import Keyspace
+from factstore.store.past import PastReader
 from factstore.store.purge import Purge
-from factstore.store.txn import compares_for
+from factstore.store.txn import compares_for, operations_for
 from factstore.store.types import (
     Compacted,
     Compare,
     DeleteKeys,
-    GetKey,
-    KeyValue,
     LeaseExists,
     LeaseExpired,
-    Operation,
     PutKey,
     Txn,
-    WatchEvent,
 )
 
 LOG = logging.getLogger(__name__)
 
-PAGE = 500  # keys read in one call when a state is loaded
 LEASE_MARGIN = 1  # a lease starts before the write that it is for
 
 
@@ -83,6 +75,7 @@ class EtcdBackend:
         self._epoch = ""
         self._stream: WatchStream | None = None
         self._has_earlier_receipts = False
+        self._past = PastReader(client, keyspace, self._decoder)
         self._purge = Purge(client, keyspace, clock)
         self._on_purge = on_purge
 
@@ -96,7 +89,7 @@ class EtcdBackend:
             head = self._client.get(self._keys.epoch, deadline=self._deadline()).revision
             start = max(self._compacted_revision() + 1, head - self._window + 1)
             try:
-                mutations = self._load(start - 1) if start > 1 else []
+                mutations = self._past.all(start - 1, self._deadline) if start > 1 else []
             except Compacted:
                 continue
             receipts = self._keys.all_receipts
@@ -168,60 +161,15 @@ class EtcdBackend:
             stream.close()
         return 0
 
-    def _load(self, revision: int) -> list[Mutation]:
-        mutations: list[Mutation] = []
-        for keys in (self._keys.all_stacks, self._keys.all_data):
-            for item in self._pages(keys, revision):
-                mutation = self._decoder.mutation(WatchEvent(item, False))
-                if mutation is not None:
-                    mutations.append(mutation)
-        return mutations
-
-    def _pages(self, keys: KeyRange, revision: int = 0) -> Iterator[KeyValue]:
-        start = keys.start
-        while True:
-            found = self._client.get(
-                start, keys.end, revision=revision, limit=PAGE, deadline=self._deadline()
-            )
-            yield from found.items
-            if len(found.items) < PAGE:
-                return
-            start = found.items[-1].key + b"\0"
-
     # Writing
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
         keys, stack = self._keys, commit.stack
-        compares = compares_for(commit, keys, self._store_id)
         if commit.epoch not in ("", self._epoch):
             return None
-        operations: list[Operation] = []
-        record = keys.stack(stack.project_id, stack.name)
-        if commit.creates_stack or commit.updates_stack:
-            operations.append(PutKey(record, codec.encode_stack(stack)))
-        for fact in commit.puts:
-            key = keys.fact(stack.project_id, stack.id, fact.path)
-            operations.append(PutKey(key, codec.encode_fact(fact), fact.lease))
-        for path in commit.deletes:
-            operations.append(DeleteKeys(keys.fact(stack.project_id, stack.id, path)))
-        for new in commit.records:
-            key = keys.record(stack.project_id, stack.id, new.record_key)
-            operations.append(PutKey(key, codec.encode_record(new), new.lease))
-        for record_key in commit.removes:
-            operations.append(DeleteKeys(keys.record(stack.project_id, stack.id, record_key)))
-        for waiter in commit.cleared_waiters:
-            operations.append(DeleteKeys(*keys.signals(stack.project_id, stack.id, waiter)))
-        if commit.drops_stack:
-            operations.append(DeleteKeys(record))
-            if not commit.only_deletes:
-                operations.append(PutKey(keys.purge(stack.project_id, stack.id), b""))
-        if commit.author is not None:
-            # A bounded number of slots needs no cleanup; only the watch reads them.
-            slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
-            operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
-        if not operations:
-            operations.append(GetKey(keys.epoch))
+        compares = compares_for(commit, keys, self._store_id)
+        operations = operations_for(commit, keys)
         try:
             succeeded, revision = self._batcher.transact(Txn(compares, operations), deadline)
         except LeaseExpired:
@@ -245,60 +193,23 @@ class EtcdBackend:
         item = found.items[0]
         return earlier_receipt(key, item.value, item.revision)
 
-    # Reading the past
+    # Reading the past; see :class:`~factstore.store.past.PastReader`
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Fact]:
         """Return at most *limit* facts of a stack after a path, at a revision."""
-        found: list[KeyValue] = []
-        past = self._keys.fact(stack.project_id, stack.id, after) + b"\0" if after else b""
-        if prefix:
-            key = self._keys.fact(stack.project_id, stack.id, prefix)
-            if key > past:
-                found = self._read_at(key, b"", 1, revision, deadline)
-        below = self._keys.facts(stack.project_id, stack.id, prefix)
-        start = max(below.start, past)
-        if start < below.end and len(found) < limit:
-            found = found + self._read_at(start, below.end, limit - len(found), revision, deadline)
-        mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
-        return [mutation.fact for mutation in mutations if isinstance(mutation, PutFact)]
+        return self._past.facts(stack, prefix, after, limit, revision, deadline)
 
     def stacks_at(
         self, project_id: str, after: str, limit: int, revision: int, deadline: float
     ) -> list[Stack]:
         """Return at most *limit* stacks of a project after a name, at a revision."""
-        keys = self._keys.stacks(project_id)
-        start = self._keys.stack(project_id, after) + b"\0" if after else keys.start
-        found = self._read_at(start, keys.end, limit, revision, deadline)
-        mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
-        return [mutation.stack for mutation in mutations if isinstance(mutation, PutStack)]
+        return self._past.stacks(project_id, after, limit, revision, deadline)
 
     def records_at(self, stack: Stack, kind: type[R], revision: int, deadline: float) -> list[R]:
         """Return all records of a kind at a revision, ordered by name."""
-        keys = self._keys.records(stack.project_id, stack.id, kind)
-        start = keys.start
-        records: list[R] = []
-        while True:
-            found = self._read_at(start, keys.end, PAGE, revision, deadline)
-            mutations = [self._decoder.mutation(WatchEvent(item, False)) for item in found]
-            puts = [mutation for mutation in mutations if isinstance(mutation, PutRecord)]
-            records += [put.record for put in puts if isinstance(put.record, kind)]
-            if len(found) < PAGE:
-                return records
-            start = found[-1].key + b"\0"
-
-    def _read_at(
-        self, start: bytes, end: bytes, limit: int, revision: int, deadline: float
-    ) -> list[KeyValue]:
-        try:
-            return self._client.get(
-                start, end, limit=limit, revision=revision, deadline=deadline
-            ).items
-        except Compacted:
-            raise CursorExpired(
-                "the revision of these pages is no longer available. Start again with the first page."
-            ) from None
+        return self._past.records(stack, kind, revision, deadline)
 
     # Leases and maintenance
 

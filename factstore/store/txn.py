@@ -1,10 +1,13 @@
-"""The compares of a transaction in etcd."""
+"""The compares and the operations of a transaction in etcd."""
 
 from __future__ import annotations
 
+import random
+
 from factstore.core.model.transaction import Transaction
-from factstore.store.keyspace import Keyspace
-from factstore.store.types import Compare
+from factstore.store import codec
+from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, Keyspace
+from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey
 
 
 def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[Compare]:
@@ -53,3 +56,32 @@ def _tree(commit: Transaction, keys: Keyspace) -> list[Compare]:
         start = keys.fact(stack.project_id, stack.id, path) if path else below.start
         compares.append(Compare(start, "create", "<", fresh, below.end))
     return compares
+
+
+def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
+    """Return the operations of a transaction, at least one."""
+    stack = commit.stack
+    project_id, stack_id = stack.project_id, stack.id
+    operations: list[Operation] = []
+    record = keys.stack(project_id, stack.name)
+    if commit.creates_stack or commit.updates_stack:
+        operations.append(PutKey(record, codec.encode_stack(stack)))
+    for fact in commit.puts:
+        key = keys.fact(project_id, stack_id, fact.path)
+        operations.append(PutKey(key, codec.encode_fact(fact), fact.lease))
+    operations += [DeleteKeys(keys.fact(project_id, stack_id, path)) for path in commit.deletes]
+    for new in commit.records:
+        key = keys.record(project_id, stack_id, new.record_key)
+        operations.append(PutKey(key, codec.encode_record(new), new.lease))
+    operations += [DeleteKeys(keys.record(project_id, stack_id, key)) for key in commit.removes]
+    for waiter in commit.cleared_waiters:
+        operations.append(DeleteKeys(*keys.signals(project_id, stack_id, waiter)))
+    if commit.drops_stack:
+        operations.append(DeleteKeys(record))
+        if not commit.only_deletes:
+            operations.append(PutKey(keys.purge(project_id, stack_id), b""))
+    if commit.author is not None:
+        # A bounded number of slots needs no cleanup; only the watch reads them.
+        slot = random.randrange(DELETION_AUTHOR_SLOTS)  # noqa: S311 - spread, not secrecy
+        operations.append(PutKey(keys.act(slot), codec.encode_deletion_author(commit.author)))
+    return operations or [GetKey(keys.epoch)]
