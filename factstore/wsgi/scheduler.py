@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import select
+import sys
 import threading
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from factstore.core.ports import WakeUp
+from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fair_queue import Flow
+
+CHECK_SECONDS = 1.0  # between two checks of a connection by a thread that waits
 
 
 class Scheduler(Protocol):
@@ -60,9 +66,37 @@ class ThreadScheduler:
         return threading.Event()
 
     def new_change_wake_up(self) -> WakeUp:
-        """Return an event of the standard library."""
-        return threading.Event()
+        """Return an event that checks the connection of the request, if the server provides it."""
+        return _ChangeEvent()
 
     def age(self, flow: Flow) -> float:
         """Return 0."""
         return 0.0
+
+
+class _ChangeEvent(threading.Event):
+    """An event whose waiters end if their client has gone."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the event.
+
+        :raises ClientGone: the client has closed its connection, or only its sending side.
+        """
+        # Of the servers with threads, uWSGI is the one that provides the connection.
+        uwsgi: Any = sys.modules.get("uwsgi")
+        if uwsgi is None:
+            return super().wait(timeout)
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while (left := end - time.monotonic()) > CHECK_SECONDS:
+            if super().wait(CHECK_SECONDS):
+                return True
+            if _hung_up(uwsgi.connection_fd()):
+                raise ClientGone
+        return super().wait(left)
+
+
+def _hung_up(descriptor: int) -> bool:
+    """Return True if the peer of a connection has closed it."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLRDHUP)
+    return bool(poll.poll(0))

@@ -19,6 +19,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from oslo_context.context import generate_request_id
 
 from factstore.api.errors import INTERNAL_ERROR
+from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import LogContext
 
@@ -99,6 +100,8 @@ class _Body:
     def __iter__(self) -> Iterator[bytes]:
         try:
             yield from self._body
+        except ClientGone:
+            return  # nobody reads the rest of a stream
         except Exception:
             # The status has been sent, so only the log can report the failure.
             LOG.exception("The answer was cut short.")

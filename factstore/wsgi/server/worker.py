@@ -22,7 +22,6 @@ from gunicorn.http import errors as malformed
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
-from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.server.connection import CURRENT, HEADER_BYTES, Connection, RequestTimeout
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
@@ -136,8 +135,6 @@ class Worker(GeventWorker):
         except StopIteration:  # gunicorn closes the connection after this response
             _read_rest(req.body, LINGER_SECONDS)
             raise
-        except ClientGone:
-            raise StopIteration from None
         finally:
             sock.end_request()
 
