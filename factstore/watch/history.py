@@ -66,18 +66,25 @@ class History:
         self.events += 1
         self.bytes += size
 
-    def make_room(self, channels: Mapping[Scope, Channel]) -> None:
-        """Drop events if there are too many."""
+    def make_room(self, channels: Mapping[Scope, Channel], revision: int) -> None:
+        """Drop events if there are too many.
+
+        :param revision: the newest one, which watchers have not read yet.
+        """
         limits = self.limits
         if self.events <= limits.events and self.bytes <= limits.bytes:
             return
         self._drop_old(channels)
-        self._drop_largest(channels)
+        self._drop_largest(channels, revision)
 
-    def _too_many(self) -> bool:
-        """Return True if more events have to be dropped, which frees some memory for the next ones."""
+    def _too_many(self, unread: int = 0) -> bool:
+        """Return True if more events have to be dropped, which frees some memory for the next ones.
+
+        :param unread: bytes of events that are not to be dropped.
+        """
         events, size = self.limits.events, self.limits.bytes
-        return self.events > events - events // _FREED or self.bytes > size - size // _FREED
+        read = self.bytes - unread
+        return self.events > events - events // _FREED or read > size - size // _FREED
 
     def _drop_old(self, channels: Mapping[Scope, Channel]) -> None:
         """Drop events that are not recent, first those of the stacks that changed longest ago."""
@@ -88,10 +95,11 @@ class History:
                     return
                 self._drop(scope, channel)
 
-    def _drop_largest(self, channels: Mapping[Scope, Channel]) -> None:
+    def _drop_largest(self, channels: Mapping[Scope, Channel], revision: int) -> None:
         """Drop the oldest events of the largest stacks of the largest projects."""
         if not self._too_many():
             return
+        unread = 0
         stacks: dict[str, list[_Stack]] = {}
         for number, (scope, channel) in enumerate(channels.items()):
             if channel.count:
@@ -101,12 +109,18 @@ class History:
         heapify(projects)
         for found in stacks.values():
             heapify(found)
-        while projects and self._too_many():
+        while projects and self._too_many(unread):
             weight, name = heappop(projects)
             following = projects[0][0] if projects else 0
             largest = stacks[name]
-            while largest and weight <= following and self._too_many():
+            while largest and weight <= following and self._too_many(unread):
                 before, number, scope, channel = largest[0]
+                if channel.readers and channel.count == 1 and channel.last_event == revision:
+                    # Watchers that wait have not read it yet. It stays until the next revision.
+                    unread += channel.bytes
+                    weight -= before
+                    heappop(largest)
+                    continue
                 self._drop(scope, channel)
                 after = -self._weight(channel)
                 weight += after - before

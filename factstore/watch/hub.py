@@ -122,7 +122,7 @@ class Hub:
                 self._history.add(channel, event)
                 wake_ups += channel.take_wake_ups(event=True)
             self._revision = revision
-            self._history.make_room(self._channels)
+            self._history.make_room(self._channels, revision)
             self._forget_idle()
         for wake_up in wake_ups:
             wake_up.set()

@@ -20,6 +20,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.ports import EventBatch, Kept
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
+from tests.eventually import eventually
 from tests.unit.core.factories import ManualClock, fact
 
 A, B = (Scope("project", name) for name in ("a", "ab"))
@@ -341,6 +342,30 @@ def test_a_stack_that_floods_the_history_does_not_affect_readers_of_others() -> 
     with pytest.raises(CursorExpired):
         everything(hub, B, 45)
     assert revisions(everything(hub, B, 46)) == [47, 48, 49]
+
+
+def test_a_large_event_is_kept_until_the_watchers_that_wait_for_it_have_run() -> None:
+    hub = Hub(HistoryLimits(100, 50_000, 900))
+    for revision in range(1, 5):
+        publish(hub, revision, [event(B, revision, 1_000), event(C, revision, 1_000)])
+    publish(hub, 5, [event(A, 5, 1)])
+    read: list[EventBatch] = []
+
+    def follow() -> None:
+        assert hub.wait(A, 5, 10)
+        read.append(everything(hub, A, 5))
+
+    watcher = threading.Thread(target=follow)
+    watcher.start()
+    eventually(lambda: hub._channels[A].readers)
+    publish(hub, 6, [event(A, 6, 60_000, changes=5)])
+    watcher.join()
+    assert revisions(read[0]) == [6]
+    assert revisions(everything(hub, B, 0)) == revisions(everything(hub, C, 0)) == [1, 2, 3, 4]
+    publish(hub, 7, [event(B, 7)])
+    with pytest.raises(CursorExpired):
+        everything(hub, A, 5)
+    assert revisions(everything(hub, B, 0)) == [1, 2, 3, 4, 7]
 
 
 QUIET = [Scope("quiet", "a"), Scope("quiet", "b"), Scope("noisy", "quiet")]
