@@ -30,7 +30,7 @@ from factstore.core.errors import NotFound
 from factstore.core.model.definition import Definition
 from factstore.core.model.precondition import ABSENT
 from factstore.core.model.value import parse_json
-from factstore.core.operations.signals import SignalRequest
+from factstore.core.operations.signals import NESTING, SignalRequest
 from factstore.core.services.waiters import WaiterView
 from factstore.policies import waiters as rules
 
@@ -182,7 +182,7 @@ def _signal(stack: str, waiter: str) -> Response:
     if unparsable or request.mimetype not in SIGNAL_TYPES:
         raise UnsupportedMediaType("Send JSON, as application/json or without a type.")
     body = read_body(request)
-    signal = SignalRequest.of(parse_json(body) if body else {})
+    signal = SignalRequest.of(parse_json(body, NESTING) if body else {})
     return _response(services().waiters.signal(scope, waiter, signal, caller.author())[0])
 
 

@@ -184,13 +184,6 @@ BAD_SIGNALS = {
     "a reason that is no text": (b'{"reason": 1}', "400 schema"),
     "an empty id": (b'{"id": ""}', "400 schema"),
     "an id that is true": (b'{"id": true}', "400 schema"),
-    "an id with NUL": (b'{"id": "\\u0000"}', "400 json_value"),
-    "half a character as a reason": (b'{"reason": "\\ud800"}', "400 json_value"),
-    "half a character in much data": (
-        b'{"data": "\\ud800%s"}' % (b"x" * 65536),
-        "400 json_value",
-    ),
-    "deep data": (b'{"data": %s}' % (b"[" * 33 + b"]" * 33), "400 json_too_deep"),
     "a key twice": (b'{"id": "1", "id": "1"}', "400 json_duplicate_key"),
 }
 

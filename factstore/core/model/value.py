@@ -27,10 +27,11 @@ _ENCODER = json.JSONEncoder(
 )
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, depth: int = DEPTH + WRAPPING) -> Any:
     """Parse one JSON document strictly.
 
     :param body: UTF-8 without a byte order mark.
+    :param depth: the maximum number of levels.
     :raises Invalid: ``json_invalid``, ``json_too_deep``, ``json_value`` or ``json_duplicate_key``.
     """
     try:
@@ -45,7 +46,7 @@ def parse_json(body: bytes) -> Any:
         )
     if not text.strip():
         raise Invalid("the body is empty; send JSON.", code="json_invalid")
-    _check_depth(text)
+    _check_depth(text, depth)
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -102,7 +103,7 @@ def canonical_of_any_size(value: Any) -> str:
     return text
 
 
-def _check_depth(text: str) -> None:
+def _check_depth(text: str, deepest: int) -> None:
     """Refuse deep nesting before the parser recurses into it."""
     if text.count("[") + text.count("{") <= DEPTH:
         return
@@ -111,7 +112,7 @@ def _check_depth(text: str) -> None:
         mark = match.group()
         if mark in "[{":
             depth += 1
-            if depth > DEPTH + WRAPPING:
+            if depth > deepest:
                 raise Invalid(
                     f"the JSON is nested deeper than {DEPTH} levels.", code="json_too_deep"
                 )

@@ -7,6 +7,7 @@ id replaces the others, and one failure fails the condition.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from factstore.core.errors import Forbidden, Invalid
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.path import quoted
 from factstore.core.model.value import (
+    DEPTH,
     VALUE_BYTES,
     canonical_of_any_size,
     check_value_depth,
@@ -30,6 +32,10 @@ from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.waiters import waiter_of
 
 REASON_LENGTH = 1024
+NESTING = 500
+"""Levels of a signal's body; data with more than a value may have becomes a text."""
+
+_UNREADABLE = re.compile("[\0\ud800-\udfff]")
 STATUSES: tuple[SignalStatus, ...] = ("SUCCESS", "FAILURE")
 _AWS = {"Status": "status", "Reason": "reason", "Data": "data", "UniqueId": "id"}
 """The names of ``cfn-signal`` and ``AWS::CloudFormation::WaitConditionHandle``."""
@@ -54,9 +60,10 @@ class SignalRequest:
         """Read a signal's body, in Heat's words or in those of AWS.
 
         :param document: parsed JSON; an empty object is a success.
-        Texts that are too long are cut, because the status must arrive whatever a script adds to it.
+        The status must arrive whatever a script adds to it.  So texts that are too long are cut, data
+        that is nested too deeply becomes a text, and NUL and lone surrogates are replaced.
 
-        :raises Invalid: ``schema``, ``json_too_deep`` or ``json_value``.
+        :raises Invalid: ``schema``.
         """
         if not isinstance(document, dict):
             raise Invalid("a signal is a JSON object.", code="schema")
@@ -64,7 +71,7 @@ class SignalRequest:
         for name in document:
             if name not in names:
                 raise _wrong(name, f"unknown; a signal has {', '.join(names)}")
-        given = {names[name]: value for name, value in document.items()}
+        given = {names[name]: _readable(value) for name, value in document.items()}
         status = given.get("status", "SUCCESS")
         if status not in STATUSES:
             raise _wrong("status", f"must be one of {', '.join(STATUSES)}")
@@ -76,14 +83,21 @@ class SignalRequest:
             identifier = str(identifier)
         if identifier is not None and not (isinstance(identifier, str) and identifier):
             raise _wrong("id", "must be a string of at least one character, or a number")
-        check_value_depth(given.get("data"))
-        canonical_of_any_size([reason, identifier])  # refuses what JSON's readers disagree about
         return cls(
             status,
             None if reason is None else _cut(reason, REASON_LENGTH),
             _cut_data(given.get("data")),
             None if identifier is None else _short_id(identifier),
         )
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with U+FFFD for the characters about which JSON's readers disagree."""
+    if isinstance(value, str):
+        return _UNREADABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_readable(name): _readable(each) for name, each in value.items()}
+    return [_readable(each) for each in value] if isinstance(value, list) else value
 
 
 def _cut(text: str, length: int) -> str:
@@ -97,6 +111,11 @@ def _cut(text: str, length: int) -> str:
 def _cut_data(data: Any) -> str:
     """Return the canonical text of a value; of a larger one, that of its beginning as a string."""
     text = canonical_of_any_size(data)
+    try:
+        check_value_depth(data)
+    except Invalid:
+        data = f"[nested deeper than {DEPTH} levels] {text}"
+        text = encode(data)
     if utf8_size(text) <= VALUE_BYTES:
         return text
     whole, length = data if isinstance(data, str) else text, VALUE_BYTES

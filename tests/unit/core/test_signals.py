@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from factstore.core.model.value import VALUE_BYTES, canonical
+from factstore.core.model.value import DEPTH, VALUE_BYTES, canonical
 from factstore.core.model.waiter import SIGNAL_ID_LENGTH
 from factstore.core.operations.signals import REASON_LENGTH, SignalRequest
 
@@ -52,6 +52,24 @@ def test_large_data_is_cut_and_has_a_note(names: tuple[str, str], data: Any) -> 
     assert whole.startswith(beginning)
     assert VALUE_BYTES / 2 < len(canonical(kept).encode()) <= VALUE_BYTES
     assert SignalRequest.of({names[1]: data}).data == found.data
+
+
+def test_data_nested_too_deeply_becomes_a_text() -> None:
+    data: Any = 1
+    for _ in range(DEPTH + 1):
+        data = [data]
+    found = SignalRequest.of({"status": "FAILURE", "data": data})
+    assert json.loads(found.data) == f"[nested deeper than {DEPTH} levels] {canonical_text(data)}"
+    assert SignalRequest.of({"data": data[0]}).data == canonical_text(data[0])
+
+
+def test_characters_that_no_value_may_contain_are_replaced() -> None:
+    text = "a\0b\ud800c"
+    found = SignalRequest.of(
+        {"status": "FAILURE", "reason": text, "id": text, "data": {text: [text]}}
+    )
+    assert (found.status, found.reason, found.id) == ("FAILURE", *["a\ufffdb\ufffdc"] * 2)
+    assert json.loads(found.data) == {"a\ufffdb\ufffdc": ["a\ufffdb\ufffdc"]}
 
 
 def canonical_text(data: object) -> str:
