@@ -95,8 +95,12 @@ def _check_options(options: Mapping[str, Any]) -> None:
 def _checked(url: object) -> str:
     if not isinstance(url, str):
         raise TypeError(f"connect() needs the URL of a service as text, not {url!r}.")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an address, or a port that is none
+        usable = False
+    if not usable:
         raise ValueError(f"{url!r} is not a URL. Use http://HOST:PORT or https://HOST:PORT.")
     if "/v1/" in f"{parts.path.rstrip('/')}" or parts.query or parts.fragment:
         raise ValueError(

@@ -71,6 +71,8 @@ def test_wrong_arguments_are_explained() -> None:
     call: Any = connect
     for arguments, options, text in (
         (["127.0.0.1:8796"], {}, "is not a URL. Use http://HOST:PORT"),
+        (["http://127.0.0.1:87960"], {}, "is not a URL. Use http://HOST:PORT"),
+        (["http://[::1"], {}, "is not a URL. Use http://HOST:PORT"),
         (["http://127.0.0.1:8796/v1/stacks/slurm"], {}, "Leave out everything from /v1 on"),
         ([8796], {}, "needs the URL of a service as text, not 8796"),
         ([], {"endpoint": "http://127.0.0.1:8796"}, 'connect("http://127.0.0.1:8796")'),
