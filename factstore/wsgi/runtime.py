@@ -168,6 +168,10 @@ def diagnose(conf: cfg.ConfigOpts) -> dict[str, str]:
 
 def _credentials(conf: cfg.ConfigOpts) -> Credentials:
     etcd: Any = conf.etcd
+    if bool(etcd.cert_file) != bool(etcd.key_file):  # gRPC would end the process
+        raise cfg.ConfigFileValueError(
+            "[etcd] cert_file and key_file must be set together; both may name the same file"
+        )
     return Credentials(etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file)
 
 

@@ -135,16 +135,20 @@ def test_without_a_configuration_no_keys_are_created(fails: Callable[..., list[s
     assert not Path("/etc/factstore/sealing-keys").exists()
 
 
-def test_an_endpoint_that_is_not_a_url_is_refused_without_its_password(
+def test_a_wrong_option_is_refused_without_its_password(
     tmp_path: Path, fails: Callable[..., list[str]]
 ) -> None:
     config = tmp_path / "factstore.conf"
-    for endpoints, reason in (
-        (f"http://root:{PASSWORD}@127.0.0.1:1", "'127.0.0.1:1' is not http://HOST:PORT"),
-        ("127.0.0.1:1", "'127.0.0.1:1' is not http://HOST:PORT"),
-        ("", "[etcd] endpoints is empty"),
+    for options, reason in (
+        (
+            {"endpoints": f"http://root:{PASSWORD}@127.0.0.1:1"},
+            "'127.0.0.1:1' is not http://HOST:PORT",
+        ),
+        ({"endpoints": "127.0.0.1:1"}, "'127.0.0.1:1' is not http://HOST:PORT"),
+        ({"endpoints": ""}, "[etcd] endpoints is empty"),
+        ({"cert_file": "/dev/null"}, "cert_file and key_file must be set together"),
     ):
-        write_options(config, {"etcd": {"endpoints": endpoints}})
+        write_options(config, {"etcd": options})
         line = fails("verify", "--config-file", str(config))[-1]
         assert reason in line
         assert PASSWORD not in line
