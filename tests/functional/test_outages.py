@@ -191,11 +191,11 @@ def test_history_is_resumed_across_a_restart_of_the_service(
 
 
 def test_old_events_of_a_stack_have_expired_and_those_of_a_quieter_one_have_not(
-    store: EtcdServer, tmp_path: Path, stack: str
+    private_etcd: EtcdServer, tmp_path: Path, stack: str
 ) -> None:
     options = {"watch": {"history_events": 5}}
     with (
-        ApiServer([store.endpoint], tmp_path / "small", options=options) as small,
+        ApiServer([private_etcd.endpoint], tmp_path / "small", options=options) as small,
         Caller(small.url) as api,
     ):
         quiet = [api.put(f"{stack}-quiet/facts/a", n).json()["etag"] for n in range(2)]

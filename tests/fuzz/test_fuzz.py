@@ -73,7 +73,9 @@ def test_a_stream_starts_or_is_refused_as_documented(one_worker: ApiServer) -> N
         if len(begun) % 4:
             case.path_parameters["stack"] = name
         if len(begun) % 8 == 1:
-            case.query["since"] = "123456789abcdef0.1"  # of another store
+            # Of another store
+            case.query = {"since": "123456789abcdef0.1", "on_gap": "error"}
+            case.headers.clear()
         sent = case.as_transport_kwargs(base_url=one_worker.url)
         sent["headers"]["Accept"] = STREAM
         with requests.request(**sent, stream=True, timeout=READ_SECONDS) as answer:

@@ -49,7 +49,9 @@ def test_changes_during_an_outage_are_made_up_for_by_the_next_operation(
         service.start()
     events = MemberEvents(space)
     assert sorted(declared(space).values()) == former
-    assert all("cannot be reached" in line for line in warnings.found())
+    # The client warns of each failed attempt, and the controller of what it gave up.
+    expected = ("cannot be reached", "trying again")
+    assert all(any(text in line for text in expected) for line in warnings.found())
     scale(owner, stack, "down", 2)
     present = agree(owner, stack, space)
     seen = events.seen()
