@@ -20,8 +20,11 @@ from factstore.core.model.precondition import ABSENT, ANY, EXISTS, Precondition
 from factstore.core.operations.idempotency import Idempotency
 
 GENERATION = "Factstore-Generation"
-GUARDS = ("If-Match", "If-None-Match", "If-Unmodified-Since", "Idempotency-Key", GENERATION)
-"""The headers under which a client relies on a request being carried out only once, or not at all."""
+GUARDS = (
+    *("If-Match", "If-None-Match", "If-Unmodified-Since", "Idempotency-Key", GENERATION),
+    "Content-Range",
+)
+"""The headers under which a client relies on a request being carried out once, in part, or not."""
 
 _KEY_LENGTH = 255
 _GENERATION = re.compile(GENERATION_PATTERN)
@@ -44,6 +47,23 @@ def check_guards(heeded: Collection[str]) -> None:
                 f"This request does not support {name}. {instead}Nothing was done; leave {name} out.",
                 code="header_invalid",
             )
+
+
+def check_no_body() -> None:
+    """Refuse a DELETE with a body, which could be a generation that its client relies on.
+
+    :raises Invalid: ``header_invalid``.
+    """
+    if request.method == "DELETE" and (request.content_length or _is_chunked()):
+        raise Invalid(
+            "A DELETE has no body. Nothing was done; send a generation in the header "
+            f"{GENERATION}.",
+            code="header_invalid",
+        )
+
+
+def _is_chunked() -> bool:
+    return "HTTP_TRANSFER_ENCODING" in request.environ
 
 
 def write_precondition() -> Precondition:

@@ -73,8 +73,11 @@ class Events(MethodView):
         cursor = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(cursor) if cursor else None
         if preferred(request, (JSON, STREAM)) == STREAM:
-            return _stream(scope, identity, since, event_filter, query)
-        return _poll(scope, since, event_filter, query)
+            response = _stream(scope, identity, since, event_filter, query)
+        else:
+            response = _poll(scope, since, event_filter, query)
+        response.vary.add("Accept")
+        return response
 
 
 def _poll(

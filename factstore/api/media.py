@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
@@ -22,20 +24,38 @@ def preferred(req: Request, types: Sequence[str]) -> str | None:
 
     :param types: the available types, the default first.
     """
-    ranges = [(text.partition(";")[0].strip(), q) for text, q in req.accept_mimetypes]
-    if not ranges and not (req.headers.get("Accept") or "").strip():
+    ranges = _media_ranges(req.headers.get("Accept", ""))
+    if not ranges:
         return types[0]  # an empty list excludes nothing
     best, best_rank = None, (0.0, -1)
     for each in types:
         names = (each, f"{each.partition('/')[0]}/*", "*/*")
         for precision, name in zip((2, 1, 0), names, strict=True):
-            weights = [q for text, q in ranges if text.lower() == name]
+            weights = [q for text, q in ranges if text == name]
             if weights:
                 rank = (max(weights), precision)
                 if rank[0] > 0 and rank > best_rank:
                     best, best_rank = each, rank
                 break
     return best
+
+
+@lru_cache(256)  # clients send few different ones
+def _media_ranges(accept: str) -> tuple[tuple[str, float], ...]:
+    """Return the media ranges of an Accept header, in lower case, with their weights.
+
+    Clients are not refused for their spelling: Java sends ``*; q=.2``, and a weight that is no number
+    counts as none.
+    """
+    found = []
+    for item in accept.lower().split(","):
+        name, _, parameters = item.partition(";")
+        if name := name.strip():
+            weight = re.search(r"(?:^|;)\s*q\s*=\s*([0-9]*\.?[0-9]+)\s*(?:;|$)", parameters)
+            found.append(
+                ("*/*" if name == "*" else name, min(1.0, float(weight[1])) if weight else 1.0)
+            )
+    return tuple(found)
 
 
 def check_charset(req: Request, body: bytes) -> None:

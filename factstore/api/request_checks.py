@@ -33,6 +33,7 @@ def check_request() -> Response | None:
     heeded = current_app.extensions[REQUEST_HEADERS].get((request.endpoint, request.method))
     if heeded is not None:
         conditional.check_guards(heeded)
+        conditional.check_no_body()
     accept = request.headers.get("Accept")
     if accept is not None and accept != "*/*":
         _check_accept()

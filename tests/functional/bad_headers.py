@@ -48,7 +48,6 @@ READING = {
     "XML wanted": ("Accept: application/xml", "406 not_acceptable"),
     "a stream of a fact": ("Accept: text/event-stream", "406 not_acceptable"),
     "no JSON wanted": ("Accept: application/json;q=0", "406 not_acceptable"),
-    "a weight that is none": ("Accept: */*;q=nan", "406 not_acceptable"),
     "nonsense wanted": ("Accept: \xff", "406 not_acceptable"),
     "a version to come": (
         "OpenStack-API-Version: contextualization 1.99",

@@ -122,7 +122,7 @@ def respond(
     method, template = operation
     names: defaultdict[str, str] = defaultdict(lambda: "a")
     given: dict[str, Any] = {}
-    if method in ("PUT", "POST", "PATCH"):
+    if method in ("PUT", "POST", "PATCH") or body is not None:
         given["data"] = json.dumps(body_of(operation) if body is None else body)
     return app.test_client().open(
         template.format_map(names) + query,

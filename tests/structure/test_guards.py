@@ -17,6 +17,7 @@ MALFORMED = {
     "If-Match": ["", "a", 'W/"a"', '*, "a"'],
     "If-None-Match": ["", "a"],
     "If-Unmodified-Since": [],
+    "Content-Range": [],
     "Idempotency-Key": ["", "x" * 256],
     "Factstore-Generation": ["", "XYZ"],
 }
@@ -60,7 +61,7 @@ def app() -> Flask:
 
 def test_the_table_names_operations_and_guards() -> None:
     assert TABLE.keys() <= operations()
-    assert set().union(*TABLE.values()) == {*GUARDS} - {"If-Unmodified-Since"}
+    assert set().union(*TABLE.values()) == {*GUARDS} - {"If-Unmodified-Since", "Content-Range"}
 
 
 def test_a_guard_that_is_not_supported_is_refused_and_named(app: Flask) -> None:
@@ -77,6 +78,15 @@ def test_a_guard_that_is_not_supported_is_refused_and_named(app: Flask) -> None:
                         assert code == "header_invalid"
                         assert f"does not support {guard}." in detail
     assert not for_every_policy_rule, "it is refused before anything is done"
+
+
+def test_a_delete_with_a_body_is_refused(app: Flask) -> None:
+    with cases() as case:
+        for operation in sorted(operations()):
+            if operation[0] == "DELETE":
+                with case(operation):
+                    answer = respond(app, operation, body={"generation": "0"})
+                    assert refusal(answer)[0] == "header_invalid"
 
 
 def test_a_guard_that_is_supported_is_read(app: Flask) -> None:

@@ -37,7 +37,12 @@ def detail(answer: TestResponse) -> str:
 
 
 @pytest.mark.parametrize(
-    "accept", ["", "application/json; charset=utf-8", "application/json;q=0.5, text/*"]
+    "accept",
+    [
+        *("", ", ,", "application/json; charset=utf-8", "application/json;q=0.5, text/*"),
+        "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",  # Java
+        *("Application/JSON;q=1.5", "application/json;q=high"),
+    ],
 )
 def test_json_is_acceptable_with_parameters_and_in_an_empty_list(app: Flask, accept: str) -> None:
     with cases() as case:
