@@ -126,8 +126,12 @@ class _Planner:
                 yield MemberChange("drain", member.name, instance.declared_id, instance.reason)
 
     def _join(self, instance: Instance, name: str) -> MemberChange:
+        place = _place(instance.attributes)
         replaces = name in self.departures or any(
-            departure.declared_id == instance.declared_id for departure in self.departures.values()
+            departure.declared_id == instance.declared_id
+            # Heat forgets which resource a replacement has replaced once that is deleted.
+            or (place is not None and _place(self._named[departure.name].attributes) == place)
+            for departure in self.departures.values()
         )
         reason = "replaced" if replaces else instance.reason
         return MemberChange("declare", name, instance.declared_id, reason, instance)

@@ -194,13 +194,14 @@ def test_a_member_without_an_instance_departs_when_the_whole_tree_was_read() -> 
     ]
 
 
-def test_it_departs_as_replaced_if_another_resource_has_its_place() -> None:
+def test_it_is_replaced_by_another_resource_that_has_its_place() -> None:
     lost = member(
         "host-b", "heat:id-b", attributes={"resource_name": "a", "stack": "slurm-compute"}
     )
-    assert ("depart", "host-b", "heat:id-b", "replaced") in plan(
-        instance_of(resource("a")), members=(lost,), declared_elsewhere=set()
-    )
+    assert plan(instance_of(resource("a")), members=(lost,), declared_elsewhere=set()) == [
+        ("depart", "host-b", "heat:id-b", "replaced"),
+        ("declare", "host-a", "heat:id-a", "replaced"),
+    ]
 
 
 def test_members_that_other_stacks_or_clients_declared_stay() -> None:
