@@ -32,11 +32,12 @@ def test_the_instances_of_a_stack_without_an_event_sink_are_members(
     seen = events.seen()
     assert once(seen, "member.join", list(set(grown) - set(first)))
     assert once(seen, "member.depart", list(set(grown) - set(left)))
+    # Heat deletes the trust with the stack, so a late notification of the deletion may be rejected.
+    assert warnings.found() == []
     identifier = space.describe().id
     user.delete(stack)
     eventually(lambda: not exists(space), 20)
     eventually(lambda: identifier.encode() not in stored(etcd, "key"), 20)
-    assert warnings.found() == []
 
 
 @pytest.fixture
