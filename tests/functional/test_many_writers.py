@@ -44,7 +44,9 @@ def write_at_once(api: Caller, stack: str, path: Callable[[int, int], str]) -> C
     def write(client: int) -> None:
         puts = [{"put": {"path": path(client, n), "value": client}} for n in range(FACTS)]
         connection = http.client.HTTPConnection(address, timeout=2 * PATIENCE)
-        connection.connect()
+        # The worker of this connection knows the stack then; one that does not would create it.
+        connection.request("GET", stack)
+        connection.getresponse().read()
         together.wait(PATIENCE)
         headers = {"Content-Type": "application/json"}
         connection.request("POST", f"{stack}/batch", json.dumps({"operations": puts}), headers)
