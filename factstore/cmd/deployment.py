@@ -1,7 +1,7 @@
 """The installation that a command works on: its configuration and its etcd.
 
 Errors are reported in one line without secrets.  The module needs the packages of
-``factstore[server]``, so commands import it only when they run.
+``openstack-factstore[server]``, so commands import it only when they run.
 """
 
 from __future__ import annotations

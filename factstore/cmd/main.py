@@ -51,7 +51,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _version() -> str:
     try:
-        return importlib.metadata.version("factstore")
+        return importlib.metadata.version("openstack-factstore")
     except importlib.metadata.PackageNotFoundError:  # run from a source tree
         return "unknown"
 

@@ -25,7 +25,7 @@ def add_config_file(parser: argparse.ArgumentParser) -> None:
 def requires_server_packages(status: int = 1) -> Iterator[None]:
     """Report a missing server package as a CommandError.
 
-    Import the modules that need ``factstore[server]`` within this context.
+    Import the modules that need ``openstack-factstore[server]`` within this context.
     """
     # Without this, gRPC prints failed connections in the words of its libraries.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -33,5 +33,5 @@ def requires_server_packages(status: int = 1) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise CommandError(
-            f"{error.name} is not installed: install factstore[server]", status
+            f"{error.name} is not installed: install openstack-factstore[server]", status
         ) from error

@@ -113,7 +113,7 @@ def test_without_the_services_packages_one_line_names_the_extra(
     arguments: tuple[str, ...], status: int
 ) -> None:
     line = one_line(client_only(*arguments), status)
-    assert line.endswith("is not installed: install factstore[server]")
+    assert line.endswith("is not installed: install openstack-factstore[server]")
 
 
 # Dead projects

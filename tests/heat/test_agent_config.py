@@ -34,7 +34,9 @@ def settings(document: dict[str, Any], directory: Path) -> Settings:
 
 
 def test_it_equals_the_shipped_file_except_for_its_settings() -> None:
-    document = yaml.safe_load(user_data(cloud_config(OWN, TOKEN, install="factstore[agent]")))
+    document = yaml.safe_load(
+        user_data(cloud_config(OWN, TOKEN, install="openstack-factstore[agent]"))
+    )
     shipped = files(SHIPPED)
     assert document["runcmd"] == SHIPPED["runcmd"]
     assert set(files(document)) <= set(shipped)
@@ -63,9 +65,13 @@ def test_nothing_is_installed_in_an_image_that_contains_the_agent() -> None:
 
 
 def test_the_arguments_of_pip_are_split_as_in_a_shell() -> None:
-    install = "--index-url https://packages.example/simple 'factstore[agent] >= 0.1'"
+    install = "--index-url https://packages.example/simple 'openstack-factstore[agent] >= 0.1'"
     pip = cloud_config(OWN, TOKEN, install=install)["runcmd"][1]
-    assert pip[2:] == ["--index-url", "https://packages.example/simple", "factstore[agent] >= 0.1"]
+    assert pip[2:] == [
+        "--index-url",
+        "https://packages.example/simple",
+        "openstack-factstore[agent] >= 0.1",
+    ]
 
 
 def test_the_agent_reads_the_settings(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_without_etcd_one_line_names_the_package(tmp_path: Path) -> None:
 def test_without_keystone_one_line_names_the_extra(tmp_path: Path) -> None:
     arguments = ("--keystone", "--state", tmp_path / "state")
     result = command(*arguments, FACTSTORE_KEYSTONE_PYTHON="/bin/false")
-    assert_refused(result, re.escape("factstore[server,keystone]"))
+    assert_refused(result, re.escape("openstack-factstore[server,keystone]"))
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

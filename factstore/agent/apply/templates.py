@@ -167,5 +167,5 @@ def _jinja2() -> Any:
     try:
         import jinja2  # an optional dependency
     except ImportError as error:
-        raise TemplateError("templates need Jinja2: install factstore[agent]") from error
+        raise TemplateError("templates need Jinja2: install openstack-factstore[agent]") from error
     return jinja2

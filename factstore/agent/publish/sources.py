@@ -170,7 +170,9 @@ def _parse_yaml(data: bytes) -> Any:
     try:
         import yaml  # an optional dependency
     except ImportError as error:
-        raise _SourceError("is YAML, which needs PyYAML: install factstore[agent]") from error
+        raise _SourceError(
+            "is YAML, which needs PyYAML: install openstack-factstore[agent]"
+        ) from error
     try:
         return yaml.safe_load(_decode(data)) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -87,7 +87,9 @@ def find_keystone() -> str:
     except OSError as error:
         raise KeystoneMissing(f"cannot run FACTSTORE_KEYSTONE_PYTHON={python}: {error}") from error
     if probe.returncode:
-        raise KeystoneMissing(f"{python} has no Keystone: pip install 'factstore[server,keystone]'")
+        raise KeystoneMissing(
+            f"{python} has no Keystone: pip install 'openstack-factstore[server,keystone]'"
+        )
     return python
 
 

@@ -79,9 +79,9 @@ class Grant(BagScoped):
         INSTALL: properties.Schema(
             properties.Schema.STRING,
             "The arguments of pip install, quoted as in a shell, such as --index-url URL "
-            "factstore[agent]. Empty if the image contains the agent and its systemd unit; then "
-            "neither is written.",
-            default="factstore[agent]",
+            "openstack-factstore[agent]. Empty if the image contains the agent and its systemd unit; "
+            "then neither is written.",
+            default="openstack-factstore[agent]",
             update_allowed=True,
         ),
         SETTINGS: properties.Schema(

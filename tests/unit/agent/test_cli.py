@@ -182,7 +182,7 @@ def test_jinja2_and_yaml_are_optional(tmp_path: Path) -> None:
     assert check(RENDER) == (0, "")
     status, text = check("[template x]\nsource = x\ndestination = DIR/x\n")
     assert status == 2
-    assert "templates need Jinja2: install factstore[agent]" in text
+    assert "templates need Jinja2: install openstack-factstore[agent]" in text
 
 
 def test_the_agent_imports_no_large_libraries(tmp_path: Path) -> None:
