@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from factstore.agent.apply.files import file_specs
@@ -247,7 +247,7 @@ class Agent:
     @contextmanager
     def _reported_as_applying(self) -> Iterator[None]:
         """Publish the state ``applying`` if the block takes long."""
-        self._applying_since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._applying_since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         # A thread of its own, because a service that does not answer must not delay hooks.
         timer = threading.Timer(APPLYING_SECONDS, self._publish_applying)
         timer.daemon = True

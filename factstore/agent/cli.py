@@ -156,7 +156,8 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         if daemon.reload:
             LOG.info("restarting as the same member")
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new program handles it
-            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+            command_line = Path("/proc/self/cmdline").read_bytes().split(b"\0")[1:-1]
+            os.execv(sys.executable, [os.fsencode(sys.executable), *command_line])  # noqa: S606 - itself
         return status
 
 

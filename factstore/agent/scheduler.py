@@ -19,7 +19,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts
 _LONGEST_TIMEOUT = 3600.0  # an infinite time-out is an error
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class Task:
     """An action that a worker runs when it is due.
 

@@ -154,7 +154,7 @@ class LockedCommand:
                 except RETRYABLE as error:
                     # The agent may just be joining again, or renewing its grant.
                     passing = isinstance(error, Unauthorized) or (
-                        isinstance(error, Conflict | NotFound) and error.code in _REJOINING
+                        isinstance(error, (Conflict, NotFound)) and error.code in _REJOINING
                     )
                     if isinstance(error, Refused) and not passing:
                         raise
@@ -184,7 +184,7 @@ class LockedCommand:
                 # If this process is killed, the command still has the lock, so that the agent does
                 # not give the turn back before the command has ended.
                 pass_fds=(handle,),
-                process_group=0,
+                preexec_fn=os.setpgrp,  # its own process group; no other thread runs yet
             )
         except OSError as error:
             status = _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Union
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Put:
     """An operation that stores a fact.
 
@@ -52,7 +55,7 @@ class Put:
         return body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delete:
     """An operation that deletes a fact.  It succeeds if the fact does not exist."""
 
@@ -63,7 +66,7 @@ class Delete:
         return {"delete": {"path": self.path}}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeletePrefix:
     """An operation that deletes all facts at and below a path that no other operation names.
 
@@ -77,7 +80,7 @@ class DeletePrefix:
         return {"delete": {"prefix": self.prefix}}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Guard:
     """A condition on a fact.  If it is not met, the batch writes nothing."""
 
@@ -111,7 +114,7 @@ BATCH_PARTS = 100
 # The service accepts a body of 1 MiB; the rest is for the brackets between the parts.
 _BATCH_BYTES = 900_000
 
-Part = Put | Delete | Guard
+Part = Union[Put, Delete, Guard]
 Step = TypeVar("Step", bound=Sequence[Part])
 
 

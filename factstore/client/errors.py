@@ -168,7 +168,7 @@ def from_response(response: requests.Response, *, writes: bool) -> FactstoreErro
         request_id=request_id if isinstance(request_id, str) else None,
         members={name: entry[name] for name in entry.keys() - {"status", "title", "links"}},
     )
-    if isinstance(error, Unavailable | NotFound):
+    if isinstance(error, (Unavailable, NotFound)):
         error.retry_after = _seconds(response.headers.get("Retry-After"))
     return error
 

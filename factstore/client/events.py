@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from factstore.client.member import MemberRecord
 from factstore.client.records import Fact
 from factstore.client.waiter import WaiterRecord
 
+if TYPE_CHECKING:
+    from typing import Self
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Change:
     """One change in an event.
 
@@ -61,7 +64,7 @@ class Change:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
     """All changes of one revision in one stack that match the filters of the watch.
 
@@ -83,7 +86,7 @@ class Event:
         return any(change.type == "stack.delete" for change in self.changes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """The facts, members and waiters at one revision that match the filters.
 
@@ -101,7 +104,7 @@ class Snapshot:
     waiters: tuple[WaiterRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Bookmark:
     """Everything up to the cursor has been delivered."""
 

@@ -217,7 +217,7 @@ class Facts:
         :raises OutcomeUnknown: either all operations were carried out or none.
         """
         operations = list(operations)
-        if not all(isinstance(each, Put | Delete | DeletePrefix) for each in operations):
+        if not all(isinstance(each, (Put, Delete, DeletePrefix)) for each in operations):
             raise TypeError(
                 f"An operation of a batch is a Put, Delete or DeletePrefix. {_BATCH_EXAMPLE}"
             )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
 from factstore.client.query import query_params
 from factstore.client.transport import Transport, parsed
 
+if TYPE_CHECKING:
+    from typing import Self
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class MemberRecord:
     """A member.
 

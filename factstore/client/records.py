@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from factstore.client.conditional import unquoted
+
+if TYPE_CHECKING:
+    from typing import Self
 
 Outcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fact:
     """A JSON value at a path.
 
@@ -67,7 +70,7 @@ class Fact:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
     """One page of a list of facts, in the order of their paths.
 
@@ -83,7 +86,7 @@ class Page:
         return cls(tuple(Fact.parse(fact) for fact in document["facts"]), document["cursor"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """The context of a stack at one revision.
 
@@ -120,7 +123,7 @@ class Context:
         return tags
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Convergence:
     """The progress of members in applying the current state of the stack.
 
@@ -150,7 +153,7 @@ class Convergence:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StackRecord:
     """The settings and usage of a stack.
 
@@ -182,7 +185,7 @@ class StackRecord:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BatchResult:
     """The result of a batch: one outcome and one fact for each operation, in their order.
 
@@ -213,7 +216,7 @@ class BatchResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeletedFolder:
     """The outcome of the deletion of a folder.
 

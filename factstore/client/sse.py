@@ -11,7 +11,7 @@ import codecs
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """One event of a stream.
 
@@ -71,17 +71,15 @@ class Parser:
             return self._dispatch()
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
-        match name:
-            case "event":
-                self._event = value
-            case "data":
-                self._data.append(value)
-            case "id" if "\0" not in value:
-                self._id = value
-            case "retry" if value.isascii() and value.isdigit():
-                self._retry = int(value) / 1000
-            case _:
-                pass  # comments have an empty name; unknown fields are ignored
+        # Comments have an empty name; they and unknown fields are ignored.
+        if name == "event":
+            self._event = value
+        elif name == "data":
+            self._data.append(value)
+        elif name == "id" and "\0" not in value:
+            self._id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            self._retry = int(value) / 1000
         return None
 
     def _dispatch(self) -> Frame | None:

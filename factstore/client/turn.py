@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
 from factstore.client.conditional import quoted, unquoted
 from factstore.client.errors import NotFound
 from factstore.client.transport import Transport, parsed
 
+if TYPE_CHECKING:
+    from typing import Self
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class TurnRecord:
     """A turn.
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from factstore.client import urls
 from factstore.client.conditional import quoted, unquoted
 from factstore.client.errors import NotFound
 from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
+if TYPE_CHECKING:
+    from typing import Self
+
 PENDING = "pending"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WaiterRecord:
     """A waiter.
 

@@ -13,7 +13,7 @@ import logging
 import threading
 from collections.abc import Generator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Union
 
 import requests
 
@@ -26,9 +26,12 @@ from factstore.client.sse import Frame, Parser
 from factstore.client.transport import Transport
 from factstore.client.waiter import WaiterRecord
 
+if TYPE_CHECKING:
+    from typing import Self
+
 LOG = logging.getLogger(__name__)
 
-Item = Snapshot | Event | Bookmark
+Item = Union[Snapshot, Event, Bookmark]
 
 
 class _Parts:
@@ -203,29 +206,28 @@ class Watch:
             raise Unavailable(f"A frame {frame.event!r} cannot be read: {error!r}") from error
 
     def _item(self, frame: Frame, content: dict[str, Any]) -> Item | None:
-        match frame.event:
-            case "change":
-                event = Event.parse(content)
-                if event.cursor == self._cursor:
-                    return None  # already returned before the connection was lost
-                self._cursor = event.cursor
-                return event
-            case "snapshot":
-                self._snapshot.add(content)
-            case "bookmark":
-                begins, self._cursor = self._cursor is None, content["cursor"]
-                if begins:
-                    snapshot = self._snapshot.whole(content["cursor"], self._reset)
-                    self._snapshot = _Parts()
-                    self._reset = None
-                    return snapshot
-                return Bookmark(content["cursor"]) if self._bookmarks else None
-            case "reset":
-                LOG.info("The watch of %s starts again: %s", self._url, content["detail"])
-                self._cursor, self._reset = None, content["detail"]
+        if frame.event == "change":
+            event = Event.parse(content)
+            if event.cursor == self._cursor:
+                return None  # already returned before the connection was lost
+            self._cursor = event.cursor
+            return event
+        if frame.event == "bookmark":
+            begins, self._cursor = self._cursor is None, content["cursor"]
+            if begins:
+                snapshot = self._snapshot.whole(content["cursor"], self._reset)
                 self._snapshot = _Parts()
-            case "goodbye":
-                LOG.info("The watch of %s reconnects: %s", self._url, content["reason"])
+                self._reset = None
+                return snapshot
+            return Bookmark(content["cursor"]) if self._bookmarks else None
+        if frame.event == "snapshot":
+            self._snapshot.add(content)
+        elif frame.event == "reset":
+            LOG.info("The watch of %s starts again: %s", self._url, content["detail"])
+            self._cursor, self._reset = None, content["detail"]
+            self._snapshot = _Parts()
+        elif frame.event == "goodbye":
+            LOG.info("The watch of %s reconnects: %s", self._url, content["reason"])
         return None
 
     def _check_retry_for(self, error: Unavailable) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import factstore
@@ -15,6 +18,7 @@ PROJECT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LINES, LINES_WITH_A_REASON = 300, 400
 REASON = "longer than 300 lines because"
+CLASS = re.compile("_?[A-Z]+[a-z][A-Za-z]*")
 CATCH_ALL_NAMES = {
     "utils",
     "util",
@@ -61,3 +65,34 @@ def test_every_module_has_a_docstring() -> None:
 
 def test_no_module_is_named_for_anything_and_everything() -> None:
     assert not CATCH_ALL_NAMES & {module.stem for module in MODULES}
+
+
+def test_the_agent_and_the_client_need_no_python_newer_than_3_9() -> None:
+    # Ruff checks the syntax and vermin the standard library; neither checks unions of types.
+    with cases() as case:
+        for module in (PACKAGE / "agent", PACKAGE / "client"):
+            for file in sorted(module.rglob("*.py")):
+                tree = ast.parse(file.read_text(), feature_version=(3, 9))
+                with case(file.relative_to(PROJECT)):
+                    evaluated = _without_annotations(tree)
+                    assert not [node.lineno for node in evaluated if _is_union(node)]
+
+
+def _without_annotations(tree: ast.AST) -> Iterator[ast.AST]:
+    for name, field in ast.iter_fields(tree):
+        if name in ("annotation", "returns"):
+            continue
+        for node in field if isinstance(field, list) else [field]:
+            if isinstance(node, ast.AST):
+                yield node
+                yield from _without_annotations(node)
+
+
+def _is_union(node: ast.AST) -> bool:
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.BitOr):
+        return False
+    return any(
+        (isinstance(part, ast.Name) and (part.id in vars(builtins) or CLASS.fullmatch(part.id)))
+        or (isinstance(part, ast.Constant) and part.value is None)
+        for part in (node.left, node.right)
+    )

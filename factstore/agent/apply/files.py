@@ -36,7 +36,7 @@ class RenderError(Exception):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileSpec:
     """A file, or a folder of files, that is rendered from the context.
 
@@ -77,7 +77,7 @@ def _renderer(options: RenderOptions) -> Callable[[Mapping[str, Any], Recorder],
     return render
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RenderedFile:
     """A file with its content and permissions.  An owner or group of -1 is not changed."""
 
@@ -117,7 +117,7 @@ class RenderedFile:
             return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RenderedFolder:
     """A folder with rendered files.  Other files in it are left alone.
 

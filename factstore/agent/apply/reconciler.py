@@ -57,7 +57,7 @@ class TurnRequired(Exception):
     """Hooks have to run, and the agent does not hold the turn for that.  Nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AppliedRecord:
     """The last context that was applied.
 

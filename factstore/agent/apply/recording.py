@@ -43,19 +43,18 @@ class Recorder:
         """
         if not isinstance(value, dict):
             return value
-        match name:
-            case "facts":
-                return RecordedDict(value, _Facts(self, ()))
-            case "members":
-                return RecordedDict(value, _Members(self))
-            case "peers":
-                return RecordedDict(value, _Peers(self))
-            case "self":
-                return RecordedDict(value, _Peer(self, value["name"]))
-            case "sensitive":
-                return RecordedDict(value, _Tags(self))
-            case "":
-                return RecordedDict(value, _Whole(self, document))
+        if name == "facts":
+            return RecordedDict(value, _Facts(self, ()))
+        if name == "members":
+            return RecordedDict(value, _Members(self))
+        if name == "peers":
+            return RecordedDict(value, _Peers(self))
+        if name == "self":
+            return RecordedDict(value, _Peer(self, value["name"]))
+        if name == "sensitive":
+            return RecordedDict(value, _Tags(self))
+        if not name:
+            return RecordedDict(value, _Whole(self, document))
         self.add(EVERYTHING)
         return value
 

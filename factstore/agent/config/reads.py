@@ -23,7 +23,7 @@ MANY = 50
 """If more patterns than these differ in one folder's name only, ``*`` stands for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reads:
     """Facts and members that are read.
 
@@ -145,7 +145,7 @@ def _fits(entries: Collection[str]) -> bool:
 
 
 def _overlap(pattern: list[str], path: list[str]) -> bool:
-    return all(mine in (ANY, its) for mine, its in zip(pattern, path, strict=False))
+    return all(mine in (ANY, its) for mine, its in zip(pattern, path))
 
 
 def _without_covered(patterns: Collection[str]) -> set[str]:

@@ -37,7 +37,7 @@ def _short_hostname() -> str:
     return socket.gethostname().partition(".")[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AgentOptions:
     """``[agent]``: the member, its lifetime and its state directory."""
 
@@ -53,7 +53,7 @@ class AgentOptions:
     log_level: Annotated[str, types.choice("debug", "info", "warning", "error")] = "info"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceOptions:
     """``[service]``: the URL of factstore, and the grant with which to authenticate."""
 
@@ -62,7 +62,7 @@ class ServiceOptions:
     cacert: Annotated[Path | None, types.absolute_path] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FactsOptions:
     """``[facts]``: the sources of the facts that are published."""
 
@@ -74,7 +74,7 @@ class FactsOptions:
     timeout: Annotated[float, types.seconds(0.1, 3600)] = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReactOptions:
     """``[react]``: when a changed context is applied, and which hooks run."""
 
@@ -91,7 +91,7 @@ class ReactOptions:
     full_render: Annotated[float, types.seconds(0, 86400)] = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TemplateOptions:
     """``[template NAME]``: a file rendered from the context by a Jinja2 template."""
 
@@ -102,7 +102,7 @@ class TemplateOptions:
     mode: Annotated[int | None, types.file_mode] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RenderOptions:
     """``[render NAME]``: a file or folder rendered by one of the client's renderers."""
 
@@ -125,7 +125,7 @@ KEYSTONE = "keystone"
 """The section with the options of a keystoneauth plugin."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Settings:
     """The whole configuration.
 

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Union
 
 from factstore.agent.errors import describe
 from factstore.agent.publish.sources import CollectedFacts
@@ -26,7 +26,7 @@ BATCH_LENGTH = 512 * 1024  # characters of all values
 _REFUSALS = (BadRequest, Conflict, Forbidden, TooLarge)
 _NOT_A_MEMBER = ("contextualization.generation_stale", "contextualization.member_missing")
 
-Operation = Put | Delete
+Operation = Union[Put, Delete]
 
 
 class Publisher:
@@ -151,7 +151,7 @@ class Publisher:
         self.problems[operation.path] = describe(error)
         if isinstance(operation, Put):
             self._refused[operation.path] = json.dumps(operation.value, sort_keys=True)
-            if isinstance(error, Conflict | Forbidden):
+            if isinstance(error, (Conflict, Forbidden)):
                 self._refused_for_now.add(operation.path)
 
 

@@ -23,7 +23,7 @@ SOURCE_BYTES = 1024 * 1024
 BUILTIN = "built-in facts"
 
 
-@dataclass(slots=True)
+@dataclass
 class CollectedFacts:
     """The facts of all sources.
 

@@ -29,7 +29,7 @@ REQUEST_TIMEOUTS = (3.0, 30.0)
 _GRANT = re.compile(r"([A-Za-z0-9_-]{1,64})\.([!-~]{1,256})")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Connection:
     """A stack, and the credential with which this agent reaches it.
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import ipaddress
-import platform
+import shlex
 import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 _SIOCGIFADDR = 0x8915
 _UNUSABLE = 0x01 | 0x20 | 0x08 | 0x40  # temporary, deprecated, failed, tentative: net/if.h of Linux
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 # Addresses that are reserved for documentation: their packets take the default route.
 _REMOTE_ADDRESSES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 _OS_FIELDS = ("ID", "VERSION_ID", "PRETTY_NAME")
@@ -66,7 +66,15 @@ def addresses() -> dict[str, list[str]]:
 
 def os_release() -> dict[str, str]:
     """Return the name and version of the operating system."""
-    release = platform.freedesktop_os_release()
+    try:
+        text = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        text = Path("/usr/lib/os-release").read_text(encoding="utf-8", errors="replace")
+    release = {}
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):  # a quote that is not closed
+            name, _, value = "".join(shlex.split(line, comments=True)).partition("=")
+            release[name] = value
     return {name.lower(): release[name] for name in _OS_FIELDS if name in release}
 
 

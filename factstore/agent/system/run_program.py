@@ -26,7 +26,7 @@ LINE_BYTES = 4096  # longer lines are split
 _SECRET_WORDS = ("PASSWORD", "PASSCODE", "SECRET", "TOKEN", "GRANT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProgramResult:
     """The end of a program.
 

@@ -11,8 +11,9 @@ import secrets
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Union
 
-Rendering = str | Mapping[str, str]
+Rendering = Union[str, Mapping[str, str]]
 """The text of one file, or the texts of several files by their path below a folder."""
 
 LISTING = ".factstore"
