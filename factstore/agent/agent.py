@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -27,7 +26,7 @@ from factstore.agent.session.read_set import ReadSetUpload
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
 from factstore.client import Context
-from factstore.client.clock import Clock
+from factstore.client.clock import BootClock, Clock
 from factstore.client.errors import Gone
 
 LOG = logging.getLogger(__name__)
@@ -225,7 +224,7 @@ class Agent:
         token = self._enrolment.token
         if self._renewal is None or self._renewal[0] != token:
             grant = self.stack.grant(self._enrolment.grant_id)
-            self._renewal = token, GrantRenewal(grant, time.time)
+            self._renewal = token, GrantRenewal(grant, BootClock().monotonic)
         return self._renewal[1].renew_if_due()
 
     def discard_rejected_grant(self) -> bool:

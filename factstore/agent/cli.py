@@ -45,7 +45,7 @@ from factstore.agent.system import log_setup
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import CONTEXT, StateDir
 from factstore.agent.turn_commands import add_turn_commands
-from factstore.client.clock import SystemClock
+from factstore.client.clock import BootClock, SystemClock
 from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
 
 LOG = logging.getLogger("factstore.agent.cli")  # also when run with -m
@@ -151,7 +151,7 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         state.remove_partial_writes()
         if args.once:
             return run_once(make_agent(lambda: False))
-        daemon = Daemon(make_agent, os.environ, clock, lambda: _can_load(settings.file))
+        daemon = Daemon(make_agent, os.environ, BootClock(), lambda: _can_load(settings.file))
         status = daemon.run()
         if daemon.reload:
             LOG.info("restarting as the same member")

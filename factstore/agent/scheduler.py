@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import queue
+import os
+import select
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +18,8 @@ from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts
-_LONGEST_TIMEOUT = 3600.0  # an infinite time-out is an error
+# The kernel's time-outs stop while the machine is suspended, so that a long one would be late.
+_LONGEST_WAIT = 60.0
 
 
 @dataclass(eq=False)
@@ -37,6 +40,33 @@ class Task:
     due: float = math.inf
 
 
+class _Wakeup:
+    """A flag that one thread waits for; threads and signal handlers may set it."""
+
+    # Not an event or a queue: until Python 3.11 their time-outs follow the time of day, so that a
+    # clock that is set back by an hour would make them an hour longer.
+
+    def __init__(self) -> None:
+        self._readable, self._writable = os.pipe()
+        os.set_blocking(self._readable, False)
+        os.set_blocking(self._writable, False)
+        self._poll = select.poll()
+        self._poll.register(self._readable, select.POLLIN)
+
+    def __del__(self) -> None:
+        os.close(self._readable)
+        os.close(self._writable)
+
+    def set(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: it is set
+            os.write(self._writable, b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the flag is set, at most for a number of seconds, and clear it."""
+        if self._poll.poll(math.ceil(seconds * 1000)):
+            os.read(self._readable, 4096)
+
+
 class Worker:
     """Runs tasks one after the other.
 
@@ -50,8 +80,9 @@ class Worker:
         self._error_log = error_log
         self._retryable = retryable
         self._tasks: list[Task] = []
-        # A SimpleQueue, because signal handlers may put into it while this thread is taking.
-        self._requests: queue.SimpleQueue[tuple[Task, float] | None] = queue.SimpleQueue()
+        # A deque needs no lock, which a signal handler could wait for in vain.
+        self._requests: deque[tuple[Task, float]] = deque()
+        self._wakeup = _Wakeup()
         self._stopped = False
 
     def add(
@@ -72,12 +103,13 @@ class Worker:
 
         Threads and signal handlers may call this.  A request during a run results in another run.
         """
-        self._requests.put((task, self._clock.monotonic() + delay))
+        self._requests.append((task, self._clock.monotonic() + delay))
+        self._wakeup.set()
 
     def stop(self) -> None:
         """Let :meth:`run` return when the current task has ended.  Signal handlers may call this."""
         self._stopped = True
-        self._requests.put(None)
+        self._wakeup.set()
 
     def run(self) -> None:
         """Run tasks until the worker is stopped.
@@ -85,25 +117,18 @@ class Worker:
         :raises Exception: a task raised an error that is not retryable.
         """
         while not self._stopped:
-            pause = self.run_due()
-            with contextlib.suppress(queue.Empty):
-                self._accept(self._requests.get(timeout=min(pause, _LONGEST_TIMEOUT)))
+            self._wakeup.wait(min(self.run_due(), _LONGEST_WAIT))
 
     def run_due(self) -> float:
         """Run each task that is due; return the seconds until the next one is."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._accept(self._requests.get_nowait())
+        while self._requests:
+            task, due = self._requests.popleft()
+            task.due = min(task.due, due)
         for task in self._tasks:
             if task.due <= self._clock.monotonic() and not self._stopped:
                 self._run(task)
         due = min((task.due for task in self._tasks), default=math.inf)
         return max(due - self._clock.monotonic(), 0.0)
-
-    def _accept(self, request: tuple[Task, float] | None) -> None:
-        if request is not None:
-            task, due = request
-            task.due = min(task.due, due)
 
     def _run(self, task: Task) -> None:
         task.due = math.inf

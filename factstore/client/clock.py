@@ -26,3 +26,16 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait for this number of seconds."""
         time.sleep(seconds)
+
+
+class BootClock(SystemClock):
+    """A system clock that also counts the time during which the machine was suspended.
+
+    Neither clock follows steps of the time of day.
+    """
+
+    def monotonic(self) -> float:
+        """Return the seconds since the machine was booted, as far as the system counts them."""
+        if hasattr(time, "CLOCK_BOOTTIME"):
+            return time.clock_gettime(time.CLOCK_BOOTTIME)
+        return time.monotonic()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from factstore.client import urls
@@ -23,6 +25,8 @@ class GrantRecord:
         An agent's grant without a member is a group's grant.
     :param ttl: seconds from issuing or renewing the grant until it expires.
     :param expires_at: ISO 8601, in UTC.
+    :param remaining: seconds from the response until the expiry, by the clock of the service; None if
+        the response does not have its time.
     :param token: the credential of the holder, ``<id>.<secret>``; only in the response to issuing.
     """
 
@@ -35,6 +39,7 @@ class GrantRecord:
     created_by: str
     expires_at: str
     token: str | None = field(default=None, repr=False)
+    remaining: float | None = None
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -65,7 +70,8 @@ class Grant:
 
         :raises NotFound: the grant does not exist or has expired.
         """
-        return parsed(self._transport.send("GET", self._url), GrantRecord.parse)
+        response = self._transport.send("GET", self._url)
+        return _with_remaining(parsed(response, GrantRecord.parse), response.headers.get("Date"))
 
     def renew(self, *, ttl: int | None = None) -> GrantRecord:
         """Extend the grant from now on, and return it.
@@ -83,3 +89,13 @@ class Grant:
             self._transport.send("DELETE", self._url)
         except NotFound:
             return
+
+
+def _with_remaining(grant: GrantRecord, date: str | None) -> GrantRecord:
+    """Return a grant with the seconds from a Date header until its expiry."""
+    try:
+        now = parsedate_to_datetime(date or "").timestamp()
+        expiry = datetime.fromisoformat(grant.expires_at.replace("Z", "+00:00")).timestamp()
+    except (ValueError, TypeError, IndexError):  # which of them depends on the version of Python
+        return grant
+    return replace(grant, remaining=expiry - now)

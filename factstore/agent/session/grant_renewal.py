@@ -1,10 +1,12 @@
-"""Renewal of the agent's grant, when half of its lifetime is over."""
+"""Renewal of the agent's grant, when half of its lifetime is over.
+
+The time of day of this instance may be wrong, so the lifetime is that by the clock of the service.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from typing import Protocol
 
 LOG = logging.getLogger(__name__)
@@ -23,6 +25,10 @@ class GrantTerms(Protocol):
     def expires_at(self) -> str:
         """The time of the expiry, in ISO 8601."""
 
+    @property
+    def remaining(self) -> float | None:
+        """Seconds from the response to the expiry; None if they are not known."""
+
 
 class RenewableGrant(Protocol):
     """A grant at the service."""
@@ -37,28 +43,29 @@ class RenewableGrant(Protocol):
 class GrantRenewal:
     """Renews one grant.
 
-    :param now: returns the time of day, in seconds since 1970.
+    :param elapsed: returns seconds that no step of the time of day changes, and that also pass while
+        the machine is suspended.
     """
 
-    def __init__(self, grant: RenewableGrant, now: Callable[[], float]) -> None:
+    def __init__(self, grant: RenewableGrant, elapsed: Callable[[], float]) -> None:
         self._grant = grant
-        self._now = now
-        self._terms: GrantTerms | None = None
+        self._elapsed = elapsed
+        self._due: float | None = None
 
     def renew_if_due(self) -> float:
         """Renew the grant if half of its lifetime is over; return the seconds until the next call.
 
         :raises FactstoreError: the service cannot answer now.
         """
-        if self._terms is None:
-            self._terms = self._grant.show()
-        pause = self._seconds_until_due(self._terms)
-        if pause <= 0:
-            self._terms = self._grant.renew()
-            LOG.info("renewed the grant until %s", self._terms.expires_at)
-            pause = self._seconds_until_due(self._terms)
-        return max(pause, _SHORTEST_PAUSE)
-
-    def _seconds_until_due(self, terms: GrantTerms) -> float:
-        expiry = datetime.fromisoformat(terms.expires_at.replace("Z", "+00:00")).timestamp()
-        return expiry - terms.ttl / 2 - self._now()
+        # The lifetime counts from before the request, so that a slow answer makes it no longer.
+        now = self._elapsed()
+        if self._due is None:
+            terms = self._grant.show()
+            # Without the time of the service, the age of the grant is not known.
+            left = 0.0 if terms.remaining is None else min(terms.remaining, terms.ttl)
+            self._due = now + left - terms.ttl / 2
+        if self._due <= now:
+            terms = self._grant.renew()
+            LOG.info("renewed the grant until %s", terms.expires_at)
+            self._due = now + terms.ttl / 2
+        return max(self._due - self._elapsed(), _SHORTEST_PAUSE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +14,7 @@ from factstore.client.errors import Unavailable
 class Terms:
     ttl: int
     expires_at: str
+    remaining: float | None
 
 
 class Grant:
@@ -25,9 +25,12 @@ class Grant:
         self.end = 1000.0
         self.renewals = 0
         self.fails = False
+        self.dated = True
 
     def show(self) -> Terms:
-        return Terms(1000, datetime.fromtimestamp(self.end, UTC).isoformat().replace("+00:00", "Z"))
+        # The time of expiry is that of another clock, which is decades away from the agent's.
+        remaining = self.end - self.now if self.dated else None
+        return Terms(1000, "1970-01-01T00:00:00Z", remaining)
 
     def renew(self) -> Terms:
         if self.fails:
@@ -62,4 +65,11 @@ def test_a_failed_renewal_is_repeated() -> None:
         renewal.renew_if_due()
     grant.fails = False
     renewal.renew_if_due()
+    assert grant.renewals == 1
+
+
+def test_a_grant_is_renewed_at_once_if_its_remaining_lifetime_is_not_known() -> None:
+    grant = Grant()
+    grant.dated = False
+    assert GrantRenewal(grant, lambda: grant.now).renew_if_due() == 500
     assert grant.renewals == 1
