@@ -16,6 +16,7 @@ from typing import Any
 from apispec import APISpec
 
 from factstore.api import microversion
+from factstore.api.agent_files import SHA256_PATTERN
 from factstore.api.conditional import GENERATION
 from factstore.api.errors import CONTENT_TYPE, PREFIX, STATUS
 from factstore.api.schemas.base import Error
@@ -189,6 +190,10 @@ RESPONSE_HEADERS = {
         "The strong entity tag of the representation, in quotes.", _text(pattern=f"^{_TAG}$")
     ),
     "Location": _header("The URL of the new resource."),
+    "Factstore-Agent-Version": _header("The version of the agent."),
+    "Factstore-Agent-Sha256": _header(
+        "The digest of the agent's file, in lower case.", _text(pattern=f"^{SHA256_PATTERN}$")
+    ),
     "Factstore-Cursor": _header(
         "The cursor from which a watch delivers everything that follows the response.",
         _text(pattern=f"^{CURSOR_PATTERN}$"),

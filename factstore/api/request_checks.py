@@ -8,7 +8,7 @@ from functools import cache
 from flask import Response, current_app, request
 from werkzeug.exceptions import NotAcceptable
 
-from factstore.api import conditional, docs_ui, events, microversion
+from factstore.api import agent, conditional, docs_ui, events, microversion
 from factstore.api.blueprint import REQUEST_HEADERS
 from factstore.api.media import JSON, preferred
 from factstore.api.services import ROUTE
@@ -67,8 +67,8 @@ def _check_url() -> None:
 
 
 def _check_accept() -> None:
-    if request.path in docs_ui.PATHS:
-        return  # browsers get the files whatever they accept
+    if request.path in docs_ui.PATHS or request.path == agent.PATH:
+        return  # browsers and others get the files whatever they accept
     types = [JSON]
     if request.path.endswith("/events"):
         types.append(events.STREAM)

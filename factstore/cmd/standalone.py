@@ -77,6 +77,10 @@ class Settings:
         return self.state / "sealing-keys"
 
     @property
+    def agents(self) -> Path:
+        return self.state / "agents"
+
+    @property
     def api_log(self) -> Path:
         return self.state / "api.log"
 
@@ -169,11 +173,13 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
             "port": settings.port,
             "workers": settings.workers,
             "access_log": settings.access_log,
+            "agent_directory": str(settings.agents),
         },
         "etcd": {"endpoints": etcd.endpoint, "compaction_window": 600},
         "limits": {"requests_per_second": -1},  # there are no other projects to protect
         "sealing": {"key_repository": str(settings.sealing_keys)},
     }
+    settings.agents.mkdir(exist_ok=True)
     with locked_repository(settings.sealing_keys) as repository:
         create(repository)
     if settings.allow_origin:

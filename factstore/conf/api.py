@@ -80,6 +80,19 @@ API_OPTS = [
         "larger, those that have been arriving for longest are answered with status 408.",
     ),
     cfg.BoolOpt(
+        "agent",
+        default=True,
+        help="Whether the service offers the agent as one file at GET /v1/agent, without "
+        "authentication.  Instances fetch it from there at their first boot.",
+    ),
+    cfg.StrOpt(
+        "agent_directory",
+        default="/var/lib/factstore/agents",
+        help="Directory in which the service keeps each release of the agent that it offers, if the "
+        "directory exists.  User data contain the digest of the agent that they fetch, so instances of "
+        "older stacks need earlier releases.  Several API hosts need the same files.",
+    ),
+    cfg.BoolOpt(
         "access_log",
         default=False,
         help="Whether to log each request with its method, its path without the query, its status and "

@@ -25,6 +25,8 @@ RESPONSE_HEADERS = [
     "ETag",
     "Location",
     "Retry-After",
+    "Factstore-Agent-Sha256",
+    "Factstore-Agent-Version",
     "Factstore-Checksum",
     "Factstore-Cursor",
     "Factstore-Hint",

@@ -6,7 +6,9 @@ origin is allowed · authentication · throttle · the Flask application.
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -14,6 +16,7 @@ from oslo_config import cfg
 from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi
 from oslo_middleware.healthcheck import opts as health_opts
 
+from factstore.api import agent_files
 from factstore.api.app import create_app
 from factstore.conf import cors as cors_defaults
 from factstore.wsgi.auth.grants import GrantAuth
@@ -37,6 +40,7 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         PolicyAuthorizer(conf, runtime.clock),
         tokens=conf.auth_strategy == "keystone",
         begin_stream=_begin_stream,
+        agent_files=_agent_files(conf),
     )
     app = Throttle(app, services.rate_limiter, runtime.scheduler)
     if conf.auth_strategy == "keystone":
@@ -97,6 +101,22 @@ class PathDispatcher:
         path = environ["PATH_INFO"] = environ.get("PATH_INFO") or "/"
         app = self.mounts.get(path, self._default)
         return app(environ, start_response)
+
+
+def _agent_files(conf: cfg.ConfigOpts) -> agent_files.AgentFiles:
+    """Return the agent's files, that of this release kept for later ones."""
+    try:
+        version = importlib.metadata.version("openstack-factstore")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        version = "unknown"
+    directory = conf.api.agent_directory
+    files = agent_files.AgentFiles(
+        version,
+        Path(directory) if directory else None,
+        agent_files.OWN if conf.api.agent else None,
+    )
+    files.keep()
+    return files
 
 
 def _begin_stream(environ: WSGIEnvironment) -> None:

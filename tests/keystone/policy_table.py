@@ -94,7 +94,8 @@ NOT_ENROLLING = (
 )
 
 PUBLIC = (
-    *("/", "/v1", "/v1/", "/v1/openapi.json", "/healthcheck", "/healthcheck/live", "/metrics"),
+    *("/", "/v1", "/v1/", "/v1/agent", "/v1/openapi.json"),
+    *("/healthcheck", "/healthcheck/live", "/metrics"),
     *sorted(docs_ui.PATHS),
 )
 

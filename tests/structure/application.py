@@ -8,12 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from factstore.api.agent_files import AgentFiles
 from factstore.api.app import create_app
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.api.services import Services
@@ -28,7 +30,9 @@ Operation = tuple[str, str]
 """Method and path template, as in ``("GET", "/v1/stacks/{stack}")``."""
 
 DOCUMENT = "/v1/openapi.json"
-DISCOVERY = {("GET", "/"), ("GET", "/v1"), ("GET", "/v1/"), ("GET", DOCUMENT)}
+AGENT = ("GET", "/v1/agent")
+"""The operation whose response is not JSON."""
+PUBLIC = {AGENT, *(("GET", path) for path in ("/", "/v1", "/v1/", DOCUMENT))}
 
 BODIES: dict[Operation, Any] = {
     ("PUT", "/v1/stacks/{stack}/facts/{path}"): {"value": 1, "sensitive": True},
@@ -64,7 +68,11 @@ def application(
     services["store"] = services["clock"] = Mock()
     if known is not None:
         services["facts"] = Mock(wraps=nothing, get=lambda *_, **__: known)
-    return create_app(Services(**services), lambda rule, identity, project_id: decide(rule))
+    return create_app(
+        Services(**services),
+        lambda rule, identity, project_id: decide(rule),
+        agent_files=AgentFiles(own=Path(__file__)),
+    )
 
 
 @cache

@@ -19,8 +19,8 @@ from factstore.policies import facts, list_rules
 from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.middleware.throttle import is_heartbeat
 from tests.structure.application import (
-    DISCOVERY,
     DOCUMENT,
+    PUBLIC,
     Operation,
     application,
     call,
@@ -73,7 +73,7 @@ def test_the_document_and_the_service_agree_on_public_operations() -> None:
     document = documented()
     assert document["security"] == [{"token": []}, {"grant": []}, {"grant_password": []}]
     public = {operation for operation, what in described().items() if what.get("security") == []}
-    assert public == DISCOVERY
+    assert public == PUBLIC
     assert {path for _, path in public} | docs_ui.PATHS == PUBLIC_PATHS
 
 
@@ -123,7 +123,7 @@ def test_every_route_but_the_public_ones_asks_policy(
     app, asked = refusing
     asked.clear()
     status = call(app, operation)
-    if operation in DISCOVERY:
+    if operation in PUBLIC:
         assert (status, asked) == (HTTPStatus.OK, [])
     else:
         assert status == HTTPStatus.FORBIDDEN
