@@ -24,12 +24,13 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone test fuzz faults bench docs lint clean
+.PHONY: help standalone agent test fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
 	@echo '                    KEYSTONE=1 adds a lab Keystone; LOG=1 prints each request;'
 	@echo '                    PORT=, STATE=, WORKERS= and ORIGIN= change defaults'
+	@echo 'make agent        build the agent as one file, which the service serves to instances'
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
@@ -41,7 +42,7 @@ help:
 	@echo
 	@echo 'ETCD=/path/to/etcd selects another etcd, PYTHON=/path/to/python3 another Python (3.11 or newer).'
 
-standalone:
+standalone: agent
 	@tools/system-packages standalone
 ifeq ($(filter-out 0 no false,$(KEYSTONE)),)
 	@tools/venv .venv -e '.[server,agent,page]'
@@ -50,6 +51,11 @@ else
 	@tools/venv .venv -e '.[server,agent,page,keystone]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(MORE) --keystone
 endif
+
+agent:
+	@tools/system-packages agent
+	@tools/venv .venv-agent $$("$$(tools/find-python)" tools/agent_zipapp.py --requirements)
+	@.venv-agent/bin/python tools/agent_zipapp.py
 
 test:
 	@tools/system-packages test
@@ -76,7 +82,8 @@ lint:
 	@$(TOX) run -e pep8
 
 clean:
-	rm -rf .venv .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
+	rm -rf .venv .venv-agent .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
 	rm -rf .pytest_cache .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf doc/build api-ref/build releasenotes/build etc/factstore/*.sample doc/source/_static/*.sample
+	rm -f factstore/api/files/factstore-agent.pyz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -42,8 +42,10 @@ from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.session.connection import open_connection
 from factstore.agent.session.membership import Membership
 from factstore.agent.system import log_setup
+from factstore.agent.system.environment import complete_environment
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import CONTEXT, StateDir
+from factstore.agent.system.version import PrintVersion
 from factstore.agent.turn_commands import add_turn_commands
 from factstore.client.clock import BootClock, SystemClock
 from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
@@ -100,6 +102,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"the configuration file (default: ${FILE_VARIABLE}, else {DEFAULT_FILE})",
     )
     parser.add_argument("--debug", action="store_true", help="log debug messages and tracebacks")
+    parser.add_argument("--version", action=PrintVersion)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, run: Callable[[Settings, Any], int], summary: str) -> Any:
@@ -149,6 +152,7 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
             LOG.info("%s; nothing to do", text)
             return EXIT_OK
         state.remove_partial_writes()
+        complete_environment(os.environ, state.directory)
         if args.once:
             return run_once(make_agent(lambda: False))
         daemon = Daemon(make_agent, os.environ, BootClock(), lambda: _can_load(settings.file))

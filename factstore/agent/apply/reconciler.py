@@ -261,7 +261,7 @@ class Reconciler:
         try:
             self._hooks.run(
                 {
-                    "FACTSTORE_AGENT_CONFIG": str(self._settings.file),
+                    "FACTSTORE_AGENT_CONFIG": str(self._settings.file.absolute()),
                     "FACTSTORE_STACK": agent.stack,
                     "FACTSTORE_MEMBER": agent.member,
                     "FACTSTORE_GROUP": agent.group,

@@ -1,7 +1,7 @@
 """The process in which a hook waits until its process id is on disk.
 
-:mod:`factstore.agent.system.run_program` runs this file as a script.  The process reads a line from its
-input and then executes the program, which inherits its process id, group and session.  If the input
+:mod:`factstore.agent.system.run_program` runs this source as a program.  The process reads a line from
+its input and then executes the program, which inherits its process id, group and session.  If the input
 ends without a line, because the agent was killed, the program is never started.  A program that
 cannot be executed is reported as an errno, in digits, on a file descriptor.
 """

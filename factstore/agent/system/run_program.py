@@ -7,7 +7,9 @@ its session.  Processes that keep its output open are not waited for.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import pkgutil
 import selectors
 import signal
 import subprocess
@@ -126,7 +128,7 @@ def _start_at_gate(
     with open(errors_fd, "rb") as errors:
         try:
             process = _start(
-                [sys.executable, "-I", "-S", exec_gate.__file__, str(error_fd), program],
+                [sys.executable, "-I", "-S", "-c", _gate(), str(error_fd), program],
                 env,
                 stdin=subprocess.PIPE,
                 pass_fds=(error_fd,),
@@ -144,6 +146,14 @@ def _start_at_gate(
                 raise OSError(int(number), os.strerror(int(number)))
             unless_executed.pop_all()
     return process
+
+
+@functools.cache
+def _gate() -> str:
+    """Return the source of the gate, which is not a file on disk if the agent is a zip archive."""
+    source = pkgutil.get_data(exec_gate.__package__, "exec_gate.py")
+    assert source is not None  # noqa: S101 - all loaders of Python's own can read it
+    return source.decode()
 
 
 def _terminate(process: subprocess.Popen[bytes], output: _OutputReader, clock: Clock) -> None:
