@@ -98,7 +98,7 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
     assert signals - {"SIGINT"} == set(re.findall(r"^``(SIG\w+)``", part_of("Commands"), re.M))
     built_in = part_of("Facts").partition("Built in\n")[2]
     assert list(rows(built_in)) == sorted(BUILTIN)
-    filters = templates.environment(ROOT).filters.keys()
+    filters = templates.make_environment(ROOT).filters.keys()
     plain = jinja2.Environment(autoescape=True).filters.keys()
     table = part_of("Templates").partition("there are:")[2]
     assert set(rows(table)) == filters - plain

@@ -44,6 +44,11 @@ class RecordedDict(dict[str, Any]):
         self._raw = raw
         self._reader = reader
 
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The dictionary itself; nothing is recorded."""
+        return self._raw
+
     def __getitem__(self, key: str) -> Any:
         value = self._read(key)
         if value is MISSING:
@@ -84,30 +89,31 @@ class RecordedDict(dict[str, Any]):
     def items(self) -> Any:
         return self._reader.items(self._raw)
 
-    def _whole(self) -> dict[str, Any]:
+    def whole(self) -> dict[str, Any]:
+        """Return the dictionary itself, all of which is read."""
         self._reader.everything()
         return self._raw
 
     def copy(self) -> dict[str, Any]:
-        return self._whole().copy()
+        return self.whole().copy()
 
     def __eq__(self, other: object) -> bool:
-        return self._whole() == (other._whole() if isinstance(other, RecordedDict) else other)
+        return self.whole() == (other.whole() if isinstance(other, RecordedDict) else other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __or__(self, other: Any) -> Any:
-        return self._whole() | other
+        return self.whole() | other
 
     def __ror__(self, other: Any) -> Any:
-        return other | self._whole()
+        return other | self.whole()
 
     def __repr__(self) -> str:
-        return repr(self._whole())
+        return repr(self.whole())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return copy.deepcopy(self._whole(), memo)
+        return copy.deepcopy(self.whole(), memo)
 
 
 # Jinja2 names the type in errors such as "'dict object' has no attribute 'ip'".

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from factstore.agent.apply.recorded_dict import MISSING, Reader, RecordedDict
@@ -21,9 +22,15 @@ _SIMILAR = 4
 
 
 class Recorder:
-    """A record of everything that was read so far."""
+    """A record of everything that was read so far.
+
+    :ivar templates: the template files that were loaded.
+    :ivar prepared: a document, and what was made of it for templates.
+    """
 
     def __init__(self) -> None:
+        self.templates: set[Path] = set()
+        self.prepared: tuple[Mapping[str, Any], dict[str, Any]] | None = None
         self._added = Reads()
         self._facts: set[tuple[str, ...]] = set()
         self._listed: set[tuple[str, ...]] = set()

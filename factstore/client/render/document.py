@@ -37,13 +37,19 @@ def nodes(document: Document) -> Mapping[str, Any]:
 def address_of(node: Any) -> str | None:
     """Return the normalized address in a node's fact ``ip``; None if it is not an address."""
     value = node.get("ip") if isinstance(node, dict) else None
+    return str(ipaddress.ip_address(str(value))) if is_address(value) else None
+
+
+def is_address(value: Any) -> bool:
+    """Return True for the text of an IP address without a zone."""
     # The zone of an IPv6 address, after the %, can be any text and is meaningless on other hosts.
     if not isinstance(value, str) or "%" in value:
-        return None
+        return False
     try:
-        return str(ipaddress.ip_address(value))
+        ipaddress.ip_address(value)
     except ValueError:
-        return None
+        return False
+    return True
 
 
 def masked(document: Document) -> Mapping[str, Any]:

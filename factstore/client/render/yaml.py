@@ -33,6 +33,11 @@ def as_yaml(value: Mapping[str, Any]) -> str:
     return f"---{_below(value, '')}"
 
 
+def fragment(value: Any) -> str:
+    """Return YAML for any value, without the line that begins a document."""
+    return _below(value, "").lstrip()
+
+
 def _below(value: Any, indent: str) -> str:
     """Return the text after a key, a dash or the beginning, including the end of the line."""
     if isinstance(value, Tagged):

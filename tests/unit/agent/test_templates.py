@@ -17,6 +17,7 @@ from factstore.agent.apply.files import (
     file_specs,
     render,
 )
+from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
 from tests.unit.agent.factories import context, settings, write
@@ -61,7 +62,7 @@ def test_a_template_can_include_templates_of_its_directory(tmp_path: Path) -> No
 
 
 def test_an_undefined_name_is_an_error_without_a_default(tmp_path: Path) -> None:
-    assert "line 2: 'dict object' has no attribute 'c9'" in broken(
+    assert "line 2: facts.nodes.c9 does not exist" in broken(
         tmp_path, "x\n{{ facts.nodes.c9.ip }}\n"
     )
     assert rendered(tmp_path, "{{ facts.nodes.c9 | default('none') }}") == "none"
@@ -86,6 +87,145 @@ def test_a_template_prints_facts_and_runs_no_python(tmp_path: Path, template: st
     assert "unsafe" in broken(tmp_path, template)
 
 
+HOLES: dict[str, Any] = {
+    "stack": "slurm",
+    "facts": {
+        "db": {"password": None, "user": "x"},
+        "nodes": {
+            "c1": {"ip": None, "pin": None, "cpus": 4, "keys": "k"},
+            "c2": {"ip": "10.0.0.2"},
+        },
+        "ports": [80, None],
+        "on": True,
+    },
+    "members": {"c1": {"group": "node", "state": "ready"}},
+    "self": {"name": "c1", "facts": {"pin": None}},
+    "peers": {"node": {"c1": {"facts": {"pin": None}}}},
+    "sensitive": {"db/password": "e.1", "nodes/c1/pin": "e.2"},
+}
+_READERS = "is sealed, and this member is not among its readers"
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ facts.db.password }}", f"facts.db.password {_READERS}"),
+        ("{{ me.facts.pin }}", f"me.facts.pin {_READERS}"),
+        ("{{ peers.node.c1.facts.pin }}", f"peers.node.c1.facts.pin {_READERS}"),
+        ("{{ facts.db | tojson }}", _READERS),
+        ("{{ facts.db.password | to_json }}", _READERS),
+        ("{{ context }}", _READERS),
+        ("{% if facts.db.password %}{% endif %}", _READERS),
+        ("{{ facts.nodes.c1.ip }}", "facts.nodes.c1.ip is null"),
+        ("{{ facts.nodes.c1.ip ~ 'x' }}", "facts.nodes.c1.ip is null"),
+        ("{{ 'x %s' % facts.nodes.c1.ip }}", "facts.nodes.c1.ip is null"),
+        ("{{ 'x %s' | format(facts.nodes.c1.ip) }}", "facts.nodes.c1.ip is null"),
+        ("{{ 'x {}'.format(facts.nodes.c1.ip) }}", "facts.nodes.c1.ip is null"),
+        ("{{ facts.nodes.c1.ip | upper }}", "facts.nodes.c1.ip is null"),
+        ("{{ facts.nodes.c1.ip | int }}", "facts.nodes.c1.ip is null"),
+        ("{{ facts.nodes.values() | map(attribute='ip') | join }}", "facts.nodes.c1.ip is null"),
+        ("{% for x in facts.nodes.c1.ip %}{% endfor %}", "facts.nodes.c1.ip is null"),
+        ("{{ facts.ports | join(',') }}", "facts.ports[1] is null"),
+        ("{{ facts.ports | map('string') | list }}", "facts.ports[1] is null"),
+        ("{{ facts.nodes.c9.ip.x | json }}", "facts.nodes.c9 does not exist"),
+        ("{{ facts.nodes.get('c9') ~ 'x' }}", "facts.nodes.c9 does not exist"),
+        ("{{ none ~ 'x' }}", "the value is null"),
+        ("{{ facts.nodes.c1.keys() | map('upper') }}", "an iterator cannot be printed"),
+        ("{{ facts.nodes | attr('keys') }}", "a function or method cannot be printed"),
+        ("{{ facts.nodes.values }}", "facts.nodes.values does not exist"),
+        ("{{ facts.ports.append(1) }}", "access to attribute 'append' of 'list' object is unsafe"),
+        ("{{ members.c1.update({}) }}", "access to attribute 'update' of 'dict' object is unsafe"),
+    ],
+)
+def test_a_hole_or_an_object_of_python_is_never_printed(
+    tmp_path: Path, template: str, reason: str
+) -> None:
+    with pytest.raises(templates.TemplateError) as caught:
+        templates.render(write(tmp_path / "t.j2", template), HOLES, Recorder())
+    assert reason in str(caught.value)
+
+
+IDIOMS = {
+    "{{ facts.db.password | default('d') }} {{ facts.db.password is defined }}": "d false",
+    "{{ facts.nodes.c1.ip is none }} {{ facts.nodes.c1.ip == none }}": "true true",
+    "{{ facts.nodes.c1.ip or 'x' }} {{ facts.nodes.c1.ip == 'y' }}": "x false",
+    "{{ facts.nodes.c9.a.b | default('d') }} {{ facts.nodes.c9.a is defined }}": "d false",
+    "{{ facts.nodes.get('c9', {}).get('ip', 'd') }}": "d",
+    "{{ facts.nodes.c1.keys }} {{ facts.nodes.c2.keys() | list }}": 'k ["ip"]',
+    "{{ facts.on }} {{ facts.on | string }} {{ facts.on ~ 1 }} {{ [true] }}": "true true true1 [true]",
+    "{{ '%s' % facts.on }} {{ '{}'.format(facts.on) }} {{ '%s' | format([1]) }}": "true true [1]",
+    "{{ facts.ports }} {{ facts.nodes.c1.ip | tojson }}": "[80, null] null",
+    "{% set a = [] %}{% set _ = a.append(1) %}{% do a.append(2) %}{{ a | join(',') }}": "1,2",
+    "{% set d = {} %}{% set _ = d.update({'a': 1}) %}{{ d }}": '{"a": 1}',
+    "{% set ns = namespace(n=0) %}{% for n in facts.nodes %}{% set ns.n = ns.n + 1 %}{% endfor %}"
+    "{{ ns.n }}": "2",
+    "{% for n in facts.nodes %}{% if loop.last %}{% break %}{% endif %}{{ n }}{% endfor %}": "c1",
+    "{{ members.values() | groupby('group') | map(attribute='grouper') | list }}": '["node"]',
+    "{{ facts.nodes.values() | selectattr('cpus', 'defined') | list | length }}": "1",
+    "{{ 'a\u2028b\x85c' | indent(2) }}": "a\u2028b\x85c",
+    "{{ 'a\nb\n\nc' | indent(2) }}": "a\n  b\n\n  c",
+    "{{ 'aa bb' | wordwrap(2) }}": "aa\nbb",
+    "{{ 'yes' | bool }} {{ facts.on | ternary('y', 'n') }} {{ 'a' | mandatory }}": "true y a",
+    "{{ 'a-b' | regex_replace('-(.)', '_\\\\1') }} {{ 'ab' | regex_search('b') }}": "a_b b",
+    "{{ 'a1b2' | regex_findall('[0-9]') }} {{ 'a.b' | regex_escape }}": '["1", "2"] a\\.b',
+    "{{ 'x' | b64encode }} {{ 'eA==' | b64decode }}": "eA== x",
+    "{{ 'x' | hash }}": "11f6ad8ec52a2984abaafd7c3b516503785c2072",
+    "{{ '/a/b.c' | basename }} {{ '/a/b.c' | dirname }} {{ 'a b' | quote }}": "b.c /a 'a b'",
+    "{{ {'a': {'x': 1}} | combine({'a': {'y': 2}}, recursive=true) }}": '{"a": {"x": 1, "y": 2}}',
+    "{{ {'a': 1} | dict2items }}": '[{"key": "a", "value": 1}]',
+    "{{ [{'key': 'a', 'value': 1}] | items2dict }}": '{"a": 1}',
+    "{{ [1, [2, [3]]] | flatten }} {{ [1, 2] | zip([3, 4]) | list }}": "[1, 2, 3] [[1, 3], [2, 4]]",
+    "{{ [1, 1, 2] | union([3]) }} {{ [1, 2] | difference([2]) }} {{ [1, 2] | intersect([2]) }}": (
+        "[1, 2, 3] [1] [2]"
+    ),
+    "{{ ['c2'] | map('extract', facts.nodes, 'ip') | list }}": '["10.0.0.2"]',
+    "{{ '{\"a\": 1}' | from_json }} {{ 'a,b' | split(',') }}": '{"a": 1} ["a", "b"]',
+    "{{ '::1' | ipwrap }} {{ '10.0.0.1' | ipwrap }}": "[::1] 10.0.0.1",
+    "{{ {'a': [1, 'x']} | to_nice_yaml }}": '"a":\n  - 1\n  - "x"\n',
+    "{{ {'a': 1} | to_json }} {{ [1] | to_nice_json }}": '{"a": 1} [\n    1\n]',
+    "{{ 'abc' is match('a') }} {{ 'abc' is search('c') }} {{ [1] is subset([1, 2]) }}": (
+        "true true true"
+    ),
+}
+
+
+@pytest.mark.parametrize(("template", "expected"), IDIOMS.items())
+def test_templates_can_use_what_templates_of_others_use(
+    tmp_path: Path, template: str, expected: str
+) -> None:
+    source = write(tmp_path / "t.j2", template)
+    assert templates.render(source, HOLES, Recorder()) == expected
+    assert templates.render(source, HOLES) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{{ 1 | nosuch }}", "line 1: the filter 'nosuch' does not exist"),
+        ("{% if false %}{{ 1 is nosuch }}{% endif %}", "line 1: the test 'nosuch' does not exist"),
+        ("{% include 'none.j2' %}", "none.j2 does not exist"),
+        ("{% include 'part.j2' %}", "part.j2, line 2: "),
+        ("\ufeffx", "line 1: the file begins with a byte order mark: save it as UTF-8 without one"),
+        (b"M\xfcnchen", "the file is not UTF-8"),
+        ("{% include 'none.j2' ignore missing %}{% import 'fine.j2' as m %}", ""),
+    ],
+)
+def test_check_finds_mistakes_in_a_template_and_in_those_that_it_includes(
+    tmp_path: Path, text: str | bytes, reason: str
+) -> None:
+    write(tmp_path / "part.j2", "x\n{{ | }}")
+    write(tmp_path / "fine.j2", "{% macro m() %}{% endmacro %}")
+    source = tmp_path / "t.j2"
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = ""
+    try:
+        templates.check(source)
+    except templates.TemplateError as error:
+        found = str(error)
+    assert reason in found
+    assert bool(reason) == bool(found)
+
+
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
@@ -98,7 +238,7 @@ def test_a_template_prints_facts_and_runs_no_python(tmp_path: Path, template: st
 )
 def test_addresses_and_host_names_pass_their_tests(tmp_path: Path, value: str, kind: str) -> None:
     document = {**DOCUMENT, "facts": {"it": value}}
-    assert rendered(tmp_path, f"{{{{ facts.it is {kind} }}}}", document) == "True"
+    assert rendered(tmp_path, f"{{{{ facts.it is {kind} }}}}", document) == "true"
 
 
 @pytest.mark.parametrize(
@@ -129,12 +269,12 @@ def test_other_values_fail_the_tests_for_addresses_and_host_names(
     document = {**DOCUMENT, "facts": {"it": value}}
     for kind in ("address", "hostname"):
         if not (kind == "hostname" and value == "10.0.0.01"):
-            assert rendered(tmp_path, f"{{{{ facts.it is {kind} }}}}", document) == "False"
+            assert rendered(tmp_path, f"{{{{ facts.it is {kind} }}}}", document) == "false"
 
 
 def test_an_undefined_value_is_neither_an_address_nor_a_host_name(tmp_path: Path) -> None:
     assert (
-        rendered(tmp_path, "{{ facts.it is address }} {{ facts.it is hostname }}") == "False False"
+        rendered(tmp_path, "{{ facts.it is address }} {{ facts.it is hostname }}") == "false false"
     )
 
 
