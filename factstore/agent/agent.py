@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime, timezone
-from typing import Any
+from collections.abc import Callable
 
 from factstore.agent.apply.files import file_specs
 from factstore.agent.apply.hooks import Hooks
 from factstore.agent.apply.reconciler import ApplyError, Reconciler, TurnRequired
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
-from factstore.agent.errors import RETRYABLE, AgentError
+from factstore.agent.errors import RETRYABLE
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.publish.publisher import Publisher
 from factstore.agent.publish.sources import CollectedFacts, FactCollector
 from factstore.agent.session.connection import Connection
 from factstore.agent.session.grant_renewal import GrantRenewal
 from factstore.agent.session.hook_turn import make_hook_turn
-from factstore.agent.session.membership import Membership
+from factstore.agent.session.membership import HEARTBEATS_PER_TTL, Membership
 from factstore.agent.session.read_set import ReadSetUpload
+from factstore.agent.session.rejoin_grace import RejoinGrace
+from factstore.agent.status import Status
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import StateDir
 from factstore.client import Context
@@ -32,8 +31,6 @@ from factstore.client.errors import Gone
 LOG = logging.getLogger(__name__)
 
 COMMAND_SOURCE = "factstore-agent put"
-APPLYING_SECONDS = 1.0
-"""The state ``applying`` is published after this time, so that brief hooks cost no request."""
 
 
 class Agent:
@@ -41,6 +38,8 @@ class Agent:
 
     :param should_stop: returns True if running programs are to be terminated.
     :param boot_id: returns the id of the current boot.
+    :param elapsed: returns seconds that also pass while the machine is suspended; None for the
+        system's clock.
     """
 
     def __init__(
@@ -51,10 +50,12 @@ class Agent:
         *,
         should_stop: Callable[[], bool] = lambda: False,
         boot_id: Callable[[], str] = boot_id,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         options, react = settings.agent, settings.react
         self.settings = settings
         self.clock = clock
+        self._elapsed = elapsed or BootClock().monotonic
         self.stack = connection.stack
         state = StateDir(options.state_dir, (options.stack, options.member))
         state.create()
@@ -74,9 +75,15 @@ class Agent:
         self._enrolment = connection.enrolment
         self._renewal: tuple[str, GrantRenewal] | None = None
         self._collected: CollectedFacts | None = None
-        self._source_problems: Mapping[str, str] = {}
-        self._apply_error: ApplyError | None = None
-        self._applying_since: str | None = None
+        self.grace = RejoinGrace(
+            react.rejoin_grace,
+            options.ttl / HEARTBEATS_PER_TTL,
+            self._elapsed,
+            self.reconciler.load_context(),
+        )
+        self.status = Status(
+            self.reconciler, self.publisher, self.turn, self.grace, lambda: self.publish()
+        )
         self._published_state: tuple[str | None, str] | None = None
         self._publishing = threading.Lock()
         self._facts_sent = False
@@ -94,9 +101,9 @@ class Agent:
     def collect(self) -> None:
         """Collect the facts for the next :meth:`publish`."""
         collected = self._collector.collect()
-        for source in sorted(collected.problems.keys() - self._source_problems.keys()):
+        for source in sorted(collected.problems.keys() - self.status.source_problems.keys()):
             LOG.warning("skipping %s, which %s", source, collected.problems[source])
-        self._source_problems = dict(collected.problems)
+        self.status.source_problems = dict(collected.problems)
         self._collected = collected
 
     def keep_alive(self) -> bool:
@@ -120,6 +127,10 @@ class Agent:
         self._facts_sent = False
         self._enrol()
         record = self.membership.join()
+        if (
+            not record.unchanged
+        ):  # this member has expired or is new, so that others may have expired
+            self.grace.begin()
         LOG.info(
             "member %s joined stack %s in group %s%s",
             record.name,
@@ -141,10 +152,17 @@ class Agent:
         """
         try:
             applied = self.read_set.reportable(self.reconciler.applied_cursor)
-            return self.membership.heartbeat(applied)
+            if not self.membership.heartbeat(applied):
+                return False
+            self.grace.heartbeat_succeeded()
+            return True
         except Gone:
             LOG.warning("the service was restored from a backup; reading the context again")
             self.reconciler.applied_cursor = None
+            self.grace.begin()
+            raise
+        except (*RETRYABLE, OSError):
+            self.grace.request_failed()
             raise
 
     def publish(self) -> None:
@@ -158,10 +176,10 @@ class Agent:
             if self._collected is not None:  # else it is not known which facts were withdrawn
                 facts = self._collected.with_source(COMMAND_SOURCE, self.command_facts.facts)
                 self.publisher.set_facts(facts)
-            self.publisher.set_results({**self.command_facts.results, **self._status()})
+            self.publisher.set_results({**self.command_facts.results, **self.status.results()})
             self.publisher.publish()
             if self.publisher.problems:
-                self.publisher.set_results(self._status())
+                self.publisher.set_results(self.status.results())
                 self.publisher.publish()
             self._publish_state()
 
@@ -179,13 +197,16 @@ class Agent:
             return True
         try:
             if self.turn is not None and self.turn.held:
-                context = self.newest_context(context)
+                newest = self.newest_context(context)
+                if not self.grace.pause(newest):
+                    context = newest
+            self.grace.applied(context)
             try:
                 self.reconciler.store_context(context)
             except OSError as error:
                 reason = f"{error.filename}: {error.strerror}"
                 raise ApplyError("state", reason) from error
-            with self._reported_as_applying():
+            with self.status.applying():
                 changed = self.reconciler.apply(context, self.turn)
         except TurnRequired:
             assert self.turn is not None  # noqa: S101 - else none is required
@@ -193,13 +214,21 @@ class Agent:
             return False
         except BaseException as error:
             if isinstance(error, ApplyError):
-                self._apply_error = error
+                self.status.apply_error = error
             self.end_turn()
             raise
-        self._apply_error = None
+        self.status.apply_error = None
         self.end_turn()
         LOG.log(logging.INFO if changed else logging.DEBUG, "applied context %s", context.cursor)
         return True
+
+    def rejoin_pause(self, context: Context) -> float:
+        """Return the seconds until a context may be applied; 0 if it may be applied now.
+
+        After an interruption, a context must not be applied before the members that the last one had
+        can have joined again.
+        """
+        return 0.0 if self.reconciler.skip(context) else self.grace.pause(context)
 
     def newest_context(self, known: Context | None) -> Context:
         """Read the context now, as changes of a known one.
@@ -224,7 +253,7 @@ class Agent:
         token = self._enrolment.token
         if self._renewal is None or self._renewal[0] != token:
             grant = self.stack.grant(self._enrolment.grant_id)
-            self._renewal = token, GrantRenewal(grant, BootClock().monotonic)
+            self._renewal = token, GrantRenewal(grant, self._elapsed)
         return self._renewal[1].renew_if_due()
 
     def discard_rejected_grant(self) -> bool:
@@ -243,27 +272,6 @@ class Agent:
         if self._enrolment is not None:
             self._enrolment.ensure()
 
-    @contextmanager
-    def _reported_as_applying(self) -> Iterator[None]:
-        """Publish the state ``applying`` if the block takes long."""
-        self._applying_since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        # A thread of its own, because a service that does not answer must not delay hooks.
-        timer = threading.Timer(APPLYING_SECONDS, self._publish_applying)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._applying_since = None
-
-    def _publish_applying(self) -> None:
-        try:
-            self.publish()
-        except (*RETRYABLE, AgentError, OSError) as error:
-            # The publication after the hooks fails for the same reason, and is repeated.
-            LOG.debug("the state could not be published: %s", error)
-
     def _publish_state(self) -> None:
         state = self.command_facts.requested_state
         if state is None:
@@ -275,25 +283,3 @@ class Agent:
             self.membership.set_state(state)
             self._published_state = current
             LOG.info("member %s is %s", self.settings.agent.member, state)
-
-    def _status(self) -> dict[str, Any]:
-        """Return the results below ``agent/``; none before the first attempt to apply."""
-        applied = self.reconciler.applied_cursor is not None
-        since, waiting = self._applying_since, self.turn is not None and self.turn.waiting
-        if not (applied or since or waiting or self._apply_error or self._source_problems):
-            return {}
-        problems = {**self._source_problems, **self.publisher.problems, **self.reconciler.problems}
-        if self._apply_error is not None:
-            problems[self._apply_error.source] = self._apply_error.reason
-        if since is not None:
-            state = "applying"
-        elif waiting:
-            state = "waiting_for_turn"
-        elif self._apply_error is not None:
-            state = "failed"
-        else:
-            state = "applied" if applied else "starting"
-        status: dict[str, Any] = {"state": state, "applying_since": since, "problems": problems}
-        if self.reconciler.mismatches:
-            status["read_set_mismatches"] = self.reconciler.mismatches
-        return {f"agent/{name}": value for name, value in status.items()}

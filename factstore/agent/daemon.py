@@ -185,9 +185,16 @@ class Daemon:
 
     def _poll(self) -> float | None:
         # After the agent has joined again, the watch is requested again.
-        return self._watcher.poll() if self._agent.is_present else None
+        if not self._agent.is_present:
+            return None
+        try:
+            return self._watcher.poll()
+        except (*RETRYABLE, OSError):
+            self._agent.grace.request_failed()
+            raise
 
     def _on_change(self, context: Context, previous: Context | None) -> None:
+        self._agent.grace.request_succeeded()  # before the context is applied
         splayed = previous is not None and previous.etag != context.etag
         delay = self._settings.react.splay * self._jitter() if splayed else 0.0
         self._main.request(self._apply_task, delay)
@@ -244,6 +251,12 @@ class Daemon:
     def _apply(self, *, fully: bool = False) -> None:
         context = self._watcher.latest or self._fallback
         if context is None:
+            return
+        pause = self._agent.rejoin_pause(context)
+        if pause:
+            self._main.request(self._apply_task, pause)
+            self._main.request(self._publish_task)
+            notify(STATUS="waiting for members to join again")
             return
         try:
             if not self._agent.apply(context, fully=fully):

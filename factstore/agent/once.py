@@ -14,6 +14,9 @@ from factstore.client.transport import LONGEST_WAIT
 
 LOG = logging.getLogger(__name__)
 
+REJOIN_POLL_SECONDS = 3.0
+"""The pause between two looks whether members have joined again."""
+
 
 def run_once(agent: Agent) -> int:
     """Publish changed facts, apply the context and report that; return the exit status.
@@ -63,7 +66,13 @@ def run_once(agent: Agent) -> int:
 def _join(agent: Agent) -> Context:
     agent.renew_grant()
     agent.join()
-    return agent.newest_context(agent.reconciler.load_context())
+    context = agent.newest_context(agent.reconciler.load_context())
+    while pause := agent.rejoin_pause(context):
+        agent.clock.sleep(min(pause, REJOIN_POLL_SECONDS))
+        agent.keep_alive()
+        agent.publish()
+        context = agent.newest_context(context)
+    return context
 
 
 def _wait_for_turn(agent: Agent) -> None:

@@ -81,6 +81,7 @@ class ReactOptions:
     settle: Annotated[float, types.seconds(0, 5)] = 1.0
     max_settle: Annotated[float, types.seconds(0, 50)] = 10.0
     splay: Annotated[float, types.seconds(0, 3600)] = 0.0
+    rejoin_grace: Annotated[float, types.seconds(0, 3600)] = 60.0
     hooks: Annotated[Path, types.absolute_path] = Path("/etc/factstore/hooks.d")
     run_hooks: Annotated[str, types.choice("context", "files")] = "context"
     hook_timeout: Annotated[float, types.seconds(0.1, 86400)] = 3600.0

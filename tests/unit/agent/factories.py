@@ -65,7 +65,8 @@ def agent(options: Settings, service: Service, clock: FakeClock | SystemClock = 
     """Return an agent that uses a stub of the service."""
     client_clock = clock if isinstance(clock, FakeClock) else FakeClock()
     stack = service.stack(client_clock, retry_for=0.0)
-    return Agent(options, Connection(stack), clock, boot_id=lambda: "boot-1")
+    made = Connection(stack)
+    return Agent(options, made, clock, boot_id=lambda: "boot-1", elapsed=clock.monotonic)
 
 
 def context(facts: dict[str, Any], revision: int = 5, **more: Any) -> Context:

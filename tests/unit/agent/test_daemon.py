@@ -11,7 +11,7 @@ import pytest
 from factstore.agent.agent import Agent
 from factstore.agent.daemon import Daemon
 from factstore.agent.session.connection import open_connection
-from tests.unit.agent.factories import agent, context, member, settings, write
+from tests.unit.agent.factories import agent, batch, context, member, settings, write
 from tests.unit.client.deltas import delta
 from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
 
@@ -93,6 +93,26 @@ def test_only_a_changed_context_is_splayed(running: Running, service: Service) -
 def test_the_watch_waits_until_the_agent_has_joined(running: Running, service: Service) -> None:
     running.poll()
     assert service.calls == []
+
+
+def test_a_context_without_the_former_members_waits_after_an_outage(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    made = settings(tmp_path, f"[service]\nurl = {service.url}\n[react]\nrejoin_grace = 20\n")
+    members = {name: {"group": "node", "state": "ready", "attributes": {}} for name in ("c1", "c2")}
+    agent(made, service, clock).reconciler.store_context(context({"a": 1}, members=members))
+    running = Running(lambda: agent(made, service, clock), clock)
+    alone = {**DOCUMENT, "members": {"c1": members["c1"]}}
+    service.will(answer(201, member()), answer(200, alone, TAG))
+    running.heartbeat()
+    running.daemon._watch.run_due()
+    service.will(answer(200, batch(*["created"] * 3)))  # the agent's state and problems
+    running.daemon._main.run_due()
+    assert running.daemon._main.run_due() == 20.0
+    assert running.agent.status.results()["agent/state"] == "waiting_for_members"
+    clock.now += 20.0
+    running.daemon._main.run_due()
+    assert running.agent.reconciler.applied_cursor == "e.5"
 
 
 @pytest.mark.parametrize("valid", [True, False])

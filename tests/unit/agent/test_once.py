@@ -80,7 +80,7 @@ def test_a_failed_hook_is_published_and_returned_as_a_status(node: Path, service
 def test_a_run_that_takes_long_is_reported_as_applying_until_it_ends(
     node: Path, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("factstore.agent.agent.APPLYING_SECONDS", 0.01)
+    monkeypatch.setattr("factstore.agent.status.APPLYING_SECONDS", 0.01)
     # The hook ends after the service has received the report.
     program(node / "hooks.d" / "10", f"while ! test -e {node}/go; do sleep 0.01; done")
 

@@ -1,0 +1,148 @@
+"""The grace period after an interruption: time for other members to join again.
+
+An interruption that lets this member expire lets others expire, too.  When it is over, they join again
+one after the other.  Until then the context lacks members that never failed, and must not be applied.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from factstore.client import Context
+
+LOG = logging.getLogger(__name__)
+
+SHORTEST_INTERRUPTION = 3.0
+"""Seconds after which a member may have expired: of the shortest ttl, 5 s, a third may have passed."""
+LONGEST_WAIT_FACTOR = 3
+"""Limits the wait, in grace periods, if one interruption follows the other."""
+_NAMED = 5  # members that a message names
+
+
+class _Known(NamedTuple):
+    """The members of a context, and those of them that had facts."""
+
+    members: frozenset[str]
+    with_facts: frozenset[str]
+
+
+class RejoinGrace:
+    """Finds the members that the last context had, and that have not joined again yet.
+
+    One thread may apply contexts while others report requests.
+
+    :param seconds: the length of the grace period, which begins at the end of an interruption.
+    :param heartbeat_interval: seconds between two requests without an interruption.
+    :param elapsed: returns seconds that also pass while the machine is suspended.
+    :param last: the last context that was applied.
+    """
+
+    def __init__(
+        self,
+        seconds: float,
+        heartbeat_interval: float,
+        elapsed: Callable[[], float],
+        last: Context | None,
+    ) -> None:
+        self._seconds = seconds
+        self._longest_gap = 2 * heartbeat_interval
+        self._elapsed = elapsed
+        self._known = _known(last.document if last is not None else {})
+        self._failing_since: float | None = None
+        self._succeeded_at: float | None = None
+        self._ends_at: float | None = None
+        self._waiting_since: float | None = None
+        self.missing: tuple[str, ...] = ()
+        """The members for which the agent waits."""
+
+    def begin(self) -> None:
+        """Begin the grace period, because an interruption has ended."""
+        self._ends_at = self._elapsed() + self._seconds
+
+    def request_failed(self) -> None:
+        """Note that the service could not be used."""
+        if self._failing_since is None:
+            self._failing_since = self._elapsed()
+
+    def request_succeeded(self) -> None:
+        """Note that the service answered, which may end an interruption."""
+        failing_since, self._failing_since = self._failing_since, None
+        if failing_since is not None and self._elapsed() - failing_since >= SHORTEST_INTERRUPTION:
+            self.begin()
+
+    def heartbeat_succeeded(self) -> None:
+        """Note that the service accepted a heartbeat."""
+        self.request_succeeded()
+        before, self._succeeded_at = self._succeeded_at, self._elapsed()
+        # No request fails while the machine is suspended, or while this process is stopped.
+        if before is not None and self._succeeded_at - before > self._longest_gap:
+            self.begin()
+
+    def pause(self, context: Context) -> float:
+        """Return the seconds until a context may be applied; 0 if it may be applied now."""
+        if self._ends_at is None:
+            return 0.0
+        now, missing = self._elapsed(), _missing(self._known, context.document)
+        since = now if self._waiting_since is None else self._waiting_since
+        left = min(self._ends_at, since + LONGEST_WAIT_FACTOR * self._seconds) - now
+        if missing and left > 0:
+            if self._waiting_since is None:
+                LOG.warning(
+                    "not applying context %s yet: after an interruption, %s did not join again so far; "
+                    "waiting for at most %.0f s",
+                    context.cursor,
+                    _listed(missing),
+                    left,
+                )
+            self._waiting_since, self.missing = since, missing
+            return left
+        if missing:
+            LOG.warning("applying context %s without %s", context.cursor, _listed(missing))
+        elif self._waiting_since is not None:
+            LOG.info("all members of the last context have joined again")
+        if left <= 0:
+            self._ends_at = None
+        self._waiting_since, self.missing = None, ()
+        return 0.0
+
+    def applied(self, context: Context) -> None:
+        """Remember the members of a context that is applied."""
+        self._known = _known(context.document)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """The problem for the member's results, while members are missing."""
+        if not self.missing:
+            return {}
+        return {"members": f"waiting for {_listed(self.missing)} to join again"}
+
+
+def _known(document: Mapping[str, Any]) -> _Known:
+    # A draining member is about to depart.
+    names = {name for name, each in _members(document).items() if each.get("state") != "draining"}
+    return _Known(frozenset(names), frozenset(names & _with_facts(document)))
+
+
+def _missing(known: _Known, document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the known members that a document lacks, or whose facts it lacks."""
+    absent = known.members - _members(document).keys()
+    return tuple(sorted(absent | (known.with_facts - _with_facts(document))))
+
+
+def _members(document: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    members: Mapping[str, Mapping[str, Any]] = document.get("members") or {}
+    return members
+
+
+def _with_facts(document: Mapping[str, Any]) -> set[str]:
+    """Return the members that have facts."""
+    nodes = (document.get("facts") or {}).get("nodes")
+    return {name for name, facts in nodes.items() if facts} if isinstance(nodes, dict) else set()
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = len(names) - _NAMED
+    text = ", ".join(names[:_NAMED])
+    return f"{text} and {more} more" if more > 0 else text
