@@ -20,8 +20,8 @@ from factstore.agent.apply.reconciler import ApplyError
 from factstore.agent.error_log import ErrorLog
 from factstore.agent.errors import EXIT_OK, RETRYABLE, Misconfigured, StackDeleted
 from factstore.agent.scheduler import LONGEST_PAUSE, Worker
-from factstore.agent.session.connection import load_credential
 from factstore.agent.session.context_watcher import ContextWatcher
+from factstore.agent.session.credential import choose_credential
 from factstore.agent.session.membership import HEARTBEATS_PER_TTL
 from factstore.agent.session.turn import give_back_abandoned
 from factstore.agent.system.sd_notify import notify
@@ -61,7 +61,7 @@ class Daemon:
         self._agent = agent = make_agent(lambda: self._stop)
         self._settings = settings = agent.settings
         self._environ = environ
-        self._credential = load_credential(settings, environ)
+        self._credential = choose_credential(settings, environ)
         self._can_reload = can_reload
         self._jitter = jitter
         self._stored = agent.reconciler.load_context()
@@ -172,7 +172,7 @@ class Daemon:
     def _check_credential(self) -> None:
         """Reload if another credential has been configured."""
         try:
-            if load_credential(self._settings, self._environ) == self._credential:
+            if choose_credential(self._settings, self._environ) == self._credential:
                 return
         except Misconfigured as error:
             LOG.debug("the credential was not reloaded: %s", error)

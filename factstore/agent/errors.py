@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 
-from keystoneauth1.exceptions import ClientException
-
 from factstore.client.errors import FactstoreError
+
+try:
+    from keystoneauth1.exceptions import ClientException
+except ImportError:  # it is not needed for grants
+
+    class ClientException(Exception):  # type: ignore[no-redef]
+        """Never raised."""
+
+
+TokenError = ClientException
+"""An error of a request to Keystone."""
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -15,10 +24,11 @@ EXIT_SUPERSEDED = 3
 EXIT_UNAVAILABLE = 4
 EXIT_TURN_LOST = 5
 
-RETRYABLE = (FactstoreError, ClientException)
+
+RETRYABLE = (FactstoreError, TokenError)
 """Errors of a call to the service, after which the call is repeated."""
 
-# urllib3 puts the address of a connection object in front of its messages.
+# urllib3, which keystoneauth uses, puts the address of an object in front of its messages.
 _OBJECT = re.compile(r"<?[\w.]+ object at 0x[0-9a-f]+>?(: )?")
 
 

@@ -19,13 +19,15 @@ and does not depend on the service's implementation.
 
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.client import Client
-from factstore.client.connect import MissingVariables, connect
+from factstore.client.connect import connect
 from factstore.client.errors import (
     BadRequest,
+    CertificateError,
     Conflict,
     FactstoreError,
     Forbidden,
     Gone,
+    MissingVariables,
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
@@ -35,6 +37,7 @@ from factstore.client.errors import (
     Unauthorized,
     Unavailable,
     UnexpectedAnswer,
+    UnusableSettings,
     WaitTimeout,
 )
 from factstore.client.events import Bookmark, Change, Event, Snapshot
@@ -60,6 +63,7 @@ __all__ = [
     "BadRequest",
     "BatchResult",
     "Bookmark",
+    "CertificateError",
     "Change",
     "Client",
     "Conflict",
@@ -97,6 +101,7 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",
+    "UnusableSettings",
     "WaitTimeout",
     "Waiter",
     "WaiterRecord",

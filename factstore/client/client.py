@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keystoneauth1.session import Session
-
-from factstore.client.adapter import MICROVERSION, SERVICE_TYPE, Adapter
 from factstore.client.clock import Clock, SystemClock
+from factstore.client.endpoint import MICROVERSION, SERVICE_TYPE, Endpoint
+from factstore.client.http.session import HttpSession
 from factstore.client.paging import next_params
 from factstore.client.records import StackRecord
 from factstore.client.stack import Stack
@@ -19,11 +19,14 @@ from factstore.client.transport import (
     parsed,
 )
 
+if TYPE_CHECKING:
+    from keystoneauth1.session import Session
+
 
 class Client:
     """A client for the stacks of one project.
 
-    :param session: a keystoneauth session with an auth plugin.
+    :param session: a keystoneauth session with an auth plugin.  :func:`connect` passes an endpoint.
     :param service_type: the service type in the catalog.
     :param interface: such as ``public`` or ``internal``; None for keystoneauth's default.
     :param endpoint_override: the root URL of the service, instead of the endpoint in the catalog.
@@ -32,12 +35,15 @@ class Client:
     :param stream_silence: seconds without data after which a watch reconnects; the service sends data
         every 15 seconds.
     :param clock: for tests.
+    :param client_name: the User-Agent of the requests.
+    :param http: sends the requests; None for the CAs and proxies that the session or the
+        environment names.
     :param options: further parameters of :class:`keystoneauth1.adapter.Adapter`.
     """
 
     def __init__(
         self,
-        session: Session,
+        session: Session | Endpoint,
         *,
         service_type: str = SERVICE_TYPE,
         interface: str | None = None,
@@ -47,27 +53,44 @@ class Client:
         answer_within: float = ANSWER_SECONDS,
         stream_silence: float = STREAM_SILENCE_SECONDS,
         clock: Clock | None = None,
+        client_name: str = "factstore-client",
+        default_microversion: str = MICROVERSION,
+        http: HttpSession | None = None,
         **options: Any,
     ) -> None:
-        options.setdefault("default_microversion", MICROVERSION)
-        options.setdefault("client_name", "factstore-client")
-        self._adapter = Adapter(
-            session,
-            service_type=service_type,
-            interface=interface,
-            region_name=region_name,
-            endpoint_override=endpoint_override,
-            **options,
-        )
+        clock = clock or SystemClock()
+        if isinstance(session, Endpoint):
+            self._endpoint = session
+        else:
+            from factstore.client import keystone  # needs keystoneauth1, which grants do not
+
+            self._endpoint = keystone.KeystoneEndpoint(
+                session,
+                clock,
+                service_type=service_type,
+                interface=interface,
+                region_name=region_name,
+                endpoint_override=endpoint_override,
+                **options,
+            )
+            http = http or keystone.http_session(session)
         self._transport = Transport(
-            self._adapter, clock or SystemClock(), retry_for, stream_silence, answer_within
+            self._endpoint,
+            http or HttpSession.from_environ(os.environ),
+            clock,
+            retry_for,
+            stream_silence,
+            answer_within,
+            {
+                "OpenStack-API-Version": f"{SERVICE_TYPE} {default_microversion}",
+                "User-Agent": client_name,
+            },
         )
 
     @property
-    def endpoint(self) -> str | None:
-        """The root URL of the service; None if it is not known."""
-        endpoint: str | None = self._adapter.get_endpoint()
-        return endpoint
+    def endpoint(self) -> str:
+        """The root URL of the service."""
+        return self._endpoint.url()
 
     def stack(self, name: str) -> Stack:
         """Return a stack by its name.  No request is sent, and the stack need not exist."""

@@ -14,20 +14,43 @@ The tree::
     │   ├── PreconditionFailed  412: has the current etag
     │   └── TooLarge            413: a value, a body or a batch is too large
     ├── Unavailable             503, or no response: nothing was written
+    │   ├── CertificateError    the server, or a file of CAs, cannot be trusted
     │   └── RateLimited         429: too many requests
     ├── OutcomeUnknown          504, or a lost response: the write may or may not have happened
     └── UnexpectedAnswer        500, or a response that is not part of the API
 
 Errors that occur before the request to factstore, with tokens and the catalog, are raised unchanged as
-``keystoneauth1.exceptions``.
+``keystoneauth1.exceptions``.  Settings from which no client can be made are an UnusableSettings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-import requests
+from factstore.client.http.failures import HttpFailure
+
+if TYPE_CHECKING:
+    from factstore.client.http.responses import Response
+
+
+class UnusableSettings(ValueError):
+    """The settings for a connection are incomplete, or contradict each other."""
+
+
+class MissingVariables(UnusableSettings):
+    """The ``OS_*`` variables that :func:`~factstore.client.connect` needs are not set."""
+
+    def __init__(self, options: Mapping[str, str], known: Mapping[str, str]) -> None:
+        missing = ", ".join(f"{option} ({variable})" for option, variable in options.items())
+        if "OS_CLOUD" in known:
+            missing += "; OS_CLOUD and clouds.yaml are not read"
+        super().__init__(
+            f"No service is named, because an option is not set: {missing}. With Keystone, source an"
+            " openrc file. For the service of make standalone, export OS_AUTH_TYPE=none"
+            ' OS_ENDPOINT=http://127.0.0.1:8796, or call connect("http://127.0.0.1:8796").'
+        )
 
 
 class FactstoreError(Exception):
@@ -117,6 +140,10 @@ class Unavailable(FactstoreError):
     retry_after: float | None = None
 
 
+class CertificateError(Unavailable):
+    """The server's certificate, or the file of CAs to verify it with, cannot be trusted."""
+
+
 class RateLimited(Unavailable):
     """The caller sends too many requests."""
 
@@ -147,7 +174,7 @@ _BY_STATUS: dict[int, type[FactstoreError]] = {
 _EXCERPT = 200  # characters of a body that is not factstore's
 
 
-def from_response(response: requests.Response, *, writes: bool) -> FactstoreError:
+def from_response(response: Response, *, writes: bool) -> FactstoreError:
     """Return the error for a response.
 
     :param writes: whether the request was a write.  Its outcome is unknown if a gateway lost the
@@ -158,7 +185,7 @@ def from_response(response: requests.Response, *, writes: bool) -> FactstoreErro
     if status in (502, 504):
         kind = OutcomeUnknown if writes else Unavailable
     entry = _first_error(response)
-    detail = entry.pop("detail", None)
+    detail = entry.pop("detail", None) or _redirect(response)
     code = entry.pop("code", None)
     request_id = entry.pop("request_id", None) or response.headers.get("X-Openstack-Request-Id")
     error = kind(
@@ -173,19 +200,31 @@ def from_response(response: requests.Response, *, writes: bool) -> FactstoreErro
     return error
 
 
-def _first_error(response: requests.Response) -> dict[str, Any]:
+def _first_error(response: Response) -> dict[str, Any]:
     """Return the first error of the body; empty if the body is not factstore's."""
     try:
         return dict(response.json()["errors"][0])
-    except (ValueError, LookupError, TypeError, requests.RequestException):
+    except (ValueError, LookupError, TypeError, HttpFailure):
         return {}
 
 
-def _excerpt(response: requests.Response) -> str:
+def _redirect(response: Response) -> str | None:
+    """Describe a redirect.  None is followed: the credential is for the configured server only."""
+    if response.status_code not in (301, 302, 303, 307, 308):
+        return None
+    target = urlsplit(response.headers.get("Location", ""))
+    place = f"{target.scheme}://{target.hostname}{target.path}" if target.hostname else target.path
+    return (
+        f"The server redirects to {place[:_EXCERPT]!a} with status {response.status_code}."
+        " Redirects are not followed. Configure the URL of the service itself."
+    )
+
+
+def _excerpt(response: Response) -> str:
     """Describe a response that other software sent."""
     try:
         body = response.content.decode("utf-8", "replace")
-    except requests.RequestException:
+    except HttpFailure:
         body = ""
     excerpt = " ".join(body.split())[:_EXCERPT]
     return f"HTTP status {response.status_code} without factstore's error body: {excerpt!r}"

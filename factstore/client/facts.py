@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 
-import requests
-
 from factstore.client import urls
 from factstore.client.advice import advises, missing_attribute
 from factstore.client.batch import Delete, DeletePrefix, Guard, Put
 from factstore.client.conditional import quoted, write_headers
 from factstore.client.errors import Gone, NotFound, WaitTimeout
 from factstore.client.events import Snapshot
+from factstore.client.http.responses import Response
 from factstore.client.paging import next_params
 from factstore.client.query import query_params
 from factstore.client.records import BatchResult, DeletedFolder, Fact, Page
@@ -238,7 +237,7 @@ class Facts:
         if_none_match: str | None,
         wait: float,
         stale: bool = False,
-    ) -> requests.Response:
+    ) -> Response:
         if stale:
             params = {**params, "consistency": "stale"}
         headers = {"If-None-Match": quoted(if_none_match)} if if_none_match is not None else {}

@@ -7,20 +7,28 @@ that take longer than a moment are logged as warnings, which Python prints by de
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlencode
 
-import requests
-import urllib3
-from keystoneauth1 import exceptions
-
-from factstore.client.adapter import Adapter
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
-from factstore.client.errors import OutcomeUnknown, Unavailable, UnexpectedAnswer, from_response
+from factstore.client.endpoint import Endpoint
+from factstore.client.errors import (
+    CertificateError,
+    OutcomeUnknown,
+    Unavailable,
+    UnexpectedAnswer,
+    from_response,
+)
+from factstore.client.http.connections import refusal
+from factstore.client.http.failures import NotSent, ResponseLost, Untrusted
+from factstore.client.http.proxies import Proxy
+from factstore.client.http.responses import Response
+from factstore.client.http.session import HttpSession
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +46,7 @@ _READS = frozenset({"GET", "HEAD"})
 class Transport:
     """Sends requests.
 
+    :param headers: headers of all requests.
     :param retry_for: seconds after which a failing call is no longer retried.
     :param stream_silence: seconds without data after which a stream is considered broken.
     :param answer_within: time limit of a response in seconds, in addition to a requested wait.
@@ -45,13 +54,18 @@ class Transport:
 
     def __init__(
         self,
-        adapter: Adapter,
+        endpoint: Endpoint,
+        http: HttpSession,
         clock: Clock,
         retry_for: float,
-        stream_silence: float = STREAM_SILENCE_SECONDS,
-        answer_within: float = ANSWER_SECONDS,
+        stream_silence: float,
+        answer_within: float,
+        headers: Mapping[str, str],
     ) -> None:
-        self._adapter = adapter
+        self._endpoint = endpoint
+        self._http = http
+        self._headers = headers
+        self._reached: set[tuple[str, Proxy]] = set()
         self.clock = clock
         self._retry_for = retry_for
         self._stream_silence = stream_silence
@@ -66,7 +80,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         wait: float = 0,
-    ) -> requests.Response:
+    ) -> Response:
         """Send a request, and retry it until it succeeds or is refused.
 
         :param url: begins with ``/v1``.
@@ -90,8 +104,8 @@ class Transport:
                     url,
                     params=query,
                     headers=headers,
-                    json=body,
-                    timeout=(
+                    body=body,
+                    timeouts=(
                         min(CONNECT_SECONDS, self._answer_within),
                         self._answer_within + left,
                     ),
@@ -117,7 +131,7 @@ class Transport:
 
     def open_stream(
         self, url: str, *, params: Mapping[str, str], headers: Mapping[str, str]
-    ) -> requests.Response:
+    ) -> Response:
         """Open an event stream, without retrying.
 
         :return: a response whose body has not been read; the caller must close it.
@@ -127,8 +141,8 @@ class Transport:
             "GET",
             url,
             params=params,
-            headers={**headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"},
-            timeout=(CONNECT_SECONDS, self._stream_silence),
+            headers={**headers, "Accept": "text/event-stream"},
+            timeouts=(CONNECT_SECONDS, self._stream_silence),
             stream=True,
         )
         kind = response.headers.get("Content-Type", "")
@@ -140,36 +154,100 @@ class Transport:
             )
         return response
 
-    def _once(self, method: str, url: str, **kwargs: Any) -> requests.Response:
+    def _once(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        timeouts: tuple[float, float],
+        stream: bool = False,
+    ) -> Response:
         writes = method not in _READS
+        sent = {**self._headers, **(headers or {})}
+        data = None
+        if body is not None:
+            data = _json(method, url, body)
+            sent["Content-Type"] = "application/json"
+        query = f"?{urlencode(params)}" if params else ""
         try:
-            # A redirect would send the token to another server; the API never redirects.
-            response = self._adapter.request(url, method, raise_exc=False, redirect=False, **kwargs)
-        except TypeError as error:
-            if kwargs.get("json") is None:
-                raise
-            raise TypeError(
-                f"{method} {url} cannot be sent: {error}. A value is text, a number, a boolean, None,"
-                " or a list or dict of these. Decode bytes first, or encode them as base64."
-            ) from None
-        except exceptions.HttpServerError as error:
-            raise Unavailable(f"The identity service failed: {error}") from error
-        except exceptions.ConnectionError as error:
-            cause = _transient_cause(error)
-            if cause is None:
-                raise
-            if writes and not _never_connected(cause):
-                raise OutcomeUnknown(f"{error}; the request may have been carried out.") from error
-            raise Unavailable(_without_layers(cause)) from error
+            root = self._endpoint.url().rstrip("/")
+            root = root[: -len("/v1")] if root.endswith("/v1") else root
+            for renewed in (False, True):
+                credential = self._endpoint.credential()
+                if credential:
+                    self._check_proxy(root, timeouts)
+                response = self._http.request(
+                    method,
+                    f"{root}{url}{query}",
+                    headers={**sent, **credential},
+                    body=data,
+                    timeouts=timeouts,
+                    stream=stream,
+                )
+                if response.status_code != 401 or renewed or not self._endpoint.renew():
+                    break
+                response.close()
+            self._check_forwarded(response, writes)
+        except Untrusted as error:
+            raise CertificateError(str(error)) from error
+        except NotSent as error:
+            raise Unavailable(str(error)) from error
+        except ResponseLost as error:
+            if writes:
+                text = f"{error} The request may have been carried out."
+                raise OutcomeUnknown(text) from error
+            raise Unavailable(str(error)) from error
+        # A redirect would send the credential to another server; the API never redirects.
         if response.status_code < 300 or response.status_code == 304:
             return response
         try:
             raise from_response(response, writes=writes)
         finally:
-            response.close()
+            if stream:
+                response.close()
+
+    def _check_proxy(self, root: str, timeouts: tuple[float, float]) -> None:
+        """Raise NotSent if a proxy that reads the requests does not reach the service.
+
+        The credential is shown only to a proxy that does.
+        """
+        proxy = self._http.forwarding_proxy(root)
+        if proxy is None or (root, proxy) in self._reached:
+            return
+        headers = {**self._headers, "Cache-Control": "no-cache"}
+        response = self._http.request(
+            "GET", f"{root}/", headers=headers, body=None, timeouts=timeouts
+        )
+        self._check_forwarded(response, writes=False)
+        self._reached.add((root, proxy))
+
+    @staticmethod
+    def _check_forwarded(response: Response, writes: bool) -> None:
+        """Raise NotSent if a proxy answered instead of the service."""
+        proxy, status = response.forwarded_by, response.status_code
+        if proxy is None or "X-Openstack-Request-Id" in response.headers:
+            return
+        if status < 300 and "json" in response.headers.get("Content-Type", ""):
+            return
+        text = f"The service was not reached: {refusal(proxy, status, response.reason)}"
+        response.close()
+        raise ResponseLost(text) if writes and status in (502, 504) else NotSent(text)
 
 
-def parsed(response: requests.Response, parse: Callable[[dict[str, Any]], T]) -> T:
+def _json(method: str, url: str, body: Any) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except TypeError as error:
+        raise TypeError(
+            f"{method} {url} cannot be sent: {error}. A value is text, a number, a boolean, None,"
+            " or a list or dict of these. Decode bytes first, or encode them as base64."
+        ) from None
+
+
+def parsed(response: Response, parse: Callable[[dict[str, Any]], T]) -> T:
     """Return the JSON object of a response, converted by *parse*.
 
     :raises UnexpectedAnswer: the body is not a JSON object, or a field is missing.
@@ -185,40 +263,3 @@ def parsed(response: requests.Response, parse: Callable[[dict[str, Any]], T]) ->
             status=response.status_code,
             request_id=response.headers.get("X-Openstack-Request-Id"),
         ) from error
-
-
-def _transient_cause(error: exceptions.ConnectionError) -> BaseException | None:
-    """Return the cause of a transient error, or None if the error is permanent."""
-    # keystoneauth's error does not show whether the request was sent; the error that it replaced does.
-    cause = error.__context__
-    transient = isinstance(cause, _TRANSIENT) and not isinstance(
-        cause, requests.exceptions.SSLError
-    )
-    return cause if transient else None
-
-
-_TRANSIENT = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-)
-
-
-def _without_layers(error: BaseException) -> str:
-    """Describe a failed connection by its innermost cause, which the libraries wrap several times."""
-    sent: Any = getattr(error, "request", None)
-    parts = urlsplit(getattr(sent, "url", None) or "")
-    place = f"{parts.scheme}://{parts.netloc}"
-    if isinstance(error, requests.exceptions.Timeout):
-        return f"The request to {place} timed out."
-    verb = "Unable to establish connection" if _never_connected(error) else "Lost the connection"
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return f"{verb} to {place}: {getattr(error, 'strerror', None) or error}."
-
-
-def _never_connected(cause: BaseException) -> bool:
-    reason = getattr(cause.args[0], "reason", None) if cause.args else None
-    return isinstance(cause, requests.exceptions.ConnectTimeout) or isinstance(
-        reason, urllib3.exceptions.NewConnectionError
-    )

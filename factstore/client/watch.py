@@ -15,11 +15,11 @@ from collections.abc import Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Union
 
-import requests
-
 from factstore.client.backoff import Backoff
 from factstore.client.errors import Unavailable, UnexpectedAnswer
 from factstore.client.events import Bookmark, Event, Snapshot
+from factstore.client.http.failures import HttpFailure
+from factstore.client.http.responses import Response
 from factstore.client.member import MemberRecord
 from factstore.client.records import Fact
 from factstore.client.sse import Frame, Parser
@@ -99,7 +99,7 @@ class Watch:
         self._lost_at: float | None = None
         self._unreadable_at: tuple[str | None] | None = None
         self._closed = threading.Event()
-        self._response: requests.Response | None = None
+        self._response: Response | None = None
         self._items = self._follow()
 
     @property
@@ -129,11 +129,9 @@ class Watch:
     def close(self) -> None:
         """End the iteration, even if another thread is waiting in it."""
         self._closed.set()
-        # Closing a response would wait for another thread's read; a shutdown wakes that thread.
-        shutdown = getattr(getattr(self._response, "raw", None), "shutdown", None)
-        if shutdown is not None:  # older than urllib3 2.3: the next ping ends the iteration
-            with contextlib.suppress(OSError, ValueError):  # closed already
-                shutdown()
+        if self._response is not None:
+            # Closing a response would wait for another thread's read; a shutdown wakes that thread.
+            self._response.shutdown()
 
     def _follow(self) -> Generator[Item, None, None]:
         while not self._closed.is_set():
@@ -177,15 +175,13 @@ class Watch:
             if self._closed.is_set():  # closed before there was a response to shut down
                 return
             parser = Parser()
-            # Chunks arrive as they were sent.  Without chunks, reading more than a byte may block.
-            size = None if response.headers.get("Transfer-Encoding") == "chunked" else 1
             try:
-                for piece in response.iter_content(size):
+                for piece in response.pieces():
                     if self._closed.is_set():
                         return
                     yield from parser.feed(piece)
-            except requests.RequestException as error:
-                raise Unavailable(f"The stream was interrupted: {error}") from error
+            except HttpFailure as error:
+                raise Unavailable(f"The stream was interrupted. {error}") from error
 
     def _take(self, frame: Frame) -> Item | None:
         """Return the item in a frame, after the cursor has moved past it."""

@@ -7,7 +7,7 @@ from heat.engine.clients import client_plugin
 from oslo_config import cfg
 
 from factstore.client import Client, StackRecord, errors
-from factstore.client.adapter import SERVICE_TYPE
+from factstore.client.endpoint import SERVICE_TYPE
 from factstore.client.urls import stack_url
 from factstore.heat.errors import translated
 

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from factstore.agent.config.reads import Reads
+from factstore.client.http.origin import Origin
+from factstore.client.http.proxies import BadProxy, Proxies
 from factstore.client.render import RENDERERS
 
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,127}"
@@ -106,7 +108,8 @@ def url(value: str) -> str:
     """Return the root URL of a service."""
     try:
         parts = urlsplit(value)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        Origin.parse(value)
+        valid = not parts.query and not parts.fragment
     except ValueError:
         valid = False
     # The value is not quoted in these errors: it may contain a password.
@@ -114,6 +117,15 @@ def url(value: str) -> str:
         raise ValueError("the value is not a URL such as https://controller:8796.")
     if parts.username or parts.password:
         raise ValueError("the URL must not contain a password: use grant_file.")
+    return value
+
+
+def proxy(value: str) -> str:
+    """Return the URL of a proxy, or ``none``."""
+    try:
+        Proxies.from_option(value, "proxy")
+    except BadProxy:
+        raise ValueError("the value is neither none nor a URL such as http://proxy:3128.") from None
     return value
 
 

@@ -55,11 +55,12 @@ class AgentOptions:
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """``[service]``: the URL of factstore, and the grant with which to authenticate."""
+    """``[service]``: the URL of factstore, the grant to authenticate with, and the way there."""
 
     url: Annotated[str, types.url] = ""
     grant_file: Annotated[Path | None, types.absolute_path] = None
     cacert: Annotated[Path | None, types.absolute_path] = None
+    proxy: Annotated[str, types.proxy] = ""
 
 
 @dataclass(frozen=True)

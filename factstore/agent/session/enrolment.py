@@ -6,29 +6,27 @@ the member's.  Only the ids of grants are logged.
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
-
-from keystoneauth1.http_basic import HTTPBasicAuth
-from keystoneauth1.session import Session
+from collections.abc import Mapping
 
 from factstore.agent.system.state_dir import GRANT, StateDir
 from factstore.client import GrantRecord, Stack
+from factstore.client.endpoint import Endpoint, basic_credential
 from factstore.client.errors import Forbidden
 
 LOG = logging.getLogger(__name__)
 
 
-class GrantAuth(HTTPBasicAuth):
-    """Authentication with a grant, which can be replaced between two requests.
+class GrantEndpoint(Endpoint):
+    """The service, with a grant that can be replaced between two requests.
 
-    :param endpoint: the root URL of the service; None if it is in the catalogue.
+    :param url: the root URL of the service.
     :param token: ``<id>.<secret>``.
     """
 
-    def __init__(self, endpoint: str | None, token: str) -> None:
-        super().__init__(endpoint)
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
         self.token = token
 
     @property
@@ -36,9 +34,14 @@ class GrantAuth(HTTPBasicAuth):
         """The id of the grant."""
         return self.token.partition(".")[0]
 
-    def get_token(self, session: Session) -> str | None:
-        """Return user and password in the form of HTTP Basic authentication."""
-        return base64.b64encode(self.token.replace(".", ":", 1).encode()).decode()
+    def url(self) -> str:
+        """Return the root URL of the service."""
+        return self._url
+
+    def credential(self) -> Mapping[str, str]:
+        """Return the header with id and secret as user and password."""
+        user, _, password = self.token.partition(".")
+        return basic_credential(user, password)
 
 
 class Enrolment:
@@ -46,33 +49,33 @@ class Enrolment:
 
     Several threads may use one enrolment.
 
-    :param auth: authenticates the agent's requests, at first with the configured grant.
+    :param endpoint: authenticates the agent's requests, at first with the configured grant.
     :param stack: the stack, accessed with the configured grant.
     """
 
-    def __init__(self, auth: GrantAuth, stack: Stack, member: str, state: StateDir) -> None:
-        self._auth = auth
-        self._configured_id, self._configured_token = auth.grant_id, auth.token
+    def __init__(self, endpoint: GrantEndpoint, stack: Stack, member: str, state: StateDir) -> None:
+        self._endpoint = endpoint
+        self._configured_id, self._configured_token = endpoint.grant_id, endpoint.token
         self._stack = stack
         self._member = member
         self._state = state
         self._lock = threading.Lock()
         stored = state.read(GRANT) or {}
         token = stored.get("token")
-        self.has_member_grant = stored.get("with") == auth.grant_id and isinstance(token, str)
+        self.has_member_grant = stored.get("with") == endpoint.grant_id and isinstance(token, str)
         self._complete = self.has_member_grant
         if self.has_member_grant:
-            auth.token = str(token)
+            endpoint.token = str(token)
 
     @property
     def token(self) -> str:
         """The grant in use, ``<id>.<secret>``.  It is a secret."""
-        return self._auth.token
+        return self._endpoint.token
 
     @property
     def grant_id(self) -> str:
         """The id of the grant in use."""
-        return self._auth.grant_id
+        return self._endpoint.grant_id
 
     def ensure(self) -> None:
         """Obtain a grant of the member's own if the configured grant is a group's.
@@ -101,7 +104,7 @@ class Enrolment:
             if not self.has_member_grant:
                 return False
             LOG.warning("the grant of member %s was rejected; enrolling again", self._member)
-            self._auth.token = self._configured_token
+            self._endpoint.token = self._configured_token
             self.has_member_grant = self._complete = False
             self._state.delete(GRANT)
             return True
@@ -109,7 +112,7 @@ class Enrolment:
     def _obtain_member_grant(self, group_grant: GrantRecord) -> None:
         issued = self._stack.issue_grant(member=self._member)
         self._state.try_write(GRANT, {"with": group_grant.id, "token": issued.token})
-        self._auth.token, self.has_member_grant = str(issued.token), True
+        self._endpoint.token, self.has_member_grant = str(issued.token), True
         LOG.info(
             "enrolled as member %s of group %s with grant %s",
             self._member,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from keystoneauth1 import exceptions
 
 from factstore.client import MissingVariables, Unavailable, connect
 from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
@@ -42,7 +41,7 @@ def test_the_endpoint_can_be_overridden(service: Service) -> None:
 
 @pytest.mark.parametrize("environ", [{"OS_AUTH_TYPE": "none"}, {"OS_USERNAME": "demo"}])
 def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
-    with pytest.raises(exceptions.MissingRequiredOptions, match=r"endpoint|auth_url"):
+    with pytest.raises(MissingVariables, match=r"endpoint|auth_url"):
         connect(environ)
 
 
@@ -142,6 +141,7 @@ def test_requests_pass_a_proxy_except_to_the_hosts_without_one(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.will(OK, OK)
+    # The URL's own host is no address, so that only the proxy knows it.
     monkeypatch.setenv("http_proxy", service.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
