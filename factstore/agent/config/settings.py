@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Optional, get_type_hints
 
 from factstore.agent.config import option_types as types
 from factstore.agent.config.reads import Reads
@@ -58,8 +58,8 @@ class ServiceOptions:
     """``[service]``: the URL of factstore, the grant to authenticate with, and the way there."""
 
     url: Annotated[str, types.url] = ""
-    grant_file: Annotated[Path | None, types.absolute_path] = None
-    cacert: Annotated[Path | None, types.absolute_path] = None
+    grant_file: Annotated[Optional[Path], types.absolute_path] = None
+    cacert: Annotated[Optional[Path], types.absolute_path] = None
     proxy: Annotated[str, types.proxy] = ""
 
 
@@ -88,8 +88,8 @@ class ReactOptions:
     hook_timeout: Annotated[float, types.seconds(0.1, 86400)] = 3600.0
     retry_first: Annotated[float, types.seconds(0.1, 3600)] = 5.0
     retry_longest: Annotated[float, types.seconds(0.1, 86400)] = 300.0
-    max_parallel: Annotated[int | None, types.integer(1, 10_000)] = None
-    reads: Annotated[Reads | None, types.reads] = None
+    max_parallel: Annotated[Optional[int], types.integer(1, 10_000)] = None
+    reads: Annotated[Optional[Reads], types.reads] = None
     full_render: Annotated[float, types.seconds(0, 86400)] = 300.0
 
 
@@ -99,9 +99,9 @@ class TemplateOptions:
 
     source: Annotated[Path, types.path]
     destination: Annotated[Path, types.absolute_path]
-    owner: Annotated[str | None, types.string] = None
-    group: Annotated[str | None, types.string] = None
-    mode: Annotated[int | None, types.file_mode] = None
+    owner: Annotated[Optional[str], types.string] = None
+    group: Annotated[Optional[str], types.string] = None
+    mode: Annotated[Optional[int], types.file_mode] = None
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ class RenderOptions:
 
     renderer: Annotated[str, types.renderer]
     destination: Annotated[Path, types.absolute_path]
-    owner: Annotated[str | None, types.string] = None
-    group: Annotated[str | None, types.string] = None
-    mode: Annotated[int | None, types.file_mode] = None
-    reads: Annotated[Reads | None, types.reads] = None
+    owner: Annotated[Optional[str], types.string] = None
+    group: Annotated[Optional[str], types.string] = None
+    mode: Annotated[Optional[int], types.file_mode] = None
+    reads: Annotated[Optional[Reads], types.reads] = None
 
 
 SECTIONS: Mapping[str, type[Any]] = {
