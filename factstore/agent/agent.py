@@ -63,7 +63,11 @@ class Agent:
         self.membership = Membership(self.stack, options, state)
         self.publisher = Publisher(self.stack, options.member, self.membership, state)
         self._collector = FactCollector(
-            settings.facts, clock, lambda line: LOG.info("%s", line), should_stop
+            settings.facts,
+            clock,
+            lambda line: LOG.info("%s", line),
+            should_stop,
+            connection.local_address,
         )
         sensitive = SensitiveFacts(self.stack)
         hooks = Hooks(react.hooks, react.hook_timeout, state, clock, sensitive.redact, should_stop)

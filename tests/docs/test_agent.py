@@ -24,7 +24,7 @@ from factstore.agent.cli import make_parser
 from factstore.agent.config.settings import NAMED_SECTIONS, SECTIONS, load_settings
 from factstore.agent.session.connection import REQUEST_TIMEOUTS
 from factstore.agent.system import run_program
-from factstore.agent.system.host_facts import BUILTIN
+from factstore.agent.system.host_facts import NAMES
 from factstore.client.render import hosts
 from tests.docs.pages import DOC, ROOT, code
 
@@ -97,7 +97,7 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
     signals = {number.name for number in daemon.SIGNALS}
     assert signals - {"SIGINT"} == set(re.findall(r"^``(SIG\w+)``", part_of("Commands"), re.M))
     built_in = part_of("Facts").partition("Built in\n")[2]
-    assert list(rows(built_in)) == sorted(BUILTIN)
+    assert list(rows(built_in)) == sorted(NAMES)
     filters = templates.make_environment(ROOT).filters.keys()
     plain = jinja2.Environment(autoescape=True).filters.keys()
     table = part_of("Templates").partition("there are:")[2]

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Optional, get_type_hints
 
 from factstore.agent.config import option_types as types
 from factstore.agent.config.reads import Reads
+from factstore.agent.system.host_facts import NAMES
 
 DEFAULT_FILE = "/etc/factstore/agent.conf"
 FILE_VARIABLE = "FACTSTORE_AGENT_CONFIG"
@@ -68,9 +69,7 @@ class FactsOptions:
     """``[facts]``: the sources of the facts that are published."""
 
     directory: Annotated[Path, types.absolute_path] = Path("/etc/factstore/facts.d")
-    builtin: Annotated[
-        tuple[str, ...], types.choices("addresses", "boot_id", "hostname", "ip", "os")
-    ] = ("addresses", "boot_id", "hostname", "ip", "os")
+    builtin: Annotated[tuple[str, ...], types.choices(*NAMES)] = NAMES
     interval: Annotated[float, types.seconds(1, 86400)] = 60.0
     timeout: Annotated[float, types.seconds(0.1, 3600)] = 30.0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from factstore.agent.config.settings import FactsOptions
 from factstore.agent.system.drop_ins import drop_ins
-from factstore.agent.system.host_facts import collect_host_facts
+from factstore.agent.system.host_facts import HostFacts
 from factstore.agent.system.run_program import printable, run_program
 from factstore.client.clock import Clock
 
@@ -62,6 +62,7 @@ class FactCollector:
 
     :param log: called with the lines that programs print to stderr.
     :param should_stop: returns True if a running program is to be terminated.
+    :param service_address: returns the address of this machine on the last connection to the service.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class FactCollector:
         clock: Clock,
         log: Callable[[str], None],
         should_stop: Callable[[], bool] = lambda: False,
+        service_address: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._host = HostFacts(service_address)
         self._options = options
         self._clock = clock
         self._log = log
@@ -80,7 +83,7 @@ class FactCollector:
     def collect(self) -> CollectedFacts:
         """Return the current facts of all sources."""
         collected = CollectedFacts()
-        collected.add(BUILTIN, collect_host_facts(self._options.builtin))
+        collected.add(BUILTIN, self._host.collect(self._options.builtin))
         current: dict[str, dict[str, Any]] = {}
         try:
             for file in drop_ins(self._options.directory):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +30,12 @@ class Connection:
 
     :param enrolment: the grant in use, which replaces a group's grant by the member's own; None if the
         credential is not a grant.
+    :param local_address: returns the address of this machine on the newest connection to the service.
     """
 
     stack: Stack
     enrolment: Enrolment | None = None
+    local_address: Callable[[], str | None] = lambda: None
 
 
 def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connection:
@@ -60,13 +62,14 @@ def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connectio
         http = _http_session(settings, credential.variables, environ)
         if credential.grant is None:
             client = connect(credential.variables, http=http, **options)
-            return Connection(client.stack(agent.stack))
+            return Connection(client.stack(agent.stack), None, lambda: http.local_address)
         configured = GrantEndpoint(credential.url, credential.grant)
         endpoint = GrantEndpoint(credential.url, credential.grant)
         state = StateDir(agent.state_dir, (agent.stack, agent.member))
         stack = Client(configured, http=http, **options).stack(agent.stack)
         enrolment = Enrolment(endpoint, stack, agent.member, state)
-        return Connection(Client(endpoint, http=http, **options).stack(agent.stack), enrolment)
+        enrolled = Client(endpoint, http=http, **options).stack(agent.stack)
+        return Connection(enrolled, enrolment, lambda: http.local_address)
     except (NotSent, UnusableSettings, TokenError) as error:
         raise Misconfigured(f"The service cannot be used: {error}") from error
 

@@ -7,32 +7,55 @@ be determined is omitted.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import ipaddress
 import shlex
 import socket
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
-_SIOCGIFADDR = 0x8915
-_UNUSABLE = 0x01 | 0x20 | 0x08 | 0x40  # temporary, deprecated, failed, tentative: net/if.h of Linux
-_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-# Addresses that are reserved for documentation: their packets take the default route.
-_REMOTE_ADDRESSES = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+from factstore.agent.system.cloud_init import cloud
+from factstore.agent.system.network import Network
+
 _OS_FIELDS = ("ID", "VERSION_ID", "PRETTY_NAME")
 
 
-def collect_host_facts(names: Iterable[str]) -> dict[str, Any]:
-    """Return the built-in facts with these names, without those that cannot be determined."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(OSError):
-            value = BUILTIN[name]()
-            if value:
-                found[name] = value
-    return found
+class HostFacts:
+    """Collects the built-in facts.
+
+    :param service_address: returns the address of this machine on the last connection to the service.
+    """
+
+    def __init__(self, service_address: Callable[[], str | None] = lambda: None) -> None:
+        self._service_address = service_address
+        self._address: str | None = None
+
+    def collect(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the built-in facts with these names, without those that cannot be determined."""
+        network: Network | None = None
+        found = {}
+        for name in names:
+            with contextlib.suppress(OSError):
+                if name in OF_NETWORK:
+                    network = network or self._network()
+                    value = OF_NETWORK[name](network)
+                else:
+                    value = BUILTIN[name]()
+                if value:
+                    found[name] = value
+        return found
+
+    def _network(self) -> Network:
+        """Return the network, seen from the service.
+
+        With several ways to the service, its connections may alternate between two addresses.  The
+        first one stays the address of this machine for as long as the machine has it.
+        """
+        network = Network(self._address)
+        latest = self._service_address()
+        if latest is not None and not network.has(self._address):
+            self._address = latest.partition("%")[0]
+            network = Network(self._address)
+        return network
 
 
 def boot_id() -> str:
@@ -43,25 +66,6 @@ def boot_id() -> str:
 def hostname() -> str:
     """Return the host name of the instance."""
     return socket.gethostname()
-
-
-def ip() -> str | None:
-    """Return the source address of the default route, or None if no route exists."""
-    for family, address in _REMOTE_ADDRESSES:
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))  # a datagram socket only looks up the route
-            return str(probe.getsockname()[0])
-    return None
-
-
-def addresses() -> dict[str, list[str]]:
-    """Return all addresses by interface, without loopback, link-local and temporary ones."""
-    found: dict[str, list[str]] = {}
-    both: list[tuple[str, _Address]] = [*_ipv4_addresses(), *_ipv6_addresses()]
-    for interface, address in both:
-        if not (address.is_loopback or address.is_link_local):
-            found.setdefault(interface, []).append(str(address))
-    return {interface: sorted(texts) for interface, texts in sorted(found.items())}
 
 
 def os_release() -> dict[str, str]:
@@ -79,33 +83,14 @@ def os_release() -> dict[str, str]:
 
 
 BUILTIN: Mapping[str, Callable[[], Any]] = {
-    "addresses": addresses,
     "boot_id": boot_id,
+    "cloud": cloud,
     "hostname": hostname,
-    "ip": ip,
     "os": os_release,
 }
-
-
-def _ipv4_addresses() -> list[tuple[str, ipaddress.IPv4Address]]:
-    found = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, interface in socket.if_nameindex():
-            with contextlib.suppress(OSError):  # the interface has no IPv4 address
-                request = struct.pack("256s", interface.encode()[:15])
-                response = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
-                found.append((interface, ipaddress.IPv4Address(response[20:24])))
-    return found
-
-
-def _ipv6_addresses() -> list[tuple[str, ipaddress.IPv6Address]]:
-    try:
-        lines = Path("/proc/net/if_inet6").read_text().splitlines()
-    except FileNotFoundError:  # IPv6 is disabled in the kernel
-        return []
-    found = []
-    for line in lines:
-        digits, _, _, _, flags, interface = line.split()
-        if not int(flags, 16) & _UNUSABLE:
-            found.append((interface, ipaddress.IPv6Address(bytes.fromhex(digits))))
-    return found
+OF_NETWORK: Mapping[str, Callable[[Network], Any]] = {
+    "addresses": Network.stable_addresses,
+    "interfaces": Network.interfaces,
+    "ip": Network.ip,
+}
+NAMES = tuple(sorted({*BUILTIN, *OF_NETWORK}))

@@ -20,6 +20,7 @@ class Connection(http.client.HTTPConnection):
     """An open connection on which requests to one server are sent.
 
     :ivar proxy: the proxy that it passes, or None.
+    :ivar is_reusable: False if it must not be used for another request.
     """
 
     def __init__(self, opened: socket.socket, origin: Origin, proxy: Proxy | None) -> None:
@@ -28,6 +29,7 @@ class Connection(http.client.HTTPConnection):
         self.sock = opened
         self.origin = origin
         self.proxy = proxy
+        self.is_reusable = True
 
     @property
     def forwards(self) -> bool:

@@ -19,6 +19,8 @@ from factstore.client.http.failures import NotSent
 DIRECT = "none"
 """The value of an option for a proxy that stands for no proxy."""
 
+_BRACKETS = re.compile(r"\[([0-9a-f:.]+)\](/[0-9]+)?$")
+_WITH_PORT = re.compile(r"([^:]+|\[.+\]):([0-9]{1,5})")
 _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
@@ -143,13 +145,12 @@ def _matches(exception: str, host: str, port: int, address: _Address | None) -> 
     if exception == "*":
         return True
     network = _network(exception)
-    if network is None:
-        with_port = re.fullmatch(r"(.+):([0-9]{1,5})", exception)
-        if with_port is not None:
-            if int(with_port[2]) != port:
-                return False
-            exception = with_port[1]
-            network = _network(exception)
+    with_port = None if network is not None else _WITH_PORT.fullmatch(exception)
+    if with_port is not None:
+        if int(with_port[2]) != port:
+            return False
+        exception = with_port[1]
+        network = _network(exception)
     if network is not None:
         return address is not None and address in network
     name = exception[1:] if exception.startswith("*.") else exception
@@ -159,7 +160,7 @@ def _matches(exception: str, host: str, port: int, address: _Address | None) -> 
 
 def _network(text: str) -> _Network | None:
     try:
-        return ipaddress.ip_network(text.replace("[", "").replace("]", ""), strict=False)
+        return ipaddress.ip_network(_BRACKETS.sub(r"\1\2", text), strict=False)
     except ValueError:
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
 import threading
 import weakref
@@ -22,11 +21,13 @@ class HttpSession:
 
     :param trust: how servers are verified.
     :param proxies: the proxies that requests pass.
+    :ivar local_address: the address of this machine on the newest connection; None before.
     """
 
     def __init__(self, trust: Trust, proxies: Proxies) -> None:
         self.trust = trust
         self.proxies = proxies
+        self.local_address: str | None = None
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         weakref.finalize(self, _close_all, self._idle)
@@ -102,9 +103,11 @@ class HttpSession:
         opened = connection.sock
         opened.settimeout(timeout)
         with lost_by(place):
-            # A server that refuses a body may answer and close before the whole body is sent.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            try:
                 connection.request(method, target, body, sent)
+            except (BrokenPipeError, ConnectionResetError):
+                # A server that refuses a body may answer and close before the whole body is sent.
+                connection.is_reusable = False
             raw = connection.getresponse()
         return Response(raw, connection, opened, place)
 
@@ -123,11 +126,14 @@ class HttpSession:
                     if not _is_readable(connection):
                         return connection
                     connection.close()
-        return open_connection(origin, proxy, self.trust, timeout)
+        opened = open_connection(origin, proxy, self.trust, timeout)
+        self.local_address = str(opened.sock.getsockname()[0])
+        return opened
 
     def _keep(self, connection: Connection) -> None:
         """Keep a connection for the next request, unless its server closes it."""
-        if connection.sock is None:
+        if connection.sock is None or not connection.is_reusable:
+            connection.close()
             return
         with self._lock:
             self._idle.append(connection)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from factstore.agent.config.settings import FactsOptions
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.publish.sources import SOURCE_BYTES, CollectedFacts, FactCollector
 from factstore.agent.system import host_facts
+from factstore.agent.system.cloud_init import cloud
+from factstore.agent.system.host_facts import NAMES, HostFacts
 from tests.unit.agent.factories import REAL, program, state, write
 
 
@@ -146,26 +150,52 @@ def test_stderr_of_a_program_is_logged_with_its_name(tmp_path: Path) -> None:
 
 
 def test_built_in_facts_describe_this_machine() -> None:
-    found = host_facts.collect_host_facts(host_facts.BUILTIN)
+    found = HostFacts().collect(NAMES)
     assert found["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert found["hostname"] == os.uname().nodename
     for addresses in found.get("addresses", {}).values():
         for address in map(ipaddress.ip_address, addresses):
             assert not address.is_loopback
             assert not address.is_link_local
-    if "ip" in found:
-        assert found["ip"] in [each for all_of in found["addresses"].values() for each in all_of]
 
 
 def test_facts_that_cannot_be_determined_are_omitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails() -> str:
+    def fails(*_: object) -> str:
         raise OSError("no such file")
 
     monkeypatch.setitem(host_facts.BUILTIN, "os", fails)  # type: ignore[arg-type]
-    monkeypatch.setitem(host_facts.BUILTIN, "ip", lambda: None)  # type: ignore[arg-type]
-    assert host_facts.collect_host_facts(["os", "ip", "hostname"]) == {
-        "hostname": os.uname().nodename
+    monkeypatch.setattr(host_facts, "Network", fails)
+    assert HostFacts().collect(["os", "ip", "hostname"]) == {"hostname": os.uname().nodename}
+
+
+def test_facts_of_the_cloud_are_those_that_everybody_may_read(tmp_path: Path) -> None:
+    hidden = "redacted for non-root user"
+    document = {
+        "v1": {
+            "cloud_name": "openstack",
+            "region": None,
+            "availability_zone": "az1",
+            "instance_id": "2ba26dc6-a12d-4889-8f25-794ea5bf4453",
+        },
+        "ds": {"ec2_metadata": {"instance-type": "m1.small"}, "user_data": hidden},
+        "merged_cfg": hidden,
     }
+    file = tmp_path / "instance-data.json"
+    file.write_text(json.dumps(document))
+    assert cloud(file) == {
+        "name": "openstack",
+        "zone": "az1",
+        "instance_id": "2ba26dc6-a12d-4889-8f25-794ea5bf4453",
+        "flavor": "m1.small",
+    }
+    document["v1"] = {"region": hidden, "availability_zone": ["az1"], "cloud_name": "a\nb"}
+    document["ds"] = {"meta_data": {"imds": {"compute": {"vmSize": "Standard_B1s"}}}}
+    file.write_text(json.dumps(document))
+    assert cloud(file) == {"flavor": "Standard_B1s"}
+    for text in ("", "{", "[]", '{"v1": [], "ds": 1}'):
+        file.write_text(text)
+        with contextlib.suppress(OSError):
+            assert cloud(file) == {}
 
 
 def test_command_facts_are_stored_until_they_are_deleted_or_the_instance_boots(

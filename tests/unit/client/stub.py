@@ -50,21 +50,28 @@ def stack_at(endpoint: str | None, clock: FakeClock, **options: Any) -> Stack:
     return Client(Session(NoAuth(endpoint)), clock=clock, **options).stack("slurm")
 
 
+class _IPv6Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
 class Service:
     """Gives the scripted answers in order. It serves while its context is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.calls: list[Call] = []
         self.unexpected: list[Call] = []
         self.script: list[Callable[[BaseHTTPRequestHandler], None]] = []
         self.released = threading.Event()  # ends the streams that stay silent
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._host = f"[{address}]" if ":" in address else address
+        self._server = (_IPv6Server if ":" in address else ThreadingHTTPServer)(
+            (address, 0), self._handler()
+        )
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.01])
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{self._host}:{self._server.server_port}"
 
     def stack(self, clock: FakeClock, **options: Any) -> Stack:
         """Return a client's stack in this service."""

@@ -135,21 +135,3 @@ def test_a_password_in_netrc_is_not_sent(
     assert connect(service.url).stack("slurm").get("a").value == 1
     (call,) = service.calls
     assert "Authorization" not in call.headers
-
-
-def test_requests_pass_a_proxy_except_to_the_hosts_without_one(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service.will(OK, OK)
-    # The URL's own host is no address, so that only the proxy knows it.
-    monkeypatch.setenv("http_proxy", service.url)
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    stack = connect("http://factstore.invalid").stack("slurm")
-    assert stack.get("a").value == stack.get("a").value == 1
-    assert {call.headers["Host"] for call in service.calls} == {"factstore.invalid"}
-
-    service.will(OK)
-    monkeypatch.setenv("http_proxy", "http://nowhere.invalid")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert connect(service.url).stack("slurm").get("a").value == 1

@@ -124,12 +124,6 @@ def test_a_repeated_wait_lasts_for_the_remaining_time(service: Service, clock: F
     assert 12 <= int(service.calls[1].query["wait"]) <= 13
 
 
-def test_a_redirect_is_not_followed(service: Service, clock: FakeClock) -> None:
-    service.will(answer(302, headers={"Location": "http://elsewhere.test/"}))
-    with pytest.raises(errors.UnexpectedAnswer):
-        service.stack(clock).get(IP)
-
-
 @pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"[]", b'"text"', b"\xff", b"{}"])
 def test_an_answer_that_is_not_a_document_is_unexpected(
     service: Service, clock: FakeClock, body: bytes
