@@ -42,7 +42,7 @@ from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.session.connection import open_connection
 from factstore.agent.session.membership import Membership
 from factstore.agent.system import log_setup
-from factstore.agent.system.environment import complete_environment
+from factstore.agent.system.environment import complete_environment, own_command
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.state_dir import CONTEXT, StateDir
 from factstore.agent.system.version import PrintVersion
@@ -152,7 +152,7 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
             LOG.info("%s; nothing to do", text)
             return EXIT_OK
         state.remove_partial_writes()
-        complete_environment(os.environ, state.directory)
+        complete_environment(os.environ, state.directory, own_command())
         if args.once:
             return run_once(make_agent(lambda: False))
         daemon = Daemon(make_agent, os.environ, BootClock(), lambda: _can_load(settings.file))
@@ -160,8 +160,8 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
         if daemon.reload:
             LOG.info("restarting as the same member")
             signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new program handles it
-            command_line = Path("/proc/self/cmdline").read_bytes().split(b"\0")[1:-1]
-            os.execv(sys.executable, [os.fsencode(sys.executable), *command_line])  # noqa: S606 - itself
+            command = own_command()
+            os.execv(command[0], [*command, *sys.argv[1:]])  # noqa: S606 - itself
         return status
 
 

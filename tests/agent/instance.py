@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.agents import ARGV
 class Instance:
     """One instance with an agent.  Its hook writes a line for each run.
 
+    :param argv: its program.
     :param options: of ``[agent]``; *react* are options of that section; *more* are further sections,
         and ``DIR`` in them is the directory.
     """
@@ -29,10 +31,12 @@ class Instance:
         name: str,
         more: str = "",
         react: str = "",
+        argv: Sequence[str] = ARGV,
         **options: object,
     ) -> None:
         self.directory = directory
         self.name = name
+        self._argv = argv
         self.config = directory / "agent.conf"
         directory.mkdir(parents=True, exist_ok=True)
         agent = {
@@ -83,15 +87,15 @@ class Instance:
         """Write the facts in ``facts.d``."""
         self.write("facts.d/facts.json", json.dumps(facts))
 
-    def start(self) -> None:
-        """Start the agent."""
-        argv = [*ARGV, "--config", str(self.config), "run"]
-        self.child.start(argv, log_path=self.directory / "log", env=environ())
+    def start(self, env: Mapping[str, str] | None = None) -> None:
+        """Start the agent, by default with the environment of the tests."""
+        argv = [*self._argv, "--config", str(self.config), "run"]
+        self.child.start(argv, log_path=self.directory / "log", env=env or environ())
 
     def call(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the agent and return its result."""
         return subprocess.run(
-            [*ARGV, "--config", str(self.config), *arguments],
+            [*self._argv, "--config", str(self.config), *arguments],
             env={**environ(), **env},
             capture_output=True,
             text=True,

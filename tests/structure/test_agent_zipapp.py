@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import runpy
 import shutil
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.zipapp import ROOT, build
+
 MAXIMUM_BYTES = 1_200_000
 PACKAGES = {"factstore", "jinja2", "markupsafe", "yaml", "_yaml"}
 
 
 @pytest.fixture(scope="module")
-def build() -> Callable[..., None]:
-    build: Callable[..., None] = runpy.run_path(str(ROOT / "tools" / "agent_zipapp.py"))["build"]
-    return build
-
-
-@pytest.fixture(scope="module")
-def file(build: Callable[..., None], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("agent") / "factstore-agent"
-    build(file)
-    return file
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("agent") / "factstore-agent")
 
 
 def test_it_contains_no_part_of_the_server(file: Path) -> None:
@@ -39,9 +32,7 @@ def test_it_contains_no_part_of_the_server(file: Path) -> None:
     assert {name.split("-")[0] for name in names if "LICENSE" in name} >= {"jinja2", "pyyaml"}
 
 
-def test_equal_sources_give_equal_bytes(
-    file: Path, build: Callable[..., None], tmp_path: Path
-) -> None:
+def test_equal_sources_give_equal_bytes(file: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     for part in ("agent", "client"):
         shutil.copytree(
@@ -54,3 +45,13 @@ def test_equal_sources_give_equal_bytes(
         shutil.copyfile(ROOT / name, copy / name)
     build(tmp_path / "again", root=copy)
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
+
+
+def test_a_python_that_is_too_old_gets_a_message(file: Path) -> None:
+    main = zipfile.ZipFile(file).read("__main__.py").decode()
+    old = "import sys; sys.version_info = (3, 8, 10)\n"
+    shown = subprocess.run(
+        [sys.executable, "-Ic", old + main], capture_output=True, text=True, check=False
+    )
+    message = "factstore-agent: this is Python 3.8.10; Python 3.9 or newer is required.\n"
+    assert (shown.returncode, shown.stderr) == (1, message)

@@ -11,7 +11,7 @@ import os
 import pwd
 import shlex
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
 from factstore.agent.system.state_dir import write_atomically
@@ -20,14 +20,16 @@ LOG = logging.getLogger(__name__)
 
 PROGRAM = "factstore-agent"
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_LOCALES = ("LC_ALL", "LC_CTYPE", "LANG")
 
 
-def complete_environment(environ: MutableMapping[str, str], state: Path) -> None:
+def complete_environment(
+    environ: MutableMapping[str, str], state: Path, command: Sequence[str]
+) -> None:
     """Add the variables that are missing, and a ``PATH`` with the agent's own program.
 
     :param state: the state directory, below which the program gets a directory of its own.  The one in
         which it is installed may contain others, such as the Python of a virtual environment.
+    :param command: runs the agent.
     """
     try:
         user = pwd.getpwuid(os.geteuid())
@@ -38,11 +40,11 @@ def complete_environment(environ: MutableMapping[str, str], state: Path) -> None
         environ.setdefault("USER", user.pw_name)
         environ.setdefault("LOGNAME", user.pw_name)
         environ.setdefault("SHELL", user.pw_shell or "/bin/sh")
-    if not any(environ.get(name) for name in _LOCALES):
+    if not (environ.get("LC_ALL") or environ.get("LANG")):  # Python itself adds LC_CTYPE at most
         environ["LANG"] = "C.UTF-8"
     path = environ.get("PATH") or _DEFAULT_PATH
     try:
-        own = str(_write_program(state.absolute() / "bin"))
+        own = str(_write_program(state.absolute() / "bin", command))
     except OSError as error:
         LOG.warning("hooks may not find %s: %s: %s", PROGRAM, error.filename, error.strerror)
         environ["PATH"] = path
@@ -53,16 +55,17 @@ def complete_environment(environ: MutableMapping[str, str], state: Path) -> None
 
 
 def own_command() -> list[str]:
-    """Return the command that runs this program, without arguments."""
-    module = getattr(sys.modules["__main__"], "__spec__", None)
-    if module is not None and module.name != "__main__":  # and not a zip archive
-        return [sys.executable, "-m", module.name]
-    return [sys.executable, str(Path(sys.argv[0]).absolute())]
+    """Return the command that runs this program, without its arguments."""
+    words = Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]
+    command = [os.fsdecode(word) for word in words[1 : len(words) - len(sys.argv) + 1]]
+    if command[-1:] == sys.argv[:1]:  # a file, and not -m or -c
+        command[-1] = os.path.abspath(command[-1])
+    return [sys.executable, *command]
 
 
-def _write_program(directory: Path) -> Path:
+def _write_program(directory: Path, command: Sequence[str]) -> Path:
     directory.mkdir(mode=0o755, exist_ok=True)
-    text = f'#!/bin/sh\nexec {shlex.join(own_command())} "$@"\n'.encode()
+    text = f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n'.encode()
     file = directory / PROGRAM
     if not file.exists() or file.read_bytes() != text:
         write_atomically(file, text, mode=0o755)
