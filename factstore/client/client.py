@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from factstore.client.clock import Clock, SystemClock
 from factstore.client.endpoint import MICROVERSION, SERVICE_TYPE, Endpoint
+from factstore.client.errors import UnexpectedAnswer
 from factstore.client.http.session import HttpSession
 from factstore.client.paging import next_params
 from factstore.client.records import StackRecord
@@ -91,6 +92,22 @@ class Client:
     def endpoint(self) -> str:
         """The root URL of the service."""
         return self._endpoint.url()
+
+    def agent_sha256(self) -> str:
+        """Return the digest of the agent that the service offers at ``/v1/agent``.
+
+        :raises NotFound: the service offers no agent; the error states the reason.
+        """
+        # Unlike HEAD, the response to an error has a body.
+        response = self._transport.send("GET", "/v1/agent", headers={"If-None-Match": "*"})
+        digest: str | None = response.headers.get("Factstore-Agent-Sha256")
+        if digest is None:
+            raise UnexpectedAnswer(
+                "The response has no header Factstore-Agent-Sha256: the service is older than this "
+                "client, or a proxy removes the header.",
+                status=response.status_code,
+            )
+        return digest
 
     def stack(self, name: str) -> Stack:
         """Return a stack by its name.  No request is sent, and the stack need not exist."""

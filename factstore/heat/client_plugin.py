@@ -9,6 +9,7 @@ from oslo_config import cfg
 from factstore.client import Client, StackRecord, errors
 from factstore.client.endpoint import SERVICE_TYPE
 from factstore.client.urls import stack_url
+from factstore.cloud_init import Download
 from factstore.heat.errors import translated
 
 CLIENT_NAME = "factstore"
@@ -19,8 +20,16 @@ _RETRY_SECONDS = 10.0
 
 _OVER_LIMIT = frozenset({"contextualization.quota_exceeded", "contextualization.rate_limited"})
 
+_GROUP = f"clients_{CLIENT_NAME}"
+_INSTALL = cfg.StrOpt(
+    "install",
+    help="Default of the property install of OS::FactStore::Grant: the URL of the agent that instances "
+    "download, followed by #sha256= and its digest, or an empty string if images contain the agent.  "
+    "Without this option, instances download it from the service.",
+)
+
 # [clients_factstore] has the options of [clients], for factstore alone.
-cfg.CONF.register_opts(config.clients_opts, group=f"clients_{CLIENT_NAME}")
+cfg.CONF.register_opts([*config.clients_opts, _INSTALL], group=_GROUP)
 
 
 class FactstoreClientPlugin(client_plugin.ClientPlugin):
@@ -60,14 +69,36 @@ class FactstoreClientPlugin(client_plugin.ClientPlugin):
         """Return whether the error means that the stored state conflicts with the request."""
         return isinstance(ex, errors.Conflict | errors.PreconditionFailed)
 
-    def public_url(self, stack: str) -> str:
-        """Return the URL of a stack for instances and users.
+    def public_root(self) -> str:
+        """Return the URL of the service for instances and users.
 
         :raises heat.common.exception.Error: the catalog has no public endpoint.
         """
         with translated():
             root: str = self.url_for(service_type=SERVICE_TYPE, interface="public")
-            return root.rstrip("/").removesuffix("/v1") + stack_url(stack)
+            return root.rstrip("/").removesuffix("/v1")
+
+    def public_url(self, stack: str) -> str:
+        """Return the URL of a stack for instances and users.
+
+        :raises heat.common.exception.Error: the catalog has no public endpoint.
+        """
+        return self.public_root() + stack_url(stack)
+
+    def agent(self, install: str | None) -> Download | None:
+        """Return the agent that instances download; None if their image contains it.
+
+        :param install: see the option of this name, which is the default.
+        :raises ValueError: it is neither empty nor the URL of an agent with its digest.
+        :raises heat.common.exception.Error: the service offers no agent.
+        """
+        if install is None:
+            install = cfg.CONF[_GROUP].install
+        if install is not None:
+            return Download.of(install) if install else None
+        with translated():
+            digest = self.client().agent_sha256()
+        return Download(f"{self.public_root()}/v1/agent?sha256={digest}", digest)
 
     def get_stack(self, name: str) -> StackRecord:
         """Return a stack of factstore.

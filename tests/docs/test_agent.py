@@ -31,7 +31,7 @@ from tests.docs.pages import DOC, ROOT, code
 REFERENCE = (DOC / "reference" / "agent.rst").read_text()
 UNIT = ROOT / "etc" / "systemd" / "factstore-agent.service"
 CLOUD_CONFIG = ROOT / "etc" / "cloud-init" / "factstore-agent.yaml"
-PROGRAM = "/opt/factstore/bin/factstore-agent"
+PROGRAM = "/usr/local/bin/factstore-agent"
 
 
 def part(title: str) -> str:

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
+from factstore import cloud_init
 from factstore.agent.config.settings import Settings, load_settings
-from factstore.heat.resources import agent_config
+from factstore.cloud_init import Download
 from factstore.heat.resources.agent_config import cloud_config, user_data
 from tests.docs.pages import ROOT
 
 TOKEN = "0f" * 16 + "-" + "1e" * 8 + ".s3cret"
 OWN = {
     "agent": {"stack": "slurm", "member": "head", "group": "head"},
-    "service": {"url": "https://cloud:8796", "grant_file": agent_config.GRANT_FILE},
+    "service": {"url": "https://cloud:8796"},
 }
 SHIPPED = yaml.safe_load((ROOT / "etc" / "cloud-init" / "factstore-agent.yaml").read_text())
 
@@ -29,22 +30,23 @@ def files(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def settings(document: dict[str, Any], directory: Path) -> Settings:
     """Return the settings that the agent reads from a document."""
     file = directory / "agent.conf"
-    file.write_text(files(document)[agent_config.SETTINGS_FILE]["content"])
+    file.write_text(files(document)[cloud_init.SETTINGS_FILE]["content"])
     return load_settings(file)
 
 
 def test_it_equals_the_shipped_file_except_for_its_settings() -> None:
-    document = yaml.safe_load(
-        user_data(cloud_config(OWN, TOKEN, install="openstack-factstore[agent]"))
-    )
+    download = Download("URL/v1/agent?sha256=SHA256", "SHA256")
+    document = yaml.safe_load(user_data(cloud_config(OWN, TOKEN, download=download)))
     shipped = files(SHIPPED)
     assert document["runcmd"] == SHIPPED["runcmd"]
     assert set(files(document)) <= set(shipped)
-    unit = files(document)[agent_config.UNIT_FILE]
-    assert unit["content"] == shipped[agent_config.UNIT_FILE]["content"]
+    fetch = cloud_init.FETCH_FILE
+    assert files(document)[fetch]["content"] == shipped[fetch]["content"]
+    unit = files(document)[cloud_init.UNIT_FILE]
+    assert unit["content"] == shipped[cloud_init.UNIT_FILE]["content"]
     assert unit["content"] == (ROOT / "etc/systemd/factstore-agent.service").read_text()
-    grant = files(document)[agent_config.GRANT_FILE]
-    assert grant["permissions"] == shipped[agent_config.GRANT_FILE]["permissions"] == "0600"
+    grant = files(document)[cloud_init.GRANT_FILE]
+    assert grant["permissions"] == shipped[cloud_init.GRANT_FILE]["permissions"] == "0600"
     assert grant["content"] == f"{TOKEN}\n"
 
 
@@ -59,19 +61,9 @@ def test_it_has_the_header_of_cloud_init_and_appends_to_the_lists_of_other_parts
 
 
 def test_nothing_is_installed_in_an_image_that_contains_the_agent() -> None:
-    document = cloud_config(OWN, TOKEN, install="")
+    document = cloud_config(OWN, TOKEN)
     assert document["runcmd"] == [["systemctl", "enable", "--now", "factstore-agent"]]
-    assert set(files(document)) == {agent_config.GRANT_FILE, agent_config.SETTINGS_FILE}
-
-
-def test_the_arguments_of_pip_are_split_as_in_a_shell() -> None:
-    install = "--index-url https://packages.example/simple 'openstack-factstore[agent] >= 0.1'"
-    pip = cloud_config(OWN, TOKEN, install=install)["runcmd"][1]
-    assert pip[2:] == [
-        "--index-url",
-        "https://packages.example/simple",
-        "openstack-factstore[agent] >= 0.1",
-    ]
+    assert set(files(document)) == {cloud_init.GRANT_FILE, cloud_init.SETTINGS_FILE}
 
 
 def test_the_agent_reads_the_settings(tmp_path: Path) -> None:
@@ -84,7 +76,7 @@ def test_the_agent_reads_the_settings(tmp_path: Path) -> None:
     found = settings(cloud_config(OWN, TOKEN, settings=more), tmp_path)
     assert (found.agent.stack, found.agent.member, found.agent.group) == ("slurm", "head", "head")
     assert found.service.url == "https://cloud:8796"
-    assert found.service.grant_file == Path(agent_config.GRANT_FILE)
+    assert found.service.grant_file == Path(cloud_init.GRANT_FILE)
     assert found.agent.attributes == {"rack": 4, "ü": ["%", "#"]}
     assert (found.agent.depart_on_stop, found.agent.ttl) == (False, 60)
     assert (found.react.settle, found.react.run_hooks) == (0.5, "files")
@@ -116,6 +108,6 @@ def test_settings_that_are_invalid_in_a_configuration_file_are_refused(
         cloud_config(OWN, TOKEN, settings=more)
 
 
-def test_an_install_with_an_unclosed_quote_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot be split into arguments: No closing"):
-        cloud_config(OWN, TOKEN, install="'factstore")
+def test_a_certificate_must_be_one_in_pem() -> None:
+    with pytest.raises(ValueError, match="cacert is not a certificate in PEM"):
+        cloud_config(OWN, TOKEN, cacert="/etc/ssl/ca.pem")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
+import requests
 from heat.common import context, exception
 from oslo_config import cfg
 
 from factstore.client import errors
+from factstore.cloud_init import Download
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.heat.client_plugin import FactstoreClientPlugin
 from tests.heat.lab.catalogue import Catalogue
@@ -27,7 +30,8 @@ def plugin(keystone: KeystoneServer, service: ApiServer) -> Iterator[FactstoreCl
     caller = Caller(is_admin=False)
     caller._keystone_session = keystone.accounts.session("owner")
     yield FactstoreClientPlugin(caller)
-    cfg.CONF.clear_override("endpoint_type", group="clients_factstore")
+    for option in ("endpoint_type", "install"):
+        cfg.CONF.clear_override(option, group="clients_factstore")
 
 
 def test_heat_uses_the_configured_endpoint_and_instances_the_public_one(
@@ -40,6 +44,23 @@ def test_heat_uses_the_configured_endpoint_and_instances_the_public_one(
     assert plugin.public_url(name) == f"{NOWHERE}/v1/stacks/{name}"
     assert plugin.get_stack(name).name == name
     plugin.client().stack(name).delete_stack()
+
+
+def test_instances_download_the_agent_from_the_service_by_default(
+    plugin: FactstoreClientPlugin, service: ApiServer
+) -> None:
+    offered = plugin.agent(None)
+    assert offered is not None
+    content = requests.get(offered.url, timeout=10).content
+    assert hashlib.sha256(content).hexdigest() == offered.sha256
+    elsewhere = Download("https://mirror.example/agent.pyz", "0f" * 32)
+    there = f"{elsewhere.url}#sha256={elsewhere.sha256}"
+    assert plugin.agent("") is None
+    assert plugin.agent(there) == elsewhere
+    cfg.CONF.set_override("install", there, group="clients_factstore")
+    assert plugin.agent(None) == elsewhere
+    cfg.CONF.set_override("install", "", group="clients_factstore")
+    assert plugin.agent(None) is None
 
 
 def test_a_missing_stack_raises_an_error_of_heat(plugin: FactstoreClientPlugin, name: str) -> None:

@@ -14,8 +14,11 @@ import yaml
 from heatclient.exc import HTTPBadRequest
 
 from factstore.client import Client, GrantRecord, Stack, errors
+from factstore.client.endpoint import SERVICE_TYPE
+from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.process import Child
 from tests.agents import agent_argv
+from tests.heat.lab.catalogue import Catalogue
 from tests.heat.lab.database import DatabaseServer
 from tests.heat.lab.orchestration import Orchestration, StackFailed
 from tests.heat.lab.patience import eventually
@@ -199,20 +202,68 @@ def test_the_cloud_config_is_usable_as_user_data_as_a_part_and_as_a_map(
     assert yaml.safe_load(made) == yaml.safe_load(user_data) == owner.output(stack, "cloud_config")
 
 
-def test_an_update_renews_the_grant_and_changes_the_configuration(
-    owner: Orchestration, bag: Stack, name: str
+def test_what_was_handed_out_stays_until_it_is_renewed_on_purpose(
+    owner: Orchestration,
+    heat: HeatServer,
+    keystone: KeystoneServer,
+    service: ApiServer,
+    catalogue: Catalogue,
+    bag: Stack,
+    name: str,
 ) -> None:
-    stack = owner.create(name, granted(member="head", ttl=3600))
-    before, token = only(bag), owner.output(stack, "token")
-    owner.update(
-        stack, granted(member="head", ttl=7200, install="", settings={"react": {"settle": 2}})
-    )
-    after = only(bag)
-    assert (after.id, after.ttl) == (before.id, 7200)
-    assert after.expires_at > before.expires_at
-    assert owner.output(stack, "token") == token
-    assert "settle = 2\n" in owner.output(stack, "agent_config")
-    assert "pip" not in owner.output(stack, "agent_config")
+    def document(**properties: Any) -> dict[str, Any]:
+        found = granted(member="head", **properties)
+        found["resources"] |= {
+            "server": {  # like a server, it is replaced when its user data change
+                "type": "OS::Heat::SoftwareConfig",
+                "properties": {"config": {"get_attr": ["grant", "agent_config"]}},
+            },
+            "fact": inside("Fact", path="nodes/c1/ip"),
+            "waiter": inside("Waiter", name="ready", success={"facts": "a", "present": True}),
+        }
+        found["resources"]["bag"]["properties"] = {"parameters": {"a": 1}}
+        more = [("fact", "url"), ("fact", "curl_cli"), ("waiter", "signal_url"), ("bag", "url")]
+        for resource, attribute in more:
+            found["outputs"][f"{resource}_{attribute}"] = {
+                "value": {"get_attr": [resource, attribute]}
+            }
+        return found
+
+    def outputs() -> dict[str, Any]:
+        return {each: owner.output(stack, each) for each in document()["outputs"]}
+
+    stack = owner.create(name, document(ttl=3600))
+    before = outputs()
+    grant = bag.grant(owner.resource(stack, "grant").physical_resource_id)
+    issued = grant.show()
+    server = owner.resource(stack, "server").physical_resource_id
+    moved = service.url.replace("127.0.0.1", "localhost")
+    catalogue.point("public", f"{moved}/v1")
+    eventually(lambda: moved in _public_endpoint(keystone), 20)
+    owner = Orchestration(keystone.accounts.session("owner"), heat.url)  # a token has a catalog
+    changes: dict[str, Any] = {"ttl": 7200, "install": "", "settings": {"react": {"settle": 2}}}
+    owner.update(stack, document(**changes))
+    assert outputs() == before
+    assert owner.resource(stack, "server").physical_resource_id == server
+    assert grant.show().ttl == 7200
+    assert grant.show().expires_at > issued.expires_at
+    owner.update(stack, document(**changes, renew="2027"))
+    after = outputs()
+    assert {key for key in before if before[key] != after[key]} == {
+        "url",
+        "agent_config",
+        "cloud_config",
+        "curl_cli",
+    }
+    assert "settle = 2\n" in after["agent_config"]
+    assert f"url = {moved}\n" in after["agent_config"]
+    assert "fetch_agent" not in after["agent_config"]
+    assert owner.resource(stack, "server").physical_resource_id != server
+
+
+def _public_endpoint(keystone: KeystoneServer) -> str:
+    session = keystone.accounts.session("owner")
+    return str(session.get_endpoint(service_type=SERVICE_TYPE, interface="public"))
 
 
 def test_a_grant_for_another_member_replaces_the_grant(
@@ -289,7 +340,9 @@ def test_an_outage_fails_the_deletion_with_a_reason_and_the_next_succeeds(
         ({"member": "a", "ttl": 31622401}, "ttl.*out of range"),
         ({"member": "a", "settings": {"agent": {"stack": "b"}}}, "stack is set from the grant"),
         ({"member": "a", "settings": {"agent": 1}}, r"\[agent\] must be a map"),
-        ({"member": "a", "install": "'x"}, "cannot be split into arguments"),
+        ({"member": "a", "install": "factstore"}, "is not the URL of an agent"),
+        ({"member": "a", "install": "https://x"}, "must end with #sha256="),
+        ({"member": "a", "cacert": "/etc/ca.pem"}, "is not a certificate in PEM"),
     ],
 )
 def test_invalid_properties_are_refused_before_anything_is_created(

@@ -79,7 +79,7 @@ destination = /etc/ips
             {"path": "/etc/factstore/hooks.d/10", "content": hook, "permissions": "0755"},
         ],
         "runcmd": [
-            ["python3", "-m", "venv", "/opt/factstore"],
+            ["python3", "/etc/factstore/fetch_agent.py"],
             ["systemctl", "enable", "--now", "factstore-agent"],
         ],
     }

@@ -69,6 +69,7 @@ class BagScoped(FactstoreResource):
         record = self.bag.issue_grant(**fields)
         self.data_set(_GRANT, record.id)
         self.data_set(_TOKEN, record.token, redact=True)
+        self.forget_handed_out()
         return record.id
 
     def renew(self, ttl: int) -> bool:
@@ -86,6 +87,7 @@ class BagScoped(FactstoreResource):
             self.bag.grant(grant).revoke()
             self.data_delete(_TOKEN)
             self.data_delete(_GRANT)
+            self.forget_handed_out()
 
 
 def curl(url: str, token: str, *options: str) -> str:

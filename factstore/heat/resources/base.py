@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import base64
+import json
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, ClassVar
 
 from heat.common import exception
 from heat.engine import attributes, resource, support
@@ -15,6 +18,8 @@ from factstore.heat.client_plugin import CLIENT_NAME
 from factstore.heat.errors import message, translated
 
 LOG = logging.getLogger(__name__)
+
+_HANDED_OUT = "handed_out"
 
 Type = attributes.Schema
 SINCE = support.SupportStatus(version="factstore 0.1")
@@ -31,7 +36,14 @@ class FactstoreResource(resource.Resource):
     Handlers may raise the errors of the client and of keystoneauth; this class turns them into Heat's.
     A subclass defines :meth:`attribute_value`, :meth:`is_own` and :meth:`remove`, and declares its
     attributes with :func:`live_attribute`.
+
+    Attributes that templates put into user data are worked out once and then stored with the resource.
+    If they changed with the catalog, with a release or with an option of Heat, the next update of the
+    stack would replace its servers.
     """
+
+    HANDED_OUT: ClassVar[Collection[str]] = ()
+    """The attributes that are worked out once."""
 
     default_client_name = CLIENT_NAME
     support_status = SINCE
@@ -66,6 +78,31 @@ class FactstoreResource(resource.Resource):
         """The client, with the user's token or the stack's trust."""
         client: Client = self.client()
         return client
+
+    def hand_out(self) -> None:
+        """Work out and store the attributes that stay as they are, as far as that is possible now."""
+        for name in self.HANDED_OUT:
+            try:
+                self._handed_out(name)
+            except exception.Error as error:
+                LOG.warning("attribute %s of %s has no value yet: %s", name, self, error)
+
+    def forget_handed_out(self) -> None:
+        """Have the attributes worked out again."""
+        self.data_delete(_HANDED_OUT)
+
+    def _handed_out(self, name: str) -> Any:
+        stored = self.data().get(_HANDED_OUT)
+        known = json.loads(zlib.decompress(base64.b85decode(stored))) if stored else {}
+        if name not in known:
+            value = self.attribute_value(name)
+            if value is None:
+                return None
+            # A column of Heat's database holds 64 KiB, and encryption makes a value longer.
+            known[name] = value
+            compressed = zlib.compress(json.dumps(known).encode(), 9)
+            self.data_set(_HANDED_OUT, base64.b85encode(compressed).decode(), redact=True)
+        return known[name]
 
     # Heat's hooks
 
@@ -105,6 +142,8 @@ class FactstoreResource(resource.Resource):
         try:
             # The resources that properties depend on may not be loaded here.
             with self.frozen_properties():
+                if name in self.HANDED_OUT:
+                    return self._handed_out(name)
                 return self.attribute_value(name)
         except (FactstoreError, ClientException) as error:
             # When Heat shows a resource, it replaces errors with null and logs nothing.

@@ -38,6 +38,7 @@ class DataBag(FactSetResource):
 
     PROPERTIES = (NAME, PARAMETERS) = ("name", "parameters")
     ATTRIBUTES = (URL, FACTS, CONTEXT, MEMBERS) = ("url", "facts", "context", "members")
+    HANDED_OUT = (URL,)
 
     facts_property = PARAMETERS
 
@@ -136,6 +137,7 @@ class DataBag(FactSetResource):
             raise self._name_in_use(record)
         self.data_set(_ID, record.id)
         self.apply(self.properties, {})
+        self.hand_out()
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]

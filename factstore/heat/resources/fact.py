@@ -46,6 +46,7 @@ class Fact(BagScoped, FactSetResource):
     BAG, PATH, VALUE, GRANT = "bag", "path", "value", "grant"
     PROPERTIES = (BAG, PATH, VALUE, KIND, SENSITIVE, READERS, GRANT)
     ATTRIBUTES = (VALUE_ATTR, URL, CURL_CLI) = ("value", "url", "curl_cli")
+    HANDED_OUT = (URL, CURL_CLI)
 
     facts_property = VALUE
 
@@ -131,6 +132,8 @@ class Fact(BagScoped, FactSetResource):
         if not has_grant:
             self.revoke()
         super().apply(properties, former)
+        if _is_bare(properties) != _is_bare(self.properties):
+            self.forget_handed_out()  # the URL would request a form that the value does not have
         if has_grant and not self.renew(YEAR):
             self.issue(member=_member(properties[self.PATH]), ttl=YEAR)
 
@@ -143,8 +146,8 @@ class Fact(BagScoped, FactSetResource):
                 return None
             return None if fact.sensitive else fact.value
         if name == self.URL:
-            bare = not isinstance(self.properties[self.VALUE], dict | list)
-            return f"{fact_url(self.bag_url, path)}?wait=50{'&format=raw' if bare else ''}"
+            raw = "&format=raw" if _is_bare(self.properties) else ""
+            return f"{fact_url(self.bag_url, path)}?wait=50{raw}"
         if self.token is None:
             return None
         return curl(fact_url(self.bag_url, path), self.token, "-X", "PUT")
@@ -175,6 +178,7 @@ class Fact(BagScoped, FactSetResource):
             self.resource_id_set(path)  # the fact may exist, and must be deleted with the resource
             raise
         self.resource_id_set(path)
+        self.hand_out()
 
     def needs_replace_failed(self) -> bool:
         """Return False once created: the replacement would have the same path."""
@@ -184,6 +188,11 @@ class Fact(BagScoped, FactSetResource):
 def _is_promise(properties: properties.Properties) -> bool:
     # A value that Heat cannot resolve yet is present in the data.
     return Fact.VALUE not in properties.data
+
+
+def _is_bare(properties: properties.Properties) -> bool:
+    """Return whether the value is sent bare: any value but a map or a list."""
+    return not isinstance(properties[Fact.VALUE], dict | list)
 
 
 def _check(properties: properties.Properties) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from heat.common import exception
 from heat.engine import constraints, function, properties, resource
 
+from factstore.cloud_init import Download
 from factstore.heat.resources import agent_config
 from factstore.heat.resources.bag_scoped import (
     YEAR,
@@ -30,7 +31,7 @@ class Grant(BagScoped):
     Heat's events and logs do not contain it.
     """
 
-    PROPERTIES = (BAG, MEMBER, GROUP, ROLE, TTL, INSTALL, SETTINGS) = (
+    PROPERTIES = (BAG, MEMBER, GROUP, ROLE, TTL, INSTALL, SETTINGS, CACERT, RENEW) = (
         "bag",
         "member",
         "group",
@@ -38,6 +39,8 @@ class Grant(BagScoped):
         "ttl",
         "install",
         "settings",
+        "cacert",
+        "renew",
     )
     ATTRIBUTES = (URL, TOKEN, AGENT_CONFIG, CLOUD_CONFIG, CURL_CLI) = (
         "url",
@@ -46,6 +49,7 @@ class Grant(BagScoped):
         "cloud_config",
         "curl_cli",
     )
+    HANDED_OUT = (URL, AGENT_CONFIG, CLOUD_CONFIG, CURL_CLI)
 
     properties_schema = {  # noqa: RUF012 - Heat's way
         BAG: bag_schema(),
@@ -78,10 +82,10 @@ class Grant(BagScoped):
         ),
         INSTALL: properties.Schema(
             properties.Schema.STRING,
-            "The arguments of pip install, quoted as in a shell, such as --index-url URL "
-            "openstack-factstore[agent]. Empty if the image contains the agent and its systemd unit; "
-            "then neither is written.",
-            default="openstack-factstore[agent]",
+            "The place from which instances download the agent: a URL, followed by #sha256= and the "
+            "digest of the file. Empty if the image contains the agent and its systemd unit; then "
+            "neither is written. By default, Heat's operator chooses: usually the agent of the "
+            "factstore service itself.",
             update_allowed=True,
         ),
         SETTINGS: properties.Schema(
@@ -89,6 +93,20 @@ class Grant(BagScoped):
             "Further configuration of the agent: maps of options by section, such as 'template hosts'. "
             "Maps and lists become JSON, true becomes yes and false becomes no.",
             default={},
+            update_allowed=True,
+        ),
+        CACERT: properties.Schema(
+            properties.Schema.STRING,
+            "The certificates, in PEM, with which instances verify the service. The default is those "
+            "of the image.",
+            update_allowed=True,
+        ),
+        RENEW: properties.Schema(
+            properties.Schema.ANY,
+            "Any value. An update that changes it works out url, agent_config, cloud_config and "
+            "curl_cli again, with the current settings, endpoint and release of the agent. Servers "
+            "whose user data contain them are replaced. Without it these attributes stay as they "
+            "were created, even if settings, install or cacert are updated.",
             update_allowed=True,
         ),
     }
@@ -105,7 +123,7 @@ class Grant(BagScoped):
         ),
         AGENT_CONFIG: live_attribute(
             Type.STRING,
-            "User data for cloud-init that installs factstore-agent, configures it with this grant "
+            "User data for cloud-init that downloads factstore-agent, configures it with this grant "
             "and starts it with systemd. Use it with user_data_format RAW, or as the last part of "
             "an OS::Heat::MultipartMime: it appends to the lists of the parts before it. Null for a "
             "reader.",
@@ -131,7 +149,12 @@ class Grant(BagScoped):
             return curl(f"{self.bag_url}/context", token)
         if self.properties[self.ROLE] != "agent":
             return None
-        document = self._document(self.properties, token)
+        plugin = self.client_plugin()
+        try:
+            download = plugin.agent(self.properties[self.INSTALL])
+        except ValueError as error:
+            raise exception.Error(f"[clients_factstore] install is invalid: {error}") from error
+        document = self._document(self.properties, token, plugin.public_root(), download)
         return document if name == self.CLOUD_CONFIG else agent_config.user_data(document)
 
     def is_own(self) -> bool:
@@ -155,6 +178,7 @@ class Grant(BagScoped):
         self.bag.describe()  # issuing a grant would create a missing stack
         names = (self.ROLE, self.MEMBER, self.GROUP, self.TTL)
         self.resource_id_set(self.issue(**{name: self.properties[name] for name in names}))
+        self.hand_out()
 
     def handle_update(
         self, json_snippet: Any, tmpl_diff: Mapping[str, Any], prop_diff: Mapping[str, Any]
@@ -164,6 +188,8 @@ class Grant(BagScoped):
         self._check(after)
         if not self.renew(after[self.TTL]):
             raise resource.UpdateReplace(self.name)
+        if self.RENEW in prop_diff:
+            self.forget_handed_out()
 
     def _check(self, given: properties.Properties) -> None:
         """Refuse contradictory properties.
@@ -178,22 +204,25 @@ class Grant(BagScoped):
             wrong = "group applies to an agent only. Leave it out for a reader."
         else:
             try:
-                self._document(given, "")
+                download = Download.of(given[self.INSTALL]) if given[self.INSTALL] else None
+                self._document(given, "", "", download)
             except ValueError as error:
-                wrong = f"settings or install is invalid: {error}"
+                wrong = f"settings, install or cacert is invalid: {error}"
         if wrong:
             raise exception.StackValidationFailed(message=wrong)
 
-    def _document(self, given: properties.Properties, token: str) -> dict[str, Any]:
+    def _document(
+        self, given: properties.Properties, token: str, root: str, download: Download | None
+    ) -> dict[str, Any]:
         bag = given[self.BAG]
-        root = self.client_plugin().public_url(bag).rpartition("/v1/")[0] if token else ""
         agent = {"stack": bag, "member": given[self.MEMBER], "group": given[self.GROUP]}
         return agent_config.cloud_config(
             {
                 "agent": {name: value for name, value in agent.items() if value is not None},
-                "service": {"url": root, "grant_file": agent_config.GRANT_FILE},
+                "service": {"url": root},
             },
             token,
             settings=given[self.SETTINGS],
-            install=given[self.INSTALL],
+            download=download,
+            cacert=given[self.CACERT],
         )

@@ -58,6 +58,8 @@ class Waiter(BagScoped):
         "curl_cli",
     )
 
+    HANDED_OUT = (SIGNAL_URL, CURL_CLI)
+
     properties_schema = {  # noqa: RUF012 - Heat's way
         BAG: bag_schema(),
         NAME: properties.Schema(
@@ -185,6 +187,7 @@ class Waiter(BagScoped):
             raise
         self.resource_id_set(name)
         self._issue_grant_if_needed(self.properties)
+        self.hand_out()
         return self._poll()
 
     def check_create_complete(self, poll: WaiterPoll) -> bool:
