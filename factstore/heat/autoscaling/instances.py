@@ -83,18 +83,24 @@ class Instance:
     """A resource that is, was or becomes a member.
 
     :param declared_id: the id as which its member is declared.
-    :param name: the member's name; None if no part of its own name is valid.
+    :param names: the names that its member may have, the preferred one first; none if no part of its
+        own name is valid.
     :param reason: the reason for a change of the member in the present phase.
     """
 
     declared_id: str
-    name: str | None
+    names: tuple[str, ...]
     group: str
     attributes: Mapping[str, Any]
     phase: Phase
     reason: str
     replaced: bool = False
     own_name: str = ""
+
+    @property
+    def name(self) -> str | None:
+        """The preferred name of its member."""
+        return self.names[0] if self.names else None
 
 
 def instances(tree: Stack, groups: Collection[str] | None = None) -> Iterator[Instance]:
@@ -115,7 +121,7 @@ def _instance(resource: Resource, stack: str, group: str) -> Instance:
     phase = _phase(*resource.state)
     return Instance(
         declared_id=declared_id(resource.id),
-        name=valid_name(resource.own_name),
+        names=member_names(resource.own_name),
         group=valid_name(group) or "unnamed",
         attributes={
             "resource_type": resource.types[0],
@@ -153,6 +159,23 @@ def declared_id(physical_id: str) -> str:
     """Return the id as which the member of a resource is declared."""
     printable = re.sub(r"[^\x20-\x7e]", "-", physical_id)
     return f"{DECLARED_PREFIX}{printable}"[:255]
+
+
+def member_names(own_name: str) -> tuple[str, ...]:
+    """Return the names under which the agent of an instance may join, the most probable one first.
+
+    The agent joins under the first label of its host's name, which Nova makes of the server's name.
+    Newer releases of Nova replace dots.  Earlier releases of factstore declared the name as it is.
+    """
+    host = _host_name(own_name)
+    candidates = (host.partition(".")[0], host.replace(".", "-"), own_name)
+    return tuple(dict.fromkeys(filter(None, map(valid_name, candidates))))
+
+
+def _host_name(name: str) -> str:
+    """Return the host name that Nova makes of a server's name; see ``sanitize_hostname`` there."""
+    latin = name.encode("latin-1", "ignore").decode("latin-1")[:63]
+    return re.sub(r"[^\w.-]+", "", re.sub(r"[_\s]", "-", latin)).lower().strip(".-")
 
 
 def valid_name(name: str) -> str | None:

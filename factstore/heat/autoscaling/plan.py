@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from factstore.heat.autoscaling.instances import DECLARED_PREFIX, Instance
+from factstore.heat.autoscaling.instances import DECLARED_PREFIX, Instance, declared_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +95,10 @@ class _Planner:
 
     def plan_joins(self) -> None:
         for instance in self._wanted:
-            if instance.phase != "active" or instance.name is None:
+            name = self._name_of(instance)
+            if instance.phase != "active" or name is None:
                 continue
-            member = self._named.get(instance.name)
-            if member is not None and member.name in self.departures:
-                member = None
+            member = self._staying(name)
             if member is not None and member.declared_id is not None:
                 if member.declared_id == instance.declared_id:
                     if member.adopted or _matches(member, instance):
@@ -109,10 +108,39 @@ class _Planner:
                     continue
                 else:
                     self._depart(member.declared_id, "replaced")
-            if any(join.name == instance.name for join in self.joins):
+            if self._is_joining(name):
                 self.conflicts.append(instance)
             else:
-                self.joins.append(self._join(instance, instance.name))
+                self.joins.append(self._join(instance, name))
+
+    def _name_of(self, instance: Instance) -> str | None:
+        """Return the name of an instance's member: the one that it has, or a free one.
+
+        An agent that joined before Heat declared its member has any name; its id says whose it is.
+        """
+        declared = self._declared.get(instance.declared_id)
+        if declared is not None and declared.name not in self.departures:
+            return declared.name
+        for member in self._named.values():
+            if member.declared_id is None and _is_machine_of(member, instance):
+                return member.name
+        free = (name for name in instance.names if self._is_free(name))
+        return next(free, instance.name)
+
+    def _is_free(self, name: str) -> bool:
+        member = self._staying(name)
+        taken = (
+            member is not None
+            and member.declared_id is not None
+            and not self._is_replaced(member.declared_id)
+        )
+        return not taken and not self._is_joining(name)
+
+    def _staying(self, name: str) -> ExistingMember | None:
+        return None if name in self.departures else self._named.get(name)
+
+    def _is_joining(self, name: str) -> bool:
+        return any(join.name == name for join in self.joins)
 
     def drains(self) -> Iterator[MemberChange]:
         for instance in self._wanted:
@@ -161,9 +189,16 @@ def _departure_reason(instance: Instance, member: ExistingMember) -> str | None:
     # An agent whose machine is torn down would join again at once; it drains instead.
     if instance.phase == "deleting" and not member.adopted:
         return instance.reason
-    if instance.phase == "active" and instance.name not in (member.name, None):
+    renamed = bool(instance.names) and member.name not in instance.names
+    if instance.phase == "active" and renamed and not _is_machine_of(member, instance):
         return "replaced"
     return None
+
+
+def _is_machine_of(member: ExistingMember, instance: Instance) -> bool:
+    """Return whether the member's agent reports that it runs in the instance."""
+    reported = member.attributes.get("instance_id")
+    return isinstance(reported, str) and declared_id(reported) == instance.declared_id
 
 
 def _matches(member: ExistingMember, instance: Instance) -> bool:

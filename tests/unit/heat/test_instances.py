@@ -110,6 +110,27 @@ def test_invalid_characters_of_names_are_replaced_as_in_host_names(
     assert valid_name(name) == valid
 
 
+@pytest.mark.parametrize(
+    ("own_name", "name"),
+    [
+        ("node-1", "node-1"),
+        ("Node-2", "node-2"),
+        ("my_cluster-3", "my-cluster-3"),
+        ("My server", "my-server"),
+        ("db.example.com", "db"),
+        ("a" * 70, "a" * 63),
+        ("a" * 62 + "-b", "a" * 62),
+        ("node(1)!", "node1"),
+        ("Überall", "berall"),
+        ("сервер-1", "1"),
+        ("@a", "a"),
+        ("сервер", None),
+    ],
+)
+def test_a_member_is_named_like_the_host_that_nova_makes(own_name: str, name: str | None) -> None:
+    assert instance_of(resource("a", own_name=own_name)).name == name
+
+
 def test_a_declared_id_is_printable_and_has_a_limited_length() -> None:
     assert declared_id("é\n") == "heat:--"
     assert len(declared_id("x" * 300)) == 255

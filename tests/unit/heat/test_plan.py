@@ -225,3 +225,28 @@ def test_departures_come_first_and_each_change_comes_once() -> None:
         MemberChange("depart", "host-a", "heat:id-a", "scaled_in"),
         MemberChange("declare", "host-b", "heat:id-b", "scaled_out", instance_of(resource("b"))),
     ]
+
+
+# One machine, one member
+
+
+def test_an_agent_that_was_faster_than_heat_keeps_its_name() -> None:
+    agent = member("any", None, adopted=True, attributes={"instance_id": "id-a"})
+    unit = instance_of(resource("a"))
+    assert plan(unit, members=(agent,)) == [("declare", "any", "heat:id-a", "scaled_out")]
+    declared = member("any", "heat:id-a", adopted=True, attributes={"instance_id": "id-a"})
+    assert plan(unit, members=(declared,), declared_elsewhere=set()) == []
+
+
+def test_a_member_that_was_declared_by_an_earlier_release_keeps_its_name() -> None:
+    unit = instance_of(resource("a", own_name="Prod.EU_1"))
+    for name in ("prod", "prod-eu-1", "Prod.EU_1"):
+        assert plan(unit, members=(member(name, "heat:id-a", adopted=True),)) == []
+
+
+def test_the_second_of_two_hosts_with_the_same_first_label_has_its_whole_name() -> None:
+    units = [instance_of(resource(each, own_name=f"prod.eu-{each}")) for each in "ab"]
+    assert [change[:3] for change in plan(*units)] == [
+        ("declare", "prod", "heat:id-a"),
+        ("declare", "prod-eu-b", "heat:id-b"),
+    ]
