@@ -11,7 +11,7 @@ from factstore.agent.apply.hooks import Hooks
 from factstore.agent.apply.reconciler import ApplyError, Reconciler, TurnRequired
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.settings import Settings
-from factstore.agent.errors import RETRYABLE
+from factstore.agent.errors import RETRYABLE, describe
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.publish.publisher import Publisher
 from factstore.agent.publish.sources import CollectedFacts, FactCollector
@@ -208,8 +208,7 @@ class Agent:
             try:
                 self.reconciler.store_context(context)
             except OSError as error:
-                reason = f"{error.filename}: {error.strerror}"
-                raise ApplyError("state", reason) from error
+                raise ApplyError("state", describe(error)) from error
             with self.status.applying():
                 changed = self.reconciler.apply(context, self.turn)
         except TurnRequired:

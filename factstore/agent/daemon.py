@@ -221,6 +221,8 @@ class Daemon:
         self._give_back_abandoned_turns()
         if first:
             self._session.request(self._heartbeat_task)
+        if self._agent.reconciler.drifted():
+            self._main.request(self._apply_task)
         self._main.request(self._publish_task)
         return self._settings.facts.interval
 

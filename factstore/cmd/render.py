@@ -34,11 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the rendering, and return 0. Raises CommandError."""
     try:
-        rendering = render(args.format, _document(args.context))
+        rendering = render(args.format, _document(args.context), _omit)
         if args.into is not None:
             write(rendering, args.into)
         elif isinstance(rendering, str):
-            sys.stdout.write(rendering)
+            # The format is UTF-8, whatever the locale is.
+            sys.stdout.buffer.write(rendering.encode())
+            sys.stdout.buffer.flush()
         else:
             raise CommandError(f"{args.format} has several files: name a folder with --into", 2)
     except (OSError, ValueError) as error:
@@ -46,11 +48,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _omit(name: str, reason: str) -> None:
+    print(f"factstore: left out {name}, which {reason}", file=sys.stderr)
+
+
 def _document(file: str | None) -> dict[str, Any]:
     name = file or "standard input"
-    text = Path(file).read_text("utf-8") if file else sys.stdin.read()
+    data = Path(file).read_bytes() if file else sys.stdin.buffer.read()
     try:
-        document = json.loads(text)
+        document = json.loads(data.decode())
     except ValueError as error:
         raise CommandError(f"{name} is not JSON: {error}") from error
     if (

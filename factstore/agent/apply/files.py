@@ -18,7 +18,9 @@ from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
 from factstore.agent.system.state_dir import write_atomically
-from factstore.client.render import RENDERERS, Rendering, write
+from factstore.client.os_errors import errors_about
+from factstore.client.render import RENDERERS, Omit, Rendering, write
+from factstore.client.render.document import ignore
 
 DEFAULT_MODE, SECRET_MODE = 0o644, 0o600
 _RENDERER_READS = {"hosts": Reads(frozenset({"nodes/", "nodes/*/ip"}))}
@@ -42,12 +44,12 @@ class FileSpec:
 
     :param name: its section of the configuration, such as ``template slurm.conf``.
     :param render: returns the text, or the texts by path, for a context's document; it records what it
-        reads.
+        reads, and reports what it leaves out.
     """
 
     name: str
     options: TemplateOptions | RenderOptions
-    render: Callable[[Mapping[str, Any], Recorder], Rendering]
+    render: Callable[[Mapping[str, Any], Recorder, Omit], Rendering]
 
 
 def file_specs(settings: Settings) -> list[FileSpec]:
@@ -63,16 +65,20 @@ def file_specs(settings: Settings) -> list[FileSpec]:
     return specs
 
 
-def _template_renderer(options: TemplateOptions) -> Callable[[Mapping[str, Any], Recorder], str]:
-    return lambda document, recorder: templates.render(options.source, document, recorder)
+def _template_renderer(
+    options: TemplateOptions,
+) -> Callable[[Mapping[str, Any], Recorder, Omit], str]:
+    return lambda document, recorder, omit: templates.render(options.source, document, recorder)
 
 
-def _renderer(options: RenderOptions) -> Callable[[Mapping[str, Any], Recorder], Rendering]:
+def _renderer(
+    options: RenderOptions,
+) -> Callable[[Mapping[str, Any], Recorder, Omit], Rendering]:
     reads = options.reads or _RENDERER_READS.get(options.renderer, EVERYTHING)
 
-    def render(document: Mapping[str, Any], recorder: Recorder) -> Rendering:
+    def render(document: Mapping[str, Any], recorder: Recorder, omit: Omit) -> Rendering:
         recorder.add(reads)
-        return RENDERERS[options.renderer](document)
+        return RENDERERS[options.renderer](document, omit)
 
     return render
 
@@ -92,13 +98,18 @@ class RenderedFile:
         """A hash of the content."""
         return hashlib.sha256(self.data).hexdigest()
 
+    def paths(self) -> list[Path]:
+        """Return the path in a list."""
+        return [self.path]
+
     def write_if_changed(self) -> bool:
         """Write the file unless it is current; return True if it was written.
 
         :raises OSError: the file cannot be written.
         """
-        if self.is_current():
-            return False
+        with errors_about(self.path):
+            if self.is_current():
+                return False
         write_atomically(self.path, self.data, mode=self.mode, owner=self.owner, group=self.group)
         return True
 
@@ -133,6 +144,10 @@ class RenderedFolder:
         known = sorted((path, file.digest) for path, file in self.files.items())
         return hashlib.sha256(repr(known).encode()).hexdigest()
 
+    def paths(self) -> list[Path]:
+        """Return the paths of all files."""
+        return [file.path for file in self.files.values()]
+
     def write_if_changed(self) -> bool:
         """Write files that are not current and remove former ones; return True if any changed.
 
@@ -152,10 +167,12 @@ def render(
     document: Mapping[str, Any],
     sensitive: SensitiveFacts,
     recorder: Recorder | None = None,
+    omit: Omit = ignore,
 ) -> RenderedFile | RenderedFolder:
     """Return a file or folder as rendered from a context's document.
 
     :param recorder: records what is read.
+    :param omit: is called with each fact that the format cannot represent, and the reason.
     :raises RenderError: the document does not fit the template or renderer.
     """
     options = spec.options
@@ -169,7 +186,7 @@ def render(
                 mode = SECRET_MODE if sensitive.occur_in(text) else DEFAULT_MODE
             return RenderedFile(path, text.encode(), mode, owner, group)
 
-        rendering = spec.render(document, recorder or Recorder())
+        rendering = spec.render(document, recorder or Recorder(), omit)
         if isinstance(rendering, str):
             return rendered_file(options.destination, rendering)
         files = {

@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
+from factstore.agent.apply import drift
+from factstore.agent.apply.applied_record import AppliedRecord, load_record
 from factstore.agent.apply.files import (
     FileSpec,
     RenderedFile,
@@ -21,18 +24,14 @@ from factstore.agent.apply.files import (
     render,
 )
 from factstore.agent.apply.hooks import HookFailed, Hooks
+from factstore.agent.apply.omissions import Omissions
 from factstore.agent.apply.recording import Recorder
 from factstore.agent.apply.sensitive_facts import SensitiveFacts
 from factstore.agent.config.reads import EVERYTHING, Reads
 from factstore.agent.config.settings import Settings
+from factstore.agent.errors import describe
 from factstore.agent.session.hook_turn import HookTurn
-from factstore.agent.system.state_dir import (
-    APPLIED,
-    CONTEXT,
-    MISMATCHES,
-    StateDir,
-    write_atomically,
-)
+from factstore.agent.system.state_dir import CONTEXT, MISMATCHES, StateDir, write_atomically
 from factstore.client import Context
 
 LOG = logging.getLogger(__name__)
@@ -55,31 +54,6 @@ class ApplyError(Exception):
 
 class TurnRequired(Exception):
     """Hooks have to run, and the agent does not hold the turn for that.  Nothing was done."""
-
-
-@dataclass(frozen=True)
-class AppliedRecord:
-    """The last context that was applied.
-
-    :param etag: of the context, or a hash of what hooks read of it.
-    :param boot: the id of the boot in which the hooks ran.
-    :param hooks: a hash of all hooks; empty if the next context was begun and not completed.
-    :param files: a hash of each file's content, by path.
-    """
-
-    etag: str
-    boot: str
-    hooks: str
-    files: Mapping[str, str]
-
-    def requires_hooks(self, previous: AppliedRecord | None, after_any_change: bool) -> bool:
-        """Return True if hooks must run to get from *previous* to this record.
-
-        :param after_any_change: True if hooks run also when no file has changed.
-        """
-        if previous is None or (previous.boot, previous.hooks) != (self.boot, self.hooks):
-            return True
-        return previous.files != self.files or (after_any_change and previous.etag != self.etag)
 
 
 class ReadSet(Protocol):
@@ -122,6 +96,10 @@ class Reconciler:
         self._applied: tuple[Reads, str] | None = None  # what was read, and its digest
         self.applied_cursor: str | None = None
         self._mismatched = False  # since the start
+        self._omissions = Omissions()
+        self._templates: set[Path] = set()
+        self._files: list[RenderedFile | RenderedFolder] = []
+        self._snapshot: drift.Snapshot | None = None  # after the last attempt to apply
         counted = (state.read(MISMATCHES) or {}).get("count")
         self.mismatches = counted if isinstance(counted, int) else 0
 
@@ -144,13 +122,22 @@ class Reconciler:
 
     @property
     def problems(self) -> dict[str, str]:
-        """The problems of the read set, for the member's results."""
+        """The problems of the read set and of renderers, for the member's results."""
         reason = "files differed although nothing that they read had changed"
-        return {"read set": reason} if self._mismatched else {}
+        return {**self._omissions.problems, **({"read set": reason} if self._mismatched else {})}
+
+    def drifted(self) -> list[str]:
+        """Return the files, templates and hooks that changed on disk since the last attempt."""
+        if self._snapshot is None:
+            return []
+        return drift.changes(self._snapshot, self._take_snapshot())
+
+    def _take_snapshot(self) -> drift.Snapshot:
+        return drift.take_snapshot(self._files, self._templates, self._hooks)
 
     def skip(self, context: Context) -> bool:
         """Return True if nothing that is read differs in a context, which so is applied already."""
-        if not self._has_applied_equal(context):
+        if not self._has_applied_equal(context) or self.drifted():
             return False
         self.applied_cursor = context.cursor
         return True
@@ -171,8 +158,29 @@ class Reconciler:
             known whether the turn is still held.
         """
         document = self._sensitive.reveal(context.document)
-        agrees, self._applied = self._has_applied_equal(context), None
-        previous = self._load_record()
+        drifted = self.drifted()
+        if drifted:
+            LOG.info("changed on disk: %s", ", ".join(drifted))
+        agrees, self._applied = self._has_applied_equal(context) and not drifted, None
+        try:
+            return self._apply(context, document, turn, agrees=agrees)
+        finally:
+            # Hooks that spoil a file again and again are not run each time that this is noticed.
+            self._snapshot = self._take_snapshot()
+
+    def _apply(
+        self,
+        context: Context,
+        document: Mapping[str, Any],
+        turn: HookTurn | None,
+        *,
+        agrees: bool,
+    ) -> bool:
+        """Apply a context whose sensitive facts are in *document*.
+
+        :param agrees: True if nothing that is read has changed, nor anything on disk.
+        """
+        previous = load_record(self._state)
         files, reads = self._render(document, first=previous is None)
         try:
             target = AppliedRecord(
@@ -195,11 +203,10 @@ class Reconciler:
             if run_hooks and turn is not None and not turn.held and self._hooks.executables():
                 raise TurnRequired
             if run_hooks and previous is not None:
-                previous = replace(previous, hooks="")  # incomplete from here on
-                self._state.write(APPLIED, asdict(previous))
+                previous = previous.begin_next(self._state)
             written = {str(file.path) for file in files if file.write_if_changed()}
         except OSError as error:
-            raise ApplyError("files", f"{error.filename}: {error.strerror}") from error
+            raise ApplyError("files", describe(error)) from error
         if written:
             LOG.info("wrote %s", ", ".join(sorted(written)))
         before = previous.files if previous is not None else {}
@@ -209,7 +216,7 @@ class Reconciler:
         if run_hooks:
             self._run_hooks(context, sorted(changed), turn)
         if target != previous:
-            self._state.try_write(APPLIED, asdict(target))
+            target.try_store(self._state)
         if self._mismatched:
             reads = EVERYTHING
         self._applied = reads, reads.digest(context.document)
@@ -229,10 +236,12 @@ class Reconciler:
         files, failed = [], None
         for spec in self._specs:
             try:
-                files.append(render(spec, document, self._sensitive, recorder))
+                omit = self._omissions.of(spec.name)
+                files.append(render(spec, document, self._sensitive, recorder, omit))
             except RenderError as error:  # the others are rendered to find out what they read
                 failed = failed or error
-        reads = recorder.reads()
+        self._omissions.complete()
+        reads, self._templates = recorder.reads(), recorder.templates
         if first and failed is not None:
             self._read_set.replace(reads)  # nothing is reported that could have read more
         else:
@@ -240,6 +249,7 @@ class Reconciler:
         self._read_set.upload()
         if failed is not None:
             raise ApplyError(failed.name, str(failed)) from failed
+        self._files = files
         return files, reads
 
     def _hooks_read(self) -> Reads:
@@ -274,11 +284,4 @@ class Reconciler:
         except HookFailed as error:
             raise ApplyError(f"hook {error.name}", str(error)) from error
         except OSError as error:
-            raise ApplyError("hooks", f"{error.filename}: {error.strerror}") from error
-
-    def _load_record(self) -> AppliedRecord | None:
-        stored: dict[str, Any] | None = self._state.read(APPLIED)
-        try:
-            return AppliedRecord(**stored) if stored is not None else None
-        except TypeError:  # an agent of another version stored it
-            return None
+            raise ApplyError("hooks", describe(error)) from error

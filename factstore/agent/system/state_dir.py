@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from factstore.client.clock import Clock
+from factstore.client.os_errors import errors_about
 
 LOG = logging.getLogger(__name__)
 
@@ -35,9 +36,14 @@ def write_atomically(
 
     :param owner: a user id; -1 for the agent's own.
     :param group: a group id; -1 for the agent's own.
-    :raises OSError: the file cannot be written, and is unchanged.
+    :raises OSError: the file, which the error names, cannot be written, and is unchanged.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with errors_about(path):
+        _write(path, data, mode, owner, group)
+
+
+def _write(path: Path, data: bytes, mode: int, owner: int, group: int) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:
             file.write(data)
@@ -115,11 +121,13 @@ class StateDir:
 
     def delete(self, name: str) -> None:
         """Delete a document durably, if it exists."""
-        try:
-            self._path(name).unlink()
-        except FileNotFoundError:
-            return
-        _sync_directory(self.directory)
+        path = self._path(name)
+        with errors_about(path):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return
+            _sync_directory(self.directory)
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.json"

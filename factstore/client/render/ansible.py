@@ -12,7 +12,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from factstore.client.render.document import NODES, Document, address_of, folder, nodes
+from factstore.client.render.document import (
+    NODES,
+    Document,
+    Omit,
+    address_of,
+    apart,
+    folder,
+    ignore,
+    nodes,
+)
 from factstore.client.render.yaml import Tagged, as_yaml
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")  # a colon would start a port
@@ -20,25 +29,32 @@ _LOCAL = {"localhost", "127.0.0.1"}  # to Ansible these are the machine that it 
 _BUILT_IN_GROUPS = {"all", "ungrouped"}
 
 
-def inventory(document: Document) -> str:
+def inventory(document: Document, omit: Omit = ignore) -> str:
     """Return an inventory for Ansible's plugin ``yaml``.
 
     The hosts are the members, and the nodes whose fact ``ip`` is the address of another machine. Each
     host is in the group of its member and has the variables ``ansible_host`` and ``factstore``. All
-    hosts have ``factstore_stack``.
+    hosts have ``factstore_stack``.  Groups that would have the same name in Ansible are left out.
     """
     members, about = folder(document, "members"), nodes(document)
     names = {*members, *(name for name in about if _target(about[name]) is not None)}
-    hosts = {
-        name: _variables(folder(members, name), about.get(name))
-        for name in names
-        if _HOST.fullmatch(name) and name not in _LOCAL
+    hosts: dict[str, Any] = {}
+    members_of: dict[str, dict[str, Any]] = {}
+    for name in sorted(names):
+        if not _HOST.fullmatch(name) or name in _LOCAL:
+            omit(f"host {name}", "is a name that Ansible would interpret differently")
+            continue
+        hosts[name] = _variables(folder(members, name), about.get(name))
+        group = str(folder(members, name).get("group", ""))
+        if group and group not in _BUILT_IN_GROUPS:
+            members_of.setdefault(group, {})[name] = {}
+    kept = apart(members_of, _group, lambda group, why: omit(f"group {group}", why))
+    groups = {
+        kept[group]: {"hosts": members_of[group]}
+        for group in kept
+        # Ansible warns of a group that is named like a host; here both are the same host.
+        if set(members_of[group]) != {kept[group]}
     }
-    groups: dict[str, Any] = {}
-    for name in hosts:
-        group = _group(folder(members, name))
-        if group:
-            groups.setdefault(group, {"hosts": {}})["hosts"][name] = {}
     facts = {name: fact for name, fact in document["facts"].items() if name != NODES}
     stack = {"name": document["stack"], "facts": facts}
     everybody: dict[str, Any] = {
@@ -66,8 +82,7 @@ def _target(node: Any) -> str | None:
     return None if parsed.is_loopback or parsed.is_unspecified else address
 
 
-def _group(member: Mapping[str, Any]) -> str:
-    """Return the name of a member's group in Ansible; empty for none."""
-    name = re.sub(r"[^A-Za-z0-9_]", "_", str(member.get("group", "")))
-    name = f"_{name}" if name[:1].isdigit() else name
-    return "" if name in _BUILT_IN_GROUPS else name
+def _group(name: str) -> str:
+    """Return the name of a group in Ansible."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    return f"_{name}" if name[:1].isdigit() else name

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from factstore.client.render.document import Document
+from factstore.client.render.document import Document, Omit, ignore
 from factstore.client.render.texts import as_json
 
 CONTEXT = ("factstore", "context")
@@ -18,30 +18,28 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # excludes paths that leave 
 _RESERVED = {"node", "role", "environment", "client"}
 
 
-def data_bags(document: Document) -> dict[str, str]:
+def data_bags(document: Document, omit: Omit = ignore) -> dict[str, str]:
     """Return items by path: ``nodes/head/ip`` becomes ``ip`` in the item ``head`` of the bag ``nodes``.
 
-    :raises ValueError: Chef does not allow the name of a bag or an item.
+    Facts are left out if Chef does not allow the name of their bag or item, and below ``factstore``,
+    which is the bag of the whole document.
     """
-    items: dict[tuple[str, str], Any] = {
-        (bag, item): value
-        for bag, values in document["facts"].items()
-        if isinstance(values, dict)
-        for item, value in values.items()
-    }
-    if any(bag == CONTEXT[0] for bag, _ in items):
-        raise ValueError(
-            f"Facts below {CONTEXT[0]} would become items of the context's data bag. Use another path."
-        )
-    items[CONTEXT] = document
-    return {_path(bag, item): _text(item, value) for (bag, item), value in sorted(items.items())}
+    items = {_path(*CONTEXT): _text(CONTEXT[1], document)}
+    for bag, values in sorted(document["facts"].items()):
+        if not isinstance(values, dict):
+            continue
+        if bag == CONTEXT[0] or bag in _RESERVED or not _NAME.fullmatch(bag):
+            omit(bag, "is not allowed as a data bag")
+            continue
+        for item, value in sorted(values.items()):
+            if _NAME.fullmatch(item):
+                items[_path(bag, item)] = _text(item, value)
+            else:
+                omit(f"{bag}/{item}", "is not a name that Chef allows")
+    return items
 
 
 def _path(bag: str, item: str) -> str:
-    if not _NAME.fullmatch(bag) or not _NAME.fullmatch(item) or bag in _RESERVED:
-        raise ValueError(
-            f"Chef does not allow the data bag {bag} or its item {item}. Use another path."
-        )
     return f"{bag}/{item}.json"
 
 

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Document = Mapping[str, Any]
 
+Omit = Callable[[str, str], None]
+"""Is called with a fact, member or group that a format cannot represent, and the reason."""
+
 NODES = "nodes"
 """The folder that contains a folder of facts for each node."""
+
+
+def ignore(name: str, reason: str) -> None:
+    """Do not report what is left out."""
+
+
+def apart(names: Iterable[str], spell: Callable[[str], str], omit: Omit) -> dict[str, str]:
+    """Return the spelling of each name, without names that would have the spelling of another.
+
+    A name that is spelled as it is keeps its spelling.
+    """
+    spelled = {name: spell(name) for name in names}
+    count = Counter(spelled.values())
+    kept = {}
+    for name, spelling in spelled.items():
+        if count[spelling] == 1 or name == spelling:
+            kept[name] = spelling
+        else:
+            omit(name, f"would be the same as another one: {spelling}")
+    return kept
 
 
 def leaves(folder: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

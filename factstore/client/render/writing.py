@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Union
 
+from factstore.client.os_errors import errors_about
+
 Rendering = Union[str, Mapping[str, str]]
 """The text of one file, or the texts of several files by their path below a folder."""
 
@@ -24,9 +26,13 @@ def replace(path: Path, text: str) -> bool:
     """Replace the content of a file with *text*, and keep its mode and owner.
 
     :return: True if the content changed.
-    :raises OSError: the file cannot be read or written.
+    :raises OSError: the file, which the error names, cannot be read or written.
     """
-    content = text.encode()
+    with errors_about(path):
+        return _replace(path, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> bool:
     try:
         if path.read_bytes() == content:
             return False

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from factstore.client.render.document import Document
+from factstore.client.render.document import Document, Omit, ignore
 
 _LONGEST_KEY = 1000  # characters; YAML limits implicit keys to 1024
 
@@ -23,7 +23,7 @@ class Tagged:
     value: Any
 
 
-def yaml(document: Document) -> str:
+def yaml(document: Document, omit: Omit = ignore) -> str:
     """Return the document as YAML with sorted keys."""
     return as_yaml(document)
 

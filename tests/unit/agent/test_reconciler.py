@@ -150,7 +150,7 @@ def test_a_failed_hook_stops_the_run_and_all_hooks_run_again(node: Node) -> None
 def test_a_context_that_cannot_be_rendered_changes_nothing(node: Node) -> None:
     reconciler = node.reconciler
     reconciler.apply(context({"ip": "10.0.0.1"}, 5))
-    with pytest.raises(ApplyError, match="has no attribute 'ip'") as caught:
+    with pytest.raises(ApplyError, match=r"facts\.ip does not exist") as caught:
         reconciler.apply(context({}, 6))
     assert caught.value.source == "template conf"
     assert (node.directory / "conf").read_text() == "10.0.0.1\n"
@@ -163,6 +163,64 @@ def test_a_file_that_cannot_be_written_is_reported(node: Node) -> None:
     with pytest.raises(ApplyError, match="directory"):
         node.reconciler.apply(context({"ip": "10.0.0.1"}))
     assert node.runs == []
+
+
+@pytest.mark.parametrize(
+    ("what", "ran"),
+    [
+        ("content", 2),
+        ("mode", 2),
+        ("gone", 2),
+        ("hook", 2),
+        ("hook off", 2),
+        ("template", 2),
+        ("", 1),
+    ],
+)
+def test_what_somebody_changed_on_disk_is_noticed_in_a_quiet_stack(
+    tmp_path: Path, service: Service, what: str, ran: int
+) -> None:
+    node = Node(tmp_path, service, FILES_ONLY)
+    node.hook("20-second", "true")
+    reconciler, conf = node.reconciler, node.directory / "conf"
+    applied = context({"ip": "10.0.0.1"}, 5)
+    reconciler.apply(applied)
+    assert reconciler.drifted() == []
+    if what == "content":
+        conf.write_text("mine")
+    elif what == "mode":
+        conf.chmod(0o600)
+    elif what == "gone":
+        conf.unlink()
+    elif what == "hook":
+        node.hook("30-new", "true")
+    elif what == "hook off":
+        (node.directory / "hooks.d" / "20-second").chmod(0o644)
+    elif what == "template":
+        write(node.directory / "templates" / "conf.j2", "another {{ facts.ip }}\n")
+    assert len(reconciler.drifted()) == (1 if what else 0)
+    assert reconciler.skip(applied) == (not what)
+    reconciler.apply(applied)
+    assert (reconciler.drifted(), reconciler.mismatches, len(node.runs)) == ([], 0, ran)
+    assert conf.read_text() == ("another " if what == "template" else "") + "10.0.0.1\n"
+
+
+def test_what_a_renderer_leaves_out_is_a_problem_and_logged_once(
+    tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node(tmp_path, service, "[render env]\nrenderer = env\ndestination = DIR/env\n")
+    reconciler = node.reconciler
+    clashing = {f"{name}{sign}x": 1 for name in "abcdef" for sign in "-."}
+    for revision in (5, 6):
+        reconciler.apply(context({"ip": "10.0.0.1", "n": revision, **clashing}, revision))
+    (problem,) = reconciler.problems.items()
+    assert problem[0] == "render env"
+    assert problem[1].startswith("left out a-x, which would be the same as another one: A_X; ")
+    assert problem[1].endswith("; and 2 more")
+    assert caplog.text.count("left out") == 1
+    assert (node.directory / "env").read_text() == "IP=10.0.0.1\nN=6\n"
+    reconciler.apply(context({"ip": "10.0.0.1"}, 7))
+    assert reconciler.problems == {}
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -383,7 +441,10 @@ def test_a_file_that_differs_without_reason_is_reported_and_ends_the_read_set(
     reconciler.apply(context({"ip": "10.0.0.1"}, 5))
     reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 6))
     assert reconciler.mismatches == 0
-    write(node.directory / "templates" / "conf.j2", "another {{ facts.ip }}\n")
+    random = "{{ range(99999) | random }}"
+    write(node.directory / "templates" / "conf.j2", random * 3)
+    reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 6))
+    assert reconciler.mismatches == 0  # the template was edited
     reconciler.apply(context({"ip": "10.0.0.1", "kpi": 1}, 6))
     assert (reconciler.mismatches, len(reconciler.problems)) == (1, 1)
     assert node.read_set.calls[-1] == ("replace", EVERYTHING)

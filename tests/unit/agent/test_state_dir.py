@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from factstore.agent.errors import describe
 from factstore.agent.system.state_dir import StateDir, write_atomically
+from factstore.client.render.writing import replace
 from tests.unit.agent.factories import OWNER, REAL, state
 from tests.unit.client.stub import FakeClock
 
@@ -42,6 +46,40 @@ def test_a_document_can_be_deleted_twice(tmp_path: Path) -> None:
     kept.delete("member")
     kept.delete("member")
     assert kept.read("member") is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EPERM, errno.EXDEV])
+@pytest.mark.parametrize("call", ["open", "fchmod", "fsync", "replace"])
+@pytest.mark.parametrize("write", [write_atomically, lambda path, data: replace(path, "new")])
+def test_an_error_names_the_file_that_was_to_be_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    call: str,
+    write: Callable[[Path, bytes], object],
+) -> None:
+    file = tmp_path / "conf"
+    file.write_bytes(b"old")
+
+    def fail(*args: object, **more: object) -> None:
+        raise OSError(number, os.strerror(number), *args[:1])
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match=r".") as caught:
+        write(file, b"new")
+    monkeypatch.undo()
+    assert describe(caught.value) == f"{file}: {os.strerror(number)}"
+    assert (file.read_bytes(), os.listdir(tmp_path)) == (b"old", ["conf"])
+
+
+@pytest.mark.parametrize("name", ["missing/conf", "file/conf", "loop/conf", "folder", "n" * 256])
+def test_a_file_that_cannot_be_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "x").mkdir(parents=True)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match=r".") as caught:
+        write_atomically(tmp_path / name, b"new")
+    assert caught.value.filename == str(tmp_path / name)
 
 
 KILLED = """\

@@ -413,12 +413,3 @@ def test_an_unknown_owner_is_reported(sealed: SensitiveFacts, tmp_path: Path) ->
     text = "[render x]\nrenderer = raw\ndestination = DIR/x\nowner = nobody-of-that-name\n"
     with pytest.raises(RenderError, match="nobody-of-that-name"):
         both(settings(tmp_path, text), sealed)
-
-
-def test_two_facts_with_the_same_variable_are_reported(
-    sealed: SensitiveFacts, tmp_path: Path
-) -> None:
-    text = "[render x]\nrenderer = env\ndestination = DIR/x\n"
-    document = {**DOCUMENT, "facts": {"a-b": 1, "a.b": 2}}
-    with pytest.raises(RenderError, match="would both become A_B"):
-        both(settings(tmp_path, text), sealed, document)

@@ -121,15 +121,58 @@ def test_a_shell_reads_the_values_unchanged_from_env(value: str) -> None:
     assert read.decode() == value
 
 
-def test_two_facts_never_share_a_variable() -> None:
-    with pytest.raises(ValueError, match=r"a-b and a\.b would both become A_B"):
-        render("env", document({"a-b": 1, "a.b": 2}))
+OMISSIONS: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    ("env", {"facts": {"a-b": 1, "a.b": 2, "A_B": 3, "c": 4}}, "C=4\n", ["A_B", "a-b", "a.b"]),
+    (
+        "env",
+        {
+            "facts": {"db": {"password": None, "port": None, "user": "x"}},
+            "sensitive": {"db/password": "0123456789abcdef.1", "db/user": "0123456789abcdef.2"},
+        },
+        "DB_USER=x\n",
+        ["db/password", "db/port"],
+    ),
+    (
+        "hosts",
+        {"facts": {"nodes": {"HEAD": {"ip": "10.0.0.6"}, "head": {"ip": "10.0.0.1"}}}},
+        "10.0.0.1\thead\n",
+        ["nodes/HEAD"],
+    ),
+    (
+        "hosts",
+        {"facts": {"nodes": {"a:1": {"ip": "::1"}, "b": {"ip": None}, "c": {"cpus": 1}}}},
+        "",
+        ["nodes/a:1", "nodes/b/ip"],
+    ),
+]
 
 
-def test_a_masked_fact_has_no_variable_and_a_null_fact_has_one() -> None:
-    facts = {"db": {"password": None, "port": None, "user": "x"}}
-    hidden = {"db/password": "0123456789abcdef.1", "db/user": "0123456789abcdef.2"}
-    assert text("env", document(facts, sensitive=hidden)) == "DB_PORT=null\nDB_USER=x\n"
+@pytest.mark.parametrize(("name", "of", "expected", "names"), OMISSIONS)
+def test_a_fact_that_a_format_cannot_represent_is_left_out_and_reported(
+    name: str, of: dict[str, Any], expected: str, names: list[str]
+) -> None:
+    omitted: dict[str, str] = {}
+    assert render(name, {**document({}), **of}, omitted.__setitem__) == expected
+    assert sorted(omitted) == names
+
+
+def test_groups_that_ansible_would_merge_are_left_out_and_reported() -> None:
+    groups = {
+        "db1": "web-db",
+        "db2": "web_db",
+        "db3": "x.y",
+        "db4": "x-y",
+        "db:5": "g",
+        "head": "head",
+    }
+    members = {name: {"group": group} for name, group in groups.items()}
+    omitted: dict[str, str] = {}
+    made = render("ansible", document({}, members=members), omitted.__setitem__)
+    assert sorted(omitted) == ["group web-db", "group x-y", "group x.y", "host db:5"]
+    assert isinstance(made, str)
+    inventory = yaml.safe_load(made.replace("!unsafe", ""))["all"]
+    assert inventory["children"] == {"web_db": {"hosts": {"db2": {}}}}
+    assert sorted(inventory["hosts"]) == ["db1", "db2", "db3", "db4", "head"]
 
 
 # YAML
@@ -278,11 +321,14 @@ def test_every_item_is_valid_in_chef() -> None:
     ("bag", "item"),
     [("node", "a"), ("a:b", "a"), ("a", "b@c"), ("..", "a"), ("a", ".."), ("a", "../b"), ("a", "")],
 )
-def test_a_name_that_chef_does_not_allow_is_refused(bag: str, item: str) -> None:
-    with pytest.raises(ValueError, match="Chef does not allow the data bag"):
-        items(document({bag: {item: 1}}))
+def test_a_name_that_chef_does_not_allow_is_left_out_and_reported(bag: str, item: str) -> None:
+    omitted: dict[str, str] = {}
+    made = render("data-bags", document({bag: {item: 1}, "b": {"c": 1}}), omitted.__setitem__)
+    assert set(made) == {"b/c.json", "factstore/context.json"}
+    assert set(omitted) <= {bag, f"{bag}/{item}"}
+    assert len(omitted) == 1
 
 
 def test_facts_cannot_replace_the_item_of_the_context() -> None:
-    with pytest.raises(ValueError, match="below factstore would become items of the context"):
-        items(document({"factstore": {"context": 1}}))
+    made = items(document({"factstore": {"context": 1}}))
+    assert made["factstore/context.json"]["facts"] == {"factstore": {"context": 1}}
