@@ -151,6 +151,8 @@ def session_from(known: Mapping[str, str], kind: str, http: HttpSession) -> Sess
     except exceptions.MissingRequiredOptions as error:
         missing = {str(option.dest): variable_of(option.name) for option in error.options}
         raise MissingVariables(missing, known) from None
+    if isinstance(auth, BaseIdentityPlugin):
+        auth.reauthenticate = False  # KeystoneEndpoint knows better when a token ends
     trust = http.trust
     return Session(
         auth, session=_TokenSession(http.proxies), verify=trust.bundle(), cert=trust.client()

@@ -52,10 +52,13 @@ class Network:
     """
 
     def __init__(self, service_address: str | None = None) -> None:
-        sources = {_source(family, address) for family, address in _REMOTE_ADDRESSES}
-        self._default = {each for each in sources if each}
+        sources = [_source(family, address) for family, address in _REMOTE_ADDRESSES]
+        self._default = [each for each in sources if each]
         self._service = service_address
-        self.addresses = sorted(_read(self._rank), key=lambda each: each.order)
+        try:
+            self.addresses = sorted(_read(self._rank), key=lambda each: each.order)
+        except OSError:  # sandboxes forbid netlink
+            self.addresses = []
 
     def has(self, address: str | None) -> bool:
         """Return True if an address is one of this machine."""
@@ -67,7 +70,7 @@ class Network:
             # A link-local address of IPv6 needs a zone, which differs on other hosts.
             if each.scope != "link" or each.address.version == 4:
                 return str(each.address)
-        return None
+        return None if self.addresses else next(iter(self._default), None)
 
     def stable_addresses(self) -> dict[str, list[str]]:
         """Return the addresses by interface, without link-local, temporary and deprecated ones."""

@@ -103,8 +103,10 @@ def refusal(proxy: Proxy, status: int, reason: str) -> str:
     printable = re.sub(r"[^ -~]", "?", reason)[:60]
     if status == 407:
         remedy = f"Write the user and password of the proxy into its URL in {proxy.source}"
-    else:
+    elif proxy.source.lower().endswith("_proxy"):
         remedy = "If the service is reached without a proxy, add its host to no_proxy"
+    else:
+        remedy = f"If the service is reached without a proxy, write none into {proxy.source}"
     return f"{proxy} answered {status} {printable}".rstrip() + f". {remedy}."
 
 

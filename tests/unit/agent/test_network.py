@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from factstore.agent.system import network
+from factstore.agent.system.host_facts import HostFacts
 from factstore.agent.system.netlink import _attributes
 
 _PROGRAM = """
@@ -119,6 +122,19 @@ def test_all_addresses_of_all_interfaces_are_returned_with_their_kinds() -> None
         "default_route": False,
         "service_route": False,
     }
+
+
+def test_the_address_of_the_default_route_is_found_where_netlink_is_forbidden(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden() -> list[Any]:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(network, "read_links", forbidden)
+    monkeypatch.setattr(
+        network, "_source", lambda family, _: {socket.AF_INET6: "2001:db8::7"}.get(family)
+    )
+    assert HostFacts().collect(["ip", "addresses", "interfaces"]) == {"ip": "2001:db8::7"}
 
 
 def test_truncated_attributes_end_the_list() -> None:

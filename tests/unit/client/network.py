@@ -88,9 +88,12 @@ def tls_in_front_of(port: int, context: ssl.SSLContext) -> Iterator[int]:
                 context.wrap_socket(raw, server_side=True) as client,
                 socket.create_connection((LOOPBACK, port)) as server,
             ):
-                server.sendall(client.recv(65536))
+                there = threading.Thread(target=pump, args=[client, server])
+                there.start()
                 while data := server.recv(65536):
                     client.sendall(data)
+                socket.socket.shutdown(client, socket.SHUT_RDWR)
+                there.join()
 
     thread = threading.Thread(target=serve)
     thread.start()

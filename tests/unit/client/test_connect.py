@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+import ssl
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from factstore.client import MissingVariables, Unavailable, connect
+from tests.unit.client.network import connect_proxy, tls_in_front_of
 from tests.unit.client.stub import FakeClock, Service, answer, fact, refusal
 
 OK = answer(200, fact("a", 1))
+Step = Callable[[BaseHTTPRequestHandler], None]
 
 
 def test_auth_type_none_needs_only_an_endpoint(service: Service, clock: FakeClock) -> None:
@@ -81,9 +87,8 @@ def test_wrong_arguments_are_explained() -> None:
             call(*arguments, **options)
 
 
-def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
-    service: Service, clock: FakeClock
-) -> None:
+def keystone(service: Service, *, expires_at: str, secret: str = "t0ken") -> list[Step]:
+    """Return the answers of a Keystone that has the service in its catalogue, to one login."""
     endpoint = {"interface": "internal", "region_id": "RegionOne", "region": "RegionOne"}
     catalogue = [
         {
@@ -95,8 +100,8 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
     ]
     token = {
         "methods": ["password"],
-        "expires_at": "2999-01-01T00:00:00.000000Z",
-        "issued_at": "2026-01-01T00:00:00.000000Z",
+        "expires_at": expires_at,
+        "issued_at": "2020-01-01T00:00:00.000000Z",
         "user": {"id": "u", "name": "demo", "domain": {"id": "default", "name": "Default"}},
         "project": {"id": "p", "name": "demo", "domain": {"id": "default", "name": "Default"}},
         "roles": [],
@@ -104,13 +109,16 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
     }
     version = {"id": "v3.14", "status": "stable"}
     version["links"] = [{"rel": "self", "href": f"{service.url}/v3"}]  # type: ignore[assignment]
-    service.will(
+    return [
         answer(300, {"versions": {"values": [version]}}),
-        answer(201, {"token": token}, {"X-Subject-Token": "t0ken"}),
-        OK,
-    )
-    environ = {
-        "OS_AUTH_URL": service.url,
+        answer(201, {"token": token}, {"X-Subject-Token": secret}),
+    ]
+
+
+def login(auth_url: str) -> dict[str, str]:
+    """Return the variables of a person."""
+    return {
+        "OS_AUTH_URL": auth_url,
         "OS_USERNAME": "demo",
         "OS_PASSWORD": "s3cret",
         "OS_PROJECT_NAME": "demo",
@@ -119,10 +127,49 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
         "OS_INTERFACE": "internal",
         "OS_REGION_NAME": "RegionOne",
     }
-    client = connect(environ, clock=clock)
+
+
+def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
+    service: Service, clock: FakeClock
+) -> None:
+    service.will(*keystone(service, expires_at="2999-01-01T00:00:00.000000Z"), OK)
+    client = connect(login(service.url), clock=clock)
     assert client.stack("slurm").get("a").value == 1
     assert service.calls[-1].headers["X-Auth-Token"] == "t0ken"
     assert client.endpoint == service.url
+
+
+def test_a_token_is_used_until_its_end_whatever_time_of_day_it_is(
+    service: Service, clock: FakeClock
+) -> None:
+    hour = "2020-01-01T01:00:00.000000Z"  # it ended years ago by the clock of this machine
+    service.will(*keystone(service, expires_at=hour), OK, OK)
+    stack = connect(login(service.url), clock=clock).stack("slurm")
+    assert stack.get("a").value == stack.get("a").value == 1
+    clock.now += 3500
+    service.will(*keystone(service, expires_at=hour, secret="s3cond")[1:], OK)
+    service.will(refusal(401, "unauthorized"))
+    service.will(*keystone(service, expires_at=hour, secret="th1rd")[1:], OK)
+    assert stack.get("a").value == stack.get("a").value == 1
+    tokens = [call.headers.get("X-Auth-Token") for call in service.calls]
+    assert [each for each in tokens if each] == ["t0ken", "t0ken", "s3cond", "s3cond", "th1rd"]
+
+
+def test_requests_for_tokens_trust_the_same_cas_and_pass_the_same_proxies(
+    service: Service, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("keystone.invalid").configure_cert(context)
+    port = int(service.url.rpartition(":")[2])
+    service.will(*keystone(service, expires_at="2999-01-01T00:00:00.000000Z"), OK)
+    with tls_in_front_of(port, context) as tls_port, connect_proxy(tls_port) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        environ = {**login("https://keystone.invalid/v3"), "OS_CACERT": str(tmp_path / "ca.pem")}
+        assert connect(environ, clock=clock).stack("slurm").get("a").value == 1
+    assert proxy.requests[0].startswith("CONNECT keystone.invalid:443 ")
 
 
 def test_a_password_in_netrc_is_not_sent(
