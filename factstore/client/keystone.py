@@ -22,6 +22,7 @@ from keystoneauth1.session import Session, TCPKeepAliveAdapter
 from factstore.client.clock import Clock
 from factstore.client.endpoint import Endpoint
 from factstore.client.errors import MissingVariables, Unavailable
+from factstore.client.http.failures import NotSent
 from factstore.client.http.origin import Origin
 from factstore.client.http.proxies import Proxies
 from factstore.client.http.session import HttpSession
@@ -118,7 +119,7 @@ def _asked(question: Callable[[], T]) -> T:
         return question()
     except exceptions.SSLError:
         raise
-    except _TRANSIENT as error:
+    except (*_TRANSIENT, NotSent, OSError) as error:  # of the service, a proxy, or a file of CAs
         raise Unavailable(f"The identity service failed: {error}") from error
 
 

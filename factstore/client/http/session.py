@@ -144,6 +144,8 @@ class HttpSession:
 
 def _is_readable(connection: Connection) -> bool:
     """Return True if an idle connection was closed, or has data for which nothing was requested."""
+    if not hasattr(select, "poll"):  # eventlet, in which Heat may run, removes it
+        return bool(select.select([connection.sock], [], [], 0)[0])
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
     return bool(poll.poll(0))

@@ -204,7 +204,8 @@ class Trust:
         if self._client is not None:
             certificate, key = self._client
             try:
-                context.load_cert_chain(certificate, key)
+                # Without a password, OpenSSL would ask for it on the terminal.
+                context.load_cert_chain(certificate, key, password=lambda: "")
             except (OSError, ssl.SSLError) as error:
                 files = " and ".join(file for file in self._client if file)
                 raise BadCertificates(

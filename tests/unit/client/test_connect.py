@@ -170,6 +170,10 @@ def test_requests_for_tokens_trust_the_same_cas_and_pass_the_same_proxies(
         environ = {**login("https://keystone.invalid/v3"), "OS_CACERT": str(tmp_path / "ca.pem")}
         assert connect(environ, clock=clock).stack("slurm").get("a").value == 1
     assert proxy.requests[0].startswith("CONNECT keystone.invalid:443 ")
+    for url, text in (("socks5://p", "The proxy in https_proxy"), (proxy.url, "[Pp]roxy")):
+        monkeypatch.setenv("https_proxy", url)
+        with pytest.raises(Unavailable, match=f"The identity service failed: .*{text}"):
+            connect(environ, clock=clock, retry_for=0).stack("slurm").get("a")
 
 
 def test_a_password_in_netrc_is_not_sent(
