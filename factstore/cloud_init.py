@@ -39,7 +39,8 @@ ExecStart=/usr/local/bin/factstore-agent run
 # The agent restarts itself with the current program and configuration, as the same member.
 # With a restart of the unit, the member would depart first.
 ExecReload=/bin/kill -HUP $MAINPID
-KillMode=mixed
+# The agent ends a running hook itself. Services that hooks have started go on.
+KillMode=process
 # Time for a hook to end and for the member to depart.
 TimeoutStopSec=60
 Restart=on-failure

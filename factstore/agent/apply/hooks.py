@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from factstore.agent.system.drop_ins import drop_ins
+from factstore.agent.system.drop_ins import PassedOverLog, drop_ins, passed_over
 from factstore.agent.system.host_facts import boot_id
 from factstore.agent.system.run_program import run_program
 from factstore.agent.system.state_dir import HOOK, StateDir
@@ -60,6 +60,14 @@ class Hooks:
         self._clock = clock
         self._redact = redact
         self._should_stop = should_stop
+        self._passed_over = PassedOverLog(self.passed_over)
+
+    def passed_over(self) -> dict[Path, str]:
+        """Return the files that are not run although somebody may expect that, with the reasons.
+
+        :raises OSError: the directory cannot be read.
+        """
+        return hooks_passed_over(self._directory)
 
     def executables(self) -> list[Path]:
         """Return the hooks in the order in which they run.
@@ -87,6 +95,7 @@ class Hooks:
         :raises OSError: the directory cannot be read.
         """
         self._wait_for_orphan()
+        self._passed_over.update()
         for hook in self.executables():
             if not may_start():
                 raise HookFailed(hook.name, "was not started, because the turn was lost")
@@ -106,6 +115,8 @@ class Hooks:
             self._state.delete(HOOK)
             if result.failure is not None:
                 raise HookFailed(hook.name, result.failure)
+            if result.left_running:
+                LOG.info("hook %s left processes running; their output is not logged", hook.name)
             duration = self._clock.monotonic() - started
             LOG.info("hook %s succeeded after %.1f s", hook.name, duration)
 
@@ -138,6 +149,17 @@ class Hooks:
             return None
         pid: int = record["pid"]
         return pid if _start_time(pid) == record["began"] else None
+
+
+def hooks_passed_over(directory: Path) -> dict[Path, str]:
+    """Return the files of a directory with hooks that are not run, with the reasons.
+
+    :raises OSError: the directory cannot be read.
+    """
+    not_executable = {
+        file: "is not executable" for file in drop_ins(directory) if not os.access(file, os.X_OK)
+    }
+    return {**passed_over(directory), **not_executable}
 
 
 def _start_time(pid: int) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
+import io
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -154,8 +155,11 @@ def load_settings(file: Path, hostname: Callable[[], str] = _short_hostname) -> 
     """
     parser = configparser.ConfigParser(interpolation=None, default_section="\0none")
     try:
-        with file.open(encoding="utf-8") as text:
-            parser.read_file(text)
+        text = file.read_bytes().decode()
+        if text.startswith("\ufeff"):
+            reason = "it begins with a byte order mark: save it as UTF-8 without one"
+            raise SettingsError(f"{file}: {reason}.")
+        parser.read_file(io.StringIO(text, newline=None), source=str(file))
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror}.") from error
     except (configparser.Error, UnicodeDecodeError) as error:

@@ -6,7 +6,6 @@ that the failed source returned before.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from factstore.agent.config.settings import FactsOptions
-from factstore.agent.system.drop_ins import drop_ins
+from factstore.agent.publish.fact_formats import (
+    SourceError,
+    parse_json,
+    parse_output,
+    parse_yaml,
+    validated,
+)
+from factstore.agent.system.drop_ins import PassedOverLog, drop_ins, passed_over
 from factstore.agent.system.host_facts import HostFacts
-from factstore.agent.system.run_program import printable, run_program
+from factstore.agent.system.run_program import run_program
 from factstore.client.clock import Clock
 
 SOURCE_BYTES = 1024 * 1024
@@ -79,6 +85,7 @@ class FactCollector:
         self._log = log
         self._should_stop = should_stop
         self._last: dict[str, dict[str, Any]] = {}
+        self._passed_over = PassedOverLog(lambda: passed_over(options.directory))
 
     def collect(self) -> CollectedFacts:
         """Return the current facts of all sources."""
@@ -86,10 +93,11 @@ class FactCollector:
         collected.add(BUILTIN, self._host.collect(self._options.builtin))
         current: dict[str, dict[str, Any]] = {}
         try:
+            self._passed_over.update()
             for file in drop_ins(self._options.directory):
                 try:
                     current[file.name] = dict(self._read(file))
-                except _SourceError as error:
+                except SourceError as error:
                     collected.problems[file.name] = str(error)
                     current[file.name] = self._last.get(file.name, {})
         except OSError as error:
@@ -114,85 +122,23 @@ class FactCollector:
                 should_stop=self._should_stop,
             )
             if result.failure is not None:
-                raise _SourceError(result.failure)
-            return _validated(_parse_output(result.output))
-        if file.suffix not in (".json", ".yaml", ".yml"):
-            raise _SourceError("is neither executable nor named *.json, *.yaml or *.yml")
-        try:
-            with file.open("rb") as opened:
-                data = opened.read(SOURCE_BYTES + 1)
-        except OSError as error:
-            raise _SourceError(f"cannot be read: {error.strerror}") from error
-        if len(data) > SOURCE_BYTES:
-            raise _SourceError(f"is larger than {SOURCE_BYTES} bytes")
-        return _validated(_parse_json(data) if file.suffix == ".json" else _parse_yaml(data))
+                raise SourceError(result.failure)
+            return validated(parse_output(result.output))
+        return read_facts(file)
 
 
-class _SourceError(Exception):
-    """A source failed; the text is the predicate of a sentence about it."""
+def read_facts(file: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the facts of a file that is not a program.
 
-
-def _validated(document: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the facts of a mapping from paths to JSON values."""
-    if not isinstance(document, dict):
-        raise _SourceError("does not contain a mapping from paths to values")
-    for path, value in document.items():
-        if not isinstance(path, str) or not path:
-            raise _SourceError(f"contains {path!r}, which is not a path")
-        try:
-            yield path, json.loads(json.dumps(value, allow_nan=False))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise _SourceError(
-                f"contains a value at {printable(path)} that JSON cannot represent"
-            ) from error
-
-
-def _parse_output(output: bytes) -> Any:
-    """Parse the output of a program: a JSON object, or lines ``path=value``."""
-    text = _decode(output)
-    if text.lstrip().startswith(("{", "[")):
-        return _parse_json(output)
-    facts = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            path, sign, value = line.partition("=")
-            if not sign:
-                raise _SourceError(f"printed neither JSON nor path=value on line {number}")
-            facts[path.strip()] = value.strip()
-    return facts
-
-
-def _parse_json(data: bytes) -> Any:
+    :raises SourceError: the file cannot be read or is invalid.
+    """
+    if file.suffix not in (".json", ".yaml", ".yml"):
+        raise SourceError("is neither executable nor named *.json, *.yaml or *.yml")
     try:
-        return json.loads(_decode(data))
-    except (ValueError, RecursionError) as error:
-        raise _SourceError(f"is not valid JSON: {_position(error)}") from error
-
-
-def _parse_yaml(data: bytes) -> Any:
-    try:
-        import yaml  # an optional dependency
-    except ImportError as error:
-        raise _SourceError(
-            "is YAML, which needs PyYAML: install openstack-factstore[agent]"
-        ) from error
-    try:
-        return yaml.safe_load(_decode(data)) or {}
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        position = f"line {mark.line + 1}" if mark is not None else "it cannot be parsed"
-        raise _SourceError(f"is not valid YAML: {position}") from error
-
-
-def _position(error: Exception) -> str:
-    """Return the position of a syntax error, without the text there: it may be a secret."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"line {error.lineno}, column {error.colno}"
-    return "it cannot be parsed"
-
-
-def _decode(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise _SourceError("is not UTF-8") from error
+        with file.open("rb") as opened:
+            data = opened.read(SOURCE_BYTES + 1)
+    except OSError as error:
+        raise SourceError(f"cannot be read: {error.strerror}") from error
+    if len(data) > SOURCE_BYTES:
+        raise SourceError(f"is larger than {SOURCE_BYTES} bytes")
+    return validated(parse_json(data) if file.suffix == ".json" else parse_yaml(data))

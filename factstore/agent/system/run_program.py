@@ -1,7 +1,7 @@
 """Run programs with a time limit, and without trusting their output.
 
 A program that takes too long, prints too much or must stop is terminated together with all processes of
-its session.  Processes that keep its output open are not waited for.
+its session.  Processes that it leaves running are not waited for, and can go on printing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import functools
 import os
 import pkgutil
-import selectors
 import signal
 import subprocess
 import sys
@@ -20,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from factstore.agent.system import exec_gate
+from factstore.agent.system.executables import why_not_executable
+from factstore.agent.system.program_output import OutputReader
 from factstore.client.clock import Clock
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
-LINE_BYTES = 4096  # longer lines are split
+_NOT_FOUND = (126, 127)  # the statuses of env and of shells
 _SECRET_WORDS = ("PASSWORD", "PASSCODE", "SECRET", "TOKEN", "GRANT")
 
 
@@ -34,10 +35,12 @@ class ProgramResult:
 
     :param failure: the predicate of a sentence such as ``exited with status 1``; None on success.
     :param output: its standard output, if that was captured.
+    :param left_running: True if other processes still have its output open.
     """
 
     failure: str | None
     output: bytes = b""
+    left_running: bool = False
 
 
 def program_environment(more: Mapping[str, str]) -> dict[str, str]:
@@ -64,7 +67,8 @@ def run_program(
     """Run a program until it ends.
 
     :param timeout: in seconds.
-    :param on_line: called with each line of stderr, and of stdout unless that is captured.
+    :param on_line: called with the lines of stderr, and of stdout unless that is captured; if there are
+        very many, with the first and the last ones.
     :param capture: the limit of captured stdout in bytes; 0 to capture nothing.
     :param should_stop: returns True if the program is to be terminated.
     :param on_start: called with the process id, which is also the id of the process group, before the
@@ -74,12 +78,14 @@ def run_program(
     environment = program_environment(env)
     try:
         if on_start is None:
-            process = _start([program], environment)
+            stderr = subprocess.PIPE if capture else subprocess.STDOUT
+            process = _start([program], environment, stderr=stderr)
         else:
             process = _start_at_gate(program, environment, on_start)
     except OSError as error:
-        return ProgramResult(f"cannot be executed: {error.strerror}")
-    with process, _OutputReader(process, on_line, capture) as output:
+        why = why_not_executable(program)
+        return ProgramResult(f"cannot be executed: it {why}" if why else _refused(error))
+    with process, OutputReader(process, on_line, capture) as output:
         deadline = clock.monotonic() + timeout
         failure = None
         while process.poll() is None and failure is None:
@@ -95,12 +101,19 @@ def run_program(
         output.drain()
         if failure is None and output.overflowed:
             failure = f"printed more than {capture} bytes"
+        left_running = output.release()
     status = process.returncode
     if failure is None and status:
         failure = (
             f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
         )
-    return ProgramResult(failure, bytes(output.captured))
+    if status in _NOT_FOUND and (why := why_not_executable(program)) is not None:
+        failure = f"{failure}: it {why}"
+    return ProgramResult(failure, bytes(output.captured), left_running)
+
+
+def _refused(error: OSError) -> str:
+    return f"cannot be executed: {error.strerror}"
 
 
 def _start(
@@ -109,11 +122,10 @@ def _start(
     return subprocess.Popen(  # noqa: S603 - the operator installed it to be run
         command,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         env=env,
         cwd="/",
         start_new_session=True,
-        **{"stdin": subprocess.DEVNULL, **options},
+        **{"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **options},
     )
 
 
@@ -156,7 +168,7 @@ def _gate() -> str:
     return source.decode()
 
 
-def _terminate(process: subprocess.Popen[bytes], output: _OutputReader, clock: Clock) -> None:
+def _terminate(process: subprocess.Popen[bytes], output: OutputReader, clock: Clock) -> None:
     """Send SIGTERM to the session of the program, and SIGKILL after a while."""
     deadline = clock.monotonic() + GRACE_SECONDS
     with contextlib.suppress(ProcessLookupError):
@@ -166,73 +178,3 @@ def _terminate(process: subprocess.Popen[bytes], output: _OutputReader, clock: C
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-class _OutputReader:
-    """Reads the output of a program while it runs."""
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], on_line: Callable[[str], None], capture: int
-    ) -> None:
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        assert process.stderr is not None  # noqa: S101
-        self.captured = bytearray()
-        self.overflowed = False
-        self._capture = capture
-        self._on_line = on_line
-        self._unfinished_lines: dict[int, bytes] = {}
-        self._captured_fd = process.stdout.fileno() if capture else -1
-        self._selector = selectors.DefaultSelector()
-        for pipe in (process.stdout, process.stderr):
-            os.set_blocking(pipe.fileno(), False)
-            self._selector.register(pipe.fileno(), selectors.EVENT_READ)
-
-    def __enter__(self) -> _OutputReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._selector.close()
-
-    def read(self, timeout: float) -> bool:
-        """Read what was printed, waiting up to *timeout* seconds; return True if that was anything."""
-        found = False
-        for key, _ in self._selector.select(timeout):
-            try:
-                data = os.read(key.fd, 65536)
-            except BlockingIOError:
-                continue
-            if not data:
-                self._selector.unregister(key.fd)
-            found = found or bool(data)
-            self._consume(key.fd, data)
-        return found
-
-    def drain(self) -> None:
-        """Read the rest without waiting."""
-        while self._selector.get_map() and self.read(0) and not self.overflowed:
-            pass
-        for fd in list(self._unfinished_lines):
-            self._consume(fd, b"")
-
-    def _consume(self, fd: int, data: bytes) -> None:
-        if fd == self._captured_fd:
-            self.captured += data
-            if len(self.captured) > self._capture:
-                self.overflowed = True
-                del self.captured[self._capture :]
-            return
-        text = self._unfinished_lines.pop(fd, b"") + data
-        *lines, rest = text.split(b"\n")
-        if rest and (not data or len(rest) > LINE_BYTES):
-            lines.append(rest)
-        elif rest:
-            self._unfinished_lines[fd] = rest
-        for line in lines:
-            for start in range(0, len(line), LINE_BYTES):
-                part = line[start : start + LINE_BYTES]
-                self._on_line(printable(part.decode("utf-8", "replace")))
-
-
-def printable(text: str) -> str:
-    """Return a text that cannot move the cursor or begin a line in a terminal or a log."""
-    return "".join(letter if letter.isprintable() else " " for letter in text.rstrip())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from factstore.agent.system.program_output import FIRST_LINES, LAST_LINES
 from factstore.agent.system.run_program import ProgramResult, run_program
 from tests.eventually import eventually
 from tests.processes import alive
@@ -56,27 +57,48 @@ def test_a_failed_program_is_reported(tmp_path: Path, script: str, reason: str) 
     assert ran(program(tmp_path / "p", script))[0].failure == reason
 
 
-def test_a_program_that_cannot_be_executed_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"#!/nowhere/interpreter\n", "needs /nowhere/interpreter, which does not exist"),
+        (b"#!/bin/sh\r\ntrue\r\n", "has lines that end with CR LF: convert it, "),
+        (b"\xef\xbb\xbf#!/bin/sh\n", "begins with a byte order mark: save it as UTF-8 without one"),
+        (b"", "does not begin with #! and an interpreter, such as #!/bin/sh"),
+        (b"#!/etc\n", "needs /etc, which is not executable"),
+    ],
+)
+def test_a_program_that_cannot_be_executed_is_reported(
+    tmp_path: Path, content: bytes, why: str, gated: bool
+) -> None:
     file = program(tmp_path / "p", "")
-    file.write_text("#!/nowhere/interpreter\n")
-    assert ran(file)[0].failure == "cannot be executed: No such file or directory"
-    file.write_text("")
-    assert ran(file)[0].failure == "cannot be executed: Exec format error"
-
-
-def test_a_program_that_cannot_be_executed_is_reported_also_behind_the_gate(tmp_path: Path) -> None:
-    file = program(tmp_path / "p", "")
-    file.write_text("#!/nowhere/interpreter\n")
+    file.write_bytes(content)
     told: list[int] = []
-    assert (
-        ran(file, on_start=told.append)[0].failure
-        == "cannot be executed: No such file or directory"
-    )
-    file.write_text("")
-    assert ran(file, on_start=told.append)[0].failure == "cannot be executed: Exec format error"
+    failure = ran(file, on_start=told.append if gated else None)[0].failure
+    assert failure is not None
+    assert failure.startswith(f"cannot be executed: it {why}")
+    assert len(told) == gated
+
+
+def test_a_program_that_may_not_be_executed_is_reported(tmp_path: Path) -> None:
+    file = program(tmp_path / "p", "")
     file.chmod(0o600)
-    assert ran(file, on_start=told.append)[0].failure == "cannot be executed: Permission denied"
-    assert len(told) == 3
+    assert ran(file)[0].failure == "cannot be executed: Permission denied"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"#!/usr/bin/env sh\r\n", "has lines that end with CR LF"),
+        (b"#!/usr/bin/env no-such-program\n", "needs no-such-program, which is not in the PATH"),
+    ],
+)
+def test_an_interpreter_that_env_does_not_find_is_named(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    file = program(tmp_path / "p", "")
+    file.write_bytes(content)
+    assert f"exited with status 127: it {why}" in (ran(file)[0].failure or "")
 
 
 def test_a_program_is_executed_after_its_process_id_was_recorded(tmp_path: Path) -> None:
@@ -163,8 +185,38 @@ def test_a_program_is_terminated_when_the_agent_stops(tmp_path: Path) -> None:
 def test_a_child_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) -> None:
     began = time.monotonic()
     ended, lines = ran(program(tmp_path / "p", "echo done; sleep 30 & exit 0"))
-    assert (ended.failure, lines) == (None, ["done"])
+    assert (ended.failure, lines, ended.left_running) == (None, ["done"], True)
     assert time.monotonic() - began < 15
+
+
+@pytest.mark.parametrize("capture", [0, 100])
+def test_a_child_that_goes_on_printing_lives(tmp_path: Path, capture: int) -> None:
+    script = f"""
+        (until test -e {tmp_path}/ended; do sleep 0.05; done
+         printf '%200000s\\n' x; echo x >&2; touch {tmp_path}/alive) &
+        """
+    ended, _ = ran(program(tmp_path / "p", script), capture=capture)
+    assert ended == ProgramResult(None, left_running=True)
+    (tmp_path / "ended").touch()
+    assert eventually((tmp_path / "alive").exists)
+
+
+def test_of_very_many_lines_the_first_and_the_last_are_passed_on(tmp_path: Path) -> None:
+    _, lines = ran(program(tmp_path / "p", "seq 300000"))
+    assert lines[:2] == ["1", "2"]
+    assert lines[-1] == "300000"
+    assert (
+        lines[FIRST_LINES] == f"[{300000 - FIRST_LINES - LAST_LINES} lines are left out of the log]"
+    )
+    assert len(lines) == FIRST_LINES + 1 + LAST_LINES
+
+
+def test_very_long_lines_are_bounded_too(tmp_path: Path) -> None:
+    _, lines = ran(
+        program(tmp_path / "p", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end")
+    )
+    assert sum(map(len, lines)) < 100_000
+    assert lines[-1] == "end"
 
 
 def test_a_program_does_not_inherit_the_agents_secrets(

@@ -68,6 +68,29 @@ def test_leftovers_of_editors_and_packages_are_skipped(tmp_path: Path) -> None:
     assert collected(tmp_path) == CollectedFacts()
 
 
+def test_only_line_feeds_end_the_lines_of_a_program(tmp_path: Path) -> None:
+    values = ("one\u2028two", "one\x85two", "one\ftwo", "one\rtwo")
+    lines = "".join(f"a{number}={value}\r\n" for number, value in enumerate(values))
+    write(tmp_path / "lines", lines)
+    program(tmp_path / "facts.d" / "p", f"cat {tmp_path}/lines")
+    assert collected(tmp_path).facts == {f"a{number}": text for number, text in enumerate(values)}
+
+
+def test_a_file_that_is_passed_over_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("30-c++.json", "50 e.json", "\u00e9.json"):
+        write(tmp_path / "facts.d" / name, '{"x": 1}')
+    (tmp_path / "facts.d" / "lost.json").symlink_to("nowhere")
+    facts = collector(tmp_path)
+    assert [facts.collect().facts for _ in range(2)] == [{}, {}]
+    assert len(caplog.messages) == 4
+    assert f"ignoring {tmp_path}/facts.d/50 e.json, which has a name with" in caplog.text
+
+
+_MARK = "begins with a byte order mark: save it as UTF-8 without one"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
@@ -80,6 +103,8 @@ def test_leftovers_of_editors_and_packages_are_skipped(tmp_path: Path) -> None:
         ("x.yaml", "a: 2026-01-01\n", "contains a value at a that JSON cannot represent"),
         ("x.yaml", "1: one\n", "contains 1, which is not a path"),
         ("x.yaml", "a: !!python/object/apply:os.system [id]\n", "is not valid YAML: line 1"),
+        ("x.json", '\ufeff{"a": 1}', _MARK),
+        ("x.yaml", "\ufeffa: 1", _MARK),
         ("x.txt", "a=b", "is neither executable nor named *.json, *.yaml or *.yml"),
     ],
 )
@@ -100,6 +125,7 @@ def test_an_invalid_file_is_reported_and_the_others_are_read(
         ("echo nonsense", "printed neither JSON nor path=value on line 1"),
         ("echo '{\"a\": '", "is not valid JSON: line 2, column 1"),
         (r"printf '\377=1'", "is not UTF-8"),
+        (r"printf '\357\273\277a=1'", _MARK),
         ("yes a=1", f"printed more than {SOURCE_BYTES} bytes"),
     ],
 )
