@@ -20,7 +20,7 @@ from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.ports import Backend, Clock, Snapshot, WakeUp
 from factstore.core.state.state import State
-from factstore.store.read_index import ReadIndex
+from factstore.store.read_index import HeadRead, ReadIndex
 
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
 VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
@@ -48,7 +48,7 @@ class MirroredStore:
         self._on_needs_write = on_needs_write
         self._lock = threading.Lock()
         self._sequence = itertools.count()
-        self._waiting: list[tuple[int, int, WakeUp]] = []
+        self._waiting: list[tuple[int, int, Callable[[], object]]] = []
         self._state: State | None = None
         self._epoch = ""
         self._head_reads = ReadIndex(backend.head, clock, new_wake_up)
@@ -63,8 +63,8 @@ class MirroredStore:
         with self._lock:
             self._state, self._epoch = state, opening.epoch
             waiting, self._waiting = self._waiting, []
-        for _, _, wake_up in waiting:
-            wake_up.set()
+        for _, _, reached in waiting:
+            reached()
         if state.stacks_needing_write():
             self._on_needs_write()
 
@@ -76,8 +76,8 @@ class MirroredStore:
         with self._lock:
             while self._waiting and self._waiting[0][0] <= step.revision:
                 ready.append(heapq.heappop(self._waiting)[2])
-        for wake_up in ready:
-            wake_up.set()
+        for reached in ready:
+            reached()
         if state.stacks_needing_write():
             self._on_needs_write()
         return result
@@ -108,6 +108,29 @@ class MirroredStore:
             raise Unavailable(
                 "the store was replaced; the service is reading it again. Try again."
             ) from error
+
+    def join_head_read(self, ended: Callable[[], object]) -> HeadRead:
+        """Return the next read of the backend's newest revision, without waiting for it.
+
+        The state at that revision is as new as one that :meth:`refresh` returns.
+
+        :param ended: called when the read has ended.
+        """
+        return self._head_reads.join(ended)
+
+    def join_bump(self, ended: Callable[[], object]) -> HeadRead:
+        """Return the next write of a revision that the watch reports, without waiting for it.
+
+        It moves the state past a revision that another client of etcd has made.
+
+        :param ended: called when the write has ended.
+        """
+        return self._bumps.join(ended)
+
+    def join_revision(self, revision: int, reached: Callable[[], object]) -> None:
+        """Call *reached* when the state has reached a revision or was read again."""
+        with self._lock:
+            heapq.heappush(self._waiting, (revision, next(self._sequence), reached))
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
@@ -147,8 +170,7 @@ class MirroredStore:
         if state.revision >= revision:
             return state
         wake_up = self._new_wake_up()
-        with self._lock:
-            heapq.heappush(self._waiting, (revision, next(self._sequence), wake_up))
+        self.join_revision(revision, wake_up.set)
         if state.revision < revision:
             wake_up.wait(max(0.0, deadline - self._clock.monotonic()))
         state = self.state()

@@ -17,13 +17,13 @@ CALL_SECONDS = 5.0
 RETRY_SECONDS = 0.05  # the pause after a failure, so that readers that retry at once do not spin
 
 
-class _Call:
-    """A call that several readers wait for."""
+class HeadRead:
+    """A call that several readers wait for; when it has ended, it has a revision or an error."""
 
-    __slots__ = ("done", "error", "revision")
+    __slots__ = ("error", "readers", "revision")
 
-    def __init__(self, wake_up: WakeUp) -> None:
-        self.done = wake_up
+    def __init__(self) -> None:
+        self.readers: list[Callable[[], object]] = []
         self.revision = 0
         self.error: FactstoreError | None = None
 
@@ -38,7 +38,7 @@ class ReadIndex:
         self._clock = clock
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
-        self._next: _Call | None = None
+        self._next: HeadRead | None = None
         self._wanted = new_wake_up()
         self._stopped = new_wake_up()
         self._stopping = False
@@ -69,19 +69,30 @@ class ReadIndex:
         :raises Unavailable: the backend did not answer before the deadline.
         :raises CursorExpired: the store was replaced.
         """
+        ended = self._new_wake_up()
+        call = self.join(ended.set)
+        ended.wait(max(0.0, deadline - self._clock.monotonic()))
+        if call.error is not None:
+            raise copy(call.error)
+        if not ended.is_set():
+            raise Unavailable("the store did not answer in time.")
+        return call.revision
+
+    def join(self, ended: Callable[[], object]) -> HeadRead:
+        """Return the next call, whose revision will have been the newest at some moment from now on.
+
+        :param ended: called when the call has ended.
+        :raises Unavailable: the service is stopping.
+        """
         with self._lock:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
             call = self._next
             if call is None:
-                call = self._next = _Call(self._new_wake_up())
+                call = self._next = HeadRead()
                 self._wanted.set()
-        call.done.wait(max(0.0, deadline - self._clock.monotonic()))
-        if call.error is not None:
-            raise copy(call.error)
-        if not call.done.is_set():
-            raise Unavailable("the store did not answer in time.")
-        return call.revision
+            call.readers.append(ended)
+        return call
 
     def _run(self) -> None:
         while True:
@@ -97,7 +108,7 @@ class ReadIndex:
             if call is not None and call.error is not None:
                 self._stopped.wait(RETRY_SECONDS)
 
-    def _send(self, call: _Call) -> None:
+    def _send(self, call: HeadRead) -> None:
         try:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
@@ -107,4 +118,5 @@ class ReadIndex:
         except Exception as error:  # noqa: BLE001 - the readers wait for an outcome
             call.error = Unavailable("the store cannot be reached.")
             call.error.__cause__ = error
-        call.done.set()
+        for ended in call.readers:
+            ended()
