@@ -25,7 +25,7 @@ COMMON, RARE = "max_minutes", "licenses"
 READERS = ["c1", "c2", "c3"]
 """The template reads the fact COMMON.  Only these nodes read the fact RARE."""
 _TEMPLATES = Path(__file__).with_name("etc") / "templates"
-_TEMPLATE = templates.environment(_TEMPLATES).get_template("slurm.conf.j2")
+_TEMPLATE = templates.make_environment(_TEMPLATES).get_template("slurm.conf.j2")
 _CACHED = 4  # texts, of the newest revisions
 
 
