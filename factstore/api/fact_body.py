@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from flask import request
 from werkzeug.exceptions import UnsupportedMediaType
@@ -35,16 +37,7 @@ def parse_put(path: str) -> Put:
             raise schema_error(['Not a JSON object. Send {"value": ...}.'], "json", _BODY)
         if messages := _BODY.validate(body):
             raise schema_error(messages, "json", _BODY)
-        return Put.of(
-            path,
-            body["value"],
-            body.get("kind", "observed"),
-            body.get("ttl"),
-            member=body.get("member"),
-            generation=body.get("generation"),
-            sensitive=body.get("sensitive", False),
-            readers=body.get("readers", ()),
-        )
+        return fact_to_put(path, body)
     if not (request.content_type or _has_body()):
         # Probably a forgotten option of curl. An empty text has a Content-Length, which is 0.
         raise Invalid(
@@ -58,6 +51,32 @@ def parse_put(path: str) -> Put:
             f"The text is not UTF-8 at byte {error.start}.", code="text_invalid"
         ) from None
     return Put.of(path, text)
+
+
+def fact_to_put(path: str, body: Mapping[str, Any]) -> Put:
+    """Return the request to store the fact that a valid body states.
+
+    :raises Invalid: see :meth:`Put.of`.
+    """
+    return Put.of(
+        path,
+        body["value"],
+        body.get("kind", "observed"),
+        body.get("ttl"),
+        member=body.get("member"),
+        generation=body.get("generation"),
+        sensitive=body.get("sensitive", False),
+        readers=body.get("readers", ()),
+    )
+
+
+def is_plain_put(body: Any) -> bool:
+    """Return True if a body is valid, and states a fact that is not sensitive."""
+    if not isinstance(body, dict) or "value" not in body:
+        return False
+    if len(body) == 1:
+        return True  # any JSON value
+    return not body.keys() & {"sensitive", "readers"} and not _BODY.validate(body)
 
 
 def _has_body() -> bool:

@@ -93,6 +93,13 @@ API_OPTS = [
         "older stacks need earlier releases.  Several API hosts need the same files.",
     ),
     cfg.BoolOpt(
+        "fast_path",
+        default=True,
+        help="Whether the bundled server answers the requests that clusters send most often on a fast "
+        "path, without the layers of the framework.  The answers are the same.  It is always off if "
+        "access_log or [cors] allowed_origin is set.",
+    ),
+    cfg.BoolOpt(
         "access_log",
         default=False,
         help="Whether to log each request with its method, its path without the query, its status and "

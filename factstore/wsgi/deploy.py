@@ -18,9 +18,18 @@ from oslo_middleware.healthcheck import opts as health_opts
 
 from factstore.api import agent_files
 from factstore.api.app import create_app
+from factstore.api.identity import Authorizer
 from factstore.conf import cors as cors_defaults
 from factstore.wsgi.auth.grants import GrantAuth
-from factstore.wsgi.auth.none import LoopbackOnly, NoAuth
+from factstore.wsgi.auth.none import ANYBODY, LoopbackOnly, NoAuth
+from factstore.wsgi.fast_path.callers import (
+    Callers,
+    GrantHolders,
+    LocalCallers,
+    TokenCallers,
+    ValidTokens,
+)
+from factstore.wsgi.fast_path.fast_path import FastPath
 from factstore.wsgi.middleware.metrics import MetricsEndpoint, MetricsMiddleware
 from factstore.wsgi.middleware.request_id import RequestId
 from factstore.wsgi.middleware.throttle import Throttle
@@ -35,9 +44,10 @@ METRICS = "/metrics"
 def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
     """Return the whole WSGI application over a runtime."""
     services = runtime.services
+    authorizer = PolicyAuthorizer(conf, runtime.clock)
     app: Any = create_app(
         services,
-        PolicyAuthorizer(conf, runtime.clock),
+        authorizer,
         tokens=conf.auth_strategy == "keystone",
         begin_stream=_begin_stream,
         agent_files=_agent_files(conf),
@@ -47,13 +57,18 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         # keystonemiddleware is slow to import, and other services do not need it.
         from factstore.wsgi.auth.keystone import KeystoneAuth
 
-        app = GrantAuth(app, KeystoneAuth(app, conf), services.grants)
+        tokens = ValidTokens(runtime.clock)
+        callers: Callers = TokenCallers(tokens, GrantHolders(services.grants))
+        app = GrantAuth(app, KeystoneAuth(app, conf, tokens), services.grants)
     else:
+        callers = LocalCallers(ANYBODY, GrantHolders(services.grants))
         app = LoopbackOnly(GrantAuth(app, NoAuth(app), services.grants))
     cors_defaults.set_defaults()
     conf.register_opts(cors.CORS_OPTS, "cors")
     if conf.cors.allowed_origin:
         app = cors.CORS(app, conf)
+    else:
+        runtime.fast_path = _fast_path(conf, runtime, authorizer, callers)
     app = MetricsMiddleware(app, runtime.metrics)
     mounts = _healthchecks(app, conf)
     mounts[METRICS] = MetricsEndpoint(runtime.metrics, runtime.gauges)
@@ -63,6 +78,23 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
     if conf.oslo_middleware.enable_proxy_headers_parsing:
         app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)
     return app  # type: ignore[no-any-return]
+
+
+def _fast_path(
+    conf: cfg.ConfigOpts, runtime: Runtime, authorizer: Authorizer, callers: Callers
+) -> FastPath | None:
+    """Return the fast path for common requests, or None if it is switched off."""
+    if not conf.api.fast_path or conf.api.access_log:
+        return None
+    return FastPath(
+        runtime.store,
+        runtime.services,
+        authorizer,
+        callers,
+        runtime.scheduler,
+        runtime.metrics,
+        conf.etcd.timeout,
+    )
 
 
 def _healthchecks(app: WSGIApplication, conf: cfg.ConfigOpts) -> dict[str, WSGIApplication]:

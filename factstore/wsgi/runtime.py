@@ -30,6 +30,7 @@ from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
 from factstore.watch.pump import Pump
 from factstore.wsgi.connection_limits import ConnectionLimits
+from factstore.wsgi.fast_path.fast_path import FastPath
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
 from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
@@ -98,6 +99,7 @@ class Runtime:
     metrics: Metrics
     connection_limits: ConnectionLimits
     connection_gauges: Callable[[], Mapping[str, int]] = dict
+    fast_path: FastPath | None = None
 
     def start(self) -> None:
         """Start following etcd; until the store has been read, requests are answered with 503."""

@@ -13,6 +13,8 @@ from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
+from factstore.wsgi.clock import SystemClock
+from factstore.wsgi.fast_path.callers import ValidTokens
 from tests.http import Caller, check_refusal, fresh_stack, refused
 from tests.keystone.conftest import Login, with_token
 from tests.raw_http import Answer, exchange, request_bytes
@@ -232,7 +234,9 @@ def test_a_rule_names_the_whole_path_with_the_mount_point(
 ) -> None:
     config = tmp_path / "factstore.conf"
     write_options(config, {"keystone_authtoken": keystone.accounts.authtoken_options()})
-    gate = KeystoneAuth(Response("fine"), configuration.read([str(config)]))
+    gate = KeystoneAuth(
+        Response("fine"), configuration.read([str(config)]), ValidTokens(SystemClock())
+    )
     token = issue(keystone, (("GET", "/facts.d/v1/stacks"),), "contextualization")
 
     def status(mount_point: str) -> int:

@@ -19,6 +19,8 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.core.services.watch import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
+from factstore.wsgi.clock import SystemClock
+from factstore.wsgi.fast_path.callers import ValidTokens
 from tests.conftest import serving_keystone
 from tests.eventually import eventually
 from tests.http import Caller, fresh_stack, refused
@@ -121,7 +123,9 @@ def test_an_open_stream_learns_of_revocation_but_outlives_keystone(
     config = tmp_path / "factstore.conf"
     section = {**accounts.authtoken_options(), "token_cache_time": 300}
     write_options(config, {"keystone_authtoken": {**section, "http_request_max_retries": 0}})
-    gate = KeystoneAuth(Response("fine"), configuration.read([str(config)]))
+    gate = KeystoneAuth(
+        Response("fine"), configuration.read([str(config)]), ValidTokens(SystemClock())
+    )
     token = accounts.issue("owner")
     credential = accounts.application_credential("owner", fresh_stack())
     issued = (token, accounts.issue_with(credential), accounts.issue("owner"))

@@ -109,6 +109,19 @@ class RateLimiter:
             bucket.tokens -= units + body_bytes // REQUEST_BYTES_A_UNIT
             return owed
 
+    def request_at_once(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> bool:
+        """Charge a request, unless it has to be delayed; return True if it was charged."""
+        allowed = self._allowances(project_id)
+        if allowed.requests_per_second == UNLIMITED:
+            return True
+        with self._lock:
+            bucket = self._filled((project_id, heartbeat), allowed)
+            if bucket.tokens < 0:
+                return False
+            units = HEARTBEAT_UNITS if heartbeat else 1.0
+            bucket.tokens -= units + body_bytes // REQUEST_BYTES_A_UNIT
+            return True
+
     def answered(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
         """Charge the body of a response."""
         units = body_bytes // RESPONSE_BYTES_A_UNIT

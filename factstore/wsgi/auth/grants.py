@@ -67,14 +67,7 @@ class GrantAuth:
                 error.code, error.detail, request_id, extra=error.extra, headers=headers
             )
             return refuse(environ, start_response)
-        identity = environ[ENVIRON_KEY] = Identity(
-            f"grant:{grant.id}",
-            scope.project_id,
-            (),
-            lambda: self._grants.is_valid(grant),
-            scope.stack,
-            grant.permissions,
-        )
+        identity = environ[ENVIRON_KEY] = grant_identity(self._grants, scope, grant)
         set_caller(identity.user_id, identity.project_id, identity.roles)
         return self._app(environ, start_response)
 
@@ -88,6 +81,18 @@ class GrantAuth:
                 "its secret as password."
             )
         return found
+
+
+def grant_identity(grants: GrantService, scope: Scope, grant: Grant) -> Identity:
+    """Return the identity of a grant's holder."""
+    return Identity(
+        f"grant:{grant.id}",
+        scope.project_id,
+        (),
+        lambda: grants.is_valid(grant),
+        scope.stack,
+        grant.permissions,
+    )
 
 
 def parse_authorization(header: str) -> tuple[str, str] | None:

@@ -24,6 +24,7 @@ from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.api.microversion import SERVICE_TYPE
 from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.auth.access_rules import keep_matching_rules, paths_to_allow
+from factstore.wsgi.fast_path.callers import ValidTokens
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.ops.logs import set_caller
 
@@ -39,7 +40,7 @@ class KeystoneAuth(auth_token.AuthProtocol):
     answer, the response is 503, because the token may be valid.
     """
 
-    def __init__(self, app: WSGIApplication, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, app: WSGIApplication, conf: cfg.ConfigOpts, tokens: ValidTokens) -> None:
         conf.register_opts(auth_token.list_opts()[0][1], _base.AUTHTOKEN_GROUP)
         conf.set_default("token_cache_time", CACHE_SECONDS, _base.AUTHTOKEN_GROUP)
         settings = {
@@ -49,6 +50,8 @@ class KeystoneAuth(auth_token.AuthProtocol):
         }
         super().__init__(app, settings)
         self._public_app = app
+        self._tokens = tokens
+        self._cache_seconds = max(0, conf[_base.AUTHTOKEN_GROUP].token_cache_time)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Authenticate every request but those for public paths."""
@@ -67,6 +70,7 @@ class KeystoneAuth(auth_token.AuthProtocol):
         try:
             response: webob.Response | None = super().process_request(request)
         except exc.HTTPUnauthorized:
+            self._tokens.discard(request.headers.get("X-Auth-Token", ""))
             return _problem(
                 request,
                 "unauthorized",
@@ -99,7 +103,15 @@ class KeystoneAuth(auth_token.AuthProtocol):
             lambda: self._is_valid(token, expires),
         )
         set_caller(identity.user_id, identity.project_id, identity.roles)
+        if not self._is_restricted(request):
+            left = (expires - datetime.now(UTC)).total_seconds()
+            self._tokens.add(token, identity, min(left, self._cache_seconds))
         return None
+
+    def _is_restricted(self, request: Any) -> bool:
+        """Return True if a token is valid for some requests only, or together with another one."""
+        credential = request.token_info["token"].get("application_credential") or {}
+        return bool(credential.get("access_rules")) or "X-Service-Token" in request.headers
 
     def validate_allowed_request(self, request: Any, token: Any) -> None:
         """Check a request against the access rules of an application credential.

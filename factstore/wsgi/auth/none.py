@@ -12,6 +12,7 @@ from factstore.wsgi.ops.logs import set_caller
 
 NO_PROJECT = "none"
 NO_USER = "anybody"
+ANYBODY = Identity(NO_USER, NO_PROJECT, ("admin", "member", "reader"))
 
 
 class NoAuth:
@@ -19,11 +20,10 @@ class NoAuth:
 
     def __init__(self, app: WSGIApplication) -> None:
         self._app = app
-        self._identity = Identity(NO_USER, NO_PROJECT, ("admin", "member", "reader"))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass the request on with the identity."""
-        environ[ENVIRON_KEY] = identity = self._identity
+        environ[ENVIRON_KEY] = identity = ANYBODY
         set_caller(identity.user_id, identity.project_id, identity.roles)
         return self._app(environ, start_response)
 

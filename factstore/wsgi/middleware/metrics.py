@@ -63,10 +63,18 @@ class Metrics:
     """The metrics of this process."""
 
     def __init__(self) -> None:
+        self._known: dict[
+            tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]
+        ] = {}
         self._registry = CollectorRegistry()
         options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
         self._requests = Counter(
             "requests", "Answered requests.", ["method", "route", "status"], **options
+        )
+        self._fast_path_requests = Counter(
+            "fast_path_requests",
+            "Requests of these that the fast path answered, without the layers of the framework.",
+            **options,
         )
         self._request_seconds = Histogram(
             "request_seconds",
@@ -133,6 +141,25 @@ class Metrics:
             self._response_bytes.inc(int(length))
         if WAITED not in environ:
             self._request_seconds.labels(method, route).observe(seconds)
+
+    def observe(self, method: str, route: str, status: int, length: int, seconds: float) -> None:
+        """Count a request that the fast path answered.
+
+        :param length: the number of bytes of the response's body.
+        """
+        key = method, route, status
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (
+                self._requests.labels(method, route, str(status)).inc,
+                self._request_seconds.labels(method, route).observe,
+            )
+        count, observe = found
+        count()
+        self._fast_path_requests.inc()
+        observe(seconds)
+        if length:
+            self._response_bytes.inc(length)
 
     def observe_etcd_call(self, call: str, seconds: float) -> None:
         """Record the duration of a call to etcd."""

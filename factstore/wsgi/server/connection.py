@@ -22,8 +22,10 @@ import gevent
 from gunicorn.http.errors import LimitRequestHeaders, ParseException
 
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.server.receiver import Receiver
 
 if TYPE_CHECKING:
+    from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.server.connections import Connections
 
 HEADER_BYTES = 64 * 1024
@@ -77,7 +79,16 @@ class Connection:
         self._half_closed = False
         self._gone = False
         self._counted = False
+        self.receiver: Receiver | None = None
         connections.add(self)
+
+    def use_fast_path(self, fast_path: FastPath, *, local: bool) -> None:
+        """Answer requests on the fast path where that is possible.
+
+        :param local: True if the client has a loopback address.
+        """
+        if not self._tls:
+            self.receiver = Receiver(self, fast_path, self._connections.count, local=local)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -131,6 +142,8 @@ class Connection:
         return data
 
     def _recv_first(self, size: int) -> bytes:
+        if self.receiver is not None:
+            return self.receiver.receive()
         self._sock.settimeout(self._idle_seconds())
         idle = self._connections.idle
         idle.add(self)
@@ -163,9 +176,21 @@ class Connection:
 
     def close_idle(self) -> None:
         """Close the connection, in the hub, if it waits for a request."""
-        # No request can arrive between the check and the throw.
-        if self in self._connections.idle:
+        if self not in self._connections.idle:
+            return
+        if self.receiver is not None:
+            self.receiver.end()
+        else:  # no request can arrive between the check and the throw
             self._greenlet.throw(_Closed())
+
+    def set_idle(self, idle: bool) -> None:
+        """Note whether the connection waits for a request."""
+        (self._connections.idle.add if idle else self._connections.idle.discard)(self)
+
+    def expire_idle(self, now: float) -> None:
+        """Close the connection, in the hub, if it has waited for a request for too long."""
+        if self.receiver is not None:
+            self.receiver.expire(now, self._idle_seconds(), self.read_seconds)
 
     def expire_body(self) -> bool:
         """End the time of the body, in the hub; return False if it is not being read."""
@@ -176,7 +201,7 @@ class Connection:
 
     # Writes
 
-    def sendall(self, data: bytes) -> None:
+    def sendall(self, data: bytes | memoryview) -> None:
         """Send bytes; wait as long as the client reads some of them now and then.
 
         :raises BrokenPipeError: the client has gone, or read nothing for too long.
@@ -262,6 +287,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket."""
+        if self.receiver is not None:
+            self.receiver.closed()
         self._connections.remove(self)
         self._sock.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ PROBE_SECONDS = 6.0
 
 UNSENT_BYTES = 128 * 1024  # in the send buffer of a connection
 _READ = 1  # of libev
+_HUNG_UP = select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP
+EXPIRY_SECONDS = 1.0  # between two searches for connections that have waited for too long
 
 
 class Connections:
@@ -40,6 +43,8 @@ class Connections:
         self._reports = self._loop.io(self._epoll.fileno(), _READ)
         self._reports.start(self._report)
         self._timer = self._loop.timer(PROBE_SECONDS, PROBE_SECONDS)
+        self._timers: list[Any] = []
+        self.call_every(EXPIRY_SECONDS, self._expire_idle)
 
     def gauges(self) -> dict[str, int]:
         """Return current numbers, by the names of the metrics."""
@@ -49,7 +54,7 @@ class Connections:
         """Watch a connection until it is removed."""
         descriptor = connection.fileno()
         self._open[descriptor] = connection
-        self._epoll.register(descriptor, select.EPOLLRDHUP | select.EPOLLET)
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is about to be closed, which removes it from the epoll set."""
@@ -60,8 +65,12 @@ class Connections:
     def _report(self) -> None:
         for descriptor, flags in self._epoll.poll(0):
             connection = self._open.get(descriptor)
-            if connection is not None:
+            if connection is None:
+                continue
+            if flags & _HUNG_UP:
                 connection.notice(gone=bool(flags & (select.EPOLLERR | select.EPOLLHUP)))
+            if connection.receiver is not None:
+                connection.receiver.readable()
 
     def probe_again(self, connection: Connection) -> None:
         """Probe a connection now and then while its request waits."""
@@ -74,6 +83,17 @@ class Connections:
             connection.check()
         if not self._half_closed:
             self._timer.stop()
+
+    def call_every(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call a function in the hub every so many seconds."""
+        timer = self._loop.timer(seconds, seconds)
+        timer.start(call)
+        self._timers.append(timer)
+
+    def _expire_idle(self) -> None:
+        now = time.monotonic()
+        for connection in list(self.idle):
+            connection.expire_idle(now)
 
     # Bodies
 

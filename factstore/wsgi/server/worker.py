@@ -22,11 +22,13 @@ from gunicorn.http import errors as malformed
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
+from factstore.wsgi.addresses import is_loopback
 from factstore.wsgi.server.connection import CURRENT, HEADER_BYTES, Connection, RequestTimeout
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
 
 if TYPE_CHECKING:
+    from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.middleware.problem import Problem
 
 LATE_SECONDS = 1.0  # time for the request of a connection that was accepted while stopping
@@ -78,6 +80,7 @@ class Worker(GeventWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections: Connections | None = None
+        self._fast_path: FastPath | None = None
 
     def patch(self) -> None:
         """Let gevent patch the standard library."""
@@ -96,6 +99,11 @@ class Worker(GeventWorker):
         limits, metrics = runtime.connection_limits, runtime.metrics
         known = self._connections = Connections(limits, metrics.count_closed_connection)
         runtime.connection_gauges = known.gauges
+        from factstore.wsgi.fast_path.fast_path import EXPIRY_SECONDS
+
+        self._fast_path = runtime.fast_path
+        if self._fast_path is not None:
+            known.call_every(EXPIRY_SECONDS, self._fast_path.expire_reads)
         for each in self.sockets:
             set_listener_options(each, limits)
         # Objects that exist now are permanent, and each collection would walk all facts in memory.
@@ -109,6 +117,9 @@ class Worker(GeventWorker):
         assert self._connections is not None  # noqa: S101 - the application has been loaded
         connection = Connection(client, self._connections, self._idle_seconds)
         CURRENT.set(connection)
+        if self._fast_path is not None:
+            local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
+            connection.use_fast_path(self._fast_path, local=local)
         super().handle(listener, connection, addr)
 
     def _idle_seconds(self) -> float:

@@ -31,6 +31,18 @@ def test_a_burst_is_served_at_once_and_later_requests_are_delayed() -> None:
     assert [limiter.request("p", 0) for _ in range(3)] == [0, 0.1, 0.2]
 
 
+def test_a_request_that_would_be_delayed_is_neither_accepted_at_once_nor_charged() -> None:
+    clock = ManualClock()
+    limiter = make(clock, requests_per_second=10, burst=2)
+    assert [limiter.request_at_once("p", 0) for _ in range(4)] == [True, True, True, False]
+    assert limiter.request_at_once("p", 0, heartbeat=True)
+    assert limiter.request("p", 0) == pytest.approx(0.1)
+    clock.advance(0.3)
+    assert limiter.request_at_once("p", 5 * REQUEST_BYTES_A_UNIT)
+    assert limiter.request("p", 0) == pytest.approx(0.5)
+    assert make(clock).request_at_once("p", 10**9)
+
+
 def test_a_project_with_a_large_debt_is_refused_with_retry_after() -> None:
     clock = ManualClock()
     limiter = make(clock, requests_per_second=2, burst=1)

@@ -1,0 +1,189 @@
+"""The fast path: which requests take it, and what is done for each besides calling a service."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from factstore.api.errors import INTERNAL_ERROR, STATUS
+from factstore.api.identity import Authorizer, Identity
+from factstore.api.media import JSON
+from factstore.api.microversion import HEADER, RESPONSE_HEADERS, SERVICE_TYPE
+from factstore.api.serializers.facts import fact_text
+from factstore.core.errors import FactstoreError, Invalid, Unavailable
+from factstore.core.model.fact import Fact
+from factstore.core.model.path import check_path, check_stack_name
+from factstore.core.services.composition import Services
+from factstore.policies import facts as rules
+from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
+from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.fast_path.callers import Callers
+from factstore.wsgi.fast_path.fact_read import FactRead
+from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
+from factstore.wsgi.fast_path.http_response import etag_headers, refusal, response, sent
+from factstore.wsgi.fast_path.writes import Call, Writes
+from factstore.wsgi.middleware.metrics import Metrics
+from factstore.wsgi.middleware.problem import problem
+from factstore.wsgi.middleware.request_id import new_request_id
+from factstore.wsgi.ops.logs import LogContext, set_caller
+from factstore.wsgi.scheduler import Scheduler
+
+LOG = logging.getLogger(__name__)
+
+EXPIRY_SECONDS = FOREIGN_SECONDS
+"""Between two searches for reads that have waited for too long."""
+
+VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
+_FACT = "/v1/stacks/{stack}/facts/{path}"
+
+Respond = Callable[[bytes | None], None]
+"""Receives the response to a request, or None if the request has to be passed to gunicorn."""
+
+
+class FastPath:
+    """The fast path of one worker.
+
+    :param timeout: seconds after which a read of the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: MirroredStore,
+        services: Services,
+        authorizer: Authorizer,
+        callers: Callers,
+        scheduler: Scheduler,
+        metrics: Metrics,
+        timeout: float,
+    ) -> None:
+        self._timeout = timeout
+        self._store = store
+        self._services = services
+        self._authorizer = authorizer
+        self._callers = callers
+        self._scheduler = scheduler
+        self._metrics = metrics
+        self._reader = Reader(VERSIONS)
+        self._writes = Writes(services, authorizer)
+        self.reads: dict[FactRead, Respond] = {}
+
+    def parse(self, data: bytes) -> Request | Partial | None:
+        """Return the request at the beginning of some bytes; None to pass it to gunicorn."""
+        return self._reader.read(data)
+
+    # Reads
+
+    def start_read(self, request: Request, respond: Respond, *, local: bool) -> bool:
+        """Start to read a fact; return False if the request has to be passed to gunicorn.
+
+        :param local: True if the request comes from a loopback address.
+        """
+        began = time.perf_counter()
+        identity = self._callers(request.headers, local=local)
+        if identity is None or not self._may_read(request, identity):
+            return False
+        read = FactRead(self._store, request, identity, began, self._end_read)
+        try:
+            read.start()
+        except Unavailable:
+            return False
+        self.reads[read] = respond
+        return True
+
+    def _may_read(self, request: Request, identity: Identity) -> bool:
+        if request.headers.length or request.headers.generation is not None:
+            return False
+        if identity.stack not in ("", request.stack):
+            return False
+        if not identity.permissions.can_read(request.path):
+            return False
+        try:
+            check_stack_name(request.stack)
+            check_path(request.path)
+        except Invalid:
+            return False
+        return self._authorizer(rules.GET, identity, identity.project_id)
+
+    def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
+        respond = self.reads.pop(read)
+        project_id = read.identity.project_id
+        if found is None or (isinstance(found, Fact) and found.sensitive):
+            respond(None)
+            return
+        if not self._services.rate_limiter.request_at_once(project_id, 0):
+            respond(None)
+            return
+        request_id = new_request_id()
+        if isinstance(found, FactstoreError):
+            status, data = refusal(found, request_id)
+        else:
+            status, data = self._fact_response(read, found, request_id)
+        self._metrics.observe("GET", _FACT, status, len(data), time.perf_counter() - read.began)
+        respond(data)
+
+    def _fact_response(self, read: FactRead, fact: Fact, request_id: str) -> tuple[int, bytes]:
+        epoch, headers = self._store.epoch, read.request.headers
+        etag = fact.etag(epoch)
+        status, body = 200, f"{fact_text(fact, epoch)}\n"
+        if headers.conditional and (headers.known is None or etag in headers.known):
+            return 304, response(304, etag_headers(etag), None, request_id)
+        lines = [("Content-Type", JSON), *etag_headers(etag)]
+        return status, response(status, lines, body, request_id)
+
+    def expire_reads(self) -> None:
+        """End the reads that wait for too long; the sooner ones come first."""
+        now = time.perf_counter()
+        for read in list(self.reads):
+            waited = now - read.began
+            if waited < FOREIGN_SECONDS:
+                return
+            if waited > self._timeout:
+                read.end(Unavailable("the store did not answer in time."))
+            elif read.lags:
+                read.pass_foreign()
+
+    # Writes
+
+    def write(self, request: Request, *, local: bool) -> bytes | None:
+        """Carry out a write and return the response; None to pass the request to gunicorn.
+
+        :raises ClientGone: the client has gone before the write was carried out.
+        """
+        began = time.perf_counter()
+        identity = self._callers(request.headers, local=local)
+        if identity is None or request.headers.conditional:
+            return None
+        route, handle = self._writes.handler(request)
+        heartbeat, project_id = bool(request.member), identity.project_id
+        if not self._services.rate_limiter.request_at_once(
+            project_id, len(request.body), heartbeat=heartbeat
+        ):
+            return None
+        request_id = new_request_id()
+        context = LogContext(request_id, None)
+        set_caller(identity.user_id, project_id, identity.roles)
+        try:
+            self._scheduler.start((project_id, heartbeat))
+            answer = handle(Call(request, identity, request_id))
+            if answer is None:
+                return None
+            status, data = answer.status, response(*answer, request_id)
+        except FactstoreError as error:
+            if STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                LOG.warning("%s: %s", error.code, error.detail)
+            status, data = refusal(error, request_id)
+        except ClientGone:
+            self._metrics.observe(request.method, route, 499, 0, time.perf_counter() - began)
+            raise
+        except Exception:
+            LOG.exception("%s %s failed.", request.method, request.target)
+            failure = problem("internal_error", INTERNAL_ERROR, request_id)
+            status, data = failure.status, sent(failure, request_id)
+        finally:
+            context.end()
+        self._services.rate_limiter.answered(project_id, len(data), heartbeat=heartbeat)
+        seconds = time.perf_counter() - began
+        self._metrics.observe(request.method, route, status, len(data), seconds)
+        return data

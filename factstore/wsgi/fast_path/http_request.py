@@ -1,0 +1,205 @@
+"""Requests of the fast path, read from the bytes of a connection.
+
+Anything unusual is left to gunicorn's parser: other headers than the listed ones, a header that is
+given twice, a URL with a query or an encoded character, another version of HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+
+from factstore.core.errors import Invalid
+from factstore.core.model.cursor import parse_tags
+from factstore.core.model.member import GENERATION_PATTERN
+from factstore.wsgi.addresses import host_name, is_loopback
+
+BODY_BYTES = 64 * 1024
+HEAD_BYTES = 8 * 1024
+_BLOCKS = 4096
+
+_LINE = re.compile(
+    rb"(GET|PUT|POST) (/v1/stacks/([A-Za-z0-9_.:@-]+)/"
+    rb"(?:facts/([A-Za-z0-9_.:@/-]+)|members/([A-Za-z0-9_.:@-]+)/heartbeat|batch)) HTTP/1\.1\r\n"
+)
+_HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
+_HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
+_GENERATION = re.compile(GENERATION_PATTERN)
+_IGNORED = frozenset(
+    {"user-agent", "accept-encoding", "accept-language", "cache-control", "pragma"}
+)
+_FORWARDED = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-request-id"}
+    | {f"x-forwarded-{name}" for name in ("for", "host", "port", "server")}
+)
+IGNORED = _FORWARDED | {
+    *("user-agent", "accept-encoding", "accept-language", "cache-control", "pragma"),
+}
+"""The headers, in small letters, that do not change the answer."""
+
+
+class Partial(Enum):
+    """A request of which more has to arrive."""
+
+    PARTIAL = 0
+
+
+PARTIAL = Partial.PARTIAL
+
+
+@dataclass(slots=True)
+class Headers:
+    """The headers of a request.
+
+    :param host: the name that the client used for the service, with its port.
+    :param scheme: the scheme of the client's URL, as a proxy states it.
+    :param local: True if that name is one of this machine's loopback addresses.
+    :param forwarded: True if a proxy has passed the request on.
+    :param version: the version of the API that the client asks for; empty for any.
+    :param known: the entity tags in ``If-None-Match``; empty without, None for any.
+    """
+
+    host: str = ""
+    scheme: str = "http"
+    local: bool = False
+    forwarded: bool = False
+    length: int = 0
+    json: bool = False
+    authorization: str | None = None
+    token: str | None = None
+    generation: str | None = None
+    version: str = ""
+    conditional: bool = False
+    known: frozenset[str] | None = frozenset()
+
+
+@dataclass(slots=True)
+class Request:
+    """A complete request.
+
+    :param data: its bytes as they arrived.
+    :param path: of a fact; empty in a request about something else.
+    :param member: of a heartbeat; empty in other requests.
+    """
+
+    method: str
+    target: str
+    stack: str
+    path: str
+    member: str
+    headers: Headers
+    body: bytes
+    data: bytes
+
+    version = (1, 1)
+
+
+class Reader:
+    """Reads requests; it remembers the headers that it has read, because clients repeat them.
+
+    :param versions: the values of ``OpenStack-API-Version`` that are known.
+    """
+
+    def __init__(self, versions: Collection[str]) -> None:
+        self._versions = ("", *versions)
+        self._blocks: dict[bytes, Headers | None] = {}
+
+    def read(self, data: bytes) -> Request | Partial | None:
+        """Return the request at the beginning of some bytes; None to pass it to gunicorn."""
+        line = _LINE.match(data)
+        if line is None or (line[1] == b"POST") == (line[4] is not None):
+            return None
+        start, end = line.end(), data.find(b"\r\n\r\n", line.end() - 2)
+        if end < 0:
+            return PARTIAL if len(data) < HEAD_BYTES else None
+        block = data[start : end + 2]
+        try:
+            headers = self._blocks[block]
+        except KeyError:
+            if len(self._blocks) >= _BLOCKS:
+                self._blocks.clear()
+            headers = read_headers(block)
+            if headers is not None and headers.version not in self._versions:
+                headers = None
+            self._blocks[block] = headers
+        if headers is None:
+            return None
+        body, whole = end + 4, end + 4 + headers.length
+        if len(data) < whole:
+            return PARTIAL
+        method, target, stack, path, member = line.groups(b"")
+        return Request(
+            method.decode(),
+            target.decode(),
+            stack.decode(),
+            path.decode(),
+            member.decode(),
+            headers,
+            data[body:whole],
+            data if len(data) == whole else data[:whole],
+        )
+
+
+def read_headers(block: bytes) -> Headers | None:
+    """Return the headers in a block of lines, or None if it has to be left to another parser."""
+    found: dict[str, str] = {}
+    for line in block.split(b"\r\n")[:-1]:
+        header = _HEADER.fullmatch(line)
+        if header is None:
+            return None
+        name = header[1].decode().lower()
+        if name in found:
+            return None
+        found[name] = (header[2] or b"").decode()
+    headers = Headers(host=found.pop("host", ""))
+    if not _HOST.fullmatch(headers.host) or headers.host.endswith(":80"):
+        return None
+    headers.local = is_loopback(host_name(headers.host))
+    return headers if all(_take(headers, name, value) for name, value in found.items()) else None
+
+
+def _take(headers: Headers, name: str, value: str) -> bool:
+    """Store a header; return False if it is not known with that value."""
+    match name:
+        case "accept":
+            return value in ("*/*", "application/json")
+        case "connection":
+            return value.lower() == "keep-alive"
+        case "content-length":
+            if not value.isdigit() or len(value) > len(str(BODY_BYTES)):
+                return False
+            headers.length = int(value)
+            return headers.length <= BODY_BYTES
+        case "content-type":
+            headers.json = value == "application/json"
+            return headers.json
+        case "authorization":
+            headers.authorization = value
+        case "x-auth-token":
+            headers.token = value
+            return "," not in value
+        case "factstore-generation":
+            headers.generation = value
+            return _GENERATION.fullmatch(value) is not None
+        case "if-none-match":
+            return _take_tags(headers, value)
+        case "openstack-api-version":
+            headers.version = value
+        case "x-forwarded-proto":
+            headers.forwarded, headers.scheme = True, value
+            return value in ("http", "https")
+        case _:
+            headers.forwarded = headers.forwarded or name in _FORWARDED
+            return name in IGNORED
+    return True
+
+
+def _take_tags(headers: Headers, value: str) -> bool:
+    headers.conditional = True
+    try:
+        headers.known = parse_tags(value.replace('W/"', '"'))
+    except Invalid:
+        return False
+    return True

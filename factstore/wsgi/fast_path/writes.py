@@ -1,0 +1,199 @@
+"""Writes on the fast path: a fact, a batch of facts, a member's heartbeat.
+
+Each handler returns None, before anything is done, if the request has to be passed to gunicorn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from factstore.api.fact_body import fact_to_put, is_plain_put
+from factstore.api.identity import Authorizer, Identity
+from factstore.api.media import JSON
+from factstore.api.serializers.batch import batch_texts
+from factstore.api.serializers.facts import fact_text
+from factstore.core.errors import Invalid
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Author, Put, Scope
+from factstore.core.model.member import GENERATION_PATTERN
+from factstore.core.model.precondition import ANY
+from factstore.core.model.value import parse_json
+from factstore.core.services.composition import Services
+from factstore.policies import facts as fact_rules
+from factstore.policies import members as member_rules
+from factstore.wsgi.fast_path.http_request import Request
+from factstore.wsgi.fast_path.http_response import etag_headers
+
+_GENERATION = re.compile(GENERATION_PATTERN)
+
+
+class Answer(NamedTuple):
+    """The response to a write."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: str | None
+
+
+class Call(NamedTuple):
+    """A request and its caller."""
+
+    request: Request
+    identity: Identity
+    request_id: str
+
+    @property
+    def scope(self) -> Scope:
+        """The stack of the request."""
+        return Scope(self.identity.project_id, self.request.stack)
+
+
+class Writes:
+    """The handlers of writes."""
+
+    def __init__(self, services: Services, authorizer: Authorizer) -> None:
+        self._services = services
+        self._authorizer = authorizer
+
+    def handler(self, request: Request) -> tuple[str, Callable[[Call], Answer | None]]:
+        """Return the route of a request and its handler."""
+        if request.path:
+            return "/v1/stacks/{stack}/facts/{path}", self.put_fact
+        if request.member:
+            return "/v1/stacks/{stack}/members/{member}/heartbeat", self.heartbeat
+        return "/v1/stacks/{stack}/batch", self.batch
+
+    def put_fact(self, call: Call) -> Answer | None:
+        """Store a fact."""
+        request, identity = call.request, call.identity
+        headers = request.headers
+        if not (headers.json and self._allows(fact_rules.PUT, call)):
+            return None
+        if (
+            headers.forwarded
+            and self._services.store.state().fact(call.scope, request.path) is None
+        ):
+            return None  # it depends on the proxy at which URL the client finds a new fact
+        try:
+            body = parse_json(request.body)
+            if not is_plain_put(body):
+                return None
+            identity.permissions.check_write(request.path)
+            put = fact_to_put(request.path, body)
+        except Invalid:
+            return None
+        if put.member is not None:
+            identity.permissions.check_member(put.member)
+        generation = headers.generation
+        fences = () if generation is None or put.generation is not None else (generation,)
+        written = self._services.facts.put(
+            call.scope, put, self._author(call), ANY, None, fences=fences
+        )
+        result, epoch = written.results[0], self._services.epoch
+        fact = result.fact
+        assert fact is not None  # noqa: S101 - a put always leaves a fact
+        lines = [("Content-Type", JSON)]
+        if result.outcome == "created":
+            lines.append(("Location", f"{headers.scheme}://{headers.host}{request.target}"))
+        elif result.outcome == "unchanged":
+            lines.append(("Factstore-Unchanged", "true"))
+        lines += [
+            ("Factstore-Cursor", str(Cursor(epoch, written.revision))),
+            *etag_headers(fact.etag(epoch)),
+        ]
+        status = 201 if result.outcome == "created" else 200
+        return Answer(status, lines, f"{fact_text(fact, epoch)}\n")
+
+    def batch(self, call: Call) -> Answer | None:
+        """Store several facts."""
+        request, identity = call.request, call.identity
+        if not (request.headers.json and self._allows(fact_rules.BATCH, call)):
+            return None
+        try:
+            body = parse_json(request.body)
+            puts = _puts(body)
+        except Invalid:
+            return None
+        if puts is None:
+            return None
+        for put in puts:
+            identity.permissions.check_write(put.path)
+            if put.member is not None:
+                identity.permissions.check_member(put.member)
+        generation = request.headers.generation
+        written = self._services.facts.batch(
+            call.scope,
+            puts,
+            [],
+            self._author(call),
+            fences=() if generation is None else (generation,),
+        )
+        epoch = self._services.epoch
+        lines = [
+            ("Content-Type", JSON),
+            ("Factstore-Cursor", str(Cursor(epoch, written.revision))),
+        ]
+        return Answer(200, lines, "".join([*batch_texts(written, epoch), "\n"]))
+
+    def heartbeat(self, call: Call) -> Answer | None:
+        """Restart a member's time to live."""
+        request, identity = call.request, call.identity
+        if not self._allows(member_rules.HEARTBEAT, call):
+            return None
+        generation, applied = request.headers.generation, None
+        if request.headers.json or request.body:
+            if not request.headers.json:
+                return None
+            try:
+                body = parse_json(request.body)
+                if not isinstance(body, dict) or body.keys() - {"generation", "applied"}:
+                    return None
+                if (own := body.get("generation")) is not None:
+                    if not isinstance(own, str) or not _GENERATION.fullmatch(own):
+                        return None
+                    generation = own
+                if (cursor := body.get("applied")) is not None:
+                    if not isinstance(cursor, str):
+                        return None
+                    applied = Cursor.parse(cursor)
+            except Invalid:
+                return None
+        identity.permissions.check_member(request.member)
+        self._services.members.heartbeat(call.scope, request.member, generation, applied)
+        return Answer(204, [("Content-Type", "text/html; charset=utf-8")], None)
+
+    def _allows(self, rule: str, call: Call) -> bool:
+        identity = call.identity
+        if identity.stack not in ("", call.request.stack):
+            return False
+        return self._authorizer(rule, identity, identity.project_id)
+
+    def _author(self, call: Call) -> Author:
+        identity = call.identity
+        return Author(
+            identity.user_id,
+            call.request_id,
+            self._authorizer(fact_rules.PUT_PARAMETER, identity, identity.project_id),
+            identity.permissions.grant,
+        )
+
+
+def _puts(body: Any) -> list[Put] | None:
+    """Return the facts of a batch that only stores facts, or None for any other."""
+    if not isinstance(body, dict) or body.keys() != {"operations"}:
+        return None
+    operations, puts = body["operations"], []
+    if not isinstance(operations, list):
+        return None
+    for operation in operations:
+        if not isinstance(operation, dict) or operation.keys() != {"put"}:
+            return None
+        fields = operation["put"]
+        if not isinstance(fields, dict) or not isinstance(path := fields.pop("path", None), str):
+            return None
+        if not is_plain_put(fields):
+            return None
+        puts.append(fact_to_put(path, fields))
+    return puts

@@ -1,0 +1,204 @@
+"""Receives the requests of a connection, and answers those that the fast path knows.
+
+While a connection waits for a request, its greenlet sleeps.  The requests that arrive are read in the
+hub, and reads of facts are answered there.  The greenlet wakes for writes, for the rest of a response
+that the client reads slowly, and for requests that gunicorn has to handle.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gevent import get_hub
+from gevent.hub import Waiter
+
+from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.fast_path.http_request import PARTIAL, Request
+
+if TYPE_CHECKING:
+    from factstore.wsgi.fast_path.fast_path import FastPath
+    from factstore.wsgi.server.connection import Connection
+
+READ_BYTES = 64 * 1024
+
+
+class Receiver:
+    """The fast path of one connection.
+
+    :param local: True if the client has a loopback address.
+    :param count: counts a connection that the worker closes, by the reason.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_connection",
+        "_count",
+        "_data",
+        "_descriptor",
+        "_fast_path",
+        "_local",
+        "_more",
+        "_resume",
+        "_since",
+        "_waiter",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        fast_path: FastPath,
+        count: Callable[[str], None],
+        *,
+        local: bool,
+    ) -> None:
+        self._connection = connection
+        self._descriptor: int = connection.fileno()
+        self._fast_path = fast_path
+        self._local = local
+        self._count = count
+        self._waiter: Waiter[Any] | None = None
+        self._data = b""  # a part of a request
+        self._busy = False
+        self._more = False
+        self._since = 0.0  # the client's last sign of life
+        self._resume = get_hub().loop.run_callback
+
+    # In the connection's greenlet
+
+    def receive(self) -> bytes:
+        """Return the first bytes of a request for gunicorn, or none if the client has sent its last."""
+        while True:
+            found = self._next()
+            if isinstance(found, bytes):
+                return found
+            if isinstance(found, memoryview):
+                self._connection.sendall(found)
+                continue
+            connection = self._connection
+            connection.begin_request(found)
+            try:
+                data = self._fast_path.write(found, local=self._local)
+                if data is None:
+                    rest, self._data = found.data + self._data, b""
+                    return rest
+                connection.sendall(data)
+            except ClientGone:
+                return b""
+            finally:
+                connection.end_request()
+
+    def _next(self) -> bytes | memoryview | Request:
+        self._waiter = Waiter()
+        self._since = time.monotonic()
+        self._connection.set_idle(True)
+        # What arrived earlier is not reported again.
+        self._resume(self._continue)
+        try:
+            found: bytes | memoryview | Request = self._waiter.get()
+        finally:
+            self._waiter = None
+            self._connection.set_idle(False)
+        return found
+
+    # In the hub
+
+    def readable(self) -> None:
+        """Read what has arrived, if the connection waits for a request."""
+        if self._waiter is None or self._busy:
+            self._more = True
+            return
+        try:
+            data = os.read(self._descriptor, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._wake(b"")
+            return
+        self._since = time.monotonic()
+        self._take(self._data + data if self._data else data)
+
+    def _continue(self) -> None:
+        """Read a request that has arrived behind the previous one, or what has arrived since."""
+        if self._waiter is None or self._busy:
+            return
+        data, self._data = self._data, b""
+        if data:
+            self._take(data)
+        elif self._waiter is not None:
+            self._more = False
+            self.readable()
+
+    def _take(self, data: bytes) -> None:
+        request = self._fast_path.parse(data)
+        if request is PARTIAL:
+            self._data = data
+            if self._more:
+                self._more = False
+                self.readable()
+            return
+        if request is None or not isinstance(request, Request):
+            self._data = b""
+            self._wake(data)
+            return
+        self._data = data[len(request.data) :]
+        if request.method != "GET":
+            self._wake(request)
+            return
+        self._busy = True
+        self._connection.set_idle(False)
+        if not self._fast_path.start_read(
+            request, partial(self._respond, request), local=self._local
+        ):
+            self._respond(request, None)
+
+    def _respond(self, request: Request, response: bytes | None) -> None:
+        self._busy = False
+        if response is None:
+            data, self._data = request.data + self._data, b""
+            self._wake(data)
+            return
+        try:
+            sent = os.write(self._descriptor, response)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._wake(b"")
+            return
+        if sent < len(response):
+            self._wake(memoryview(response)[sent:])
+            return
+        self._since = time.monotonic()
+        self._connection.set_idle(True)
+        if self._data or self._more:
+            self._resume(self._continue)
+
+    def _wake(self, found: bytes | memoryview | Request) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            self._resume(waiter.switch, found)
+
+    def end(self) -> None:
+        """Stop waiting for a request."""
+        self._wake(b"")
+
+    def closed(self) -> None:
+        """Forget the socket, whose descriptor can be used for another connection from now on."""
+        self._descriptor = -1
+
+    def expire(self, now: float, idle_seconds: float, read_seconds: float) -> None:
+        """Stop waiting if no request, or no more of one, has arrived for too long."""
+        if self._waiter is None or self._busy:
+            return
+        waited = now - self._since
+        if self._data and waited > read_seconds:
+            data, self._data = self._data, b""
+            self._wake(data)  # gunicorn waits for the rest, and answers that it is late
+        elif not self._data and waited > idle_seconds:
+            self._count("idle")
+            self._wake(b"")

@@ -1,0 +1,297 @@
+"""The fast path answers as the framework does: two services get the same requests."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import pytest
+
+from factstore.cmd.processes.etcd import EtcdServer
+from tests.functional.test_metrics import scrape, value
+from tests.http import Caller
+from tests.raw_http import Answer, connect, exchange, read_answer, request_bytes
+from tests.service import ApiServer, check_log
+
+JSON = "Content-Type: application/json"
+KEEP = "Connection: keep-alive"
+
+_MASKS = (
+    (r"req-[0-9a-f-]{36}", "REQUEST"),
+    (r"[0-9a-f]{16}\.\d+", "CURSOR"),
+    (r'"revision":\d+', "REVISION"),
+    (r'"revision": \d+', "REVISION"),
+    (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
+    (r'"generation":"[0-9a-f]+"', "GENERATION"),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
+)
+
+
+@dataclass
+class Pair:
+    """A service with the fast path, and one without, whose answers must be the same."""
+
+    fast: ApiServer
+    plain: ApiServer
+
+    def send(self, raw: bytes, method: str) -> tuple[str, str]:
+        """Return what both answer, without what differs between any two services."""
+        return visible(exchange(self.fast.url, raw, method)), visible(
+            exchange(self.plain.url, raw, method)
+        )
+
+    def taken(self) -> float:
+        """Return how many requests the fast path has answered."""
+        with Caller(self.fast.url) as api:
+            return value(scrape(api), "fast_path_requests_total")
+
+
+@pytest.fixture(scope="module")
+def pair(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    state = tmp_path_factory.mktemp("pair")
+    fast = ApiServer(
+        [etcd.endpoint],
+        state / "fast",
+        options={"etcd": {"root": "/fast"}, "api": {"read_seconds": 1, "idle_seconds": 2}},
+    )
+    plain = ApiServer(
+        [etcd.endpoint],
+        state / "plain",
+        options={"etcd": {"root": "/plain"}, "api": {"fast_path": "false"}},
+    )
+    with fast, plain:
+        yield Pair(fast, plain)
+        check_log(fast)
+        check_log(plain)
+
+
+def visible(answer: Answer) -> str:
+    """Return an answer with its headers in order of their names, without what always differs."""
+    headers = sorted(
+        f"{name}: {text}"
+        for name, text in answer.headers.items()
+        if name not in ("Date", "Content-Length")
+    )
+    text = "\n".join([str(answer.status), *headers, "", answer.body.decode()])
+    for pattern, name in _MASKS:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def read_one(answers: BinaryIO) -> tuple[int, bytes]:
+    """Return status and body of the next of several responses on a connection."""
+    status, length = int(answers.readline().split()[1]), 0
+    while (line := answers.readline().strip()) != b"":
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    return status, answers.read(length)
+
+
+def fact(value: object, **fields: object) -> bytes:
+    return json.dumps({"value": value, **fields}).encode()
+
+
+def batch(*puts: dict[str, object]) -> bytes:
+    return json.dumps({"operations": [{"put": put} for put in puts]}).encode()
+
+
+F = "/v1/stacks/s1/facts"
+B = "/v1/stacks/s1/batch"
+M = "/v1/stacks/s1/members/m1"
+
+# In this order; True for the requests that the fast path answers.
+REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
+    ("PUT", f"{F}/a", (JSON,), fact(1), True),
+    ("PUT", f"{F}/a", (JSON,), fact(1), True),
+    (
+        "PUT",
+        f"{F}/a",
+        (JSON, KEEP, "Accept: */*", "User-Agent: x/1 (y)"),
+        fact({"b": [None]}),
+        True,
+    ),
+    ("PUT", f"{F}/t", (JSON,), fact("x", ttl=60), True),
+    ("PUT", f"{F}/t", (JSON,), fact("x", kind="observed", ttl=None), True),
+    ("PUT", f"{F}/p", (JSON,), fact("x", kind="parameter"), True),
+    ("PUT", f"{F}/b/c", (JSON, "X-Forwarded-For: 10.0.0.1", "Via: 1.1 p"), fact("é"), False),
+    ("PUT", f"{F}/a/b", (JSON,), fact(1), True),
+    ("PUT", f"{F}/a", (JSON,), fact(1, member="nobody"), True),
+    ("PUT", f"{F}/a", (JSON, "Factstore-Generation: 12ab"), fact(1), True),
+    ("PUT", f"{F}/a", (JSON, "Factstore-Generation: no"), fact(1), False),
+    ("PUT", f"{F}/a", (JSON, "If-Match: *"), fact(2), False),
+    ("PUT", f"{F}/a", (JSON, "If-None-Match: *"), fact(2), False),
+    ("PUT", f"{F}/a", (JSON, "Idempotency-Key: k"), fact(2), False),
+    ("PUT", f"{F}/a", (JSON,), b"{", False),
+    ("PUT", f"{F}/a", (JSON,), b"[]", False),
+    ("PUT", f"{F}/a", (JSON,), b'{"value":1,"value":2}', False),
+    ("PUT", f"{F}/a", (JSON,), fact(1, unknown=1), False),
+    ("PUT", f"{F}/a", (JSON,), fact("x" * 66_000), False),
+    ("PUT", f"{F}/a", (JSON,), fact("x" * 65_600), False),
+    ("PUT", f"{F}/a", ("Content-Type: text/plain",), b"text", False),
+    ("PUT", f"{F}/a", (), b"text", False),
+    ("PUT", f"{F}/secret", (JSON,), fact("x", sensitive=True), False),
+    ("PUT", f"{F}/.no", (JSON,), fact(1), True),
+    ("PUT", f"/v1/stacks/{'s' * 129}/facts/a", (JSON,), fact(1), True),
+    ("PUT", f"{F}/a?x=1", (JSON,), fact(1), False),
+    ("POST", f"{F}/a", (JSON,), fact(1), False),
+    ("GET", f"{F}/a", (), b"", True),
+    ("GET", f"{F}/a", (JSON, "X-Auth-Token:", "Accept: application/json"), b"", True),
+    ("GET", f"{F}/a", ("If-None-Match: *",), b"", True),
+    ("GET", f"{F}/a", ('If-None-Match: "x", W/"y"',), b"", True),
+    ("GET", f"{F}/a", ("If-None-Match: x",), b"", False),
+    ("GET", f"{F}/a", ("OpenStack-API-Version: contextualization latest",), b"", True),
+    ("GET", f"{F}/a", ("OpenStack-API-Version: contextualization 9.0",), b"", False),
+    ("GET", f"{F}/a", ("Accept: text/html",), b"", False),
+    ("GET", f"{F}/a", ("If-Match: *",), b"", False),
+    ("GET", f"{F}/a", ("Factstore-Generation: 12",), b"", False),
+    ("GET", f"{F}/a", ("Idempotency-Key: k",), b"", False),
+    ("GET", f"{F}/a", ("Range: bytes=0-1",), b"", False),
+    ("GET", f"{F}/a", ("Authorization: Bearer x.y",), b"", False),
+    ("GET", f"{F}/a", ("Authorization: Bearer x.y", "X-Auth-Token: t"), b"", False),
+    ("GET", f"{F}/a", ("Host: evil.example",), b"", False),
+    ("GET", f"{F}/a", ("accept: */*", "ACCEPT: */*"), b"", False),
+    ("GET", f"{F}/a", ("Expect: 100-continue",), b"", False),
+    ("GET", f"{F}/a", (), b"body", False),
+    ("GET", f"{F}/a?format=raw", (), b"", False),
+    ("GET", f"{F}/missing", (), b"", False),
+    ("GET", f"{F}/secret", (), b"", False),
+    ("GET", f"{F}/a//b", (), b"", False),
+    ("GET", f"{F}/%61", (), b"", False),
+    ("GET", "/v1/stacks/none/facts/a", (), b"", False),
+    ("HEAD", f"{F}/a", (), b"", False),
+    ("DELETE", f"{F}/t", (), b"", False),
+    ("POST", B, (JSON,), batch({"path": "n/1", "value": 1}, {"path": "n/2", "value": None}), True),
+    ("POST", B, (JSON,), batch({"path": "n/1", "value": 1}, {"path": "n/2", "value": 2}), True),
+    ("POST", B, (JSON,), batch({"path": "n/1", "value": 1}, {"path": "n/1", "value": 2}), True),
+    ("POST", B, (JSON,), batch({"path": "n", "value": 1}), True),
+    ("POST", B, (JSON,), batch({"path": "n/.1", "value": 1}), True),
+    ("POST", B, (JSON,), batch({"path": "n/3", "value": 1, "ttl": 1}), False),
+    ("POST", B, (JSON,), batch(), True),
+    ("POST", B, (JSON,), batch({"path": 1, "value": 1}), False),
+    ("POST", B, (JSON,), b'{"operations":[{"delete":{"path":"n/1"}}]}', False),
+    ("POST", B, (JSON,), b'{"operations":{}}', False),
+    ("POST", B, (JSON, "Factstore-Generation: 12"), batch({"path": "n/4", "value": 1}), True),
+    ("POST", B, (JSON, "If-Match: *"), batch({"path": "n/4", "value": 1}), False),
+    ("POST", f"{M}/heartbeat", (), b"", True),
+    ("PUT", M, (JSON,), b'{"group":"g"}', False),
+    ("POST", f"{M}/heartbeat", (), b"", True),
+    ("POST", f"{M}/heartbeat", ("Content-Length: 0",), b"", True),
+    ("POST", f"{M}/heartbeat", (JSON,), b"{}", True),
+    ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":null,"applied":null}', True),
+    ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":"12"}', True),
+    ("POST", f"{M}/heartbeat", (JSON,), b'{"applied":"0123456789abcdef.1"}', True),
+    ("POST", f"{M}/heartbeat", (JSON,), b'{"generation":1}', False),
+    ("POST", f"{M}/heartbeat", (JSON,), b'{"applied":"x"}', False),
+    ("POST", f"{M}/heartbeat", (JSON,), b'{"x":1}', False),
+    ("POST", f"{M}/heartbeat", (JSON,), b"", False),
+    ("POST", f"{M}/heartbeat", (), b"{}", False),
+    ("POST", f"{M}/heartbeat", ("Idempotency-Key: k",), b"", False),
+    ("PUT", f"{M}/heartbeat", (JSON,), b"{}", False),
+    ("PUT", f"{F}/bound", (JSON,), fact(1, member="m1"), True),
+]
+
+
+def test_both_ways_give_the_same_answer(pair: Pair) -> None:
+    for method, target, headers, body, fast in REQUESTS:
+        before = pair.taken()
+        raw = request_bytes(method, target, *headers, body=body)
+        found, expected = pair.send(raw, method)
+        assert found == expected, raw
+        assert pair.taken() - before == fast, raw
+
+
+def test_requests_at_random_give_the_same_answer_however_they_arrive(pair: Pair) -> None:
+    drawn = random.Random(7)
+    headers = sorted(
+        {header for request in REQUESTS for header in request[2]} - {"Expect: 100-continue"}
+    )
+    targets = sorted({request[1] for request in REQUESTS})
+    bodies = sorted({request[3] for request in REQUESTS if len(request[3]) < 1000})
+    before = pair.taken()
+    for _ in range(150):
+        method = drawn.choice(["GET", "PUT", "PUT", "POST"])
+        chosen = drawn.sample(headers, drawn.choice([0, 1, 1, 2]))
+        body = drawn.choice(bodies) if method != "GET" else b""
+        if body and JSON not in chosen and drawn.random() < 0.8:
+            chosen.append(JSON)
+        raw = request_bytes(method, drawn.choice(targets), *chosen, body=body)
+        at = drawn.randrange(len(raw))
+        answers = []
+        for server in (pair.fast, pair.plain):
+            with connect(server.url) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.sendall(raw[:at])
+                connection.sendall(raw[at:])
+                answers.append(visible(read_answer(connection, method)))
+        assert answers[0] == answers[1], raw
+    assert pair.taken() > before
+
+
+def test_a_connection_serves_both_kinds_of_requests_in_order(pair: Pair) -> None:
+    kinds = {
+        "read": request_bytes("GET", "/v1/stacks/mixed/facts/a", JSON),
+        "write": request_bytes("PUT", "/v1/stacks/mixed/facts/a", JSON, body=fact("w")),
+        "list": request_bytes("GET", "/v1/stacks/mixed/facts"),
+        "missing": request_bytes("GET", "/v1/stacks/mixed/facts/b"),
+    }
+    exchange(pair.fast.url, kinds["write"], "PUT")
+    first = {name: exchange(pair.fast.url, raw).status for name, raw in kinds.items()}
+    assert first == {"read": 200, "write": 200, "list": 200, "missing": 404}
+    drawn = random.Random(3)
+    order = [drawn.choice(list(kinds)) for _ in range(60)]
+    raw = b"".join(kinds[name] for name in order)
+    with connect(pair.fast.url) as connection:
+        at = 0
+        while at < len(raw):
+            end = at + drawn.randrange(1, 2000)
+            connection.sendall(raw[at:end])
+            at = end
+        answers = connection.makefile("rb")
+        for name in order:
+            status, body = read_one(answers)
+            assert status == first[name]
+            assert (b'"facts"' in body) == (name == "list")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"GET /v1/stacks/s1/facts/a HTTP/1.1\r\nHost: localhost\r\n",
+        request_bytes("PUT", "/v1/stacks/s1/facts/a", JSON, body=b'{"value":1}')[:-10],
+    ],
+    ids=["header", "body"],
+)
+def test_a_request_that_does_not_go_on_is_late(pair: Pair, part: bytes) -> None:
+    answer = exchange(pair.fast.url, part)
+    assert answer.status == 408
+    assert answer.json()["errors"][0]["code"] == "contextualization.request_timeout"
+
+
+def test_a_connection_without_requests_is_closed(pair: Pair) -> None:
+    with connect(pair.fast.url) as connection:
+        connection.sendall(request_bytes("PUT", f"{F}/idle", JSON, body=fact(1)))
+        assert read_answer(connection, "PUT").status == 201
+        assert connection.recv(1) == b""
+
+
+def test_a_response_that_is_read_slowly_arrives_whole(pair: Pair) -> None:
+    text = "x" * 60_000
+    exchange(pair.fast.url, request_bytes("PUT", f"{F}/large", JSON, body=fact(text)), "PUT")
+    read = request_bytes("GET", f"{F}/large")
+    where = urlsplit(pair.fast.url)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect((where.hostname, where.port))
+        connection.sendall(read * 40)
+        answers = connection.makefile("rb")
+        for _ in range(40):
+            status, body = read_one(answers)
+            assert status == 200
+            assert json.loads(body)["value"] == text

@@ -1,0 +1,361 @@
+"""Which requests the fast path takes, and what it leaves to the views."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from unittest.mock import Mock
+
+import pytest
+
+from factstore.api.identity import Identity
+from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
+from factstore.core.model.fact import Fact
+from factstore.core.model.grant import GrantRequest
+from factstore.core.model.permissions import Permissions
+from factstore.policies import facts as fact_rules
+from factstore.policies import members as member_rules
+from factstore.wsgi.fast_path.callers import (
+    TOKEN_SECONDS,
+    GrantHolders,
+    LocalCallers,
+    TokenCallers,
+    ValidTokens,
+)
+from factstore.wsgi.fast_path.fact_read import FactRead
+from factstore.wsgi.fast_path.fast_path import FastPath
+from factstore.wsgi.fast_path.http_request import (
+    BODY_BYTES,
+    HEAD_BYTES,
+    PARTIAL,
+    Headers,
+    Reader,
+    Request,
+)
+from factstore.wsgi.scheduler import ThreadScheduler
+from tests.contract.world import PROJECT, MemoryWorld, Worker, author, new_scope
+from tests.raw_http import request_bytes
+from tests.unit.core.factories import ManualClock
+
+FACT = "/v1/stacks/s/facts/a/b"
+JSON = "Content-Type: application/json"
+
+
+def read(raw: bytes) -> Request:
+    """Return the request that some bytes are."""
+    found = Reader(("contextualization 1.0",)).read(raw)
+    assert isinstance(found, Request), raw
+    return found
+
+
+# Parsing
+
+
+def test_a_request_is_read_and_what_follows_it_is_left() -> None:
+    raw = request_bytes("PUT", FACT, JSON, "Factstore-Generation: 1f", body=b"{}")
+    found = read(raw + b"GET ")
+    assert (found.method, found.target, found.stack, found.path) == ("PUT", FACT, "s", "a/b")
+    assert (found.headers.host, found.headers.local, found.headers.json) == (
+        "localhost",
+        True,
+        True,
+    )
+    assert (found.headers.generation, found.body, found.data) == ("1f", b"{}", raw)
+
+
+@pytest.mark.parametrize("size", [b"{", b"{}" + b" " * 100])
+def test_a_request_is_incomplete_until_its_last_byte(size: bytes) -> None:
+    reader, raw = Reader(()), request_bytes("PUT", FACT, JSON, body=size)
+    line = raw.index(b"\r\n") + 2
+    assert all(reader.read(raw[:at]) is PARTIAL for at in range(line, len(raw)))
+    assert isinstance(reader.read(raw), Request)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(request_bytes("GET", FACT, version="HTTP/1.0"), id="version"),
+        pytest.param(request_bytes("GET", f"{FACT}?wait=1"), id="query"),
+        pytest.param(request_bytes("GET", "/v1/stacks/s/facts/%61"), id="encoded"),
+        pytest.param(request_bytes("GET", f"http://localhost{FACT}"), id="absolute"),
+        pytest.param(request_bytes("GET", "/v1/stacks/s/batch"), id="method of a batch"),
+        pytest.param(request_bytes("POST", FACT), id="method of a fact"),
+        pytest.param(request_bytes("DELETE", FACT), id="delete"),
+        pytest.param(request_bytes("HEAD", FACT), id="head"),
+        pytest.param(request_bytes("GET", FACT, "X-Unknown: 1"), id="unknown header"),
+        pytest.param(request_bytes("GET", FACT, "Accept: */*", "accept: */*"), id="twice"),
+        pytest.param(request_bytes("GET", FACT, "Accept : */*"), id="space before the colon"),
+        pytest.param(request_bytes("GET", FACT, "Accept: */*", " x"), id="folded"),
+        pytest.param(request_bytes("GET", FACT, "User-Agent: \x7f"), id="control character"),
+        pytest.param(request_bytes("GET", FACT, "User-Agent: é"), id="not ASCII"),
+        pytest.param(request_bytes("GET", FACT, "Connection: close"), id="close"),
+        pytest.param(request_bytes("GET", FACT, "Connection: upgrade"), id="upgrade"),
+        pytest.param(request_bytes("PUT", FACT, "Transfer-Encoding: chunked"), id="chunked"),
+        pytest.param(request_bytes("PUT", FACT, JSON, "Content-Length: +1"), id="length"),
+        pytest.param(request_bytes("PUT", FACT, JSON, "Content-Length: 1, 1"), id="lengths"),
+        pytest.param(
+            request_bytes("PUT", FACT, JSON, f"Content-Length: {BODY_BYTES + 1}"), id="size"
+        ),
+        pytest.param(request_bytes("PUT", FACT, f"{JSON}; charset=latin-1"), id="charset"),
+        pytest.param(request_bytes("PUT", FACT, "If-Match: *"), id="precondition"),
+        pytest.param(request_bytes("GET", FACT, "X-Auth-Token: a, b"), id="two tokens"),
+        pytest.param(request_bytes("GET", FACT, "X-Forwarded-Proto: ftp"), id="scheme"),
+        pytest.param(request_bytes("GET", FACT, "OpenStack-API-Version: x 1.0"), id="API version"),
+        pytest.param(request_bytes("GET", FACT).replace(b"localhost", b"a b"), id="host"),
+        pytest.param(request_bytes("GET", FACT).replace(b"localhost", b"x:80"), id="default port"),
+        pytest.param(request_bytes("GET", FACT).replace(b"Host: localhost\r\n", b""), id="no host"),
+        pytest.param(request_bytes("GET", FACT).replace(b"\r\n", b"\n"), id="line ends"),
+        pytest.param(b"GET " + FACT.encode() + b" HTTP/1.1\r\nA: " + b"a" * HEAD_BYTES, id="large"),
+    ],
+)
+def test_a_request_that_is_not_known_completely_is_left_to_gunicorn(raw: bytes) -> None:
+    assert Reader(("contextualization 1.0",)).read(raw) is None
+
+
+# Callers
+
+
+def test_without_authentication_only_callers_on_this_machine_are_known() -> None:
+    identity, holder = Identity("u", "p", ()), Identity("g", "p", ())
+    callers = LocalCallers(identity, lambda headers: holder)
+    here = Headers(host="localhost", local=True)
+    assert callers(here, local=True) is identity
+    assert callers(here, local=False) is None
+    assert callers(Headers(host="example.org"), local=True) is None
+    assert callers(Headers(local=True, forwarded=True), local=True) is None
+    assert callers(Headers(local=True, authorization="Bearer x.y"), local=True) is holder
+
+
+def test_a_token_is_known_for_some_seconds_after_its_validation() -> None:
+    clock, identity = ManualClock(), Identity("u", "p", ())
+    tokens = ValidTokens(clock)
+    callers = TokenCallers(tokens, lambda headers: None)
+    assert callers(Headers(token="t"), local=False) is None
+    tokens.add("t", identity, 300)
+    assert callers(Headers(token="t"), local=False) is identity
+    assert callers(Headers(token="T"), local=False) is None
+    assert callers(Headers(), local=True) is None
+    assert callers(Headers(token="t", authorization="Bearer x.y"), local=False) is None
+    clock.advance(TOKEN_SECONDS)
+    assert callers(Headers(token="t"), local=False) is None
+    tokens.add("t", identity, 1)
+    clock.advance(1)
+    assert callers(Headers(token="t"), local=False) is None
+    tokens.add("t", identity, 300)
+    tokens.discard("t")
+    assert callers(Headers(token="t"), local=False) is None
+
+
+# Operations
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    world = MemoryWorld()
+    yield world.worker()
+    world.close()
+
+
+def fast_path(worker: Worker, identity: Identity | None, denied: str = "") -> FastPath:
+    """Return the fast path for one caller, whom policy allows all but one rule."""
+    return FastPath(
+        worker.store,
+        worker.services,
+        lambda rule, identity, project_id: rule != denied,
+        lambda headers, local: identity,
+        ThreadScheduler(),
+        Mock(),
+        5.0,
+    )
+
+
+OWNER = Identity("alice", PROJECT, ("member",))
+WRITES = {
+    "put": (request_bytes("PUT", FACT, JSON, body=b'{"value":1}'), fact_rules.PUT),
+    "batch": (
+        request_bytes(
+            "POST",
+            "/v1/stacks/s/batch",
+            JSON,
+            body=b'{"operations":[{"put":{"path":"a","value":1}}]}',
+        ),
+        fact_rules.BATCH,
+    ),
+    "heartbeat": (
+        request_bytes("POST", "/v1/stacks/s/members/m/heartbeat"),
+        member_rules.HEARTBEAT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(
+    worker: Worker, name: str
+) -> None:
+    raw, rule = WRITES[name]
+    before = worker.store.state().revision
+    elsewhere = Identity("g", PROJECT, (), stack="other", permissions=Permissions("agent", "m"))
+    for path in (
+        fast_path(worker, OWNER, denied=rule),
+        fast_path(worker, elsewhere),
+        fast_path(worker, None),
+    ):
+        assert path.write(read(raw), local=True) is None
+    assert worker.store.state().revision == before
+
+
+def answer(path: FastPath, raw: bytes) -> bytes | None:
+    """Return the response to a read of a fact, or None if it is left to the view."""
+    found: list[bytes | None] = []
+    ended = threading.Event()
+
+    def respond(response: bytes | None) -> None:
+        found.append(response)
+        ended.set()
+
+    if not path.start_read(read(raw), respond, local=True):
+        return None
+    assert ended.wait(10)
+    return found[0]
+
+
+def test_a_read_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(worker: Worker) -> None:
+    fast_path(worker, OWNER).write(read(WRITES["put"][0]), local=True)
+    agent = Permissions("agent", "m")
+    secret = request_bytes("GET", "/v1/stacks/s/facts/configs/other/a")
+    raw = request_bytes("GET", FACT)
+    assert b"200 OK" in (answer(fast_path(worker, OWNER), raw) or b"")
+    holder = Identity("g", PROJECT, (), stack="s", permissions=agent)
+    assert b"200 OK" in (answer(fast_path(worker, holder), raw) or b"")
+    assert answer(fast_path(worker, OWNER, denied=fact_rules.GET), raw) is None
+    assert answer(fast_path(worker, None), raw) is None
+    assert answer(fast_path(worker, Identity("g", PROJECT, (), stack="other")), raw) is None
+    assert answer(fast_path(worker, holder), secret) is None
+    assert answer(fast_path(worker, Identity("u", "another project", ())), raw) is None
+
+
+def test_a_failure_after_the_write_may_have_been_made_is_answered(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fast_path(worker, OWNER)
+    monkeypatch.setattr(worker.store, "commit", Mock(side_effect=ZeroDivisionError))
+    response = path.write(read(WRITES["put"][0]), local=True)
+    assert response is not None
+    assert response.startswith(b"HTTP/1.1 500 ")
+    assert b"ZeroDivision" not in response
+
+
+# Reads of the store
+
+
+class Store:
+    """A store whose calls end when the test ends them."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[Mock, Mock]] = []
+        self.reached: list[tuple[int, Mock]] = []
+        self.now = Mock(revision=5)
+        self.now.fact.return_value = "the fact"
+
+    def join_head_read(self, ended: Mock) -> Mock:
+        call = Mock(error=None, revision=0)
+        self.ended.append((call, ended))
+        return call
+
+    join_bump = join_head_read
+
+    def join_revision(self, revision: int, reached: Mock) -> None:
+        self.reached.append((revision, reached))
+
+    def state(self) -> Mock:
+        return self.now
+
+    def end(self, revision: int = 0, error: FactstoreError | None = None) -> None:
+        call, ended = self.ended.pop()
+        call.revision, call.error = revision, error
+        ended()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def found() -> list[Fact | FactstoreError | None]:
+    return []
+
+
+@pytest.fixture
+def fact_read(store: Store, found: list[Fact | FactstoreError | None]) -> FactRead:
+    request = read(request_bytes("GET", FACT))
+    made = FactRead(store, request, OWNER, 0.0, lambda read, result: found.append(result))  # type: ignore[arg-type]
+    made.start()
+    return made
+
+
+def test_a_read_shows_a_state_at_the_revision_of_the_store(
+    store: Store, fact_read: FactRead, found: list[object]
+) -> None:
+    store.end(5)
+    assert found == ["the fact"]
+    fact_read.end(None)
+    assert found == ["the fact"], "it ends once"
+
+
+def test_a_read_waits_for_a_state_that_lags(
+    store: Store, fact_read: FactRead, found: list[object]
+) -> None:
+    store.end(7)
+    assert (found, fact_read.lags) == ([], True)
+    ((revision, reached),) = store.reached
+    assert revision == 7
+    store.now.revision = 7
+    reached()
+    assert found == ["the fact"]
+
+
+def test_a_read_is_left_to_the_view_if_the_state_was_read_again_from_before(
+    store: Store, fact_read: FactRead, found: list[object]
+) -> None:
+    store.end(7)
+    fact_read.pass_foreign()
+    assert not fact_read.lags
+    store.reached[0][1]()
+    assert found == [None]
+
+
+def test_a_read_passes_a_foreign_revision(
+    store: Store, fact_read: FactRead, found: list[object]
+) -> None:
+    store.end(7)
+    fact_read.pass_foreign()
+    store.end(9)
+    assert store.reached[1][0] == 9
+    store.now.revision = 9
+    store.reached[1][1]()
+    assert found == ["the fact"]
+
+
+@pytest.mark.parametrize("error", [Unavailable("no answer"), CursorExpired("replaced")])
+def test_a_read_states_that_the_store_is_away_and_leaves_other_errors_to_the_view(
+    store: Store, fact_read: FactRead, found: list[object], error: FactstoreError
+) -> None:
+    store.end(error=error)
+    assert found == [error if isinstance(error, Unavailable) else None]
+
+
+def test_a_grant_is_known_while_the_state_is_fresh(worker: Worker) -> None:
+    scope = new_scope()
+    issued = worker.grants.issue(scope, GrantRequest("agent", "m1", None, None), author())
+    holders = GrantHolders(worker.grants)
+    header = Headers(authorization=f"Bearer {issued.grant.id}.{issued.secret}")
+    assert holders(header) is None, "the state has not been compared with the store yet"
+    assert worker.grants.authenticate(issued.grant.id, issued.secret) is not None
+    identity = holders(header)
+    assert identity is not None
+    assert (identity.stack, identity.permissions.member) == (scope.stack, "m1")
+    assert holders(Headers(authorization=f"Bearer {issued.grant.id}.wrong")) is None
+    assert holders(Headers(authorization="Bearer nobody.x")) is None
+    worker.grants.revoke(scope, issued.grant.id, author())
+    assert holders(header) is None
