@@ -16,6 +16,7 @@ from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.publish.publisher import Publisher
 from factstore.agent.publish.sources import CollectedFacts, FactCollector
 from factstore.agent.session.connection import Connection
+from factstore.agent.session.copies import CopyMark
 from factstore.agent.session.grant_renewal import GrantRenewal
 from factstore.agent.session.hook_turn import make_hook_turn
 from factstore.agent.session.membership import HEARTBEATS_PER_TTL, Membership
@@ -60,7 +61,7 @@ class Agent:
         state = StateDir(options.state_dir, (options.stack, options.member))
         state.create()
         self.command_facts = CommandFacts(state, boot_id)
-        self.membership = Membership(self.stack, options, state)
+        self.membership = Membership(self.stack, options, state, boot_id)
         self.publisher = Publisher(self.stack, options.member, self.membership, state)
         self._collector = FactCollector(
             settings.facts,
@@ -76,6 +77,7 @@ class Agent:
             settings, file_specs(settings), hooks, sensitive, state, self.read_set, boot_id
         )
         self.turn = make_hook_turn(settings, self.stack, self.membership, state, clock)
+        self._copy_mark = CopyMark(self.stack, options.member)
         self._enrolment = connection.enrolment
         self._renewal: tuple[str, GrantRenewal] | None = None
         self._collected: CollectedFacts | None = None
@@ -109,6 +111,10 @@ class Agent:
             LOG.warning("skipping %s, which %s", source, collected.problems[source])
         self.status.source_problems = dict(collected.problems)
         self._collected = collected
+
+    def check_for_copies(self) -> None:
+        """Find out whether another agent was started with a copy of this agent's state directory."""
+        self.status.copied_to = self._copy_mark.check() if self.membership.joined else None
 
     def keep_alive(self) -> bool:
         """Send a heartbeat, or join if the agent is not a member; return True if it has joined.

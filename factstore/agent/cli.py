@@ -6,14 +6,13 @@ Every failure is one line on stderr.  It contains no secret, and a traceback onl
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from factstore.agent import config_check
 from factstore.agent.agent import Agent
@@ -37,24 +36,21 @@ from factstore.agent.errors import (
     Misconfigured,
     describe,
 )
+from factstore.agent.member_commands import add_member_commands
 from factstore.agent.once import run_once
-from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.session.connection import open_connection
-from factstore.agent.session.membership import Membership
+from factstore.agent.session.identity import Identity
+from factstore.agent.startup import Startup
 from factstore.agent.system import log_setup
 from factstore.agent.system.environment import complete_environment, own_command
-from factstore.agent.system.host_facts import boot_id
+from factstore.agent.system.machine import Machine
 from factstore.agent.system.state_dir import CONTEXT, StateDir
 from factstore.agent.system.version import PrintVersion
 from factstore.agent.turn_commands import add_turn_commands
 from factstore.client.clock import BootClock, SystemClock
-from factstore.client.errors import Conflict, NotFound, Refused, Unauthorized
+from factstore.client.errors import Refused
 
 LOG = logging.getLogger("factstore.agent.cli")  # also when run with -m
-
-_NOT_A_MEMBER = frozenset(
-    f"contextualization.{code}" for code in ("generation_stale", "member_missing", "not_found")
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_MISCONFIGURED
     log_setup.configure("debug" if args.debug else settings.agent.log_level)
     try:
+        if args.run is not _run:
+            settings = _with_known_member(settings)
         status: int = args.run(settings, args)
     except AgentError as error:
         _print_error(str(error))
@@ -112,19 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     running = command("run", _run, "run the agent")
     running.add_argument("--once", action="store_true", help="run once and exit, for cron")
-    put = command("put", _put, "publish a fact of this member")
-    put.add_argument("path", metavar="PATH", help="below nodes/<member>/ or results/<member>/")
-    put.add_argument("value", metavar="VALUE", help="a string")
-    put.add_argument("--json", action="store_true", help="parse VALUE as JSON")
-    put.add_argument(
-        "--result",
-        action="store_true",
-        help="publish a result, which does not trigger other agents",
-    )
-    delete = command("delete", _delete, "delete a fact that put has published")
-    delete.add_argument("path", metavar="PATH", help="below nodes/<member>/")
-    command("ready", _set_state("ready"), "set this member's state to ready")
-    command("drain", _set_state("draining"), "set this member's state to draining")
+    add_member_commands(command)
     command("check", _check, "check the configuration")
     rendering = command("render", _render, "print a file rendered from the last context")
     rendering.add_argument("name", metavar="NAME", help="such as hosts for [render hosts]")
@@ -132,14 +118,15 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _with_known_member(settings: Settings) -> Settings:
+    """Return the settings with the name of the member, which the running agent has found out."""
+    identity = Identity(settings, Machine())
+    return identity.settings_of(identity.known_member or identity.host_name)
+
+
 def _run(settings: Settings, args: argparse.Namespace) -> int:
     """Join the stack, publish facts, and apply the context whenever it changes."""
     clock = SystemClock()
-
-    def make_agent(should_stop: Callable[[], bool]) -> Agent:
-        connection = open_connection(settings, os.environ)
-        return Agent(settings, connection, clock, should_stop=should_stop)
-
     state = _state_dir(settings)
     state.create()
     # A command sends this signal as soon as the directory is locked; by default it would end us.
@@ -153,16 +140,28 @@ def _run(settings: Settings, args: argparse.Namespace) -> int:
             return EXIT_OK
         state.remove_partial_writes()
         complete_environment(os.environ, state.directory, own_command())
+        signal.signal(signal.SIGHUP, lambda number, frame: _restart())
+        settings = Startup(settings, os.environ, BootClock(), waits=not args.once).run()
+
+        def make_agent(should_stop: Callable[[], bool]) -> Agent:
+            connection = open_connection(settings, os.environ)
+            return Agent(settings, connection, clock, should_stop=should_stop)
+
         if args.once:
             return run_once(make_agent(lambda: False))
         daemon = Daemon(make_agent, os.environ, BootClock(), lambda: _can_load(settings.file))
         status = daemon.run()
         if daemon.reload:
             LOG.info("restarting as the same member")
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new program handles it
-            command = own_command()
-            os.execv(command[0], [*command, *sys.argv[1:]])  # noqa: S606 - itself
+            _restart()
         return status
+
+
+def _restart() -> NoReturn:
+    """Execute the program again."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the new program handles it
+    command = own_command()
+    os.execv(command[0], [*command, *sys.argv[1:]])  # noqa: S606 - itself
 
 
 def _can_load(file: Path) -> bool:
@@ -174,89 +173,6 @@ def _can_load(file: Path) -> bool:
     for problem in problems:
         LOG.error("not reloading, because the configuration is invalid: %s", problem)
     return not problems
-
-
-def _put(settings: Settings, args: argparse.Namespace) -> int:
-    """Publish a fact at nodes/<member>/PATH until the member departs or the fact is deleted.
-
-    With --result, publish it at results/<member>/PATH until the member departs.
-    """
-    try:
-        value = json.loads(args.value) if args.json else args.value
-    except ValueError as error:
-        raise Misconfigured(f"{args.value!r} is not valid JSON: {error}.") from error
-    command_facts, member = CommandFacts(_state_dir(settings), boot_id), settings.agent.member
-    path = f"{'results' if args.result else 'nodes'}/{member}/{args.path}"
-
-    def send(stack: Any, generation: str) -> None:
-        stack.put(path, value, member=member, generation=generation)
-
-    return _send(settings, send, lambda: command_facts.put(args.path, value, result=args.result))
-
-
-def _delete(settings: Settings, args: argparse.Namespace) -> int:
-    """Delete the fact at nodes/<member>/PATH, unless a file in facts.d publishes it."""
-    path = f"nodes/{settings.agent.member}/{args.path}"
-    command_facts = CommandFacts(_state_dir(settings), boot_id)
-
-    def send(stack: Any, generation: str) -> None:
-        try:
-            stack.delete(path, generation=generation)
-        except NotFound:
-            return
-
-    return _send(settings, send, lambda: command_facts.delete(args.path))
-
-
-def _set_state(state: str) -> Callable[[Settings, argparse.Namespace], int]:
-    def run(settings: Settings, args: argparse.Namespace) -> int:
-        command_facts = CommandFacts(_state_dir(settings), boot_id)
-
-        def send(stack: Any, generation: str) -> None:
-            member = stack.member(settings.agent.member, generation=generation)
-            member.ready() if state == "ready" else member.drain()
-
-        return _send(settings, send, lambda: command_facts.request_state(state))
-
-    run.__doc__ = f"Set this member's state to {state}, now and whenever it joins again."
-    return run
-
-
-def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[[], None]) -> int:
-    """Send something to the service, and store it for when the member joins again.
-
-    A request that the service refuses is not stored.  If the service cannot be reached, the request
-    is stored and the agent sends it later.
-    """
-    state = _state_dir(settings)
-    state.create()
-    connection = open_connection(settings, os.environ)
-    membership = Membership(connection.stack, settings.agent, state)
-    reason = "the agent has not joined the stack yet"
-    try:
-        if membership.generation is not None:
-            send(connection.stack, membership.generation)
-            store()
-            return EXIT_OK
-    except (Conflict, NotFound) as error:
-        if error.code not in _NOT_A_MEMBER:
-            raise
-        reason = "the agent is not a member at the moment"
-    except RETRYABLE as error:
-        enrolment = connection.enrolment
-        # If the member's own grant was rejected, the agent obtains another one.
-        can_enrol = enrolment is not None and enrolment.has_member_grant
-        if isinstance(error, Refused) and not (can_enrol and isinstance(error, Unauthorized)):
-            raise
-        reason = describe(error)
-    store()
-    agent = state.agent_pid()
-    if agent:
-        os.kill(agent, signal.SIGUSR1)
-        _print_error(f"the agent will send this later: {reason}")
-        return EXIT_OK
-    _print_error(f"the agent will send this when it runs: {reason}")
-    return EXIT_UNAVAILABLE
 
 
 def _check(settings: Settings, args: argparse.Namespace) -> int:

@@ -219,6 +219,7 @@ class Daemon:
         first = not self._agent.has_collected
         self._agent.collect()
         self._give_back_abandoned_turns()
+        self._agent.check_for_copies()
         if first:
             self._session.request(self._heartbeat_task)
         if self._agent.reconciler.drifted():

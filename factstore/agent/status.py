@@ -27,6 +27,7 @@ class Status:
     :param publish: publishes the status.
     :ivar source_problems: the reason for each source of facts that is skipped.
     :ivar apply_error: the failure of the last attempt to apply a context; None if it succeeded.
+    :ivar copied_to: the place of a copy of the state directory, with which another agent was started.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Status:
         self._applying_since: str | None = None
         self.source_problems: Mapping[str, str] = {}
         self.apply_error: ApplyError | None = None
+        self.copied_to: str | None = None
 
     @contextmanager
     def applying(self) -> Iterator[None]:
@@ -83,6 +85,8 @@ class Status:
         }
         if error is not None:
             problems[error.source] = error.reason
+        if self.copied_to is not None:
+            problems["identity"] = f"the state directory was copied to {self.copied_to}"
         if since is not None:
             state = "applying"
         elif waiting:

@@ -211,7 +211,8 @@ def test_the_older_of_two_agents_with_one_name_gives_way(stack: Stack, make: Mak
 
 
 def test_the_agent_ends_with_its_stack_if_so_configured(stack: Stack, make: Make) -> None:
-    ending, staying = make("c1", end_with_stack="yes", ttl=5), make("c2", ttl=5)
+    ending = make("c1", end_with_stack="yes", ttl=5)
+    staying = make("c2", ttl=5, react="rejoin_grace = 0")  # c1 does not join the new stack
     for each in (ending, staying):
         each.start()
     converged(stack, "c1", "c2")

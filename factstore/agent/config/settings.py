@@ -10,8 +10,7 @@ from __future__ import annotations
 import configparser
 import dataclasses
 import io
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Optional, get_type_hints
@@ -35,10 +34,6 @@ class SettingsError(Exception):
         self.errors = errors
 
 
-def _short_hostname() -> str:
-    return socket.gethostname().partition(".")[0]
-
-
 @dataclass(frozen=True)
 class AgentOptions:
     """``[agent]``: the member, its lifetime and its state directory."""
@@ -47,6 +42,7 @@ class AgentOptions:
     member: Annotated[str, types.string] = ""
     group: Annotated[str, types.string] = "node"
     ttl: Annotated[int, types.integer(5, 24 * 3600)] = 30
+    instance_id: Annotated[str, types.string] = ""
     attributes: Annotated[Mapping[str, Any], types.json_object] = field(default_factory=dict)
     ready: Annotated[str, types.choice("applied", "manual")] = "applied"
     state_dir: Annotated[Path, types.absolute_path] = Path("/var/lib/factstore-agent")
@@ -147,10 +143,9 @@ class Settings:
     renders: Mapping[str, RenderOptions]
 
 
-def load_settings(file: Path, hostname: Callable[[], str] = _short_hostname) -> Settings:
-    """Return the settings in a file.
+def load_settings(file: Path) -> Settings:
+    """Return the settings in a file.  The member's name is empty if the file does not contain one.
 
-    :param hostname: returns the member's name if the file does not contain one.
     :raises SettingsError: the file cannot be read or contains errors.
     """
     parser = configparser.ConfigParser(interpolation=None, default_section="\0none")
@@ -181,12 +176,9 @@ def load_settings(file: Path, hostname: Callable[[], str] = _short_hostname) -> 
         errors += _contradictions(sections, named)
     if errors:
         raise SettingsError(*(f"{file}: {error}" for error in errors))
-    agent: AgentOptions = sections["agent"]
-    if not agent.member:
-        agent = dataclasses.replace(agent, member=hostname())
     return Settings(
         file=file,
-        agent=agent,
+        agent=sections["agent"],
         service=sections["service"],
         facts=sections["facts"],
         react=sections["react"],

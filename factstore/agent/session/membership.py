@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
 
 from factstore.agent.config.settings import AgentOptions
 from factstore.agent.errors import StackDeleted, Superseded
@@ -26,12 +27,16 @@ HEARTBEATS_PER_TTL = 3
 class Membership:
     """This agent's membership in its stack.  Several threads may use it.
 
+    :param boot_id: returns the id of the current boot, of which an incarnation is part.
     :ivar joined: True while the agent is a member, as far as it knows.
     :ivar member: the member at the service.
     """
 
-    def __init__(self, stack: Stack, options: AgentOptions, state: StateDir) -> None:
-        stored = (state.read(MEMBER) or {}).get("generation")
+    def __init__(
+        self, stack: Stack, options: AgentOptions, state: StateDir, boot_id: Callable[[], str]
+    ) -> None:
+        document = state.read(MEMBER) or {}
+        stored, self._boot = document.get("generation"), boot_id()
         self.joined = False
         self._stack = stack
         self._options = options
@@ -40,6 +45,15 @@ class Membership:
             options.member, generation=stored if isinstance(stored, str) else None
         )
         self._was_member = self.member.generation is not None
+        if document.get("boot", self._boot) != self._boot:
+            # Services have stopped. And this may be a copy of a machine that is alive: if it continued
+            # the same incarnation, neither agent would notice the other.
+            LOG.info(
+                "the machine has booted since member %s joined; joining as a new incarnation, to which "
+                "an agent that is this member on a copy of the machine gives way",
+                options.member,
+            )
+            self.member.generation = None
         self._inherited = self.member.generation
         self._lock = threading.Lock()
 
@@ -79,7 +93,7 @@ class Membership:
                         self._check_superseded()
                     self.member.generation = None
                     continue
-                self._state.try_write(MEMBER, {"generation": record.generation})
+                self._state.try_write(MEMBER, {"generation": record.generation, "boot": self._boot})
                 self._was_member = self.joined = True
                 return record
 

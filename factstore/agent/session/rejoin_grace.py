@@ -27,6 +27,12 @@ class _Known(NamedTuple):
     members: frozenset[str]
     with_facts: frozenset[str]
 
+    def plus(self, other: _Known) -> _Known:
+        return _Known(self.members | other.members, self.with_facts | other.with_facts)
+
+    def without(self, names: frozenset[str]) -> _Known:
+        return _Known(self.members - names, self.with_facts - names)
+
 
 class RejoinGrace:
     """Finds the members that the last context had, and that have not joined again yet.
@@ -49,7 +55,8 @@ class RejoinGrace:
         self._seconds = seconds
         self._longest_gap = 2 * heartbeat_interval
         self._elapsed = elapsed
-        self._known = _known(last.document if last is not None else {})
+        self._last = _known(last.document if last is not None else {})
+        self._expected = _Known(frozenset(), frozenset())
         self._failing_since: float | None = None
         self._succeeded_at: float | None = None
         self._ends_at: float | None = None
@@ -58,7 +65,12 @@ class RejoinGrace:
         """The members for which the agent waits."""
 
     def begin(self) -> None:
-        """Begin the grace period, because an interruption has ended."""
+        """Begin the grace period, because an interruption has ended.
+
+        The members that are expected are those from before the interruption.
+        """
+        expected = self._expected if self._ends_at is not None else self._last
+        self._expected = expected.plus(self._last)
         self._ends_at = self._elapsed() + self._seconds
 
     def request_failed(self) -> None:
@@ -84,7 +96,8 @@ class RejoinGrace:
         """Return the seconds until a context may be applied; 0 if it may be applied now."""
         if self._ends_at is None:
             return 0.0
-        now, missing = self._elapsed(), _missing(self._known, context.document)
+        self._expected = self._expected.without(_draining(context.document))
+        now, missing = self._elapsed(), _missing(self._expected, context.document)
         since = now if self._waiting_since is None else self._waiting_since
         left = min(self._ends_at, since + LONGEST_WAIT_FACTOR * self._seconds) - now
         if missing and left > 0:
@@ -109,7 +122,7 @@ class RejoinGrace:
 
     def applied(self, context: Context) -> None:
         """Remember the members of a context that is applied."""
-        self._known = _known(context.document)
+        self._last = _known(context.document)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -120,9 +133,14 @@ class RejoinGrace:
 
 
 def _known(document: Mapping[str, Any]) -> _Known:
-    # A draining member is about to depart.
-    names = {name for name, each in _members(document).items() if each.get("state") != "draining"}
-    return _Known(frozenset(names), frozenset(names & _with_facts(document)))
+    names = frozenset(_members(document))
+    return _Known(names, names & _with_facts(document)).without(_draining(document))
+
+
+def _draining(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the members that are about to depart."""
+    members = _members(document).items()
+    return frozenset(name for name, each in members if each.get("state") == "draining")
 
 
 def _missing(known: _Known, document: Mapping[str, Any]) -> tuple[str, ...]:

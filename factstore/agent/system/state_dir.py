@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 # Names on disk.  They do not change, so that an upgraded agent continues as the same member.
 MEMBER, CONTEXT, APPLIED, PUBLISHED = "member", "kept", "applied", "published"
 HOOK, COMMAND_FACTS, GRANT, MISMATCHES = "hook", "said", "grant", "mismatches"
+IDENTITY = "identity"
 AGENT_LOCK = "agent.lock"
 
 _LOCK_ATTEMPTS = 10
@@ -87,7 +88,7 @@ class StateDir:
 
     def remove_partial_writes(self) -> None:
         """Remove the temporary files of interrupted writes.  No other agent may be running."""
-        for name in (MEMBER, CONTEXT, APPLIED, PUBLISHED, HOOK, GRANT):
+        for name in (MEMBER, CONTEXT, APPLIED, PUBLISHED, HOOK, GRANT, IDENTITY):
             for leftover in self.directory.glob(f".{name}.json.*"):
                 leftover.unlink(missing_ok=True)
 
@@ -128,6 +129,13 @@ class StateDir:
             except FileNotFoundError:
                 return
             _sync_directory(self.directory)
+
+    def clear(self) -> None:
+        """Delete all documents and marks, except the lock of this agent."""
+        for file in (*self.directory.glob("*.json"), *self.directory.glob("*.lock")):
+            if file.name != AGENT_LOCK:
+                file.unlink(missing_ok=True)
+        _sync_directory(self.directory)
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.json"

@@ -36,10 +36,11 @@ def settings(directory: Path, text: str = "", **options: object) -> Settings:
     """Return the settings of an agent whose files are all below a directory.
 
     :param text: further sections; ``DIR`` stands for the directory.
-    :param options: options of ``[agent]``.
+    :param options: options of ``[agent]``; None to leave an option out.
     """
     base = {"stack": "slurm", "member": "c1", "state_dir": directory / "state", **options}
-    lines = ["[agent]", *(f"{name} = {value}" for name, value in base.items())]
+    own = (f"{name} = {value}" for name, value in base.items() if value is not None)
+    lines = ["[agent]", *own]
     for title, given in (
         ("facts", "directory = DIR/facts.d\nbuiltin =\n"),
         ("react", "hooks = DIR/hooks.d\n"),

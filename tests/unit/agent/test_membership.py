@@ -15,9 +15,9 @@ from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal
 UNCHANGED = {"Factstore-Unchanged": "true"}
 
 
-def membership(directory: Path, service: Service, clock: FakeClock) -> Membership:
+def membership(directory: Path, service: Service, clock: FakeClock, boot: str = "b1") -> Membership:
     stack = service.stack(clock, retry_for=0.0)
-    return Membership(stack, settings(directory).agent, state(directory))
+    return Membership(stack, settings(directory).agent, state(directory), lambda: boot)
 
 
 def kept(directory: Path) -> object:
@@ -40,6 +40,16 @@ def test_a_restarted_agent_is_the_same_member(
     assert membership(tmp_path, service, clock).join().unchanged
     base = {"group": "node", "ttl": 30, "attributes": {}}
     assert bodies(service) == [base, {**base, "generation": "1a"}]
+
+
+def test_an_agent_is_another_incarnation_after_a_boot(
+    tmp_path: Path, service: Service, clock: FakeClock
+) -> None:
+    """Else a copy of the whole machine would be the same member as the original."""
+    service.will(answer(201, member("1a")), answer(200, STACK), answer(201, member("2b")))
+    membership(tmp_path, service, clock).join()
+    assert membership(tmp_path, service, clock, boot="b2").join().generation == "2b"
+    assert "generation" not in bodies(service)[-1]  # type: ignore[operator]
 
 
 def test_an_expired_member_joins_again(tmp_path: Path, service: Service, clock: FakeClock) -> None:

@@ -23,7 +23,9 @@ class Publishing:
     def __init__(self, directory: Path, service: Service, clock: FakeClock) -> None:
         self._service = service
         stack = service.stack(clock, retry_for=0.0)
-        self.membership = Membership(stack, settings(directory).agent, state(directory))
+        self.membership = Membership(
+            stack, settings(directory).agent, state(directory), lambda: "b1"
+        )
         service.will(answer(201, member("1a")))
         self.membership.join()
         self.publisher = Publisher(stack, "c1", self.membership, state(directory))

@@ -83,7 +83,18 @@ def test_repeated_interruptions_do_not_extend_the_wait_without_limit(
     assert clock.now - started == 180.0
 
 
+def test_members_that_join_after_an_interruption_are_not_waited_for(grace: RejoinGrace) -> None:
+    grace.begin()
+    assert grace.pause(having("abcd")) == 0
+    grace.applied(having("abcd"))
+    assert grace.pause(having("abc")) == 0  # d has failed
+    assert grace.pause(having("ab")) > 0  # c may not have had time to send a heartbeat
+
+
 def test_a_draining_member_is_not_waited_for(grace: RejoinGrace) -> None:
+    grace.begin()
+    assert grace.pause(having("abc", state="draining")) == 0
+    assert grace.pause(having("a")) == 0
     grace.applied(having("abc", state="draining"))
     grace.begin()
     assert grace.pause(having("a")) == 0

@@ -20,8 +20,8 @@ def errors_of(directory: Path, text: str) -> list[str]:
 
 
 def test_only_the_stack_is_required(tmp_path: Path) -> None:
-    found = load_settings(write(tmp_path / "agent.conf", "[agent]\nstack = slurm\n"), lambda: "c7")
-    assert (found.agent.stack, found.agent.member, found.agent.group) == ("slurm", "c7", "node")
+    found = load_settings(write(tmp_path / "agent.conf", "[agent]\nstack = slurm\n"))
+    assert (found.agent.stack, found.agent.member, found.agent.group) == ("slurm", "", "node")
     assert found.agent.ttl == 30
     assert found.agent.depart_on_stop
     assert found.facts.directory == Path("/etc/factstore/facts.d")
