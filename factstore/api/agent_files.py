@@ -52,6 +52,11 @@ class AgentFiles:
         self._directory = directory
         self._own = own
 
+    @property
+    def offered(self) -> bool:
+        """Return whether the operator lets the service offer the agent."""
+        return self._own is not None
+
     def find(self, sha256: str | None) -> AgentFile:
         """Return a file, by default that of this release.
 

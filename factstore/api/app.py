@@ -15,7 +15,16 @@ from flask_smorest import Api
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
 from factstore import api as package
-from factstore.api import agent, docs_ui, errors, events, microversion, openapi, versions
+from factstore.api import (
+    agent,
+    docs_ui,
+    errors,
+    events,
+    microversion,
+    openapi,
+    vendordata,
+    versions,
+)
 from factstore.api.agent_files import AgentFiles
 from factstore.api.blueprint import (
     REQUEST_HEADERS,
@@ -85,12 +94,14 @@ def create_app(
     tokens: bool = True,
     begin_stream: Callable[[WSGIEnvironment], None] = lambda environ: None,
     agent_files: AgentFiles | None = None,
+    vendor_data: vendordata.VendorDataSettings | None = None,
 ) -> Flask:
     """Return the application over some services.
 
     :param tokens: list the kinds of credentials in the OpenAPI document.
     :param begin_stream: notes on a request's connection that the response is a stream.
     :param agent_files: the files of the agent; by default only that of this release.
+    :param vendor_data: the options of the vendor data.
     """
     app = Flask("factstore", static_folder=None)
     app.config.update(
@@ -113,6 +124,7 @@ def create_app(
     app.extensions[ACCESS] = Access(authorizer)
     app.extensions[events.BEGIN_STREAM] = begin_stream
     app.extensions[agent.FILES] = agent_files or AgentFiles()
+    app.extensions[vendordata.SETTINGS] = vendor_data or vendordata.VendorDataSettings()
     app.before_request(check_request)
     app.after_request(microversion.set_headers)
     api = FactstoreApi(app)

@@ -12,6 +12,7 @@ READER_OR_HOLDER = "rule:project_reader or rule:holder"
 MEMBER_OR_HOLDER = "rule:project_member or rule:holder"
 MEMBER_OR_AGENT = "rule:project_member or rule:agent"
 ADMIN = "rule:admin"
+SERVICE = "rule:service or rule:admin"
 
 RULES = [
     policy.RuleDefault("default", "!", description="Operations that no rule allows are forbidden."),

@@ -19,6 +19,7 @@ from oslo_middleware.healthcheck import opts as health_opts
 from factstore.api import agent_files
 from factstore.api.app import create_app
 from factstore.api.identity import Authorizer
+from factstore.api.vendordata import VendorDataSettings
 from factstore.conf import cors as cors_defaults
 from factstore.wsgi.auth.grants import GrantAuth
 from factstore.wsgi.auth.none import ANYBODY, LoopbackOnly, NoAuth
@@ -51,6 +52,7 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         tokens=conf.auth_strategy == "keystone",
         begin_stream=_begin_stream,
         agent_files=_agent_files(conf),
+        vendor_data=_vendor_data(conf),
     )
     app = Throttle(app, services.rate_limiter, runtime.scheduler)
     if conf.auth_strategy == "keystone":
@@ -149,6 +151,18 @@ def _agent_files(conf: cfg.ConfigOpts) -> agent_files.AgentFiles:
     )
     files.keep()
     return files
+
+
+def _vendor_data(conf: cfg.ConfigOpts) -> VendorDataSettings:
+    """Return the options of the vendor data.
+
+    :raises OSError: the file with the certificates cannot be read.
+    """
+    cacert = conf.vendordata.cacert
+    return VendorDataSettings(
+        conf.vendordata.url.rstrip("/").removesuffix("/v1"),
+        Path(cacert).read_text() if cacert else None,
+    )
 
 
 def _begin_stream(environ: WSGIEnvironment) -> None:

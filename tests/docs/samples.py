@@ -16,6 +16,7 @@ from typing import Any
 
 import requests
 
+from factstore.api.schemas.vendordata import VendorDataBody
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
 from tests.service import ApiServer
@@ -92,8 +93,12 @@ class Caller:
         return answer.text
 
 
-def gather(caller: Caller) -> dict[str, str]:
-    """Return the samples by file name, from a service without stacks."""
+def gather(caller: Caller, nova: Caller | None = None, project_id: str = "none") -> dict[str, str]:
+    """Return the samples by file name, from a service without stacks.
+
+    :param nova: a caller that may request vendor data; by default the same.
+    :param project_id: the caller's project.
+    """
     stack = f"/v1/stacks/{STACK}"
     made = {
         "stack-put-request": json.dumps(STACK_PUT),
@@ -127,6 +132,9 @@ def gather(caller: Caller) -> dict[str, str]:
     made["folder-delete-response"] = caller.ask("DELETE", f"{stack}/facts/old?recursive=true", 200)
     made["limits-show-response"] = caller.ask("GET", "/v1/limits", 200)
     made["stacks-list-response"] = caller.ask("GET", "/v1/stacks", 200)
+    server = {**VendorDataBody.example, "project-id": project_id}
+    made["vendordata-request"] = json.dumps(server)
+    made["vendordata-response"] = (nova or caller).ask("POST", "/v1/vendordata", 200, json=server)
     made.update(members(caller))
     texts = {f"{name}.json": pretty(text) for name, text in made.items()}
     return {**texts, "events-stream.txt": stream(caller)}
@@ -255,7 +263,12 @@ def main() -> int:
             api = ApiServer([etcd.endpoint], base / "api", auth="keystone", keystone=keystone)
             keystone.accounts.provision(api.url)
             with api:
-                made = gather(Caller(api.url, keystone.accounts.issue("owner")))
+                accounts = keystone.accounts
+                made = gather(
+                    Caller(api.url, accounts.issue("owner")),
+                    Caller(api.url, accounts.issue("service")),
+                    accounts.session("owner").get_project_id(),
+                )
         finally:
             keystone.kill()
             etcd.kill()

@@ -59,6 +59,9 @@ PROJECT = "?project_id={project}"
 READ_ONLY = {"role": "reader"}
 WAIT_FOR_A = {"success": {"facts": "a", "present": True}, "timeout": 60}
 
+SERVER = {"project-id": "p", "instance-id": "i", "metadata": {}}
+"""A server that Nova asks about, and that is not to become a member."""
+
 UNDECLARED = {"declared": None, "reason": None}
 
 
@@ -103,6 +106,7 @@ ROWS = [
     *(Row("GET", path, Tokens.PUBLIC, Grants.PUBLIC) for path in PUBLIC),
     Row("GET", "/v1/limits", Tokens.READ_OWN, Grants.OWNERS),
     Row("GET", "/v1/limits", Tokens.READ_ANY, Grants.OWNERS, query=PROJECT),
+    Row("POST", "/v1/vendordata", Tokens.SERVICE, Grants.OWNERS, body=SERVER),
     Row("GET", STACKS, Tokens.READ_OWN, Grants.OWNERS),
     Row("GET", STACKS, Tokens.READ_ANY, Grants.OWNERS, query=PROJECT),
     Row("GET", STACK, Tokens.READ, Grants.READ),

@@ -274,7 +274,11 @@ def forged(spelling: str, project: str) -> dict[str, str]:
 OF_EACH_KIND = [
     row
     for row in ROWS
-    if row.operation in (("GET", STACKS), ("GET", FACT), ("PUT", FACT), ("DELETE", FACT))
+    if row.operation
+    in (
+        *(("GET", STACKS), ("GET", FACT), ("PUT", FACT), ("DELETE", FACT)),
+        ("POST", "/v1/vendordata"),
+    )
 ]
 
 

@@ -32,6 +32,8 @@ Operation = tuple[str, str]
 DOCUMENT = "/v1/openapi.json"
 AGENT = ("GET", "/v1/agent")
 """The operation whose response is not JSON."""
+VENDORDATA = ("POST", "/v1/vendordata")
+"""The operation that succeeds though nothing exists, and whose body may have unknown fields."""
 PUBLIC = {AGENT, *(("GET", path) for path in ("/", "/v1", "/v1/", DOCUMENT))}
 
 BODIES: dict[Operation, Any] = {

@@ -14,6 +14,7 @@ from tests.cases import cases
 from tests.structure.application import (
     AGENT,
     PUBLIC,
+    VENDORDATA,
     Operation,
     application,
     body_of,
@@ -50,7 +51,8 @@ def test_json_is_acceptable_with_parameters_and_in_an_empty_list(app: Flask, acc
         for operation in sorted(operations()):
             with case(operation):
                 answer = respond(app, operation, headers={"Accept": accept})
-                assert answer.status_code == (200 if operation in PUBLIC else 404)
+                succeeds = operation in PUBLIC or operation == VENDORDATA
+                assert answer.status_code == (200 if succeeds else 404)
 
 
 @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "utf-7", "unknown"])
@@ -88,7 +90,7 @@ def query_parameters(operation: Operation) -> list[str]:
 
 def test_an_unknown_field_is_refused_with_the_known_ones(app: Flask) -> None:
     with cases() as case:
-        for operation in WITH_BODY:
+        for operation in set(WITH_BODY) - {VENDORDATA}:
             with case(operation):
                 body = {**body_of(operation), "invented": 1}
                 answer = respond(app, operation, body=body)
@@ -101,7 +103,7 @@ def test_every_json_answer_ends_with_a_newline(app: Flask) -> None:
         for operation in sorted(operations()):
             if operation[0] != "HEAD" and operation != AGENT:
                 with case(operation):
-                    assert respond(app, operation).data.endswith(b"}\n")
+                    assert respond(app, operation).data.endswith((b"}\n", b'"\n'))
 
 
 def test_a_wrong_url_and_a_wrong_method_are_answered_in_words_of_our_own(app: Flask) -> None:

@@ -123,6 +123,21 @@ class Encryption:
             problem = "the stored text was not sealed for this path of this stack and these readers"
             raise _broken(fact.path, problem) from None
 
+    def new_data_key(self, stack: Stack) -> DataKey:
+        """Return a data key for a stack that has none.
+
+        :raises SealingUnavailable: there are no keys.
+        """
+        return DataKey(self._keyring.wrap(self._keyring.new_key(), _of_stack(stack)))
+
+    def derive(self, stack: Stack, data_key: DataKey, purpose: str) -> str:
+        """Return a secret of 256 bits in URL-safe base64, the same each time for a purpose.
+
+        :raises SealBroken: the data key cannot be unwrapped.
+        """
+        key = hmac.digest(self.data_key(stack, data_key), b"derived secret", "sha256")
+        return urlsafe_b64encode(hmac.digest(key, purpose.encode(), "sha256")).decode().rstrip("=")
+
     def data_key(self, stack: Stack, data_key: DataKey) -> bytes:
         """Return a stack's data key.
 

@@ -97,7 +97,7 @@ def build_services(
         members=MemberService(store, clock, timeout, transactor),
         read_sets=ReadSetService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),
-        grants=GrantService(store, clock, timeout, transactor),
+        grants=GrantService(store, clock, timeout, transactor, encryption),
         turns=TurnService(store, events, clock, timeout, transactor),
         context=ContextService(store, events, clock, timeout),
         convergence=ConvergenceService(store, events, clock, timeout),

@@ -9,7 +9,9 @@ from factstore.core.errors import NotFound, Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.grant import Grant, GrantRequest, checked_ttl, digest_of
+from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.grants import (
     IssueGrant,
     RenewGrant,
@@ -18,6 +20,8 @@ from factstore.core.operations.grants import (
     issued,
     valid_until,
 )
+from factstore.core.operations.instance_grants import IssuedToInstance, IssueToInstance
+from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.base import Page, Service, paginate
@@ -40,8 +44,16 @@ class Issued:
 class GrantService(Service):
     """The service for grants."""
 
-    def __init__(self, store: Store, clock: Clock, timeout: float, transactor: Transactor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+        encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
+    ) -> None:
         super().__init__(store, clock, timeout, transactor)
+        self._encryption = encryption
         self._fresh_until = 0.0
 
     def issue(self, scope: Scope, request: GrantRequest, author: Author) -> Issued:
@@ -58,6 +70,20 @@ class GrantService(Service):
         operation = IssueGrant(scope, request, author, secrets.token_hex(8), secret)
         done = self._transactor.run(operation)
         return Issued(done.written_record(done.outcome), secret, done.revision)
+
+    def issue_to_instance(
+        self, project_id: str, request: InstanceRequest, author: Author
+    ) -> IssuedToInstance:
+        """Return the grant of a server and its secret, the same each time.
+
+        :raises NotFound: the project has no such stack; a server creates none.
+        :raises Forbidden: ``quota_exceeded``.
+        :raises SealingUnavailable: the service has no keys.
+        """
+        self._state()  # no guard covers members and grants with the same name, so read a fresh state
+        scope = Scope(project_id, request.stack)
+        operation = IssueToInstance(scope, request, author, self._encryption)
+        return self._transactor.run(operation).outcome
 
     def get(self, scope: Scope, grant: str, *, stale: bool = False) -> Grant:
         """Return a valid grant.

@@ -1,0 +1,99 @@
+"""Issuing the grant of a server of Nova.
+
+Nova asks whenever the server reads its metadata, often several times during one boot, and cloud-init
+uses only the first response.  Therefore a server has one grant, and each response contains the same
+secret.  The secret is not stored: it is derived from the stack's data key, and changes when the grant
+is issued again after it was revoked or has expired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factstore.core.model.data_key import DATA_KEY, DataKey
+from factstore.core.model.fact import Author, Scope
+from factstore.core.model.grant import Grant, digest_of
+from factstore.core.model.instance import InstanceRequest
+from factstore.core.model.record import RecordKey
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.grants import add_seconds, grants_in, valid_until
+from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
+
+INSTANCE_TTL = 365 * 24 * 3600
+"""Seconds: the grant is handed out at the first boot alone, and a server may be off for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToInstance:
+    """The grant of a server, and its secret."""
+
+    grant: Grant
+    secret: str
+
+
+@dataclass(slots=True)
+class IssueToInstance(Operation[IssuedToInstance]):
+    """Issue the grant of a server, or return the one that it has."""
+
+    scope: Scope
+    request: InstanceRequest
+    author: Author
+    encryption: Encryption
+
+    def plan(self, view: View) -> Draft[IssuedToInstance]:
+        """Return the draft.
+
+        :raises NotFound: the stack does not exist.
+        :raises SealingUnavailable: the service has no keys.
+        :raises SealBroken: the stack's data key cannot be unwrapped.
+        """
+        stack, request = view.stack, self.request
+        stored = view.record(DATA_KEY)
+        data_key = stored if isinstance(stored, DataKey) else self.encryption.new_data_key(stack)
+        grant_id = f"{stack.id}-{request.grant_suffix}"
+        former = view.record(RecordKey(Grant, grant_id))
+        valid = isinstance(former, Grant) and view.now < former.expires_at
+        created_at = former.created_at if isinstance(former, Grant) and valid else view.now
+        secret = self.encryption.derive(stack, data_key, f"{grant_id} {created_at}")
+        grant = Grant(
+            id=grant_id,
+            role="agent",
+            member=former.member if isinstance(former, Grant) else self._member(view, grant_id),
+            group=request.group,
+            digest=digest_of(secret),
+            ttl=INSTANCE_TTL,
+            created_at=created_at,
+            created_by=self.author.user_id,
+            expires_at=add_seconds(view.now, INSTANCE_TTL),
+            updated_by=self.author.user_id,
+            request_id=self.author.request_id,
+        )
+        if isinstance(former, Grant) and valid and self._is_current(former, grant, view.now):
+            return Draft(IssuedToInstance(former, secret))
+        return Draft(
+            IssuedToInstance(grant, secret),
+            records=(grant,) if isinstance(stored, DataKey) else (grant, data_key),
+            record_revisions={
+                grant.record_key: former.revision if former else 0,
+                DATA_KEY: stored.revision if stored else 0,
+            },
+            leases={grant.record_key: LeaseRequest(INSTANCE_TTL)},
+            ends=(former.lease,) if former else (),
+        )
+
+    @staticmethod
+    def _is_current(former: Grant, grant: Grant, now: str) -> bool:
+        same = (former.digest, former.group) == (grant.digest, grant.group)
+        return same and add_seconds(now, former.ttl // 2) < former.expires_at
+
+    def _member(self, view: View, grant_id: str) -> str:
+        """Return the name of the server's member: a declared one's, its host's, or a longer one."""
+        living = view.stack_state.live_members if view.stack_state else {}
+        for member in living.values():
+            if member.declared in self.request.declared_ids:
+                return member.name
+        host, longer = self.request.member_names
+        others = (each for each in grants_in(view) if each.member == host and each.id != grant_id)
+        if any(view.now < valid_until(view.state, view.scope, each) for each in others):
+            return longer
+        return host if host not in living or living[host].declared_only else longer
