@@ -24,14 +24,17 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent test fuzz faults bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
 	@echo '                    KEYSTONE=1 adds a lab Keystone; LOG=1 prints each request;'
 	@echo '                    PORT=, STATE=, WORKERS= and ORIGIN= change defaults'
 	@echo 'make agent        build the agent as one file, which the service serves to instances'
+	@echo 'make agent-deb    build a package of the agent for Debian, in dist'
+	@echo 'make agent-rpm    build a package of the agent for distributions with rpm, in dist'
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
+	@echo 'make test-images  run the agent on clean distributions with systemd and cloud-init; needs root'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
 	@echo 'make bench        compare the service with etcd and Heat; BENCH=heat runs only that part,'
@@ -56,6 +59,19 @@ agent:
 	@tools/system-packages agent
 	@tools/venv .venv-agent $$("$$(tools/find-python)" tools/agent_zipapp.py --requirements)
 	@.venv-agent/bin/python tools/agent_zipapp.py
+
+agent-deb: agent
+	@tools/system-packages agent-deb
+	@.venv-agent/bin/python tools/agent_packages.py deb
+
+agent-rpm: agent
+	@tools/system-packages agent-rpm
+	@.venv-agent/bin/python tools/agent_packages.py rpm
+
+test-images:
+	@tools/system-packages test
+	@tools/system-packages images
+	@$(TOX) run -e images
 
 test:
 	@tools/system-packages test
@@ -82,7 +98,7 @@ lint:
 	@$(TOX) run -e pep8
 
 clean:
-	rm -rf .venv .venv-agent .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
+	rm -rf .images .venv .venv-agent .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
 	rm -rf .pytest_cache .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf doc/build api-ref/build releasenotes/build etc/factstore/*.sample doc/source/_static/*.sample
 	rm -f factstore/api/files/factstore-agent.pyz

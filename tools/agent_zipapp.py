@@ -15,6 +15,7 @@ of their own.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.metadata
 import io
 import os
@@ -34,31 +35,23 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = Path("factstore", "api", "files", "factstore-agent.pyz")
 PARTS = ("factstore/__init__.py", "factstore/agent", "factstore/client")
 BUNDLED = ("jinja2", "markupsafe", "pyyaml")
-OLDEST = (3, 9)
-MAIN = f"""\
-import sys
-
-if sys.version_info < {OLDEST}:
-    version = ".".join(map(str, sys.version_info[:3]))
-    sys.exit("factstore-agent: this is Python %s; Python 3.9 or newer is required." % version)
-
-from factstore.agent.cli import main
-
-sys.exit(main())
-"""
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time in a zip archive
 
 
-def build(file: Path, *, root: Path = ROOT) -> None:
+def build(file: Path, *, root: Path = ROOT, python: str = "/usr/bin/env python3") -> None:
     """Write the agent's file.
 
+    :param python: the command that runs the file.
     :raises importlib.metadata.PackageNotFoundError: a package that it contains is not installed.
     """
-    members = {"__main__.py": MAIN.encode(), **dict(_own_members(root))}
+    members = dict(_own_members(root))
     for name in BUNDLED:
         members.update(dict(_package_members(name)))
+    digest = hashlib.sha256(repr(sorted(members.items())).encode()).hexdigest()
+    main = (ROOT / "tools" / "agent_main.py").read_text(encoding="utf-8")
+    members["__main__.py"] = main.replace("@BUILD@", digest[:16]).encode()
     archive = io.BytesIO()
-    archive.write(b"#!/usr/bin/env python3\n")
+    archive.write(f"#!{python}\n".encode())
     with zipfile.ZipFile(archive, "w") as contents:
         for name in sorted(members):
             info = zipfile.ZipInfo(name, EPOCH)

@@ -15,7 +15,7 @@ from tests.zipapp import BARE, build, pythons
 def test_one_file_is_the_whole_agent(stack: Stack, make: Make, tmp_path: Path) -> None:
     file = build(tmp_path / "installed" / "factstore-agent")
     python = next(iter(pythons().values()))
-    c1 = make("c1", argv=[python, "-I", str(file)])
+    c1 = make("c1", argv=[python, "-IB", str(file)])
     c1.write("facts.d/hardware.yaml", "cpus: 4\nservices/slurmd: started\n")
     c1.hook("20-publish", 'cd "$HOME" && factstore-agent put hooked "$LANG"')
     c1.start(BARE)

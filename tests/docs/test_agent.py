@@ -114,7 +114,11 @@ def part_of(title: str) -> str:
 
 
 def test_the_configuration_of_the_guide_is_one_that_the_agent_takes(tmp_path: Path) -> None:
-    (text,) = code("how-to/agent.rst", "ini")
+    text, second = code("how-to/agent.rst", "ini")
+    hooks = configured(
+        tmp_path, f"{second}\n[service]\nurl = https://controller:8796\n"
+    ).react.hooks
+    assert hooks == Path("/etc/factstore/NAME/hooks.d")
     (template,) = code("how-to/agent.rst", "jinja")
     settings = configured(tmp_path, text)
     (tmp_path / "templates").mkdir()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,11 +48,37 @@ def test_equal_sources_give_equal_bytes(file: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
 
 
-def test_a_python_that_is_too_old_gets_a_message(file: Path) -> None:
-    main = zipfile.ZipFile(file).read("__main__.py").decode()
-    old = "import sys; sys.version_info = (3, 8, 10)\n"
-    shown = subprocess.run(
-        [sys.executable, "-Ic", old + main], capture_output=True, text=True, check=False
-    )
-    message = "factstore-agent: this is Python 3.8.10; Python 3.9 or newer is required.\n"
-    assert (shown.returncode, shown.stderr) == (1, message)
+@pytest.fixture
+def beginning() -> dict[str, Any]:
+    """The functions of the file's ``__main__``."""
+    return runpy.run_path(str(ROOT / "tools" / "agent_main.py"))
+
+
+def test_a_python_that_is_too_old_gets_a_message(beginning: dict[str, Any]) -> None:
+    with pytest.raises(SystemExit, match=r"this is Python 3.8.10; Python 3.9 or newer is required"):
+        beginning["check_version"]((3, 8, 10, "final", 0))
+    beginning["check_version"]((3, 9, 0, "final", 0))
+
+
+def test_it_is_unpacked_once_and_only_the_previous_build_is_kept(
+    file: Path, beginning: dict[str, Any], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    for age, name in enumerate(("previous", "older", "oldest"), 1):
+        (cache / name).mkdir(parents=True)
+        os.utime(cache / name, (0, 1e9 - age))
+    folder = Path(beginning["unpacked"](str(file), str(cache)))
+    assert {each.name for each in cache.iterdir()} == {folder.name, "previous"}
+    compiled = list((folder / "factstore" / "agent" / "__pycache__").iterdir())
+    assert any(each.name.startswith("cli.") for each in compiled)
+    for each in compiled:
+        each.unlink()
+    assert beginning["unpacked"](str(file), str(cache)) == str(folder)
+    assert not list((folder / "factstore" / "agent" / "__pycache__").iterdir())
+
+
+def test_it_runs_from_the_archive_if_it_cannot_be_unpacked(
+    file: Path, beginning: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("")
+    assert beginning["unpacked"](str(file), str(tmp_path / "cache")) is None

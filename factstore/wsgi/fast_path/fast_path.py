@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from http import HTTPStatus
 
 from factstore.api.errors import INTERNAL_ERROR, STATUS
@@ -19,13 +19,11 @@ from factstore.core.services.composition import Services
 from factstore.policies import facts as rules
 from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
 from factstore.wsgi.client_gone import ClientGone
-from factstore.wsgi.fast_path.call import Call, Operation
 from factstore.wsgi.fast_path.callers import Callers
-from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
-from factstore.wsgi.fast_path.http_response import Answer, answer_of, etag_headers, refusal
-from factstore.wsgi.fast_path.writes import Writes
+from factstore.wsgi.fast_path.http_response import etag_headers, refusal, response, sent
+from factstore.wsgi.fast_path.writes import Call, Writes
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.middleware.request_id import new_request_id
@@ -68,14 +66,7 @@ class FastPath:
         self._scheduler = scheduler
         self._metrics = metrics
         self._reader = Reader(VERSIONS)
-        writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
-        stack = "/v1/stacks/{stack}"
-        self._operations = {
-            "facts": Operation(_FACT, writes.put_fact),
-            "batch": Operation(f"{stack}/batch", writes.batch),
-            "heartbeat": Operation(f"{stack}/members/{{member}}/heartbeat", writes.heartbeat),
-            "context": Operation(f"{stack}/context", contexts.read),
-        }
+        self._writes = Writes(services, authorizer)
         self.reads: dict[FactRead, Respond] = {}
 
     def parse(self, data: bytes) -> Request | Partial | None:
@@ -126,20 +117,20 @@ class FastPath:
             return
         request_id = new_request_id()
         if isinstance(found, FactstoreError):
-            answer = refusal(found, request_id)
+            status, data = refusal(found, request_id)
         else:
-            answer = self._answer(read, found)
-        seconds = time.perf_counter() - read.began
-        self._metrics.observe("GET", _FACT, answer.status, answer.size, seconds)
-        respond(b"".join(answer.pieces(request_id)))
+            status, data = self._fact_response(read, found, request_id)
+        self._metrics.observe("GET", _FACT, status, len(data), time.perf_counter() - read.began)
+        respond(data)
 
-    def _answer(self, read: FactRead, fact: Fact) -> Answer:
-        epoch, known = self._store.epoch, read.request.headers.known
+    def _fact_response(self, read: FactRead, fact: Fact, request_id: str) -> tuple[int, bytes]:
+        epoch, headers = self._store.epoch, read.request.headers
         etag = fact.etag(epoch)
-        if known is None or etag in known:
-            return Answer(304, etag_headers(etag), None)
+        status, body = 200, f"{fact_text(fact, epoch)}\n"
+        if headers.conditional and (headers.known is None or etag in headers.known):
+            return 304, response(304, etag_headers(etag), None, request_id)
         lines = [("Content-Type", JSON), *etag_headers(etag)]
-        return Answer(200, lines, [fact_text(fact, epoch), "\n"])
+        return status, response(status, lines, body, request_id)
 
     def expire_reads(self) -> None:
         """End the reads that wait for too long; the sooner ones come first."""
@@ -153,22 +144,19 @@ class FastPath:
             elif read.lags:
                 read.pass_foreign()
 
-    # Other requests
+    # Writes
 
-    def serve(self, request: Request, *, local: bool) -> Iterable[bytes] | None:
-        """Carry out a request and return the response; None to pass the request to gunicorn.
+    def write(self, request: Request, *, local: bool) -> bytes | None:
+        """Carry out a write and return the response; None to pass the request to gunicorn.
 
-        :return: the bytes in pieces, of which the next is made when the previous one has been sent.
-        :raises ClientGone: the client has gone.
+        :raises ClientGone: the client has gone before the write was carried out.
         """
         began = time.perf_counter()
         identity = self._callers(request.headers, local=local)
-        if identity is None:
+        if identity is None or request.headers.conditional:
             return None
-        if identity.stack not in ("", request.stack):
-            return None
-        operation = self._operations[request.noun]
-        heartbeat, project_id = request.noun == "heartbeat", identity.project_id
+        route, handle = self._writes.handler(request)
+        heartbeat, project_id = bool(request.member), identity.project_id
         if not self._services.rate_limiter.request_at_once(
             project_id, len(request.body), heartbeat=heartbeat
         ):
@@ -176,25 +164,26 @@ class FastPath:
         request_id = new_request_id()
         context = LogContext(request_id, None)
         set_caller(identity.user_id, project_id, identity.roles)
-        answer: Answer | None
         try:
             self._scheduler.start((project_id, heartbeat))
-            answer = operation.handle(Call(request, identity, request_id))
+            answer = handle(Call(request, identity, request_id))
             if answer is None:
                 return None
+            status, data = answer.status, response(*answer, request_id)
         except FactstoreError as error:
             if STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 LOG.warning("%s: %s", error.code, error.detail)
-            answer = refusal(error, request_id)
+            status, data = refusal(error, request_id)
         except ClientGone:
-            self._metrics.observe(request.method, operation.route, 499, 0, None)
+            self._metrics.observe(request.method, route, 499, 0, time.perf_counter() - began)
             raise
         except Exception:
             LOG.exception("%s %s failed.", request.method, request.target)
-            answer = answer_of(problem("internal_error", INTERNAL_ERROR, request_id))
+            failure = problem("internal_error", INTERNAL_ERROR, request_id)
+            status, data = failure.status, sent(failure, request_id)
         finally:
             context.end()
-        self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
-        seconds = None if answer.waited else time.perf_counter() - began
-        self._metrics.observe(request.method, operation.route, answer.status, answer.size, seconds)
-        return answer.pieces(request_id)
+        self._services.rate_limiter.answered(project_id, len(data), heartbeat=heartbeat)
+        seconds = time.perf_counter() - began
+        self._metrics.observe(request.method, route, status, len(data), seconds)
+        return data

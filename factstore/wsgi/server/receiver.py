@@ -1,8 +1,8 @@
 """Receives the requests of a connection, and answers those that the fast path knows.
 
 While a connection waits for a request, its greenlet sleeps.  The requests that arrive are read in the
-hub, and reads of facts are answered there.  The greenlet wakes for requests that may wait, for the
-rest of a response that the client reads slowly, and for requests that gunicorn has to handle.
+hub, and reads of facts are answered there.  The greenlet wakes for writes, for the rest of a response
+that the client reads slowly, and for requests that gunicorn has to handle.
 """
 
 from __future__ import annotations
@@ -81,12 +81,11 @@ class Receiver:
             connection = self._connection
             connection.begin_request(found)
             try:
-                pieces = self._fast_path.serve(found, local=self._local)
-                if pieces is None:
+                data = self._fast_path.write(found, local=self._local)
+                if data is None:
                     rest, self._data = found.data + self._data, b""
                     return rest
-                for piece in pieces:
-                    connection.sendall(piece)
+                connection.sendall(data)
             except ClientGone:
                 return b""
             finally:
@@ -148,7 +147,7 @@ class Receiver:
             self._wake(data)
             return
         self._data = data[len(request.data) :]
-        if not request.reads_fact:
+        if request.method != "GET":
             self._wake(request)
             return
         self._busy = True

@@ -200,7 +200,7 @@ def test_a_write_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(
         fast_path(worker, elsewhere),
         fast_path(worker, None),
     ):
-        assert path.serve(read(raw), local=True) is None
+        assert path.write(read(raw), local=True) is None
     assert worker.store.state().revision == before
 
 
@@ -220,7 +220,7 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
 
 
 def test_a_read_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(worker: Worker) -> None:
-    fast_path(worker, OWNER).serve(read(WRITES["put"][0]), local=True)
+    fast_path(worker, OWNER).write(read(WRITES["put"][0]), local=True)
     agent = Permissions("agent", "m")
     secret = request_bytes("GET", "/v1/stacks/s/facts/configs/other/a")
     raw = request_bytes("GET", FACT)
@@ -239,7 +239,8 @@ def test_a_failure_after_the_write_may_have_been_made_is_answered(
 ) -> None:
     path = fast_path(worker, OWNER)
     monkeypatch.setattr(worker.store, "commit", Mock(side_effect=ZeroDivisionError))
-    response = b"".join(path.serve(read(WRITES["put"][0]), local=True) or ())
+    response = path.write(read(WRITES["put"][0]), local=True)
+    assert response is not None
     assert response.startswith(b"HTTP/1.1 500 ")
     assert b"ZeroDivision" not in response
 
