@@ -104,7 +104,8 @@ def _checked(url: object) -> str:
     except ValueError:  # no server, brackets without an address, or a port that is none
         shown = url.rpartition("@")[2]
         raise UnusableSettings(
-            f"{shown!r} is not a URL. Use http://HOST:PORT or https://HOST:PORT."
+            f"{shown!r} is not a URL. Use http://HOST:PORT or https://HOST:PORT, with an"
+            " IPv6 address in brackets."
         ) from None
     _, _, path = shown.partition("//")[2].partition("/")
     if "/v1/" in f"/{path.rstrip('/')}" or "?" in path or "#" in path:

@@ -17,10 +17,12 @@ The tree::
     │   ├── CertificateError    the server, or a file of CAs, cannot be trusted
     │   └── RateLimited         429: too many requests
     ├── OutcomeUnknown          504, or a lost response: the write may or may not have happened
-    └── UnexpectedAnswer        500, or a response that is not part of the API
+    ├── UnexpectedAnswer        500, or a response that is not part of the API
+    └── UnusableSettings        no client can be made; also a ValueError
+        └── MissingVariables    a variable that connect() needs is not set
 
 Errors that occur before the request to factstore, with tokens and the catalog, are raised unchanged as
-``keystoneauth1.exceptions``.  Settings from which no client can be made are an UnusableSettings.
+``keystoneauth1.exceptions``.
 """
 
 from __future__ import annotations
@@ -33,24 +35,6 @@ from factstore.client.http.failures import HttpFailure
 
 if TYPE_CHECKING:
     from factstore.client.http.responses import Response
-
-
-class UnusableSettings(ValueError):
-    """The settings for a connection are incomplete, or contradict each other."""
-
-
-class MissingVariables(UnusableSettings):
-    """The ``OS_*`` variables that :func:`~factstore.client.connect` needs are not set."""
-
-    def __init__(self, options: Mapping[str, str], known: Mapping[str, str]) -> None:
-        missing = ", ".join(f"{option} ({variable})" for option, variable in options.items())
-        if "OS_CLOUD" in known:
-            missing += "; OS_CLOUD and clouds.yaml are not read"
-        super().__init__(
-            f"No service is named, because an option is not set: {missing}. With Keystone, source an"
-            " openrc file. For the service of make standalone, export OS_AUTH_TYPE=none"
-            ' OS_ENDPOINT=http://127.0.0.1:8796, or call connect("http://127.0.0.1:8796").'
-        )
 
 
 class FactstoreError(Exception):
@@ -78,6 +62,24 @@ class FactstoreError(Exception):
         self.code = code
         self.request_id = request_id
         self.members = dict(members or {})
+
+
+class UnusableSettings(FactstoreError, ValueError):
+    """The settings for a connection are incomplete, or contradict each other."""
+
+
+class MissingVariables(UnusableSettings):
+    """The ``OS_*`` variables that :func:`~factstore.client.connect` needs are not set."""
+
+    def __init__(self, options: Mapping[str, str], known: Mapping[str, str]) -> None:
+        missing = ", ".join(f"{option} ({variable})" for option, variable in options.items())
+        if "OS_CLOUD" in known:
+            missing += "; OS_CLOUD and clouds.yaml are not read"
+        super().__init__(
+            f"No service is named, because an option is not set: {missing}. With Keystone, source an"
+            " openrc file. For the service of make standalone, export OS_AUTH_TYPE=none"
+            ' OS_ENDPOINT=http://127.0.0.1:8796, or call connect("http://127.0.0.1:8796").'
+        )
 
 
 class Refused(FactstoreError):

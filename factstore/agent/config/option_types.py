@@ -114,7 +114,9 @@ def url(value: str) -> str:
         valid = False
     # The value is not quoted in these errors: it may contain a password.
     if not valid:
-        raise ValueError("the value is not a URL such as https://controller:8796.")
+        raise ValueError(
+            "the value is not a URL such as https://controller:8796 or https://[2001:db8::5]:8796."
+        )
     if parts.username or parts.password:
         raise ValueError("the URL must not contain a password: use grant_file.")
     return value
