@@ -10,14 +10,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from factstore.agent import config_check
 from factstore.agent.agent import Agent
-from factstore.agent.apply.files import RenderedFolder, RenderError, file_specs, render
-from factstore.agent.apply.sensitive_facts import SensitiveFacts
+from factstore.agent.check_commands import add_check_commands
 from factstore.agent.config.settings import (
     DEFAULT_FILE,
     FILE_VARIABLE,
@@ -33,10 +32,10 @@ from factstore.agent.errors import (
     EXIT_UNAVAILABLE,
     RETRYABLE,
     AgentError,
-    Misconfigured,
     describe,
+    print_error,
 )
-from factstore.agent.member_commands import add_member_commands
+from factstore.agent.member_commands import add_member_commands, state_dir
 from factstore.agent.once import run_once
 from factstore.agent.session.connection import open_connection
 from factstore.agent.session.identity import Identity
@@ -44,7 +43,6 @@ from factstore.agent.startup import Startup
 from factstore.agent.system import log_setup
 from factstore.agent.system.environment import complete_environment, own_command
 from factstore.agent.system.machine import Machine
-from factstore.agent.system.state_dir import CONTEXT, StateDir
 from factstore.agent.system.version import PrintVersion
 from factstore.agent.turn_commands import add_turn_commands
 from factstore.client.clock import BootClock, SystemClock
@@ -61,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = load_settings(file)
     except SettingsError as error:
         for text in error.errors:
-            _print_error(text)
+            print_error(text)
         return EXIT_MISCONFIGURED
     log_setup.configure("debug" if args.debug else settings.agent.log_level)
     try:
@@ -69,20 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings = _with_known_member(settings)
         status: int = args.run(settings, args)
     except AgentError as error:
-        _print_error(str(error))
+        print_error(str(error))
         return error.status
     except RETRYABLE as error:
-        _print_error(describe(error))
+        print_error(describe(error))
         return EXIT_FAILED if isinstance(error, Refused) else EXIT_UNAVAILABLE
     except OSError as error:
-        _print_error(f"{error.filename or 'the system'}: {error.strerror or error}")
+        print_error(describe(error))
         return EXIT_FAILED
     except KeyboardInterrupt:
         return 130  # the status that shells use
     except Exception as error:
         LOG.debug("internal error of the agent", exc_info=True)
         name = type(error).__name__
-        _print_error(f"internal error of the agent: {name}. Use --debug for details.")
+        print_error(f"internal error of the agent: {name}. Use --debug for details.")
         return EXIT_FAILED
     return status
 
@@ -111,9 +109,7 @@ def make_parser() -> argparse.ArgumentParser:
     running = command("run", _run, "run the agent")
     running.add_argument("--once", action="store_true", help="run once and exit, for cron")
     add_member_commands(command)
-    command("check", _check, "check the configuration")
-    rendering = command("render", _render, "print a file rendered from the last context")
-    rendering.add_argument("name", metavar="NAME", help="such as hosts for [render hosts]")
+    add_check_commands(command)
     add_turn_commands(command)
     return parser
 
@@ -127,7 +123,7 @@ def _with_known_member(settings: Settings) -> Settings:
 def _run(settings: Settings, args: argparse.Namespace) -> int:
     """Join the stack, publish facts, and apply the context whenever it changes."""
     clock = SystemClock()
-    state = _state_dir(settings)
+    state = state_dir(settings)
     state.create()
     # A command sends this signal as soon as the directory is locked; by default it would end us.
     signal.signal(signal.SIGUSR1, lambda number, frame: None)
@@ -173,41 +169,6 @@ def _can_load(file: Path) -> bool:
     for problem in problems:
         LOG.error("not reloading, because the configuration is invalid: %s", problem)
     return not problems
-
-
-def _check(settings: Settings, args: argparse.Namespace) -> int:
-    """Check the configuration and the files that it names.  No request is sent."""
-    problems = list(config_check.find_problems(settings, os.environ))
-    for problem in problems:
-        _print_error(problem)
-    return EXIT_MISCONFIGURED if problems else EXIT_OK
-
-
-def _render(settings: Settings, args: argparse.Namespace) -> int:
-    """Print a template or renderer's file for the last context, without sensitive facts."""
-    specs = [spec for spec in file_specs(settings) if spec.name.partition(" ")[2] == args.name]
-    if len(specs) != 1:
-        raise Misconfigured(f"{len(specs)} sections are named {args.name}.")
-    stored: Mapping[str, Any] | None = _state_dir(settings).read(CONTEXT)
-    if stored is None:
-        raise AgentError("No context has been stored yet: run factstore-agent run --once")
-    connection = open_connection(settings, os.environ)
-    try:
-        rendered = render(specs[0], stored["document"], SensitiveFacts(connection.stack))
-    except RenderError as error:
-        raise AgentError(f"[{error.name}]: {error}") from error
-    if isinstance(rendered, RenderedFolder):
-        raise AgentError(f"[{specs[0].name}] is a folder: {', '.join(rendered.files)}")
-    sys.stdout.write(rendered.data.decode())
-    return EXIT_OK
-
-
-def _state_dir(settings: Settings) -> StateDir:
-    return StateDir(settings.agent.state_dir, (settings.agent.stack, settings.agent.member))
-
-
-def _print_error(text: str) -> None:
-    print(f"factstore-agent: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

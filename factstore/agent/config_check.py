@@ -6,37 +6,58 @@ import grp
 import os
 import pwd
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from factstore.agent.apply import templates
 from factstore.agent.apply.files import FileSpec, file_specs
 from factstore.agent.config.settings import RenderOptions, Settings, TemplateOptions
 from factstore.agent.errors import AgentError
 from factstore.agent.session.connection import open_connection
-from factstore.agent.system.drop_ins import drop_ins
-from factstore.client.render import FOLDERS
+from factstore.client.render import FOLDERS, render
 
 
 def find_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each problem.  Nothing is sent or written."""
+    """Yield a sentence for each problem of the configuration.  Nothing is sent or written."""
     try:
         open_connection(settings, environ)
     except AgentError as error:
         yield str(error)
+    yield from _keystone_problems(settings.keystone)
+    yield from _state_problems(settings.agent.state_dir)
     for spec in file_specs(settings):
         for problem in _file_problems(spec):
             yield f"[{spec.name}] {problem}"
-    for section, directory in (
-        ("facts", settings.facts.directory),
-        ("react", settings.react.hooks),
-    ):
-        try:
-            files = drop_ins(directory)
-        except OSError as error:
-            yield f"[{section}] {directory} cannot be read: {error.strerror}."
-            continue
-        for file in files if section == "react" else ():
-            if not os.access(file, os.X_OK):
-                yield f"[react] hooks: {file} is not executable and will not run."
+
+
+def find_omissions(settings: Settings, document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each fact of a context that a renderer leaves out."""
+    for section, options in settings.renders.items():
+        found: dict[str, str] = {}
+        render(options.renderer, document, found.__setitem__)
+        for name, reason in found.items():
+            yield f"[render {section}] leaves out {name}, which {reason}."
+
+
+def _keystone_problems(options: Mapping[str, str]) -> Iterator[str]:
+    try:
+        from factstore.client import keystone
+    except ImportError:
+        return  # which the connection reports if it is needed
+    if not options:
+        return
+    variables = {keystone.variable_of(option): option for option in options}
+    unknown = keystone.unknown_variables(variables, options.get("auth_type", "password"))
+    for variable in unknown:
+        yield f"[keystone] {variables[variable]}: this option is unknown."
+
+
+def _state_problems(directory: Path) -> Iterator[str]:
+    existing = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
+    if not existing.is_dir():
+        yield f"[agent] state_dir: {existing} is not a directory."
+    elif existing == directory and not os.access(directory, os.W_OK | os.X_OK):
+        yield f"[agent] state_dir: {directory} cannot be written."
 
 
 def _file_problems(spec: FileSpec) -> Iterator[str]:
@@ -51,6 +72,10 @@ def _file_problems(spec: FileSpec) -> Iterator[str]:
         yield f"destination: the directory {options.destination.parent} does not exist."
     elif options.destination.is_dir() and not is_folder:
         yield f"destination: {options.destination} is a directory."
+    elif options.destination.exists() and is_folder and not options.destination.is_dir():
+        yield f"destination: {options.destination} is not a directory."
+    elif not os.access(options.destination.parent, os.W_OK | os.X_OK):
+        yield f"destination: the directory {options.destination.parent} cannot be written."
     for option, name, look_up in (
         ("owner", options.owner, pwd.getpwnam),
         ("group", options.group, grp.getgrnam),

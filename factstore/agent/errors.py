@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from factstore.client.errors import FactstoreError
 
@@ -66,3 +67,8 @@ def describe(error: Exception) -> str:
     text = " ".join(_OBJECT.sub("", str(error)).split()) or type(error).__name__
     request_id = getattr(error, "request_id", None)
     return f"{text} ({request_id})" if request_id else text
+
+
+def print_error(text: str) -> None:
+    """Print a line about a failed command on stderr."""
+    print(f"factstore-agent: {text}", file=sys.stderr)

@@ -9,12 +9,18 @@ import argparse
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from factstore.agent.config.settings import Settings
-from factstore.agent.errors import EXIT_OK, EXIT_UNAVAILABLE, RETRYABLE, Misconfigured, describe
+from factstore.agent.errors import (
+    EXIT_OK,
+    EXIT_UNAVAILABLE,
+    RETRYABLE,
+    Misconfigured,
+    describe,
+    print_error,
+)
 from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.session.connection import open_connection
 from factstore.agent.session.membership import Membership
@@ -54,11 +60,12 @@ def _put(settings: Settings, args: argparse.Namespace) -> int:
 
     With --result, publish it at results/<member>/PATH until the member departs.
     """
+    text = _utf8(args.value)
     try:
-        value = json.loads(args.value) if args.json else args.value
+        value = json.loads(text) if args.json else text
     except ValueError as error:
-        raise Misconfigured(f"{args.value!r} is not valid JSON: {error}.") from error
-    command_facts, member = CommandFacts(_state_dir(settings), boot_id), settings.agent.member
+        raise Misconfigured(f"{text!r} is not valid JSON: {error}.") from error
+    command_facts, member = CommandFacts(state_dir(settings), boot_id), settings.agent.member
     path = f"{'results' if args.result else 'nodes'}/{member}/{args.path}"
 
     def send(stack: Any, generation: str) -> None:
@@ -67,10 +74,21 @@ def _put(settings: Settings, args: argparse.Namespace) -> int:
     return _send(settings, send, lambda: command_facts.put(args.path, value, result=args.result))
 
 
+def _utf8(argument: str) -> str:
+    """Return an argument as UTF-8, whatever the locale of the terminal is.
+
+    :raises Misconfigured: it is not UTF-8.
+    """
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeDecodeError as error:
+        raise Misconfigured("VALUE is not UTF-8.") from error
+
+
 def _delete(settings: Settings, args: argparse.Namespace) -> int:
     """Delete the fact at nodes/<member>/PATH, unless a file in facts.d publishes it."""
     path = f"nodes/{settings.agent.member}/{args.path}"
-    command_facts = CommandFacts(_state_dir(settings), boot_id)
+    command_facts = CommandFacts(state_dir(settings), boot_id)
 
     def send(stack: Any, generation: str) -> None:
         try:
@@ -83,7 +101,7 @@ def _delete(settings: Settings, args: argparse.Namespace) -> int:
 
 def _set_state(state: str) -> Callable[[Settings, argparse.Namespace], int]:
     def run(settings: Settings, args: argparse.Namespace) -> int:
-        command_facts = CommandFacts(_state_dir(settings), boot_id)
+        command_facts = CommandFacts(state_dir(settings), boot_id)
 
         def send(stack: Any, generation: str) -> None:
             member = stack.member(settings.agent.member, generation=generation)
@@ -101,7 +119,7 @@ def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[
     A request that the service refuses is not stored.  If the service cannot be reached, the request
     is stored and the agent sends it later.
     """
-    state = _state_dir(settings)
+    state = state_dir(settings)
     state.create()
     connection = open_connection(settings, os.environ)
     membership = Membership(connection.stack, settings.agent, state, boot_id)
@@ -109,7 +127,11 @@ def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[
     try:
         if membership.generation is not None:
             send(connection.stack, membership.generation)
-            store()
+            try:
+                store()
+            except OSError as error:
+                reason = describe(error)
+                print_error(f"done, but not stored for when the member joins again: {reason}")
             return EXIT_OK
     except (Conflict, NotFound) as error:
         if error.code not in _NOT_A_MEMBER:
@@ -126,15 +148,12 @@ def _send(settings: Settings, send: Callable[[Any, str], None], store: Callable[
     agent = state.agent_pid()
     if agent:
         os.kill(agent, signal.SIGUSR1)
-        _print_error(f"the agent will send this later: {reason}")
+        print_error(f"the agent will send this later: {reason}")
         return EXIT_OK
-    _print_error(f"the agent will send this when it runs: {reason}")
+    print_error(f"the agent will send this when it runs: {reason}")
     return EXIT_UNAVAILABLE
 
 
-def _state_dir(settings: Settings) -> StateDir:
+def state_dir(settings: Settings) -> StateDir:
+    """Return the state directory of the configured member."""
     return StateDir(settings.agent.state_dir, (settings.agent.stack, settings.agent.member))
-
-
-def _print_error(text: str) -> None:
-    print(f"factstore-agent: {text}", file=sys.stderr)

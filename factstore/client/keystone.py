@@ -33,6 +33,13 @@ OPTIONS = frozenset(inspect.signature(adapter.Adapter).parameters) - {"session"}
 
 _RENEWED_EARLY_SECONDS = 120.0
 T = TypeVar("T")
+_CLIENT_VARIABLES = frozenset(
+    f"OS_{name}"
+    for name in (
+        *("AUTH_TYPE", "CACERT", "CERT", "CONTEXTUALIZATION_ENDPOINT_OVERRIDE", "ENDPOINT_TYPE"),
+        *("IDENTITY_API_VERSION", "INSECURE", "INTERFACE", "KEY", "REGION_NAME"),
+    )
+)
 _TRANSIENT = (
     exceptions.ConnectFailure,
     exceptions.ConnectTimeout,
@@ -158,6 +165,16 @@ def session_from(known: Mapping[str, str], kind: str, http: HttpSession) -> Sess
     return Session(
         auth, session=_TokenSession(http.proxies), verify=trust.bundle(), cert=trust.client()
     )
+
+
+def unknown_variables(known: Mapping[str, str], kind: str) -> list[str]:
+    """Return the variables that neither the keystoneauth plugin *kind* nor this client has."""
+    try:
+        options = loading.get_plugin_options(kind)
+    except exceptions.NoMatchingPlugin:
+        return []
+    names = {variable_of(one.name) for option in options for one in (option, *option.deprecated)}
+    return sorted(known.keys() - names - _CLIENT_VARIABLES)
 
 
 def variable_of(option: str) -> str:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from factstore.agent.system.program_output import printable
 from factstore.client import Stack
 from factstore.client.errors import Forbidden, NotFound
 
@@ -71,8 +72,17 @@ class SensitiveFacts:
         return sorted(texts, key=len, reverse=True)
 
 
+def hide(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a context's document with ``***`` for each sensitive fact."""
+    hidden = copy.deepcopy(dict(document))
+    for path in document.get("sensitive") or {}:
+        _insert(hidden, path, "***")
+    return hidden
+
+
 def _parts(text: str) -> Iterator[str]:
-    for part in (text, *text.splitlines()):
+    # Programs' lines are logged with spaces for control characters.
+    for part in (text, printable(text), *text.splitlines()):
         if len(part.strip()) >= _REDACTED_LENGTH:
             yield part.strip()
 

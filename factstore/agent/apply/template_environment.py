@@ -152,7 +152,7 @@ class _Loader(FileSystemLoader):
         self, environment: Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
         try:
-            source, filename, uptodate = super().get_source(environment, template)
+            source, filename, is_current = super().get_source(environment, template)
         except UnicodeDecodeError as error:
             raise TemplateSyntaxError("the file is not UTF-8", 1, template) from error
         if isinstance(environment, TemplateEnvironment):
@@ -160,4 +160,4 @@ class _Loader(FileSystemLoader):
         if source.startswith("\ufeff"):
             reason = "the file begins with a byte order mark: save it as UTF-8 without one"
             raise TemplateSyntaxError(reason, 1, template, filename)
-        return source, filename, uptodate
+        return source, filename, is_current

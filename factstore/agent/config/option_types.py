@@ -29,6 +29,16 @@ def string(value: str) -> str:
     return value
 
 
+def name(value: str) -> str:
+    """Return the name of a stack, a member or a group."""
+    if not re.fullmatch(_NAME, value):
+        raise ValueError(
+            f"{value!r} is not a name: use at most 128 letters, digits and _.:@-, and begin with a"
+            " letter, a digit or _."
+        )
+    return value
+
+
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """Return the type of integers in a range."""
 

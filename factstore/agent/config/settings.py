@@ -38,9 +38,9 @@ class SettingsError(Exception):
 class AgentOptions:
     """``[agent]``: the member, its lifetime and its state directory."""
 
-    stack: Annotated[str, types.string]
-    member: Annotated[str, types.string] = ""
-    group: Annotated[str, types.string] = "node"
+    stack: Annotated[str, types.name]
+    member: Annotated[str, types.name] = ""
+    group: Annotated[str, types.name] = "node"
     ttl: Annotated[int, types.integer(5, 24 * 3600)] = 30
     instance_id: Annotated[str, types.string] = ""
     attributes: Annotated[Mapping[str, Any], types.json_object] = field(default_factory=dict)

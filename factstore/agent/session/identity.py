@@ -137,7 +137,7 @@ class Identity:
 def _place(directory: Path) -> str:
     try:
         found = directory.stat()
-    except FileNotFoundError:
+    except OSError:  # it does not exist, or cannot: creating it reports that
         return ""
     return f"{found.st_dev}:{found.st_ino}"
 

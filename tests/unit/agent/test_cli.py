@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from factstore.agent.cli import main
+from factstore.agent.publish.command_facts import CommandFacts
 from factstore.agent.system.sd_notify import notify
 from tests.unit.agent.factories import agent, context, program, settings, state, write
 from tests.unit.client.stub import Service, answer, fact, refusal
@@ -88,6 +89,11 @@ owner = nobody-of-that-name
     write(tmp_path / "grant", "g1.s3cret", 0o644)
     write(tmp_path / "templates" / "b.j2", "fine\n{% if %}")
     write(tmp_path / "hooks.d" / "10-x", "exit 0")
+    write(tmp_path / "hooks.d" / "20-crlf", "#!/bin/sh\r\n", 0o755)
+    write(tmp_path / "hooks.d" / "30 x", "#!/bin/sh\n", 0o755)
+    write(tmp_path / "facts.d" / "10-x", "#!/bin/sh\n")
+    write(tmp_path / "facts.d" / "20-x", "#!/no/sh\n", 0o755)
+    write(tmp_path / "facts.d" / "30.json", "{")
     assert main(["--config", str(conf(tmp_path, more=more)), "check"]) == 2
     a, b = tmp_path / "templates" / "a.j2", tmp_path / "templates" / "b.j2"
     assert errors_of(capsys) == [
@@ -97,8 +103,78 @@ owner = nobody-of-that-name
         f"[template b] source: {b}, line 2: Expected an expression, got 'end of statement block'.",
         f"[template b] destination: {tmp_path} is a directory.",
         "[template b] owner: nobody-of-that-name does not exist on this machine.",
+        (
+            f"[facts] directory: {tmp_path}/facts.d/10-x is neither executable nor named *.json,"
+            " *.yaml or *.yml."
+        ),
+        f"[facts] directory: {tmp_path}/facts.d/20-x needs /no/sh, which does not exist.",
+        f"[facts] directory: {tmp_path}/facts.d/30.json is not valid JSON: line 1, column 2.",
+        (
+            f"[react] hooks: {tmp_path}/hooks.d/30 x has a name with other characters than letters,"
+            " digits and _.- and will not run."
+        ),
         f"[react] hooks: {tmp_path}/hooks.d/10-x is not executable and will not run.",
+        (
+            f"[react] hooks: {tmp_path}/hooks.d/20-crlf has lines that end with CR LF: convert it, such"
+            " as with sed -i 's/\\r$//'."
+        ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[keystone]\nauth_type = password\nauth_url = http://x\nusernam = x\n",
+            "[keystone] usernam: ",
+        ),
+        (
+            "[render x]\nrenderer = data-bags\ndestination = DIR/file\n",
+            "DIR/file is not a directory.",
+        ),
+        ("", "[agent] state_dir: DIR/file is not a directory."),
+    ],
+)
+def test_check_finds_what_the_agent_would_stumble_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, problem: str
+) -> None:
+    (tmp_path / "file").touch()
+    file = conf(tmp_path, more=text)
+    if not text:
+        file.write_text(file.read_text().replace(f"{tmp_path}/state", f"{tmp_path}/file/state"))
+    assert main(["--config", str(file), "check"]) == 2
+    assert problem.replace("DIR", str(tmp_path)) in "\n".join(errors_of(capsys))
+
+
+def test_check_notes_what_a_renderer_leaves_out(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent(settings(tmp_path, RENDER), service).reconciler.store_context(
+        context({"nodes": {"a:1": {"ip": "10.0.0.1"}}})
+    )
+    assert main(["--config", str(conf(tmp_path, more=RENDER)), "check"]) == 0
+    assert errors_of(capsys) == [
+        "note: [render hosts] leaves out nodes/a:1, which is not a valid host name."
+    ]
+
+
+def test_render_prints_utf_8_in_any_locale_and_hides_sealed_facts(
+    tmp_path: Path, service: Service
+) -> None:
+    more = "[template x]\nsource = x\ndestination = DIR/x\n"
+    write(tmp_path / "templates" / "x", "{{ facts.motto }} {{ facts.pin }}\n")
+    stored = context({"motto": "sch\u00f6n", "pin": None}, sensitive={"pin": "e.1"})
+    agent(settings(tmp_path, more), service).reconciler.store_context(stored)
+    file = conf(tmp_path, more=more)
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "factstore.agent.cli", "--config", str(file), "render", "x"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | ascii_only, check=True)
+    assert (done.stdout, done.stderr) == ("sch\u00f6n ***\n".encode(), b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    closed = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (closed.returncode, closed.stderr) == (0, b"")
 
 
 RENDER = "[render hosts]\nrenderer = hosts\ndestination = DIR/hosts\n"
@@ -129,6 +205,37 @@ def test_put_publishes_and_stores_a_fact(
     assert service.calls[0].body == {"value": 4, "member": "c1", "generation": "1a"}
     assert (state(tmp_path).read("said") or {})["facts"] == {"cpus": 4}
     assert errors_of(capsys) == []
+
+
+def test_put_takes_utf_8_in_any_locale(
+    tmp_path: Path, service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(answer(200, fact("nodes/c1/town", "x")))
+    file = str(conf(tmp_path, service.url))
+    assert main(["--config", file, "put", "town", "M\udcc3\udcbcnchen"]) == 0
+    assert service.calls[0].body["value"] == "M\u00fcnchen"
+    assert main(["--config", file, "put", "town", "M\udcfcnchen"]) == 2
+    assert errors_of(capsys) == ["VALUE is not UTF-8."]
+
+
+def test_put_publishes_a_fact_also_if_it_cannot_be_stored(
+    tmp_path: Path,
+    service: Service,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state(tmp_path).write("member", {"generation": "1a"})
+    service.will(answer(200, fact("nodes/c1/cpus", 4)))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "said.json")
+
+    monkeypatch.setattr(CommandFacts, "put", full)
+    assert main(["--config", str(conf(tmp_path, service.url)), "put", "--json", "cpus", "4"]) == 0
+    assert errors_of(capsys) == [
+        "done, but not stored for when the member joins again: said.json: No space left on device"
+    ]
 
 
 def test_a_refused_fact_is_reported_and_not_stored(

@@ -215,7 +215,7 @@ def test_very_long_lines_are_bounded_too(tmp_path: Path) -> None:
     _, lines = ran(
         program(tmp_path / "p", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end")
     )
-    assert sum(map(len, lines)) < 100_000
+    assert sum(map(len, lines)) < 200_000
     assert lines[-1] == "end"
 
 

@@ -1,0 +1,75 @@
+"""The commands ``check`` and ``render``: the configuration, and what it makes of the last context."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from factstore.agent import config_check, drop_in_check
+from factstore.agent.apply.files import RenderedFolder, RenderError, file_specs, render
+from factstore.agent.apply.sensitive_facts import SensitiveFacts, hide
+from factstore.agent.config.settings import Settings
+from factstore.agent.errors import (
+    EXIT_MISCONFIGURED,
+    EXIT_OK,
+    AgentError,
+    Misconfigured,
+    print_error,
+)
+from factstore.agent.member_commands import state_dir
+from factstore.agent.session.connection import open_connection
+from factstore.agent.system.state_dir import CONTEXT
+
+
+def add_check_commands(
+    command: Callable[[str, Callable[[Settings, Any], int], str], argparse.ArgumentParser],
+) -> None:
+    """Add the commands to a parser.
+
+    :param command: adds a command with a name, a function and a summary, and returns its parser.
+    """
+    command("check", _check, "check the configuration")
+    rendering = command("render", _render, "print a file rendered from the last context")
+    rendering.add_argument("name", metavar="NAME", help="such as hosts for [render hosts]")
+
+
+def _check(settings: Settings, args: argparse.Namespace) -> int:
+    """Check the configuration, and the files that it names.  No request is sent."""
+    problems = [
+        *config_check.find_problems(settings, os.environ),
+        *drop_in_check.find_problems(settings),
+    ]
+    for problem in problems:
+        print_error(problem)
+    stored = state_dir(settings).read(CONTEXT)
+    if stored is not None:
+        for note in config_check.find_omissions(settings, stored["document"]):
+            print_error(f"note: {note}")
+    return EXIT_MISCONFIGURED if problems else EXIT_OK
+
+
+def _render(settings: Settings, args: argparse.Namespace) -> int:
+    """Print a template or renderer's file for the last context, with *** for sealed facts."""
+    specs = [spec for spec in file_specs(settings) if spec.name.partition(" ")[2] == args.name]
+    if len(specs) != 1:
+        raise Misconfigured(f"{len(specs)} sections are named {args.name}.")
+    stored: Mapping[str, Any] | None = state_dir(settings).read(CONTEXT)
+    if stored is None:
+        raise AgentError("No context has been stored yet: run factstore-agent run --once")
+    connection = open_connection(settings, os.environ)
+    try:
+        document = hide(stored["document"])
+        rendered = render(specs[0], document, SensitiveFacts(connection.stack))
+    except RenderError as error:
+        raise AgentError(f"[{error.name}]: {error}") from error
+    if isinstance(rendered, RenderedFolder):
+        raise AgentError(f"[{specs[0].name}] is a folder: {', '.join(rendered.files)}")
+    try:
+        sys.stdout.buffer.write(rendered.data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # as with head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+    return EXIT_OK

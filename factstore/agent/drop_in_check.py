@@ -1,0 +1,54 @@
+"""Problems of the files in ``facts.d`` and ``hooks.d``, which the agent reads again and again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from factstore.agent.apply.hooks import hooks_passed_over
+from factstore.agent.config.settings import Settings
+from factstore.agent.publish.fact_formats import SourceError
+from factstore.agent.publish.sources import read_facts
+from factstore.agent.system.drop_ins import drop_ins, passed_over
+from factstore.agent.system.executables import why_not_executable
+
+
+def find_problems(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each file that is not used as somebody may expect.  No program is run."""
+    for option, directory, find in (
+        ("[facts] directory", settings.facts.directory, _fact_problems),
+        ("[react] hooks", settings.react.hooks, _hook_problems),
+    ):
+        try:
+            for file, reason in find(directory):
+                yield f"{option}: {file} {reason}."
+        except OSError as error:
+            yield f"{option}: {directory} cannot be read: {error.strerror}."
+
+
+def _fact_problems(directory: Path) -> Iterator[tuple[Path, str]]:
+    for file, reason in passed_over(directory).items():
+        yield file, f"{reason}, and is ignored"
+    for file in drop_ins(directory):
+        why = why_not_executable(file) if os.access(file, os.X_OK) else _why_invalid(file)
+        if why is not None:
+            yield file, why
+
+
+def _why_invalid(file: Path) -> str | None:
+    try:
+        list(read_facts(file))
+    except SourceError as error:
+        return str(error)
+    return None
+
+
+def _hook_problems(directory: Path) -> Iterator[tuple[Path, str]]:
+    ignored = hooks_passed_over(directory)
+    for file, reason in ignored.items():
+        yield file, f"{reason} and will not run"
+    for file in drop_ins(directory):
+        why = why_not_executable(file)
+        if file not in ignored and why is not None:
+            yield file, why
