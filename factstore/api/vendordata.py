@@ -102,7 +102,12 @@ def _script(project_id: str, wanted: InstanceRequest) -> str:
     issued = services().grants.issue_to_instance(project_id, wanted, access().author())
     grant = issued.grant
     configuration: dict[str, dict[str, Any]] = {
-        "agent": {"stack": wanted.stack, "member": grant.member, "group": grant.group},
+        "agent": {
+            "stack": wanted.stack,
+            "member": grant.member,
+            "group": grant.group,
+            "instance_id": wanted.instance_id,
+        },
         "service": {"url": root},
     }
     token = f"{grant.id}.{issued.secret}"

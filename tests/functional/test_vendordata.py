@@ -96,6 +96,13 @@ def test_servers_with_the_same_host_name_are_two_members(api: Caller, name: str)
         json={"group": "compute", "declared": f"heat:{declared['instance-id']}"},
     ).raise_for_status()
     assert option(script(api, declared), "member") == "node-3"
+    unit = nova(name, host="c4", factstore_instance_id="a-unit-of-heat")
+    api.put(
+        f"/v1/stacks/{name}/members/unit-4",
+        json={"group": "compute", "declared": "heat:a-unit-of-heat"},
+    ).raise_for_status()
+    assert option(script(api, unit), "member") == "unit-4"
+    assert option(script(api, unit), "instance_id") == "a-unit-of-heat"
 
 
 def test_a_group_that_was_changed_is_that_of_the_same_grant(api: Caller, name: str) -> None:
@@ -107,8 +114,9 @@ def test_a_group_that_was_changed_is_that_of_the_same_grant(api: Caller, name: s
 
 
 def test_a_server_without_properties_gets_nothing(api: Caller) -> None:
-    answer = api.post(VENDORDATA, json=nova(None))
-    assert (answer.status_code, answer.json()) == (200, {})
+    for body in (nova(None), nova(None, factstore_instance_id="x")):
+        answer = api.post(VENDORDATA, json=body)
+        assert (answer.status_code, answer.json()) == (200, {})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from factstore.core.model.path import SEGMENT_LENGTH, check_name, check_stack_na
 PREFIX = "factstore_"
 """The beginning of the properties of a server that concern this service."""
 STACK, GROUP = "factstore_stack", "factstore_group"
+INSTANCE_ID = "factstore_instance_id"
+"""The property with the id under which Heat declares a unit that is not the server itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,14 @@ class InstanceRequest:
 
     :param id: the server's id in Nova.
     :param host: the host name that Nova gave to the server.
+    :param instance_id: the id as which Heat or Nova knows the instance.
     """
 
     id: str
     host: str
     stack: str
     group: str
+    instance_id: str
 
     @classmethod
     def of(cls, instance_id: str, host: str, properties: dict[str, str]) -> InstanceRequest | None:
@@ -34,6 +38,7 @@ class InstanceRequest:
         :raises Invalid: a property is missing, unknown, or not a valid name.
         """
         given = {name: value for name, value in properties.items() if name.startswith(PREFIX)}
+        known_as = given.pop(INSTANCE_ID, "") or instance_id
         if not given:
             return None
         if unknown := sorted(given.keys() - {STACK, GROUP}):
@@ -45,7 +50,7 @@ class InstanceRequest:
                 raise Invalid(f"the server has no property {name}. Set {STACK} and {GROUP}.")
         check_stack_name(given[STACK])
         check_name(given[GROUP], "group")
-        return cls(instance_id, host, given[STACK], given[GROUP])
+        return cls(instance_id, host, given[STACK], given[GROUP], known_as)
 
     @property
     def grant_suffix(self) -> str:
@@ -64,4 +69,4 @@ class InstanceRequest:
     @property
     def declared_ids(self) -> tuple[str, ...]:
         """The ids as which the member of this server may have been declared."""
-        return f"heat:{self.id}", f"nova:{self.id}"
+        return f"heat:{self.instance_id}", f"heat:{self.id}", f"nova:{self.id}"
