@@ -21,15 +21,23 @@ class Container:
     """A booted root file system; what it writes is discarded.  A context manager.
 
     :param user_data: what cloud-init is given; None for a boot without cloud-init.
+    :param vendor_data: the vendor data that cloud-init is given in addition.
     """
 
     def __init__(
-        self, root: Path, name: str, directory: Path, *, user_data: str | None = None
+        self,
+        root: Path,
+        name: str,
+        directory: Path,
+        *,
+        user_data: str | None = None,
+        vendor_data: str = "",
     ) -> None:
         self._root = root
         self._name = name
         self._directory = directory
         self._user_data = user_data
+        self._vendor_data = vendor_data
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -76,6 +84,7 @@ class Container:
             seed = self._directory / "seed"
             seed.mkdir()
             (seed / "user-data").write_text(self._user_data)
+            (seed / "vendor-data").write_text(self._vendor_data)
             (seed / "meta-data").write_text(
                 f"instance-id: i-{self._name}\nlocal-hostname: {self._name}\n"
             )

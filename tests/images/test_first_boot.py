@@ -9,6 +9,7 @@ from email.mime.text import MIMEText
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 
 from factstore.client import Stack
@@ -120,3 +121,33 @@ def test_an_agent_config_with_the_slurm_example_makes_an_instance_a_node(
         assert "NodeName=node-1" in instance.run("cat", "/etc/slurm/slurm.conf")
         head.depart()
         check_agent(instance, stack, "node-1")
+
+
+@DISTRIBUTIONS
+def test_vendor_data_make_a_server_a_member_beside_any_user_data(
+    distribution: Distribution, agent: Path, service: ApiServer, stack: Stack, tmp_path: Path
+) -> None:
+    """cloud-init replaces lists of vendor data by those of user data, but runs both scripts."""
+    stack.configure()
+    server = {
+        "project-id": "none",
+        "instance-id": "i-node-1",
+        "hostname": "node-1",
+        "metadata": {"factstore_stack": stack.name, "factstore_group": "compute"},
+    }
+    answer = requests.post(f"{service.url}/v1/vendordata", json=server, timeout=30)
+    user_data = {
+        "write_files": [{"path": "/etc/motd", "content": "of the user\n"}],
+        "runcmd": [["touch", "/run/by-the-user"]],
+    }
+    with Container(
+        distribution.root(),
+        "node-1",
+        tmp_path,
+        user_data=f"#cloud-config\n{yaml.safe_dump(user_data)}",
+        vendor_data=answer.json(),
+    ) as instance:
+        check_agent(instance, stack, "node-1")
+        instance.wait(lambda: instance.run("ls", "/run/by-the-user", check=False))
+        assert instance.run("cat", "/etc/motd") == "of the user\n"
+        assert instance.run("stat", "-c", "%a", "/etc/factstore/grant").strip() == "600"
