@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from keystoneauth1 import exceptions, loading
 
+from factstore.client.http.trust import Trust, certificates_in
 from factstore.cmd.errors import CommandError
 
 
@@ -26,6 +28,8 @@ def run(_args: argparse.Namespace) -> int:
     try:
         auth = loading.load_auth_from_argparse_arguments(options)
         session = loading.load_session_from_argparse_arguments(options)
+        if session.verify is True:  # not the CAs of the package certifi
+            session.verify = Trust(certificates_in(os.environ)).bundle()
         token = session.get_token(auth)
     except exceptions.ClientException as error:
         raise CommandError(
