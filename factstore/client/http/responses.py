@@ -53,6 +53,7 @@ class Response:
         self._connection = connection
         self._socket = opened
         self._content: bytes | None = None
+        self._released = False
         self.place = place
         self.forwarded_by = connection.proxy if connection.forwards else None
         self.status_code = raw.status
@@ -101,10 +102,15 @@ class Response:
             # SSLSocket.shutdown() would take the connection's state from the reading thread.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def release(self) -> None:
+        """Leave the connection to the session, which uses it for other requests."""
+        self._released = True
+
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-        self._raw.close()
+        """Close the connection, unless it was released."""
+        if not self._released:
+            self._connection.close()
+            self._raw.close()
 
 
 @contextlib.contextmanager

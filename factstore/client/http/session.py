@@ -76,6 +76,7 @@ class HttpSession:
             response = self._exchange(connection, method, url, headers, body, timeouts[1])
             if not stream:
                 _ = response.content
+                response.release()
                 self._keep(connection)
             return response
         except BaseException:

@@ -17,6 +17,7 @@ from factstore.client import (
     CertificateError,
     Client,
     Stack,
+    Unauthorized,
     Unavailable,
     UnusableSettings,
     connect,
@@ -295,9 +296,9 @@ def test_a_server_with_an_ipv6_address_is_reached(clock: FakeClock) -> None:
     assert service.calls[0].headers["Host"] == service.url[len("http://") :]
 
 
-def keeping(document: object) -> Any:
+def keeping(document: object, status: int = 200) -> Any:
     """Return an answer after which the connection stays open."""
-    step = answer(200, document, {"Connection": "keep-alive"})
+    step = answer(status, document, {"Connection": "keep-alive"})
 
     def keep(handler: BaseHTTPRequestHandler) -> None:
         step(handler)
@@ -324,6 +325,22 @@ def test_a_connection_is_kept_and_replaced_when_the_server_has_closed_it(
     for _ in range(3):
         assert stack.put("a", 1).value == 1
     assert ports[0] == ports[1] != ports[2]
+
+
+def test_a_connection_is_kept_after_a_credential_was_rejected_and_renewed(
+    service: Service, clock: FakeClock
+) -> None:
+    class Renewing(FixedEndpoint):
+        def renew(self) -> bool:
+            return True
+
+    service.will(keeping({}, 401), keeping(fact("a", 1)), keeping({}, 401), keeping({}, 401), OK)
+    http = HttpSession.from_environ({})
+    stack = Client(Renewing(service.url), http=http, clock=clock).stack("slurm")
+    assert stack.get("a").value == 1
+    with pytest.raises(Unauthorized):
+        stack.get("a")
+    assert stack.get("a").value == 1
 
 
 def test_a_redirect_is_explained_and_not_followed(service: Service, clock: FakeClock) -> None:
