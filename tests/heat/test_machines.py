@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+import requests
 
 from factstore.client import Client
+from factstore.cloud_init import Download
+from factstore.heat.resources.agent_config import cloud_config, user_data
 from tests.eventually import eventually
-from tests.heat.lab.machine import Machine
+from tests.heat.lab.machine import FirstBoot
 from tests.heat.lab.orchestration import Orchestration
 from tests.heat.lab.server import HeatServer
 from tests.service import ApiServer
@@ -52,38 +54,26 @@ def grant(facts: Client, name: str) -> str:
     return made.token
 
 
-def cloud_config(service: ApiServer, name: str, grant: str) -> str:
-    """Return user data that install an agent as in the documentation."""
-    settings = f"""\
-[agent]
-stack = {name}
-group = compute
-[service]
-url = {service.url}
-grant_file = /etc/factstore/grant
-[react]
-settle = 0.1
-[template ips]
-source = ips.j2
-destination = /etc/ips
-"""
+def user_data_of(service: ApiServer, name: str, grant: str) -> str:
+    """Return the user data of a grant, with a template and a hook."""
+    response = requests.head(f"{service.url}/v1/agent", timeout=10)
+    digest = response.headers["Factstore-Agent-Sha256"]
+    document = cloud_config(
+        {"agent": {"stack": name, "group": "compute"}, "service": {"url": service.url}},
+        grant,
+        settings={
+            "react": {"settle": 0.1},
+            "template ips": {"source": "ips.j2", "destination": "/etc/ips"},
+        },
+        download=Download(f"{service.url}/v1/agent", digest),
+    )
+    template = "{% for node in facts.nodes.values() %}{{ node.ip }}\n{% endfor %}"
     hook = "#!/bin/sh\nset -e\ntest -e /etc/ips\nsystemctl restart slurmd\n"
-    document = {
-        "write_files": [
-            {"path": "/etc/factstore/agent.conf", "content": settings},
-            {"path": "/etc/factstore/grant", "content": grant, "permissions": "0600"},
-            {
-                "path": "/etc/factstore/templates/ips.j2",
-                "content": "{% for node in facts.nodes.values() %}{{ node.ip }}\n{% endfor %}",
-            },
-            {"path": "/etc/factstore/hooks.d/10", "content": hook, "permissions": "0755"},
-        ],
-        "runcmd": [
-            ["python3", "/etc/factstore/fetch_agent.py"],
-            ["systemctl", "enable", "--now", "factstore-agent"],
-        ],
-    }
-    return f"#cloud-config\n{yaml.safe_dump(document)}"
+    document["write_files"] += [
+        {"path": "/etc/factstore/templates/ips.j2", "content": template},
+        {"path": "/etc/factstore/hooks.d/10", "content": hook, "permissions": "0755"},
+    ]
+    return user_data(document)
 
 
 def test_a_server_runs_its_user_data_with_etc_in_its_own_directory(
@@ -107,7 +97,7 @@ def test_a_server_runs_an_agent_until_it_is_deleted(
         "type": "OS::Heat::MultipartMime",
         "properties": {
             "parts": [
-                {"config": cloud_config(service, name, grant)},
+                {"config": user_data_of(service, name, grant)},
                 {"config": "#!/bin/sh\ntouch /etc/script-ran\n"},
             ]
         },
@@ -121,7 +111,9 @@ def test_a_server_runs_an_agent_until_it_is_deleted(
     address = owner.output(stack, "ip")
     assert bag.get("nodes/c1/ip").value == address
     assert text(directory / "etc" / "ips") == f"{address}\n"
-    assert set(text(directory / "systemctl.log").splitlines()) == {"restart slurmd"}
+    commands = text(directory / "systemctl.log").splitlines()
+    assert commands[:2] == ["daemon-reload", "enable --now factstore-agent"]
+    assert set(commands[2:]) == {"restart slurmd"}
     assert (directory / "etc" / "script-ran").exists()
     agent = int(text(directory / "factstore-agent.pid"))
     owner.delete(stack)
@@ -161,10 +153,6 @@ def test_a_server_ends_with_the_process_that_owns_it(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_server_writes_nothing_outside_its_directory(
-    tmp_path: Path, user_data: str, reason: str
-) -> None:
-    machine = Machine(tmp_path / "server", {"name": "a", "address": "b", "cpus": 1})
+def test_user_data_that_a_server_cannot_carry_out_are_refused(user_data: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
-        machine.take(user_data)
-    assert [each.name for each in tmp_path.iterdir()] == ["server"]
+        FirstBoot.parse(user_data)

@@ -147,7 +147,12 @@ def test_a_cluster_becomes_ready_scales_loses_a_node_and_leaves_nothing(
     assert re.findall(r"^SlurmctldHost=(.*)$", conf, re.M) == [f"head({nodes['head']['ip']})"]
     for name, place in cluster.servers().items():
         daemon = "slurmctld" if name == "head" else "slurmd"
-        assert set((place / "systemctl.log").read_text().splitlines()) == {f"restart {daemon}"}
+        commands = (place / "systemctl.log").read_text().splitlines()
+        assert set(commands) == {
+            "daemon-reload",
+            "enable --now factstore-agent",
+            f"restart {daemon}",
+        }
 
     assert owner.output(stack, "head_address") == nodes["head"]["ip"]
     assert owner.output(stack, "members").keys() == members.keys()
@@ -200,12 +205,11 @@ def test_a_cluster_fails_as_soon_as_a_node_reports_a_failure(
 
 
 def running(servers: Path) -> list[str]:
-    """Command lines of processes that name a directory."""
+    """Return the processes of servers, whose directories are mounted below a directory."""
     found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    for file in Path("/proc").glob("[0-9]*/mountinfo"):
         with contextlib.suppress(OSError):
-            line = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            found += [line] if f"{servers}/" in line else []
+            found += [file.parent.name] if f"upperdir={servers}/" in file.read_text() else []
     return found
 
 

@@ -55,6 +55,7 @@ class LabServer(resource.Resource):
             # From the network kept for benchmarks of devices.
             "address": f"198.18.{1 + number % 254}.{1 + number // 254 % 254}",
             "cpus": 4,
+            "metadata": self.properties["metadata"] or {},
         }
         directory = _servers() / identifier
         directory.mkdir(parents=True, mode=0o700)
