@@ -12,11 +12,11 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from factstore.agent.system.drop_ins import PassedOverLog, drop_ins, passed_over
 from factstore.agent.system.host_facts import boot_id
+from factstore.agent.system.process_session import signal_session
 from factstore.agent.system.run_program import run_program
 from factstore.agent.system.state_dir import HOOK, StateDir
 from factstore.client.clock import Clock
@@ -136,8 +136,7 @@ class Hooks:
             pid = self._orphan()
         if pid is not None:
             LOG.warning("killing process %d, which takes longer than %g s", pid, self._timeout)
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+            signal_session(pid, signal.SIGKILL)
 
     def _record(self, pid: int) -> None:
         self._state.try_write(HOOK, {"pid": pid, "began": _start_time(pid)})

@@ -31,9 +31,11 @@ class Hole(StrictUndefined):
             self.fail()
         return self
 
-    def fail(self) -> NoReturn:
+    def fail(self, *_: object) -> NoReturn:
         """Raise the error that names the hole."""
         raise self._undefined_exception(self._undefined_message)
+
+    __abs__ = __round__ = fail
 
 
 class Null(Hole):

@@ -6,12 +6,13 @@ import functools
 import re
 import shlex
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from jinja2 import Environment, pass_environment
+from jinja2 import Environment, Undefined, pass_environment, pass_eval_context
 from jinja2.filters import FILTERS as DEFAULT_FILTERS
-from jinja2.filters import make_attrgetter
+from jinja2.filters import do_urlencode, do_xmlattr, make_attrgetter
+from jinja2.nodes import EvalContext
 
 from factstore.agent.apply import ansible_filters
 from factstore.agent.apply.template_data import is_none, required
@@ -96,6 +97,27 @@ def _wordwrap(
     )
 
 
+def _default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
+    if value is None or isinstance(value, Undefined) or (boolean and not value):
+        return default_value
+    return value
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: None if is_none(value) else text(value) for key, value in values.items()}
+
+
+@pass_eval_context
+def _xmlattr(context: EvalContext, d: Mapping[str, Any], autospace: bool = True) -> str:
+    return do_xmlattr(context, _texts(d), autospace)
+
+
+def _urlencode(value: Any) -> str:
+    if isinstance(value, dict):
+        return do_urlencode({key: text(each) for key, each in value.items()})
+    return do_urlencode(text(value) if not isinstance(value, (list, tuple)) else value)
+
+
 def _of_text(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return one of Jinja2's filters that is given the text of a value."""
     first = 1 if hasattr(function, "jinja_pass_arg") else 0
@@ -116,6 +138,8 @@ _OF_TEXT = (
 FILTERS: dict[str, Callable[..., Any]] = {
     **{name: _of_text(DEFAULT_FILTERS[name]) for name in _OF_TEXT},
     "address": address,
+    "d": _default,
+    "default": _default,
     "format": lambda value, *args, **kwargs: percent(text(value), kwargs or args),
     "indent": _indent,
     "join": _join,
@@ -124,7 +148,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "pprint": ansible_filters.to_nice_json,
     "shell": shell,
     "string": text,
+    "urlencode": _urlencode,
     "wordwrap": _wordwrap,
+    "xmlattr": _xmlattr,
     **ansible_filters.FILTERS,
 }
 

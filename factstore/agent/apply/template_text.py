@@ -7,6 +7,7 @@ such as holes, functions and iterators, are errors.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from string import Formatter
 from typing import Any
@@ -17,6 +18,7 @@ from jinja2.sandbox import SandboxedFormatter
 from factstore.agent.apply.recorded_dict import RecordedDict
 from factstore.agent.apply.template_data import Null
 
+_CONVERSION = re.compile(r"(%(?:\([^)]*\))?[-#0 +]*[0-9*]*(?:\.[0-9*]+)?)([A-Za-z%])")
 _VIEWS = (KeysView, ValuesView, ItemsView, range)
 
 
@@ -77,7 +79,10 @@ def format_argument(value: Any) -> Any:
 
 
 def percent(template: str, values: Any) -> str:
-    """Return ``template % values``."""
+    """Return ``template % values``; ``%r`` is the same as ``%s``."""
+    template = _CONVERSION.sub(
+        lambda found: found[1] + ("s" if found[2] in "ra" else found[2]), template
+    )
     if isinstance(values, tuple):
         return template % tuple(map(format_argument, values))
     if isinstance(values, dict):

@@ -20,6 +20,7 @@ from typing import Any
 
 from factstore.agent.system import exec_gate
 from factstore.agent.system.executables import why_not_executable
+from factstore.agent.system.process_session import signal_session
 from factstore.agent.system.program_output import OutputReader
 from factstore.client.clock import Clock
 
@@ -171,10 +172,8 @@ def _gate() -> str:
 def _terminate(process: subprocess.Popen[bytes], output: OutputReader, clock: Clock) -> None:
     """Send SIGTERM to the session of the program, and SIGKILL after a while."""
     deadline = clock.monotonic() + GRACE_SECONDS
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+    signal_session(process.pid, signal.SIGTERM)
     while process.poll() is None and clock.monotonic() < deadline:
         output.read(POLL_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    signal_session(process.pid, signal.SIGKILL)
     process.wait()

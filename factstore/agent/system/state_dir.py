@@ -171,8 +171,9 @@ class StateDir:
             yield self.agent_pid() or 0
             return
         try:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            with errors_about(self.directory / AGENT_LOCK):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield None
         finally:
             os.close(handle)

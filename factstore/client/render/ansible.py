@@ -21,6 +21,7 @@ from factstore.client.render.document import (
     folder,
     ignore,
     nodes,
+    report_no_address,
 )
 from factstore.client.render.yaml import Tagged, as_yaml
 
@@ -45,6 +46,8 @@ def inventory(document: Document, omit: Omit = ignore) -> str:
             omit(f"host {name}", "is a name that Ansible would interpret differently")
             continue
         hosts[name] = _variables(folder(members, name), about.get(name))
+        if address_of(about.get(name)) is None:
+            report_no_address(document, name, omit)
         group = str(folder(members, name).get("group", ""))
         if group and group not in _BUILT_IN_GROUPS:
             members_of.setdefault(group, {})[name] = {}

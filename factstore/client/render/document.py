@@ -76,6 +76,14 @@ def is_address(value: Any) -> bool:
     return True
 
 
+def report_no_address(document: Document, name: str, omit: Omit) -> None:
+    """Report the fact ``ip`` of a node, if there is one, because it is not an address."""
+    node, path = nodes(document).get(name), f"{NODES}/{name}/ip"
+    if isinstance(node, dict) and "ip" in node:
+        sealed = node["ip"] is None and path in masked(document)
+        omit(path, "is sealed" if sealed else "is not an address")
+
+
 def masked(document: Document) -> Mapping[str, Any]:
     """Return the sensitive facts by path; their values in the document may be null."""
     return folder(document, "sensitive")

@@ -16,6 +16,7 @@ from factstore.client.render.document import (
     leaves,
     masked,
     nodes,
+    report_no_address,
 )
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -65,8 +66,8 @@ def hosts(document: Document, omit: Omit = ignore) -> str:
             found[name] = address
         elif address is not None:
             omit(f"nodes/{name}", "is not a valid host name")
-        elif isinstance(node, dict) and "ip" in node:
-            omit(f"nodes/{name}/ip", "is not an address")
+        else:
+            report_no_address(document, name, omit)
     # Resolvers do not distinguish capitals.
     kept = apart(found, str.lower, lambda name, why: omit(f"nodes/{name}", why))
     return "".join(f"{found[name]}\t{name}\n" for name in kept)

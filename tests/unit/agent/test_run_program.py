@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -159,6 +160,24 @@ def test_a_program_that_takes_too_long_is_terminated_with_its_children(tmp_path:
     assert ended.failure == "took longer than 0.3 s"
     pid = int((tmp_path / "pid").read_text())
     eventually(lambda: not alive(pid))
+
+
+def test_process_groups_of_a_program_are_terminated_and_its_daemons_are_not(tmp_path: Path) -> None:
+    script = f"""
+        set -m
+        sleep 60 & echo $! > {tmp_path}/job
+        setsid sleep 60 & echo $! > {tmp_path}/daemon
+        touch {tmp_path}/ready
+        wait
+        """
+    ended, _ = ran(program(tmp_path / "p", script), should_stop=(tmp_path / "ready").exists)
+    job, daemon = (int((tmp_path / name).read_text()) for name in ("job", "daemon"))
+    try:
+        assert ended.failure == "was interrupted because the agent is stopping"
+        assert eventually(lambda: not alive(job))
+        assert alive(daemon)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
 
 
 def test_a_program_that_ignores_sigterm_is_killed(

@@ -144,6 +144,12 @@ OMISSIONS: list[tuple[str, dict[str, Any], str, list[str]]] = [
         "",
         ["nodes/a:1", "nodes/b/ip"],
     ),
+    (
+        "hosts",
+        {"facts": {"nodes": {"b": {"ip": None}}}, "sensitive": {"nodes/b/ip": "e.1"}},
+        "",
+        ["nodes/b/ip"],
+    ),
 ]
 
 
@@ -157,6 +163,7 @@ def test_a_fact_that_a_format_cannot_represent_is_left_out_and_reported(
 
 
 def test_groups_that_ansible_would_merge_are_left_out_and_reported() -> None:
+    facts = {"nodes": {"db1": {"ip": None}, "db2": {"ip": "10.0.0.1"}, "db3": {"cpus": 1}}}
     groups = {
         "db1": "web-db",
         "db2": "web_db",
@@ -167,7 +174,8 @@ def test_groups_that_ansible_would_merge_are_left_out_and_reported() -> None:
     }
     members = {name: {"group": group} for name, group in groups.items()}
     omitted: dict[str, str] = {}
-    made = render("ansible", document({}, members=members), omitted.__setitem__)
+    made = render("ansible", document(facts, members=members), omitted.__setitem__)
+    assert omitted.pop("nodes/db1/ip") == "is not an address"
     assert sorted(omitted) == ["group web-db", "group x-y", "group x.y", "host db:5"]
     assert isinstance(made, str)
     inventory = yaml.safe_load(made.replace("!unsafe", ""))["all"]
