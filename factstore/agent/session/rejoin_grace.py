@@ -87,13 +87,21 @@ class RejoinGrace:
     def heartbeat_succeeded(self) -> None:
         """Note that the service accepted a heartbeat."""
         self.request_succeeded()
-        before, self._succeeded_at = self._succeeded_at, self._elapsed()
-        # No request fails while the machine is suspended, or while this process is stopped.
-        if before is not None and self._succeeded_at - before > self._longest_gap:
+        if self._has_slept:
             self.begin()
+        self._succeeded_at = self._elapsed()
+
+    @property
+    def _has_slept(self) -> bool:
+        """True from the end of an interruption without failures until the next heartbeat."""
+        # No request fails while the machine is suspended, or while this process is stopped.
+        before = self._succeeded_at
+        return before is not None and self._elapsed() - before > self._longest_gap
 
     def pause(self, context: Context) -> float:
         """Return the seconds until a context may be applied; 0 if it may be applied now."""
+        if self._has_slept:
+            self.begin()  # the context has arrived before the first heartbeat
         if self._ends_at is None:
             return 0.0
         self._expected = self._expected.without(_draining(context.document))

@@ -38,6 +38,15 @@ def test_members_that_are_missing_without_an_interruption_are_not_waited_for(
     assert grace.pause(having("a")) == 0
 
 
+def test_a_context_that_arrived_during_a_suspension_waits_too(
+    grace: RejoinGrace, clock: FakeClock
+) -> None:
+    grace.begin()
+    grace.applied(having("abcd"))
+    clock.now += 45.0
+    assert grace.pause(having("abc")) == 60
+
+
 @pytest.mark.parametrize("failing", [True, False])
 def test_after_an_interruption_members_have_time_to_join_again(
     grace: RejoinGrace, clock: FakeClock, failing: bool, caplog: pytest.LogCaptureFixture
@@ -64,7 +73,9 @@ def test_a_context_is_applied_without_members_when_the_grace_period_is_over(
 ) -> None:
     grace.begin()
     assert grace.pause(having("bc")) == 60
-    clock.now += 60.0
+    for _ in range(6):
+        clock.now += 10.0
+        grace.heartbeat_succeeded()
     assert grace.pause(having("bc")) == 0
     assert "applying context e.5 without a" in caplog.text
     grace.applied(having("bc"))
