@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from factstore.core.errors import Forbidden, NotFound
 from factstore.core.model.fact import Author, Put, Scope
 from factstore.core.model.grant import Grant, GrantRequest
+from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
 from factstore.core.model.precondition import ANY
 from factstore.core.model.quota import Quota, no_quotas
 from factstore.core.model.record import RecordKey
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.instance_grants import INSTANCE_TTL, IssuedToInstance
+from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.signals import SignalRequest
 from factstore.core.operations.transactor import Transactor
 from factstore.core.services.context_view import View
@@ -24,6 +29,7 @@ from factstore.wsgi.clock import SystemClock
 from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.waiting import arm
 from tests.contract.world import Worker, World, author, soon
+from tests.sealing_keys import make_keys, sealing_with
 
 DAY = 24 * 3600
 
@@ -49,11 +55,15 @@ def holder(issued: Issued) -> Author:
     return Author(made.user_id, made.request_id, False, issued.grant.id)
 
 
-def later(worker: Worker, seconds: float) -> GrantService:
+def later(
+    worker: Worker,
+    seconds: float,
+    encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008
+) -> GrantService:
     """Return the service with the clock of a machine whose date differs."""
     clock = ShiftedClock(seconds)
     transactor = Transactor(worker.store, clock, no_quotas, lambda: uuid.uuid4().hex, 10.0)
-    return GrantService(worker.store, clock, 10.0, transactor)
+    return GrantService(worker.store, clock, 10.0, transactor, encryption)
 
 
 def lease_of(worker: Worker, scope: Scope, grant: str) -> int:
@@ -400,3 +410,60 @@ def test_a_worker_with_an_outdated_state_reads_etcd_before_it_accepts_a_grant(
         assert grants.authenticate(issued.grant.id, issued.secret) is None
     finally:
         slow.stop()
+
+
+# Servers of Nova
+
+
+def server(name: str, host: str = "c1") -> InstanceRequest:
+    """Return the request of a server in the group compute."""
+    properties = {"factstore_stack": name, "factstore_group": "compute"}
+    found = InstanceRequest.of(uuid.uuid4().hex, host, properties)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def encryption(tmp_path: Path) -> Encryption:
+    return sealing_with(make_keys(tmp_path / "keys"))
+
+
+def test_the_name_of_a_server_that_was_deleted_is_free_for_the_next(
+    worker: Worker, scope: Scope, encryption: Encryption
+) -> None:
+    worker.stacks.put(scope, "", author())
+    first, second, third = (server(scope.stack) for _ in range(3))
+
+    def member(request: InstanceRequest, seconds: float) -> str | None:
+        grants = later(worker, seconds, encryption)
+        return grants.issue_to_instance(scope.project_id, request, author()).grant.member
+
+    assert member(first, 0) == "c1"
+    assert member(second, 60) == f"c1-{second.id[:8]}", "the first may still boot"
+    assert member(third, 3600) == "c1", "the first has not joined"
+    assert member(second, 3600) == f"c1-{second.id[:8]}"
+    worker.members.join(scope, "c1", JoinRequest("compute", 30, {}), author())
+    assert member(server(scope.stack), 7200) != "c1", "the third has joined"
+
+
+def test_a_server_has_one_grant_until_half_of_its_time_has_passed(
+    worker: Worker, scope: Scope, encryption: Encryption
+) -> None:
+    worker.stacks.put(scope, "", author())
+    request = server(scope.stack)
+
+    def issue_at(seconds: float) -> IssuedToInstance:
+        grants = later(worker, seconds, encryption)
+        return grants.issue_to_instance(scope.project_id, request, author())
+
+    first = issue_at(0)
+    same = issue_at(DAY)
+    assert (same.secret, same.grant.expires_at) == (first.secret, first.grant.expires_at)
+    renewed = issue_at(INSTANCE_TTL - DAY)
+    assert (renewed.grant.id, renewed.secret) == (first.grant.id, first.secret)
+    assert renewed.grant.expires_at > first.grant.expires_at
+    after = issue_at(3 * INSTANCE_TTL)
+    assert after.grant.id == first.grant.id
+    assert after.grant.member == first.grant.member
+    assert after.secret != first.secret, "it had expired"
+    assert later(worker, 3 * INSTANCE_TTL).authenticate(after.grant.id, first.secret) is None

@@ -16,9 +16,11 @@ from factstore.core.model.grant import Grant, digest_of
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.record import RecordKey
 from factstore.core.operations.encryption import Encryption
-from factstore.core.operations.grants import add_seconds, grants_in, valid_until
+from factstore.core.operations.grants import add_seconds, grants_in
 from factstore.core.operations.operation import Draft, LeaseRequest, Operation, View
 
+BOOT_SECONDS = 600
+"""The time after which a server that has a grant has joined, if it ever will."""
 INSTANCE_TTL = 365 * 24 * 3600
 """Seconds: the grant is handed out at the first boot alone, and a server may be off for long."""
 
@@ -93,7 +95,14 @@ class IssueToInstance(Operation[IssuedToInstance]):
             if member.declared in self.request.declared_ids:
                 return member.name
         host, longer = self.request.member_names
-        others = (each for each in grants_in(view) if each.member == host and each.id != grant_id)
-        if any(view.now < valid_until(view.state, view.scope, each) for each in others):
+        if host in living and not living[host].declared_only:
             return longer
-        return host if host not in living or living[host].declared_only else longer
+        # A server that was deleted leaves a grant; its name is free for the next server. One that has
+        # just been created has a grant and no member yet.
+        booting = (
+            each.member == host
+            and each.id != grant_id
+            and view.now < add_seconds(each.created_at, BOOT_SECONDS)
+            for each in grants_in(view)
+        )
+        return longer if any(booting) else host
