@@ -6,12 +6,15 @@ during a call therefore share the next one.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from copy import copy
 
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock, WakeUp
+
+LOG = logging.getLogger(__name__)
 
 CALL_SECONDS = 5.0
 RETRY_SECONDS = 0.05  # the pause after a failure, so that readers that retry at once do not spin
@@ -119,4 +122,7 @@ class ReadIndex:
             call.error = Unavailable("the store cannot be reached.")
             call.error.__cause__ = error
         for ended in call.readers:
-            ended()
+            try:
+                ended()
+            except Exception:  # the other readers, and this thread, have to continue
+                LOG.exception("A reader failed.")

@@ -74,6 +74,23 @@ def test_a_reader_gets_the_head(
         assert threads.submit(index.read, 1030.0).result(10) == head
 
 
+def test_a_reader_that_fails_does_not_affect_others(
+    index: ReadIndex, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = threading.Event()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    index.join(fail)
+    index.join(ended.set)
+    database.answers.put(5)
+    database.answers.put(5)
+    assert ended.wait(10)
+    assert index.alive
+    assert "A reader failed." in caplog.text
+
+
 def test_a_reader_that_arrives_during_a_request_gets_the_next_one(
     index: ReadIndex, database: Database, threads: ThreadPoolExecutor
 ) -> None:
