@@ -122,6 +122,15 @@ class RateLimiter:
             bucket.tokens -= units + body_bytes // REQUEST_BYTES_A_UNIT
             return True
 
+    def cancel(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
+        """Return what :meth:`request_at_once` has charged for a request that will be charged again."""
+        allowed = self._allowances(project_id)
+        if allowed.requests_per_second != UNLIMITED:
+            units = HEARTBEAT_UNITS if heartbeat else 1.0
+            with self._lock:
+                bucket = self._filled((project_id, heartbeat), allowed)
+                bucket.tokens += units + body_bytes // REQUEST_BYTES_A_UNIT
+
     def answered(self, project_id: str, body_bytes: int, *, heartbeat: bool = False) -> None:
         """Charge the body of a response."""
         units = body_bytes // RESPONSE_BYTES_A_UNIT

@@ -20,7 +20,17 @@ class FactRead:
         be passed to gunicorn.
     """
 
-    __slots__ = ("_call", "_done", "_store", "began", "identity", "lags", "request", "scope")
+    __slots__ = (
+        "_call",
+        "_done",
+        "_store",
+        "began",
+        "identity",
+        "lags",
+        "passed",
+        "request",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -34,7 +44,9 @@ class FactRead:
         self._done: Callable[[FactRead, Fact | FactstoreError | None], None] | None = done
         self._call: HeadRead | None = None
         self.lags = False
-        """True if the state has not reached the store's revision, and nothing is done about that."""
+        """True if the state has not reached the store's revision."""
+        self.passed = False
+        """True once the state was moved past a revision that another client may have made."""
         self.request = request
         self.identity = identity
         self.scope = Scope(identity.project_id, request.stack)
@@ -43,13 +55,14 @@ class FactRead:
     def start(self) -> None:
         """Start to read the store.
 
-        :raises Unavailable: the service is stopping.
+        :raises Unavailable: the service has not read the store yet, or is stopping.
         """
+        self._store.state()
         self._call = self._store.join_head_read(self._have_revision)
 
     def pass_foreign(self) -> None:
         """Move the state past the revision, which another client of etcd seems to have made."""
-        self.lags = False
+        self.lags, self.passed = False, True
         try:
             self._call = self._store.join_bump(self._have_revision)
         except Unavailable:

@@ -16,13 +16,20 @@ from factstore.core.errors import FactstoreError, Invalid, Unavailable
 from factstore.core.model.fact import Fact
 from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.services.composition import Services
+from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.policies import facts as rules
 from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
 from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
-from factstore.wsgi.fast_path.http_response import etag_headers, refusal, response, sent
+from factstore.wsgi.fast_path.http_response import (
+    body_length,
+    etag_headers,
+    refusal,
+    response,
+    sent,
+)
 from factstore.wsgi.fast_path.writes import Call, Writes
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.middleware.problem import problem
@@ -34,6 +41,9 @@ LOG = logging.getLogger(__name__)
 
 EXPIRY_SECONDS = FOREIGN_SECONDS
 """Between two searches for reads that have waited for too long."""
+
+LAG_SECONDS = 1.0
+"""After which a read of a state that lags is left to its view, which renews a watch that is broken."""
 
 VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
 _FACT = "/v1/stacks/{stack}/facts/{path}"
@@ -81,11 +91,11 @@ class FastPath:
         :param local: True if the request comes from a loopback address.
         """
         began = time.perf_counter()
-        identity = self._callers(request.headers, local=local)
-        if identity is None or not self._may_read(request, identity):
-            return False
-        read = FactRead(self._store, request, identity, began, self._end_read)
         try:
+            identity = self._callers(request.headers, local=local)
+            if identity is None or not self._may_read(request, identity):
+                return False
+            read = FactRead(self._store, request, identity, began, self._end_read)
             read.start()
         except Unavailable:
             return False
@@ -108,20 +118,31 @@ class FastPath:
 
     def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
         respond = self.reads.pop(read)
-        project_id = read.identity.project_id
-        if found is None or (isinstance(found, Fact) and found.sensitive):
-            respond(None)
-            return
-        if not self._services.rate_limiter.request_at_once(project_id, 0):
-            respond(None)
-            return
-        request_id = new_request_id()
-        if isinstance(found, FactstoreError):
-            status, data = refusal(found, request_id)
-        else:
-            status, data = self._fact_response(read, found, request_id)
-        self._metrics.observe("GET", _FACT, status, len(data), time.perf_counter() - read.began)
+        try:
+            data = self._read_response(read, found)
+        except Exception:  # other reads that have ended at the same moment must not be lost
+            LOG.exception("GET %s failed.", read.request.target)
+            request_id = new_request_id()
+            data = sent(problem("internal_error", INTERNAL_ERROR, request_id), request_id)
         respond(data)
+
+    def _read_response(self, read: FactRead, found: Fact | FactstoreError | None) -> bytes | None:
+        caller, request_id = read.identity, new_request_id()
+        if found is None or (isinstance(found, Fact) and found.sensitive):
+            return None
+        if not self._services.rate_limiter.request_at_once(caller.project_id, 0):
+            return None
+        if isinstance(found, Fact):
+            status, data = self._fact_response(read, found, request_id)
+        else:
+            context = LogContext(request_id, None)
+            set_caller(caller.user_id, caller.project_id, caller.roles)
+            status, data = _refusal(found, request_id)
+            context.end()
+        length = body_length(data)
+        self._services.rate_limiter.answered(caller.project_id, length)
+        self._metrics.observe("GET", _FACT, status, length, time.perf_counter() - read.began)
+        return data
 
     def _fact_response(self, read: FactRead, fact: Fact, request_id: str) -> tuple[int, bytes]:
         epoch, headers = self._store.epoch, read.request.headers
@@ -139,9 +160,11 @@ class FastPath:
             waited = now - read.began
             if waited < FOREIGN_SECONDS:
                 return
-            if waited > self._timeout:
+            if read.lags and waited > LAG_SECONDS:
+                read.end(None)
+            elif waited > self._timeout:
                 read.end(Unavailable("the store did not answer in time."))
-            elif read.lags:
+            elif read.lags and not read.passed:
                 read.pass_foreign()
 
     # Writes
@@ -152,11 +175,16 @@ class FastPath:
         :raises ClientGone: the client has gone before the write was carried out.
         """
         began = time.perf_counter()
-        identity = self._callers(request.headers, local=local)
+        try:
+            identity = self._callers(request.headers, local=local)
+        except Unavailable:
+            return None
         if identity is None or request.headers.conditional:
             return None
         route, handle = self._writes.handler(request)
         heartbeat, project_id = bool(request.member), identity.project_id
+        if self._scheduler.age((project_id, heartbeat)) > MAX_DELAY_SECONDS:
+            return None
         if not self._services.rate_limiter.request_at_once(
             project_id, len(request.body), heartbeat=heartbeat
         ):
@@ -168,12 +196,13 @@ class FastPath:
             self._scheduler.start((project_id, heartbeat))
             answer = handle(Call(request, identity, request_id))
             if answer is None:
+                self._services.rate_limiter.cancel(
+                    project_id, len(request.body), heartbeat=heartbeat
+                )
                 return None
             status, data = answer.status, response(*answer, request_id)
         except FactstoreError as error:
-            if STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                LOG.warning("%s: %s", error.code, error.detail)
-            status, data = refusal(error, request_id)
+            status, data = _refusal(error, request_id)
         except ClientGone:
             self._metrics.observe(request.method, route, 499, 0, time.perf_counter() - began)
             raise
@@ -183,7 +212,14 @@ class FastPath:
             status, data = failure.status, sent(failure, request_id)
         finally:
             context.end()
-        self._services.rate_limiter.answered(project_id, len(data), heartbeat=heartbeat)
+        length = body_length(data)
+        self._services.rate_limiter.answered(project_id, length, heartbeat=heartbeat)
         seconds = time.perf_counter() - began
-        self._metrics.observe(request.method, route, status, len(data), seconds)
+        self._metrics.observe(request.method, route, status, length, seconds)
         return data
+
+
+def _refusal(error: FactstoreError, request_id: str) -> tuple[int, bytes]:
+    if STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        LOG.warning("%s: %s", error.code, error.detail)
+    return refusal(error, request_id)

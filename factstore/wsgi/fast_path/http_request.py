@@ -19,6 +19,12 @@ from factstore.wsgi.addresses import host_name, is_loopback
 BODY_BYTES = 64 * 1024
 HEAD_BYTES = 8 * 1024
 _BLOCKS = 4096
+_BLOCK_BYTES = 2048  # of a block that is remembered
+PARTIAL_BYTES = 16 * 1024
+"""Of the largest request that is kept until it has arrived; gunicorn reads the rest of a larger one.
+
+The bodies that gunicorn receives count towards the limit of all bodies.
+"""
 
 _LINE = re.compile(
     rb"(GET|PUT|POST) (/v1/stacks/([A-Za-z0-9_.:@-]+)/"
@@ -27,9 +33,6 @@ _LINE = re.compile(
 _HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
 _HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
 _GENERATION = re.compile(GENERATION_PATTERN)
-_IGNORED = frozenset(
-    {"user-agent", "accept-encoding", "accept-language", "cache-control", "pragma"}
-)
 _FORWARDED = frozenset(
     {"forwarded", "via", "x-real-ip", "x-request-id"}
     | {f"x-forwarded-{name}" for name in ("for", "host", "port", "server")}
@@ -123,12 +126,13 @@ class Reader:
             headers = read_headers(block)
             if headers is not None and headers.version not in self._versions:
                 headers = None
-            self._blocks[block] = headers
+            if len(block) <= _BLOCK_BYTES:
+                self._blocks[block] = headers
         if headers is None:
             return None
         body, whole = end + 4, end + 4 + headers.length
         if len(data) < whole:
-            return PARTIAL
+            return PARTIAL if whole <= PARTIAL_BYTES else None
         method, target, stack, path, member = line.groups(b"")
         return Request(
             method.decode(),

@@ -58,6 +58,11 @@ def response(
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode("latin-1") + content
 
 
+def body_length(data: bytes) -> int:
+    """Return the number of bytes of the body of a response."""
+    return len(data) - data.index(b"\r\n\r\n") - 4
+
+
 def etag_headers(etag: str) -> list[tuple[str, str]]:
     """Return the headers of a response that caches have to validate."""
     return [("ETag", f'"{etag}"'), ("Cache-Control", "no-cache")]

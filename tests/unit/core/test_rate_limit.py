@@ -40,6 +40,8 @@ def test_a_request_that_would_be_delayed_is_neither_accepted_at_once_nor_charged
     clock.advance(0.3)
     assert limiter.request_at_once("p", 5 * REQUEST_BYTES_A_UNIT)
     assert limiter.request("p", 0) == pytest.approx(0.5)
+    limiter.cancel("p", 5 * REQUEST_BYTES_A_UNIT)
+    assert limiter.request("p", 0) == pytest.approx(0)
     assert make(clock).request_at_once("p", 10**9)
 
 

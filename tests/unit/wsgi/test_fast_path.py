@@ -13,6 +13,7 @@ from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
 from factstore.core.model.fact import Fact
 from factstore.core.model.grant import GrantRequest
 from factstore.core.model.permissions import Permissions
+from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.wsgi.fast_path.callers import (
@@ -28,6 +29,7 @@ from factstore.wsgi.fast_path.http_request import (
     BODY_BYTES,
     HEAD_BYTES,
     PARTIAL,
+    PARTIAL_BYTES,
     Headers,
     Reader,
     Request,
@@ -61,6 +63,12 @@ def test_a_request_is_read_and_what_follows_it_is_left() -> None:
         True,
     )
     assert (found.headers.generation, found.body, found.data) == ("1f", b"{}", raw)
+
+
+def test_the_rest_of_a_large_body_is_left_to_gunicorn() -> None:
+    raw = request_bytes("PUT", FACT, JSON, body=b" " * PARTIAL_BYTES)
+    assert Reader(()).read(raw[:-1]) is None
+    assert isinstance(Reader(()).read(raw), Request)
 
 
 @pytest.mark.parametrize("size", [b"{", b"{}" + b" " * 100])
@@ -243,6 +251,58 @@ def test_a_failure_after_the_write_may_have_been_made_is_answered(
     assert response is not None
     assert response.startswith(b"HTTP/1.1 500 ")
     assert b"ZeroDivision" not in response
+
+
+def test_a_read_that_fails_is_answered(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fast_path(worker, OWNER)
+    path.write(read(WRITES["put"][0]), local=True)
+    monkeypatch.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError("disk full"))))
+    response = answer(path, request_bytes("GET", FACT))
+    assert response is not None
+    assert response.startswith(b"HTTP/1.1 500 ")
+    assert b"disk full" not in response
+
+
+def test_a_request_is_left_to_its_view_until_the_store_has_been_read(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Mock(side_effect=Unavailable("not yet"))
+    monkeypatch.setattr(worker.store, "state", away)
+    assert answer(fast_path(worker, OWNER), request_bytes("GET", FACT)) is None
+    path = FastPath(
+        worker.store, worker.services, Mock(), away, ThreadScheduler(), Mock(), timeout=5.0
+    )
+    assert answer(path, request_bytes("GET", FACT)) is None
+    assert path.write(read(WRITES["put"][0]), local=True) is None
+
+
+def test_bodies_are_counted_and_charged_without_their_headers(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, metrics, charged = fast_path(worker, OWNER), Mock(), Mock()
+    monkeypatch.setattr(path, "_metrics", metrics)
+    monkeypatch.setattr(worker.services.rate_limiter, "answered", charged)
+    for response in (
+        path.write(read(WRITES["put"][0]), local=True),
+        answer(path, request_bytes("GET", FACT)),
+    ):
+        assert response is not None
+        length = len(response.partition(b"\r\n\r\n")[2])
+        assert metrics.observe.call_args.args[3] == length
+        assert charged.call_args.args == (PROJECT, length)
+
+
+def test_a_request_that_the_fast_path_does_not_answer_is_not_charged(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, limiter = fast_path(worker, OWNER), Mock()
+    monkeypatch.setattr(path, "_services", Mock(rate_limiter=limiter))
+    assert path.write(read(request_bytes("PUT", FACT, JSON, body=b"[]")), local=True) is None
+    charge = limiter.request_at_once.call_args
+    assert limiter.cancel.call_args == charge
+    monkeypatch.setattr(path, "_scheduler", Mock(age=Mock(return_value=MAX_DELAY_SECONDS + 1)))
+    assert path.write(read(WRITES["put"][0]), local=True) is None, "the queue is too long"
+    limiter.request_at_once.assert_called_once()
 
 
 # Reads of the store
