@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import select
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,6 +136,7 @@ REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
     ("PUT", f"{F}/a", (JSON,), fact("x" * 65_600), False),
     ("PUT", f"{F}/a", ("Content-Type: text/plain",), b"text", False),
     ("PUT", f"{F}/a", (), b"text", False),
+    ("PUT", f"{F}/secret", (JSON,), fact("x" * 65_490, sensitive=True), False),
     ("PUT", f"{F}/secret", (JSON,), fact("x", sensitive=True), False),
     ("PUT", f"{F}/.no", (JSON,), fact(1), True),
     ("PUT", f"/v1/stacks/{'s' * 129}/facts/a", (JSON,), fact(1), True),
@@ -271,6 +273,37 @@ def test_a_request_that_does_not_go_on_is_late(pair: Pair, part: bytes) -> None:
     answer = exchange(pair.fast.url, part)
     assert answer.status == 408
     assert answer.json()["errors"][0]["code"] == "contextualization.request_timeout"
+
+
+def test_a_request_that_arrives_byte_by_byte_is_late(pair: Pair) -> None:
+    with connect(pair.fast.url) as connection:
+        for byte in request_bytes("GET", f"{F}/a", f"User-Agent: {'x' * 100}"):
+            if select.select([connection], [], [], 0.2)[0]:
+                break
+            connection.send(bytes([byte]))
+        assert read_answer(connection).status == 408
+
+
+def test_what_looks_like_a_request_inside_of_another_is_none(pair: Pair) -> None:
+    inner = request_bytes("PUT", f"{F}/smuggled", JSON, body=fact(1))
+    part = b"GET /v1/stacks/s1/facts HTTP/1.1\r\nHost: localhost\r\nX-A: "
+    for server in (pair.fast, pair.plain):
+        with connect(server.url) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(request_bytes("GET", F) + part)
+            assert read_answer(connection).status == 200
+            connection.sendall(inner)
+            assert read_answer(connection).status == 400
+        assert exchange(server.url, request_bytes("GET", f"{F}/smuggled")).status == 404
+
+
+def test_requests_that_are_sent_together_are_all_answered(pair: Pair) -> None:
+    number = 1000  # more than the server reads at once
+    exchange(pair.fast.url, request_bytes("PUT", f"{F}/many", JSON, body=fact(1)), "PUT")
+    with connect(pair.fast.url) as connection:
+        connection.sendall(request_bytes("GET", f"{F}/many", f"User-Agent: {'x' * 50}") * number)
+        answers = connection.makefile("rb")
+        assert {read_one(answers)[0] for _ in range(number)} == {200}
 
 
 def test_a_connection_without_requests_is_closed(pair: Pair) -> None:

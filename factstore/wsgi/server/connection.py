@@ -106,6 +106,11 @@ class Connection:
 
     def end_request(self) -> None:
         """Note that the response has been sent; the next request can follow."""
+        unreader = getattr(self._request, "unreader", None)
+        if self.receiver is not None and unreader is not None:
+            # What gunicorn has read beyond the request is the beginning of the next one. Otherwise, the
+            # receiver would take the middle of that one for its beginning.
+            self.receiver.unread(unreader.take_buffered())
         self._phase, self._late = _Phase.IDLE, False
         self._request, self._stream = None, False
         self._connections.end_body(self)
@@ -125,13 +130,13 @@ class Connection:
         if self._phase is _Phase.IDLE:
             data = self._recv_first(size)
             self._phase = _Phase.HEADER
-            self._room = HEADER_BYTES
+            self._room = HEADER_BYTES - len(data)  # less than none if a body has arrived, too
             self._until = time.monotonic() + self.read_seconds
-        else:
-            if not self._until:
-                self._until = time.monotonic() + self.read_seconds
-                self._room = PIECE_BYTES
-            data = self._recv_next(size)
+            return data
+        if not self._until:
+            self._until = time.monotonic() + self.read_seconds
+            self._room = PIECE_BYTES
+        data = self._recv_next(size)
         self._room -= len(data)
         if self._phase is _Phase.BODY:
             if self._room <= 0:
@@ -182,6 +187,11 @@ class Connection:
             self.receiver.end()
         else:  # no request can arrive between the check and the throw
             self._greenlet.throw(_Closed())
+
+    @property
+    def stopping(self) -> bool:
+        """True if the worker ends its connections."""
+        return self._connections.stopping
 
     def set_idle(self, idle: bool) -> None:
         """Note whether the connection waits for a request."""

@@ -34,6 +34,7 @@ class Connections:
         self.limits = limits
         self.count = count
         self.idle: set[Connection] = set()
+        self.stopping = False
         self._open: dict[int, Connection] = {}
         self._bodies: dict[Connection, int] = {}  # the one that began first comes first
         self._body_bytes = 0
@@ -116,7 +117,8 @@ class Connections:
                 self.end_body(connection)
 
     def close_idle(self) -> None:
-        """Close the connections that wait for a request."""
+        """Close the connections that wait for a request, and others after their next response."""
+        self.stopping = True
         for connection in list(self.idle):
             self._loop.run_callback(connection.close_idle)
 

@@ -7,6 +7,7 @@ that the client reads slowly, and for requests that gunicorn has to handle.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from factstore.wsgi.fast_path.http_request import PARTIAL, Request
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.server.connection import Connection
+
+LOG = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
 
@@ -64,7 +67,7 @@ class Receiver:
         self._data = b""  # a part of a request
         self._busy = False
         self._more = False
-        self._since = 0.0  # the client's last sign of life
+        self._since = 0.0  # when the waiting began, or the first part of a request arrived
         self._resume = get_hub().loop.run_callback
 
     # In the connection's greenlet
@@ -104,6 +107,10 @@ class Receiver:
             self._connection.set_idle(False)
         return found
 
+    def unread(self, data: bytes) -> None:
+        """Take back what gunicorn has read beyond the end of a request."""
+        self._data = data + self._data
+
     # In the hub
 
     def readable(self) -> None:
@@ -120,7 +127,10 @@ class Receiver:
         if not data:
             self._wake(b"")
             return
-        self._since = time.monotonic()
+        # The epoll set reports only what arrives from now on, not what has been left.
+        self._more = len(data) == READ_BYTES
+        if not self._data:
+            self._since = time.monotonic()
         self._take(self._data + data if self._data else data)
 
     def _continue(self) -> None:
@@ -135,14 +145,23 @@ class Receiver:
             self.readable()
 
     def _take(self, data: bytes) -> None:
-        request = self._fast_path.parse(data)
+        try:
+            self._serve(data)
+        except Exception:  # the hub would lose the requests of other connections, too
+            LOG.exception("The fast path failed.")
+            self._busy, self._data = False, b""
+            self._wake(data)
+
+    def _serve(self, data: bytes) -> None:
+        # gunicorn closes the connection after a response if the worker is stopping.
+        request = None if self._connection.stopping else self._fast_path.parse(data)
         if request is PARTIAL:
             self._data = data
             if self._more:
                 self._more = False
                 self.readable()
             return
-        if request is None or not isinstance(request, Request):
+        if not isinstance(request, Request):
             self._data = b""
             self._wake(data)
             return
@@ -168,6 +187,7 @@ class Receiver:
         except BlockingIOError:
             sent = 0
         except OSError:
+            self._count("hung_up")
             self._wake(b"")
             return
         if sent < len(response):
@@ -184,8 +204,11 @@ class Receiver:
             self._resume(waiter.switch, found)
 
     def end(self) -> None:
-        """Stop waiting for a request."""
-        self._wake(b"")
+        """Stop waiting for a request, unless one is arriving."""
+        self.readable()
+        if not self._busy:
+            data, self._data = self._data, b""
+            self._wake(data)
 
     def closed(self) -> None:
         """Forget the socket, whose descriptor can be used for another connection from now on."""
