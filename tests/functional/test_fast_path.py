@@ -149,6 +149,7 @@ REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
     ("GET", f"{F}/a", ("If-None-Match: x",), b"", False),
     ("GET", f"{F}/a", ("OpenStack-API-Version: contextualization latest",), b"", True),
     ("GET", f"{F}/a", ("OpenStack-API-Version: contextualization 9.0",), b"", False),
+    ("GET", f"{F}/a", ("OpenStack-API-Version:",), b"", False),
     ("GET", f"{F}/a", ("Accept: text/html",), b"", False),
     ("GET", f"{F}/a", ("If-Match: *",), b"", False),
     ("GET", f"{F}/a", ("Factstore-Generation: 12",), b"", False),
@@ -282,6 +283,17 @@ def test_a_request_that_arrives_byte_by_byte_is_late(pair: Pair) -> None:
                 break
             connection.send(bytes([byte]))
         assert read_answer(connection).status == 408
+
+
+def test_a_connection_whose_client_sends_no_more_is_closed_after_the_response(pair: Pair) -> None:
+    get, put = request_bytes("GET", f"{F}/a"), request_bytes("PUT", f"{F}/a", JSON, body=fact(1))
+    exchange(pair.fast.url, put, "PUT")
+    for raw, status in ((get, b"200"), (put, b"200"), (put[:-1], b"400"), (get[:-1], b"")):
+        for server in (pair.fast, pair.plain):
+            with connect(server.url) as connection:
+                connection.sendall(raw)
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.makefile("rb").read()[9:12] == status
 
 
 def test_what_looks_like_a_request_inside_of_another_is_none(pair: Pair) -> None:

@@ -191,6 +191,7 @@ def _take(headers: Headers, name: str, value: str) -> bool:
             return _take_tags(headers, value)
         case "openstack-api-version":
             headers.version = value
+            return value != ""
         case "x-forwarded-proto":
             headers.forwarded, headers.scheme = True, value
             return value in ("http", "https")

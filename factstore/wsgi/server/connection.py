@@ -76,7 +76,7 @@ class Connection:
         self._stream = False
         self._sent_early = 0  # bytes of the response's first line
         self._waiting = False
-        self._half_closed = False
+        self.half_closed = False
         self._gone = False
         self._counted = False
         self.receiver: Receiver | None = None
@@ -88,7 +88,7 @@ class Connection:
         :param local: True if the client has a loopback address.
         """
         if not self._tls:
-            self.receiver = Receiver(self, fast_path, self._connections.count, local=local)
+            self.receiver = Receiver(self, fast_path, self._connections, local=local)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -106,11 +106,9 @@ class Connection:
 
     def end_request(self) -> None:
         """Note that the response has been sent; the next request can follow."""
-        unreader = getattr(self._request, "unreader", None)
-        if self.receiver is not None and unreader is not None:
-            # What gunicorn has read beyond the request is the beginning of the next one. Otherwise, the
-            # receiver would take the middle of that one for its beginning.
-            self.receiver.unread(unreader.take_buffered())
+        if self.receiver is not None and (gunicorn := getattr(self._request, "unreader", None)):
+            # The receiver would take the middle of the next request for its beginning otherwise.
+            self.receiver.unread(gunicorn.take_buffered())
         self._phase, self._late = _Phase.IDLE, False
         self._request, self._stream = None, False
         self._connections.end_body(self)
@@ -188,11 +186,6 @@ class Connection:
         else:  # no request can arrive between the check and the throw
             self._greenlet.throw(_Closed())
 
-    @property
-    def stopping(self) -> bool:
-        """True if the worker ends its connections."""
-        return self._connections.stopping
-
     def set_idle(self, idle: bool) -> None:
         """Note whether the connection waits for a request."""
         (self._connections.idle.add if idle else self._connections.idle.discard)(self)
@@ -240,7 +233,7 @@ class Connection:
     def begin_wait(self) -> None:
         """Note that the request waits; :class:`ClientGone` is raised as soon as its client has gone."""
         self._waiting = True
-        if self._half_closed or self._gone:
+        if self.half_closed or self._gone:
             self.check(in_hub=False)
 
     def end_wait(self) -> None:
@@ -251,7 +244,7 @@ class Connection:
         """Note, in the hub, that the client has sent FIN or, if *gone*, RST."""
         if gone or self._tls:  # TLS knows no half-closed connections
             self._gone = True
-        self._half_closed = True
+        self.half_closed = True
         self.check()
 
     def check(self, *, in_hub: bool = True) -> None:

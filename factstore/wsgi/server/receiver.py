@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from factstore.wsgi.fast_path.http_request import PARTIAL, Request
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.server.connection import Connection
+    from factstore.wsgi.server.connections import Connections
 
 LOG = logging.getLogger(__name__)
 
@@ -33,13 +33,12 @@ class Receiver:
     """The fast path of one connection.
 
     :param local: True if the client has a loopback address.
-    :param count: counts a connection that the worker closes, by the reason.
     """
 
     __slots__ = (
         "_busy",
         "_connection",
-        "_count",
+        "_connections",
         "_data",
         "_descriptor",
         "_fast_path",
@@ -54,7 +53,7 @@ class Receiver:
         self,
         connection: Connection,
         fast_path: FastPath,
-        count: Callable[[str], None],
+        connections: Connections,
         *,
         local: bool,
     ) -> None:
@@ -62,7 +61,7 @@ class Receiver:
         self._descriptor: int = connection.fileno()
         self._fast_path = fast_path
         self._local = local
-        self._count = count
+        self._connections = connections
         self._waiter: Waiter[Any] | None = None
         self._data = b""  # a part of a request
         self._busy = False
@@ -125,10 +124,10 @@ class Receiver:
         except OSError:
             data = b""
         if not data:
-            self._wake(b"")
+            self._wake_gunicorn()
             return
-        # The epoll set reports only what arrives from now on, not what has been left.
-        self._more = len(data) == READ_BYTES
+        # The epoll set reports only what arrives from now on, not what has been left, such as FIN.
+        self._more = len(data) == READ_BYTES or self._connection.half_closed
         if not self._data:
             self._since = time.monotonic()
         self._take(self._data + data if self._data else data)
@@ -154,7 +153,7 @@ class Receiver:
 
     def _serve(self, data: bytes) -> None:
         # gunicorn closes the connection after a response if the worker is stopping.
-        request = None if self._connection.stopping else self._fast_path.parse(data)
+        request = None if self._connections.stopping else self._fast_path.parse(data)
         if request is PARTIAL:
             self._data = data
             if self._more:
@@ -187,7 +186,7 @@ class Receiver:
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._count("hung_up")
+            self._connections.count("hung_up")
             self._wake(b"")
             return
         if sent < len(response):
@@ -203,12 +202,16 @@ class Receiver:
         if waiter is not None:
             self._resume(waiter.switch, found)
 
+    def _wake_gunicorn(self) -> None:
+        """Let gunicorn continue with a part of a request; without one, it ends the connection."""
+        data, self._data = self._data, b""
+        self._wake(data)
+
     def end(self) -> None:
         """Stop waiting for a request, unless one is arriving."""
         self.readable()
         if not self._busy:
-            data, self._data = self._data, b""
-            self._wake(data)
+            self._wake_gunicorn()
 
     def closed(self) -> None:
         """Forget the socket, whose descriptor can be used for another connection from now on."""
@@ -220,8 +223,7 @@ class Receiver:
             return
         waited = now - self._since
         if self._data and waited > read_seconds:
-            data, self._data = self._data, b""
-            self._wake(data)  # gunicorn waits for the rest, and answers that it is late
+            self._wake_gunicorn()  # it waits for the rest, and answers that it is late
         elif not self._data and waited > idle_seconds:
-            self._count("idle")
+            self._connections.count("idle")
             self._wake(b"")
