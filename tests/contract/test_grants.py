@@ -442,7 +442,7 @@ def test_the_name_of_a_server_that_was_deleted_is_free_for_the_next(
     assert member(second, 60) == f"c1-{second.id[:8]}", "the first may still boot"
     assert member(third, 3600) == "c1", "the first has not joined"
     assert member(second, 3600) == f"c1-{second.id[:8]}"
-    worker.members.join(scope, "c1", JoinRequest("compute", 30, {}), author())
+    worker.members.join(scope, "c1", JoinRequest("compute", 30, "{}"), author())
     assert member(server(scope.stack), 7200) != "c1", "the third has joined"
 
 
