@@ -73,16 +73,17 @@ class Certificates:
             text = "contains no CA certificate as PEM"
             raise self._bad(f"{text}, which begins with -----BEGIN CERTIFICATE-----") from error
 
-    def stamp(self) -> tuple[int, ...]:
-        """Return numbers that change with the file."""
-        try:
-            found = os.stat(self.path)
-        except OSError:
-            return ()
-        return (found.st_ino, found.st_size, found.st_mtime_ns)
-
     def _bad(self, text: str) -> BadCertificates:
         return BadCertificates(f"The CA file {self.path} ({self.source}) {text}.")
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Return numbers that change with a file."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def certificates_in(environ: Mapping[str, str]) -> Certificates | None:
@@ -130,7 +131,7 @@ class Trust:
         self._client = client
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
-        self._stamp: tuple[int, ...] = ()
+        self._stamp: tuple[tuple[int, ...], ...] = ()
 
     def context(self) -> ssl.SSLContext:
         """Return the context of TLS connections.
@@ -139,7 +140,8 @@ class Trust:
         """
         with self._lock:
             found = self._certificates or system_certificates()
-            stamp = found.stamp() if found is not None else ()
+            files = (found.path if found is not None else None, *(self._client or ()))
+            stamp = tuple(_stamp(file) for file in files if file)
             if self._context is None or stamp != self._stamp:
                 self._context, self._stamp = self._new_context(found), stamp
             return self._context
