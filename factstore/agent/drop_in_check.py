@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from factstore.agent.apply.hooks import hooks_passed_over
-from factstore.agent.config.settings import Settings
+from factstore.agent.config.option_types import is_fact_path
+from factstore.agent.config.settings import FactsOptions, ReactOptions, Settings
 from factstore.agent.publish.fact_formats import SourceError
 from factstore.agent.publish.sources import read_facts
 from factstore.agent.system.drop_ins import drop_ins, passed_over
@@ -16,10 +17,12 @@ from factstore.agent.system.executables import why_not_executable
 
 def find_problems(settings: Settings) -> Iterator[str]:
     """Yield a sentence for each file that is not used as somebody may expect.  No program is run."""
-    for option, directory, find in (
-        ("[facts] directory", settings.facts.directory, _fact_problems),
-        ("[react] hooks", settings.react.hooks, _hook_problems),
+    for option, directory, default, find in (
+        ("[facts] directory", settings.facts.directory, FactsOptions.directory, _fact_problems),
+        ("[react] hooks", settings.react.hooks, ReactOptions.hooks, _hook_problems),
     ):
+        if directory != default and not os.path.lexists(directory):
+            yield f"{option}: {directory} does not exist."
         try:
             for file, reason in find(directory):
                 yield f"{option}: {file} {reason}."
@@ -38,10 +41,11 @@ def _fact_problems(directory: Path) -> Iterator[tuple[Path, str]]:
 
 def _why_invalid(file: Path) -> str | None:
     try:
-        list(read_facts(file))
+        paths = [path for path, _ in read_facts(file)]
     except SourceError as error:
         return str(error)
-    return None
+    invalid = next((path for path in paths if not is_fact_path(path)), None)
+    return None if invalid is None else f"contains {invalid!r}, which is not a path of a fact"
 
 
 def _hook_problems(directory: Path) -> Iterator[tuple[Path, str]]:

@@ -39,6 +39,11 @@ def name(value: str) -> str:
     return value
 
 
+def is_fact_path(value: str) -> bool:
+    """Return True for a path of a fact that the service accepts."""
+    return re.fullmatch(rf"{_NAME}(?:/{_NAME})*", value) is not None
+
+
 def integer(minimum: int, maximum: int) -> Callable[[str], int]:
     """Return the type of integers in a range."""
 

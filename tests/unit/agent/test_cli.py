@@ -40,6 +40,8 @@ def quiet() -> Iterator[None]:
 
 
 def conf(directory: Path, url: str = "http://127.0.0.1:1", more: str = "") -> Path:
+    for name in ("facts.d", "hooks.d"):
+        (directory / name).mkdir(parents=True, exist_ok=True)
     return settings(directory, f"[service]\nurl = {url}\n{more}").file
 
 
@@ -94,6 +96,7 @@ owner = nobody-of-that-name
     write(tmp_path / "facts.d" / "10-x", "#!/bin/sh\n")
     write(tmp_path / "facts.d" / "20-x", "#!/no/sh\n", 0o755)
     write(tmp_path / "facts.d" / "30.json", "{")
+    write(tmp_path / "facts.d" / "40.json", '{"a/b": 1, "my fact": 1}')
     assert main(["--config", str(conf(tmp_path, more=more)), "check"]) == 2
     a, b = tmp_path / "templates" / "a.j2", tmp_path / "templates" / "b.j2"
     assert errors_of(capsys) == [
@@ -109,6 +112,10 @@ owner = nobody-of-that-name
         ),
         f"[facts] directory: {tmp_path}/facts.d/20-x needs /no/sh, which does not exist.",
         f"[facts] directory: {tmp_path}/facts.d/30.json is not valid JSON: line 1, column 2.",
+        (
+            f"[facts] directory: {tmp_path}/facts.d/40.json contains 'my fact', which is not a path of"
+            " a fact."
+        ),
         (
             f"[react] hooks: {tmp_path}/hooks.d/30 x has a name with other characters than letters,"
             " digits and _.- and will not run."
@@ -133,14 +140,19 @@ owner = nobody-of-that-name
             "DIR/file is not a directory.",
         ),
         ("", "[agent] state_dir: DIR/file is not a directory."),
+        ("gone", "[facts] directory: DIR/facts.d does not exist."),
+        ("gone", "[react] hooks: DIR/hooks.d does not exist."),
     ],
 )
 def test_check_finds_what_the_agent_would_stumble_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, problem: str
 ) -> None:
     (tmp_path / "file").touch()
-    file = conf(tmp_path, more=text)
-    if not text:
+    file = conf(tmp_path, more=text if text != "gone" else "")
+    if text == "gone":
+        (tmp_path / "facts.d").rmdir()
+        (tmp_path / "hooks.d").rmdir()
+    elif not text:
         file.write_text(file.read_text().replace(f"{tmp_path}/state", f"{tmp_path}/file/state"))
     assert main(["--config", str(file), "check"]) == 2
     assert problem.replace("DIR", str(tmp_path)) in "\n".join(errors_of(capsys))
