@@ -76,7 +76,7 @@ import urllib.request
 URL = {url}
 SHA256 = {sha256}
 TARGET = {target}
-CACERT = {cacert}  # None: the system's certificates
+CACERT = {cacert}  # None: the certificates of the system
 PROXY = {proxy}  # None: the one in the environment; "none": no proxy
 SECONDS = 600
 

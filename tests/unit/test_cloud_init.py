@@ -18,6 +18,7 @@ import pytest
 
 from factstore import cloud_init
 from factstore.cloud_init import Download, fetch_program, first_boot
+from tests.docs.pages import ROOT
 
 AGENT = b"#!/usr/bin/env python3\nprint('the agent')\n"
 DIGEST = hashlib.sha256(AGENT).hexdigest()
@@ -157,6 +158,16 @@ def test_the_script_writes_the_files_and_runs_the_commands(
         assert written.read_text() == file.content.replace("/etc/", f"{tmp_path}/etc/")
         assert stat.S_IMODE(written.stat().st_mode) == file.mode
     assert stat.S_IMODE((tmp_path / "etc" / "factstore").stat().st_mode) == 0o755
+
+
+def test_the_shipped_script_is_this_one() -> None:
+    download = Download("URL/v1/agent?sha256=SHA256", "SHA256")
+    settings = {"agent": SETTINGS["agent"], "service": {"url": "URL"}}
+    made = first_boot(settings, "GRANT", download=download).script()
+    shipped = (ROOT / "etc" / "cloud-init" / "factstore-agent.sh").read_text()
+    assert [line for line in shipped.splitlines() if not line.startswith("# ")] == [
+        line for line in made.splitlines() if not line.startswith("# ")
+    ]
 
 
 @pytest.mark.parametrize(
