@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -225,3 +227,17 @@ def test_a_single_run_survives_a_command_of_its_hook_during_an_outage(
     c1.config.write_text(text)
     assert c1.call("run", "--once").returncode == 0
     assert stack.get("nodes/c1/services/x").value == "started"
+
+
+def test_a_copied_state_directory_is_noticed_by_both_agents(stack: Stack, make: Make) -> None:
+    original, copy = make("c1", ttl=5), make("c1", place="copy", ttl=5)
+    original.start()
+    eventually(lambda: original.nodes == ["c1"])
+    shutil.copytree(original.directory / "state", copy.directory / "state")
+    copy.start()
+    eventually(lambda: "waiting for its expiry" in copy.log)
+    original.child.send_signal(signal.SIGUSR1)  # collects facts
+    eventually(lambda: f"copied to {socket.gethostname()}:{copy.directory}" in original.log)
+    assert copy.child.wait(30) == 3
+    assert "Member c1 of stack" in copy.log
+    assert stack.member("c1").show().generation == original.kept("member")["generation"]

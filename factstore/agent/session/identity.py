@@ -31,11 +31,13 @@ class Binding(NamedTuple):
     :param ids: of the machine.
     :param boot: the id of the boot.
     :param directory: the device and the inode of the directory.
+    :param host: the host name; empty while the machine has only the name of its image.
     """
 
     ids: Mapping[str, str]
     boot: str
     directory: str
+    host: str
 
     def is_copy_of(self, other: Binding) -> bool:
         """Return True if the directory in this place was copied from the other one."""
@@ -44,6 +46,13 @@ class Binding(NamedTuple):
             return True
         # Numbers of devices can change when a machine boots.
         return self.boot == other.boot and self.directory != other.directory
+
+    def is_another_name(self, other: Binding) -> bool:
+        """Return True if the machine has booted with another host name.
+
+        It may be made from an image of the other one, although it has the same ids or none.
+        """
+        return self.boot != other.boot and bool(self.host) and self.host != other.host
 
 
 class Identity:
@@ -59,9 +68,11 @@ class Identity:
         self._state = StateDir(agent.state_dir, (agent.stack, ""))
         stored = self._state.read(IDENTITY) or {}
         self._stored_name, self._source = str(stored.get("member", "")), stored.get("source")
-        self.binding = Binding(machine.ids(), machine.boot_id(), _place(agent.state_dir))
+        place = _place(agent.state_dir)
+        self.binding = Binding(machine.ids(), machine.boot_id(), place, full_host_name())
         earlier = _parsed_binding(stored.get("binding"))
         self.copied_from = earlier if earlier and self.binding.is_copy_of(earlier) else None
+        self._is_renamed = earlier is not None and self.binding.is_another_name(earlier)
 
     @property
     def known_member(self) -> str:
@@ -71,7 +82,7 @@ class Identity:
             return configured
         if self._source == _BY_HOST_NAME:
             return self.host_name or self._stored_name
-        return self._stored_name
+        return "" if self._is_renamed else self._stored_name
 
     @property
     def former_member(self) -> str:
@@ -144,7 +155,8 @@ def _place(directory: Path) -> str:
 
 def _parsed_binding(stored: Any) -> Binding | None:
     try:
-        return Binding(dict(stored["ids"]), str(stored["boot"]), str(stored["directory"]))
+        texts = (str(stored[name]) for name in ("boot", "directory", "host"))
+        return Binding(dict(stored["ids"]), *texts)
     except (LookupError, TypeError, ValueError):
         return None
 

@@ -18,6 +18,7 @@ from tests.unit.agent.factories import member, settings, state, write
 from tests.unit.client.stub import FakeClock, Service, answer, refusal
 
 UUID = "0f3c2a10-9b7d-4c55-8a11-3d2f6c0a9b11"
+NOVA = {"ds": {"meta_data": {"uuid": UUID}}, "v1": {"instance_id": "nocloud"}}
 NONE = answer(200, {"members": [], "links": []})
 
 
@@ -108,12 +109,13 @@ def test_an_agent_is_the_declared_member_whose_server_has_its_host_name(
 def test_an_agent_is_the_member_that_is_declared_with_its_instance_id(
     host: Host, named: list[str], service: Service
 ) -> None:
-    told = {"ds": {"meta_data": {"uuid": UUID}}, "v1": {"instance_id": "nocloud"}}
-    write(host.directory / "run/cloud-init/instance-data.json", json.dumps(told))
+    write(host.directory / "run/cloud-init/instance-data.json", json.dumps(NOVA))
     service.will(NONE, members("web"))
     assert host.start() == "web"
     assert [call.query["declared"] for call in service.calls] == [f"heat:{UUID}", f"nova:{UUID}"]
     assert host.start() == "web"  # it is stored
+    host.identify("1" * 32, "boot-2")
+    assert host.start() == "web"
     assert Identity(settings(host.directory, member=None), host.machine).known_member == "web"
 
 
@@ -185,3 +187,17 @@ def test_a_machine_that_has_booted_keeps_its_state(host: Host, machine_id: str) 
     host.identify(machine_id, "boot-2")
     assert host.start() == "c1"
     assert state(host.directory).read("member") == {"generation": "1a"}
+
+
+def test_a_machine_with_another_host_name_asks_again_which_member_it_is(
+    host: Host, named: list[str], service: Service
+) -> None:
+    """It may be made from an image of the other, which had the same ids or none."""
+    write(host.directory / "run/cloud-init/instance-data.json", json.dumps(NOVA))
+    named[:] = ["web"]
+    service.will(members("web"))
+    assert host.start() == "web"
+    host.identify("1" * 32, "boot-2")
+    named[:] = ["db"]
+    service.will(members("db"))
+    assert host.start() == "db"
