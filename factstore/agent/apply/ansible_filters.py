@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import operator
 import posixpath
 import re
 import shlex
@@ -17,6 +18,8 @@ from factstore.agent.apply.template_data import Hole, Null, is_none, required
 from factstore.agent.apply.template_text import text, to_json
 from factstore.client.render.document import is_address
 from factstore.client.render.yaml import fragment
+
+_PARTS = re.compile("[0-9]+|[A-Za-z]+")
 
 
 def _bool(value: Any) -> bool:
@@ -116,6 +119,28 @@ def _regex_findall(
     return re.findall(pattern, text(value), _flags(ignorecase, multiline))
 
 
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    **dict.fromkeys(("==", "=", "eq"), operator.eq),
+    **dict.fromkeys(("!=", "<>", "ne"), operator.ne),
+    **dict.fromkeys(("<", "lt"), operator.lt),
+    **dict.fromkeys(("<=", "le"), operator.le),
+    **dict.fromkeys((">", "gt"), operator.gt),
+    **dict.fromkeys((">=", "ge"), operator.ge),
+}
+
+
+def _version(value: Any, other: Any, comparison: str = "eq", *_: Any, **_options: Any) -> bool:
+    """Compare versions by their numbers; letters come before numbers, as in 1.0rc1."""
+    mine, its = (
+        [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in _PARTS.findall(each)]
+        for each in (text(value), text(other))
+    )
+    length = max(len(mine), len(its))
+    for parts in (mine, its):
+        parts += [(1, 0, "")] * (length - len(parts))
+    return _COMPARISONS[comparison](mine, its)
+
+
 def _hash(value: Any, name: str = "sha1") -> str:
     return hashlib.new(name, text(value).encode(), usedforsecurity=False).hexdigest()
 
@@ -161,6 +186,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "regex_search": _regex_search,
     "split": lambda value, separator=None: text(value).split(separator),
     "ternary": _ternary,
+    "splitext": lambda value: list(posixpath.splitext(text(value))),
+    "symmetric_difference": lambda value, other: [
+        each for each in _unique([*value, *other]) if (each in value) != (each in other)
+    ],
     "to_json": lambda value, **_options: to_json(value),
     "to_nice_json": to_nice_json,
     "to_nice_yaml": _to_yaml,
@@ -170,6 +199,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 TESTS: dict[str, Callable[..., bool]] = {
+    "all": all,
+    "any": any,
+    "regex": lambda value, pattern: re.search(pattern, text(value)) is not None,
+    "version": _version,
     "contains": lambda value, item: item in required(value),
     "match": lambda value, pattern: re.match(pattern, text(value)) is not None,
     "search": lambda value, pattern: re.search(pattern, text(value)) is not None,

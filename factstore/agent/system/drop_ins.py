@@ -13,8 +13,11 @@ from factstore.agent.system.program_output import printable
 LOG = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_LEFT_OVER = ("~", ".bak", ".orig", ".rej", ".rpmnew", ".rpmorig", ".rpmsave", ".swp")
-_DPKG = re.compile(r"\.dpkg-[a-z]+$")
+_LEFT_OVER = (
+    *("~", ".bak", ".disabled", ".old", ".orig", ".pacnew", ".pacorig", ".pacsave", ".rej"),
+    *(".rpmnew", ".rpmorig", ".rpmsave", ".save", ".swp"),
+)
+_PACKAGED = re.compile(r"\.(dpkg|ucf|apk)-[a-z]+$")
 
 
 def drop_ins(directory: Path) -> list[Path]:
@@ -52,7 +55,7 @@ def _candidates(directory: Path) -> list[Path]:
     return [
         directory / name
         for name in names
-        if not name.startswith(".") and not name.endswith(_LEFT_OVER) and not _DPKG.search(name)
+        if not name.startswith(".") and not name.endswith(_LEFT_OVER) and not _PACKAGED.search(name)
     ]
 
 

@@ -62,7 +62,7 @@ def test_later_files_win_and_commands_win_over_files(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_editors_and_packages_are_skipped(tmp_path: Path) -> None:
-    for name in (".a.json.swp", "a.json~", "a.json.bak", "a.json.dpkg-old", "a.json.rpmsave"):
+    for name in (".a.json.swp", "a.json~", "a.json.bak", "a.json.dpkg-old", "x.ucf-dist", "a.old"):
         write(tmp_path / "facts.d" / name, '{"x": 1}')
     (tmp_path / "facts.d" / "sub.json").mkdir()
     assert collected(tmp_path) == CollectedFacts()

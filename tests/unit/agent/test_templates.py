@@ -181,6 +181,11 @@ IDIOMS = {
     "{{ [1, 1, 2] | union([3]) }} {{ [1, 2] | difference([2]) }} {{ [1, 2] | intersect([2]) }}": (
         "[1, 2, 3] [1] [2]"
     ),
+    "{{ [1, 2] | symmetric_difference([2, 3]) }} {{ 'a.b.c' | splitext }}": '[1, 3] ["a.b", ".c"]',
+    "{{ '2.10' is version('2.9', '>=') }} {{ '1.0' is version('1.0.0') }} "
+    "{{ '1.0rc1' is version('1.0', '<') }} {{ [1, 0] is any }} {{ [1, 0] is all }}": (
+        "true true true true false"
+    ),
     "{{ ['c2'] | map('extract', facts.nodes, 'ip') | list }}": '["10.0.0.2"]',
     "{{ '{\"a\": 1}' | from_json }} {{ 'a,b' | split(',') }}": '{"a": 1} ["a", "b"]',
     "{{ '::1' | ipwrap }} {{ '10.0.0.1' | ipwrap }}": "[::1] 10.0.0.1",
