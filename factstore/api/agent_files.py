@@ -93,6 +93,12 @@ class AgentFiles:
     def keep(self) -> None:
         """Copy the own file into the directory, unless it is there or the directory does not exist."""
         own, directory = self._own_file(), self._directory
+        if own is None and self._own is not None:
+            LOG.warning(
+                "the agent is not offered to instances, because %s does not exist. Run 'make agent' in "
+                "the source, or install the service from a wheel; or set [api] agent = false.",
+                self._own,
+            )
         if (
             own is None
             or directory is None
