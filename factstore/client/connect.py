@@ -65,8 +65,8 @@ def connect(
         from factstore.client import keystone
     except ImportError as error:
         raise UnusableSettings(
-            f"OS_AUTH_TYPE {kind} needs {error.name}, which is not installed, and which is not in"
-            " factstore-agent.pyz. Install python3-keystoneauth1, or use a grant."
+            f"OS_AUTH_TYPE {kind} needs keystoneauth1, which factstore-agent.pyz does not contain and"
+            " which is not installed. Install python3-keystoneauth1, or use a grant."
         ) from error
     session = keystone.session_from(known, kind, http)
     found = {

@@ -69,9 +69,13 @@ class UnusableSettings(FactstoreError, ValueError):
 
 
 class MissingVariables(UnusableSettings):
-    """The ``OS_*`` variables that :func:`~factstore.client.connect` needs are not set."""
+    """The ``OS_*`` variables that :func:`~factstore.client.connect` needs are not set.
+
+    :ivar options: the names of the options that they set.
+    """
 
     def __init__(self, options: Mapping[str, str], known: Mapping[str, str]) -> None:
+        self.options = tuple(options)
         missing = ", ".join(f"{option} ({variable})" for option, variable in options.items())
         if "OS_CLOUD" in known:
             missing += "; OS_CLOUD and clouds.yaml are not read"

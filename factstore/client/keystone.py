@@ -159,6 +159,10 @@ def session_from(known: Mapping[str, str], kind: str, http: HttpSession) -> Sess
     except exceptions.MissingRequiredOptions as error:
         missing = {str(option.dest): variable_of(option.name) for option in error.options}
         raise MissingVariables(missing, known) from None
+    for option in loader.get_options():
+        # keystoneauth would notice that only when it needs a token.
+        if option.dest == "password" and not variable(option) and kind != "v3multifactor":
+            raise MissingVariables({"password": variable_of(option.name)}, known)
     if isinstance(auth, BaseIdentityPlugin):
         auth.reauthenticate = False  # KeystoneEndpoint knows better when a token ends
     trust = http.trust

@@ -12,7 +12,7 @@ from factstore.agent.errors import Misconfigured, TokenError
 from factstore.agent.session.credential import choose_credential
 from factstore.agent.session.enrolment import Enrolment, GrantEndpoint
 from factstore.agent.system.state_dir import StateDir
-from factstore.client import Client, Stack, UnusableSettings, connect
+from factstore.client import Client, MissingVariables, Stack, UnusableSettings, connect
 from factstore.client.http.failures import NotSent
 from factstore.client.http.proxies import Proxies
 from factstore.client.http.session import HttpSession
@@ -70,6 +70,11 @@ def open_connection(settings: Settings, environ: Mapping[str, str]) -> Connectio
         enrolment = Enrolment(endpoint, stack, agent.member, state)
         enrolled = Client(endpoint, http=http, **options).stack(agent.stack)
         return Connection(enrolled, enrolment, lambda: http.local_address)
+    except MissingVariables as error:
+        if settings.keystone:
+            missing = ", ".join(error.options)
+            raise Misconfigured(f"The credential in [keystone] lacks {missing}.") from error
+        raise Misconfigured(f"The service cannot be used: {error}") from error
     except (NotSent, UnusableSettings, TokenError) as error:
         raise Misconfigured(f"The service cannot be used: {error}") from error
 

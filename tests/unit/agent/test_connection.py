@@ -166,7 +166,15 @@ def test_a_missing_url_is_reported_with_the_options_to_set(tmp_path: Path) -> No
         choose_credential(settings(tmp_path), {})
 
 
-def test_a_missing_keystone_option_is_reported(tmp_path: Path) -> None:
-    made = settings(tmp_path, "[keystone]\nauth_type = password\nusername = u\n")
-    with pytest.raises(Misconfigured, match="auth_url"):
-        open_connection(made, {})
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("username = u\npassword = p\n", "auth_url"),
+        ("auth_url = http://k\nusername = u\n", "password"),
+    ],
+)
+def test_a_missing_keystone_option_is_reported(tmp_path: Path, text: str, missing: str) -> None:
+    made = settings(tmp_path, f"[keystone]\nauth_type = password\n{text}")
+    environ = {"OS_PASSWORD": "p", "OS_AUTH_URL": "http://k"}  # the other half is somebody's
+    with pytest.raises(Misconfigured, match=rf"The credential in \[keystone\] lacks {missing}\."):
+        open_connection(made, environ)
