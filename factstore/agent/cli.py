@@ -32,6 +32,7 @@ from factstore.agent.errors import (
     EXIT_UNAVAILABLE,
     RETRYABLE,
     AgentError,
+    NameUnknown,
     describe,
     print_error,
 )
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_setup.configure("debug" if args.debug else settings.agent.log_level)
     try:
         if args.run is not _run:
-            settings = _with_known_member(settings)
+            settings = _with_known_member(settings, required=args.command != "check")
         status: int = args.run(settings, args)
     except AgentError as error:
         print_error(str(error))
@@ -114,10 +115,18 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _with_known_member(settings: Settings) -> Settings:
-    """Return the settings with the name of the member, which the running agent has found out."""
+def _with_known_member(settings: Settings, *, required: bool) -> Settings:
+    """Return the settings with the name of the member, which the running agent has found out.
+
+    :raises NameUnknown: the name is required and not known.
+    """
     identity = Identity(settings, Machine())
-    return identity.settings_of(identity.known_member or identity.host_name)
+    member = identity.known_member or identity.host_name
+    if required and not member:
+        raise NameUnknown(
+            "The agent has not found out yet which member it is: the host has no name of its own."
+        )
+    return identity.settings_of(member)
 
 
 def _run(settings: Settings, args: argparse.Namespace) -> int:

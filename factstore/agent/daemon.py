@@ -257,6 +257,7 @@ class Daemon:
             return
         pause = self._agent.rejoin_pause(context)
         if pause:
+            self._agent.end_turn()
             self._main.request(self._apply_task, pause)
             self._main.request(self._publish_task)
             notify(STATUS="waiting for members to join again")

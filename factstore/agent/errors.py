@@ -48,6 +48,12 @@ class Misconfigured(AgentError):
     status = EXIT_MISCONFIGURED
 
 
+class NameUnknown(AgentError):
+    """It is not known yet which member this agent is."""
+
+    status = EXIT_UNAVAILABLE
+
+
 class Superseded(AgentError):
     """Another agent has joined the stack under this member's name."""
 

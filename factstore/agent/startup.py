@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from factstore.agent.config.settings import Settings
 from factstore.agent.error_log import ErrorLog
-from factstore.agent.errors import RETRYABLE, AgentError, Superseded, describe
+from factstore.agent.errors import RETRYABLE, NameUnknown, Superseded, describe
 from factstore.agent.scheduler import FIRST_PAUSE, LONGEST_PAUSE
 from factstore.agent.session.connection import Connection, open_connection
 from factstore.agent.session.copies import CopyMark
@@ -22,7 +22,7 @@ from factstore.agent.system.state_dir import StateDir
 from factstore.client import MemberRecord
 from factstore.client.backoff import Backoff
 from factstore.client.clock import Clock
-from factstore.client.errors import NotFound
+from factstore.client.errors import NotFound, Unauthorized
 
 LOG = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ class Startup:
     def run(self) -> Settings:
         """Return the settings with the name of the member, to which the state directory is bound.
 
-        :raises AgentError: the name is not known, or the member is alive on another machine.
+        :raises NameUnknown: this is a single run, and the machine has no name of its own.
+        :raises Superseded: the member is alive on another machine.
         :raises FactstoreError: this is a single run, and the service cannot answer now.
         """
         identity, agent = self._identity, self._settings.agent
@@ -83,10 +84,7 @@ class Startup:
             try:
                 if polls % POLLS_PER_REQUEST == 0 or self._identity.host_name:
                     connection = self._connect("")
-                    enrolment = connection.enrolment
-                    member = self._identity.find_member(
-                        connection.stack, enrolment.grant_id if enrolment is not None else None
-                    )
+                    member = self._ask(connection)
                     self._error_log.succeeded("identification")
                     if member:
                         return member
@@ -102,12 +100,23 @@ class Startup:
                     " host name, or [agent] member."
                 )
                 if not self._waits:
-                    raise AgentError(text)
+                    raise NameUnknown(text)
                 if not polls:
                     LOG.warning("waiting for a name: %s", text)
                 notify(READY="1", STATUS="waiting for a host name")
                 polls += 1
             self._clock.sleep(pause)
+
+    def _ask(self, connection: Connection) -> str:
+        enrolment = connection.enrolment
+        if enrolment is not None:
+            return self._identity.find_member(connection.stack, enrolment.grant_id)
+        try:
+            return self._identity.find_member(connection.stack, None)
+        except Unauthorized as error:
+            # The access rules of an application credential may permit only the member's own paths.
+            LOG.debug("the service does not return declared members: %s", error)
+            return self._identity.host_name
 
     def _wait_for_expiry(self, settings: Settings) -> None:
         """Wait until the member from which the state directory was copied has expired.

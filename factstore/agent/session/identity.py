@@ -140,8 +140,8 @@ class Identity:
             host = full_host_name()
             if host and not _exists(stack, _short(host)):
                 return _named_like(host, stack.members(group=self._settings.agent.group))
-        except NotFound:
-            LOG.debug("stack %s does not exist yet", stack.name)
+        except (Forbidden, NotFound) as error:  # the stack may not exist yet
+            LOG.debug("the service does not return declared members: %s", error)
         return ""
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from factstore.agent.errors import AgentError, Superseded
+from factstore.agent.cli import main
+from factstore.agent.errors import NameUnknown, Superseded
 from factstore.agent.session.identity import Identity
 from factstore.agent.startup import Startup
 from factstore.agent.system.machine import Machine, host_name_for
@@ -136,7 +137,7 @@ def test_an_agent_waits_while_its_host_has_no_name_of_its_own(
     host: Host,
     named: list[str],
     service: Service,
-    clock: FakeClock,
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     named[:] = ["localhost.localdomain", "(none)", "", "debian", "localhost", "c7.example.com"]
@@ -146,8 +147,20 @@ def test_an_agent_waits_while_its_host_has_no_name_of_its_own(
     named[:] = ["localhost"]
     assert host.start() == "c7"  # as before
     host.identify("2" * 32, "boot-1")
-    with pytest.raises(AgentError, match="no name of its own"):
+    with pytest.raises(NameUnknown, match="no name of its own"):
         host.start(waits=False)
+    (tmp_path / "state/identity.json").unlink()
+    assert main(["--config", str(tmp_path / "agent.conf"), "put", "services/x", "started"]) == 4
+    assert not (tmp_path / "state/said.json").exists()
+
+
+@pytest.mark.parametrize("error", [refusal(403, "forbidden"), refusal(401, "unauthorized")])
+def test_an_agent_that_may_not_list_members_has_its_host_name(
+    host: Host, named: list[str], service: Service, error: Any
+) -> None:
+    named[:] = ["c7"]
+    service.will(error)
+    assert host.start() == "c7"
 
 
 @pytest.mark.parametrize("change", ["machine id", "system", "directory"])

@@ -18,7 +18,7 @@ from tests.unit.agent.factories import (
     settings,
     write,
 )
-from tests.unit.client.stub import Service, answer, refusal
+from tests.unit.client.stub import FakeClock, Service, answer, refusal
 
 TAG = {"ETag": '"tag5"', "Factstore-Cursor": "e.5"}
 CONF = "[template conf]\nsource = conf.j2\ndestination = DIR/conf\n"
@@ -115,6 +115,27 @@ def test_the_last_context_is_applied_without_the_service(node: Path, service: Se
         assert round_of(node, service) == 4
     assert (node / "conf").read_text() == "10.0.0.1\n"
     assert (node / "runs").read_text() == "run\n"
+
+
+def test_a_single_run_waits_for_members_that_have_expired_with_it(
+    node: Path, service: Service, clock: FakeClock
+) -> None:
+    both = {name: {"group": "node", "state": "ready", "attributes": {}} for name in ("c1", "c2")}
+    before, alone = (
+        context({"ip": address}, members=members)
+        for address, members in (("10.0.0.1", both), ("10.0.0.2", {"c1": both["c1"]}))
+    )
+    agent(settings(node, CONF), service).reconciler.store_context(before)
+    once = agent(settings(node, CONF), service, clock)
+    full = context({"ip": "10.0.0.3"}, members=both)
+    service.will(answer(201, member()), answer(200, batch("created")))
+    service.will(answer(200, alone.document, TAG), answer(204))  # c2 has not joined again yet
+    service.will(answer(200, batch(*["created"] * 3)), answer(200, full.document, TAG))
+    service.will(answer(200, batch("updated")), answer(200, member(state="ready")), answer(204))
+    assert run_once(once) == 0
+    assert service.calls[4].body["operations"][0]["put"]["value"] == "waiting_for_members"
+    assert (node / "conf").read_text() == "10.0.0.3\n"
+    assert clock.pauses == [3.0]
 
 
 def test_a_draining_member_is_not_set_ready(node: Path, service: Service) -> None:
