@@ -156,13 +156,17 @@ def _agent_files(conf: cfg.ConfigOpts) -> agent_files.AgentFiles:
 def _vendor_data(conf: cfg.ConfigOpts) -> VendorDataSettings:
     """Return the options of the vendor data.
 
-    :raises OSError: the file with the certificates cannot be read.
+    :raises ValueError: the file with the certificates cannot be read.
     """
-    cacert = conf.vendordata.cacert
-    return VendorDataSettings(
-        conf.vendordata.url.rstrip("/").removesuffix("/v1"),
-        Path(cacert).read_text() if cacert else None,
-    )
+    name = conf.vendordata.cacert
+    try:
+        cacert = Path(name).read_text() if name else None
+    except OSError as error:
+        raise ValueError(
+            f"[vendordata] cacert = {name} cannot be read: {error.strerror}. Name a file with the CA "
+            "in PEM that the user of the service can read."
+        ) from error
+    return VendorDataSettings(conf.vendordata.url.rstrip("/").removesuffix("/v1"), cacert)
 
 
 def _begin_stream(environ: WSGIEnvironment) -> None:
