@@ -74,6 +74,12 @@ def _read_rest(body: Any, seconds: float) -> bool:
     return False
 
 
+def _concern_every_request(cfg: Any) -> bool:
+    """Return True if settings of gunicorn, such as a limit of requests, would miss fast requests."""
+    logs = cfg.accesslog, cfg.syslog, cfg.logconfig, cfg.logconfig_dict, cfg.statsd_host
+    return any(logs) or bool(cfg.max_requests) or cfg.proxy_protocol not in (False, "off")
+
+
 class Worker(GeventWorker):
     """A process with a runtime and a greenlet for each connection."""
 
@@ -101,7 +107,7 @@ class Worker(GeventWorker):
         runtime.connection_gauges = known.gauges
         from factstore.wsgi.fast_path.fast_path import EXPIRY_SECONDS
 
-        self._fast_path = runtime.fast_path
+        self._fast_path = None if _concern_every_request(self.cfg) else runtime.fast_path
         if self._fast_path is not None:
             known.call_every(EXPIRY_SECONDS, self._fast_path.expire_reads)
         for each in self.sockets:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from unittest.mock import Mock
 
@@ -403,6 +404,23 @@ def test_a_read_states_that_the_store_is_away_and_leaves_other_errors_to_the_vie
 ) -> None:
     store.end(error=error)
     assert found == [error if isinstance(error, Unavailable) else None]
+
+
+def test_reads_that_wait_are_moved_on_once_and_then_left_to_their_view(worker: Worker) -> None:
+    path, now = fast_path(worker, OWNER), time.perf_counter()
+    late = Mock(began=now - 6, lags=False)
+    lagging = Mock(began=now - 2, lags=True, passed=True)
+    foreign = Mock(began=now - 0.5, lags=True, passed=False)
+    passed = Mock(began=now - 0.5, lags=True, passed=True)
+    new = Mock(began=now + 60, lags=True, passed=False)
+    path.reads = dict.fromkeys([late, lagging, foreign, passed, new], Mock())
+    path.expire_reads()
+    assert isinstance(late.end.call_args.args[0], Unavailable)
+    lagging.end.assert_called_once_with(None)
+    foreign.pass_foreign.assert_called_once_with()
+    for read in (passed, new):
+        assert not read.end.called
+        assert not read.pass_foreign.called
 
 
 def test_a_grant_is_known_while_the_state_is_fresh(worker: Worker) -> None:

@@ -1,0 +1,120 @@
+"""The division of requests between the fast path and gunicorn, in gevent's loop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from unittest.mock import Mock
+
+import gevent
+import gevent.socket
+import pytest
+
+from factstore.wsgi.fast_path.fast_path import VERSIONS
+from factstore.wsgi.fast_path.http_request import Reader, Request
+from factstore.wsgi.server.connection import Connection
+from tests.raw_http import request_bytes
+from tests.unit.wsgi.test_connection import PATIENCE, SOON, Worker
+
+GET = request_bytes("GET", "/v1/stacks/s/facts/a")
+OTHER = request_bytes("GET", "/v1/stacks/s/facts")
+
+
+class Path:
+    """A fast path whose reads end when the test ends them."""
+
+    def __init__(self) -> None:
+        self.parse: Callable[[bytes], object] = Reader(VERSIONS).read
+        self.reads: list[Callable[[bytes | None], None]] = []
+
+    def start_read(
+        self, request: Request, respond: Callable[[bytes | None], None], *, local: bool
+    ) -> bool:
+        self.reads.append(respond)
+        return True
+
+
+@pytest.fixture
+def path() -> Path:
+    return Path()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    made = Worker()
+    yield made
+    made.close()
+
+
+def serve(worker: Worker, path: Path) -> tuple[socket.socket, gevent.Greenlet]:
+    """Return a client, and the greenlet that returns what gunicorn gets first."""
+
+    def handler(connection: Connection) -> bytes:
+        connection.use_fast_path(path, local=True)  # type: ignore[arg-type]
+        return connection.recv(8192)
+
+    return worker.serve(handler)
+
+
+def received(client: socket.socket, size: int) -> bytes:
+    gevent.socket.wait_read(client.fileno(), timeout=PATIENCE)
+    return client.recv(size)
+
+
+def begun(path: Path, number: int = 1) -> None:
+    """Wait until the fast path has begun a number of reads."""
+    with gevent.Timeout(PATIENCE):
+        while len(path.reads) < number:
+            gevent.sleep(0.001)
+
+
+def test_a_failure_in_the_hub_leaves_the_request_to_gunicorn_and_others_alone(
+    worker: Worker, path: Path
+) -> None:
+    path.parse = Mock(side_effect=ZeroDivisionError)
+    served = [serve(worker, path) for _ in range(3)]
+    for client, _ in served:
+        client.sendall(GET)
+    assert [request.get(timeout=PATIENCE) for _, request in served] == [GET] * 3
+
+
+def test_a_read_whose_client_has_gone_ends_its_connection(worker: Worker, path: Path) -> None:
+    client, request = serve(worker, path)
+    client.sendall(GET)
+    begun(path)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    gevent.sleep(SOON)
+    path.reads[0](b"the answer")
+    assert request.get(timeout=PATIENCE) == b""
+    assert worker.closed == {"hung_up": 1}
+
+
+def test_a_worker_that_stops_closes_idle_connections_and_no_request_is_lost(
+    worker: Worker, path: Path
+) -> None:
+    idle, part, unread, busy = (serve(worker, path) for _ in range(4))
+    busy[0].sendall(GET)
+    begun(path)
+    part[0].sendall(GET[:-1])
+    gevent.sleep(SOON)
+    unread[0].sendall(GET)
+    worker.connections.close_idle()
+    assert idle[1].get(timeout=PATIENCE) == b""
+    assert part[1].get(timeout=PATIENCE) == GET[:-1]
+    assert unread[1].get(timeout=PATIENCE) == GET
+    path.reads[0](b"the answer")
+    assert received(busy[0], 100) == b"the answer"
+    busy[0].sendall(GET)  # gunicorn closes the connection after this one
+    assert busy[1].get(timeout=PATIENCE) == GET
+
+
+def test_requests_behind_one_for_gunicorn_come_after_it(worker: Worker, path: Path) -> None:
+    client, request = serve(worker, path)
+    client.sendall(GET + OTHER + GET)
+    begun(path)
+    assert not request.ready(), "the first is answered first"
+    path.reads[0](b"1")
+    assert request.get(timeout=PATIENCE) == OTHER + GET
+    assert received(client, 100) == b"1"
+    assert len(path.reads) == 1
