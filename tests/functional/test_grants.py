@@ -79,7 +79,7 @@ def test_keystoneauth_accepts_a_grant_as_http_basic(api: Caller, granted: str, g
 
 def test_public_pages_are_served_even_with_an_invalid_grant(api: Caller) -> None:
     junk = {"Authorization": "Bearer junk"}
-    for path in ("/", "/v1", "/v1/", "/v1/openapi.json", "/healthcheck", "/metrics"):
+    for path in ("/", "/v1", "/v1/", "/v1/agent", "/v1/openapi.json", "/healthcheck", "/metrics"):
         assert api.get(path, headers=junk).ok
     refused(api.get("/v1/stacks", headers=junk), "401 unauthorized")
     refused(api.get("/v1/nonsense", headers=junk), "401 unauthorized")
