@@ -24,7 +24,8 @@ def test_a_full_render_reports_and_counts_files_that_the_read_set_let_through(
     assert (agent["problems"], "read_set_mismatches" in agent) == ({}, False)
     assert "files differ" not in c1.log
 
-    c1.write("templates/nodes.j2", "another\n")  # the agent is not reloaded, and does not know
+    # The agent applies an edited template, and cannot know that this one differs each time.
+    c1.write("templates/nodes.j2", "{{ range(99999) | random }}{{ range(99999) | random }}\n")
 
     def counted() -> bool:
         agent = stack.context(results=True).facts["results"]["c1"]["agent"]
@@ -32,4 +33,3 @@ def test_a_full_render_reports_and_counts_files_that_the_read_set_let_through(
 
     eventually(counted, 20)
     assert "files differ" in c1.log
-    assert c1.nodes == ["another"]
