@@ -21,6 +21,8 @@ from factstore.client.render.document import (
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
+_EVERY_MACHINE = {"localhost", "ip6-localhost", "ip6-loopback"}
+
 
 def raw(document: Document, omit: Omit = ignore) -> str:
     """Return the document as JSON with sorted keys."""
@@ -62,7 +64,9 @@ def hosts(document: Document, omit: Omit = ignore) -> str:
     found = {}
     for name, node in sorted(nodes(document).items()):
         address = address_of(node)
-        if address is not None and _HOSTNAME.fullmatch(name):
+        if address is not None and name.partition(".")[0].lower() in _EVERY_MACHINE:
+            omit(f"nodes/{name}", "is a name of every machine itself")
+        elif address is not None and _HOSTNAME.fullmatch(name):
             found[name] = address
         elif address is not None:
             omit(f"nodes/{name}", "is not a valid host name")

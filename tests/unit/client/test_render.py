@@ -140,6 +140,12 @@ OMISSIONS: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ),
     (
         "hosts",
+        {"facts": {"nodes": {"Localhost.localdomain": {"ip": "10.0.0.6"}}}},
+        "",
+        ["nodes/Localhost.localdomain"],
+    ),
+    (
+        "hosts",
         {"facts": {"nodes": {"a:1": {"ip": "::1"}, "b": {"ip": None}, "c": {"cpus": 1}}}},
         "",
         ["nodes/a:1", "nodes/b/ip"],
