@@ -118,14 +118,16 @@ def test_a_proxy_is_used_if_it_is_configured(service: Service, tmp_path: Path) -
     assert fetch(tmp_path, Download(service.url, DIGEST), proxy="none").returncode == 0
 
 
-def test_certificates_are_those_of_the_property(tmp_path: Path) -> None:
+def test_certificates_and_proxy_are_those_of_the_settings(tmp_path: Path) -> None:
     steps = first_boot(SETTINGS, "id.secret", download=Download("https://x", DIGEST), cacert="PEM")
     files = {file.path: file for file in steps.files}
     assert files["/etc/factstore/ca.pem"].content == "PEM\n"
     assert 'CACERT = "/etc/factstore/ca.pem"' in files["/etc/factstore/fetch_agent.py"].content
     assert "cacert = /etc/factstore/ca.pem\n" in files["/etc/factstore/agent.conf"].content
-    steps = first_boot(SETTINGS, "id.secret", download=Download("https://x", DIGEST))
+    proxied = {**SETTINGS, "service": {"url": "https://cloud", "proxy": "http://proxy:3128"}}
+    steps = first_boot(proxied, "id.secret", download=Download("https://x", DIGEST))
     files = {file.path: file for file in steps.files}
+    assert 'PROXY = "http://proxy:3128"' in files["/etc/factstore/fetch_agent.py"].content
     assert "CACERT = None" in files["/etc/factstore/fetch_agent.py"].content
     assert "cacert" not in files["/etc/factstore/agent.conf"].content
 
