@@ -103,7 +103,7 @@ class FastPath:
         return True
 
     def _may_read(self, request: Request, identity: Identity) -> bool:
-        if request.headers.length or request.headers.generation is not None:
+        if request.headers.generation is not None:
             return False
         if identity.stack not in ("", request.stack):
             return False

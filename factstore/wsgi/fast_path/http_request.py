@@ -128,7 +128,7 @@ class Reader:
                 headers = None
             if len(block) <= _BLOCK_BYTES:
                 self._blocks[block] = headers
-        if headers is None:
+        if headers is None or (headers.length and line[1] == b"GET"):
             return None
         body, whole = end + 4, end + 4 + headers.length
         if len(data) < whole:

@@ -82,6 +82,7 @@ class Receiver:
                 continue
             connection = self._connection
             connection.begin_request(found)
+            self._connections.add_body(connection, len(found.body))
             try:
                 data = self._fast_path.write(found, local=self._local)
                 if data is None:

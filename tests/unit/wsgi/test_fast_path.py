@@ -89,6 +89,7 @@ def test_a_request_is_incomplete_until_its_last_byte(size: bytes) -> None:
         pytest.param(request_bytes("GET", f"http://localhost{FACT}"), id="absolute"),
         pytest.param(request_bytes("GET", "/v1/stacks/s/batch"), id="method of a batch"),
         pytest.param(request_bytes("POST", FACT), id="method of a fact"),
+        pytest.param(request_bytes("GET", FACT, "Content-Length: 3"), id="body of a read"),
         pytest.param(request_bytes("DELETE", FACT), id="delete"),
         pytest.param(request_bytes("HEAD", FACT), id="head"),
         pytest.param(request_bytes("GET", FACT, "X-Unknown: 1"), id="unknown header"),

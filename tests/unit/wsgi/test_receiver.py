@@ -26,6 +26,7 @@ class Path:
     def __init__(self) -> None:
         self.parse: Callable[[bytes], object] = Reader(VERSIONS).read
         self.reads: list[Callable[[bytes | None], None]] = []
+        self.write: Callable[..., bytes | None] = Mock()
 
     def start_read(
         self, request: Request, respond: Callable[[bytes | None], None], *, local: bool
@@ -107,6 +108,23 @@ def test_a_worker_that_stops_closes_idle_connections_and_no_request_is_lost(
     assert received(busy[0], 100) == b"the answer"
     busy[0].sendall(GET)  # gunicorn closes the connection after this one
     assert busy[1].get(timeout=PATIENCE) == GET
+
+
+def test_the_body_of_a_write_is_counted_while_it_is_carried_out(worker: Worker, path: Path) -> None:
+    counted = []
+
+    def write(request: Request, *, local: bool) -> bytes:
+        counted.append(worker.connections.gauges()["body_bytes"])
+        return b"the answer"
+
+    path.write = write
+    client, _ = serve(worker, path)
+    body = request_bytes("POST", "/v1/stacks/s/batch", "Content-Type: application/json", body=b"12")
+    client.sendall(body)
+    assert received(client, 100) == b"the answer"
+    gevent.sleep(0)
+    assert counted == [2]
+    assert worker.connections.gauges()["body_bytes"] == 0
 
 
 def test_requests_behind_one_for_gunicorn_come_after_it(worker: Worker, path: Path) -> None:
