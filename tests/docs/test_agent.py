@@ -107,6 +107,14 @@ def test_every_command_status_signal_fact_filter_and_variable_is_in_the_referenc
     assert set(re.findall(r"``(FACTSTORE_\w+)``", part_of("Hooks"))) == variables
 
 
+def test_bash_completes_every_command() -> None:
+    text = (ROOT / "etc" / "bash-completion" / "factstore-agent").read_text()
+    (words,) = re.findall(r' commands="(.*)"', text)
+    (subparsers,) = (each for each in make_parser()._actions if each.dest == "command")
+    assert subparsers.choices is not None
+    assert words.split() == list(subparsers.choices)
+
+
 def part_of(title: str) -> str:
     """Return a section of the reference."""
     found = REFERENCE.partition(f"\n{title}\n===")[2]
