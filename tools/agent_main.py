@@ -7,6 +7,7 @@ directory, the agent runs from the archive.
 
 # An old Python has to get as far as the message, so nothing newer may be used here.
 import os
+import stat
 import sys
 
 BUILD = "@BUILD@"  # names the content of the archive
@@ -21,7 +22,7 @@ def check_version(version):
 
 
 def unpacked(archive, cache):
-    """Return the directory with the unpacked archive, made if necessary; None if that fails."""
+    """Return the directory with the unpacked archive, made if necessary; None if it cannot be used."""
     folder = os.path.join(cache, BUILD)
     if not os.path.isdir(folder):
         child = os.fork()  # what it imports takes no memory here
@@ -33,7 +34,17 @@ def unpacked(archive, cache):
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
-    return folder if os.path.isdir(folder) else None
+    return folder if _is_own(cache) and _is_own(folder) else None
+
+
+def _is_own(folder):
+    """Return True if nobody else can have put modules into a directory."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    mode = found.st_mode
+    return stat.S_ISDIR(mode) and found.st_uid == os.geteuid() and not mode & 0o022
 
 
 def _unpack(archive, folder):

@@ -77,8 +77,15 @@ def test_it_is_unpacked_once_and_only_the_previous_build_is_kept(
     assert not list((folder / "factstore" / "agent" / "__pycache__").iterdir())
 
 
-def test_it_runs_from_the_archive_if_it_cannot_be_unpacked(
+def test_it_runs_from_the_archive_if_others_can_write_the_directory_or_nobody_can(
     file: Path, beginning: dict[str, Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "cache").write_text("")
-    assert beginning["unpacked"](str(file), str(tmp_path / "cache")) is None
+    cache = tmp_path / "cache"
+    folder = Path(beginning["unpacked"](str(file), str(cache)))
+    for each in (cache, folder):
+        each.chmod(0o775)
+        assert beginning["unpacked"](str(file), str(cache)) is None
+        each.chmod(0o755)
+    assert beginning["unpacked"](str(file), str(cache)) == str(folder)
+    (tmp_path / "file").write_text("")
+    assert beginning["unpacked"](str(file), str(tmp_path / "file")) is None
