@@ -10,6 +10,15 @@ def host_name(host: str) -> str:
     return host if host.endswith("]") or ":" not in host else host.rpartition(":")[0]
 
 
+def is_address(host: str) -> bool:
+    """Return True if a host is an address, with or without brackets."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(address: str) -> bool:
     """Return True if an address is of the loopback interface, or empty as that of a Unix socket.
 

@@ -14,7 +14,7 @@ from enum import Enum
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import parse_tags
 from factstore.core.model.member import GENERATION_PATTERN
-from factstore.wsgi.addresses import host_name, is_loopback
+from factstore.wsgi.addresses import host_name, is_address, is_loopback
 
 BODY_BYTES = 64 * 1024
 HEAD_BYTES = 8 * 1024
@@ -31,7 +31,10 @@ _LINE = re.compile(
     rb"(?:facts/([A-Za-z0-9_.:@/-]+)|members/([A-Za-z0-9_.:@-]+)/heartbeat|batch)) HTTP/1\.1\r\n"
 )
 _HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
-_HOST = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?")
+_LABEL = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|(\[[0-9a-f:]+\]))(?::([1-9][0-9]{{0,4}}))?")
+_PORTS = 65_535
+_HOST_BYTES = 253  # of a name in DNS
 _GENERATION = re.compile(GENERATION_PATTERN)
 _FORWARDED = frozenset(
     {"forwarded", "via", "x-real-ip", "x-request-id"}
@@ -158,10 +161,21 @@ def read_headers(block: bytes) -> Headers | None:
             return None
         found[name] = (header[2] or b"").decode()
     headers = Headers(host=found.pop("host", ""))
-    if not _HOST.fullmatch(headers.host) or headers.host.endswith(":80"):
+    if not _is_plain_host(headers.host):
         return None
     headers.local = is_loopback(host_name(headers.host))
     return headers if all(_take(headers, name, value) for name, value in found.items()) else None
+
+
+def _is_plain_host(host: str) -> bool:
+    """Return True if a ``Host`` header is the authority of a URL without changes."""
+    found = _HOST.fullmatch(host)
+    if found is None or len(host) > _HOST_BYTES:
+        return False
+    address, port = found[1], found[2]
+    if address is not None and not is_address(address):
+        return False
+    return port is None or (port != "80" and int(port) <= _PORTS)
 
 
 def _take(headers: Headers, name: str, value: str) -> bool:

@@ -81,6 +81,25 @@ def test_a_request_is_incomplete_until_its_last_byte(size: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "plain"),
+    [
+        *((host, True) for host in ("a", "a-b.c3:65535", "10.0.0.1:8778", "[::1]", "[fe80::1]:1")),
+        *(
+            (host, False)
+            for host in (".", "a.", "a..b", "-a", "a-", "A", "a_b", "xn--a", "b.xn--a")
+        ),
+        *(
+            (host, False)
+            for host in ("a" * 64, "a.b" * 85, "a:0", "a:80", "a:65536", "[1:2]", "[]")
+        ),
+    ],
+)
+def test_only_plain_names_and_addresses_are_known_hosts(host: str, plain: bool) -> None:
+    raw = request_bytes("GET", FACT).replace(b"localhost", host.encode())
+    assert isinstance(Reader(()).read(raw), Request) == plain
+
+
+@pytest.mark.parametrize(
     "raw",
     [
         pytest.param(request_bytes("GET", FACT, version="HTTP/1.0"), id="version"),
