@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
+from urllib.parse import quote
 
 from flask import Response, request
 
@@ -87,10 +88,16 @@ def page_response(noun: str, page: Page[T], serialize: Callable[[T], str]) -> Re
     return texts_response(texts)
 
 
+def root_url() -> str:
+    """Return the service's URL as the client sees it, with a slash at its end, in ASCII."""
+    # root_url of Flask decodes international domain names, whose letters a header cannot contain.
+    return f"{request.scheme}://{request.host}{quote(request.script_root)}/"
+
+
 def set_location(response: Response, *names: str) -> None:
     """Make a response 201 with the location of a new resource, such as ``"stacks", "s1"``."""
     response.status_code = 201
-    response.headers["Location"] = f"{request.root_url}v1/{'/'.join(names)}"
+    response.headers["Location"] = f"{root_url()}v1/{'/'.join(names)}"
 
 
 def set_etag(response: Response, etag: str) -> Response:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import marshmallow as ma
-from flask import Response, current_app, request
+from flask import Response, current_app
 from flask.views import MethodView
 
 from factstore.api import agent
@@ -21,7 +21,7 @@ from factstore.api.agent_files import AgentFiles
 from factstore.api.blueprint import Blueprint
 from factstore.api.identity import access
 from factstore.api.openapi import JSON_BODY, WRITE
-from factstore.api.responses import json_response
+from factstore.api.responses import json_response, root_url
 from factstore.api.schemas import vendordata as schemas
 from factstore.api.schemas.base import NoQuery
 from factstore.api.services import services
@@ -94,7 +94,7 @@ def _script(project_id: str, wanted: InstanceRequest) -> str:
     """
     files: AgentFiles = current_app.extensions[agent.FILES]
     settings: VendorDataSettings = current_app.extensions[SETTINGS]
-    root = settings.url or request.root_url.rstrip("/")
+    root = settings.url or root_url().rstrip("/")
     download = None
     if files.offered:
         digest = files.find(None).sha256

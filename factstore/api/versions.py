@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from factstore.api import microversion
 from factstore.api.blueprint import Blueprint
-from factstore.api.responses import json_response
+from factstore.api.responses import json_response, root_url
 from factstore.api.schemas import versions as schemas
 from factstore.api.schemas.base import NoQuery
 
@@ -29,7 +29,7 @@ def document() -> dict[str, Any]:
                 "status": "CURRENT",
                 "min_version": microversion.version_text(microversion.MINIMUM),
                 "max_version": microversion.version_text(microversion.MAXIMUM),
-                "links": [{"rel": "self", "href": f"{request.root_url}v1/"}],
+                "links": [{"rel": "self", "href": f"{root_url()}v1/"}],
             }
         ]
     }
