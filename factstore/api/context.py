@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -16,7 +17,10 @@ from factstore.api.schemas import context as schemas
 from factstore.api.services import services, waiting
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.cursor import Cursor
-from factstore.core.services.context import Context
+from factstore.core.model.fact import Scope
+from factstore.core.model.permissions import Permissions
+from factstore.core.services.context import Context, ContextService
+from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
@@ -24,6 +28,7 @@ from factstore.policies import stacks as rules
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
 
 HEADERS = ("ETag", "Factstore-Cursor", "Factstore-Checksum")
+_QUERY = schemas.ContextQuery()
 ERROR_CODES = (*CONDITIONAL_READ, "cursor_invalid")
 
 
@@ -53,6 +58,48 @@ class ContextItem(MethodView):
 def _read(query: dict[str, Any], stack: str) -> Response:
     scope = access().scope(rules.CONTEXT, stack)
     known = conditional.known_tags()
+    try:
+        with waiting(scope, query["wait"] or query["settle"]):
+            found = read_context(services().context, access().permissions, scope, query, known)
+    except NotFound as error:
+        return missing(error, query["wait"])
+    texts = found.texts
+    if isinstance(found, Context):
+        response = conditional_response(lambda: texts, found.etag, known)
+    else:
+        response = texts_response(lambda: texts)
+        response.headers["Cache-Control"] = "no-store"
+    response.headers.extend(context_headers(found))
+    return response
+
+
+def context_headers(found: Context | ContextDelta) -> list[tuple[str, str]]:
+    """Return the headers of a response with a context or its changes."""
+    return [("Factstore-Cursor", str(found.cursor)), ("Factstore-Checksum", found.checksum)]
+
+
+def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return a query of a context as the view receives it, or None if it is not valid."""
+    if _QUERY.validate(arguments):
+        return None
+    loaded: dict[str, Any] = _QUERY.load(arguments)
+    return loaded
+
+
+def read_context(
+    contexts: ContextService,
+    permissions: Permissions,
+    scope: Scope,
+    query: Mapping[str, Any],
+    known: frozenset[str] | None,
+) -> Context | ContextDelta:
+    """Return the context or its changes, and wait for them, as a query asks.
+
+    :param query: as :class:`~factstore.api.schemas.context.ContextQuery` loads it.
+    :param known: the entity tags that the caller knows; None for any.
+    :raises Invalid: ``cursor_invalid`` or ``header_invalid``.
+    :raises NotFound: the stack or the member does not exist.
+    """
     since = Cursor.parse(query["since"]) if query["since"] else None
     if since is not None and known != frozenset():
         raise Invalid(
@@ -63,32 +110,15 @@ def _read(query: dict[str, Any], stack: str) -> Response:
         results=query["include"] == "results",
         member=query["member"],
         parts=schemas.VIEWS[query["view"]],
-        permissions=access().permissions,
+        permissions=permissions,
         read_set=query["read_set"],
     )
     wait, stale = query["wait"], query["consistency"] == "stale"
     settle = Debounce.of(query["settle"], query["max_settle"])
-    contexts = services().context
-    try:
-        with waiting(scope, wait or query["settle"]):
-            if since is not None:
-                found = contexts.since(scope, since, view, wait=wait, settle=settle, stale=stale)
-            else:
-                unless = _EveryTag() if known is None else known or None
-                found = contexts.get(
-                    scope, view, wait=wait, unless=unless, settle=settle, stale=stale
-                )
-    except NotFound as error:
-        return missing(error, wait)
-    texts = found.texts
-    if isinstance(found, Context):
-        response = conditional_response(lambda: texts, found.etag, known)
-    else:
-        response = texts_response(lambda: texts)
-        response.headers["Cache-Control"] = "no-store"
-    response.headers["Factstore-Cursor"] = str(found.cursor)
-    response.headers["Factstore-Checksum"] = found.checksum
-    return response
+    if since is not None:
+        return contexts.since(scope, since, view, wait=wait, settle=settle, stale=stale)
+    unless = _EveryTag() if known is None else known or None
+    return contexts.get(scope, view, wait=wait, unless=unless, settle=settle, stale=stale)
 
 
 class _EveryTag(frozenset[str]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 from factstore.api.errors import INTERNAL_ERROR, STATUS
@@ -20,17 +20,13 @@ from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.policies import facts as rules
 from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.fast_path.call import Call, Operation
 from factstore.wsgi.fast_path.callers import Callers
+from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
-from factstore.wsgi.fast_path.http_response import (
-    body_length,
-    etag_headers,
-    refusal,
-    response,
-    sent,
-)
-from factstore.wsgi.fast_path.writes import Call, Writes
+from factstore.wsgi.fast_path.http_response import Answer, answer_of, etag_headers, refusal
+from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.middleware.problem import problem
 from factstore.wsgi.middleware.request_id import new_request_id
@@ -76,7 +72,14 @@ class FastPath:
         self._scheduler = scheduler
         self._metrics = metrics
         self._reader = Reader(VERSIONS)
-        self._writes = Writes(services, authorizer)
+        writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
+        stack = "/v1/stacks/{stack}"
+        self._operations = {
+            "facts": Operation(_FACT, writes.put_fact),
+            "batch": Operation(f"{stack}/batch", writes.batch),
+            "heartbeat": Operation(f"{stack}/members/{{member}}/heartbeat", writes.heartbeat),
+            "context": Operation(f"{stack}/context", contexts.read),
+        }
         self.reads: dict[FactRead, Respond] = {}
 
     def parse(self, data: bytes) -> Request | Partial | None:
@@ -119,39 +122,39 @@ class FastPath:
     def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
         respond = self.reads.pop(read)
         try:
-            data = self._read_response(read, found)
+            answer = self._read_answer(read, found, request_id := new_request_id())
         except Exception:  # other reads that have ended at the same moment must not be lost
             LOG.exception("GET %s failed.", read.request.target)
-            request_id = new_request_id()
-            data = sent(problem("internal_error", INTERNAL_ERROR, request_id), request_id)
-        respond(data)
+            answer = answer_of(problem("internal_error", INTERNAL_ERROR, request_id))
+        respond(None if answer is None else b"".join(answer.pieces(request_id)))
 
-    def _read_response(self, read: FactRead, found: Fact | FactstoreError | None) -> bytes | None:
-        caller, request_id = read.identity, new_request_id()
+    def _read_answer(
+        self, read: FactRead, found: Fact | FactstoreError | None, request_id: str
+    ) -> Answer | None:
+        caller = read.identity
         if found is None or (isinstance(found, Fact) and found.sensitive):
             return None
         if not self._services.rate_limiter.request_at_once(caller.project_id, 0):
             return None
         if isinstance(found, Fact):
-            status, data = self._fact_response(read, found, request_id)
+            answer = self._fact_answer(read, found)
         else:
             context = LogContext(request_id, None)
             set_caller(caller.user_id, caller.project_id, caller.roles)
-            status, data = _refusal(found, request_id)
+            answer = _refusal(found, request_id)
             context.end()
-        length = body_length(data)
-        self._services.rate_limiter.answered(caller.project_id, length)
-        self._metrics.observe("GET", _FACT, status, length, time.perf_counter() - read.began)
-        return data
+        self._services.rate_limiter.answered(caller.project_id, answer.size)
+        seconds = time.perf_counter() - read.began
+        self._metrics.observe("GET", _FACT, answer.status, answer.size, seconds)
+        return answer
 
-    def _fact_response(self, read: FactRead, fact: Fact, request_id: str) -> tuple[int, bytes]:
-        epoch, headers = self._store.epoch, read.request.headers
+    def _fact_answer(self, read: FactRead, fact: Fact) -> Answer:
+        epoch, known = self._store.epoch, read.request.headers.known
         etag = fact.etag(epoch)
-        status, body = 200, f"{fact_text(fact, epoch)}\n"
-        if headers.conditional and (headers.known is None or etag in headers.known):
-            return 304, response(304, etag_headers(etag), None, request_id)
+        if known is None or etag in known:
+            return Answer(304, etag_headers(etag), None)
         lines = [("Content-Type", JSON), *etag_headers(etag)]
-        return status, response(status, lines, body, request_id)
+        return Answer(200, lines, [fact_text(fact, epoch), "\n"])
 
     def expire_reads(self) -> None:
         """End the reads that wait for too long; the sooner ones come first."""
@@ -167,22 +170,23 @@ class FastPath:
             elif read.lags and not read.passed:
                 read.pass_foreign()
 
-    # Writes
+    # Other requests
 
-    def write(self, request: Request, *, local: bool) -> bytes | None:
-        """Carry out a write and return the response; None to pass the request to gunicorn.
+    def serve(self, request: Request, *, local: bool) -> Iterable[bytes] | None:
+        """Carry out a request and return the response; None to pass the request to gunicorn.
 
-        :raises ClientGone: the client has gone before the write was carried out.
+        :return: the bytes in pieces, of which the next is made when the previous one has been sent.
+        :raises ClientGone: the client has gone.
         """
         began = time.perf_counter()
         try:
             identity = self._callers(request.headers, local=local)
         except Unavailable:
             return None
-        if identity is None or request.headers.conditional:
+        if identity is None or identity.stack not in ("", request.stack):
             return None
-        route, handle = self._writes.handler(request)
-        heartbeat, project_id = bool(request.member), identity.project_id
+        operation = self._operations[request.noun]
+        heartbeat, project_id = request.noun == "heartbeat", identity.project_id
         if self._scheduler.age((project_id, heartbeat)) > MAX_DELAY_SECONDS:
             return None
         if not self._services.rate_limiter.request_at_once(
@@ -192,34 +196,32 @@ class FastPath:
         request_id = new_request_id()
         context = LogContext(request_id, None)
         set_caller(identity.user_id, project_id, identity.roles)
+        answer: Answer | None
         try:
             self._scheduler.start((project_id, heartbeat))
-            answer = handle(Call(request, identity, request_id))
+            answer = operation.handle(Call(request, identity, request_id))
             if answer is None:
                 self._services.rate_limiter.cancel(
                     project_id, len(request.body), heartbeat=heartbeat
                 )
                 return None
-            status, data = answer.status, response(*answer, request_id)
         except FactstoreError as error:
-            status, data = _refusal(error, request_id)
+            answer = _refusal(error, request_id)
         except ClientGone:
-            self._metrics.observe(request.method, route, 499, 0, time.perf_counter() - began)
+            self._metrics.observe(request.method, operation.route, 499, 0, None)
             raise
         except Exception:
             LOG.exception("%s %s failed.", request.method, request.target)
-            failure = problem("internal_error", INTERNAL_ERROR, request_id)
-            status, data = failure.status, sent(failure, request_id)
+            answer = answer_of(problem("internal_error", INTERNAL_ERROR, request_id))
         finally:
             context.end()
-        length = body_length(data)
-        self._services.rate_limiter.answered(project_id, length, heartbeat=heartbeat)
-        seconds = time.perf_counter() - began
-        self._metrics.observe(request.method, route, status, length, seconds)
-        return data
+        self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
+        seconds = None if answer.waited else time.perf_counter() - began
+        self._metrics.observe(request.method, operation.route, answer.status, answer.size, seconds)
+        return answer.pieces(request_id)
 
 
-def _refusal(error: FactstoreError, request_id: str) -> tuple[int, bytes]:
+def _refusal(error: FactstoreError, request_id: str) -> Answer:
     if STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
         LOG.warning("%s: %s", error.code, error.detail)
     return refusal(error, request_id)

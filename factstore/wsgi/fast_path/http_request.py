@@ -28,8 +28,11 @@ The bodies that gunicorn receives count towards the limit of all bodies.
 
 _LINE = re.compile(
     rb"(GET|PUT|POST) (/v1/stacks/([A-Za-z0-9_.:@-]+)/"
-    rb"(?:facts/([A-Za-z0-9_.:@/-]+)|members/([A-Za-z0-9_.:@-]+)/heartbeat|batch)) HTTP/1\.1\r\n"
+    rb"(?:(facts)/([A-Za-z0-9_.:@/-]+)|members/([A-Za-z0-9_.:@-]+)/(heartbeat)|(batch)|"
+    rb"(context)(?:\?([a-z_]+=[A-Za-z0-9_.:@,%=&-]*))?)) HTTP/1\.1\r\n"
 )
+_METHODS = {"facts": (b"GET", b"PUT"), "context": (b"GET",)}
+_TARGET_BYTES = 2048
 _HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
 _LABEL = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|(\[[0-9a-f:]+\]))(?::([1-9][0-9]{{0,4}}))?")
@@ -85,21 +88,30 @@ class Headers:
 class Request:
     """A complete request.
 
-    :param data: its bytes as they arrived.
+    :param noun: ``facts``, ``batch``, ``heartbeat`` or ``context``.
     :param path: of a fact; empty in a request about something else.
     :param member: of a heartbeat; empty in other requests.
+    :param query: of a context, without the question mark.
+    :param data: its bytes as they arrived.
     """
 
     method: str
+    noun: str
     target: str
     stack: str
     path: str
     member: str
+    query: str
     headers: Headers
     body: bytes
     data: bytes
 
     version = (1, 1)
+
+    @property
+    def reads_fact(self) -> bool:
+        """True if the request reads a fact."""
+        return self.noun == "facts" and self.method == "GET"
 
 
 class Reader:
@@ -115,7 +127,13 @@ class Reader:
     def read(self, data: bytes) -> Request | Partial | None:
         """Return the request at the beginning of some bytes; None to pass it to gunicorn."""
         line = _LINE.match(data)
-        if line is None or (line[1] == b"POST") == (line[4] is not None):
+        if line is None:
+            return None
+        method, target, stack, facts, path, member, heartbeat, batch, context, query = line.groups(
+            b""
+        )
+        noun = (facts or heartbeat or batch or context).decode()
+        if method not in _METHODS.get(noun, (b"POST",)) or len(target) > _TARGET_BYTES:
             return None
         start, end = line.end(), data.find(b"\r\n\r\n", line.end() - 2)
         if end < 0:
@@ -136,13 +154,14 @@ class Reader:
         body, whole = end + 4, end + 4 + headers.length
         if len(data) < whole:
             return PARTIAL if whole <= PARTIAL_BYTES else None
-        method, target, stack, path, member = line.groups(b"")
         return Request(
             method.decode(),
+            noun,
             target.decode(),
             stack.decode(),
             path.decode(),
             member.decode(),
+            query.decode(),
             headers,
             data[body:whole],
             data if len(data) == whole else data[:whole],

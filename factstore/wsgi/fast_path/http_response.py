@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from itertools import chain
 
 from gunicorn.http.wsgi import SERVER
 from gunicorn.util import http_date
 
 from factstore.api.errors import error_headers
 from factstore.api.microversion import RESPONSE_HEADERS
+from factstore.api.responses import PIECE_CHARACTERS, encoded_pieces
 from factstore.core.errors import FactstoreError
+from factstore.core.model.value import utf8_size
 from factstore.wsgi.middleware.problem import Problem, problem
 from factstore.wsgi.middleware.request_id import HEADER as REQUEST_ID
 
@@ -39,28 +42,41 @@ class _Dates:
 _DATES = _Dates()
 
 
-def response(
-    status: int, headers: Iterable[tuple[str, str]], body: str | None, request_id: str
-) -> bytes:
-    """Return the bytes of a response.
+class Answer:
+    """The answer to a request.
 
     :param headers: other than those of every response.
-    :param body: None for a response that has none.
+    :param texts: the body in parts; None for a response that has none.
+    :param waited: True if the request waited for a change, so that its duration says nothing.
     """
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    head = (
-        f"{_STATUS_LINES[status]}{_DATES.now()}\r\nConnection: keep-alive\r\n{lines}{_EVERYWHERE}"
-        f"{REQUEST_ID}: {request_id}\r\n"
-    )
-    if body is None:
-        return f"{head}\r\n".encode("latin-1")
-    content = body.encode()
-    return f"{head}Content-Length: {len(content)}\r\n\r\n".encode("latin-1") + content
 
+    __slots__ = ("_headers", "_texts", "size", "status", "waited")
 
-def body_length(data: bytes) -> int:
-    """Return the number of bytes of the body of a response."""
-    return len(data) - data.index(b"\r\n\r\n") - 4
+    def __init__(
+        self,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        texts: Sequence[str] | None,
+        *,
+        waited: bool = False,
+    ) -> None:
+        self.status = status
+        self.waited = waited
+        self.size = 0 if texts is None else sum(map(utf8_size, texts))
+        self._headers = headers
+        self._texts = texts
+
+    def pieces(self, request_id: str) -> Iterable[bytes]:
+        """Return the bytes of the response; those of a large one are made when they are needed."""
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self._headers])
+        length = "" if self._texts is None else f"Content-Length: {self.size}\r\n"
+        head = (
+            f"{_STATUS_LINES[self.status]}{_DATES.now()}\r\nConnection: keep-alive\r\n{lines}"
+            f"{_EVERYWHERE}{REQUEST_ID}: {request_id}\r\n{length}\r\n"
+        )
+        if self.size <= PIECE_CHARACTERS:
+            return [f"{head}{''.join(self._texts or ())}".encode()]
+        return chain([head.encode()], encoded_pieces(self._texts or ()))
 
 
 def etag_headers(etag: str) -> list[tuple[str, str]]:
@@ -68,16 +84,24 @@ def etag_headers(etag: str) -> list[tuple[str, str]]:
     return [("ETag", f'"{etag}"'), ("Cache-Control", "no-cache")]
 
 
-def refusal(error: FactstoreError, request_id: str) -> tuple[int, bytes]:
-    """Return the status and the bytes of a response that states an error."""
-    answer = problem(
-        error.code, error.detail, request_id, extra=error.extra, headers=error_headers(error)
-    )
-    return answer.status, sent(answer, request_id)
+def refusal(
+    error: FactstoreError,
+    request_id: str,
+    headers: Iterable[tuple[str, str]] = (),
+    *,
+    waited: bool = False,
+) -> Answer:
+    """Return the answer that states an error.
+
+    :param headers: other than those of the error itself.
+    """
+    own = dict([*error_headers(error).items(), *headers])
+    found = problem(error.code, error.detail, request_id, extra=error.extra, headers=own)
+    return answer_of(found, waited=waited)
 
 
-def sent(answer: Problem, request_id: str) -> bytes:
-    """Return the bytes of an error answer."""
+def answer_of(found: Problem, *, waited: bool = False) -> Answer:
+    """Return the answer of an error that the middlewares know."""
     own = (*RESPONSE_HEADERS, "Content-Length")
-    headers = [each for each in answer.headers if each[0] not in own]
-    return response(answer.status, headers, answer.body.decode(), request_id)
+    headers = [each for each in found.headers if each[0] not in own]
+    return Answer(found.status, headers, [found.body.decode()], waited=waited)

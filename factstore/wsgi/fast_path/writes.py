@@ -6,48 +6,26 @@ Each handler returns None, before anything is done, if the request has to be pas
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from factstore.api.fact_body import fact_to_put, is_plain_put
-from factstore.api.identity import Authorizer, Identity
+from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.serializers.batch import batch_texts
 from factstore.api.serializers.facts import fact_text
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Author, Put, Scope
+from factstore.core.model.fact import Author, Put
 from factstore.core.model.member import GENERATION_PATTERN
 from factstore.core.model.precondition import ANY
 from factstore.core.model.value import parse_json
 from factstore.core.services.composition import Services
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
-from factstore.wsgi.fast_path.http_request import Request
-from factstore.wsgi.fast_path.http_response import etag_headers
+from factstore.wsgi.fast_path.call import Call
+from factstore.wsgi.fast_path.http_response import Answer, etag_headers
 
 _GENERATION = re.compile(GENERATION_PATTERN)
-
-
-class Answer(NamedTuple):
-    """The response to a write."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: str | None
-
-
-class Call(NamedTuple):
-    """A request and its caller."""
-
-    request: Request
-    identity: Identity
-    request_id: str
-
-    @property
-    def scope(self) -> Scope:
-        """The stack of the request."""
-        return Scope(self.identity.project_id, self.request.stack)
 
 
 class Writes:
@@ -56,14 +34,6 @@ class Writes:
     def __init__(self, services: Services, authorizer: Authorizer) -> None:
         self._services = services
         self._authorizer = authorizer
-
-    def handler(self, request: Request) -> tuple[str, Callable[[Call], Answer | None]]:
-        """Return the route of a request and its handler."""
-        if request.path:
-            return "/v1/stacks/{stack}/facts/{path}", self.put_fact
-        if request.member:
-            return "/v1/stacks/{stack}/members/{member}/heartbeat", self.heartbeat
-        return "/v1/stacks/{stack}/batch", self.batch
 
     def put_fact(self, call: Call) -> Answer | None:
         """Store a fact."""
@@ -104,7 +74,7 @@ class Writes:
             *etag_headers(fact.etag(epoch)),
         ]
         status = 201 if result.outcome == "created" else 200
-        return Answer(status, lines, f"{fact_text(fact, epoch)}\n")
+        return Answer(status, lines, [fact_text(fact, epoch), "\n"])
 
     def batch(self, call: Call) -> Answer | None:
         """Store several facts."""
@@ -135,7 +105,7 @@ class Writes:
             ("Content-Type", JSON),
             ("Factstore-Cursor", str(Cursor(epoch, written.revision))),
         ]
-        return Answer(200, lines, "".join([*batch_texts(written, epoch), "\n"]))
+        return Answer(200, lines, [*batch_texts(written, epoch), "\n"])
 
     def heartbeat(self, call: Call) -> Answer | None:
         """Restart a member's time to live."""
@@ -165,10 +135,9 @@ class Writes:
         return Answer(204, [("Content-Type", "text/html; charset=utf-8")], None)
 
     def _allows(self, rule: str, call: Call) -> bool:
-        identity = call.identity
-        if identity.stack not in ("", call.request.stack):
+        if call.request.headers.conditional:
             return False
-        return self._authorizer(rule, identity, identity.project_id)
+        return self._authorizer(rule, call.identity, call.identity.project_id)
 
     def _author(self, call: Call) -> Author:
         identity = call.identity

@@ -142,10 +142,13 @@ class Metrics:
         if WAITED not in environ:
             self._request_seconds.labels(method, route).observe(seconds)
 
-    def observe(self, method: str, route: str, status: int, length: int, seconds: float) -> None:
+    def observe(
+        self, method: str, route: str, status: int, length: int, seconds: float | None
+    ) -> None:
         """Count a request that the fast path answered.
 
         :param length: the number of bytes of the response's body.
+        :param seconds: None if the request has waited.
         """
         key = method, route, status
         found = self._known.get(key)
@@ -157,7 +160,8 @@ class Metrics:
         count, observe = found
         count()
         self._fast_path_requests.inc()
-        observe(seconds)
+        if seconds is not None:
+            observe(seconds)
         if length:
             self._response_bytes.inc(length)
 

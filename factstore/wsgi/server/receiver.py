@@ -1,8 +1,8 @@
 """Receives the requests of a connection, and answers those that the fast path knows.
 
 While a connection waits for a request, its greenlet sleeps.  The requests that arrive are read in the
-hub, and reads of facts are answered there.  The greenlet wakes for writes, for the rest of a response
-that the client reads slowly, and for requests that gunicorn has to handle.
+hub, and reads of facts are answered there.  The greenlet wakes for requests that may wait, for the
+rest of a response that the client reads slowly, and for requests that gunicorn has to handle.
 """
 
 from __future__ import annotations
@@ -84,11 +84,12 @@ class Receiver:
             connection.begin_request(found)
             self._connections.add_body(connection, len(found.body))
             try:
-                data = self._fast_path.write(found, local=self._local)
-                if data is None:
+                pieces = self._fast_path.serve(found, local=self._local)
+                if pieces is None:
                     rest, self._data = found.data + self._data, b""
                     return rest
-                connection.sendall(data)
+                for piece in pieces:
+                    connection.sendall(piece)
             except ClientGone:
                 return b""
             finally:
@@ -166,7 +167,7 @@ class Receiver:
             self._wake(data)
             return
         self._data = data[len(request.data) :]
-        if request.method != "GET":
+        if not request.reads_fact:
             self._wake(request)
             return
         self._busy = True

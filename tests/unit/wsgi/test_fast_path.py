@@ -229,7 +229,7 @@ def test_a_write_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(
         fast_path(worker, elsewhere),
         fast_path(worker, None),
     ):
-        assert path.write(read(raw), local=True) is None
+        assert path.serve(read(raw), local=True) is None
     assert worker.store.state().revision == before
 
 
@@ -249,7 +249,7 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
 
 
 def test_a_read_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(worker: Worker) -> None:
-    fast_path(worker, OWNER).write(read(WRITES["put"][0]), local=True)
+    fast_path(worker, OWNER).serve(read(WRITES["put"][0]), local=True)
     agent = Permissions("agent", "m")
     secret = request_bytes("GET", "/v1/stacks/s/facts/configs/other/a")
     raw = request_bytes("GET", FACT)
@@ -268,15 +268,14 @@ def test_a_failure_after_the_write_may_have_been_made_is_answered(
 ) -> None:
     path = fast_path(worker, OWNER)
     monkeypatch.setattr(worker.store, "commit", Mock(side_effect=ZeroDivisionError))
-    response = path.write(read(WRITES["put"][0]), local=True)
-    assert response is not None
+    response = b"".join(path.serve(read(WRITES["put"][0]), local=True) or ())
     assert response.startswith(b"HTTP/1.1 500 ")
     assert b"ZeroDivision" not in response
 
 
 def test_a_read_that_fails_is_answered(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fast_path(worker, OWNER)
-    path.write(read(WRITES["put"][0]), local=True)
+    path.serve(read(WRITES["put"][0]), local=True)
     monkeypatch.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError("disk full"))))
     response = answer(path, request_bytes("GET", FACT))
     assert response is not None
@@ -294,7 +293,7 @@ def test_a_request_is_left_to_its_view_until_the_store_has_been_read(
         worker.store, worker.services, Mock(), away, ThreadScheduler(), Mock(), timeout=5.0
     )
     assert answer(path, request_bytes("GET", FACT)) is None
-    assert path.write(read(WRITES["put"][0]), local=True) is None
+    assert path.serve(read(WRITES["put"][0]), local=True) is None
 
 
 def test_bodies_are_counted_and_charged_without_their_headers(
@@ -304,7 +303,7 @@ def test_bodies_are_counted_and_charged_without_their_headers(
     monkeypatch.setattr(path, "_metrics", metrics)
     monkeypatch.setattr(worker.services.rate_limiter, "answered", charged)
     for response in (
-        path.write(read(WRITES["put"][0]), local=True),
+        b"".join(path.serve(read(WRITES["put"][0]), local=True) or ()),
         answer(path, request_bytes("GET", FACT)),
     ):
         assert response is not None
@@ -318,11 +317,11 @@ def test_a_request_that_the_fast_path_does_not_answer_is_not_charged(
 ) -> None:
     path, limiter = fast_path(worker, OWNER), Mock()
     monkeypatch.setattr(path, "_services", Mock(rate_limiter=limiter))
-    assert path.write(read(request_bytes("PUT", FACT, JSON, body=b"[]")), local=True) is None
+    assert path.serve(read(request_bytes("PUT", FACT, JSON, body=b"[]")), local=True) is None
     charge = limiter.request_at_once.call_args
     assert limiter.cancel.call_args == charge
     monkeypatch.setattr(path, "_scheduler", Mock(age=Mock(return_value=MAX_DELAY_SECONDS + 1)))
-    assert path.write(read(WRITES["put"][0]), local=True) is None, "the queue is too long"
+    assert path.serve(read(WRITES["put"][0]), local=True) is None, "the queue is too long"
     limiter.request_at_once.assert_called_once()
 
 

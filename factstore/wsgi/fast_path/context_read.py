@@ -1,0 +1,85 @@
+"""Reads of a context on the fast path, which may wait for a change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from factstore.api.context import context_headers, load_query, read_context
+from factstore.api.identity import Authorizer
+from factstore.api.media import JSON
+from factstore.core.errors import Invalid, NotFound
+from factstore.core.services.composition import Services
+from factstore.core.services.context import Context
+from factstore.policies import stacks as rules
+from factstore.wsgi.fast_path.call import Call
+from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
+
+_SINCE = re.compile(r"(^|&)since=([^&]*)")
+_ANY_CURSOR = "0123456789abcdef.1"
+
+
+class ContextReads:
+    """The handler of reads of a context."""
+
+    def __init__(self, services: Services, authorizer: Authorizer) -> None:
+        self._services = services
+        self._authorizer = authorizer
+
+    def read(self, call: Call) -> Answer | None:
+        """Return the context or its changes, and wait for them, as the query asks."""
+        headers, identity = call.request.headers, call.identity
+        if headers.length or headers.json or headers.generation is not None:
+            return None
+        query = _parse(call.request.query)
+        if query is None or not self._authorizer(rules.CONTEXT, identity, identity.project_id):
+            return None
+        waits = bool(query["wait"] or query["settle"])
+        arguments = (self._services.context, identity.permissions, call.scope, query, headers.known)
+        try:
+            if waits:
+                with self._services.rate_limiter.waiting(identity.project_id):
+                    found = read_context(*arguments)
+            else:
+                found = read_context(*arguments)
+        except Invalid:
+            return None
+        except NotFound as error:
+            retry = [("Retry-After", "1")] if query["wait"] else []
+            return refusal(error, call.request_id, retry, waited=waits)
+        lines = context_headers(found)
+        if isinstance(found, Context):
+            lines = [*etag_headers(found.etag), *lines]
+            if headers.known is None or found.etag in headers.known:
+                return Answer(304, lines, None, waited=waits)
+        else:
+            lines.append(("Cache-Control", "no-store"))
+        return Answer(200, [("Content-Type", JSON), *lines], [*found.texts, "\n"], waited=waits)
+
+
+def _parse(query: str) -> Mapping[str, Any] | None:
+    """Return a query as the schema loads it, or None if it has to be left to the view."""
+    # The cursor is the only parameter that differs from request to request.
+    since = _SINCE.search(query)
+    if since is None:
+        return _load(query)
+    start, end = since.span(2)
+    if "since" in query[end:]:
+        return None
+    loaded = _load(f"{query[:start]}{_ANY_CURSOR}{query[end:]}")
+    return None if loaded is None else {**loaded, "since": since[2]}
+
+
+@lru_cache(1024)
+def _load(query: str) -> dict[str, Any] | None:
+    """Return a query as the schema loads it, or None if it has to be left to the view."""
+    arguments: dict[str, str] = {}
+    for each in query.split("&") if query else ():
+        name, separator, value = each.partition("=")
+        value = value.replace("%2C", ",")
+        if not separator or "%" in value or name in arguments:
+            return None
+        arguments[name] = value
+    return load_query(arguments)
