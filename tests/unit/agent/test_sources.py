@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from factstore.agent.system import host_facts
 from factstore.agent.system.cloud_init import cloud
 from factstore.agent.system.host_facts import NAMES, HostFacts
 from tests.unit.agent.factories import REAL, program, state, write
+
+NOBODY = 65534
 
 
 def collector(directory: Path, lines: list[str] | None = None) -> FactCollector:
@@ -154,11 +157,24 @@ def test_the_last_facts_of_a_failed_source_are_kept(tmp_path: Path) -> None:
     assert gone.is_withdrawn("y", "a.json")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Let root, who reads everything, be another user inside a ``with`` block."""
+    user = os.geteuid()
+    os.seteuid(NOBODY if user == 0 else user)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
 def test_an_unreadable_directory_withdraws_no_facts(tmp_path: Path) -> None:
     write(tmp_path / "facts.d" / "a.json", '{"x": 1}')
     (tmp_path / "facts.d").chmod(0)
-    assert not collected(tmp_path).is_withdrawn("x", "a.json")
+    with unprivileged():
+        found = collected(tmp_path)
+    assert "Permission denied" in found.problems["facts.d"]
+    assert not found.is_withdrawn("x", "a.json")
 
 
 def test_a_file_in_place_of_the_directory_withdraws_no_facts(tmp_path: Path) -> None:
