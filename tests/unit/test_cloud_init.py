@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import ssl
 import stat
 import subprocess
 import sys
@@ -13,12 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 
 from factstore import cloud_init
 from factstore.cloud_init import Download, fetch_program, first_boot
 from tests.docs.pages import ROOT
+from tests.unit.client.network import tls_in_front_of
 
 AGENT = b"#!/usr/bin/env python3\nprint('the agent')\n"
 DIGEST = hashlib.sha256(AGENT).hexdigest()
@@ -60,7 +64,7 @@ def service() -> Iterator[Service]:
 
 
 def fetch(
-    directory: Path, download: Download, *, seconds: float = 60, **options: str
+    directory: Path, download: Download, *, seconds: float = 60, **options: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run the program that downloads the agent, with a target in a directory, and without pauses."""
     program = fetch_program(download, **options)
@@ -72,6 +76,7 @@ def fetch(
     ):
         assert old in program
         program = program.replace(old, new)
+    program = program.replace(cloud_init.CACERT_FILE, f"{directory}/ca.pem")
     file = directory / "fetch_agent.py"
     file.write_text(program)
     environment = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
@@ -106,7 +111,7 @@ def test_a_failure_is_one_line_on_the_console(service: Service, tmp_path: Path) 
     assert console == done.stdout
     assert console.startswith("factstore: the agent was not installed, so this instance is not a")
     assert f"{service.url} cannot be downloaded: its sha256 is" in console
-    assert f"Run 'python3 {tmp_path}/fetch_agent.py' again" in console
+    assert f"run 'python3 {tmp_path}/fetch_agent.py', then 'systemctl daemon-reload'" in console
     assert not (tmp_path / "bin" / "factstore-agent").exists()
 
 
@@ -116,6 +121,19 @@ def test_a_proxy_is_used_if_it_is_configured(service: Service, tmp_path: Path) -
     assert fetch(tmp_path, there, proxy=proxy).returncode == 0
     assert service.asked == [there.url]
     assert fetch(tmp_path, Download(service.url, DIGEST), proxy="none").returncode == 0
+
+
+def test_an_intermediate_ca_is_enough(service: Service, tmp_path: Path) -> None:
+    intermediate = trustme.CA().create_child_ca()
+    intermediate.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    intermediate.issue_cert("127.0.0.1").configure_cert(context)
+    with tls_in_front_of(int(service.url.split(":")[2].partition("/")[0]), context) as port:
+        there = Download(f"https://127.0.0.1:{port}/v1/agent", DIGEST)
+        assert fetch(tmp_path, there, seconds=-1, cacert=True).returncode == 0
+        (tmp_path / "ca.pem").write_bytes(trustme.CA().cert_pem.bytes())
+        refused = fetch(tmp_path, there, seconds=-1, cacert=True)
+    assert "certificate verify failed" in refused.stdout
 
 
 def test_certificates_and_proxy_are_those_of_the_settings(tmp_path: Path) -> None:
@@ -128,6 +146,7 @@ def test_certificates_and_proxy_are_those_of_the_settings(tmp_path: Path) -> Non
     steps = first_boot(proxied, "id.secret", download=Download("https://x", DIGEST))
     files = {file.path: file for file in steps.files}
     assert 'PROXY = "http://proxy:3128"' in files["/etc/factstore/fetch_agent.py"].content
+    assert files["/etc/factstore/fetch_agent.py"].mode == 0o600, "it may contain a password"
     assert "CACERT = None" in files["/etc/factstore/fetch_agent.py"].content
     assert "cacert" not in files["/etc/factstore/agent.conf"].content
 
@@ -173,9 +192,16 @@ def test_the_shipped_script_is_this_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["agent.pyz", "https://x", f"ftp://x#sha256={DIGEST}", "https://x#sha256=ab"]
+    "text",
+    [
+        "agent.pyz",
+        "https://x",
+        f"ftp://x#sha256={DIGEST}",
+        "https://x#sha256=ab",
+        f"https://me:pass@x/y#sha256={DIGEST}",
+    ],
 )
 def test_an_agent_from_another_place_needs_its_digest(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must (begin|end) with"):
+    with pytest.raises(ValueError, match=r"must (begin|end|be readable) with"):
         Download.of(text)
     assert Download.of(f"https://x/y#sha256={DIGEST}") == Download("https://x/y", DIGEST)
