@@ -74,7 +74,7 @@ class VendorData(MethodView):
         caller.check(rules.CREATE)
         project_id, instance_id = body["project_id"], body["instance_id"]
         try:
-            wanted = InstanceRequest.of(instance_id, body["hostname"] or "", body["metadata"])
+            wanted = InstanceRequest.of(instance_id, body["hostname"] or "", body["metadata"] or {})
             text = "{}" if wanted is None else encode(_script(project_id, wanted))
         except (Invalid, NotFound, Forbidden, SealingUnavailable) as error:
             LOG.warning(

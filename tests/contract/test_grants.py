@@ -25,6 +25,7 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.services.context_view import View
 from factstore.core.services.grants import FRESH_SECONDS, GrantService, Issued
 from factstore.core.services.watch_filter import Filter
+from factstore.core.state.state import State
 from factstore.wsgi.clock import SystemClock
 from tests.contract.lagging_backend import LaggingBackend
 from tests.contract.waiting import arm
@@ -444,6 +445,36 @@ def test_the_name_of_a_server_that_was_deleted_is_free_for_the_next(
     assert member(second, 3600) == f"c1-{second.id[:8]}"
     worker.members.join(scope, "c1", JoinRequest("compute", 30, "{}"), author())
     assert member(server(scope.stack), 7200) != "c1", "the third has joined"
+
+
+def test_servers_of_one_name_are_two_members_even_if_two_workers_answer_at_once(
+    world: World, scope: Scope, encryption: Encryption
+) -> None:
+    lagging = LaggingBackend(world.backend())
+    slow, quick = Worker(lagging).start(), world.worker()  # type: ignore[arg-type]
+    try:
+        slow.stacks.put(scope, "", author())
+        first, second = server(scope.stack), server(scope.stack)
+        late, early = later(slow, 0, encryption), later(quick, 0, encryption)
+        other = server(scope.stack, "c0")  # makes the stack's data key, on which all others depend
+        late.issue_to_instance(scope.project_id, other, author())
+        read_state, names = late._state, []
+
+        def overtaken(*, stale: bool = False) -> State:
+            found = read_state(stale=stale)
+            if not names:
+                lagging.lag()
+                issued = early.issue_to_instance(scope.project_id, first, author())
+                names.append(issued.grant.member)
+            return found
+
+        late._state = overtaken  # type: ignore[method-assign]
+        issued = late.issue_to_instance(scope.project_id, second, author())
+        assert [*names, issued.grant.member] == ["c1", f"c1-{second.id[:8]}"]
+        again = early.issue_to_instance(scope.project_id, first, author())
+        assert again.grant.member == "c1"
+    finally:
+        slow.stop()
 
 
 def test_a_server_has_one_grant_until_half_of_its_time_has_passed(

@@ -114,7 +114,11 @@ def test_a_group_that_was_changed_is_that_of_the_same_grant(api: Caller, name: s
 
 
 def test_a_server_without_properties_gets_nothing(api: Caller) -> None:
-    for body in (nova(None), nova(None, factstore_instance_id="x")):
+    for body in (
+        nova(None),
+        nova(None, factstore_instance_id="x"),
+        {**nova(None), "metadata": None},
+    ):
         answer = api.post(VENDORDATA, json=body)
         assert (answer.status_code, answer.json()) == (200, {})
 
@@ -125,6 +129,7 @@ def test_a_server_without_properties_gets_nothing(api: Caller) -> None:
         ({"factstore_stack": "missing-one"}, "no stack named"),
         ({"factstore_group": "a/b"}, "a/b"),
         ({"factstore_groups": "x"}, "of the server is unknown"),
+        ({"factstore_instance_id": "x\n[service]\nurl = http://evil"}, "must be printable"),
     ],
 )
 def test_a_mistake_is_reported_on_the_console_of_the_server(

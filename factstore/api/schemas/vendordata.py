@@ -48,7 +48,8 @@ class VendorDataBody(Schema):
     metadata = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        load_default=dict,
+        load_default=None,
+        allow_none=True,
         **description("The properties of the server: factstore_stack and factstore_group."),
     )
     image_id = fields.Raw(

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from factstore.core.errors import Invalid
+from factstore.core.model.member import DECLARED_PATTERN
 from factstore.core.model.path import SEGMENT_LENGTH, check_name, check_stack_name, quoted
 
 PREFIX = "factstore_"
@@ -50,6 +51,8 @@ class InstanceRequest:
                 raise Invalid(f"the server has no property {name}. Set {STACK} and {GROUP}.")
         check_stack_name(given[STACK])
         check_name(given[GROUP], "group")
+        if not re.fullmatch(DECLARED_PATTERN, known_as):
+            raise Invalid(f"the property {INSTANCE_ID} must be printable ASCII characters.")
         return cls(instance_id, host, given[STACK], given[GROUP], known_as)
 
     @property

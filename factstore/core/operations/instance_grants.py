@@ -60,7 +60,7 @@ class IssueToInstance(Operation[IssuedToInstance]):
         grant = Grant(
             id=grant_id,
             role="agent",
-            member=former.member if isinstance(former, Grant) else self._member(view, grant_id),
+            member=self._member(view, grant_id, former if isinstance(former, Grant) else None),
             group=request.group,
             digest=digest_of(secret),
             ttl=INSTANCE_TTL,
@@ -85,11 +85,17 @@ class IssueToInstance(Operation[IssuedToInstance]):
 
     @staticmethod
     def _is_current(former: Grant, grant: Grant, now: str) -> bool:
-        same = (former.digest, former.group) == (grant.digest, grant.group)
+        same = (former.digest, former.group, former.member) == (
+            grant.digest,
+            grant.group,
+            grant.member,
+        )
         return same and add_seconds(now, former.ttl // 2) < former.expires_at
 
-    def _member(self, view: View, grant_id: str) -> str:
+    def _member(self, view: View, grant_id: str, former: Grant | None) -> str:
         """Return the name of the server's member: a declared one's, its host's, or a longer one."""
+        if former is not None and former.member is not None:
+            return former.member if self._was_first(view, former) else self.request.member_names[1]
         living = view.stack_state.live_members if view.stack_state else {}
         for member in living.values():
             if member.declared in self.request.declared_ids:
@@ -97,12 +103,29 @@ class IssueToInstance(Operation[IssuedToInstance]):
         host, longer = self.request.member_names
         if host in living and not living[host].declared_only:
             return longer
-        # A server that was deleted leaves a grant; its name is free for the next server. One that has
-        # just been created has a grant and no member yet.
-        booting = (
-            each.member == host
+        return longer if self._booting(view, grant_id, host) else host
+
+    def _was_first(self, view: View, former: Grant) -> bool:
+        """Return False if two workers gave the host's name at once, and this server got it second."""
+        host, _ = self.request.member_names
+        booting = view.now < add_seconds(former.created_at, BOOT_SECONDS)
+        member = view.member(host)
+        if former.member != host or not booting or member is not None:
+            return True
+        others = self._booting(view, former.id, host)
+        return all(former.revision < each.revision for each in others)
+
+    @staticmethod
+    def _booting(view: View, grant_id: str, host: str) -> list[Grant]:
+        """Return the other grants for a member that were issued just now.
+
+        A server that was deleted leaves a grant; its name is free for the next server.  One that has
+        just been created has a grant and no member yet.
+        """
+        return [
+            each
+            for each in grants_in(view)
+            if each.member == host
             and each.id != grant_id
             and view.now < add_seconds(each.created_at, BOOT_SECONDS)
-            for each in grants_in(view)
-        )
-        return longer if any(booting) else host
+        ]

@@ -83,7 +83,12 @@ class GrantService(Service):
         self._state()  # no guard covers members and grants with the same name, so read a fresh state
         scope = Scope(project_id, request.stack)
         operation = IssueToInstance(scope, request, author, self._encryption)
-        return self._transactor.run(operation).outcome
+        done = self._transactor.run(operation)
+        if done.transaction is not None:
+            # Another worker may have given the name to another server at the same time.
+            self._state()
+            done = self._transactor.run(operation)
+        return done.outcome
 
     def get(self, scope: Scope, grant: str, *, stale: bool = False) -> Grant:
         """Return a valid grant.
