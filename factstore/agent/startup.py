@@ -7,6 +7,7 @@ does not take the place of a living member from which its state directory was co
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Mapping
 
 from factstore.agent.config.settings import Settings
@@ -16,7 +17,7 @@ from factstore.agent.scheduler import FIRST_PAUSE, LONGEST_PAUSE
 from factstore.agent.session.connection import Connection, open_connection
 from factstore.agent.session.copies import CopyMark
 from factstore.agent.session.identity import Identity
-from factstore.agent.system.machine import Machine
+from factstore.agent.system.machine import Machine, nameless_reason
 from factstore.agent.system.sd_notify import notify
 from factstore.agent.system.state_dir import StateDir
 from factstore.client import MemberRecord
@@ -95,14 +96,10 @@ class Startup:
                 pause = backoff.pause(getattr(error, "retry_after", None))
                 notify(READY="1", STATUS="asking the service which member this is")
             else:
-                text = (
-                    "The host has no name of its own yet, and no member is declared for it. Set the"
-                    " host name, or [agent] member."
-                )
                 if not self._waits:
-                    raise NameUnknown(text)
+                    raise NameUnknown(_nameless())
                 if not polls:
-                    LOG.warning("waiting for a name: %s", text)
+                    LOG.warning("waiting for a name: %s", _nameless())
                 notify(READY="1", STATUS="waiting for a host name")
                 polls += 1
             self._clock.sleep(pause)
@@ -155,6 +152,11 @@ class Startup:
 
     def _connect(self, member: str) -> Connection:
         return open_connection(self._identity.settings_of(member), self._environ)
+
+
+def _nameless() -> str:
+    reason = nameless_reason(socket.gethostname()) or "The host had no name of its own"
+    return f"{reason}, and no member is declared for it. Set the host name, or [agent] member."
 
 
 def _living(connection: Connection, member: str) -> MemberRecord | None:

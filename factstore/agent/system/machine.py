@@ -10,7 +10,13 @@ from typing import Any
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}")
-_UNNAMED = frozenset({"", "localhost", "localhost4", "localhost6", "(none)", "debian"})
+_MEMBER_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,127}")
+_UNNAMED = frozenset(
+    {
+        *("", "(none)", "localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"),
+        *("debian", "fedora", "ubuntu"),
+    }
+)
 """First parts of host names that machines have before they get their own."""
 
 
@@ -73,9 +79,22 @@ class Machine:
 
 
 def full_host_name() -> str:
-    """Return the host name; empty while the machine has only the name of its image."""
+    """Return the host name; empty while it is that of the image, or cannot be a member's name."""
     name = socket.gethostname()
-    return "" if name.partition(".")[0].lower() in _UNNAMED else name
+    return "" if nameless_reason(name) else name
+
+
+def nameless_reason(name: str) -> str:
+    """Return the reason why a host name names no member; empty if it can name one."""
+    short = name.partition(".")[0]
+    if short.lower() in _UNNAMED:
+        return "The host has no name of its own yet"
+    if not _MEMBER_NAME.fullmatch(short):
+        return (
+            f"The host name {name!r} cannot be the name of a member, which has letters from A to Z,"
+            " digits and '_.:@-' and does not begin with '-'"
+        )
+    return ""
 
 
 def host_name_for(name: str) -> str:

@@ -21,7 +21,7 @@ from factstore.client.render.document import (
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
-_EVERY_MACHINE = {"localhost", "ip6-localhost", "ip6-loopback"}
+_EVERY_MACHINE = {"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"}
 
 
 def raw(document: Document, omit: Omit = ignore) -> str:

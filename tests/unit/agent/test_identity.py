@@ -140,7 +140,8 @@ def test_an_agent_waits_while_its_host_has_no_name_of_its_own(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    named[:] = ["localhost.localdomain", "(none)", "", "debian", "localhost", "c7.example.com"]
+    unnamed = ["localhost.localdomain", "(none)", "", "debian", "ubuntu.local", "ip6-localhost"]
+    named[:] = [*unnamed, "localhost", "c7.example.com"]
     service.will(refusal(503, "unavailable"), refusal(404, "not_found"), NONE)
     assert host.start() == "c7"
     assert "waiting for a name: The host has no name of its own yet" in caplog.text
@@ -148,6 +149,11 @@ def test_an_agent_waits_while_its_host_has_no_name_of_its_own(
     assert host.start() == "c7"  # as before
     host.identify("2" * 32, "boot-1")
     with pytest.raises(NameUnknown, match="no name of its own"):
+        host.start(waits=False)
+    named[:] = ["c\u00f6mpute.example.com"]
+    with pytest.raises(
+        NameUnknown, match=r"The host name 'c.mpute.example.com' cannot be the name of"
+    ):
         host.start(waits=False)
     (tmp_path / "state/identity.json").unlink()
     assert main(["--config", str(tmp_path / "agent.conf"), "put", "services/x", "started"]) == 4
