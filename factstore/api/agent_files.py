@@ -7,6 +7,7 @@ with the sha256, and offers every file there.  Files in the directory are never 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -99,12 +100,17 @@ class AgentFiles:
                 "the source, or install the service from a wheel; or set [api] agent = false.",
                 self._own,
             )
-        if (
-            own is None
-            or directory is None
-            or not directory.is_dir()
-            or self._kept_file(own.sha256)
-        ):
+        if own is None or directory is None:
+            return
+        try:
+            self._keep(own, directory)
+        except OSError as error:
+            LOG.warning(
+                "the agent could not be kept in %s for later releases: %s", directory, error
+            )
+
+    def _keep(self, own: AgentFile, directory: Path) -> None:
+        if not directory.is_dir() or self._kept_file(own.sha256):
             return
         name = f"factstore-agent-{own.version.replace('-', '_')}-{own.sha256}.pyz"
         partial = directory / f".{name}.{uuid.uuid4().hex}"  # workers of several hosts may write it
@@ -112,11 +118,10 @@ class AgentFiles:
             shutil.copyfile(own.path, partial)
             partial.chmod(0o644)
             partial.replace(directory / name)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            LOG.warning(
-                "the agent could not be kept in %s for later releases: %s", directory, error
-            )
+        except OSError:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
     def _own_file(self) -> AgentFile | None:
         if self._own is None:
@@ -127,11 +132,20 @@ class AgentFiles:
             return None
 
     def _kept_file(self, sha256: str) -> AgentFile | None:
-        if self._directory is None or not self._directory.is_dir():
+        if self._directory is None:
             return None
-        for path in self._directory.glob(f"*-{sha256}.pyz"):
+        try:
+            paths = list(self._directory.glob(f"*-{sha256}.pyz"))
+        except OSError as error:
+            LOG.error("%s is not used: %s", self._directory, error.strerror)
+            return None
+        for path in paths:
             match = _NAME.fullmatch(path.name)
-            found = _read(path, match["version"]) if match else None
+            try:
+                found = _read(path, match["version"]) if match else None
+            except OSError as error:
+                LOG.error("%s is not used: %s", path, error.strerror)
+                continue
             if found is not None and found.sha256 == sha256:
                 return found
             LOG.error("%s is not used: its content does not have the sha256 in its name", path)

@@ -104,3 +104,12 @@ def test_a_directory_that_cannot_be_written_does_not_stop_the_service(
     AgentFiles("1.2", kept, own).keep()
     assert list(kept.iterdir()) == []
     AgentFiles("1.2", kept / "missing", own).keep()
+    monkeypatch.setattr(Path, "is_dir", Mock(side_effect=PermissionError(13, "Permission denied")))
+    refused = AgentFiles("1.2", kept, own)
+    refused.keep()
+    assert "no agent with" in detail(refused, f"?sha256={sha256(NEW)}")
+
+
+def test_a_file_that_cannot_be_read_is_one_that_is_missing(own: Path, kept: Path) -> None:
+    (kept / f"factstore-agent-1.1-{sha256(NEW)}.pyz").symlink_to(kept / "missing")
+    assert "no agent with" in detail(AgentFiles("1.2", kept, own), f"?sha256={sha256(NEW)}")
