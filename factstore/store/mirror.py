@@ -23,6 +23,7 @@ from factstore.core.state.state import State
 from factstore.store.read_index import HeadRead, ReadIndex
 
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
+WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
 VISIBLE_SECONDS = 1.0  # the most that an acknowledgement waits for the state; the write is durable
 
 
@@ -51,6 +52,7 @@ class MirroredStore:
         self._waiting: list[tuple[int, int, Callable[[], object]]] = []
         self._state: State | None = None
         self._epoch = ""
+        self._spare_watch_until = 0.0
         self._head_reads = ReadIndex(backend.head, clock, new_wake_up)
         self._bumps = ReadIndex(backend.bump_revision, clock, new_wake_up)
 
@@ -157,9 +159,18 @@ class MirroredStore:
         state = self._wait_for_revision(revision, deadline)
         if state is None:
             if self.state().revision == before:  # the watch is broken, not only slow
-                self._backend.interrupt()
+                self._interrupt()
             raise Unavailable("the service lags behind the store; its watch is being renewed.")
         return state
+
+    def _interrupt(self) -> None:
+        """Let the backend open its watch again, unless the watch may have been opened just now."""
+        # After an outage many readers lose patience one after the other, and none of them may end the
+        # watch that opens because of an earlier one.
+        now = self._clock.monotonic()
+        if now >= self._spare_watch_until:
+            self._spare_watch_until = now + WATCH_SECONDS
+            self._backend.interrupt()
 
     def _wait_for_revision(self, revision: int, deadline: float) -> State | None:
         """Wait for a revision; return the state, or None if it has not reached the revision in time.

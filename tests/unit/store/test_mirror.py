@@ -145,6 +145,14 @@ def test_a_silent_watch_is_restarted_and_the_reader_notified(
     with pytest.raises(Unavailable):
         store.refresh(clock.now + 5)
     assert backend.interrupts == 1
+    # Impatient readers leave it the time to open, and do not restart it again and again.
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            store.refresh(clock.now + 1)
+        assert backend.interrupts == 1
+    with pytest.raises(Unavailable):
+        store.refresh(clock.now + 1)
+    assert backend.interrupts == 2
 
 
 def test_a_replaced_store_is_unavailable_until_it_is_loaded_again(
