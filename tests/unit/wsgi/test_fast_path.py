@@ -17,6 +17,7 @@ from factstore.core.model.permissions import Permissions
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
+from factstore.policies import stacks as stack_rules
 from factstore.wsgi.fast_path.callers import (
     TOKEN_SECONDS,
     GrantHolders,
@@ -199,7 +200,7 @@ def fast_path(worker: Worker, identity: Identity | None, denied: str = "") -> Fa
 
 
 OWNER = Identity("alice", PROJECT, ("member",))
-WRITES = {
+SERVED = {
     "put": (request_bytes("PUT", FACT, JSON, body=b'{"value":1}'), fact_rules.PUT),
     "batch": (
         request_bytes(
@@ -214,14 +215,15 @@ WRITES = {
         request_bytes("POST", "/v1/stacks/s/members/m/heartbeat"),
         member_rules.HEARTBEAT,
     ),
+    "context": (request_bytes("GET", "/v1/stacks/s/context"), stack_rules.CONTEXT),
 }
 
 
-@pytest.mark.parametrize("name", WRITES)
-def test_a_write_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(
+@pytest.mark.parametrize("name", SERVED)
+def test_a_request_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(
     worker: Worker, name: str
 ) -> None:
-    raw, rule = WRITES[name]
+    raw, rule = SERVED[name]
     before = worker.store.state().revision
     elsewhere = Identity("g", PROJECT, (), stack="other", permissions=Permissions("agent", "m"))
     for path in (
@@ -249,7 +251,7 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
 
 
 def test_a_read_that_policy_or_the_grant_does_not_allow_is_left_to_its_view(worker: Worker) -> None:
-    fast_path(worker, OWNER).serve(read(WRITES["put"][0]), local=True)
+    fast_path(worker, OWNER).serve(read(SERVED["put"][0]), local=True)
     agent = Permissions("agent", "m")
     secret = request_bytes("GET", "/v1/stacks/s/facts/configs/other/a")
     raw = request_bytes("GET", FACT)
@@ -268,14 +270,14 @@ def test_a_failure_after_the_write_may_have_been_made_is_answered(
 ) -> None:
     path = fast_path(worker, OWNER)
     monkeypatch.setattr(worker.store, "commit", Mock(side_effect=ZeroDivisionError))
-    response = b"".join(path.serve(read(WRITES["put"][0]), local=True) or ())
+    response = b"".join(path.serve(read(SERVED["put"][0]), local=True) or ())
     assert response.startswith(b"HTTP/1.1 500 ")
     assert b"ZeroDivision" not in response
 
 
 def test_a_read_that_fails_is_answered(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fast_path(worker, OWNER)
-    path.serve(read(WRITES["put"][0]), local=True)
+    path.serve(read(SERVED["put"][0]), local=True)
     monkeypatch.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError("disk full"))))
     response = answer(path, request_bytes("GET", FACT))
     assert response is not None
@@ -293,7 +295,7 @@ def test_a_request_is_left_to_its_view_until_the_store_has_been_read(
         worker.store, worker.services, Mock(), away, ThreadScheduler(), Mock(), timeout=5.0
     )
     assert answer(path, request_bytes("GET", FACT)) is None
-    assert path.serve(read(WRITES["put"][0]), local=True) is None
+    assert path.serve(read(SERVED["put"][0]), local=True) is None
 
 
 def test_bodies_are_counted_and_charged_without_their_headers(
@@ -303,7 +305,7 @@ def test_bodies_are_counted_and_charged_without_their_headers(
     monkeypatch.setattr(path, "_metrics", metrics)
     monkeypatch.setattr(worker.services.rate_limiter, "answered", charged)
     for response in (
-        b"".join(path.serve(read(WRITES["put"][0]), local=True) or ()),
+        b"".join(path.serve(read(SERVED["put"][0]), local=True) or ()),
         answer(path, request_bytes("GET", FACT)),
     ):
         assert response is not None
@@ -321,7 +323,7 @@ def test_a_request_that_the_fast_path_does_not_answer_is_not_charged(
     charge = limiter.request_at_once.call_args
     assert limiter.cancel.call_args == charge
     monkeypatch.setattr(path, "_scheduler", Mock(age=Mock(return_value=MAX_DELAY_SECONDS + 1)))
-    assert path.serve(read(WRITES["put"][0]), local=True) is None, "the queue is too long"
+    assert path.serve(read(SERVED["put"][0]), local=True) is None, "the queue is too long"
     limiter.request_at_once.assert_called_once()
 
 
