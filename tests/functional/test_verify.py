@@ -82,6 +82,10 @@ def place(served: Place) -> Iterator[Place]:
         served.api.delete(f"/v1/stacks/{stack['name']}").raise_for_status()
     for key in set(served.left()) - {*before, served.keys.sentinel, served.keys.compactor}:
         served.raw.transact(Txn([], [DeleteKeys(key)]), deadline=time.monotonic() + 10)
+    # The purge did not see the keys deleted here, so it did not revoke their leases.
+    for lease in filter(served.keys.is_own_lease, served.raw.leases(deadline=time.monotonic() + 10)):
+        if served.raw.is_idle(lease, deadline=time.monotonic() + 10):
+            served.raw.revoke(lease, deadline=time.monotonic() + 10)
 
 
 def test_a_store_in_use_is_consistent_and_counted(place: Place) -> None:
