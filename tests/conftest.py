@@ -19,6 +19,8 @@ from factstore.cmd.processes.keystone import KeystoneServer
 from tests.scheduling import ByServers
 from tests.service import ApiServer, check_log
 
+pytest_plugins = ["tests.reruns"]
+
 # An example may take long while other tests run.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")

@@ -83,7 +83,9 @@ def place(served: Place) -> Iterator[Place]:
     for key in set(served.left()) - {*before, served.keys.sentinel, served.keys.compactor}:
         served.raw.transact(Txn([], [DeleteKeys(key)]), deadline=time.monotonic() + 10)
     # The purge did not see the keys deleted here, so it did not revoke their leases.
-    for lease in filter(served.keys.is_own_lease, served.raw.leases(deadline=time.monotonic() + 10)):
+    for lease in filter(
+        served.keys.is_own_lease, served.raw.leases(deadline=time.monotonic() + 10)
+    ):
         if served.raw.is_idle(lease, deadline=time.monotonic() + 10):
             served.raw.revoke(lease, deadline=time.monotonic() + 10)
 

@@ -1,0 +1,50 @@
+"""Failures that did not happen again when their test was repeated at once.
+
+The tests that use servers depend on two cores that they share. ``--reruns`` of pytest-rerunfailures
+repeats a test that failed, so that one moment without a processor does not refuse a change. Each first
+failure is printed, because it may be a fault of the product that happens rarely, and more than
+:data:`LIMIT` of them fail the run.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+LIMIT = 3
+"""The number of repeated tests with which a run still passes."""
+
+
+class Reruns:
+    """Collects the first failures, prints them at the end, and fails the run if there are many."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the failure of a test that is going to be repeated."""
+        if str(report.outcome) == "rerun":
+            self._failures[report.nodeid] = report.longreprtext
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the run if too many tests were repeated."""
+        if len(self._failures) > LIMIT and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the first failures."""
+        if not self._failures:
+            return
+        terminalreporter.section("tests that were repeated")
+        for test, failure in self._failures.items():
+            terminalreporter.write_line(f"{test} failed first with:")
+            terminalreporter.write_line(failure)
+        if len(self._failures) > LIMIT:
+            terminalreporter.write_line(
+                f"{len(self._failures)} tests were repeated; with more than {LIMIT} the run fails."
+            )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect in the process that reports all tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Reruns())

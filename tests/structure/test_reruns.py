@@ -1,0 +1,36 @@
+"""A run with many repeated tests fails, and shows why each was repeated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from subprocess import PIPE, run
+
+import pytest
+
+from tests.reruns import LIMIT
+
+UNSTEADY = """
+import pathlib
+import pytest
+
+@pytest.mark.parametrize("name", {names})
+def test_unsteady(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    before = tmp_path_factory.getbasetemp() / name
+    if not before.exists():
+        before.touch()
+        raise RuntimeError("the first try of " + name)
+"""
+
+
+@pytest.mark.parametrize("count", [LIMIT, LIMIT + 1])
+def test_as_many_tests_as_allowed_may_be_repeated(tmp_path: Path, count: int) -> None:
+    names = [f"t{n}" for n in range(count)]
+    test = tmp_path / "test_unsteady.py"
+    test.write_text(UNSTEADY.format(names=names))
+    arguments = ["-p", "pytest_rerunfailures", "-p", "tests.reruns", "--reruns", "1"]
+    command = ["python", "-m", "pytest", *arguments, "--rootdir", str(tmp_path), str(test)]
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    result = run(command, stdout=PIPE, text=True, timeout=60, check=False, env=environment)
+    assert result.returncode == (count > LIMIT), result.stdout
+    assert all(f"the first try of {name}" in result.stdout for name in names)
