@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import requests
 
-PROBLEM = "application/problem+json"
+JSON = "application/json"
 REQUEST_ID = "X-Openstack-Request-Id"
 LONGEST_WAIT = 50
 
@@ -64,7 +64,7 @@ class Caller:
 
 
 def check_refusal(
-    status: int, headers: Mapping[str, str], body: Any, expected: str
+    status: int, headers: Mapping[str, str], body: Any, expected: str, media_type: str = JSON
 ) -> dict[str, Any]:
     """Return the single entry of an error response; ``headers`` ignore case.
 
@@ -75,7 +75,7 @@ def check_refusal(
     found = f"{entry['status']} {entry['code'].removeprefix('contextualization.')}"
     assert found == expected, entry
     assert status == entry["status"]
-    assert headers["Content-Type"].partition(";")[0] == PROBLEM
+    assert headers["Content-Type"] == media_type
     assert len(body["errors"]) == 1
     assert entry["code"].startswith("contextualization.")
     assert entry["request_id"] == headers[REQUEST_ID] != ""
@@ -83,13 +83,14 @@ def check_refusal(
     assert entry["title"]
     assert entry["detail"]
     assert entry["links"][0]["rel"] == "help"
-    # RFC 9457
+    # RFC 9457, and the message for openstacksdk
     assert body["type"] == f"urn:contextualization:error:{expected.split()[1]}"
     assert {name: body[name] for name in ("title", "status", "detail")}.items() <= entry.items()
+    assert body["message"] == entry["detail"]
     return entry
 
 
-def refused(answer: requests.Response, expected: str) -> dict[str, Any]:
+def refused(answer: requests.Response, expected: str, media_type: str = JSON) -> dict[str, Any]:
     """See :func:`check_refusal`."""
     assert answer.status_code >= 400, f"{answer.status_code}: {answer.text[:500]}"
-    return check_refusal(answer.status_code, answer.headers, answer.json(), expected)
+    return check_refusal(answer.status_code, answer.headers, answer.json(), expected, media_type)

@@ -1,7 +1,8 @@
 """Error codes with their HTTP statuses, and the body of error responses.
 
-The body has the ``errors`` list that the API-SIG recommends, and the members of RFC 9457.  Its type is
-``application/problem+json``.
+The body has the ``errors`` list that the API-SIG recommends, which keystoneauth reads, the ``message``
+that openstacksdk reads, and the members of RFC 9457.  Its type is ``application/json``, without which
+neither of them reads it, or ``application/problem+json`` for clients that name that type.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
+from factstore.api.media import error_type
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.model.path import quoted
 
@@ -22,7 +24,6 @@ LOG = logging.getLogger(__name__)
 
 BODY_BYTES = 1024 * 1024
 PREFIX = "contextualization."
-CONTENT_TYPE = "application/problem+json"
 INTERNAL_ERROR = "The service failed. Its log has the cause, next to this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {
@@ -122,6 +123,7 @@ def error_body(
         "title": title,
         "status": status,
         "detail": detail,
+        "message": detail,
     }
     return status, json.dumps({"errors": [entry], **problem}) + "\n"
 
@@ -136,7 +138,8 @@ def respond(
     """Return an error as the response to the current request."""
     request_id = request.environ.get("openstack.request_id", "")
     status, body = error_body(code, detail, request_id, extra)
-    response = Response(body, status, content_type=CONTENT_TYPE)
+    kind = error_type(request.headers.get("Accept", ""))
+    response = Response(body, status, content_type=kind)
     response.headers["Cache-Control"] = "no-store"
     response.headers.update(headers or {})
     return response

@@ -1,4 +1,7 @@
-"""Media types of requests and responses: the Accept header and the charset of a body."""
+"""Media types of requests and responses: the Accept header and the charset of a body.
+
+A range ``application/problem+json`` asks for errors of that type and excludes no other response.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 
 JSON = "application/json"
+PROBLEM = "application/problem+json"
 UTF8 = ("utf-8", "ascii")
 """The codecs, by the names that Python gives them, in which a text can be stored unchanged."""
 
@@ -24,7 +28,7 @@ def preferred(req: Request, types: Sequence[str]) -> str | None:
 
     :param types: the available types, the default first.
     """
-    ranges = _media_ranges(req.headers.get("Accept", ""))
+    ranges = [each for each in media_ranges(req.headers.get("Accept", "")) if each[0] != PROBLEM]
     if not ranges:
         return types[0]  # an empty list excludes nothing
     best, best_rank = None, (0.0, -1)
@@ -40,8 +44,19 @@ def preferred(req: Request, types: Sequence[str]) -> str | None:
     return best
 
 
+def error_type(accept: str) -> str:
+    """Return the media type of errors for an Accept header.
+
+    It is JSON unless the client names ``application/problem+json``, because OpenStack's clients read no
+    other errors.  A client that names both types and prefers JSON gets JSON.
+    """
+    weights = dict(reversed(media_ranges(accept)))  # of a range that is given twice, the first
+    weight = weights.get(PROBLEM, 0.0)
+    return PROBLEM if weight > 0 and weight >= weights.get(JSON, 0.0) else JSON
+
+
 @lru_cache(256)  # clients send few different ones
-def _media_ranges(accept: str) -> tuple[tuple[str, float], ...]:
+def media_ranges(accept: str) -> tuple[tuple[str, float], ...]:
     """Return the media ranges of an Accept header, in lower case, with their weights.
 
     Clients are not refused for their spelling: Java sends ``*; q=.2``, and a weight that is no number

@@ -18,7 +18,8 @@ from apispec import APISpec
 from factstore.api import microversion
 from factstore.api.agent_files import SHA256_PATTERN
 from factstore.api.conditional import GENERATION
-from factstore.api.errors import CONTENT_TYPE, PREFIX, STATUS
+from factstore.api.errors import PREFIX, STATUS
+from factstore.api.media import JSON, PROBLEM
 from factstore.api.schemas.base import Error
 from factstore.core.model.checksum import CHECKSUM_PATTERN
 from factstore.core.model.cursor import CURSOR_PATTERN
@@ -294,5 +295,5 @@ def _error_response(status: int, codes: list[str], *, body: bool) -> dict[str, A
         entry = {"properties": {"code": {"enum": [PREFIX + code for code in codes]}}}
         values = {"properties": {"status": {"enum": [status]}, "errors": {"items": entry}}}
         schema = {"allOf": [{"$ref": "#/components/schemas/Error"}, values]}
-        response["content"] = {CONTENT_TYPE: {"schema": schema}}
+        response["content"] = {JSON: {"schema": schema}, PROBLEM: {"schema": schema}}
     return response

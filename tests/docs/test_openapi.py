@@ -10,7 +10,8 @@ from typing import Any
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
 from factstore.api import openapi
-from factstore.api.errors import CONTENT_TYPE, STATUS
+from factstore.api.errors import STATUS
+from factstore.api.media import JSON, PROBLEM
 from tests.cases import cases
 from tests.docs import reference
 from tests.docs.reference import PREFIX, SAMPLES, SOURCE, Call, Operation
@@ -170,8 +171,8 @@ def test_a_body_has_an_example_that_obeys_its_schema(
 def test_the_sample_of_an_error_obeys_the_schema_of_its_answer() -> None:
     sample = json.loads((SAMPLES / "error-response.json").read_text())
     put = OPERATIONS["PUT /v1/stacks/{stack}/facts/{path}"].responses()
-    assert complaints(put[412]["content"][CONTENT_TYPE]["schema"], sample) == []
-    assert complaints(put[409]["content"][CONTENT_TYPE]["schema"], sample) != []
+    assert complaints(put[412]["content"][JSON]["schema"], sample) == []
+    assert complaints(put[409]["content"][PROBLEM]["schema"], sample) != []
 
 
 @for_every_call
@@ -185,8 +186,8 @@ def test_a_refusal_has_the_one_form_and_its_codes_and_their_status(
         if name.startswith("HEAD "):
             assert "content" not in answer
             continue
-        assert list(answer["content"]) == [CONTENT_TYPE]
-        form, values = answer["content"][CONTENT_TYPE]["schema"]["allOf"]
+        assert list(answer["content"]) == [JSON, PROBLEM]
+        form, values = answer["content"][JSON]["schema"]["allOf"]
         assert operation.resolve(form) == DOCUMENT["components"]["schemas"]["Error"]
         enumerated = values["properties"]["errors"]["items"]["properties"]["code"]["enum"]
         assert set(enumerated) == {PREFIX + code for code in codes}

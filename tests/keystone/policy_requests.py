@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from tests.cases import cases
-from tests.http import PROBLEM, Caller, refused
+from tests.http import JSON, Caller, refused
 from tests.keystone.policy_kinds import Row
 from tests.keystone.policy_table import NAMES, RECORDS
 
@@ -38,7 +38,7 @@ def check(answer: requests.Response, expected: str, challenge: str) -> None:
     if not code:
         return
     if answer.request.method == "HEAD":
-        assert answer.headers["Content-Type"].partition(";")[0] == PROBLEM
+        assert answer.headers["Content-Type"] == JSON
         assert not answer.content
     else:
         refused(answer, expected)

@@ -66,10 +66,11 @@ class ErrorEntry(Schema):
 
 
 class Error(Schema):
-    """An error: the list of errors that the API-SIG recommends, and the members of RFC 9457."""
+    """An error: the API-SIG's list of errors, the members of RFC 9457, and openstacksdk's message."""
 
     errors = fields.List(fields.Nested(ErrorEntry), required=True)
     type = fields.String(required=True)
     title = fields.String(required=True)
     status = fields.Integer(required=True)
     detail = fields.String(required=True)
+    message = fields.String(required=True)

@@ -101,7 +101,10 @@ def refusal(
 
 
 def answer_of(found: Problem, *, waited: bool = False) -> Answer:
-    """Return the answer of an error that the middlewares know."""
+    """Return the answer of an error that the middlewares know.
+
+    It is JSON: requests that accept ``application/problem+json`` are not on the fast path.
+    """
     own = (*RESPONSE_HEADERS, "Content-Length")
-    headers = [each for each in found.headers if each[0] not in own]
+    headers = [each for each in found.headers_for() if each[0] not in own]
     return Answer(found.status, headers, [found.body.decode()], waited=waited)

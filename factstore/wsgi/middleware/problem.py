@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from factstore.api.errors import CONTENT_TYPE, error_body
+from factstore.api.errors import error_body
+from factstore.api.media import JSON, error_type
 from factstore.api.microversion import RESPONSE_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error answer; as a WSGI application it gives that answer to any request."""
+    """An error answer; as a WSGI application it gives that answer to any request.
+
+    :param headers: without ``Content-Type``.
+    """
 
     status: int
     headers: list[tuple[str, str]]
@@ -24,9 +28,13 @@ class Problem:
         """Return status and reason, such as ``429 Too Many Requests``."""
         return f"{self.status} {HTTPStatus(self.status).phrase}"
 
+    def headers_for(self, accept: str = "") -> list[tuple[str, str]]:
+        """Return all headers of the answer to a request with this ``Accept``."""
+        return [("Content-Type", error_type(accept) if accept else JSON), *self.headers]
+
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Send the answer."""
-        start_response(self.status_line, self.headers)
+        start_response(self.status_line, self.headers_for(environ.get("HTTP_ACCEPT", "")))
         return [self.body]
 
 
@@ -49,7 +57,6 @@ def problem(
     return Problem(
         status,
         [
-            ("Content-Type", CONTENT_TYPE),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
             *RESPONSE_HEADERS.items(),

@@ -172,7 +172,8 @@ class Worker(GeventWorker):
         else:
             answer = problem("internal_error", INTERNAL_ERROR, request_id)
             self.log.error("Request %s failed.", request_id, exc_info=exc)
-        headers = [*answer.headers, ("Connection", "close"), (HEADER, request_id)]
+        accept = ",".join(value for name, value in (req.headers if req else ()) if name == "ACCEPT")
+        headers = [*answer.headers_for(accept), ("Connection", "close"), (HEADER, request_id)]
         lines = [f"HTTP/1.1 {answer.status_line}", *(f"{name}: {value}" for name, value in headers)]
         with contextlib.suppress(OSError):
             util.write_nonblock(client, "\r\n".join([*lines, "", ""]).encode() + answer.body)

@@ -7,7 +7,7 @@ from flask import Request
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.test import EnvironBuilder
 
-from factstore.api.media import JSON, check_charset, preferred
+from factstore.api.media import JSON, PROBLEM, check_charset, error_type, preferred
 
 STREAM = "text/event-stream"
 
@@ -48,10 +48,40 @@ def request(**headers: str) -> Request:
         ("application/xml", None),
         ("image/*", None),
         ("nonsense", None),
+        (PROBLEM, JSON),
+        (f"{PROBLEM};q=0", JSON),
+        (f"{STREAM}, {PROBLEM}", STREAM),
+        (f"{PROBLEM}, application/xml", None),
+        (f"{PROBLEM}, {JSON};q=0", None),
     ],
 )
 def test_the_type_that_a_client_names_is_served(accept: str, chosen: str | None) -> None:
     assert preferred(request(Accept=accept), (JSON, STREAM)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("", JSON),
+        (JSON, JSON),
+        ("*/*", JSON),
+        ("application/*", JSON),
+        (STREAM, JSON),
+        ("text/html, */*;q=0.8", JSON),
+        (PROBLEM, PROBLEM),
+        ("Application/Problem+JSON; charset=utf-8", PROBLEM),
+        (f"{JSON}, {PROBLEM}", PROBLEM),
+        (f"{PROBLEM};q=0.3, */*", PROBLEM),
+        (f"{STREAM}, {PROBLEM};q=0.1", PROBLEM),
+        (f"{JSON}, {PROBLEM};q=0.9", JSON),
+        (f"{JSON};q=0.5, {PROBLEM};q=0.9", PROBLEM),
+        (f"{PROBLEM};q=0, */*", JSON),
+        (f"{PROBLEM};q=0", JSON),
+        ("application/problem+xml", JSON),
+    ],
+)
+def test_errors_are_problems_only_for_a_client_that_names_them(accept: str, chosen: str) -> None:
+    assert error_type(accept) == chosen
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "text/plain; charset=utf-8", "text/*", "*/*"])

@@ -154,7 +154,9 @@ def test_an_answer_that_is_not_a_document_is_unexpected(
 def test_a_refusal_is_named_and_not_repeated(
     service: Service, clock: FakeClock, status: int, kind: type[errors.FactstoreError]
 ) -> None:
-    service.will(refusal(status, "some_words", field="value"))
+    # Earlier services sent this type; the other tests have JSON.
+    media_type = {"Content-Type": "application/problem+json"}
+    service.will(refusal(status, "some_words", media_type, field="value"))
     with pytest.raises(kind) as raised:
         service.stack(clock).put(IP, 1)
     error = raised.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from unittest.mock import Mock
 
+import pytest
 import webob
 from webob import Request
 
@@ -14,17 +15,19 @@ from factstore.api.services import Services
 from factstore.wsgi.middleware.problem import problem
 
 
-def from_the_application(path: str) -> webob.Response:
+def from_the_application(path: str, accept: str) -> webob.Response:
     app = create_app(Mock(spec=Services), Mock())
     environ = {"openstack.request_id": "req-1"}
-    return Request.blank(path, environ=environ).get_response(app)
+    return Request.blank(path, environ=environ, accept=accept).get_response(app)
 
 
-def test_an_error_has_the_body_and_headers_of_the_applications_own() -> None:
-    own = from_the_application("/nowhere")
+@pytest.mark.parametrize("media_type", ["application/json", "application/problem+json"])
+def test_an_error_has_the_body_and_headers_of_the_applications_own(media_type: str) -> None:
+    own = from_the_application("/nowhere", media_type)
+    assert own.headers["Content-Type"] == media_type
     code, detail = "not_found", own.json["detail"]
     refuse = problem(code, detail, "req-1")
-    answer = Request.blank("/nowhere").get_response(refuse)
+    answer = Request.blank("/nowhere", accept=media_type).get_response(refuse)
     assert answer.status_int == own.status_int
     assert answer.json == own.json
     assert dict(answer.headers) == dict(own.headers)
