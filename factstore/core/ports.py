@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from factstore.core.model.event import Event, Mutation, Step, StepResult
+from factstore.core.model.event import DeletionAuthor, Event, Mutation, Step, StepResult
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
@@ -107,6 +107,12 @@ class Backend(Protocol):
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None."""
 
+    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
+        """Return the revision of a deletion after a revision, by the note of its author.
+
+        :return: None if there is no such note among the last ones.
+        """
+
     def bump_revision(self, deadline: float) -> int:
         """Write a key without meaning, so that :meth:`follow` yields a step; return its revision."""
 
@@ -158,6 +164,10 @@ class Store(Protocol):
     def revoke_lease(self, lease: int, deadline: float) -> None: ...
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None: ...
+
+    def deletion_revision(
+        self, author: DeletionAuthor, after: int, deadline: float
+    ) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from contextlib import suppress
 from itertools import groupby
 
 from factstore.core.errors import CursorExpired, StorageFull
-from factstore.core.model.event import Step
+from factstore.core.model.event import DeletionAuthor, Step
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import earlier_receipt
 from factstore.core.ports import Clock, Snapshot, WakeUp
+from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.decoding import Decoder
@@ -192,6 +193,14 @@ class EtcdBackend:
             return None
         item = found.items[0]
         return earlier_receipt(key, item.value, item.revision)
+
+    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
+        """Return the revision of a deletion after a revision, if its author's note still exists."""
+        value = codec.encode_deletion_author(author)
+        notes = self._client.get(*self._keys.all_acts, deadline=deadline).items
+        return max(
+            (n.revision for n in notes if n.value == value and n.revision > after), default=None
+        )
 
     # Reading the past; see :class:`~factstore.store.past.PastReader`
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
-from factstore.core.model.event import Step, StepResult
+from factstore.core.model.event import DeletionAuthor, Step, StepResult
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
@@ -220,6 +220,9 @@ class MirroredStore:
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         return self._backend.earlier_receipt(project_id, key, deadline)
+
+    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
+        return self._backend.deletion_revision(author, after, deadline)
 
     def start(self) -> None:
         """Start the threads that :meth:`refresh` needs."""

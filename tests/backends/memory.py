@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
 from factstore.core.model.event import (
+    DeletionAuthor,
     DropFact,
     DropRecord,
     DropStack,
@@ -177,6 +178,11 @@ class MemoryBackend:
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> None:
         """Return None: this backend has no earlier version."""
+
+    def deletion_revision(self, author: DeletionAuthor, after: int, deadline: float) -> int | None:
+        """Return the revision of a deletion after a revision, if its step is kept."""
+        revisions = (step.revision for step in self._steps if author in step.mutations)
+        return max((revision for revision in revisions if revision > after), default=None)
 
     # Reading the past
 

@@ -105,6 +105,9 @@ def test_a_commit_is_one_revision_delivered_whole_and_in_order(
     facts = (new_fact("b"), new_fact("a"), new_fact("c/d"))
     act = DeletionAuthor(stack.id, "bob", "req-bob", ("old",))
     revision = put_all(backend, stack, *facts, deletes=("old",), author=act)
+    assert backend.deletion_revision(act, before, soon()) == revision
+    assert backend.deletion_revision(act, revision, soon()) is None
+    assert backend.deletion_revision(replace(act, request_id="x"), before, soon()) is None
     (step,) = steps(backend, before, revision)
     assert step.revision == revision
     delivered = [replace(m.fact, revision=0) for m in step.mutations if isinstance(m, PutFact)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from factstore.core.errors import (
@@ -241,23 +242,26 @@ class Transactor:
         try:
             return self._store.commit(transaction, deadline)
         except StorageFull as full:
-            try:
+            # etcd may apply a write and refuse it all the same.
+            applied = True
+            with suppress(Unavailable):
                 state = self._store.refresh(deadline)
-                found = find_written(state, transaction) or find_deleted(state, transaction)
-            except Unavailable:
-                raise OutcomeUnknown(
-                    "the store is full and did not report whether the write was among the last that "
-                    "fitted. Read before you retry."
-                ) from full
-            if found is not None:
-                return found
-            raise
+                found = self._find(state, transaction, deadline) or find_deleted(state, transaction)
+                if found is not None:
+                    return found
+                applied = not guards_still_hold(state, transaction)
+            if not applied:
+                raise
+            raise OutcomeUnknown(
+                "the store is full and did not report whether the write was among the last that "
+                "fitted. Read before you retry."
+            ) from full
         except OutcomeUnknown as unknown:
             place.leave()  # settling the outcome may take until the deadline, and its guards decide
             while self._clock.monotonic() < deadline:
                 try:
                     state = self._store.refresh(deadline)
-                    found = find_written(state, transaction)
+                    found = self._find(state, transaction, deadline)
                     if found is not None:
                         return found
                     if can_be_planned_again(state, transaction):
@@ -268,6 +272,13 @@ class Transactor:
                 except (Unavailable, OutcomeUnknown):
                     continue
             raise OutcomeUnknown(unknown.detail) from unknown
+
+    def _find(self, state: State, transaction: Transaction, deadline: float) -> int | None:
+        """Return the revision at which a transaction was applied, if it or its author's note shows."""
+        found, author = find_written(state, transaction), transaction.author
+        if found is not None or author is None:
+            return found
+        return self._store.deletion_revision(author, transaction.base_revision, deadline)
 
     def _retry(self, transaction: Transaction, deadline: float) -> int:
         revision = self._store.commit(transaction, deadline)

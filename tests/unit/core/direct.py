@@ -34,6 +34,7 @@ class DirectStore:
         self.facts_at = self.backend.facts_at
         self.stacks_at = self.backend.stacks_at
         self.earlier_receipt = self.backend.earlier_receipt
+        self.deletion_revision = self.backend.deletion_revision
 
     def state(self) -> State:
         return self.known

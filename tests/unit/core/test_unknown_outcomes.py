@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
 from factstore.core.errors import (
+    FactstoreError,
     NotFound,
     OutcomeUnknown,
     PreconditionFailed,
@@ -96,10 +98,34 @@ def test_a_batch_with_an_unknown_outcome_is_resolved_as_a_whole(service: Service
     assert [r.outcome for r in written.results] == ["created", "deleted", "created"]
 
 
-def test_a_deletion_with_an_unknown_outcome_is_never_reported_as_missing(
+@pytest.mark.parametrize("error", [OutcomeUnknown, StorageFull])
+def test_a_deletion_whose_response_was_lost_is_found_by_its_authors_note(
+    service: Service, error: type[FactstoreError]
+) -> None:
+    def recreated(commit: Transaction, deadline: float) -> int | None:
+        assert service.store.backend.commit(commit, deadline)
+        service.others_write("p", "later")
+        raise error("the answer was lost")
+
+    before = service.head()
+    service.store.faults = [recreated]
+    assert service.facts.delete(SCOPE, "p", ALICE, ANY).revision == before + 1
+    assert service.value("p") == '"later"'
+
+
+def test_a_deletion_of_the_same_author_before_is_not_taken_for_this_one(service: Service) -> None:
+    service.facts.delete(SCOPE, "p", ALICE, ANY)
+    service.put("p", 1)
+    before = service.head()
+    service.store.faults = [service.lost_request]
+    assert service.facts.delete(SCOPE, "p", ALICE, ANY).revision == before + 1 == service.head()
+
+
+def test_a_deletion_whose_note_was_overwritten_is_never_reported_as_missing(
     service: Service,
 ) -> None:
     service.store.faults = [service.lost_answer]
+    service.store.deletion_revision = lambda author, after, deadline: None
     with pytest.raises(OutcomeUnknown):
         service.facts.delete(SCOPE, "p", ALICE, ANY)
 
@@ -109,6 +135,7 @@ def test_an_unknown_outcome_with_an_idempotency_key_is_resolved_by_the_retry(
 ) -> None:
     before = service.head()
     service.store.faults = [service.lost_answer]
+    service.store.deletion_revision = lambda author, after, deadline: None
     with contextlib.suppress(OutcomeUnknown):
         service.facts.delete(SCOPE, "p", ALICE, ANY, KEY)
     written = service.facts.delete(SCOPE, "p", ALICE, ANY, KEY)
@@ -227,3 +254,27 @@ def test_a_full_store_that_cannot_be_read_leaves_the_outcome_unknown(
     service.store.before_refresh = [down]
     with pytest.raises(OutcomeUnknown):
         service.put("p", 1)
+
+
+@pytest.mark.parametrize("author_note", [True, False])
+def test_a_write_that_filled_the_store_and_was_overwritten_is_never_denied(
+    service: Service, author_note: bool
+) -> None:
+    def overwritten(commit: Transaction, deadline: float) -> int | None:
+        assert service.store.backend.commit(commit, deadline)
+        service.others_write("p", "later")
+        raise StorageFull("the store is full")
+
+    if not author_note:
+        service.store.deletion_revision = lambda author, after, deadline: None
+    writes: list[Callable[[], object]] = [
+        lambda: service.put("p", 1),
+        lambda: service.facts.batch(SCOPE, [put("p", 2)], [], ALICE),
+        lambda: service.facts.batch(SCOPE, [put("p", 3), Delete("q")], [], ALICE),
+    ]
+    service.put("q", 1)
+    for write in writes[: 3 - author_note]:
+        service.store.faults = [overwritten]
+        with pytest.raises(OutcomeUnknown):
+            write()
+        assert service.value("p") == '"later"'
