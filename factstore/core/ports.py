@@ -7,7 +7,7 @@ Deadlines are instants of :meth:`Clock.monotonic`, in seconds.  Every call with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,18 @@ class Backend(Protocol):
         """Return the newest revision, by a linearizable read.
 
         :raises CursorExpired: the database is not the one that was opened.
+        """
+
+    def start_head(self, ended: Callable[[int | None], object]) -> bool:
+        """Start :meth:`head` without waiting; return False if that is not possible.
+
+        :param ended: called with the revision, or with None if :meth:`head` has to be called.
+        """
+
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        """Start :meth:`renew_lease` without waiting; return False if that is not possible.
+
+        :param ended: called with the result, or with None if :meth:`renew_lease` has to be called.
         """
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:

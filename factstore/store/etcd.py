@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,6 +26,7 @@ from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.decoding import Decoder
+from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
 from factstore.store.past import PastReader
 from factstore.store.purge import Purge
@@ -67,12 +67,12 @@ class EtcdBackend:
     ) -> None:
         self._client = client
         self._keys = keyspace
+        self._head = Head(client, keyspace)
         self._decoder = Decoder(keyspace)
         self._clock = clock
         self._window = window
         self._timeout = timeout
         self._batcher = CommitBatcher(client.transact, client.transact_all, clock, new_wake_up)
-        self._store_id = b""
         self._epoch = ""
         self._stream: WatchStream | None = None
         self._has_earlier_receipts = False
@@ -86,7 +86,7 @@ class EtcdBackend:
         """Return the oldest state from which the whole window can be followed."""
         self._batcher.start()
         while True:
-            store_id, cluster_id = self._read_store_id()
+            store_id, cluster_id = self._head.open(self._deadline)
             head = self._client.get(self._keys.epoch, deadline=self._deadline()).revision
             start = max(self._compacted_revision() + 1, head - self._window + 1)
             try:
@@ -97,7 +97,7 @@ class EtcdBackend:
             found = self._client.get(*receipts, limit=1, keys_only=True, deadline=self._deadline())
             self._has_earlier_receipts = bool(found.items)
             digest = hashlib.sha256(b"%d/%b" % (cluster_id, store_id)).hexdigest()
-            self._store_id, self._epoch = store_id, digest[:16]
+            self._head.store_id, self._epoch = store_id, digest[:16]
             return Snapshot(self._epoch, start - 1, mutations)
 
     def follow(self, after: int) -> Iterator[Step]:
@@ -132,21 +132,15 @@ class EtcdBackend:
 
     def head(self, deadline: float) -> int:
         """Return the newest revision of the store that was opened, with a linearizable read."""
-        found = self._client.get(self._keys.epoch, deadline=deadline)
-        if not found.items or found.items[0].value != self._store_id:
+        try:
+            return self._head.read(deadline)
+        except CursorExpired:
             self.interrupt()
-            raise CursorExpired("the store was replaced")
-        return found.revision
+            raise
 
-    def _read_store_id(self) -> tuple[bytes, int]:
-        """Return the random id of the store, created on first use, and the id of the cluster."""
-        while True:
-            found = self._client.get(self._keys.epoch, deadline=self._deadline())
-            if found.items:
-                return found.items[0].value, found.cluster_id
-            absent = Compare(self._keys.epoch, "create", "==", 0)
-            name = PutKey(self._keys.epoch, secrets.token_hex(16).encode())
-            self._client.transact(Txn([absent], [name]), deadline=self._deadline())
+    def start_head(self, ended: Callable[[int | None], object]) -> bool:
+        """Start :meth:`head` without waiting; return False if that is not possible."""
+        return self._head.start(ended)
 
     def _compacted_revision(self) -> int:
         """Return the revision to which etcd is compacted; only a cancelled watch reports it.
@@ -169,7 +163,7 @@ class EtcdBackend:
         keys, stack = self._keys, commit.stack
         if commit.epoch not in ("", self._epoch):
             return None
-        compares = compares_for(commit, keys, self._store_id)
+        compares = compares_for(commit, keys, self._head.store_id)
         operations = operations_for(commit, keys)
         try:
             succeeded, revision = self._batcher.transact(Txn(compares, operations), deadline)
@@ -233,6 +227,10 @@ class EtcdBackend:
         """Renew a lease; return False if it has expired."""
         return self._client.renew(lease, deadline=deadline)
 
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        """Start :meth:`renew_lease` without waiting; return False if that is not possible."""
+        return self._client.loop.renew(lease, ended)
+
     def revoke_lease(self, lease: int, deadline: float) -> None:
         """Revoke a lease, and delete the keys that are attached to it."""
         self._client.revoke(lease, deadline=deadline)
@@ -242,7 +240,7 @@ class EtcdBackend:
 
         If the store is full, a note about a former deletion is deleted instead.
         """
-        same = Compare(self._keys.epoch, "value", "==", self._store_id)
+        same = Compare(self._keys.epoch, "value", "==", self._head.store_id)
         try:
             put = PutKey(self._keys.sentinel, b"")
             _, revision = self._client.transact(Txn([same], [put]), deadline=deadline)

@@ -53,7 +53,7 @@ class MirroredStore:
         self._state: State | None = None
         self._epoch = ""
         self._spare_watch_until = 0.0
-        self._head_reads = ReadIndex(backend.head, clock, new_wake_up)
+        self._head_reads = ReadIndex(backend.head, clock, new_wake_up, backend.start_head)
         self._bumps = ReadIndex(backend.bump_revision, clock, new_wake_up)
 
     # Called by the pump
@@ -214,6 +214,9 @@ class MirroredStore:
 
     def renew_lease(self, lease: int, deadline: float) -> bool:
         return self._backend.renew_lease(lease, deadline)
+
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        return self._backend.start_renewal(lease, ended)
 
     def revoke_lease(self, lease: int, deadline: float) -> None:
         self._backend.revoke_lease(lease, deadline)

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 
 from factstore.core.errors import FactstoreError, Unavailable
 from factstore.core.ports import Clock, WakeUp
@@ -32,12 +33,23 @@ class HeadRead:
 
 
 class ReadIndex:
-    """Calls *head* on a thread of its own, once for each group of readers."""
+    """Calls *head* once for each group of readers, on a thread of its own if it has to wait.
+
+    :param start: starts the same call without waiting, and passes its revision on; False, or later
+        None, if *head* has to make it.
+    """
 
     def __init__(
-        self, head: Callable[[float], int], clock: Clock, new_wake_up: Callable[[], WakeUp]
+        self,
+        head: Callable[[float], int],
+        clock: Clock,
+        new_wake_up: Callable[[], WakeUp],
+        start: Callable[[Callable[[int | None], object]], bool] | None = None,
     ) -> None:
         self._head = head
+        self._start = start
+        self._running = False  # True if a call was started, or left to the thread
+        self._left: HeadRead | None = None
         self._clock = clock
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
@@ -93,23 +105,65 @@ class ReadIndex:
             call = self._next
             if call is None:
                 call = self._next = HeadRead()
-                self._wanted.set()
+                if self._start is None:
+                    self._wanted.set()
             call.readers.append(ended)
+        if self._start is not None:
+            self._advance(self._start)
         return call
+
+    def _advance(self, start: Callable[[Callable[[int | None], object]], bool]) -> None:
+        """Start the next call, unless one is running."""
+        with self._lock:
+            call = self._next
+            if call is None or self._running:
+                return
+            self._next, self._running = None, True
+        if self._stopping:
+            self._end(call, None)
+        elif not start(partial(self._end, call)):
+            self._leave(call)
+
+    def _end(self, call: HeadRead, revision: int | None) -> None:
+        """End a call that was started without waiting."""
+        if revision is not None:
+            call.revision = revision
+        elif self._stopping:
+            call.error = Unavailable("the service is stopping.")
+        else:
+            self._leave(call)
+            return
+        self._finish()
+        _notify(call)
+
+    def _finish(self) -> None:
+        with self._lock:
+            self._running = False
+        if self._start is not None:
+            self._advance(self._start)
+
+    def _leave(self, call: HeadRead) -> None:
+        """Let the thread make a call."""
+        with self._lock:
+            self._left = call
+            self._wanted.set()
 
     def _run(self) -> None:
         while True:
             self._wanted.wait()
             with self._lock:
-                call, self._next = self._next, None
+                call, self._left = self._left, None
+                if call is None and not self._running:
+                    call, self._next = self._next, None
                 self._wanted = self._new_wake_up()
                 last = self._stopping  # no reader can arrive afterwards
             if call is not None:
                 self._send(call)
+                if not last and call.error is not None:
+                    self._stopped.wait(RETRY_SECONDS)
+                self._finish()
             if last:
                 return
-            if call is not None and call.error is not None:
-                self._stopped.wait(RETRY_SECONDS)
 
     def _send(self, call: HeadRead) -> None:
         try:
@@ -121,8 +175,12 @@ class ReadIndex:
         except Exception as error:  # noqa: BLE001 - the readers wait for an outcome
             call.error = Unavailable("the store cannot be reached.")
             call.error.__cause__ = error
-        for ended in call.readers:
-            try:
-                ended()
-            except Exception:  # the other readers, and this thread, have to continue
-                LOG.exception("A reader failed.")
+        _notify(call)
+
+
+def _notify(call: HeadRead) -> None:
+    for ended in call.readers:
+        try:
+            ended()
+        except Exception:  # the other readers, and this thread, have to continue
+            LOG.exception("A reader failed.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from factstore.core.errors import CursorExpired, Unavailable
@@ -84,6 +84,14 @@ class MemoryBackend:
             if self._opened != self._epoch:
                 raise CursorExpired("the store was replaced")
             return self._state.revision
+
+    def start_head(self, ended: Callable[[int | None], object]) -> bool:
+        """Return False: no call here can be made without waiting."""
+        return False
+
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        """Return False: no call here can be made without waiting."""
+        return False
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""

@@ -8,7 +8,6 @@ only if it reads.  Create a client after a fork, because the threads of gRPC do 
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from factstore.store.client.errors import (
     was_never_sent,
 )
 from factstore.store.client.leases import lease_ids
+from factstore.store.client.loop_client import LoopClient, is_patched
 from factstore.store.client.protobuf import key_value, nested_transactions, transaction
 from factstore.store.client.watch_stream import WatchStream
 from factstore.store.types import (
@@ -56,11 +56,14 @@ class EtcdClient:
         credentials: Credentials,
         observe: Callable[[str, float], None] = lambda call, seconds: None,
     ) -> None:
-        monkey = sys.modules.get("gevent.monkey")
-        if monkey is not None and monkey.is_module_patched("socket"):
+        if is_patched():
             from grpc.experimental import gevent as grpc_gevent
 
             grpc_gevent.init_gevent()
+        self.loop = LoopClient(
+            lambda: endpoints[self._current], credentials, self._loop_token, observe
+        )
+        """The calls that need no greenlet and no thread."""
         self._endpoints = [Endpoint(url, credentials) for url in endpoints]
         self._credentials = credentials
         self._observe = observe
@@ -173,6 +176,7 @@ class EtcdClient:
     def close(self) -> None:
         """Close all channels; running and later calls raise Unavailable."""
         self._closed = True
+        self.loop.close()
         for endpoint in self._endpoints:
             endpoint.channel.close()
 
@@ -241,6 +245,10 @@ class EtcdClient:
             token = self._send("authenticate", request, deadline, reads=True).token
             self._token = token
         return (("token", token),)
+
+    def _loop_token(self) -> str | None:
+        """Return the token of the user; empty without a user, None if none was issued yet."""
+        return (self._token or None) if self._credentials.username else ""
 
     def _forget_token(self) -> None:
         self._token = ""

@@ -16,14 +16,14 @@ from typing import Any
 
 import etcd3.etcdrpc as rpc
 
-_KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
+KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
 _LEASES = "/etcdserverpb.Lease/LeaseLeases"
 
 
 def keep_alive(channel: Any) -> Callable[..., Any]:
     """Return the call that renews a lease; the TTL in its answer is 0 if the lease has expired."""
     call: Callable[..., Any] = channel.unary_unary(
-        _KEEP_ALIVE,
+        KEEP_ALIVE,
         request_serializer=rpc.LeaseKeepAliveRequest.SerializeToString,
         response_deserializer=rpc.LeaseKeepAliveResponse.FromString,
     )

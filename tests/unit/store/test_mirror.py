@@ -30,6 +30,9 @@ class Scripted:
             raise self.at
         return self.at
 
+    def start_head(self, ended: object) -> bool:
+        return False
+
     def bump_revision(self, deadline: float) -> int:
         self.nudges += 1
         return self.on_nudge()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 
 import pytest
@@ -194,3 +195,69 @@ def test_readers_that_retry_while_the_database_is_down_do_not_spin(
     assert threads.submit(index.read, 1030.0).result(10) == 7
     index.stop()
     assert pauses.count(RETRY_SECONDS) == 3
+
+
+# Calls that need no thread
+
+
+class Loop:
+    """Starts calls that end when the test ends them."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.calls: list[Callable[[int | None], object]] = []
+
+    def start(self, ended: Callable[[int | None], object]) -> bool:
+        if self.open:
+            self.calls.append(ended)
+        return self.open
+
+
+def test_readers_that_arrive_during_a_call_share_the_next_one(database: Database) -> None:
+    loop, found = Loop(), list[str]()
+    index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start)
+    calls = [index.join(partial(found.append, name)) for name in "abc"]
+    assert calls[1] is calls[2] is not calls[0]
+    loop.calls.pop()(5)
+    assert (found, calls[0].revision) == (["a"], 5)
+    loop.calls.pop()(6)
+    assert (found, calls[1].revision) == (["a", "b", "c"], 6)
+    assert database.questions == 0
+    index.join(lambda: None)
+    assert len(loop.calls) == 1
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_call_without_a_response_is_repeated_by_the_thread(
+    database: Database, starts: bool
+) -> None:
+    loop, ended = Loop(), threading.Semaphore(0)
+    loop.open = starts
+    index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start)
+    index.start()
+    first = index.join(ended.release)
+    if starts:
+        loop.calls.pop()(None)
+    assert database.asked.acquire(timeout=10)
+    second = index.join(ended.release)
+    assert loop.calls == [], "one call at a time"
+    loop.open = True
+    database.answers.put(5)
+    assert ended.acquire(timeout=10)
+    assert (first.revision, database.questions) == (5, 1)
+    eventually(lambda: len(loop.calls) == 1)
+    loop.calls.pop()(6)
+    assert ended.acquire(timeout=10)
+    assert second.revision == 6
+    index.stop()
+
+
+def test_readers_are_released_when_the_index_stops_during_a_call(database: Database) -> None:
+    loop, found = Loop(), list[str]()
+    index = ReadIndex(database.head, ManualClock(), threading.Event, loop.start)
+    index.start()
+    calls = [index.join(partial(found.append, name)) for name in "ab"]
+    index.stop()
+    loop.calls.pop()(None)
+    assert found == ["b", "a"]
+    assert all(isinstance(call.error, Unavailable) for call in calls)

@@ -1,0 +1,218 @@
+"""Calls to etcd from gevent's loop, without a greenlet or a thread that waits for the response.
+
+gRPC needs some hundred microseconds of processor time for a call under gevent, most of it to wait in
+a thread.  So the two calls that a worker makes most often are made here: the read of one key, and the
+renewal of a lease.  Both may be repeated.  If a call cannot be made or gets no response, the caller
+repeats it with gRPC, which knows the deadlines, the other endpoints, and how to get a new token.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import gevent.socket
+import gevent.ssl
+from gevent import get_hub
+
+from factstore.store.client.http2 import Ended, Http2Connection, ProtocolError
+from factstore.store.types import Credentials
+
+LOG = logging.getLogger(__name__)
+
+CALL_SECONDS = 1.0
+"""After which a call counts as failed, and its connection as lost."""
+
+RETRY_SECONDS = 2.0  # between two attempts to connect
+_READ, _WRITE = 1, 2  # of libev
+_READ_BYTES = 64 * 1024
+
+
+class LoopCalls:
+    """Calls to one endpoint at a time.
+
+    :param endpoint: returns the URL of the preferred endpoint.
+    :param token: returns the token for the calls; empty without a user, None if none was
+        issued yet.
+    """
+
+    def __init__(
+        self,
+        endpoint: Callable[[], str],
+        credentials: Credentials,
+        token: Callable[[], str | None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._token = token
+        self._url = ""
+        self._socket: Any = None
+        self._http2: Http2Connection | None = None
+        self._connecting = False
+        self._retry_at = 0.0
+        self._closed = False
+        self._loop = get_hub().loop
+        self._readable: Any = None
+        self._writable: Any = None
+        self._unsent = b""
+        self._flushing = False
+        self._timer = self._loop.timer(CALL_SECONDS / 4, CALL_SECONDS / 4)
+        self._timing = False
+
+    def call(self, method: str, message: bytes, ended: Ended) -> bool:
+        """Start a call; return False if that is not possible at this moment.
+
+        :param ended: called in the hub with the response, or with None.
+        """
+        http2 = self._http2
+        if http2 is None:
+            self._connect_soon()
+            return False
+        if self._url != self._endpoint():
+            self._lose()
+            return False
+        token = self._token()
+        if token is None or not http2.call(method, message, ended, time.monotonic(), token):
+            if http2.ended:
+                self._lose()
+            return False
+        self._flush_soon()
+        if not self._timing:
+            self._timing = True
+            self._timer.again(self._expire)
+        return True
+
+    def close(self) -> None:
+        """Close the connection; running calls end without a response."""
+        self._closed = True
+        self._lose()
+
+    # Connecting
+
+    def _connect_soon(self) -> None:
+        now = time.monotonic()
+        if not (self._connecting or self._closed or now < self._retry_at):
+            self._connecting, self._retry_at = True, now + RETRY_SECONDS
+            gevent.spawn(self._connect)
+
+    def _connect(self) -> None:
+        url, sock = self._endpoint(), None
+        try:
+            parts = urlsplit(url)
+            with gevent.Timeout(CALL_SECONDS, OSError("timed out")):
+                sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
+                sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+                if parts.scheme == "https":
+                    sock = self._context().wrap_socket(sock, server_hostname=parts.hostname)
+                    if sock.selected_alpn_protocol() != "h2":
+                        raise OSError("the server does not offer HTTP/2")
+        except (OSError, ValueError) as error:
+            LOG.debug("no connection to %s beside that of gRPC: %s", url, error)
+            if sock is not None:
+                sock.close()
+            return
+        finally:
+            self._connecting = False
+        if self._closed:
+            sock.close()
+            return
+        sock.setblocking(False)
+        self._url, self._socket = url, sock
+        self._http2 = Http2Connection(parts.scheme, parts.netloc)
+        self._readable = self._loop.io(sock.fileno(), _READ)
+        self._writable = self._loop.io(sock.fileno(), _WRITE)
+        self._readable.start(self._receive)
+        self._flush_soon()
+
+    def _context(self) -> Any:
+        own = self._credentials
+        context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if own.ca_file:
+            context.load_verify_locations(own.ca_file)
+        else:
+            context.load_default_certs()
+        if own.cert_file:
+            context.load_cert_chain(own.cert_file, own.key_file)
+        context.set_alpn_protocols(["h2"])
+        return context
+
+    # In the hub
+
+    def _receive(self) -> None:
+        http2 = self._http2
+        try:
+            while http2 is not None and http2 is self._http2:
+                data = self._socket.recv(_READ_BYTES)
+                if not data:
+                    self._lose()
+                    return
+                http2.receive(data)
+                # TLS may have decrypted more than it has returned.
+                if len(data) < _READ_BYTES and not self._url.startswith("https"):
+                    break
+        except (BlockingIOError, ssl.SSLWantReadError):
+            pass
+        except (OSError, ProtocolError) as error:
+            LOG.info("the connection to %s beside that of gRPC was lost: %s", self._url, error)
+            self._lose()
+        except Exception:  # the hub would lose the calls of all others, too
+            LOG.exception("The connection to %s beside that of gRPC failed.", self._url)
+            self._lose()
+        if http2 is self._http2 and http2 is not None:
+            if http2.ended:
+                self._lose()
+            elif http2.to_send:
+                self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.run_callback(self._flush)
+
+    def _flush(self) -> None:
+        """Send what all calls of this turn of the loop have added."""
+        self._flushing = False
+        http2 = self._http2
+        if http2 is None:
+            return
+        data = self._unsent + b"".join(http2.to_send)
+        http2.to_send.clear()
+        try:
+            sent = self._socket.send(data) if data else 0
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            sent = 0
+        except OSError:
+            self._lose()
+            return
+        self._unsent = data[sent:]
+        if self._unsent:
+            self._writable.start(self._flush)
+        else:
+            self._writable.stop()
+
+    def _expire(self) -> None:
+        http2 = self._http2
+        if http2 is None or not http2.busy:
+            self._timing = False
+            self._timer.stop()
+        elif time.monotonic() - http2.oldest > CALL_SECONDS:
+            LOG.info("%s has not answered for %g s.", self._url, CALL_SECONDS)
+            self._lose()
+
+    def _lose(self) -> None:
+        """Close the connection and end its calls; a later call opens another one."""
+        http2, self._http2 = self._http2, None
+        if http2 is None:
+            return
+        self._retry_at = time.monotonic() + RETRY_SECONDS if http2.busy else 0.0
+        self._unsent = b""
+        for watcher in (self._readable, self._writable):
+            watcher.stop()
+            watcher.close()
+        self._socket.close()
+        http2.fail()

@@ -1,0 +1,61 @@
+"""The newest revision of the store that was opened, and no other's."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from factstore.core.errors import CursorExpired
+from factstore.store.client import EtcdClient
+from factstore.store.keyspace import Keyspace
+from factstore.store.types import Compare, PutKey, RangeResult, Txn
+
+
+class Head:
+    """Reads the newest revision, with the epoch key.
+
+    :ivar store_id: the value of that key when the store was opened.
+    """
+
+    def __init__(self, client: EtcdClient, keyspace: Keyspace) -> None:
+        self._client = client
+        self._keys = keyspace
+        self.store_id = b""
+
+    def open(self, deadline: Callable[[], float]) -> tuple[bytes, int]:
+        """Return the random id of the store, created on first use, and the id of the cluster.
+
+        :param deadline: returns that of the next call.
+        """
+        while True:
+            found = self._client.get(self._keys.epoch, deadline=deadline())
+            if found.items:
+                return found.items[0].value, found.cluster_id
+            absent = Compare(self._keys.epoch, "create", "==", 0)
+            name = PutKey(self._keys.epoch, secrets.token_hex(16).encode())
+            self._client.transact(Txn([absent], [name]), deadline=deadline())
+
+    def read(self, deadline: float) -> int:
+        """Return the newest revision, with a linearizable read.
+
+        :raises CursorExpired: the store was replaced.
+        """
+        found = self._client.get(self._keys.epoch, deadline=deadline)
+        if not self._is_same(found):
+            raise CursorExpired("the store was replaced")
+        return found.revision
+
+    def start(self, ended: Callable[[int | None], object]) -> bool:
+        """Start :meth:`read` without waiting; return False if that is not possible.
+
+        :param ended: called with None if :meth:`read` has to find out what is wrong.
+        """
+
+        def read(found: RangeResult | None) -> None:
+            same = found is not None and self._is_same(found)
+            ended(found.revision if found is not None and same else None)
+
+        return self._client.loop.get(self._keys.epoch, read)
+
+    def _is_same(self, found: RangeResult) -> bool:
+        return bool(found.items) and found.items[0].value == self.store_id

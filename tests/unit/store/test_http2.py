@@ -1,0 +1,181 @@
+"""Small calls over HTTP/2: what is sent, and which bytes of a server end a call."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factstore.store.client.http2 import PREFACE, WINDOW, Http2Connection, ProtocolError
+
+DATA, HEADERS, RESET, SETTINGS, PUSH, PING, GOAWAY, UPDATE = 0, 1, 3, 4, 5, 6, 7, 8
+END = 1
+METHOD = "/etcdserverpb.KV/Range"
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def message(data: bytes) -> bytes:
+    return b"\0" + len(data).to_bytes(4) + data
+
+
+def response(stream: int, data: bytes) -> bytes:
+    """Return the frames of a successful call, as etcd sends them."""
+    return (
+        frame(HEADERS, 4, stream, b"\x88")
+        + frame(DATA, 0, stream, message(data))
+        + frame(HEADERS, 4 | END, stream, b"\x88")
+    )
+
+
+def frames(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    found = []
+    while data:
+        size = int.from_bytes(data[:3])
+        found.append((data[3], data[4], int.from_bytes(data[5:9]), data[9 : 9 + size]))
+        data = data[9 + size :]
+    return found
+
+
+def sent(connection: Http2Connection) -> bytes:
+    data = b"".join(connection.to_send)
+    connection.to_send.clear()
+    return data
+
+
+@pytest.fixture
+def connection() -> Http2Connection:
+    made = Http2Connection("http", "localhost:2379")
+    assert sent(made).startswith(PREFACE)
+    return made
+
+
+@pytest.fixture
+def ended() -> list[bytes | None]:
+    return []
+
+
+def call(connection: Http2Connection, ended: list[bytes | None], data: bytes = b"x") -> bool:
+    return connection.call(METHOD, data, ended.append, now=1.0)
+
+
+def test_a_call_is_a_header_block_and_a_message(
+    connection: Http2Connection, ended: list[bytes | None]
+) -> None:
+    assert connection.call(METHOD, b"question", ended.append, 1.0, token="t" * 200)
+    (kind, flags, stream, block), body = frames(sent(connection))
+    assert (kind, flags, stream) == (HEADERS, 4, 1)
+    # :method POST, :scheme http, :path, :authority
+    assert block.startswith(b"\x83\x86\x04\x16/etcdserverpb.KV/Range\x01\x0elocalhost:2379")
+    assert block.endswith(b"\x10\x05token\x7f\x49" + b"t" * 200), "of 127 and 73 bytes"
+    assert body == (DATA, END, 1, message(b"question"))
+
+
+@given(st.data())
+def test_responses_in_any_pieces_end_their_calls(data: st.DataObject) -> None:
+    connection, ended = Http2Connection("http", "e:1"), dict[int, bytes | None]()
+    for number in range(3):
+        assert connection.call(METHOD, b"", lambda got, n=number: ended.update({n: got}), 1.0)  # type: ignore[misc]
+    stream = b"".join([response(5, b"c"), frame(SETTINGS, 0, 0), response(1, b"a" * 300)])
+    stream += response(3, b"")
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        connection.receive(stream[start:end])
+    assert ended == {0: b"a" * 300, 1: b"", 2: b"c"}
+    assert not connection.busy
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(frame(HEADERS, 4 | END, 1, b"\x88"), id="an error without a message"),
+        pytest.param(frame(RESET, 0, 1, b"\0\0\0\x08"), id="reset"),
+        pytest.param(
+            frame(DATA, 0, 1, message(b"abc")[:-1]) + frame(HEADERS, 4 | END, 1), id="cut"
+        ),
+        pytest.param(
+            frame(DATA, 0, 1, message(b"a") * 2) + frame(HEADERS, 4 | END, 1), id="two messages"
+        ),
+        pytest.param(frame(DATA, END, 1, b"\1" + message(b"a")[1:]), id="a compressed message"),
+        pytest.param(frame(GOAWAY, 0, 0, bytes(8)), id="never processed"),
+    ],
+)
+def test_a_call_without_a_whole_message_has_to_be_repeated(
+    connection: Http2Connection, ended: list[bytes | None], answer: bytes
+) -> None:
+    assert call(connection, ended)
+    connection.receive(answer)
+    assert ended == [None]
+
+
+def test_a_server_that_leaves_answers_what_it_has_begun(
+    connection: Http2Connection, ended: list[bytes | None]
+) -> None:
+    assert call(connection, ended)
+    assert call(connection, ended)
+    connection.receive(frame(GOAWAY, 0, 0, b"\0\0\0\x01" + bytes(4)))
+    assert ended == [None], "of the second call"
+    assert not connection.ended
+    assert not call(connection, ended)
+    connection.receive(response(1, b"a"))
+    assert ended == [None, b"a"]
+    assert connection.ended
+
+
+def test_a_lost_connection_ends_all_calls(
+    connection: Http2Connection, ended: list[bytes | None]
+) -> None:
+    assert call(connection, ended)
+    assert connection.oldest == 1.0
+    connection.fail()
+    assert ended == [None]
+    assert not call(connection, ended)
+
+
+@pytest.mark.parametrize(
+    "data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", frame(PUSH, 4, 2, bytes(4)), b"\xff" * 9]
+)
+def test_bytes_that_are_not_expected_end_the_connection(
+    connection: Http2Connection, data: bytes
+) -> None:
+    with pytest.raises(ProtocolError):
+        connection.receive(data)
+
+
+def test_settings_and_pings_are_acknowledged(connection: Http2Connection) -> None:
+    connection.receive(frame(PING, 0, 0, b"12345678") + frame(SETTINGS, 0, 0))
+    assert frames(sent(connection)) == [(PING, 1, 0, b"12345678"), (SETTINGS, 1, 0, b"")]
+    connection.receive(frame(PING, 1, 0, b"12345678") + frame(SETTINGS, 1, 0))
+    assert sent(connection) == b""
+
+
+def test_the_limits_of_the_server_are_kept(
+    connection: Http2Connection, ended: list[bytes | None]
+) -> None:
+    connection.receive(frame(SETTINGS, 0, 0, b"\0\3" + (2).to_bytes(4)))
+    assert [call(connection, ended) for _ in range(3)] == [True, True, False]
+    connection.receive(response(1, b""))
+    assert call(connection, ended)
+    connection.receive(frame(SETTINGS, 0, 0, b"\0\3" + (99).to_bytes(4) + b"\0\4" + bytes(4)))
+    assert not call(connection, ended), "the window of a call is empty"
+    connection.receive(frame(SETTINGS, 0, 0, b"\0\4" + (65_535).to_bytes(4)))
+    while call(connection, ended, b"y" * 10_000):
+        pass
+    assert not call(connection, ended, b"y" * 10_000), "the window of the connection is used"
+    connection.receive(frame(UPDATE, 0, 0, (20_000).to_bytes(4)))
+    assert call(connection, ended, b"y" * 10_000)
+
+
+def test_what_was_received_is_acknowledged_before_the_window_is_used(
+    connection: Http2Connection, ended: list[bytes | None]
+) -> None:
+    updates = 0
+    for number in range(200):
+        assert call(connection, ended)
+        connection.receive(response(2 * number + 1, b"z" * 10_000))
+        for kind, _, _, payload in frames(sent(connection)):
+            updates += int.from_bytes(payload) if kind == UPDATE else 0
+    assert updates > 200 * 10_000 - WINDOW
+    assert set(ended) == {b"z" * 10_000}
