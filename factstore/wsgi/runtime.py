@@ -134,6 +134,11 @@ class Runtime:
         own = gauges(self.store, self.hub, self.services.rate_limiter, self.scheduler)
         return {**own, **self.connection_gauges()}
 
+    def report(self) -> None:
+        """Let other workers read this worker's gauges and tallies."""
+        self.metrics.set_gauges(self.gauges())
+        self.metrics.publish()
+
     def stop(self) -> None:
         """Stop everything and close the connections."""
         self.hub.close()
@@ -142,6 +147,7 @@ class Runtime:
         self.pump.stop()
         self.store.stop()
         self.backend.close()
+        self.metrics.publish()
 
 
 def connect(
@@ -228,7 +234,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
             clock,
             window=etcd.compaction_window,
             published_revision=lambda: hub.revision,
-            report=lambda: metrics.set_gauges(runtime.gauges()),
+            report=lambda: runtime.report(),
         ),
         encryption=encryption,
         services=services,

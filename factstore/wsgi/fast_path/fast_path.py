@@ -13,7 +13,7 @@ from factstore.api.media import JSON
 from factstore.api.microversion import HEADER, RESPONSE_HEADERS, SERVICE_TYPE
 from factstore.api.serializers.facts import fact_text
 from factstore.core.errors import FactstoreError, Invalid, Unavailable
-from factstore.core.model.fact import Fact
+from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.services.composition import Services
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
@@ -25,7 +25,13 @@ from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.fact_read import FactRead
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
-from factstore.wsgi.fast_path.http_response import Answer, answer_of, etag_headers, refusal
+from factstore.wsgi.fast_path.http_response import (
+    Answer,
+    Rendered,
+    answer_of,
+    etag_headers,
+    refusal,
+)
 from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.middleware.problem import problem
@@ -42,6 +48,8 @@ LAG_SECONDS = 1.0
 """After which a read of a state that lags is left to its view, which renews a watch that is broken."""
 
 VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
+_RENDERED = 4096  # responses that are kept, and the bytes of the largest body
+_RENDERED_BYTES = 2048
 _FACT = "/v1/stacks/{stack}/facts/{path}"
 
 Respond = Callable[[bytes | None], None]
@@ -81,6 +89,7 @@ class FastPath:
             "context": Operation(f"{stack}/context", contexts.read),
         }
         self.reads: dict[FactRead, Respond] = {}
+        self._rendered: dict[tuple[Scope, str], tuple[Fact, str, Rendered]] = {}
 
     def parse(self, data: bytes) -> Request | Partial | None:
         """Return the request at the beginning of some bytes; None to pass it to gunicorn."""
@@ -112,30 +121,34 @@ class FastPath:
             return False
         if not identity.permissions.can_read(request.path):
             return False
-        try:
-            check_stack_name(request.stack)
-            check_path(request.path)
-        except Invalid:
-            return False
+        if not request.names_checked:
+            try:
+                check_stack_name(request.stack)
+                check_path(request.path)
+            except Invalid:
+                return False
+            request.names_checked = True
         return self._authorizer(rules.GET, identity, identity.project_id)
 
     def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
-        respond = self.reads.pop(read)
+        respond, request_id = self.reads.pop(read), new_request_id()
         try:
-            answer = self._read_answer(read, found, request_id := new_request_id())
+            response = self._read_response(read, found, request_id)
         except Exception:  # other reads that have ended at the same moment must not be lost
             LOG.exception("GET %s failed.", read.request.target)
             answer = answer_of(problem("internal_error", INTERNAL_ERROR, request_id))
-        respond(None if answer is None else b"".join(answer.pieces(request_id)))
+            response = answer.response(request_id)
+        respond(response)
 
-    def _read_answer(
+    def _read_response(
         self, read: FactRead, found: Fact | FactstoreError | None, request_id: str
-    ) -> Answer | None:
-        caller = read.identity
+    ) -> bytes | None:
+        caller, limiter = read.identity, self._services.rate_limiter
         if found is None or (isinstance(found, Fact) and found.sensitive):
             return None
-        if not self._services.rate_limiter.request_at_once(caller.project_id, 0):
+        if not limiter.request_at_once(caller.project_id, 0):
             return None
+        answer: Answer | Rendered
         if isinstance(found, Fact):
             answer = self._fact_answer(read, found)
         else:
@@ -143,18 +156,28 @@ class FastPath:
             set_caller(caller.user_id, caller.project_id, caller.roles)
             answer = _refusal(found, request_id)
             context.end()
-        self._services.rate_limiter.answered(caller.project_id, answer.size)
+        limiter.answered(caller.project_id, answer.size)
         seconds = time.perf_counter() - read.began
         self._metrics.observe("GET", _FACT, answer.status, answer.size, seconds)
-        return answer
+        return answer.response(request_id)
 
-    def _fact_answer(self, read: FactRead, fact: Fact) -> Answer:
+    def _fact_answer(self, read: FactRead, fact: Fact) -> Answer | Rendered:
         epoch, known = self._store.epoch, read.request.headers.known
-        etag = fact.etag(epoch)
-        if known is None or etag in known:
-            return Answer(304, etag_headers(etag), None)
-        lines = [("Content-Type", JSON), *etag_headers(etag)]
-        return Answer(200, lines, [fact_text(fact, epoch), "\n"])
+        if known is None or known:
+            etag = fact.etag(epoch)
+            if known is None or etag in known:
+                return Answer(304, etag_headers(etag), None)
+        key = read.scope, fact.path
+        kept = self._rendered.get(key)
+        if kept is not None and kept[0] is fact and kept[1] == epoch:
+            return kept[2]
+        lines = [("Content-Type", JSON), *etag_headers(fact.etag(epoch))]
+        rendered = Rendered(200, lines, f"{fact_text(fact, epoch)}\n")
+        if rendered.size <= _RENDERED_BYTES:
+            if len(self._rendered) >= _RENDERED:
+                self._rendered.clear()
+            self._rendered[key] = fact, epoch, rendered
+        return rendered
 
     def expire_reads(self) -> None:
         """End the reads that wait for too long; the sooner ones come first."""

@@ -93,6 +93,7 @@ class Request:
     :param member: of a heartbeat; empty in other requests.
     :param query: of a context, without the question mark.
     :param data: its bytes as they arrived.
+    :param names_checked: True once its names are known to be valid.
     """
 
     method: str
@@ -105,6 +106,7 @@ class Request:
     headers: Headers
     body: bytes
     data: bytes
+    names_checked: bool = False
 
     version = (1, 1)
 
@@ -115,7 +117,7 @@ class Request:
 
 
 class Reader:
-    """Reads requests; it remembers the headers that it has read, because clients repeat them.
+    """Reads requests; it remembers headers and whole reads of facts, because clients repeat them.
 
     :param versions: the values of ``OpenStack-API-Version`` that are known.
     """
@@ -123,9 +125,22 @@ class Reader:
     def __init__(self, versions: Collection[str]) -> None:
         self._versions = ("", *versions)
         self._blocks: dict[bytes, Headers | None] = {}
+        self._reads: dict[bytes, Request] = {}
 
     def read(self, data: bytes) -> Request | Partial | None:
         """Return the request at the beginning of some bytes; None to pass it to gunicorn."""
+        known = self._reads.get(data)
+        if known is not None:
+            return known
+        found = self._read(data)
+        if type(found) is Request and found.reads_fact and found.data is data:
+            if len(self._reads) >= _BLOCKS:
+                self._reads.clear()
+            if len(data) <= _BLOCK_BYTES:
+                self._reads[data] = found
+        return found
+
+    def _read(self, data: bytes) -> Request | Partial | None:
         line = _LINE.match(data)
         if line is None:
             return None

@@ -78,6 +78,32 @@ class Answer:
             return [f"{head}{''.join(self._texts or ())}".encode()]
         return chain([head.encode()], encoded_pieces(self._texts or ()))
 
+    def response(self, request_id: str) -> bytes:
+        """Return the bytes of the response, also those of a large one."""
+        return b"".join(self.pieces(request_id))
+
+
+class Rendered:
+    """A response of which all but its date and the request id is kept.
+
+    :param body: of the response.
+    """
+
+    __slots__ = ("_end", "_middle", "_start", "size", "status")
+
+    def __init__(self, status: int, headers: Iterable[tuple[str, str]], body: str) -> None:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        encoded = body.encode()
+        self.status, self.size = status, len(encoded)
+        self._start = _STATUS_LINES[status].encode()
+        self._middle = f"\r\nConnection: keep-alive\r\n{lines}{_EVERYWHERE}{REQUEST_ID}: ".encode()
+        self._end = b"\r\nContent-Length: %d\r\n\r\n%b" % (len(encoded), encoded)
+
+    def response(self, request_id: str) -> bytes:
+        """Return the bytes of the response."""
+        date, own = _DATES.now().encode(), request_id.encode()
+        return b"%b%b%b%b%b" % (self._start, date, self._middle, own, self._end)
+
 
 def etag_headers(etag: str) -> list[tuple[str, str]]:
     """Return the headers of a response that caches have to validate."""

@@ -8,7 +8,9 @@ their number has no bound.  Several workers keep the metrics in shared files (se
 from __future__ import annotations
 
 import os
+import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,6 +35,10 @@ NO_ROUTE = "none"
 """The route of requests that were refused before routing or match no route."""
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+_ETCD_BUCKETS = (0.0005, *_BUCKETS)
+PUBLISH_SECONDS = 0.25
+"""After which other workers can read what was tallied."""
 
 # Summed over the workers.
 _WORKER_GAUGES = {
@@ -59,13 +65,44 @@ _STORE_GAUGES = {
 }
 
 
+class Tally:
+    """Counts that cost little to add to, because the library's cost some microseconds each.
+
+    :param bounds: of the histogram's buckets.
+    """
+
+    __slots__ = ("_bounds", "_buckets", "_seconds", "count", "size")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self._buckets = [0] * (len(bounds) + 1)
+        self._seconds = 0.0
+        self.count = self.size = 0
+
+    def add(self, size: int, seconds: float | None) -> None:
+        """Add one; None for a duration that is not counted."""
+        self.count += 1
+        self.size += size
+        if seconds is not None:
+            self._seconds += seconds
+            self._buckets[bisect_left(self._bounds, seconds)] += 1
+
+    def publish(self, histogram: Any) -> None:
+        """Add the durations to a histogram."""
+        # The library has no public way to add several at once.
+        for bucket, count in zip(histogram._buckets, self._buckets, strict=True):
+            if count:
+                bucket.inc(count)
+        histogram._sum.inc(self._seconds)
+
+
 class Metrics:
     """The metrics of this process."""
 
     def __init__(self) -> None:
-        self._known: dict[
-            tuple[str, str, int], tuple[Callable[[], None], Callable[[float], None]]
-        ] = {}
+        self._tallies: dict[tuple[str, str, int], Tally] = {}
+        self._call_tallies: dict[str, Tally] = {}
+        self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
         self._requests = Counter(
@@ -88,7 +125,7 @@ class Metrics:
             "etcd_seconds",
             "Duration of calls to etcd in seconds, including failed calls.",
             ["call"],
-            buckets=(0.0005, *_BUCKETS),
+            buckets=_ETCD_BUCKETS,
             **options,
         )
         self._watch_lag_seconds = Histogram(
@@ -151,23 +188,31 @@ class Metrics:
         :param seconds: None if the request has waited.
         """
         key = method, route, status
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = (
-                self._requests.labels(method, route, str(status)).inc,
-                self._request_seconds.labels(method, route).observe,
-            )
-        count, observe = found
-        count()
-        self._fast_path_requests.inc()
-        if seconds is not None:
-            observe(seconds)
-        if length:
-            self._response_bytes.inc(length)
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally(_BUCKETS)
+        tally.add(length, seconds)
 
     def observe_etcd_call(self, call: str, seconds: float) -> None:
         """Record the duration of a call to etcd."""
-        self._etcd_seconds.labels(call).observe(seconds)
+        with self._lock:  # calls are made by several threads
+            tally = self._call_tallies.get(call)
+            if tally is None:
+                tally = self._call_tallies[call] = Tally(_ETCD_BUCKETS)
+            tally.add(0, seconds)
+
+    def publish(self) -> None:
+        """Add the requests and calls that were tallied since the last call to the metrics."""
+        tallies, self._tallies = self._tallies, {}
+        for (method, route, status), tally in tallies.items():
+            self._requests.labels(method, route, str(status)).inc(tally.count)
+            self._fast_path_requests.inc(tally.count)
+            self._response_bytes.inc(tally.size)
+            tally.publish(self._request_seconds.labels(method, route))
+        with self._lock:
+            calls, self._call_tallies = self._call_tallies, {}
+        for call, tally in calls.items():
+            tally.publish(self._etcd_seconds.labels(call))
 
     def observe_lag(self, seconds: float) -> None:
         """Record how long the watch took to deliver a write."""
@@ -188,6 +233,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Return the metrics of all workers in Prometheus' text format."""
+        self.publish()
         registry = self._registry
         if VARIABLE in os.environ:
             registry = CollectorRegistry()

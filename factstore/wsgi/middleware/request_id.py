@@ -9,14 +9,13 @@ From its first to its last byte, a request's id is in every line that its greenl
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-from oslo_context.context import generate_request_id
 
 from factstore.api.errors import INTERNAL_ERROR
 from factstore.wsgi.client_gone import ClientGone
@@ -29,9 +28,27 @@ HEADER = "X-Openstack-Request-Id"
 _GLOBAL_ID = re.compile(r"req-[a-f0-9]{8}(-[a-f0-9]{4}){3}-[a-f0-9]{12}")
 
 
+_IDS = 64  # that one call to the system makes
+
+_ids: list[str] = []
+os.register_at_fork(after_in_child=_ids.clear)  # a parent and its child must not make the same
+
+
 def new_request_id() -> str:
-    """Return a unique request id."""
-    return str(generate_request_id())
+    """Return a unique request id: ``req-`` and a random UUID, as oslo.context makes them."""
+    while True:
+        try:
+            return _ids.pop()
+        except IndexError:
+            _ids.extend(_new_ids())
+
+
+def _new_ids() -> Iterator[str]:
+    digits = os.urandom(16 * _IDS).hex()
+    for at in range(0, len(digits), 32):
+        one = digits[at : at + 32]
+        variant = "89ab"[int(one[16], 16) % 4]
+        yield f"req-{one[:8]}-{one[8:12]}-4{one[13:16]}-{variant}{one[17:20]}-{one[20:]}"
 
 
 class RequestId:

@@ -106,7 +106,9 @@ class Worker(GeventWorker):
         known = self._connections = Connections(limits, metrics.count_closed_connection)
         runtime.connection_gauges = known.gauges
         from factstore.wsgi.fast_path.fast_path import EXPIRY_SECONDS
+        from factstore.wsgi.middleware.metrics import PUBLISH_SECONDS
 
+        known.call_every(PUBLISH_SECONDS, metrics.publish)
         self._fast_path = None if _concern_every_request(self.cfg) else runtime.fast_path
         if self._fast_path is not None:
             known.call_every(EXPIRY_SECONDS, self._fast_path.expire_reads)
