@@ -6,7 +6,7 @@ WORKERS ?= 1
 KEYSTONE ?=
 ORIGIN ?=
 LOG ?=
-TOXARGS ?= run -e pep8,docs,api-ref,releasenotes,py3,integration
+TOXARGS ?= run -e pep8,docs,api-ref,releasenotes,site,py3,integration
 BENCH ?=
 BENCHARGS ?=
 FUZZARGS ?=
@@ -39,7 +39,7 @@ help:
 	@echo 'make faults       run the fault tests with ten times as many faults'
 	@echo 'make bench        compare the service with etcd and Heat; BENCH=heat runs only that part,'
 	@echo '                    BENCHARGS= is passed to the benchmark'
-	@echo 'make docs         build the documentation, the API reference and the release notes'
+	@echo 'make docs         build guides, API reference and release notes as one site, in doc/build/html'
 	@echo 'make lint         run the linters'
 	@echo 'make clean        delete everything that the other targets created, including data of make standalone'
 	@echo
@@ -91,7 +91,8 @@ bench:
 
 docs:
 	@tools/system-packages docs
-	@$(TOX) run -e docs,api-ref,releasenotes
+	@$(TOX) run -e docs,api-ref,releasenotes,site
+	@echo 'open $(CURDIR)/doc/build/html/index.html'
 
 lint:
 	@tools/system-packages lint
@@ -100,6 +101,6 @@ lint:
 clean:
 	rm -rf .images .venv .venv-agent .venv-tox .tox .standalone .coverage .coverage.* htmlcov build dist *.egg-info
 	rm -rf .pytest_cache .schemathesis .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf doc/build api-ref/build releasenotes/build etc/factstore/*.sample doc/source/_static/*.sample
+	rm -rf doc/build etc/factstore/*.sample doc/source/_static/*.sample
 	rm -f factstore/api/files/factstore-agent.pyz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,17 +1,18 @@
 """Sphinx configuration of factstore's API reference."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "doc" / "theme"))
+
 project = "factstore API reference"
 copyright = "the factstore contributors"
 
 extensions = [
-    "openstackdocstheme",
+    "factstore_theme",
     "os_api_ref",
 ]
+site_root = "../"
 
-html_theme = "openstackdocs"
-html_theme_options = {"sidebar_mode": "toc"}
-pygments_style = "native"
 
-openstackdocs_auto_name = False
-openstackdocs_auto_version = False
 version = release = "0.1.0"

@@ -3,14 +3,15 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent / "theme")]
 
 project = "factstore"
 copyright = "the factstore contributors"
 
 extensions = [
     "error_codes",
-    "openstackdocstheme",
+    "factstore_theme",
     "oslo_config.sphinxconfiggen",
     "oslo_config.sphinxext",
     "oslo_policy.sphinxext",
@@ -20,13 +21,8 @@ extensions = [
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 
-html_theme = "openstackdocs"
-pygments_style = "native"
 add_module_names = False
 
-openstackdocs_auto_name = False
-openstackdocs_auto_version = False
-openstackdocs_use_storyboard = False
 version = release = "0.1.0"
 
 # The samples that the reference pages offer for download.

@@ -1,16 +1,18 @@
 """Sphinx configuration of factstore's release notes."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "doc" / "theme"))
+
 project = "factstore release notes"
 copyright = "the factstore contributors"
 
 extensions = [
-    "openstackdocstheme",
+    "factstore_theme",
     "reno.sphinxext",
 ]
+site_root = "../"
 
-html_theme = "openstackdocs"
-pygments_style = "native"
 
-openstackdocs_auto_name = False
-openstackdocs_auto_version = False
 version = release = ""
