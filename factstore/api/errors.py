@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
 from factstore.api.media import error_type
-from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.errors import FactstoreError, Throttled, Unavailable
 from factstore.core.model.path import quoted
 
 LOG = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "sealing_unavailable": (503, "The encryption keys are missing"),
     "seal_broken": (503, "A sensitive value cannot be decrypted"),
     "contention": (503, "Too many concurrent writers"),
+    "worker_busy": (503, "Too many requests wait in this worker"),
     "identity_unavailable": (503, "The identity service is unavailable"),
     "outcome_unknown": (504, "The outcome of the write is unknown"),
 }
@@ -166,7 +167,9 @@ def error_headers(error: FactstoreError) -> dict[str, str]:
 
 
 def _handle_error(error: FactstoreError) -> Response:
-    if STATUS[error.code][0] >= 500:
+    if STATUS[error.code][0] >= 500 and not isinstance(
+        error, Throttled
+    ):  # they come by the thousand
         LOG.warning("%s: %s", error.code, error.detail)
     return respond(error.code, error.detail, extra=error.extra, headers=error_headers(error))
 

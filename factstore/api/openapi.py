@@ -52,6 +52,7 @@ AUTHENTICATED = (
     "storage_full",
     "identity_unavailable",
     "rate_limited",
+    "worker_busy",
 )
 """Error codes of every operation that needs credentials."""
 

@@ -21,7 +21,7 @@ WAITED = "factstore.waited"
 def waiting(scope: Scope, seconds: float) -> Iterator[None]:
     """Count the current request among the waiting requests of its project, if it waits.
 
-    :raises Throttled: ``too_many_waiting``.
+    :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
     """
     if not seconds:
         yield

@@ -40,8 +40,17 @@ API_OPTS = [
         "connections",
         default=20000,
         min=16,
-        help="Maximum number of connections to one worker, including those of watchers, if the service "
-        "runs with the bundled server configuration.",
+        help="Maximum number of connections to one worker, if the service runs with the bundled server "
+        "configuration.  Requests that wait and streams occupy at most three quarters of them.",
+    ),
+    cfg.IntOpt(
+        "threads",
+        default=0,
+        min=0,
+        help="Number of requests that each process of another WSGI server serves at the same time: its "
+        "threads or greenlets.  Requests that wait and streams occupy at most three quarters of them.  "
+        "uWSGI and mod_wsgi report the number themselves.  Under other servers, no request can wait "
+        "until it is set.",
     ),
     cfg.IntOpt(
         "drain_seconds",

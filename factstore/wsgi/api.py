@@ -9,13 +9,14 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from oslo_config import cfg
 
 from factstore.wsgi import configuration, deploy, runtime, runtime_registry
 from factstore.wsgi.clock import SystemClock
+from factstore.wsgi.concurrency import blocking, slots_of
 from factstore.wsgi.ops import logs
 
 LOG = logging.getLogger(__name__)
@@ -26,14 +27,17 @@ _lock = threading.Lock()
 _pipeline: WSGIApplication | None = None
 
 
-def start() -> WSGIApplication:
-    """Return the pipeline; the first call reads the configuration and starts the runtime."""
+def start(slots: Callable[[cfg.ConfigOpts], int]) -> WSGIApplication:
+    """Return the pipeline; the first call reads the configuration and starts the runtime.
+
+    :param slots: returns the number of requests that this process serves at once.
+    """
     global _pipeline
     with _lock:
         if _pipeline is None:
             conf = configuration.read(register_more=logs.register)
             logs.set_up(conf)
-            built = runtime.build(conf, SystemClock())
+            built = runtime.build(conf, SystemClock(), blocking=blocking(slots(conf)))
             pipeline = deploy.pipeline(conf, built)
             built.start()
             runtime_registry.set_runtime(built)
@@ -58,4 +62,5 @@ def drain() -> None:
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Answer a request; this is the WSGI application."""
-    return (_pipeline or start())(environ, start_response)
+    pipeline = _pipeline or start(lambda conf: slots_of(environ, conf.api.threads))
+    return pipeline(environ, start_response)

@@ -13,6 +13,7 @@ from typing import Any
 from oslo_config import cfg
 
 from factstore.core.errors import Unavailable
+from factstore.core.model.quota import UNLIMITED
 from factstore.core.operations.encryption import Encryption
 from factstore.core.ports import Clock
 from factstore.core.services.composition import Services, build_services
@@ -183,8 +184,11 @@ def _credentials(conf: cfg.ConfigOpts) -> Credentials:
     return Credentials(etcd.username, etcd.password, etcd.ca_file, etcd.cert_file, etcd.key_file)
 
 
-def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
-    """Return one worker's runtime, not yet started."""
+def build(conf: cfg.ConfigOpts, clock: Clock, *, blocking: int = UNLIMITED) -> Runtime:
+    """Return one worker's runtime, not yet started.
+
+    :param blocking: the number of requests and streams that may wait at the same time.
+    """
     etcd: Any = conf.etcd
     scheduler = new_scheduler(clock)
     new_wake_up = scheduler.new_wake_up
@@ -219,6 +223,7 @@ def build(conf: cfg.ConfigOpts, clock: Clock) -> Runtime:
         timeout=etcd.timeout,
         quotas=quotas,
         allowances=allowances,
+        blocking=blocking,
         encryption=encryption,
         on_write_retry=metrics.count_write_retry,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.quota import Quotas, no_quotas
+from factstore.core.model.quota import UNLIMITED, Quotas, no_quotas
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
@@ -76,6 +76,7 @@ def build_services(
     timeout: float,
     quotas: Quotas = no_quotas,
     allowances: Allowances = no_allowances,
+    blocking: int = UNLIMITED,
     encryption: Encryption | None = None,
     on_write_retry: Callable[[], None] = lambda: None,
 ) -> Services:
@@ -83,6 +84,7 @@ def build_services(
 
     :param new_id: returns a unique id for a new stack.
     :param timeout: seconds after which a call to the store counts as failed.
+    :param blocking: the number of requests and streams of all projects that may wait at the same time.
     :param on_write_retry: called when a write has to be planned again because a guard failed.
     """
     encryption = encryption or Encryption(NoKeyring())
@@ -105,7 +107,7 @@ def build_services(
         history=HistoryService(store, events),
         waiter_controller=WaiterController(store, clock, timeout, transactor, new_wake_up),
         key_rewrap=KeyRewrap(store, clock, encryption, timeout, transactor),
-        rate_limiter=RateLimiter(allowances, clock),
+        rate_limiter=RateLimiter(allowances, clock, blocking=blocking),
         quotas=quotas,
         allowances=allowances,
         clock=clock,

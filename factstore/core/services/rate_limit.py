@@ -1,6 +1,9 @@
 """Rate limits of each project, and bounds on its open streams and waiting requests.
 
 Each process counts for itself.  The limiter does not delay requests; it returns for how long to delay.
+
+A request that waits, a stream and a delayed request occupy a thread or a connection of the server until
+they end.  Together they are bounded, so that heartbeats and writes find a free one.
 """
 
 from __future__ import annotations
@@ -58,7 +61,7 @@ def no_allowances(project_id: str) -> Allowance:
     return Allowance()
 
 
-Kind = Literal["streams", "waiting_requests"]
+Kind = Literal["streams", "waiting_requests", "delayed_requests"]
 _CountKey = tuple[str, ...]
 """The key of a count: kind; kind and project; or kind, project and stack."""
 _BucketKey = tuple[str, bool]
@@ -74,11 +77,16 @@ class _Bucket:
 
 
 class RateLimiter:
-    """The rates and bounds of every project in this process."""
+    """The rates and bounds of every project in this process.
 
-    def __init__(self, allowances: Allowances, clock: Clock) -> None:
+    :param blocking: the number of waiting requests, streams and delayed requests of all projects.
+    """
+
+    def __init__(self, allowances: Allowances, clock: Clock, *, blocking: int = UNLIMITED) -> None:
         self._allowances = allowances
         self._clock = clock
+        self._blocking = blocking
+        self._blocked = 0
         self._lock = threading.Lock()
         self._buckets: dict[_BucketKey, _Bucket] = {}
         self._open: Counter[_CountKey] = Counter()
@@ -160,7 +168,7 @@ class RateLimiter:
     def stream(self, scope: Scope) -> Callable[[], None]:
         """Count one more open stream; return a function to call once when it ends.
 
-        :raises Throttled: ``too_many_streams``.
+        :raises Throttled: ``too_many_streams`` or ``worker_busy``.
         """
         allowed = self._allowances(scope.project_id)
         of_project = ("streams", scope.project_id)
@@ -174,7 +182,7 @@ class RateLimiter:
     def waiting(self, project_id: str) -> Iterator[None]:
         """Count one more waiting request for the duration of a ``with`` block.
 
-        :raises Throttled: ``too_many_waiting``.
+        :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
         """
         limit = self._allowances(project_id).waiting_requests
         bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
@@ -184,8 +192,20 @@ class RateLimiter:
         finally:
             leave()
 
+    @contextmanager
+    def delayed(self) -> Iterator[None]:
+        """Count one more delayed request for the duration of a ``with`` block.
+
+        :raises Throttled: ``worker_busy``.
+        """
+        leave = self._enter("delayed_requests", {})
+        try:
+            yield
+        finally:
+            leave()
+
     def _enter(
-        self, kind: Kind, bounds: Mapping[_CountKey, int], *, code: str
+        self, kind: Kind, bounds: Mapping[_CountKey, int], *, code: str | None = None
     ) -> Callable[[], None]:
         with self._lock:
             for key, limit in bounds.items():
@@ -197,11 +217,21 @@ class RateLimiter:
                         code=code,
                         retry_after=5,
                     )
+            if UNLIMITED != self._blocking <= self._blocked:
+                raise Throttled(
+                    f"this worker already serves {self._blocked} requests that wait and streams, and "
+                    "keeps the rest of its capacity for other requests; try again, or send the request "
+                    "without wait and settle.",
+                    code="worker_busy",
+                    retry_after=5,
+                )
             keys = [(kind,), *bounds]
+            self._blocked += 1
             self._open.update(keys)
 
         def leave() -> None:
             with self._lock:
+                self._blocked -= 1
                 self._open.subtract(keys)
                 for key in keys:
                     if not self._open[key]:

@@ -12,7 +12,7 @@ from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
 from factstore.api.microversion import HEADER, RESPONSE_HEADERS, SERVICE_TYPE
 from factstore.api.serializers.facts import fact_text
-from factstore.core.errors import FactstoreError, Invalid, Unavailable
+from factstore.core.errors import FactstoreError, Invalid, Throttled, Unavailable
 from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.path import check_path, check_stack_name
 from factstore.core.services.composition import Services
@@ -245,6 +245,7 @@ class FastPath:
 
 
 def _refusal(error: FactstoreError, request_id: str) -> Answer:
-    if STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    is_failure = STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_failure and not isinstance(error, Throttled):
         LOG.warning("%s: %s", error.code, error.detail)
     return refusal(error, request_id)

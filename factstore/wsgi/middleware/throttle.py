@@ -7,6 +7,7 @@ that a refusal costs little.  Refusals are delayed as well, to slow down clients
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -51,8 +52,10 @@ class Throttle:
         try:
             self._check_queue(flow)
             delay = self._rate_limiter.request(project_id, length, heartbeat=heartbeat)
+            if delay:
+                self._delay(delay, flow, length)
         except Throttled as error:
-            self._scheduler.sleep(REFUSAL_SECONDS)
+            self._slow_down()
             refuse = problem(
                 error.code,
                 error.detail,
@@ -61,8 +64,6 @@ class Throttle:
                 headers=error_headers(error),
             )
             return refuse(environ, start_response)
-        if delay:
-            self._scheduler.sleep(delay)
         self._scheduler.start(flow)
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
@@ -71,6 +72,21 @@ class Throttle:
             return start_response(status, headers, *exc_info)
 
         return self._app(environ, start)
+
+    def _delay(self, seconds: float, flow: Flow, length: int) -> None:
+        """Delay a request that has been charged; raise Throttled if too many requests wait already."""
+        try:
+            with self._rate_limiter.delayed():
+                self._scheduler.sleep(seconds)
+        except Throttled:
+            project_id, heartbeat = flow
+            self._rate_limiter.cancel(project_id, length, heartbeat=heartbeat)
+            raise
+
+    def _slow_down(self) -> None:
+        """Delay a refusal, unless too many requests wait already."""
+        with contextlib.suppress(Throttled), self._rate_limiter.delayed():
+            self._scheduler.sleep(REFUSAL_SECONDS)
 
     def _check_queue(self, flow: Flow) -> None:
         """Raise Throttled if the requests of a flow already wait for too long."""

@@ -148,8 +148,7 @@ class Connection:
         if self.receiver is not None:
             return self.receiver.receive()
         self._sock.settimeout(self._idle_seconds())
-        idle = self._connections.idle
-        idle.add(self)
+        self.set_idle(True)
         try:
             data: bytes = self._sock.recv(size)
         except TimeoutError:
@@ -158,7 +157,7 @@ class Connection:
         except _Closed:
             return b""
         finally:
-            idle.discard(self)
+            self.set_idle(False)
         return data
 
     def _recv_next(self, size: int) -> bytes:
@@ -188,7 +187,7 @@ class Connection:
 
     def set_idle(self, idle: bool) -> None:
         """Note whether the connection waits for a request."""
-        (self._connections.idle.add if idle else self._connections.idle.discard)(self)
+        self._connections.set_idle(self, idle)
 
     def expire_idle(self, now: float) -> None:
         """Close the connection, in the hub, if it has waited for a request for too long."""

@@ -28,12 +28,14 @@ class Connections:
     One epoll set reports those whose client has hung up, at no cost for the others.
 
     :param count: counts a connection that ended, by the reason.
+    :param most: the number at which the server stops to accept connections.
     """
 
-    def __init__(self, limits: ConnectionLimits, count: Callable[[str], None]) -> None:
+    def __init__(self, limits: ConnectionLimits, count: Callable[[str], None], most: int) -> None:
         self.limits = limits
         self.count = count
-        self.idle: set[Connection] = set()
+        self._most = most
+        self.idle: dict[Connection, None] = {}  # the one that has waited for longest comes first
         self.stopping = False
         self._open: dict[int, Connection] = {}
         self._bodies: dict[Connection, int] = {}  # the one that began first comes first
@@ -55,6 +57,9 @@ class Connections:
         """Watch a connection until it is removed."""
         descriptor = connection.fileno()
         self._open[descriptor] = connection
+        if len(self._open) >= self._most and self.idle:  # the next client would not be accepted
+            self.count("idle")
+            self._loop.run_callback(next(iter(self.idle)).close_idle)
         self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
 
     def remove(self, connection: Connection) -> None:
@@ -62,6 +67,13 @@ class Connections:
         self._open.pop(connection.fileno(), None)
         self._half_closed.discard(connection)
         self.end_body(connection)
+
+    def set_idle(self, connection: Connection, idle: bool) -> None:
+        """Note whether a connection waits for a request."""
+        if idle:
+            self.idle[connection] = None
+        else:
+            self.idle.pop(connection, None)
 
     def _report(self) -> None:
         for descriptor, flags in self._epoll.poll(0):

@@ -99,11 +99,13 @@ class Worker(GeventWorker):
         super().load_wsgi()
         from factstore.wsgi import api, runtime_registry
 
-        self.wsgi = api.start()
+        self.wsgi = api.start(lambda conf: self.worker_connections)
         runtime = runtime_registry.get_runtime()
         assert runtime is not None  # noqa: S101 - it has just been started
         limits, metrics = runtime.connection_limits, runtime.metrics
-        known = self._connections = Connections(limits, metrics.count_closed_connection)
+        known = self._connections = Connections(
+            limits, metrics.count_closed_connection, self.worker_connections
+        )
         runtime.connection_gauges = known.gauges
         from factstore.wsgi.fast_path.fast_path import EXPIRY_SECONDS
         from factstore.wsgi.middleware.metrics import PUBLISH_SECONDS

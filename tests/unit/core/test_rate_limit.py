@@ -16,6 +16,7 @@ from factstore.core.services.rate_limit import (
     RESPONSE_BYTES_A_UNIT,
     Allowance,
     RateLimiter,
+    no_allowances,
 )
 from tests.unit.core.factories import ManualClock
 
@@ -185,6 +186,22 @@ def test_open_streams_and_waiting_requests_are_bounded_for_each_project() -> Non
     leave[0]()
     limiter.stream(Scope("p", "a"))
     assert limiter.open_in("streams", "p") == 2
+
+
+def test_requests_of_all_projects_that_wait_leave_room() -> None:
+    limiter = RateLimiter(no_allowances, ManualClock(), blocking=3)
+    leave = limiter.stream(Scope("p", "a"))
+    with limiter.waiting("q"), limiter.delayed():
+        for each in (limiter.waiting("r"), limiter.delayed()):
+            with pytest.raises(Throttled) as refused, each:
+                pass
+            assert refused.value.code == "worker_busy"
+            assert refused.value.extra["retry_after"] > 0  # type: ignore[operator]
+        with pytest.raises(Throttled, match="already serves 3 requests"):
+            limiter.stream(Scope("r", "a"))
+        leave()
+        limiter.stream(Scope("r", "a"))()
+    assert not limiter._open
 
 
 def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> None:

@@ -49,12 +49,15 @@ class Worker:
     """The connections of a worker, and their clients.
 
     :param seconds: all time limits.
+    :param most: the number of connections.
     """
 
-    def __init__(self, seconds: float = PATIENCE, body_bytes: int = MIB) -> None:
+    def __init__(self, seconds: float = PATIENCE, body_bytes: int = MIB, most: int = 1000) -> None:
         self.limits = ConnectionLimits(seconds, seconds, seconds, body_bytes)
         self.closed: Counter[str] = Counter()
-        self.connections = Connections(self.limits, lambda reason: self.closed.update([reason]))
+        self.connections = Connections(
+            self.limits, lambda reason: self.closed.update([reason]), most
+        )
         self.scheduler = GreenletScheduler(ManualClock())
         self.change = self.scheduler.new_change_wake_up()
         self.commit = self.scheduler.new_wake_up()
@@ -216,6 +219,23 @@ def test_a_request_that_does_not_arrive_ends(sent: bytes, result: object, reason
     assert greenlet.get(timeout=PATIENCE) == result
     assert worker.closed == {reason: 1}
     assert request.force_close.called == (result is BodyTimeout)
+    worker.close()
+
+
+def test_a_worker_that_is_full_closes_the_connection_that_was_idle_for_longest() -> None:
+    worker = Worker(most=3)
+    served = []
+    for number in range(3):
+        client, request = worker.serve(lambda connection: connection.recv(100))
+        served.append((client, request))
+        if number < 2:
+            gevent.sleep(SOON)
+    assert served[0][1].get(timeout=PATIENCE) == b""
+    assert not served[1][1].ready()
+    assert worker.closed == {"idle": 1}
+    for client, request in served[1:]:
+        client.sendall(b"GET")
+        assert request.get(timeout=PATIENCE) == b"GET"
     worker.close()
 
 

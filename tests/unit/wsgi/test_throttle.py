@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from factstore.api.identity import ENVIRON_KEY, Identity
+from factstore.core.model.quota import UNLIMITED
 from factstore.core.services.rate_limit import (
     HEARTBEAT_UNITS,
     MAX_DELAY_SECONDS,
@@ -42,8 +43,9 @@ class BusyScheduler(ThreadScheduler):
 class Service:
     """A throttle before an application that answers everything with 204."""
 
-    def __init__(self, age: float = 0.0, **allowed: int) -> None:
-        admission = RateLimiter(lambda project_id: Allowance(**allowed), ManualClock())
+    def __init__(self, age: float = 0.0, blocking: int = UNLIMITED, **allowed: int) -> None:
+        allowance = Allowance(**allowed)
+        admission = RateLimiter(lambda project_id: allowance, ManualClock(), blocking=blocking)
         scheduler = BusyScheduler(age)
         self.pauses = scheduler.pauses
         self._throttle = Throttle(self._application, admission, scheduler)
@@ -75,6 +77,13 @@ def test_a_flood_of_puts_does_not_silence_members() -> None:
     assert service("POST", HEARTBEAT) == "204"
     assert not service.pauses
     assert service("PUT", "/v1/stacks/s/facts/a") == "429"
+
+
+def test_where_no_request_may_wait_one_above_the_rate_is_refused_at_once_and_not_charged() -> None:
+    service = Service(blocking=0, requests_per_second=1, burst=1)
+    answers = [service("PUT", "/v1/stacks/s/facts/a") for _ in range(20)]
+    assert answers == ["204", "204", *["503"] * 18]  # with the debt of all 20 it would be 429
+    assert not service.pauses
 
 
 def test_a_flood_of_heartbeats_is_held_up_and_then_refused() -> None:
