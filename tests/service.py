@@ -31,10 +31,11 @@ class ApiServer:
         keystone: KeystoneServer | None = None,
         options: Options | None = None,
         argv: Sequence[str] = API_ARGV,
+        port: int | None = None,
     ) -> None:
         """Write the configuration; ``options`` extend or override it, section by section."""
         assert (auth == "keystone") == (keystone is not None), "these go together"
-        port = free_port()
+        port = port or free_port()
         sections: dict[str, Mapping[str, str | int]] = {
             "DEFAULT": {"auth_strategy": auth},
             "api": {"host": LOOPBACK, "port": port, "workers": workers},

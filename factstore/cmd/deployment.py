@@ -61,13 +61,8 @@ def connect(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Install
         print(f"configuration: {_sources(conf)}", file=sys.stderr)
         root, timeout = conf.etcd.root, conf.etcd.timeout
         client = runtime.connect(conf)
-    except cfg.ConfigFileParseError as error:  # its text contains lines of the file
-        raise CommandError(
-            f"the configuration cannot be read: {error.config_file} has a line that is not an option",
-            failed,
-        ) from None
     except (cfg.Error, OSError) as error:
-        raise CommandError(f"the configuration cannot be used: {error}", failed) from None
+        raise CommandError(f"the configuration {configuration.describe(error)}", failed) from None
     keys, clock = Keyspace(root), SystemClock()
     try:
         reader = StoreReader(client, keys, clock, timeout)

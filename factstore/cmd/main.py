@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 
 from factstore.cmd import purge, render, rotate_keys, standalone, token, verify
 from factstore.cmd.errors import CommandError
+from factstore.cmd.server import add_version
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="factstore", description="Store facts of software stacks in etcd."
     )
-    parser.add_argument("--version", action="version", version=_version())
+    add_version(parser)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module, summary in (
         ("standalone", standalone, "run the whole service on this machine"),
@@ -47,13 +47,6 @@ def make_parser() -> argparse.ArgumentParser:
         module.configure(command)
         command.set_defaults(run=module.run)
     return parser
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("openstack-factstore")
-    except importlib.metadata.PackageNotFoundError:  # run from a source tree
-        return "unknown"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +22,24 @@ def add_config_file(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_version(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--version``."""
+    try:
+        version = importlib.metadata.version("openstack-factstore")
+    except importlib.metadata.PackageNotFoundError:  # run from a source tree
+        version = "unknown"
+    parser.add_argument("--version", action="version", version=version)
+
+
 @contextmanager
-def requires_server_packages(status: int = 1) -> Iterator[None]:
+def requires_server_packages(status: int = 1, *, grpc_log: str = "NONE") -> Iterator[None]:
     """Report a missing server package as a CommandError.
 
     Import the modules that need ``openstack-factstore[server]`` within this context.
+
+    :param grpc_log: with ``NONE``, gRPC does not print failed connections in its own words.
     """
-    # Without this, gRPC prints failed connections in the words of its libraries.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("GRPC_VERBOSITY", grpc_log)
     try:
         yield
     except ModuleNotFoundError as error:

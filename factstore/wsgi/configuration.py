@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from oslo_config import cfg
 
@@ -36,6 +37,18 @@ def read(
     chosen = list(files) or None  # with None, oslo.config searches the usual places
     conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
     return conf
+
+
+def name_files(files: Sequence[str]) -> None:
+    """Let this process and its children read these configuration files."""
+    os.environ[FILES_VARIABLE] = ";".join(str(Path(name).absolute()) for name in files)
+
+
+def describe(error: Exception) -> str:
+    """Return what is wrong with the configuration, without its values; the subject is left out."""
+    if isinstance(error, cfg.ConfigFileParseError):  # its text contains lines of the file
+        return f"cannot be read: {error.config_file} has a line that is not an option"
+    return f"cannot be used: {error}"
 
 
 def files_read(conf: cfg.ConfigOpts) -> list[str]:

@@ -20,7 +20,7 @@ from tests.eventually import eventually
 from tests.processes import gone
 
 UNIT = Path(__file__).parents[2] / "etc" / "systemd" / "factstore-api.service"
-GUNICORN = "/opt/factstore/bin/gunicorn"
+PROGRAM = "/opt/factstore/bin/factstore-api"
 EXPOSURE = 20  # tenths; systemd calls below 20 "OK", and an unhardened service has 96
 
 
@@ -35,9 +35,9 @@ def analyze() -> str:
 def unit(tmp_path: Path) -> Path:
     """Return the unit, with a program that exists."""
     text = UNIT.read_text()
-    assert GUNICORN in text
+    assert PROGRAM in text
     file = tmp_path / UNIT.name
-    file.write_text(text.replace(GUNICORN, sys.executable))
+    file.write_text(text.replace(PROGRAM, sys.executable))
     return file
 
 
@@ -61,7 +61,7 @@ def test_its_commands_start_reload_and_stop_the_service(
     service = parser["Service"]
     assert service["Environment"] == "OS_FACTSTORE_CONFIG_FILES=/etc/factstore/factstore.conf"
     start = shlex.split(service["ExecStart"])
-    assert start[0] == GUNICORN
+    assert start == [PROGRAM]
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
 
     config, port = tmp_path / "factstore.conf", free_port()
@@ -77,8 +77,7 @@ def test_its_commands_start_reload_and_stop_the_service(
     systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     systemd.bind(f"\0{tmp_path}")
     monkeypatch.setenv("NOTIFY_SOCKET", f"@{tmp_path}")
-    argv = [sys.executable, "-m", "gunicorn", *start[1:]]
-    api = ApiProcess(config, port, tmp_path / "api.log", argv=argv)
+    api = ApiProcess(config, port, tmp_path / "api.log")
     api.start()
     try:
         api.wait_ready()

@@ -1,4 +1,4 @@
-"""The factstore API as a child process: gunicorn, its workers and its configuration."""
+"""The factstore API as a child process: its master, its workers and its configuration."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ from factstore.cmd.processes.process import Child, Pause, python_environment
 Options = Mapping[str, Mapping[str, str | int]]
 """Configuration: options and their values by section."""
 
-API_ARGV = (
-    *(sys.executable, "-m", "gunicorn"),
-    *("--config", "python:factstore.wsgi.server.gunicorn"),
-    "factstore.wsgi.api:application",
-)
+API_ARGV = (sys.executable, "-m", "factstore.cmd.serve")
 
 
 def write_options(path: Path, options: Options, *, heading: str = "") -> None:
@@ -42,7 +38,7 @@ def write_options(path: Path, options: Options, *, heading: str = "") -> None:
 
 
 class ApiProcess:
-    """The gunicorn master and its workers. The configuration file sets their address.
+    """The master and its workers. The configuration file sets their address.
 
     The methods return at once; only :meth:`wait_ready` waits until the API serves requests.
     """

@@ -1,5 +1,4 @@
-"""gunicorn's configuration: ``gunicorn --config python:factstore.wsgi.server.gunicorn
-factstore.wsgi.api:application``.
+"""gunicorn's settings, with which ``factstore-api`` serves.
 
 Requests run in greenlets, because an open stream must cost kilobytes and a waiting request no thread.
 """

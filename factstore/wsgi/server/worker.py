@@ -12,6 +12,7 @@ import contextlib
 import errno
 import gc
 import io
+import mmap
 import ssl
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,14 @@ class Worker(GeventWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._ready = mmap.mmap(-1, 1)  # shared with the master, in which this runs
         self._connections: Connections | None = None
         self._fast_path: FastPath | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the worker has loaded the application; the master reads it, too."""
+        return self._ready[0] == 1
 
     def patch(self) -> None:
         """Let gevent patch the standard library."""
@@ -121,6 +128,7 @@ class Worker(GeventWorker):
         gc.freeze()
         gc.set_threshold(20_000, 20, 100)
         gc.enable()
+        self._ready[0] = 1
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection until it ends."""

@@ -1,0 +1,99 @@
+"""gunicorn's master process: it starts the bundled workers, and replaces them without a pause.
+
+gunicorn's own master stops the old workers as soon as it has forked new ones, so requests wait until
+those have loaded the application and read the store.  If they cannot start, it ends the service.
+"""
+
+from __future__ import annotations
+
+import importlib
+import queue
+import signal
+import time
+from typing import Any
+
+from gunicorn import util
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
+from oslo_config import cfg
+
+from factstore.wsgi import configuration
+
+SETTINGS = "factstore.wsgi.server.gunicorn"
+APPLICATION = "factstore.wsgi.api:application"
+
+START_SECONDS = 60.0  # for new workers; after that, they replace the old ones as they are
+_POLL_SECONDS = 0.05
+_STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+class Master(Arbiter):
+    """The master process."""
+
+    def reload(self) -> None:
+        """Replace the workers, unless the configuration cannot be used."""
+        try:
+            configuration.read()
+        except (cfg.Error, OSError) as error:
+            reason = configuration.describe(error)
+            self.log.error("The workers are not replaced: the configuration %s", reason)
+            return
+        super().reload()
+
+    def manage_workers(self) -> None:
+        """Start missing workers, and stop old ones when enough new ones are ready."""
+        new = sorted(self.WORKERS.values(), key=lambda worker: worker.age)[-self.num_workers :]
+        if len(self.WORKERS) > len(new) and not self._become_ready(new):
+            return
+        super().manage_workers()
+
+    def _become_ready(self, new: list[Any]) -> bool:
+        """Wait for new workers; if one cannot start, stop the others and return False."""
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until and not self._is_stopping():
+            try:
+                self.reap_workers()
+            except HaltServer as error:
+                self.log.error("The old workers remain, because new ones cannot start: %s", error)
+                for worker in new:
+                    if worker.pid in self.WORKERS:
+                        self.kill_worker(worker.pid, signal.SIGTERM)
+                return False
+            if all(getattr(worker, "is_ready", True) for worker in new):
+                return True
+            time.sleep(_POLL_SECONDS)
+        return True
+
+    def _is_stopping(self) -> bool:
+        """Return True if a signal has arrived that stops the service."""
+        arrived = []
+        while True:
+            try:
+                arrived.append(self.SIG_QUEUE.get_nowait())
+            except queue.Empty:
+                break
+        for each in arrived:  # the main loop handles them
+            self.SIG_QUEUE.put(each)
+        return any(each in _STOPS for each in arrived)
+
+
+class Server(BaseApplication):
+    """gunicorn with the bundled settings; ``GUNICORN_CMD_ARGS`` takes precedence."""
+
+    def load_config(self) -> None:
+        """Read the settings."""
+        settings = vars(importlib.import_module(SETTINGS))
+        arguments = self.cfg.parser().parse_args(self.cfg.get_cmd_args_from_env())
+        given = {name: value for name, value in vars(arguments).items() if value is not None}
+        for name, value in {**settings, **given}.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the application, in a worker."""
+        return util.import_app(APPLICATION)
+
+    def run(self) -> None:
+        """Serve until a signal; raises SystemExit."""
+        Master(self).run()

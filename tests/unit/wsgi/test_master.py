@@ -1,0 +1,89 @@
+"""The master stops old workers when the new ones serve, and keeps them if those cannot start."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import signal
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.errors import HaltServer
+
+from factstore.wsgi.server import master
+from factstore.wsgi.server.master import Master
+
+
+class ReloadingMaster(Master):
+    """A master with an old and a new worker, whose pids are 1 and 2."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, reap: Callable[[Any], None]) -> None:
+        self.new = SimpleNamespace(pid=2, age=2, is_ready=False)
+        self.WORKERS = {1: SimpleNamespace(pid=1, age=1, is_ready=True), 2: self.new}
+        self.SIG_QUEUE: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self.cfg = SimpleNamespace(enable_backlog_metric=False)
+        self.log = logging.getLogger(__name__)
+        self._num_workers = 1
+        self._last_logged_active_worker_count = 1
+        self._reap = reap
+        self.polls = 0
+        self.stopped: list[tuple[int, int]] = []
+        monkeypatch.setattr(master, "_POLL_SECONDS", 0)
+
+    def reap_workers(self) -> None:
+        self.polls += 1
+        self._reap(self)
+
+    def kill_worker(self, pid: int, sig: int) -> None:
+        self.stopped.append((pid, sig))
+
+
+def test_an_old_worker_is_stopped_when_the_new_one_is_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def become_ready(reloading: ReloadingMaster) -> None:
+        assert not reloading.stopped
+        reloading.new.is_ready = reloading.polls == 3
+
+    reloading = ReloadingMaster(monkeypatch, become_ready)
+    reloading.manage_workers()
+    assert reloading.stopped == [(1, signal.SIGTERM)]
+    assert reloading.polls == 3
+
+
+def test_an_old_worker_remains_if_the_new_one_cannot_start(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(reloading: ReloadingMaster) -> None:
+        del reloading.WORKERS[2]
+        raise HaltServer("Worker failed to boot.", 3)
+
+    reloading = ReloadingMaster(monkeypatch, fail)
+    reloading.manage_workers()
+    assert not reloading.stopped
+    assert "The old workers remain" in caplog.text
+
+
+def test_a_signal_to_stop_is_not_held_up_by_a_worker_that_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stop(reloading: ReloadingMaster) -> None:
+        for each in (signal.SIGCHLD, signal.SIGTERM):
+            reloading.SIG_QUEUE.put(each)
+
+    reloading = ReloadingMaster(monkeypatch, stop)
+    reloading.manage_workers()
+    arrived = [reloading.SIG_QUEUE.get_nowait() for _ in range(reloading.SIG_QUEUE.qsize())]
+    assert arrived == [signal.SIGCHLD, signal.SIGTERM]
+
+
+def test_a_configuration_that_cannot_be_used_replaces_no_worker(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OS_FACTSTORE_CONFIG_FILES", "/missing.conf")
+    reloading = ReloadingMaster(monkeypatch, lambda _: None)
+    reloading.reload()
+    assert not reloading.stopped
+    assert "The workers are not replaced: the configuration cannot be used" in caplog.text
