@@ -3,7 +3,7 @@
 
 CALLS=$WORK/calls
 DEST=$WORK/dest
-SERVICE_HOST=192.0.2.10
+SERVICE_HOST=${SERVICE_HOST:-192.0.2.10}
 SERVICE_PROTOCOL=http
 SERVICE_TIMEOUT=60
 SERVICE_PASSWORD=secret
@@ -12,7 +12,7 @@ SERVICE_PROJECT_NAME=service
 KEYSTONE_SERVICE_URI=http://192.0.2.10/identity
 REGION_NAME=RegionOne
 ETCD_PORT=2379
-API_WORKERS=2
+API_WORKERS=${API_WORKERS:-2}
 ENABLE_DEBUG_LOG_LEVEL=True
 STACK_USER=$(id -un)
 ENABLED_SERVICES=${ENABLED_SERVICES-keystone}
@@ -64,22 +64,6 @@ function iniget {
     sed -n "/^\[$2\]/,/^\[.*\]/ s/^$3[ \t]*=[ \t]*//p" "$1"
 }
 
-function write_uwsgi_config {
-    record write_uwsgi_config "$@"
-    rm -f "$1"
-    iniset "$1" uwsgi module "$2"
-    iniset "$1" uwsgi processes $API_WORKERS
-    iniset "$1" uwsgi enable-threads true
-    iniset "$1" uwsgi lazy-apps true
-    iniset "$1" uwsgi hook-master-start "unix_signal:15 gracefully_kill_them_all"
-    echo "ProxyPass $3" >>"$(apache_site_config_for "$5")"
-}
-
-function remove_uwsgi_config {
-    record remove_uwsgi_config "$@"
-    rm -rf "$1"
-}
-
 function apache_site_config_for {
     echo "$WORK/sites/$1.conf"
 }
@@ -97,12 +81,16 @@ function setup_logging {
     iniset "$1" DEFAULT logging_context_format_string "%(color)s%(levelname)s %(message)s"
 }
 
+function enable_apache_mod {
+    echo "$1" >>$WORK/modules
+}
+
 function sudo {
     "$@"
 }
 
 function which {
-    echo /usr/local/bin/uwsgi
+    echo "/usr/local/bin/$1"
 }
 
 function wait_for_service {
@@ -117,6 +105,6 @@ function factstore {
 }
 
 for stub in setup_develop create_service_user get_or_create_service get_or_create_endpoint \
-        run_process stop_process; do
+        run_process stop_process enable_apache_site disable_apache_site restart_apache_server; do
     eval "function $stub { record $stub \"\$@\"; }"
 done

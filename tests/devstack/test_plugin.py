@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import configparser
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from factstore.cmd.processes.etcd import EtcdServer
+from factstore.cmd.processes.ports import free_port
+from factstore.cmd.processes.process import Child
 from factstore.keys.repository import Repository
 from factstore.wsgi import configuration
+from factstore.wsgi.concurrency import blocking
 from factstore.wsgi.ops import logs
+from tests.eventually import eventually
+from tests.functional.test_members import heartbeat, join
+from tests.http import Caller
+from tests.proxies.serving import apache
+from tests.saturation import saturated
+from tests.service import ApiServer
 
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1]
@@ -57,10 +68,9 @@ class Devstack:
         found = [*self.conf_dir.rglob("*"), *(self.work / "sites").iterdir()]
         return {str(path): path.read_text() for path in found if path.is_file()}
 
-    def uwsgi(self) -> dict[str, str]:
-        parser = configparser.ConfigParser(interpolation=None)
-        parser.read(self.conf_dir / "factstore-uwsgi.ini")
-        return dict(parser["uwsgi"])
+    @property
+    def site(self) -> Path:
+        return self.work / "sites" / "factstore-api.conf"
 
 
 @pytest.fixture
@@ -74,7 +84,8 @@ def test_stacking_installs_then_configures_then_registers_then_starts(devstack: 
         "setup_develop",
         "configure_keystone_authtoken_middleware",
         "factstore",
-        "write_uwsgi_config",
+        "enable_apache_site",
+        "restart_apache_server",
         "create_service_user",
         "get_or_create_service",
         "get_or_create_endpoint",
@@ -91,7 +102,7 @@ def test_stacking_installs_then_configures_then_registers_then_starts(devstack: 
         ("stack extra", ["run_process", "wait_for_service"]),
         ("stack test-config", []),
         ("unstack", ["stop_process"]),
-        ("clean", ["remove_uwsgi_config"]),
+        ("clean", ["disable_apache_site"]),
     ],
 )
 def test_a_phase_does_its_own_part_only(devstack: Devstack, phase: str, names: list[str]) -> None:
@@ -119,6 +130,8 @@ def test_the_written_configuration_is_one_that_factstore_reads(devstack: Devstac
     assert conf.auth_strategy == "keystone"
     assert conf.etcd.endpoints == ["http://192.0.2.10:2379"]
     assert conf.etcd.compaction_window == 600
+    assert (conf.api.host, conf.api.port) == ("127.0.0.1", 8796)
+    assert (conf.api.workers, conf.api.connections) == (2, 50)
     assert conf.debug is True
 
 
@@ -142,15 +155,52 @@ def test_tokens_are_validated_for_our_service_type(devstack: Devstack) -> None:
     assert authtoken.getboolean("service_token_roles_required")
 
 
-def test_uwsgi_gets_threads_for_watchers_and_no_hook_that_waits_for_them(
-    devstack: Devstack,
+def test_the_command_is_the_one_of_the_systemd_unit(devstack: Devstack) -> None:
+    devstack.run_well("stack extra")
+    conf = devstack.conf_dir / "factstore.conf"
+    started = f"run_process factstore-api /usr/local/bin/factstore-api --config-file {conf}"
+    assert started in devstack.calls
+    unit = (CHECKOUT / "etc/systemd/factstore-api.service").read_text()
+    assert "ExecStart=/opt/factstore/bin/factstore-api\n" in unit
+
+
+def test_clients_that_wait_leave_room_for_heartbeats_behind_the_web_server(
+    devstack: Devstack, etcd: EtcdServer, tmp_path: Path
 ) -> None:
-    devstack.run_well("stack post-config", FACTSTORE_UWSGI_THREADS="8")
-    uwsgi = devstack.uwsgi()
-    assert uwsgi["threads"] == "8"
-    assert uwsgi["module"] == "factstore.wsgi.api:application"
-    assert uwsgi["env"] == f"OS_FACTSTORE_CONFIG_FILES={devstack.conf_dir}/factstore.conf"
-    assert "hook-master-start" not in uwsgi
+    port, public = free_port(), free_port()
+    variables = {"API_WORKERS": "1", "FACTSTORE_CONNECTIONS": "24", "FACTSTORE_PORT": str(port)}
+    devstack.run_well("stack post-config", SERVICE_HOST="127.0.0.1", **variables)
+    read = configparser.ConfigParser(interpolation=None)
+    read.read(devstack.conf_dir / "factstore.conf")
+    options = {
+        "api": {"connections": read["api"]["connections"]},
+        "oslo_middleware": dict(read["oslo_middleware"]),
+    }
+    modules = (devstack.work / "modules").read_text().split()
+    web_server = Child("apache")
+    with ApiServer([etcd.endpoint], tmp_path / "api", options=options, port=port):
+        web_server.start(
+            apache(tmp_path, public, devstack.site, modules), log_path=tmp_path / "apache.log"
+        )
+        try:
+            url, prefix = f"http://127.0.0.1:{public}", "/contextualization"
+            eventually(lambda: listens(public), 30)
+            with saturated(url, "/v1/stacks/s", prefix) as admitted, Caller(url) as api:
+                assert admitted == blocking(24)
+                stack = f"{prefix}/v1/stacks/s"
+                join(api, stack)
+                heartbeat(api, stack)
+                api.put(f"{stack}/facts/a", 1).raise_for_status()
+                (version,) = api.get(f"{prefix}/v1").json()["versions"]
+                assert version["links"][0]["href"] == f"http://127.0.0.1{prefix}/v1/"
+        finally:
+            web_server.kill()
+
+
+def listens(port: int) -> bool:
+    """Return True if a server listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_another_etcd_can_be_named(devstack: Devstack) -> None:
@@ -175,15 +225,15 @@ def test_a_second_run_writes_the_same_files(devstack: Devstack) -> None:
 
 def test_unstacking_and_cleaning_leave_nothing_behind(devstack: Devstack) -> None:
     devstack.run_well(*STACK)
-    assert len(devstack.files()) == 3 + len(["0", "1", ".lock"])
+    assert len(devstack.files()) == 2 + len(["0", "1", ".lock"])
     devstack.run_well("unstack", "clean")
     assert devstack.files() == {}
     assert not devstack.conf_dir.exists()
     started = next(call for call in devstack.calls if call.startswith("run_process"))
     assert f"stop_process {started.split()[1]}" in devstack.calls
-    removed = next(call for call in devstack.calls if call.startswith("remove_uwsgi_config"))
-    written = next(call for call in devstack.calls if call.startswith("write_uwsgi_config"))
-    assert removed.split()[1:] == [written.split()[1], written.split()[-1]]
+    assert {"enable_apache_site factstore-api", "disable_apache_site factstore-api"} <= set(
+        devstack.calls
+    )
 
 
 def test_cleaning_before_stacking_succeeds(devstack: Devstack) -> None:
@@ -200,7 +250,8 @@ def test_without_keystone_nothing_is_registered(devstack: Devstack) -> None:
     assert devstack.names == [
         "configure_keystone_authtoken_middleware",
         "factstore",
-        "write_uwsgi_config",
+        "enable_apache_site",
+        "restart_apache_server",
     ]
 
 

@@ -166,30 +166,35 @@ class Proxy:
         )
         text = (SAMPLES / "apache2/factstore.conf").read_text()
         (enabled,) = re.findall(r"a2enmod (.+)", text)
-        places = (Path("/usr/lib/apache2/modules"), Path("/usr/lib64/httpd/modules"))
-        modules = next(place for place in places if place.is_dir())
-        # a2enmod also enables the dependencies of these; the first are Debian's defaults.
-        wanted = ["mpm_event", "authz_core", "watchdog", "proxy", "slotmem_shm", "socache_shmcb"]
-        loads = [
-            f"LoadModule {name}_module {modules}/mod_{name}.so"
-            for name in [*wanted, *enabled.split()]
-            if (modules / f"mod_{name}.so").exists()  # else it is built in
-        ]
-        config = self._folder / "apache.conf"
-        config.write_text(
-            "\n".join(
-                [
-                    f"ServerRoot {self._folder}",
-                    f"DefaultRuntimeDir {self._folder}",
-                    f"PidFile {self._folder}/apache.pid",
-                    "ErrorLog /dev/stderr",
-                    *loads,
-                    *(["User nobody", "Group nogroup"] if ROOT else []),
-                    f"Listen 127.0.0.1:{self.port}",
-                    f"ServerName {NAME}",
-                    f"Include {sample}",
-                    "",
-                ]
-            )
+        # a2enmod also enables the dependencies of these.
+        modules = ["watchdog", "slotmem_shm", "socache_shmcb", *enabled.split()]
+        return apache(self._folder, self.port, sample, modules)
+
+
+def apache(folder: Path, port: int, site: Path, modules: Sequence[str]) -> list[str]:
+    """Return the command that runs Apache with one site, on a port of the loopback interface."""
+    places = (Path("/usr/lib/apache2/modules"), Path("/usr/lib64/httpd/modules"))
+    installed = next(place for place in places if place.is_dir())
+    loads = [
+        f"LoadModule {name}_module {installed}/mod_{name}.so"
+        for name in ["mpm_event", "authz_core", "proxy", *modules]
+        if (installed / f"mod_{name}.so").exists()  # else it is built in
+    ]
+    config = folder / "apache.conf"
+    config.write_text(
+        "\n".join(
+            [
+                f"ServerRoot {folder}",
+                f"DefaultRuntimeDir {folder}",
+                f"PidFile {folder}/apache.pid",
+                "ErrorLog /dev/stderr",
+                *loads,
+                *(["User nobody", "Group nogroup"] if ROOT else []),
+                f"Listen 127.0.0.1:{port}",
+                f"ServerName {NAME}",
+                f"Include {site}",
+                "",
+            ]
         )
-        return [program("apache2", "httpd"), "-DFOREGROUND", "-f", str(config)]
+    )
+    return [program("apache2", "httpd"), "-DFOREGROUND", "-f", str(config)]
