@@ -11,6 +11,7 @@ from factstore.client.endpoint import MICROVERSION, SERVICE_TYPE, Endpoint
 from factstore.client.errors import UnexpectedAnswer
 from factstore.client.http.session import HttpSession
 from factstore.client.paging import next_params
+from factstore.client.query import query_params
 from factstore.client.records import StackRecord
 from factstore.client.stack import Stack
 from factstore.client.transport import (
@@ -108,6 +109,15 @@ class Client:
                 status=response.status_code,
             )
         return digest
+
+    def limits(self, *, project_id: str | None = None, stack: str | None = None) -> dict[str, Any]:
+        """Return ``limits`` and ``usage`` of the project, each a mapping of names to numbers.
+
+        :param project_id: the id of another project, for administrators.
+        :param stack: also return which history of this stack the service has in memory.
+        """
+        params = query_params(project_id=project_id, stack=stack)
+        return parsed(self._transport.send("GET", "/v1/limits", params=params), dict)
 
     def stack(self, name: str) -> Stack:
         """Return a stack by its name.  No request is sent, and the stack need not exist."""

@@ -191,6 +191,13 @@ class Member:
         response = self._transport.send("PUT", f"{self._url}/read_set", body=body)
         return parsed(response, lambda found: str(found["digest"]))
 
+    def read_set(self) -> dict[str, Any]:
+        """Return the read set of the member: ``digest``, ``facts``, ``members``, ``groups``...
+
+        :raises NotFound: the member has none, or has departed or expired.
+        """
+        return parsed(self._transport.send("GET", f"{self._url}/read_set"), dict)
+
     def delete_read_set(self) -> None:
         """Delete the read set of the member, so that every change concerns it.
 

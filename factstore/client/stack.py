@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, overload
 
 from factstore.client.conditional import unquoted
@@ -12,7 +12,7 @@ from factstore.client.member import Member, MemberRecord
 from factstore.client.paging import next_params
 from factstore.client.query import query_params, settle_params
 from factstore.client.records import Convergence, StackRecord
-from factstore.client.transport import parsed
+from factstore.client.transport import LONGEST_WAIT, parsed
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.urls import item_url
 from factstore.client.waiter import Waiter, WaiterRecord
@@ -172,6 +172,33 @@ class Stack(Contexts):
             return None
         etag = unquoted(response.headers["ETag"])
         return parsed(response, lambda found: Convergence.parse(found, etag))
+
+    def wait_converged(
+        self,
+        timeout: float,
+        *,
+        group: str | None = None,
+        on_progress: Callable[[Convergence], object] = lambda convergence: None,
+    ) -> Convergence:
+        """Wait until all members, or those of a group, have applied all changes, and return that.
+
+        :param timeout: seconds after which this call returns, converged or not.
+        :param on_progress: called with the convergence at first, and after each change.
+        :raises NotFound: the stack does not exist.
+        """
+        clock = self._transport.clock
+        end = clock.monotonic() + timeout
+        known = self.convergence(group=group)
+        on_progress(known)
+        while not known.converged and (left := end - clock.monotonic()) > 0:
+            sent_at, wait = clock.monotonic(), min(left, LONGEST_WAIT)
+            newer = self.convergence(group=group, wait=wait, if_none_match=known.etag)
+            if newer is not None:
+                known = newer
+                on_progress(known)
+            elif (early := sent_at + wait - clock.monotonic()) > 0:
+                clock.sleep(min(1.0, early))  # a stopping service ends waits early
+        return known
 
     # The watch
 

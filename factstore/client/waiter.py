@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
@@ -129,22 +129,30 @@ class Waiter:
         etag = unquoted(response.headers["ETag"])
         return parsed(response, lambda found: WaiterRecord.parse(found, etag))
 
-    def wait(self, timeout: float) -> WaiterRecord:
+    def wait(
+        self,
+        timeout: float,
+        *,
+        on_progress: Callable[[WaiterRecord], object] = lambda record: None,
+    ) -> WaiterRecord:
         """Wait until the waiter has ended, and return it.
 
         :param timeout: seconds after which this call returns; the waiter has its own timeout.
+        :param on_progress: called with the waiter at first, and after each change.
         :return: the waiter; still pending if the time ran out.
         :raises NotFound: the waiter does not exist.
         """
         clock = self._transport.clock
         end = clock.monotonic() + timeout
         known = self.show()
+        on_progress(known)
         while not known.ended and (left := end - clock.monotonic()) > 0:
             sent_at = clock.monotonic()
             wait = min(left, LONGEST_WAIT)
             newer = self.show(wait=wait, if_none_match=known.etag or "")
             if newer is not None:
                 known = newer
+                on_progress(known)
             elif (early := sent_at + wait - clock.monotonic()) > 0:
                 clock.sleep(min(1.0, early))  # a stopping service ends waits early
         return known

@@ -1,0 +1,59 @@
+"""Arguments that several commands have, and values from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from osc_lib import exceptions
+
+
+def add_stack(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names a stack."""
+    parser.add_argument("stack", metavar="<stack>", help="Name of the stack")
+
+
+def add_generation(parser: argparse.ArgumentParser, action: str) -> None:
+    """Add the option that names the generation of a member."""
+    parser.add_argument(
+        "--generation",
+        metavar="<generation>",
+        help=f"{action} only if this generation of a member is current",
+    )
+
+
+def read_text(file: str) -> str:
+    """Return the content of a file; ``-`` for standard input.
+
+    :raises osc_lib.exceptions.CommandError: the file cannot be read.
+    """
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise exceptions.CommandError(f"{file!r} cannot be read: {error}") from None
+
+
+def parse_json(text: str, place: str) -> Any:
+    """Return a JSON value.
+
+    :param place: the argument that contains it, for the error.
+    :raises osc_lib.exceptions.CommandError: the text is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise exceptions.CommandError(f"{place} is not JSON: {error}.") from None
+
+
+def split_pair(text: str, option: str) -> tuple[str, str]:
+    """Return both parts of ``NAME=VALUE``.
+
+    :raises osc_lib.exceptions.CommandError: there is no ``=``.
+    """
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise exceptions.CommandError(f"{option} needs NAME=VALUE, not {text!r}.")
+    return name, value

@@ -1,0 +1,119 @@
+"""The command that changes several facts in one revision."""
+
+from __future__ import annotations
+
+import argparse
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from osc_lib import exceptions
+
+from factstore.client import Delete, DeletePrefix, Guard, Put
+from factstore.osc.arguments import add_generation, add_stack, parse_json, read_text, split_pair
+from factstore.osc.display import Lister
+
+_COLUMNS = ("Operation", "Path", "Outcome", "Deleted", "ETag")
+
+
+class Batch(Lister):
+    """If all guards are met, carry out all operations in one revision; otherwise change nothing"""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments to a parser."""
+        add_stack(parser)
+
+        def add_repeatable(option: str, metavar: str, text: str) -> None:
+            parser.add_argument(
+                option,
+                metavar=metavar,
+                action="append",
+                default=[],
+                help=f"{text} (repeat option for several)",
+            )
+
+        add_repeatable("--put", "<path>=<value>", "Set a fact to a string")
+        add_repeatable("--put-json", "<path>=<value>", "Set a fact to a JSON value")
+        add_repeatable("--delete", "<path>", "Delete a fact that may or may not exist")
+        add_repeatable("--delete-prefix", "<path>", "Delete all facts at and below a path")
+        add_repeatable("--if-absent", "<path>", "Guard: this fact does not exist")
+        add_repeatable("--if-exists", "<path>", "Guard: this fact exists")
+        add_repeatable("--if-match", "<path>=<etag>", "Guard: this fact has this etag")
+        parser.add_argument(
+            "--file",
+            metavar="<file>",
+            help='Read "operations" and "guards" from a JSON file in the form of the API, or from'
+            " standard input if <file> is -",
+        )
+        add_generation(parser, "Change the facts")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[tuple[str, ...], Iterator[Any]]:
+        """Carry out the operations, and return the outcome of each."""
+        operations, guards = _from_options(parsed_args)
+        if parsed_args.file is not None:
+            document = parse_json(read_text(parsed_args.file), parsed_args.file)
+            operations += _items(document, "operations")
+            guards += _items(document, "guards")
+        if not operations:
+            raise exceptions.CommandError("A batch needs an operation, such as --put a=1.")
+        result = self.stack(parsed_args).batch(
+            operations,
+            guards,
+            generation=parsed_args.generation,
+            idempotency_key=str(uuid.uuid4()),
+        )
+        deleted = result.deleted or [None] * len(operations)
+        found = zip(operations, result.outcomes, deleted, result.facts, strict=True)
+        return _COLUMNS, (
+            (*_name(operation), outcome, number, fact.etag if fact is not None else None)
+            for operation, outcome, number, fact in found
+        )
+
+
+def _from_options(parsed_args: argparse.Namespace) -> tuple[list[Any], list[Guard]]:
+    operations: list[Any] = [Put(*split_pair(each, "--put")) for each in parsed_args.put]
+    for each in parsed_args.put_json:
+        path, text = split_pair(each, "--put-json")
+        operations.append(Put(path, parse_json(text, f"The value of {path!r}")))
+    operations += map(Delete, parsed_args.delete)
+    operations += map(DeletePrefix, parsed_args.delete_prefix)
+    guards = [*map(Guard.absent, parsed_args.if_absent), *map(Guard.exists, parsed_args.if_exists)]
+    guards += [Guard.etag(*split_pair(each, "--if-match")) for each in parsed_args.if_match]
+    return operations, guards
+
+
+def _items(document: Any, name: str) -> list[Any]:
+    """Return the operations or the guards of a document in the form of the API."""
+    parse = _operation if name == "operations" else _guard
+    try:
+        unknown = document.keys() - {"operations", "guards"}
+        if unknown:
+            raise ValueError(f"{min(unknown)!r} is neither operations nor guards")
+        return [parse(**item) for item in document.get(name, ())]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise exceptions.CommandError(
+            f"The file is not a batch: {error}. A batch is a JSON object such as"
+            ' {"operations": [{"put": {"path": "a", "value": 1}}, {"delete": {"path": "b"}}],'
+            ' "guards": [{"path": "a", "absent": true}]}.'
+        ) from None
+
+
+def _operation(
+    put: dict[str, Any] | None = None, delete: dict[str, str] | None = None
+) -> Put | Delete | DeletePrefix:
+    if put is not None:
+        return Put(**put)
+    if delete is None:
+        raise ValueError("an operation has neither put nor delete")
+    return DeletePrefix(**delete) if "prefix" in delete else Delete(**delete)
+
+
+def _guard(path: str, **condition: Any) -> Guard:
+    (pair,) = condition.items()
+    return Guard(path, pair)
+
+
+def _name(operation: Put | Delete | DeletePrefix) -> tuple[str, str]:
+    if isinstance(operation, DeletePrefix):
+        return "delete prefix", operation.prefix
+    return "put" if isinstance(operation, Put) else "delete", operation.path

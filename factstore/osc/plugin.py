@@ -1,0 +1,61 @@
+"""The plugin: how OpenStackClient makes a client for the service.
+
+The client sends requests with the token and the CAs of OpenStackClient's session.  Without Keystone,
+the endpoint can contain a grant as user and password.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from osc_lib import exceptions
+
+from factstore.client import Client
+from factstore.client.endpoint import MICROVERSION, SERVICE_TYPE, FixedEndpoint, split_user
+from factstore.client.keystone import http_session
+
+DEFAULT_API_VERSION = "1"
+API_VERSION_OPTION = "os_contextualization_api_version"
+API_NAME = SERVICE_TYPE
+API_VERSIONS = ("1", MICROVERSION)
+
+_OVERRIDE = f"{SERVICE_TYPE}_endpoint_override"
+
+
+def make_client(manager: Any) -> Client:
+    """Return the client for the cloud of OpenStackClient's client manager.
+
+    :raises osc_lib.exceptions.CommandError: there is no authentication and no endpoint.
+    """
+    config = manager.get_configuration()
+    override = config.get(_OVERRIDE) or os.environ.get(f"OS_{_OVERRIDE.upper()}") or None
+    if manager.auth_plugin_name in ("none", "noauth"):
+        url = override or config.get("auth", {}).get("endpoint")
+        if not url:
+            raise exceptions.CommandError(
+                "No service is named. Without Keystone, set --os-endpoint or OS_ENDPOINT, such as"
+                " http://127.0.0.1:8796."
+            )
+        return Client(FixedEndpoint(*split_user(url)), http=http_session(manager.session))
+    version = manager._api_version[API_NAME]
+    return Client(
+        manager.session,
+        interface=manager.interface or None,
+        region_name=manager.region_name or None,
+        endpoint_override=override,
+        default_microversion=version if "." in version else MICROVERSION,
+    )
+
+
+def build_option_parser(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the global option of the plugin, and return the parser."""
+    parser.add_argument(
+        "--os-contextualization-api-version",
+        metavar="<contextualization-api-version>",
+        default=os.environ.get("OS_CONTEXTUALIZATION_API_VERSION", ""),
+        help=f"Contextualization API version, default={DEFAULT_API_VERSION}"
+        " (Env: OS_CONTEXTUALIZATION_API_VERSION)",
+    )
+    return parser

@@ -1,0 +1,189 @@
+"""The commands that wait: for facts, for a waiter and for convergence.
+
+Their exit status is 0 if the wait was met, 1 if it failed or an error occurred, and 2 if time ran out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import uuid
+from typing import Any
+
+from factstore.client import Convergence, Waiter, WaiterRecord, WaitTimeout
+from factstore.osc.arguments import add_stack, parse_json
+from factstore.osc.convergence import convergence_fields
+from factstore.osc.display import Row, ShowOne, fields
+from factstore.osc.facts import fact_fields
+from factstore.osc.progress import Progress
+
+TIMEOUT = 3600  # seconds
+TIMED_OUT = 2
+_STATUSES = {"met": 0, "failed": 1, "timed_out": TIMED_OUT, "pending": TIMED_OUT}
+
+
+class _Wait(ShowOne):
+    """A command that waits and shows the outcome."""
+
+    status = 0
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command, and return its status."""
+        self.progress = Progress(sys.stderr)
+        try:
+            status: int = super().run(parsed_args)
+        except WaitTimeout as error:
+            self.progress.clear()
+            self.log.error("%s", error)
+            return TIMED_OUT
+        finally:
+            self.progress.clear()
+        return status or self.status
+
+    def ended(self, waiter: Waiter, timeout: float) -> Row:
+        """Wait until a waiter ends, and return it."""
+
+        def report(record: WaiterRecord) -> None:
+            self.progress.report(record.satisfied or 0, record.needed or 0, record.missing)
+
+        ended = waiter.wait(timeout, on_progress=report)
+        self.progress.clear()
+        self.status = _STATUSES[ended.state]
+        names = ("state", "satisfied", "needed", "missing", "failing", "reason")
+        return fields({name: getattr(ended, name) for name in names})
+
+
+class WaitForFacts(_Wait):
+    """Wait for a fact or for a number of facts
+
+    With one <path>, the command waits until the fact exists, and shows it. If <path> has a * for any
+    one segment, or with --equals, --count or --fail-on, it arms a waiter for that and deletes
+    it afterwards. The exit status is 0 if the wait was met, 1 if it failed or an error occurred, and 2
+    if time ran out.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments to a parser."""
+        add_stack(parser)
+        parser.add_argument(
+            "path",
+            metavar="<path>",
+            help="Path of the fact, such as nodes/head/ip or nodes/*/state",
+        )
+        parser.add_argument("--equals", metavar="<value>", help="Required value of the facts")
+        parser.add_argument(
+            "--fail-on", metavar="<value>", help="Fail if one of the facts has this value"
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="Parse the values of --equals and --fail-on as JSON",
+        )
+        parser.add_argument(
+            "--count", metavar="<count>", type=int, help="Number of facts to wait for (default: 1)"
+        )
+        _add_timeout(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Wait, and return the fact or the outcome of the waiter."""
+        stack, timeout = self.stack(parsed_args), parsed_args.timeout
+        conditions = _conditions(parsed_args)
+        if conditions is None:
+            self.progress.report(0, 1, [parsed_args.path])
+            fact = stack.wait(parsed_args.path, timeout)
+            self.progress.clear()
+            return fact_fields(fact)
+        waiter = stack.waiter(f"openstack-{uuid.uuid4().hex}")
+        waiter.arm(**conditions, timeout=timeout)
+        try:
+            return self.ended(waiter, math.inf)
+        finally:
+            waiter.delete()
+
+
+class WaitForWaiter(_Wait):
+    """Wait until a waiter ends
+
+    The exit status is 0 if the waiter was met, 1 if it failed or an error occurred, and 2 if time ran
+    out.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments to a parser."""
+        add_stack(parser)
+        parser.add_argument("waiter", metavar="<waiter>", help="Name of the waiter")
+        parser.add_argument(
+            "--timeout",
+            metavar="<seconds>",
+            type=int,
+            default=math.inf,
+            help="Seconds to wait (default: until the waiter ends, which has a timeout of its own)",
+        )
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Wait, and return the outcome."""
+        waiter = self.stack(parsed_args).waiter(parsed_args.waiter)
+        return self.ended(waiter, parsed_args.timeout)
+
+
+class WaitForConvergence(_Wait):
+    """Wait until all members have applied the newest change of a stack
+
+    The exit status is 0 if they have, 1 if an error occurred, and 2 if time ran out.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments to a parser."""
+        add_stack(parser)
+        parser.add_argument(
+            "--group", metavar="<group>", help="Wait only for members of this group"
+        )
+        _add_timeout(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> Row:
+        """Wait, and return the convergence."""
+
+        def report(found: Convergence) -> None:
+            members = len(found.applied)
+            self.progress.report(members - len(found.lagging), members, found.lagging)
+
+        found = self.stack(parsed_args).wait_converged(
+            parsed_args.timeout, group=parsed_args.group, on_progress=report
+        )
+        self.progress.clear()
+        self.status = 0 if found.converged else TIMED_OUT
+        return convergence_fields(found)
+
+
+def _add_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        metavar="<seconds>",
+        type=int,
+        default=TIMEOUT,
+        help=f"Seconds to wait (default: {TIMEOUT})",
+    )
+
+
+def _conditions(parsed_args: argparse.Namespace) -> dict[str, Any] | None:
+    """Return the conditions of a waiter, or None to wait for the existence of one fact."""
+    path, count = parsed_args.path, parsed_args.count
+    options = (parsed_args.equals, parsed_args.fail_on, count)
+    if "*" not in path.split("/") and options == (None, None, None):
+        return None
+
+    def value(text: str, option: str) -> Any:
+        return parse_json(text, option) if parsed_args.json else text
+
+    success: dict[str, Any] = {"facts": path}
+    if parsed_args.equals is None:
+        success["present"] = True
+    else:
+        success["equals"] = value(parsed_args.equals, "--equals")
+    if count is not None:
+        success["count"] = count
+    found: dict[str, Any] = {"success": success}
+    if parsed_args.fail_on is not None:
+        found["failure"] = {"facts": path, "equals": value(parsed_args.fail_on, "--fail-on")}
+    return found

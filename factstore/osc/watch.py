@@ -1,0 +1,179 @@
+"""The command that shows a stack as it changes: a live table on a terminal, lines in a pipe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import FrameType
+from typing import Any, TextIO
+
+from osc_lib import exceptions
+
+from factstore.client import Bookmark, Event, Snapshot, Watch
+from factstore.osc.arguments import add_stack
+from factstore.osc.display import Command, printable, text_of
+from factstore.osc.stack_view import StackView
+
+FORMATS = ("json", "table", "value", "yaml")
+
+
+class WatchFacts(Command):
+    """Show the changes of a stack as they happen, until Ctrl-C or the deletion of the stack
+
+    On a terminal, the command shows a table that changes with the stack. Otherwise it prints one line
+    of JSON for each event; with --initial, the first line contains the whole stack.
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments to a parser."""
+        add_stack(parser)
+        parser.add_argument(
+            "-f",
+            "--format",
+            dest="formatter",
+            choices=FORMATS,
+            help="Output format (default: table on a terminal, json otherwise)",
+        )
+        parser.add_argument(
+            "--prefix", metavar="<path>", help="Show only facts at or below this path"
+        )
+        parser.add_argument("--group", metavar="<group>", help="Show only members of this group")
+        parser.add_argument(
+            "--type",
+            metavar="<type>",
+            action="append",
+            default=[],
+            dest="types",
+            help="Show only changes of this type, such as fact.put or member.expire (repeat option"
+            " for several)",
+        )
+        begin = parser.add_mutually_exclusive_group()
+        begin.add_argument(
+            "--since", metavar="<cursor>", help="Begin with the event after this cursor"
+        )
+        begin.add_argument(
+            "--initial",
+            action="store_true",
+            help="Begin with the whole stack, as the table does always",
+        )
+        parser.add_argument(
+            "--settle",
+            metavar="<seconds>",
+            type=float,
+            default=0,
+            help="Show a burst of changes once the stack is quiet for this time, 0 to 5",
+        )
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Print items until the stack is deleted."""
+        output: TextIO = self.app.stdout
+        formatter = parsed_args.formatter or ("table" if output.isatty() else "json")
+        if formatter == "table" and not output.isatty():
+            raise exceptions.CommandError(
+                "The table needs a terminal, because it changes. Use -f json or -f value."
+            )
+        if formatter == "table" and parsed_args.since is not None:
+            raise exceptions.CommandError(
+                "The table shows the whole stack, so it cannot begin with --since. Use -f value."
+            )
+        stack = self.stack(parsed_args)
+        watch = stack.watch(
+            parsed_args.since,
+            prefix=parsed_args.prefix,
+            group=parsed_args.group,
+            types=parsed_args.types,
+            initial=parsed_args.initial or formatter == "table",
+            settle=parsed_args.settle,
+        )
+        with watch:
+            if formatter == "table":
+                _show_table(watch, StackView(parsed_args.stack), output)
+                return
+            for item in watch:
+                if not isinstance(item, Bookmark):
+                    output.write(_text(item, formatter))
+                    output.flush()
+
+
+def _show_table(watch: Watch, view: StackView, output: TextIO) -> None:
+    drawn = 0
+
+    def draw() -> None:
+        nonlocal drawn
+        columns, rows = shutil.get_terminal_size()
+        lines = view.lines(columns, rows - 1)
+        # Without ?7l, the terminal would wrap a line that it displays wider than expected.
+        up = f"\x1b[{min(drawn, rows - 1)}A" if drawn else ""
+        output.write(f"\x1b[?7l{up}\r\x1b[J" + "\n".join(lines) + "\n\x1b[?7h")
+        output.flush()
+        drawn = len(lines)
+
+    for item in watch:
+        if not isinstance(item, Bookmark):
+            view.apply(item)
+            with _not_interrupted():
+                draw()
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """Delay Ctrl-C, so that the terminal is left in order."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if received:
+        raise KeyboardInterrupt
+
+
+def _text(item: Snapshot | Event, formatter: str) -> str:
+    """Return the lines for an item."""
+    if formatter == "json":
+        return json.dumps(_document(item)) + "\n"
+    if formatter == "yaml":
+        import yaml  # it takes long, and is needed here only
+
+        text: str = yaml.safe_dump(_document(item), explicit_start=True, sort_keys=False)
+        return text
+    if isinstance(item, Snapshot):
+        return "".join(_line("fact.put", fact.path, fact.value) for fact in item.facts)
+    return "".join(
+        _line(
+            change.type,
+            change.path or change.name or "",
+            change.fact.value if change.fact is not None else None,
+        )
+        for change in item.changes
+    )
+
+
+def _line(kind: str, name: str, value: Any) -> str:
+    shown = "" if value is None else f" {printable(text_of(value))}"
+    return f"{kind} {name}".rstrip() + f"{shown}\n"
+
+
+def _document(item: Snapshot | Event) -> dict[str, Any]:
+    """Return an item as JSON, without what is null."""
+    if isinstance(item, Event):
+        return {
+            "cursor": item.cursor,
+            "changes": [_without_none(asdict(change)) for change in item.changes],
+        }
+    snapshot = asdict(item)
+    document = {"cursor": snapshot.pop("cursor"), "reset": snapshot.pop("reset")}
+    return _without_none({**document, "snapshot": snapshot})
+
+
+def _without_none(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if value is not None}

@@ -1,0 +1,81 @@
+"""The page about ``openstack fact`` matches the commands, and the commands cover the API."""
+
+from __future__ import annotations
+
+import re
+
+from tests.docs.openstack_commands import PAGE, commands, page
+from tests.structure.application import operations
+
+STACK = "/v1/stacks/{stack}"
+MEMBER = f"{STACK}/members/{{member}}"
+TURN = f"{STACK}/turns/{{queue}}/{{member}}"
+
+COMMANDS = {
+    "GET /v1/limits": "fact limits show",
+    "GET /v1/stacks": "fact stack list",
+    f"GET {STACK}": "fact stack show",
+    f"PUT {STACK}": "fact stack create",
+    f"DELETE {STACK}": "fact stack delete",
+    f"POST {STACK}/batch": "fact batch",
+    f"GET {STACK}/context": "fact context show",
+    f"GET {STACK}/convergence": "fact convergence show",
+    f"GET {STACK}/events": "fact watch",
+    f"GET {STACK}/facts": "fact list",
+    f"GET {STACK}/facts/{{path}}": "fact get",
+    f"PUT {STACK}/facts/{{path}}": "fact set",
+    f"DELETE {STACK}/facts/{{path}}": "fact delete",
+    f"GET {STACK}/grants": "fact grant list",
+    f"POST {STACK}/grants": "fact grant create",
+    f"GET {STACK}/grants/{{grant}}": "fact grant show",
+    f"DELETE {STACK}/grants/{{grant}}": "fact grant delete",
+    f"POST {STACK}/grants/{{grant}}/renew": "fact grant renew",
+    f"GET {STACK}/members": "fact member list",
+    f"GET {MEMBER}": "fact member show",
+    f"PUT {MEMBER}": "fact member create",
+    f"PATCH {MEMBER}": "fact member set",
+    f"DELETE {MEMBER}": "fact member delete",
+    f"GET {MEMBER}/read_set": "fact read set show",
+    f"PUT {MEMBER}/read_set": "fact read set create",
+    f"DELETE {MEMBER}/read_set": "fact read set delete",
+    f"GET {STACK}/turns": "fact turn list",
+    f"GET {STACK}/turns/{{queue}}": "fact turn list",
+    f"DELETE {TURN}": "fact turn delete",
+    f"GET {STACK}/waiters": "fact waiter list",
+    f"GET {STACK}/waiters/{{waiter}}": "fact waiter show",
+    f"PUT {STACK}/waiters/{{waiter}}": "fact waiter create",
+    f"DELETE {STACK}/waiters/{{waiter}}": "fact waiter delete",
+    f"POST {STACK}/waiters/{{waiter}}/signal": "fact waiter signal",
+}
+"""The command for each operation."""
+
+WITHOUT = {
+    f"POST {MEMBER}/heartbeat": "a command ends at once, but a member sends heartbeats forever",
+    f"GET {TURN}": "fact turn list shows all turns",
+    f"PUT {TURN}": "a turn ends with the process that takes it; factstore-agent takes turns",
+    f"PUT {STACK}/waiters/{{waiter}}/signal": "the same as POST, for clients of Heat",
+    "GET /": "openstack versions show reads it",
+    "GET /v1": "openstack versions show reads it",
+    "GET /v1/": "openstack versions show reads it",
+    "GET /v1/openapi.json": "a document for programs",
+    "GET /v1/agent": "a file for instances, which download it with curl",
+    "POST /v1/vendordata": "Nova calls it",
+}
+"""The operations without a command, and why."""
+
+
+def test_the_page_is_that_of_the_parsers() -> None:
+    assert PAGE.read_text() == page(), "run python -m tests.docs.openstack_commands"
+
+
+def test_every_operation_has_a_command_or_a_reason() -> None:
+    known = {f"{method} {path}" for method, path in operations() if method != "HEAD"}
+    assert COMMANDS.keys() | WITHOUT.keys() == known
+    assert set(COMMANDS.values()) <= commands().keys()
+
+
+def test_help_is_complete_and_in_the_form_of_openstackclient() -> None:
+    for text in re.findall(r"^\.\. option:: .*\n\n   (.*)", PAGE.read_text(), re.MULTILINE):
+        assert text[0].isupper() or text[0].isdigit() or text.startswith("agent"), text
+    for option in re.findall(r"^\.\. option:: -\S* (.*)", PAGE.read_text(), re.MULTILINE):
+        assert re.fullmatch(r"<[^ ]+>(=<[^ ]+>)?|--format \{\S+\}", option), option

@@ -1,0 +1,54 @@
+"""The real ``openstack`` command with tokens of a real Keystone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from factstore.cmd.processes.keystone import KeystoneServer
+from tests.http import fresh_stack
+from tests.service import ApiServer
+
+
+def openstack(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command."""
+    command = shutil.which("openstack", path=str(Path(sys.executable).parent))
+    assert command is not None
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    return subprocess.run(
+        [command, *arguments],
+        env={**kept, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_cloud_with_a_password_and_a_catalog(
+    server: ApiServer, keystone: KeystoneServer, tokens: dict[str, str], tmp_path: Path
+) -> None:
+    stack = fresh_stack()
+    clouds = tmp_path / "clouds.yaml"
+    keystone.accounts.write_clouds(clouds, ["owner"])
+    variables = {
+        "OS_CLIENT_CONFIG_FILE": str(clouds),
+        "OS_CLOUD": "owner",
+        "OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE": server.url,
+    }
+    created = openstack("fact", "set", stack, "a", "1", "-f", "json", **variables)
+    assert created.returncode == 0, created.stderr
+    assert json.loads(created.stdout)["value"] == "1"
+
+    token = {"OS_AUTH_TYPE": "admin_token", "OS_ENDPOINT": server.url}
+    outsider = openstack("fact", "get", stack, "a", OS_TOKEN=tokens["outsider"], **token)
+    assert (outsider.returncode, outsider.stdout) == (1, "")
+    assert f"in a stack named '{stack}'" in outsider.stderr
+    reader = openstack("fact", "delete", stack, "a", OS_TOKEN=tokens["reader"], **token)
+    assert (reader.returncode, reader.stdout) == (1, "")
+    assert "Forbidden" not in reader.stderr
+    assert "contextualization:" in reader.stderr

@@ -1,0 +1,425 @@
+"""The commands ``openstack fact ...``, in the process of the test, against a service."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from factstore.client import Client, Put, Stack, connect
+from tests.docs.pages import ROOT
+from tests.osc.shell import Shell
+from tests.service import ApiServer
+
+# Facts
+
+
+def test_a_fact_is_set_shown_listed_and_unset(openstack: Shell, stack: Stack) -> None:
+    name = stack.name
+    created = openstack.json("fact", "set", name, "nodes/head/ip", "10.0.0.5")
+    assert (created["value"], created["unchanged"]) == ("10.0.0.5", False)
+    assert openstack.json("fact", "set", name, "nodes/head/ip", "10.0.0.5")["unchanged"] is True
+    shown = openstack.json("fact", "get", name, "nodes/head/ip")
+    assert shown.items() <= created.items()
+    value = ("-f", "value", "-c", "value")
+    assert openstack.ok("fact", "get", name, "nodes/head/ip", *value) == "10.0.0.5\n"
+    openstack.ok("fact", "set", name, "other", "x", "--ttl", "60", "--kind", "parameter")
+    (listed,) = openstack.json("fact", "list", name, "--prefix", "nodes")
+    assert (listed["Path"], listed["Value"]) == ("nodes/head/ip", "10.0.0.5")
+    longer = openstack.json("fact", "list", name, "--long")[1]
+    assert (longer["Path"], longer["TTL"], longer["Kind"]) == ("other", 60, "parameter")
+    assert openstack.ok("fact", "unset", name, "other", "missing") == ""
+    assert [fact.path for fact in stack.snapshot().facts] == ["nodes/head/ip"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "shown"),
+    [
+        ("4", 4, "4\n"),
+        ("true", True, "true\n"),
+        ('{"b": [1, null]}', {"b": [1, None]}, '{"b": [1, null]}\n'),
+        ('"$(id) `id` \\\\ \\""', '$(id) `id` \\ "', '$(id) `id` \\ "\n'),
+    ],
+)
+def test_json_values_are_printed_as_json_and_text_is_printed_bare(
+    openstack: Shell, stack: Stack, text: str, value: object, shown: str
+) -> None:
+    fact = openstack.json("fact", "set", stack.name, "a", text, "--json")
+    assert fact["value"] == value
+    get = ("fact", "get", stack.name, "a", "-c", "value")
+    assert openstack.ok(*get, "-f", "value") == shown
+    assert openstack.ok(*get, "-f", "yaml").startswith("value:")
+
+
+def test_a_shell_that_evaluates_the_output_runs_nothing(openstack: Shell, stack: Stack) -> None:
+    stack.put("a", '$(id) `id` \\ "')
+    evaluated = openstack.ok("fact", "get", stack.name, "a", "-c", "value", "-f", "shell")
+    assert evaluated == 'value="\\$(id) \\`id\\` \\\\ \\""\n'
+
+
+def test_a_table_has_no_control_characters_and_short_values(openstack: Shell, stack: Stack) -> None:
+    stack.batch([Put("a", "\x1b[31mred\u202e"), Put("b", "x" * 200), Put("c", {"d": "\x9b"})])
+    listed = openstack.ok("fact", "list", stack.name)
+    assert "\\x1b[31mred\\u202e" in listed
+    assert f"{'x' * 79}…" in listed
+    assert all(line.isprintable() for line in listed.splitlines())
+    assert openstack.json("fact", "list", stack.name)[0]["Value"] == "\x1b[31mred\u202e"
+
+
+def test_a_sensitive_value_comes_from_a_file_and_is_shown_by_get_alone(
+    openstack: Shell, stack: Stack, tmp_path: Path
+) -> None:
+    name, secret = stack.name, tmp_path / "secret"
+    secret.write_text("hunter2")
+    sensitive = ("--from-file", "--sensitive", "--reader", "group/head")
+    set_password = ("fact", "set", name, "password", str(secret), *sensitive)
+    assert "hunter2" not in openstack.ok(*set_password)
+    assert "(sensitive)" in openstack.ok("fact", "list", name)
+    assert openstack.json("fact", "list", name)[0]["Value"] is None
+    assert openstack.json("fact", "get", name, "password")["value"] == "hunter2"
+
+
+def test_errors_are_those_of_the_service(openstack: Shell, stack: Stack) -> None:
+    name = stack.name
+    etag = openstack.json("fact", "set", name, "a", "1")["etag"]
+    assert openstack.refused("fact", "get", name, "b").startswith("there is no fact at 'b'")
+    assert "already exists" in openstack.refused("fact", "set", name, "a", "2", "--if-absent")
+    openstack.ok("fact", "set", name, "a", "2", "--if-match", etag)
+    assert "etag" in openstack.refused("fact", "set", name, "a", "3", "--if-match", etag)
+    assert "not JSON" in openstack.refused("fact", "set", name, "a", "{", "--json")
+    missing = openstack.refused("fact", "set", name, "a", "--from-file", "/nonexistent")
+    assert missing.startswith("'/nonexistent' cannot be read")
+    assert "'a' is" in openstack.refused("fact", "set", name, "a/b", "1")
+
+
+def test_delete_reports_what_does_not_exist_and_deletes_the_rest(
+    openstack: Shell, stack: Stack
+) -> None:
+    name = stack.name
+    stack.batch([Put(path, 1) for path in ("a", "f/1", "f/2/3", "g")])
+    failed = openstack.refused("fact", "delete", name, "missing", "a")
+    assert failed.splitlines()[-1] == "1 of 2 facts were not deleted."
+    assert "Failed to delete missing: there is no fact" in failed
+    openstack.ok("fact", "delete", name, "f", "--recursive")
+    assert [fact.path for fact in stack.snapshot().facts] == ["g"]
+    assert "single fact" in openstack.refused("fact", "delete", name, "g", "h", "--if-match", "x")
+
+
+def test_a_batch_changes_all_facts_or_none(openstack: Shell, stack: Stack, tmp_path: Path) -> None:
+    name, file = stack.name, tmp_path / "batch"
+    put = ("--put", "a=x=y", "--put-json", "f/1=[1]", "--if-absent", "a")
+    first = openstack.json("fact", "batch", name, *put)
+    assert [(row["Path"], row["Outcome"]) for row in first] == [
+        ("a", "created"),
+        ("f/1", "created"),
+    ]
+    assert "'a' already exists" in openstack.refused("fact", "batch", name, *put)
+    document = {
+        "guards": [{"path": "a", "etag": first[0]["ETag"]}, {"path": "b", "absent": True}],
+        "operations": [{"put": {"path": "b", "value": 2, "ttl": 60}}, {"delete": {"prefix": "f"}}],
+    }
+    file.write_text(json.dumps(document))
+    second = openstack.json("fact", "batch", name, "--file", str(file), "--delete", "missing")
+    assert [row["Outcome"] for row in second] == ["absent", "created", "deleted"]
+    assert {fact.path: fact.value for fact in stack.snapshot().facts} == {"a": "x=y", "b": 2}
+    for broken in ('{"operation": []}', "[]", '{"operations": [{"put": {"path": "a"}}]}'):
+        file.write_text(broken)
+        assert "not a batch" in openstack.refused("fact", "batch", name, "--file", str(file))
+    assert "needs an operation" in openstack.refused("fact", "batch", name, "--if-absent", "a")
+
+
+# Waiting
+
+
+def test_waiting_for_a_fact_shows_it(openstack: Shell, stack: Stack) -> None:
+    later = threading.Timer(0.2, stack.put, ("nodes/head/ip", "10.0.0.5"))
+    later.start()
+    fact = openstack.json("fact", "wait", stack.name, "nodes/head/ip")
+    later.join()
+    assert fact["value"] == "10.0.0.5"
+    error = openstack.refused("fact", "wait", stack.name, "nodes/c1", "--timeout", "0", status=2)
+    assert "'nodes/c1'" in error
+
+
+def test_waiting_for_a_condition_shows_what_is_missing_and_failing(
+    openstack: Shell, stack: Stack
+) -> None:
+    stack.batch([Put("nodes/c1/state", "up"), Put("nodes/c2/state", "down"), Put("n", 3)])
+    pattern = ("fact", "wait", stack.name, "nodes/*/state", "-f", "json")
+    met = openstack(*pattern, "--equals", "up", "--fail-on", "broken")
+    assert (met.status, met.json["state"]) == (0, "met")
+    late = openstack(*pattern, "--equals", "up", "--count", "2", "--timeout", "1")
+    assert (late.status, late.json["state"], late.json["satisfied"]) == (2, "timed_out", 1)
+    failed = openstack(*pattern, "--count", "3", "--fail-on", "down")
+    assert (failed.status, failed.json["failing"]) == (1, ["nodes/c2/state"])
+    number = openstack("fact", "wait", stack.name, "n", "--equals", "3", "--json", "-f", "json")
+    assert (number.status, number.json["needed"]) == (0, 1)
+    assert list(stack.waiters()) == []
+
+
+def test_waiting_for_a_waiter_or_convergence(openstack: Shell, stack: Stack) -> None:
+    name = stack.name
+    stack.put("a", 1)
+    stack.waiter("ready").arm({"signals": 1})
+    ready = ("fact", "waiter", "wait", name, "ready", "-f", "json")
+    pending = openstack(*ready, "--timeout", "0")
+    assert (pending.status, pending.json["state"]) == (2, "pending")
+    stack.waiter("ready").signal()
+    assert openstack(*ready).status == 0
+    assert "no waiter" in openstack.refused("fact", "waiter", "wait", name, "missing")
+    member = stack.member("c1")
+    member.join("compute")
+    converged = ("fact", "convergence", "wait", name, "-f", "json")
+    lagging = openstack(*converged, "--timeout", "0")
+    assert (lagging.status, lagging.json["lagging"]) == (2, ["c1"])
+    member.heartbeat(applied=stack.context().cursor)
+    assert openstack(*converged, "--group", "compute").json["converged"] is True
+
+
+# Watching
+
+
+class Output(io.StringIO):
+    """Standard output that runs a step after each write."""
+
+    def __init__(self, *steps: Callable[[], object], terminal: bool = False) -> None:
+        super().__init__()
+        self._steps = iter(steps)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        next(self._steps, lambda: None)()
+        return written
+
+
+@pytest.mark.parametrize("formatter", ["json", "yaml", "value"])
+def test_a_watch_prints_each_event_until_the_stack_is_deleted(
+    openstack: Shell, stack: Stack, formatter: str
+) -> None:
+    stack.put("a", "one")
+    steps = Output(lambda: stack.batch([Put("b", [2]), Put("c", "x\n")]), stack.delete_stack)
+    result = openstack("fact", "watch", stack.name, "--initial", "-f", formatter, output=steps)
+    assert result.status == 0, result.err
+    if formatter == "value":
+        assert result.out.splitlines() == [
+            "fact.put a one",
+            "fact.put b [2]",
+            "fact.put c x\\n",
+            "stack.delete",
+        ]
+    elif formatter == "yaml":
+        assert result.out.count("---\n") == 3
+        assert "type: stack.delete\n" in result.out
+    else:
+        first, second, third = map(json.loads, result.out.splitlines())
+        assert [fact["path"] for fact in first["snapshot"]["facts"]] == ["a"]
+        assert [change["path"] for change in second["changes"]] == ["b", "c"]
+        assert third["changes"][0]["type"] == "stack.delete"
+
+
+def test_a_watch_continues_after_a_cursor_with_filters(openstack: Shell, stack: Stack) -> None:
+    stack.put("a", 1)
+    since = openstack.json("fact", "context", "show", stack.name)["cursor"]
+    stack.put("nodes/b", 2)
+    stack.put("c", 3)
+    stack.delete("nodes/b")
+    options = (
+        "--since",
+        since,
+        "--prefix",
+        "nodes",
+        "--type",
+        "fact.put",
+        "--type",
+        "stack.delete",
+    )
+    result = openstack(
+        "fact", "watch", stack.name, *options, "-f", "value", output=Output(stack.delete_stack)
+    )
+    assert result.out.splitlines() == ["fact.put nodes/b 2", "stack.delete"]
+
+
+def test_the_table_redraws_in_place_and_keeps_a_late_interrupt(
+    openstack: Shell, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "20")
+    stack.put("a", "one")
+    output = Output(
+        lambda: stack.put("b", "two"), lambda: signal.raise_signal(signal.SIGINT), terminal=True
+    )
+    result = openstack("fact", "watch", stack.name, output=output)
+    assert result.status == 130
+    first, second = result.out.split("\x1b[?7l")[1:]
+    assert "one" in first
+    assert "fact.put b" in second
+    assert second.startswith("\x1b[3A\r\x1b[J")  # above the title, the heading and one fact
+    assert second.endswith("\n\x1b[?7h")
+    assert "terminal" in openstack.refused("fact", "watch", stack.name, "-f", "table")
+
+
+# Everything else
+
+
+def test_stacks(openstack: Shell, stack: Stack) -> None:
+    name = stack.name
+    created = openstack.json("fact", "stack", "create", name, "--description", "one")
+    assert (created["name"], created["description"]) == (name, "one")
+    assert "exists" in openstack.refused("fact", "stack", "create", name)
+    openstack.ok("fact", "stack", "set", name, "--description", "two")
+    openstack.ok("fact", "set", name, "a", "1")
+    shown = openstack.json("fact", "stack", "show", name)
+    assert (shown["description"], shown["usage"]["facts"]) == ("two", 1)
+    assert name in openstack.ok("fact", "stack", "list", "-f", "value", "-c", "Name").split()
+    assert openstack.json("fact", "context", "show", name)["facts"] == {"a": "1"}
+    openstack.ok("fact", "stack", "delete", name)
+    assert name not in openstack.ok("fact", "stack", "list", "--long")
+    assert openstack.refused("fact", "stack", "set", name, "--description", "three")
+
+
+def test_members_and_read_sets(openstack: Shell, stack: Stack) -> None:
+    name = stack.name
+    stack.put("a", 1)
+    joined = openstack.json(
+        *("fact", "member", "create", name, "c1", "--group", "compute", "--ttl", "60"),
+        *("--attribute", "zone=z1"),
+    )
+    assert (joined["ttl"], joined["attributes"]) == (60, {"zone": "z1"})
+    declare = ("--group", "head", "--declared", "server-1")
+    assert openstack.json("fact", "member", "create", name, "h", *declare)["declared"] == "server-1"
+    openstack.ok("fact", "member", "set", name, "c1", "--state", "ready")
+    openstack.ok("fact", "member", "set", name, "h", "--state", "draining")
+    listed = openstack.json("fact", "member", "list", name)
+    assert [(m["Name"], m["State"]) for m in listed] == [("c1", "ready"), ("h", "draining")]
+    (one,) = openstack.json("fact", "member", "list", name, "--declared", "server-1", "--long")
+    assert (one["Name"], one["Group"]) == ("h", "head")
+    read = ("fact", "read", "set")
+    stored = openstack.json(*read, "create", name, "c1", "--fact", "x/", "--member", "h")
+    assert openstack.json(*read, "show", name, "c1") == stored
+    assert (stored["facts"], stored["members"]) == (["x/"], ["h"])
+    reading = openstack.json("fact", "member", "list", name, "--reads", "a")
+    assert [member["Name"] for member in reading] == ["h"]
+    openstack.ok(*read, "delete", name, "c1")
+    assert openstack.refused(*read, "show", name, "c1")
+    assert openstack.json("fact", "convergence", "show", name)["lagging"] == ["c1"]
+    openstack.ok("fact", "member", "delete", name, "c1", "h", "--reason", "scaled_in")
+    assert openstack.refused("fact", "member", "show", name, "c1")
+
+
+def test_waiters_grants_turns_and_limits(
+    openstack: Shell, stack: Stack, one_worker: ApiServer
+) -> None:
+    name = stack.name
+    arm = ("fact", "waiter", "create", name, "w", "--success", '{"signals": 2}')
+    assert openstack.json(*arm, "--timeout", "60")["state"] == "pending"
+    assert "exists" in openstack.refused(*arm, "--if-absent")
+    signal = ("fact", "waiter", "signal", name, "w", "--id", "1", "--data", '{"x": 1}')
+    assert openstack.json(*signal)["satisfied"] == 1
+    shown = openstack.json("fact", "waiter", "show", name, "w")
+    assert shown["signals"]["1"]["data"] == {"x": 1}
+    assert [w["Name"] for w in openstack.json("fact", "waiter", "list", name)] == ["w"]
+    openstack.ok("fact", "waiter", "delete", name, "w", "missing")
+
+    grant = openstack.json("fact", "grant", "create", name, "--role", "reader", "--ttl", "600")
+    held = connect(one_worker.url.replace("//", f"//{grant['token'].replace('.', ':')}@"))
+    assert isinstance(held, Client)
+    assert held.stack(name).context().facts == {}
+    renewed = openstack.json("fact", "grant", "renew", name, grant["id"], "--ttl", "900")
+    assert renewed["ttl"] == 900
+    assert "token" not in openstack.json("fact", "grant", "show", name, grant["id"])
+    assert [g["ID"] for g in openstack.json("fact", "grant", "list", name)] == [grant["id"]]
+    openstack.ok("fact", "grant", "delete", name, grant["id"])
+    assert openstack.json("fact", "grant", "list", name) == []
+
+    stack.member("c1").join("compute")
+    stack.turn("restart", "c1").take()
+    (turn,) = openstack.json("fact", "turn", "list", name, "--queue", "restart")
+    assert (turn["Member"], turn["State"], turn["Position"]) == ("c1", "holding", 1)
+    openstack.ok("fact", "turn", "delete", name, "restart", "c1")
+    assert openstack.json("fact", "turn", "list", name) == []
+
+    rows = {row["Name"]: row for row in openstack.json("fact", "limits", "show")}
+    assert rows["facts"]["Limit"] >= rows["facts"]["Usage"]
+
+
+# The guides
+
+
+@pytest.mark.parametrize("page", ["README.md", "doc/source/how-to/openstack-client.rst"])
+def test_the_commands_of_the_guides_succeed(
+    openstack: Shell, stack: Stack, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.put("nodes/c1/slurmd", "started")
+    monkeypatch.setattr("sys.stdin", io.StringIO("hunter2"))
+    text = (ROOT / page).read_text()
+    found = re.findall(
+        r"^(?: {3,4})(?:.*[|(])? ?(?:openstack) (fact [^|)#\n]*)", text, re.MULTILINE
+    )
+    assert len(found) >= 3
+    for command in found:
+        words = [stack.name if word == "slurm" else word for word in shlex.split(command)]
+        if "watch" in words:
+            words = ["fact", "watch", "--help"]  # it would not end
+        if "convergence" in words:
+            member = stack.member("c1")
+            member.join("compute")
+            member.heartbeat(applied=stack.context().cursor)
+        openstack.ok(*words)
+
+
+# Credentials
+
+
+def test_a_grant_in_the_endpoint_is_the_credential(
+    openstack: Shell, stack: Stack, one_worker: ApiServer
+) -> None:
+    stack.put("a", 1)
+    token = openstack.json("fact", "grant", "create", stack.name, "--role", "reader")["token"]
+    identifier, secret = token.split(".")
+    url = one_worker.url.replace("//", f"//{identifier}:{secret}@")
+    holder = Shell("--os-auth-type", "none", "--os-endpoint", url)
+    assert [fact["Path"] for fact in holder.json("fact", "list", stack.name)] == ["a"]
+    refused = holder.refused("fact", "set", stack.name, "a", "2")
+    assert refused
+    assert secret not in refused
+    basic = Shell(
+        *("--os-auth-type", "http_basic", "--os-endpoint", one_worker.url),
+        *("--os-username", identifier, "--os-password", secret),
+    )
+    assert basic.json("fact", "get", stack.name, "a")["value"] == 1
+
+
+def test_without_an_endpoint_the_error_states_the_remedy() -> None:
+    error = Shell("--os-auth-type", "none").refused("fact", "stack", "list")
+    assert "--os-endpoint" in error
+
+
+def test_the_endpoint_override_of_clouds_yaml_is_used(
+    stack: Stack, one_worker: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.put("a", 1)
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text(
+        "clouds: {lab: {auth_type: none, auth: {endpoint: 'http://127.0.0.1:1'},"
+        f" contextualization_endpoint_override: '{one_worker.url}'}}}}\n"
+    )
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+    assert Shell("--os-cloud", "lab").json("fact", "get", stack.name, "a")["value"] == 1
+
+
+def test_completion_knows_the_commands(openstack: Shell) -> None:
+    completion = openstack.ok("complete")
+    assert "cmds_fact=" in completion
+    for name in ("set", "waiter", "read_set_show"):
+        assert f"cmds_fact_{name}=" in completion

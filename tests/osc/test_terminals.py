@@ -1,0 +1,124 @@
+"""The views of ``openstack fact`` in a terminal, and in a pipe: the real command as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+
+from factstore.client import Put, Stack
+from tests.commands import program
+from tests.eventually import eventually
+from tests.service import ApiServer
+
+
+class Terminal:
+    """A terminal with 100 columns and 30 lines, in which a command runs."""
+
+    def __init__(self, ours: int, process: subprocess.Popen[bytes]) -> None:
+        self._ours = ours
+        self.process = process
+        self.received = ""
+
+    def shows(self, pattern: str) -> bool:
+        """Read what the command has printed, and return True if its last view matches."""
+        with contextlib.suppress(BlockingIOError, OSError):
+            self.received += os.read(self._ours, 65536).decode()
+        return re.search(pattern, self.view, re.DOTALL) is not None
+
+    @property
+    def view(self) -> str:
+        """The text printed since the terminal was last cleared, without escape sequences."""
+        last = re.split(r"\x1b\[[JK]", self.received)[-1]
+        return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", last)
+
+
+@contextlib.contextmanager
+def terminal(url: str, *arguments: str) -> Iterator[Terminal]:
+    """Run a command of OpenStackClient in a terminal."""
+    ours, theirs = pty.openpty()
+    os.set_blocking(ours, False)
+    process = subprocess.Popen(
+        [*program("openstackclient.shell"), *arguments],
+        env=environ(url),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def environ(url: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    service = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": url, "OS_CLIENT_CONFIG_FILE": "/nonexistent"}
+    return {**kept, **service, "COLUMNS": "100", "LINES": "30"}
+
+
+def test_the_watch_of_a_terminal_is_a_table_that_changes(
+    stack: Stack, one_worker: ApiServer
+) -> None:
+    stack.batch([Put("nodes/c1/ip", "10.0.0.11"), Put("evil", "\x1b]0;title\x07")])
+    with terminal(one_worker.url, "fact", "watch", stack.name) as screen:
+        eventually(lambda: screen.shows(r"2 facts.*nodes/c1/ip +10\.0\.0\.11"), within=60)
+        stack.member("c2").join("compute")
+        stack.put("nodes/c2/ip", "10.0.0.12")
+        eventually(lambda: screen.shows(r"3 facts.*fact\.put nodes/c2/ip.*c2 +compute +joining"))
+        assert screen.view.count("nodes/c1/ip") == 1
+        assert "\x1b]0" not in screen.received
+        screen.process.send_signal(signal.SIGINT)
+        assert screen.process.wait(30) == 130
+        screen.shows("")
+        assert screen.received.endswith("\x1b[?7h")
+        assert "Traceback" not in screen.received
+
+
+def test_the_wait_of_a_terminal_shows_progress_and_ends_quietly_on_an_interrupt(
+    stack: Stack, one_worker: ApiServer
+) -> None:
+    stack.put("nodes/c1/state", "up")
+    wait = ("fact", "wait", stack.name, "nodes/*/state", "--equals", "up", "--count", "3")
+    with terminal(one_worker.url, *wait) as screen:
+        eventually(lambda: screen.shows(r"\[######\.+\] 1/3  missing: nodes/\*/state"), within=60)
+        stack.put("nodes/c2/state", "up")
+        eventually(lambda: screen.shows(r"\] 2/3  missing"))
+        screen.process.send_signal(signal.SIGINT)
+        assert screen.process.wait(30) == 130
+        screen.shows("")
+        assert screen.received.endswith("\r\x1b[K")
+        assert "Traceback" not in screen.received
+    assert list(stack.waiters()) == []
+
+
+def test_a_pipe_receives_lines_of_json_and_nothing_else(
+    stack: Stack, one_worker: ApiServer
+) -> None:
+    stack.put("a", 1)
+    with subprocess.Popen(
+        [*program("openstackclient.shell"), "fact", "watch", stack.name, "--initial"],
+        env=environ(one_worker.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as watch:
+        assert watch.stdout is not None
+        assert [f["path"] for f in json.loads(watch.stdout.readline())["snapshot"]["facts"]] == [
+            "a"
+        ]
+        stack.put("b", 2)
+        assert json.loads(watch.stdout.readline())["changes"][0]["fact"]["value"] == 2
+        stack.delete_stack()
+        rest, errors = watch.communicate(timeout=60)
+    assert json.loads(rest)["changes"][0]["type"] == "stack.delete"
+    assert watch.returncode == 0
+    assert b"Traceback" not in errors
