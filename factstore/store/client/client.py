@@ -42,6 +42,10 @@ LOG = logging.getLogger(__name__)
 
 AUTHENTICATE_SECONDS = 5.0
 
+# With it, a member of etcd ends its watches when it loses the leader.  Without it, they are silent
+# until the member is back in the cluster, while the others may have elected another leader.
+_NEEDS_LEADER = ("hasleader", "true")
+
 
 class EtcdClient:
     """Calls to one etcd cluster.
@@ -165,8 +169,9 @@ class EtcdClient:
         :raises Unavailable: etcd refuses the credentials or cannot be reached, or the client is closed.
         """
         with self._open():
-            metadata = self._authenticate(time.monotonic() + AUTHENTICATE_SECONDS)
+            token = self._authenticate(time.monotonic() + AUTHENTICATE_SECONDS)
             endpoint = self._endpoints[self._current]
+            metadata = (*token, _NEEDS_LEADER)
             return WatchStream(endpoint.watch, key, end, start, metadata, self._forget_token)
 
     def prefer_next(self) -> None:
