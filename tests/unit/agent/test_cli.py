@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,18 +23,6 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("OS_", "FACTSTORE_")):
             monkeypatch.delenv(name)
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Restore the logging configuration, which `main` changes: its stream is closed after the test."""
-    root, ours = logging.getLogger(), logging.getLogger("factstore")
-    known = [(each, each.handlers[:], each.level, each.propagate) for each in (root, ours)]
-    yield
-    for each, handlers, level, propagate in known:
-        each.handlers[:] = handlers
-        each.setLevel(level)
-        each.propagate = propagate
 
 
 def conf(directory: Path, url: str = "http://127.0.0.1:1", more: str = "") -> Path:
