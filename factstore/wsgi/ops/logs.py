@@ -79,7 +79,8 @@ class OneLineFormatter(ContextFormatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         return _one_line(super().formatMessage(record))
 
-    def formatException(self, ei: Any, *, record: logging.LogRecord | None = None) -> str:  # noqa: N802
+    # oslo.log passes the record by position before 8.0, and by name since then.
+    def formatException(self, ei: Any, record: logging.LogRecord | None = None) -> str:  # noqa: N802
         text: str = super().formatException(ei, record=record)
         return "\n".join(_one_line(line) for line in text.split("\n"))
 
