@@ -1,4 +1,4 @@
-"""The real ``openstack`` command with tokens of a real Keystone."""
+"""The real ``openstack`` command, and openstacksdk, with tokens of a real Keystone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import openstack as sdk
+import pytest
+
 from factstore.cmd.processes.keystone import KeystoneServer
+from factstore.sdk import add_service
 from tests.http import fresh_stack
 from tests.service import ApiServer
 
@@ -52,3 +56,17 @@ def test_a_cloud_with_a_password_and_a_catalog(
     assert (reader.returncode, reader.stdout) == (1, "")
     assert "Forbidden" not in reader.stderr
     assert "contextualization:" in reader.stderr
+
+
+def test_a_connection_of_openstacksdk(
+    server: ApiServer, keystone: KeystoneServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clouds = tmp_path / "clouds.yaml"
+    keystone.accounts.write_clouds(clouds, ["owner"])
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+    connection = sdk.connect(cloud="owner", contextualization_endpoint_override=server.url)
+    add_service(connection)
+    stack = fresh_stack()
+    connection.contextualization.set_fact(stack, "a", 1)
+    found = connection.contextualization.get_fact(stack, "a")
+    assert found.updated_by == keystone.accounts.user_id("owner")
