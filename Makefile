@@ -37,7 +37,7 @@ help:
 	@echo 'make test-images  run the agent on clean distributions with systemd and cloud-init; needs root'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
-	@echo 'make bench        compare the service with etcd and Heat; BENCH=heat runs only that part,'
+	@echo 'make bench        compare the service with etcd and its peers; BENCH=heat runs only that part,'
 	@echo '                    BENCHARGS= is passed to the benchmark'
 	@echo 'make docs         build guides, API reference and release notes as one site, in doc/build/html'
 	@echo 'make lint         run the linters'

@@ -1,80 +1,36 @@
-"""Measure the cost of Keystone tokens: cached by the worker, and new to it."""
+"""The cost of Keystone tokens that are new to the worker, against tokens that it has seen."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, field
 
-from bench import load
+from bench.caller import Caller
 from bench.lab import Lab, cpu_microseconds
+from bench.report import Report
 
 TOKENS = 40
+PATH = "/v1/stacks/s0/facts/nodes/n0/ip"
 
 
-@dataclass
-class Cost:
-    """Runs with and without authentication in turn, and requests with new tokens.
-
-    Costs are CPU microseconds of the worker for each request; times are milliseconds of one caller.
-    """
-
-    open_us: list[float] = field(default_factory=list)
-    hot_us: list[float] = field(default_factory=list)
-    ratios: list[float] = field(default_factory=list)
-    hot_ms: list[float] = field(default_factory=list)
-    cold_ms: list[float] = field(default_factory=list)
-    cold_us: float = 0.0
-
-
-def run(unguarded: Lab, guarded: Lab, rounds: int, seconds: int) -> Cost:
-    """GET a fact from both services in turn, then once with each of many new tokens."""
-    found = Cost()
-    for lab in (unguarded, guarded):
-        load.run(load.factstore("GET", lab), 1)
-    for _ in range(rounds):
-        rates = []
-        for lab, costs in ((unguarded, found.open_us), (guarded, found.hot_us)):
-            before = cpu_microseconds(lab.worker)
-            done = load.run(load.factstore("GET", lab), seconds)
-            costs.append((cpu_microseconds(lab.worker) - before) / done.requests)
-            rates.append(done.per_second)
-        found.ratios.append(rates[1] / rates[0])
-    _first_uses(guarded, found)
-    return found
-
-
-def _first_uses(lab: Lab, found: Cost) -> None:
+def run(lab: Lab, report: Report) -> None:
+    """GET a fact once with each of many new tokens, and once again."""
     assert lab.keystone is not None
     tokens = [lab.keystone.accounts.issue("owner") for _ in range(TOKENS)]
-    with lab.session() as session:
-        url = f"{lab.url}/v1/stacks/s0/facts/nodes/n0/ip"
+    with Caller(lab.url) as caller:
         before = cpu_microseconds(lab.worker)
-        for token in tokens:
-            found.cold_ms.append(_timed(session, url, token))
-        found.cold_us = (cpu_microseconds(lab.worker) - before) / len(tokens)
-        for token in tokens:
-            found.hot_ms.append(_timed(session, url, token))
+        new = [_timed(caller, token) for token in tokens]
+        spent = (cpu_microseconds(lab.worker) - before) / len(tokens)
+        known = [_timed(caller, token) for token in tokens]
+    report.section("Keystone tokens, one caller")
+    report.line(
+        f"the first GET with a token takes {statistics.median(new):.1f} ms, "
+        f"{spent / 1000:.1f} ms of it the worker's CPU; the next {statistics.median(known):.1f} ms"
+    )
+    report.figure("token_new_ms", statistics.median(new))
 
 
-def _timed(session: object, url: str, token: str) -> float:
+def _timed(caller: Caller, token: str) -> float:
     began = time.perf_counter()
-    answer = session.get(url, headers={"X-Auth-Token": token}, timeout=30)  # type: ignore[attr-defined]
-    answer.raise_for_status()
+    caller.request("GET", PATH, headers={"X-Auth-Token": token})
     return (time.perf_counter() - began) * 1000
-
-
-def shown(found: Cost) -> list[str]:
-    """Return the figures as lines."""
-    hot, bare = statistics.median(found.hot_us), statistics.median(found.open_us)
-    known = (
-        f"token known: {statistics.median(found.ratios):.2f} of the speed without authentication "
-        f"(pairs {min(found.ratios):.2f} to {max(found.ratios):.2f}); "
-        f"worker {hot:.0f} us a GET against {bare:.0f} us"
-    )
-    new = (
-        f"token new: {statistics.median(found.cold_ms):.1f} ms for the first GET against "
-        f"{statistics.median(found.hot_ms):.1f} ms for the next, "
-        f"{found.cold_us / 1000:.1f} ms of it the worker's CPU"
-    )
-    return [known, new]

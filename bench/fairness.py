@@ -1,8 +1,8 @@
 """Measure how much one project delays the requests of another.
 
-One project puts new facts with 64 connections as fast as possible, ignoring ``Retry-After``, until
-its quota is full and beyond; or the nodes of a cluster boot in it.  Another one reads and writes now
-and then.  Quiet and loud spells alternate, and the figures are medians over pairs of neighbours.
+One project reads or writes facts with 64 connections as fast as possible, ignoring ``Retry-After``; or
+the nodes of a cluster boot in it.  Another one reads and writes now and then.  Quiet and loud spells
+alternate, and the figures are medians over pairs of neighbours.
 
 The nodes need the processors of this machine, too, which delays everything that runs on it.  So there
 are spells in which as many nodes boot in another service on this machine; the ratio to these is what
@@ -24,24 +24,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import operations
 from bench.lab import Lab
 from bench.load import CONNECTIONS
 
 SIMULATE = Path(__file__).parents[1] / "examples/slurm/simulate.py"
 
 PAUSE = 0.005  # seconds between two requests of the quiet project, so that it adds no load
-
-_FLOOD = """
-    local n = 0
-    math.randomseed(os.time())
-    local run = math.random(999999999)
-    local headers = {["Content-Type"] = "application/json", ["X-Auth-Token"] = "TOKEN"}
-    request = function()
-        n = n + 1
-        local path = "/v1/stacks/flood" .. n % 10 .. "/facts/n" .. run .. "/" .. n
-        return wrk.format("PUT", path, headers, '{"value":"0123456789012345678901234567890123456789"}')
-    end
-"""
 
 
 @dataclass(frozen=True)
@@ -52,6 +41,11 @@ class Spell:
 
     def quantile(self, part: float) -> float:
         return self.times[min(len(self.times) - 1, int(part * len(self.times)))]
+
+
+def median(spells: list[Spell], part: float) -> float:
+    """Return a quantile, in ms, as the median over the spells."""
+    return statistics.median(spell.quantile(part) for spell in spells)
 
 
 @dataclass(frozen=True)
@@ -71,21 +65,27 @@ class Fairness:
         )
 
 
-def run(lab: Lab, rounds: int, seconds: int) -> Fairness:
-    """Run the quiet project alone and together with the flood, in turn."""
+def run(lab: Lab, operation: str, rounds: int, seconds: float) -> Fairness:
+    """Run the quiet project alone and together with the flood, in turn.
+
+    :param operation: what the flood does: GET, PUT or CREATE.
+    """
     assert lab.keystone is not None
     other = lab.keystone.accounts.issue("outsider")
     quiet, loud = [], []
     answered = refused = 0
     _listen(lab, other, 1)  # warm
+    flooding = operations.factstore(operation, lab)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(_FLOOD.replace("TOKEN", lab.token))
+        script.write(flooding.script)
         script.flush()
         for _ in range(rounds):
             quiet.append(_listen(lab, other, seconds))
-            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds + 2}", "-s", script.name]
-            flood = subprocess.Popen([*command, lab.url], stdout=subprocess.PIPE, text=True)
-            time.sleep(1)  # so that the flood covers the whole measurement
+            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds) + 2}"]
+            flood = subprocess.Popen(
+                [*command, "-s", script.name, lab.url], stdout=subprocess.PIPE, text=True
+            )
+            time.sleep(0.5)  # so that the flood covers the whole measurement
             loud.append(_listen(lab, other, seconds))
             printed = flood.communicate()[0]
             answered += _number(r"(\d+) requests in", printed)
@@ -107,10 +107,6 @@ class Boot:
     shared: list[Spell]
     requests: int
     refused: int
-
-    def milliseconds(self, spells: list[Spell], part: float) -> float:
-        """Return a quantile, as the median over the rounds."""
-        return statistics.median(spell.quantile(part) for spell in spells)
 
     def ratio(self, spells: list[Spell], part: float) -> float:
         """Return the ratio of a quantile in shared and other spells, as the median over the rounds."""
@@ -142,7 +138,7 @@ def shown(found: Boot) -> list[str]:
     ]
     for what, part in (("median", 0.5), ("95th percentile", 0.95)):
         alone, beside, shared = (
-            found.milliseconds(spells, part) for spells in (found.alone, found.beside, found.shared)
+            median(spells, part) for spells in (found.alone, found.beside, found.shared)
         )
         lines.append(
             f"the other's requests, {what}: {alone:.1f} ms alone, {beside:.1f} ms while nodes boot in "

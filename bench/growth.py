@@ -1,98 +1,171 @@
-"""Measure the cost for growing numbers of facts, sizes of values and numbers of watchers."""
+"""Growth of cost with the facts of a stack, the stacks, the size of values, watchers and members."""
 
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Iterator
 
-import requests
+from bench import load, members, operations
+from bench.lab import Lab
+from bench.load import CONNECTIONS, Target
+from bench.report import Report
+from bench.rounds import Run, Side, in_turn, one
+from bench.watchers import streams, writer
 
-from bench import load, speed, watchers
-from bench.lab import STACKS, Lab, cpu_microseconds
+FACTS = (10, 100, 1_000, 10_000, 100_000)
+STACKS = (1, 10, 100, 1_000, 10_000)
+VALUE_BYTES = (100, 1_000, 10_000, 65_534)  # and two quotes
+WATCHERS = (1, 10, 100, 1_000, 10_000)
+MEMBERS = (10, 100, 1_000, 10_000)
+EVENTS = 5
+FILLING = 16  # connections that create stacks
+FEW = 8  # connections, because a page of a large stack takes long
+PAGE = 100
 
-FACTS_PER_STACK = (10, 100, 1_000, 10_000)
-VALUE_BYTES = (40, 1_000, 10_000, 60_000)
-WATCHERS = (0, 100, 1_000)
-BATCH = 90
 
-
-def by_facts(lab: Lab, repeats: int) -> Iterator[str]:
-    """Yield the costs of one caller's requests in stacks of growing size."""
-    with lab.session() as session:
-        for count in FACTS_PER_STACK:
-            stack = f"{lab.url}/v1/stacks/grown{count}"
-            for start in range(0, count, BATCH):
-                numbers = range(start, min(start + BATCH, count))
-                operations = [{"put": {"path": f"nodes/n{n}/ip", "value": n}} for n in numbers]
-                answer = session.post(f"{stack}/batch", json={"operations": operations}, timeout=30)
-                answer.raise_for_status()
-            middle = f"{stack}/facts/nodes/n{count // 2}/ip"
-
-            def get(url: str = middle, **headers: str) -> Callable[[int], requests.Response]:
-                return lambda n: session.get(url, headers=headers, timeout=60)
-
-            def put(url: str = middle, new: bool = False) -> Callable[[int], requests.Response]:
-                def write(number: int) -> requests.Response:
-                    to = f"{url}{number}" if new else url
-                    return session.put(to, json={"value": time.time()}, timeout=60)
-
-                return write
-
-            context = f"{stack}/context"
-            etag = session.get(context, timeout=60).headers["ETag"]
-            costs = {
-                "GET": get(),
-                "PUT": put(),
-                "creation": put(f"{stack}/facts/nodes/new", new=True),
-                "page of 100": get(f"{stack}/facts?limit=100"),
-                "context kept": get(context),
-                "context known": get(context, **{"If-None-Match": etag}),
+def by_facts(report: Report) -> None:
+    """Measure requests in stacks of growing size."""
+    report.section(
+        f"Growth with the facts of a stack: CPU µs of the worker, {FEW} connections",
+        ["facts", "GET", "PUT", "creation", f"page of {PAGE}", "context: 304", "delta"],
+    )
+    with Lab() as lab:
+        for count in FACTS:
+            stack = f"grown{count}"
+            lab.fill(stack, count)
+            base, context = f"/v1/stacks/{stack}", f"/v1/stacks/{stack}/context"
+            fact = f"{base}/facts/nodes/n{count // 2}/ip"
+            with lab.caller() as caller:
+                before = caller.request("PUT", fact, {"value": "old"}).headers["Factstore-Cursor"]
+                caller.request("PUT", fact, {"value": "changed"})
+                etag = caller.request("GET", context).headers["ETag"]
+            targets = {
+                "GET": operations.same(lab, fact),
+                f"page of {PAGE}": operations.same(lab, f"{base}/facts?limit={PAGE}"),
+                "context: 304": operations.same(lab, context, {"If-None-Match": etag}),
+                "delta": operations.same(lab, f"{context}?since={before}"),
+                # These change the stack, so they are last.
+                "PUT": operations.write(lab, f"{base}/facts/nodes/n1"),
+                "creation": operations.write(lab, f"{base}/facts/made", new=True),
             }
-            shown = (f"{name} {_cost(lab, call, repeats):.0f}" for name, call in costs.items())
-            yield f"{count} facts: {', '.join(shown)} us of the worker's CPU"
+            _row(report, lab, "facts", count, targets, FEW)
 
 
-def _cost(lab: Lab, call: Callable[[int], requests.Response], repeats: int) -> float:
-    call(0).raise_for_status()
-    before = cpu_microseconds(lab.worker)
-    for number in range(1, repeats + 1):
-        call(number).raise_for_status()
-    return (cpu_microseconds(lab.worker) - before) / repeats
+def by_stacks(report: Report) -> None:
+    """Measure requests for facts of a growing number of stacks."""
+    report.section(
+        f"Growth with the number of stacks: CPU µs of the worker, {CONNECTIONS} connections",
+        ["stacks", "GET", "PUT", "list of stacks"],
+    )
+    with Lab() as lab:
+        made = 0
+        for count in STACKS:
+            while made < count:
+                # A request may be lost when wrk ends, so some are sent twice.
+                fill = operations.factstore("PUT", lab, stacks=count, nodes=1, first=made)
+                made = max(1, made + load.run(fill, 2, FILLING).requests - 2 * FILLING)
+            targets = {
+                "GET": operations.factstore("GET", lab, stacks=count, nodes=1, fact="load"),
+                "PUT": operations.factstore("PUT", lab, stacks=count, nodes=1),
+                "list of stacks": operations.same(lab, f"/v1/stacks?limit={PAGE}"),
+            }
+            _row(report, lab, "stacks", count, targets)
+            made = count
 
 
-def by_value(lab: Lab, rounds: int, seconds: int) -> Iterator[str]:
-    """PUT and GET against the gateway's, with growing values."""
-    for size in VALUE_BYTES:
-        # A hundred facts, so that each has been written before it is read.
-        setting = {"value_bytes": size, "spread": STACKS}
-        put = speed.compare(
-            lab,
-            load.factstore("PUT", lab, **setting),
-            load.gateway("PUT", lab, **setting),
-            rounds,
-            seconds,
-        )
-        get = speed.compare(
-            lab,
-            load.factstore("GET", lab, fact="load", spread=STACKS),
-            load.gateway("GET", lab, spread=STACKS),
-            rounds,
-            seconds,
-        )
-        yield (
-            f"{size} bytes: PUT {put.ratio:.3f}, GET {get.ratio:.3f} of the gateway; worker "
-            f"{statistics.median(put.worker_us):.0f} and {statistics.median(get.worker_us):.0f} us, "
-            f"etcd {statistics.median(put.etcd_us):.0f} us a PUT against "
-            f"{statistics.median(put.gateway_us):.0f}"
-        )
+def by_value(report: Report, rounds: int) -> None:
+    """Measure PUT and GET against the gateway's, with growing values."""
+    report.section(
+        f"Growth with the size of values: requests/s, {CONNECTIONS} connections",
+        ["bytes", "GET", "gateway", "ratio", "PUT", "gateway", "ratio", "CPU µs: GET", "PUT"],
+    )
+    with Lab() as lab:
+        for size in VALUE_BYTES:
+            found = in_turn(
+                {
+                    # Ten facts in each of ten stacks, so that each has been written before it is read.
+                    "PUT": Side(lab, operations.factstore("PUT", lab, value_bytes=size, stacks=10)),
+                    "PUT, gateway": Side(
+                        lab, operations.gateway("PUT", lab, value_bytes=size, spread=100)
+                    ),
+                    "GET": Side(lab, operations.factstore("GET", lab, fact="load", stacks=10)),
+                    "GET, gateway": Side(lab, operations.gateway("GET", lab, spread=100)),
+                },
+                rounds,
+                1,
+            )
+            put, get = found["PUT"], found["GET"]
+            report.row(
+                f"{size:,}",
+                f"{get.per_second:,.0f}",
+                f"{found['GET, gateway'].per_second:,.0f}",
+                f"{statistics.median(get.against(found['GET, gateway'])):.2f}",
+                f"{put.per_second:,.0f}",
+                f"{found['PUT, gateway'].per_second:,.0f}",
+                f"{statistics.median(put.against(found['PUT, gateway'])):.2f}",
+                f"{get.worker_us:.0f}",
+                f"{put.worker_us:.0f}",
+            )
+            for name, runs in found.items():
+                report.point("values", name, size, runs.per_second)
 
 
-def by_watchers(lab: Lab, events: int) -> Iterator[str]:
-    """Yield the time from a PUT to the last watcher, for growing numbers of watchers."""
-    for count in WATCHERS[1:]:
-        result = watchers.run(lab, count, events)
-        yield (
-            f"{count} watchers: {statistics.median(result.last_ms):.0f} ms to the last, "
-            f"{statistics.median(result.worker_us) / count:.1f} us of the worker's CPU a delivery"
-        )
+def by_watchers(report: Report, most: int) -> None:
+    """Measure the time until all watchers have a change, for growing numbers of watchers."""
+    report.section(
+        "Growth with the watchers of one stack",
+        ["watchers", "ms from the PUT to the last", "CPU µs a delivery"],
+    )
+    with Lab() as lab:
+        publish = writer(lab)
+        for count in (each for each in WATCHERS if each <= most):
+            with streams(lab) as readers:
+                readers.connect(count)
+                found = readers.fanout(publish, EVENTS)
+            last = statistics.median(found.from_start_ms)
+            each = statistics.mean(found.server_us) / count
+            report.row(f"{count:,}", f"{last:.1f}", f"{each:.1f}")
+            report.point("watchers", "PUT to the last watcher", count, last)
+
+
+def by_members(report: Report) -> None:
+    """Measure heartbeats and reads of members, for growing numbers of members of a stack."""
+    report.section(
+        f"Growth with the members of a stack: CPU µs of the worker, {CONNECTIONS} connections",
+        ["members", "heartbeat", "GET of a member", "heartbeats/s"],
+    )
+    with Lab() as lab:
+        generations: dict[str, str] = {}
+        for count in MEMBERS:
+            names = [f"m{number}" for number in range(len(generations), count)]
+            generations |= members.join(lab, "grown", names, ttl=3600)
+            targets = {
+                "heartbeat": operations.heartbeat(lab, "grown", generations),
+                "GET of a member": operations.same(lab, f"/v1/stacks/grown/members/m{count // 2}"),
+            }
+            found = _runs(lab, targets)
+            for name, each in found.items():
+                report.point("members", name, count, each.worker_us)
+            report.row(
+                f"{count:,}",
+                *(f"{each.worker_us:.0f}" for each in found.values()),
+                f"{found['heartbeat'].per_second:,.0f}",
+            )
+
+
+def _row(
+    report: Report,
+    lab: Lab,
+    chart: str,
+    x: int,
+    targets: dict[str, Target],
+    connections: int = CONNECTIONS,
+) -> None:
+    runs = _runs(lab, targets, connections)
+    found = {name: run.worker_us for name, run in runs.items()}
+    for name, number in found.items():
+        report.point(chart, name, x, number)
+    report.row(f"{x:,}", *(f"{found[name]:.0f}" for name in report.head[1:]))
+
+
+def _runs(lab: Lab, targets: dict[str, Target], connections: int = CONNECTIONS) -> dict[str, Run]:
+    return {name: one(Side(lab, target, connections), 1) for name, target in targets.items()}

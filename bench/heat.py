@@ -47,6 +47,17 @@ class Pairs:
         self.heat.append(heat)
         self.ours.append(ours)
 
+    @property
+    def ratio(self) -> float:
+        return statistics.median(
+            heat / ours for heat, ours in zip(self.heat, self.ours, strict=True)
+        )
+
+    @property
+    def ms(self) -> float:
+        """The service's time."""
+        return statistics.median(self.ours)
+
     def __str__(self) -> str:
         ratios = [heat / ours for heat, ours in zip(self.heat, self.ours, strict=True)]
         heat, ours = statistics.median(self.heat), statistics.median(self.ours)

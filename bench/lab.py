@@ -1,15 +1,18 @@
-"""The processes under test: a new etcd and one worker of the production command."""
+"""The processes under test: a new etcd and workers of the production command."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 import requests
 
+from bench.caller import Caller
 from factstore.cmd.processes.api import ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
@@ -17,28 +20,55 @@ from factstore.cmd.processes.ports import LOOPBACK, free_port
 
 STACKS = 100
 FACTS = 10
+BATCH = 100
+NO_LIMITS = dict.fromkeys(
+    (
+        "stacks",
+        "facts",
+        "bytes",
+        "facts_per_stack",
+        "bytes_per_stack",
+        "streams",
+        "streams_per_stack",
+        "waiting_requests",
+        "requests_per_second",
+    ),
+    -1,
+)
+# Room for values of 64 KiB; the default of 2 GiB would be full.
+ETCD_ARGUMENTS = ("--quota-backend-bytes", str(8 << 30))
 
 
 class Lab:
     """Context manager for the processes, with 100 stacks of 10 facts.
 
     :param keystone: require tokens of a lab Keystone; :attr:`token` is the owner's.
-    :param limits: options of ``[limits]``; by default there is no rate limit.
+    :param limits: options of ``[limits]``; by default there are no limits.
+    :param workers: number of the service's workers.
+    :param members: number of etcd's members.
+    :ivar state: directory of its files, which is deleted at the end.
     """
 
     def __init__(
-        self, state: Path, *, keystone: bool = False, limits: Mapping[str, int] | None = None
+        self,
+        *,
+        keystone: bool = False,
+        limits: Mapping[str, int] | None = None,
+        workers: int = 1,
+        members: int = 1,
     ) -> None:
-        self.cores = os.cpu_count() or 1
         self.token = ""
-        self.etcd = EtcdServer(state / "etcd", log_path=state / "etcd.log")
+        self._directory = TemporaryDirectory(prefix="factstore-bench-")
+        self.state = state = Path(self._directory.name)
+        self.members = _members(state, members)
+        self.etcd = self.members[0]
         self.keystone = KeystoneServer(state / "keystone") if keystone else None
         self._config = state / "factstore.conf"
         port = free_port()
         self._options: dict[str, dict[str, str | int]] = {
             "DEFAULT": {"auth_strategy": "keystone" if keystone else "none"},
-            "api": {"host": LOOPBACK, "port": port},
-            "limits": {"requests_per_second": -1} if limits is None else dict(limits),
+            "api": {"host": LOOPBACK, "port": port, "workers": workers},
+            "limits": dict(NO_LIMITS if limits is None else limits),
         }
         self._api = ApiProcess(self._config, port, state / "api.log")
 
@@ -49,15 +79,55 @@ class Lab:
 
     @property
     def worker(self) -> int:
-        """The worker's process id."""
-        return self._api.workers()[0]
+        """The process id of the first worker."""
+        return self.workers[0]
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of all workers."""
+        return self._api.workers()
 
     @property
     def etcd_pid(self) -> int:
-        """etcd's process id."""
-        pid = self.etcd.child.pid
-        assert pid is not None
-        return pid
+        """The process id of the first member of etcd."""
+        return self.stores[0]
+
+    @property
+    def stores(self) -> list[int]:
+        """The process ids of all members of etcd."""
+        return [member.child.pid for member in self.members if member.child.pid is not None]
+
+    def restart(self) -> float:
+        """Restart the service; return the seconds from its start until it is ready."""
+        self._api.stop()
+        began = time.perf_counter()
+        self._api.start()
+        self._api.wait_ready(pause=lambda _: time.sleep(0.01))
+        return time.perf_counter() - began
+
+    def grants(self, member: str = "n0") -> list[dict[str, str]]:
+        """Issue a grant for an agent in each stack; return the headers that present them."""
+        issued = []
+        with self.caller() as caller:
+            for stack in range(STACKS):
+                answer = caller.request("POST", f"/v1/stacks/s{stack}/grants", {"member": member})
+                grant = answer.json()
+                issued.append({"Authorization": f"Bearer {grant['id']}.{grant['secret']}"})
+        return issued
+
+    def fill(self, stack: str, facts: int, *, start: int = 0) -> None:
+        """Write facts ``nodes/n<number>/ip`` into a stack, in batches."""
+        with self.caller() as caller:
+            for first in range(start, start + facts, BATCH):
+                numbers = range(first, min(first + BATCH, start + facts))
+                puts = [
+                    {"put": {"path": f"nodes/n{n}/ip", "value": f"10.0.0.{n}"}} for n in numbers
+                ]
+                caller.request("POST", f"/v1/stacks/{stack}/batch", {"operations": puts})
+
+    def caller(self) -> Caller:
+        """Return a caller with the owner's token."""
+        return Caller(self.url, {"X-Auth-Token": self.token} if self.token else {})
 
     def session(self) -> requests.Session:
         """Return a session of the owner with persistent connections."""
@@ -68,8 +138,9 @@ class Lab:
         return made
 
     def __enter__(self) -> Self:
-        self.etcd.start()
-        self._options["etcd"] = {"endpoints": self.etcd.endpoint}
+        for member in self.members:
+            member.start()
+        self._options["etcd"] = {"endpoints": ",".join(each.endpoint for each in self.members)}
         if self.keystone is not None:
             self.keystone.prepare()
             self.keystone.start()
@@ -77,20 +148,15 @@ class Lab:
             self.keystone.accounts.provision(self.url)
             self.token = self.keystone.accounts.issue("owner")
             self._options["keystone_authtoken"] = {**self.keystone.accounts.authtoken_options()}
-        self.etcd.wait_ready()
+        for member in self.members:
+            member.wait_ready()
         write_options(self._config, self._options)
         self._api.start()
         self._api.wait_ready()
-        session = self.session()
         for stack in range(STACKS):
-            operations = [
-                {"put": {"path": f"nodes/n{fact}/ip", "value": f"10.0.{stack}.{fact}"}}
-                for fact in range(FACTS)
-            ]
-            session.post(
-                f"{self.url}/v1/stacks/s{stack}/batch", json={"operations": operations}, timeout=10
-            ).raise_for_status()
-        session.put(f"{self.url}/v1/stacks/watched", json={}, timeout=10).raise_for_status()
+            self.fill(f"s{stack}", FACTS)
+        with self.caller() as caller:
+            caller.request("PUT", "/v1/stacks/watched", {})
         return self
 
     def __exit__(
@@ -102,7 +168,26 @@ class Lab:
         self._api.stop()
         if self.keystone is not None:
             self.keystone.kill()
-        self.etcd.stop()
+        for member in self.members:
+            member.kill()  # after SIGTERM, a leader would first look for a successor
+        self._directory.cleanup()
+
+
+def _members(state: Path, count: int) -> list[EtcdServer]:
+    """Return the members of an etcd cluster."""
+    ports = {f"m{number}": free_port() for number in range(count)}
+    peers = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+    return [
+        EtcdServer(
+            state / name,
+            name=name,
+            peer_port=port,
+            peers=peers,
+            extra_args=ETCD_ARGUMENTS,
+            log_path=state / f"{name}.log",
+        )
+        for name, port in ports.items()
+    ]
 
 
 def cpu_microseconds(pid: int) -> int:

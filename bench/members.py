@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-import requests
-
+from bench.caller import Caller
 from bench.lab import Lab
 
 CALLERS = 8  # threads that join members
@@ -29,14 +28,10 @@ def join(
     own = threading.local()
 
     def one(name: str) -> tuple[str, str]:
-        session: requests.Session = getattr(own, "session", None) or lab.session()
-        own.session = session
-        answer = session.put(
-            f"{lab.url}/v1/stacks/{stack}/members/{name}",
-            json={"group": group, "ttl": ttl},
-            timeout=60,
-        )
-        answer.raise_for_status()
+        caller: Caller = getattr(own, "caller", None) or lab.caller()
+        own.caller = caller
+        path = f"/v1/stacks/{stack}/members/{name}"
+        answer = caller.request("PUT", path, {"group": group, "ttl": ttl})
         generation: str = answer.json()["generation"]
         if leases is not None:
             leases.append(lease_of(generation))
@@ -54,12 +49,10 @@ def lease_of(generation: str) -> int:
 def names(lab: Lab, stack: str) -> list[str]:
     """Return the names of all members."""
     found: list[str] = []
-    with lab.session() as session:
+    with lab.caller() as caller:
         link: str | None = f"/v1/stacks/{stack}/members?limit=1000"
         while link:
-            answer = session.get(lab.url + link, timeout=60)
-            answer.raise_for_status()
-            page = answer.json()
+            page = caller.request("GET", link).json()
             found += [member["name"] for member in page["members"]]
             link = next((each["href"] for each in page["links"] if each["rel"] == "next"), None)
     return found

@@ -15,11 +15,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from bench.lab import Lab, cpu_microseconds, resident_kib
 
-SIZES = [100, 200, 500, 1000]
+SIZES = [100, 1000]
 JOIN = 50
 STEPS = ["--join", str(JOIN), "--patience", "20"]
 KILLED_AFTER = (2.0, 4.0)  # seconds until the worker and, after that, etcd is killed
@@ -94,7 +93,7 @@ def shown() -> Iterator[str]:
     The limits are those of the default configuration.
     """
     for number, nodes in enumerate(SIZES):
-        with TemporaryDirectory() as state, Lab(Path(state), limits={}) as lab:
+        with Lab(limits={}) as lab:
             found = run(lab, nodes, *STEPS)
         if not number:
             yield found.head
@@ -103,6 +102,6 @@ def shown() -> Iterator[str]:
             f"  worker: {found.worker_seconds:.1f} s of a processor for these, "
             f"{found.worker_mib} MiB resident"
         )
-    with TemporaryDirectory() as state, Lab(Path(state), limits={}) as lab:
+    with Lab(limits={}) as lab:
         yield "the worker, etcd and nodes are killed"
         yield from run_with_kills(lab, SIZES[-1], *STEPS, "--kill", str(JOIN))

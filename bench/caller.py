@@ -1,0 +1,63 @@
+"""One caller over one persistent connection, at little cost of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+TIMEOUT = 60
+
+
+class CallError(Exception):
+    """A response was an error."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response that is not an error."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Caller:
+    """Context manager for the connection.
+
+    :param headers: headers of all requests.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        parts = urlsplit(url)
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._connection = http.client.HTTPConnection(
+            parts.hostname or "", parts.port, timeout=TIMEOUT
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._connection.close()
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send a request with a JSON body, if any.
+
+        :raises CallError: the response is an error.
+        """
+        data = None if body is None else json.dumps(body)
+        self._connection.request(method, path, data, {**self._headers, **(headers or {})})
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise CallError(f"{method} {path}: {answer.status} {content.decode()}")
+        return Answer(answer.headers, content)

@@ -1,0 +1,122 @@
+"""The benchmark's own logic: orders, ratios, targets and pages; no server is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bench import load, pages, readme, report, rounds
+from bench.goals import at_least, at_most
+from bench.parts import PARTS
+from bench.report import Part, Section
+from tests.docs.pages import ROOT
+
+PRINTED = "  {requests} requests in 1.00s, 1MB read\n{more}Requests/sec:  {rate}\n"
+
+
+@dataclass
+class Servers:
+    """Processes whose CPU time grows by a microsecond for each request."""
+
+    workers: list[int] = field(default_factory=lambda: [1])
+    stores: list[int] = field(default_factory=lambda: [2])
+
+
+def test_sides_run_in_turn_after_a_round_that_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: list[str] = []
+    cpu = {1: 0, 2: 0}
+
+    def run(target: load.Target, seconds: int, connections: int) -> load.Load:
+        order.append(target.url)
+        requests = 100 * len(order)
+        cpu[1] += requests * 30
+        cpu[2] += requests * 10
+        return load.Load(requests, float(requests))
+
+    monkeypatch.setattr(load, "run", run)
+    monkeypatch.setattr(rounds, "cpu_microseconds", cpu.__getitem__)
+    sides = {
+        name: rounds.Side(Servers(), load.Target(name, ""), each=each)
+        for name, each in (("a", 1), ("b", 10))
+    }
+    found = rounds.in_turn(sides, rounds=2, seconds=1)
+    assert order == ["a", "b"] * 3
+    assert [run.per_second for run in found["b"].runs] == [4000, 6000]
+    assert (found["a"].worker_us, found["a"].store_us) == (30, 10)
+    assert (found["b"].worker_us, found["b"].store_us) == (3, 1)
+    assert found["b"].against(found["a"]) == [4000 / 300, 6000 / 500]
+
+
+def test_the_output_of_wrk_is_read() -> None:
+    printed = PRINTED.format(requests=1234, rate="987.65", more="")
+    assert load.parsed(printed, "http://x") == load.Load(1234, 987.65)
+
+
+@pytest.mark.parametrize(
+    ("requests", "more"),
+    [
+        (10, "  Non-2xx or 3xx responses: 3\n"),
+        (10, "  Socket errors: connect 0, read 1, write 0, timeout 0\n"),
+        (0, ""),
+    ],
+)
+def test_a_load_with_errors_or_without_responses_fails(requests: int, more: str) -> None:
+    with pytest.raises(load.LoadError):
+        load.parsed(PRINTED.format(requests=requests, rate="10.0", more=more), "http://x")
+
+
+def test_a_target_is_a_lower_or_an_upper_limit() -> None:
+    assert [at_least(2.5).met(figure) for figure in (2.49, 2.5, 3)] == [False, True, True]
+    assert [at_most(1.2).met(figure) for figure in (1.1, 1.2, 1.21)] == [True, True, False]
+    assert (str(at_least(0.75)), str(at_most(10))) == ("≥ 0.75", "≤ 10")
+
+
+def test_a_run_of_some_parts_keeps_the_results_of_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    first = Part(["machine"], sections=[Section("Old", ["a line"])], figures={"x": 1.0})
+    report.save({"reads": first, "writes": Part(["machine"])}, path)
+    kept = {**report.load(path), "writes": Part(["another"], goals=[["PUT", 0.5, "≥ 0.75", False]])}
+    lines = list(pages.results(kept, []))
+    assert kept["reads"] == first
+    assert "## Targets: 0 of 1 met" in lines
+    assert "| PUT | 0.50 | ≥ 0.75 | **not met** |" in lines
+    assert "* a line" in lines
+    assert {"* machine (reads)", "* another (writes)"} <= set(lines)
+
+
+def test_lines_of_a_chart_come_from_all_parts() -> None:
+    reads = Part([], series={"connections": {"GET": [(1, 10)]}})
+    writes = Part([], series={"connections": {"PUT": [(1, 5)]}, "values": {"PUT": [(1, 1)]}})
+    lines = pages.lines_of({"reads": reads, "writes": writes}, "connections")
+    assert lines == {"GET": [(1, 10)], "PUT": [(1, 5)]}
+
+
+def test_the_readme_shows_the_figures_that_were_measured() -> None:
+    table = readme.table({"get_token_per_second": 12345.6, "batch_per_second": 5e4})
+    assert table[2:] == [
+        "| GET with a Keystone token that the worker has seen | 12,346 a second |",
+        "| facts written in batches of 100 | 50,000 facts a second |",
+    ]
+
+
+def test_the_table_in_the_readme_can_be_replaced() -> None:
+    page = (ROOT / "README.md").read_text()
+    replaced = pages.with_table(page, ["| new |"])
+    assert f"{pages.BEGIN}\n\n| new |\n\n{pages.END}" in replaced
+    assert pages.with_table(replaced, ["| new |"]) == replaced
+
+
+def test_the_written_pages_are_those_of_the_data() -> None:
+    parts = report.load()
+    if not parts:
+        pytest.skip("no results have been written")
+    charts = list(dict.fromkeys(chart for part in parts.values() for chart in part.series))
+    assert set(parts) <= PARTS.keys()
+    assert pages.RESULTS.read_text() == "\n".join(pages.results(parts, charts)) + "\n"
+    figures = {name: number for part in parts.values() for name, number in part.figures.items()}
+    text = (ROOT / "README.md").read_text()
+    assert pages.with_table(text, readme.table(figures)) == text
