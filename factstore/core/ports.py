@@ -241,8 +241,14 @@ class EventSource(Protocol):
     def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for a change that concerns a read set, by its digest."""
 
-    def pause(self, seconds: float) -> None:
-        """Wait for a time; return early if readers are to stop or the history was reset."""
+    def quiet_since(self, scope: Scope, read_set: str = "") -> float:
+        """Return the instant of a stack's last event, or of the reset of the history after it.
+
+        :param read_set: the digest of a read set: the last event that concerned it.
+        """
+
+    def pause(self, scope: Scope, seconds: float) -> None:
+        """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""
 
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""

@@ -5,6 +5,7 @@ The hub holds its lock whenever it uses a channel.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ _DROPPED = Event(Scope("", ""), "", 0, ())
 class Channel:
     """The events of one stack that are still in memory, and the wake-ups of the waiting readers.
 
-    :param concerned: the revision of the last change that concerned a read set, by its digest.
+    :param last_time: the time at which the last event was added.
+    :param concerned: the revision of the last change that concerned a read set, and its time, by the
+        digest of the read set.
     :param concerned_floor: the revision after which *concerned* is complete.
 
     :param sizes: the size of each event, and the time at which it was added.
@@ -32,10 +35,12 @@ class Channel:
     """
 
     last_event: int = 0
+    last_time: float = -math.inf
     last_change: int = 0
     event_wake_up: WakeUp | None = None
     change_wake_up: WakeUp | None = None
-    concerned: dict[str, int] = field(default_factory=dict)
+    end_wake_up: WakeUp | None = None
+    concerned: dict[str, tuple[int, float]] = field(default_factory=dict)
     concerned_floor: int = 0
     concerned_wake_ups: dict[str, WakeUp] = field(default_factory=dict)
     readers: int = 0
@@ -65,7 +70,7 @@ class Channel:
         self.events.append(event)
         self.sizes.append((size, time))
         self.bytes += size
-        self.last_event = event.revision
+        self.last_event, self.last_time = event.revision, time
 
     def drop_first(self) -> tuple[Event, int]:
         """Drop the oldest event, and return it with its size."""
@@ -78,10 +83,10 @@ class Channel:
             self.dropped = 0
         return event, size
 
-    def concern(self, read_sets: Collection[str], revision: int) -> Iterator[WakeUp]:
+    def concern(self, read_sets: Collection[str], revision: int, time: float) -> Iterator[WakeUp]:
         """Record a change that concerned read sets, and yield the wake-ups to set."""
         for digest in read_sets:
-            self.concerned[digest] = revision
+            self.concerned[digest] = revision, time
             wake_up = self.concerned_wake_ups.pop(digest, None)
             if wake_up is not None:
                 yield wake_up
@@ -91,19 +96,30 @@ class Channel:
 
     def last_concern(self, read_set: str) -> int:
         """Return the revision of the last change that can have concerned a read set."""
-        return self.concerned.get(read_set, self.concerned_floor)
+        return self.concerned.get(read_set, (self.concerned_floor,))[0]
 
-    def take_wake_ups(self, *, event: bool) -> list[WakeUp]:
-        """Remove and return the wake-ups to set: that for changes, and with *event* that for events."""
+    def quiet_since(self, read_set: str) -> float:
+        """Return the time of the last event or, with a read set, of the last that concerned it."""
+        return self.concerned.get(read_set, (0, -math.inf))[1] if read_set else self.last_time
+
+    def take_wake_ups(self, *, event: bool, end: bool = False) -> list[WakeUp]:
+        """Remove and return the wake-ups to set: that for changes, and the requested ones.
+
+        :param event: that for events.
+        :param end: that for the deletion of the stack.
+        """
         wake_ups = [self.change_wake_up] if self.change_wake_up is not None else []
         self.change_wake_up = None
         if event and self.event_wake_up is not None:
             wake_ups.append(self.event_wake_up)
             self.event_wake_up = None
+        if end and self.end_wake_up is not None:
+            wake_ups.append(self.end_wake_up)
+            self.end_wake_up = None
         return wake_ups
 
     def take_all_wake_ups(self) -> list[WakeUp]:
         """Remove and return all wake-ups."""
-        wake_ups = [*self.take_wake_ups(event=True), *self.concerned_wake_ups.values()]
+        wake_ups = [*self.take_wake_ups(event=True, end=True), *self.concerned_wake_ups.values()]
         self.concerned_wake_ups.clear()
         return wake_ups

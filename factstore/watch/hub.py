@@ -25,9 +25,6 @@ from factstore.watch.history import History, HistoryLimits
 
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
 
-_NOWHERE = Scope("", "")
-"""A stack that never exists, and so has no events."""
-
 
 class Hub:
     """An :class:`~factstore.core.ports.EventSource` fed by a pump.
@@ -42,6 +39,8 @@ class Hub:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._history = History(limits, now)
+        self._now = now
+        self._reset_at = now()
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
         self._channels: dict[Scope, Channel] = {}  # the one that changed last comes last
@@ -96,6 +95,7 @@ class Hub:
             self._change_floor = self._revision = revision
             self._forget_at = 2 * IDLE_CHANNELS
             self._generation += 1
+            self._reset_at = self._now()
         for wake_up in wake_ups:
             wake_up.set()
 
@@ -108,6 +108,7 @@ class Hub:
             digests of the read sets that are concerned.
         """
         wake_ups: list[WakeUp] = []
+        now = self._now()
         with self._lock:
             for scope, read_sets in touched.items():
                 channel = self._channels.pop(scope, None)
@@ -116,11 +117,11 @@ class Hub:
                 self._channels[scope] = channel
                 channel.last_change = revision
                 wake_ups += channel.take_wake_ups(event=False)
-                wake_ups += channel.concern(read_sets, revision)
+                wake_ups += channel.concern(read_sets, revision, now)
             for event in events:
                 channel = self._channels[event.scope]
                 self._history.add(channel, event)
-                wake_ups += channel.take_wake_ups(event=True)
+                wake_ups += channel.take_wake_ups(event=True, end=event.ends_stack)
             self._revision = revision
             self._history.make_room(self._channels, revision)
             self._forget_idle()
@@ -208,9 +209,24 @@ class Hub:
             generation = self._generation
         return self._wait(channel, wake_up, generation, timeout)
 
-    def pause(self, seconds: float) -> None:
-        """Wait for a time; return early if readers are to stop or the history was reset."""
-        self.wait(_NOWHERE, self._revision, seconds)
+    def quiet_since(self, scope: Scope, read_set: str = "") -> float:
+        """See :class:`~factstore.core.ports.EventSource`."""
+        with self._lock:
+            channel = self._channels.get(scope)
+            if channel is None:
+                return self._reset_at
+            return max(self._reset_at, channel.quiet_since(read_set))
+
+    def pause(self, scope: Scope, seconds: float) -> None:
+        """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""
+        with self._lock:
+            if self._closing:
+                return
+            channel = self._join(scope)
+            if channel.end_wake_up is None:
+                channel.end_wake_up = self._new_wake_up()
+            wake_up, generation = channel.end_wake_up, self._generation
+        self._wait(channel, wake_up, generation, seconds)
 
     def wait_change(self, scope: Scope, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for any change instead of an event."""

@@ -103,7 +103,7 @@ class ContextService:
             moved = settles and context is not None and target not in (None, context.target)
             changed = context is not None and (moved or context.etag not in (unless or ()))
             if changed and settles:
-                state = self._settled(query, state, scope, Debouncer(settle, end))
+                state = self._settled(state, scope, view, settle, end)
                 context = self._compile(state, scope, view, unless or ())
                 if context is None and unless is not None:
                     break
@@ -156,7 +156,7 @@ class ContextService:
                 break
             if pending:
                 if settle.quiet > 0:
-                    state = self._settled(query, state, scope, Debouncer(settle, end))
+                    state = self._settled(state, scope, view, settle, end)
                 break
         context = self._delta(state, scope, view, since) or self._compile(state, scope, view, ())
         if context is None:
@@ -164,21 +164,26 @@ class ContextService:
         return context
 
     def _settled(
-        self, query: BlockingQuery, state: State, scope: Scope, debouncer: Debouncer
+        self, state: State, scope: Scope, view: View, settle: Debounce, end: float
     ) -> State:
-        """Return the state once the stack has been quiet or was deleted."""
-        revision = state.revision
+        """Return the state once the stack has been quiet or was deleted.
+
+        :param end: of the reader's wait.
+        """
+        debouncer, read = Debouncer(settle, end), state.revision
         debouncer.touch(self._clock.monotonic())
-        while (deadline := debouncer.deadline) is not None and state.stack(scope) is not None:
-            # While all members of a stack write, each of them would be woken by every write.
-            self._events.pause(min(debouncer.pause, deadline - self._clock.monotonic()))
-            later = query.next(revision, deadline)
-            if later is None:
+        while (stack_state := state.stack_state(scope)) is not None and not self._events.closing:
+            if self._events.revision >= state.revision:  # else the change has just happened
+                read_set = view.current_read_set(stack_state)
+                debouncer.quiet_since(self._events.quiet_since(scope, read_set))
+            left = (debouncer.deadline or 0) - self._clock.monotonic()
+            if left <= 0:
                 break
-            state, changed = later
-            revision = state.revision
-            if changed:
-                debouncer.touch(self._clock.monotonic())
+            # While all members of a stack write, each of them would be woken by every write.
+            self._events.pause(scope, left)
+            state = self._store.state()
+        if state.revision < read:  # it was read again, from an older revision
+            state = self._store.refresh(self._clock.monotonic() + self._timeout)
         return state
 
     def _compile(

@@ -16,9 +16,6 @@ from factstore.core.ports import EventBatch
 
 TIMES = 10  # the default of max_settle, as a multiple of settle
 
-PAUSES = 8
-"""Pauses in the quiet time.  A change during a pause is noticed at its end, and counts from then."""
-
 PAGE_EVENTS = 1000
 PAGE_BYTES = 1024 * 1024
 
@@ -61,14 +58,13 @@ class Debouncer:
             self._first = now
         self._last = now
 
+    def quiet_since(self, last: float) -> None:
+        """Record the instant of the last change."""
+        self._last = last
+
     def reset(self) -> None:
         """Forget the changes, because they were delivered."""
         self._first = None
-
-    @property
-    def pause(self) -> float:
-        """The time for which a reader may ignore further changes, in seconds."""
-        return self._settle.quiet / PAUSES
 
     @property
     def deadline(self) -> float | None:

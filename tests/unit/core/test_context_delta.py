@@ -266,15 +266,27 @@ def test_each_view_of_a_member_has_its_own_etag() -> None:
     assert line.contexts.get(SCOPE, View(member="c1", parts=())).etag == tags[0]
 
 
-def test_a_settling_reader_is_woken_a_few_times_for_many_changes(
+def test_a_settling_reader_is_woken_once_in_each_quiet_time_however_many_changes_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     line = Timeline()
     since = cursor(line)
     line.puts(*[1 + n / 100 for n in range(300)])
-    woken: list[int] = []
-    wait = line.hub.wait
-    monkeypatch.setattr(line.hub, "wait", lambda *args: woken.append(1) or wait(*args))
+    pauses: list[float] = []
+    pause = line.hub.pause
+    monkeypatch.setattr(
+        line.hub, "pause", lambda scope, left: pauses.append(left) or pause(scope, left)
+    )
     assert changes(line, since, wait=30, settle=Debounce(1, 10))["facts"] == {"a": line.revision}
-    assert 4.9 <= line.passed <= 5.2  # the last change is noticed an eighth of a second later
-    assert len(woken) < 80
+    assert line.passed == pytest.approx(1 + 2.99 + 1)
+    assert len(pauses) <= 5
+
+
+def test_a_reader_that_comes_late_does_not_wait_for_a_quiet_that_has_been() -> None:
+    line = Timeline()
+    since = cursor(line)
+    line.put()
+    line.at(0.75, lambda: None)
+    line.sleep(0.75, lambda: False)
+    assert changes(line, since, wait=30, settle=Debounce(1, 10))["facts"]
+    assert line.passed == 1.0

@@ -39,7 +39,6 @@ def event(revision: int, path: str = "p", kind: str = "fact.put") -> Event:
 class Timetable:
     """An event source with events at given instants, and a clock that advances by waiting."""
 
-    revision = 0
     closing = False
 
     def __init__(self, moments: list[float], events: list[Event] | None = None) -> None:
@@ -66,8 +65,18 @@ class Timetable:
         self.clock.now = max(self.clock.now, coming[0]) if coming else self.clock.now + timeout
         return bool(coming)
 
-    def pause(self, seconds: float) -> None:
-        self.clock.advance(seconds)
+    @property
+    def revision(self) -> int:
+        return bisect_right(self.moments, self.clock.now)
+
+    def quiet_since(self, scope: Scope, read_set: str = "") -> float:
+        return max([self.begun, *self.moments[: self.revision]])
+
+    def pause(self, scope: Scope, seconds: float) -> None:
+        end = self.clock.now + seconds
+        while self.clock.now < end and self.wait(scope, self.revision, end - self.clock.now):
+            if self.events[self.revision - 1].ends_stack:
+                return
 
     def watching(self) -> WatchService:
         return WatchService(OneState(self.state), self, self.clock, 5)  # type: ignore[arg-type]

@@ -37,7 +37,8 @@ class Timeline:
     def __init__(self, history: int = 10_000) -> None:
         self.clock = ManualClock()
         self.began = self.clock.now
-        self.hub = Hub(HistoryLimits(history, 10**9, 900), lambda: _Sleep(self))
+        limits = HistoryLimits(history, 10**9, 900)
+        self.hub = Hub(limits, lambda: _Sleep(self), self.clock.monotonic)
         self._state = State(0, EPOCH)
         self._state.apply(Step(1, (PutStack(stack()),)))
         self.hub.reset(1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.core.model.event import Event
+from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
 from factstore.watch import channel as channels
 from factstore.watch import hub as hubs
@@ -247,12 +247,35 @@ def test_the_end_of_the_history_wakes_readers_with_a_read_set(
     assert waiting.result(LONG)
 
 
-def test_a_pause_is_not_ended_by_changes_but_when_readers_are_to_stop(
-    hub: Hub, threads: ThreadPoolExecutor
+def delete_stack(hub: Hub) -> None:
+    deletion = Change("stack.delete", None, None, None, "u", "r")
+    hub.publish(6, [Event(ONE, "s1", 6, (deletion,))], {ONE: []})
+
+
+@pytest.mark.parametrize("end", [Hub.close, lambda hub: hub.reset(9), delete_stack])
+def test_a_pause_is_ended_by_no_change_but_the_deletion_of_the_stack_and_the_end_of_the_history(
+    hub: Hub, threads: ThreadPoolExecutor, end: Callable[[Hub], None]
 ) -> None:
-    pausing = threads.submit(hub.pause, LONG)
+    pausing = threads.submit(hub.pause, ONE, LONG)
     assert Parking.parked.acquire(timeout=LONG)
     hub.publish(5, [Event(ONE, "s1", 5, ())], {ONE: []})
     assert not pausing.done()
-    hub.close()
+    end(hub)
     pausing.result(LONG / 2)
+
+
+def test_a_stack_is_quiet_since_its_last_event_or_the_last_that_concerned_a_read_set() -> None:
+    now = 10.0
+    hub = Hub(HistoryLimits(9, 9999, 900), Parking, lambda: now)
+    now = 11.0
+    hub.publish(5, [Event(ONE, "s1", 5, ())], {ONE: ["x"]})
+    now = 12.0
+    hub.publish(6, [Event(ONE, "s1", 6, ())], {ONE: []})
+    now = 13.0
+    hub.publish(7, (), {ONE: []})
+    assert hub.quiet_since(ONE) == 12.0
+    assert hub.quiet_since(ONE, "x") == 11.0
+    assert hub.quiet_since(ONE, "never concerned") == hub.quiet_since(OTHER) == 10.0
+    now = 14.0
+    hub.reset(9)
+    assert hub.quiet_since(ONE) == 14.0
