@@ -124,7 +124,7 @@ class Node:
             while True:
                 try:
                     self._member.join(group_of(self._name), ttl=self._ttl)
-                    self._text = None  # a new incarnation has no facts yet
+                    self._text = self._cursor = None  # a new incarnation has no facts yet
                     self._ready = False
                     self._reads, self._read_set = None, ""
                     # One batch, so that no reader sees half a node.
@@ -148,16 +148,12 @@ class Node:
         """Send heartbeats with the cursor that was applied last."""
         while not self._stopped.wait(self._ttl / BEATS):
             try:
-                self._report_applied()
+                self._member.heartbeat(applied=self._cursor)
             except (Unavailable, OutcomeUnknown):
                 continue
-
-    def _report_applied(self) -> None:
-        try:
-            self._member.heartbeat(applied=self._cursor)
-        except (NotFound, Conflict):
-            if not self._stack_deleted():
-                self._join()
+            except (NotFound, Conflict):
+                if not self._stack_deleted():
+                    self._join()
 
     def _stack_deleted(self) -> bool:
         """Return True, and stop, if the stack was deleted."""
@@ -174,7 +170,12 @@ class Node:
         while not self._stopped.is_set():
             known, began, renders = mirror.context, time.monotonic(), self.renders
             try:
-                context = mirror.update(0 if known is None else self._patience, self._read_set)
+                context = mirror.update(
+                    0 if known is None else self._patience,
+                    self._read_set,
+                    applied=self._cursor,  # this report needs no request of its own
+                    generation=self._member.generation,
+                )
                 self.revision = int(context.cursor.partition(".")[2])
                 # After its whole time, a request also returns what does not concern the member.
                 early = time.monotonic() - began < self._patience
@@ -182,11 +183,9 @@ class Node:
                 acts = differs or self._text is None
                 if acts and not self._converge(context):
                     continue
-                self._cursor = context.cursor  # the next heartbeat reports it
                 # Counted first: the program reads the counters once all have reported.
                 self.woken += differs and (early or self.renders > renders)
-                if acts:
-                    self._report_applied()
+                self._cursor = context.cursor
             except (Unavailable, OutcomeUnknown):  # the outcome is unknown: publish again
                 self._text = None
             except (NotFound, Conflict):  # the stack was deleted, or this member expired

@@ -10,6 +10,7 @@ from flask.views import MethodView
 
 from factstore.api import conditional
 from factstore.api.blueprint import Blueprint
+from factstore.api.conditional import GENERATION
 from factstore.api.identity import access
 from factstore.api.openapi import CONDITIONAL_READ
 from factstore.api.responses import conditional_response, missing, texts_response
@@ -19,17 +20,19 @@ from factstore.core.errors import Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.model.permissions import Permissions
-from factstore.core.services.context import Context, ContextService
+from factstore.core.services.composition import Services
+from factstore.core.services.context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
 from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
+from factstore.policies.members import HEARTBEAT
 
 blueprint = Blueprint("context", __name__, description="A stack as one document.")
 
 HEADERS = ("ETag", "Factstore-Cursor", "Factstore-Checksum")
 _QUERY = schemas.ContextQuery()
-ERROR_CODES = (*CONDITIONAL_READ, "cursor_invalid")
+ERROR_CODES = (*CONDITIONAL_READ, "cursor_invalid", "generation_stale")
 
 
 @blueprint.route("/v1/stacks/<stack>/context")
@@ -37,7 +40,7 @@ class ContextItem(MethodView):
     """All facts and members of a stack."""
 
     @blueprint.query(schemas.ContextQuery)
-    @blueprint.request_headers("if_none_match_read")
+    @blueprint.request_headers("if_none_match_read", "generation")
     @blueprint.error_codes(*ERROR_CODES)
     @blueprint.response(200, schemas.CONTEXT_OR_DELTA, headers=HEADERS)
     @blueprint.not_modified(*HEADERS)
@@ -46,7 +49,7 @@ class ContextItem(MethodView):
         return _read(query, stack)
 
     @blueprint.query(schemas.ContextQuery)
-    @blueprint.request_headers("if_none_match_read")
+    @blueprint.request_headers("if_none_match_read", "generation")
     @blueprint.error_codes(*ERROR_CODES)
     @blueprint.response(200, headers=HEADERS)
     @blueprint.not_modified(*HEADERS)
@@ -57,10 +60,13 @@ class ContextItem(MethodView):
 
 def _read(query: dict[str, Any], stack: str) -> Response:
     scope = access().scope(rules.CONTEXT, stack)
-    known = conditional.known_tags()
+    if query["applied"]:
+        access().check(HEARTBEAT)
+    known, generation = conditional.known_tags(), conditional.generation()
+    arguments = (services(), access().permissions, scope, query, known, generation)
     try:
         with waiting(scope, query["wait"] or query["settle"]):
-            found = read_context(services().context, access().permissions, scope, query, known)
+            found = read_context(*arguments)
     except NotFound as error:
         return missing(error, query["wait"])
     texts = found.texts
@@ -87,20 +93,31 @@ def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def read_context(
-    contexts: ContextService,
+    found: Services,
     permissions: Permissions,
     scope: Scope,
     query: Mapping[str, Any],
     known: frozenset[str] | None,
+    generation: str | None,
 ) -> Context | ContextDelta:
     """Return the context or its changes, and wait for them, as a query asks.
 
+    :param found: the services.
     :param query: as :class:`~factstore.api.schemas.context.ContextQuery` loads it.
     :param known: the entity tags that the caller knows; None for any.
+    :param generation: of the member that reads the context; None for the current one.
     :raises Invalid: ``cursor_invalid`` or ``header_invalid``.
     :raises NotFound: the stack or the member does not exist.
+    :raises Conflict: ``generation_stale``.
+    :raises Forbidden: the caller must not report what the member has applied.
     """
+    contexts = found.context
     since = Cursor.parse(query["since"]) if query["since"] else None
+    applied = Cursor.parse(query["applied"]) if query["applied"] else None
+    if generation is not None and not query["member"]:
+        raise Invalid(
+            f"{GENERATION} is that of a member. Add member to the query.", code="header_invalid"
+        )
     if since is not None and known != frozenset():
         raise Invalid(
             "If-None-Match cannot be combined with since. Leave one of them out.",
@@ -113,6 +130,11 @@ def read_context(
         permissions=permissions,
         read_set=query["read_set"],
     )
+    view.check()
+    if applied is not None:
+        permissions.check_member(view.member)
+    if applied is not None or generation is not None:
+        found.members.report(scope, view.member, generation, applied)
     wait, stale = query["wait"], query["consistency"] == "stale"
     settle = Debounce.of(query["settle"], query["max_settle"])
     if since is not None:

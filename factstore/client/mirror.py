@@ -15,7 +15,7 @@ from factstore.client.backoff import Backoff
 from factstore.client.conditional import unquoted
 from factstore.client.context_copy import ContextCopy
 from factstore.client.errors import OutcomeUnknown, Unavailable, UnexpectedAnswer
-from factstore.client.query import context_params
+from factstore.client.query import context_params, query_params
 from factstore.client.records import Context
 from factstore.client.transport import LONGEST_WAIT, Transport, parsed
 
@@ -82,7 +82,14 @@ class Mirror:
         self._copy = ContextCopy(known.document) if known is not None else None
         self._closed = threading.Event()
 
-    def update(self, wait: float = 0, read_set: str = "") -> Context:
+    def update(
+        self,
+        wait: float = 0,
+        read_set: str = "",
+        *,
+        applied: str | None = None,
+        generation: str | None = None,
+    ) -> Context:
         """Ask the service for changes, and return the newest context.
 
         If only the cursor has moved, the context is the same with a newer cursor: a member that has
@@ -91,15 +98,21 @@ class Mirror:
         :param wait: seconds, 0 to 50, for which the request waits for a change.  Without it, the
             response does not settle.
         :param read_set: the digest of the member's read set, to wait for a change that concerns it.
+        :param applied: the cursor up to which the member has applied the stack.  The service records
+            it soon, as it does that of a heartbeat; send heartbeats with it nevertheless.
+        :param generation: the member's, to be refused if it is not current.
         :raises NotFound: the stack or the member does not exist.
+        :raises Conflict: *generation* is not current.
         """
+        about = query_params(read_set=read_set if wait else None, applied=applied)
+        headers = {"Factstore-Generation": generation} if generation else {}
         previous = self.context
         try:
             if self._copy is None or previous is None:
                 context = self._read_document()
             else:
                 context = (
-                    self._read_changes(self._copy, previous, wait, read_set)
+                    self._read_changes(self._copy, previous, wait, about, headers)
                     or self._read_document()
                 )
         except Exception:
@@ -143,13 +156,25 @@ class Mirror:
         return parsed(response, lambda found: self._take_document(found, response.headers))
 
     def _read_changes(
-        self, copy: ContextCopy, known: Context, wait: float, read_set: str
+        self,
+        copy: ContextCopy,
+        known: Context,
+        wait: float,
+        about: Mapping[str, str],
+        sent: Mapping[str, str],
     ) -> Context | None:
-        """Return the context after a wait; None if the copy is wrong."""
-        params = {**self._params, "since": known.cursor, **(self._settling if wait else {})}
-        if wait and read_set:
-            params["read_set"] = read_set
-        response = self._transport.send("GET", self._url, params=params, wait=wait)
+        """Return the context after a wait; None if the copy is wrong.
+
+        :param about: query parameters about the member.
+        :param sent: headers.
+        """
+        params = {
+            **self._params,
+            **about,
+            "since": known.cursor,
+            **(self._settling if wait else {}),
+        }
+        response = self._transport.send("GET", self._url, params=params, headers=sent, wait=wait)
         headers = response.headers
 
         def parse(found: dict[str, Any]) -> Context | None:

@@ -108,6 +108,7 @@ class Runtime:
         self.pump.start()
         self.maintenance.start()
         self.services.waiter_controller.start()
+        self.services.applied_reports.start()
 
     @property
     def ended_threads(self) -> list[str]:
@@ -118,6 +119,7 @@ class Runtime:
             "commit_batcher": self.backend.alive,
             "maintenance": self.maintenance.alive,
             "waiter_controller": self.services.waiter_controller.alive,
+            "applied_reports": self.services.applied_reports.alive,
         }
         return [name for name, is_alive in alive.items() if not is_alive]
 
@@ -143,6 +145,7 @@ class Runtime:
     def stop(self) -> None:
         """Stop everything and close the connections."""
         self.hub.close()
+        self.services.applied_reports.stop()
         self.services.waiter_controller.stop()
         self.maintenance.stop()
         self.pump.stop()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from factstore.core.errors import (
-    CursorExpired,
-    Unavailable,
-)
+from factstore.core.errors import Conflict, CursorExpired, NotFound, Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from tests.contract.membership import changes_by_event, join
@@ -122,6 +120,78 @@ def test_a_cursor_of_another_epoch_or_ahead_of_the_store_keeps_the_member_alive_
         with pytest.raises(CursorExpired):
             worker.members.heartbeat(scope, "c1", None, cursor)
     assert applied(worker, scope) is None
+
+
+def test_reports_are_recorded_soon_together(
+    world: World, worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"c{n}" for n in range(70)]
+    for name in names:
+        last = join(worker, scope, name)
+    reports = worker.services.applied_reports
+    with monkeypatch.context() as held:
+        held.setattr(reports, "_wanted", threading.Event())  # the thread does not run meanwhile
+        for name in names:
+            worker.members.report(scope, name, None, worker.facts.cursor(last.revision))
+        before = worker.backend.head(soon())
+        reports.run_once()
+        writes = worker.backend.head(soon()) - before
+    assert 3 <= writes < 10  # a few revisions may be those of refreshed reads
+    other = world.worker()
+    other.store.refresh(soon())
+    assert other.convergence.get(scope).reached
+    late = worker.put(scope, "p", 1).revision
+    for name in names:
+        worker.members.report(scope, name, None, worker.facts.cursor(late))
+    assert worker.convergence.get(scope, wait=30).reached
+
+
+def test_reports_of_other_incarnations_and_cursors_of_other_stores_are_not_recorded(
+    worker: Worker, scope: Scope
+) -> None:
+    old = join(worker, scope)
+    new = join(worker, scope)
+    epoch, head = worker.facts.cursor(worker.backend.head(soon()))
+    with pytest.raises(Conflict):
+        worker.members.report(scope, "c1", old.member.generation, Cursor(epoch, head))
+    with pytest.raises(NotFound):
+        worker.members.report(scope, "c2", None, Cursor(epoch, head))
+    reports = worker.services.applied_reports
+    generation = new.member.generation
+    worker.members.report(scope, "c1", generation, Cursor("0" * 16, head))
+    worker.members.report(scope, "c1", generation, Cursor(epoch, head + 1000))
+    reports.run_once()
+    assert applied(worker, scope) is None
+    reports.add(scope, old.member, Cursor(epoch, head), soon())
+    reports.run_once()
+    assert applied(worker, scope) is None
+    worker.members.report(scope, "c1", generation, Cursor(epoch, head))
+    assert worker.convergence.get(scope, wait=30).reached
+
+
+def test_reports_are_kept_while_the_store_does_not_answer(
+    worker: Worker, scope: Scope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = join(worker, scope)
+    later = worker.put(scope, "p", 1).revision
+    reports = worker.services.applied_reports
+    reports.stop()
+    real, cursor = worker.store.commit, worker.facts.cursor
+    failed: list[object] = []
+
+    def fail(*args: object) -> int:
+        failed.append(args)
+        worker.members.report(scope, "c1", None, cursor(later))  # a newer report wins
+        raise Unavailable("the store does not answer.")
+
+    monkeypatch.setattr(worker.store, "commit", fail)
+    worker.members.report(scope, "c1", None, cursor(first.revision))
+    with pytest.raises(Unavailable):
+        reports.run_once()
+    assert failed
+    monkeypatch.setattr(worker.store, "commit", real)
+    reports.run_once()
+    assert applied(worker, scope) == later
 
 
 # Convergence

@@ -124,10 +124,12 @@ class Worker:
         self.pump.start()
         assert self.pump.wait_ready(TIMEOUT)
         self.waiter_controller.start()
+        self.services.applied_reports.start()
         return self
 
     def stop(self) -> None:
         self.hub.close()
+        self.services.applied_reports.stop()
         self.waiter_controller.stop()
         self.pump.stop()
         self.store.stop()

@@ -108,6 +108,7 @@ F = "/v1/stacks/s1/facts"
 B = "/v1/stacks/s1/batch"
 M = "/v1/stacks/s1/members/m1"
 C = "/v1/stacks/s1/context"
+G = "Factstore-Generation"
 
 # In this order; True for the requests that the fast path answers.
 REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
@@ -210,6 +211,18 @@ REQUESTS: list[tuple[str, str, tuple[str, ...], bytes, bool]] = [
     ("GET", f"{C}?since=0123456789abcdef.1&since=0123456789abcdef.2", (), b"", False),
     ("GET", f"{C}?since=0123456789abcdef.1", ("If-None-Match: *",), b"", False),
     ("GET", f"{C}?since=x", (), b"", False),
+    ("GET", f"{C}?member=m1&applied=0123456789abcdef.1&wait=0", (), b"", True),
+    ("GET", f"{C}?member=none&applied=0123456789abcdef.1", (), b"", True),
+    ("GET", f"{C}?member=m1&applied=0123456789abcdef.1", (f"{G}: 12ab",), b"", True),
+    ("GET", f"{C}?member=m1", (f"{G}: 12ab", "If-None-Match: *"), b"", True),
+    ("GET", f"{C}?member=m1", (f"{G}: no",), b"", False),
+    ("GET", C, (f"{G}: 12ab",), b"", False),
+    ("GET", f"{C}?applied=0123456789abcdef.1", (), b"", False),
+    ("GET", f"{C}?member=m1&applied=x", (), b"", False),
+    ("GET", f"{C}?member=m1&applied=", (), b"", True),
+    ("GET", f"{C}?member=&applied=0123456789abcdef.1", (), b"", False),
+    ("GET", f"{C}?member=.m1", (), b"", False),
+    ("GET", f"{C}?member=m1&member=m1", (), b"", False),
     ("GET", f"{C}?since=", (), b"", True),
     ("GET", f"{C}?view=none", (), b"", False),
     ("GET", f"{C}?wait=x", (), b"", False),

@@ -62,12 +62,20 @@ class ContextQuery(SettleQuery):
             "needs member and since, and is ignored if it is not the member's present read set."
         ),
     )
+    applied = string_parameter(
+        CURSOR_PATTERN,
+        "The cursor up to which the member has applied the stack. The service records it soon, as it "
+        "records that of a heartbeat, but does not restart the member's time to live. It needs member, "
+        "and is ignored if it is not a cursor of this store.",
+    )
     consistency = consistency_parameter()
 
     @ma.validates_schema(pass_original=True)
     def _check_dependencies(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
         if "view" in original and not data["member"]:
             raise ma.ValidationError("It needs member.", "view")
+        if data["applied"] and not data["member"]:
+            raise ma.ValidationError("It needs member.", "applied")
         if data["read_set"] and not (data["member"] and data["since"]):
             raise ma.ValidationError("It needs member and since.", "read_set")
 

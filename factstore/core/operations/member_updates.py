@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from factstore.core.model.member import Applied, Declaration, Member, MemberStat
 from factstore.core.model.path import quoted
 from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.read_set import ReadSet
-from factstore.core.model.record import RecordKey
+from factstore.core.model.record import Record, RecordKey
 from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.members import check_member, declared_otherwise
 from factstore.core.operations.operation import (
@@ -167,30 +168,33 @@ def _changed(
 
 @dataclass(slots=True)
 class RecordApplied(Operation[None]):
-    """Record the revision that a member has applied, if that is news and changes who lags."""
+    """Record the revisions that members have applied, where that is news and changes who lags.
+
+    :param reports: each member, and the revision that it has applied.
+    """
 
     counts_toward_quota: ClassVar[bool] = False
 
     scope: Scope
-    member: Member
-    seen: int
+    reports: Sequence[tuple[Member, int]]
     author: None = None
 
     def plan(self, view: View) -> Draft[None]:
-        """Return the draft; it is empty if the revision is recorded or the member does not lag.
-
-        :raises NotFound: there is no such member.
-        :raises Conflict: ``generation_stale``.
-        """
-        member = living_member(view, self.member.name, self.member.generation)
-        revisions = {member.record_key: member.revision}
-        stack_state = view.stack_state
-        if not (stack_state and stack_state.convergence.is_progress(member.name, self.seen)):
-            return Draft(None, record_revisions=revisions)
-        applied = Applied(member.name, self.seen, lease=member.lease)
-        record = view.record(applied.record_key)
-        revisions[applied.record_key] = record.revision if record else 0
-        return Draft(None, records=(applied,), record_revisions=revisions)
+        """Return the draft; members that have gone or joined again since are left out."""
+        records: list[Record] = []
+        revisions: dict[RecordKey, int] = {}
+        for reported, seen in self.reports:
+            member = view.member(reported.name)
+            if member is None or member.generation != reported.generation:
+                continue
+            stack_state = view.stack_state
+            if stack_state and stack_state.convergence.is_progress(member.name, seen):
+                applied = Applied(member.name, seen, lease=member.lease)
+                record = view.record(applied.record_key)
+                revisions[member.record_key] = member.revision
+                revisions[applied.record_key] = record.revision if record else 0
+                records.append(applied)
+        return Draft(None, records=tuple(records), record_revisions=revisions)
 
 
 def living_member(view: View, name: str, generation: str | None) -> Member:

@@ -11,6 +11,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store, WakeUp
+from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.context import ContextService
 from factstore.core.services.convergence import ConvergenceService
 from factstore.core.services.facts import FactService
@@ -38,6 +39,7 @@ class Services:
     folders: FolderService
     stacks: StackService
     members: MemberService
+    applied_reports: AppliedReports
     read_sets: ReadSetService
     waiters: WaiterService
     grants: GrantService
@@ -89,6 +91,7 @@ def build_services(
     """
     encryption = encryption or Encryption(NoKeyring())
     transactor = Transactor(store, clock, quotas, new_id, timeout, new_wake_up, on_write_retry)
+    reports = AppliedReports(store, transactor, new_wake_up)
     facts = FactService(store, events, clock, timeout, transactor, encryption)
     return Services(
         store=store,
@@ -96,7 +99,8 @@ def build_services(
         facts=facts,
         folders=FolderService(store, facts),
         stacks=StackService(store, clock, timeout, transactor),
-        members=MemberService(store, clock, timeout, transactor),
+        members=MemberService(store, clock, timeout, transactor, reports),
+        applied_reports=reports,
         read_sets=ReadSetService(store, clock, timeout, transactor),
         waiters=WaiterService(store, events, clock, timeout, transactor),
         grants=GrantService(store, clock, timeout, transactor, encryption),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from factstore.core.errors import CursorExpired, StorageFull, Unavailable
+from factstore.core.errors import Unavailable
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Scope
 from factstore.core.model.member import Declaration, JoinRequest, Member, MemberState
@@ -17,7 +16,6 @@ from factstore.core.operations.fencing import stale_generation
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.member_updates import (
     DepartMember,
-    RecordApplied,
     SetMemberState,
     living_member,
     member_missing,
@@ -26,6 +24,7 @@ from factstore.core.operations.members import JoinMember, JoinOutcome
 from factstore.core.operations.operation import View
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
+from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.base import Page, Service, paginate
 from factstore.core.services.heartbeat_gap import HeartbeatGap
 from factstore.core.state.state import State
@@ -43,8 +42,16 @@ class Joined:
 class MemberService(Service):
     """The service for members."""
 
-    def __init__(self, store: Store, clock: Clock, timeout: float, transactor: Transactor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        timeout: float,
+        transactor: Transactor,
+        reports: AppliedReports,
+    ) -> None:
         super().__init__(store, clock, timeout, transactor)
+        self._reports = reports
         self._gap = HeartbeatGap(store, clock, timeout)
 
     def get(self, scope: Scope, name: str, *, stale: bool = False) -> Member:
@@ -228,7 +235,7 @@ class MemberService(Service):
                     else stale_generation(generation, name)
                 )
         if applied is not None:
-            self._record_applied(scope, member, applied, deadline)
+            self._reports.record(scope, member, applied, deadline)
 
     def _living(self, state: State, scope: Scope, name: str, generation: str | None) -> Member:
         with state.read():
@@ -247,26 +254,24 @@ class MemberService(Service):
         self._gap.succeeded()
         return renewed
 
-    def _record_applied(
-        self, scope: Scope, member: Member, applied: Cursor, deadline: float
+    def report(
+        self, scope: Scope, name: str, generation: str | None, applied: Cursor | None
     ) -> None:
-        state = self._store.state()
-        if applied.revision > state.revision:
-            state = self._store.refresh(deadline)
-        if applied.epoch != self._store.epoch or applied.revision > state.revision:
-            raise CursorExpired(
-                "the cursor in applied is from another epoch of the store, or newer than the store; "
-                "read the context again."
-            )
-        with state.read():
-            stack_state = state.stack_state(scope)
-            convergence = stack_state.convergence if stack_state else None
-            moves = convergence is not None and convergence.is_progress(
-                member.name, applied.revision
-            )
-        if moves:  # the state is at least as new as the applied revision, so it knows the target
-            with suppress(StorageFull):  # the member is alive; it states the revision again
-                self._transactor.run(RecordApplied(scope, member, applied.revision))
+        """Record soon the revision that a member has applied, without restarting its time.
+
+        A cursor of another epoch, or one that is newer than the store, is not recorded.
+
+        :param applied: None to check the generation only.
+        :raises NotFound: there is no such member.
+        :raises Conflict: ``generation_stale``.
+        """
+        _check(scope, name)
+        deadline = self._deadline()
+        member = self._store.state().member(scope, name)
+        if member is None or generation not in (None, member.generation):
+            member = self._living(self._store.refresh(deadline), scope, name, generation)
+        if applied is not None:
+            self._reports.add(scope, member, applied, deadline)
 
 
 def _check(scope: Scope, name: str) -> None:

@@ -8,17 +8,19 @@ from functools import lru_cache
 from typing import Any
 
 from factstore.api.context import context_headers, load_query, read_context
-from factstore.api.identity import Authorizer
+from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.services.composition import Services
 from factstore.core.services.context import Context
 from factstore.policies import stacks as rules
+from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
 
-_SINCE = re.compile(r"(^|&)since=([^&]*)")
-_ANY_CURSOR = "0123456789abcdef.1"
+_ANY = {"since": "0123456789abcdef.1", "applied": "0123456789abcdef.1", "member": "c1"}
+"""A valid value of each parameter that differs from member to member, or from request to request."""
+_VARIABLE = re.compile(rf"(?<![^&])({'|'.join(_ANY)})=([^&%]+)")
 
 
 class ContextReads:
@@ -31,13 +33,14 @@ class ContextReads:
     def read(self, call: Call) -> Answer | None:
         """Return the context or its changes, and wait for them, as the query asks."""
         headers, identity = call.request.headers, call.identity
-        if headers.length or headers.json or headers.generation is not None:
+        if headers.length or headers.json:
             return None
         query = _parse(call.request.query)
-        if query is None or not self._authorizer(rules.CONTEXT, identity, identity.project_id):
+        if query is None or not self._may_read(identity, query):
             return None
         waits = bool(query["wait"] or query["settle"])
-        arguments = (self._services.context, identity.permissions, call.scope, query, headers.known)
+        known, generation = headers.known, headers.generation
+        arguments = (self._services, identity.permissions, call.scope, query, known, generation)
         try:
             if waits:
                 with self._services.rate_limiter.waiting(identity.project_id):
@@ -58,18 +61,19 @@ class ContextReads:
             lines.append(("Cache-Control", "no-store"))
         return Answer(200, [("Content-Type", JSON), *lines], [*found.texts, "\n"], waited=waits)
 
+    def _may_read(self, identity: Identity, query: Mapping[str, Any]) -> bool:
+        names = (rules.CONTEXT, HEARTBEAT) if query["applied"] else (rules.CONTEXT,)
+        return all(self._authorizer(name, identity, identity.project_id) for name in names)
+
 
 def _parse(query: str) -> Mapping[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
-    # The cursor is the only parameter that differs from request to request.
-    since = _SINCE.search(query)
-    if since is None:
+    values = _VARIABLE.findall(query)
+    if not values:
         return _load(query)
-    start, end = since.span(2)
-    if "since" in query[end:]:
-        return None
-    loaded = _load(f"{query[:start]}{_ANY_CURSOR}{query[end:]}")
-    return None if loaded is None else {**loaded, "since": since[2]}
+    # The services check the values.
+    loaded = _load(_VARIABLE.sub(lambda found: f"{found[1]}={_ANY[found[1]]}", query))
+    return None if loaded is None else {**loaded, **dict(values)}
 
 
 @lru_cache(1024)

@@ -8,7 +8,7 @@ import pytest
 
 from factstore.client import Context, Mirror
 from factstore.client.context_copy import ContextCopy
-from factstore.client.errors import NotFound, Unavailable, UnexpectedAnswer
+from factstore.client.errors import Conflict, NotFound, Unavailable, UnexpectedAnswer
 from tests.unit.client.deltas import delta
 from tests.unit.client.stub import FakeClock, Service, answer, hang_up, refusal, stack_at
 
@@ -56,6 +56,23 @@ def test_a_mirror_reads_the_context_once_and_then_its_changes(
     waits = {"since": "e.5", "wait": "20", "settle": "500", "max_settle": "3000"}
     assert [call.query for call in service.calls] == [view, view | waits]
     assert (mirror.documents, mirror.deltas, mirror.mismatches) == (1, 1, 0)
+
+
+def test_a_mirror_reports_what_the_member_has_applied(service: Service, clock: FakeClock) -> None:
+    mirror = service.stack(clock).mirror(member="c1", view="none")
+    service.will(
+        answer(200, WHOLE, TAG),
+        answer(200, delta(WHOLE, "e.7")),
+        refusal(409, "contextualization.generation_stale"),
+    )
+    for _ in range(2):
+        mirror.update(20, "12ab", applied="e.5", generation="77")
+    with pytest.raises(Conflict):
+        mirror.update(applied="e.7", generation="77")
+    report = {"member": "c1", "view": "none", "since": "e.5", "applied": "e.5"}
+    assert service.calls[1].query == report | {"wait": "20", "read_set": "12ab"}
+    assert service.calls[2].query == report | {"since": "e.7", "applied": "e.7"}
+    assert [call.headers.get("Factstore-Generation") for call in service.calls[1:]] == ["77"] * 2
 
 
 def test_a_mirror_continues_from_a_known_context(service: Service, clock: FakeClock) -> None:
