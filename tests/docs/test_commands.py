@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from factstore.client.render import RENDERERS
+from factstore.cmd import migrate
 from factstore.cmd.main import make_parser
 from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
@@ -54,6 +55,15 @@ def test_every_subcommand_and_option_is_in_the_reference_and_no_other() -> None:
         for name, parser in commands().items()
     }
     assert documented() == known
+
+
+def test_every_option_of_factstore_migrate_is_in_the_reference_and_no_other() -> None:
+    known = [
+        " ".join([action.option_strings[-1], *_metavar(action)])
+        for action in migrate.make_parser()._actions
+        if action.option_strings and action.dest != "help"
+    ]
+    assert re.findall(r"^``(--[^`]+)``", page("migrate"), re.MULTILINE) == known
 
 
 def _metavar(action: argparse.Action) -> list[str]:
