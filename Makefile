@@ -24,7 +24,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images fuzz faults bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-servers fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -35,6 +35,7 @@ help:
 	@echo 'make agent-rpm    build a package of the agent for distributions with rpm, in dist'
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
 	@echo 'make test-images  run the agent on clean distributions with systemd and cloud-init; needs root'
+	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
 	@echo 'make bench        compare the service with etcd and its peers; BENCH=heat runs only that part,'
@@ -72,6 +73,10 @@ test-images:
 	@tools/system-packages test
 	@tools/system-packages images
 	@$(TOX) run -e images
+
+test-servers:
+	@tools/system-packages test
+	@$(TOX) run -e servers
 
 test:
 	@tools/system-packages test
