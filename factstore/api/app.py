@@ -14,6 +14,7 @@ from flask import Flask
 from flask_smorest import Api
 from werkzeug.routing import BaseConverter, UnicodeConverter
 
+from factstore import SERVICE_TYPE
 from factstore import api as package
 from factstore.api import (
     agent,
@@ -95,6 +96,7 @@ def create_app(
     begin_stream: Callable[[WSGIEnvironment], None] = lambda environ: None,
     agent_files: AgentFiles | None = None,
     vendor_data: vendordata.VendorDataSettings | None = None,
+    service_type: str = SERVICE_TYPE,
 ) -> Flask:
     """Return the application over some services.
 
@@ -102,6 +104,7 @@ def create_app(
     :param begin_stream: notes on a request's connection that the response is a stream.
     :param agent_files: the files of the agent; by default only that of this release.
     :param vendor_data: the options of the vendor data.
+    :param service_type: the service's type in the catalog.
     """
     app = Flask("factstore", static_folder=None)
     app.config.update(
@@ -122,6 +125,7 @@ def create_app(
     app.url_map.converters["grant_id"] = UnicodeConverter  # one segment, checked by the domain
     app.extensions[SERVICES] = services
     app.extensions[ACCESS] = Access(authorizer)
+    app.extensions[microversion.EXTENSION] = {SERVICE_TYPE, service_type}
     app.extensions[events.BEGIN_STREAM] = begin_stream
     app.extensions[agent.FILES] = agent_files or AgentFiles()
     app.extensions[vendordata.SETTINGS] = vendor_data or vendordata.VendorDataSettings()

@@ -16,6 +16,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as RoutingNotFound
 
+from factstore import SERVICE_TYPE
 from factstore.api.media import error_type
 from factstore.core.errors import FactstoreError, Throttled, Unavailable
 from factstore.core.model.path import quoted
@@ -23,7 +24,7 @@ from factstore.core.model.path import quoted
 LOG = logging.getLogger(__name__)
 
 BODY_BYTES = 1024 * 1024
-PREFIX = "contextualization."
+PREFIX = f"{SERVICE_TYPE}."
 INTERNAL_ERROR = "The service failed. Its log has the cause, next to this request's id."
 
 STATUS: dict[str, tuple[int, str]] = {

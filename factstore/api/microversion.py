@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import microversion_parse as parse
 from flask import Response
 
+from factstore import SERVICE_TYPE
 from factstore.api import errors
 from factstore.core.errors import Invalid
 
-SERVICE_TYPE = "contextualization"
 HEADER = "OpenStack-API-Version"
+EXTENSION = "factstore.service_types"
 MINIMUM = (1, 0)
 MAXIMUM = (1, 0)
 
@@ -30,14 +31,16 @@ def supported() -> Iterator[tuple[int, int]]:
     return ((MAXIMUM[0], minor) for minor in range(MINIMUM[1], MAXIMUM[1] + 1))
 
 
-def check(header: str) -> Response | None:
+def check(header: str, service_types: Iterable[str]) -> Response | None:
     """Return an error response if the header asks for a version that does not exist.
 
+    :param service_types: the API's own name, and the service's type in the catalog.
     :raises Invalid: ``header_invalid``.
     """
     try:
         _check_form(header)
-        requested = parse.get_version({HEADER.lower(): header}, SERVICE_TYPE)
+        versions = (parse.get_version({HEADER.lower(): header}, each) for each in service_types)
+        requested = next(filter(None, versions), None)
         if requested is None or requested == "latest":
             return None
         version = parse.parse_version_string(requested)

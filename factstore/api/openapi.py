@@ -1,8 +1,7 @@
 """The OpenAPI document's descriptions of operations, beyond their schemas.
 
 These are the error codes of each failing status, the headers of requests and responses, and the names
-in URLs.  Everything here runs once: when the modules of the API are imported, or when the document is
-first read.
+in URLs.  All of it runs once: when the modules are imported, or when the document is first read.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any
 
 from apispec import APISpec
 
+from factstore import SERVICE_TYPE
 from factstore.api import microversion
 from factstore.api.agent_files import SHA256_PATTERN
 from factstore.api.conditional import GENERATION
@@ -103,7 +103,7 @@ def _tags(tag: str) -> dict[str, Any]:
     return _text(pattern=rf"^(\*|{tag}(, {tag})*)$")
 
 
-_OTHER_SERVICE = rf"(?!\s*{microversion.SERVICE_TYPE}\s)\s*[^\s,]+\s+[^\s,]+\s*"
+_OTHER_SERVICE = rf"(?!\s*{SERVICE_TYPE}\s)\s*[^\s,]+\s+[^\s,]+\s*"
 _TAG = '"[!#-~]*"'
 _VERSIONS = [*map(microversion.version_text, microversion.supported()), "latest"]
 
@@ -129,7 +129,7 @@ REQUEST_HEADERS = {
             "are ignored.",
             _text(
                 anyOf=[
-                    {"enum": [f"{microversion.SERVICE_TYPE} {v}" for v in _VERSIONS]},
+                    {"enum": [f"{SERVICE_TYPE} {v}" for v in _VERSIONS]},
                     {"pattern": rf"^{_OTHER_SERVICE}(,{_OTHER_SERVICE})*$"},
                 ]
             ),

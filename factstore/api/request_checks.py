@@ -38,7 +38,9 @@ def check_request() -> Response | None:
     if accept is not None and accept != "*/*":
         _check_accept()
     version = request.headers.get(microversion.HEADER)
-    return None if version is None else microversion.check(version)
+    if version is None:
+        return None
+    return microversion.check(version, current_app.extensions[microversion.EXTENSION])
 
 
 @cache

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from factstore import SERVICE_TYPE
 from factstore.client.clock import Clock, SystemClock
-from factstore.client.endpoint import MICROVERSION, SERVICE_TYPE, Endpoint
+from factstore.client.endpoint import MICROVERSION, Endpoint
 from factstore.client.errors import UnexpectedAnswer
 from factstore.client.http.session import HttpSession
 from factstore.client.paging import next_params

@@ -7,14 +7,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from factstore import SERVICE_TYPE
 from factstore.client.client import Client
-from factstore.client.endpoint import SERVICE_TYPE, Endpoint, FixedEndpoint, split_user
+from factstore.client.endpoint import Endpoint, FixedEndpoint, split_user
 from factstore.client.errors import MissingVariables, UnusableSettings
 from factstore.client.http.failures import Untrusted
 from factstore.client.http.origin import Origin
 from factstore.client.http.session import HttpSession
 
 _ENDPOINT_OVERRIDE = f"OS_{SERVICE_TYPE.upper()}_ENDPOINT_OVERRIDE"
+_SERVICE_TYPE = f"OS_{SERVICE_TYPE.upper()}_SERVICE_TYPE"
 
 
 def connect(
@@ -33,7 +35,8 @@ def connect(
     otherwise a password.
 
     ``OS_REGION_NAME``, ``OS_INTERFACE`` and ``OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE`` have the same
-    meaning as in other clients, and so have ``OS_CACERT``, ``OS_CERT``, ``OS_KEY`` and
+    meaning as in other clients, ``OS_CONTEXTUALIZATION_SERVICE_TYPE`` is the service's type in the
+    catalog if it is another one, and so have ``OS_CACERT``, ``OS_CERT``, ``OS_KEY`` and
     ``OS_INSECURE``, which also apply to *url*.  Without ``OS_CACERT``, the certificates of
     ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE`` are trusted, and otherwise those of
     the system.  Proxies are those of ``http_proxy``, ``https_proxy``, ``all_proxy`` and ``no_proxy``;
@@ -73,6 +76,7 @@ def connect(
         "interface": known.get("OS_INTERFACE") or known.get("OS_ENDPOINT_TYPE"),
         "region_name": known.get("OS_REGION_NAME"),
         "endpoint_override": known.get(_ENDPOINT_OVERRIDE),
+        "service_type": known.get(_SERVICE_TYPE, SERVICE_TYPE),
     }
     return Client(session, http=http, **{**found, **options})
 

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-SERVICE_TYPE = "contextualization"
 MICROVERSION = "1.0"
 
 

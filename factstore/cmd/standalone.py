@@ -18,6 +18,7 @@ from pathlib import Path
 
 from keystoneauth1.exceptions import ClientException
 
+from factstore import SERVICE_TYPE
 from factstore.cmd.errors import CommandError
 from factstore.cmd.processes.api import API_ARGV, ApiProcess, write_options
 from factstore.cmd.processes.etcd import EtcdServer, find_etcd
@@ -51,6 +52,7 @@ class Settings:
     allow_origin: str | None = None
     api_argv: Sequence[str] = API_ARGV
     access_log: bool = False
+    service_type: str = SERVICE_TYPE
 
     @property
     def url(self) -> str:
@@ -113,6 +115,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--keystone", action="store_true", help="require tokens from a private Keystone"
     )
     parser.add_argument(
+        "--service-type",
+        default=SERVICE_TYPE,
+        metavar="TYPE",
+        help="the type of the service in the catalog of the Keystone (default: %(default)s)",
+    )
+    parser.add_argument(
         "--allow-origin",
         metavar="URL",
         type=_origin,
@@ -131,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
             args.keystone,
             args.allow_origin,
             access_log=args.access_log,
+            service_type=args.service_type,
         )
     )
 
@@ -206,7 +215,11 @@ def _start(settings: Settings, supervisor: Supervisor) -> None:
 
 
 def _start_keystone(settings: Settings, supervisor: Supervisor) -> dict[str, str]:
-    keystone = KeystoneServer(settings.state / "keystone", log_path=settings.state / "keystone.log")
+    keystone = KeystoneServer(
+        settings.state / "keystone",
+        log_path=settings.state / "keystone.log",
+        service_type=settings.service_type,
+    )
     _say("starting Keystone; the first start takes some seconds")
     keystone.prepare(pause=supervisor.pause)
     supervisor.start(

@@ -6,8 +6,8 @@ from heat.common import config, exception
 from heat.engine.clients import client_plugin
 from oslo_config import cfg
 
+from factstore import SERVICE_TYPE
 from factstore.client import Client, StackRecord, errors
-from factstore.client.endpoint import SERVICE_TYPE
 from factstore.client.urls import stack_url
 from factstore.cloud_init import Download
 from factstore.heat.errors import translated
@@ -28,8 +28,14 @@ _INSTALL = cfg.StrOpt(
     "Without this option, instances download it from the service.",
 )
 
+_SERVICE_TYPE = cfg.StrOpt(
+    "service_type",
+    default=SERVICE_TYPE,
+    help="Type of factstore in the catalog of Keystone.",
+)
+
 # [clients_factstore] has the options of [clients], for factstore alone.
-cfg.CONF.register_opts([*config.clients_opts, _INSTALL], group=_GROUP)
+cfg.CONF.register_opts([*config.clients_opts, _INSTALL, _SERVICE_TYPE], group=_GROUP)
 
 
 class FactstoreClientPlugin(client_plugin.ClientPlugin):
@@ -40,7 +46,11 @@ class FactstoreClientPlugin(client_plugin.ClientPlugin):
     """
 
     exceptions_module = errors
-    service_types = (SERVICE_TYPE,)
+
+    @property
+    def service_types(self) -> tuple[str, ...]:
+        """The type in the catalog; Heat checks before it creates a resource that it has an endpoint."""
+        return (cfg.CONF[_GROUP].service_type,)
 
     def _create(self, version: str | None = None) -> Client:
         return self.connect(answer_within=_ANSWER_SECONDS, retry_for=_RETRY_SECONDS)
@@ -49,6 +59,7 @@ class FactstoreClientPlugin(client_plugin.ClientPlugin):
         """Return a client with timeouts of its own; see :class:`factstore.client.Client`."""
         return Client(
             self.context.keystone_session,
+            service_type=self.service_types[0],
             interface=self._get_client_option(CLIENT_NAME, "endpoint_type"),
             region_name=self._get_region_name(),
             answer_within=answer_within,
@@ -75,7 +86,7 @@ class FactstoreClientPlugin(client_plugin.ClientPlugin):
         :raises heat.common.exception.Error: the catalog has no public endpoint.
         """
         with translated():
-            root: str = self.url_for(service_type=SERVICE_TYPE, interface="public")
+            root: str = self.url_for(service_type=self.service_types[0], interface="public")
             return root.rstrip("/").removesuffix("/v1")
 
     def public_url(self, stack: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from osc_lib import exceptions
 
+from factstore import SERVICE_TYPE
 from factstore.client import Client
-from factstore.client.endpoint import MICROVERSION, SERVICE_TYPE, FixedEndpoint, split_user
+from factstore.client.endpoint import MICROVERSION, FixedEndpoint, split_user
 from factstore.client.keystone import http_session
 
 DEFAULT_API_VERSION = "1"
@@ -22,6 +23,7 @@ API_NAME = SERVICE_TYPE
 API_VERSIONS = ("1", MICROVERSION)
 
 _OVERRIDE = f"{SERVICE_TYPE}_endpoint_override"
+_SERVICE_TYPE = f"{SERVICE_TYPE}_service_type"
 
 
 def make_client(manager: Any) -> Client:
@@ -30,7 +32,11 @@ def make_client(manager: Any) -> Client:
     :raises osc_lib.exceptions.CommandError: there is no authentication and no endpoint.
     """
     config = manager.get_configuration()
-    override = config.get(_OVERRIDE) or os.environ.get(f"OS_{_OVERRIDE.upper()}") or None
+
+    def option(name: str) -> str | None:
+        return config.get(name) or os.environ.get(f"OS_{name.upper()}") or None
+
+    override = option(_OVERRIDE)
     if manager.auth_plugin_name in ("none", "noauth"):
         url = override or config.get("auth", {}).get("endpoint")
         if not url:
@@ -42,6 +48,7 @@ def make_client(manager: Any) -> Client:
     version = manager._api_version[API_NAME]
     return Client(
         manager.session,
+        service_type=option(_SERVICE_TYPE) or SERVICE_TYPE,
         interface=manager.interface or None,
         region_name=manager.region_name or None,
         endpoint_override=override,

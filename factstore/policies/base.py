@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oslo_policy import policy
 
-SERVICE_TYPE = "contextualization"
+from factstore import SERVICE_TYPE
 
 READER = "rule:project_reader"
 MEMBER = "rule:project_member"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from openstack.service_description import ServiceDescription
 
-from factstore.client.endpoint import SERVICE_TYPE
+from factstore import SERVICE_TYPE
 from factstore.sdk.proxy import Proxy
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from oslo_config import cfg
 from oslo_middleware import cors, healthcheck, http_proxy_to_wsgi
 from oslo_middleware.healthcheck import opts as health_opts
 
+from factstore import SERVICE_TYPE
 from factstore.api import agent_files
 from factstore.api.app import create_app
 from factstore.api.identity import Authorizer
@@ -45,6 +46,13 @@ METRICS = "/metrics"
 def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
     """Return the whole WSGI application over a runtime."""
     services = runtime.services
+    service_type = SERVICE_TYPE
+    if conf.auth_strategy == "keystone":
+        # keystonemiddleware is slow to import, and other services do not need it.
+        from factstore.wsgi.auth import keystone
+
+        keystone.register(conf)
+        service_type = conf.keystone_authtoken.service_type
     authorizer = PolicyAuthorizer(conf, runtime.clock)
     app: Any = create_app(
         services,
@@ -53,15 +61,13 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
         begin_stream=_begin_stream,
         agent_files=_agent_files(conf),
         vendor_data=_vendor_data(conf),
+        service_type=service_type,
     )
     app = Throttle(app, services.rate_limiter, runtime.scheduler)
     if conf.auth_strategy == "keystone":
-        # keystonemiddleware is slow to import, and other services do not need it.
-        from factstore.wsgi.auth.keystone import KeystoneAuth
-
         tokens = ValidTokens(runtime.clock)
         callers: Callers = TokenCallers(tokens, GrantHolders(services.grants))
-        app = GrantAuth(app, KeystoneAuth(app, conf, tokens), services.grants)
+        app = GrantAuth(app, keystone.KeystoneAuth(app, conf, tokens), services.grants)
     else:
         callers = LocalCallers(ANYBODY, GrantHolders(services.grants))
         app = LoopbackOnly(GrantAuth(app, NoAuth(app), services.grants))

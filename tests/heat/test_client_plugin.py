@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 import requests
 from heat.common import context, exception
+from keystoneauth1 import adapter
 from oslo_config import cfg
 
 from factstore.client import errors
 from factstore.cloud_init import Download
+from factstore.cmd.processes.accounts import ensure, point
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.heat.client_plugin import FactstoreClientPlugin
 from tests.heat.lab.catalogue import Catalogue
@@ -30,7 +32,7 @@ def plugin(keystone: KeystoneServer, service: ApiServer) -> Iterator[FactstoreCl
     caller = Caller(is_admin=False)
     caller._keystone_session = keystone.accounts.session("owner")
     yield FactstoreClientPlugin(caller)
-    for option in ("endpoint_type", "install"):
+    for option in ("endpoint_type", "install", "service_type"):
         cfg.CONF.clear_override(option, group="clients_factstore")
 
 
@@ -44,6 +46,21 @@ def test_heat_uses_the_configured_endpoint_and_instances_the_public_one(
     assert plugin.public_url(name) == f"{NOWHERE}/v1/stacks/{name}"
     assert plugin.get_stack(name).name == name
     plugin.client().stack(name).delete_stack()
+
+
+def test_the_catalogue_can_have_another_type(
+    plugin: FactstoreClientPlugin, keystone: KeystoneServer, service: ApiServer
+) -> None:
+    cfg.CONF.set_override("service_type", "acme:facts", group="clients_factstore")
+    with pytest.raises(exception.Error):
+        plugin.public_root()
+    admin = adapter.Adapter(
+        keystone.accounts.session("admin"), endpoint_override=keystone.accounts.auth_url
+    )
+    point(admin, ensure(admin, "service", "acme", type="acme:facts"), service.url)
+    plugin.context._keystone_session = keystone.accounts.session("owner")
+    assert plugin.service_types == ("acme:facts",)
+    assert plugin.public_root() == plugin.client().endpoint == service.url
 
 
 def test_instances_download_the_agent_from_the_service_by_default(

@@ -13,8 +13,8 @@ import requests
 import yaml
 from heatclient.exc import HTTPBadRequest
 
+from factstore import SERVICE_TYPE
 from factstore.client import Client, GrantRecord, Stack, errors
-from factstore.client.endpoint import SERVICE_TYPE
 from factstore.cmd.processes.keystone import KeystoneServer
 from factstore.cmd.processes.process import Child
 from tests.agents import agent_argv

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from factstore import SERVICE_TYPE
 from factstore.cmd.processes.ports import LOOPBACK, free_port, is_free
 from factstore.cmd.processes.probe import Probe
 from factstore.keys.repository import Repository
@@ -32,9 +33,10 @@ from factstore.cmd.standalone import Settings, serve
 from tests.lab import stub
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 port, state, keystone = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "True"
-origin = sys.argv[4] or None
+origin, access_log = sys.argv[4] or None, sys.argv[5] == "True"
+settings = Settings(port, state, 1, keystone, origin, stub.ARGV, access_log, sys.argv[6])
 try:
-    sys.exit(serve(Settings(port, state, 1, keystone, origin, stub.ARGV, sys.argv[5] == "True")))
+    sys.exit(serve(settings))
 except CommandError as error:
     sys.exit(str(error))
 """
@@ -50,6 +52,7 @@ class Standalone:
         keystone: bool = False,
         allow_origin: str = "",
         access_log: bool = False,
+        service_type: str = SERVICE_TYPE,
     ) -> None:
         self.port = port
         self.state = state
@@ -59,7 +62,7 @@ class Standalone:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-c", SERVE, str(port), str(state)),
-                    *(str(keystone), allow_origin, str(access_log)),
+                    *(str(keystone), allow_origin, str(access_log), service_type),
                 ],
                 stdout=output,
                 stderr=output,
@@ -291,10 +294,12 @@ def test_sealing_keys_are_made_once_and_named_in_the_configuration(start: Start)
 
 
 def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
-    standalone = start(keystone=True).ready()
+    standalone = start(keystone=True, service_type="acme:facts").ready()
     clouds = json.loads((standalone.state / "clouds.yaml").read_text())["clouds"]
     for persona in ("owner", "reader", "outsider", "admin"):
         openrc = (standalone.state / f"openrc-{persona}").read_text()
+        assert "OS_CONTEXTUALIZATION_SERVICE_TYPE=acme:facts\n" in openrc
+        assert clouds[persona]["contextualization_service_type"] == "acme:facts"
         assert f"OS_PASSWORD={clouds[persona]['auth']['password']}\n" in openrc
         assert str(standalone.state / f"openrc-{persona}") in standalone.printed()
     line = re.search(r"^  (TOKEN=.*)$", standalone.printed(), re.MULTILINE)
@@ -306,7 +311,7 @@ def test_with_keystone_the_printed_lines_give_a_token(start: Start) -> None:
     config = ConfigParser(interpolation=None)
     config.read(standalone.state / "factstore.conf")
     assert config["DEFAULT"]["auth_strategy"] == "keystone"
-    assert config["keystone_authtoken"]["service_type"] == "contextualization"
+    assert config["keystone_authtoken"]["service_type"] == "acme:facts"
     below = standalone.below()
     assert standalone.stop() == 0
     eventually(lambda: gone(below))

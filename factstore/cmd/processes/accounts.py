@@ -13,10 +13,10 @@ from keystoneauth1 import adapter, exceptions, plugin
 from keystoneauth1 import session as ks_session
 from keystoneauth1.identity import v3
 
+from factstore import SERVICE_TYPE
 from factstore.cmd.processes.openrc import cloud, clouds_text, openrc_text
 from factstore.cmd.processes.private_file import write_private
 
-SERVICE_TYPE = "contextualization"
 SERVICE_NAME = "factstore"
 REGION = "RegionOne"
 
@@ -50,9 +50,12 @@ class ApplicationCredential:
 class Accounts:
     """The personas of one Keystone. Methods that call it raise keystoneauth1's exceptions."""
 
-    def __init__(self, auth_url: str, passwords: Mapping[str, str]) -> None:
+    def __init__(
+        self, auth_url: str, passwords: Mapping[str, str], service_type: str = SERVICE_TYPE
+    ) -> None:
         """``passwords`` must have an entry for each persona."""
         self.auth_url = auth_url
+        self.service_type = service_type
         self._passwords = dict(passwords)
 
     @staticmethod
@@ -82,7 +85,7 @@ class Accounts:
     def publish(self, endpoint: str) -> None:
         """Add ``endpoint`` and this Keystone's address to the catalog, or update them."""
         keystone = self._keystone("admin")
-        service = ensure(keystone, "service", SERVICE_NAME, type=SERVICE_TYPE)
+        service = ensure(keystone, "service", SERVICE_NAME, type=self.service_type)
         point(keystone, service, endpoint)
         point(keystone, ensure(keystone, "service", "keystone", type="identity"), self.auth_url)
 
@@ -99,7 +102,7 @@ class Accounts:
             "project_name": service.project,
             "project_domain_id": "default",
             # Without the type in the catalog, restricted application credentials get 401.
-            "service_type": SERVICE_TYPE,
+            "service_type": self.service_type,
             "service_token_roles_required": "true",
             "interface": "internal",
             # The longest time in seconds that a revoked token is still accepted.
@@ -195,6 +198,7 @@ class Accounts:
             "password": self._passwords[persona],
             "project": who.project,
             "region": REGION,
+            "service_type": self.service_type,
         }
 
     def _keystone(self, persona: str) -> adapter.Adapter:

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from factstore import SERVICE_TYPE
 from factstore.cmd.processes.accounts import Accounts
 from factstore.cmd.processes.ports import LOOPBACK, remembered_port
 from factstore.cmd.processes.private_file import private_directory, write_private
@@ -107,6 +108,7 @@ class KeystoneServer:
         port: int | None = None,
         token_expiration: int = 3600,
         log_path: Path | None = None,
+        service_type: str = SERVICE_TYPE,
     ) -> None:
         """The default of ``port`` is the port used before in ``state_dir``, or a free one.
 
@@ -118,6 +120,7 @@ class KeystoneServer:
         self.log_path = log_path or self.state_dir / "keystone.log"
         self.port = port or remembered_port(self.state_dir / "port")
         self.token_expiration = token_expiration
+        self._service_type = service_type
         self.child = Child("keystone")
         self._probe = Probe(f"http://{LOOPBACK}:{self.port}")
 
@@ -132,7 +135,7 @@ class KeystoneServer:
             passwords = json.loads(self._passwords_file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ChildError(f"Keystone was not prepared in {self.state_dir}: {error}") from error
-        return Accounts(self.auth_url, passwords)
+        return Accounts(self.auth_url, passwords, self._service_type)
 
     def prepare(self, deadline: float = 60.0, pause: Pause = time.sleep) -> None:
         """Write the configuration and, on the first call, the keys, the schema and the administrator.

@@ -7,8 +7,20 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from factstore import SERVICE_TYPE
 
-def openrc_text(*, auth_url: str, username: str, password: str, project: str, region: str) -> str:
+_OPTION = f"{SERVICE_TYPE}_service_type"
+
+
+def openrc_text(
+    *,
+    auth_url: str,
+    username: str,
+    password: str,
+    project: str,
+    region: str,
+    service_type: str = SERVICE_TYPE,
+) -> str:
     """Return exports for keystoneauth1-based clients, with user and project in domain Default."""
     variables = {
         "OS_AUTH_TYPE": "password",
@@ -22,6 +34,8 @@ def openrc_text(*, auth_url: str, username: str, password: str, project: str, re
         "OS_REGION_NAME": region,
         "OS_INTERFACE": "public",
     }
+    if service_type != SERVICE_TYPE:
+        variables[f"OS_{_OPTION.upper()}"] = service_type
     # Variables of another login in the same shell would override these or conflict with them.
     stale = "OS_TOKEN OS_USER_ID OS_PROJECT_ID OS_TENANT_NAME OS_CLOUD OS_SYSTEM_SCOPE"
     lines = [f"unset {stale}"]
@@ -30,7 +44,13 @@ def openrc_text(*, auth_url: str, username: str, password: str, project: str, re
 
 
 def cloud(
-    *, auth_url: str, username: str, password: str, project: str, region: str
+    *,
+    auth_url: str,
+    username: str,
+    password: str,
+    project: str,
+    region: str,
+    service_type: str = SERVICE_TYPE,
 ) -> dict[str, Any]:
     """Return a cloud for :func:`clouds_text`, with user and project in domain Default."""
     auth = {
@@ -41,7 +61,10 @@ def cloud(
         "project_name": project,
         "project_domain_name": "Default",
     }
-    return {"auth": auth, "region_name": region, "interface": "public", "identity_api_version": "3"}
+    options = {"region_name": region, "interface": "public", "identity_api_version": "3"}
+    if service_type != SERVICE_TYPE:
+        options[_OPTION] = service_type
+    return {"auth": auth, **options}
 
 
 def clouds_text(clouds: Mapping[str, Mapping[str, Any]]) -> str:

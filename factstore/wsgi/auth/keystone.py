@@ -20,8 +20,8 @@ from keystonemiddleware.auth_token import _base
 from oslo_config import cfg
 from webob import exc
 
+from factstore import SERVICE_TYPE
 from factstore.api.identity import ENVIRON_KEY, Identity
-from factstore.api.microversion import SERVICE_TYPE
 from factstore.wsgi.auth import PUBLIC_PATHS
 from factstore.wsgi.auth.access_rules import keep_matching_rules, paths_to_allow
 from factstore.wsgi.fast_path.callers import ValidTokens
@@ -33,6 +33,13 @@ LOG = logging.getLogger(__name__)
 CACHE_SECONDS = 50  # default of token_cache_time, so that a revoked token ends within a minute
 
 
+def register(conf: cfg.ConfigOpts) -> None:
+    """Register the options of ``[keystone_authtoken]``, with this service's defaults."""
+    conf.register_opts(auth_token.list_opts()[0][1], _base.AUTHTOKEN_GROUP)
+    conf.set_default("token_cache_time", CACHE_SECONDS, _base.AUTHTOKEN_GROUP)
+    conf.set_default("service_type", SERVICE_TYPE, _base.AUTHTOKEN_GROUP)
+
+
 class KeystoneAuth(auth_token.AuthProtocol):
     """keystonemiddleware with this API's error answers; it passes on an :class:`Identity`.
 
@@ -41,14 +48,7 @@ class KeystoneAuth(auth_token.AuthProtocol):
     """
 
     def __init__(self, app: WSGIApplication, conf: cfg.ConfigOpts, tokens: ValidTokens) -> None:
-        conf.register_opts(auth_token.list_opts()[0][1], _base.AUTHTOKEN_GROUP)
-        conf.set_default("token_cache_time", CACHE_SECONDS, _base.AUTHTOKEN_GROUP)
-        settings = {
-            "oslo_config_config": conf,
-            "delay_auth_decision": False,
-            "service_type": SERVICE_TYPE,
-        }
-        super().__init__(app, settings)
+        super().__init__(app, {"oslo_config_config": conf, "delay_auth_decision": False})
         self._public_app = app
         self._tokens = tokens
         self._cache_seconds = max(0, conf[_base.AUTHTOKEN_GROUP].token_cache_time)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
+from factstore import SERVICE_TYPE
 from factstore.api.errors import INTERNAL_ERROR, STATUS
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
-from factstore.api.microversion import HEADER, RESPONSE_HEADERS, SERVICE_TYPE
+from factstore.api.microversion import HEADER, RESPONSE_HEADERS
 from factstore.api.serializers.facts import fact_text
 from factstore.core.errors import FactstoreError, Invalid, Throttled, Unavailable
 from factstore.core.model.fact import Fact, Scope

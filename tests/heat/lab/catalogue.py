@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from keystoneauth1 import adapter
 
-from factstore.cmd.processes.accounts import SERVICE_NAME, SERVICE_TYPE, Accounts, ensure
+from factstore import SERVICE_TYPE
+from factstore.cmd.processes.accounts import SERVICE_NAME, Accounts, ensure
 
 
 class Catalogue:

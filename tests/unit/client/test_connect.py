@@ -87,12 +87,14 @@ def test_wrong_arguments_are_explained() -> None:
             call(*arguments, **options)
 
 
-def keystone(service: Service, *, expires_at: str, secret: str = "t0ken") -> list[Step]:
+def keystone(
+    service: Service, *, expires_at: str, secret: str = "t0ken", kind: str = "contextualization"
+) -> list[Step]:
     """Return the answers of a Keystone that has the service in its catalogue, to one login."""
     endpoint = {"interface": "internal", "region_id": "RegionOne", "region": "RegionOne"}
     catalogue = [
         {
-            "type": "contextualization",
+            "type": kind,
             "name": "factstore",
             "id": "1",
             "endpoints": [{**endpoint, "url": service.url, "id": "2"}],
@@ -137,6 +139,14 @@ def test_a_password_is_exchanged_for_a_token_and_the_catalogue(
     assert client.stack("slurm").get("a").value == 1
     assert service.calls[-1].headers["X-Auth-Token"] == "t0ken"
     assert client.endpoint == service.url
+
+
+def test_the_catalogue_can_have_another_type(service: Service, clock: FakeClock) -> None:
+    end = "2999-01-01T00:00:00.000000Z"
+    service.will(*keystone(service, expires_at=end, kind="acme:facts"), OK)
+    environ = {**login(service.url), "OS_CONTEXTUALIZATION_SERVICE_TYPE": "acme:facts"}
+    assert connect(environ, clock=clock).stack("slurm").get("a").value == 1
+    assert service.calls[-1].headers["OpenStack-API-Version"] == "contextualization 1.0"
 
 
 def test_a_token_is_used_until_its_end_whatever_time_of_day_it_is(
