@@ -35,7 +35,8 @@ from factstore.api.serializers.facts import fact_text, revealed_fact_text
 from factstore.api.services import services, waiting
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Fact, Put, Scope
-from factstore.core.services.facts import WrittenFacts, check_reader
+from factstore.core.services.facts import check_reader
+from factstore.core.services.written_facts import WrittenFacts
 from factstore.policies import facts as rules
 
 blueprint = Blueprint("facts", __name__, description="JSON values at paths.")

@@ -39,6 +39,17 @@ class WakeUp(Protocol):
     def wait(self, timeout: float | None = None) -> object: ...
 
 
+class StartedCommit(Protocol):
+    """A commit that was started without waiting."""
+
+    def expire(self, now: float) -> None:
+        """End the commit if it takes too long."""
+
+
+CommitEnded = Callable[[int | None, Exception | None], object]
+"""Receives what a commit returns, and the error that it would raise instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The contents of a store at one revision, and the store's epoch."""
@@ -84,6 +95,11 @@ class Backend(Protocol):
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write a transaction; return its revision, or None if a guard failed."""
+
+    def start_commit(
+        self, commit: Transaction, deadline: float, ended: CommitEnded
+    ) -> StartedCommit | None:
+        """Start :meth:`commit` without waiting; return None if that is not possible."""
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float
@@ -156,6 +172,12 @@ class Store(Protocol):
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write a transaction, as :meth:`Backend.commit`; afterwards the state contains the write."""
+
+    def start_commit(
+        self, commit: Transaction, deadline: float, ended: CommitEnded
+    ) -> StartedCommit | None: ...
+
+    def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool: ...
 
     def facts_at(
         self, stack: Stack, prefix: str, after: str, limit: int, revision: int, deadline: float

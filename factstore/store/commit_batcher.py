@@ -10,6 +10,7 @@ be created, because neither sees the other.  A write that conflicts waits for th
 
 from __future__ import annotations
 
+import logging
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
@@ -20,6 +21,8 @@ from dataclasses import dataclass, field
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
 from factstore.store.types import DeleteKeys, GetKey, LeaseExpired, Txn
+
+LOG = logging.getLogger(__name__)
 
 # etcd allows 128 operations and compares for a batch: one for each transaction in it, and the size of
 # the largest.
@@ -50,7 +53,7 @@ class CommitBatcher:
         self._clock = clock
         self._new_wake_up = new_wake_up
         self._lock = threading.Lock()
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Entry] = deque()
         self._wanted = new_wake_up()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -81,25 +84,44 @@ class CommitBatcher:
         :raises OutcomeUnknown: the transaction may have been applied.
         :raises LeaseExpired: a put has a lease that has expired; nothing was written.
         """
-        entry = _Entry(txn, deadline, self._new_wake_up())
+        done = self._new_wake_up()
+        entry = self.send(txn, deadline, lambda _: done.set())
+        done.wait(max(0.0, deadline - self._clock.monotonic()))
+        if not done.is_set():
+            self.give_up(entry)
+        if entry.error is not None:
+            raise entry.error
+        return entry.succeeded, entry.revision
+
+    def send(self, txn: Txn, deadline: float, ended: Callable[[Entry], object]) -> Entry:
+        """Add a transaction to the next batch, and return its entry.
+
+        :param ended: called with the entry when it has an outcome.
+        :raises Unavailable: the service is stopping.
+        """
+        entry = Entry(txn, deadline, ended)
         with self._lock:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
             self._waiting.append(entry)
             self._wanted.set()
-        entry.done.wait(max(0.0, deadline - self._clock.monotonic()))
-        if not entry.done.is_set():
-            with self._lock:
-                if entry in self._waiting:
-                    self._waiting.remove(entry)
-                    raise Unavailable("the store did not answer in time.")
-            raise OutcomeUnknown(
-                "the store did not confirm the write in time, and may have made it. Read to find out, "
-                "or send the same request again with an Idempotency-Key."
+        return entry
+
+    def give_up(self, entry: Entry) -> None:
+        """End an entry that has no outcome yet with the error of one that takes too long."""
+        with self._lock:
+            waits = entry in self._waiting
+            if waits:
+                self._waiting.remove(entry)
+        if waits:
+            entry.fail(Unavailable("the store did not answer in time."))
+        else:
+            entry.fail(
+                OutcomeUnknown(
+                    "the store did not confirm the write in time, and may have made it. Read to find "
+                    "out, or send the same request again with an Idempotency-Key."
+                )
             )
-        if entry.error is not None:
-            raise entry.error
-        return entry.succeeded, entry.revision
 
     def _run(self) -> None:
         while True:
@@ -115,7 +137,7 @@ class CommitBatcher:
             if batch:
                 self._send(batch)
 
-    def _send(self, batch: list[_Entry]) -> None:
+    def _send(self, batch: list[Entry]) -> None:
         if len(batch) == 1:
             self._send_single(batch[0])
             return
@@ -137,7 +159,7 @@ class CommitBatcher:
             for entry, success in zip(batch, succeeded, strict=True):
                 entry.finish(success, revision)
 
-    def _send_single(self, entry: _Entry) -> None:
+    def _send_single(self, entry: Entry) -> None:
         try:
             entry.finish(*self._transact(entry.txn, entry.deadline))
         except Exception as error:  # noqa: BLE001 - the caller waits for an outcome
@@ -145,14 +167,15 @@ class CommitBatcher:
 
 
 @dataclass(eq=False, slots=True)
-class _Entry:
+class Entry:
     """A waiting transaction; its size is computed once, however many batches are made meanwhile."""
 
     txn: Txn
     deadline: float
-    done: WakeUp
+    ended: Callable[[Entry], object]
     size: int = field(init=False)
     bytes: int = field(init=False)
+    has_ended: bool = False
     succeeded: bool = False
     revision: int = 0
     error: Exception | None = None
@@ -161,12 +184,23 @@ class _Entry:
         self.size, self.bytes = self.txn.size, self.txn.bytes
 
     def finish(self, succeeded: bool, revision: int) -> None:
-        self.succeeded, self.revision = succeeded, revision
-        self.done.set()
+        """Set the outcome, unless there is one."""
+        if not self.has_ended:
+            self.succeeded, self.revision = succeeded, revision
+            self._end()
 
     def fail(self, error: Exception) -> None:
-        self.error = error
-        self.done.set()
+        """Set an error as the outcome, unless there is one."""
+        if not self.has_ended:
+            self.error = error
+            self._end()
+
+    def _end(self) -> None:
+        self.has_ended = True
+        try:
+            self.ended(self)
+        except Exception:  # the others of the batch have to be notified, too
+            LOG.exception("A writer failed.")
 
 
 @dataclass(slots=True)
@@ -228,10 +262,10 @@ class ConflictSet:
         return at < len(self.written) and self.written[at] < end
 
 
-def _next_batch(waiting: deque[_Entry]) -> list[_Entry]:
+def _next_batch(waiting: deque[Entry]) -> list[Entry]:
     """Take the next batch in order of arrival; transactions that conflict or do not fit stay."""
-    batch: list[_Entry] = []
-    remaining: list[_Entry] = []
+    batch: list[Entry] = []
+    remaining: list[Entry] = []
     conflicts = ConflictSet()
     room, largest = BATCH_BYTES, 1
     while waiting and len(batch) + 1 + largest <= BATCH_SIZE:

@@ -21,15 +21,17 @@ from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
 from factstore.core.operations.idempotency import earlier_receipt
-from factstore.core.ports import Clock, Snapshot, WakeUp
+from factstore.core.ports import Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
 from factstore.store import codec
 from factstore.store.client import EtcdClient, WatchStream
 from factstore.store.commit_batcher import CommitBatcher
+from factstore.store.compaction_turn import try_compaction_turn
 from factstore.store.decoding import Decoder
 from factstore.store.head import Head
 from factstore.store.keyspace import Keyspace
 from factstore.store.past import PastReader
 from factstore.store.purge import Purge
+from factstore.store.started_commit import BatchedCommit
 from factstore.store.txn import compares_for, operations_for
 from factstore.store.types import (
     Compacted,
@@ -160,13 +162,11 @@ class EtcdBackend:
 
     def commit(self, commit: Transaction, deadline: float) -> int | None:
         """Write, and return the revision, or None if a compare failed."""
-        keys, stack = self._keys, commit.stack
+        stack = commit.stack
         if commit.epoch not in ("", self._epoch):
             return None
-        compares = compares_for(commit, keys, self._head.store_id)
-        operations = operations_for(commit, keys)
         try:
-            succeeded, revision = self._batcher.transact(Txn(compares, operations), deadline)
+            succeeded, revision = self._batcher.transact(self._txn(commit), deadline)
         except LeaseExpired:
             return None
         if succeeded and commit.drops_stack:
@@ -174,6 +174,18 @@ class EtcdBackend:
                 self._purge.add(stack.project_id, stack.id)
             self._on_purge()
         return revision if succeeded else None
+
+    def start_commit(
+        self, commit: Transaction, deadline: float, ended: CommitEnded
+    ) -> StartedCommit | None:
+        """Start :meth:`commit` without waiting, unless it deletes a stack."""
+        if commit.epoch not in ("", self._epoch) or commit.drops_stack:
+            return None
+        return BatchedCommit(self._batcher, self._txn(commit), deadline, ended)
+
+    def _txn(self, commit: Transaction) -> Txn:
+        compares = compares_for(commit, self._keys, self._head.store_id)
+        return Txn(compares, operations_for(commit, self._keys))
 
     def earlier_receipt(self, project_id: str, key: str, deadline: float) -> Receipt | None:
         """Return the receipt that an earlier version stored outside the stack, or None.
@@ -261,22 +273,8 @@ class EtcdBackend:
         self._client.compact(revision, deadline=deadline)
 
     def try_compaction_turn(self, seen: int, deadline: float) -> tuple[bool, int, int]:
-        """Try to get the next turn to compact; see :mod:`factstore.store.maintenance`.
-
-        :param seen: the version of the turn that this worker saw last; 0 for none.
-        :return: True if this worker has the turn, the current version, and the revision that was
-            stored at the turn before.
-        """
-        found = self._client.get(self._keys.compactor, deadline=deadline)
-        version = found.items[0].version if found.items else 0
-        noted = _revision(found.items[0].value) if found.items else 0
-        if version != seen:
-            return False, version, noted
-        written = found.items[0].revision if found.items else 0
-        unchanged = Compare(self._keys.compactor, "mod", "==", written)
-        note = PutKey(self._keys.compactor, str(found.revision).encode())
-        mine, _ = self._client.transact(Txn([unchanged], [note]), deadline=deadline)
-        return mine, version + 1 if mine else version, noted
+        """See :func:`~factstore.store.compaction_turn.try_compaction_turn`."""
+        return try_compaction_turn(self._client, self._keys, seen, deadline)
 
     @property
     def alive(self) -> bool:
@@ -290,8 +288,3 @@ class EtcdBackend:
 
     def _deadline(self) -> float:
         return self._clock.monotonic() + self._timeout
-
-
-def _revision(note: bytes) -> int:
-    """Return the stored revision; 0, which compacts nothing, if another client wrote the value."""
-    return int(note) if note.isdigit() else 0

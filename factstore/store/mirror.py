@@ -11,6 +11,7 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from factstore.core.errors import CursorExpired, OutcomeUnknown, StorageFull, Unavailable
 from factstore.core.model.event import DeletionAuthor, Step, StepResult
@@ -18,9 +19,10 @@ from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
 from factstore.core.model.transaction import Transaction
-from factstore.core.ports import Backend, Clock, Snapshot, WakeUp
+from factstore.core.ports import Backend, Clock, CommitEnded, Snapshot, StartedCommit, WakeUp
 from factstore.core.state.state import State
 from factstore.store.read_index import HeadRead, ReadIndex
+from factstore.store.started_commit import VisibleCommit
 
 FOREIGN_SECONDS = 0.02  # after this wait, a revision is assumed to belong to another client of etcd
 WATCH_SECONDS = 3.0  # for a watch to open again, with the pauses between attempts
@@ -142,6 +144,29 @@ class MirroredStore:
             self._wait_for_revision(revision, min(deadline, written + VISIBLE_SECONDS))
             self._observe_lag(self._clock.monotonic() - written)
         return revision
+
+    def start_commit(
+        self, commit: Transaction, deadline: float, ended: CommitEnded
+    ) -> StartedCommit | None:
+        """Start :meth:`commit` without waiting; return None if that is not possible."""
+        start = partial(self._backend.start_commit, commit, deadline)
+        if not commit.writes:
+            return start(ended)
+        made = VisibleCommit(
+            start,
+            self._call_when_reached,
+            self._clock,
+            VISIBLE_SECONDS,
+            self._observe_lag,
+            ended,
+        )
+        return made if made.started else None
+
+    def _call_when_reached(self, revision: int, reached: Callable[[], object]) -> bool:
+        if self.state().revision >= revision:
+            return True
+        self.join_revision(revision, reached)
+        return False
 
     def _follow_foreign(self, head: int, deadline: float) -> State:
         """Advance the state past a revision that other clients of etcd may have made.

@@ -26,7 +26,7 @@ from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.path import covers
 from factstore.core.model.record import R
 from factstore.core.model.waiter import Signal
-from factstore.core.ports import Clock, Snapshot, Transaction
+from factstore.core.ports import Clock, CommitEnded, Snapshot, StartedCommit, Transaction
 from factstore.core.state.state import State
 from tests.backends.leases import MemoryLeases
 
@@ -88,6 +88,12 @@ class MemoryBackend:
     def start_head(self, ended: Callable[[int | None], object]) -> bool:
         """Return False: no call here can be made without waiting."""
         return False
+
+    def start_commit(
+        self, commit: Transaction, deadline: float, ended: CommitEnded
+    ) -> StartedCommit | None:
+        """Return None: no call here can be made without waiting."""
+        return None
 
     def start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         """Return False: no call here can be made without waiting."""

@@ -19,8 +19,8 @@ from factstore.core.operations.idempotency import Idempotency
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.ports import Backend, Transaction
 from factstore.core.services.composition import build_services
-from factstore.core.services.facts import WrittenFacts
 from factstore.core.services.watch_filter import Filter
+from factstore.core.services.written_facts import WrittenFacts
 from factstore.store.client import EtcdClient
 from factstore.store.etcd import EtcdBackend
 from factstore.store.keyspace import Keyspace

@@ -11,7 +11,7 @@ import pytest
 from factstore.core.errors import NotFound, OutcomeUnknown, Unavailable
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.ports import Backend, Transaction
-from factstore.core.services.facts import WrittenFacts
+from factstore.core.services.written_facts import WrittenFacts
 from tests.backends.memory import MemoryBackend
 from tests.contract.world import CLOCK, TIMEOUT, Worker, author, new_scope
 

@@ -8,7 +8,7 @@ from factstore.api.raw_json import array_texts, object_texts
 from factstore.api.serializers.facts import fact_text
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact_result import FactResult
-from factstore.core.services.facts import WrittenFacts
+from factstore.core.services.written_facts import WrittenFacts
 
 
 def batch_texts(written: WrittenFacts, epoch: str) -> Iterator[str]:

@@ -154,6 +154,11 @@ class Draft(Generic[T_co]):
         )
 
     @property
+    def uses_leases(self) -> bool:
+        """Return whether leases are made, renewed or ended for it."""
+        return bool(self.leases or self.renews or self.ends)
+
+    @property
     def empty(self) -> bool:
         """Return whether there is nothing to write and nothing to confirm."""
         confirms = self.fact_revisions or self.record_revisions or self.emptied

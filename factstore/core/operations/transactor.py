@@ -19,17 +19,14 @@ from factstore.core.errors import (
     StorageFull,
     Unavailable,
 )
-from factstore.core.model.event import DeletionAuthor
-from factstore.core.model.fact import Author, Scope, Stack
-from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
+from factstore.core.model.quota import Quotas
 from factstore.core.model.receipt import Receipt
-from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
-from factstore.core.operations.grants import guards_on_grant
+from factstore.core.model.transaction import Transaction
+from factstore.core.operations.attempt import Attempt
 from factstore.core.operations.leases import WriteLeases
-from factstore.core.operations.operation import Committed, Draft, Operation, View
-from factstore.core.operations.quota import check_quota
-from factstore.core.operations.receipts import replay, with_receipt
-from factstore.core.operations.tree import tree_guards
+from factstore.core.operations.operation import Committed, Draft, Operation
+from factstore.core.operations.planner import Planner
+from factstore.core.operations.receipts import replay
 from factstore.core.operations.unknown_outcome import (
     can_be_planned_again,
     find_deleted,
@@ -70,8 +67,7 @@ class Transactor:
         self._new_wake_up = new_wake_up
         self._on_retry = on_retry
         self._queue = WriteQueue(clock, new_wake_up)
-        self._quotas = quotas
-        self._new_id = new_id
+        self._planner = Planner(clock, quotas, new_id)
         self._timeout = timeout
 
     def run(self, operation: Operation[T]) -> Committed[T]:
@@ -86,11 +82,52 @@ class Transactor:
         :raises Unavailable: the store cannot be reached, or others were ahead until the deadline.
         :raises OutcomeUnknown: the store did not report whether it was written.
         """
+        return self._carry_out(operation, self._clock.monotonic() + self._timeout)
+
+    def start(
+        self, operation: Operation[T], ended: Callable[[Attempt[T]], object]
+    ) -> Attempt[T] | None:
+        """Start to carry an operation out without waiting; return None if that is not possible.
+
+        Nothing has been written then, and :meth:`run` has to do everything.
+
+        :param ended: called once the attempt has a revision or has to be passed to :meth:`resume`.
+        """
         deadline = self._clock.monotonic() + self._timeout
+        try:
+            draft, transaction = self._planner.plan(operation, self._store.state())
+        except FactstoreError:
+            return None  # a refusal has to be decided on a fresh state
+        if transaction is None or draft.uses_leases or operation.idempotency is not None:
+            return None
+        place = Place(self._queue)
+        if not place.enter_at_once(transaction):
+            return None
+        attempt = Attempt(operation, draft, transaction, deadline)
+
+        def end(revision: int | None, error: Exception | None) -> None:
+            place.leave()
+            attempt.revision, attempt.error = revision, error
+            ended(attempt)
+
+        try:
+            attempt.commit = self._store.start_commit(transaction, deadline, end)
+        finally:
+            if attempt.commit is None:
+                place.leave()
+        return attempt if attempt.commit is not None else None
+
+    def resume(self, attempt: Attempt[T]) -> Committed[T]:
+        """Carry an operation out after its first attempt failed, as :meth:`run` does."""
+        return self._carry_out(attempt.operation, attempt.deadline, attempt)
+
+    def _carry_out(
+        self, operation: Operation[T], deadline: float, attempt: Attempt[T] | None = None
+    ) -> Committed[T]:
         leases = WriteLeases(self._store, self._clock, deadline, self._timeout)
         try:
             with Place(self._queue) as place:
-                committed, draft = self._run(operation, leases, place, deadline)
+                committed, draft = self._run(operation, leases, place, deadline, attempt)
         except OutcomeUnknown:
             raise  # what was written may be attached to the leases
         except BaseException:
@@ -103,28 +140,44 @@ class Transactor:
         return committed
 
     def _run(
-        self, operation: Operation[T], leases: WriteLeases, place: Place, deadline: float
+        self,
+        operation: Operation[T],
+        leases: WriteLeases,
+        place: Place,
+        deadline: float,
+        attempt: Attempt[T] | None,
     ) -> tuple[Committed[T], Draft[T] | None]:
-        state, fresh, retries = self._store.state(), False, 0
+        if attempt is not None and attempt.error is None:
+            self._on_retry()
+            attempt, state, fresh = None, self._store.refresh(deadline), True
+        else:
+            state, fresh = self._store.state(), False
+        retries = 0
         full: StorageFull | None = None
         while True:
-            earlier = self._earlier_receipt(operation, deadline)
-            try:
-                with state.read():  # a receipt and the facts of its write appear together
-                    replayed = replay(operation, state, earlier)
-                    if replayed is not None:
-                        return replayed, None
-                    draft, transaction = self.plan(operation, state, full=full is not None)
-            except FactstoreError:
-                if fresh:
-                    raise
-                state, fresh = self._store.refresh(deadline), True
-                continue
-            if transaction is None:
-                return Committed(draft.outcome, state.revision), draft
-            if not place.enter(transaction, deadline):
-                state, fresh = self._store.state(), False
-                continue
+            if attempt is not None:
+                draft, transaction = attempt.draft, attempt.transaction
+                failure, attempt = attempt.error, None
+            else:
+                failure = None
+                earlier = self._earlier_receipt(operation, deadline)
+                try:
+                    with state.read():  # a receipt and the facts of its write appear together
+                        replayed = replay(operation, state, earlier)
+                        if replayed is not None:
+                            return replayed, None
+                        draft, planned = self._planner.plan(operation, state, full=full is not None)
+                except FactstoreError:
+                    if fresh:
+                        raise
+                    state, fresh = self._store.refresh(deadline), True
+                    continue
+                if planned is None:
+                    return Committed(draft.outcome, state.revision), draft
+                transaction = planned
+                if not place.enter(transaction, deadline):
+                    state, fresh = self._store.state(), False
+                    continue
             if full is not None and transaction.needs_room:
                 raise full
             try:
@@ -134,7 +187,7 @@ class Transactor:
                 # confirmation is renewed after it, because only then is it known that nothing needs to
                 # be written.
                 if not writes or leases.renew(draft):
-                    revision = self._commit(transaction, place, deadline)
+                    revision = self._commit(transaction, place, deadline, failure)
                     if revision is not None and (writes or leases.renew(draft)):
                         return Committed(draft.outcome, revision, transaction), draft
             except StorageFull as error:
@@ -165,74 +218,10 @@ class Transactor:
         project_id, key = operation.scope.project_id, operation.idempotency.key
         return self._store.earlier_receipt(project_id, key, deadline)
 
-    def plan(
-        self, operation: Operation[T], state: State, *, full: bool = False
-    ) -> tuple[Draft[T], Transaction | None]:
-        """Return an operation's draft on a state, and the transaction that it makes.
-
-        :param full: True if the store accepts nothing but deletions.
-        :return: no transaction if there is nothing to write and nothing to confirm.
-        :raises FactstoreError: the operation's refusal on that state, or ``quota_exceeded``.
-        """
-        scope, author = operation.scope, operation.author
-        new_stack = self._stack_factory(scope, author) if operation.creates_stack else None
-        with state.read():
-            view = View(state, scope, self._clock.timestamp(), new_stack, full=full)
-            draft = operation.plan(view)
-            if draft.empty:
-                return draft, None
-            stack, known = view.stack, view.stack_state is not None
-            removal = draft if draft.changes and not draft.puts else None
-            draft = with_receipt(operation, view, draft)
-            if operation.counts_toward_quota:
-                quota = self._quotas(scope.project_id)
-                if quota is not UNLIMITED_QUOTA:
-                    # The receipt of a removal must not prevent it.
-                    check_quota(quota, view, removal or draft)
-            record_revisions = draft.record_revisions
-            if author is not None and author.grant:
-                record_revisions = {**guards_on_grant(view, author.grant), **record_revisions}
-            record_revisions = record_revisions if known else {}  # a new stack has no records
-            created = [put.path for put in draft.puts if put.version == 1]
-            room = GUARDS - OWN_GUARDS - len(record_revisions)
-            transaction = Transaction(
-                draft.stack or stack,
-                state.revision,
-                state.epoch,
-                creates_stack=not known,
-                updates_stack=known and draft.stack is not None and not draft.drops_stack,
-                drops_stack=draft.drops_stack,
-                fact_revisions=draft.fact_revisions,
-                tree=tree_guards(created, draft.deletes, draft.fact_revisions, room, draft.emptied),
-                puts=draft.puts,
-                deletes=draft.deletes,
-                record_revisions=record_revisions,
-                records=draft.records,
-                removes=draft.removes if known else (),
-                cleared_waiters=draft.cleared_waiters,
-                author=None if full else _deletion_author(stack, draft, author),
-                only_deletes=full,
-            )
-        return draft, transaction
-
-    def _stack_factory(self, scope: Scope, author: Author | None) -> Callable[[], Stack]:
-        def new_stack() -> Stack:
-            now = self._clock.timestamp()
-            return Stack(
-                project_id=scope.project_id,
-                name=scope.stack,
-                id=self._new_id(),
-                description="",
-                created_at=now,
-                updated_at=now,
-                updated_by=author.user_id if author else "",
-                request_id=author.request_id if author else "",
-            )
-
-        return new_stack
-
-    def _commit(self, transaction: Transaction, place: Place, deadline: float) -> int | None:
-        """Commit, and return the revision; None when a guard did not hold.
+    def _commit(
+        self, transaction: Transaction, place: Place, deadline: float, failure: Exception | None
+    ) -> int | None:
+        """Commit, unless that has failed already; return the revision, or None if a guard failed.
 
         An unknown outcome is settled by what the state shows, else by trying the same again.  The very
         same guards make the retry safe: if the lost attempt was, or will be, applied, the retry fails
@@ -240,6 +229,8 @@ class Transactor:
         existed.
         """
         try:
+            if failure is not None:
+                raise failure
             return self._store.commit(transaction, deadline)
         except StorageFull as full:
             # etcd may apply a write and refuse it all the same.
@@ -285,16 +276,3 @@ class Transactor:
         if revision is None:
             raise OutcomeUnknown("the write was retried and its guards failed")
         return revision
-
-
-def _deletion_author(stack: Stack, draft: Draft[T], author: Author | None) -> DeletionAuthor | None:
-    """Return who deletes; etcd's delete events carry no author, and an expiry looks the same."""
-    if author is None or not (draft.deletes or draft.drops_stack):
-        return None
-    return DeletionAuthor(
-        stack.id,
-        author.user_id,
-        author.request_id,
-        tuple(sorted(draft.deletes)),
-        whole_stack=draft.drops_stack,
-    )

@@ -102,23 +102,7 @@ class Place:
         """
         queue = self._queue
         with queue.lock:
-            if self._number is None:
-                self._number = next(queue.numbers)
-            self._scope = transaction.stack.scope
-            table = queue.stacks.setdefault(self._scope, {})
-            ahead: set[Place] = set()
-            for thing, claim in claims(transaction).items():
-                before = self._claims.get(thing, 0)
-                if before | claim == before:
-                    continue
-                claimed = table.get(thing)
-                if claimed is None:
-                    claimed = table[thing] = _Claimed()
-                self._claims[thing] = before | claim
-                ahead.update(claimed.add(self, before | claim))
-            # An earlier write that is planned again may claim more.  It does not wait for later ones,
-            # so that no two writes ever wait for each other.
-            self._ahead = {place for place in ahead if place.number < self._number}
+            self._claim(transaction)
             if not self._ahead:
                 return True
             free = self._free = queue.new_wake_up()
@@ -132,6 +116,35 @@ class Place:
                 code="contention",
             )
         return False
+
+    def enter_at_once(self, transaction: Transaction) -> bool:
+        """Claim what a transaction concerns, unless an earlier write claims the same."""
+        with self._queue.lock:
+            self._claim(transaction)
+        if self._ahead:
+            self.leave()
+            return False
+        return True
+
+    def _claim(self, transaction: Transaction) -> None:
+        queue = self._queue
+        if self._number is None:
+            self._number = next(queue.numbers)
+        self._scope = transaction.stack.scope
+        table = queue.stacks.setdefault(self._scope, {})
+        ahead: set[Place] = set()
+        for thing, claim in claims(transaction).items():
+            before = self._claims.get(thing, 0)
+            if before | claim == before:
+                continue
+            claimed = table.get(thing)
+            if claimed is None:
+                claimed = table[thing] = _Claimed()
+            self._claims[thing] = before | claim
+            ahead.update(claimed.add(self, before | claim))
+        # An earlier write that is planned again may claim more.  It does not wait for later ones,
+        # so that no two writes ever wait for each other.
+        self._ahead = {place for place in ahead if place.number < self._number}
 
     @property
     def number(self) -> int:

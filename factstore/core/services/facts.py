@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from factstore.core.errors import Forbidden, NotFound, SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope, Stack
-from factstore.core.model.fact_result import FactResult
 from factstore.core.model.path import check_path, check_stack_name, quoted
 from factstore.core.model.permissions import OWNER, Permissions
-from factstore.core.model.precondition import Precondition
+from factstore.core.model.precondition import ANY, Precondition
 from factstore.core.model.secret_readers import SecretReader
 from factstore.core.operations.batches import check_batch
 from factstore.core.operations.encryption import Encryption
@@ -24,18 +22,8 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Page, Service, check_page_revision, paginate
 from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.written_facts import FactAttempt, WrittenFacts
 from factstore.core.state.state import State
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFacts:
-    """The results of a durable write.
-
-    :param revision: of the write; if nothing changed, a revision at which that was confirmed.
-    """
-
-    results: tuple[FactResult, ...]
-    revision: int
 
 
 def check_reader(fact: Fact, reader: SecretReader) -> None:
@@ -194,6 +182,30 @@ class FactService(Service):
         guards = [(put.path, precondition)]
         return self.write(scope, [put], guards, author, idempotency, fences=fences)
 
+    def start_put(
+        self,
+        scope: Scope,
+        put: Put,
+        author: Author,
+        ended: Callable[[FactAttempt], object],
+        *,
+        fences: Collection[str] = (),
+    ) -> FactAttempt | None:
+        """Start :meth:`put` without waiting; return None if that is not possible.
+
+        :param ended: called with the attempt; :meth:`written` returns its results.
+        """
+        check_stack_name(scope.stack)
+        check_path(put.path)
+        operation = WriteFacts(
+            scope, [put], [(put.path, ANY)], author, self._encryption, fences=fences
+        )
+        return self._transactor.start(operation, ended)
+
+    def written(self, attempt: FactAttempt) -> WrittenFacts:
+        """Return the results of an attempt that has ended; if it failed, carry the write out."""
+        return WrittenFacts.of(attempt.committed or self._transactor.resume(attempt))
+
     def delete(
         self,
         scope: Scope,
@@ -262,13 +274,7 @@ class FactService(Service):
                 scope, requests, guards, author, self._encryption, idempotency, fences, create
             )
         )
-        results = [
-            replace(result, fact=done.written_fact(result.fact))
-            if result.fact is not None and not result.fact.revision
-            else result
-            for result in done.outcome
-        ]
-        return WrittenFacts(tuple(results), done.revision)
+        return WrittenFacts.of(done)
 
 
 def fact_missing(state: State, scope: Scope, path: str, permissions: Permissions) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from factstore.core.errors import Unavailable
@@ -27,6 +28,7 @@ from factstore.core.ports import Clock, Store
 from factstore.core.services.applied_reports import AppliedReports
 from factstore.core.services.base import Page, Service, paginate
 from factstore.core.services.heartbeat_gap import HeartbeatGap
+from factstore.core.services.started_heartbeat import start_heartbeat
 from factstore.core.state.state import State
 
 
@@ -236,6 +238,22 @@ class MemberService(Service):
                 )
         if applied is not None:
             self._reports.record(scope, member, applied, deadline)
+
+    def start_heartbeat(
+        self,
+        scope: Scope,
+        name: str,
+        generation: str | None,
+        applied: Cursor | None,
+        ended: Callable[[bool], object],
+    ) -> bool:
+        """Start :meth:`heartbeat` without waiting; return False if that is not possible.
+
+        :param ended: called with True once the member's time has been restarted; with False if
+            :meth:`heartbeat` has to be called.
+        """
+        _check(scope, name)
+        return start_heartbeat(self._store, self._gap, scope, name, generation, applied, ended)
 
     def _living(self, state: State, scope: Scope, name: str, generation: str | None) -> Member:
         with state.read():

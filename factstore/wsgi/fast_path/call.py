@@ -7,21 +7,34 @@ from typing import NamedTuple
 
 from factstore.api.identity import Identity
 from factstore.core.model.fact import Scope
+from factstore.wsgi.fair_queue import Flow
 from factstore.wsgi.fast_path.http_request import Request
-from factstore.wsgi.fast_path.http_response import Answer
+from factstore.wsgi.fast_path.http_response import Answer, Rendered
 
 
 class Call(NamedTuple):
-    """A request and its caller."""
+    """A request and its caller.
+
+    :param began: the time at which the request was read.
+    """
 
     request: Request
     identity: Identity
     request_id: str
+    began: float
 
     @property
     def scope(self) -> Scope:
         """The stack of the request."""
         return Scope(self.identity.project_id, self.request.stack)
+
+    @property
+    def flow(self) -> Flow:
+        """The flow of the request."""
+        return self.identity.project_id, self.request.noun == "heartbeat"
+
+
+Handle = Callable[[Call], Answer | Rendered | None]
 
 
 class Operation(NamedTuple):
@@ -30,7 +43,9 @@ class Operation(NamedTuple):
     :param route: its path template.
     :param handle: carries it out; returns None, before anything is done, for a request that has to be
         passed to gunicorn.
+    :param start: starts it without a greenlet; returns False if it needs one.  None if it always does.
     """
 
     route: str
-    handle: Callable[[Call], Answer | None]
+    handle: Handle
+    start: Callable[[Call], bool] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -10,13 +11,15 @@ from itertools import chain
 from gunicorn.http.wsgi import SERVER
 from gunicorn.util import http_date
 
-from factstore.api.errors import error_headers
+from factstore.api.errors import STATUS, error_headers
 from factstore.api.microversion import RESPONSE_HEADERS
 from factstore.api.responses import PIECE_CHARACTERS, encoded_pieces
-from factstore.core.errors import FactstoreError
+from factstore.core.errors import FactstoreError, Throttled
 from factstore.core.model.value import utf8_size
 from factstore.wsgi.middleware.problem import Problem, problem
 from factstore.wsgi.middleware.request_id import HEADER as REQUEST_ID
+
+LOG = logging.getLogger(__name__)
 
 _EVERYWHERE = "".join(f"{name}: {value}\r\n" for name, value in RESPONSE_HEADERS.items())
 _STATUS_LINES = {
@@ -86,23 +89,30 @@ class Answer:
 class Rendered:
     """A response of which all but its date and the request id is kept.
 
-    :param body: of the response.
+    :param body: of the response; None for a response that has none.
     """
 
     __slots__ = ("_end", "_middle", "_start", "size", "status")
 
-    def __init__(self, status: int, headers: Iterable[tuple[str, str]], body: str) -> None:
+    waited = False
+
+    def __init__(self, status: int, headers: Iterable[tuple[str, str]], body: str | None) -> None:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        encoded = body.encode()
+        encoded = (body or "").encode()
         self.status, self.size = status, len(encoded)
         self._start = _STATUS_LINES[status].encode()
         self._middle = f"\r\nConnection: keep-alive\r\n{lines}{_EVERYWHERE}{REQUEST_ID}: ".encode()
-        self._end = b"\r\nContent-Length: %d\r\n\r\n%b" % (len(encoded), encoded)
+        length = b"" if body is None else b"Content-Length: %d\r\n" % len(encoded)
+        self._end = b"\r\n%b\r\n%b" % (length, encoded)
 
     def response(self, request_id: str) -> bytes:
         """Return the bytes of the response."""
         date, own = _DATES.now().encode(), request_id.encode()
         return b"%b%b%b%b%b" % (self._start, date, self._middle, own, self._end)
+
+    def pieces(self, request_id: str) -> Iterable[bytes]:
+        """Return the bytes of the response, in one piece."""
+        return [self.response(request_id)]
 
 
 def etag_headers(etag: str) -> list[tuple[str, str]]:
@@ -124,6 +134,14 @@ def refusal(
     own = dict([*error_headers(error).items(), *headers])
     found = problem(error.code, error.detail, request_id, extra=error.extra, headers=own)
     return answer_of(found, waited=waited)
+
+
+def logged_refusal(error: FactstoreError, request_id: str) -> Answer:
+    """Return the answer that states an error, and log one that is not the caller's."""
+    is_failure = STATUS[error.code][0] >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if is_failure and not isinstance(error, Throttled):
+        LOG.warning("%s: %s", error.code, error.detail)
+    return refusal(error, request_id)
 
 
 def answer_of(found: Problem, *, waited: bool = False) -> Answer:

@@ -20,12 +20,14 @@ from factstore.core.model.member import GENERATION_PATTERN
 from factstore.core.model.precondition import ANY
 from factstore.core.model.value import parse_json
 from factstore.core.services.composition import Services
+from factstore.core.services.written_facts import WrittenFacts
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.wsgi.fast_path.call import Call
-from factstore.wsgi.fast_path.http_response import Answer, etag_headers
+from factstore.wsgi.fast_path.http_response import Answer, Rendered, etag_headers
 
 _GENERATION = re.compile(GENERATION_PATTERN)
+HEARTBEAT_ANSWER = Rendered(204, [("Content-Type", "text/html; charset=utf-8")], None)
 
 
 class Writes:
@@ -37,6 +39,20 @@ class Writes:
 
     def put_fact(self, call: Call) -> Answer | None:
         """Store a fact."""
+        request = self.read_put(call)
+        if request is None:
+            return None
+        put, fences = request
+        written = self._services.facts.put(
+            call.scope, put, self.author(call), ANY, None, fences=fences
+        )
+        return self.put_answer(call, written)
+
+    def read_put(self, call: Call) -> tuple[Put, tuple[str, ...]] | None:
+        """Return the fact to store, and the generations that must be alive; None for a view.
+
+        :raises Forbidden: the caller's grant does not allow it.
+        """
         request, identity = call.request, call.identity
         headers = request.headers
         if not (headers.json and self._allows(fact_rules.PUT, call)):
@@ -57,10 +73,11 @@ class Writes:
         if put.member is not None:
             identity.permissions.check_member(put.member)
         generation = headers.generation
-        fences = () if generation is None or put.generation is not None else (generation,)
-        written = self._services.facts.put(
-            call.scope, put, self._author(call), ANY, None, fences=fences
-        )
+        return put, () if generation is None or put.generation is not None else (generation,)
+
+    def put_answer(self, call: Call, written: WrittenFacts) -> Answer:
+        """Return the answer to a put."""
+        request, headers = call.request, call.request.headers
         result, epoch = written.results[0], self._services.epoch
         fact = result.fact
         assert fact is not None  # noqa: S101 - a put always leaves a fact
@@ -97,7 +114,7 @@ class Writes:
             call.scope,
             puts,
             [],
-            self._author(call),
+            self.author(call),
             fences=() if generation is None else (generation,),
         )
         epoch = self._services.epoch
@@ -107,9 +124,21 @@ class Writes:
         ]
         return Answer(200, lines, [*batch_texts(written, epoch), "\n"])
 
-    def heartbeat(self, call: Call) -> Answer | None:
+    def heartbeat(self, call: Call) -> Rendered | None:
         """Restart a member's time to live."""
-        request, identity = call.request, call.identity
+        found = self.read_heartbeat(call)
+        if found is None:
+            return None
+        generation, applied = found
+        self._services.members.heartbeat(call.scope, call.request.member, generation, applied)
+        return HEARTBEAT_ANSWER
+
+    def read_heartbeat(self, call: Call) -> tuple[str | None, Cursor | None] | None:
+        """Return the generation and the applied revision that a heartbeat states; None for a view.
+
+        :raises Forbidden: the caller's grant is not for the member.
+        """
+        request = call.request
         if not self._allows(member_rules.HEARTBEAT, call):
             return None
         generation, applied = request.headers.generation, None
@@ -130,16 +159,16 @@ class Writes:
                     applied = Cursor.parse(cursor)
             except Invalid:
                 return None
-        identity.permissions.check_member(request.member)
-        self._services.members.heartbeat(call.scope, request.member, generation, applied)
-        return Answer(204, [("Content-Type", "text/html; charset=utf-8")], None)
+        call.identity.permissions.check_member(request.member)
+        return generation, applied
 
     def _allows(self, rule: str, call: Call) -> bool:
         if call.request.headers.conditional:
             return False
         return self._authorizer(rule, call.identity, call.identity.project_id)
 
-    def _author(self, call: Call) -> Author:
+    def author(self, call: Call) -> Author:
+        """Return the author of a change."""
         identity = call.identity
         return Author(
             identity.user_id,

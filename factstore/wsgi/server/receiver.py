@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 READ_BYTES = 64 * 1024
+
+
+Resume = Callable[[], Iterable[bytes] | None]
+Found = bytes | memoryview | tuple[Request, Resume | None]
+"""Bytes for gunicorn, the rest of a response, or a request with what is left to do for it."""
 
 
 class Receiver:
@@ -80,13 +86,18 @@ class Receiver:
             if isinstance(found, memoryview):
                 self._connection.sendall(found)
                 continue
+            request, resume = found
             connection = self._connection
-            connection.begin_request(found)
-            self._connections.add_body(connection, len(found.body))
+            connection.begin_request(request)
+            self._connections.add_body(connection, len(request.body))
             try:
-                pieces = self._fast_path.serve(found, local=self._local)
+                pieces = (
+                    self._fast_path.serve(request, local=self._local)
+                    if resume is None
+                    else resume()
+                )
                 if pieces is None:
-                    rest, self._data = found.data + self._data, b""
+                    rest, self._data = request.data + self._data, b""
                     return rest
                 for piece in pieces:
                     connection.sendall(piece)
@@ -95,14 +106,14 @@ class Receiver:
             finally:
                 connection.end_request()
 
-    def _next(self) -> bytes | memoryview | Request:
+    def _next(self) -> Found:
         self._waiter = Waiter()
         self._since = time.monotonic()
         self._connection.set_idle(True)
         # What arrived earlier is not reported again.
         self._resume(self._continue)
         try:
-            found: bytes | memoryview | Request = self._waiter.get()
+            found: Found = self._waiter.get()
         finally:
             self._waiter = None
             self._connection.set_idle(False)
@@ -167,21 +178,19 @@ class Receiver:
             self._wake(data)
             return
         self._data = data[len(request.data) :]
-        if not request.reads_fact:
-            self._wake(request)
-            return
         self._busy = True
         self._connection.set_idle(False)
-        if not self._fast_path.start_read(
-            request, partial(self._respond, request), local=self._local
-        ):
+        if not self._fast_path.start(request, partial(self._respond, request), local=self._local):
             self._respond(request, None)
 
-    def _respond(self, request: Request, response: bytes | None) -> None:
+    def _respond(self, request: Request, response: bytes | Resume | None) -> None:
         self._busy = False
-        if response is None:
+        if response is None and request.reads_fact:
             data, self._data = request.data + self._data, b""
             self._wake(data)
+            return
+        if not isinstance(response, bytes):
+            self._wake((request, response))
             return
         try:
             sent = os.write(self._descriptor, response)
@@ -199,7 +208,7 @@ class Receiver:
         if self._data or self._more:
             self._resume(self._continue)
 
-    def _wake(self, found: bytes | memoryview | Request) -> None:
+    def _wake(self, found: Found) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             self._resume(waiter.switch, found)

@@ -120,7 +120,7 @@ class Worker(GeventWorker):
         known.call_every(PUBLISH_SECONDS, metrics.publish)
         self._fast_path = None if _concern_every_request(self.cfg) else runtime.fast_path
         if self._fast_path is not None:
-            known.call_every(EXPIRY_SECONDS, self._fast_path.expire_reads)
+            known.call_every(EXPIRY_SECONDS, self._fast_path.expire)
         for each in self.sockets:
             set_listener_options(each, limits)
         # Objects that exist now are permanent, and each collection would walk all facts in memory.

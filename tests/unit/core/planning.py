@@ -15,7 +15,7 @@ from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.operation import Draft
-from factstore.core.operations.transactor import Transactor
+from factstore.core.operations.planner import Planner
 from factstore.core.state.state import State
 from tests.unit.core.factories import ALICE, SCOPE, ManualClock
 
@@ -46,7 +46,7 @@ def plan_facts(
 ) -> Planned:
     clock = ManualClock()
     clock.timestamp = lambda: now  # type: ignore[method-assign]
-    transactor = Transactor(None, clock, lambda project_id: quota, lambda: "new-id", 5.0)  # type: ignore[arg-type]
+    planner = Planner(clock, lambda project_id: quota, lambda: "new-id")
     operation = WriteFacts(
         SCOPE,
         requests,
@@ -56,6 +56,6 @@ def plan_facts(
         creates_stack=create,
         **fields,
     )
-    draft, transaction = transactor.plan(operation, state)
+    draft, transaction = planner.plan(operation, state)
     assert transaction is not None
     return Planned(draft, transaction)

@@ -28,7 +28,7 @@ from factstore.core.model.value import VALUE_BYTES
 from factstore.core.operations.encryption import SEALED_PATTERN, Encryption, _of_stack
 from factstore.core.operations.idempotency import Idempotency
 from factstore.core.ports import Transaction
-from factstore.core.services.facts import WrittenFacts
+from factstore.core.services.written_facts import WrittenFacts
 from factstore.keys.keyring import CHECK_SECONDS, RepositoryKeyring
 from factstore.keys.repository import Repository
 from tests.sealing_keys import Nowhere, lose_keys, make_keys, rotate_keys, sealing_with

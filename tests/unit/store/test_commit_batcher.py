@@ -17,7 +17,7 @@ from factstore.store.commit_batcher import (
     BATCH_SIZE,
     CommitBatcher,
     ConflictSet,
-    _Entry,
+    Entry,
     _next_batch,
 )
 from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, PutKey, Txn
@@ -42,8 +42,8 @@ def creation(path: bytes, *above: bytes) -> Txn:
     return put(path, b"v", *compares)
 
 
-def entry(txn: Txn) -> _Entry:
-    return _Entry(txn, time.monotonic() + 10, threading.Event())
+def entry(txn: Txn) -> Entry:
+    return Entry(txn, time.monotonic() + 10, lambda ended: None)
 
 
 def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from unittest.mock import Mock
+from collections.abc import Callable, Iterator
+from unittest.mock import Mock, patch
 
 import pytest
 
 from factstore.api.identity import Identity
-from factstore.core.errors import CursorExpired, FactstoreError, Unavailable
-from factstore.core.model.fact import Fact
+from factstore.core.errors import CursorExpired, FactstoreError, OutcomeUnknown, Unavailable
+from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.grant import GrantRequest
+from factstore.core.model.member import JoinRequest
 from factstore.core.model.permissions import Permissions
+from factstore.core.model.transaction import Transaction
+from factstore.core.ports import CommitEnded
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
@@ -26,7 +29,7 @@ from factstore.wsgi.fast_path.callers import (
     ValidTokens,
 )
 from factstore.wsgi.fast_path.fact_read import FactRead
-from factstore.wsgi.fast_path.fast_path import FastPath
+from factstore.wsgi.fast_path.fast_path import FastPath, Response
 from factstore.wsgi.fast_path.http_request import (
     BODY_BYTES,
     HEAD_BYTES,
@@ -36,6 +39,7 @@ from factstore.wsgi.fast_path.http_request import (
     Reader,
     Request,
 )
+from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.scheduler import ThreadScheduler
 from tests.contract.world import PROJECT, MemoryWorld, Worker, author, new_scope
 from tests.raw_http import request_bytes
@@ -240,11 +244,12 @@ def answer(path: FastPath, raw: bytes) -> bytes | None:
     found: list[bytes | None] = []
     ended = threading.Event()
 
-    def respond(response: bytes | None) -> None:
+    def respond(response: Response) -> None:
+        assert not callable(response)
         found.append(response)
         ended.set()
 
-    if not path.start_read(read(raw), respond, local=True):
+    if not path.start(read(raw), respond, local=True):
         return None
     assert ended.wait(10)
     return found[0]
@@ -278,7 +283,8 @@ def test_a_failure_after_the_write_may_have_been_made_is_answered(
 def test_a_read_that_fails_is_answered(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     path = fast_path(worker, OWNER)
     path.serve(read(SERVED["put"][0]), local=True)
-    monkeypatch.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError("disk full"))))
+    failing = Mock(observe=Mock(side_effect=OSError("disk full")))
+    monkeypatch.setattr(path.reads, "_metrics", failing)
     response = answer(path, request_bytes("GET", FACT))
     assert response is not None
     assert response.startswith(b"HTTP/1.1 500 ")
@@ -303,6 +309,7 @@ def test_bodies_are_counted_and_charged_without_their_headers(
 ) -> None:
     path, metrics, charged = fast_path(worker, OWNER), Mock(), Mock()
     monkeypatch.setattr(path, "_metrics", metrics)
+    monkeypatch.setattr(path.reads, "_metrics", metrics)
     monkeypatch.setattr(worker.services.rate_limiter, "answered", charged)
     for response in (
         b"".join(path.serve(read(SERVED["put"][0]), local=True) or ()),
@@ -325,6 +332,192 @@ def test_a_request_that_the_fast_path_does_not_answer_is_not_charged(
     monkeypatch.setattr(path, "_scheduler", Mock(age=Mock(return_value=MAX_DELAY_SECONDS + 1)))
     assert path.serve(read(SERVED["put"][0]), local=True) is None, "the queue is too long"
     limiter.request_at_once.assert_called_once()
+
+
+# Writes that are started in the loop
+
+
+class Loop:
+    """A store whose commits and renewals were started, and end when the test ends them."""
+
+    def __init__(self, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = worker.store
+        self.commits: list[tuple[Transaction, CommitEnded]] = []
+        self.renewals: list[Callable[[bool | None], object]] = []
+        self.handle = Mock()
+        monkeypatch.setattr(worker.store, "start_commit", self._start_commit)
+        monkeypatch.setattr(worker.store, "start_renewal", self._start_renewal)
+
+    def _start_commit(self, commit: Transaction, deadline: float, ended: CommitEnded) -> Mock:
+        self.commits.append((commit, ended))
+        return self.handle
+
+    def _start_renewal(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
+        self.renewals.append(ended)
+        return True
+
+    def write(self) -> None:
+        """Carry the first commit out, and end it."""
+        commit, ended = self.commits.pop(0)
+        ended(self.store.commit(commit, time.monotonic() + 5), None)
+
+
+@pytest.fixture
+def loop(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Loop:
+    return Loop(worker, monkeypatch)
+
+
+def started(path: FastPath, raw: bytes) -> list[Response] | None:
+    """Start a request in the loop, and return the list of its responses; None if it cannot start."""
+    found: list[Response] = []
+    return found if path.start(read(raw), found.append, local=True) else None
+
+
+def running(path: FastPath, raw: bytes) -> list[Response]:
+    """Start a request in the loop, and return the list of its responses."""
+    found = started(path, raw)
+    assert found == []
+    return found
+
+
+def status(response: Response) -> int:
+    """Return the status of a response, which a greenlet may have to make."""
+    data = b"".join(response() or ()) if callable(response) else response
+    assert data is not None
+    return int(data.split()[1])
+
+
+def put(value: int, path: str = FACT) -> bytes:
+    return request_bytes("PUT", path, JSON, body=b'{"value":%d}' % value)
+
+
+def test_a_put_ends_in_the_loop_once_it_is_written(worker: Worker, loop: Loop) -> None:
+    path = fast_path(worker, OWNER)
+    for value, expected in ((1, 201), (2, 200), (2, 200)):
+        found = running(path, put(value))
+        loop.write()
+        assert isinstance(found[0], bytes)
+        assert status(found[0]) == expected
+    assert b"Factstore-Unchanged: true" in found[0]
+    assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").version == 2  # type: ignore[union-attr]
+
+
+def test_a_put_whose_guards_fail_is_planned_again_by_the_greenlet(
+    worker: Worker, loop: Loop
+) -> None:
+    path = fast_path(worker, OWNER)
+    assert status(b"".join(path.serve(read(put(1)), local=True) or ())) == 201
+    found = running(path, put(2))
+    loop.commits.pop()[1](None, None)
+    (response,) = found
+    assert callable(response)
+    assert status(response) == 200
+    assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").text == "2"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_put_of_unknown_outcome_is_settled_by_the_greenlet(
+    worker: Worker, loop: Loop, written: bool
+) -> None:
+    path = fast_path(worker, OWNER)
+    found = running(path, put(1))
+    commit, ended = loop.commits.pop()
+    if written:
+        worker.store.commit(commit, time.monotonic() + 5)
+    ended(None, OutcomeUnknown("lost"))
+    (response,) = found
+    assert status(response) == 201
+    assert worker.store.state().fact(Scope(PROJECT, "s"), "a/b").version == 1  # type: ignore[union-attr]
+
+
+def test_a_put_that_was_not_sent_is_refused(worker: Worker, loop: Loop) -> None:
+    found = running(fast_path(worker, OWNER), put(1))
+    loop.commits.pop()[1](None, Unavailable("not sent"))
+    assert status(found[0]) == 503
+
+
+def test_writes_of_the_same_fact_do_not_overtake_one_another(worker: Worker, loop: Loop) -> None:
+    path = fast_path(worker, OWNER)
+    path.serve(read(put(1)), local=True)
+    path.serve(read(put(1, FACT + "c")), local=True)
+    assert started(path, put(2)) == []
+    assert started(path, put(3)) is None, "the greenlet waits"
+    assert started(path, put(3, FACT + "c")) == []
+    loop.write()
+    loop.write()
+    assert started(path, put(4)) == []
+    loop.commits.clear()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        request_bytes("PUT", FACT, JSON, body=b'{"value":1,"ttl":60}'),
+        request_bytes("PUT", FACT, JSON, body=b'{"value":1,"member":"nobody"}'),
+        request_bytes("PUT", FACT, JSON, body=b'{"value":"%b"}' % (b"x" * 5000)),
+        request_bytes("PUT", "/v1/stacks/s/facts/.a", JSON, body=b'{"value":1}'),
+        request_bytes("PUT", FACT, JSON, body=b"["),
+        request_bytes("POST", "/v1/stacks/s/members/nobody/heartbeat"),
+        SERVED["batch"][0],
+        SERVED["context"][0],
+    ],
+)
+def test_what_may_have_to_wait_or_is_refused_is_left_to_the_greenlet(
+    worker: Worker, loop: Loop, raw: bytes
+) -> None:
+    limiter = worker.services.rate_limiter
+    charged, cancelled = Mock(wraps=limiter.request_at_once), Mock()
+    with (
+        patch.object(limiter, "request_at_once", charged),
+        patch.object(limiter, "cancel", cancelled),
+    ):
+        assert started(fast_path(worker, OWNER), raw) is None
+    assert charged.call_args == cancelled.call_args
+    assert loop.commits == []
+
+
+def test_nothing_is_started_while_others_wait_for_their_turn(worker: Worker, loop: Loop) -> None:
+    path = fast_path(worker, OWNER)
+    path._scheduler = Mock(waiting=1)
+    assert started(path, put(1)) is None
+
+
+def test_a_failure_after_the_write_is_answered(
+    worker: Worker, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = fast_path(worker, OWNER)
+    for broken in ("put_answer", "_metrics"):
+        found = running(path, put(1))
+        with monkeypatch.context() as broke:
+            if broken == "_metrics":
+                broke.setattr(path, "_metrics", Mock(observe=Mock(side_effect=OSError)))
+            else:
+                broke.setattr(Writes, broken, Mock(side_effect=OSError))
+            loop.write()
+            assert status(found[0]) == 500
+
+
+def test_a_heartbeat_ends_in_the_loop_or_is_repeated_by_the_greenlet(
+    worker: Worker, loop: Loop
+) -> None:
+    worker.members.join(Scope(PROJECT, "s"), "m", JoinRequest("g", 60, "{}"), author())
+    path = fast_path(worker, OWNER)
+    for renewed, expected in ((True, b"HTTP/1.1 204 "), (None, None), (False, None)):
+        found = running(path, SERVED["heartbeat"][0])
+        loop.renewals.pop()(renewed)
+        (response,) = found
+        assert response is None or isinstance(response, bytes)
+        assert (response or b"")[:13] == (expected or b"")
+
+
+def test_writes_that_take_too_long_are_ended(worker: Worker, loop: Loop) -> None:
+    path = fast_path(worker, OWNER)
+    assert started(path, put(1)) == []
+    path.expire()
+    loop.handle.expire.assert_called_once()
+    loop.write()
+    path.expire()
+    loop.handle.expire.assert_called_once()
 
 
 # Reads of the store
@@ -434,8 +627,8 @@ def test_reads_that_wait_are_moved_on_once_and_then_left_to_their_view(worker: W
     foreign = Mock(began=now - 0.5, lags=True, passed=False)
     passed = Mock(began=now - 0.5, lags=True, passed=True)
     new = Mock(began=now + 60, lags=True, passed=False)
-    path.reads = dict.fromkeys([late, lagging, foreign, passed, new], Mock())
-    path.expire_reads()
+    path.reads.running = dict.fromkeys([late, lagging, foreign, passed, new], Mock())
+    path.expire()
     assert isinstance(late.end.call_args.args[0], Unavailable)
     lagging.end.assert_called_once_with(None)
     foreign.pass_foreign.assert_called_once_with()

@@ -10,7 +10,7 @@ import gevent
 import gevent.socket
 import pytest
 
-from factstore.wsgi.fast_path.fast_path import VERSIONS
+from factstore.wsgi.fast_path.fast_path import VERSIONS, Response
 from factstore.wsgi.fast_path.http_request import Reader, Request
 from factstore.wsgi.server.connection import Connection
 from tests.raw_http import request_bytes
@@ -25,12 +25,13 @@ class Path:
 
     def __init__(self) -> None:
         self.parse: Callable[[bytes], object] = Reader(VERSIONS).read
-        self.reads: list[Callable[[bytes | None], None]] = []
+        self.reads: list[Callable[[Response], None]] = []
+        self.starts_writes = False
         self.serve: Callable[..., list[bytes] | None] = Mock()
 
-    def start_read(
-        self, request: Request, respond: Callable[[bytes | None], None], *, local: bool
-    ) -> bool:
+    def start(self, request: Request, respond: Callable[[Response], None], *, local: bool) -> bool:
+        if not request.reads_fact and not self.starts_writes:
+            return False
         self.reads.append(respond)
         return True
 
@@ -136,3 +137,25 @@ def test_requests_behind_one_for_gunicorn_come_after_it(worker: Worker, path: Pa
     assert request.get(timeout=PATIENCE) == OTHER + GET
     assert received(client, 100) == b"1"
     assert len(path.reads) == 1
+
+
+@pytest.mark.parametrize(
+    "response", [None, lambda: [b"resumed"], b"at once"], ids=["again", "resumed", "at once"]
+)
+def test_a_write_that_was_started_ends_in_the_loop_or_in_the_greenlet(
+    worker: Worker, path: Path, response: Response
+) -> None:
+    path.starts_writes, path.serve = True, Mock(return_value=[b"from the beginning"])
+    client, _ = serve(worker, path)
+    client.sendall(request_bytes("PUT", "/v1/stacks/s/facts/a", body=b"{}") + GET)
+    begun(path)
+    path.reads[0](response)
+    if isinstance(response, bytes):
+        expected = response
+    else:
+        expected = b"resumed" if response else b"from the beginning"
+    assert received(client, 100) == expected
+    assert path.serve.called == (response is None)
+    begun(path, 2)
+    path.reads[1](b"the read behind")
+    assert received(client, 100) == b"the read behind"

@@ -1,0 +1,90 @@
+"""Commits that nobody waits for: each calls a function when it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from factstore.core.ports import Clock, CommitEnded, StartedCommit
+from factstore.store.commit_batcher import CommitBatcher, Entry
+from factstore.store.types import LeaseExpired, Txn
+
+
+class BatchedCommit:
+    """A transaction in the batcher.
+
+    :param ended: called with the revision, or with None if a compare or a lease failed.
+    """
+
+    def __init__(
+        self, batcher: CommitBatcher, txn: Txn, deadline: float, ended: CommitEnded
+    ) -> None:
+        self._batcher = batcher
+        self._deadline = deadline
+        self._ended = ended
+        self._entry = batcher.send(txn, deadline, self._end)
+
+    def _end(self, entry: Entry) -> None:
+        if entry.error is None:
+            self._ended(entry.revision if entry.succeeded else None, None)
+        else:
+            self._ended(None, None if isinstance(entry.error, LeaseExpired) else entry.error)
+
+    def expire(self, now: float) -> None:
+        """End the commit if its deadline has passed."""
+        if now > self._deadline:
+            self._batcher.give_up(self._entry)
+
+
+class VisibleCommit:
+    """A commit that ends when the state includes it, or after a time that is long enough for that.
+
+    :param start: starts the commit.
+    :param visible: returns True if the state has reached a revision; otherwise, it calls the function
+        when that has happened.
+    :param seconds: for which a durable write is not acknowledged if the state does not include it.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[CommitEnded], StartedCommit | None],
+        visible: Callable[[int, Callable[[], object]], bool],
+        clock: Clock,
+        seconds: float,
+        observe_lag: Callable[[float], None],
+        ended: CommitEnded,
+    ) -> None:
+        self._visible = visible
+        self._clock = clock
+        self._seconds = seconds
+        self._observe_lag = observe_lag
+        self._ended: CommitEnded | None = ended
+        self._revision: int | None = None
+        self._written = 0.0
+        self._inner = start(self._end_write)
+        self.started = self._inner is not None
+
+    def _end_write(self, revision: int | None, error: Exception | None) -> None:
+        if revision is None:
+            self._finish(None, error)
+            return
+        self._revision, self._written = revision, self._clock.monotonic()
+        if self._visible(revision, self._reach):
+            self._reach()
+
+    def _reach(self) -> None:
+        if self._ended is not None:
+            self._observe_lag(self._clock.monotonic() - self._written)
+            self._finish(self._revision, None)
+
+    def _finish(self, revision: int | None, error: Exception | None) -> None:
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended(revision, error)
+
+    def expire(self, now: float) -> None:
+        """End the commit if it takes too long; a durable one is a success in any case."""
+        if self._revision is None:
+            if self._inner is not None:
+                self._inner.expire(now)
+        elif now - self._written > self._seconds:
+            self._reach()

@@ -1,0 +1,157 @@
+"""Reads of facts on the fast path, which need no greenlet."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from factstore.api.errors import INTERNAL_ERROR
+from factstore.api.identity import Authorizer, Identity
+from factstore.api.media import JSON
+from factstore.api.serializers.facts import fact_text
+from factstore.core.errors import FactstoreError, Invalid, Unavailable
+from factstore.core.model.fact import Fact, Scope
+from factstore.core.model.path import check_path, check_stack_name
+from factstore.core.services.composition import Services
+from factstore.policies import facts as rules
+from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
+from factstore.wsgi.fast_path.fact_read import FactRead
+from factstore.wsgi.fast_path.http_request import Request
+from factstore.wsgi.fast_path.http_response import (
+    Answer,
+    Rendered,
+    answer_of,
+    etag_headers,
+    logged_refusal,
+)
+from factstore.wsgi.middleware.metrics import Metrics
+from factstore.wsgi.middleware.problem import problem
+from factstore.wsgi.middleware.request_id import new_request_id
+from factstore.wsgi.ops.logs import LogContext, set_caller
+
+LOG = logging.getLogger(__name__)
+
+LAG_SECONDS = 1.0
+"""After which a read of a state that lags is left to its view, which renews a watch that is broken."""
+
+ROUTE = "/v1/stacks/{stack}/facts/{path}"
+_RENDERED = 4096  # responses that are kept, and the bytes of the largest body
+_RENDERED_BYTES = 2048
+
+Respond = Callable[[bytes | None], None]
+"""Receives the response to a request, or None if the request has to be passed to gunicorn."""
+
+
+class FactReads:
+    """The reads of one worker.
+
+    :param timeout: seconds after which a read of the store counts as failed.
+    """
+
+    def __init__(
+        self,
+        store: MirroredStore,
+        services: Services,
+        authorizer: Authorizer,
+        metrics: Metrics,
+        timeout: float,
+    ) -> None:
+        self._store = store
+        self._services = services
+        self._authorizer = authorizer
+        self._metrics = metrics
+        self._timeout = timeout
+        self.running: dict[FactRead, Respond] = {}
+        self._rendered: dict[tuple[Scope, str], tuple[Fact, str, Rendered]] = {}
+
+    def start(self, request: Request, identity: Identity, began: float, respond: Respond) -> bool:
+        """Start to read a fact; return False if the request has to be passed to gunicorn."""
+        if not self._may_read(request, identity):
+            return False
+        read = FactRead(self._store, request, identity, began, self._end_read)
+        try:
+            read.start()
+        except Unavailable:
+            return False
+        self.running[read] = respond
+        return True
+
+    def _may_read(self, request: Request, identity: Identity) -> bool:
+        if request.headers.generation is not None:
+            return False
+        if identity.stack not in ("", request.stack):
+            return False
+        if not identity.permissions.can_read(request.path):
+            return False
+        if not request.names_checked:
+            try:
+                check_stack_name(request.stack)
+                check_path(request.path)
+            except Invalid:
+                return False
+            request.names_checked = True
+        return self._authorizer(rules.GET, identity, identity.project_id)
+
+    def _end_read(self, read: FactRead, found: Fact | FactstoreError | None) -> None:
+        respond, request_id = self.running.pop(read), new_request_id()
+        try:
+            response = self._read_response(read, found, request_id)
+        except Exception:  # other reads that have ended at the same moment must not be lost
+            LOG.exception("GET %s failed.", read.request.target)
+            answer = answer_of(problem("internal_error", INTERNAL_ERROR, request_id))
+            response = answer.response(request_id)
+        respond(response)
+
+    def _read_response(
+        self, read: FactRead, found: Fact | FactstoreError | None, request_id: str
+    ) -> bytes | None:
+        caller, limiter = read.identity, self._services.rate_limiter
+        if found is None or (isinstance(found, Fact) and found.sensitive):
+            return None
+        if not limiter.request_at_once(caller.project_id, 0):
+            return None
+        answer: Answer | Rendered
+        if isinstance(found, Fact):
+            answer = self._fact_answer(read, found)
+        else:
+            context = LogContext(request_id, None)
+            set_caller(caller.user_id, caller.project_id, caller.roles)
+            answer = logged_refusal(found, request_id)
+            context.end()
+        limiter.answered(caller.project_id, answer.size)
+        seconds = time.perf_counter() - read.began
+        self._metrics.observe("GET", ROUTE, answer.status, answer.size, seconds)
+        return answer.response(request_id)
+
+    def _fact_answer(self, read: FactRead, fact: Fact) -> Answer | Rendered:
+        epoch, known = self._store.epoch, read.request.headers.known
+        if known is None or known:
+            etag = fact.etag(epoch)
+            if known is None or etag in known:
+                return Answer(304, etag_headers(etag), None)
+        key = read.scope, fact.path
+        kept = self._rendered.get(key)
+        if kept is not None and kept[0] is fact and kept[1] == epoch:
+            return kept[2]
+        lines = [("Content-Type", JSON), *etag_headers(fact.etag(epoch))]
+        rendered = Rendered(200, lines, f"{fact_text(fact, epoch)}\n")
+        if rendered.size <= _RENDERED_BYTES:
+            if len(self._rendered) >= _RENDERED:
+                self._rendered.clear()
+            self._rendered[key] = fact, epoch, rendered
+        return rendered
+
+    def expire(self) -> None:
+        """End the reads that wait for too long; the sooner ones come first."""
+        now = time.perf_counter()
+        for read in list(self.running):
+            waited = now - read.began
+            if waited < FOREIGN_SECONDS:
+                return
+            if read.lags and waited > LAG_SECONDS:
+                read.end(None)
+            elif waited > self._timeout:
+                read.end(Unavailable("the store did not answer in time."))
+            elif read.lags and not read.passed:
+                read.pass_foreign()

@@ -1,0 +1,84 @@
+"""Heartbeats and puts of facts that wait for the store without a greenlet or a thread of their own.
+
+Only what is usual ends here.  Everything else is handed to the greenlet of the connection: from the
+beginning if nothing was written, or with the attempt to write that has failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from factstore.core.services.composition import Services
+from factstore.core.services.written_facts import FactAttempt
+from factstore.wsgi.fast_path.call import Call, Handle
+from factstore.wsgi.fast_path.http_response import Answer, Rendered
+from factstore.wsgi.fast_path.writes import HEARTBEAT_ANSWER, Writes
+
+LOG = logging.getLogger(__name__)
+
+BODY_BYTES = 4096
+"""Of the largest body that is handled here; larger ones count towards the limit of all bodies."""
+
+Ended = Callable[[Call, Answer | Rendered | Handle | None], None]
+"""Receives the answer; the function that returns it in a greenlet; or None to handle all there."""
+
+
+class LoopWrites:
+    """The handlers of writes that are started in the loop.
+
+    :param ended: called when a write that was started has ended.
+    """
+
+    def __init__(self, services: Services, writes: Writes, ended: Ended) -> None:
+        self._services = services
+        self._writes = writes
+        self._ended = ended
+        self._attempts: dict[int, FactAttempt] = {}
+
+    def start_heartbeat(self, call: Call) -> bool:
+        """Start to restart a member's time; return False if a greenlet has to do it."""
+        found = self._writes.read_heartbeat(call)
+        if found is None:
+            return False
+
+        def end(renewed: bool) -> None:
+            self._ended(call, HEARTBEAT_ANSWER if renewed else None)
+
+        return self._services.members.start_heartbeat(call.scope, call.request.member, *found, end)
+
+    def start_put(self, call: Call) -> bool:
+        """Start to store a fact; return False if a greenlet has to do it."""
+        found = self._writes.read_put(call)
+        if found is None or len(call.request.body) > BODY_BYTES:
+            return False
+        put, fences = found
+        attempt = self._services.facts.start_put(
+            call.scope, put, self._writes.author(call), partial(self._end_put, call), fences=fences
+        )
+        if attempt is None:
+            return False
+        self._attempts[id(attempt)] = attempt
+        return True
+
+    def _end_put(self, call: Call, attempt: FactAttempt) -> None:
+        self._attempts.pop(id(attempt), None)
+        answer: Answer | Handle = partial(self._resume, attempt)
+        if attempt.revision is not None:
+            try:
+                answer = self._resume(attempt, call)
+            except Exception:  # the greenlet fails in the same way, and answers that
+                LOG.exception("PUT %s failed in the loop.", call.request.target)
+        self._ended(call, answer)
+
+    def _resume(self, attempt: FactAttempt, call: Call) -> Answer:
+        return self._writes.put_answer(call, self._services.facts.written(attempt))
+
+    def expire(self) -> None:
+        """End the writes that take too long."""
+        now = time.monotonic()
+        for attempt in list(self._attempts.values()):
+            if attempt.commit is not None:
+                attempt.commit.expire(now)
