@@ -52,7 +52,7 @@ ifeq ($(filter-out 0 no false,$(KEYSTONE)),)
 	@tools/venv .venv -e '.[server,agent,page]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(MORE)
 else
-	@tools/venv .venv -e '.[server,agent,page,keystone]'
+	@tools/venv .venv -e '.[server,agent,cloud,page,keystone]'
 	@exec .venv/bin/factstore standalone --port '$(PORT)' --state '$(STATE)' --workers '$(WORKERS)' $(MORE) --keystone
 endif
 

@@ -1,4 +1,4 @@
-"""Create a client, from the URL of a service or from the ``OS_*`` environment variables."""
+"""Create a client, from the URL of a service, ``OS_*`` environment variables or ``clouds.yaml``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from factstore import SERVICE_TYPE
 from factstore.client.client import Client
+from factstore.client.clouds import with_cloud
 from factstore.client.endpoint import Endpoint, FixedEndpoint, split_user
 from factstore.client.errors import MissingVariables, UnusableSettings
 from factstore.client.http.failures import Untrusted
@@ -23,6 +24,7 @@ def connect(
     url: str | Mapping[str, str] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
+    cloud: str | None = None,
     **options: Any,
 ) -> Client:
     """Return a client for the service at a URL, or for the service that the ``OS_*`` variables name.
@@ -33,6 +35,9 @@ def connect(
     ``OS_ENDPOINT``, and for a grant ``http_basic``, ``OS_ENDPOINT``, ``OS_USERNAME`` and
     ``OS_PASSWORD``.  Without ``OS_AUTH_TYPE``, the token in ``OS_TOKEN`` is used if it is set, and
     otherwise a password.
+
+    ``OS_CLOUD``, or *cloud*, names a cloud of ``clouds.yaml`` and ``secure.yaml``, which need the extra
+    ``cloud``.  The variables that are set take precedence over the files.
 
     ``OS_REGION_NAME``, ``OS_INTERFACE`` and ``OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE`` have the same
     meaning as in other clients, ``OS_CONTEXTUALIZATION_SERVICE_TYPE`` is the service's type in the
@@ -45,6 +50,7 @@ def connect(
 
     :param url: such as ``http://127.0.0.1:8796``; or the same as *environ*.
     :param environ: the variables; None for those of the process.
+    :param cloud: the name of a cloud, instead of that in ``OS_CLOUD``.
     :param options: parameters of :class:`~factstore.client.client.Client`, which take precedence.
     :raises UnusableSettings: a variable is missing (:class:`MissingVariables`) or cannot be used.
     """
@@ -53,6 +59,10 @@ def connect(
         url, environ = None, url
     environ = os.environ if environ is None else environ
     known = {name: value for name, value in environ.items() if value}
+    if url is None:
+        known = with_cloud(known, cloud)
+    elif cloud is not None:
+        raise TypeError("connect() needs the URL of a service or the name of a cloud, not both.")
     # CAs and proxies belong to the machine, if a mapping that names the service has none.
     own = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
     http = options.pop("http", None) or HttpSession.from_environ({**own, **known})
@@ -61,7 +71,7 @@ def connect(
         return Client(_endpoint(url), http=http, **options)
     named = ("OS_ENDPOINT", _ENDPOINT_OVERRIDE, "OS_AUTH_URL")
     _check_trust(http, *(known.get(name) for name in named))
-    kind = known.get("OS_AUTH_TYPE") or ("token" if "OS_TOKEN" in known else "password")
+    kind = auth_type(known)
     if kind in ("none", "noauth", "http_basic"):
         return Client(_endpoint_of(known, kind == "http_basic"), http=http, **options)
     try:
@@ -72,13 +82,20 @@ def connect(
             " which is not installed. Install python3-keystoneauth1, or use a grant."
         ) from error
     session = keystone.session_from(known, kind, http)
+    interface = known.get("OS_INTERFACE") or known.get("OS_ENDPOINT_TYPE")
     found = {
-        "interface": known.get("OS_INTERFACE") or known.get("OS_ENDPOINT_TYPE"),
+        # clouds.yaml can have several, of which the first is preferred.
+        "interface": interface.split(",") if interface and "," in interface else interface,
         "region_name": known.get("OS_REGION_NAME"),
         "endpoint_override": known.get(_ENDPOINT_OVERRIDE),
         "service_type": known.get(_SERVICE_TYPE, SERVICE_TYPE),
     }
     return Client(session, http=http, **{**found, **options})
+
+
+def auth_type(known: Mapping[str, str]) -> str:
+    """Return the keystoneauth plugin that the variables name."""
+    return known.get("OS_AUTH_TYPE") or ("token" if "OS_TOKEN" in known else "password")
 
 
 def _check_options(options: Mapping[str, Any]) -> None:
@@ -133,7 +150,7 @@ def _endpoint_of(known: Mapping[str, str], basic: bool) -> Endpoint:
     present = {**known, "OS_ENDPOINT": url}
     missing = {option: name for option, name in names.items() if not present.get(name)}
     if url is None or missing:
-        raise MissingVariables(missing, known)
+        raise MissingVariables(missing)
     endpoint, user = split_user(_checked(url))
     if not basic:
         return FixedEndpoint(endpoint, user)

@@ -74,14 +74,13 @@ class MissingVariables(UnusableSettings):
     :ivar options: the names of the options that they set.
     """
 
-    def __init__(self, options: Mapping[str, str], known: Mapping[str, str]) -> None:
+    def __init__(self, options: Mapping[str, str]) -> None:
         self.options = tuple(options)
         missing = ", ".join(f"{option} ({variable})" for option, variable in options.items())
-        if "OS_CLOUD" in known:
-            missing += "; OS_CLOUD and clouds.yaml are not read"
         super().__init__(
             f"No service is named, because an option is not set: {missing}. With Keystone, source an"
-            " openrc file. For the service of make standalone, export OS_AUTH_TYPE=none"
+            " openrc file, or export OS_CLOUD with the name of a cloud in clouds.yaml. For the"
+            " service of make standalone, export OS_AUTH_TYPE=none"
             ' OS_ENDPOINT=http://127.0.0.1:8796, or call connect("http://127.0.0.1:8796").'
         )
 

@@ -159,11 +159,11 @@ def session_from(known: Mapping[str, str], kind: str, http: HttpSession) -> Sess
         auth = loader.load_from_options_getter(variable)
     except exceptions.MissingRequiredOptions as error:
         missing = {str(option.dest): variable_of(option.name) for option in error.options}
-        raise MissingVariables(missing, known) from None
+        raise MissingVariables(missing) from None
     for option in loader.get_options():
         # keystoneauth would notice that only when it needs a token.
         if option.dest == "password" and not variable(option) and kind != "v3multifactor":
-            raise MissingVariables({"password": variable_of(option.name)}, known)
+            raise MissingVariables({"password": variable_of(option.name)})
     if isinstance(auth, BaseIdentityPlugin):
         auth.reauthenticate = False  # KeystoneEndpoint knows better when a token ends
     trust = http.trust

@@ -1,4 +1,4 @@
-"""``factstore token``: print a Keystone token for the ``OS_*`` variables, for use with curl.
+"""``factstore token``: print a Keystone token for a cloud or the ``OS_*`` variables, for use with curl.
 
 ``OS_AUTH_TYPE`` selects the keystoneauth plugin; the default is ``password``.
 """
@@ -8,32 +8,37 @@ from __future__ import annotations
 import argparse
 import os
 
-from keystoneauth1 import exceptions, loading
+from keystoneauth1 import exceptions
 
-from factstore.client.http.trust import Trust, certificates_in
+from factstore.client import UnusableSettings
+from factstore.client.clouds import with_cloud
+from factstore.client.connect import auth_type
+from factstore.client.http.session import HttpSession
+from factstore.client.keystone import session_from
 from factstore.cmd.errors import CommandError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare no options: the command reads the environment."""
+    """Declare the option."""
+    parser.add_argument(
+        "--os-cloud",
+        metavar="NAME",
+        help="a cloud in clouds.yaml (default: OS_CLOUD, or the OS_* variables alone)",
+    )
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the token on one line, and return 0. Raises CommandError if there is no token."""
-    environment = argparse.ArgumentParser()
-    # These declare options whose defaults come from the environment; nothing is parsed.
-    loading.register_auth_argparse_arguments(environment, [], default="password")
-    loading.register_session_argparse_arguments(environment)
-    options = environment.parse_args([])
+    known = {name: value for name, value in os.environ.items() if value}
     try:
-        auth = loading.load_auth_from_argparse_arguments(options)
-        session = loading.load_session_from_argparse_arguments(options)
-        if session.verify is True:  # not the CAs of the package certifi
-            session.verify = Trust(certificates_in(os.environ)).bundle()
-        token = session.get_token(auth)
-    except exceptions.ClientException as error:
+        known = with_cloud(known, args.os_cloud)
+        session = session_from(known, auth_type(known), HttpSession.from_environ(known))
+        token = session.get_token()
+    except (exceptions.ClientException, UnusableSettings) as error:
         raise CommandError(
             f"no token: {error}; check the OS_* variables, or source an openrc file"
         ) from error
+    if token is None:
+        raise CommandError(f"no token: OS_AUTH_TYPE {auth_type(known)} needs none")
     print(token)
     return 0

@@ -1,4 +1,4 @@
-"""Clients of OpenStack show the service's own words for an error."""
+"""Clients of OpenStack show the service's own words for an error, and ours reads their clouds.yaml."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 
+from factstore.client import connect
+from factstore.cmd.main import main
 from factstore.cmd.processes.keystone import KeystoneServer
-from tests.http import Caller, refused
-from tests.keystone.conftest import Login
+from tests.http import Caller, fresh_stack, refused
+from tests.keystone.conftest import Login, with_token
 from tests.service import ApiServer
 
 # A plugin as others write them for `openstack`, with a command that reads a URL of a service.
@@ -114,3 +116,26 @@ def test_a_refusal_in_front_of_the_application_has_the_type_that_the_client_name
     only = {"Accept": "application/problem+json"}
     assert owner.put(f"{stack}/facts/a", 1, headers=only).status_code == HTTPStatus.CREATED
     refused(owner.get(f"{stack}/facts/b", headers=only), "404 not_found", only["Accept"])
+
+
+def test_our_client_and_command_read_the_clouds_of_the_lab(
+    keystone: KeystoneServer,
+    server: ApiServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clouds = tmp_path / "clouds.yaml"
+    keystone.accounts.write_clouds(clouds, ["owner", "reader"])
+    # The shared Keystone has another address of the service in its catalog.
+    override = {"OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE": server.url}
+    variables = {"OS_CLIENT_CONFIG_FILE": str(clouds), "OS_CLOUD": "owner", **override}
+    name = fresh_stack()
+    assert connect(variables).stack(name).put("a", 1).value == 1
+    assert connect(variables, cloud="reader").stack(name).get("a").value == 1
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    assert main(["token", "--os-cloud", "reader"]) == 0
+    with with_token(server, capsys.readouterr().out.strip()) as reader:
+        assert reader.get(f"/v1/stacks/{name}/facts/a").json()["value"] == 1
+        refused(reader.put(f"/v1/stacks/{name}/facts/a", 2), "403 forbidden")

@@ -20,6 +20,7 @@ from factstore.agent.config.settings import Settings
 from factstore.agent.errors import Misconfigured
 
 GRANT_VARIABLE = "FACTSTORE_GRANT"
+CLOUD_VARIABLE = "OS_CLOUD"
 _GRANT = re.compile(r"([A-Za-z0-9_-]{1,64})\.([!-~]{1,256})")
 _MACHINE_VARIABLES = frozenset({"OS_CACERT"})
 """Variables that describe the machine, and are part of no credential."""
@@ -75,7 +76,9 @@ def choose_credential(settings: Settings, environ: Mapping[str, str]) -> Credent
         raise Misconfigured(
             "The service's URL is not configured: set [service] url, [keystone] or OS_* variables."
         )
-    return Credential(variables)
+    # clouds.yaml is a person's file, and needs packages that an image should not.
+    usable = {name: value for name, value in variables.items() if name != CLOUD_VARIABLE}
+    return Credential(usable, ignored=(CLOUD_VARIABLE,) * (usable != variables))
 
 
 def _grant_of(settings: Settings, file: Path) -> tuple[str, str]:
@@ -97,7 +100,7 @@ def _keystone_variables(settings: Settings) -> dict[str, str]:
     }
     if settings.service.url:
         variables["OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE"] = settings.service.url
-    return variables
+    return {name: value for name, value in variables.items() if name != CLOUD_VARIABLE}
 
 
 def _read_grant_file(file: Path) -> str:

@@ -178,3 +178,11 @@ def test_a_missing_keystone_option_is_reported(tmp_path: Path, text: str, missin
     environ = {"OS_PASSWORD": "p", "OS_AUTH_URL": "http://k"}  # the other half is somebody's
     with pytest.raises(Misconfigured, match=rf"The credential in \[keystone\] lacks {missing}\."):
         open_connection(made, environ)
+
+
+@pytest.mark.parametrize("text", ["", "[keystone]\nauth_url = http://k\ncloud = lab\n"])
+def test_clouds_yaml_is_not_read_on_an_instance(tmp_path: Path, text: str) -> None:
+    variables = {"OS_CLOUD": "lab", "OS_AUTH_URL": "http://k"}
+    found = choose_credential(settings(tmp_path, text), variables)
+    assert found.variables == {"OS_AUTH_URL": "http://k"}
+    assert "OS_CLOUD" in found.ignored
