@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import etcd3.etcdrpc as rpc
 import grpc
 import requests
+
+from factstore.store.client import messages as rpc
 
 DELETED = 1  # type of a deletion in etcd's events
 

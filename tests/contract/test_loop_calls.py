@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
-import etcd3.etcdrpc as rpc
 import gevent
 import gevent.socket
 import pytest
 
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.client import EtcdClient
+from factstore.store.client import messages as rpc
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.loop_calls import CALL_SECONDS, LoopCalls
 from factstore.store.client.loop_client import RANGE

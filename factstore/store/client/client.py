@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
+from factstore.store.client import messages as rpc
 from factstore.store.client.endpoint import Endpoint
 from factstore.store.client.errors import (
     describe,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import etcd3.etcdrpc as rpc
 import grpc
 
+from factstore.store.client import messages as rpc
 from factstore.store.client.leases import keep_alive, list_leases
 from factstore.store.types import CHANNEL_OPTIONS, Credentials
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import etcd3.etcdrpc as rpc
+from factstore.store.client import messages as rpc
 
 KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
 _LEASES = "/etcdserverpb.Lease/LeaseLeases"

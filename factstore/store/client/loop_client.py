@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import etcd3.etcdrpc as rpc
-
+from factstore.store.client import messages as rpc
 from factstore.store.client.http2 import Ended
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.protobuf import key_value

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-import etcd3.etcdrpc as rpc
-
+from factstore.store.client import messages as rpc
 from factstore.store.types import (
     Compare,
     DeleteKeys,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
 
-import etcd3.etcdrpc as rpc
 import grpc
 
 from factstore.core.errors import Unavailable
+from factstore.store.client import messages as rpc
 from factstore.store.client.errors import describe, is_stale_token
 from factstore.store.client.protobuf import watch_event
 from factstore.store.types import Compacted, WatchEvent
