@@ -71,6 +71,7 @@ class Daemon:
             agent.stack,
             agent.membership,
             agent.read_set,
+            lambda: agent.reconciler.applied_cursor,
             clock,
             self._stored,
             self._on_change,
@@ -238,8 +239,12 @@ class Daemon:
 
     def _publish(self) -> None:
         self._agent.publish()
-        if self._agent.membership.joined:
+        if not self._agent.membership.joined:
+            return
+        if self._watcher.polling:
             self._session.request(self._heartbeat_task)  # reports the applied cursor
+        else:  # the next poll reports it
+            self._watch.request(self._watch_task)
 
     @property
     def _full_render_pause(self) -> float:

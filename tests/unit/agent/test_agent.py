@@ -8,7 +8,7 @@ import pytest
 
 from factstore.agent.agent import Agent
 from factstore.agent.errors import StackDeleted, Superseded
-from factstore.agent.session.context_watcher import ContextWatcher
+from factstore.agent.session.context_watcher import APPLY_SECONDS, ContextWatcher
 from factstore.client import Context, errors
 from tests.unit.agent.factories import STACK, agent, batch, context, member, settings, write
 from tests.unit.client.deltas import delta
@@ -108,6 +108,7 @@ class Watch:
             joined.stack,
             joined.membership,
             joined.read_set,
+            lambda: joined.reconciler.applied_cursor,
             clock,
             None,
             self._on_change,
@@ -126,8 +127,8 @@ def test_the_watcher_reports_the_context_and_then_its_changes(
     watch: Watch, service: Service
 ) -> None:
     service.will(answer(200, DOCUMENT, TAG), answer(200, delta(DOCUMENT, "e.9", facts={"a": 2})))
-    assert watch.watcher.poll() == 0.0
-    assert watch.watcher.poll() == 0.0
+    assert watch.watcher.poll() == APPLY_SECONDS
+    assert watch.watcher.poll() == APPLY_SECONDS
     assert watch.changes == [("e.5", None), ("e.9", "e.5")]
     first, second = service.calls[-2:]
     assert first.query == {"member": "c1", "view": "none"}
@@ -138,7 +139,7 @@ def test_the_watcher_reports_the_context_and_then_its_changes(
 def test_the_watcher_reports_a_reverted_change(watch: Watch, service: Service) -> None:
     service.will(answer(200, DOCUMENT, TAG), answer(200, delta(DOCUMENT, "e.8", facts={"a": 1})))
     watch.watcher.poll()
-    assert watch.watcher.poll() == 0.0
+    assert watch.watcher.poll() == APPLY_SECONDS
     assert watch.changes == [("e.5", None), ("e.8", "e.5")]
     assert watch.watcher.latest is not None
     assert watch.watcher.latest.document == DOCUMENT

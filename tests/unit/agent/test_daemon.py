@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,32 @@ def test_only_a_changed_context_is_splayed(running: Running, service: Service) -
 def test_the_watch_waits_until_the_agent_has_joined(running: Running, service: Service) -> None:
     running.poll()
     assert service.calls == []
+
+
+def test_the_next_request_for_changes_reports_what_was_applied(
+    running: Running, service: Service
+) -> None:
+    service.will(answer(201, member()), answer(200, DOCUMENT, TAG))
+    running.heartbeat()
+    watch = running.daemon._watch
+    assert watch.run_due() > 0  # the context is being applied
+    service.will(answer(200, batch(*["created"] * 3)), answer(200, member()))
+    for _ in range(2):
+        running.daemon._main.run_due()
+    heartbeats: list[float] = []
+
+    def publish_meanwhile(handler: BaseHTTPRequestHandler) -> None:
+        running.daemon._publish()  # this poll cannot report any more what is applied now
+        heartbeats.append(running.daemon._session.run_due())
+        answer(200, delta(DOCUMENT, "e.6"))(handler)
+
+    service.will(answer(200, {"digest": "12ab"}), publish_meanwhile, answer(204))
+    watch.run_due()
+    assert heartbeats
+    paths = [(call.method, call.path.rpartition("/")[2]) for call in service.calls[-2:]]
+    assert paths == [("GET", "context"), ("POST", "heartbeat")]
+    assert service.calls[-2].query["applied"] == "e.5"
+    assert service.calls[-2].headers["Factstore-Generation"]
 
 
 def test_a_context_without_the_former_members_waits_after_an_outage(
