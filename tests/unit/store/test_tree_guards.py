@@ -19,7 +19,7 @@ from factstore.core.model.event import Step
 from factstore.core.model.fact import Delete, Put
 from factstore.core.model.path import covers
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
-from factstore.core.operations import transactor
+from factstore.core.operations import planner
 from factstore.core.operations.tree import tree_guards
 from factstore.core.state.state import State
 from factstore.store.keyspace import Keyspace
@@ -147,7 +147,7 @@ def test_coarser_guards_keep_the_tree_as_well(
     steps: list[tuple[int, list[Put | Delete] | int]], room: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transactor, "GUARDS", OWN_GUARDS + room)
+        patch.setattr(planner, "GUARDS", OWN_GUARDS + room)
         patch.setattr(f"{__name__}.related", lambda one, other: True)
         run(steps)
 
