@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from factstore.client.conditional import unquoted
@@ -66,6 +68,26 @@ class Stack(Contexts):
         """
         for page in self._pages("waiters"):
             yield from map(WaiterRecord.parse, page)
+
+    def wait_condition(
+        self,
+        success: Mapping[str, Any],
+        timeout: int,
+        *,
+        failure: Mapping[str, Any] | None = None,
+        on_progress: Callable[[WaiterRecord], object] = lambda record: None,
+    ) -> WaiterRecord:
+        """Arm a waiter, wait until it ends, delete it, and return how it ended.
+
+        :param timeout: seconds after which the waiter times out.
+        :param on_progress: called with the waiter at first, and after each change.
+        """
+        waiter = self.waiter(f"wait-{uuid.uuid4().hex}")
+        waiter.arm(success, failure=failure, timeout=timeout)
+        try:
+            return waiter.wait(math.inf, on_progress=on_progress)
+        finally:
+            waiter.delete()
 
     # Turns
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import uuid
 from typing import Any
 
-from factstore.client import Convergence, Waiter, WaiterRecord, WaitTimeout
+from factstore.client import Convergence, WaiterRecord, WaitTimeout
 from factstore.osc.arguments import add_stack, parse_json
 from factstore.osc.convergence import convergence_fields
 from factstore.osc.display import Row, ShowOne, fields
@@ -41,13 +40,12 @@ class _Wait(ShowOne):
             self.progress.clear()
         return status or self.status
 
-    def ended(self, waiter: Waiter, timeout: float) -> Row:
-        """Wait until a waiter ends, and return it."""
+    def report(self, record: WaiterRecord) -> None:
+        """Show the progress of a waiter."""
+        self.progress.report(record.satisfied or 0, record.needed or 0, record.missing)
 
-        def report(record: WaiterRecord) -> None:
-            self.progress.report(record.satisfied or 0, record.needed or 0, record.missing)
-
-        ended = waiter.wait(timeout, on_progress=report)
+    def outcome(self, ended: WaiterRecord) -> Row:
+        """Set the exit status, and return the fields of a waiter."""
         self.progress.clear()
         self.status = _STATUSES[ended.state]
         names = ("state", "satisfied", "needed", "missing", "failing", "reason")
@@ -94,12 +92,9 @@ class WaitForFacts(_Wait):
             fact = stack.wait(parsed_args.path, timeout)
             self.progress.clear()
             return fact_fields(fact)
-        waiter = stack.waiter(f"openstack-{uuid.uuid4().hex}")
-        waiter.arm(**conditions, timeout=timeout)
-        try:
-            return self.ended(waiter, math.inf)
-        finally:
-            waiter.delete()
+        return self.outcome(
+            stack.wait_condition(**conditions, timeout=timeout, on_progress=self.report)
+        )
 
 
 class WaitForWaiter(_Wait):
@@ -124,7 +119,7 @@ class WaitForWaiter(_Wait):
     def take_action(self, parsed_args: argparse.Namespace) -> Row:
         """Wait, and return the outcome."""
         waiter = self.stack(parsed_args).waiter(parsed_args.waiter)
-        return self.ended(waiter, parsed_args.timeout)
+        return self.outcome(waiter.wait(parsed_args.timeout, on_progress=self.report))
 
 
 class WaitForConvergence(_Wait):

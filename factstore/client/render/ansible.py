@@ -37,17 +37,25 @@ def inventory(document: Document, omit: Omit = ignore) -> str:
     host is in the group of its member and has the variables ``ansible_host`` and ``factstore``. All
     hosts have ``factstore_stack``.  Groups that would have the same name in Ansible are left out.
     """
+    return as_yaml({"all": everybody(document, omit)})
+
+
+def everybody(document: Document, omit: Omit = ignore, address: str = "ip") -> dict[str, Any]:
+    """Return the group ``all``: its ``hosts``, its ``vars``, and groups as ``children``.
+
+    :param address: the path below ``nodes/NAME/`` of the fact with the address to log in to.
+    """
     members, about = folder(document, "members"), nodes(document)
-    names = {*members, *(name for name in about if _target(about[name]) is not None)}
+    names = {*members, *(name for name in about if _target(about[name], address) is not None)}
     hosts: dict[str, Any] = {}
     members_of: dict[str, dict[str, Any]] = {}
     for name in sorted(names):
         if not _HOST.fullmatch(name) or name in _LOCAL:
             omit(f"host {name}", "is a name that Ansible would interpret differently")
             continue
-        hosts[name] = _variables(folder(members, name), about.get(name))
-        if address_of(about.get(name)) is None:
-            report_no_address(document, name, omit)
+        hosts[name] = _variables(folder(members, name), about.get(name), address)
+        if address_of(about.get(name), address) is None:
+            report_no_address(document, name, omit, address)
         group = str(folder(members, name).get("group", ""))
         if group and group not in _BUILT_IN_GROUPS:
             members_of.setdefault(group, {})[name] = {}
@@ -60,25 +68,24 @@ def inventory(document: Document, omit: Omit = ignore) -> str:
     }
     facts = {name: fact for name, fact in document["facts"].items() if name != NODES}
     stack = {"name": document["stack"], "facts": facts}
-    everybody: dict[str, Any] = {
+    return {
         "vars": {"factstore_stack": Tagged("!unsafe", stack)},
         "hosts": hosts,
         "children": groups,
     }
-    return as_yaml({"all": everybody})
 
 
-def _variables(member: Mapping[str, Any], node: Any) -> dict[str, Any]:
+def _variables(member: Mapping[str, Any], node: Any, path: str) -> dict[str, Any]:
     known = {name: member[name] for name in ("group", "state", "attributes") if name in member}
     facts = node if isinstance(node, dict) else {}
     variables: dict[str, Any] = {"factstore": Tagged("!unsafe", {**known, "facts": facts})}
-    address = _target(node)
+    address = _target(node, path)
     return variables if address is None else {"ansible_host": address, **variables}
 
 
-def _target(node: Any) -> str | None:
+def _target(node: Any, path: str) -> str | None:
     """Return the address to log in to, or None if it is the machine that runs Ansible."""
-    address = address_of(node)
+    address = address_of(node, path)
     if address is None:
         return None
     parsed = ipaddress.ip_address(address)

@@ -58,9 +58,9 @@ def nodes(document: Document) -> Mapping[str, Any]:
     return folder(document["facts"], NODES)
 
 
-def address_of(node: Any) -> str | None:
-    """Return the normalized address in a node's fact ``ip``; None if it is not an address."""
-    value = node.get("ip") if isinstance(node, dict) else None
+def address_of(node: Any, path: str = "ip") -> str | None:
+    """Return the normalized address in a node's fact at *path*; None if it is not an address."""
+    value = _value_at(node, path)
     return str(ipaddress.ip_address(str(value))) if is_address(value) else None
 
 
@@ -76,11 +76,19 @@ def is_address(value: Any) -> bool:
     return True
 
 
-def report_no_address(document: Document, name: str, omit: Omit) -> None:
-    """Report the fact ``ip`` of a node, if there is one, because it is not an address."""
-    node, path = nodes(document).get(name), f"{NODES}/{name}/ip"
-    if isinstance(node, dict) and "ip" in node:
-        sealed = node["ip"] is None and path in masked(document)
+def _value_at(node: Any, path: str) -> Any:
+    for segment in path.split("/"):
+        node = node.get(segment) if isinstance(node, dict) else None
+    return node
+
+
+def report_no_address(document: Document, name: str, omit: Omit, below: str = "ip") -> None:
+    """Report the fact of a node at *below*, if there is one, because it is not an address."""
+    path = f"{NODES}/{name}/{below}"
+    *above, last = below.split("/")
+    holder = _value_at(nodes(document), "/".join([name, *above]))
+    if isinstance(holder, dict) and last in holder:
+        sealed = holder[last] is None and path in masked(document)
         omit(path, "is sealed" if sealed else "is not an address")
 
 
