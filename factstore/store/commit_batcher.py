@@ -2,43 +2,47 @@
 
 No write waits longer for it: if no transaction is running, a write is sent alone and at once.  In a
 batch, every write has its own compares, and succeeds or fails independently.
-
-All compares of a batch see the store as it was *before* the batch.  Two writes therefore must not be in
-one batch if one of them changes a key that the other compares: otherwise ``a`` and ``a/b`` could both
-be created, because neither sees the other.  A write that conflicts waits for the next batch.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 from factstore.core.errors import FactstoreError, OutcomeUnknown, TooLarge, Unavailable
 from factstore.core.ports import Clock, WakeUp
-from factstore.store.types import DeleteKeys, GetKey, LeaseExpired, Txn
+from factstore.store.client import Failure
+from factstore.store.commit_batch import Entry, next_batch
+from factstore.store.types import LeaseExpired, Txn
 
 LOG = logging.getLogger(__name__)
 
-# etcd allows 128 operations and compares for a batch: one for each transaction in it, and the size of
-# the largest.
-BATCH_SIZE = 128
-BATCH_BYTES = 1024 * 1024
-
-
 Transact = Callable[[Txn, float], tuple[bool, int]]
 TransactAll = Callable[[Sequence[Txn], float], tuple[list[bool], int]]
+BatchEnded = Callable[[tuple[list[bool], int] | Failure], object]
+
+
+class Loop(Protocol):
+    """Sends transactions without waiting; see :class:`~factstore.store.client.LoopClient`."""
+
+    def defer(self, call: Callable[[], object]) -> None:
+        """Call a function in the next turn of the loop."""
+
+    def transact_all(self, txns: Sequence[Txn], deadline: float, ended: BatchEnded) -> bool:
+        """Start to send transactions as one; return False if that is not possible."""
 
 
 class CommitBatcher:
-    """Sends transactions from a thread of its own, in a batch if several wait.
+    """Sends transactions in the loop or from a thread of its own, in a batch if several wait.
 
     :param transact: sends one transaction.
     :param transact_all: sends several as one, and returns which of them succeeded.
+    :param loop: sends batches if that is possible; what it refuses is left to the thread.
     """
 
     def __init__(
@@ -47,7 +51,11 @@ class CommitBatcher:
         transact_all: TransactAll,
         clock: Clock,
         new_wake_up: Callable[[], WakeUp],
+        loop: Loop | None = None,
     ) -> None:
+        self._loop = loop
+        self._running = False  # a batch is in the loop, or was left to the thread
+        self._left: list[Entry] = []
         self._transact = transact
         self._transact_all = transact_all
         self._clock = clock
@@ -104,7 +112,12 @@ class CommitBatcher:
             if self._stopping:
                 raise Unavailable("the service is stopping.")
             self._waiting.append(entry)
-            self._wanted.set()
+            if self._loop is None:
+                self._wanted.set()
+                return entry
+            begins, self._running = not self._running, True
+        if begins:
+            self._loop.defer(self._begin)
         return entry
 
     def give_up(self, entry: Entry) -> None:
@@ -116,26 +129,65 @@ class CommitBatcher:
         if waits:
             entry.fail(Unavailable("the store did not answer in time."))
         else:
-            entry.fail(
-                OutcomeUnknown(
-                    "the store did not confirm the write in time, and may have made it. Read to find "
-                    "out, or send the same request again with an Idempotency-Key."
-                )
-            )
+            entry.fail(_unknown())
+
+    # In the loop
+
+    def _begin(self) -> None:
+        """Send the next batch, if there is one."""
+        with self._lock:
+            batch = next_batch(self._waiting)
+            if not batch:
+                self._running = False
+                if self._stopping:
+                    self._wanted.set()
+                return
+        txns, deadline = [entry.txn for entry in batch], max(entry.deadline for entry in batch)
+        started = False
+        try:
+            if self._loop is not None:
+                started = self._loop.transact_all(txns, deadline, partial(self._end, batch))
+        except Exception:  # the thread finds out, too, and notifies the writers
+            LOG.exception("A batch cannot be sent in the loop.")
+        if not started:
+            self._leave(batch)
+
+    def _end(self, batch: list[Entry], outcome: tuple[list[bool], int] | Failure) -> None:
+        if outcome is Failure.REFUSED:
+            self._leave(batch)  # nothing was written, and gRPC finds out why
+            return
+        self._begin()
+        if isinstance(outcome, Failure):
+            for entry in batch:
+                entry.fail(_unknown())
+        else:
+            _finish(batch, *outcome)
+
+    def _leave(self, batch: list[Entry]) -> None:
+        with self._lock:
+            self._left = batch
+            self._wanted.set()
+
+    # In the thread
 
     def _run(self) -> None:
         while True:
             self._wanted.wait()
             with self._lock:
-                batch = _next_batch(self._waiting)
-                if not self._waiting:
-                    if self._stopping and not batch:
+                batch, self._left = self._left, []
+                left = bool(batch)
+                if not self._running:
+                    batch = next_batch(self._waiting)
+                if self._loop is not None or not self._waiting:
+                    if self._stopping and not (batch or self._waiting or self._running):
                         return
                     self._wanted = self._new_wake_up()
-                    if self._stopping:
+                    if self._stopping and not self._running:
                         self._wanted.set()
             if batch:
                 self._send(batch)
+            if left:
+                self._begin()
 
     def _send(self, batch: list[Entry]) -> None:
         if len(batch) == 1:
@@ -156,8 +208,7 @@ class CommitBatcher:
             for entry in batch:
                 entry.fail(error)
         else:
-            for entry, success in zip(batch, succeeded, strict=True):
-                entry.finish(success, revision)
+            _finish(batch, succeeded, revision)
 
     def _send_single(self, entry: Entry) -> None:
         try:
@@ -166,121 +217,13 @@ class CommitBatcher:
             entry.fail(error)
 
 
-@dataclass(eq=False, slots=True)
-class Entry:
-    """A waiting transaction; its size is computed once, however many batches are made meanwhile."""
-
-    txn: Txn
-    deadline: float
-    ended: Callable[[Entry], object]
-    size: int = field(init=False)
-    bytes: int = field(init=False)
-    has_ended: bool = False
-    succeeded: bool = False
-    revision: int = 0
-    error: Exception | None = None
-
-    def __post_init__(self) -> None:
-        self.size, self.bytes = self.txn.size, self.txn.bytes
-
-    def finish(self, succeeded: bool, revision: int) -> None:
-        """Set the outcome, unless there is one."""
-        if not self.has_ended:
-            self.succeeded, self.revision = succeeded, revision
-            self._end()
-
-    def fail(self, error: Exception) -> None:
-        """Set an error as the outcome, unless there is one."""
-        if not self.has_ended:
-            self.error = error
-            self._end()
-
-    def _end(self) -> None:
-        self.has_ended = True
-        try:
-            self.ended(self)
-        except Exception:  # the others of the batch have to be notified, too
-            LOG.exception("A writer failed.")
+def _finish(batch: list[Entry], succeeded: list[bool], revision: int) -> None:
+    for entry, success in zip(batch, succeeded, strict=True):
+        entry.finish(success, revision)
 
 
-@dataclass(slots=True)
-class KeyRanges:
-    """A set of ranges of keys, in which a key is found in logarithmic time."""
-
-    starts: list[bytes] = field(default_factory=list)
-    ends: list[bytes] = field(default_factory=list)
-
-    def add(self, start: bytes, end: bytes) -> None:
-        """Add a range, and merge it with those that it overlaps."""
-        first, last = bisect_left(self.ends, start), bisect_right(self.starts, end)
-        if first < last:
-            start, end = min(start, self.starts[first]), max(end, self.ends[last - 1])
-        self.starts[first:last], self.ends[first:last] = [start], [end]
-
-    def __contains__(self, key: bytes) -> bool:
-        at = bisect_right(self.starts, key) - 1
-        return at >= 0 and key < self.ends[at]
-
-
-@dataclass(slots=True)
-class ConflictSet:
-    """The keys that the transactions of a batch write, and those that they compare."""
-
-    written: list[bytes] = field(default_factory=list)
-    compared: set[bytes] = field(default_factory=set)
-    compared_ranges: KeyRanges = field(default_factory=KeyRanges)
-
-    def conflicts_with(self, txn: Txn) -> bool:
-        """Return True if a transaction must not be in the same batch."""
-        for operation in txn.operations:
-            if isinstance(operation, GetKey):
-                continue
-            if isinstance(operation, DeleteKeys) and operation.end:
-                return True  # the deletion of a range is always sent alone
-            key = operation.key
-            if self._wrote(key, key + b"\0") or key in self.compared:
-                return True
-            if key in self.compared_ranges:
-                return True
-        return any(
-            self._wrote(compare.key, compare.end or compare.key + b"\0") for compare in txn.compares
-        )
-
-    def add(self, txn: Txn) -> None:
-        """Add the keys of a transaction."""
-        for operation in txn.operations:
-            if not isinstance(operation, GetKey):
-                insort(self.written, operation.key)
-        for compare in txn.compares:
-            if compare.end:
-                self.compared_ranges.add(compare.key, compare.end)
-            else:
-                self.compared.add(compare.key)
-
-    def _wrote(self, start: bytes, end: bytes) -> bool:
-        at = bisect_left(self.written, start)
-        return at < len(self.written) and self.written[at] < end
-
-
-def _next_batch(waiting: deque[Entry]) -> list[Entry]:
-    """Take the next batch in order of arrival; transactions that conflict or do not fit stay."""
-    batch: list[Entry] = []
-    remaining: list[Entry] = []
-    conflicts = ConflictSet()
-    room, largest = BATCH_BYTES, 1
-    while waiting and len(batch) + 1 + largest <= BATCH_SIZE:
-        entry = waiting.popleft()
-        fits = entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
-        # A full store refuses a batch with puts, but still accepts deletions.
-        alike = not batch or batch[0].txn.only_deletes == entry.txn.only_deletes
-        if batch and (not fits or not alike or conflicts.conflicts_with(entry.txn)):
-            remaining.append(entry)  # it is the first of the next batch
-            continue
-        batch.append(entry)
-        if not fits:
-            break
-        conflicts.add(entry.txn)
-        room -= entry.bytes
-        largest = max(largest, entry.size)
-    waiting.extendleft(reversed(remaining))
-    return batch
+def _unknown() -> OutcomeUnknown:
+    return OutcomeUnknown(
+        "the store did not confirm the write in time, and may have made it. Read to find out, or send "
+        "the same request again with an Idempotency-Key."
+    )

@@ -74,7 +74,13 @@ class EtcdBackend:
         self._clock = clock
         self._window = window
         self._timeout = timeout
-        self._batcher = CommitBatcher(client.transact, client.transact_all, clock, new_wake_up)
+        self._batcher = CommitBatcher(
+            client.transact,
+            client.transact_all,
+            clock,
+            new_wake_up,
+            client.loop if client.loop.available else None,
+        )
         self._epoch = ""
         self._stream: WatchStream | None = None
         self._has_earlier_receipts = False

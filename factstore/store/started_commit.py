@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from factstore.core.ports import Clock, CommitEnded, StartedCommit
-from factstore.store.commit_batcher import CommitBatcher, Entry
+from factstore.store.commit_batch import Entry
+from factstore.store.commit_batcher import CommitBatcher
 from factstore.store.types import LeaseExpired, Txn
 
 

@@ -12,10 +12,12 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.client import EtcdClient
 from factstore.store.client import messages as rpc
+from factstore.store.client.encoding import encode_transaction
+from factstore.store.client.http2 import Failure
 from factstore.store.client.leases import KEEP_ALIVE
-from factstore.store.client.loop_calls import CALL_SECONDS, LoopCalls
-from factstore.store.client.loop_client import RANGE
-from factstore.store.types import Credentials
+from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
+from factstore.store.client.loop_client import RANGE, TXN
+from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.test_etcd_security import Secured, secured, soon  # noqa: F401
 from tests.relay import Relay
 
@@ -23,20 +25,27 @@ PATIENCE = 20.0
 QUESTION = rpc.RangeRequest(key=b"/factstore/loop").SerializeToString()
 
 
-def connected(calls: LoopCalls, method: str, message: bytes) -> list[bytes | None]:
+def connected(
+    calls: LoopCalls, method: str, message: bytes, seconds: float = 5.0
+) -> list[bytes | Failure]:
     """Start a call, as soon as there is a connection, and return the list of its results."""
-    found: list[bytes | None] = []
+    found: list[bytes | Failure] = []
     with gevent.Timeout(PATIENCE):
-        while not calls.call(method, message, found.append):
+        while not calls.call(method, message, found.append, seconds):
             gevent.sleep(0.01)
     return found
 
 
-def result(found: list[bytes | None]) -> bytes | None:
+def result(found: list[bytes | Failure]) -> bytes | Failure:
     with gevent.Timeout(PATIENCE):
         while not found:
             gevent.sleep(0.001)
     return found[0]
+
+
+def whole(found: bytes | Failure) -> bytes:
+    assert isinstance(found, bytes)
+    return found
 
 
 @pytest.fixture
@@ -50,19 +59,19 @@ def test_keys_are_read_and_leases_renewed(plain: LoopCalls, etcd: EtcdServer) ->
         lease = client.grant(60, deadline=soon())
         running = [connected(plain, RANGE, QUESTION) for _ in range(300)]
         for found in running:
-            assert rpc.RangeResponse.FromString(result(found) or b"").header.revision > 0
+            assert rpc.RangeResponse.FromString(whole(result(found))).header.revision > 0
         for alive in (True, False):
             message = rpc.LeaseKeepAliveRequest(ID=lease).SerializeToString()
-            answer = result(connected(plain, KEEP_ALIVE, message)) or b""
+            answer = whole(result(connected(plain, KEEP_ALIVE, message)))
             assert (rpc.LeaseKeepAliveResponse.FromString(answer).TTL > 0) is alive
             client.revoke(lease, deadline=soon())
 
 
 def test_a_call_that_etcd_refuses_has_no_result(plain: LoopCalls) -> None:
-    assert result(connected(plain, "/etcdserverpb.KV/Nothing", b"")) is None
-    compacted = rpc.RangeRequest(key=b"a", revision=2**62).SerializeToString()
-    assert result(connected(plain, RANGE, compacted)) is None
-    assert result(connected(plain, RANGE, QUESTION)) is not None
+    assert result(connected(plain, "/etcdserverpb.KV/Nothing", b"")) is Failure.LOST
+    expired = encode_transaction(Txn((), (PutKey(b"a", b"v", lease=77),)))
+    assert result(connected(plain, TXN, expired)) is Failure.REFUSED
+    assert isinstance(result(connected(plain, RANGE, QUESTION)), bytes)
 
 
 def test_a_user_of_etcd_needs_tls_and_a_valid_token(secured: Secured) -> None:  # noqa: F811
@@ -82,20 +91,20 @@ def test_a_user_of_etcd_needs_tls_and_a_valid_token(secured: Secured) -> None:  
         for _ in range(3):
             del tokens[0]
             found.append(result(connected(calls, RANGE, QUESTION)))
-        assert found[:2] == [None, None]
-        assert found[2] is not None
+        assert all(isinstance(each, Failure) for each in found[:2])
+        assert isinstance(found[2], bytes)
 
 
 def test_a_lost_connection_ends_its_calls_and_another_is_opened(etcd: EtcdServer) -> None:
     relays = [Relay(etcd.endpoint), Relay(etcd.endpoint)]
     current = [relays[0].endpoint]
     with closing(LoopCalls(lambda: current[0], Credentials(), lambda: "")) as calls:
-        assert result(connected(calls, RANGE, QUESTION)) is not None
+        assert isinstance(result(connected(calls, RANGE, QUESTION)), bytes)
         found = connected(calls, RANGE, QUESTION)
         relays[0].cut()
         result(found)  # it may have been answered before
         current[0] = relays[1].endpoint
-        assert result(connected(calls, RANGE, QUESTION)) is not None
+        assert isinstance(result(connected(calls, RANGE, QUESTION)), bytes)
     relays[1].cut()
 
 
@@ -105,8 +114,9 @@ def test_a_server_that_does_not_answer_counts_as_lost() -> None:
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with closing(LoopCalls(lambda: url, Credentials(), lambda: "")) as calls:
-            found = connected(calls, RANGE, QUESTION)
+            late, found = (connected(calls, RANGE, QUESTION, seconds) for seconds in (0.3, 60))
+            assert result(late) is Failure.LOST
             assert found == []
-            with gevent.Timeout(CALL_SECONDS * 10):
-                assert result(found) is None
-            assert not calls.call(RANGE, QUESTION, found.append)
+            with gevent.Timeout(SILENT_SECONDS * 10):
+                assert result(found) is Failure.LOST
+            assert not calls.call(RANGE, QUESTION, found.append, 60)

@@ -1,14 +1,15 @@
 """One HTTP/2 connection for small gRPC calls: frames in, frames out, without any input or output.
 
-It knows as much of HTTP/2 as calls with one short request and one short response need.  Headers are
-not decoded: a call that ends with a complete message has succeeded, because a gRPC server sends none
-with an error.  The caller repeats all other calls with gRPC itself, which also finds out what is wrong.
-Only calls that may be repeated can therefore be made here.
+It knows as much of HTTP/2 as calls with one request and one short response need.  Headers are not
+decoded: a call that ends with a complete message has succeeded, because a gRPC server sends none with
+an error.  The caller repeats other calls with gRPC itself, which also finds out what is wrong, if the
+call may be repeated or the server has certainly not carried it out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 WINDOW = 1 << 20
@@ -22,8 +23,24 @@ _FRAME_BYTES = 16_384
 _LAST_STREAM = 2**31 - 1
 _NO_WINDOW = 65_535  # the window of a server that has announced none
 
-Ended = Callable[[bytes | None], object]
-"""Receives the message that a call returns, or None if the call has to be repeated with gRPC."""
+# The name grpc-status as servers encode it, in front of the length of a number and its digits.
+_STATUS_NAME = bytes.fromhex("00889acac8b21234da8f")
+_NOT_CARRIED_OUT = (b"3", b"5", b"7", b"8", b"9", b"16")
+"""The statuses with which etcd refuses a request: its arguments, a lease, permissions, or no space."""
+_REFUSED_STREAM, _CANCEL = 7, 8
+
+
+class Failure(Enum):
+    """The outcome of a call without a response."""
+
+    REFUSED = 0
+    """It was not carried out."""
+    LOST = 1
+    """It may have been carried out."""
+
+
+Ended = Callable[[bytes | Failure], object]
+"""Receives the message that a call returns, or its failure."""
 
 
 class ProtocolError(Exception):
@@ -65,21 +82,18 @@ class Http2Connection:
         """True if the server has said that it closes the connection, and no call is running."""
         return self._leaving and not self._calls
 
-    @property
-    def oldest(self) -> float:
-        """The time at which the oldest running call was started."""
-        return next(iter(self._calls.values())).started
-
-    def call(self, method: str, message: bytes, ended: Ended, now: float, token: str = "") -> bool:
+    def call(
+        self, method: str, message: bytes, ended: Ended, until: float, token: str = ""
+    ) -> bool:
         """Start a call; return False if that is not possible at this moment.
 
-        :param now: the time.
+        :param until: the time at which it is given up.
         :param token: of etcd, or empty.
         """
         size, stream = len(message) + 5, self._next_stream
         if self._leaving or len(self._calls) >= self._max_streams:
             return False
-        if size > self._room or size > self._stream_room or size > _FRAME_BYTES:
+        if size > self._room or size > self._stream_room:
             return False
         if stream + 2 > _LAST_STREAM:
             self._leaving = True
@@ -88,16 +102,22 @@ class Http2Connection:
             if self._blocks:
                 self._blocks = {key: kept for key, kept in self._blocks.items() if key[1] == token}
             block = self._blocks[method, token] = self._header_block(method, token)
-        self._calls[stream] = _Call(ended, now)
+        self._calls[stream] = _Call(ended, until)
         self._next_stream = stream + 2
         self._room -= size
-        self.to_send += (
-            _frame_head(len(block), _HEADERS, _END_HEADERS, stream),
-            block,
-            _frame_head(size, _DATA, _END_STREAM, stream),
-            b"\0%b%b" % (len(message).to_bytes(4), message),
-        )
+        self.to_send += (_frame_head(len(block), _HEADERS, _END_HEADERS, stream), block)
+        data = b"\0%b%b" % (len(message).to_bytes(4), message)
+        for at in range(0, size, _FRAME_BYTES):
+            piece = data[at : at + _FRAME_BYTES]
+            flags = _END_STREAM if at + _FRAME_BYTES >= size else 0
+            self.to_send += (_frame_head(len(piece), _DATA, flags, stream), piece)
         return True
+
+    def give_up(self, now: float) -> None:
+        """End the calls whose time is over."""
+        for stream in [number for number, call in self._calls.items() if call.until <= now]:
+            self.to_send.append(_frame(_RST_STREAM, 0, stream, _CANCEL.to_bytes(4)))
+            self._calls.pop(stream).ended(Failure.LOST)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the server, and end the calls whose responses are complete.
@@ -122,18 +142,19 @@ class Http2Connection:
         self._leaving = True
         calls, self._calls = self._calls, {}
         for call in calls.values():
-            call.ended(None)
+            call.ended(Failure.LOST)
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == _DATA:
             self._data(flags, stream, payload)
         elif kind == _HEADERS:
             if flags & _END_STREAM:
-                self._end(stream)
+                self._end(stream, payload)
         elif kind == _RST_STREAM:
             call = self._calls.pop(stream, None)
+            refused = payload == _REFUSED_STREAM.to_bytes(4)
             if call is not None:
-                call.ended(None)
+                call.ended(Failure.REFUSED if refused else Failure.LOST)
         elif kind == _SETTINGS:
             if not flags & _ACK:
                 self._set(payload)
@@ -144,7 +165,7 @@ class Http2Connection:
             self._leaving = True
             last = int.from_bytes(payload[:4]) & _LAST_STREAM
             for number in [number for number in self._calls if number > last]:
-                self._calls.pop(number).ended(None)
+                self._calls.pop(number).ended(Failure.REFUSED)
         elif kind == _WINDOW_UPDATE:
             if stream == 0:
                 self._room += int.from_bytes(payload) & _LAST_STREAM
@@ -163,14 +184,14 @@ class Http2Connection:
         if call is not None:
             call.data += payload
             if flags & _END_STREAM:
-                self._end(stream)
+                self._end(stream, b"")
 
-    def _end(self, stream: int) -> None:
+    def _end(self, stream: int, headers: bytes) -> None:
         call = self._calls.pop(stream, None)
         if call is not None:
             data = call.data
             whole = len(data) >= 5 and data[0] == 0 and int.from_bytes(data[1:5]) == len(data) - 5
-            call.ended(data[5:] if whole else None)
+            call.ended(data[5:] if whole else _failure(headers))
 
     def _set(self, payload: bytes) -> None:
         for at in range(0, len(payload) - 5, 6):
@@ -202,12 +223,19 @@ class Http2Connection:
 class _Call:
     """A running call."""
 
-    __slots__ = ("data", "ended", "started")
+    __slots__ = ("data", "ended", "until")
 
-    def __init__(self, ended: Ended, started: float) -> None:
+    def __init__(self, ended: Ended, until: float) -> None:
         self.ended = ended
-        self.started = started
+        self.until = until
         self.data = b""
+
+
+def _failure(headers: bytes) -> Failure:
+    """Return the failure that the headers at the end of a call state."""
+    _, found, rest = headers.partition(_STATUS_NAME)
+    status = rest[1 : 1 + rest[0]] if found and rest else b""
+    return Failure.REFUSED if status in _NOT_CARRIED_OUT else Failure.LOST
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

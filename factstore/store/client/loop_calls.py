@@ -1,9 +1,9 @@
 """Calls to etcd from gevent's loop, without a greenlet or a thread that waits for the response.
 
 gRPC needs some hundred microseconds of processor time for a call under gevent, most of it to wait in
-a thread.  So the two calls that a worker makes most often are made here: the read of one key, and the
-renewal of a lease.  Both may be repeated.  If a call cannot be made or gets no response, the caller
-repeats it with gRPC, which knows the deadlines, the other endpoints, and how to get a new token.
+a thread.  So the calls that a worker makes most often are made here.  If a call cannot be made, or gets
+no response and may be repeated, the caller makes it with gRPC, which knows the deadlines, the other
+endpoints, and how to get a new token.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from factstore.store.types import Credentials
 
 LOG = logging.getLogger(__name__)
 
-CALL_SECONDS = 1.0
-"""After which a call counts as failed, and its connection as lost."""
+CONNECT_SECONDS = 1.0
+SILENT_SECONDS = 3.0
+"""After which a connection counts as lost if it is silent although calls are running."""
 
+TIMER_SECONDS = 0.25  # between two searches for calls that take too long
 RETRY_SECONDS = 2.0  # between two attempts to connect
 _READ, _WRITE = 1, 2  # of libev
 _READ_BYTES = 64 * 1024
@@ -61,13 +63,15 @@ class LoopCalls:
         self._writable: Any = None
         self._unsent = b""
         self._flushing = False
-        self._timer = self._loop.timer(CALL_SECONDS / 4, CALL_SECONDS / 4)
+        self._timer = self._loop.timer(TIMER_SECONDS, TIMER_SECONDS)
         self._timing = False
+        self._heard = 0.0  # when the server has last sent anything
 
-    def call(self, method: str, message: bytes, ended: Ended) -> bool:
+    def call(self, method: str, message: bytes, ended: Ended, seconds: float) -> bool:
         """Start a call; return False if that is not possible at this moment.
 
-        :param ended: called in the hub with the response, or with None.
+        :param ended: called in the hub with the response, or with the failure.
+        :param seconds: after which the call is given up.
         """
         http2 = self._http2
         if http2 is None:
@@ -76,16 +80,20 @@ class LoopCalls:
         if self._url != self._endpoint():
             self._lose()
             return False
-        token = self._token()
-        if token is None or not http2.call(method, message, ended, time.monotonic(), token):
+        token, now = self._token(), time.monotonic()
+        if token is None or not http2.call(method, message, ended, now + seconds, token):
             if http2.ended:
                 self._lose()
             return False
         self._flush_soon()
         if not self._timing:
-            self._timing = True
+            self._timing, self._heard = True, now
             self._timer.again(self._expire)
         return True
+
+    def defer(self, call: Callable[[], object]) -> None:
+        """Call a function in the next turn of the loop."""
+        self._loop.run_callback(call)
 
     def close(self) -> None:
         """Close the connection; running calls end without a response."""
@@ -104,7 +112,7 @@ class LoopCalls:
         url, sock = self._endpoint(), None
         try:
             parts = urlsplit(url)
-            with gevent.Timeout(CALL_SECONDS, OSError("timed out")):
+            with gevent.Timeout(CONNECT_SECONDS, OSError("timed out")):
                 sock = gevent.socket.create_connection((parts.hostname, parts.port or 2379))
                 sock.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
                 if parts.scheme == "https":
@@ -151,6 +159,7 @@ class LoopCalls:
                 if not data:
                     self._lose()
                     return
+                self._heard = time.monotonic()
                 http2.receive(data)
                 # TLS may have decrypted more than it has returned.
                 if len(data) < _READ_BYTES and not self._url.startswith("https"):
@@ -200,9 +209,14 @@ class LoopCalls:
         if http2 is None or not http2.busy:
             self._timing = False
             self._timer.stop()
-        elif time.monotonic() - http2.oldest > CALL_SECONDS:
-            LOG.info("%s has not answered for %g s.", self._url, CALL_SECONDS)
+            return
+        now = time.monotonic()
+        if now - self._heard > SILENT_SECONDS:
+            LOG.info("%s has not answered for %g s.", self._url, SILENT_SECONDS)
             self._lose()
+            return
+        http2.give_up(now)
+        self._flush_soon()
 
     def _lose(self) -> None:
         """Close the connection and end its calls; a later call opens another one."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from factstore.store.client import messages as rpc
-from factstore.store.client.http2 import Ended
+from factstore.store.client.encoding import encode_transaction, encode_transactions
+from factstore.store.client.http2 import Ended, Failure
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.protobuf import key_value
-from factstore.store.types import Credentials, RangeResult
+from factstore.store.types import Credentials, RangeResult, Txn
 
 if TYPE_CHECKING:
     from factstore.store.client.loop_calls import LoopCalls
 
 RANGE = "/etcdserverpb.KV/Range"
+TXN = "/etcdserverpb.KV/Txn"
+CALL_SECONDS = 1.0
+"""After which a call that may be repeated is given up."""
 
 
 def is_patched() -> bool:
@@ -45,21 +49,27 @@ class LoopClient:
 
             self._calls = LoopCalls(endpoint, credentials, token)
 
+    @property
+    def available(self) -> bool:
+        """True if calls can be started, apart from disturbances."""
+        return self._calls is not None
+
     def get(self, key: bytes, ended: Callable[[RangeResult | None], object]) -> bool:
         """Start to read a key with a linearizable read; return False if that is not possible.
 
         :param ended: called in the hub with the result; with None if there is no response.
         """
 
-        def read(message: bytes | None) -> None:
-            if message is None:
+        def read(message: bytes | Failure) -> None:
+            if isinstance(message, Failure):
                 ended(None)
                 return
             answer = rpc.RangeResponse.FromString(message)
             items = [key_value(kv) for kv in answer.kvs]
             ended(RangeResult(items, answer.header.revision, answer.header.cluster_id))
 
-        return self._start("range", RANGE, rpc.RangeRequest(key=key), read)
+        request = rpc.RangeRequest(key=key).SerializeToString()
+        return self._start("range", RANGE, request, read)
 
     def renew(self, lease: int, ended: Callable[[bool | None], object]) -> bool:
         """Start to renew a lease; return False if that is not possible.
@@ -68,25 +78,64 @@ class LoopClient:
             response.
         """
 
-        def read(message: bytes | None) -> None:
-            alive = message and rpc.LeaseKeepAliveResponse.FromString(message).TTL > 0
-            ended(None if message is None else bool(alive))
+        def read(message: bytes | Failure) -> None:
+            if isinstance(message, Failure):
+                ended(None)
+            else:
+                ended(rpc.LeaseKeepAliveResponse.FromString(message).TTL > 0)
 
-        request = rpc.LeaseKeepAliveRequest(ID=lease)
+        request = rpc.LeaseKeepAliveRequest(ID=lease).SerializeToString()
         return self._start("lease_keep_alive", KEEP_ALIVE, request, read)
+
+    def transact_all(
+        self,
+        txns: Sequence[Txn],
+        deadline: float,
+        ended: Callable[[tuple[list[bool], int] | Failure], object],
+    ) -> bool:
+        """Start to send transactions as one; return False if that is not possible.
+
+        :param ended: called in the hub with the transactions that succeeded, and the revision; or with
+            the failure.
+        """
+        single = len(txns) == 1
+
+        def read(message: bytes | Failure) -> None:
+            if isinstance(message, Failure):
+                ended(message)
+                return
+            answer = rpc.TxnResponse.FromString(message)
+            succeeded = (
+                [answer.succeeded]
+                if single
+                else [each.response_txn.succeeded for each in answer.responses]
+            )
+            ended((succeeded, answer.header.revision))
+
+        request = encode_transaction(txns[0]) if single else encode_transactions(txns)
+        return self._start("txn", TXN, request, read, deadline - time.monotonic())
+
+    def defer(self, call: Callable[[], object]) -> None:
+        """Call a function in the next turn of the loop."""
+        if self._calls is None:
+            call()
+        else:
+            self._calls.defer(call)
 
     def close(self) -> None:
         """Close the connection."""
         if self._calls is not None:
             self._calls.close()
 
-    def _start(self, call: str, method: str, request: Any, ended: Ended) -> bool:
-        if self._calls is None:
+    def _start(
+        self, call: str, method: str, request: bytes, ended: Ended, seconds: float = CALL_SECONDS
+    ) -> bool:
+        if self._calls is None or seconds <= 0:
             return False
         began = time.perf_counter()
 
-        def observed(message: bytes | None) -> None:
+        def observed(message: bytes | Failure) -> None:
             self._observe(call, time.perf_counter() - began)
             ended(message)
 
-        return self._calls.call(method, request.SerializeToString(), observed)
+        return self._calls.call(method, request, observed, seconds)

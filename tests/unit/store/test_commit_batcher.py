@@ -5,22 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import OutcomeUnknown, TooLarge, Unavailable
-from factstore.store.commit_batcher import (
-    BATCH_BYTES,
-    BATCH_SIZE,
-    CommitBatcher,
-    ConflictSet,
-    Entry,
-    _next_batch,
-)
+from factstore.store.client import Failure
+from factstore.store.commit_batch import BATCH_BYTES, BATCH_SIZE, ConflictSet, Entry, next_batch
+from factstore.store.commit_batcher import BatchEnded, CommitBatcher
 from factstore.store.types import Compare, DeleteKeys, GetKey, LeaseExpired, PutKey, Txn
+from tests.eventually import eventually
 
 KEYS = [b"a", b"a/b", b"a/b/c", b"a0", b"b", b"record"]
 
@@ -49,7 +47,7 @@ def entry(txn: Txn) -> Entry:
 def taken(*txns: Txn) -> tuple[list[Txn], list[Txn]]:
     """Return the first batch, and the transactions that remain for later batches."""
     waiting = deque(entry(each) for each in txns)
-    batch = [each.txn for each in _next_batch(waiting)]
+    batch = [each.txn for each in next_batch(waiting)]
     return batch, [each.txn for each in waiting]
 
 
@@ -87,7 +85,7 @@ def test_transactions_without_writes_are_batched_with_writes_of_keys_they_do_not
     assert len(taken(confirmation, put(b"a"))[0]) == 1
 
 
-def test_a_conflicting_transaction_leads_the_next_batch() -> None:
+def test_a_conflicting_transaction_leads_thenext_batch() -> None:
     first, clashing, other = put(b"a"), put(b"a"), put(b"b")
     batch, left = taken(first, clashing, other)
     assert batch == [first, other]
@@ -127,7 +125,7 @@ def test_the_size_of_a_waiting_transaction_is_computed_once(
     monkeypatch.setattr(Txn, "bytes", property(lambda txn: computed.append(txn) or size(txn)))
     waiting = deque(entry(put(b"same")) for _ in range(5))
     while waiting:
-        assert len(_next_batch(waiting)) == 1
+        assert len(next_batch(waiting)) == 1
     assert len(computed) == 5
 
 
@@ -321,3 +319,147 @@ def test_the_outcome_of_a_transaction_without_an_answer_is_unknown() -> None:
     etcd.release.set()
     batcher.stop()
     assert len(answers) == 1
+
+
+# In the loop
+
+
+class Loop:
+    """Sends batches, which end when the test ends them."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.deferred: list[Callable[[], object]] = []
+        self.batches: list[tuple[list[Txn], BatchEnded]] = []
+
+    def defer(self, call: Callable[[], object]) -> None:
+        self.deferred.append(call)
+
+    def transact_all(self, txns: Sequence[Txn], deadline: float, ended: BatchEnded) -> bool:
+        if self.open:
+            self.batches.append((list(txns), ended))
+        return self.open
+
+    def turn(self) -> None:
+        self.deferred.pop()()
+
+
+@dataclass
+class Written:
+    """The entries that ended, and the transactions that the thread sent."""
+
+    ended: list[Entry] = field(default_factory=list)
+    sent: SimpleQueue[Txn] = field(default_factory=SimpleQueue)
+
+    def transact(self, txn: Txn, deadline: float) -> tuple[bool, int]:
+        self.sent.put(txn)
+        return True, 9
+
+    def transact_all(self, txns: Sequence[Txn], deadline: float) -> tuple[list[bool], int]:
+        for txn in txns:
+            self.sent.put(txn)
+        return [True] * len(txns), 9
+
+
+@pytest.fixture
+def written() -> Written:
+    return Written()
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def batcher(loop: Loop, written: Written) -> Iterator[CommitBatcher]:
+    made = CommitBatcher(written.transact, written.transact_all, Clock(), threading.Event, loop)
+    made.start()
+    yield made
+    loop.open = False
+    made.stop()
+    assert not made._thread.is_alive()  # type: ignore[union-attr]
+
+
+def send(batcher: CommitBatcher, written: Written, *keys: bytes) -> None:
+    for key in keys:
+        batcher.send(put(key), time.monotonic() + 10, written.ended.append)
+
+
+def test_writes_of_one_turn_and_those_during_a_batch_are_sent_together(
+    batcher: CommitBatcher, loop: Loop, written: Written
+) -> None:
+    send(batcher, written, b"a", b"b")
+    loop.turn()
+    send(batcher, written, b"c", b"d")
+    assert loop.deferred == []
+    (txns, ended) = loop.batches.pop()
+    assert txns == [put(b"a"), put(b"b")]
+    ended(([True, False], 7))
+    assert [(each.succeeded, each.revision) for each in written.ended] == [(True, 7), (False, 7)]
+    (txns, ended) = loop.batches.pop()
+    assert txns == [put(b"c"), put(b"d")]
+    ended(([True, True], 8))
+    assert len(written.ended) == 4
+    send(batcher, written, b"e")
+    assert len(loop.deferred) == 1
+    loop.turn()
+    loop.batches.pop()[1](([True], 9))
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_batch_that_was_not_carried_out_is_left_to_the_thread(
+    batcher: CommitBatcher, loop: Loop, written: Written, starts: bool
+) -> None:
+    loop.open = starts
+    send(batcher, written, b"a", b"b")
+    loop.turn()
+    if starts:
+        loop.batches.pop()[1](Failure.REFUSED)
+    assert {written.sent.get(timeout=10), written.sent.get(timeout=10)} == {put(b"a"), put(b"b")}
+    eventually(lambda: len(written.ended) == 2)
+    assert all(each.revision == 9 for each in written.ended)
+    eventually(lambda: not batcher._running)
+    loop.open = True
+    send(batcher, written, b"c")
+    loop.turn()
+    loop.batches.pop()[1](([True], 10))
+    assert written.ended[-1].revision == 10
+
+
+def test_a_batch_that_may_have_been_carried_out_is_never_sent_again(
+    batcher: CommitBatcher, loop: Loop, written: Written
+) -> None:
+    send(batcher, written, b"a", b"b")
+    loop.turn()
+    loop.batches.pop()[1](Failure.LOST)
+    assert [type(each.error) for each in written.ended] == [OutcomeUnknown, OutcomeUnknown]
+    assert written.ended[0].error is not written.ended[1].error
+    assert written.sent.empty()
+
+
+def test_a_writer_that_fails_does_not_affect_the_others_of_its_batch(
+    batcher: CommitBatcher, loop: Loop, written: Written
+) -> None:
+    batcher.send(put(b"a"), time.monotonic() + 10, lambda entry: 1 / 0)
+    send(batcher, written, b"b")
+    loop.turn()
+    loop.batches.pop()[1](([True, True], 7))
+    assert len(written.ended) == 1
+
+
+def test_a_batch_in_the_loop_ends_before_the_batcher_stops(loop: Loop, written: Written) -> None:
+    made = CommitBatcher(written.transact, written.transact_all, Clock(), threading.Event, loop)
+    made.start()
+    send(made, written, b"a")
+    loop.turn()
+    stopping = threading.Thread(target=made.stop)
+    stopping.start()
+    eventually(lambda: made._stopping)
+    assert written.ended == []
+    loop.batches.pop()[1](([True], 7))
+    stopping.join(10)
+    assert not made.alive
+    assert written.ended[0].revision == 7
+    with pytest.raises(Unavailable):
+        send(made, written, b"b")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factstore.store.client.http2 import PREFACE, WINDOW, Http2Connection, ProtocolError
+from factstore.store.client.http2 import PREFACE, WINDOW, Failure, Http2Connection, ProtocolError
 
 DATA, HEADERS, RESET, SETTINGS, PUSH, PING, GOAWAY, UPDATE = 0, 1, 3, 4, 5, 6, 7, 8
 END = 1
@@ -53,16 +53,16 @@ def connection() -> Http2Connection:
 
 
 @pytest.fixture
-def ended() -> list[bytes | None]:
+def ended() -> list[bytes | Failure]:
     return []
 
 
-def call(connection: Http2Connection, ended: list[bytes | None], data: bytes = b"x") -> bool:
-    return connection.call(METHOD, data, ended.append, now=1.0)
+def call(connection: Http2Connection, ended: list[bytes | Failure], data: bytes = b"x") -> bool:
+    return connection.call(METHOD, data, ended.append, until=1.0)
 
 
 def test_a_call_is_a_header_block_and_a_message(
-    connection: Http2Connection, ended: list[bytes | None]
+    connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
     assert connection.call(METHOD, b"question", ended.append, 1.0, token="t" * 200)
     (kind, flags, stream, block), body = frames(sent(connection))
@@ -75,7 +75,7 @@ def test_a_call_is_a_header_block_and_a_message(
 
 @given(st.data())
 def test_responses_in_any_pieces_end_their_calls(data: st.DataObject) -> None:
-    connection, ended = Http2Connection("http", "e:1"), dict[int, bytes | None]()
+    connection, ended = Http2Connection("http", "e:1"), dict[int, bytes | Failure]()
     for number in range(3):
         assert connection.call(METHOD, b"", lambda got, n=number: ended.update({n: got}), 1.0)  # type: ignore[misc]
     stream = b"".join([response(5, b"c"), frame(SETTINGS, 0, 0), response(1, b"a" * 300)])
@@ -87,50 +87,81 @@ def test_responses_in_any_pieces_end_their_calls(data: st.DataObject) -> None:
     assert not connection.busy
 
 
+STATUS = bytes.fromhex("00889acac8b21234da8f")
+"""The name of the header grpc-status, as etcd sends it."""
+
+
+def refusal(status: bytes) -> bytes:
+    block = b"\x88\x0f\x10\x81x" + STATUS + bytes([len(status)]) + status + b"\0\x81x\x81y"
+    return frame(HEADERS, 4 | END, 1, block)
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "failure"),
     [
-        pytest.param(frame(HEADERS, 4 | END, 1, b"\x88"), id="an error without a message"),
-        pytest.param(frame(RESET, 0, 1, b"\0\0\0\x08"), id="reset"),
+        pytest.param(frame(HEADERS, 4 | END, 1, b"\x88"), Failure.LOST, id="no message"),
+        pytest.param(frame(RESET, 0, 1, b"\0\0\0\x08"), Failure.LOST, id="reset"),
+        pytest.param(frame(RESET, 0, 1, b"\0\0\0\x07"), Failure.REFUSED, id="refused stream"),
         pytest.param(
-            frame(DATA, 0, 1, message(b"abc")[:-1]) + frame(HEADERS, 4 | END, 1), id="cut"
+            frame(DATA, 0, 1, message(b"abc")[:-1]) + frame(HEADERS, 4 | END, 1),
+            Failure.LOST,
+            id="cut",
         ),
         pytest.param(
-            frame(DATA, 0, 1, message(b"a") * 2) + frame(HEADERS, 4 | END, 1), id="two messages"
+            frame(DATA, 0, 1, message(b"a") * 2) + frame(HEADERS, 4 | END, 1),
+            Failure.LOST,
+            id="two messages",
         ),
-        pytest.param(frame(DATA, END, 1, b"\1" + message(b"a")[1:]), id="a compressed message"),
-        pytest.param(frame(GOAWAY, 0, 0, bytes(8)), id="never processed"),
+        pytest.param(frame(DATA, END, 1, b"\1" + message(b"a")[1:]), Failure.LOST, id="compressed"),
+        pytest.param(frame(GOAWAY, 0, 0, bytes(8)), Failure.REFUSED, id="never processed"),
+        *(
+            pytest.param(refusal(status), Failure.REFUSED, id=f"status {status.decode()}")
+            for status in (b"3", b"5", b"7", b"8", b"9", b"16")
+        ),
+        *(
+            pytest.param(refusal(status), Failure.LOST, id=f"status {status.decode()}")
+            for status in (b"1", b"2", b"4", b"13", b"14", b"", b"99")
+        ),
+        pytest.param(frame(HEADERS, 4 | END, 1, STATUS), Failure.LOST, id="no status"),
     ],
 )
-def test_a_call_without_a_whole_message_has_to_be_repeated(
-    connection: Http2Connection, ended: list[bytes | None], answer: bytes
+def test_a_call_without_a_whole_message_fails(
+    connection: Http2Connection,
+    ended: list[bytes | Failure],
+    answer: bytes,
+    failure: Failure,
 ) -> None:
     assert call(connection, ended)
     connection.receive(answer)
-    assert ended == [None]
+    assert ended == [failure]
+
+
+def test_the_name_of_the_status_is_that_of_hpack() -> None:
+    hpack = pytest.importorskip("hpack")
+    (header,) = hpack.Decoder().decode(STATUS + b"\x015")
+    assert header == ("grpc-status", "5")
 
 
 def test_a_server_that_leaves_answers_what_it_has_begun(
-    connection: Http2Connection, ended: list[bytes | None]
+    connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
     assert call(connection, ended)
     assert call(connection, ended)
     connection.receive(frame(GOAWAY, 0, 0, b"\0\0\0\x01" + bytes(4)))
-    assert ended == [None], "of the second call"
+    assert ended == [Failure.REFUSED], "of the second call"
     assert not connection.ended
     assert not call(connection, ended)
     connection.receive(response(1, b"a"))
-    assert ended == [None, b"a"]
+    assert ended == [Failure.REFUSED, b"a"]
     assert connection.ended
 
 
 def test_a_lost_connection_ends_all_calls(
-    connection: Http2Connection, ended: list[bytes | None]
+    connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
     assert call(connection, ended)
-    assert connection.oldest == 1.0
     connection.fail()
-    assert ended == [None]
+    assert ended == [Failure.LOST]
     assert not call(connection, ended)
 
 
@@ -152,7 +183,7 @@ def test_settings_and_pings_are_acknowledged(connection: Http2Connection) -> Non
 
 
 def test_the_limits_of_the_server_are_kept(
-    connection: Http2Connection, ended: list[bytes | None]
+    connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
     connection.receive(frame(SETTINGS, 0, 0, b"\0\3" + (2).to_bytes(4)))
     assert [call(connection, ended) for _ in range(3)] == [True, True, False]
@@ -169,7 +200,7 @@ def test_the_limits_of_the_server_are_kept(
 
 
 def test_what_was_received_is_acknowledged_before_the_window_is_used(
-    connection: Http2Connection, ended: list[bytes | None]
+    connection: Http2Connection, ended: list[bytes | Failure]
 ) -> None:
     updates = 0
     for number in range(200):
@@ -179,3 +210,31 @@ def test_what_was_received_is_acknowledged_before_the_window_is_used(
             updates += int.from_bytes(payload) if kind == UPDATE else 0
     assert updates > 200 * 10_000 - WINDOW
     assert set(ended) == {b"z" * 10_000}
+
+
+def test_a_call_that_takes_too_long_is_cancelled(
+    connection: Http2Connection, ended: list[bytes | Failure]
+) -> None:
+    assert connection.call(METHOD, b"x", ended.append, until=1.0)
+    assert connection.call(METHOD, b"x", ended.append, until=9.0)
+    sent(connection)
+    connection.give_up(1.0)
+    assert ended == [Failure.LOST]
+    assert frames(sent(connection)) == [(RESET, 0, 1, b"\0\0\0\x08")]
+    connection.receive(response(1, b"late") + response(3, b"b"))
+    assert ended == [Failure.LOST, b"b"]
+
+
+def test_a_large_message_is_sent_in_several_frames(
+    connection: Http2Connection, ended: list[bytes | Failure]
+) -> None:
+    data = bytes(range(250)) * 200
+    assert call(connection, ended, data)
+    _, *body = frames(sent(connection))
+    assert [(len(payload), flags) for _, flags, _, payload in body] == [
+        (16_384, 0),
+        (16_384, 0),
+        (16_384, 0),
+        (50_005 - 3 * 16_384, END),
+    ]
+    assert b"".join(payload for _, _, _, payload in body) == message(data)

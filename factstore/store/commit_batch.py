@@ -1,0 +1,143 @@
+"""The next batch of waiting transactions, and which of them must not be in the same batch.
+
+All compares of a batch see the store as it was *before* the batch.  Two writes therefore must not be in
+one batch if one of them changes a key that the other compares: otherwise ``a`` and ``a/b`` could both
+be created, because neither sees the other.  A write that conflicts waits for the next batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from factstore.store.types import DeleteKeys, GetKey, Txn
+
+LOG = logging.getLogger(__name__)
+
+# etcd allows 128 operations and compares for a batch: one for each transaction in it, and the size of
+# the largest.
+BATCH_SIZE = 128
+BATCH_BYTES = 1024 * 1024
+
+
+@dataclass(eq=False, slots=True)
+class Entry:
+    """A waiting transaction; its size is computed once, however many batches are made meanwhile."""
+
+    txn: Txn
+    deadline: float
+    ended: Callable[[Entry], object]
+    size: int = field(init=False)
+    bytes: int = field(init=False)
+    has_ended: bool = False
+    succeeded: bool = False
+    revision: int = 0
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.size, self.bytes = self.txn.size, self.txn.bytes
+
+    def finish(self, succeeded: bool, revision: int) -> None:
+        """Set the outcome, unless there is one."""
+        if not self.has_ended:
+            self.succeeded, self.revision = succeeded, revision
+            self._end()
+
+    def fail(self, error: Exception) -> None:
+        """Set an error as the outcome, unless there is one."""
+        if not self.has_ended:
+            self.error = error
+            self._end()
+
+    def _end(self) -> None:
+        self.has_ended = True
+        try:
+            self.ended(self)
+        except Exception:  # the others of the batch have to be notified, too
+            LOG.exception("A writer failed.")
+
+
+@dataclass(slots=True)
+class KeyRanges:
+    """A set of ranges of keys, in which a key is found in logarithmic time."""
+
+    starts: list[bytes] = field(default_factory=list)
+    ends: list[bytes] = field(default_factory=list)
+
+    def add(self, start: bytes, end: bytes) -> None:
+        """Add a range, and merge it with those that it overlaps."""
+        first, last = bisect_left(self.ends, start), bisect_right(self.starts, end)
+        if first < last:
+            start, end = min(start, self.starts[first]), max(end, self.ends[last - 1])
+        self.starts[first:last], self.ends[first:last] = [start], [end]
+
+    def __contains__(self, key: bytes) -> bool:
+        at = bisect_right(self.starts, key) - 1
+        return at >= 0 and key < self.ends[at]
+
+
+@dataclass(slots=True)
+class ConflictSet:
+    """The keys that the transactions of a batch write, and those that they compare."""
+
+    written: list[bytes] = field(default_factory=list)
+    compared: set[bytes] = field(default_factory=set)
+    compared_ranges: KeyRanges = field(default_factory=KeyRanges)
+
+    def conflicts_with(self, txn: Txn) -> bool:
+        """Return True if a transaction must not be in the same batch."""
+        for operation in txn.operations:
+            if isinstance(operation, GetKey):
+                continue
+            if isinstance(operation, DeleteKeys) and operation.end:
+                return True  # the deletion of a range is always sent alone
+            key = operation.key
+            if self._wrote(key, key + b"\0") or key in self.compared:
+                return True
+            if key in self.compared_ranges:
+                return True
+        return any(
+            self._wrote(compare.key, compare.end or compare.key + b"\0") for compare in txn.compares
+        )
+
+    def add(self, txn: Txn) -> None:
+        """Add the keys of a transaction."""
+        for operation in txn.operations:
+            if not isinstance(operation, GetKey):
+                insort(self.written, operation.key)
+        for compare in txn.compares:
+            if compare.end:
+                self.compared_ranges.add(compare.key, compare.end)
+            else:
+                self.compared.add(compare.key)
+
+    def _wrote(self, start: bytes, end: bytes) -> bool:
+        at = bisect_left(self.written, start)
+        return at < len(self.written) and self.written[at] < end
+
+
+def next_batch(waiting: deque[Entry]) -> list[Entry]:
+    """Take the next batch in order of arrival; transactions that conflict or do not fit stay."""
+    batch: list[Entry] = []
+    remaining: list[Entry] = []
+    conflicts = ConflictSet()
+    room, largest = BATCH_BYTES, 1
+    while waiting and len(batch) + 1 + largest <= BATCH_SIZE:
+        entry = waiting.popleft()
+        fits = entry.bytes <= room and len(batch) + 1 + max(largest, entry.size) <= BATCH_SIZE
+        # A full store refuses a batch with puts, but still accepts deletions.
+        alike = not batch or batch[0].txn.only_deletes == entry.txn.only_deletes
+        if batch and (not fits or not alike or conflicts.conflicts_with(entry.txn)):
+            remaining.append(entry)  # it is the first of the next batch
+            continue
+        batch.append(entry)
+        if not fits:
+            break
+        conflicts.add(entry.txn)
+        room -= entry.bytes
+        largest = max(largest, entry.size)
+    waiting.extendleft(reversed(remaining))
+    return batch
