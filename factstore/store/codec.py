@@ -28,6 +28,7 @@ SEALED = 2
 """The format of a sensitive fact, whose value is sealed.  Earlier versions do not decode it."""
 
 
+_quoted = json.encoder.encode_basestring_ascii
 _FACT_FORMATS = (FORMAT, SEALED)
 _SEALED = f'{{"format": {SEALED},'.encode()
 
@@ -49,22 +50,20 @@ def _decoding() -> Iterator[None]:
 
 def encode_fact(fact: Fact) -> bytes:
     """Return the value of a fact, without the fields that etcd knows."""
-    head: dict[str, object] = {
-        "format": FORMAT if fact.sealed is None else SEALED,
-        "kind": fact.kind,
-        "created_at": fact.created_at,
-        "updated_at": fact.updated_at,
-        "updated_by": fact.updated_by,
-        "request_id": fact.request_id,
-    }
+    # As json.dumps writes it, but in half the time.
+    line = (
+        f'"kind": {_quoted(fact.kind)}, "created_at": {_quoted(fact.created_at)}, '
+        f'"updated_at": {_quoted(fact.updated_at)}, "updated_by": {_quoted(fact.updated_by)}, '
+        f'"request_id": {_quoted(fact.request_id)}'
+    )
     if fact.ttl is not None:
-        head["ttl"] = fact.ttl
+        line += f', "ttl": {fact.ttl}'
     if fact.member is not None:
-        head["member"] = fact.member
+        line += f', "member": {_quoted(fact.member)}'
     if fact.sealed is None:
-        return f"{json.dumps(head)}\n{fact.text}".encode()
-    head["readers"] = fact.readers
-    return f"{json.dumps(head)}\n{fact.sealed}".encode()
+        return f'{{"format": {FORMAT}, {line}}}\n{fact.text}'.encode()
+    readers = json.dumps(fact.readers)
+    return f'{{"format": {SEALED}, {line}, "readers": {readers}}}\n{fact.sealed}'.encode()
 
 
 def is_sealed(value: bytes) -> bool:

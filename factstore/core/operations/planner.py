@@ -6,16 +6,18 @@ Planning is pure: it reads the state and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Author, Scope, Stack
 from factstore.core.model.quota import UNLIMITED_QUOTA, Quotas
 from factstore.core.model.transaction import GUARDS, OWN_GUARDS, Transaction
+from factstore.core.operations.facts import WriteFacts
 from factstore.core.operations.grants import guards_on_grant
 from factstore.core.operations.operation import Draft, Operation, View
 from factstore.core.operations.quota import check_quota
 from factstore.core.operations.receipts import with_receipt
+from factstore.core.operations.single_put import plan_single_put
 from factstore.core.operations.tree import tree_guards
 from factstore.core.ports import Clock
 from factstore.core.state.state import State
@@ -45,20 +47,24 @@ class Planner:
         :raises FactstoreError: the operation's refusal on that state, or ``quota_exceeded``.
         """
         scope, author = operation.scope, operation.author
+        quota, now = self._quotas(scope.project_id), self._clock.timestamp()
+        if type(operation) is WriteFacts and not full:
+            with state.read():
+                found = plan_single_put(operation, state, now, quota)
+            if found is not None:
+                return cast("tuple[Draft[T], Transaction]", found)
         new_stack = self._stack_factory(scope, author) if operation.creates_stack else None
         with state.read():
-            view = View(state, scope, self._clock.timestamp(), new_stack, full=full)
+            view = View(state, scope, now, new_stack, full=full)
             draft = operation.plan(view)
             if draft.empty:
                 return draft, None
             stack, known = view.stack, view.stack_state is not None
             removal = draft if draft.changes and not draft.puts else None
             draft = with_receipt(operation, view, draft)
-            if operation.counts_toward_quota:
-                quota = self._quotas(scope.project_id)
-                if quota is not UNLIMITED_QUOTA:
-                    # The receipt of a removal must not prevent it.
-                    check_quota(quota, view, removal or draft)
+            if operation.counts_toward_quota and quota is not UNLIMITED_QUOTA:
+                # The receipt of a removal must not prevent it.
+                check_quota(quota, view, removal or draft)
             record_revisions = draft.record_revisions
             if author is not None and author.grant:
                 record_revisions = {**guards_on_grant(view, author.grant), **record_revisions}

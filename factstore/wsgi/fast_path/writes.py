@@ -12,7 +12,7 @@ from factstore.api.fact_body import fact_to_put, is_plain_put
 from factstore.api.identity import Authorizer
 from factstore.api.media import JSON
 from factstore.api.serializers.batch import batch_texts
-from factstore.api.serializers.facts import fact_text
+from factstore.api.serializers.facts import revealed_fact_text
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Author, Put
@@ -91,7 +91,8 @@ class Writes:
             *etag_headers(fact.etag(epoch)),
         ]
         status = 201 if result.outcome == "created" else 200
-        return Answer(status, lines, [fact_text(fact, epoch), "\n"])
+        # The text is not kept with the fact: few facts that are written are read from this worker.
+        return Answer(status, lines, [revealed_fact_text(fact, fact.text, epoch), "\n"])
 
     def batch(self, call: Call) -> Answer | None:
         """Store several facts."""

@@ -141,3 +141,32 @@ def test_readers_of_another_type_are_refused(readers: object) -> None:
     record = json.dumps({**json.loads(head), "readers": readers}) + "\n" + text
     with pytest.raises(codec.UnknownFormat):
         codec.decode_fact(record.encode(), "p", revision=0, version=1, lease=0)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(
+    st.builds(
+        Fact,
+        path=st.just("a"),
+        text=st.sampled_from(["1", '"ä"']),
+        kind=st.sampled_from(["observed", "parameter"]),
+        created_at=TEXTS,
+        updated_at=TEXTS,
+        updated_by=TEXTS,
+        request_id=TEXTS,
+        ttl=st.one_of(st.none(), st.integers(5, 600)),
+        member=st.one_of(st.none(), TEXTS),
+        sealed=st.one_of(st.none(), TEXTS),
+        readers=st.lists(TEXTS, max_size=2).map(tuple),
+    )
+)
+def test_the_line_of_a_fact_is_the_json_of_its_fields(fact: Fact) -> None:
+    names = ["kind", "created_at", "updated_at", "updated_by", "request_id"]
+    names += [name for name in ("ttl", "member") if getattr(fact, name) is not None]
+    names += [] if fact.sealed is None else ["readers"]
+    head = {"format": 1 if fact.sealed is None else 2}
+    head |= {name: getattr(fact, name) for name in names}
+    text = fact.text if fact.sealed is None else fact.sealed
+    assert codec.encode_fact(fact) == f"{json.dumps(head)}\n{text}".encode()
