@@ -32,11 +32,16 @@ def read(
     opts.register(conf)
     register_more(conf)
     if files is None:
-        value = os.environ.get(FILES_VARIABLE, "")
-        files = [name.strip() for name in value.split(";") if name.strip()]
+        files = named_files()
     chosen = list(files) or None  # with None, oslo.config searches the usual places
     conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
     return conf
+
+
+def named_files() -> list[str]:
+    """Return the files in :data:`FILES_VARIABLE`."""
+    value = os.environ.get(FILES_VARIABLE, "")
+    return [name.strip() for name in value.split(";") if name.strip()]
 
 
 def name_files(files: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shlex
 import shutil
 import signal
@@ -91,6 +92,32 @@ def test_its_commands_start_reload_and_stop_the_service(
     finally:
         api.kill()
         systemd.close()
+
+
+def test_packages_create_the_user_and_the_directories_that_it_needs(tmp_path: Path) -> None:
+    configs = UNIT.parents[1]
+    users = configs / "sysusers.d" / "factstore-api.conf"
+    directories = configs / "tmpfiles.d" / "factstore-api.conf"
+    parser = configparser.RawConfigParser(strict=False)
+    parser.read(UNIT)
+    user = parser["Service"]["User"]
+    assert f"u {user} " in users.read_text()
+    if os.geteuid():
+        return  # only root can give files to others
+    (tmp_path / "etc").mkdir()
+    root = f"--root={tmp_path}"
+    subprocess.run(["systemd-sysusers", root, users], check=True, capture_output=True)
+    subprocess.run(["systemd-tmpfiles", root, "--create", directories], check=True)
+    created = (tmp_path / "etc" / "passwd").read_text()
+    number = int(created.partition(f"{user}:x:")[2].partition(":")[0])
+    for name, owner, mode in (
+        ("etc/factstore", 0, 0o750),
+        ("etc/factstore/sealing-keys", number, 0o700),
+        ("var/lib/factstore/agents", number, 0o755),
+        ("var/log/factstore", number, 0o750),
+    ):
+        found = (tmp_path / name).stat()
+        assert (found.st_uid, found.st_mode & 0o777) == (owner, mode)
 
 
 def test_it_gives_a_stopping_service_the_time_that_it_takes() -> None:

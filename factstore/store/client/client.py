@@ -68,6 +68,7 @@ class EtcdClient:
             lambda: endpoints[self._current], credentials, self._loop_token, observe
         )
         """The calls that need no greenlet and no thread."""
+        self._urls = list(endpoints)
         self._endpoints = [Endpoint(url, credentials) for url in endpoints]
         self._credentials = credentials
         self._observe = observe
@@ -127,6 +128,34 @@ class EtcdClient:
             self._call("compact", request, deadline, reads=True)
         except Compacted:
             LOG.debug("revision %d has been compacted already", revision)
+
+    def compacted_revision(self, existing: bytes) -> int:
+        """Return the revision to which etcd is compacted; only a cancelled watch reports it.
+
+        :param existing: a key that exists, without which the watch would wait.
+        """
+        stream = self.watch(existing, b"", 1)
+        try:
+            next(iter(stream))
+        except Compacted as error:
+            return error.revision
+        finally:
+            stream.close()
+        return 0
+
+    def versions(self, *, deadline: float) -> dict[str, str]:
+        """Return the version of etcd at each endpoint, by URL; empty for one that does not answer."""
+        metadata, found = self._authenticate(deadline), {}
+        for url, endpoint in zip(self._urls, self._endpoints, strict=True):
+            try:
+                left = max(0.1, deadline - time.monotonic()) / len(self._urls)
+                answer = endpoint.calls["status"](
+                    rpc.StatusRequest(), timeout=left, metadata=metadata
+                )
+                found[url] = str(answer.version)
+            except grpc.RpcError:
+                found[url] = ""
+        return found
 
     def grant(self, ttl: int, lease: int = 0, *, deadline: float) -> int:
         """Create a lease and return its id; a retry may leave a lease that expires unused.

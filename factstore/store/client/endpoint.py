@@ -34,6 +34,7 @@ class Endpoint:
             "range": kv.Range,
             "txn": kv.Txn,
             "compact": kv.Compact,
+            "status": rpc.MaintenanceStub(self.channel).Status,
             "lease_grant": lease.LeaseGrant,
             "lease_keep_alive": keep_alive(self.channel),
             "lease_revoke": lease.LeaseRevoke,

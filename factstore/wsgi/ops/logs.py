@@ -6,6 +6,7 @@ roles, never by a name, a token or a password.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import re
 from typing import Any
@@ -99,7 +100,15 @@ def register(conf: cfg.ConfigOpts) -> None:
 
 
 def set_up(conf: cfg.ConfigOpts) -> None:
-    """Set up logging as configured, without the DEBUG messages of libraries that log credentials."""
+    """Set up logging as configured, without the DEBUG messages of libraries that log credentials.
+
+    :raises ValueError: the journal cannot be used.
+    """
+    if conf.use_journal and importlib.util.find_spec("systemd") is None:
+        raise ValueError(
+            "use_journal needs systemd's module for Python. Install python3-systemd or systemd-python, "
+            "or remove the option: systemd also stores the standard output in the journal."
+        )
     logging.setLogRecordFactory(OneLine)
     log.set_defaults(default_log_levels=[*log.get_default_log_levels(), *_QUIET])
     log.setup(conf, "factstore")
