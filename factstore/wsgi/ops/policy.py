@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from oslo_config import cfg
 from oslo_policy import opts as policy_opts
 from oslo_policy import policy
@@ -9,11 +11,34 @@ from oslo_policy import policy
 from factstore.api.identity import Identity
 from factstore.core.ports import Clock
 from factstore.policies import list_rules
+from factstore.wsgi import configuration
 
 CACHE_SECONDS = 5.0  # delay before a change of the operator's policy file takes effect
 CACHE_SIZE = 10_000
 
 _CacheKey = tuple[str, str, str, tuple[str, ...], str, str]
+
+
+def _enforcer_for(conf: cfg.ConfigOpts) -> policy.Enforcer:
+    policy_opts.set_defaults(conf)
+    found = policy.Enforcer(conf)
+    found.register_defaults(list(list_rules()))
+    return found
+
+
+def enforcer() -> policy.Enforcer:
+    """Return the enforcer for oslo.policy's commands; entry point ``oslo.policy.enforcer``.
+
+    The commands use oslo.config's global object, for which no project has been named yet.
+    """
+    conf = cfg.CONF
+    files = configuration.named_files() or None
+    conf(sys.argv[1:], project="factstore", default_config_files=files)
+    found = _enforcer_for(conf)
+    path = conf.find_file(conf.oslo_policy.policy_file)
+    if path is not None:  # oslopolicy-validator looks for it in the current directory only
+        conf.set_override("policy_file", path, "oslo_policy")
+    return found
 
 
 class PolicyAuthorizer:
@@ -24,10 +49,8 @@ class PolicyAuthorizer:
     """
 
     def __init__(self, conf: cfg.ConfigOpts, clock: Clock) -> None:
-        policy_opts.set_defaults(conf)
         self._clock = clock
-        self._enforcer = policy.Enforcer(conf)
-        self._enforcer.register_defaults(list(list_rules()))
+        self._enforcer = _enforcer_for(conf)
         self._enforcer.load_rules()
         self._decisions: dict[_CacheKey, bool] = {}
         self._expires_at = 0.0
