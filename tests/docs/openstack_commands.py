@@ -87,7 +87,9 @@ def _option(action: argparse.Action) -> str:
     if action.nargs == 0:
         return name
     choices = "{" + ",".join(map(str, action.choices or ())) + "}"
-    return f"{name} {action.metavar or choices}"
+    several = isinstance(action.metavar, tuple)
+    metavar = " ".join(action.metavar or ()) if several else action.metavar
+    return f"{name} {metavar or choices}"
 
 
 def _positional(action: argparse.Action) -> str:

@@ -78,4 +78,4 @@ def test_help_is_complete_and_in_the_form_of_openstackclient() -> None:
     for text in re.findall(r"^\.\. option:: .*\n\n   (.*)", PAGE.read_text(), re.MULTILINE):
         assert text[0].isupper() or text[0].isdigit() or text.startswith("agent"), text
     for option in re.findall(r"^\.\. option:: -\S* (.*)", PAGE.read_text(), re.MULTILINE):
-        assert re.fullmatch(r"<[^ ]+>(=<[^ ]+>)?|--format \{\S+\}", option), option
+        assert re.fullmatch(r"<[^ ]+>(=<[^ ]+>| <[^ ]+>)?|--format \{\S+\}", option), option
