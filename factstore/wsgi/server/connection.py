@@ -9,6 +9,7 @@ answers with RST.
 from __future__ import annotations
 
 import errno
+import io
 import socket
 import ssl
 import struct
@@ -108,7 +109,9 @@ class Connection:
         """Note that the response has been sent; the next request can follow."""
         if self.receiver is not None and (gunicorn := getattr(self._request, "unreader", None)):
             # The receiver would take the middle of the next request for its beginning otherwise.
-            self.receiver.unread(gunicorn.take_buffered())
+            # gunicorn 27 has take_buffered(), which does the same.
+            data, gunicorn.buf = gunicorn.buf.getvalue(), io.BytesIO()
+            self.receiver.unread(data)
         self._phase, self._late = _Phase.IDLE, False
         self._request, self._stream = None, False
         self._connections.end_body(self)
