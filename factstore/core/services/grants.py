@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from factstore.core.errors import NotFound, Unavailable
@@ -30,6 +33,8 @@ from factstore.core.state.state import State
 SECRET_BYTES = 32
 FRESH_SECONDS = 5.0
 """The age of a worker's state above which the database is read before a holder is admitted."""
+GUESS_SECONDS = 0.05
+"""Between two reads of the database for credentials that this worker's state does not prove."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,14 @@ class GrantService(Service):
         timeout: float,
         transactor: Transactor,
         encryption: Encryption = Encryption(NoKeyring()),  # noqa: B008 - it has no state
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(store, clock, timeout, transactor)
         self._encryption = encryption
+        self._pause = pause
         self._fresh_until = 0.0
+        self._asked_at = -math.inf  # when the last read of the database began
+        self._read_at = -math.inf  # when the last one that has ended began
 
     def issue(self, scope: Scope, request: GrantRequest, author: Author) -> Issued:
         """Issue a grant; with a group's grant, one for a member of the group.
@@ -148,22 +157,19 @@ class GrantService(Service):
 
         :raises Unavailable: the store cannot be reached.
         """
-        found = self._known(grant)
-        if found is None:  # takes as long as for a grant that exists
-            digest_of(secret)
-            return None
-        scope, known, end = found
-        return (scope, known) if known.accepts(secret) and self._in_time(end) else None
+        if self._clock.monotonic() < self._fresh_until:
+            found = self._proven(self._store.state(), grant, secret)
+            if found is not None:
+                return found
+        # The grant or its secret may be new, or this worker's state may be old.  An unknown id and a
+        # wrong secret take the same way, so that the time of the answer tells nobody which it is.
+        return self._proven(self._refreshed(), grant, secret)
 
     def authenticate_known(self, grant: str, secret: str) -> tuple[Scope, Grant] | None:
         """Return what :meth:`authenticate` returns, or None if that would read the database."""
         if self._clock.monotonic() >= self._fresh_until:
             return None
-        found = find_by_id(self._store.state(), grant)
-        if found is None:
-            return None
-        scope, known, end = found
-        return (scope, known) if known.accepts(secret) and self._in_time(end) else None
+        return self._proven(self._store.state(), grant, secret)
 
     def is_valid(self, grant: Grant) -> bool:
         """Return True if a grant that was authenticated before is still valid with the same secret.
@@ -176,18 +182,27 @@ class GrantService(Service):
             found = find_by_id(self._store.state(), grant.id)
         return found is not None and found[1].digest == grant.digest and self._in_time(found[2])
 
-    def _known(self, grant: str) -> tuple[Scope, Grant, str] | None:
-        now = self._clock.monotonic()
-        found = None
-        if now < self._fresh_until:
-            found = find_by_id(self._store.state(), grant)
-        if found is None:  # the grant may be new, or this worker's state may be old
-            found = find_by_id(self._refreshed(now), grant)
-        return found
+    def _proven(self, state: State, grant: str, secret: str) -> tuple[Scope, Grant] | None:
+        """Return the scope and the grant that a secret proves in a state."""
+        found = find_by_id(state, grant)
+        if found is None:  # takes as long as for a grant that exists
+            digest_of(secret)
+            return None
+        scope, known, end = found
+        return (scope, known) if known.accepts(secret) and self._in_time(end) else None
 
-    def _refreshed(self, now: float) -> State:
+    def _refreshed(self) -> State:
+        """Return a state that is as new as this call; guesses share the reads of the database."""
+        arrived = self._clock.monotonic()
+        left = self._asked_at + GUESS_SECONDS - arrived
+        if left > 0:
+            self._pause(left)
+            if self._read_at >= arrived:
+                return self._store.state()
+        began = self._asked_at = self._clock.monotonic()
         state = self._store.refresh(self._deadline())
-        self._fresh_until = now + FRESH_SECONDS
+        self._read_at = max(self._read_at, began)
+        self._fresh_until = began + FRESH_SECONDS
         return state
 
     def _in_time(self, end: str) -> bool:
