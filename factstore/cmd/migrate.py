@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     for name in args.templates:
         try:
             texts[name] = _read(name)
-            Template(texts[name])
+            Template(texts[name].removeprefix("\ufeff"))
         except NotATemplate as error:
             texts.pop(name)
             status = NOT_A_TEMPLATE

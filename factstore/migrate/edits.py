@@ -69,7 +69,14 @@ class Lines:
             self._starts.pop()
         self.count = len(self._starts)
         self._regions: dict[int, Region] = {}
-        self._measure(root, self.count)
+        self._measure(root, self._end_of_document(root))
+
+    def _end_of_document(self, root: Mapping) -> int:
+        """Return the line of the mark that ends the document, or the number of lines."""
+        line = self.line(max(root.end - 1, 0)) + 1
+        while line < self.count and not self.content(line).startswith("..."):
+            line += 1
+        return line
 
     def start(self, line: int) -> int:
         """Return the index at which a line begins; the end of the text for the line after the last."""

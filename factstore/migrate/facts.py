@@ -103,7 +103,10 @@ def _splits(
         raise NotRewritable(
             f"{'/'.join(path)} has keys that are not paths of facts", value.line + 1
         )
-    return fits and value.anchor is None and len(path) < _DEEPEST and len("/".join(path)) < 256
+    # What is dropped is read by its own resource: an alias of it is replaced as well, or the result is
+    # refused.
+    is_free = value.anchor is None or holds_dropped
+    return fits and is_free and len(path) < _DEEPEST and len("/".join(path)) < 256
 
 
 def _is_wholly_late(value: Node, is_late: IsLate) -> bool:

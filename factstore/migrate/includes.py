@@ -38,7 +38,7 @@ def rewrite_all(texts: Mapping[str, str]) -> dict[str, Result]:
     :param texts: the texts by the names of the files.
     :raises NotATemplate: a text is not a template or a fragment of one.
     """
-    templates = {name: Template(text) for name, text in texts.items()}
+    templates = {name: Template(text.removeprefix("\ufeff")) for name, text in texts.items()}
     launches = {each for template in templates.values() for each in launched(template)}
     includes = {
         name: list(_includes(template, name, texts)) for name, template in templates.items()

@@ -17,7 +17,6 @@ from factstore.migrate.template import Template
 OS_COLLECT_CONFIG = "os-collect-config"
 CFN = "cfn"
 _PATH = re.compile(r"(?:[Rr]esources\.)?(.+?)\.[Mm]etadata(\..+)?")
-_URL = r"resources/{name}/metadata"
 
 ACCESS_KEYS = {"AWS::IAM::AccessKey", "AWS::CloudFormation::AccessKey", "OS::Heat::AccessKey"}
 USERS = {"AWS::IAM::User", "AWS::CloudFormation::User", "OS::Heat::User"}
@@ -115,14 +114,12 @@ def mentions(text: str, name: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) is not None
 
 
-def reads_metadata(text: str, name: str) -> bool:
-    """Return whether a text, such as a script, reads the metadata of a resource."""
+def reads_metadata(text: str, name: str) -> int | None:
+    """Return where a text, such as a script, reads the metadata of a resource, or None."""
     word = re.escape(name)
-    return (
-        re.search(
-            rf"resources/{word}/metadata|(?<![\w-]){word}\.[Mm]etadata(?![\w-])"
-            rf"|(?:-r|--resource)[ =]+['\"]?{word}(?![\w-])",
-            text,
-        )
-        is not None
+    found = re.search(
+        rf"resources/{word}/metadata|(?<![\w-]){word}\.[Mm]etadata(?![\w-])"
+        rf"|(?:-r|--resource)[ =]+['\"]?{word}(?![\w-])",
+        text,
     )
+    return None if found is None else found.start()

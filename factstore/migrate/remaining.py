@@ -23,13 +23,15 @@ def remaining_readers(template: Template, plan: Plan) -> Iterator[Finding]:
             if not isinstance(node, Scalar) or not isinstance(node.value, str):
                 continue
             for name in plan.bags:
-                if id(node) not in done and reads_metadata(node.value, name):
-                    yield _finding(resource.name, node, name)
+                at = reads_metadata(node.value, name)
+                if id(node) not in done and at is not None:
+                    yield _finding(resource.name, node, name, at)
 
 
-def _finding(owner: str, node: Scalar, name: str) -> Finding:
-    before = node.value[: node.value.find(name)].count("\n")
-    line = node.line + 1 + (before + 1 if node.style in ("|", ">") else before)
+def _finding(owner: str, node: Scalar, name: str, at: int) -> Finding:
+    line = node.line + 1
+    if node.style == "|":  # other texts have other lines in the file
+        line += 1 + node.value[:at].count("\n")
     return Finding(
         line,
         f"{owner} reads the metadata of {name} in a text: use the url of an OS::FactStore::Grant",

@@ -23,6 +23,7 @@ from factstore.migrate.verify import Mismatch, verify
 _BAG = "OS::FactStore::DataBag"
 _FACTS = "OS::FactStore::Facts"
 _GRANT = "OS::FactStore::Grant"
+_BYTE_ORDER_MARK = "\ufeff"
 _CONDITION = ("Condition", "condition")
 
 
@@ -62,7 +63,8 @@ def rewrite(
     :param needed: names to which other fragments refer.
     :raises NotATemplate: the text is not a template or a fragment of one.
     """
-    template = Template(text)
+    mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+    template = Template(text.removeprefix(mark))
     skip: dict[str, Finding] = {}
     while True:
         plan = make_plan(template, launched=launched, given=given, needed=needed, skip=skip)
@@ -80,7 +82,7 @@ def rewrite(
             skip[name] = Finding(line, f"{name} is not rewritten: the result would differ: {error}")
         else:
             findings = sorted({*plan.findings, *rewriting.findings}, key=lambda each: each.line)
-            return Result(new, tuple(findings), plan.fragment, tuple(plan.bags), plan)
+            return Result(mark + new, tuple(findings), plan.fragment, tuple(plan.bags), plan)
 
 
 class _Rewriting:
@@ -233,6 +235,13 @@ class _Rewriting:
         second = given.items[1] if len(given.items) > 1 else None
         if isinstance(second, Scalar) and str(second.value).lower() == "metadata":
             self.changed.add(self._owner(second))
+            bag = self._plan.bags[name]
+            key = given.items[2] if len(given.items) > 2 else None
+            late = {item.path[0] for item in bag.late}
+            if bag.facts_name and late and (not isinstance(key, Scalar) or key.value in late):
+                # The attribute of the Facts is read after they are written.
+                first = given.items[0]
+                yield Edit(first.start, first.end, self._functions.text(bag.facts_name))
             yield Edit(second.start, second.end, self._functions.text("facts"))
         else:
             self.findings.append(

@@ -134,6 +134,8 @@ class Template:
         self.root = root
         self.words = _dialect(root)
         section = root.get(self.words.resources)
+        if section is None and self.has_version:
+            section = Mapping(root.end, root.end, root.line, 0)
         if not isinstance(section, Mapping):
             raise NotATemplate("is not a template: it has no resources")
         self.section = section

@@ -217,3 +217,52 @@ def test_a_script_that_polls_heat_is_left() -> None:
 def test_a_text_that_is_not_a_template_is_refused(before: str, reason: str) -> None:
     with pytest.raises(NotATemplate, match=reason):
         rewrite(before)
+
+
+SERVER = "  s:\n    Type: OS::Nova::Server\n    Metadata:\n      os-collect-config: "
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        # The settings of os-collect-config are written once.
+        cfn(
+            KLUDGE
+            + "    Metadata:\n      os-collect-config: &reader\n        cfn:\n"
+            + "          path: c.Metadata\n      x: &x {a: 1}\n",
+            SERVER + "*reader\n      copy: *x\n",
+        ),
+        # Short forms of functions
+        cfn(
+            KLUDGE
+            + "    Metadata:\n      a: !GetAtt s.ip\n      b: !Sub 'x-${s.ip}'\n      c: 1\n",
+            SERVER + "{cfn: {Path: [c.Metadata]}}\n",
+        ),
+        "\ufeff---\n" + cfn(KLUDGE + "    Metadata:\n      a: 1\n") + "...\n",
+    ],
+)
+def test_aliases_tags_and_marks_of_documents_are_understood(before: str) -> None:
+    result = rewrite(before)
+    assert result.is_complete, result.findings
+    assert evaluation.LAUNCH not in result.text
+    assert result.text[0] == before[0]
+    assert result.text.endswith(before[-4:])
+    assert "c.Metadata" not in result.text
+
+
+def test_an_attribute_of_the_metadata_becomes_one_of_the_facts() -> None:
+    more = (
+        SERVER + "{cfn: {path: c.Metadata}}\n"
+        "Outputs:\n  a: {Value: {'Fn::GetAtt': [c, Metadata, a]}}\n"
+        "  b: {Value: {'Fn::GetAtt': [c, Metadata, b]}}\n"
+    )
+    before = cfn(KLUDGE + "    Metadata: {a: 1, b: {'Fn::GetAtt': [s, ip]}}\n", more)
+    outputs = evaluation.load(rewrite(before).text)["Outputs"]
+    assert outputs["a"]["Value"] == {"Fn::GetAtt": ["c", "facts", "a"]}
+    # It is read after it is written.
+    assert outputs["b"]["Value"] == {"Fn::GetAtt": ["cFacts", "facts", "b"]}
+
+
+def test_a_template_without_resources_has_nothing_to_rewrite() -> None:
+    before = "heat_template_version: 2013-05-23\noutputs: {}\n"
+    assert rewrite(before).text == before
