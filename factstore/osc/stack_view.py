@@ -52,6 +52,10 @@ class StackView:
         more = f" and {len(item.changes) - 1} more" if len(item.changes) > 1 else ""
         self._last = f"{newest.type} {newest.path or newest.name or self._name}{more}"
 
+    def note(self, text: str) -> None:
+        """Show a text in the title until the next event."""
+        self._last = printable(text)
+
     def lines(self, columns: int, rows: int) -> list[str]:
         """Return at most *rows* lines of at most *columns* cells, some with escape sequences."""
         members = [

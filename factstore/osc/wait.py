@@ -6,6 +6,7 @@ Their exit status is 0 if the wait was met, 1 if it failed or an error occurred,
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import sys
 from typing import Any
@@ -30,6 +31,8 @@ class _Wait(ShowOne):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command, and return its status."""
         self.progress = Progress(sys.stderr)
+        log, removal = logging.getLogger("factstore.client"), _Removal(self.progress)
+        log.addHandler(removal)
         try:
             status: int = super().run(parsed_args)
         except WaitTimeout as error:
@@ -37,6 +40,7 @@ class _Wait(ShowOne):
             self.log.error("%s", error)
             return TIMED_OUT
         finally:
+            log.removeHandler(removal)
             self.progress.clear()
         return status or self.status
 
@@ -50,6 +54,18 @@ class _Wait(ShowOne):
         self.status = _STATUSES[ended.state]
         names = ("state", "satisfied", "needed", "missing", "failing", "reason")
         return fields({name: getattr(ended, name) for name in names})
+
+
+class _Removal(logging.Handler):
+    """Removes the progress bar before another handler prints a warning of the client."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(logging.WARNING)
+        self._progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remove the bar, which returns with the next progress."""
+        self._progress.clear()
 
 
 class WaitForFacts(_Wait):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
 import signal
 from collections.abc import Iterator
@@ -101,28 +102,73 @@ class WatchFacts(Command):
 
 
 def _show_table(watch: Watch, view: StackView, output: TextIO) -> None:
-    drawn = 0
+    """Draw the view after each item, and again when the size of the terminal changes."""
+    table = _Table(view, output)
+    previous = signal.signal(signal.SIGWINCH, table.resize)
+    log = logging.getLogger("factstore.client")
+    warnings = _Warnings(table, view)
+    log.addHandler(warnings)
+    log.propagate = False
+    try:
+        for item in watch:
+            if not isinstance(item, Bookmark):
+                view.apply(item)
+                table.draw()
+    finally:
+        log.propagate = True
+        log.removeHandler(warnings)
+        signal.signal(signal.SIGWINCH, previous)
 
-    def draw() -> None:
-        nonlocal drawn
+
+class _Table:
+    """A view on a terminal, drawn over the one before."""
+
+    def __init__(self, view: StackView, output: TextIO) -> None:
+        self._view = view
+        self._output = output
+        self._drawn = 0
+        self._draws = False
+
+    def draw(self, begin: str = "") -> None:
+        """Draw the view.
+
+        :param begin: moves the cursor and clears the terminal; empty to do so in place.
+        """
         columns, rows = shutil.get_terminal_size()
-        lines = view.lines(columns, rows - 1)
+        lines = self._view.lines(columns, rows - 1)
+        up = f"\x1b[{min(self._drawn, rows - 1)}A" if self._drawn else ""
         # Without ?7l, the terminal would wrap a line that it displays wider than expected.
-        up = f"\x1b[{min(drawn, rows - 1)}A" if drawn else ""
-        output.write(f"\x1b[?7l{up}\r\x1b[J" + "\n".join(lines) + "\n\x1b[?7h")
-        output.flush()
-        drawn = len(lines)
+        text = f"\x1b[?7l{begin or up}\r\x1b[J" + "\n".join(lines) + "\n\x1b[?7h"
+        self._draws = True
+        with _not_interrupted():  # so that the terminal is left in order
+            self._output.write(text)
+            self._output.flush()
+            self._drawn = len(lines)
+            self._draws = False
 
-    for item in watch:
-        if not isinstance(item, Bookmark):
-            view.apply(item)
-            with _not_interrupted():
-                draw()
+    def resize(self, number: int, frame: FrameType | None) -> None:
+        """Draw the view in a terminal that has another size now."""
+        if not self._draws:
+            self.draw("\x1b[2J\x1b[H")  # the lines may have been wrapped
+
+
+class _Warnings(logging.Handler):
+    """Shows warnings of the client, such as of a lost connection, in the table instead of across it."""
+
+    def __init__(self, table: _Table, view: StackView) -> None:
+        super().__init__(logging.WARNING)
+        self._table = table
+        self._view = view
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show the message until the next event."""
+        self._view.note(record.getMessage())
+        self._table.draw()
 
 
 @contextmanager
 def _not_interrupted() -> Iterator[None]:
-    """Delay Ctrl-C, so that the terminal is left in order."""
+    """Delay Ctrl-C."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import shlex
 import signal
@@ -257,12 +258,17 @@ def test_the_table_redraws_in_place_and_keeps_a_late_interrupt(
     monkeypatch.setenv("LINES", "20")
     stack.put("a", "one")
     output = Output(
-        lambda: stack.put("b", "two"), lambda: signal.raise_signal(signal.SIGINT), terminal=True
+        lambda: logging.getLogger("factstore.client.watch").warning("interrupted"),
+        lambda: stack.put("b", "two"),
+        lambda: signal.raise_signal(signal.SIGINT),
+        terminal=True,
     )
     result = openstack("fact", "watch", stack.name, output=output)
     assert result.status == 130
-    first, second = result.out.split("\x1b[?7l")[1:]
+    first, warned, second = result.out.split("\x1b[?7l")[1:]
     assert "one" in first
+    assert "0 waiters  interrupted\n" in warned
+    assert "interrupted" not in second + result.err
     assert "fact.put b" in second
     assert second.startswith("\x1b[3A\r\x1b[J")  # above the title, the heading and one fact
     assert second.endswith("\n\x1b[?7h")
