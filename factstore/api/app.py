@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from typing import Any
-from wsgiref.types import WSGIEnvironment
 
 from flask import Flask
 from flask_smorest import Api
@@ -93,7 +92,7 @@ def create_app(
     authorizer: Authorizer,
     *,
     tokens: bool = True,
-    begin_stream: Callable[[WSGIEnvironment], None] = lambda environ: None,
+    begin_stream: events.BeginStream = lambda environ, subscription: None,
     agent_files: AgentFiles | None = None,
     vendor_data: vendordata.VendorDataSettings | None = None,
     service_type: str = SERVICE_TYPE,
@@ -101,7 +100,7 @@ def create_app(
     """Return the application over some services.
 
     :param tokens: list the kinds of credentials in the OpenAPI document.
-    :param begin_stream: notes on a request's connection that the response is a stream.
+    :param begin_stream: prepares a request's connection for a stream.
     :param agent_files: the files of the agent; by default only that of this release.
     :param vendor_data: the options of the vendor data.
     :param service_type: the service's type in the catalog.

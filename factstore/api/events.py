@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Callable, Iterator
 from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 from flask import Response, current_app, request
 from flask.views import MethodView
 
 from factstore.api.blueprint import Blueprint
+from factstore.api.event_stream import (
+    HEADERS,
+    STREAM,
+    ContinueStream,
+    Credential,
+    Subscription,
+    stream_chunks,
+)
 from factstore.api.identity import Identity, access
 from factstore.api.media import JSON, preferred
 from factstore.api.raw_json import array_texts, object_texts
-from factstore.api.responses import PIECE_CHARACTERS, texts_response
+from factstore.api.responses import texts_response
 from factstore.api.schemas import events as schemas
-from factstore.api.serializers.events import event_texts, snapshot_text
+from factstore.api.serializers.events import event_texts
 from factstore.api.services import services, waiting
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
-from factstore.core.ports import Clock
 from factstore.core.services.debounce import Debounce
-from factstore.core.services.watch import (
-    BookmarkFrame,
-    ChangeFrame,
-    Frame,
-    GoodbyeFrame,
-    PingFrame,
-    ResetFrame,
-    SnapshotFrame,
-)
 from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("events", __name__, description="The watch.")
 
 BEGIN_STREAM = "factstore.begin_stream"
-"""The application's extension that notes on a request's connection that the response is a stream."""
-STREAM = "text/event-stream"
-CREDENTIAL_SECONDS = 45.0  # between checks; with a ping of 15 s, a stream ends within 60 s
-RETRY_MS = (500, 3000)  # spreads the clients of a stopping service that reconnect
+"""The application's extension, a :data:`BeginStream`."""
+
+BeginStream = Callable[[WSGIEnvironment, Subscription], ContinueStream | None]
+"""Prepares a connection for a stream; returns None if the server cannot continue the stream."""
 
 
 @blueprint.route("/v1/stacks/<stack>/events")
@@ -69,7 +66,7 @@ class Events(MethodView):
         scope = access().scope(rules.EVENTS, stack)
         identity = access().identity()
         types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
-        event_filter = Filter(query["prefix"], types, identity.permissions, query["group"])
+        event_filter = Filter(query["prefix"], types, identity.permissions.reach, query["group"])
         cursor = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(cursor) if cursor else None
         if preferred(request, (JSON, STREAM)) == STREAM:
@@ -107,27 +104,40 @@ def _stream(
     query: dict[str, Any],
 ) -> Response:
     known = services()
-    release = known.rate_limiter.stream(scope)
+    credential = Credential(identity, known.clock)
+    body = _StreamBody(known.rate_limiter.stream(scope))
     try:
+        settle = Debounce.of(query["settle"], query["max_settle"])
         frames = known.watch.stream(
             scope,
             since,
             query["initial"],
             event_filter,
             query["on_gap"] == "reset",
-            Debounce.of(query["settle"], query["max_settle"]),
+            settle,
+            body.hand_over,
         )
         epoch = known.epoch
     except BaseException:
-        release()
+        body.close()
         raise
-    current_app.extensions[BEGIN_STREAM](request.environ)
-    body = _StreamBody(stream_chunks(frames, epoch, identity, known.clock), release)
+    body.chunks = stream_chunks(frames, epoch, credential)
+    body.continue_stream = current_app.extensions[BEGIN_STREAM](
+        request.environ,
+        Subscription(
+            scope,
+            event_filter,
+            settle,
+            epoch,
+            credential,
+            request.environ.get("openstack.request_id", ""),
+            body.release,
+        ),
+    )
     if request.method == "HEAD":
         body.close()  # the server does not send it, so it would never close it
     response = Response(body, content_type=STREAM, direct_passthrough=True)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"
+    response.headers.extend(HEADERS)
     return response
 
 
@@ -136,67 +146,30 @@ class _StreamBody:
 
     The server closes it even if it never began to send it (PEP 3333), which a generator would not
     notice.
+
+    :param release: releases the stream's place among the open streams.
+    :ivar continue_stream: None if the server cannot send the rest of the stream itself.
     """
 
-    def __init__(self, chunks: Iterator[bytes], release: Callable[[], None]) -> None:
-        self._chunks = chunks
-        self._release: Callable[[], None] | None = release
+    chunks: Iterator[bytes]
+    continue_stream: ContinueStream | None = None
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.release = release
+        self._ended = False
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
+        return self.chunks
+
+    def hand_over(self, cursor: Cursor) -> bool:
+        """Let the server continue the stream after a cursor; return False if it cannot."""
+        if self.continue_stream is None or not self.continue_stream(cursor):
+            return False
+        self._ended = True
+        return True
 
     def close(self) -> None:
-        """Release the stream's place among the open streams, once."""
-        release, self._release = self._release, None
-        if release is not None:
-            release()
-
-
-def stream_chunks(
-    frames: Iterator[Frame], epoch: str, identity: Identity, clock: Clock
-) -> Iterator[bytes]:
-    """Yield frames as bytes until the credential is no longer valid."""
-    checked = clock.monotonic()
-    yield b": factstore\n\n"
-    for frame in frames:
-        if clock.monotonic() - checked >= CREDENTIAL_SECONDS:
-            if not identity.still_valid():
-                yield _goodbye_text("the credential is no longer valid")
-                return
-            checked = clock.monotonic()
-        yield from frame_pieces(frame, epoch)
-
-
-def frame_pieces(frame: Frame, epoch: str) -> Iterator[bytes]:
-    """Yield a frame as a server-sent event (WHATWG HTML)."""
-    # JSON texts contain no newline, so each fits into one data line.
-    match frame:
-        case ChangeFrame():
-            yield from _change_pieces(frame, epoch)
-        case SnapshotFrame():
-            yield f"event: snapshot\ndata: {snapshot_text(frame, epoch)}\n\n".encode()
-        case BookmarkFrame(cursor):
-            yield f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
-        case ResetFrame(detail):
-            yield f"event: reset\ndata: {json.dumps({'detail': detail})}\n\n".encode()
-        case PingFrame():
-            yield b": ping\n\n"
-        case GoodbyeFrame(reason):
-            yield _goodbye_text(reason)
-
-
-def _change_pieces(frame: ChangeFrame, epoch: str) -> Iterator[bytes]:
-    """Yield a change, with a data line for each text of its event."""
-    piece = f"id: {frame.cursor}\nevent: change"
-    for text in event_texts(frame.event, epoch):
-        if len(piece) > PIECE_CHARACTERS:
-            yield piece.encode()
-            piece = ""
-        piece = f"{piece}\ndata: {text}"
-    yield f"{piece}\n\n".encode()
-
-
-def _goodbye_text(reason: str) -> bytes:
-    retry = random.randint(*RETRY_MS)  # noqa: S311 - not a secret
-    data = json.dumps({"reason": reason})
-    return f"event: goodbye\nretry: {retry}\ndata: {data}\n\n".encode()
+        """Release the stream's place, once, unless the server continues the stream."""
+        if not self._ended:
+            self._ended = True
+            self.release()

@@ -39,6 +39,11 @@ class Identity:
     permissions: Permissions = OWNER
 
     @property
+    def lasts(self) -> bool:
+        """True if the credential never ends."""
+        return self.still_valid is _always
+
+    @property
     def rights(self) -> str:
         """The caller's roles or grant, for a refusal."""
         if not self.permissions.unrestricted:

@@ -8,7 +8,7 @@ from functools import cache
 from flask import Response, current_app, request
 from werkzeug.exceptions import NotAcceptable
 
-from factstore.api import agent, conditional, docs_ui, events, microversion
+from factstore.api import agent, conditional, docs_ui, event_stream, microversion
 from factstore.api.blueprint import REQUEST_HEADERS
 from factstore.api.media import JSON, preferred
 from factstore.api.services import ROUTE
@@ -73,7 +73,7 @@ def _check_accept() -> None:
         return  # browsers and others get the files whatever they accept
     types = [JSON]
     if request.path.endswith("/events"):
-        types.append(events.STREAM)
+        types.append(event_stream.STREAM)
     if request.args.get("format") == "raw":
         types = ["text/plain"]
     if preferred(request, types) is None:

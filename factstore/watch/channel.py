@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from factstore.core.model.event import Event
@@ -44,6 +44,7 @@ class Channel:
     concerned_floor: int = 0
     concerned_wake_ups: dict[str, WakeUp] = field(default_factory=dict)
     readers: int = 0
+    listeners: dict[Callable[[], None], None] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     sizes: list[tuple[int, float]] = field(default_factory=list)
     bytes: int = 0

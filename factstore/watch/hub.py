@@ -90,6 +90,7 @@ class Hub:
         """Discard the history and restart at *revision*."""
         with self._lock:
             wake_ups = self._take_all_wake_ups()
+            listeners = self._listeners()
             self._channels.clear()
             self._history.clear(revision)
             self._change_floor = self._revision = revision
@@ -98,6 +99,8 @@ class Hub:
             self._reset_at = self._now()
         for wake_up in wake_ups:
             wake_up.set()
+        for listener in listeners:
+            listener()
 
     def publish(
         self, revision: int, events: Iterable[Event], touched: Mapping[Scope, Collection[str]]
@@ -109,6 +112,7 @@ class Hub:
         """
         wake_ups: list[WakeUp] = []
         now = self._now()
+        listeners: list[Callable[[], None]] = []
         with self._lock:
             for scope, read_sets in touched.items():
                 channel = self._channels.pop(scope, None)
@@ -122,11 +126,14 @@ class Hub:
                 channel = self._channels[event.scope]
                 self._history.add(channel, event)
                 wake_ups += channel.take_wake_ups(event=True, end=event.ends_stack)
+                listeners += channel.listeners
             self._revision = revision
             self._history.make_room(self._channels, revision)
             self._forget_idle()
         for wake_up in wake_ups:
             wake_up.set()
+        for listener in listeners:
+            listener()
 
     def _forget_idle(self) -> None:
         """Delete idle channels, those that changed longest ago first, many at a time."""
@@ -143,8 +150,15 @@ class Hub:
         with self._lock:
             self._closing = True
             wake_ups = self._take_all_wake_ups()
+            listeners = self._listeners()
         for wake_up in wake_ups:
             wake_up.set()
+        for listener in listeners:
+            listener()
+
+    def _listeners(self) -> list[Callable[[], None]]:
+        channels = self._channels.values()
+        return [listener for channel in channels for listener in channel.listeners]
 
     def _take_all_wake_ups(self) -> list[WakeUp]:
         channels = self._channels.values()
@@ -194,6 +208,26 @@ class Hub:
                 channel.event_wake_up = self._new_wake_up()
             wake_up, generation = channel.event_wake_up, self._generation
         return self._wait(channel, wake_up, generation, timeout)
+
+    def listen(self, scope: Scope, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function after each event of a stack, in the thread that publishes it.
+
+        It is also called when readers are to stop or the history was reset.
+
+        :return: a function that ends this.
+        """
+        with self._lock:
+            channel, generation = self._join(scope), self._generation
+            channel.listeners[listener] = None
+
+        def leave() -> None:
+            with self._lock:
+                if generation == self._generation:
+                    channel.readers -= 1
+                    del channel.listeners[listener]
+                    self._forget_idle()
+
+        return leave
 
     def wait_concern(self, scope: Scope, read_set: str, after: int, timeout: float) -> bool:
         """Wait as :meth:`wait` does, for a change that concerns a read set."""

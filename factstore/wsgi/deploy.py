@@ -19,6 +19,7 @@ from oslo_middleware.healthcheck import opts as health_opts
 from factstore import SERVICE_TYPE
 from factstore.api import agent_files
 from factstore.api.app import create_app
+from factstore.api.event_stream import ContinueStream, Subscription
 from factstore.api.identity import Authorizer
 from factstore.api.vendordata import VendorDataSettings
 from factstore.conf import cors as cors_defaults
@@ -175,8 +176,7 @@ def _vendor_data(conf: cfg.ConfigOpts) -> VendorDataSettings:
     return VendorDataSettings(conf.vendordata.url.rstrip("/").removesuffix("/v1"), cacert)
 
 
-def _begin_stream(environ: WSGIEnvironment) -> None:
-    """Note on the request's connection, if the server provides it, that the response is a stream."""
+def _begin_stream(environ: WSGIEnvironment, subscription: Subscription) -> ContinueStream | None:
+    """Prepare the request's connection, if the server provides it, for a stream."""
     begin = getattr(environ.get("gunicorn.socket"), "begin_stream", None)
-    if begin is not None:
-        begin()
+    return None if begin is None else begin(subscription)

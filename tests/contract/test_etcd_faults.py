@@ -19,8 +19,8 @@ from factstore.core.errors import (
 from factstore.core.model.fact import Delete, Put, Scope
 from factstore.core.model.precondition import ABSENT, ANY
 from factstore.core.operations.idempotency import Idempotency
-from factstore.core.services.watch import ChangeFrame, GoodbyeFrame, PingFrame
 from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import ChangeFrame, GoodbyeFrame, PingFrame
 from factstore.store.client import EtcdClient
 from factstore.store.types import GetKey, Txn
 from tests.contract.world import EtcdWorld, MemoryWorld, Worker, author, new_scope

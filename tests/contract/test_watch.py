@@ -12,7 +12,8 @@ import pytest
 from factstore.core.errors import CursorExpired, Invalid, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Delete, Put, Scope
-from factstore.core.services.watch import (
+from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import (
     BookmarkFrame,
     ChangeFrame,
     Frame,
@@ -21,7 +22,6 @@ from factstore.core.services.watch import (
     ResetFrame,
     SnapshotFrame,
 )
-from factstore.core.services.watch_filter import Filter
 from tests.contract.membership import join
 from tests.contract.waiting import arm
 from tests.contract.world import Worker, World, author, soon

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from webob import Request, Response
 
-from factstore.api import events
+from factstore.api.event_stream import Credential, stream_chunks
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.core.errors import Unavailable
 from factstore.core.services.grants import FRESH_SECONDS
-from factstore.core.services.watch import GoodbyeFrame, PingFrame
+from factstore.core.services.watch_frames import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration, runtime
 from factstore.wsgi.auth.grants import GrantAuth
 from factstore.wsgi.clock import SystemClock
@@ -82,7 +82,7 @@ def ends_after(identity: Identity) -> float:
             clock.now += 15.0  # a quiet stream pings so often
             yield PingFrame()
 
-    *_, goodbye = events.stream_chunks(frames(), "0" * 16, identity, clock)
+    *_, goodbye = stream_chunks(frames(), "0" * 16, Credential(identity, clock))
     assert goodbye.startswith(b"event: goodbye\nretry: ")
     assert b"credential" in goodbye
     return clock.now

@@ -11,12 +11,12 @@ from pathlib import Path
 from keystoneauth1 import adapter, loading
 from webob import Request, Response
 
-from factstore.api import events
+from factstore.api.event_stream import Credential, stream_chunks
 from factstore.api.identity import ENVIRON_KEY, Identity
 from factstore.cmd.processes.api import write_options
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.cmd.processes.keystone import KeystoneServer
-from factstore.core.services.watch import GoodbyeFrame, PingFrame
+from factstore.core.services.watch_frames import GoodbyeFrame, PingFrame
 from factstore.wsgi import configuration
 from factstore.wsgi.auth.keystone import KeystoneAuth
 from factstore.wsgi.clock import SystemClock
@@ -99,7 +99,7 @@ def test_a_stream_ends_within_a_minute_of_its_credential() -> None:
             yield PingFrame()
 
     identity = Identity("u", "p", ("member",), still_valid)
-    *pings, goodbye = events.stream_chunks(frames(), "0" * 16, identity, clock)
+    *pings, goodbye = stream_chunks(frames(), "0" * 16, Credential(identity, clock))
     assert goodbye.startswith(b"event: goodbye\nretry: ")
     assert b"credential" in goodbye
     assert clock.now - revoked_at <= 60

@@ -13,7 +13,7 @@ from factstore.core.model.event import Change, Event
 from factstore.core.model.member import Member
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Waiter
-from factstore.core.services.watch import SnapshotFrame
+from factstore.core.services.watch_frames import SnapshotFrame
 
 LARGE_BYTES = 256 * 1024
 """The size of an event that is not rendered as a whole."""

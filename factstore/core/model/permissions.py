@@ -46,6 +46,11 @@ class Permissions:
         return self.role == "owner"
 
     @property
+    def reach(self) -> Permissions:
+        """The permissions of a reader that may read the same, equal for all such readers."""
+        return OWNER if self.unrestricted else Permissions("reader", self.member)
+
+    @property
     def issues_member_grants(self) -> bool:
         """True for a group's grant, which issues grants for the group's members."""
         return self.role == "agent" and self.member is None

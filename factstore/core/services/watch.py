@@ -6,7 +6,7 @@ revisions.  A watch can be resumed from any cursor until that history is compact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
@@ -18,65 +18,31 @@ from factstore.core.model.path import check_stack_name, quoted
 from factstore.core.model.waiter import Progress, Waiter
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
 from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
+from factstore.core.services.follower import Follower, read_events
 from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import (
+    BookmarkFrame,
+    Frame,
+    GoodbyeFrame,
+    ResetFrame,
+    SnapshotFrame,
+)
 from factstore.core.state.state import State
 
-STREAM_EVENTS = 64  # read at once
 SNAPSHOT_ITEMS = 256  # in one frame
 SNAPSHOT_BYTES = 64 * 1024  # in one frame, which has at least one item
-BOOKMARK_SECONDS = 30.0
-PING_SECONDS = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeFrame:
-    """One event."""
-
-    event: Event
-    cursor: Cursor
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotFrame:
-    """A part of the current state; a :class:`BookmarkFrame` ends the snapshot.
-
-    :param waiters: with the progress of each.
-    """
-
-    facts: tuple[Fact, ...] = ()
-    members: tuple[Member, ...] = ()
-    waiters: tuple[tuple[Waiter, Progress], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BookmarkFrame:
-    """Every event up to the cursor has been delivered."""
-
-    cursor: Cursor
-
-
-@dataclass(frozen=True, slots=True)
-class ResetFrame:
-    """The reader has to discard everything that it received; a snapshot follows."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class PingFrame:
-    """An empty frame that keeps the connection alive."""
-
-
-@dataclass(frozen=True, slots=True)
-class GoodbyeFrame:
-    """The end of the stream, which can be resumed from another worker."""
-
-    reason: str
-
 
 _Item = Fact | Member | tuple[Waiter, Progress]
 
-Frame = ChangeFrame | SnapshotFrame | BookmarkFrame | ResetFrame | PingFrame | GoodbyeFrame
+HandOver = Callable[[Cursor], bool]
+"""Called when a stream has delivered everything before a cursor.
+
+It returns True if the stream continues elsewhere.
+"""
+
+
+def _nowhere(cursor: Cursor) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +117,7 @@ class WatchService:
         wanted: Filter,
         reset: bool,
         settle: Debounce = AT_ONCE,
+        hand_over: HandOver = _nowhere,
     ) -> Iterator[Frame]:
         """Yield frames until the stack is deleted, the service stops, or history is missing.
 
@@ -170,8 +137,28 @@ class WatchService:
                 raise
             expired = error.detail
         if expired is not None or (since is None and initial):
-            return self._restarted(scope, wanted, expired, settle)
-        return self._follow(scope, at, wanted, settle)
+            return self._restarted(scope, wanted, expired, settle, hand_over)
+        return self.follow(scope, at, wanted, settle, hand_over)
+
+    def follow(
+        self,
+        scope: Scope,
+        start: Cursor,
+        wanted: Filter,
+        settle: Debounce = AT_ONCE,
+        hand_over: HandOver = _nowhere,
+    ) -> Iterator[Frame]:
+        """Yield frames as :meth:`stream` does, from a cursor that this worker has reached."""
+        follower = self.follower(scope, start, wanted, settle)
+        while True:
+            yield from follower.frames()
+            if follower.ended or (not follower.holds and hand_over(follower.cursor)):
+                return
+            follower.wait()
+
+    def follower(self, scope: Scope, start: Cursor, wanted: Filter, settle: Debounce) -> Follower:
+        """Return a follower from a cursor that this worker has reached."""
+        return Follower(self._store, self._events, self._clock, scope, start, wanted, settle)
 
     def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> Cursor:
         """Return the cursor to read from; wait until this worker has reached *since*."""
@@ -192,18 +179,15 @@ class WatchService:
         return since
 
     def _read(self, scope: Scope, at: Cursor, events: int, size: int) -> EventBatch:
-        """Return the events after a cursor.
-
-        :raises CursorExpired: the history was compacted, or the store was replaced and its revisions
-            restarted.
-        """
-        batch = self._events.read(scope, at.revision, events=events, size=size)
-        if self._store.epoch != at.epoch:  # it changes before the new store is read
-            raise CursorExpired("the store was replaced; list, then watch from the list's cursor.")
-        return batch
+        return read_events(self._store, self._events, scope, at, events, size)
 
     def _restarted(
-        self, scope: Scope, wanted: Filter, expired: str | None, settle: Debounce
+        self,
+        scope: Scope,
+        wanted: Filter,
+        expired: str | None,
+        settle: Debounce,
+        hand_over: HandOver,
     ) -> Iterator[Frame]:
         if expired is not None:
             yield ResetFrame(expired)
@@ -227,53 +211,7 @@ class WatchService:
             )
         start_at = Cursor(epoch, contents.revision)
         yield BookmarkFrame(start_at)
-        yield from self._follow(scope, start_at, wanted, settle)
-
-    def _follow(
-        self, scope: Scope, start: Cursor, wanted: Filter, settle: Debounce
-    ) -> Iterator[Frame]:
-        epoch, delivered = start
-        page, debouncer = Page(delivered), Debouncer(settle)
-        last_frame_at = last_bookmark_at = self._clock.monotonic()
-        while not self._events.closing:
-            events, size = page.room
-            try:
-                batch = self._read(scope, Cursor(epoch, page.at), min(events, STREAM_EVENTS), size)
-            except CursorExpired:
-                for event in page.events:  # the events held back are complete
-                    yield ChangeFrame(event, Cursor(epoch, event.revision))
-                yield GoodbyeFrame("this worker has no further history; resume with the last id")
-                return
-            now = self._clock.monotonic()
-            if page.take(batch, wanted.apply):
-                debouncer.touch(now)
-            due = debouncer.deadline
-            if due is not None and (page.complete or due <= now):
-                for event in page.events:
-                    delivered = event.revision
-                    yield ChangeFrame(event, Cursor(epoch, delivered))
-                    if event.ends_stack:
-                        yield GoodbyeFrame("the stack was deleted")
-                        return
-                page, due = Page(page.at, more=page.more), None
-                debouncer.reset()
-                last_frame_at = last_bookmark_at = now = self._clock.monotonic()
-            if page.more:
-                continue
-            bookmark_is_due = now - last_bookmark_at >= BOOKMARK_SECONDS - PING_SECONDS
-            if bookmark_is_due and page.at > delivered and not page.events:
-                delivered, last_bookmark_at = page.at, now
-                yield BookmarkFrame(Cursor(epoch, delivered))
-            if now - last_frame_at >= PING_SECONDS:
-                last_frame_at = now
-                yield PingFrame()
-            wake = (
-                last_frame_at + PING_SECONDS
-                if due is None
-                else min(due, last_frame_at + PING_SECONDS)
-            )
-            self._events.wait(scope, page.at, max(0.0, wake - self._clock.monotonic()))
-        yield GoodbyeFrame("the service is stopping; resume with the last id")
+        yield from self.follow(scope, start_at, wanted, settle, hand_over)
 
 
 def _frames(items: Iterable[_Item]) -> Iterator[list[_Item]]:

@@ -1,17 +1,10 @@
-"""A client's connection: bounds on how long it may stand still, and notice of a client that hung up.
-
-A client that has closed its connection and one that has only shut down its sending side look the same:
-the server has received FIN.  The latter still reads its response.  To tell them apart while a request
-waits, the server sends a byte that it would send anyway.  The system of a client that has closed
-answers with RST.
-"""
+"""A client's connection: its requests, and bounds on how long it may stand still."""
 
 from __future__ import annotations
 
 import errno
 import io
 import socket
-import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -22,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gunicorn.http.errors import LimitRequestHeaders, ParseException
 
-from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.receiver import Receiver
 
 if TYPE_CHECKING:
+    from factstore.api.event_stream import ContinueStream, Subscription
     from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.server.connections import Connections
 
 HEADER_BYTES = 64 * 1024
 PIECE_BYTES = 64 * 1024  # of a body, each of which has the whole time of a read
-PING = b": ping\n\n"
 
 CURRENT: ContextVar[Connection | None] = ContextVar("connection", default=None)
 """The connection that a greenlet serves; None in the greenlets of background work."""
@@ -52,7 +45,7 @@ class _Phase(Enum):
     BODY = 2
 
 
-class Connection:
+class Connection(Attention):
     """A socket for gunicorn; it has the methods of a socket that gunicorn uses.
 
     :param idle_seconds: returns the time to wait for a request.
@@ -61,25 +54,20 @@ class Connection:
     def __init__(
         self, sock: Any, connections: Connections, idle_seconds: Callable[[], float]
     ) -> None:
-        self._sock = sock
-        self._connections = connections
+        super().__init__(sock, connections)
         self._limits = connections.limits
         self._idle_seconds = idle_seconds
         self.read_seconds = self._limits.read_seconds
-        self._greenlet: Any = gevent.getcurrent()
-        self._tls = isinstance(sock, ssl.SSLSocket)
         self._phase = _Phase.IDLE
         self._until = 0.0  # of the phase; 0 before its first read
         self._room = 0  # bytes until the end of the phase or of a piece
         self._reading = False
         self._late = False
-        self._request: Any = None
-        self._stream = False
-        self._sent_early = 0  # bytes of the response's first line
-        self._waiting = False
-        self.half_closed = False
-        self._gone = False
-        self._counted = False
+        self._left: Any = None  # the greenlet that ends although the connection remains
+        self.origin: tuple[Any, Any] = (None, None)
+        """The socket that accepted the connection, and the address of the client."""
+        self.release_place: Callable[[], None] | None = None
+        """Called after the connection was closed, unless its first greenlet ends then."""
         self.receiver: Receiver | None = None
         connections.add(self)
 
@@ -101,20 +89,53 @@ class Connection:
         self._request = request
         self._phase, self._until = _Phase.BODY, 0.0
 
-    def begin_stream(self) -> None:
+    def begin_stream(self, subscription: Subscription) -> ContinueStream | None:
         """Note that the response is a stream of server-sent events."""
-        self._stream = True
+        # The worker imports this module before gevent patches what that one imports.
+        from factstore.wsgi.server.stream import Stream
+
+        request = self._request
+        streams = None if self._tls else self._connections.streams
+        chunked, keeps_alive = request.version > (1, 0), not request.should_close()
+        self.stream = Stream(self, streams, subscription, chunked=chunked, keeps_alive=keeps_alive)
+        return None if streams is None else self.stream.hand_over
 
     def end_request(self) -> None:
-        """Note that the response has been sent; the next request can follow."""
+        """Note that the response has been sent, unless it is a stream that continues."""
         if self.receiver is not None and (gunicorn := getattr(self._request, "unreader", None)):
             # The receiver would take the middle of the next request for its beginning otherwise.
             # gunicorn 27 has take_buffered(), which does the same.
             data, gunicorn.buf = gunicorn.buf.getvalue(), io.BytesIO()
             self.receiver.unread(data)
-        self._phase, self._late = _Phase.IDLE, False
-        self._request, self._stream = None, False
         self._connections.end_body(self)
+        if self.left:
+            self._request = None
+        else:
+            self.end_stream()
+
+    def end_stream(self) -> None:
+        """Note that the response has been sent; the next request can follow."""
+        self._phase, self._late, self._waiting = _Phase.IDLE, False, False
+        self._request = self.stream = None
+
+    # The greenlet that serves the connection
+
+    @property
+    def left(self) -> bool:
+        """True if the current greenlet does not serve the connection any more."""
+        return self._left is not None and self._left is gevent.getcurrent()
+
+    def leave(self) -> None:
+        """Let the current greenlet end, because a listener sends the rest of its stream."""
+        self._left, self._greenlet = self._greenlet, None
+        self._waiting = True
+        if self.half_closed:
+            self._connections.call_soon(self.check)
+
+    def enter(self) -> None:
+        """Let the current greenlet serve the connection."""
+        self._greenlet = gevent.getcurrent()
+        CURRENT.set(self)
 
     # Reads
 
@@ -211,8 +232,10 @@ class Connection:
 
         :raises BrokenPipeError: the client has gone, or read nothing for too long.
         """
+        if self.left:
+            return  # the end of a body that has not ended
         if self._gone:
-            self._count_gone()
+            self.count_gone()
             raise BrokenPipeError(errno.EPIPE, "the client has gone")
         rest = memoryview(data)
         if self._sent_early:
@@ -222,7 +245,7 @@ class Connection:
             while rest:
                 rest = rest[self._sock.send(rest) :]
         except ConnectionError:
-            self._count_gone()
+            self.count_gone()
             raise
         except TimeoutError:
             self._connections.count("write_timeout")
@@ -230,72 +253,19 @@ class Connection:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             raise BrokenPipeError(errno.EPIPE, "the client reads nothing") from None
 
-    # Waits
-
-    def begin_wait(self) -> None:
-        """Note that the request waits; :class:`ClientGone` is raised as soon as its client has gone."""
-        self._waiting = True
-        if self.half_closed or self._gone:
-            self.check(in_hub=False)
-
-    def end_wait(self) -> None:
-        """Note that the request continues."""
-        self._waiting = False
-
-    def notice(self, *, gone: bool) -> None:
-        """Note, in the hub, that the client has sent FIN or, if *gone*, RST."""
-        if gone or self._tls:  # TLS knows no half-closed connections
-            self._gone = True
-        self.half_closed = True
-        self.check()
-
-    def check(self, *, in_hub: bool = True) -> None:
-        """If the request waits, end it if its client has gone; probe a client that may have."""
-        if not self._waiting:
-            return
-        if not self._gone:
-            self._probe()
-            self._connections.probe_again(self)
-        if not self._gone:
-            return
-        self._waiting = False
-        self._count_gone()
-        if in_hub:
-            self._greenlet.throw(ClientGone())
-        else:
-            raise ClientGone
-
-    def _count_gone(self) -> None:
-        if not self._counted:
-            self._counted = True
-            self._connections.count("hung_up")
-
-    def _probe(self) -> None:
-        """Send a byte of the response's first line, or a ping of a stream."""
-        chunked = self._request.version > (1, 0)
-        if self._stream:
-            data = b"%X\r\n%s\r\n" % (len(PING), PING) if chunked else PING
-        else:
-            line = b"HTTP/%d.%d " % self._request.version
-            data = line[self._sent_early : self._sent_early + 1]
-        try:
-            sent = self._sock.send(data, 0, 0.0) if data else 0
-        except BlockingIOError:
-            return  # what the client has not read yet is in the way, and serves as well
-        except OSError:
-            self._gone = True
-            return
-        if not self._stream:
-            self._sent_early += sent
-        elif sent < len(data):
-            self._gone = True  # the stream is cut in the middle of a chunk
+    # The end
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, unless the current greenlet has left it."""
+        if self.left:
+            return
         if self.receiver is not None:
             self.receiver.closed()
         self._connections.remove(self)
         self._sock.close()
+        release, self.release_place = self.release_place, None
+        if release is not None:
+            release()
 
 
 class _Closed(BaseException):

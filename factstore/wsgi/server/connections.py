@@ -6,12 +6,16 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gevent import get_hub, monkey
 
 from factstore.wsgi.connection_limits import ConnectionLimits
+from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.connection import Connection
+
+if TYPE_CHECKING:
+    from factstore.wsgi.server.streams import Streams
 
 PROBE_SECONDS = 6.0
 """Between two probes of a client that has closed its sending side; nine fit into the longest wait."""
@@ -37,10 +41,12 @@ class Connections:
         self._most = most
         self.idle: dict[Connection, None] = {}  # the one that has waited for longest comes first
         self.stopping = False
+        self.streams: Streams | None = None
+        """Those that send streams without greenlets, if there are any."""
         self._open: dict[int, Connection] = {}
         self._bodies: dict[Connection, int] = {}  # the one that began first comes first
         self._body_bytes = 0
-        self._half_closed: set[Connection] = set()
+        self._half_closed: set[Attention] = set()
         self._epoll = monkey.get_original("select", "epoll")()
         self._loop = get_hub().loop
         self._reports = self._loop.io(self._epoll.fileno(), _READ)
@@ -85,7 +91,7 @@ class Connections:
             if connection.receiver is not None:
                 connection.receiver.readable()
 
-    def probe_again(self, connection: Connection) -> None:
+    def probe_again(self, connection: Attention) -> None:
         """Probe a connection now and then while its request waits."""
         if not self._half_closed:
             self._timer.again(self._probe)
@@ -96,6 +102,10 @@ class Connections:
             connection.check()
         if not self._half_closed:
             self._timer.stop()
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call a function in the hub."""
+        self._loop.run_callback(call)
 
     def call_every(self, seconds: float, call: Callable[[], None]) -> None:
         """Call a function in the hub every so many seconds."""

@@ -39,6 +39,10 @@ class GreenletScheduler:
         with _attention():
             return self._wait(flow)
 
+    def join(self, flow: Flow, run: Callable[[], None]) -> bool:
+        """Call a function when it is a flow's turn; return False if that is now."""
+        return self._queue.join(flow, run)
+
     def sleep(self, seconds: float) -> None:
         """Delay the current request.
 

@@ -14,17 +14,20 @@ import gc
 import io
 import mmap
 import ssl
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.pool import Pool
+from gevent.server import StreamServer
 from gunicorn import util
 from gunicorn.http import errors as malformed
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.workers.ggevent import GeventWorker
 
 from factstore.wsgi.addresses import is_loopback
-from factstore.wsgi.server.connection import CURRENT, HEADER_BYTES, Connection, RequestTimeout
+from factstore.wsgi.server.connection import HEADER_BYTES, Connection, RequestTimeout
 from factstore.wsgi.server.connections import Connections, set_listener_options
 from factstore.wsgi.server.patching import entry_points_read_once
 
@@ -81,8 +84,25 @@ def _concern_every_request(cfg: Any) -> bool:
     return any(logs) or bool(cfg.max_requests) or cfg.proxy_protocol not in (False, "off")
 
 
+class Server(StreamServer):
+    """Accepts connections; it has the parameters that gunicorn gives a server class."""
+
+    def __init__(
+        self, listener: Any, *, spawn: Pool, handler_class: Any, environ: Any, **options: Any
+    ) -> None:
+        tls = {name: value for name, value in options.items() if name == "ssl_context"}
+        if environ["wsgi.multiprocess"]:
+            self.max_accept = 1  # the other processes accept connections, too
+        super().__init__(listener, partial(handler_class, listener, spawn), spawn=spawn, **tls)
+
+    def do_close(self, *connection: Any) -> None:
+        """Leave it to the connection when to close its socket."""
+
+
 class Worker(GeventWorker):
     """A process with a runtime and a greenlet for each connection."""
+
+    server_class = Server
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,11 +136,22 @@ class Worker(GeventWorker):
         runtime.connection_gauges = known.gauges
         from factstore.wsgi.fast_path.fast_path import EXPIRY_SECONDS
         from factstore.wsgi.middleware.metrics import PUBLISH_SECONDS
+        from factstore.wsgi.server.greenlet_scheduler import GreenletScheduler
+        from factstore.wsgi.server.streams import Streams
 
         known.call_every(PUBLISH_SECONDS, metrics.publish)
         self._fast_path = None if _concern_every_request(self.cfg) else runtime.fast_path
         if self._fast_path is not None:
             known.call_every(EXPIRY_SECONDS, self._fast_path.expire)
+            scheduler = runtime.scheduler
+            assert isinstance(scheduler, GreenletScheduler)  # noqa: S101 - gevent has patched threading
+            known.streams = Streams(
+                runtime.hub,
+                runtime.services.watch,
+                scheduler,
+                runtime.clock,
+                self._serve,
+            )
         for each in self.sockets:
             set_listener_options(each, limits)
         # Objects that exist now are permanent, and each collection would walk all facts in memory.
@@ -130,15 +161,29 @@ class Worker(GeventWorker):
         gc.enable()
         self._ready[0] = 1
 
-    def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        """Serve a connection until it ends."""
+    def wsgi_handler(self, listener: Any, pool: Pool, client: Any, addr: Any) -> None:
+        """Serve a connection until it ends, or until the worker sends its stream without a greenlet.
+
+        It has the name under which gunicorn passes a handler to its server class.
+        """
         assert self._connections is not None  # noqa: S101 - the application has been loaded
         connection = Connection(client, self._connections, self._idle_seconds)
-        CURRENT.set(connection)
+        connection.origin = listener, addr
         if self._fast_path is not None:
             local = is_loopback(addr[0] if isinstance(addr, tuple) else "")
             connection.use_fast_path(self._fast_path, local=local)
-        super().handle(listener, connection, addr)
+        self._serve(connection)
+        if connection.left:
+            # The connection keeps its place in the pool until it is closed.
+            greenlet = gevent.getcurrent()
+            greenlet.unlink(pool._discard)
+            connection.release_place = partial(pool.discard, greenlet)
+
+    def _serve(self, connection: Connection) -> None:
+        """Serve the requests of a connection in the current greenlet."""
+        connection.enter()
+        listener, addr = connection.origin
+        self.handle(listener, connection, addr)
 
     def _idle_seconds(self) -> float:
         """Return the time to wait for the next request of a connection."""
@@ -158,11 +203,14 @@ class Worker(GeventWorker):
         sock.begin_request(req)
         try:
             handled = super().handle_request(listener_name, req, sock, addr)
+            if sock.left:
+                raise StopIteration
             if not _read_rest(req.body, sock.read_seconds):
                 raise StopIteration
             return handled
         except StopIteration:  # gunicorn closes the connection after this response
-            _read_rest(req.body, LINGER_SECONDS)
+            if not sock.left:
+                _read_rest(req.body, LINGER_SECONDS)
             raise
         finally:
             sock.end_request()

@@ -16,8 +16,9 @@ from factstore.core.model.fact import Scope
 from factstore.core.ports import EventBatch
 from factstore.core.services.context import ContextService
 from factstore.core.services.debounce import AT_ONCE, Debounce, Debouncer
-from factstore.core.services.watch import ChangeFrame, PingFrame, WatchService
+from factstore.core.services.watch import WatchService
 from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import ChangeFrame, PingFrame
 from factstore.core.state.state import State
 from tests.unit.core.factories import EPOCH, SCOPE, ManualClock, fact, stack
 from tests.unit.core.test_context import OneState

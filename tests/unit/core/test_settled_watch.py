@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.services.debounce import AT_ONCE, PAGE_EVENTS, Debounce
-from factstore.core.services.watch import (
+from factstore.core.services.watch import Poll
+from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import (
     BookmarkFrame,
     ChangeFrame,
     Frame,
     GoodbyeFrame,
     PingFrame,
-    Poll,
 )
-from factstore.core.services.watch_filter import Filter
 from tests.unit.core.factories import EPOCH, SCOPE
 from tests.unit.core.timeline import Timeline
 

@@ -93,7 +93,7 @@ class Worker:
         def handler(connection: Connection) -> bool:
             connection.begin_request(Mock(version=(1, 1)))
             if kind == "stream":
-                connection.begin_stream()
+                connection.begin_stream(Mock())
             WAITS[kind](self)
             connection.sendall(RESPONSE)
             return True

@@ -1,0 +1,130 @@
+"""A watch as server-sent events (WHATWG HTML), for any server."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from factstore.api.identity import Identity
+from factstore.api.responses import PIECE_CHARACTERS
+from factstore.api.serializers.events import event_texts, snapshot_text
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.ports import Clock
+from factstore.core.services.debounce import Debounce
+from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import (
+    BookmarkFrame,
+    ChangeFrame,
+    Frame,
+    GoodbyeFrame,
+    PingFrame,
+    ResetFrame,
+    SnapshotFrame,
+)
+
+STREAM = "text/event-stream"
+CREDENTIAL_SECONDS = 45.0  # between checks; with a ping of 15 s, a stream ends within 60 s
+CREDENTIAL_ENDED = "the credential is no longer valid"
+RETRY_MS = (500, 3000)  # spreads the clients of a stopping service that reconnect
+HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
+"""The headers of a stream; they forbid proxies to keep or to buffer it."""
+FIRST = b": factstore\n\n"
+
+
+class Credential:
+    """The credential of a stream's reader, which is checked now and then."""
+
+    __slots__ = ("_checked_at", "_clock", "identity")
+
+    def __init__(self, identity: Identity, clock: Clock) -> None:
+        self.identity = identity
+        self._clock = clock
+        self._checked_at = clock.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """True if the credential has to be checked."""
+        return self._clock.monotonic() - self._checked_at >= CREDENTIAL_SECONDS
+
+    def begin_check(self) -> None:
+        """Note that the credential is being checked."""
+        self._checked_at = self._clock.monotonic()
+
+    def check(self) -> bool:
+        """Return True if the credential is still valid."""
+        self.begin_check()
+        return self.identity.still_valid()
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The events that a stream delivers, and to whom.
+
+    :param release: called once when the stream has ended.
+    """
+
+    scope: Scope
+    wanted: Filter
+    settle: Debounce
+    epoch: str
+    credential: Credential
+    request_id: str
+    release: Callable[[], None]
+
+
+ContinueStream = Callable[[Cursor], bool]
+"""Lets the server send the rest of a stream; returns False if it has to be sent as before."""
+
+
+def stream_chunks(frames: Iterator[Frame], epoch: str, credential: Credential) -> Iterator[bytes]:
+    """Yield the first bytes of a stream, and then its frames."""
+    yield FIRST
+    yield from frame_chunks(frames, epoch, credential)
+
+
+def frame_chunks(frames: Iterator[Frame], epoch: str, credential: Credential) -> Iterator[bytes]:
+    """Yield frames as bytes until the credential is no longer valid."""
+    for frame in frames:
+        if credential.is_due and not credential.check():
+            yield goodbye_piece(CREDENTIAL_ENDED)
+            return
+        yield from frame_pieces(frame, epoch)
+
+
+def frame_pieces(frame: Frame, epoch: str) -> Iterator[bytes]:
+    """Yield a frame as a server-sent event."""
+    # JSON texts contain no newline, so each fits into one data line.
+    match frame:
+        case ChangeFrame():
+            yield from _change_pieces(frame, epoch)
+        case SnapshotFrame():
+            yield f"event: snapshot\ndata: {snapshot_text(frame, epoch)}\n\n".encode()
+        case BookmarkFrame(cursor):
+            yield f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
+        case ResetFrame(detail):
+            yield f"event: reset\ndata: {json.dumps({'detail': detail})}\n\n".encode()
+        case PingFrame():
+            yield b": ping\n\n"
+        case GoodbyeFrame(reason):
+            yield goodbye_piece(reason)
+
+
+def _change_pieces(frame: ChangeFrame, epoch: str) -> Iterator[bytes]:
+    """Yield a change, with a data line for each text of its event."""
+    piece = f"id: {frame.cursor}\nevent: change"
+    for text in event_texts(frame.event, epoch):
+        if len(piece) > PIECE_CHARACTERS:
+            yield piece.encode()
+            piece = ""
+        piece = f"{piece}\ndata: {text}"
+    yield f"{piece}\n\n".encode()
+
+
+def goodbye_piece(reason: str) -> bytes:
+    """Return the last frame of a stream; each has another time after which the client reconnects."""
+    retry = random.randint(*RETRY_MS)  # noqa: S311 - not a secret
+    data = json.dumps({"reason": reason})
+    return f"event: goodbye\nretry: {retry}\ndata: {data}\n\n".encode()

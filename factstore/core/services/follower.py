@@ -1,0 +1,149 @@
+"""A stream's position in the events of a stack, and the frames that are due at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from factstore.core.errors import CursorExpired
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.fact import Scope
+from factstore.core.ports import Clock, EventBatch, EventSource, Store
+from factstore.core.services.debounce import Debounce, Debouncer, Page
+from factstore.core.services.watch_filter import Filter
+from factstore.core.services.watch_frames import (
+    BookmarkFrame,
+    ChangeFrame,
+    Frame,
+    GoodbyeFrame,
+    PingFrame,
+)
+
+STREAM_EVENTS = 64  # read at once
+BOOKMARK_SECONDS = 30.0
+PING_SECONDS = 15.0
+
+
+class Follower:
+    """Reads the events of a stack after a cursor, and decides which frames are due.  It never waits.
+
+    :ivar ended: True after the last frame.
+    :ivar due_at: the instant at which a frame is due even if nothing happens.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_debouncer",
+        "_delivered",
+        "_epoch",
+        "_events",
+        "_last_bookmark_at",
+        "_last_frame_at",
+        "_page",
+        "_scope",
+        "_store",
+        "_wanted",
+        "due_at",
+        "ended",
+    )
+
+    def __init__(
+        self,
+        store: Store,
+        events: EventSource,
+        clock: Clock,
+        scope: Scope,
+        start: Cursor,
+        wanted: Filter,
+        settle: Debounce,
+    ) -> None:
+        self._store = store
+        self._events = events
+        self._clock = clock
+        self._scope = scope
+        self._epoch, self._delivered = start
+        self._wanted = wanted
+        self._page, self._debouncer = Page(start.revision), Debouncer(settle)
+        self._last_frame_at = self._last_bookmark_at = self.due_at = clock.monotonic()
+        self.ended = False
+
+    @property
+    def cursor(self) -> Cursor:
+        """The position up to which events were read."""
+        return Cursor(self._epoch, self._page.at)
+
+    @property
+    def holds(self) -> bool:
+        """True if there are events that were read, and are not due yet."""
+        return bool(self._page.events)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames that are due."""
+        while not self._events.closing:
+            page = self._page
+            try:
+                batch = self._read()
+            except CursorExpired:
+                for event in page.events:  # the events held back are complete
+                    yield ChangeFrame(event, Cursor(self._epoch, event.revision))
+                self.ended = True
+                yield GoodbyeFrame("this worker has no further history; resume with the last id")
+                return
+            now = self._clock.monotonic()
+            if page.take(batch, self._wanted.apply):
+                self._debouncer.touch(now)
+            due = self._debouncer.deadline
+            if due is not None and (page.complete or due <= now):
+                for event in page.events:
+                    self._delivered = event.revision
+                    yield ChangeFrame(event, Cursor(self._epoch, event.revision))
+                    if event.ends_stack:
+                        self.ended = True
+                        yield GoodbyeFrame("the stack was deleted")
+                        return
+                page, due = Page(page.at, more=page.more), None
+                self._page = page
+                self._debouncer.reset()
+                self._last_frame_at = self._last_bookmark_at = now = self._clock.monotonic()
+            if page.more:
+                continue
+            bookmark_is_due = now - self._last_bookmark_at >= BOOKMARK_SECONDS - PING_SECONDS
+            if bookmark_is_due and page.at > self._delivered and not page.events:
+                self._delivered, self._last_bookmark_at = page.at, now
+                yield BookmarkFrame(Cursor(self._epoch, page.at))
+            if now - self._last_frame_at >= PING_SECONDS:
+                self._last_frame_at = now
+                yield PingFrame()
+            ping_at = self._last_frame_at + PING_SECONDS
+            self.due_at = ping_at if due is None else min(due, ping_at)
+            return
+        self.ended = True
+        yield GoodbyeFrame("the service is stopping; resume with the last id")
+
+    def wait(self) -> None:
+        """Wait until a frame may be due."""
+        timeout = max(0.0, self.due_at - self._clock.monotonic())
+        self._events.wait(self._scope, self._page.at, timeout)
+
+    def _read(self) -> EventBatch:
+        """Return the next events.
+
+        :raises CursorExpired: the history was compacted, or the store was replaced.
+        """
+        events, size = self._page.room
+        return read_events(
+            self._store, self._events, self._scope, self.cursor, min(events, STREAM_EVENTS), size
+        )
+
+
+def read_events(
+    store: Store, source: EventSource, scope: Scope, at: Cursor, events: int, size: int
+) -> EventBatch:
+    """Return the events after a cursor.
+
+    :raises CursorExpired: the history was compacted, or the store was replaced and its revisions
+        restarted.
+    """
+    batch = source.read(scope, at.revision, events=events, size=size)
+    if store.epoch != at.epoch:  # it changes before the new store is read
+        raise CursorExpired("the store was replaced; list, then watch from the list's cursor.")
+    return batch

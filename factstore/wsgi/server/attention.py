@@ -1,0 +1,104 @@
+"""Notice of a client that hung up while its request waits.
+
+A client that has closed its connection and one that has only shut down its sending side look the same:
+the server has received FIN.  The latter still reads its response.  To tell them apart while a request
+waits, the server sends a byte that it would send anyway.  The system of a client that has closed
+answers with RST.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from factstore.wsgi.client_gone import ClientGone
+
+if TYPE_CHECKING:
+    from factstore.wsgi.server.connections import Connections
+    from factstore.wsgi.server.stream import Stream
+
+PING = b": ping\n\n"
+
+
+class Attention:
+    """A connection that notices when its client hangs up.
+
+    :ivar stream: the stream of server-sent events that is the response.
+    :ivar half_closed: True if the client has sent its last.
+    """
+
+    def __init__(self, sock: Any, connections: Connections) -> None:
+        self._sock = sock
+        self._connections = connections
+        self._tls = isinstance(sock, ssl.SSLSocket)
+        self._greenlet: Any = gevent.getcurrent()
+        self._request: Any = None
+        self.stream: Stream | None = None
+        self._sent_early = 0  # bytes of the response's first line
+        self._waiting = False
+        self.half_closed = False
+        self._gone = False
+        self._counted = False
+
+    def begin_wait(self) -> None:
+        """Note that the request waits; :class:`ClientGone` is raised as soon as its client has gone."""
+        self._waiting = True
+        if self.half_closed or self._gone:
+            self.check(in_hub=False)
+
+    def end_wait(self) -> None:
+        """Note that the request continues."""
+        self._waiting = False
+
+    def notice(self, *, gone: bool) -> None:
+        """Note, in the hub, that the client has sent FIN or, if *gone*, RST."""
+        if gone or self._tls:  # TLS knows no half-closed connections
+            self._gone = True
+        self.half_closed = True
+        self.check()
+
+    def check(self, *, in_hub: bool = True) -> None:
+        """If the request waits, end it if its client has gone; probe a client that may have."""
+        if not self._waiting:
+            return
+        if not self._gone:
+            self._probe()
+            self._connections.probe_again(self)
+        if not self._gone:
+            return
+        self._waiting = False
+        if self.stream is not None and self.stream.listener is not None:
+            self.stream.gone()
+            return
+        self.count_gone()
+        if in_hub:
+            self._greenlet.throw(ClientGone())
+        else:
+            raise ClientGone
+
+    def count_gone(self) -> None:
+        """Count a client that has gone, once."""
+        if not self._counted:
+            self._counted = True
+            self._connections.count("hung_up")
+
+    def _probe(self) -> None:
+        """Send a byte of the response's first line, or a ping of a stream."""
+        if self.stream is not None:
+            data = self.stream.framed(PING)
+        else:
+            line = b"HTTP/%d.%d " % self._request.version
+            data = line[self._sent_early : self._sent_early + 1]
+        try:
+            sent = self._sock.send(data, 0, 0.0) if data else 0
+        except BlockingIOError:
+            return  # what the client has not read yet is in the way, and serves as well
+        except OSError:
+            self._gone = True
+            return
+        if self.stream is None:
+            self._sent_early += sent
+        elif sent < len(data):
+            self._gone = True  # the stream is cut in the middle of a chunk
