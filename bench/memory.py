@@ -21,6 +21,7 @@ def run(report: Report) -> None:
         for stack in range(STACKS):
             lab.fill(f"large{stack}", FACTS // STACKS)
         written = (resident_kib(lab.worker) - before) / FACTS
+        in_etcd = int(lab.etcd.status()["dbSize"]) / 1024 / FACTS
         starts, resident = [], []
         for _ in range(STARTS):
             starts.append(lab.restart())
@@ -37,4 +38,6 @@ def run(report: Report) -> None:
         report.figure(name, figure)
     report.line(f"seconds to start with {100 * 10:,} facts: {empty:.2f}")
     report.line(f"memory of a worker without these facts: {before / 1024:.0f} MiB")
+    report.line(f"KiB of a fact in etcd, written once: {in_etcd:.2f}")
     report.figure("worker_mib", before / 1024)
+    report.figure("fact_kib_etcd", in_etcd)

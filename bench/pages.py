@@ -1,17 +1,18 @@
-"""The pages with the figures: RESULTS.md, the table of the README, and the plots."""
+"""The pages with the figures: RESULTS.md, the tables of the README and of the guide, and the plots."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench import report
+from bench import capacity, report
 from bench.charts import CHARTS
 from bench.readme import table
 from bench.report import Part, Section
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 README = Path(__file__).parents[1] / "README.md"
+CAPACITY = README.parent / "doc" / "source" / "admin" / "capacity-figures.inc"
 BEGIN = "<!-- The table is written by `make bench BENCHARGS=--write`. -->"
 END = "<!-- End of the table. -->"
 
@@ -27,6 +28,7 @@ def write(parts: Mapping[str, Part]) -> None:
         plots.draw(name, lines_of(parts, name))
     RESULTS.write_text("\n".join(results(parts, list(dict.fromkeys(charts)))) + "\n")
     figures = {name: number for part in parts.values() for name, number in part.figures.items()}
+    CAPACITY.write_text("\n".join(capacity.table(figures)) + "\n")
     README.write_text(with_table(README.read_text(), table(figures)))
 
 

@@ -55,8 +55,8 @@ ROWS = (
         "{start_seconds:.1f} s; {fact_kib_restarted:.1f} KiB of memory a fact",
     ),
     (
-        "another project's requests while one floods the worker with GETs, no rate set",
-        "{flood_get_1:.2g} times as long as alone",
+        "another project's requests while one floods the worker with GETs or PUTs, no rate set",
+        "{flood_gets_no_rate_set:.2g} or {flood_puts_no_rate_set:.2g} times as long as alone",
     ),
     (
         "another project's requests while {boot_nodes:,.0f} nodes boot at once, default limits",

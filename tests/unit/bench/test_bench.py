@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import load, pages, readme, report, rounds
+from bench import capacity, load, pages, readme, report, rounds
 from bench.goals import at_least, at_most
 from bench.parts import PARTS
 from bench.report import Part, Section
@@ -103,6 +103,18 @@ def test_the_readme_shows_the_figures_that_were_measured() -> None:
     ]
 
 
+def test_the_capacity_is_the_quotient_of_a_budget_and_a_cost() -> None:
+    table = capacity.table({"get_worker_us": 25.0, "watch_kib": 4.0, "put_etcd_us": 0.0})
+    assert table[8:] == [
+        "   * - GETs a second, half a core of a worker",
+        "     - 500,000 µs / 25 µs",
+        "     - 20,000",
+        "   * - watchers, one GiB of a worker",
+        "     - 1 GiB / 4.0 KiB",
+        "     - 260,000",
+    ]
+
+
 def test_the_table_in_the_readme_can_be_replaced() -> None:
     page = (ROOT / "README.md").read_text()
     replaced = pages.with_table(page, ["| new |"])
@@ -118,5 +130,6 @@ def test_the_written_pages_are_those_of_the_data() -> None:
     assert set(parts) <= PARTS.keys()
     assert pages.RESULTS.read_text() == "\n".join(pages.results(parts, charts)) + "\n"
     figures = {name: number for part in parts.values() for name, number in part.figures.items()}
+    assert pages.CAPACITY.read_text() == "\n".join(capacity.table(figures)) + "\n"
     text = (ROOT / "README.md").read_text()
     assert pages.with_table(text, readme.table(figures)) == text
