@@ -6,6 +6,7 @@ import argparse
 import resource
 import sys
 import time
+import traceback
 
 from bench import load, pages
 from bench.labs import Labs
@@ -36,16 +37,26 @@ def main() -> int:
     # Each watcher is a file descriptor here and one in the worker, which inherits the limit.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    failed = []
     with Labs() as labs:
         report = Report(labs.unguarded.etcd.version())
         for name in names:
             began = time.monotonic()
             report.part(name)
-            PARTS[name](labs, report, Sizes(**args))
+            try:
+                PARTS[name](labs, report, Sizes(**args))
+            except Exception:  # noqa: BLE001 - the other parts have to run
+                traceback.print_exc()
+                failed.append(name)
+                report.drop(name)
+                continue
             report.took(time.monotonic() - began)
-    if write:
-        pages.write(report.all_parts())
-    return 0
+            if write:
+                found = report.all_parts()
+                pages.write({part: found[part] for part in PARTS if part in found})
+    if failed:
+        sys.stderr.write(f"bench: these parts failed: {', '.join(failed)}\n")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

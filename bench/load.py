@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONNECTIONS = 64
+LONGER = 5  # times
 
 
 class LoadError(Exception):
@@ -38,16 +39,29 @@ def find_wrk() -> str | None:
 
 
 def run(target: Target, seconds: int, connections: int = CONNECTIONS) -> Load:
-    """Load a target from one thread.
+    """Load a target from one thread; if nothing is answered in this time, again and for longer.
 
-    :raises LoadError: a response was an error, or a connection failed.
+    :raises LoadError: a response was an error, a connection failed, or nothing was answered.
     """
+    found = Load(0, 0.0)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(target.script)
         script.flush()
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "-s", script.name, target.url]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return parsed(done.stdout, target.url)
+        for longer in (seconds, LONGER * seconds):
+            command = [
+                "wrk",
+                "-t1",
+                f"-c{connections}",
+                f"-d{longer}",
+                "-s",
+                script.name,
+                target.url,
+            ]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            found = parsed(done.stdout, target.url)
+            if found.requests:
+                return found
+    raise LoadError(f"{target.url}: nothing was answered within {LONGER * seconds} s")
 
 
 def parsed(printed: str, url: str) -> Load:
@@ -60,6 +74,6 @@ def parsed(printed: str, url: str) -> Load:
         raise LoadError(f"{Path(url).name}: {wrong[1]}")
     requests = re.search(r"(\d+) requests in", printed)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
-    if requests is None or rate is None or not int(requests[1]):
-        raise LoadError(f"{Path(url).name}: no requests were answered")
+    if requests is None or rate is None:
+        raise LoadError(f"{Path(url).name}: wrk printed {printed!r}")
     return Load(int(requests[1]), float(rate[1]))

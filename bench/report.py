@@ -71,6 +71,10 @@ class Report:
         """Begin a part."""
         self._part = self.parts[name] = Part(self._machine)
 
+    def drop(self, name: str) -> None:
+        """Forget a part that has failed, so that its earlier results are kept."""
+        del self.parts[name]
+
     def took(self, seconds: float) -> None:
         """Record the duration of the current part."""
         self._part.seconds = seconds
