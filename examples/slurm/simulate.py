@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import requests
@@ -26,6 +27,7 @@ from shares import Counters, Share
 
 from factstore.client import Event, connect
 
+SETTLE = 0.3  # seconds, as in machine.py
 TTL = 300  # seconds; a process sends the heartbeats of many nodes, so they can be late
 DOOMED_TTL = 10  # seconds until nodes that were killed expire
 MOST = 60_000  # addresses of the network for tests of devices
@@ -207,28 +209,34 @@ def row(settle: float, outcome: Outcome) -> str:
     )
 
 
-def steps(simulation: Simulation, names: list[str], args: argparse.Namespace) -> Iterator[Outcome]:
-    """Yield the outcome of each step."""
-    count = args.nodes + 1
+def steps(
+    simulation: Simulation, nodes: int, names: list[str], args: argparse.Namespace
+) -> Iterator[Outcome]:
+    """Yield the outcome of each step.
+
+    :param nodes: the initial number of compute nodes.
+    """
+    count = nodes + 1
     yield simulation.grow(names[:count])
     if args.join:
         yield simulation.grow(names[count : count + args.join])
+    count += args.join
     yield simulation.change("a fact changes that all read", COMMON, 60)
-    readers = len(set(READERS) & set(names[: count + args.join]))
+    readers = len(set(READERS) & set(names[:count]))
     yield simulation.change(f"a fact changes that {readers} read", RARE, 1)
     if args.kill:
-        yield simulation.kill(names[count + args.join :])
+        yield simulation.kill(names[count : count + args.kill])
 
 
 def main() -> int:
-    """Run for each settle time; return 0 if all nodes agreed each time."""
+    """Run for each size and settle time; return 0 if all nodes agreed each time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True, help="root URL of the service, for its /metrics")
     parser.add_argument(
         "--nodes",
         type=int,
-        default=200,
-        help="initial number of compute nodes (default: %(default)s)",
+        action="append",
+        help="initial number of compute nodes; repeat it to see how the costs grow (default: 200)",
     )
     parser.add_argument(
         "--join",
@@ -240,7 +248,8 @@ def main() -> int:
         "--settle",
         type=float,
         action="append",
-        help="seconds without a change; repeat it to compare several (default: 1)",
+        help="seconds without a change; repeat it to compare several (default: 0.3, as that of the "
+        "agents in this example)",
     )
     parser.add_argument(
         "--processes",
@@ -263,12 +272,13 @@ def main() -> int:
     )
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds that a step may take")
     args = parser.parse_args()
-    count = args.nodes + args.join + args.kill
+    sizes = args.nodes or [200]
+    count = max(sizes) + args.join + args.kill
     if count > MOST:
         parser.error(f"there must not be more than {MOST} nodes")
     names = [HEAD, *(f"c{number + 1}" for number in range(count))]
     print(HEAD_LINE, flush=True)
-    for settle in args.settle or [1.0]:
+    for nodes, settle in product(sizes, args.settle or [SETTLE]):
         with tempfile.TemporaryDirectory(prefix="slurm-") as scratch:
             simulation = Simulation(
                 f"slurm-{time.time_ns()}",
@@ -280,7 +290,7 @@ def main() -> int:
                 args.timeout,
             )
             try:
-                for outcome in steps(simulation, names, args):
+                for outcome in steps(simulation, nodes, names, args):
                     print(row(settle, outcome), flush=True)
             finally:
                 simulation.stop()
