@@ -171,6 +171,20 @@ class GrantService(Service):
             return None
         return self._proven(self._store.state(), grant, secret)
 
+    def is_known(self, grant: Grant) -> bool:
+        """Return True if a grant that was authenticated before is unchanged, and valid still.
+
+        Like :meth:`authenticate_known`, it does not read the database.
+        """
+        if self._clock.monotonic() >= self._fresh_until:
+            return False
+        found = find_by_id(self._store.state(), grant.id)
+        return found is not None and found[1] is grant and self._in_time(found[2])
+
+    def note_refresh(self, began: float) -> None:
+        """Note that the state includes all that was in the database at an instant."""
+        self._fresh_until = max(self._fresh_until, began + FRESH_SECONDS)
+
     def is_valid(self, grant: Grant) -> bool:
         """Return True if a grant that was authenticated before is still valid with the same secret.
 

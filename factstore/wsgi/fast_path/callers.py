@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from factstore.api.identity import Identity
+from factstore.core.model.grant import Grant
 from factstore.core.ports import Clock
 from factstore.core.services.grants import GrantService
 from factstore.wsgi.auth.grants import grant_identity, parse_authorization
@@ -96,11 +97,25 @@ class GrantHolders:
 
     def __init__(self, grants: GrantService) -> None:
         self._grants = grants
+        self._known: dict[str, tuple[Grant, Identity]] = {}
 
     def __call__(self, headers: Headers) -> Identity | None:
         """Return the holder of the grant in the headers, or None if it is not known here."""
-        if headers.token is not None or headers.authorization is None:
+        header = headers.authorization
+        if headers.token is not None or header is None:
             return None
-        credentials = parse_authorization(headers.authorization)
+        known = self._known.get(header)
+        if known is not None:
+            grant, identity = known
+            if self._grants.is_known(grant):
+                return identity
+            del self._known[header]
+        credentials = parse_authorization(header)
         found = self._grants.authenticate_known(*credentials) if credentials else None
-        return None if found is None else grant_identity(self._grants, *found)
+        if found is None:
+            return None
+        identity = grant_identity(self._grants, *found)
+        if len(self._known) >= TOKENS:
+            self._known.clear()
+        self._known[header] = found[1], identity
+        return identity

@@ -95,7 +95,7 @@ class FastPath:
 
         :param local: True if the request comes from a loopback address.
         """
-        began = time.perf_counter()
+        began = time.monotonic()
         identity = self._identity(request, local=local)
         if identity is None:
             return False
@@ -142,7 +142,7 @@ class FastPath:
         :return: the bytes in pieces, of which the next is made when the previous one has been sent.
         :raises ClientGone: the client has gone.
         """
-        began = time.perf_counter()
+        began = time.monotonic()
         identity = self._identity(request, local=local)
         if identity is None:
             return None
@@ -209,6 +209,6 @@ class FastPath:
     def _count(self, call: Call, answer: Answer | Rendered) -> None:
         project_id, heartbeat = call.flow
         self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
-        seconds = None if answer.waited else time.perf_counter() - call.began
+        seconds = None if answer.waited else time.monotonic() - call.began
         request, route = call.request, self._operations[call.request.noun].route
         self._metrics.observe(request.method, route, answer.status, answer.size, seconds)

@@ -621,7 +621,7 @@ def test_a_read_states_that_the_store_is_away_and_leaves_other_errors_to_the_vie
 
 
 def test_reads_that_wait_are_moved_on_once_and_then_left_to_their_view(worker: Worker) -> None:
-    path, now = fast_path(worker, OWNER), time.perf_counter()
+    path, now = fast_path(worker, OWNER), time.monotonic()
     late = Mock(began=now - 6, lags=False)
     lagging = Mock(began=now - 2, lags=True, passed=True)
     foreign = Mock(began=now - 0.5, lags=True, passed=False)
@@ -647,6 +647,7 @@ def test_a_grant_is_known_while_the_state_is_fresh(worker: Worker) -> None:
     identity = holders(header)
     assert identity is not None
     assert (identity.stack, identity.permissions.member) == (scope.stack, "m1")
+    assert holders(header) is identity
     assert holders(Headers(authorization=f"Bearer {issued.grant.id}.wrong")) is None
     assert holders(Headers(authorization="Bearer nobody.x")) is None
     worker.grants.revoke(scope, issued.grant.id, author())
