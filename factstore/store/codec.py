@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from factstore.core.errors import Invalid
 from factstore.core.model.event import DeletionAuthor
@@ -37,15 +37,24 @@ class UnknownFormat(Exception):
     """The value was written by a newer version, or by another client of etcd."""
 
 
-@contextmanager
-def _decoding() -> Iterator[None]:
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _decoding(decode: Callable[P, R]) -> Callable[P, R]:
     """Raise UnknownFormat for any error, because one stray key must not stop the watch."""
-    try:
-        yield
-    except UnicodeDecodeError as error:  # its text would contain the whole value
-        raise UnknownFormat(f"a record is not UTF-8 at byte {error.start}") from None
-    except (ValueError, KeyError, TypeError, RecursionError, Invalid) as error:
-        raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
+
+    # A context manager would take as long as a small fact.
+    @wraps(decode)
+    def decoded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return decode(*args, **kwargs)
+        except UnicodeDecodeError as error:  # its text would contain the whole value
+            raise UnknownFormat(f"a record is not UTF-8 at byte {error.start}") from None
+        except (ValueError, KeyError, TypeError, RecursionError, Invalid) as error:
+            raise UnknownFormat(f"a record does not have format {FORMAT}: {error!r}") from error
+
+    return decoded
 
 
 def encode_fact(fact: Fact) -> bytes:
@@ -71,7 +80,7 @@ def is_sealed(value: bytes) -> bool:
     return value.startswith(_SEALED)
 
 
-@_decoding()
+@_decoding
 def decode_fact(
     value: bytes, path: str, *, revision: int, version: int, lease: int, created: int = 0
 ) -> Fact:
@@ -126,7 +135,7 @@ def encode_record(record: Record) -> bytes:
     return json.dumps({"format": FORMAT, **fields}).encode()
 
 
-@_decoding()
+@_decoding
 def decode_record(value: bytes, key: RecordKey, *, revision: int, lease: int) -> Record:
     """Return the record that :func:`encode_record` encoded.
 
@@ -192,7 +201,7 @@ def encode_stack(stack: Stack) -> bytes:
     ).encode()
 
 
-@_decoding()
+@_decoding
 def decode_stack(value: bytes, project_id: str, name: str, *, revision: int, created: int) -> Stack:
     """Return the stack that :func:`encode_stack` encoded.
 
@@ -221,7 +230,7 @@ def encode_deletion_author(author: DeletionAuthor) -> bytes:
     ).encode()
 
 
-@_decoding()
+@_decoding
 def decode_deletion_author(value: bytes) -> DeletionAuthor:
     """Return the author that :func:`encode_deletion_author` encoded.
 

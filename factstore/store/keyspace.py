@@ -23,6 +23,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from factstore.core.model.record import Record, RecordKey
@@ -257,6 +258,7 @@ class Keyspace:
         return f"{self.root}/data/{_valid_id(project_id)}/{_valid_id(stack_id)}"
 
 
+@lru_cache(4096)  # a key is made of two, and the same are used again and again
 def is_valid_id(text: str) -> bool:
     """Return True if the text can be used in a key as the id of a project or a stack."""
     return _ID.fullmatch(text) is not None

@@ -12,11 +12,11 @@ import pytest
 from factstore.cmd.processes.etcd import EtcdServer
 from factstore.store.client import EtcdClient
 from factstore.store.client import messages as rpc
-from factstore.store.client.encoding import encode_transaction
+from factstore.store.client.encoding import TXN, encode_transaction
 from factstore.store.client.http2 import Failure
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.loop_calls import SILENT_SECONDS, LoopCalls
-from factstore.store.client.loop_client import RANGE, TXN
+from factstore.store.client.loop_client import RANGE
 from factstore.store.types import Credentials, PutKey, Txn
 from tests.contract.test_etcd_security import Secured, secured, soon  # noqa: F401
 from tests.relay import Relay

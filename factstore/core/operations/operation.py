@@ -219,13 +219,6 @@ class Committed(Generic[T_co]):
     revision: int
     transaction: Transaction | None = None
 
-    def written_fact(self, fact: Fact) -> Fact:
-        """Return the fact with its lease and revision; unchanged if it was not written."""
-        for put in self.transaction.puts if self.transaction else ():
-            if put.path == fact.path:
-                return replace(put, revision=self.revision)
-        return fact
-
     def written_record(self, record: R) -> R:
         """Return the record with its lease and revision; unchanged if it was not written."""
         for written in self.transaction.records if self.transaction else ():

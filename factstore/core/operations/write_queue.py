@@ -188,7 +188,8 @@ class _Claimed:
 
     def add(self, place: Place, claim: int) -> list[Place]:
         """Add or extend a claim, and return the places of those that it is not compatible with."""
-        self.remove(place)
+        if place in self.places:
+            self.remove(place)
         same = self.counts[claim]
         conflicting: list[Place] = []
         if claim == CHANGE:

@@ -25,10 +25,13 @@ class WrittenFacts:
     @classmethod
     def of(cls, done: Committed[tuple[FactResult, ...]]) -> Self:
         """Return the results with the facts as they were stored."""
-        results = [
-            replace(result, fact=done.written_fact(result.fact))
-            if result.fact is not None and not result.fact.revision
-            else result
-            for result in done.outcome
-        ]
+        puts = done.transaction.puts if done.transaction else ()
+        written = {put.path: put for put in puts}
+        results = []
+        for result in done.outcome:
+            fact = result.fact
+            if fact is not None and not fact.revision and fact.path in written:
+                stored = replace(written[fact.path], revision=done.revision)
+                result = FactResult(result.path, result.outcome, stored)
+            results.append(result)
         return cls(tuple(results), done.revision)

@@ -18,6 +18,7 @@ import grpc
 
 from factstore.core.errors import OutcomeUnknown, Unavailable
 from factstore.store.client import messages as rpc
+from factstore.store.client.encoding import encode_transaction, encode_transactions
 from factstore.store.client.endpoint import Endpoint
 from factstore.store.client.errors import (
     describe,
@@ -27,7 +28,7 @@ from factstore.store.client.errors import (
 )
 from factstore.store.client.leases import lease_ids
 from factstore.store.client.loop_client import LoopClient, is_patched
-from factstore.store.client.protobuf import key_value, nested_transactions, transaction
+from factstore.store.client.protobuf import key_value
 from factstore.store.client.watch_stream import WatchStream
 from factstore.store.types import (
     Compacted,
@@ -104,7 +105,7 @@ class EtcdClient:
         :raises OutcomeUnknown: the operations may have been applied.
         :raises LeaseExpired: a put has a lease that has expired.
         """
-        request = transaction(txn)
+        request = encode_transaction(txn)
         reads = all(isinstance(operation, GetKey) for operation in txn.operations)
         answer = self._call("txn", request, deadline, reads=reads)
         return answer.succeeded, answer.header.revision
@@ -117,7 +118,7 @@ class EtcdClient:
         :raises OutcomeUnknown: the transactions may have been applied.
         :raises LeaseExpired: a put has a lease that has expired; nothing was applied.
         """
-        answer = self._call("txn", nested_transactions(txns), deadline, reads=False)
+        answer = self._call("txn", encode_transactions(txns), deadline, reads=False)
         succeeded = [bool(inner.response_txn.succeeded) for inner in answer.responses]
         return succeeded, int(answer.header.revision)
 

@@ -10,6 +10,9 @@ from functools import lru_cache
 
 from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey, Txn
 
+TXN = "/etcdserverpb.KV/Txn"
+"""The call that receives these messages."""
+
 # Tags: the number of a field, and 2 for bytes, 0 for a number.
 _COMPARE, _SUCCESS, _FAILURE = b"\x0a", b"\x12", b"\x1a"  # of TxnRequest
 _RANGE, _PUT, _DELETE, _TXN = b"\x0a", b"\x12", b"\x1a", b"\x22"  # of RequestOp
@@ -29,7 +32,9 @@ def encode_transaction(txn: Txn) -> bytes:
 
 
 def encode_transactions(txns: Sequence[Txn]) -> bytes:
-    """Return a request with several transactions; see :func:`.protobuf.nested_transactions`."""
+    """Return a request with several transactions."""
+    # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
+    # is never carried out, because a request without compares always succeeds.
     parts = [_SUCCESS + _sized(_TXN + _sized(encode_transaction(txn))) for txn in txns]
     for txn in txns:
         for operation in txn.operations:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from factstore.store.client import messages as rpc
+from factstore.store.client.encoding import TXN
 from factstore.store.client.leases import keep_alive, list_leases
 from factstore.store.types import CHANNEL_OPTIONS, Credentials
 
@@ -32,7 +33,9 @@ class Endpoint:
         self.calls: dict[str, Callable[..., Any]] = {
             "authenticate": rpc.AuthStub(self.channel).Authenticate,
             "range": kv.Range,
-            "txn": kv.Txn,
+            "txn": self.channel.unary_unary(  # of messages that are encoded already
+                TXN, response_deserializer=rpc.TxnResponse.FromString
+            ),
             "compact": kv.Compact,
             "status": rpc.MaintenanceStub(self.channel).Status,
             "lease_grant": lease.LeaseGrant,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from factstore.store.client import messages as rpc
-from factstore.store.client.encoding import encode_transaction, encode_transactions
+from factstore.store.client.encoding import TXN, encode_transaction, encode_transactions
 from factstore.store.client.http2 import Ended, Failure
 from factstore.store.client.leases import KEEP_ALIVE
 from factstore.store.client.protobuf import key_value
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from factstore.store.client.loop_calls import LoopCalls
 
 RANGE = "/etcdserverpb.KV/Range"
-TXN = "/etcdserverpb.KV/Txn"
 CALL_SECONDS = 1.0
 """After which a call that may be repeated is given up."""
 

@@ -102,6 +102,7 @@ class Metrics:
     def __init__(self) -> None:
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._call_tallies: dict[str, Tally] = {}
+        self._lag_tally = Tally(_ETCD_BUCKETS)
         self._lock = threading.Lock()
         self._registry = CollectorRegistry()
         options: dict[str, Any] = {"registry": self._registry, "namespace": "factstore"}
@@ -131,7 +132,7 @@ class Metrics:
         self._watch_lag_seconds = Histogram(
             "watch_lag_seconds",
             "Seconds from etcd's response to a write until this worker's watch delivers the change.",
-            buckets=(0.0005, *_BUCKETS),
+            buckets=_ETCD_BUCKETS,
             **options,
         )
         self._response_bytes = Counter(
@@ -211,12 +212,15 @@ class Metrics:
             tally.publish(self._request_seconds.labels(method, route))
         with self._lock:
             calls, self._call_tallies = self._call_tallies, {}
+            lags, self._lag_tally = self._lag_tally, Tally(_ETCD_BUCKETS)
         for call, tally in calls.items():
             tally.publish(self._etcd_seconds.labels(call))
+        lags.publish(self._watch_lag_seconds)
 
     def observe_lag(self, seconds: float) -> None:
         """Record how long the watch took to deliver a write."""
-        self._watch_lag_seconds.observe(seconds)
+        with self._lock:
+            self._lag_tally.add(0, seconds)
 
     def count_write_retry(self) -> None:
         """Count an attempt to write that has to be repeated."""

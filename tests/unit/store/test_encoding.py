@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.store.client import messages as rpc
 from factstore.store.client.encoding import encode_transaction, encode_transactions
-from factstore.store.client.protobuf import nested_transactions, transaction
-from factstore.store.types import Compare, DeleteKeys, GetKey, PutKey, Txn
+from factstore.store.types import Compare, DeleteKeys, GetKey, Operation, PutKey, Txn
 
 KEYS = st.binary(min_size=1, max_size=300)
 NUMBERS = st.integers(0, 2**63 - 1)
@@ -31,6 +34,51 @@ OPERATIONS = st.one_of(
 TXNS = st.builds(
     Txn, st.lists(COMPARES, max_size=4).map(tuple), st.lists(OPERATIONS, max_size=4).map(tuple)
 )
+
+
+_TARGETS = {"create": rpc.Compare.CREATE, "mod": rpc.Compare.MOD, "value": rpc.Compare.VALUE}
+_OPERANDS = {"create": "create_revision", "mod": "mod_revision", "value": "value"}
+_RESULTS = {"==": rpc.Compare.EQUAL, "<": rpc.Compare.LESS}
+
+
+def transaction(txn: Txn) -> Any:
+    """Return a request that applies all operations if all compares succeed."""
+    return rpc.TxnRequest(
+        compare=[_compare(compare) for compare in txn.compares],
+        success=[_operation(operation) for operation in txn.operations],
+    )
+
+
+def nested_transactions(txns: Sequence[Txn]) -> Any:
+    """Return a request with several transactions."""
+    # etcd does not count nested puts, and would store them beyond its quota.  It counts this one, which
+    # is never carried out, because a request without compares always succeeds.
+    puts = (each for txn in txns for each in txn.operations if isinstance(each, PutKey))
+    counted = [_operation(PutKey(put.key, b"")) for put in islice(puts, 1)]
+    return rpc.TxnRequest(
+        success=[rpc.RequestOp(request_txn=transaction(txn)) for txn in txns], failure=counted
+    )
+
+
+def _compare(compare: Compare) -> Any:
+    return rpc.Compare(
+        key=compare.key,
+        range_end=compare.end,
+        target=_TARGETS[compare.target],
+        result=_RESULTS[compare.result],
+        **{_OPERANDS[compare.target]: compare.operand},
+    )
+
+
+def _operation(operation: Operation) -> Any:
+    match operation:
+        case PutKey(key, value, lease):
+            return rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=value, lease=lease))
+        case DeleteKeys(key, end):
+            request = rpc.DeleteRangeRequest(key=key, range_end=end)
+            return rpc.RequestOp(request_delete_range=request)
+        case GetKey(key):
+            return rpc.RequestOp(request_range=rpc.RangeRequest(key=key))
 
 
 @given(TXNS)
