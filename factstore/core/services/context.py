@@ -225,13 +225,8 @@ class ContextService:
         stack = state.stack(scope)
         if stack is None or since.epoch != self._store.epoch:
             return False
-        if not stack.created <= since.revision <= state.revision:
-            return False
-        try:
-            self._events.read(scope, since.revision, events=1, size=1)
-        except CursorExpired:
-            return False
-        return True
+        oldest = max(stack.created, self._events.floor(scope))
+        return oldest <= since.revision <= state.revision
 
     def _delta(self, state: State, scope: Scope, view: View, since: Cursor) -> ContextDelta | None:
         """Return the changes since a cursor, or None if the whole document has to be sent."""
