@@ -48,15 +48,8 @@ def run(target: Target, seconds: int, connections: int = CONNECTIONS) -> Load:
         script.write(target.script)
         script.flush()
         for longer in (seconds, LONGER * seconds):
-            command = [
-                "wrk",
-                "-t1",
-                f"-c{connections}",
-                f"-d{longer}",
-                "-s",
-                script.name,
-                target.url,
-            ]
+            options = ["-t1", f"-c{connections}", f"-d{longer}", "--timeout", "60"]
+            command = ["wrk", *options, "-s", script.name, target.url]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             found = parsed(done.stdout, target.url)
             if found.requests:
