@@ -21,6 +21,7 @@ from factstore.cmd.processes.ports import LOOPBACK, free_port
 STACKS = 100
 FACTS = 10
 BATCH = 100
+PATIENCE = 120.0  # seconds for a process to be ready, on a machine that is busy
 NO_LIMITS = dict.fromkeys(
     (
         "stacks",
@@ -102,7 +103,7 @@ class Lab:
         self._api.stop()
         began = time.perf_counter()
         self._api.start()
-        self._api.wait_ready(pause=lambda _: time.sleep(0.01))
+        self._api.wait_ready(PATIENCE, pause=lambda _: time.sleep(0.01))
         return time.perf_counter() - began
 
     def grants(self, member: str = "n0") -> list[dict[str, str]]:
@@ -138,26 +139,33 @@ class Lab:
         return made
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _start(self) -> None:
         for member in self.members:
             member.start()
         self._options["etcd"] = {"endpoints": ",".join(each.endpoint for each in self.members)}
         if self.keystone is not None:
             self.keystone.prepare()
             self.keystone.start()
-            self.keystone.wait_ready()
+            self.keystone.wait_ready(PATIENCE)
             self.keystone.accounts.provision(self.url)
             self.token = self.keystone.accounts.issue("owner")
             self._options["keystone_authtoken"] = {**self.keystone.accounts.authtoken_options()}
         for member in self.members:
-            member.wait_ready()
+            member.wait_ready(PATIENCE)
         write_options(self._config, self._options)
         self._api.start()
-        self._api.wait_ready()
+        self._api.wait_ready(PATIENCE)
         for stack in range(STACKS):
             self.fill(f"s{stack}", FACTS)
         with self.caller() as caller:
             caller.request("PUT", "/v1/stacks/watched", {})
-        return self
 
     def __exit__(
         self,

@@ -101,7 +101,7 @@ def _stacks(labs: Labs, report: Report, sizes: Sizes) -> None:
 
 
 def _values(labs: Labs, report: Report, sizes: Sizes) -> None:
-    growth.by_value(report, max(1, sizes.rounds // 2))
+    growth.by_value(report, max(1, sizes.rounds // 3))
 
 
 def _watchers(labs: Labs, report: Report, sizes: Sizes) -> None:
@@ -113,7 +113,7 @@ def _members(labs: Labs, report: Report, sizes: Sizes) -> None:
 
 
 def _scaling(labs: Labs, report: Report, sizes: Sizes) -> None:
-    scaling.run(report, max(1, sizes.rounds // 2 + 1))
+    scaling.run(report, max(1, sizes.rounds // 2))
 
 
 def _batches(labs: Labs, report: Report, sizes: Sizes) -> None:
@@ -129,13 +129,13 @@ def _fairness(labs: Labs, report: Report, sizes: Sizes) -> None:
         ["flood", "ms alone", "ms in the flood", "times as long", "95th percentile", "target"],
     )
     for what, operation in FLOODS.items():
-        _flood(labs.guarded, report, sizes, what, operation)
+        _flood(report, what, fairness.run(labs.guarded, operation, sizes.rounds, sizes.seconds))
     with Lab(keystone=True, limits={}) as limited:
-        _flood(limited, report, sizes, DEFAULT_FLOOD, "PUT")
+        few = max(1, sizes.rounds // 2)
+        _flood(report, DEFAULT_FLOOD, fairness.run(limited, "PUT", few, sizes.seconds))
 
 
-def _flood(lab: Lab, report: Report, sizes: Sizes, what: str, operation: str) -> None:
-    found = fairness.run(lab, operation, sizes.rounds, sizes.seconds)
+def _flood(report: Report, what: str, found: fairness.Fairness) -> None:
     ratio = found.ratio(0.5)
     report.row(
         what,
