@@ -176,7 +176,7 @@ def test_waiting_for_a_waiter_or_convergence(openstack: Shell, stack: Stack) -> 
     assert openstack(*ready).status == 0
     assert "no waiter" in openstack.refused("fact", "waiter", "wait", name, "missing")
     member = stack.member("c1")
-    member.join("compute")
+    member.join("compute", ttl=300)
     converged = ("fact", "convergence", "wait", name, "-f", "json")
     lagging = openstack(*converged, "--timeout", "0")
     assert (lagging.status, lagging.json["lagging"]) == (2, ["c1"])
@@ -298,10 +298,10 @@ def test_members_and_read_sets(openstack: Shell, stack: Stack) -> None:
     name = stack.name
     stack.put("a", 1)
     joined = openstack.json(
-        *("fact", "member", "create", name, "c1", "--group", "compute", "--ttl", "60"),
+        *("fact", "member", "create", name, "c1", "--group", "compute", "--ttl", "300"),
         *("--attribute", "zone=z1"),
     )
-    assert (joined["ttl"], joined["attributes"]) == (60, {"zone": "z1"})
+    assert (joined["ttl"], joined["attributes"]) == (300, {"zone": "z1"})
     declare = ("--group", "head", "--declared", "server-1")
     assert openstack.json("fact", "member", "create", name, "h", *declare)["declared"] == "server-1"
     openstack.ok("fact", "member", "set", name, "c1", "--state", "ready")
@@ -348,7 +348,7 @@ def test_waiters_grants_turns_and_limits(
     openstack.ok("fact", "grant", "delete", name, grant["id"])
     assert openstack.json("fact", "grant", "list", name) == []
 
-    stack.member("c1").join("compute")
+    stack.member("c1").join("compute", ttl=300)
     stack.turn("restart", "c1").take()
     (turn,) = openstack.json("fact", "turn", "list", name, "--queue", "restart")
     assert (turn["Member"], turn["State"], turn["Position"]) == ("c1", "holding", 1)
@@ -379,7 +379,7 @@ def test_the_commands_of_the_guides_succeed(
             words = ["fact", "watch", "--help"]  # it would not end
         if "convergence" in words:
             member = stack.member("c1")
-            member.join("compute")
+            member.join("compute", ttl=300)
             member.heartbeat(applied=stack.context().cursor)
         openstack.ok(*words)
 

@@ -60,7 +60,7 @@ def test_a_wait_returns_or_raises_as_those_of_openstacksdk(
     with pytest.raises(exceptions.ResourceTimeout, match="missing: signals"):
         service.wait_for_waiter(name, "pending", timeout=0)
     member = stack.member("c1")
-    member.join("compute")
+    member.join("compute", ttl=300)
     with pytest.raises(exceptions.ResourceTimeout, match="lagging: c1"):
         service.wait_for_convergence(name, timeout=0)
     member.heartbeat(applied=stack.context().cursor)

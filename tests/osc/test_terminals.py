@@ -91,7 +91,7 @@ def test_the_watch_of_a_terminal_is_a_table_that_changes(
     stack.batch([Put("nodes/c1/ip", "10.0.0.11"), Put("evil", "\x1b]0;title\x07")])
     with terminal(one_worker.url, "fact", "watch", stack.name) as screen:
         soon(lambda: screen.shows(r"2 facts.*nodes/c1/ip +10\.0\.0\.11"))
-        stack.member("c2").join("compute")
+        stack.member("c2").join("compute", ttl=300)
         stack.put("nodes/c2/ip", "10.0.0.12")
         soon(lambda: screen.shows(r"3 facts.*fact\.put nodes/c2/ip.*c2 +compute +joining"))
         assert screen.view.count("nodes/c1/ip") == 1
