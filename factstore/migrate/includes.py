@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -10,13 +11,13 @@ from factstore.migrate.block_style import BlockStyle
 from factstore.migrate.edits import Edit, Lines, apply
 from factstore.migrate.flow_style import FlowStyle
 from factstore.migrate.functions import Functions
-from factstore.migrate.launch_configurations import launched
+from factstore.migrate.launch_configurations import LAUNCH_CONFIGURATION, launched
 from factstore.migrate.nodes import Mapping as MappingNode
 from factstore.migrate.nodes import plain
 from factstore.migrate.plan import Finding
 from factstore.migrate.read_paths import ACCESS_KEYS, POLICIES, USERS
 from factstore.migrate.rewrite import Result, rewrite
-from factstore.migrate.template import FILE_INCLUDE, Resource, Template, referred
+from factstore.migrate.template import FILE_INCLUDE, Resource, Template, referred, role_of
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,49 @@ def rewrite_all(texts: Mapping[str, str]) -> dict[str, Result]:
         for name in texts
     }
     results = {
-        name: rewrite(text, launched=launches, given=given[name], needed=needed[name])
+        name: rewrite(
+            text,
+            launched=launches,
+            given=given[name],
+            needed=needed[name],
+            shared=_shared(name, templates),
+        )
         for name, text in texts.items()
     }
     for name in texts:
         if includes[name]:
             results[name] = _follow(templates[name], results[name], includes[name], results)
     return results
+
+
+def _shared(name: str, templates: Mapping[str, Template]) -> dict[str, str]:
+    """Return the launch configurations whose data bag another fragment has, and names for the others.
+
+    A merge script joins launch configurations of one name or one role. A whole template has the data
+    bag, or else the first fragment in which the launch configuration has properties, or else the first.
+    """
+    own = templates[name]
+    if own.fragment_reason() is None:
+        return {}
+    words = re.split(r"[^A-Za-z0-9]+", PurePath(name).stem.removesuffix("-source"))
+    ending = "".join(word[:1].upper() + word[1:] for word in words)
+    found: dict[str, str] = {}
+    for each in {*own.resources, *filter(None, map(role_of, own.resources.values()))}:
+        owners = [other for other, template in templates.items() if _keeps(template, each)]
+        owners.sort(key=lambda other: _rank(templates[other], each))
+        if owners and owners[0] != name:
+            found[each] = each + ending
+    return found
+
+
+def _keeps(template: Template, name: str) -> bool:
+    return name in template.resources and template.resources[name].kind == LAUNCH_CONFIGURATION
+
+
+def _rank(template: Template, name: str) -> int:
+    if template.fragment_reason() is None:
+        return 0
+    return 1 if template.resources[name].properties else 2
 
 
 def _includes(template: Template, name: str, texts: Mapping[str, str]) -> Iterator[Include]:

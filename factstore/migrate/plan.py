@@ -33,6 +33,7 @@ class Bag:
     :ivar dropped: entries of its metadata that only said how to read them.
     :ivar depends_late: whether what it depends on reads the bag.
     :ivar host: the resource in whose data bag the facts are; None for an own data bag.
+    :ivar new_name: another name for the resource, as a merge script joins those of one name.
     :ivar facts_name: the name of the OS::FactStore::Facts, if there is one.
     :ivar grant_name: the name of the OS::FactStore::Grant, if instances read the bag.
     """
@@ -43,6 +44,7 @@ class Bag:
     dropped: list[Entry]
     depends_late: bool
     host: str | None = None
+    new_name: str | None = None
     facts_name: str | None = None
     grant_name: str | None = None
 
@@ -50,6 +52,11 @@ class Bag:
     def name(self) -> str:
         """The name of the resource."""
         return self.resource.name
+
+    @property
+    def title(self) -> str:
+        """The name of the resource after the rewriting."""
+        return self.new_name or self.name
 
     @property
     def grant(self) -> str:

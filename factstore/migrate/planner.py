@@ -9,7 +9,7 @@ from factstore.migrate.dependencies import Graph, dependencies, reaching, texts
 from factstore.migrate.edits import NotRewritable
 from factstore.migrate.facts import split
 from factstore.migrate.launch_configurations import Use, judge
-from factstore.migrate.nodes import Entry, Mapping, Node, plain, target
+from factstore.migrate.nodes import Entry, Mapping, Node, target
 from factstore.migrate.plan import Bag, Finding, Plan
 from factstore.migrate.read_paths import (
     ACCESS_KEYS,
@@ -22,12 +22,12 @@ from factstore.migrate.read_paths import (
 from factstore.migrate.scripts import find_commands
 from factstore.migrate.template import (
     FILE_INCLUDE,
-    ROLE,
     Resource,
     Template,
     awaited,
     is_function,
     referred,
+    role_of,
 )
 
 
@@ -37,6 +37,7 @@ def make_plan(
     launched: Collection[str] = (),
     given: MappingType[str, bool] | None = None,
     needed: Collection[str] = (),
+    shared: MappingType[str, str] | None = None,
     skip: Collection[str] = (),
 ) -> Plan:
     """Return what to rewrite in a template.
@@ -44,6 +45,7 @@ def make_plan(
     :param launched: names of launch configurations that groups in other fragments launch.
     :param given: parameters to which other fragments give values, and whether these refer to resources.
     :param needed: names to which other fragments refer.
+    :param shared: launch configurations whose data bag another fragment has, and other names for them.
     :param skip: launch configurations to leave alone, as rewriting them failed.
     """
     plan = Plan(fragment=template.fragment_reason())
@@ -64,7 +66,7 @@ def make_plan(
         except NotRewritable as error:
             plan.findings.append(Finding(error.line, f"{resource.name} is not rewritten: {error}"))
     plan.commands = find_commands(template, plan.bags)
-    _choose_names(template, plan, paths)
+    _choose_names(template, plan, paths, shared or {})
     plan.reads = [path for path in paths if _is_replaced(path, plan)]
     _remove_keys(template, plan, needed)
     return plan
@@ -145,13 +147,19 @@ def _is_unknown(template: Template, plan: Plan, name: str) -> bool:
     return resource is None or resource.kind == FILE_INCLUDE
 
 
-def _choose_names(template: Template, plan: Plan, paths: list[ReadPath]) -> None:
+def _choose_names(
+    template: Template, plan: Plan, paths: list[ReadPath], shared: MappingType[str, str]
+) -> None:
     """Name the new resources, and find the bag of those that a merge script would join."""
     taken = set(template.resources) | template.parameters
     hosts: dict[str, str] = {}
     for bag in plan.bags.values():
-        role = _role(bag)
-        if role is not None and role != bag.name:
+        role = role_of(bag.resource)
+        if bag.name in shared:
+            bag.host, bag.new_name = bag.name, shared[bag.name]
+        elif role in shared and role != bag.name:
+            bag.host = role
+        elif role is not None and role != bag.name:
             if role in plan.bags and plan.bags[role].host is None:
                 bag.host = role
             elif role in hosts:
@@ -159,27 +167,21 @@ def _choose_names(template: Template, plan: Plan, paths: list[ReadPath]) -> None
             else:
                 hosts[role] = bag.name
         if bag.host is not None:
+            reason = "" if bag.new_name else f" has the role {role}:"
             plan.findings.append(
                 Finding(
                     bag.resource.entry.key.line + 1,
-                    f"{bag.name} has the role {role}: its facts are in the data bag {bag.host}",
+                    f"{bag.title}{reason} writes its facts into the data bag {bag.host}",
                     is_left=False,
                 )
             )
         if bag.late and (bag.host is None or bag.early):
-            bag.facts_name = _free(template, bag.name, "Facts", taken)
+            bag.facts_name = _free(template, bag.title, "Facts", taken)
         read = any(
             bag.name in path.names and path.owner != bag.name and _is_single(path) for path in paths
         ) or any(command.name == bag.name for command in plan.commands)
         if read:
-            bag.grant_name = _free(template, bag.name, "Grant", taken)
-
-
-def _role(bag: Bag) -> str | None:
-    metadata = target(bag.metadata)
-    found = metadata.get(ROLE) if isinstance(metadata, Mapping) else None
-    value = None if found is None else plain(found)
-    return value if isinstance(value, str) else None
+            bag.grant_name = _free(template, bag.title, "Grant", taken)
 
 
 def _free(template: Template, name: str, word: str, taken: set[str]) -> str:

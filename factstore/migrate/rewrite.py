@@ -55,19 +55,23 @@ def rewrite(
     launched: Collection[str] = (),
     given: MappingType[str, bool] | None = None,
     needed: Collection[str] = (),
+    shared: MappingType[str, str] | None = None,
 ) -> Result:
     """Return the template with data bags instead of launch configurations that keep facts.
 
     :param launched: launch configurations that groups in other fragments launch.
     :param given: parameters to which other fragments give values, and whether these refer to resources.
     :param needed: names to which other fragments refer.
+    :param shared: launch configurations whose data bag another fragment has, and other names for them.
     :raises NotATemplate: the text is not a template or a fragment of one.
     """
     mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
     template = Template(text.removeprefix(mark))
     skip: dict[str, Finding] = {}
     while True:
-        plan = make_plan(template, launched=launched, given=given, needed=needed, skip=skip)
+        plan = make_plan(
+            template, launched=launched, given=given, needed=needed, shared=shared, skip=skip
+        )
         plan.findings += skip.values()
         try:
             rewriting = _Rewriting(template, plan)
@@ -139,6 +143,10 @@ class _Rewriting:
     def _body(self, bag: Bag) -> Iterator[Edit]:
         words = self._template.words
         self.changed.add(bag.name)
+        if bag.new_name is not None:
+            key = bag.resource.entry.key
+            quote = key.style if key.style in ("'", '"') else ""
+            yield Edit(key.start, key.end, f"{quote}{bag.new_name}{quote}")
         kind = bag.resource.body.entry(words.type)
         metadata = bag.resource.body.entry(words.metadata)
         if kind is None or metadata is None or not isinstance(kind.value, Scalar):

@@ -176,11 +176,8 @@ class Template:
             if node.entry(MERGE_MAP):
                 return f"it uses {MERGE_MAP}"
         for resource in self.resources.values():
-            metadata = resource.metadata
-            if metadata is not None and isinstance(target(metadata), Mapping):
-                role = target(metadata).get(ROLE)  # type: ignore[attr-defined]
-                if role is not None and plain(role) != resource.name:
-                    return f"a resource has the attribute {ROLE}"
+            if role_of(resource) not in (None, resource.name):
+                return f"a resource has the attribute {ROLE}"
         missing = self.dangling()
         if missing:
             return f"it refers to {min(missing)}, which it does not contain"
@@ -199,6 +196,14 @@ class Template:
     def line(self, node: Node) -> int:
         """Return the number of the line of a node, from 1."""
         return node.line + 1
+
+
+def role_of(resource: Resource) -> str | None:
+    """Return the role in a resource's metadata, by which a merge script joins resources."""
+    metadata = None if resource.metadata is None else target(resource.metadata)
+    found = metadata.get(ROLE) if isinstance(metadata, Mapping) else None
+    value = None if found is None else plain(found)
+    return value if isinstance(value, str) else None
 
 
 def _dialect(root: Mapping) -> Dialect:

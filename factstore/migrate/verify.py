@@ -43,6 +43,9 @@ def verify(before: Template, plan: Plan, text: str, changed: Collection[str]) ->
         if name in plan.removed:
             if name in after.resources:
                 raise Mismatch(f"{name} would still be there")
+        elif name in plan.bags:
+            if plan.bags[name].title not in after.resources:
+                raise Mismatch(f"{name} would be lost")
         elif name not in after.resources:
             raise Mismatch(f"{name} would be lost")
         elif name not in changed and plain(resource.body) != plain(after.resources[name].body):
@@ -54,7 +57,10 @@ def verify(before: Template, plan: Plan, text: str, changed: Collection[str]) ->
                 continue
             if found is None or plain(found) != plain(entry.value):
                 raise Mismatch(f"{entry.key.value} would change")
-    missing = after.dangling() - before.dangling()
+    elsewhere = {
+        bag.host for bag in plan.bags.values() if bag.host not in plan.bags or bag.new_name
+    }
+    missing = after.dangling() - before.dangling() - elsewhere
     if missing:
         raise Mismatch(f"nothing would be named {min(missing)}, which is referred to")
     if not circle(dependencies(before)):
@@ -66,7 +72,7 @@ def verify(before: Template, plan: Plan, text: str, changed: Collection[str]) ->
 def contents(template: Template, bag: Bag) -> Any:
     """Return the facts that a rewritten launch configuration and its Facts write, like a context."""
     facts: dict[tuple[str, ...], Any] = {}
-    names = [bag.name] + ([bag.facts_name] if bag.facts_name else [])
+    names = [bag.title] + ([bag.facts_name] if bag.facts_name else [])
     for name in names:
         resource = template.resources.get(name)
         for key in ("parameters", "facts"):

@@ -266,3 +266,18 @@ def test_an_attribute_of_the_metadata_becomes_one_of_the_facts() -> None:
 def test_a_template_without_resources_has_nothing_to_rewrite() -> None:
     before = "heat_template_version: 2013-05-23\noutputs: {}\n"
     assert rewrite(before).text == before
+
+
+def test_fragments_of_one_name_write_into_one_data_bag() -> None:
+    base = cfn(KLUDGE + "    Properties: {ImageId: '0'}\n    Metadata: {a: 1}\n    DependsOn: x\n")
+    more = cfn(KLUDGE + "    Metadata:\n      b: 2\n      z: {'Fn::GetAtt': [server, ip]}\n")
+    more = more.partition("\n")[2]  # without the version
+    results = rewrite_all({"more-source.yaml": more, "base.yaml": base})
+    assert all(result.is_complete for result in results.values())
+    new = evaluation.resources(evaluation.load(results["base.yaml"].text))
+    assert new["c"]["type"] == "OS::FactStore::DataBag"
+    new = evaluation.resources(evaluation.load(results["more-source.yaml"].text))
+    # The merge script would join resources of one name only if it knew their type.
+    assert list(new) == ["cMore", "cMoreFacts"]
+    assert {each["properties"]["bag"]["Ref"] for each in new.values()} == {"c"}
+    assert new["cMore"]["properties"]["facts"] == {"b": 2}
