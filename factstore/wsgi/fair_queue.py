@@ -44,10 +44,7 @@ class FairQueue:
 
         :param run: called when it is the request's turn; serves it until it waits again or ends.
         """
-        if flow[0] != self._project:
-            if self._project:
-                self._shared_until = self._clock.monotonic() + SHARED_SECONDS
-            self._project = flow[0]
+        self.note(flow[0])
         waiting = self._flows.get(flow)
         if waiting is not None:
             waiting.append((run, self._clock.monotonic()))
@@ -56,6 +53,20 @@ class FairQueue:
             self._schedule(self._serve)
         self._flows[flow] = deque()
         return False
+
+    def note(self, project_id: str) -> None:
+        """Note that a project has sent a request."""
+        if project_id != self._project:
+            if self._project:
+                self._shared_until = self._clock.monotonic() + SHARED_SECONDS
+            self._project = project_id
+
+    def join_shared(self, flow: Flow, run: Callable[[], object]) -> bool:
+        """Do as :meth:`join`, unless one project uses the worker alone: then it does not wait."""
+        self.note(flow[0])
+        if flow not in self._flows and self._clock.monotonic() >= self._shared_until:
+            return False
+        return self.join(flow, run)
 
     def age(self, flow: Flow) -> float:
         """Return the seconds for which the first request of a flow's queue has waited."""

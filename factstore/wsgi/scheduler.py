@@ -7,6 +7,7 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from factstore.core.ports import WakeUp
@@ -23,6 +24,15 @@ class Scheduler(Protocol):
         """Let the current request run when it is its turn; return True if it had to wait.
 
         :raises ClientGone: the request has not been carried out.
+        """
+
+    def note(self, project_id: str) -> None:
+        """Note that a project has sent a request that does not wait for its turn."""
+
+    def join_shared(self, flow: Flow, run: Callable[[], object]) -> bool:
+        """Let a function be called when it is its turn; return False if that is now.
+
+        The function must not raise any error.
         """
 
     def sleep(self, seconds: float) -> None:
@@ -55,6 +65,13 @@ class ThreadScheduler:
 
     def start(self, flow: Flow) -> bool:
         """Return at once."""
+        return False
+
+    def note(self, project_id: str) -> None:
+        """Do nothing."""
+
+    def join_shared(self, flow: Flow, run: Callable[[], object]) -> bool:
+        """Return False: it is always its turn."""
         return False
 
     def sleep(self, seconds: float) -> None:

@@ -100,24 +100,37 @@ class FastPath:
         if identity is None:
             return False
         if request.reads_fact:
+            self._scheduler.note(identity.project_id)
             return self.reads.start(request, identity, began, respond)
         start = self._operations[request.noun].start
-        if start is None or self._scheduler.waiting:  # it has to wait behind others
-            return False
         call = Call(request, identity, new_request_id(), began)
-        if not self._charge(call):
+        if start is None or not self._charge(call):
             return False
         self._responds[call.request_id] = respond
-        try:
-            if start(call):
-                return True
-        except FactstoreError:  # the greenlet comes to the same refusal, and answers it
-            pass
-        except Exception:
-            LOG.exception("%s %s failed in the loop.", request.method, request.target)
+        if self._scheduler.join_shared(call.flow, partial(self._start_late, call, start)):
+            return True
+        if self._start_write(call, start):
+            return True
         del self._responds[call.request_id]
         self._cancel(call)
         return False
+
+    def _start_write(self, call: Call, start: Callable[[Call], bool]) -> bool:
+        try:
+            return start(call)
+        except FactstoreError:  # the greenlet comes to the same refusal, and answers it
+            return False
+        except Exception:
+            LOG.exception("%s %s failed in the loop.", call.request.method, call.request.target)
+            return False
+
+    def _start_late(self, call: Call, start: Callable[[Call], bool]) -> None:
+        """Start a write that had to wait for its turn; without success, let the greenlet do it."""
+        try:
+            if not self._start_write(call, start):
+                self._end_write(call, None)
+        except Exception:  # the queue has to continue
+            LOG.exception("%s %s failed in the loop.", call.request.method, call.request.target)
 
     def _end_write(self, call: Call, found: Answer | Rendered | Handle | None) -> None:
         respond = self._responds.pop(call.request_id)

@@ -43,6 +43,17 @@ class GreenletScheduler:
         """Call a function when it is a flow's turn; return False if that is now."""
         return self._queue.join(flow, run)
 
+    def note(self, project_id: str) -> None:
+        """Note that a project has sent a request that does not wait for its turn."""
+        self._queue.note(project_id)
+
+    def join_shared(self, flow: Flow, run: Callable[[], object]) -> bool:
+        """Let a function be called in the hub when it is its turn; return False if that is now.
+
+        A project that uses the worker alone does not wait.
+        """
+        return self._queue.join_shared(flow, run)
+
     def sleep(self, seconds: float) -> None:
         """Delay the current request.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -184,3 +185,20 @@ def test_requests_of_one_project_are_served_in_the_order_of_arrival(flows: list[
         server.turn()
     assert all(a < b for numbers in order.values() for a, b in pairwise(numbers))
     assert sum(map(len, order.values())) == len(flows)
+
+
+def test_a_project_that_is_alone_does_not_wait_until_another_one_comes() -> None:
+    clock, rounds = ManualClock(), list[Callable[[], None]]()
+    queue = FairQueue(clock, rounds.append)
+    ran: list[str] = []
+    flow = ("alone", False)
+    assert not any(queue.join_shared(flow, partial(ran.append, "alone")) for _ in range(3))
+    queue.note("other")
+    assert not queue.join_shared(flow, partial(ran.append, "first"))
+    assert queue.join_shared(flow, partial(ran.append, "second"))
+    assert ran == []
+    rounds.pop()()
+    assert ran == ["second"]
+    rounds.pop()()
+    clock.advance(SHARED_SECONDS)
+    assert not any(queue.join_shared(flow, partial(ran.append, "alone")) for _ in range(3))

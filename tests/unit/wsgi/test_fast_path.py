@@ -476,10 +476,21 @@ def test_what_may_have_to_wait_or_is_refused_is_left_to_the_greenlet(
     assert loop.commits == []
 
 
-def test_nothing_is_started_while_others_wait_for_their_turn(worker: Worker, loop: Loop) -> None:
-    path = fast_path(worker, OWNER)
-    path._scheduler = Mock(waiting=1)
-    assert started(path, put(1)) is None
+@pytest.mark.parametrize("simple", [True, False])
+def test_a_write_waits_for_its_turn_behind_those_of_other_projects(
+    worker: Worker, loop: Loop, simple: bool
+) -> None:
+    path, turns = fast_path(worker, OWNER), list[Callable[[], object]]()
+    path._scheduler = Mock(join_shared=lambda flow, run: turns.append(run) or True)
+    raw = put(1) if simple else request_bytes("PUT", FACT, JSON, body=b'{"value":1,"ttl":60}')
+    found = running(path, raw)
+    assert loop.commits == []
+    turns[0]()
+    if simple:
+        loop.write()
+        assert status(found[0]) == 201
+    else:
+        assert found == [None], "the greenlet does it"
 
 
 def test_a_failure_after_the_write_is_answered(
