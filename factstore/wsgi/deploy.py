@@ -1,7 +1,7 @@
 """The WSGI pipeline in front of the application, outermost first.
 
-Proxy headers, if enabled · request id · healthchecks and /metrics · request metrics · CORS, if an
-origin is allowed · authentication · throttle · the Flask application.
+Proxy headers, if enabled · request id · host · healthchecks and /metrics · request metrics · CORS, if
+an origin is allowed · authentication · throttle · the Flask application.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from factstore.wsgi.fast_path.callers import (
     ValidTokens,
 )
 from factstore.wsgi.fast_path.fast_path import FastPath
+from factstore.wsgi.middleware.host import HostCheck
 from factstore.wsgi.middleware.metrics import MetricsEndpoint, MetricsMiddleware
 from factstore.wsgi.middleware.request_id import RequestId
 from factstore.wsgi.middleware.throttle import Throttle
@@ -82,7 +83,7 @@ def pipeline(conf: cfg.ConfigOpts, runtime: Runtime) -> WSGIApplication:
     mounts = _healthchecks(app, conf)
     mounts[METRICS] = MetricsEndpoint(runtime.metrics, runtime.gauges)
     app = PathDispatcher(mounts, app)
-    app = RequestId(app, access_log=conf.api.access_log)
+    app = RequestId(HostCheck(app), access_log=conf.api.access_log)
     conf.register_opts(http_proxy_to_wsgi.OPTS, "oslo_middleware")
     if conf.oslo_middleware.enable_proxy_headers_parsing:
         app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, conf)

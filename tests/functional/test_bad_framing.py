@@ -137,6 +137,42 @@ def test_bytes_that_are_not_http_are_refused(server: ApiServer, raw: bytes) -> N
     assert exchange(server.url, request_bytes("GET", "/")).status == HTTPStatus.OK
 
 
+HOSTS = {
+    "no host": (b"GET /v1/stacks HTTP/1.1\r\n\r\n", "400 http_invalid"),
+    "no host for a health check": (b"GET /healthcheck HTTP/1.1\r\n\r\n", "400 http_invalid"),
+    "an empty host": (b"GET /v1/stacks HTTP/1.1\r\nHost:\r\n\r\n", "400 http_invalid"),
+    "another host in the target": (
+        b"GET http://evil.example/v1/stacks HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "400 http_invalid",
+    ),
+    "a user in the target": (
+        b"GET http://localhost@evil.example/v1/stacks HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "400 http_invalid",
+    ),
+    "the same host in the target": (
+        b"GET http://localhost/v1/stacks HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "",
+    ),
+    "HTTP/1.0, as load balancers send it": (b"GET /healthcheck HTTP/1.0\r\n\r\n", ""),
+}
+
+
+@pytest.mark.parametrize(("raw", "expected"), HOSTS.values(), ids=HOSTS)
+def test_a_request_names_one_host_also_behind_one_on_the_fast_path(
+    server: ApiServer, api: Caller, stack: str, raw: bytes, expected: str
+) -> None:
+    api.put(f"{stack}/facts/a", 1).raise_for_status()
+    with connect(server.url) as connection:
+        connection.sendall(request_bytes("GET", f"{stack}/facts/a"))
+        assert read_answer(connection).status == HTTPStatus.OK
+        connection.sendall(raw)
+        answer = read_answer(connection)
+    if expected:
+        check(answer, expected)
+    else:
+        assert answer.status == HTTPStatus.OK
+
+
 def test_a_smuggled_request_is_not_carried_out(server: ApiServer, api: Caller, stack: str) -> None:
     api.put(f"{stack}/facts/a", "mine")
     inner = request_bytes("DELETE", f"{stack}/facts/a")
