@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import queue
+import select
 import signal
 import time
 from typing import Any
@@ -96,4 +97,14 @@ class Server(BaseApplication):
 
     def run(self) -> None:
         """Serve until a signal; raises SystemExit."""
+        try:
+            time.sleep(0.000_001)
+        except (
+            OSError
+        ):  # libfaketime, without monotonic time, fails the absolute sleeps of Python 3.11
+            time.sleep = _sleep  # type: ignore[assignment]
         Master(self).run()
+
+
+def _sleep(seconds: float) -> None:
+    select.select([], [], [], seconds)
