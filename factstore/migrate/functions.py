@@ -44,8 +44,9 @@ class Functions:
         """Return a name that begins with the name of the stack."""
         if self._hot:
             stack = '{get_param: "OS::stack_name"}'
-            text = json.dumps(f"$stack-{name}")
-            return f'{{str_replace: {{template: {text}, params: {{"$stack": {stack}}}}}}}'
+            # The name is a value of its own, so that a merge script which copies the resource finds it.
+            params = f'{{"$stack": {stack}, "$name": {self.text(name)}}}'
+            return f'{{str_replace: {{template: "$stack-$name", params: {params}}}}}'
         stack = self._call("Ref", json.dumps("AWS::StackName"))
         return self._call("Fn::Join", f'["-", [{stack}, {json.dumps(name)}]]')
 
