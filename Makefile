@@ -15,6 +15,9 @@ FUZZARGS ?=
 ifneq ($(origin ETCD),undefined)
 export FACTSTORE_ETCD := $(ETCD)
 endif
+ifneq ($(origin UPPER_CONSTRAINTS),undefined)
+export UPPER_CONSTRAINTS
+endif
 # Python to use instead of the newest one that tools/find-python finds.
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
@@ -24,7 +27,7 @@ MORE := $(if $(ORIGIN),--allow-origin '$(ORIGIN)') $(if $(filter-out 0 no false,
 TOX := tools/venv .venv-tox 'tox>=4.21' && .venv-tox/bin/tox
 
 .DEFAULT_GOAL := help
-.PHONY: help standalone agent agent-deb agent-rpm test test-images test-servers fuzz faults bench docs lint clean
+.PHONY: help standalone agent agent-deb agent-rpm test test-images test-releases test-servers fuzz faults bench docs lint clean
 
 help:
 	@echo 'make standalone   run factstore and an etcd on port $(PORT); Ctrl-C stops both'
@@ -36,6 +39,8 @@ help:
 	@echo 'make test         run the linters and all tests; TOXARGS= replaces the arguments of tox'
 	@echo 'make test-images  run the agent on clean distributions with systemd and cloud-init; needs root'
 	@echo 'make test-servers run the service under uWSGI and other WSGI servers with threads'
+	@echo 'make test-releases  run tests with the packages of OpenStack releases, the oldest and the newest ones;'
+	@echo '                    UPPER_CONSTRAINTS= names a directory with the lists of the releases'
 	@echo 'make fuzz         send random requests to a service; FUZZARGS= is passed to schemathesis'
 	@echo 'make faults       run the fault tests with ten times as many faults'
 	@echo 'make bench        compare the service with etcd and its peers; BENCH=heat runs only that part,'
@@ -81,6 +86,10 @@ test-servers:
 test:
 	@tools/system-packages test
 	@$(TOX) $(TOXARGS)
+
+test-releases:
+	@tools/system-packages test
+	@$(TOX) run -e constraints-2025.1,constraints-2025.2,constraints-2026.1,constraints-master,constraints-tested,lowest,etcd-next,etcd-own
 
 fuzz:
 	@tools/system-packages test

@@ -17,6 +17,7 @@ extensions = [
     "oslo_policy.sphinxext",
     "oslo_policy.sphinxpolicygen",
     "sphinx.ext.autodoc",
+    "tested_releases",
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
