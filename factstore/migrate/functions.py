@@ -8,6 +8,7 @@ import re
 from factstore.migrate.template import Template
 
 _BARE = re.compile(r"[A-Za-z_][\w-]*(?:(?:::|[./])[\w-]+)*")
+_NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.:@-]")
 _NOT_TEXT = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
@@ -41,7 +42,8 @@ class Functions:
         return self._call("Fn::Join", f'["", [{url}, "/context"]]')
 
     def stack_prefixed(self, name: str) -> str:
-        """Return a name that begins with the name of the stack."""
+        """Return a name of a data bag that begins with the name of the stack."""
+        name = _NOT_IN_NAME.sub("_", name)
         if self._hot:
             stack = '{get_param: "OS::stack_name"}'
             # The name is a value of its own, so that a merge script which copies the resource finds it.

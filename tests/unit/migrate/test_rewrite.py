@@ -263,6 +263,13 @@ def test_an_attribute_of_the_metadata_becomes_one_of_the_facts() -> None:
     assert outputs["b"]["Value"] == {"Fn::GetAtt": ["cFacts", "facts", "b"]}
 
 
+def test_the_name_of_a_data_bag_has_no_space() -> None:
+    two = (KLUDGE + "    Metadata: {a: 1}\n").replace("c:", '"a b":', 1)
+    new = evaluation.load(rewrite(cfn(two, KLUDGE + "    Metadata: {a: 1}\n")).text)
+    name = evaluation.resources(new)["a b"]["properties"]["name"]
+    assert evaluation.evaluate(name) == "<AWS::StackName>-a_b"
+
+
 def test_a_template_without_resources_has_nothing_to_rewrite() -> None:
     before = "heat_template_version: 2013-05-23\noutputs: {}\n"
     assert rewrite(before).text == before
