@@ -36,7 +36,7 @@ class Caller:
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
-        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        self._headers = dict(headers or {})
         self._connection = http.client.HTTPConnection(
             parts.hostname or "", parts.port, timeout=TIMEOUT
         )
@@ -54,8 +54,10 @@ class Caller:
 
         :raises CallError: the response is an error.
         """
-        data = None if body is None else json.dumps(body)
-        self._connection.request(method, path, data, {**self._headers, **(headers or {})})
+        data, kind = None, {}
+        if body is not None:
+            data, kind = json.dumps(body), {"Content-Type": "application/json"}
+        self._connection.request(method, path, data, {**kind, **self._headers, **(headers or {})})
         answer = self._connection.getresponse()
         content = answer.read()
         if answer.status >= HTTPStatus.BAD_REQUEST:

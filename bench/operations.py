@@ -9,6 +9,7 @@ from bench.lab import BATCH, FACTS, STACKS, Lab
 from bench.load import Target
 
 VALUE_BYTES = 40
+JSON = {"Content-Type": "application/json"}  # of requests with a body
 SPREAD = STACKS * FACTS  # number of facts or keys that are read and written in turn
 _KEY = base64.b64encode(b"/gateway/").decode().rstrip("=")  # nine bytes, so no padding
 
@@ -18,19 +19,20 @@ _SETTING = """
     math.randomseed(os.time())
     local run = math.random(999999999)
     local filler = string.rep("x", {filler})
-    local credentials = {{{credentials}}}
-    local headers
+    local reading = {{{reading}}}
+    local writing = {{{writing}}}
+    local own = function(all) return all[n % #all + 1] end
     local path = function()
         return "/v1/stacks/s" .. n % {stacks} .. "/facts/nodes/n" .. math.floor(n / {stacks}) % {nodes}
     end
     local value = function() return string.format("%012d%012d", n, math.random(999999999)) .. filler end
-    local get = function() return wrk.format("GET", path() .. "/{fact}", headers) end
+    local get = function() return wrk.format("GET", path() .. "/{fact}", own(reading)) end
     local put = function(name, text)
-        return wrk.format("PUT", path() .. "/" .. name, headers, '{{"value":"' .. text .. '"}}')
+        local body = '{{"value":"' .. text .. '"}}'
+        return wrk.format("PUT", path() .. "/" .. name, own(writing), body)
     end
     request = function()
         n = n + 1
-        headers = credentials[n % #credentials + 1]
         {request}
     end
 """
@@ -48,7 +50,7 @@ _FACTSTORE = {
             puts[each] = '{{"put":{{"path":"batch/k' .. each .. '","value":"' .. value() .. '"}}}}'
         end
         local body = '{{"operations":[' .. table.concat(puts, ",") .. "]}}"
-        return wrk.format("POST", "/v1/stacks/s" .. n % {STACKS} .. "/batch", headers, body)
+        return wrk.format("POST", "/v1/stacks/s" .. n % {STACKS} .. "/batch", own(writing), body)
     """,
 }
 
@@ -133,9 +135,11 @@ def factstore(
     :param first: number of the request before the first one.
     :param credentials: headers for each stack; by default the lab's token.
     """
+    everyone = credentials or [_token(lab)]
     script = _SETTING.format(
         filler=max(0, value_bytes - 24),
-        credentials=",".join(f"{{{headers(each)}}}" for each in credentials or [_token(lab)]),
+        reading=",".join(f"{{{headers(each)}}}" for each in everyone),
+        writing=",".join(f"{{{headers({**JSON, **each})}}}" for each in everyone),
         stacks=stacks,
         nodes=nodes,
         first=first,
@@ -169,13 +173,17 @@ def same(lab: Lab, path: str, more: Mapping[str, str] | None = None) -> Target:
 def write(lab: Lab, folder: str, *, new: bool = False) -> Target:
     """Return the target for PUTs below a path, each of another one of ten facts, or of a new one."""
     name = '"r" .. run .. "/" .. n' if new else '"load" .. n % 10'
-    return Target(lab.url, _WRITE.format(headers=headers(_token(lab)), path=folder, name=name))
+    return Target(
+        lab.url, _WRITE.format(headers=headers({**JSON, **_token(lab)}), path=folder, name=name)
+    )
 
 
 def heartbeat(lab: Lab, stack: str, generations: Mapping[str, str]) -> Target:
     """Return the target for heartbeats of the members in turn."""
     members = ",".join(f'{{"{name}","{value}"}}' for name, value in generations.items())
-    script = _HEARTBEAT.format(headers=headers(_token(lab)), stack=stack, members=members)
+    script = _HEARTBEAT.format(
+        headers=headers({**JSON, **_token(lab)}), stack=stack, members=members
+    )
     return Target(lab.url, script)
 
 
@@ -191,8 +199,7 @@ def _token(lab: Lab) -> dict[str, str]:
 
 def headers(values: Mapping[str, str]) -> str:
     """Return headers as fields of a Lua table."""
-    all_of_them = {"Content-Type": "application/json", **values}
-    return ",".join(f"[{_quoted(name)}]={_quoted(value)}" for name, value in all_of_them.items())
+    return ",".join(f"[{_quoted(name)}]={_quoted(value)}" for name, value in values.items())
 
 
 def _quoted(text: str) -> str:

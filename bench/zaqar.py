@@ -98,7 +98,7 @@ class Zaqar:
         with caller:
             answer = caller.request("POST", "/v2/queues/load/messages", _message("first"))
             message = answer.json()["resources"][0]
-        headers = operations.headers(_headers())
+        headers = operations.headers({**operations.JSON, **_headers()})
         script = _PUBLISH if operation == "PUT" else _READ
         return Target(self.url, script.format(headers=headers, message=message, ttl=TTL))
 
