@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from factstore.api.identity import Identity
 from factstore.api.responses import PIECE_CHARACTERS
@@ -13,6 +14,7 @@ from factstore.api.serializers.events import event_texts, snapshot_text
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
 from factstore.core.ports import Clock
+from factstore.core.services.composition import Services
 from factstore.core.services.debounce import Debounce
 from factstore.core.services.watch_filter import Filter
 from factstore.core.services.watch_frames import (
@@ -128,3 +130,71 @@ def goodbye_piece(reason: str) -> bytes:
     retry = random.randint(*RETRY_MS)  # noqa: S311 - not a secret
     data = json.dumps({"reason": reason})
     return f"event: goodbye\nretry: {retry}\ndata: {data}\n\n".encode()
+
+
+class StreamBody:
+    """The body of a stream.
+
+    The server closes it even if it never began to send it (PEP 3333), which a generator would not
+    notice.
+
+    :param release: releases the stream's place among the open streams.
+    :ivar continue_stream: None if the server cannot send the rest of the stream itself.
+    :ivar ended: True once the stream has ended or the server continues it.
+    """
+
+    chunks: Iterator[bytes]
+    continue_stream: ContinueStream | None = None
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.release = release
+        self.ended = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.chunks
+
+    def hand_over(self, cursor: Cursor) -> bool:
+        """Let the server continue the stream after a cursor; return False if it cannot."""
+        if self.continue_stream is None or not self.continue_stream(cursor):
+            return False
+        self.ended = True
+        return True
+
+    def close(self) -> None:
+        """Release the stream's place, once, unless the server continues the stream."""
+        if not self.ended:
+            self.ended = True
+            self.release()
+
+
+def open_stream(
+    services: Services,
+    scope: Scope,
+    identity: Identity,
+    since: Cursor | None,
+    wanted: Filter,
+    query: Mapping[str, Any],
+    request_id: str,
+    begin: Callable[[Subscription], ContinueStream | None],
+) -> StreamBody:
+    """Return the body of a new stream.
+
+    :param begin: prepares the connection; returns None if the server cannot continue the stream.
+    """
+    credential = Credential(identity, services.clock)
+    body = StreamBody(services.rate_limiter.stream(scope))
+    try:
+        settle = Debounce.of(query["settle"], query["max_settle"])
+        reset = query["on_gap"] == "reset"
+        frames = services.watch.stream(
+            scope, since, query["initial"], wanted, reset, settle, body.hand_over
+        )
+        epoch = services.epoch
+    except BaseException:
+        body.close()
+        raise
+    body.chunks = stream_chunks(frames, epoch, credential)
+    body.continue_stream = begin(
+        Subscription(scope, wanted, settle, epoch, credential, request_id, body.release)
+    )
+    return body

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -14,9 +15,8 @@ from factstore.api.event_stream import (
     HEADERS,
     STREAM,
     ContinueStream,
-    Credential,
     Subscription,
-    stream_chunks,
+    open_stream,
 )
 from factstore.api.identity import Identity, access
 from factstore.api.media import JSON, preferred
@@ -32,6 +32,8 @@ from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
 
 blueprint = Blueprint("events", __name__, description="The watch.")
+
+_QUERY = schemas.EventsQuery()
 
 BEGIN_STREAM = "factstore.begin_stream"
 """The application's extension, a :data:`BeginStream`."""
@@ -65,8 +67,7 @@ class Events(MethodView):
         """Watch a stack: as a stream with Accept: text/event-stream, otherwise by long polls."""
         scope = access().scope(rules.EVENTS, stack)
         identity = access().identity()
-        types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
-        event_filter = Filter(query["prefix"], types, identity.permissions.reach, query["group"])
+        event_filter = filter_of(query, identity)
         cursor = request.headers.get("Last-Event-ID") or query["since"]
         since = Cursor.parse(cursor) if cursor else None
         if preferred(request, (JSON, STREAM)) == STREAM:
@@ -75,6 +76,20 @@ class Events(MethodView):
             response = _poll(scope, since, event_filter, query)
         response.vary.add("Accept")
         return response
+
+
+def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return a query as the view receives it, or None if it is not valid."""
+    if _QUERY.validate(arguments):
+        return None
+    loaded: dict[str, Any] = _QUERY.load(arguments)
+    return loaded
+
+
+def filter_of(query: Mapping[str, Any], identity: Identity) -> Filter:
+    """Return the filter for which a query asks."""
+    types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
+    return Filter(query["prefix"], types, identity.permissions.reach, query["group"])
 
 
 def _poll(
@@ -103,73 +118,11 @@ def _stream(
     event_filter: Filter,
     query: dict[str, Any],
 ) -> Response:
-    known = services()
-    credential = Credential(identity, known.clock)
-    body = _StreamBody(known.rate_limiter.stream(scope))
-    try:
-        settle = Debounce.of(query["settle"], query["max_settle"])
-        frames = known.watch.stream(
-            scope,
-            since,
-            query["initial"],
-            event_filter,
-            query["on_gap"] == "reset",
-            settle,
-            body.hand_over,
-        )
-        epoch = known.epoch
-    except BaseException:
-        body.close()
-        raise
-    body.chunks = stream_chunks(frames, epoch, credential)
-    body.continue_stream = current_app.extensions[BEGIN_STREAM](
-        request.environ,
-        Subscription(
-            scope,
-            event_filter,
-            settle,
-            epoch,
-            credential,
-            request.environ.get("openstack.request_id", ""),
-            body.release,
-        ),
-    )
+    begin = partial(current_app.extensions[BEGIN_STREAM], request.environ)
+    request_id = request.environ.get("openstack.request_id", "")
+    body = open_stream(services(), scope, identity, since, event_filter, query, request_id, begin)
     if request.method == "HEAD":
         body.close()  # the server does not send it, so it would never close it
     response = Response(body, content_type=STREAM, direct_passthrough=True)
     response.headers.extend(HEADERS)
     return response
-
-
-class _StreamBody:
-    """The body of a stream.
-
-    The server closes it even if it never began to send it (PEP 3333), which a generator would not
-    notice.
-
-    :param release: releases the stream's place among the open streams.
-    :ivar continue_stream: None if the server cannot send the rest of the stream itself.
-    """
-
-    chunks: Iterator[bytes]
-    continue_stream: ContinueStream | None = None
-
-    def __init__(self, release: Callable[[], None]) -> None:
-        self.release = release
-        self._ended = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.chunks
-
-    def hand_over(self, cursor: Cursor) -> bool:
-        """Let the server continue the stream after a cursor; return False if it cannot."""
-        if self.continue_stream is None or not self.continue_stream(cursor):
-            return False
-        self._ended = True
-        return True
-
-    def close(self) -> None:
-        """Release the stream's place, once, unless the server continues the stream."""
-        if not self._ended:
-            self._ended = True
-            self.release()

@@ -37,8 +37,10 @@ LIMITS_OPTS = [
         64 * 1024 * 1024,
         "Maximum size of the facts in one stack: the bytes of their paths and canonical values.",
     ),
-    _limit("streams", 5000, "Maximum number of open streams of a project in one worker."),
-    _limit("streams_per_stack", 5000, "Maximum number of open streams of one stack in one worker."),
+    _limit("streams", 10_000, "Maximum number of open streams of a project in one worker."),
+    _limit(
+        "streams_per_stack", 10_000, "Maximum number of open streams of one stack in one worker."
+    ),
     _limit(
         "waiting_requests",
         5000,

@@ -8,6 +8,7 @@ import re
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -246,6 +247,81 @@ def test_both_ways_give_the_same_answer(pair: Pair) -> None:
         found, expected = pair.send(raw, method)
         assert found == expected, raw
         assert pair.taken() - before == fast, raw
+
+
+E = "/v1/stacks/watched/events"
+STREAM = "Accept: text/event-stream"
+
+# True for the streams that the fast path begins.
+STREAMS: list[tuple[str, tuple[str, ...], bool]] = [
+    (E, (STREAM,), True),
+    (f"{E}?initial=true", (STREAM, KEEP), True),
+    (f"{E}?prefix=a", (STREAM, "User-Agent: x"), True),
+    (f"{E}?types=fact.put%2Cfact.delete", (STREAM, "Cache-Control: no-cache"), True),
+    (f"{E}?group=g&settle=10&max_settle=20", (STREAM,), True),
+    (E, (STREAM, "Last-Event-ID: 0123456789abcdef.1"), True),
+    (f"{E}?since=0123456789abcdef.1&on_gap=reset", (STREAM,), True),
+    (f"{E}?prefix=%61", (STREAM,), False),
+    (E, (STREAM, "X-Unknown: 1"), False),
+    (E, ("Accept: text/event-stream, */*;q=0.1",), False),
+]
+REFUSED_STREAMS: list[tuple[str, tuple[str, ...]]] = [
+    (f"{E}?since=0123456789abcdef.1&on_gap=error", (STREAM,)),
+    (f"{E}?since=x", (STREAM,)),
+    (f"{E}?prefix=a//b", (STREAM,)),
+    (f"{E}?unknown=1", (STREAM,)),
+    (E, (STREAM, "Last-Event-ID: x")),
+    ("/v1/stacks/none/events", (STREAM,)),
+    ("/v1/stacks/.no/events", (STREAM,)),
+    (f"{F}/a", (STREAM,)),
+    (C, (STREAM,)),
+]
+
+
+def test_both_ways_give_the_same_streams(pair: Pair) -> None:
+    servers = (pair.fast, pair.plain)
+    fact_at = "/v1/stacks/watched/facts"
+    first = request_bytes("PUT", f"{fact_at}/a", JSON, body=fact(1))
+    pair.send(first, "PUT")
+    before = pair.taken()
+    with ExitStack() as stack:
+        opened = []
+        for target, headers, _ in STREAMS:
+            clients = [stack.enter_context(connect(server.url)) for server in servers]
+            for client in clients:
+                client.sendall(request_bytes("GET", target, *headers))
+                assert client.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL) == b"HTTP/"
+            opened.append((target, clients))
+        assert pair.taken() - before == sum(fast for _, _, fast in STREAMS)
+        for raw in (
+            request_bytes("PUT", f"{fact_at}/a", JSON, body=fact(2)),
+            request_bytes("PUT", f"{fact_at}/b", JSON, body=fact("x" * 65_000)),
+            request_bytes("PUT", "/v1/stacks/watched/members/m1", JSON, body=b'{"group":"g"}'),
+            request_bytes("DELETE", f"{fact_at}/a"),
+        ):
+            for server in servers:
+                exchange(server.url, raw, raw.split(b" ")[0].decode())
+        for server in servers:
+            exchange(server.url, request_bytes("DELETE", "/v1/stacks/watched"), "DELETE")
+        for target, clients in opened:
+            found, expected = [
+                re.sub(r"retry: \d+", "", visible(read_answer(client))) for client in clients
+            ]
+            assert found == expected, target
+            assert "stack.delete" in found
+            assert "goodbye" in found
+            for client in clients:  # the connection can be used again
+                client.sendall(request_bytes("GET", f"{fact_at}/a"))
+                assert read_answer(client).status == 404
+
+
+def test_both_ways_refuse_the_same_streams(pair: Pair) -> None:
+    pair.send(request_bytes("PUT", "/v1/stacks/watched", JSON, body=b"{}"), "PUT")
+    before = pair.taken()
+    for target, headers in REFUSED_STREAMS:
+        found, expected = pair.send(request_bytes("GET", target, *headers), "GET")
+        assert found == expected, target
+    assert pair.taken() == before
 
 
 def test_requests_at_random_give_the_same_answer_however_they_arrive(pair: Pair) -> None:

@@ -61,7 +61,7 @@ def test_limits_and_usage_are_shown(limited: Limited) -> None:
         "history_events": 100_000,
         "history_bytes": 64 * 1024 * 1024,
         "streams": 3,
-        "streams_per_stack": 5000,
+        "streams_per_stack": 10000,
         "waiting_requests": 5000,
         "requests_per_second": -1,
         "burst": 5,

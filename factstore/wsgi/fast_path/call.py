@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from factstore.api.event_stream import ContinueStream, Subscription
 from factstore.api.identity import Identity
 from factstore.core.model.fact import Scope
 from factstore.wsgi.fair_queue import Flow
 from factstore.wsgi.fast_path.http_request import Request
 from factstore.wsgi.fast_path.http_response import Answer, Rendered
 
+if TYPE_CHECKING:
+    from factstore.wsgi.fast_path.event_reads import StreamAnswer
+
 
 class Call(NamedTuple):
     """A request and its caller.
 
     :param began: the time at which the request was read.
+    :param begin_stream: prepares the connection for a stream; None in the loop.
     """
 
     request: Request
     identity: Identity
     request_id: str
     began: float
+    begin_stream: Callable[[Subscription], ContinueStream | None] | None = None
 
     @property
     def scope(self) -> Scope:
@@ -34,7 +40,7 @@ class Call(NamedTuple):
         return self.identity.project_id, self.request.noun == "heartbeat"
 
 
-Handle = Callable[[Call], Answer | Rendered | None]
+Handle = Callable[[Call], "Answer | Rendered | StreamAnswer | None"]
 
 
 class Operation(NamedTuple):

@@ -9,6 +9,7 @@ from functools import partial
 
 from factstore import SERVICE_TYPE
 from factstore.api.errors import INTERNAL_ERROR
+from factstore.api.event_stream import ContinueStream, Subscription
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.microversion import HEADER, RESPONSE_HEADERS
 from factstore.core.errors import FactstoreError, Unavailable
@@ -19,6 +20,7 @@ from factstore.wsgi.client_gone import ClientGone
 from factstore.wsgi.fast_path.call import Call, Handle, Operation
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
+from factstore.wsgi.fast_path.event_reads import EventReads, StreamAnswer
 from factstore.wsgi.fast_path.fact_reads import ROUTE, FactReads
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
 from factstore.wsgi.fast_path.http_response import Answer, Rendered, answer_of, logged_refusal
@@ -80,6 +82,7 @@ class FastPath:
                 self._loop_writes.start_heartbeat,
             ),
             "context": Operation(f"{stack}/context", contexts.read),
+            "events": Operation(f"{stack}/events", EventReads(services, authorizer).watch),
         }
 
     def parse(self, data: bytes) -> Request | Partial | None:
@@ -149,9 +152,16 @@ class FastPath:
 
     # In the greenlet of the connection
 
-    def serve(self, request: Request, *, local: bool) -> Pieces | None:
+    def serve(
+        self,
+        request: Request,
+        *,
+        local: bool,
+        begin_stream: Callable[[Subscription], ContinueStream | None] | None = None,
+    ) -> Pieces | None:
         """Carry out a request and return the response; None to pass the request to gunicorn.
 
+        :param begin_stream: prepares the connection for a stream.
         :return: the bytes in pieces, of which the next is made when the previous one has been sent.
         :raises ClientGone: the client has gone.
         """
@@ -159,7 +169,7 @@ class FastPath:
         identity = self._identity(request, local=local)
         if identity is None:
             return None
-        call = Call(request, identity, new_request_id(), began)
+        call = Call(request, identity, new_request_id(), began, begin_stream)
         if self._scheduler.age(call.flow) > MAX_DELAY_SECONDS or not self._charge(call):
             return None
         return self._serve_charged(call, self._operations[request.noun].handle)
@@ -168,7 +178,7 @@ class FastPath:
         request, identity = call.request, call.identity
         context = LogContext(call.request_id, None)
         set_caller(identity.user_id, identity.project_id, identity.roles)
-        answer: Answer | Rendered | None
+        answer: Answer | Rendered | StreamAnswer | None
         try:
             self._scheduler.start(call.flow)
             answer = handle(call)
@@ -219,7 +229,7 @@ class FastPath:
         project_id, heartbeat = call.flow
         self._services.rate_limiter.cancel(project_id, len(call.request.body), heartbeat=heartbeat)
 
-    def _count(self, call: Call, answer: Answer | Rendered) -> None:
+    def _count(self, call: Call, answer: Answer | Rendered | StreamAnswer) -> None:
         project_id, heartbeat = call.flow
         self._services.rate_limiter.answered(project_id, answer.size, heartbeat=heartbeat)
         seconds = None if answer.waited else time.monotonic() - call.began

@@ -29,9 +29,9 @@ The bodies that gunicorn receives count towards the limit of all bodies.
 _LINE = re.compile(
     rb"(GET|PUT|POST) (/v1/stacks/([A-Za-z0-9_.:@-]+)/"
     rb"(?:(facts)/([A-Za-z0-9_.:@/-]+)|members/([A-Za-z0-9_.:@-]+)/(heartbeat)|(batch)|"
-    rb"(context)(?:\?([a-z_]+=[A-Za-z0-9_.:@,%=&-]*))?)) HTTP/1\.1\r\n"
+    rb"(context|events)(?:\?([a-z_]+=[A-Za-z0-9_.:@,%=&-]*))?)) HTTP/1\.1\r\n"
 )
-_METHODS = {"facts": (b"GET", b"PUT"), "context": (b"GET",)}
+_METHODS = {"facts": (b"GET", b"PUT"), "context": (b"GET",), "events": (b"GET",)}
 _TARGET_BYTES = 2048
 _HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
 _LABEL = r"(?!xn--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -67,6 +67,7 @@ class Headers:
     :param local: True if that name is one of this machine's loopback addresses.
     :param forwarded: True if a proxy has passed the request on.
     :param version: the version of the API that the client asks for; empty for any.
+    :param stream: True if the client accepts only server-sent events.
     :param known: the entity tags in ``If-None-Match``; empty without, None for any.
     """
 
@@ -81,6 +82,8 @@ class Headers:
     generation: str | None = None
     version: str = ""
     conditional: bool = False
+    stream: bool = False
+    last_event_id: str = ""
     known: frozenset[str] | None = frozenset()
 
 
@@ -88,10 +91,10 @@ class Headers:
 class Request:
     """A complete request.
 
-    :param noun: ``facts``, ``batch``, ``heartbeat`` or ``context``.
+    :param noun: ``facts``, ``batch``, ``heartbeat``, ``context`` or ``events``.
     :param path: of a fact; empty in a request about something else.
     :param member: of a heartbeat; empty in other requests.
-    :param query: of a context, without the question mark.
+    :param query: of a context or of events, without the question mark.
     :param data: its bytes as they arrived.
     :param names_checked: True once its names are known to be valid.
     """
@@ -109,6 +112,10 @@ class Request:
     names_checked: bool = False
 
     version = (1, 1)
+
+    def should_close(self) -> bool:
+        """Return True if the client wants the connection to be closed."""
+        return False
 
     @property
     def reads_fact(self) -> bool:
@@ -166,6 +173,8 @@ class Reader:
                 self._blocks[block] = headers
         if headers is None or (headers.length and line[1] == b"GET"):
             return None
+        if headers.stream != (noun == "events"):
+            return None
         body, whole = end + 4, end + 4 + headers.length
         if len(data) < whole:
             return PARTIAL if whole <= PARTIAL_BYTES else None
@@ -216,7 +225,10 @@ def _take(headers: Headers, name: str, value: str) -> bool:
     """Store a header; return False if it is not known with that value."""
     match name:
         case "accept":
-            return value in ("*/*", "application/json")
+            headers.stream = value == "text/event-stream"
+            return headers.stream or value in ("*/*", "application/json")
+        case "last-event-id":
+            headers.last_event_id = value
         case "connection":
             return value.lower() == "keep-alive"
         case "content-length":

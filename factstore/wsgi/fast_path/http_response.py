@@ -45,6 +45,16 @@ class _Dates:
 _DATES = _Dates()
 
 
+def chunked_head(headers: Iterable[tuple[str, str]], request_id: str) -> bytes:
+    """Return the head of a response in chunked coding, which depends on ``Accept``."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    everywhere = _EVERYWHERE.replace("Vary: ", "Vary: Accept, ")
+    return (
+        f"{_STATUS_LINES[200]}{_DATES.now()}\r\nConnection: keep-alive\r\n"
+        f"Transfer-Encoding: chunked\r\n{lines}{everywhere}{REQUEST_ID}: {request_id}\r\n\r\n"
+    ).encode()
+
+
 class Answer:
     """The answer to a request.
 

@@ -92,7 +92,9 @@ class Receiver:
             self._connections.add_body(connection, len(request.body))
             try:
                 pieces = (
-                    self._fast_path.serve(request, local=self._local)
+                    self._fast_path.serve(
+                        request, local=self._local, begin_stream=connection.begin_stream
+                    )
                     if resume is None
                     else resume()
                 )
@@ -105,6 +107,8 @@ class Receiver:
                 return b""
             finally:
                 connection.end_request()
+            if connection.left:
+                return b""
 
     def _next(self) -> Found:
         self._waiter = Waiter()

@@ -6,19 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from factstore.api.event_stream import Subscription, goodbye_piece
+from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
     from factstore.core.model.cursor import Cursor
     from factstore.wsgi.server.connection import Connection
     from factstore.wsgi.server.listener import Listener
     from factstore.wsgi.server.streams import Streams
-
-LAST_CHUNK = b"0\r\n\r\n"
-
-
-def chunk(piece: bytes) -> bytes:
-    """Return a piece of a body in chunked coding (RFC 9112, 7.1)."""
-    return b"%X\r\n%s\r\n" % (len(piece), piece)
 
 
 class Stream:

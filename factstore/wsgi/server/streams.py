@@ -18,9 +18,10 @@ from factstore.core.ports import Clock
 from factstore.core.services.watch import WatchService
 from factstore.watch.hub import Hub
 from factstore.wsgi.client_gone import ClientGone
+from factstore.wsgi.fast_path.chunks import LAST_CHUNK
 from factstore.wsgi.ops.logs import LogContext, set_caller
 from factstore.wsgi.server.listener import Listener
-from factstore.wsgi.server.stream import LAST_CHUNK, Stream
+from factstore.wsgi.server.stream import Stream
 
 if TYPE_CHECKING:
     from factstore.wsgi.server.connection import Connection

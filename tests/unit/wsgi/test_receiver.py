@@ -114,7 +114,7 @@ def test_a_worker_that_stops_closes_idle_connections_and_no_request_is_lost(
 def test_the_body_of_a_write_is_counted_while_it_is_carried_out(worker: Worker, path: Path) -> None:
     counted = []
 
-    def answer(request: Request, *, local: bool) -> list[bytes]:
+    def answer(request: Request, *, local: bool, begin_stream: object) -> list[bytes]:
         counted.append(worker.connections.gauges()["body_bytes"])
         return [b"the ", b"answer"]
 
