@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -55,6 +56,33 @@ def test_the_smallest_template_is_complete_when_the_service_has_started(
     assert owner.show(stack).stack_status == "CREATE_IN_PROGRESS"
     bag.put("nodes/head/services/web", "started")
     owner.wait(stack, "CREATE_COMPLETE", 60)
+
+
+def test_two_tiers_share_a_password_and_start_in_the_order_that_they_need(
+    owner: Orchestration, heat: HeatServer, facts: Client, name: str
+) -> None:
+    stack = owner.create(name, **example("two-tiers.yaml"), expect="")
+    owner.wait(stack, "CREATE_COMPLETE", 120)
+    bag = facts.stack(name)
+    password = bag.get("secrets/database").value
+    assert len(password) == 32
+    assert bag.context().facts["secrets"]["database"] is None
+    servers = heat.state_dir / "servers"
+
+    def server_file(server: str, path: str) -> Path:
+        return servers / owner.resource(stack, server).physical_resource_id / path
+
+    assert server_file("database", "etc/database-password").read_text() == f"{password}\n"
+    address = owner.output(stack, "address")
+    assert address == bag.get("nodes/application/ip").value
+    written = server_file("application", "etc/app.conf")
+    assert written.read_text().splitlines() == [
+        "# The database is started.",
+        f"host={bag.get('nodes/database/ip').value}",
+        f"password={password}",
+    ]
+    assert written.stat().st_mode & 0o777 == 0o600
+    assert "restart app" in server_file("application", "systemctl.log").read_text()
 
 
 def _value(bag: Stack, path: str) -> Any:

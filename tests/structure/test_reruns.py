@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from subprocess import PIPE, run
 
@@ -29,7 +30,7 @@ def test_as_many_tests_as_allowed_may_be_repeated(tmp_path: Path, count: int) ->
     test = tmp_path / "test_unsteady.py"
     test.write_text(UNSTEADY.format(names=names))
     arguments = ["-p", "pytest_rerunfailures", "-p", "tests.reruns", "--reruns", "1"]
-    command = ["python", "-m", "pytest", *arguments, "--rootdir", str(tmp_path), str(test)]
+    command = [sys.executable, "-m", "pytest", *arguments, "--rootdir", str(tmp_path), str(test)]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     result = run(command, stdout=PIPE, text=True, timeout=60, check=False, env=environment)
     assert result.returncode == (count > LIMIT), result.stdout
