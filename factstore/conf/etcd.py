@@ -47,6 +47,13 @@ ETCD_OPTS = [
         help="Number of seconds for which a request waits for etcd.  After that it fails with status "
         "503, or with 504 if etcd may have carried it out.",
     ),
+    cfg.BoolOpt(
+        "fast_calls",
+        default=True,
+        help="Send writes, renewals of leases and reads of the newest revision on an HTTP/2 connection "
+        "of the worker's own, which needs less processor time than the library gRPC.  Calls that such "
+        "a connection cannot make, and all other calls, use gRPC.",
+    ),
     cfg.IntOpt(
         "compaction_window",
         default=0,

@@ -165,7 +165,9 @@ def connect(
     """
     if not conf.etcd.endpoints:
         raise cfg.ConfigFileValueError("[etcd] endpoints is empty")
-    return EtcdClient(conf.etcd.endpoints, _credentials(conf), observe)
+    return EtcdClient(
+        conf.etcd.endpoints, _credentials(conf), observe, fast_calls=conf.etcd.fast_calls
+    )
 
 
 def diagnose(conf: cfg.ConfigOpts) -> dict[str, str]:

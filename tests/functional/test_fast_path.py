@@ -39,7 +39,7 @@ _MASKS = (
 
 @dataclass
 class Pair:
-    """A service with the fast path, and one without, whose answers must be the same."""
+    """A service with the fast path, and one without and with gRPC only; their answers are the same."""
 
     fast: ApiServer
     plain: ApiServer
@@ -67,7 +67,10 @@ def pair(etcd: EtcdServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     plain = ApiServer(
         [etcd.endpoint],
         state / "plain",
-        options={"etcd": {"root": "/plain"}, "api": {"fast_path": "false"}},
+        options={
+            "etcd": {"root": "/plain", "fast_calls": "false"},
+            "api": {"fast_path": "false"},
+        },
     )
     with fast, plain:
         yield Pair(fast, plain)

@@ -53,6 +53,7 @@ class EtcdClient:
 
     :param endpoints: ``http://host:port`` or ``https://host:port``, in order of preference.
     :param observe: called with the name and the duration of every attempt.
+    :param fast_calls: False to make all calls with gRPC.
     """
 
     def __init__(
@@ -60,13 +61,19 @@ class EtcdClient:
         endpoints: Sequence[str],
         credentials: Credentials,
         observe: Callable[[str, float], None] = lambda call, seconds: None,
+        *,
+        fast_calls: bool = True,
     ) -> None:
         if is_patched():
             from grpc.experimental import gevent as grpc_gevent
 
             grpc_gevent.init_gevent()
         self.loop = LoopClient(
-            lambda: endpoints[self._current], credentials, self._loop_token, observe
+            lambda: endpoints[self._current],
+            credentials,
+            self._loop_token,
+            observe,
+            enabled=fast_calls and is_patched(),
         )
         """The calls that need no greenlet and no thread."""
         self._urls = list(endpoints)

@@ -29,9 +29,10 @@ def is_patched() -> bool:
 
 
 class LoopClient:
-    """The calls of :class:`LoopCalls`; without gevent, none can be started.
+    """The calls of :class:`LoopCalls`.
 
     :param observe: called with the name and the duration of every call.
+    :param enabled: False if no call can be started, because there is no loop or gRPC makes all calls.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class LoopClient:
         credentials: Credentials,
         token: Callable[[], str | None],
         observe: Callable[[str, float], None],
+        *,
+        enabled: bool,
     ) -> None:
         self._observe = observe
         self._calls: LoopCalls | None = None
-        if is_patched():
+        if enabled:
             from factstore.store.client.loop_calls import LoopCalls
 
             self._calls = LoopCalls(endpoint, credentials, token)
