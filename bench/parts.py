@@ -85,10 +85,12 @@ def _nodes(labs: Labs, report: Report, sizes: Sizes) -> None:
     report.section(
         "Nodes that start at the same moment and need each other, in two processes on the same cores"
     )
+    killed = False
     for line in nodes.shown():
         report.line(line)
+        killed = killed or "killed" in line
         started = re.match(r" *[\d.]+ s +1001 come to 0 +([\d.]+)", line)
-        if started:
+        if started and not killed:
             report.figure("nodes_seconds", float(started[1]))
 
 
