@@ -6,7 +6,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from factstore.wsgi.connection_limits import ConnectionLimits
 from factstore.wsgi.fast_path.fast_path import FastPath
 from factstore.wsgi.middleware.metrics import Metrics
 from factstore.wsgi.ops import limits
+from factstore.wsgi.ops.memory import FreeMemory
 from factstore.wsgi.scheduler import Scheduler, ThreadScheduler
 
 MIB = 1024 * 1024
@@ -99,6 +100,7 @@ class Runtime:
     scheduler: Scheduler
     metrics: Metrics
     connection_limits: ConnectionLimits
+    free_memory: FreeMemory = field(default_factory=FreeMemory)
     connection_gauges: Callable[[], Mapping[str, int]] = dict
     fast_path: FastPath | None = None
 
@@ -138,7 +140,8 @@ class Runtime:
         return {**own, **self.connection_gauges()}
 
     def report(self) -> None:
-        """Let other workers read this worker's gauges and tallies."""
+        """Give free memory back, and let other workers read this worker's gauges and tallies."""
+        self.free_memory.give_back()
         self.metrics.set_gauges(self.gauges())
         self.metrics.publish()
 

@@ -1,0 +1,49 @@
+"""The memory of a worker: what a burst of requests needed is returned to the system.
+
+glibc keeps most of it otherwise, because a few of the blocks that lie between are still in use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+GROWTH_BYTES = 8 * 1024 * 1024
+"""The growth after which memory is returned: a search for free blocks takes some milliseconds."""
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process occupies; 0 if that is not known."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _trim() -> None:
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):  # another C library
+        return
+
+
+class FreeMemory:
+    """Returns free memory to the system after the process has grown."""
+
+    def __init__(
+        self, resident: Callable[[], int] = resident_bytes, trim: Callable[[], None] = _trim
+    ) -> None:
+        self._resident = resident
+        self._trim = trim
+        self._least = 0
+
+    def give_back(self) -> None:
+        """Return free memory if the process has grown since the last time."""
+        now = self._resident()
+        if now > self._least + GROWTH_BYTES:
+            self._trim()
+            now = self._least = self._resident()
+        self._least = min(self._least, now)
