@@ -28,6 +28,9 @@ SEALED = 2
 """The format of a sensitive fact, whose value is sealed.  Earlier versions do not decode it."""
 
 
+RECENT = 1000  # values that are remembered, because equal ones need memory only once
+
+_recent: dict[Any, Any] = {}
 _quoted = json.encoder.encode_basestring_ascii
 _FACT_FORMATS = (FORMAT, SEALED)
 _SEALED = f'{{"format": {SEALED},'.encode()
@@ -96,16 +99,22 @@ def decode_fact(
     readers: tuple[str, ...] = ()
     if head["format"] == SEALED:
         text, sealed, readers = MASK, text, _readers(head["readers"])
+    # Facts that are decoded one after the other were often written at once, by the same user.
+    if len(_recent) > RECENT:
+        _recent.clear()
+    share = _recent.setdefault
+    kind, by, request_id = head["kind"], head["updated_by"], head["request_id"]
+    created_at, updated_at, member = head["created_at"], head["updated_at"], head.get("member")
     return Fact(
         path=path,
         text=text,
-        kind=head["kind"],
-        created_at=head["created_at"],
-        updated_at=head["updated_at"],
-        updated_by=head["updated_by"],
-        request_id=head["request_id"],
+        kind=share(kind, kind),
+        created_at=share(created_at, created_at),
+        updated_at=share(updated_at, updated_at),
+        updated_by=share(by, by),
+        request_id=share(request_id, request_id),
         ttl=head.get("ttl"),
-        member=head.get("member"),
+        member=share(member, member),
         version=version,
         revision=revision,
         lease=lease,

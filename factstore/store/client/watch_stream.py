@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from queue import SimpleQueue
 from typing import Any
 
@@ -16,7 +17,7 @@ from factstore.store.types import Compacted, WatchEvent
 
 
 class WatchStream:
-    """A watch: an iterator over responses, each a list of the events of complete revisions."""
+    """A watch: an iterator over revisions, each a list of its events."""
 
     def __init__(
         self,
@@ -46,8 +47,9 @@ class WatchStream:
                 if answer.canceled:
                     self._forget_token()  # etcd 3.4 does not report a stale token as the reason
                     raise Unavailable(f"etcd cancelled the watch: {answer.cancel_reason}")
-                if answer.events:
-                    yield [watch_event(event) for event in answer.events]
+                # A response can contain a thousand revisions, which would need much memory at once.
+                for _, events in groupby(answer.events, lambda event: event.kv.mod_revision):
+                    yield [watch_event(event) for event in events]
         except grpc.RpcError as error:
             if is_stale_token(error):
                 self._forget_token()
