@@ -61,6 +61,17 @@ class Permissions:
             return True
         return self.member is not None and path.startswith(f"{CONFIGS}{self.member}/")
 
+    def readable_folder(self, folder: str) -> str | None:
+        """Return the folder that contains all that the caller may read below one; None for nothing."""
+        if self.can_read(f"{folder}/"):
+            return folder
+        return f"{CONFIGS}{self.member}" if self.member and f"{folder}/" == CONFIGS else None
+
+    def after_hidden(self, path: str) -> str:
+        """Return a path that comes before the next readable one, and not before a hidden one."""
+        own = f"{CONFIGS}{self.member}/" if self.member else ""
+        return own if path < own else f"{CONFIGS}\x7f"  # after all characters of paths
+
     def check_read(self, path: str) -> None:
         """Raise Forbidden if only another member may read the path."""
         if not self.can_read(path):

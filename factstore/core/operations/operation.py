@@ -73,10 +73,7 @@ class View:
 
     def covered(self, prefix: str) -> list[str]:
         """Return the paths of the facts at and below a path, in order."""
-        if self.stack_state is None:
-            return []
-        itself = [prefix] if prefix in self.stack_state.facts else []
-        return itself + list(self.stack_state.below(prefix))
+        return list(self.stack_state.covered(prefix)) if self.stack_state else []
 
     def record(self, key: RecordKey) -> Record | None:
         """Return the record with that key, a departed member's included, or None."""

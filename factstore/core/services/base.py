@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Scope
-from factstore.core.model.record import R
+from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.member import Declaration
+from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.operations.operation import stack_missing
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
+from factstore.core.state.record_tables import RecordTables
 from factstore.core.state.state import State
 
+Find = Callable[[RecordKey], Record | None]
+"""Returns a record of the same stack at the same revision, or None."""
 T = TypeVar("T")
 
 
@@ -65,24 +69,56 @@ class Service:
         """Return a state no older than the store at this call; with *stale*, this worker's state."""
         return self._store.state() if stale else self._store.refresh(self._deadline())
 
-    def _records(self, scope: Scope, kind: type[R], at: Cursor | None) -> tuple[list[R], Cursor]:
-        """Return a stack's records of a kind, ordered by name, and the cursor of their revision.
+    def _page(
+        self,
+        scope: Scope,
+        kind: type[R],
+        limit: int,
+        marker: str,
+        at: Cursor | None,
+        shows: Callable[[R, Find], bool] = lambda record, find: True,
+        others: Sequence[type[Record]] = (),
+    ) -> Page[R]:
+        """Return a page of a stack's records of a kind, ordered by name.
 
         :param at: the cursor of the first page; None for the current revision.
+        :param shows: returns True for the records that the list contains; it may find others.
+        :param others: the kinds of these.
         :raises NotFound: there is no such stack.
         :raises CursorExpired: the revision is compacted.
         """
         state = self._state()
         with state.read():
-            stack, revision = state.stack(scope), state.revision
-            records = state.records(scope, kind)
-        if stack is None:
-            raise stack_missing(scope)
-        if at is not None and at != (self._store.epoch, revision):
-            check_page_revision(at, self._store.epoch, revision, stack.created)
-            revision = at.revision
-            records = self._store.records_at(stack, kind, revision, self._deadline())
-        return records, self.cursor(revision)
+            stack_state = state.stack_state(scope)
+            if stack_state is None:
+                raise stack_missing(scope)
+            stack, revision = stack_state.stack, state.revision
+            if at is None or at == (self._store.epoch, revision):
+                tables = stack_state.tables
+                found = (r for r in tables.after(kind, marker) if shows(r, tables.find))
+                return paginate(found, limit, _name, self.cursor(revision))
+        check_page_revision(at, self._store.epoch, revision, stack.created)
+        past = self._tables_at(stack, (kind, *others), at.revision)
+        found = (r for r in past.after(kind, marker) if shows(r, past.find))
+        return paginate(found, limit, _name, self.cursor(at.revision))
+
+    def _tables_at(
+        self, stack: Stack, kinds: Iterable[type[Record]], revision: int
+    ) -> RecordTables:
+        """Return a stack's records of some kinds as of a revision."""
+        tables = RecordTables()
+        for kind in kinds:
+            for record in self._store.records_at(stack, kind, revision, self._deadline()):
+                tables.put(record)
+        for declaration in tables.table(Declaration).values():
+            awaited = declaration.awaited()  # the database has no record of it
+            if tables.find(awaited.record_key) is None:
+                tables.put(awaited)
+        return tables
+
+
+def _name(record: Record) -> str:
+    return record.record_key.name
 
 
 def check_page_revision(at: Cursor, epoch: str, head: int, created: int = 0) -> None:

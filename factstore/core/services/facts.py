@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from factstore.core.errors import Forbidden, NotFound, SealBroken
+from factstore.core.errors import Forbidden, SealBroken
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Author, Delete, DeletePrefix, Fact, Put, Scope, Stack
@@ -23,8 +23,8 @@ from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.base import Page, Service, check_page_revision, paginate
 from factstore.core.services.blocking_query import BlockingQuery
+from factstore.core.services.readable_facts import fact_missing, readable_paths
 from factstore.core.services.written_facts import FactAttempt, WrittenFacts
-from factstore.core.state.state import State
 
 
 def check_reader(fact: Fact, reader: SecretReader) -> None:
@@ -136,19 +136,19 @@ class FactService(Service):
         for path, what in ((prefix, "prefix"), (marker, "marker")):
             if path:
                 check_path(path, what=what)
-        contents = self._state().contents(scope, prefix)
-        if contents is None:
-            raise stack_missing(scope)
-        if at is None or at == (self._store.epoch, contents.revision):
-            revision = contents.revision
-            found: Iterable[Fact] = (
-                f for f in contents.facts if f.path > marker and permissions.can_read(f.path)
-            )
-        else:
-            check_page_revision(at, self._store.epoch, contents.revision, contents.stack.created)
-            revision = at.revision
-            found = self._at(contents.stack, prefix, marker, limit + 1, revision, permissions)
-        return paginate(found, limit, lambda fact: fact.path, self.cursor(revision))
+        state = self._state()
+        with state.read():
+            stack_state = state.stack_state(scope)
+            if stack_state is None:
+                raise stack_missing(scope)
+            stack, facts, revision = stack_state.stack, stack_state.facts, state.revision
+            if at is None or at == (self._store.epoch, revision):
+                paths = readable_paths(stack_state, prefix, marker, permissions)
+                found = (facts[path] for path in paths)
+                return paginate(found, limit, lambda fact: fact.path, self.cursor(revision))
+        check_page_revision(at, self._store.epoch, revision, stack.created)
+        then = self._at(stack, prefix, marker, limit + 1, at.revision, permissions)
+        return paginate(then, limit, lambda fact: fact.path, self.cursor(at.revision))
 
     def _at(
         self,
@@ -284,17 +284,3 @@ class FactService(Service):
             )
         )
         return WrittenFacts.of(done)
-
-
-def fact_missing(state: State, scope: Scope, path: str, permissions: Permissions) -> NotFound:
-    """Return the refusal of a request about a fact that does not exist, which may be a folder."""
-    with state.read():
-        contents = state.stack_state(scope)
-        below = sum(map(permissions.can_read, contents.below(path))) if contents is not None else 0
-    if below:
-        facts = "a fact" if below == 1 else f"{below} facts"
-        return NotFound(
-            f"{quoted(path)} is not a fact but a folder with {facts} below it; list them with "
-            f"?prefix={path}, or name one of them."
-        )
-    return NotFound(f"there is no fact at {quoted(path)} in a stack named {quoted(scope.stack)}.")

@@ -9,7 +9,8 @@ from factstore.core.errors import FactstoreError
 from factstore.core.model.fact import Author, DeletePrefix, Scope
 from factstore.core.model.permissions import OWNER
 from factstore.core.ports import Store
-from factstore.core.services.facts import FactService, fact_missing
+from factstore.core.services.facts import FactService
+from factstore.core.services.readable_facts import fact_missing
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from factstore.core.model.fact import Author, Scope
 from factstore.core.model.grant import Grant, GrantRequest, checked_ttl, digest_of
 from factstore.core.model.instance import InstanceRequest
 from factstore.core.model.path import check_name, check_stack_name, quoted
+from factstore.core.model.record import RecordKey
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.grants import (
     IssueGrant,
@@ -27,7 +28,7 @@ from factstore.core.operations.instance_grants import IssuedToInstance, IssueToI
 from factstore.core.operations.keyring import NoKeyring
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
-from factstore.core.services.base import Page, Service, paginate
+from factstore.core.services.base import Find, Page, Service
 from factstore.core.state.state import State
 
 SECRET_BYTES = 32
@@ -126,10 +127,11 @@ class GrantService(Service):
         check_stack_name(scope.stack)
         if marker:
             check_name(marker, "grant")
-        records, cursor = self._records(scope, Grant, at)
-        ids = {grant.id for grant in records} | {""}
-        found = (grant for grant in records if grant.id > marker and grant.parent in ids)
-        return paginate(found, limit, lambda grant: grant.id, cursor)
+
+        def shows(grant: Grant, find: Find) -> bool:
+            return not grant.parent or find(RecordKey(Grant, grant.parent)) is not None
+
+        return self._page(scope, Grant, limit, marker, at, shows)
 
     def renew(self, scope: Scope, grant: str, ttl: int | None, author: Author) -> Grant:
         """Extend a grant by its ttl from now, and return it.

@@ -26,7 +26,7 @@ from factstore.core.operations.operation import View
 from factstore.core.operations.transactor import Transactor
 from factstore.core.ports import Clock, Store
 from factstore.core.services.applied_reports import AppliedReports
-from factstore.core.services.base import Page, Service, paginate
+from factstore.core.services.base import Find, Page, Service
 from factstore.core.services.heartbeat_gap import HeartbeatGap
 from factstore.core.services.started_heartbeat import start_heartbeat
 from factstore.core.state.state import State
@@ -104,32 +104,26 @@ class MemberService(Service):
                 check_name(name, what)
         if reads:
             check_path(reads)
-        records, cursor = self._records(scope, Member, at)
-        if at is not None:  # the database has no records of awaited members
-            declarations, _ = self._records(scope, Declaration, cursor)
-            known = {member.name for member in records}
-            awaited = [each.awaited() for each in declarations if each.name not in known]
-            records = sorted([*records, *awaited], key=lambda member: member.name)
-        others = self._unconcerned(scope, reads, cursor) if reads else ()
-        found = (
-            member
-            for member in records
-            if not member.departed
-            and member.name > marker
-            and group in ("", member.group)
-            and declared in (None, member.declared)
-            and member.name not in others
-        )
-        return paginate(found, limit, lambda member: member.name, cursor)
+        concerned: dict[str, bool] = {}  # by digest, because many members have the same read set
 
-    def _unconcerned(self, scope: Scope, path: str, at: Cursor) -> set[str]:
-        """Return the members whose read set a change of the fact at a path does not concern."""
-        read_sets, _ = self._records(scope, ReadSet, at)
-        reads: dict[str, bool] = {}
-        for each in read_sets:
-            if each.digest not in reads:  # many members have the same
-                reads[each.digest] = each.reads(path)
-        return {each.member for each in read_sets if not reads[each.digest]}
+        def is_concerned(name: str, find: Find) -> bool:
+            read_set = find(RecordKey(ReadSet, name))
+            if not isinstance(read_set, ReadSet):
+                return True
+            if read_set.digest not in concerned:
+                concerned[read_set.digest] = read_set.reads(reads)
+            return concerned[read_set.digest]
+
+        def shows(member: Member, find: Find) -> bool:
+            return (
+                not member.departed
+                and group in ("", member.group)
+                and declared in (None, member.declared)
+                and (not reads or is_concerned(member.name, find))
+            )
+
+        others = (Declaration, ReadSet) if reads else (Declaration,)
+        return self._page(scope, Member, limit, marker, at, shows, others)
 
     def join(
         self,

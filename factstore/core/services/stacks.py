@@ -47,10 +47,8 @@ class StackService(Service):
             check_stack_name(marker)
         state = self._state()
         with state.read():
-            revision, known = state.revision, state.stacks(project_id)
-        if at is None or at == (self._store.epoch, revision):
-            found = [stack for stack in known if stack.name > marker]
-        else:
+            revision, found = state.revision, state.stacks(project_id, marker, limit + 1)
+        if at is not None and at != (self._store.epoch, revision):
             check_page_revision(at, self._store.epoch, revision)
             revision = at.revision
             found = self._store.stacks_at(project_id, marker, limit + 1, revision, self._deadline())

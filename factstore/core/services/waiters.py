@@ -19,7 +19,7 @@ from factstore.core.operations.waiters import (
     waiter_missing,
 )
 from factstore.core.ports import Clock, EventSource, Store
-from factstore.core.services.base import Page, Service, paginate
+from factstore.core.services.base import Page, Service
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.state.state import State
 
@@ -101,9 +101,7 @@ class WaiterService(Service):
         check_stack_name(scope.stack)
         if marker:
             check_name(marker, "waiter")
-        records, cursor = self._records(scope, Waiter, at)
-        found = (each for each in records if each.name > marker)
-        return paginate(found, limit, lambda waiter: waiter.name, cursor)
+        return self._page(scope, Waiter, limit, marker, at)
 
     def put(
         self, scope: Scope, name: str, definition: Definition, author: Author, *, create_only: bool

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from factstore.core.model.fact import Stack
 
 if TYPE_CHECKING:
     from factstore.core.state.stack_state import StackState
@@ -11,11 +15,27 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ProjectTotals:
-    """The stacks of a project, and their total usage."""
+    """The stacks of a project, and their total usage.
+
+    :param names: of the stacks, in order.
+    """
 
     stacks: dict[str, StackState] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
     facts: int = 0
     bytes: int = 0
+
+    def add(self, stack_state: StackState) -> None:
+        """Add a new stack, which is empty."""
+        name = stack_state.stack.name
+        if name not in self.stacks:
+            insort(self.names, name)
+        self.stacks[name] = stack_state
+
+    def after(self, name: str) -> Iterator[Stack]:
+        """Yield the stacks after a name, ordered by name."""
+        for at in range(bisect_right(self.names, name), len(self.names)):
+            yield self.stacks[self.names[at]].stack
 
     def remove(self, name: str, stack_state: StackState) -> None:
         """Subtract a deleted stack.
@@ -24,4 +44,4 @@ class ProjectTotals:
         """
         self.facts -= stack_state.count
         self.bytes -= stack_state.bytes
-        del self.stacks[name]
+        del self.stacks[name], self.names[bisect_left(self.names, name)]

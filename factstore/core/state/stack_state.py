@@ -6,10 +6,9 @@ It applies one mutation at a time, under the lock of its
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from factstore.core.model.event import (
     Change,
@@ -29,6 +28,7 @@ from factstore.core.state.convergence import Convergence
 from factstore.core.state.pending_waiters import PendingWaiters
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.receipt_leases import ReceiptLeases
+from factstore.core.state.record_tables import RecordTables
 from factstore.core.state.turn_queues import TurnQueues
 
 
@@ -38,7 +38,8 @@ class StackState:
 
     :param epoch: of the store.
     :param facts: the facts by path.
-    :param tables: the records by name, by their class.
+    :param paths: the paths of the facts, in order.
+    :param tables: the records.
     :param live_members: members that have not departed.
     :param paths_by_lease: the paths of facts bound to members, by the members' leases.
     :param count: the number of facts and of records that count as facts.
@@ -53,7 +54,7 @@ class StackState:
     epoch: str = ""
     facts: dict[str, Fact] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
-    tables: dict[type[Record], dict[str, Record]] = field(default_factory=dict)
+    tables: RecordTables = field(default_factory=RecordTables)
     live_members: dict[str, Member] = field(default_factory=dict)
     generations: dict[str, Member] = field(default_factory=dict)
     paths_by_lease: dict[int, set[str]] = field(default_factory=dict)
@@ -116,30 +117,38 @@ class StackState:
             self.convergence.delete(path, revision)
         return previous
 
-    def below(self, folder: str) -> Iterator[str]:
-        """Yield the paths below a folder, in order."""
-        start = f"{folder}/"
-        for at in range(bisect_left(self.paths, start), len(self.paths)):
-            if not self.paths[at].startswith(start):
+    def below(self, folder: str, after: str = "") -> Iterator[str]:
+        """Yield the paths below a folder, or all if it is empty, after a path, in order."""
+        start, paths = f"{folder}/" if folder else "", self.paths
+        for at in range(max(bisect_left(paths, start), bisect_right(paths, after)), len(paths)):
+            if not paths[at].startswith(start):
                 return
-            yield self.paths[at]
+            yield paths[at]
+
+    def covered(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Yield the paths at and below a path, or all if it is empty, after a path, in order."""
+        if prefix > after and prefix in self.facts:
+            yield prefix
+        yield from self.below(prefix, after)
+
+    def count_below(self, folder: str) -> int:
+        """Return the number of facts below a folder."""
+        after = f"{folder}0"  # the character after the slash
+        return bisect_left(self.paths, after) - bisect_left(self.paths, f"{folder}/")
 
     # Records
 
     def records(self, kind: type[R]) -> Mapping[str, R]:
         """Return the records of a kind, by name."""
-        return cast("Mapping[str, R]", self.tables.get(kind, {}))
+        return self.tables.table(kind)
 
     def record(self, key: RecordKey) -> Record | None:
         """Return a record, which may be a departed member; None if it does not exist."""
-        return self.records(key.kind).get(key.name)
+        return self.tables.find(key)
 
     def put_record(self, record: Record) -> Change | None:
         """Store a record; return the change for watchers, or None."""
-        kind, name = record.record_key
-        table = self.tables.setdefault(kind, {})
-        former = table.get(name)
-        table[name] = record
+        former = self.tables.put(record)
         self._count(former, -1)
         self._count(record, 1)
         match record:
@@ -163,10 +172,9 @@ class StackState:
 
     def drop_record(self, key: RecordKey, revision: int) -> Change | None:
         """Delete a record; return the change for watchers, or None."""
-        record = self.record(key)
+        record = self.tables.drop(key)
         if record is None:
             return None
-        del self.tables[key.kind][key.name]
         self._count(record, -1)
         match record:
             case Member():
@@ -248,8 +256,7 @@ class StackState:
 
     def signals(self, waiter: str) -> dict[str, Signal]:
         """Return the signals to a waiter, by the names of their records."""
-        signals = self.records(Signal).items()
-        return {key: signal for key, signal in signals if signal.waiter == waiter}
+        return {each.record_key.name: each for each in self.tables.below(Signal, waiter)}
 
     def _put_waiter(self, waiter: Waiter, former: Record | None) -> Change | None:
         self.pending_waiters.forget(waiter.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
 from factstore.core.model.event import (
     Change,
@@ -139,7 +140,7 @@ class State:
                     project = self._projects.setdefault(stack.project_id, ProjectTotals())
                     stack_state = StackState(stack, project, self.epoch, changed=stack.revision)
                     self._stacks[stack.scope] = self._by_id[stack.id] = stack_state
-                    project.stacks[stack.name] = stack_state
+                    project.add(stack_state)
             case DropStack(scope):
                 stack_state = self._stacks.pop(scope, None)
                 if stack_state is None:
@@ -167,12 +168,11 @@ class State:
             stack_state = self._stacks.get(scope)
             return stack_state.stack if stack_state else None
 
-    def stacks(self, project_id: str) -> list[Stack]:
-        """Return the project's stacks, ordered by name."""
+    def stacks(self, project_id: str, after: str = "", limit: int | None = None) -> list[Stack]:
+        """Return at most *limit* stacks of a project after a name, ordered by name; None for all."""
         with self._lock:
-            project = self._projects.get(project_id, ProjectTotals())
-            found = [stack_state.stack for stack_state in project.stacks.values()]
-        return sorted(found, key=lambda stack: stack.name)
+            project = self._projects.get(project_id)
+            return [] if project is None else list(islice(project.after(after), limit))
 
     def fact(self, scope: Scope, path: str) -> Fact | None:
         """Return a fact, or None if it or its stack does not exist."""
@@ -186,12 +186,7 @@ class State:
             stack_state = self._stacks.get(scope)
             if stack_state is None:
                 return None
-            if prefix:
-                paths = [prefix] if prefix in stack_state.facts else []
-                paths.extend(stack_state.below(prefix))
-            else:
-                paths = stack_state.paths
-            facts = tuple([stack_state.facts[path] for path in paths])
+            facts = tuple([stack_state.facts[path] for path in stack_state.covered(prefix)])
             members = tuple(
                 [stack_state.live_members[name] for name in sorted(stack_state.live_members)]
             )
@@ -215,8 +210,7 @@ class State:
         """Return all records of a kind, ordered by name."""
         with self._lock:
             stack_state = self._stacks.get(scope)
-            table = stack_state.records(kind) if stack_state else {}
-            return [table[name] for name in sorted(table)]
+            return list(stack_state.tables.after(kind)) if stack_state else []
 
     def member(self, scope: Scope, name: str) -> Member | None:
         """Return the living member with a name, or None."""
@@ -288,9 +282,8 @@ class State:
                 yield PutStack(stack_state.stack)
                 for path in stack_state.paths:
                     yield PutFact(stack_state.stack.id, stack_state.facts[path])
-                for table in stack_state.tables.values():
-                    for record in table.values():
-                        yield PutRecord(stack_state.stack.id, record)
+                for record in stack_state.tables:
+                    yield PutRecord(stack_state.stack.id, record)
 
     def read(self) -> threading.RLock:
         """Return the lock; hold it (``with state.read():``) to read several things at one revision."""

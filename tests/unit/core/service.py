@@ -55,6 +55,7 @@ class Service:
         services = services_over(
             self.store, self.clock, lambda: next(ids), self.encryption, self._count_retry
         )
+        self.services = services
         self.stacks, self.facts = services.stacks, services.facts
         self.key_rewrap = services.key_rewrap
 
