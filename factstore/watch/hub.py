@@ -91,12 +91,19 @@ class Hub:
         with self._lock:
             wake_ups = self._take_all_wake_ups()
             listeners = self._listeners()
+            listening = {s: c.listeners for s, c in self._channels.items() if c.listeners}
             self._channels.clear()
             self._history.clear(revision)
             self._change_floor = self._revision = revision
             self._forget_at = 2 * IDLE_CHANNELS
             self._generation += 1
             self._reset_at = self._now()
+            for (
+                scope,
+                kept,
+            ) in listening.items():  # the position of some may still be in the history
+                channel = self._join(scope)
+                channel.readers, channel.listeners = len(kept), kept
         for wake_up in wake_ups:
             wake_up.set()
         for listener in listeners:
@@ -217,15 +224,14 @@ class Hub:
         :return: a function that ends this.
         """
         with self._lock:
-            channel, generation = self._join(scope), self._generation
-            channel.listeners[listener] = None
+            self._join(scope).listeners[listener] = None
 
         def leave() -> None:
             with self._lock:
-                if generation == self._generation:
-                    channel.readers -= 1
-                    del channel.listeners[listener]
-                    self._forget_idle()
+                channel = self._channels[scope]  # not the same since a reset
+                channel.readers -= 1
+                del channel.listeners[listener]
+                self._forget_idle()
 
         return leave
 

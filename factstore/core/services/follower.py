@@ -77,7 +77,7 @@ class Follower:
         return bool(self._page.events)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames that are due."""
+        """Yield the frames that are due, also those that become due while the reader takes them."""
         while not self._events.closing:
             page = self._page
             try:
@@ -100,19 +100,21 @@ class Follower:
                         self.ended = True
                         yield GoodbyeFrame("the stack was deleted")
                         return
-                page, due = Page(page.at, more=page.more), None
-                self._page = page
+                self._page = Page(page.at, more=page.more)
                 self._debouncer.reset()
-                self._last_frame_at = self._last_bookmark_at = now = self._clock.monotonic()
+                self._last_frame_at = self._last_bookmark_at = self._clock.monotonic()
+                continue  # there may be new events: a slow client takes its time between frames
             if page.more:
                 continue
             bookmark_is_due = now - self._last_bookmark_at >= BOOKMARK_SECONDS - PING_SECONDS
             if bookmark_is_due and page.at > self._delivered and not page.events:
                 self._delivered, self._last_bookmark_at = page.at, now
                 yield BookmarkFrame(Cursor(self._epoch, page.at))
+                continue
             if now - self._last_frame_at >= PING_SECONDS:
                 self._last_frame_at = now
                 yield PingFrame()
+                continue
             ping_at = self._last_frame_at + PING_SECONDS
             self.due_at = ping_at if due is None else min(due, ping_at)
             return

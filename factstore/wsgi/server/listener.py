@@ -244,7 +244,13 @@ class Listener:
             except OSError:
                 stream.gone()
                 continue
-            if sent < size:
+            if sent == size:
+                continue
+            if (
+                self._goodbye
+            ):  # nothing follows the position, so the end has to be sent with the rest
+                stream.pull(data[sent:] + stream.last(self._goodbye), None)
+            else:
                 stream.pull(memoryview(data)[sent:], self._position)
 
     def _fail(self) -> None:

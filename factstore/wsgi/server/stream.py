@@ -54,6 +54,10 @@ class Stream:
         """Return a piece of the stream as it is sent."""
         return chunk(piece) if self.chunked else piece
 
+    def last(self, reason: str) -> bytes:
+        """Return the last frame and the end of the response."""
+        return self.framed(goodbye_piece(reason)) + (LAST_CHUNK if self.chunked else b"")
+
     def hand_over(self, cursor: Cursor) -> bool:
         """Let a listener continue the stream after a cursor; return False if none can."""
         if self.streams is None or not self.streams.join(self, cursor):
@@ -72,7 +76,7 @@ class Stream:
 
     def finish(self, reason: str) -> None:
         """Send the last frame and end the stream."""
-        last = self.framed(goodbye_piece(reason)) + (LAST_CHUNK if self.chunked else b"")
+        last = self.last(reason)
         try:
             sent = os.write(self.descriptor, last)
         except BlockingIOError:

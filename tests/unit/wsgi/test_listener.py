@@ -115,6 +115,20 @@ def test_a_client_that_does_not_read_costs_only_its_own_stream(worker: Streaming
     worker.until(lambda: slow.stream.listener is fast.stream.listener)
 
 
+def test_a_slow_client_gets_the_events_that_happen_while_it_is_sent_others(
+    worker: StreamingWorker,
+) -> None:
+    slow, fast = worker.connect(), worker.connect()
+    worker.until(lambda: worker.listening() == 2)
+    for number in range(60):
+        if number % 3 == 0:
+            worker.put("a", 5000)
+        slow.read(3000)
+        worker.until(lambda: (fast.read(), fast.body == worker.expected(fast))[1])
+    worker.until(lambda: worker.listening() == 2, reading=True)
+    worker.until(lambda: slow.body == fast.body, reading=True)
+
+
 def test_a_stream_pings_and_gets_bookmarks(worker: StreamingWorker) -> None:
     early = worker.connect()
     worker.until(lambda: worker.listening() == 1)
@@ -175,6 +189,19 @@ def test_a_connection_can_be_used_again_after_its_stack_was_deleted(
     assert worker.connections.gauges()["connections"] == MANY
 
 
+def test_a_slow_client_gets_the_end_of_its_stream_with_the_last_events(
+    worker: StreamingWorker,
+) -> None:
+    client = worker.connect(settle=Debounce(1.0, 10.0))
+    worker.until(lambda: worker.listening() == 1)
+    for _ in range(3):
+        worker.put("a", 5000)
+    worker.delete_stack()  # which delivers them at once, and fills the socket's buffer
+    worker.until(lambda: worker.released == 1, reading=True)
+    worker.until(lambda: client.data.endswith(b"0\r\n\r\n"), reading=True)
+    assert b"the stack was deleted" in client.frames[-1]
+
+
 @pytest.mark.parametrize("reset", [True, False])
 def test_a_client_that_hung_up_is_forgotten(worker: StreamingWorker, *, reset: bool) -> None:
     many(worker)
@@ -223,6 +250,17 @@ def test_a_stream_without_history_says_goodbye(worker: StreamingWorker) -> None:
     worker.hub.reset(worker.now.revision + 5)
     worker.until(lambda: client.frames, reading=True)
     assert b"no further history" in client.frames[-1]
+
+
+def test_a_stream_continues_if_the_store_was_read_again_and_has_its_history(
+    worker: StreamingWorker,
+) -> None:
+    client = worker.connect()
+    worker.until(lambda: worker.listening() == 1)
+    worker.hub.reset(worker.now.revision)
+    worker.put("a")
+    worker.until(lambda: client.frames, reading=True)
+    assert client.body == worker.expected(client)
 
 
 def test_a_large_event_is_sent_in_parts_by_each_stream(worker: StreamingWorker) -> None:
