@@ -13,7 +13,6 @@ from factstore.migrate.nodes import Entry, Mapping
 from factstore.migrate.plan import Bag
 from factstore.migrate.template import Template
 
-_COMMENT = re.compile(r"\s+#.*")
 _BARE = re.compile(r"[A-Za-z_][\w./:@-]*[\w./@-]")
 STEP = 2
 
@@ -51,7 +50,7 @@ class BlockStyle:
                 text += f"{' ' * inner}{section}{rest}"
                 text += shift(self._span(region.first + 1, region.last), inner - column)
             else:
-                comments = self._comments(entry)
+                comments = self._lines.comments(entry)
                 text += (
                     f"{' ' * inner}{section}:{'   ' if comments else ''}{'   '.join(comments[:1])}"
                 )
@@ -143,7 +142,7 @@ class BlockStyle:
             if self._lines.is_block(entry):
                 region = self._lines.region(entry)
                 above += shift(self._span(region.lead, region.first), column - entry.key.column)
-            for comment in self._comments(entry):
+            for comment in self._lines.comments(entry):
                 above += f"{' ' * column}{comment}{self._nl}"
         return above + self._entry(item.entry, "/".join(item.path), column)
 
@@ -159,23 +158,6 @@ class BlockStyle:
         text = self._text[start : entry.key.start] + key + self._text[entry.key.end : end]
         text = shift(text, column - entry.key.column)
         return text if text.endswith("\n") else text + self._nl
-
-    def _comments(self, entry: Entry) -> list[str]:
-        """Return the comments behind a key and in its braces, but not those of the entries below."""
-        value = entry.value
-        if not isinstance(value, Mapping):
-            return []
-        at, gaps = entry.key.end, []
-        if value.flow:
-            for inner in value.entries:
-                gaps.append(self._text[at : inner.key.start])
-                at = inner.value.end
-            gaps.append(self._text[at : value.end])
-            at = value.end
-        if not value.flow or self._lines.is_block(entry):
-            line = self._lines.line(at)
-            gaps.append(self._text[at : self._lines.start(line + 1)])
-        return [found.strip() for gap in gaps for found in _COMMENT.findall(gap)]
 
     def _prelude(self, entry: Entry, items: list[Item], column: int) -> str:
         """Return the comments between the word Metadata and those directly above the first key."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from factstore.migrate.nodes import Entry, Mapping, Scalar, target
 
 _COMMENT = re.compile(r"[ \t]*#")
+_BEHIND = re.compile(r"\s+#.*")
 
 
 class NotRewritable(Exception):
@@ -110,6 +111,23 @@ class Lines:
     def is_block(self, entry: Entry) -> bool:
         """Return whether an entry has lines of its own."""
         return id(entry) in self._regions
+
+    def comments(self, entry: Entry) -> list[str]:
+        """Return the comments behind a key and in its braces, but not those of the entries below."""
+        value = entry.value
+        if not isinstance(value, Mapping):
+            return []
+        at, gaps = entry.key.end, []
+        if value.flow:
+            for inner in value.entries:
+                gaps.append(self.text[at : inner.key.start])
+                at = inner.value.end
+            gaps.append(self.text[at : value.end])
+            at = value.end
+        if not value.flow or self.is_block(entry):
+            line = self.line(at)
+            gaps.append(self.text[at : self.start(line + 1)])
+        return [found.strip() for gap in gaps for found in _BEHIND.findall(gap)]
 
     def _measure(self, mapping: Mapping, stop: int) -> None:
         if mapping.flow:

@@ -42,9 +42,15 @@ class FlowStyle:
             while end < len(entries) and id(entries[end]) in gone:
                 end += 1
             if end < len(entries):
-                edits.append(Edit(entries[at].key.start, entries[end].key.start, ""))
+                # The comments in between may be about the next member.
+                stop = entries[end].key.start
+                comment = self._text.find("#", entries[end - 1].value.end, stop)
+                edits.append(Edit(entries[at].key.start, stop if comment < 0 else comment, ""))
             elif at > 0:
-                edits.append(Edit(entries[at - 1].value.end, entries[end - 1].value.end, ""))
+                start = entries[at - 1].value.end
+                if "#" in self._text[start : entries[at].key.start]:
+                    start = entries[at].key.start
+                edits.append(Edit(start, entries[end - 1].value.end, ""))
             else:
                 edits.append(Edit(entries[at].key.start, entries[end - 1].value.end, ""))
             at = end
@@ -117,7 +123,9 @@ class FlowStyle:
                 key = self._key(name)
             value = self._text[entry.value.start : entry.value.end]
             old = self._lines.indent(entry.key.start)
-            parts.append(f"{key}: {reindent(value, old, indent + unit)}")
+            comments = [each for above in item.opened for each in self._lines.comments(above)]
+            text = "".join(f"{each}{self._nl}{indent}{unit}" for each in comments)
+            parts.append(f"{text}{key}: {reindent(value, old, indent + unit)}")
         return self._braces(parts, indent, unit, is_long)
 
     def _braces(self, parts: list[str], indent: str, unit: str, is_long: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Mapping as MappingType
+from dataclasses import replace
 
 from factstore.migrate.dependencies import Graph, dependencies, reaching, texts
 from factstore.migrate.edits import NotRewritable
@@ -126,6 +127,10 @@ def _bag(
         raise NotRewritable("its metadata are a YAML alias", metadata.line + 1)
     else:
         items = split(value, is_late, inside[resource.name])
+        entry = resource.body.entry(template.words.metadata)
+        if resource.body.flow and items and entry is not None:
+            # In block style, the comments in the braces of the metadata are kept with their first line.
+            items[0] = replace(items[0], opened=(entry, *items[0].opened))
         for item in items:
             if item.value is None:
                 plan.findings.append(

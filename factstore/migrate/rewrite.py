@@ -242,7 +242,13 @@ class _Rewriting:
     def _attribute(self, given: Sequence, name: str) -> Iterator[Edit]:
         second = given.items[1] if len(given.items) > 1 else None
         if isinstance(second, Scalar) and str(second.value).lower() == "metadata":
-            self.changed.add(self._owner(second))
+            owner = self._owner(second)
+            if owner in self._plan.bags:
+                # Its text is moved as it is, and one text cannot have two edits.
+                whose = "its own metadata" if owner == name else f"the metadata of {name}"
+                again = "" if owner == name else "; run the program once more"
+                raise Mismatch(f"it refers to {whose}{again}", owner)
+            self.changed.add(owner)
             bag = self._plan.bags[name]
             key = given.items[2] if len(given.items) > 2 else None
             late = {item.path[0] for item in bag.late}

@@ -288,3 +288,36 @@ def test_fragments_of_one_name_write_into_one_data_bag() -> None:
     assert list(new) == ["cMore", "cMoreFacts"]
     assert {each["properties"]["bag"]["Ref"] for each in new.values()} == {"c"}
     assert new["cMore"]["properties"]["facts"] == {"b": 2}
+
+
+def test_comments_in_braces_stay() -> None:
+    before = (
+        "Resources:\n"
+        "  s: {Type: OS::Nova::Server, Metadata: {os-collect-config: {cfn: {path: c.Metadata}}}}\n"
+        "  c: {Type: 'AWS::AutoScaling::LaunchConfiguration', Properties: {ImageId: '0'},\n"
+        "    # about the metadata\n"
+        "    Metadata: {\n      # first\n      a: 1,  # about a\n"
+        "      b: {x: 1,  # about x\n        y: {'Fn::GetAtt': [s, ip]}},\n      # last\n    }}\n"
+    )
+    for text in (before, before.replace("a: 1", "a: {'Fn::GetAtt': [s, ip]}")):
+        result = rewrite(text)
+        assert result.is_complete
+        check(text, result.text)
+        for comment in re.findall("#.*", text):
+            assert result.text.count(comment) == 1, comment
+
+
+@pytest.mark.parametrize(
+    ("reads", "reason"),
+    [("d", "c is not rewritten: .* refers to the metadata of d; run"), ("c", "c .* its own")],
+)
+def test_metadata_that_read_metadata_are_rewritten_after_the_others(
+    reads: str, reason: str
+) -> None:
+    second = (KLUDGE + "    Metadata: {b: 1}\n").replace("c:", "d:", 1)
+    metadata = f"    Metadata:\n      a: {{'Fn::GetAtt': [{reads}, Metadata, b]}}\n"
+    result = rewrite(cfn(KLUDGE + metadata, second))
+    assert not result.is_complete
+    (left,) = (each.reason for each in result.findings if each.is_left)
+    assert re.match(reason, left)
+    assert rewrite(result.text).is_complete == (reads == "d")
