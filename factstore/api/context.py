@@ -123,13 +123,7 @@ def read_context(
             "If-None-Match cannot be combined with since. Leave one of them out.",
             code="header_invalid",
         )
-    view = View(
-        results=query["include"] == "results",
-        member=query["member"],
-        parts=schemas.VIEWS[query["view"]],
-        permissions=permissions,
-        read_set=query["read_set"],
-    )
+    view = view_of(permissions, query)
     view.check()
     if applied is not None:
         permissions.check_member(view.member)
@@ -141,6 +135,17 @@ def read_context(
         return contexts.since(scope, since, view, wait=wait, settle=settle, stale=stale)
     unless = _EveryTag() if known is None else known or None
     return contexts.get(scope, view, wait=wait, unless=unless, settle=settle, stale=stale)
+
+
+def view_of(permissions: Permissions, query: Mapping[str, Any]) -> View:
+    """Return the view that a query asks for."""
+    return View(
+        results=query["include"] == "results",
+        member=query["member"],
+        parts=schemas.VIEWS[query["view"]],
+        permissions=permissions,
+        read_set=query["read_set"],
+    )
 
 
 class _EveryTag(frozenset[str]):

@@ -115,6 +115,21 @@ class ContextService:
             raise _missing(scope, view)
         return context
 
+    def unchanged(
+        self, state: State, scope: Scope, view: View, known: Collection[str]
+    ) -> Context | None:
+        """Return the context of a state, without its text, if it is cached and its etag is known."""
+        check_stack_name(scope.stack)
+        view.check()
+        with state.read():
+            stack_state = state.stack_state(scope)
+            if stack_state is None:
+                return None
+            if self._compiled.get(view.document_key(stack_state), stack_state.changed) is None:
+                return None
+            context = self._compile(state, scope, view, known)
+        return context if context is not None and context.etag in known else None
+
     def since(
         self,
         scope: Scope,

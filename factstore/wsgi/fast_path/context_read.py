@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from factstore.api.context import context_headers, load_query, read_context
+from factstore.api.context import context_headers, load_query, read_context, view_of
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
 from factstore.core.errors import Invalid, NotFound
 from factstore.core.services.composition import Services
 from factstore.core.services.context import Context
+from factstore.core.services.context_delta import ContextDelta
+from factstore.core.services.context_view import View
 from factstore.policies import stacks as rules
 from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
@@ -52,14 +54,31 @@ class ContextReads:
         except NotFound as error:
             retry = [("Retry-After", "1")] if query["wait"] else []
             return refusal(error, call.request_id, retry, waited=waits)
-        lines = context_headers(found)
+        return self.answer(call, found, waited=waits)
+
+    def compared_view(self, call: Call) -> View | None:
+        """Return the view of which the caller has a copy; None if it asks for more than that."""
+        headers, identity = call.request.headers, call.identity
+        if headers.length or headers.json or headers.generation is not None or not headers.known:
+            return None
+        query = _parse(call.request.query)
+        if query is None or any(query[name] for name in ("since", "applied", "wait", "settle")):
+            return None
+        if not self._may_read(identity, query):
+            return None
+        return view_of(identity.permissions, query)
+
+    @staticmethod
+    def answer(call: Call, found: Context | ContextDelta, *, waited: bool = False) -> Answer:
+        """Return the answer with a context or its changes."""
+        headers, lines = call.request.headers, context_headers(found)
         if isinstance(found, Context):
             lines = [*etag_headers(found.etag), *lines]
             if headers.known is None or found.etag in headers.known:
-                return Answer(304, lines, None, waited=waits)
+                return Answer(304, lines, None, waited=waited)
         else:
             lines.append(("Cache-Control", "no-store"))
-        return Answer(200, [("Content-Type", JSON), *lines], [*found.texts, "\n"], waited=waits)
+        return Answer(200, [("Content-Type", JSON), *lines], [*found.texts, "\n"], waited=waited)
 
     def _may_read(self, identity: Identity, query: Mapping[str, Any]) -> bool:
         names = (rules.CONTEXT, HEARTBEAT) if query["applied"] else (rules.CONTEXT,)

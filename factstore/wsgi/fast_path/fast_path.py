@@ -24,6 +24,7 @@ from factstore.wsgi.fast_path.event_reads import EventReads, StreamAnswer
 from factstore.wsgi.fast_path.fact_reads import ROUTE, FactReads
 from factstore.wsgi.fast_path.http_request import Partial, Reader, Request
 from factstore.wsgi.fast_path.http_response import Answer, Rendered, answer_of, logged_refusal
+from factstore.wsgi.fast_path.loop_context_reads import LoopContextReads
 from factstore.wsgi.fast_path.loop_writes import LoopWrites
 from factstore.wsgi.fast_path.writes import Writes
 from factstore.wsgi.middleware.metrics import Metrics
@@ -71,7 +72,7 @@ class FastPath:
         self.reads = FactReads(store, services, authorizer, metrics, timeout)
         writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
         self._loop_writes = LoopWrites(services, writes, self._end_write)
-        self._responds: dict[str, Respond] = {}  # by the ids of the requests that write
+        self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
         stack = "/v1/stacks/{stack}"
         self._operations = {
             "facts": Operation(ROUTE, writes.put_fact, self._loop_writes.start_put),
@@ -81,7 +82,11 @@ class FastPath:
                 writes.heartbeat,
                 self._loop_writes.start_heartbeat,
             ),
-            "context": Operation(f"{stack}/context", contexts.read),
+            "context": Operation(
+                f"{stack}/context",
+                contexts.read,
+                LoopContextReads(store, services, contexts, self._end_write).start,
+            ),
             "events": Operation(f"{stack}/events", EventReads(services, authorizer).watch),
         }
 

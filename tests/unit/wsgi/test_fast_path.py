@@ -521,6 +521,65 @@ def test_a_heartbeat_ends_in_the_loop_or_is_repeated_by_the_greenlet(
         assert (response or b"")[:13] == (expected or b"")
 
 
+@pytest.fixture
+def heads(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """Reads of the store's newest revision, which end when a test calls them."""
+    found: list[Callable[[], object]] = []
+    head = Mock(error=None, revision=worker.store.state().revision)
+    monkeypatch.setattr(worker.store, "join_head_read", lambda end: found.append(end) or head)
+    return found
+
+
+def context_request(worker: Worker, *, query: str = "", known: str | None = None) -> bytes:
+    etag = worker.context.get(Scope(PROJECT, "s")).etag if known is None else known
+    return request_bytes("GET", f"/v1/stacks/s/context{query}", f'If-None-Match: "{etag}"')
+
+
+def test_a_context_that_has_not_changed_is_confirmed_in_the_loop(
+    worker: Worker, heads: list[Callable[[], object]]
+) -> None:
+    worker.put(Scope(PROJECT, "s"), "a/b", 1)
+    found = running(fast_path(worker, OWNER), context_request(worker))
+    heads[0]()
+    assert isinstance(found[0], bytes)
+    assert status(found[0]) == 304
+
+
+@pytest.mark.parametrize("change", ["changes", "lags", "fails", "is deleted"])
+def test_a_context_that_may_have_changed_is_read_by_the_greenlet(
+    worker: Worker, heads: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    scope = Scope(PROJECT, "s")
+    worker.put(scope, "a/b", 1)
+    raw, head = context_request(worker), worker.store.join_head_read(print)
+    found = running(fast_path(worker, OWNER), raw)
+    expected = 304
+    if change == "changes":
+        worker.put(scope, "a/b", 2)
+        expected = 200
+    elif change == "lags":
+        head.revision = 10**9
+    elif change == "fails":
+        head.error = Unavailable("not now")
+    else:
+        worker.stacks.delete(scope, author())
+        expected = 404
+    heads[-1]()
+    assert callable(found[0])
+    assert status(found[0]) == expected
+
+
+@pytest.mark.parametrize("query", ["?wait=1", "?settle=1&wait=1", "?since=0123456789abcdef.1"])
+def test_a_context_that_needs_more_than_a_comparison_is_read_by_the_greenlet(
+    worker: Worker, heads: list[Callable[[], object]], query: str
+) -> None:
+    worker.put(Scope(PROJECT, "s"), "a/b", 1)
+    path = fast_path(worker, OWNER)
+    assert started(path, context_request(worker, query=query)) is None
+    assert started(path, request_bytes("GET", "/v1/stacks/s/context")) is None
+    assert heads == []
+
+
 def test_writes_that_take_too_long_are_ended(worker: Worker, loop: Loop) -> None:
     path = fast_path(worker, OWNER)
     assert started(path, put(1)) == []
