@@ -60,29 +60,33 @@ def can_be_planned_again(state: State, transaction: Transaction) -> bool:
 
 def guards_still_hold(state: State, transaction: Transaction) -> bool:
     """Return whether everything is as it was planned on, and certainly was so all the time."""
-    contents = state.contents(transaction.stack.scope)
-    nothing_was_dropped = state.last_deletion <= transaction.base_revision
-    if contents is None:
-        return transaction.creates_stack and nothing_was_dropped
-    if contents.stack.id != transaction.stack.id:
-        return False
-    if transaction.updates_stack and contents.stack.revision != transaction.stack.revision:
-        return False
-    guards = transaction.record_revisions
-    # A receipt that was stored meanwhile is still there.
-    absent = {key.kind for key, known in guards.items() if known == 0} - {Receipt}
-    missing = 0 in transaction.fact_revisions.values() or bool(absent)
-    if missing and not (nothing_was_dropped or contents.changed <= transaction.base_revision):
-        return False
-    # Neither waiters nor signals nor applied records move `changed`.
-    unseen = any(kind not in (Member, Declaration) for kind in absent)
-    if unseen and not nothing_was_dropped:
-        return False
-    now = {fact.path: fact.revision for fact in contents.facts}
-    if any(now.get(path, 0) != known for path, known in transaction.fact_revisions.items()):
-        return False
-    records = {key: state.record(transaction.stack.scope, key) for key in guards}
-    return all((record.revision if record else 0) == guards[key] for key, record in records.items())
+    with state.read():
+        contents = state.stack_state(transaction.stack.scope)
+        nothing_was_dropped = state.last_deletion <= transaction.base_revision
+        if contents is None:
+            return transaction.creates_stack and nothing_was_dropped
+        if contents.stack.id != transaction.stack.id:
+            return False
+        if transaction.updates_stack and contents.stack.revision != transaction.stack.revision:
+            return False
+        guards = transaction.record_revisions
+        # A receipt that was stored meanwhile is still there.
+        absent = {key.kind for key, known in guards.items() if known == 0} - {Receipt}
+        missing = 0 in transaction.fact_revisions.values() or bool(absent)
+        if missing and not (nothing_was_dropped or contents.changed <= transaction.base_revision):
+            return False
+        # Neither waiters nor signals nor applied records move `changed`.
+        unseen = any(kind not in (Member, Declaration) for kind in absent)
+        if unseen and not nothing_was_dropped:
+            return False
+        for path, known in transaction.fact_revisions.items():
+            fact = contents.facts.get(path)
+            if (fact.revision if fact else 0) != known:
+                return False
+        records = {key: state.record(transaction.stack.scope, key) for key in guards}
+        return all(
+            (record.revision if record else 0) == guards[key] for key, record in records.items()
+        )
 
 
 def _same_write(stack: Stack, transaction: Transaction) -> bool:

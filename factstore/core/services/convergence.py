@@ -91,14 +91,26 @@ class ConvergenceService:
             timeout=self._timeout,
             every_change=True,
         )
-        states = query.states(wait, stale=stale)
-        found = self._read(next(states), scope, group, include_draining)
-        while not (found.reached if unless is None else not unless(found)):
-            state = next(states, None)
-            if state is None:
-                break
-            found = self._read(state, scope, group, include_draining)
-        return found
+        found = None
+        for state in query.states(wait, stale=stale):
+            with state.read():
+                found = None
+                # While many members apply a change, each of them wakes those that wait for all.
+                if unless is not None or not self._lags(state, scope, group, include_draining):
+                    found = self._read(state, scope, group, include_draining)
+            if found is not None and (found.reached if unless is None else not unless(found)):
+                return found
+        return found or self._read(state, scope, group, include_draining)
+
+    @staticmethod
+    def _lags(state: State, scope: Scope, group: str, include_draining: bool) -> bool:
+        """Return True if a member that counts lags, usually without reading the others."""
+        stack_state = state.stack_state(scope)
+        if stack_state is None:
+            return False
+        members = stack_state.live_members
+        lagging = stack_state.convergence.lagging
+        return any(members[name].counts(group, include_draining) for name in lagging)
 
     def _read(self, state: State, scope: Scope, group: str, include_draining: bool) -> Convergence:
         epoch = self._store.epoch

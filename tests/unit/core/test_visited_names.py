@@ -1,9 +1,10 @@
-"""The cost of a page of a list depends on its limit, not on the size of the stack or the project."""
+"""Requests for a part of a stack or of a project do not visit all of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,6 +13,7 @@ from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.permissions import OWNER, Permissions
 from factstore.core.model.waiter import Signal
+from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.readable_facts import fact_missing
 from factstore.core.state.record_tables import RecordTables
 from tests.unit.core.factories import PROJECT, SCOPE, fact, stack
@@ -153,3 +155,16 @@ def _record_names(full: Service, kind: type[Member | Signal]) -> Visited:
     next(tables.after(kind))  # the names are sorted when they are needed first
     names = tables._names[kind] = Visited(tables._names[kind])
     return names
+
+
+def test_convergence_is_not_computed_for_all_while_a_member_lags(
+    full: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convergence = full.services.convergence
+    read = Mock(wraps=convergence._read)
+    monkeypatch.setattr(convergence, "_read", read)
+    states = [full.store.known] * 5
+    monkeypatch.setattr(BlockingQuery, "states", lambda *_, **__: iter(states))
+    found = convergence.get(SCOPE, wait=1)
+    assert (len(found.members), found.reached) == (COUNT, False)
+    assert read.call_count == 1
