@@ -9,6 +9,7 @@ valid only while its parent is.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -205,9 +206,9 @@ def grant_of(view: View, grant: str) -> Grant:
     return issued(view.state, view.scope, grant)
 
 
-def grants_in(view: View) -> list[Grant]:
-    """Return all grants of a stack by id, also those that are no longer valid."""
-    return view.records(Grant)
+def grants_in(view: View) -> Collection[Grant]:
+    """Return all grants of a stack, in no order, also those that are no longer valid."""
+    return view.stack_state.records(Grant).values() if view.stack_state else ()
 
 
 def guards_on_grant(view: View, grant: str) -> dict[RecordKey, int]:

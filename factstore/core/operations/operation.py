@@ -79,10 +79,6 @@ class View:
         """Return the record with that key, a departed member's included, or None."""
         return self.stack_state.record(key) if self.stack_state else None
 
-    def records(self, kind: type[R]) -> list[R]:
-        """Return all records of a kind, by name."""
-        return self.state.records(self.scope, kind)
-
     def member(self, name: str) -> Member | None:
         """Return the living member of that name, or None."""
         return self.stack_state.live_members.get(name) if self.stack_state else None
