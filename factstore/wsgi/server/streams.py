@@ -91,7 +91,7 @@ class Streams:
     def forget(self, listener: Listener) -> None:
         """Forget a listener that is closed."""
         key = self._all.pop(listener, None)
-        if key is not None and self._listeners[key] is listener:
+        if key is not None and self._listeners.get(key) is listener:
             del self._listeners[key]
 
     def join_queue(self, project_id: str, run: Callable[[], None]) -> bool:

@@ -160,6 +160,23 @@ def test_held_events_reach_only_the_streams_that_began_before(worker: StreamingW
     assert late.body in early.body
 
 
+def test_a_listener_ends_after_the_one_that_has_replaced_it(worker: StreamingWorker) -> None:
+    settle = Debounce(1.0, 10.0)
+    early = worker.connect(settle=settle)
+    worker.until(lambda: worker.listening() == 1)
+    worker.put("a")
+    late = worker.connect(settle=settle)
+    worker.until(lambda: worker.listening() == 2)
+    replacement = late.stream.listener
+    assert replacement is not None
+    late.socket.close()
+    worker.until(lambda: replacement.closed)
+    worker.clients = [early]
+    worker.delete_stack()
+    worker.until(lambda: early.data.endswith(b"0\r\n\r\n"), reading=True)
+    assert b"the stack was deleted" in early.frames[-1]
+
+
 def test_all_streams_end_with_a_time_of_their_own_when_the_worker_stops(
     worker: StreamingWorker,
 ) -> None:
