@@ -28,7 +28,7 @@ def read_metadata(get: Get, stack: str, resource: str, omit: Omit) -> list[Put]:
 
     The settings with which os-collect-config reads the metadata are left out: they contain keys.
     """
-    path = f"/stacks/{quote(stack, safe='/')}/resources/{quote(resource, safe='')}/metadata"
+    path = f"{_path(get, stack)}/resources/{quote(resource, safe='')}/metadata"
     metadata = dict(get(path)["metadata"] or {})
     reader = metadata.get(_READER)
     if isinstance(reader, dict) and "cfn" in reader:
@@ -44,13 +44,22 @@ def read_deployments(get: Get, stack: str, omit: Omit) -> list[Put]:
     The configuration and the inputs become ``configs/<server>/<name>``, and the outputs
     ``results/<server>/<name>``. A server has the name of its resource in Heat.
     """
-    listed = get(f"/stacks/{quote(stack, safe='/')}/resources?nested_depth=5")["resources"]
+    listed = get(f"{_path(get, stack)}/resources?nested_depth=5")["resources"]
     servers = {
         each["physical_resource_id"]: each["resource_name"]
         for each in listed
         if each["physical_resource_id"] and each["resource_type"].startswith("OS::Nova::Server")
     }
     return puts(_deployments(get, listed, servers), omit)
+
+
+def _path(get: Get, stack: str) -> str:
+    """Return the path of a stack by its name or its id.
+
+    Heat redirects from a name to the stack, but neither from the paths below it nor with a query.
+    """
+    found = get(f"/stacks/{quote(stack, safe='/')}")["stack"]
+    return f"/stacks/{quote(found['stack_name'], safe='')}/{found['id']}"
 
 
 def _deployments(

@@ -85,10 +85,12 @@ def run(command: str, environ: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls(
+def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls_and_is_imported(
     owner: Orchestration,
     heat: HeatServer,
     stubs: None,
+    service: ApiServer,
+    facts: Client,
     environ: dict[str, str],
     parameters: dict[str, str],
     name: str,
@@ -108,6 +110,13 @@ def test_metadata_of_a_launch_configuration_reaches_a_server_that_polls(
     made = [each for each in owner.events(stack) if each.resource_name == "facts"]
     assert [each.resource_status for each in made].count("CREATE_COMPLETE") == 2
     assert owner.resource(stack, "head").physical_resource_id == head.identifier
+
+    imports = f"openstack fact import {name} --from-heat-stack {name} facts --kind parameter"
+    run(imports, {**environ, "OS_CONTEXTUALIZATION_ENDPOINT_OVERRIDE": service.url})
+    bag = facts.stack(name)
+    assert bag.context().facts == expected
+    assert bag.get("told").kind == "parameter"
+    bag.delete_stack()
 
 
 def test_facts_of_a_data_bag_reach_a_server_that_waits(

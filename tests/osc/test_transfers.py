@@ -120,8 +120,9 @@ class Heat:
             )
         ]
         answers = {
-            "/stacks/old/resources/c/metadata": {"metadata": self.metadata},
-            "/stacks/old/resources?nested_depth=5": {"resources": resources},
+            "/stacks/old": {"stack": {"stack_name": "old", "id": "i1"}},
+            "/stacks/old/i1/resources/c/metadata": {"metadata": self.metadata},
+            "/stacks/old/i1/resources?nested_depth=5": {"resources": resources},
             "/software_deployments/d1": {"software_deployment": deployment},
             "/software_configs/c1": {"software_config": config},
         }
