@@ -59,12 +59,15 @@ def routed(
         each["id"] for each in admin.get("/services").json()["services"] if each["id"] != service
     ]
     groups: list[str] = []
+    associations: list[str] = []
     try:
         for persona, server in services.items():
             endpoint = {"interface": "public", "region_id": REGION, "url": server.url}
             made = admin.post("/endpoints", json={"endpoint": {**endpoint, "service_id": service}})
             project = keystone.accounts.project_id(persona)
-            admin.put(f"/OS-EP-FILTER/projects/{project}/endpoints/{made.json()['endpoint']['id']}")
+            endpoint_id = made.json()["endpoint"]["id"]
+            associations.append(f"/OS-EP-FILTER/projects/{project}/endpoints/{endpoint_id}")
+            admin.put(associations[-1])
             # A project with a filter has only the endpoints that are named.
             for other in others:
                 group = {"name": f"{persona} {other}", "filters": {"service_id": other}}
@@ -75,7 +78,9 @@ def routed(
     finally:
         for group_id in groups:
             admin.delete(f"/OS-EP-FILTER/endpoint_groups/{group_id}")
-        admin.delete(f"/services/{service}")  # with its endpoints, and their associations
+        for path in associations:  # they would outlive their endpoints, and break the catalog
+            admin.delete(path)
+        admin.delete(f"/services/{service}")  # with its endpoints
 
 
 @pytest.mark.usefixtures("routed")
