@@ -19,6 +19,9 @@ from tests.commands import program
 from tests.eventually import eventually
 from tests.service import ApiServer
 
+# The terminal is that of the command. Tests in the background ignore the signal of Ctrl-C; it does not.
+FOREGROUND = ("env", "--default-signal=INT", "setsid", "--ctty")
+
 
 def soon(condition: Callable[[], bool]) -> None:
     """Wait for a condition, on a machine that other tests keep busy."""
@@ -55,18 +58,12 @@ def terminal(url: str, *arguments: str) -> Iterator[Terminal]:
     """Run a command of OpenStackClient in a terminal."""
     ours, theirs = pty.openpty()
     os.set_blocking(ours, False)
-
-    def control_terminal() -> None:
-        os.setsid()
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
     process = subprocess.Popen(
-        [*program("openstackclient.shell"), *arguments],
+        [*FOREGROUND, *program("openstackclient.shell"), *arguments],
         env=environ(url),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        preexec_fn=control_terminal,
     )
     os.close(theirs)
     try:
