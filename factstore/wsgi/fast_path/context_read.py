@@ -18,6 +18,7 @@ from factstore.core.services.context_view import View
 from factstore.policies import stacks as rules
 from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
+from factstore.wsgi.fast_path.http_request import split_query
 from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
 
 _ANY = {"since": "0123456789abcdef.1", "applied": "0123456789abcdef.1", "member": "c1"}
@@ -98,11 +99,5 @@ def _parse(query: str) -> Mapping[str, Any] | None:
 @lru_cache(1024)
 def _load(query: str) -> dict[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
-    arguments: dict[str, str] = {}
-    for each in query.split("&") if query else ():
-        name, separator, value = each.partition("=")
-        value = value.replace("%2C", ",")
-        if not separator or "%" in value or name in arguments:
-            return None
-        arguments[name] = value
-    return load_query(arguments)
+    arguments = split_query(query)
+    return None if arguments is None else load_query(arguments)

@@ -16,6 +16,7 @@ from factstore.core.services.composition import Services
 from factstore.policies import stacks as rules
 from factstore.wsgi.fast_path.call import Call
 from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
+from factstore.wsgi.fast_path.http_request import split_query
 from factstore.wsgi.fast_path.http_response import chunked_head
 
 
@@ -83,11 +84,5 @@ class EventReads:
 @lru_cache(1024)
 def _load(query: str) -> dict[str, Any] | None:
     """Return a query as the schema loads it, or None if it has to be left to the view."""
-    arguments: dict[str, str] = {}
-    for each in query.split("&") if query else ():
-        name, separator, value = each.partition("=")
-        value = value.replace("%2C", ",")
-        if not separator or "%" in value or name in arguments:
-            return None
-        arguments[name] = value
-    return load_query(arguments)
+    arguments = split_query(query)
+    return None if arguments is None else load_query(arguments)

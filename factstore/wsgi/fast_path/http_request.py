@@ -261,6 +261,18 @@ def _take(headers: Headers, name: str, value: str) -> bool:
     return True
 
 
+def split_query(query: str) -> dict[str, str] | None:
+    """Return the parameters of a query by name; None if one is repeated, or encoded but for commas."""
+    arguments: dict[str, str] = {}
+    for each in query.split("&") if query else ():
+        name, separator, value = each.partition("=")
+        value = value.replace("%2C", ",")
+        if not separator or "%" in value or name in arguments:
+            return None
+        arguments[name] = value
+    return arguments
+
+
 def _take_tags(headers: Headers, value: str) -> bool:
     headers.conditional = True
     try:
