@@ -128,9 +128,17 @@ class _Table:
         self._output = output
         self._drawn = 0
         self._draws = False
+        self._resized = False
 
-    def draw(self, begin: str = "") -> None:
-        """Draw the view.
+    def draw(self) -> None:
+        """Draw the view, and again if the terminal was resized meanwhile."""
+        self._draw()
+        while self._resized:
+            self._resized = False
+            self._draw("\x1b[2J\x1b[H")  # the lines may have been wrapped
+
+    def _draw(self, begin: str = "") -> None:
+        """Draw the view once.
 
         :param begin: moves the cursor and clears the terminal; empty to do so in place.
         """
@@ -148,8 +156,9 @@ class _Table:
 
     def resize(self, number: int, frame: FrameType | None) -> None:
         """Draw the view in a terminal that has another size now."""
+        self._resized = True
         if not self._draws:
-            self.draw("\x1b[2J\x1b[H")  # the lines may have been wrapped
+            self.draw()
 
 
 class _Warnings(logging.Handler):

@@ -77,7 +77,9 @@ def terminal(url: str, *arguments: str) -> Iterator[Terminal]:
 
 
 def environ(url: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+    # COLUMNS and LINES, which tox sets, would count more than the size of the terminal.
+    unwanted = re.compile(r"OS_|COLUMNS$|LINES$")
+    kept = {name: value for name, value in os.environ.items() if not unwanted.match(name)}
     service = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": url, "OS_CLIENT_CONFIG_FILE": "/nonexistent"}
     return {**kept, **service}
 
