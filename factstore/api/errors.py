@@ -39,6 +39,7 @@ STATUS: dict[str, tuple[int, str]] = {
     "ttl_invalid": (400, "The time to live is not valid"),
     "readers_invalid": (400, "The readers are not valid"),
     "cursor_invalid": (400, "The cursor is malformed"),
+    "target_invalid": (400, "The target is not valid"),
     "etag_invalid": (400, "The entity tag is malformed"),
     "query_invalid": (400, "A query parameter is unknown or not valid"),
     "ambiguous": (400, "A header, parameter or credential is given twice"),
