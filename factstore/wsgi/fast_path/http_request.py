@@ -262,7 +262,7 @@ def _take(headers: Headers, name: str, value: str) -> bool:
 
 
 def split_query(query: str) -> dict[str, str] | None:
-    """Return the parameters of a query by name; None if one is repeated, or encoded apart from commas."""
+    """Return the parameters by name; None if one is repeated, or encoded apart from commas."""
     arguments: dict[str, str] = {}
     for each in query.split("&") if query else ():
         name, separator, value = each.partition("=")
