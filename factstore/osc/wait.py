@@ -72,9 +72,10 @@ class WaitForFacts(_Wait):
     """Wait for a fact or for a number of facts
 
     With one <path>, the command waits until the fact exists, and shows it. If <path> has a * for any
-    one segment, or with --equals, --count or --fail-on, it arms a waiter for that and deletes
-    it afterwards. The exit status is 0 if the wait was met, 1 if it failed or an error occurred, and 2
-    if time ran out.
+    one segment, or with a comparison, --count or --fail-on, it arms a waiter for that and deletes
+    it afterwards. Comparisons are --equals, --one-of, --match, --at-least and --at-most; only the last
+    two can be given together. The exit status is 0 if the wait was met, 1 if it failed or an error
+    occurred, and 2 if time ran out.
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -86,13 +87,31 @@ class WaitForFacts(_Wait):
             help="Path of the fact, such as nodes/head/ip or nodes/*/state",
         )
         parser.add_argument("--equals", metavar="<value>", help="Required value of the facts")
+        # --in would be taken for OpenStackClient's own --insecure.
+        parser.add_argument(
+            "--one-of",
+            metavar="<value>",
+            action="append",
+            help="A value that the facts may have (repeat for several)",
+        )
+        parser.add_argument(
+            "--match",
+            metavar="<pattern>",
+            help="Pattern for the facts' texts: * stands for any run of characters, ? for one",
+        )
+        parser.add_argument(
+            "--at-least", metavar="<number>", help="Lowest number that the facts may have"
+        )
+        parser.add_argument(
+            "--at-most", metavar="<number>", help="Highest number that the facts may have"
+        )
         parser.add_argument(
             "--fail-on", metavar="<value>", help="Fail if one of the facts has this value"
         )
         parser.add_argument(
             "--json",
             action="store_true",
-            help="Parse the values of --equals and --fail-on as JSON",
+            help="Parse the values of --equals, --one-of and --fail-on as JSON",
         )
         parser.add_argument(
             "--count", metavar="<count>", type=int, help="Number of facts to wait for (default: 1)"
@@ -180,18 +199,23 @@ def _add_timeout(parser: argparse.ArgumentParser) -> None:
 def _conditions(parsed_args: argparse.Namespace) -> dict[str, Any] | None:
     """Return the conditions of a waiter, or None to wait for the existence of one fact."""
     path, count = parsed_args.path, parsed_args.count
-    options = (parsed_args.equals, parsed_args.fail_on, count)
-    if "*" not in path.split("/") and options == (None, None, None):
-        return None
 
     def value(text: str, option: str) -> Any:
         return parse_json(text, option) if parsed_args.json else text
 
-    success: dict[str, Any] = {"facts": path}
-    if parsed_args.equals is None:
-        success["present"] = True
-    else:
-        success["equals"] = value(parsed_args.equals, "--equals")
+    test: dict[str, Any] = {}
+    if parsed_args.equals is not None:
+        test["equals"] = value(parsed_args.equals, "--equals")
+    if parsed_args.one_of is not None:
+        test["in"] = [value(text, "--one-of") for text in parsed_args.one_of]
+    if parsed_args.match is not None:
+        test["match"] = parsed_args.match
+    for name in ("at_least", "at_most"):
+        if (text := getattr(parsed_args, name)) is not None:
+            test[name] = parse_json(text, f"--{name.replace('_', '-')}")
+    if "*" not in path.split("/") and not test and parsed_args.fail_on is None and count is None:
+        return None
+    success: dict[str, Any] = {"facts": path, **(test or {"present": True})}
     if count is not None:
         success["count"] = count
     found: dict[str, Any] = {"success": success}

@@ -164,6 +164,11 @@ def test_waiting_for_a_condition_shows_what_is_missing_and_failing(
     assert (failed.status, failed.json["failing"]) == (1, ["nodes/c2/state"])
     number = openstack("fact", "wait", stack.name, "n", "--equals", "3", "--json", "-f", "json")
     assert (number.status, number.json["needed"]) == (0, 1)
+    openstack.ok("fact", "wait", stack.name, "n", "--at-least", "-1", "--at-most", "3.5")
+    openstack.ok("fact", "wait", stack.name, "nodes/*/state", "--match", "*o?n")
+    openstack.ok(
+        "fact", "wait", stack.name, "nodes/c1/state", "--one-of", "ready", "--one-of", "up"
+    )
     assert list(stack.waiters()) == []
 
 

@@ -7,14 +7,13 @@ definition consists of conditions: :mod:`factstore.core.model.definition`.  They
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from factstore.core.model.comparison import BOUNDS, Test, parse_test
 from factstore.core.model.condition_parser import (
     check_members,
-    checked,
     kind_of,
     read_boolean,
     read_group,
@@ -22,34 +21,11 @@ from factstore.core.model.condition_parser import (
     read_path,
     refusal,
 )
-from factstore.core.model.fact import Fact
 from factstore.core.model.path import quoted
-from factstore.core.model.value import canonical, check_value_depth
 from factstore.core.model.waiter import SIGNALS_PER_WAITER
 
 COUNT_MAX = 10_000  # facts, or members
 DEPTH = 8  # nested conditions
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """A test of one fact.
-
-    :param equals: the canonical JSON of the required value; None if the fact only has to exist.
-    """
-
-    equals: str | None = None
-
-    def passes(self, fact: Fact | None) -> bool:
-        """Return True if a fact, or None for its absence, passes the test."""
-        # A sensitive fact equals no value: otherwise any caller who may arm a waiter could find it out.
-        return fact is not None and (
-            self.equals is None or (fact.text == self.equals and not fact.sensitive)
-        )
-
-    def is_hidden(self, fact: Fact | None) -> bool:
-        """Return True if the test needs the value of a sensitive fact, which is never compared."""
-        return self.equals is not None and fact is not None and fact.sensitive
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +102,9 @@ def condition_document(condition: Condition) -> dict[str, Any]:
     """Return the JSON object of a condition, with its defaults."""
     match condition:
         case Facts(pattern, test, count):
-            return {"facts": pattern, "count": count, **_test_document(test)}
+            return {"facts": pattern, "count": count, **test.document}
         case EveryMember(group, fact, test, at_least, draining):
-            inner = {"group": group, "fact": fact, "at_least": at_least, **_test_document(test)}
+            inner = {"group": group, "fact": fact, "at_least": at_least, **_member_test(test)}
             return {"every_member": inner | _draining_document(draining)}
         case Converged(group, draining):
             return {"converged": {"group": group, **_draining_document(draining)}}
@@ -145,8 +121,10 @@ def _draining_document(include: bool) -> dict[str, Any]:
     return {"include_draining": True} if include else {}
 
 
-def _test_document(test: Test) -> dict[str, Any]:
-    return {"present": True} if test.equals is None else {"equals": json.loads(test.equals)}
+def _member_test(test: Test) -> dict[str, Any]:
+    # at_least is the number of members here, so comparisons beside equals are in an object.
+    plain = test.equals is not None or not test.compares
+    return test.document if plain else {"value": test.document}
 
 
 def parse_condition(given: Any, field: str, *, fails: bool = False, depth: int = 1) -> Condition:
@@ -192,7 +170,7 @@ def parse_condition(given: Any, field: str, *, fails: bool = False, depth: int =
 
 
 def _facts(given: Any, field: str) -> Facts:
-    check_members(given, field, {"facts", "equals", "present", "count"})
+    check_members(given, field, {"facts", "count", *_FACTS_TESTS})
     pattern = read_path(given, "facts", field, stars=True)
     count = read_number(given, "count", field, 1, COUNT_MAX, 1)
     if count > 1 and "*" not in pattern:
@@ -201,16 +179,16 @@ def _facts(given: Any, field: str) -> Facts:
             f"it is {count}, but {quoted(pattern)} is the path of one fact; "
             "give 1, or a pattern with '*'",
         )
-    return Facts(pattern, _test(given, field), count)
+    return Facts(pattern, parse_test(given, field, _FACTS_TESTS), count)
 
 
 def _every_member(given: Any, field: str) -> EveryMember:
-    names = {"group", "fact", "equals", "present", "at_least", "include_draining"}
-    check_members(given, field, names)
+    check_members(given, field, {"group", "fact", "at_least", "include_draining", *_MEMBER_TESTS})
     path = read_path(given, "fact", field, below="nodes/<member>/")
     at_least = read_number(given, "at_least", field, 0, COUNT_MAX, 1)
     group, draining = read_group(given, field), read_boolean(given, "include_draining", field)
-    return EveryMember(group, path, _test(given, field), at_least, draining)
+    test = parse_test(given, field, _MEMBER_TESTS)
+    return EveryMember(group, path, test, at_least, draining)
 
 
 def _converged(given: Any, field: str) -> Converged:
@@ -218,19 +196,8 @@ def _converged(given: Any, field: str) -> Converged:
     return Converged(read_group(given, field), read_boolean(given, "include_draining", field))
 
 
-def _test(given: dict[str, Any], field: str) -> Test:
-    if ("equals" in given) == ("present" in given):
-        found = "both equals and present" if "equals" in given else "neither equals nor present"
-        raise refusal(field, f'it has {found}; give either "equals": a value, or "present": true')
-    if "equals" in given:
-        value = given["equals"]
-        checked(lambda: check_value_depth(value), f"{field}.equals")
-        return Test(checked(lambda: canonical(value), f"{field}.equals"))
-    if given["present"] is not True:
-        raise refusal(f"{field}.present", f"it is {kind_of(given['present'])}; give true or equals")
-    return Test()
-
-
+_FACTS_TESTS = ("equals", "present", *BOUNDS)
+_MEMBER_TESTS = ("equals", "present", "value")
 _NAMES = ("facts", "every_member", "converged", "signals", "all", "any")
 A_CONDITION = f"an object with exactly one of {', '.join(_NAMES)}"
 _NOT_IN_FAILURE = {

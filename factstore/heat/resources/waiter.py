@@ -71,7 +71,8 @@ class Waiter(BagScoped):
         SUCCESS: properties.Schema(
             properties.Schema.MAP,
             "The condition that completes the resource: facts, every_member, converged, signals, or "
-            "all or any of several, as in the API. The default is count signals.",
+            "all or any of several, as in the API, with equals, present, at_least, at_most, in or "
+            "match. The default is count signals.",
             update_allowed=True,
         ),
         FAILURE: properties.Schema(

@@ -6,11 +6,24 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-VALUES = ["up", "down", 1, True]
+VALUES = ["up", "down", 1, True, 2.5, -3]
 GROUPS = ["", "compute", "head"]
 PATTERNS = ["nodes/*/s", "nodes/*/s/t", "*/c1/*", "*", "a", "nodes/c1/s", "x/*"]
 
-_tests = st.sampled_from(VALUES).map(lambda value: {"equals": value}) | st.just({"present": True})
+_plain = st.sampled_from(VALUES).map(lambda value: {"equals": value}) | st.just({"present": True})
+_comparisons = st.sampled_from(
+    [
+        {"at_least": 1},
+        {"at_most": 2.5},
+        {"at_least": -3, "at_most": 1},
+        {"in": ["up"]},
+        {"in": [-3, 1, True]},
+        {"match": "*"},
+        {"match": "d?w*"},
+    ]
+)
+_tests = _plain | _comparisons
+_member_tests = _plain | _comparisons.map(lambda test: {"value": test})
 _facts = st.builds(
     lambda pattern, count, test: {
         "facts": pattern,
@@ -30,7 +43,7 @@ _every_member = st.builds(
     st.sampled_from(GROUPS),
     st.sampled_from(["s", "s/t"]),
     st.integers(0, 3),
-    _tests,
+    _member_tests,
     _draining,
 )
 _converged = st.builds(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Invalid
+from factstore.core.model.comparison import Test as Demand
 from factstore.core.model.condition import (
     AllOf,
     AnyOf,
@@ -20,7 +21,6 @@ from factstore.core.model.condition import (
     Signals,
     leaves,
 )
-from factstore.core.model.condition import Test as Demand
 from factstore.core.model.definition import Definition
 from factstore.core.model.value import canonical
 from tests.unit.core.conditions import documents
@@ -41,6 +41,7 @@ names = st.sampled_from(
         *("success", "failure", "timeout", "extend_on_progress", "facts", "equals", "present"),
         *("count", "every_member", "group", "fact", "at_least", "converged", "signals"),
         *("all", "any", "include_draining", "\ud800", "colour"),
+        *("at_most", "in", "match", "value"),
     ]
 )
 scalars = st.one_of(
@@ -65,9 +66,11 @@ def sparse(given: Any) -> Any:
     if not isinstance(given, dict):
         return given
     return {
-        name: part if name == "equals" else sparse(part)
+        name: part if name in ("equals", "value", "in", "at_least") else sparse(part)
         for name, part in given.items()
-        if name not in DEFAULTS or DEFAULTS[name] != part
+        if name not in DEFAULTS
+        or DEFAULTS[name] != part
+        or (name == "at_least" and "facts" in given)
     }
 
 
@@ -105,6 +108,19 @@ def value_of_depth(depth: int) -> Any:
         (
             {"every_member": {"group": "compute", "fact": "ip", "present": True, "at_least": 0}},
             EveryMember("compute", "ip", Demand(), 0),
+        ),
+        ({"facts": "load", "at_least": 0.5}, Facts("load", Demand(at_least=0.5), 1)),
+        ({"facts": "load", "at_most": 2.0}, Facts("load", Demand(at_most=2), 1)),
+        (
+            {"facts": "*", "at_least": -1, "at_most": 1e300},
+            Facts("*", Demand(at_least=-1, at_most=1e300), 1),
+        ),
+        ({"facts": "a", "at_least": 3, "at_most": 3}, Facts("a", Demand(at_least=3, at_most=3))),
+        ({"facts": "a", "in": ["b", 1, "b"]}, Facts("a", Demand(values=('"b"', "1")))),
+        ({"facts": "a", "match": "v2.*"}, Facts("a", Demand(match="v2.*"))),
+        (
+            {"every_member": {"fact": "load", "at_least": 3, "value": {"at_most": 1}}},
+            EveryMember("", "load", Demand(at_most=1), 3),
         ),
         ({"converged": {}}, Converged("")),
         ({"converged": {"group": "head"}}, Converged("head")),
@@ -154,10 +170,45 @@ def test_the_text_is_canonical_and_has_all_defaults() -> None:
         ({"all": [FACTS], "signals": 1}, "success", "signals and all"),
         ({"present": True}, "success", "none of the names"),
         ({**FACTS, "colour": 1}, "success", "'colour'"),
-        ({**FACTS, "at_least": 1}, "success", "'at_least'"),
+        ({**FACTS, "at_least": 1}, "success", "present and at_least"),
+        ({**FACTS, "value": {"at_least": 1}}, "success", "'value'"),
+        ({"facts": "a", "at_least": 1, "in": [1]}, "success", "at_least and in"),
+        ({"facts": "a", "at_least": "1"}, "success.at_least", "string '1'"),
+        ({"facts": "a", "at_least": True}, "success.at_least", "true"),
+        ({"facts": "a", "at_least": None}, "success.at_least", "null"),
+        ({"facts": "a", "at_most": math.nan}, "success.at_most", "no fact"),
+        ({"facts": "a", "at_most": math.inf}, "success.at_most", "no fact"),
+        ({"facts": "a", "at_most": 2**70}, "success.at_most", "a huge number"),
+        ({"facts": "a", "at_least": 2, "at_most": 1.5}, "success.at_most", "below at_least"),
+        ({"facts": "a", "in": []}, "success.in", "an empty array"),
+        ({"facts": "a", "in": "b"}, "success.in", "string 'b'"),
+        ({"facts": "a", "in": list(range(101))}, "success.in", "an array of 101"),
+        ({"facts": "a", "in": [1, "\0"]}, "success.in.1", "NUL"),
+        ({"facts": "a", "match": ""}, "success.match", "''"),
+        ({"facts": "a", "match": "*" * 129}, "success.match", "a longer string"),
+        ({"facts": "a", "match": ["*"]}, "success.match", "an array"),
+        ({"facts": "a", "match": "\ud800"}, "success.match", "surrogate"),
+        ({"every_member": {"fact": "a", "at_most": 1}}, "success.every_member", "'at_most'"),
+        ({"every_member": {"fact": "a", "value": 1}}, "success.every_member.value", "number 1"),
+        ({"every_member": {"fact": "a", "value": {}}}, "success.every_member.value", "none of"),
+        (
+            {"every_member": {"fact": "a", "value": {"equals": 1}}},
+            "success.every_member.value",
+            "'equals'",
+        ),
+        (
+            {"every_member": {"fact": "a", "value": {"at_least": "9"}}},
+            "success.every_member.value.at_least",
+            "string '9'",
+        ),
+        (
+            {"every_member": {"fact": "a", "equals": 1, "value": {"match": "*"}}},
+            "success.every_member",
+            "equals and value",
+        ),
         ({"signals": 1, "count": 1}, "success", "'count'"),
-        ({"facts": "a"}, "success", "neither equals nor present"),
-        ({**FACTS, "equals": 1}, "success", "both"),
+        ({"facts": "a"}, "success", "none of equals, present, at_least"),
+        ({**FACTS, "equals": 1}, "success", "equals and present"),
         ({"facts": "a", "present": False}, "success.present", "false"),
         ({"facts": "a", "present": 1}, "success.present", "number 1"),
         ({"facts": 1, "present": True}, "success.facts", "number 1"),
@@ -184,7 +235,7 @@ def test_the_text_is_canonical_and_has_all_defaults() -> None:
         ({"every_member": None}, "success.every_member", "null"),
         ({"every_member": {"present": True}}, "success.every_member.fact", "missing"),
         ({"every_member": {"fact": None}}, "success.every_member.fact", "null"),
-        ({"every_member": {"fact": "a"}}, "success.every_member", "neither"),
+        ({"every_member": {"fact": "a"}}, "success.every_member", "none of equals, present, value"),
         ({"every_member": {"fact": "*", "present": True}}, "success.every_member.fact", "'*'"),
         (
             {"every_member": {"fact": "/".join("a" * 15), "present": True}},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.model import condition as conditions
+from factstore.core.model.comparison import Test as Demand
 from factstore.core.model.condition import (
     AllOf,
     AnyOf,
@@ -21,6 +25,7 @@ from factstore.core.model.condition import (
 from factstore.core.model.definition import Definition
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member, MemberState
+from factstore.core.model.value import canonical
 from factstore.core.model.waiter import Signal, SignalStatus
 from factstore.core.state.condition_tracker import Tracker, evaluate
 from tests.unit.core.conditions import VALUES, documents
@@ -100,17 +105,29 @@ definitions = documents.map(Definition.of)
 # The naive evaluation: it keeps no state and reads everything again.
 
 
-def passes(world: World, path: str, test: conditions.Test) -> bool:
+def passes(world: World, path: str, test: Demand) -> bool:
     found = world.facts.get(path)
-    if found is None or test.equals is None:
+    if found is None or test == Demand():
         return found is not None
-    return not found.sensitive and test.equals == found.text
+    if found.sensitive:
+        return False
+    value = json.loads(found.text)
+    match test.document:
+        case {"equals": wanted}:
+            return canonical(wanted) == found.text
+        case {"in": values}:
+            return found.text in map(canonical, values)
+        case {"match": pattern}:
+            return isinstance(value, str) and fnmatchcase(value, pattern)
+        case bounds:
+            low, high = bounds.get("at_least", -math.inf), bounds.get("at_most", math.inf)
+            return type(value) in (int, float) and low <= value <= high
 
 
-def explained(world: World, path: str, test: conditions.Test) -> str:
+def explained(world: World, path: str, test: Demand) -> str:
     """Return the suffix of a name whose value is not compared."""
     found = world.facts.get(path)
-    hidden = found is not None and found.sensitive and test.equals is not None
+    hidden = found is not None and found.sensitive and test != Demand()
     return " (sensitive)" if hidden else ""
 
 
@@ -497,13 +514,13 @@ def test_the_cost_of_a_change_does_not_grow_with_the_stack(
         setattr(world, name, Unread())
 
     tests: list[str] = []
-    judge = conditions.Test.passes
+    judge = Demand.passes
 
-    def counted(test: conditions.Test, found: Fact | None) -> bool:
+    def counted(test: Demand, found: Fact | None) -> bool:
         tests.append(found.path if found else "")
         return judge(test, found)
 
-    monkeypatch.setattr(conditions.Test, "passes", counted)
+    monkeypatch.setattr(Demand, "passes", counted)
     tracker.fact("nodes/c1/s", fact("nodes/c1/s", "up"))
     assert tests == ["nodes/c1/s"] * 2
     tracker.fact("x/z", fact("x/z"))
@@ -532,3 +549,11 @@ def test_a_waiter_can_wait_for_the_presence_of_a_sensitive_fact() -> None:
     tracker = tracked({"facts": "password", "present": True})
     tracker.fact("password", fact("password", None, sealed="1.x"))
     assert tracker.verdict() == "met"
+
+
+@pytest.mark.parametrize("test", [{"at_least": 0}, {"in": ["x"]}, {"match": "*"}])
+def test_a_sensitive_fact_passes_no_comparison(test: dict[str, Any]) -> None:
+    tracker = tracked({"facts": "password", **test})
+    tracker.fact("password", fact("password", None, sealed="1.x"))
+    assert tracker.verdict() is None
+    assert tracker.progress().missing == ("password (sensitive)",)
