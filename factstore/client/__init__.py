@@ -58,6 +58,7 @@ from factstore.client.stack import Stack
 from factstore.client.turn import Turn, TurnRecord
 from factstore.client.waiter import Waiter, WaiterRecord
 from factstore.client.watch import Watch
+from factstore.client.webhook import InvalidSignature, verify_webhook
 
 __all__ = [
     "BadRequest",
@@ -80,6 +81,7 @@ __all__ = [
     "Grant",
     "GrantRecord",
     "Guard",
+    "InvalidSignature",
     "Member",
     "MemberRecord",
     "Mirror",
@@ -107,4 +109,5 @@ __all__ = [
     "WaiterRecord",
     "Watch",
     "connect",
+    "verify_webhook",
 ]

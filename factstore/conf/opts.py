@@ -7,7 +7,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from factstore.conf import api, etcd, limits, sealing, vendordata, watch
+from factstore.conf import api, etcd, limits, notify, sealing, vendordata, watch
 
 _ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
     (None, api.DEFAULT_OPTS),
@@ -16,6 +16,7 @@ _ALL: list[tuple[cfg.OptGroup | None, list[Any]]] = [
     (watch.WATCH_GROUP, watch.WATCH_OPTS),
     (limits.LIMITS_GROUP, limits.LIMITS_OPTS),
     (sealing.SEALING_GROUP, sealing.SEALING_OPTS),
+    (notify.NOTIFY_GROUP, notify.NOTIFY_OPTS),
     (vendordata.VENDORDATA_GROUP, vendordata.VENDORDATA_OPTS),
 ]
 

@@ -1,0 +1,140 @@
+"""The parts that the kinds of targets share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from factstore.core.model.target import Target
+from factstore.notify.deadline import Deadline
+from factstore.notify.messages import Message
+from factstore.notify.web_client import Answer, Connection, ConnectionLost, WebClient
+
+GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of one attempt.
+
+    :param status: of the response; None without one.
+    :param error: None if the message was accepted.
+    :param retry_after: the seconds for which the target wants no other attempt.
+    :param body: the beginning of the response, for a challenge.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: float | None = None
+    body: bytes = b""
+
+    @property
+    def gone(self) -> bool:
+        """True if the target wants no message any more."""
+        return self.status == GONE
+
+
+class TargetSender(Protocol):
+    """Sends messages to one target, one after another."""
+
+    def send(self, message: Message, secrets: Sequence[str], deadline: Deadline) -> Outcome:
+        """Send a message once. Raises SendingEnded, as the deadline does."""
+
+    def close(self) -> None:
+        """Close connections."""
+
+
+class Cloud(Protocol):
+    """The other services of the cloud, as Keystone and the operator describe them."""
+
+    def headers(self, project_id: str, trust_id: str | None) -> Mapping[str, str]:
+        """Return headers with which Zaqar accepts requests in a project. Raises CloudError."""
+
+    def forget(self, project_id: str, trust_id: str | None) -> None:
+        """Request a new token for the next headers, because the token was refused."""
+
+    def zaqar_endpoint(self) -> str:
+        """Return the URL of Zaqar, without a slash at the end. Raises CloudError."""
+
+    def heat_endpoints(self) -> Sequence[str]:
+        """Return the URLs of Heat, without a slash at the end. Raises CloudError."""
+
+
+class CloudError(Exception):
+    """Keystone refused a token or did not answer. The text is shown to the subscription's owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The parts that the kinds of targets need.
+
+    :param timestamp: returns the seconds since 1970.
+    """
+
+    web: WebClient
+    cloud: Cloud
+    timestamp: Callable[[], float]
+
+
+class KeptConnection:
+    """A connection to a web server that is used again as long as the server keeps it.
+
+    :param trusted: see :meth:`WebClient.connect`.
+    """
+
+    def __init__(self, web: WebClient, target: Target, *, trusted: bool = False) -> None:
+        self._web = web
+        self._target = target
+        self._trusted = trusted
+        self._connection: Connection | None = None
+
+    def post(
+        self,
+        headers: Mapping[str, str],
+        body: bytes,
+        deadline: Deadline,
+        *,
+        reads_body: bool = False,
+    ) -> Answer:
+        """Send a request; the errors are those of :class:`Connection`."""
+        kept = self._connection
+        if kept is not None:
+            try:
+                return self._post(kept, headers, body, deadline, reads_body)
+            except ConnectionLost:
+                pass  # the server closed it while it was idle
+        fresh = self._web.connect(self._target, deadline, trusted=self._trusted)
+        return self._post(fresh, headers, body, deadline, reads_body)
+
+    def _post(
+        self,
+        connection: Connection,
+        headers: Mapping[str, str],
+        body: bytes,
+        deadline: Deadline,
+        reads_body: bool,
+    ) -> Answer:
+        self._connection = connection
+        try:
+            return connection.post(headers, body, deadline, reads_body=reads_body)
+        finally:
+            if not connection.reusable:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def outcome(answer: Answer) -> Outcome:
+    """Return the outcome that a response means."""
+    if 200 <= answer.status < 300:
+        return Outcome(answer.status, body=answer.body)
+    if 300 <= answer.status < 400:
+        error = "the target redirects, which is not followed"
+    else:
+        error = f"the target answered with status {answer.status}"
+    return Outcome(answer.status, error, answer.retry_after)
