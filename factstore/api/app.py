@@ -92,7 +92,7 @@ def create_app(
     authorizer: Authorizer,
     *,
     tokens: bool = True,
-    begin_stream: events.BeginStream = lambda environ, subscription: None,
+    begin_stream: events.BeginStream = lambda environ, watcher: None,
     agent_files: AgentFiles | None = None,
     vendor_data: vendordata.VendorDataSettings | None = None,
     service_type: str = SERVICE_TYPE,

@@ -65,7 +65,7 @@ def _read(query: dict[str, Any], stack: str) -> Response:
     known, generation = conditional.known_tags(), conditional.generation()
     arguments = (services(), access().permissions, scope, query, known, generation)
     try:
-        with waiting(scope, query["wait"] or query["settle"]):
+        with waiting(scope.project_id, query["wait"] or query["settle"]):
             found = read_context(*arguments)
     except NotFound as error:
         return missing(error, query["wait"])

@@ -41,7 +41,7 @@ class ConvergenceItem(MethodView):
         def is_known(found: Convergence) -> bool:
             return known is None or etag_of(convergence_texts(found)) in known
 
-        with waiting(scope, query["wait"]):
+        with waiting(scope.project_id, query["wait"]):
             found = services().convergence.get(
                 scope,
                 group=query["group"],

@@ -13,6 +13,7 @@ from factstore.api.responses import PIECE_CHARACTERS
 from factstore.api.serializers.events import event_texts, snapshot_text
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.fact import Scope
+from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import Clock
 from factstore.core.services.composition import Services
 from factstore.core.services.debounce import Debounce
@@ -62,13 +63,13 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
-    """The events that a stream delivers, and to whom.
+class Watcher:
+    """The reader of a stream, and the events that it receives.
 
     :param release: called once when the stream has ended.
     """
 
-    scope: Scope
+    of: Watched
     wanted: Filter
     settle: Debounce
     epoch: str
@@ -76,34 +77,47 @@ class Subscription:
     request_id: str
     release: Callable[[], None]
 
+    @property
+    def project_id(self) -> str:
+        """The project of the reader."""
+        return self.credential.identity.project_id
+
 
 ContinueStream = Callable[[Cursor], bool]
 """Lets the server send the rest of a stream; returns False if it has to be sent as before."""
 
 
-def stream_chunks(frames: Iterator[Frame], epoch: str, credential: Credential) -> Iterator[bytes]:
+def stream_chunks(
+    frames: Iterator[Frame], epoch: str, credential: Credential, *, names_stacks: bool = False
+) -> Iterator[bytes]:
     """Yield the first bytes of a stream, and then its frames."""
     yield FIRST
-    yield from frame_chunks(frames, epoch, credential)
+    yield from frame_chunks(frames, epoch, credential, names_stacks=names_stacks)
 
 
-def frame_chunks(frames: Iterator[Frame], epoch: str, credential: Credential) -> Iterator[bytes]:
+def frame_chunks(
+    frames: Iterator[Frame], epoch: str, credential: Credential, *, names_stacks: bool = False
+) -> Iterator[bytes]:
     """Yield frames as bytes until the credential is no longer valid."""
     for frame in frames:
         if credential.is_due and not credential.check():
             yield goodbye_piece(CREDENTIAL_ENDED)
             return
-        yield from frame_pieces(frame, epoch)
+        yield from frame_pieces(frame, epoch, names_stacks=names_stacks)
 
 
-def frame_pieces(frame: Frame, epoch: str) -> Iterator[bytes]:
-    """Yield a frame as a server-sent event."""
+def frame_pieces(frame: Frame, epoch: str, *, names_stacks: bool = False) -> Iterator[bytes]:
+    """Yield a frame as a server-sent event.
+
+    :param names_stacks: name the stack of each change, and of each part of a snapshot.
+    """
     # JSON texts contain no newline, so each fits into one data line.
     match frame:
         case ChangeFrame():
-            yield from _change_pieces(frame, epoch)
+            yield from _change_pieces(frame, epoch, names_stacks)
         case SnapshotFrame():
-            yield f"event: snapshot\ndata: {snapshot_text(frame, epoch)}\n\n".encode()
+            text = snapshot_text(frame, epoch, names_stack=names_stacks)
+            yield f"event: snapshot\ndata: {text}\n\n".encode()
         case BookmarkFrame(cursor):
             yield f'id: {cursor}\nevent: bookmark\ndata: {{"cursor":"{cursor}"}}\n\n'.encode()
         case ResetFrame(detail):
@@ -114,10 +128,10 @@ def frame_pieces(frame: Frame, epoch: str) -> Iterator[bytes]:
             yield goodbye_piece(reason)
 
 
-def _change_pieces(frame: ChangeFrame, epoch: str) -> Iterator[bytes]:
-    """Yield a change, with a data line for each text of its event."""
+def _change_pieces(frame: ChangeFrame, epoch: str, names_stacks: bool) -> Iterator[bytes]:
+    """Yield a change, with a data line for each text of its events."""
     piece = f"id: {frame.cursor}\nevent: change"
-    for text in event_texts(frame.event, epoch):
+    for text in event_texts(frame.events, epoch, names_stacks=names_stacks):
         if len(piece) > PIECE_CHARACTERS:
             yield piece.encode()
             piece = ""
@@ -169,32 +183,33 @@ class StreamBody:
 
 def open_stream(
     services: Services,
-    scope: Scope,
+    of: Watched,
     identity: Identity,
     since: Cursor | None,
     wanted: Filter,
     query: Mapping[str, Any],
     request_id: str,
-    begin: Callable[[Subscription], ContinueStream | None],
+    begin: Callable[[Watcher], ContinueStream | None],
 ) -> StreamBody:
     """Return the body of a new stream.
 
     :param begin: prepares the connection; returns None if the server cannot continue the stream.
     """
     credential = Credential(identity, services.clock)
-    body = StreamBody(services.rate_limiter.stream(scope))
+    stack = of.stack if isinstance(of, Scope) else None
+    body = StreamBody(services.rate_limiter.stream(identity.project_id, stack))
     try:
         settle = Debounce.of(query["settle"], query["max_settle"])
         reset = query["on_gap"] == "reset"
         frames = services.watch.stream(
-            scope, since, query["initial"], wanted, reset, settle, body.hand_over
+            of, since, query["initial"], wanted, reset, settle, body.hand_over
         )
         epoch = services.epoch
     except BaseException:
         body.close()
         raise
-    body.chunks = stream_chunks(frames, epoch, credential)
+    body.chunks = stream_chunks(frames, epoch, credential, names_stacks=wanted.many)
     body.continue_stream = begin(
-        Subscription(scope, wanted, settle, epoch, credential, request_id, body.release)
+        Watcher(of, wanted, settle, epoch, credential, request_id, body.release)
     )
     return body

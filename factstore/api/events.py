@@ -1,4 +1,4 @@
-"""Views of events: the watch, as a stream or by long polls."""
+"""Views of events: the watch of one stack or many, as a stream or by long polls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from factstore.api.event_stream import (
     HEADERS,
     STREAM,
     ContinueStream,
-    Subscription,
+    Watcher,
     open_stream,
 )
 from factstore.api.identity import Identity, access
@@ -26,7 +26,8 @@ from factstore.api.schemas import events as schemas
 from factstore.api.serializers.events import event_texts
 from factstore.api.services import services, waiting
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Scope
+from factstore.core.model.event import by_revision
+from factstore.core.model.stack_selection import Watched
 from factstore.core.services.debounce import Debounce
 from factstore.core.services.watch_filter import Filter
 from factstore.policies import stacks as rules
@@ -38,7 +39,7 @@ _QUERY = schemas.EventsQuery()
 BEGIN_STREAM = "factstore.begin_stream"
 """The application's extension, a :data:`BeginStream`."""
 
-BeginStream = Callable[[WSGIEnvironment, Subscription], ContinueStream | None]
+BeginStream = Callable[[WSGIEnvironment, Watcher], ContinueStream | None]
 """Prepares a connection for a stream; returns None if the server cannot continue the stream."""
 
 
@@ -66,16 +67,18 @@ class Events(MethodView):
     def get(self, query: dict[str, Any], stack: str) -> Response:
         """Watch a stack: as a stream with Accept: text/event-stream, otherwise by long polls."""
         scope = access().scope(rules.EVENTS, stack)
-        identity = access().identity()
-        event_filter = filter_of(query, identity)
-        cursor = request.headers.get("Last-Event-ID") or query["since"]
-        since = Cursor.parse(cursor) if cursor else None
-        if preferred(request, (JSON, STREAM)) == STREAM:
-            response = _stream(scope, identity, since, event_filter, query)
-        else:
-            response = _poll(scope, since, event_filter, query)
-        response.vary.add("Accept")
-        return response
+        return _watch(scope, filter_of(query, access().identity()), query)
+
+
+def _watch(of: Watched, wanted: Filter, query: dict[str, Any]) -> Response:
+    cursor = request.headers.get("Last-Event-ID") or query["since"]
+    since = Cursor.parse(cursor) if cursor else None
+    if preferred(request, (JSON, STREAM)) == STREAM:
+        response = _stream(of, since, wanted, query)
+    else:
+        response = _poll(of, since, wanted, query)
+    response.vary.add("Accept")
+    return response
 
 
 def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
@@ -88,22 +91,28 @@ def load_query(arguments: Mapping[str, str]) -> dict[str, Any] | None:
 
 def filter_of(query: Mapping[str, Any], identity: Identity) -> Filter:
     """Return the filter for which a query asks."""
-    types = frozenset(query["types"].split(",")) if query["types"] else frozenset()
-    return Filter(query["prefix"], types, identity.permissions.reach, query["group"])
+    types, prefixes, groups = (names_of(query[name]) for name in ("types", "prefix", "group"))
+    return Filter(prefixes, frozenset(types), identity.permissions.reach, groups)
 
 
-def _poll(
-    scope: Scope, since: Cursor | None, event_filter: Filter, query: dict[str, Any]
-) -> Response:
+def names_of(text: str) -> tuple[str, ...]:
+    """Return the names that commas separate, in order and without duplicates."""
+    return tuple(sorted(set(text.split(",")))) if text else ()
+
+
+def _poll(of: Watched, since: Cursor | None, wanted: Filter, query: dict[str, Any]) -> Response:
     wait = query["wait"]
-    with waiting(scope, wait or query["settle"]):
+    with waiting(access().identity().project_id, wait or query["settle"]):
         poll = services().watch.poll(
-            scope, since, wait, event_filter, Debounce.of(query["settle"], query["max_settle"])
+            of, since, wait, wanted, Debounce.of(query["settle"], query["max_settle"])
         )
     fields = {"next": str(poll.next), "more": poll.more}
 
     def texts() -> Iterator[str]:
-        events = (event_texts(event, poll.next.epoch) for event in poll.events)
+        events = (
+            event_texts(found, poll.next.epoch, names_stacks=wanted.many)
+            for found in by_revision(poll.events)
+        )
         return object_texts(fields, {"events": array_texts(events)})
 
     response = texts_response(texts)
@@ -111,16 +120,11 @@ def _poll(
     return response
 
 
-def _stream(
-    scope: Scope,
-    identity: Identity,
-    since: Cursor | None,
-    event_filter: Filter,
-    query: dict[str, Any],
-) -> Response:
+def _stream(of: Watched, since: Cursor | None, wanted: Filter, query: dict[str, Any]) -> Response:
     begin = partial(current_app.extensions[BEGIN_STREAM], request.environ)
     request_id = request.environ.get("openstack.request_id", "")
-    body = open_stream(services(), scope, identity, since, event_filter, query, request_id, begin)
+    identity = access().identity()
+    body = open_stream(services(), of, identity, since, wanted, query, request_id, begin)
     if request.method == "HEAD":
         body.close()  # the server does not send it, so it would never close it
     response = Response(body, content_type=STREAM, direct_passthrough=True)

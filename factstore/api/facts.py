@@ -218,7 +218,7 @@ def _read(query: dict[str, Any], stack: str, path: str) -> Response:
         return known is None or facts.etag(fact) in known
 
     try:
-        with waiting(scope, query["wait"]):
+        with waiting(scope.project_id, query["wait"]):
             fact = facts.get(
                 scope,
                 path,

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from flask import current_app, request
 
-from factstore.core.model.fact import Scope
 from factstore.core.services.composition import Services
 
 EXTENSION = "factstore.services"
@@ -18,8 +17,8 @@ WAITED = "factstore.waited"
 
 
 @contextmanager
-def waiting(scope: Scope, seconds: float) -> Iterator[None]:
-    """Count the current request among the waiting requests of its project, if it waits.
+def waiting(project_id: str, seconds: float) -> Iterator[None]:
+    """Count the current request among the waiting requests of a project, if it waits.
 
     :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
     """
@@ -27,7 +26,7 @@ def waiting(scope: Scope, seconds: float) -> Iterator[None]:
         yield
         return
     request.environ[WAITED] = True
-    with services().rate_limiter.waiting(scope.project_id):
+    with services().rate_limiter.waiting(project_id):
         yield
 
 

@@ -26,7 +26,7 @@ blueprint = Blueprint("turns", __name__, description="Places of members in a sta
 
 def _list(scope: Scope, queue: str, query: dict[str, Any]) -> Response:
     known = conditional.known_tags()
-    with waiting(scope, query["wait"]):
+    with waiting(scope.project_id, query["wait"]):
         found = services().turns.list(
             scope,
             queue,
@@ -79,7 +79,7 @@ class TurnItem(MethodView):
         """Show a turn; with wait, wait until it changes."""
         scope = access().scope(rules.GET, stack)
         known = conditional.known_tags()
-        with waiting(scope, query["wait"]):
+        with waiting(scope.project_id, query["wait"]):
             found = services().turns.get(
                 scope,
                 queue,
@@ -116,7 +116,7 @@ class TurnItem(MethodView):
         caller.permissions.check_member(member)
         generation = conditional.generation(body["generation"])
         turn_request = TurnRequest.of(generation, body["max_parallel"], rank=body["rank"])
-        with waiting(scope, query["wait"]):
+        with waiting(scope.project_id, query["wait"]):
             taken = services().turns.take(
                 scope, queue, member, turn_request, caller.author(), wait=query["wait"]
             )

@@ -83,7 +83,7 @@ class WaiterItem(MethodView):
             return known is None or etag_of(waiter_texts(found)) in known
 
         try:
-            with waiting(scope, query["wait"]):
+            with waiting(scope.project_id, query["wait"]):
                 found = services().waiters.get(
                     scope,
                     waiter,

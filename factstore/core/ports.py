@@ -15,6 +15,7 @@ from factstore.core.model.event import DeletionAuthor, Event, Mutation, Step, St
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R
+from factstore.core.model.stack_selection import Watched
 from factstore.core.model.transaction import Transaction
 from factstore.core.state.state import State
 
@@ -206,7 +207,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events of one stack, in order.
+    """Events of one stack or of a selection, in order.
 
     :param upto: the revision up to which the batch is complete.
     :param more: True if further events are available.
@@ -246,16 +247,18 @@ class EventSource(Protocol):
     def closing(self) -> bool:
         """True if readers are to stop."""
 
-    def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
-        """Return the next events of a stack after a revision.
+    def read(self, of: Watched, after: int, *, events: int, size: int) -> EventBatch:
+        """Return the next events of a stack or of a selection after a revision.
 
-        :param events: the maximum number of events.
-        :param size: the approximate maximum of bytes.
-        :raises CursorExpired: the history after that revision is no longer in memory.
+        A batch ends with a revision, not within one.
+
+        :param events: the maximum number of events, unless one revision has more.
+        :param size: the approximate maximum of bytes, unless one revision has more.
+        :raises CursorExpired: the history after that revision is no longer in memory, of any stack.
         """
 
-    def wait(self, scope: Scope, after: int, timeout: float) -> bool:
-        """Wait until the stack has an event after a revision; return False after *timeout* seconds.
+    def wait(self, of: Watched, after: int, timeout: float) -> bool:
+        """Wait until there is an event after a revision; return False after *timeout* seconds.
 
         Return True early if readers are to stop or the history was reset.
         """

@@ -9,10 +9,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
-from factstore.core.ports import WakeUp
+from factstore.core.ports import EventBatch, WakeUp
+
+if TYPE_CHECKING:
+    from factstore.watch.selections import Selected
 
 READ_SETS = 2_000  # read sets whose last change is kept; the others count as concerned
 
@@ -28,6 +32,7 @@ class Channel:
         digest of the read set.
     :param concerned_floor: the revision after which *concerned* is complete.
 
+    :param selected: the selections that include the stack, while it has events in memory.
     :param sizes: the size of each event, and the time at which it was added.
     :param bytes: the size of the events that are in memory.
 
@@ -45,6 +50,7 @@ class Channel:
     concerned_wake_ups: dict[str, WakeUp] = field(default_factory=dict)
     readers: int = 0
     listeners: dict[Callable[[], None], None] = field(default_factory=dict)
+    selected: tuple[Selected, ...] = ()
     events: list[Event] = field(default_factory=list)
     sizes: list[tuple[int, float]] = field(default_factory=list)
     bytes: int = 0
@@ -53,6 +59,11 @@ class Channel:
     @property
     def idle(self) -> bool:
         return not self.readers and not self.count
+
+    @property
+    def awaited(self) -> bool:
+        """True if readers wait for the events, who may not have read the newest one yet."""
+        return self.readers > 0 or any(selected.readers for selected in self.selected)
 
     @property
     def count(self) -> int:
@@ -66,6 +77,23 @@ class Channel:
 
     def after(self, revision: int) -> int:
         return bisect_right(self.events, revision, self.dropped, key=lambda event: event.revision)
+
+    def read(self, after: int, upto: int, *, events: int, size: int) -> EventBatch:
+        """Return the next events after a revision.
+
+        :param upto: the newest revision.
+        """
+        start = self.after(after)
+        found = self.events[start : start + events]
+        taken, total = 0, 0
+        for event in found:
+            total += event.size
+            if taken and total > size:
+                break
+            taken += 1
+        more = start + taken < len(self.events)
+        read_to = found[taken - 1].revision if more else max(after, upto)
+        return EventBatch(tuple(found[:taken]), read_to, more)
 
     def add(self, event: Event, size: int, time: float) -> None:
         self.events.append(event)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from factstore.core.model.fact import Scope
+from factstore.core.model.stack_selection import StackSelection
 
 STACKS = 10_000  # of a project, whose dropped history is recorded separately
 PROJECTS = 10_000
@@ -36,6 +38,20 @@ class Floors:
         if project is None:
             return self._floor
         return max(self._floor, project.floor, project.stacks.get(scope.stack, 0))
+
+    def of_selection(self, selection: StackSelection) -> int:
+        """Return the highest floor of the stacks of a selection."""
+        found: Collection[_Project] = self._projects.values()
+        if selection.project_id is not None:
+            found = (self._projects.get(selection.project_id, _Project()),)
+        matches = selection.patterns.matches
+        floors = [
+            revision
+            for project in found
+            for stack, revision in project.stacks.items()
+            if matches(stack)
+        ]
+        return max([self._floor, *(project.floor for project in found), *floors])
 
     def raise_to(self, scope: Scope, revision: int) -> None:
         """Record the revision of an event that was dropped, which is newer than the floor."""

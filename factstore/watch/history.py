@@ -42,14 +42,21 @@ class History:
     """Adds events to channels, and drops others.
 
     :param now: returns seconds that never decrease.
+    :param on_drop: called with the stack and the revision of each event that was dropped.
     :ivar floors: of the stacks of which events were dropped.
     :ivar events: the number of events in all channels.
     :ivar bytes: their approximate bytes.
     """
 
-    def __init__(self, limits: HistoryLimits, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        limits: HistoryLimits,
+        now: Callable[[], float],
+        on_drop: Callable[[Scope, Channel, int], None],
+    ) -> None:
         self.limits = limits
         self._now = now
+        self._on_drop = on_drop
         self._base = max(1, limits.bytes // limits.events)
         self.clear(0)
 
@@ -115,7 +122,7 @@ class History:
             largest = stacks[name]
             while largest and weight <= following and self._too_many(unread):
                 before, number, scope, channel = largest[0]
-                if channel.readers and channel.count == 1 and channel.last_event == revision:
+                if channel.awaited and channel.count == 1 and channel.last_event == revision:
                     # Watchers that wait have not read it yet. It stays until the next revision.
                     unread += channel.bytes
                     weight -= before
@@ -139,3 +146,4 @@ class History:
         self.events -= 1
         self.bytes -= size
         self.floors.raise_to(scope, event.revision)
+        self._on_drop(scope, channel, event.revision)

@@ -19,9 +19,11 @@ from itertools import islice
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
+from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch, Kept, WakeUp
 from factstore.watch.channel import Channel
 from factstore.watch.history import History, HistoryLimits
+from factstore.watch.selections import Selected, Selections
 
 IDLE_CHANNELS = 10_000  # idle channels that are kept; the stacks of others count as changed
 
@@ -38,7 +40,8 @@ class Hub:
         new_wake_up: Callable[[], WakeUp] = threading.Event,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._history = History(limits, now)
+        self._selections = Selections()
+        self._history = History(limits, now, self._selections.dropped)
         self._now = now
         self._reset_at = now()
         self._new_wake_up = new_wake_up
@@ -89,25 +92,20 @@ class Hub:
     def reset(self, revision: int) -> None:
         """Discard the history and restart at *revision*."""
         with self._lock:
-            wake_ups = self._take_all_wake_ups()
-            listeners = self._listeners()
-            listening = {s: c.listeners for s, c in self._channels.items() if c.listeners}
+            calls = self._calls_to_all()
+            listening = [(of, found.listeners) for of, found in self._known() if found.listeners]
             self._channels.clear()
+            self._selections.clear()
             self._history.clear(revision)
             self._change_floor = self._revision = revision
             self._forget_at = 2 * IDLE_CHANNELS
             self._generation += 1
             self._reset_at = self._now()
-            for (
-                scope,
-                kept,
-            ) in listening.items():  # the position of some may still be in the history
-                channel = self._join(scope)
-                channel.readers, channel.listeners = len(kept), kept
-        for wake_up in wake_ups:
-            wake_up.set()
-        for listener in listeners:
-            listener()
+            for of, kept in listening:  # the position of some may still be in the history
+                found = self._enter(of)
+                found.readers, found.listeners = len(kept), kept
+        for call in calls:
+            call()
 
     def publish(
         self, revision: int, events: Iterable[Event], touched: Mapping[Scope, Collection[str]]
@@ -117,9 +115,9 @@ class Hub:
         :param touched: the stacks in which anything changed, including those of the events, with the
             digests of the read sets that are concerned.
         """
-        wake_ups: list[WakeUp] = []
+        calls: list[Callable[[], object]] = []
         now = self._now()
-        listeners: list[Callable[[], None]] = []
+        selections: dict[Selected, None] = {}
         with self._lock:
             for scope, read_sets in touched.items():
                 channel = self._channels.pop(scope, None)
@@ -127,20 +125,22 @@ class Hub:
                     channel = Channel(concerned_floor=self._change_floor)
                 self._channels[scope] = channel
                 channel.last_change = revision
-                wake_ups += channel.take_wake_ups(event=False)
-                wake_ups += channel.concern(read_sets, revision, now)
+                calls += [w.set for w in channel.take_wake_ups(event=False)]
+                calls += [w.set for w in channel.concern(read_sets, revision, now)]
             for event in events:
                 channel = self._channels[event.scope]
                 self._history.add(channel, event)
-                wake_ups += channel.take_wake_ups(event=True, end=event.ends_stack)
-                listeners += channel.listeners
+                calls += [w.set for w in channel.take_wake_ups(event=True, end=event.ends_stack)]
+                calls += channel.listeners
+                selections.update(dict.fromkeys(self._selections.add(event.scope, channel)))
+            for selected in selections:
+                calls += [w.set for w in selected.take_all_wake_ups()]
+                calls += selected.listeners
             self._revision = revision
             self._history.make_room(self._channels, revision)
             self._forget_idle()
-        for wake_up in wake_ups:
-            wake_up.set()
-        for listener in listeners:
-            listener()
+        for call in calls:
+            call()
 
     def _forget_idle(self) -> None:
         """Delete idle channels, those that changed longest ago first, many at a time."""
@@ -156,81 +156,63 @@ class Hub:
         """Wake all readers to stop."""
         with self._lock:
             self._closing = True
-            wake_ups = self._take_all_wake_ups()
-            listeners = self._listeners()
-        for wake_up in wake_ups:
-            wake_up.set()
-        for listener in listeners:
-            listener()
+            calls = self._calls_to_all()
+        for call in calls:
+            call()
 
-    def _listeners(self) -> list[Callable[[], None]]:
-        channels = self._channels.values()
-        return [listener for channel in channels for listener in channel.listeners]
+    def _known(self) -> list[tuple[Watched, Channel | Selected]]:
+        return [*self._channels.items(), *self._selections.all.items()]
 
-    def _take_all_wake_ups(self) -> list[WakeUp]:
-        channels = self._channels.values()
-        return [wake_up for channel in channels for wake_up in channel.take_all_wake_ups()]
+    def _calls_to_all(self) -> list[Callable[[], object]]:
+        calls: list[Callable[[], object]] = []
+        for _, found in self._known():
+            calls += [wake_up.set for wake_up in found.take_all_wake_ups()]
+            calls += found.listeners
+        return calls
 
     # Called by readers
 
-    def read(self, scope: Scope, after: int, *, events: int, size: int) -> EventBatch:
-        """Return the next events of a stack after a revision.
-
-        :param events: the maximum number of events.
-        :param size: the approximate maximum of bytes.
-        :raises CursorExpired: the history after that revision is no longer in memory.
-        """
+    def read(self, of: Watched, after: int, *, events: int, size: int) -> EventBatch:
+        """See :class:`~factstore.core.ports.EventSource`."""
         with self._lock:
-            if after < self._history.floors.of(scope):
+            if after < self._floor(of):
                 raise CursorExpired(
                     "the history after this cursor is no longer available; list, then watch from there."
                 )
-            channel = self._channels.get(scope)
-            if channel is None or channel.last_event <= after:
+            found = self._find(of)
+            if found is None or found.last_event <= after:
                 return EventBatch((), max(after, self._revision), more=False)
-            start = channel.after(after)
-            found = channel.events[start : start + events]
-            taken, total = 0, 0
-            for event in found:
-                total += event.size
-                if taken and total > size:
-                    break
-                taken += 1
-            more = start + taken < len(channel.events)
-            upto = found[taken - 1].revision if more else max(after, self._revision)
-            return EventBatch(tuple(found[:taken]), upto, more)
+            return found.read(after, self._revision, events=events, size=size)
 
-    def wait(self, scope: Scope, after: int, timeout: float) -> bool:
-        """Wait until the stack has an event after a revision; return False after *timeout* seconds.
-
-        Return True early if readers are to stop or the history was reset.
-        """
+    def wait(self, of: Watched, after: int, timeout: float) -> bool:
+        """See :class:`~factstore.core.ports.EventSource`."""
         with self._lock:
-            channel = self._channels.get(scope)
-            news = channel is not None and channel.last_event > after
-            if self._closing or after < self._history.floors.of(scope) or news:
+            found = self._find(of)
+            news = found is not None and found.last_event > after
+            if self._closing or after < self._floor(of) or news:
                 return True
-            channel = self._join(scope)
-            if channel.event_wake_up is None:
-                channel.event_wake_up = self._new_wake_up()
-            wake_up, generation = channel.event_wake_up, self._generation
-        return self._wait(channel, wake_up, generation, timeout)
+            found = self._enter(of)
+            if found.event_wake_up is None:
+                found.event_wake_up = self._new_wake_up()
+            wake_up, generation = found.event_wake_up, self._generation
+        return self._wait(found, wake_up, generation, timeout)
 
-    def listen(self, scope: Scope, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call a function after each event of a stack, in the thread that publishes it.
+    def listen(self, of: Watched, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call a function after each revision with events, in the thread that publishes them.
 
         It is also called when readers are to stop or the history was reset.
 
         :return: a function that ends this.
         """
         with self._lock:
-            self._join(scope).listeners[listener] = None
+            self._enter(of).listeners[listener] = None
 
         def leave() -> None:
             with self._lock:
-                channel = self._channels[scope]  # not the same since a reset
-                channel.readers -= 1
-                del channel.listeners[listener]
+                found = self._find(of)  # not the same since a reset
+                assert found is not None  # noqa: S101 - it has a reader
+                found.readers -= 1
+                del found.listeners[listener]
                 self._forget_idle()
 
         return leave
@@ -281,6 +263,22 @@ class Hub:
             wake_up, generation = channel.change_wake_up, self._generation
         return self._wait(channel, wake_up, generation, timeout)
 
+    def _floor(self, of: Watched) -> int:
+        floors = self._history.floors
+        return floors.of(of) if isinstance(of, Scope) else self._selections.find(of, floors).floor
+
+    def _find(self, of: Watched) -> Channel | Selected | None:
+        if isinstance(of, Scope):
+            return self._channels.get(of)
+        return self._selections.find(of, self._history.floors)
+
+    def _enter(self, of: Watched) -> Channel | Selected:
+        if isinstance(of, Scope):
+            return self._join(of)
+        found = self._selections.find(of, self._history.floors)
+        found.readers += 1
+        return found
+
     def _join(self, scope: Scope) -> Channel:
         channel = self._channels.get(scope)
         if channel is None:
@@ -289,12 +287,14 @@ class Hub:
         channel.readers += 1
         return channel
 
-    def _wait(self, channel: Channel, wake_up: WakeUp, generation: int, timeout: float) -> bool:
+    def _wait(
+        self, found: Channel | Selected, wake_up: WakeUp, generation: int, timeout: float
+    ) -> bool:
         try:
             wake_up.wait(timeout)
         finally:
             with self._lock:
                 if generation == self._generation:
-                    channel.readers -= 1
+                    found.readers -= 1
                     self._forget_idle()  # callers may wait for any number of stacks that never existed
         return wake_up.is_set()

@@ -19,7 +19,7 @@ from oslo_middleware.healthcheck import opts as health_opts
 from factstore import SERVICE_TYPE
 from factstore.api import agent_files
 from factstore.api.app import create_app
-from factstore.api.event_stream import ContinueStream, Subscription
+from factstore.api.event_stream import ContinueStream, Watcher
 from factstore.api.identity import Authorizer
 from factstore.api.vendordata import VendorDataSettings
 from factstore.conf import cors as cors_defaults
@@ -177,7 +177,7 @@ def _vendor_data(conf: cfg.ConfigOpts) -> VendorDataSettings:
     return VendorDataSettings(conf.vendordata.url.rstrip("/").removesuffix("/v1"), cacert)
 
 
-def _begin_stream(environ: WSGIEnvironment, subscription: Subscription) -> ContinueStream | None:
+def _begin_stream(environ: WSGIEnvironment, watcher: Watcher) -> ContinueStream | None:
     """Prepare the request's connection, if the server provides it, for a stream."""
     begin = getattr(environ.get("gunicorn.socket"), "begin_stream", None)
-    return None if begin is None else begin(subscription)
+    return None if begin is None else begin(watcher)

@@ -72,7 +72,7 @@ def test_acknowledged_writes_survive_kills_and_watches_resume_without_loss(
     def listen() -> None:
         for frame in frames:
             if isinstance(frame, ChangeFrame):
-                received.append(frame.event.revision)
+                received.append(frame.events[0].revision)
             elif not isinstance(frame, PingFrame):
                 assert isinstance(frame, GoodbyeFrame)
                 assert frame.reason.startswith("the service is stopping"), frame

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from factstore.api.raw_json import json_array, json_object
 from factstore.api.serializers.facts import fact_text
@@ -10,6 +10,7 @@ from factstore.api.serializers.members import member_text
 from factstore.api.serializers.waiters import waiter_with_progress
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Change, Event
+from factstore.core.model.fact import Scope
 from factstore.core.model.member import Member
 from factstore.core.model.value import encode
 from factstore.core.model.waiter import Progress, Waiter
@@ -21,23 +22,32 @@ LINE_CHARACTERS = 64 * 1024
 """The length from which a text ends with the next change; a change is at most a few times as long."""
 
 
-def event_texts(event: Event, epoch: str) -> Iterable[str]:
-    """Return an event as JSON; between its texts a newline is allowed."""
-    text = event.memo.get(epoch)
-    if text is not None:
-        return (text,)
-    if event.size > LARGE_BYTES:
-        return _large_event_texts(event, epoch)
-    changes = json_array(_change_text(change, epoch) for change in event.changes)
-    text = event.memo[epoch] = json_object(_fields(event, epoch), {"changes": changes})
-    return (text,)
+def event_texts(
+    events: Sequence[Event], epoch: str, *, names_stacks: bool = False
+) -> Iterable[str]:
+    """Return the events of one revision as one JSON object; between its texts a newline is allowed.
+
+    :param names_stacks: name the stack of each change.
+    """
+    key = f"{epoch} named" if names_stacks else epoch
+    texts = [event.memo.get(key) for event in events]
+    if None in texts and sum(event.size for event in events) > LARGE_BYTES:
+        return _large_texts(events, epoch, names_stacks=names_stacks)
+    for at, event in enumerate(events):
+        if texts[at] is None:
+            changes = (_change_text(each, event, epoch, names_stacks) for each in event.changes)
+            texts[at] = event.memo[key] = ",".join(changes)
+    fields = {"cursor": str(Cursor(epoch, events[0].revision))}
+    return (json_object(fields, {"changes": f"[{','.join(filter(None, texts))}]"}),)
 
 
-def _large_event_texts(event: Event, epoch: str) -> Iterator[str]:
-    texts, length = [f'{encode(_fields(event, epoch))[:-1]},"changes":['], 0
-    last = len(event.changes) - 1
-    for at, change in enumerate(event.changes):
-        text = _change_text(change, epoch)
+def _large_texts(events: Sequence[Event], epoch: str, *, names_stacks: bool) -> Iterator[str]:
+    fields = {"cursor": str(Cursor(epoch, events[0].revision))}
+    texts, length = [f'{encode(fields)[:-1]},"changes":['], 0
+    changes = [(event, change) for event in events for change in event.changes]
+    last = len(changes) - 1
+    for at, (event, change) in enumerate(changes):
+        text = _change_text(change, event, epoch, names_stacks)
         texts += (text, "," if at < last else "]}")
         length += len(text)
         if length >= LINE_CHARACTERS:
@@ -47,15 +57,15 @@ def _large_event_texts(event: Event, epoch: str) -> Iterator[str]:
         yield "".join(texts)
 
 
-def _fields(event: Event, epoch: str) -> dict[str, object]:
-    return {"cursor": str(Cursor(epoch, event.revision))}
+def _stack_fields(scope: Scope) -> dict[str, object]:
+    return {"project_id": scope.project_id, "stack": scope.stack}
 
 
-def snapshot_text(frame: SnapshotFrame, epoch: str) -> str:
+def snapshot_text(frame: SnapshotFrame, epoch: str, *, names_stack: bool = False) -> str:
     """Return a part of a snapshot as JSON on one line."""
     waiters = [waiter_with_progress(waiter, progress) for waiter, progress in frame.waiters]
     return json_object(
-        {},
+        _stack_fields(frame.scope) if names_stack else {},
         {
             "facts": json_array(fact_text(fact, epoch) for fact in frame.facts),
             "members": json_array(member_text(member) for member in frame.members),
@@ -64,8 +74,9 @@ def snapshot_text(frame: SnapshotFrame, epoch: str) -> str:
     )
 
 
-def _change_text(change: Change, epoch: str) -> str:
+def _change_text(change: Change, event: Event, epoch: str, names_stack: bool) -> str:
     fields: dict[str, object] = {
+        **(_stack_fields(event.scope) if names_stack else {}),
         "type": change.type,
         "path": change.path,
         "by": change.by,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Literal, get_args
 
 from factstore.core.model.fact import Fact, Scope, Stack
@@ -171,6 +172,12 @@ class Event:
     def ends_stack(self) -> bool:
         """True if the event deletes the stack."""
         return any(change.type == "stack.delete" for change in self.changes)
+
+
+def by_revision(events: Iterable[Event]) -> Iterator[tuple[Event, ...]]:
+    """Yield the events of each revision; they are ordered by revision."""
+    for _, found in groupby(events, key=lambda event: event.revision):
+        yield tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

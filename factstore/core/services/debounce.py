@@ -7,12 +7,12 @@ That is never before the stack is quiet unless a bound requires it, and never la
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from factstore.core.model.event import Event
+from factstore.core.model.event import Event, by_revision
 from factstore.core.ports import EventBatch
+from factstore.core.services.watch_filter import Filter
 
 TIMES = 10  # the default of max_settle, as a multiple of settle
 
@@ -96,19 +96,23 @@ class Page:
         """The number of events, and the approximate bytes, that still fit."""
         return PAGE_EVENTS - len(self.events), PAGE_BYTES - self._size
 
-    def take(self, batch: EventBatch, wanted: Callable[[Event], Event | None]) -> bool:
-        """Add the wanted events of a batch as far as they fit; return True if any was added."""
+    def take(self, batch: EventBatch, wanted: Filter) -> bool:
+        """Add the wanted events of a batch as far as they fit; return True if any was added.
+
+        The events of one revision are added together.
+        """
         before = len(self.events)
-        for event in batch.events:
-            filtered = wanted(event)
-            if filtered is not None:
-                if self.events and self._size + filtered.size > PAGE_BYTES:
+        for found in by_revision(batch.events):
+            kept = [event for each in found if (event := wanted.apply(each)) is not None]
+            size = sum(event.size for event in kept)
+            if kept:
+                if self.events and self._size + size > PAGE_BYTES:
                     self.more = self.complete = True
                     return len(self.events) > before
-                self.events.append(filtered)
-                self._size += filtered.size
-                self.complete = self.complete or filtered.ends_stack
-            self.at = event.revision
+                self.events += kept
+                self._size += size
+                self.complete = self.complete or any(map(wanted.ends, kept))
+            self.at = found[0].revision
         self.at = max(self.at, batch.upto)
         self.more = batch.more
         self.complete = self.complete or min(self.room) <= 0

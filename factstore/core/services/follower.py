@@ -1,4 +1,4 @@
-"""A stream's position in the events of a stack, and the frames that are due at it."""
+"""A stream's position in the events of one stack or many, and the frames that are due at it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
-from factstore.core.model.fact import Scope
+from factstore.core.model.event import Event, by_revision
+from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
 from factstore.core.services.debounce import Debounce, Debouncer, Page
 from factstore.core.services.watch_filter import Filter
@@ -24,9 +25,10 @@ PING_SECONDS = 15.0
 
 
 class Follower:
-    """Reads the events of a stack after a cursor, and decides which frames are due.  It never waits.
+    """Reads events after a cursor, and decides which frames are due.  It never waits.
 
     :ivar ended: True after the last frame.
+    :ivar expired: True if it ended because the history after its cursor is no longer available.
     :ivar due_at: the instant at which a frame is due even if nothing happens.
     """
 
@@ -38,12 +40,13 @@ class Follower:
         "_events",
         "_last_bookmark_at",
         "_last_frame_at",
+        "_of",
         "_page",
-        "_scope",
         "_store",
         "_wanted",
         "due_at",
         "ended",
+        "expired",
     )
 
     def __init__(
@@ -51,7 +54,7 @@ class Follower:
         store: Store,
         events: EventSource,
         clock: Clock,
-        scope: Scope,
+        of: Watched,
         start: Cursor,
         wanted: Filter,
         settle: Debounce,
@@ -59,12 +62,12 @@ class Follower:
         self._store = store
         self._events = events
         self._clock = clock
-        self._scope = scope
+        self._of = of
         self._epoch, self._delivered = start
         self._wanted = wanted
         self._page, self._debouncer = Page(start.revision), Debouncer(settle)
         self._last_frame_at = self._last_bookmark_at = self.due_at = clock.monotonic()
-        self.ended = False
+        self.ended = self.expired = False
 
     @property
     def cursor(self) -> Cursor:
@@ -83,20 +86,20 @@ class Follower:
             try:
                 batch = self._read()
             except CursorExpired:
-                for event in page.events:  # the events held back are complete
-                    yield ChangeFrame(event, Cursor(self._epoch, event.revision))
-                self.ended = True
+                for events in by_revision(page.events):  # the events held back are complete
+                    yield self._change(events)
+                self.ended = self.expired = True
                 yield GoodbyeFrame("this worker has no further history; resume with the last id")
                 return
             now = self._clock.monotonic()
-            if page.take(batch, self._wanted.apply):
+            if page.take(batch, self._wanted):
                 self._debouncer.touch(now)
             due = self._debouncer.deadline
             if due is not None and (page.complete or due <= now):
-                for event in page.events:
-                    self._delivered = event.revision
-                    yield ChangeFrame(event, Cursor(self._epoch, event.revision))
-                    if event.ends_stack:
+                for events in by_revision(page.events):
+                    self._delivered = events[0].revision
+                    yield self._change(events)
+                    if any(map(self._wanted.ends, events)):
                         self.ended = True
                         yield GoodbyeFrame("the stack was deleted")
                         return
@@ -124,7 +127,10 @@ class Follower:
     def wait(self) -> None:
         """Wait until a frame may be due."""
         timeout = max(0.0, self.due_at - self._clock.monotonic())
-        self._events.wait(self._scope, self._page.at, timeout)
+        self._events.wait(self._of, self._page.at, timeout)
+
+    def _change(self, events: tuple[Event, ...]) -> ChangeFrame:
+        return ChangeFrame(events, Cursor(self._epoch, events[0].revision))
 
     def _read(self) -> EventBatch:
         """Return the next events.
@@ -133,19 +139,19 @@ class Follower:
         """
         events, size = self._page.room
         return read_events(
-            self._store, self._events, self._scope, self.cursor, min(events, STREAM_EVENTS), size
+            self._store, self._events, self._of, self.cursor, min(events, STREAM_EVENTS), size
         )
 
 
 def read_events(
-    store: Store, source: EventSource, scope: Scope, at: Cursor, events: int, size: int
+    store: Store, source: EventSource, of: Watched, at: Cursor, events: int, size: int
 ) -> EventBatch:
     """Return the events after a cursor.
 
     :raises CursorExpired: the history was compacted, or the store was replaced and its revisions
         restarted.
     """
-    batch = source.read(scope, at.revision, events=events, size=size)
+    batch = source.read(of, at.revision, events=events, size=size)
     if store.epoch != at.epoch:  # it changes before the new store is read
         raise CursorExpired("the store was replaced; list, then watch from the list's cursor.")
     return batch

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.errors import Throttled
-from factstore.core.model.fact import Scope
 from factstore.core.model.quota import UNLIMITED
 from factstore.core.ports import Clock
 
@@ -165,17 +164,17 @@ class RateLimiter:
             if bucket.tokens + (now - bucket.at) * allowed.requests_per_second >= allowed.burst:
                 del self._buckets[key]
 
-    def stream(self, scope: Scope) -> Callable[[], None]:
+    def stream(self, project_id: str, stack: str | None = None) -> Callable[[], None]:
         """Count one more open stream; return a function to call once when it ends.
 
+        :param stack: None for a stream of many stacks.
         :raises Throttled: ``too_many_streams`` or ``worker_busy``.
         """
-        allowed = self._allowances(scope.project_id)
-        of_project = ("streams", scope.project_id)
-        bounds = {
-            of_project: allowed.streams,
-            (*of_project, scope.stack): allowed.streams_per_stack,
-        }
+        allowed = self._allowances(project_id)
+        of_project = ("streams", project_id)
+        bounds: dict[_CountKey, int] = {of_project: allowed.streams}
+        if stack is not None:
+            bounds[*of_project, stack] = allowed.streams_per_stack
         return self._enter("streams", bounds, code="too_many_streams")
 
     @contextmanager

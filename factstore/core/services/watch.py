@@ -1,4 +1,4 @@
-"""The watch: long polls and streams.
+"""The watch of one stack or many: long polls and streams.
 
 It has the guarantees of etcd's watch: events are delivered in order, once, without a gap, and in whole
 revisions.  A watch can be resumed from any cursor until that history is compacted, which is reported.
@@ -6,16 +6,15 @@ revisions.  A watch can be resumed from any cursor until that history is compact
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from factstore.core.errors import CursorExpired, NotFound
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
-from factstore.core.model.fact import Fact, Scope
-from factstore.core.model.member import Member
+from factstore.core.model.fact import Scope
 from factstore.core.model.path import check_stack_name, quoted
-from factstore.core.model.waiter import Progress, Waiter
+from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import Clock, EventBatch, EventSource, Store
 from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, Debounce, Debouncer, Page
 from factstore.core.services.follower import Follower, read_events
@@ -25,14 +24,8 @@ from factstore.core.services.watch_frames import (
     Frame,
     GoodbyeFrame,
     ResetFrame,
-    SnapshotFrame,
 )
-from factstore.core.state.state import State
-
-SNAPSHOT_ITEMS = 256  # in one frame
-SNAPSHOT_BYTES = 64 * 1024  # in one frame, which has at least one item
-
-_Item = Fact | Member | tuple[Waiter, Progress]
+from factstore.core.services.watch_snapshot import snapshot
 
 HandOver = Callable[[Cursor], bool]
 """Called when a stream has delivered everything before a cursor.
@@ -76,7 +69,7 @@ class WatchService:
 
     def poll(
         self,
-        scope: Scope,
+        of: Watched,
         since: Cursor | None,
         wait: float,
         wanted: Filter,
@@ -90,28 +83,28 @@ class WatchService:
         :raises NotFound: there is no such stack.
         """
         end = self._clock.monotonic() + wait
-        epoch, at = self._start(scope, since, wanted)
+        epoch, at = self._start(of, since, wanted)
         page, debouncer = Page(at), Debouncer(settle, end)
         while True:
             try:
-                batch = self._read(scope, Cursor(epoch, page.at), *page.room)
+                batch = self._read(of, Cursor(epoch, page.at), *page.room)
             except CursorExpired:
                 if not page.events:
                     raise
                 break  # the events that were read are complete; the next poll reports the gap
-            if page.take(batch, wanted.apply):
+            if page.take(batch, wanted):
                 debouncer.touch(self._clock.monotonic())
             due = debouncer.deadline
             left = (end if due is None else due) - self._clock.monotonic()
             if page.complete or left <= 0 or self._events.closing:
                 break
             if not page.more:
-                self._events.wait(scope, page.at, left)
+                self._events.wait(of, page.at, left)
         return Poll(tuple(page.events), Cursor(epoch, page.at), page.more)
 
     def stream(
         self,
-        scope: Scope,
+        of: Watched,
         since: Cursor | None,
         initial: bool,
         wanted: Filter,
@@ -130,45 +123,46 @@ class WatchService:
         expired: str | None = None
         at = Cursor("", 0)
         try:
-            at = self._start(scope, since, wanted)
-            self._read(scope, at, 1, PAGE_BYTES)
+            at = self._start(of, since, wanted)
+            self._read(of, at, 1, PAGE_BYTES)
         except CursorExpired as error:
             if not reset:
                 raise
             expired = error.detail
         if expired is not None or (since is None and initial):
-            return self._restarted(scope, wanted, expired, settle, hand_over)
-        return self.follow(scope, at, wanted, settle, hand_over)
+            return self._restarted(of, wanted, expired, settle, hand_over)
+        return self.follow(of, at, wanted, settle, hand_over)
 
     def follow(
         self,
-        scope: Scope,
+        of: Watched,
         start: Cursor,
         wanted: Filter,
         settle: Debounce = AT_ONCE,
         hand_over: HandOver = _nowhere,
     ) -> Iterator[Frame]:
         """Yield frames as :meth:`stream` does, from a cursor that this worker has reached."""
-        follower = self.follower(scope, start, wanted, settle)
+        follower = self.follower(of, start, wanted, settle)
         while True:
             yield from follower.frames()
             if follower.ended or (not follower.holds and hand_over(follower.cursor)):
                 return
             follower.wait()
 
-    def follower(self, scope: Scope, start: Cursor, wanted: Filter, settle: Debounce) -> Follower:
+    def follower(self, of: Watched, start: Cursor, wanted: Filter, settle: Debounce) -> Follower:
         """Return a follower from a cursor that this worker has reached."""
-        return Follower(self._store, self._events, self._clock, scope, start, wanted, settle)
+        return Follower(self._store, self._events, self._clock, of, start, wanted, settle)
 
-    def _start(self, scope: Scope, since: Cursor | None, wanted: Filter) -> Cursor:
+    def _start(self, of: Watched, since: Cursor | None, wanted: Filter) -> Cursor:
         """Return the cursor to read from; wait until this worker has reached *since*."""
-        check_stack_name(scope.stack)
+        if isinstance(of, Scope):
+            check_stack_name(of.stack)
         wanted.check()
         deadline = self._clock.monotonic() + self._timeout
         epoch = self._store.epoch  # read before the state, so that a change of epoch is noticed
         state = self._store.refresh(deadline)
-        if state.stack(scope) is None:
-            raise NotFound(f"there is no stack named {quoted(scope.stack)}.")
+        if isinstance(of, Scope) and state.stack(of) is None:
+            raise NotFound(f"there is no stack named {quoted(of.stack)}.")
         if since is None:
             return Cursor(epoch, state.revision)
         if since.epoch != epoch or since.revision > state.revision:
@@ -178,12 +172,12 @@ class WatchService:
             )
         return since
 
-    def _read(self, scope: Scope, at: Cursor, events: int, size: int) -> EventBatch:
-        return read_events(self._store, self._events, scope, at, events, size)
+    def _read(self, of: Watched, at: Cursor, events: int, size: int) -> EventBatch:
+        return read_events(self._store, self._events, of, at, events, size)
 
     def _restarted(
         self,
-        scope: Scope,
+        of: Watched,
         wanted: Filter,
         expired: str | None,
         settle: Debounce,
@@ -192,47 +186,12 @@ class WatchService:
         if expired is not None:
             yield ResetFrame(expired)
         epoch, state = self._store.epoch, self._store.state()
-        with state.read():
-            contents = state.contents(scope, wanted.prefix)
-            waiters = _waiters(state, scope) if wanted.includes_waiters else ()
-        if contents is None:
+        found = snapshot(state, of, wanted)
+        if found is None:
             yield GoodbyeFrame("the stack was deleted")
             return
-        items: tuple[_Item, ...] = (
-            *wanted.facts(contents.facts),
-            *wanted.members(contents.members),
-            *waiters,
-        )
-        for part in _frames(items):
-            yield SnapshotFrame(
-                tuple(item for item in part if isinstance(item, Fact)),
-                tuple(item for item in part if isinstance(item, Member)),
-                tuple(item for item in part if isinstance(item, tuple)),
-            )
-        start_at = Cursor(epoch, contents.revision)
+        yield from found.frames()
+        start_at = Cursor(epoch, found.revision)
+        start_at = Cursor(epoch, found.revision)
         yield BookmarkFrame(start_at)
-        yield from self.follow(scope, start_at, wanted, settle, hand_over)
-
-
-def _frames(items: Iterable[_Item]) -> Iterator[list[_Item]]:
-    """Yield the items of each frame of a snapshot."""
-    frame: list[_Item] = []
-    size = 0
-    for item in items:
-        added = item[0].size if isinstance(item, tuple) else item.size
-        if frame and (len(frame) >= SNAPSHOT_ITEMS or size + added > SNAPSHOT_BYTES):
-            yield frame
-            frame, size = [], 0
-        frame.append(item)
-        size += added
-    if frame:
-        yield frame
-
-
-def _waiters(state: State, scope: Scope) -> tuple[tuple[Waiter, Progress], ...]:
-    """Return the waiters of a stack with their progress, ordered by name."""
-    stack_state = state.stack_state(scope)
-    if stack_state is None:
-        return ()
-    known = sorted(stack_state.records(Waiter).items())
-    return tuple((waiter, stack_state.pending_waiters.progress(waiter)) for _, waiter in known)
+        yield from self.follow(of, start_at, wanted, settle, hand_over)

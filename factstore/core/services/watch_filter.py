@@ -5,41 +5,59 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from factstore.core.errors import Invalid
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Fact
 from factstore.core.model.member import Member
 from factstore.core.model.path import check_name, check_path, covers
 from factstore.core.model.permissions import OWNER, Permissions
 
+NAMES = 32
+"""The maximum of prefixes, and of groups."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """The changes that a reader requests and may read.
 
-    Without *types*, a prefix alone requests facts only, so that the readers of a folder receive nothing
-    else; a group then adds its members.
+    Without *types*, prefixes alone request facts only, so that the readers of a folder receive nothing
+    else; groups then add their members.
 
-    :param prefix: only facts at or below this path; empty for all.
+    :param prefixes: only facts at or below one of these paths; empty for all.
     :param types: only these change types; empty for all.
     :param permissions: of the reader; facts that it may not read are left out.
-    :param group: only members of this group; empty for all.
+    :param groups: only members of these groups; empty for all.
+    :param many: True for many stacks: the deletion of a stack does not end the watch, and is a change
+        that *types* may leave out.
     """
 
-    prefix: str = ""
+    prefixes: tuple[str, ...] = ()
     types: frozenset[str] = frozenset()
     permissions: Permissions = OWNER
-    group: str = ""
+    groups: tuple[str, ...] = ()
+    many: bool = False
 
     def check(self) -> None:
-        """Raise Invalid if the prefix is not a path, or the group not a name."""
-        if self.prefix:
-            check_path(self.prefix, what="prefix")
-        if self.group:
-            check_name(self.group, "group")
+        """Raise Invalid if a prefix is not a path, a group not a name, or if there are too many."""
+        for field, names in (("prefix", self.prefixes), ("group", self.groups)):
+            if len(names) > NAMES:
+                raise Invalid(
+                    f"{field} has {len(names)} names; at most {NAMES} are allowed.",
+                    code="schema",
+                    extra={"field": field},
+                )
+        for prefix in self.prefixes:
+            check_path(prefix, what="prefix")
+        for group in self.groups:
+            check_name(group, "group")
+
+    def ends(self, event: Event) -> bool:
+        """Return True if nothing follows an event."""
+        return not self.many and event.ends_stack
 
     def apply(self, event: Event) -> Event | None:
         """Return the event with only the wanted changes, or None if it has none."""
-        if not (self.prefix or self.types or self.group) and self.permissions.unrestricted:
+        if not (self.prefixes or self.types or self.groups) and self.permissions.unrestricted:
             return event
         wanted = tuple(change for change in event.changes if self._wants(change))
         if len(wanted) == len(event.changes):
@@ -56,7 +74,7 @@ class Filter:
         """Return the members of a snapshot."""
         if not self._includes("member"):
             return ()
-        return tuple(member for member in members if self.group in ("", member.group))
+        return tuple(member for member in members if not self.groups or member.group in self.groups)
 
     @property
     def includes_waiters(self) -> bool:
@@ -66,21 +84,24 @@ class Filter:
     def _includes(self, kind: Literal["fact", "member", "waiter"]) -> bool:
         if self.types:
             return any(name.startswith(f"{kind}.") for name in self.types)
-        return kind == "fact" or not self.prefix or (kind == "member" and bool(self.group))
+        return kind == "fact" or not self.prefixes or (kind == "member" and bool(self.groups))
 
     def _wants(self, change: Change) -> bool:
-        if change.type == "stack.delete":  # it ends every stream
-            return True
+        if change.type == "stack.delete":  # all facts are gone, whatever their path
+            return not (self.many and self.types) or change.type in self.types
         if self.types and change.type not in self.types:
             return False
         if change.type.startswith("member."):
             # A member that has left the group is reported to the group's readers too.
             versions = (change.record, change.former)
             groups = {member.group for member in versions if isinstance(member, Member)}
-            return self._includes("member") and (not self.group or self.group in groups)
+            return self._includes("member") and (
+                not self.groups or not groups.isdisjoint(self.groups)
+            )
         if change.type.startswith("waiter."):
             return self._includes("waiter")
         return self._wants_path(change.path or "")
 
     def _wants_path(self, path: str) -> bool:
-        return covers(self.prefix, path) and self.permissions.can_read(path)
+        covered = not self.prefixes or any(covers(prefix, path) for prefix in self.prefixes)
+        return covered and self.permissions.can_read(path)

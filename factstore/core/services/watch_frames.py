@@ -6,26 +6,35 @@ from dataclasses import dataclass
 
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
-from factstore.core.model.fact import Fact
+from factstore.core.model.fact import Fact, Scope
 from factstore.core.model.member import Member
 from factstore.core.model.waiter import Progress, Waiter
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeFrame:
-    """One event."""
+    """All events of one revision, one for each stack; it is delivered as a whole.
 
-    event: Event
+    So no cursor is between two events.
+    """
+
+    events: tuple[Event, ...]
     cursor: Cursor
+
+    @property
+    def size(self) -> int:
+        """The approximate bytes of memory, including renderings."""
+        return sum(event.size for event in self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFrame:
-    """A part of the current state; a :class:`BookmarkFrame` ends the snapshot.
+    """A part of the current state of a stack; a :class:`BookmarkFrame` ends the snapshot.
 
     :param waiters: with the progress of each.
     """
 
+    scope: Scope
     facts: tuple[Fact, ...] = ()
     members: tuple[Member, ...] = ()
     waiters: tuple[tuple[Waiter, Progress], ...] = ()

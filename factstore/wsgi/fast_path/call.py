@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from factstore.api.event_stream import ContinueStream, Subscription
+from factstore.api.event_stream import ContinueStream, Watcher
 from factstore.api.identity import Identity
 from factstore.core.model.fact import Scope
 from factstore.wsgi.fair_queue import Flow
@@ -27,7 +27,7 @@ class Call(NamedTuple):
     identity: Identity
     request_id: str
     began: float
-    begin_stream: Callable[[Subscription], ContinueStream | None] | None = None
+    begin_stream: Callable[[Watcher], ContinueStream | None] | None = None
 
     @property
     def scope(self) -> Scope:

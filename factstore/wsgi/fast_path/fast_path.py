@@ -9,7 +9,7 @@ from functools import partial
 
 from factstore import SERVICE_TYPE
 from factstore.api.errors import INTERNAL_ERROR
-from factstore.api.event_stream import ContinueStream, Subscription
+from factstore.api.event_stream import ContinueStream, Watcher
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.microversion import HEADER, RESPONSE_HEADERS
 from factstore.core.errors import FactstoreError, Unavailable
@@ -162,7 +162,7 @@ class FastPath:
         request: Request,
         *,
         local: bool,
-        begin_stream: Callable[[Subscription], ContinueStream | None] | None = None,
+        begin_stream: Callable[[Watcher], ContinueStream | None] | None = None,
     ) -> Pieces | None:
         """Carry out a request and return the response; None to pass the request to gunicorn.
 

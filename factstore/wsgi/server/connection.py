@@ -19,7 +19,7 @@ from factstore.wsgi.server.attention import Attention
 from factstore.wsgi.server.receiver import Receiver
 
 if TYPE_CHECKING:
-    from factstore.api.event_stream import ContinueStream, Subscription
+    from factstore.api.event_stream import ContinueStream, Watcher
     from factstore.wsgi.fast_path.fast_path import FastPath
     from factstore.wsgi.server.connections import Connections
 
@@ -89,7 +89,7 @@ class Connection(Attention):
         self._request = request
         self._phase, self._until = _Phase.BODY, 0.0
 
-    def begin_stream(self, subscription: Subscription) -> ContinueStream | None:
+    def begin_stream(self, watcher: Watcher) -> ContinueStream | None:
         """Note that the response is a stream of server-sent events."""
         # The worker imports this module before gevent patches what that one imports.
         from factstore.wsgi.server.stream import Stream
@@ -97,7 +97,7 @@ class Connection(Attention):
         request = self._request
         streams = None if self._tls else self._connections.streams
         chunked, keeps_alive = request.version > (1, 0), not request.should_close()
-        self.stream = Stream(self, streams, subscription, chunked=chunked, keeps_alive=keeps_alive)
+        self.stream = Stream(self, streams, watcher, chunked=chunked, keeps_alive=keeps_alive)
         return None if streams is None else self.stream.hand_over
 
     def end_request(self) -> None:

@@ -50,6 +50,7 @@ class Listener:
         "_is_large",
         "_joining",
         "_leave",
+        "_names_stacks",
         "_position",
         "_sent",
         "_streams",
@@ -69,8 +70,9 @@ class Listener:
         self._streams = streams
         self._follower = follower
         self._framed = first.framed
-        self._epoch = first.subscription.epoch
-        self.project_id = first.subscription.scope.project_id
+        self._epoch = first.watcher.epoch
+        self._names_stacks = first.watcher.wanted.many
+        self.project_id = first.watcher.project_id
         self.readers: dict[Stream, None] = {}
         self._joining: list[tuple[Cursor, Stream]] = []
         self._frames: Iterator[Frame] | None = None  # those that are due, if more than fit
@@ -137,10 +139,10 @@ class Listener:
             if isinstance(frame, GoodbyeFrame):
                 self._goodbye = frame.reason
                 break
-            if isinstance(frame, ChangeFrame) and frame.event.size > LARGE_BYTES:
+            if isinstance(frame, ChangeFrame) and frame.size > LARGE_BYTES:
                 self._is_large = True  # it is rendered in parts, for each reader
                 break
-            for piece in frame_pieces(frame, self._epoch):
+            for piece in frame_pieces(frame, self._epoch, names_stacks=self._names_stacks):
                 pieces.append(self._framed(piece))
                 size += len(piece)
             if isinstance(frame, ChangeFrame | BookmarkFrame):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from factstore.api.event_stream import Subscription, goodbye_piece
+from factstore.api.event_stream import Watcher, goodbye_piece
 from factstore.wsgi.fast_path.chunks import LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ class Stream:
         "keeps_alive",
         "listener",
         "streams",
-        "subscription",
+        "watcher",
     )
 
     def __init__(
         self,
         connection: Connection,
         streams: Streams | None,
-        subscription: Subscription,
+        watcher: Watcher,
         *,
         chunked: bool,
         keeps_alive: bool,
@@ -45,7 +45,7 @@ class Stream:
         self.connection = connection
         self.descriptor: int = connection.fileno()
         self.streams = streams
-        self.subscription = subscription
+        self.watcher = watcher
         self.chunked = chunked
         self.keeps_alive = keeps_alive
         self.listener: Listener | None = None
@@ -88,7 +88,7 @@ class Stream:
             self.pull(memoryview(last)[sent:], None)
             return
         self._leave_listener()
-        self.subscription.release()
+        self.watcher.release()
         self.connection.end_stream()
         if self.keeps_alive and self.streams is not None and not self.streams.stopping:
             self.streams.serve_next(self.connection)
@@ -98,7 +98,7 @@ class Stream:
     def gone(self) -> None:
         """End the stream, because its client has gone."""
         self._leave_listener()
-        self.subscription.release()
+        self.watcher.release()
         self.connection.count_gone()
         self.connection.close()
 

@@ -72,19 +72,16 @@ class Streams:
         """Let a listener continue a stream that has everything before a cursor; return False if not."""
         if self.stopping:
             return False
-        scope, wanted, settle = (
-            stream.subscription.scope,
-            stream.subscription.wanted,
-            stream.subscription.settle,
-        )
-        key = (scope, wanted, settle, cursor.epoch, stream.chunked)
+        watcher = stream.watcher
+        of, wanted, settle = watcher.of, watcher.wanted, watcher.settle
+        key = (of, wanted, settle, cursor.epoch, stream.chunked)
         listener = self._listeners.get(key)
         if listener is not None:
             joined = listener.join(stream, cursor)
             if joined is not None:
                 return joined
-        follower = self._watch.follower(scope, cursor, wanted, settle)
-        listener = Listener(self, follower, stream, lambda wake: self._hub.listen(scope, wake))
+        follower = self._watch.follower(of, cursor, wanted, settle)
+        listener = Listener(self, follower, stream, lambda wake: self._hub.listen(of, wake))
         self._listeners[key], self._all[listener] = listener, key
         return True
 
@@ -140,7 +137,7 @@ class Streams:
         """End the streams whose credentials are not valid any more."""
         for listener in list(self._all):
             for stream in list(listener.readers):
-                credential = stream.subscription.credential
+                credential = stream.watcher.credential
                 if credential.is_due:
                     if credential.identity.lasts:
                         continue
@@ -150,7 +147,7 @@ class Streams:
     def _check(self, stream: Stream) -> None:
         context = self._log_context(stream)
         try:
-            valid = stream.subscription.credential.check()
+            valid = stream.watcher.credential.check()
         except Exception:
             LOG.exception("The credential of a stream could not be checked.")
             valid = True
@@ -164,22 +161,23 @@ class Streams:
         gevent.spawn(self._pull, stream, rest, cursor)
 
     def _pull(self, stream: Stream, rest: bytes | memoryview, cursor: Cursor | None) -> None:
-        connection, subscription = stream.connection, stream.subscription
+        connection, watcher = stream.connection, stream.watcher
         connection.enter()
         context = self._log_context(stream)
         try:
-            self._scheduler.start((subscription.scope.project_id, False))
+            self._scheduler.start((watcher.project_id, False))
             connection.sendall(rest)
             if cursor is not None:
                 frames = self._watch.follow(
-                    subscription.scope,
+                    watcher.of,
                     cursor,
-                    subscription.wanted,
-                    subscription.settle,
+                    watcher.wanted,
+                    watcher.settle,
                     stream.hand_over,
                 )
-                credential = subscription.credential
-                for piece in frame_chunks(frames, subscription.epoch, credential):
+                credential = watcher.credential
+                names = watcher.wanted.many
+                for piece in frame_chunks(frames, watcher.epoch, credential, names_stacks=names):
                     connection.sendall(stream.framed(piece))
                 if stream.listener is not None:
                     return
@@ -192,7 +190,7 @@ class Streams:
             stream.keeps_alive = False
         finally:
             context.end()
-        subscription.release()
+        watcher.release()
         connection.end_stream()
         if stream.keeps_alive and not self.stopping:
             self._serve(connection)
@@ -204,7 +202,7 @@ class Streams:
         gevent.spawn(self._serve, connection)
 
     def _log_context(self, stream: Stream) -> LogContext:
-        context = LogContext(stream.subscription.request_id, None)
-        identity = stream.subscription.credential.identity
+        context = LogContext(stream.watcher.request_id, None)
+        identity = stream.watcher.credential.identity
         set_caller(identity.user_id, identity.project_id, identity.roles)
         return context

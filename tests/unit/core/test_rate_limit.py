@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factstore.core.errors import Throttled
-from factstore.core.model.fact import Scope
 from factstore.core.services import rate_limit
 from factstore.core.services.rate_limit import (
     HEARTBEAT_UNITS,
@@ -169,12 +168,12 @@ def test_full_buckets_are_deleted_first(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_open_streams_and_waiting_requests_are_bounded_for_each_project() -> None:
     limiter = make(ManualClock(), streams=2, waiting_requests=1)
-    leave = [limiter.stream(Scope("p", stack)) for stack in "ab"]
+    leave = [limiter.stream("p", stack) for stack in "ab"]
     with pytest.raises(Throttled) as refused:
-        limiter.stream(Scope("p", "c"))
+        limiter.stream("p", "c")
     assert refused.value.code == "too_many_streams"
     assert refused.value.extra["retry_after"] > 0  # type: ignore[operator]
-    limiter.stream(Scope("q", "a"))
+    limiter.stream("q", "a")
     with limiter.waiting("p"):
         with pytest.raises(Throttled) as refused, limiter.waiting("p"):
             pass
@@ -184,13 +183,15 @@ def test_open_streams_and_waiting_requests_are_bounded_for_each_project() -> Non
     assert limiter.open_in("waiting_requests") == 0
     assert (limiter.open_in("streams"), limiter.open_in("streams", "p")) == (3, 2)
     leave[0]()
-    limiter.stream(Scope("p", "a"))
+    limiter.stream("p")  # of many stacks
     assert limiter.open_in("streams", "p") == 2
+    with pytest.raises(Throttled):
+        limiter.stream("p")
 
 
 def test_requests_of_all_projects_that_wait_leave_room() -> None:
     limiter = RateLimiter(no_allowances, ManualClock(), blocking=3)
-    leave = limiter.stream(Scope("p", "a"))
+    leave = limiter.stream("p", "a")
     with limiter.waiting("q"), limiter.delayed():
         for each in (limiter.waiting("r"), limiter.delayed()):
             with pytest.raises(Throttled) as refused, each:
@@ -198,19 +199,19 @@ def test_requests_of_all_projects_that_wait_leave_room() -> None:
             assert refused.value.code == "worker_busy"
             assert refused.value.extra["retry_after"] > 0  # type: ignore[operator]
         with pytest.raises(Throttled, match="already serves 3 requests"):
-            limiter.stream(Scope("r", "a"))
+            limiter.stream("r", "a")
         leave()
-        limiter.stream(Scope("r", "a"))()
+        limiter.stream("r", "a")()
     assert not limiter._open
 
 
 def test_streams_of_a_stack_are_bounded_and_closed_streams_leave_no_counts() -> None:
     limiter = make(ManualClock(), streams=5, streams_per_stack=1)
-    leave = [limiter.stream(Scope("p", stack)) for stack in "ab"]
+    leave = [limiter.stream("p", stack) for stack in "ab"]
     with pytest.raises(Throttled, match="the stack has 1 streams"):
-        limiter.stream(Scope("p", "a"))
+        limiter.stream("p", "a")
     assert limiter.open_in("streams") == 2
     for each in leave:
         each()
     assert not limiter._open
-    limiter.stream(Scope("p", "a"))
+    limiter.stream("p", "a")

@@ -6,7 +6,8 @@ import gc
 import itertools
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,6 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from factstore.core.errors import CursorExpired
 from factstore.core.model.event import Change, Event
 from factstore.core.model.fact import Scope
+from factstore.core.model.stack_patterns import StackPatterns
+from factstore.core.model.stack_selection import StackSelection, Watched
 from factstore.core.ports import EventBatch, Kept
 from factstore.watch.history import HistoryLimits
 from factstore.watch.hub import Hub
@@ -25,6 +28,11 @@ from tests.unit.core.factories import ManualClock, fact
 
 A, B = (Scope("project", name) for name in ("a", "ab"))
 C = Scope("other", "a")
+SELECTIONS = [
+    StackSelection(project_id, StackPatterns.of([pattern]))
+    for project_id, pattern in (("project", "*"), ("project", "a?"), (None, "a"), (None, "*"))
+]
+WATCHED: list[Watched] = [A, B, C, *SELECTIONS]
 
 
 def event(scope: Scope, revision: int, size: int = 0, changes: int = 1) -> Event:
@@ -39,16 +47,20 @@ def publish(hub: Hub, revision: int, events: Sequence[Event]) -> None:
     hub.publish(revision, events, {each.scope: () for each in events})
 
 
-def everything(hub: Hub, scope: Scope, after: int) -> EventBatch:
-    return hub.read(scope, after, events=10_000, size=10**9)
+def everything(hub: Hub, of: Watched, after: int) -> EventBatch:
+    return hub.read(of, after, events=10_000, size=10**9)
 
 
 def revisions(found: EventBatch) -> list[int]:
     return [told.revision for told in found.events]
 
 
+def includes(of: Watched, scope: Scope) -> bool:
+    return of == scope if isinstance(of, Scope) else of.includes(scope)
+
+
 class HubAgainstAList(RuleBasedStateMachine):
-    """Readers read batches of any size from any position."""
+    """Readers of one stack or of many read batches of any size from any position."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +68,7 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.revision = 0
         self.reset_at = 0
         self.published: list[Event] = []
-        self.readers: dict[tuple[Scope, int], int] = {}
+        self.readers: dict[tuple[Watched, int], int] = {}
         self.names = itertools.count()
 
     @rule(
@@ -77,37 +89,45 @@ class HubAgainstAList(RuleBasedStateMachine):
         self.published = []
         self.hub.reset(self.revision)
 
-    @rule(scope=st.sampled_from([A, B, C]), at=st.integers(0, 60))
-    def arrive(self, scope: Scope, at: int) -> None:
-        self.readers[scope, next(self.names)] = at
+    @rule(of=st.sampled_from(WATCHED), at=st.integers(0, 60))
+    def arrive(self, of: Watched, at: int) -> None:
+        self.readers[of, next(self.names)] = at
 
     @rule(events=st.integers(1, 4), size=st.sampled_from([1, 1500, 10**6]))
     def all_readers_read(self, events: int, size: int) -> None:
-        for (scope, name), at in list(self.readers.items()):
-            due = [told for told in self.published if told.scope == scope and told.revision > at]
+        for (of, name), at in list(self.readers.items()):
+            due = [e for e in self.published if includes(of, e.scope) and e.revision > at]
+            due.sort(key=lambda each: (each.revision, each.scope))
             try:
-                found = self.hub.read(scope, at, events=events, size=size)
+                found = self.hub.read(of, at, events=events, size=size)
             except CursorExpired:
-                assert self.has_dropped(scope, at), "history was refused that had to be there"
-                del self.readers[scope, name]
+                assert self.has_dropped(of, at), "history was refused that had to be there"
+                del self.readers[of, name]
                 continue
-            assert at >= self.reset_at, "a gap was not told"
+            assert not self.has_dropped(of, at), "a gap was not reported"
             assert list(found.events) == due[: len(found.events)], "not just what follows"
-            assert len(found.events) <= events
+            first = [each for each in found.events if each.revision == found.events[0].revision]
+            assert len(found.events) <= max(events, len(first))
             total = sum(told.size for told in found.events)
-            assert total <= size or len(found.events) == 1, "more bytes than asked for"
+            assert total <= size or found.events == tuple(first), "more bytes than asked for"
             assert found.more == (len(found.events) < len(due))
             assert not due or found.events, "a reader does not move on"
             if found.more:
                 assert found.upto == found.events[-1].revision
+                assert due[len(found.events)].revision > found.upto, "a revision was cut"
             else:
                 assert found.upto == max(at, self.revision)
-            self.readers[scope, name] = found.upto
+            self.readers[of, name] = found.upto
 
-    def has_dropped(self, scope: Scope, after: int) -> bool:
-        of_stack = [told for told in self.published if told.scope == scope]
-        dropped = of_stack[: len(of_stack) - len(self.kept(scope))]
-        return after < self.reset_at or any(told.revision > after for told in dropped)
+    def has_dropped(self, of: Watched, after: int) -> bool:
+        if after < self.reset_at:
+            return True
+        for scope in (A, B, C):
+            of_stack = [told for told in self.published if told.scope == scope]
+            dropped = of_stack[: len(of_stack) - len(self.kept(scope))]
+            if includes(of, scope) and any(told.revision > after for told in dropped):
+                return True
+        return False
 
     def kept(self, scope: Scope) -> list[Event]:
         """Return the events of a stack that have to be in memory, as many as the hub keeps."""
@@ -117,13 +137,13 @@ class HubAgainstAList(RuleBasedStateMachine):
         assert kept.bytes == sum(told.size for told in found)
         return found
 
-    @rule(scope=st.sampled_from([A, B, C]), at=st.integers(0, 60))
-    def nobody_waits_for_what_is_there_or_gone(self, scope: Scope, at: int) -> None:
+    @rule(of=st.sampled_from(WATCHED), at=st.integers(0, 60))
+    def nobody_waits_for_what_is_there_or_gone(self, of: Watched, at: int) -> None:
         try:
-            told = bool(everything(self.hub, scope, at).events)
+            told = bool(everything(self.hub, of, at).events)
         except CursorExpired:
             told = True
-        assert self.hub.wait(scope, at, 0) == told
+        assert self.hub.wait(of, at, 0) == told
 
     @invariant()
     def memory_is_bounded(self) -> None:
@@ -140,6 +160,31 @@ class HubAgainstAList(RuleBasedStateMachine):
 
 TestHubAgainstAList = HubAgainstAList.TestCase
 TestHubAgainstAList.settings = settings(max_examples=150, stateful_step_count=25)
+
+
+def test_a_listener_is_called_once_for_each_revision_of_its_stacks() -> None:
+    hub = Hub(HistoryLimits(10, 10**6, 900))
+    calls: Counter[Watched] = Counter()
+
+    def listen(of: Watched) -> Callable[[], None]:
+        return hub.listen(of, lambda: calls.update([of]))
+
+    leave = [listen(of) for of in WATCHED]
+    publish(hub, 1, [event(A, 1), event(B, 1)])
+    assert calls == Counter([A, B, *SELECTIONS])
+    calls.clear()
+    hub.reset(7)
+    assert calls == Counter(WATCHED)
+    calls.clear()
+    publish(hub, 8, [event(C, 8)])
+    assert calls == Counter([C, *SELECTIONS[2:]])
+    calls.clear()
+    hub.close()
+    assert calls == Counter(WATCHED)
+    for each in leave:
+        each()
+    publish(hub, 9, [event(C, 9)])
+    assert calls == Counter(WATCHED)
 
 
 def test_a_reader_whose_history_was_dropped_sees_a_gap() -> None:

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import gevent
 import gevent.socket
 
-from factstore.api.event_stream import Credential, Subscription, frame_pieces
+from factstore.api.event_stream import Credential, Watcher, frame_pieces
 from factstore.api.identity import Identity
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import DropStack, Mutation, PutFact, PutStack, Step
@@ -141,10 +141,10 @@ class StreamingWorker:
         request = Mock(version=version)
         request.should_close.return_value = version < (1, 1)
         connection.begin_request(request)
-        subscription = Subscription(
+        watcher = Watcher(
             SCOPE, wanted, settle, EPOCH, Credential(identity, self.clock), "req-1", self._release
         )
-        connection.begin_stream(subscription)
+        connection.begin_stream(watcher)
         assert connection.stream is not None
         client.stream = connection.stream
         client.stream.pull(b"", start)

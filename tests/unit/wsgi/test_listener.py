@@ -21,7 +21,7 @@ from tests.unit.wsgi.streaming_worker import ALL, NOBODY, StreamingWorker
 
 FILTERS = (
     ALL,
-    Filter(prefix="a"),
+    Filter(prefixes=("a",)),
     Filter(types=frozenset({"fact.delete"})),
     Filter(permissions=Permissions("reader", "m1").reach),
 )

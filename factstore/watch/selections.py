@@ -1,0 +1,174 @@
+"""The selections of stacks that are read, and which channels each of them includes.
+
+A selection keeps the channels of its stacks in the order of their newest events.  So a reader finds
+what is new without a look at the other stacks, however many they are.
+
+The hub holds its lock whenever it uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from heapq import merge
+
+from factstore.core.model.event import Event, by_revision
+from factstore.core.model.fact import Scope
+from factstore.core.model.stack_selection import StackSelection
+from factstore.core.ports import EventBatch, WakeUp
+from factstore.watch.channel import Channel
+from factstore.watch.floors import Floors
+
+IDLE_SELECTIONS = (
+    64  # selections without readers that are kept, because a poll is followed by another
+)
+
+
+@dataclass(slots=True, eq=False)
+class Selected:
+    """The stacks of a selection that have events in memory, and the wake-ups of its readers.
+
+    :param floor: the revision after which the history of all its stacks is complete.
+    :param channels: those with events; the one with the newest event comes last.
+    :param last_event: the revision of the newest event that was added.
+    """
+
+    selection: StackSelection
+    floor: int
+    channels: dict[Scope, Channel] = field(default_factory=dict)
+    last_event: int = 0
+    event_wake_up: WakeUp | None = None
+    readers: int = 0
+    listeners: dict[Callable[[], None], None] = field(default_factory=dict)
+
+    def add(self, scope: Scope, channel: Channel) -> None:
+        """Add a stack, or move it to the end because of its newest event."""
+        self.channels.pop(scope, None)
+        self.channels[scope] = channel
+        self.last_event = channel.last_event
+
+    def read(self, after: int, upto: int, *, events: int, size: int) -> EventBatch:
+        """Return the next events after a revision.  A revision is returned as a whole.
+
+        :param upto: the newest revision.
+        :param events: the maximum number of events, unless one revision has more.
+        :param size: the approximate maximum of bytes, unless one revision has more.
+        """
+        parts: list[list[Event]] = []
+        for channel in reversed(self.channels.values()):
+            if channel.last_event <= after:
+                break
+            start = channel.after(after)
+            parts.append(
+                channel.events[start : start + events + 2]
+            )  # a later revision shows *more*
+        taken: list[Event] = []
+        total = 0
+        for found in by_revision(merge(*parts, key=_revision)):
+            total += sum(event.size for event in found)
+            if taken and (total > size or len(taken) + len(found) > events):
+                return EventBatch(tuple(taken), taken[-1].revision, more=True)
+            taken += sorted(found, key=_scope)  # in the same order on every worker
+        return EventBatch(tuple(taken), max(after, upto), more=False)
+
+    def take_all_wake_ups(self) -> list[WakeUp]:
+        """Remove and return the wake-up to set, if any."""
+        wake_up, self.event_wake_up = self.event_wake_up, None
+        return [] if wake_up is None else [wake_up]
+
+
+def _revision(event: Event) -> int:
+    return event.revision
+
+
+def _scope(event: Event) -> Scope:
+    return event.scope
+
+
+class Selections:
+    """The selections of all projects.
+
+    :ivar all: those that are known; the one that was read last comes last.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[StackSelection, Selected] = {}
+        self._by_project: dict[str | None, dict[StackSelection, Selected]] = {}
+        self._channels: dict[str, dict[Scope, Channel]] = {}  # those with events, by project
+        self._forget_at = 2 * IDLE_SELECTIONS
+
+    def find(self, selection: StackSelection, floors: Floors) -> Selected:
+        """Return a selection's channels, which are collected if the selection is new."""
+        selected = self.all.pop(selection, None)
+        if selected is None:
+            self._forget_idle()
+            selected = self._create(selection, floors.of_selection(selection))
+        self.all[selection] = selected
+        return selected
+
+    def _create(self, selection: StackSelection, floor: int) -> Selected:
+        selected = Selected(selection, floor)
+        self._by_project.setdefault(selection.project_id, {})[selection] = selected
+        found: Iterable[dict[Scope, Channel]] = self._channels.values()
+        if selection.project_id is not None:
+            found = (self._channels.get(selection.project_id, {}),)
+        matching = [
+            (scope, channel)
+            for channels in found
+            for scope, channel in channels.items()
+            if selection.patterns.matches(scope.stack)
+        ]
+        for scope, channel in sorted(matching, key=lambda each: each[1].last_event):
+            selected.add(scope, channel)
+            channel.selected = (*channel.selected, selected)
+        return selected
+
+    def _forget_idle(self) -> None:
+        """Delete idle selections, those that were read longest ago first, many at a time."""
+        if len(self.all) < self._forget_at:
+            return
+        idle = [selection for selection, found in self.all.items() if not found.readers]
+        for selection in idle[:-IDLE_SELECTIONS]:
+            selected = self.all.pop(selection)
+            siblings = self._by_project[selection.project_id]
+            del siblings[selection]
+            if not siblings:
+                del self._by_project[selection.project_id]
+            for channel in selected.channels.values():
+                channel.selected = tuple(each for each in channel.selected if each is not selected)
+        self._forget_at = len(self.all) + IDLE_SELECTIONS
+
+    def add(self, scope: Scope, channel: Channel) -> Collection[Selected]:
+        """Record that a stack has a new event; return the selections that include the stack."""
+        channels = self._channels.setdefault(scope.project_id, {})
+        if scope not in channels:
+            channels[scope] = channel
+            channel.selected = tuple(
+                selected
+                for project_id in (scope.project_id, None)
+                for selected in self._by_project.get(project_id, {}).values()
+                if selected.selection.patterns.matches(scope.stack)
+            )
+        for selected in channel.selected:
+            selected.add(scope, channel)
+        return channel.selected
+
+    def dropped(self, scope: Scope, channel: Channel, revision: int) -> None:
+        """Record that the event of a revision was dropped from a channel."""
+        for selected in channel.selected:
+            selected.floor = max(selected.floor, revision)
+        if not channel.count:
+            for selected in channel.selected:
+                del selected.channels[scope]
+            channel.selected = ()
+            channels = self._channels[scope.project_id]
+            del channels[scope]
+            if not channels:
+                del self._channels[scope.project_id]
+
+    def clear(self) -> None:
+        """Forget all selections and channels."""
+        self.all.clear()
+        self._by_project.clear()
+        self._channels.clear()
+        self._forget_at = 2 * IDLE_SELECTIONS
