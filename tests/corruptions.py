@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from factstore.core.model.data_key import DATA_KEY, DataKey
+from factstore.core.model.delivery import DeliveryState
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.fact import Stack
 from factstore.core.model.grant import Grant
@@ -15,10 +16,11 @@ from factstore.core.model.read_set import ReadSet
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.turn import Rank, Turn
+from factstore.core.model.unnamed import unnamed_stack
 from factstore.store import codec
 from factstore.store.keyspace import Keyspace
 from tests.unit.core.factories import NOW, fact, stack
-from tests.unit.core.records import member, signal, waiter
+from tests.unit.core.records import member, signal, subscription, waiter
 
 OTHER_PROJECT = "0ther"
 
@@ -156,6 +158,8 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
     yield "another mark", misplaced(mark, DeletionMarker, "other")
     yield "another data key", misplaced(seal, DataKey, "other")
 
+    yield from _of_projects(keys, living.project_id)
+
     sealed = fact("x", None, sealed="1." + "x" * 80, readers=("group/head",))
     key = keys.fact(living.project_id, living.id, "x")
     lone = Corruption("sealed_without_key", at(*DATA_KEY), {key: codec.encode_fact(sealed)})
@@ -166,6 +170,37 @@ def corruptions_of_records(keys: Keyspace, living: Stack) -> Iterator[tuple[str,
 
     key = keys.record(living.project_id, "lost", joined.record_key)
     yield "a member of no stack", Corruption("orphan", key, {key: codec.encode_record(joined)})
+
+
+def _of_projects(keys: Keyspace, project: str) -> Iterator[tuple[str, Corruption]]:
+    """Yield those of records outside stacks."""
+
+    def at(record: Record) -> bytes:
+        return keys.record(project, unnamed_stack(project).id, record.record_key)
+
+    listener, progress = subscription(), DeliveryState.first(subscription())
+    for record, changes in (
+        (listener, {"secrets": []}),
+        (listener, {"start": "now"}),
+        (listener, {"state": "gone"}),
+        (progress, {"log": [{}]}),
+        (progress, {"cursor": 5}),
+    ):
+        text = json.loads(codec.encode_record(record)) | changes
+        puts: dict[bytes, bytes | None] = {at(record): json.dumps(text).encode()}
+        name = f"a {type(record).__name__} with other {next(iter(changes))}"
+        yield name, Corruption("unreadable", at(record), puts)
+    sealed = subscription(secrets=("1." + "x" * 80,))
+    lone: dict[bytes, bytes | None] = {at(sealed): codec.encode_record(sealed)}
+    seal = keys.record(project, unnamed_stack(project).id, DATA_KEY)
+    yield "a sealed secret without a data key", Corruption("sealed_without_key", seal, lone)
+    for path in (
+        f"projects/{project}/members/m",
+        f"projects/{project}/owners/a/b",
+        "service/owners/a",
+    ):
+        key = f"{keys.root}/{path}".encode()
+        yield f"a stray key {path}", Corruption("unknown_key", key, {key: b""})
 
 
 HARMLESS: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {
@@ -184,6 +219,12 @@ HARMLESS: dict[str, Callable[[Keyspace, Stack], dict[bytes, bytes]]] = {
         keys.record(living.project_id, living.id, DATA_KEY): codec.encode_record(
             DataKey("gAAAAA" + "x" * 200)
         ),
+    },
+    "a sealed secret with the data key of its project": lambda keys, living: {
+        keys.record(
+            living.project_id, unnamed_stack(living.project_id).id, each.record_key
+        ): codec.encode_record(each)
+        for each in (subscription(secrets=("1." + "x" * 80,)), DataKey("gAAAAA" + "x" * 200))
     },
     "a key that an earlier version wrote": lambda keys, living: {
         keys.legacy(living.project_id): b"",

@@ -78,6 +78,7 @@ def _listing(project_id: str, contents: ProjectContents) -> str:
     lines += [f"  stack {stack.name}: {stack.facts} facts" for stack in stacks]
     for count, noun in (
         (contents.receipts, "receipts of Idempotency-Keys"),
+        (contents.subscriptions, "subscriptions"),
         (contents.legacy, "keys of earlier versions of factstore"),
         (len(contents.purges), "deleted stacks whose data are being deleted"),
         (len(contents.orphans), "orphans"),

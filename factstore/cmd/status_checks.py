@@ -18,6 +18,7 @@ from factstore.conf import limits, opts
 from factstore.core.errors import FactstoreError, SealBroken
 from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.fact import Stack
+from factstore.core.model.unnamed import unnamed_stack
 from factstore.core.operations.encryption import Encryption
 from factstore.keys.keyring import RepositoryKeyring
 from factstore.keys.repository import STAGED, Repository, RepositoryError
@@ -145,7 +146,8 @@ def check_sealing_keys(conf: cfg.ConfigOpts) -> Result:
     with _etcd(conf) as (client, keys):
         reader = StoreReader(client, keys, SystemClock(), conf.etcd.timeout)
         sealed, _ = reader.read(
-            [keys.all_stacks, keys.all_data], lambda items: list(_data_keys(items, keys))
+            [keys.all_stacks, keys.all_data, *keys.all_unnamed],
+            lambda items: list(_data_keys(items, keys)),
         )
     try:
         numbers = {key.number for key in repository.read_keys()}
@@ -185,7 +187,9 @@ def _data_keys(items: Iterable[KeyValue], keys: Keyspace) -> Iterator[tuple[Stac
                 stacks[stack.project_id, stack.id] = stack
             elif parsed.type == "record" and parsed.record_key == DATA_KEY:
                 record = codec.decode_record(item.value, DATA_KEY, revision=0, lease=0)
+                unnamed = unnamed_stack(parsed.project_id)
                 owner = stacks.get((parsed.project_id, parsed.stack_id))
+                owner = unnamed if parsed.stack_id == unnamed.id else owner
                 if owner is not None and isinstance(record, DataKey):
                     yield owner, record
         except ValueError:  # check_records reports it

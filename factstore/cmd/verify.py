@@ -75,6 +75,7 @@ def _document(
                 "facts": project.facts,
                 "bytes": project.bytes,
                 "receipts": project.receipts,
+                "subscriptions": project.subscriptions,
             }
             for project_id, project in report.projects.items()
         ],

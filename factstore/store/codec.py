@@ -15,6 +15,7 @@ from functools import wraps
 from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from factstore.core.errors import Invalid
+from factstore.core.model.delivery import Delivery
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import MASK, Fact, Stack
 from factstore.core.model.path import quoted
@@ -183,13 +184,14 @@ def _fits(value: object, hint: Any) -> bool:
         return isinstance(value, tuple) and all(_fits(item, inner[0]) for item in value)
     if get_origin(hint) is dict:
         return value == {}  # memo is never stored
-    if hint is Progress:
-        return isinstance(value, Progress) and all(
-            _fits(getattr(value, name), its) for name, its in get_type_hints(Progress).items()
+    if hint in _NESTED:
+        return isinstance(value, hint) and all(
+            _fits(getattr(value, name), its) for name, its in _NESTED[hint].items()
         )
     return any(_fits(value, one) for one in inner) if inner else type(value) is hint
 
 
+_NESTED = {kind: get_type_hints(kind) for kind in (Progress, Delivery)}
 _HINTS = {kind: get_type_hints(kind) for kind in RECORD_FORMATS}
 _NOT_STORED = ("revision", "lease", "memo")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -11,6 +11,8 @@ All keys are below one root, and the ids of leases begin with bits of its hash::
     acts/<slot>                    the author of the deletions of this revision
     idem/<project>/<key>           a receipt of an earlier version, outside its stack
     purges/<project>/<S>           a deleted stack whose data are still to be deleted
+    projects/<project>/<folder>/<name>        records of a project outside its stacks
+    service/<folder>/<name>        records that belong to no project
     quotas/<project>               written only by earlier versions; ignored
 
 ``0`` comes right after ``/``, so the keys below a folder are the range from ``<folder>/`` to
@@ -27,6 +29,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from factstore.core.model.record import Record, RecordKey
+from factstore.core.model.unnamed import project_of_unnamed, unnamed_stack
 from factstore.core.model.waiter import Signal
 from factstore.store.record_formats import RECORD_FORMATS
 
@@ -64,7 +67,9 @@ class ParsedKey(NamedTuple):
     record_key: RecordKey | None = None
 
 
-_KINDS = {row.folder: kind for kind, row in RECORD_FORMATS.items()}
+_KINDS: dict[tuple[str, str], type[Record]] = {
+    (place, row.folder): kind for kind, row in RECORD_FORMATS.items() for place in row.places
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,10 @@ class Keyspace:
     @property
     def all_data(self) -> KeyRange:
         return _range_below(f"{self.root}/data")
+
+    @property
+    def all_unnamed(self) -> tuple[KeyRange, KeyRange]:
+        return _range_below(f"{self.root}/projects"), _range_below(f"{self.root}/service")
 
     @property
     def all_legacy(self) -> KeyRange:
@@ -178,7 +187,8 @@ class Keyspace:
     def outside_stacks(self, project_id: str) -> tuple[KeyRange, ...]:
         """Return the ranges of the keys of a project that belong to no stack."""
         legacy = self.legacy(project_id)
-        return self.receipts(project_id), KeyRange(legacy, legacy + b"\0")
+        records = _range_below(f"{self.root}/projects/{_valid_id(project_id)}")
+        return self.receipts(project_id), records, KeyRange(legacy, legacy + b"\0")
 
     def parse(self, key: bytes) -> ParsedKey | None:
         """Return the parts of a key, or None if the key is not part of the state."""
@@ -188,9 +198,13 @@ class Keyspace:
                 return ParsedKey("stack", project_id, "", name)
             case ["data", project_id, stack_id, "facts", path]:
                 return ParsedKey("fact", project_id, stack_id, path)
-            case ["data", project_id, stack_id, folder, name] if folder in _KINDS:
-                record_key = RecordKey(_KINDS[folder], name)
+            case ["data", project_id, stack_id, folder, name] if ("stack", folder) in _KINDS:
+                record_key = RecordKey(_KINDS["stack", folder], name)
                 return ParsedKey("record", project_id, stack_id, name, record_key)
+            case ["projects", project_id, folder, name] if ("project", folder) in _KINDS:
+                return _of_unnamed(project_id, RecordKey(_KINDS["project", folder], name))
+            case ["service", folder, name] if ("service", folder) in _KINDS:
+                return _of_unnamed("", RecordKey(_KINDS["service", folder], name))
             case ["acts", slot]:
                 return ParsedKey("act", "", "", slot)
             case _:
@@ -255,6 +269,9 @@ class Keyspace:
         return f"{self._data(project_id, stack_id)}/{RECORD_FORMATS[kind].folder}"
 
     def _data(self, project_id: str, stack_id: str) -> str:
+        if project_of_unnamed(stack_id) == project_id:
+            below = f"projects/{_valid_id(project_id)}" if project_id else "service"
+            return f"{self.root}/{below}"
         return f"{self.root}/data/{_valid_id(project_id)}/{_valid_id(stack_id)}"
 
 
@@ -272,6 +289,10 @@ def _valid_id(identifier: str) -> str:
     if not is_valid_id(identifier):
         raise ValueError(f"{identifier!r} is not a valid id in a key")
     return identifier
+
+
+def _of_unnamed(project_id: str, key: RecordKey) -> ParsedKey:
+    return ParsedKey("record", project_id, unnamed_stack(project_id).id, key.name, key)
 
 
 def _range_below(folder: str) -> KeyRange:

@@ -34,7 +34,7 @@ class PastReader:
         :raises Compacted: etcd has compacted the revision.
         """
         mutations: list[Mutation] = []
-        for start, end in (self._keys.all_stacks, self._keys.all_data):
+        for start, end in (self._keys.all_stacks, self._keys.all_data, *self._keys.all_unnamed):
             while True:
                 found = self._client.get(
                     start, end, revision=revision, limit=PAGE, deadline=deadline()

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from factstore.core.errors import Invalid
+from factstore.core.model.cursor import Cursor
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
+from factstore.core.model.delivery import Delivery, DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Declaration, Member
 from factstore.core.model.read_set import ReadSet
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import Record
+from factstore.core.model.subscription import Subscription
 from factstore.core.model.turn import Rank, Turn
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
+
+Place = Literal["stack", "project", "service"]
+"""Where records are: in a named stack, or in the unnamed one of a project or of the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +35,14 @@ class RecordFormat:
     :param omitted: fields that are omitted if they have this value, so that earlier versions can read
         the record.
     :param convert: converts fields in place, from the types of JSON to those of the record.
+    :param places: the kinds of stacks that have such records.
     """
 
     folder: str
     key_field: str | None = None
     omitted: Mapping[str, object] = field(default_factory=dict)
     convert: Callable[[dict[str, Any]], None] | None = None
+    places: tuple[Place, ...] = ("stack",)
 
 
 def _convert_waiter(fields: dict[str, Any]) -> None:
@@ -69,6 +77,21 @@ def _convert_read_set(fields: dict[str, Any]) -> None:
     fields.update(parts)
 
 
+def _convert_subscription(fields: dict[str, Any]) -> None:
+    for name in ("stacks", "types", "prefixes", "groups", "secrets"):
+        if not isinstance(fields[name], list):
+            raise ValueError("a filter is not an array")
+        fields[name] = tuple(fields[name])
+    if not 1 <= len(fields["secrets"]) <= 2:
+        raise ValueError("it does not have one or two secrets")
+    Cursor.parse(fields["start"])
+
+
+def _convert_deliveries(fields: dict[str, Any]) -> None:
+    Cursor.parse(fields["cursor"])
+    fields["log"] = tuple([Delivery(**entry) for entry in fields["log"]])
+
+
 RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # members/<name>, on the lease of the member, like its bound facts
     Member: RecordFormat(
@@ -93,12 +116,26 @@ RECORD_FORMATS: dict[type[Record], RecordFormat] = {
     # grants/<id>, on a lease that expires soon after the grant
     Grant: RecordFormat("grants", key_field="id"),
     # seals/key
-    DataKey: RecordFormat("seals"),
+    DataKey: RecordFormat("seals", places=("stack", "project")),
     # turns/<queue>/<member>, on the lease of the member
     Turn: RecordFormat("turns", key_field="queue"),
     # ranks/<queue>/<number>, on the lease of the member
     Rank: RecordFormat("ranks", key_field="queue"),
     # receipts/<hash of the key>, on a lease that the receipts of half an hour share
-    Receipt: RecordFormat("receipts", key_field="key", convert=_check_receipt),
+    Receipt: RecordFormat(
+        "receipts", key_field="key", convert=_check_receipt, places=("stack", "project")
+    ),
+    # subscriptions/<id>
+    Subscription: RecordFormat(
+        "subscriptions", key_field="id", convert=_convert_subscription, places=("project",)
+    ),
+    # deliveries/<subscription>
+    DeliveryState: RecordFormat(
+        "deliveries", key_field="subscription", convert=_convert_deliveries, places=("project",)
+    ),
+    # owners/<subscription>, on the lease of the notifier
+    Owner: RecordFormat("owners", key_field="subscription", places=("project",)),
+    # notifiers/<name>, on the lease of the notifier
+    Notifier: RecordFormat("notifiers", key_field="name", places=("service",)),
 }
 """Every class of records has a row.  Stored keys and values depend on it, so rows do not change."""

@@ -16,8 +16,10 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
     :param store_id: the value of the epoch key.
     """
     stack = commit.stack
-    record = keys.stack(stack.project_id, stack.name)
     compares = [Compare(keys.epoch, "value", "==", store_id)]
+    if not stack.name:  # it always exists, and has no record
+        return [*compares, *_records(commit, keys)]
+    record = keys.stack(stack.project_id, stack.name)
     if commit.creates_stack:
         # A new stack has no contents that could conflict.
         return [*compares, Compare(record, "create", "==", 0)]
@@ -30,10 +32,16 @@ def compares_for(commit: Transaction, keys: Keyspace, store_id: bytes) -> list[C
         if revision == 0 and commit.tree.cover(path):
             continue
         compares.append(Compare(keys.fact(stack.project_id, stack.id, path), "mod", "==", revision))
-    for record_key, revision in commit.record_revisions.items():
-        key = keys.record(stack.project_id, stack.id, record_key)
-        compares.append(Compare(key, "mod", "==", revision))
-    return [*compares, *_tree(commit, keys)]
+    return [*compares, *_records(commit, keys), *_tree(commit, keys)]
+
+
+def _records(commit: Transaction, keys: Keyspace) -> list[Compare]:
+    """Return the compares of the records on which the transaction was decided."""
+    stack = commit.stack
+    return [
+        Compare(keys.record(stack.project_id, stack.id, key), "mod", "==", revision)
+        for key, revision in commit.record_revisions.items()
+    ]
 
 
 def _tree(commit: Transaction, keys: Keyspace) -> list[Compare]:
@@ -63,8 +71,8 @@ def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
     stack = commit.stack
     project_id, stack_id = stack.project_id, stack.id
     operations: list[Operation] = []
-    record = keys.stack(project_id, stack.name)
     if commit.creates_stack or commit.updates_stack:
+        record = keys.stack(project_id, stack.name)
         operations.append(PutKey(record, codec.encode_stack(stack)))
     for fact in commit.puts:
         key = keys.fact(project_id, stack_id, fact.path)
@@ -77,7 +85,7 @@ def operations_for(commit: Transaction, keys: Keyspace) -> list[Operation]:
     for waiter in commit.cleared_waiters:
         operations.append(DeleteKeys(*keys.signals(project_id, stack_id, waiter)))
     if commit.drops_stack:
-        operations.append(DeleteKeys(record))
+        operations.append(DeleteKeys(keys.stack(project_id, stack.name)))
         if not commit.only_deletes:
             operations.append(PutKey(keys.purge(project_id, stack_id), b""))
     if commit.author is not None:

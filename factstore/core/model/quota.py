@@ -17,6 +17,7 @@ class Quota:
     bytes: int = UNLIMITED
     facts_per_stack: int = UNLIMITED
     bytes_per_stack: int = UNLIMITED
+    subscriptions: int = UNLIMITED
 
 
 UNLIMITED_QUOTA = Quota()

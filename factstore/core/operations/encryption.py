@@ -138,6 +138,28 @@ class Encryption:
         key = hmac.digest(self.data_key(stack, data_key), b"derived secret", "sha256")
         return urlsafe_b64encode(hmac.digest(key, purpose.encode(), "sha256")).decode().rstrip("=")
 
+    def seal_text(self, stack: Stack, data_key: DataKey, text: str, purpose: str) -> str:
+        """Return a text sealed with a stack's data key, bound to a purpose in the stack.
+
+        :raises SealBroken: the data key cannot be unwrapped.
+        """
+        about = _fields(stack.project_id, stack.id, "text", purpose)
+        sealed = self._keyring.encrypt(self.data_key(stack, data_key), text.encode(), about)
+        return _VERSION + urlsafe_b64encode(sealed).decode()
+
+    def open_text(self, stack: Stack, data_key: DataKey, sealed: str, purpose: str) -> str:
+        """Return the text that :meth:`seal_text` sealed.
+
+        :raises SealBroken: it cannot be opened.
+        """
+        about = _fields(stack.project_id, stack.id, "text", purpose)
+        key = self.data_key(stack, data_key)
+        try:
+            opened = urlsafe_b64decode(sealed.removeprefix(_VERSION))
+            return self._keyring.decrypt(key, opened, about).decode()
+        except ValueError:
+            raise SealBroken("a sealed text cannot be opened: it is not sealed.") from None
+
     def data_key(self, stack: Stack, data_key: DataKey) -> bytes:
         """Return a stack's data key.
 

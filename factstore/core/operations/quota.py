@@ -13,6 +13,7 @@ from factstore.core.errors import Forbidden
 from factstore.core.model.fact import Fact
 from factstore.core.model.quota import UNLIMITED, Quota
 from factstore.core.model.record import Record
+from factstore.core.model.subscription import Subscription
 from factstore.core.operations.operation import Draft, View
 
 
@@ -32,11 +33,14 @@ def check_quota(quota: Quota, view: View, draft: Draft[Any]) -> None:
     size = sum(each[1] for each in after) - sum(each[1] for each in before)
     project = view.state.project_usage(view.scope.project_id)
     stack = view.stack_state
+    subscriptions = len(stack.records(Subscription)) if stack else 0
+    new = sum(isinstance(r, Subscription) and not r.revision for r in draft.records)
     for name, limit, used, more in (
         ("stacks", quota.stacks, project.stacks, stacks),
         ("facts", quota.facts, project.facts, facts),
         ("bytes", quota.bytes, project.bytes, size),
         ("facts_per_stack", quota.facts_per_stack, stack.count if stack else 0, facts),
+        ("subscriptions", quota.subscriptions, subscriptions, new),
         ("bytes_per_stack", quota.bytes_per_stack, stack.bytes if stack else 0, size),
     ):
         if limit != UNLIMITED and more > 0 and used + more > limit:

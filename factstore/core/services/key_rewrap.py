@@ -12,6 +12,7 @@ from factstore.core.errors import OutcomeUnknown, SealBroken, Unavailable
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.event import PutRecord, PutStack
 from factstore.core.model.fact import Scope, Stack
+from factstore.core.model.unnamed import project_of_unnamed, unnamed_scope
 from factstore.core.operations.encryption import Encryption
 from factstore.core.operations.maintenance import RewrapDataKey
 from factstore.core.operations.transactor import Transactor
@@ -94,5 +95,7 @@ def _with_data_key(state: State) -> list[Scope]:
         if isinstance(mutation, PutStack):
             stacks[mutation.stack.id] = mutation.stack.scope
         elif isinstance(mutation, PutRecord) and isinstance(mutation.record, DataKey):
-            found.append(stacks[mutation.stack_id])
+            project_id = project_of_unnamed(mutation.stack_id)
+            unnamed = None if project_id is None else unnamed_scope(project_id)
+            found.append(unnamed or stacks[mutation.stack_id])
     return found

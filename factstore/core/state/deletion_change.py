@@ -1,4 +1,4 @@
-"""The change that reports a deleted fact."""
+"""The changes that report a deleted fact, and a deleted stack."""
 
 from __future__ import annotations
 
@@ -29,3 +29,13 @@ def deletion_change(
         if member is not None and member.departed and member.lease == deleted.lease:
             by, request_id = member.updated_by, member.request_id
     return Change(kind, deleted.path, None, deleted, by, request_id)
+
+
+def stack_deletion(authors: Iterable[DeletionAuthor]) -> Change:
+    """Return the change of a deleted stack.
+
+    :param authors: the authors of deletions in this stack, in the same step.
+    """
+    found = next((author for author in authors if author.whole_stack), None)
+    by, request_id = (found.user_id, found.request_id) if found else (None, None)
+    return Change("stack.delete", None, None, None, by, request_id)

@@ -27,10 +27,12 @@ from factstore.core.model.event import (
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.record import R, Record, RecordKey
+from factstore.core.model.unnamed import SERVICE
 from factstore.core.model.usage import Contents, ProjectUsage, Usage
-from factstore.core.state.deletion_change import deletion_change
+from factstore.core.state.deletion_change import deletion_change, stack_deletion
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
+from factstore.core.state.unnamed_stacks import UnnamedStacks, concerns_notifiers
 
 
 class State:
@@ -48,6 +50,7 @@ class State:
         self._stacks: dict[Scope, StackState] = {}
         self._by_id: dict[str, StackState] = {}
         self._projects: dict[str, ProjectTotals] = {}
+        self._unnamed = UnnamedStacks()
 
     def load(self, mutations: Iterable[Mutation]) -> None:
         """Load the contents at :attr:`revision`, stacks before their facts; it makes no events."""
@@ -88,6 +91,8 @@ class State:
                 concerned[scope] = concerned.get(scope, frozenset()) | digests
                 for queue in stack_state.turn_queues.take_changed(stack_state.stack):
                     concerned[queue] = frozenset()
+            if any(map(concerns_notifiers, step.mutations)):
+                concerned[SERVICE] = frozenset()
             self.revision = step.revision
             events = [
                 Event(scope, stack_id, step.revision, tuple(stack_changes))
@@ -124,11 +129,11 @@ class State:
                 members = stack_state.records(Member)
                 return stack_state, deletion_change(deleted, authors.get(stack_id, ()), members)
             case PutRecord(stack_id, record):
-                stack_state = self._by_id.get(stack_id)
+                stack_state = self._by_id.get(stack_id) or self._unnamed.to_change(stack_id)
                 if stack_state is not None:
                     return stack_state, stack_state.put_record(record)
             case DropRecord(stack_id, key):
-                stack_state = self._by_id.get(stack_id)
+                stack_state = self._by_id.get(stack_id) or self._unnamed.to_change(stack_id)
                 if stack_state is not None:
                     self.last_deletion = revision
                     return stack_state, stack_state.drop_record(key, revision)
@@ -154,10 +159,7 @@ class State:
                 if not project.stacks:
                     del self._projects[scope.project_id]
                 self.last_deletion = revision
-                found = [a for a in authors.get(stack_state.stack.id, ()) if a.whole_stack]
-                by = found[0].user_id if found else None
-                request_id = found[0].request_id if found else None
-                return stack_state, Change("stack.delete", None, None, None, by, request_id)
+                return stack_state, stack_deletion(authors.get(stack_state.stack.id, ()))
         return None, None
 
     # Reading
@@ -165,7 +167,7 @@ class State:
     def stack(self, scope: Scope) -> Stack | None:
         """Return the record of a stack, or None if it does not exist."""
         with self._lock:
-            stack_state = self._stacks.get(scope)
+            stack_state = self.stack_state(scope)
             return stack_state.stack if stack_state else None
 
     def stacks(self, project_id: str, after: str = "", limit: int | None = None) -> list[Stack]:
@@ -203,14 +205,19 @@ class State:
     def record(self, scope: Scope, key: RecordKey) -> Record | None:
         """Return a record, which may be a departed member; None if it does not exist."""
         with self._lock:
-            stack_state = self._stacks.get(scope)
+            stack_state = self.stack_state(scope)
             return stack_state.record(key) if stack_state else None
 
     def records(self, scope: Scope, kind: type[R]) -> list[R]:
         """Return all records of a kind, ordered by name."""
         with self._lock:
-            stack_state = self._stacks.get(scope)
+            stack_state = self.stack_state(scope)
             return list(stack_state.tables.after(kind)) if stack_state else []
+
+    def unnamed_records(self, kind: type[R]) -> list[tuple[str, R]]:
+        """Return the records of a kind of all projects, outside their stacks, with their project."""
+        with self._lock:
+            return list(self._unnamed.records(kind))
 
     def member(self, scope: Scope, name: str) -> Member | None:
         """Return the living member with a name, or None."""
@@ -232,7 +239,9 @@ class State:
 
     def stack_state(self, of: Scope | str) -> StackState | None:
         """Return a stack by its scope or id; read it under :meth:`read`, and do not change it."""
-        return self._by_id.get(of) if isinstance(of, str) else self._stacks.get(of)
+        if isinstance(of, str):
+            return self._by_id.get(of)
+        return self._stacks.get(of) if of.stack else self._unnamed.of(of.project_id)
 
     def stacks_needing_write(self) -> list[StackState]:
         """Return the stacks for which the waiter controller has to write something."""
@@ -278,8 +287,9 @@ class State:
     def mutations(self) -> Iterator[Mutation]:
         """Yield the mutations from which :meth:`load` builds this state."""
         with self._lock:
-            for stack_state in self._stacks.values():
-                yield PutStack(stack_state.stack)
+            for stack_state in (*self._stacks.values(), *self._unnamed.stacks.values()):
+                if stack_state.stack.name:
+                    yield PutStack(stack_state.stack)
                 for path in stack_state.paths:
                     yield PutFact(stack_state.stack.id, stack_state.facts[path])
                 for record in stack_state.tables:

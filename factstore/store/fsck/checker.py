@@ -7,13 +7,16 @@ belong to the tenants.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from factstore.core.errors import Invalid
-from factstore.core.model.data_key import DATA_KEY
+from factstore.core.model.data_key import DATA_KEY, DataKey
 from factstore.core.model.path import check_stack_name
 from factstore.core.model.receipt import Receipt
+from factstore.core.model.subscription import Subscription
+from factstore.core.model.unnamed import project_of_unnamed, unnamed_stack
 from factstore.core.operations.idempotency import earlier_receipt
 from factstore.store import codec
 from factstore.store.fsck.report import Finding, ProjectContents, Report, StackContents
@@ -52,6 +55,8 @@ class _Checker:
         self._with_unreadable_stacks: set[str] = set()
         self._store_id = b""
         self._leases: set[int] = set()
+        self._sealed_outside: Counter[str] = Counter()
+        self._with_data_key: set[str] = set()
 
     def read(self, item: KeyValue) -> None:
         """Check one key, and count it."""
@@ -68,6 +73,8 @@ class _Checker:
         match parsed.type:
             case "stack":
                 self._read_stack(item, parsed)
+            case "record" if project_of_unnamed(parsed.stack_id) is not None:
+                self._read_unnamed(item, parsed)
             case "fact" | "record":
                 self._read_data(item, parsed)
             case "act":
@@ -131,12 +138,35 @@ class _Checker:
         except codec.UnknownFormat as error:
             data.unreadable.append(Finding("unreadable", item.key, str(error)))
 
+    def _read_unnamed(self, item: KeyValue, parsed: ParsedKey) -> None:
+        """Check a record that is in no named stack."""
+        assert parsed.record_key is not None  # noqa: S101 - it is a record
+        try:
+            record = codec.decode_record(
+                item.value, parsed.record_key, revision=item.revision, lease=item.lease
+            )
+        except codec.UnknownFormat as error:
+            self._find("unreadable", item.key, str(error))
+            return
+        if isinstance(record, Subscription):
+            self._projects[parsed.project_id].subscriptions += 1
+            self._sealed_outside[parsed.project_id] += record.is_sealed
+        elif isinstance(record, Receipt):
+            self._projects[parsed.project_id].receipts += 1
+        elif isinstance(record, DataKey):
+            self._with_data_key.add(parsed.project_id)
+
     def report(self) -> Report:
         """Return the report, once all keys have been read."""
         if not self._store_id:
             self._find("epoch_missing", self._keys.epoch, "the epoch does not exist")
         for (project_id, stack_id), data in self._data.items():
             self._findings += self._check_data(project_id, stack_id, data)
+        for project_id, sealed in self._sealed_outside.items():
+            if sealed and project_id not in self._with_data_key:
+                key = self._keys.record(project_id, unnamed_stack(project_id).id, DATA_KEY)
+                problem = f"the data key of the secrets of {sealed} subscriptions does not exist"
+                self._find("sealed_without_key", key, problem)
         findings = sorted(self._findings, key=lambda finding: finding.key)
         projects = dict(sorted(self._projects.items()))
         leases = frozenset(self._leases)

@@ -11,7 +11,8 @@ ADVICE = {
     "otherwise delete the key",
     "unreadable": "if a newer version of factstore wrote the record, verify with that version; "
     "otherwise restore the key from a backup, or delete it",
-    "sealed_without_key": "restore the key from a backup, or write the sensitive facts again",
+    "sealed_without_key": "restore the key from a backup; or write the sensitive facts, or create the "
+    "subscriptions, again",
     "orphan": "run factstore verify --repair; the workers then delete the keys",
     "idle_lease": "run factstore verify --repair, which revokes the lease; it also expires by itself",
 }
@@ -56,6 +57,7 @@ class ProjectContents:
 
     :param stacks: by id.
     :param receipts: the number of receipts of Idempotency-Keys.
+    :param subscriptions: the number of subscriptions.
     :param legacy: the number of keys that only earlier versions wrote.
     :param purges: ids of deleted stacks whose data the workers still delete.
     :param orphans: ids without a stack, whose data no worker deletes.
@@ -64,6 +66,7 @@ class ProjectContents:
 
     stacks: dict[str, StackContents] = field(default_factory=dict)
     receipts: int = 0
+    subscriptions: int = 0
     legacy: int = 0
     purges: set[str] = field(default_factory=set)
     orphans: set[str] = field(default_factory=set)
@@ -87,7 +90,8 @@ class ProjectContents:
     @property
     def in_use(self) -> bool:
         """Return True if there is anything that requests to the API create."""
-        return bool(self.stacks or self.receipts or self.legacy or self.purges)
+        kinds = (self.stacks, self.receipts, self.subscriptions, self.legacy, self.purges)
+        return any(kinds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from factstore.core.model.definition import Definition
 from factstore.core.model.member import Member
+from factstore.core.model.subscription import Subscription
 from factstore.core.model.waiter import Signal, Waiter
 from factstore.core.state.project_totals import ProjectTotals
 from factstore.core.state.stack_state import StackState
-from tests.unit.core.factories import NOW, stack
+from tests.unit.core.factories import EPOCH, NOW, stack
 
 LEASE = 77
 
@@ -50,6 +51,35 @@ def waiter(name: str, revision: int, success: Any, **fields: Any) -> Waiter:
         timer=5,
         revision=revision,
     )
+
+
+def subscription(**fields: Any) -> Subscription:
+    made = Subscription(
+        id="5" * 32,
+        name="",
+        target="https://receiver.example.com/hook",
+        stacks=("*",),
+        types=(),
+        prefixes=(),
+        groups=(),
+        max_events=1,
+        max_delay=0,
+        state="pending",
+        reason=None,
+        secrets=("whsec_c2VjcmV0",),
+        former_until=None,
+        rotated_at=None,
+        challenge="challenge-x",
+        start=f"{EPOCH}.1",
+        created_at=NOW,
+        created_by="alice",
+        updated_at=NOW,
+        updated_by="alice",
+        request_id="req-sub",
+        replays=0,
+        tests=0,
+    )
+    return replace(made, **fields)
 
 
 def signal(of: str, key: str, revision: int, status: Any = "SUCCESS") -> Signal:

@@ -10,6 +10,7 @@ import pytest
 
 from factstore.core.model.data_key import DataKey
 from factstore.core.model.definition import Definition
+from factstore.core.model.delivery import Delivery, DeliveryState, Notifier, Owner
 from factstore.core.model.event import DeletionMarker
 from factstore.core.model.grant import Grant
 from factstore.core.model.member import Applied, Member
@@ -18,6 +19,8 @@ from factstore.core.model.record import Record
 from factstore.core.model.waiter import Progress, Signal, Timer, Waiter
 from factstore.store import codec
 from tests.cases import cases
+from tests.unit.core.factories import EPOCH
+from tests.unit.core.records import subscription
 from tests.unit.store.test_codec import JUNK
 
 DEFINITION = Definition.of({"success": {"facts": "secret/*", "equals": "hunter2"}}).text
@@ -48,6 +51,12 @@ RECORDS: list[Record] = [
     Grant("s-3", "agent", "c1", "g", "d" * 64, 60, "t", "u", "t", "u", "r", "s-1", **STORED),
     Grant("s-2", "reader", None, None, "d" * 64, 60, "t", "u", "t", "u", "r", "", **STORED),
     DataKey("gAAAAAwrapped", revision=7),
+    subscription(types=("fact.put",), secrets=("1.new", "1.old"), former_until="t", revision=7),
+    replace(DeliveryState.first(subscription()), revision=7),
+    DeliveryState("s", 0, 0, f"{EPOCH}.5", 3, 2, 1, "t", "t", "timeout", (
+        Delivery("s.5", "events", "t", 1, 3, False, None, 7, "timeout"),), **STORED),
+    Owner("s", "n1", **STORED),
+    Notifier("n1", "host", "t", **STORED),
 ]  # fmt: skip
 
 
@@ -77,9 +86,20 @@ WRONG: list[object] = [[], {"a": 1}, 1.5, True, -7, "\ud800", "no such word"]
 def is_legal(name: str, value: object, wrong: object) -> bool:
     """Return True if a field of a record may have another value."""
     fits = type(wrong) is type(value) and wrong != "\ud800"
-    if fits and name not in ("state", "status", "id", "definition", "progress", "role"):
+    if fits and name not in (
+        "state",
+        "status",
+        "id",
+        "definition",
+        "progress",
+        "role",
+        "secrets",
+        "start",
+        "cursor",
+    ):
         return True
     nullable = ("reason", "decided_at", "member", "group", "declared")
+    nullable += ("former_until", "rotated_at", "failing_since", "next_attempt_at", "last_error")
     return (wrong == "no such word" and name in nullable) or (wrong == -7 and name == "ttl")
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from factstore.core.model.delivery import Owner
 from factstore.core.model.path import covers
 from factstore.core.model.record import RecordKey
+from factstore.core.model.unnamed import unnamed_stack
 from factstore.core.model.waiter import Signal
 from factstore.store.keyspace import DELETION_AUTHOR_SLOTS, KeyRange, Keyspace, ParsedKey
 from factstore.store.record_formats import RECORD_FORMATS
@@ -132,9 +134,12 @@ def test_every_key_that_is_built_is_parsed(p: str, s: str, name: str, path: str,
         KEYS.compactor: ("compactor", "", "", ""),
     }
     located = {key: ParsedKey(*what) for key, what in named.items()}
-    for kind in RECORD_FORMATS:
-        place = RecordKey(kind, f"{name}/0a" if kind is Signal else name)
-        located[KEYS.record(p, s, place)] = ParsedKey("record", p, s, place.name, place)
+    for kind, row in RECORD_FORMATS.items():
+        key = RecordKey(kind, f"{name}/0a" if kind is Signal else name)
+        for place in row.places:
+            project = "" if place == "service" else p
+            at = s if place == "stack" else unnamed_stack(project).id
+            located[KEYS.record(project, at, key)] = ParsedKey("record", project, at, key.name, key)
     assert {key: KEYS.parse_strict(key) for key in located} == located
 
 
@@ -143,7 +148,8 @@ def test_ranges_of_a_project_contain_only_its_own_keys(
     p: str, p2: str, s: str, name: str, path: str
 ) -> None:
     of_stack = [KEYS.stack(p2, name), KEYS.fact(p2, s, path), KEYS.purge(p2, s)]
-    for key in [*of_stack, KEYS.receipt(p2, s), KEYS.legacy(p2)]:
+    owner = KEYS.record(p2, unnamed_stack(p2).id, RecordKey(Owner, name))
+    for key in [*of_stack, KEYS.receipt(p2, s), KEYS.legacy(p2), owner]:
         assert sum(holds(kept, key) for kept in KEYS.project(p)) == (p == p2)
 
 
@@ -153,6 +159,8 @@ def test_ranges_of_a_project_contain_only_its_own_keys(
         *("", "x", "epoch/x", "stacks", "stacks/p", "stacks/p/a/b", "stacks/p.q/a", "stacks//a"),
         *("data/p/s", "data/p/s/x", "data/p/s/side/x", "data/p.q/s/facts/a", "data/p/s/facts"),
         *("acts/1", "acts/12345", "acts/1024", "acts/x", "acts/0001/x", "acts/-001"),
+        *("projects/p/subscriptions", "projects/p/subscriptions/i/x", "projects//subscriptions/i"),
+        *("projects/p/members/m", "projects/p.q/owners/i", "data/p/s/owners/i", "service/owners/i"),
         *("idem/p", "idem/p/k/x", "idem/p/k.", "purges/p", "purges/p/s/x", "purges/p/", "\xff"),
     ],
 )

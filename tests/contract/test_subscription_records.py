@@ -1,0 +1,265 @@
+"""Records outside stacks: subscriptions, and who owns and may delete them, on etcd and in memory."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factstore.core.errors import Conflict, Forbidden, NotFound, PreconditionFailed
+from factstore.core.model.cursor import Cursor
+from factstore.core.model.delivery import DeliveryState, Notifier, Owner
+from factstore.core.model.fact import Scope
+from factstore.core.model.precondition import Precondition
+from factstore.core.model.quota import Quota
+from factstore.core.model.record import RecordKey
+from factstore.core.model.subscription import Subscription
+from factstore.core.model.subscription_request import SubscriptionChanges, SubscriptionRequest
+from factstore.core.model.target_rules import TargetRules
+from factstore.core.model.unnamed import SERVICE, unnamed_scope
+from factstore.core.operations.deliveries import (
+    ClaimSubscription,
+    FinishDeletion,
+    RecordDelivery,
+    RegisterNotifier,
+    ReleaseSubscription,
+)
+from factstore.core.operations.encryption import Encryption
+from factstore.core.operations.idempotency import Idempotency
+from factstore.core.operations.keyring import NoKeyring
+from factstore.core.operations.subscription_changes import (
+    ChangeSubscription,
+    ConfirmSubscription,
+    ReplaySubscription,
+    RequestTest,
+    StartDeletion,
+)
+from factstore.core.operations.subscription_secrets import clear_challenge, signing_secrets
+from factstore.core.operations.subscriptions import CreateSubscription, RotateSecret, WithSecret
+from tests.contract.world import PROJECT, Worker, World, author, soon
+from tests.sealing_keys import make_keys, sealing_with
+
+SCOPE = unnamed_scope(PROJECT)
+PLAIN = Encryption(NoKeyring())
+SECRET, CHALLENGE = "whsec_c2VjcmV0", "challenge-x"
+
+
+def create(
+    worker: Worker,
+    target: str = "https://receiver.example.com/",
+    *,
+    encryption: Encryption = PLAIN,
+    idempotency: Idempotency | None = None,
+) -> WithSecret:
+    request = SubscriptionRequest.of(target, TargetRules())
+    new_id = secrets.token_hex(16)
+    operation = CreateSubscription(
+        SCOPE, request, author(), new_id, SECRET, CHALLENGE, encryption, idempotency
+    )
+    return worker.transactor.run(operation).outcome
+
+
+def stored(worker: Worker, subscription: str) -> Subscription:
+    found = worker.store.refresh(soon()).record(SCOPE, RecordKey(Subscription, subscription))
+    assert isinstance(found, Subscription)
+    return found
+
+
+def claim(worker: Worker, subscription: str, notifier: str, lease: int) -> Owner | None:
+    done = worker.transactor.run(ClaimSubscription(SCOPE, subscription, notifier, lease))
+    return None if done.outcome is None else done.written_record(done.outcome)
+
+
+def confirm(worker: Worker, subscription: str, challenge: str = CHALLENGE) -> Subscription:
+    operation = ConfirmSubscription(SCOPE, subscription, challenge, author(), PLAIN)
+    return worker.transactor.run(operation).outcome
+
+
+def change(worker: Worker, subscription: str, **changes: object) -> Subscription:
+    checked = SubscriptionChanges.of(**changes)  # type: ignore[arg-type]
+    return worker.transactor.run(ChangeSubscription(SCOPE, subscription, checked, author())).outcome
+
+
+def test_a_subscription_belongs_to_no_stack_and_survives_a_restart(world: World) -> None:
+    worker = world.worker()
+    made = create(worker).subscription
+    again = world.worker()
+    found = stored(again, made.id)
+    assert (found.state, found.stacks, found.target) == ("pending", ("*",), made.target)
+    state = again.store.state()
+    assert (PROJECT, found) in state.unnamed_records(Subscription)
+    assert [stack for stack in state.stacks(PROJECT) if not stack.name] == []
+    assert state.project_usage(PROJECT).stacks == len(state.stacks(PROJECT))
+
+
+def test_notifiers_are_woken_by_changes_that_concern_them(worker: Worker) -> None:
+    made = create(worker).subscription
+    seen = worker.store.refresh(soon()).revision
+    assert not worker.hub.wait_change(SERVICE, seen, 0)
+    worker.put(Scope(PROJECT, "other"), "a")
+    assert not worker.hub.wait_change(SERVICE, worker.store.refresh(soon()).revision, 0)
+    change(worker, made.id, name="other")
+    assert worker.hub.wait_change(SERVICE, seen, 5)
+
+
+def test_a_subscription_has_one_owner_which_ends_with_its_lease(world: World) -> None:
+    worker, other = world.worker(), world.worker()
+    made = create(worker).subscription
+    lease = worker.backend.create_lease(60, soon())
+    worker.transactor.run(RegisterNotifier(Notifier("n1", "host", "t"), lease))
+    owner = claim(worker, made.id, "n1", lease)
+    assert owner is not None
+    assert claim(other, made.id, "n2", other.backend.create_lease(60, soon())) is None
+    progress = replace(DeliveryState.first(made), delivered=1)
+    assert worker.transactor.run(RecordDelivery(SCOPE, owner, progress)).outcome
+
+    worker.backend.revoke_lease(lease, soon())
+    assert worker.store.refresh(soon()).records(SERVICE, Notifier) == []
+    successor = claim(other, made.id, "n2", other.backend.create_lease(60, soon()))
+    assert successor is not None
+    assert claim(worker, made.id, "n1", lease) is None  # whatever the state of this worker is
+    late = replace(progress, delivered=9)
+    assert not worker.transactor.run(RecordDelivery(SCOPE, owner, late)).outcome
+    key = RecordKey(DeliveryState, made.id)
+    kept = worker.store.refresh(soon()).record(SCOPE, key)
+    assert isinstance(kept, DeliveryState)
+    assert kept.delivered == 1
+    assert not worker.transactor.run(ReleaseSubscription(SCOPE, owner)).outcome
+    assert other.transactor.run(ReleaseSubscription(SCOPE, successor)).outcome
+
+
+def test_the_owner_changes_the_state_that_it_knows(worker: Worker) -> None:
+    made = stored(worker, create(worker).subscription.id)
+    owner = claim(worker, made.id, "n1", worker.backend.create_lease(60, soon()))
+    assert owner is not None
+
+    def record(state: str, was: int) -> str:
+        operation = RecordDelivery(
+            SCOPE, owner, DeliveryState.first(made), state, "because", was  # type: ignore[arg-type]
+        )  # fmt: skip
+        assert worker.transactor.run(operation).outcome
+        return stored(worker, made.id).state
+
+    assert record("active", made.revision) == "active"
+    assert record("suspended", made.revision) == "active"
+    assert record("suspended", stored(worker, made.id).revision) == "suspended"
+    assert stored(worker, made.id).reason == "because"
+    assert change(worker, made.id, paused=False).state == "active"
+    assert stored(worker, made.id).reason is None
+
+
+def test_a_subscription_is_deleted_only_without_an_owner(worker: Worker) -> None:
+    made = create(worker).subscription
+    lease = worker.backend.create_lease(60, soon())
+    owner = claim(worker, made.id, "n1", lease)
+    assert owner is not None
+    worker.transactor.run(RecordDelivery(SCOPE, owner, DeliveryState.first(made)))
+    finish = FinishDeletion(SCOPE, made.id)
+    assert worker.transactor.run(finish).outcome
+    assert stored(worker, made.id).state == "pending"  # its deletion has not started
+    worker.transactor.run(StartDeletion(SCOPE, made.id, author()))
+    assert not worker.transactor.run(finish).outcome
+    assert worker.transactor.run(ReleaseSubscription(SCOPE, owner)).outcome
+    state = worker.store.refresh(soon())
+    for kind in (Subscription, DeliveryState, Owner):
+        assert state.record(SCOPE, RecordKey(kind, made.id)) is None
+    assert claim(worker, made.id, "n1", lease) is None
+
+    second = create(worker).subscription
+    worker.transactor.run(StartDeletion(SCOPE, second.id, author()))
+    assert claim(worker, second.id, "n1", lease) is None
+    with pytest.raises(NotFound):
+        change(worker, second.id, name="a")
+    assert worker.transactor.run(FinishDeletion(SCOPE, second.id)).outcome
+    assert worker.store.refresh(soon()).record(SCOPE, RecordKey(Subscription, second.id)) is None
+
+
+def test_states_follow_what_owners_request(worker: Worker) -> None:
+    made = create(worker).subscription
+    assert change(worker, made.id, paused=False).state == "pending"
+    with pytest.raises(Conflict) as caught:
+        change(worker, made.id, paused=True)
+    assert caught.value.code == "subscription_pending"
+    with pytest.raises(Conflict):
+        worker.transactor.run(RequestTest(SCOPE, made.id, author()))
+    with pytest.raises(Forbidden):
+        confirm(worker, made.id, "challenge-y")
+    assert confirm(worker, made.id).state == "active"
+    revision = stored(worker, made.id).revision
+    assert confirm(worker, made.id).state == "active"
+    assert stored(worker, made.id).revision == revision
+    assert change(worker, made.id, paused=True).state == "paused"
+    assert worker.transactor.run(RequestTest(SCOPE, made.id, author())).outcome.tests == 1
+    since = Cursor(worker.store.epoch, 1)
+    replayed = worker.transactor.run(ReplaySubscription(SCOPE, made.id, since, author())).outcome
+    assert (replayed.start, replayed.replays, replayed.state) == (str(since), 1, "paused")
+
+
+def test_an_equal_change_writes_nothing_and_preconditions_are_heeded(worker: Worker) -> None:
+    made = stored(worker, create(worker).subscription.id)
+    assert change(worker, made.id, stacks=["*"], max_events=1) == made
+    tag = made.etag(worker.store.epoch)
+    changes = SubscriptionChanges.of(name="new")
+    operation = ChangeSubscription(
+        SCOPE, made.id, changes, author(), Precondition(tags=frozenset([tag]))
+    )
+    assert worker.transactor.run(operation).outcome.name == "new"
+    with pytest.raises(PreconditionFailed):
+        worker.transactor.run(operation)
+    with pytest.raises(PreconditionFailed):
+        worker.transactor.run(
+            StartDeletion(SCOPE, made.id, author(), Precondition(tags=frozenset([tag])))
+        )
+
+
+def test_a_retry_returns_the_first_subscription_with_its_secret(worker: Worker) -> None:
+    promise = Idempotency("k" * 64, "f" * 64)
+    made, again = (create(worker, idempotency=promise) for _ in range(2))
+    assert again.subscription.id == made.subscription.id
+    assert again.secret == made.secret == SECRET
+    with pytest.raises(Conflict):
+        create(worker, idempotency=Idempotency("k" * 64, "g" * 64))
+    rotate = RotateSecret(SCOPE, made.subscription.id, author(), "whsec_bmV3", 60, PLAIN)
+    worker.transactor.run(rotate)
+    assert create(worker, idempotency=promise).secret is None
+
+
+def test_a_rotation_keeps_the_former_secret_for_a_while(worker: Worker) -> None:
+    made = create(worker).subscription
+    promise = Idempotency("r" * 64, "f" * 64)
+    operation = RotateSecret(SCOPE, made.id, author(), "whsec_bmV3", 60, PLAIN, promise)
+    worker.transactor.run(operation)
+    operation = RotateSecret(SCOPE, made.id, author(), "whsec_bGF0ZXI=", 60, PLAIN, promise)
+    assert worker.transactor.run(operation).outcome.secret == "whsec_bmV3"
+    project = worker.store.refresh(soon()).stack_state(SCOPE)
+    assert project is not None
+    found = stored(worker, made.id)
+    assert signing_secrets(PLAIN, project, found, "2000") == ("whsec_bmV3", SECRET)
+    assert signing_secrets(PLAIN, project, found, "9999") == ("whsec_bmV3",)
+    worker.transactor.run(RotateSecret(SCOPE, made.id, author(), "whsec_b25l", 0, PLAIN))
+    assert stored(worker, made.id).secrets == ("whsec_b25l",)
+
+
+def test_secrets_are_sealed_with_the_operators_keys(worker: Worker, tmp_path: Path) -> None:
+    make_keys(tmp_path / "keys")
+    encryption = sealing_with(tmp_path / "keys")
+    made = create(worker, encryption=encryption).subscription
+    found = stored(worker, made.id)
+    assert found.is_sealed
+    assert SECRET not in repr(made) + str(found.secrets)
+    project = worker.store.state().stack_state(SCOPE)
+    assert project is not None
+    assert signing_secrets(encryption, project, found, "2000") == (SECRET,)
+    assert clear_challenge(encryption, project, found) == CHALLENGE
+
+
+def test_a_project_has_a_quota_of_subscriptions(world: World) -> None:
+    worker = world.worker(quota=Quota(subscriptions=2))
+    first = create(worker).subscription
+    create(worker)
+    with pytest.raises(Forbidden) as caught:
+        create(worker)
+    assert caught.value.extra["quota"] == "subscriptions"
+    assert change(worker, first.id, name="still").name == "still"
