@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from factstore.core.model.quick_dataclass import quick_dataclass
+
 CHANNEL_OPTIONS = [
     # A silent endpoint is noticed within 15 s; without ping_timeout_ms it would take a minute.
     ("grpc.keepalive_time_ms", 10_000),
@@ -91,7 +93,7 @@ class GetKey(NamedTuple):
 Operation = PutKey | DeleteKeys | GetKey
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Txn:
     """Operations that are applied if all compares succeed."""
 

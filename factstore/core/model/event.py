@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from factstore.core.model.fact import Fact, Scope, Stack
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 from factstore.core.model.waiter import Waiter
 
@@ -50,21 +51,21 @@ class DeletionMarker(Record):
 DELETION_MARKER = RecordKey(DeletionMarker, "dropped")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PutStack:
     """A stack's record was written."""
 
     stack: Stack
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DropStack:
     """A stack's record was removed."""
 
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PutFact:
     """A fact was written in the stack with this id."""
 
@@ -72,7 +73,7 @@ class PutFact:
     fact: Fact
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DropFact:
     """A fact was deleted or has expired.
 
@@ -83,7 +84,7 @@ class DropFact:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PutRecord:
     """A record was written in the stack with this id."""
 
@@ -91,7 +92,7 @@ class PutRecord:
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DropRecord:
     """A record was deleted or has expired."""
 
@@ -99,7 +100,7 @@ class DropRecord:
     record_key: RecordKey
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeletionAuthor:
     """The author of deletions.
 
@@ -116,7 +117,7 @@ class DeletionAuthor:
 Mutation = PutStack | DropStack | PutFact | DropFact | PutRecord | DropRecord | DeletionAuthor
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Step:
     """All mutations of one revision, in the order in which the store made them."""
 
@@ -124,7 +125,7 @@ class Step:
     mutations: tuple[Mutation, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Change:
     """One line of an event.
 
@@ -145,7 +146,7 @@ class Change:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Event:
     """All changes of one revision in one stack; it is delivered as a whole or not at all."""
 
@@ -180,7 +181,7 @@ def by_revision(events: Iterable[Event]) -> Iterator[tuple[Event, ...]]:
         yield tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StepResult:
     """The effect of a step on the state.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, NamedTuple
 
 from factstore.core.errors import Invalid
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.path import check_name
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.secret_readers import NOBODY, SecretReader, check_readers
 from factstore.core.model.value import canonical, check_value_depth
 
@@ -30,7 +31,7 @@ class Scope(NamedTuple):
     stack: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Author:
     """The author of a change, and the request that makes it.
 
@@ -46,7 +47,7 @@ class Author:
     reader: SecretReader = NOBODY
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Stack:
     """The record of a stack.
 
@@ -75,7 +76,7 @@ class Stack:
         return str(Cursor(epoch, self.revision))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Fact:
     """A JSON value at a path.
 
@@ -126,7 +127,7 @@ class Fact:
         return str(Cursor(epoch, self.revision))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Put:
     """A request to store a fact.  Create it with :meth:`of`, which checks the limits.
 
@@ -197,14 +198,14 @@ class Put:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Delete:
     """A request to delete the fact at a path."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeletePrefix:
     """A request to delete all facts at and below a path.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from factstore.core.model.fact import Fact
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 FactOutcome = Literal["created", "updated", "unchanged", "deleted", "absent"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class FactResult:
     """The result of one put or delete.
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from factstore.core.model.event import DeletionAuthor
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.path import ancestors
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.record import Record, RecordKey
 
 GUARDS = 128  # etcd compares no more in one transaction
 OWN_GUARDS = 2  # those that a store adds: on itself, and on the stack
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TreeGuards:
     """Conditions under which the new paths of a transaction become facts and are no folders.
 
@@ -39,7 +40,7 @@ class TreeGuards:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Transaction:
     """One atomic write.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from factstore.core.model.fact import Fact, Stack
 from factstore.core.model.member import Member
+from factstore.core.model.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Contents:
     """The facts and members of one stack at one revision.
 
@@ -28,7 +27,7 @@ class Contents:
     sensitive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Usage:
     """The usage of a stack; a member, read set, waiter, signal, grant and turn each count as a fact."""
 
@@ -36,7 +35,7 @@ class Usage:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ProjectUsage:
     """The usage of all stacks of a project."""
 

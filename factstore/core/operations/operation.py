@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from factstore.core.errors import NotFound
 from factstore.core.model.fact import Author, Fact, Scope, Stack
 from factstore.core.model.member import Member
 from factstore.core.model.path import quoted
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.model.receipt import Receipt
 from factstore.core.model.record import R, Record, RecordKey
 from factstore.core.model.transaction import Transaction
@@ -84,7 +85,7 @@ class View:
         return self.stack_state.live_members.get(name) if self.stack_state else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class LeaseRequest:
     """A lease for a fact or record of a draft.  Two entries with the same request share the lease.
 
@@ -102,7 +103,7 @@ class LeaseRequest:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Draft(Generic[T_co]):
     """The writes that an operation plans, their guards, and the outcome to return.
 
@@ -200,7 +201,7 @@ class Operation(ABC, Generic[T_co]):
         raise TypeError(f"{type(self).__name__} takes no idempotency key")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Committed(Generic[T_co]):
     """A write that is durable.
 

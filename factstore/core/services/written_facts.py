@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from factstore.core.model.fact_result import FactResult
+from factstore.core.model.quick_dataclass import quick_dataclass
 from factstore.core.operations.attempt import Attempt
 from factstore.core.operations.operation import Committed
 
 FactAttempt = Attempt[tuple[FactResult, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WrittenFacts:
     """The results of a durable write.
 
