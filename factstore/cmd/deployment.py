@@ -61,7 +61,7 @@ def connect(files: Sequence[str] | None, *, failed: int = 1) -> Iterator[Install
         print(f"configuration: {_sources(conf)}", file=sys.stderr)
         root, timeout = conf.etcd.root, conf.etcd.timeout
         client = runtime.connect(conf)
-    except (cfg.Error, OSError) as error:
+    except configuration.ERRORS as error:
         raise CommandError(f"the configuration {configuration.describe(error)}", failed) from None
     keys, clock = Keyspace(root), SystemClock()
     try:

@@ -44,15 +44,13 @@ def serve(files: Sequence[str] | None) -> None:
     :raises CommandError: a package is missing, or the configuration cannot be used.
     """
     with requires_server_packages(grpc_log="ERROR"):
-        from oslo_config import cfg
-
         from factstore.wsgi import configuration
         from factstore.wsgi.server.master import Server
     try:
         if files:  # the workers read them, too
             configuration.name_files(files)
         configuration.read()
-    except (cfg.Error, OSError) as error:
+    except configuration.ERRORS as error:
         raise CommandError(f"the configuration {configuration.describe(error)}") from None
     Server().run()
 

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 default_config_files=configuration.named_files() or None,
             )
         )
-    except (cfg.Error, OSError) as error:
+    except configuration.ERRORS as error:
         print(
             f"factstore-status: the configuration {configuration.describe(error)}", file=sys.stderr
         )

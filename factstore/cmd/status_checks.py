@@ -57,12 +57,16 @@ def guarded(check: Callable[[cfg.ConfigOpts], Result], conf: cfg.ConfigOpts) -> 
     except FactstoreError as error:
         reasons = "; ".join(f"{url}: {reason}" for url, reason in runtime.diagnose(conf).items())
         return _failure(f"{error.detail} {reasons}".strip())
-    except (cfg.Error, OSError) as error:
+    except configuration.ERRORS as error:
         return _failure(f"The configuration {configuration.describe(error)}")
 
 
 def check_options(conf: cfg.ConfigOpts) -> Result:
-    """Find options in the files that this version does not have, or will not have for long."""
+    """Find options in the files that this version does not have, or will not have for long.
+
+    :raises oslo_config.cfg.ConfigFileValueError: a value is not valid.
+    """
+    configuration.check_values(conf)
     groups = {group.name if group else "DEFAULT": options for group, options in opts.list_opts()}
     known = {name: {option.dest for option in options} for name, options in groups.items()}
     problems = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from oslo_config import cfg
 
@@ -16,6 +17,9 @@ from factstore.conf import opts
 
 FILES_VARIABLE = "OS_FACTSTORE_CONFIG_FILES"
 """Environment variable with the paths of configuration files, separated by ``;``."""
+
+ERRORS = (cfg.Error, OSError, UnicodeDecodeError)
+"""The errors of :func:`read`, and of reading an option; :func:`describe` words them."""
 
 
 def read(
@@ -26,7 +30,8 @@ def read(
 
     :param files: configuration files, instead of those in :data:`FILES_VARIABLE`.
     :param register_more: registers options that must exist before the files are read.
-    :raises oslo_config.cfg.Error: a file is missing or a value is invalid.
+    :raises oslo_config.cfg.Error: a file is missing, or a value is not valid.
+    :raises UnicodeDecodeError: a file is not text in UTF-8.
     """
     conf = cfg.ConfigOpts()
     opts.register(conf)
@@ -35,7 +40,24 @@ def read(
         files = named_files()
     chosen = list(files) or None  # with None, oslo.config searches the usual places
     conf([], project="factstore", prog="factstore-api", default_config_files=chosen)
+    check_values(conf)
     return conf
+
+
+def check_values(conf: cfg.ConfigOpts) -> None:
+    """Read all options, because oslo.config notices a wrong value only when it is read.
+
+    :raises oslo_config.cfg.ConfigFileValueError: a value is not valid; the text names its option.
+    """
+    for group, options in opts.list_opts():
+        section: Any = conf if group is None else conf[group.name]
+        for option in options:
+            try:
+                section[option.dest]
+            except cfg.ConfigFileValueError as error:
+                name = f"[{group.name if group else 'DEFAULT'}] {option.name}"
+                reason = error.__context__ or "the value is not valid"
+                raise cfg.ConfigFileValueError(f"{name}: {reason}") from None
 
 
 def named_files() -> list[str]:
@@ -53,6 +75,9 @@ def describe(error: Exception) -> str:
     """Return what is wrong with the configuration, without its values; the subject is left out."""
     if isinstance(error, cfg.ConfigFileParseError):  # its text contains lines of the file
         return f"cannot be read: {error.config_file} has a line that is not an option"
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"cannot be read: line {line} of a file is not text in UTF-8; save the file as UTF-8"
     return f"cannot be used: {error}"
 
 

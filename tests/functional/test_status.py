@@ -116,6 +116,9 @@ def test_options_that_have_no_effect_are_named(place: Place) -> None:
     assert "[api] wrokers is unknown" in details
     assert "[limits:p] fcats is unknown" in details
     assert "facts is" not in details.replace("fcats is", "")
+    code, details = place.check({"api": {"workers": "many"}})[1]["Options"]
+    assert code == Code.FAILURE
+    assert "[api] workers: " in details
 
 
 def test_lost_and_missing_keys_are_failures_only_where_they_are_needed(place: Place) -> None:

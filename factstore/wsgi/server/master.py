@@ -17,7 +17,6 @@ from gunicorn import util
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
-from oslo_config import cfg
 
 from factstore.wsgi import configuration
 
@@ -36,7 +35,7 @@ class Master(Arbiter):
         """Replace the workers, unless the configuration cannot be used."""
         try:
             configuration.read()
-        except (cfg.Error, OSError) as error:
+        except configuration.ERRORS as error:
             reason = configuration.describe(error)
             self.log.error("The workers are not replaced: the configuration %s", reason)
             return

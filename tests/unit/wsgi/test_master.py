@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -79,11 +81,30 @@ def test_a_signal_to_stop_is_not_held_up_by_a_worker_that_starts(
     assert arrived == [signal.SIGCHLD, signal.SIGTERM]
 
 
+@pytest.mark.parametrize(
+    ("written", "refused"),
+    [
+        (None, "cannot be used: Failed to find some config files: "),
+        (b"[api]\nport = many\n", r"cannot be used: \[api\] port: .*many"),
+        (
+            b"[api]\nport 8796\n",
+            "cannot be read: .*factstore.conf has a line that is not an option",
+        ),
+        (b"[api]\n# \xff\n", "cannot be read: line 2 of a file is not text in UTF-8"),
+    ],
+)
 def test_a_configuration_that_cannot_be_used_replaces_no_worker(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    written: bytes | None,
+    refused: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setenv("OS_FACTSTORE_CONFIG_FILES", "/missing.conf")
+    file = tmp_path / "factstore.conf"
+    if written is not None:
+        file.write_bytes(written)
+    monkeypatch.setenv("OS_FACTSTORE_CONFIG_FILES", str(file))
     reloading = ReloadingMaster(monkeypatch, lambda _: None)
     reloading.reload()
     assert not reloading.stopped
-    assert "The workers are not replaced: the configuration cannot be used" in caplog.text
+    assert re.search(f"The workers are not replaced: the configuration {refused}", caplog.text)
