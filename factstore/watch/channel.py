@@ -18,6 +18,8 @@ from factstore.core.ports import EventBatch, WakeUp
 if TYPE_CHECKING:
     from factstore.watch.selections import Selected
 
+Listener = Callable[[], None]
+
 READ_SETS = 2_000  # read sets whose last change is kept; the others count as concerned
 
 _DROPPED = Event(Scope("", ""), "", 0, ())
@@ -31,6 +33,7 @@ class Channel:
     :param concerned: the revision of the last change that concerned a read set, and its time, by the
         digest of the read set.
     :param concerned_floor: the revision after which *concerned* is complete.
+    :param listeners: with the digest of the read set that has to be concerned; empty for all events.
 
     :param selected: the selections that include the stack, while it has events in memory.
     :param sizes: the size of each event, and the time at which it was added.
@@ -49,7 +52,7 @@ class Channel:
     concerned_floor: int = 0
     concerned_wake_ups: dict[str, WakeUp] = field(default_factory=dict)
     readers: int = 0
-    listeners: dict[Callable[[], None], None] = field(default_factory=dict)
+    listeners: dict[Listener, str] = field(default_factory=dict)
     selected: tuple[Selected, ...] = ()
     events: list[Event] = field(default_factory=list)
     sizes: list[tuple[int, float]] = field(default_factory=list)
@@ -112,16 +115,23 @@ class Channel:
             self.dropped = 0
         return event, size
 
-    def concern(self, read_sets: Collection[str], revision: int, time: float) -> Iterator[WakeUp]:
-        """Record a change that concerned read sets, and yield the wake-ups to set."""
+    def concern(
+        self, read_sets: Collection[str], revision: int, time: float
+    ) -> Iterator[Callable[[], object]]:
+        """Record a change that concerned read sets, and yield the functions to call."""
         for digest in read_sets:
             self.concerned[digest] = revision, time
             wake_up = self.concerned_wake_ups.pop(digest, None)
             if wake_up is not None:
-                yield wake_up
+                yield wake_up.set
+        yield from self.listeners_of(read_sets)
         if len(self.concerned) > READ_SETS:
             self.concerned.clear()
             self.concerned_floor = revision
+
+    def listeners_of(self, read_sets: Collection[str]) -> list[Listener]:
+        """Return the listeners with one of these digests."""
+        return [listener for listener, own in self.listeners.items() if own in read_sets]
 
     def last_concern(self, read_set: str) -> int:
         """Return the revision of the last change that can have concerned a read set."""

@@ -21,7 +21,7 @@ from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import Watched
 from factstore.core.ports import EventBatch, Kept, WakeUp
-from factstore.watch.channel import Channel
+from factstore.watch.channel import Channel, Listener
 from factstore.watch.history import History, HistoryLimits
 from factstore.watch.selections import Selected, Selections
 
@@ -126,12 +126,12 @@ class Hub:
                 self._channels[scope] = channel
                 channel.last_change = revision
                 calls += [w.set for w in channel.take_wake_ups(event=False)]
-                calls += [w.set for w in channel.concern(read_sets, revision, now)]
+                calls += channel.concern(read_sets, revision, now)
             for event in events:
                 channel = self._channels[event.scope]
                 self._history.add(channel, event)
                 calls += [w.set for w in channel.take_wake_ups(event=True, end=event.ends_stack)]
-                calls += channel.listeners
+                calls += channel.listeners_of(("",))
                 selections.update(dict.fromkeys(self._selections.add(event.scope, channel)))
             for selected in selections:
                 calls += [w.set for w in selected.take_all_wake_ups()]
@@ -197,15 +197,16 @@ class Hub:
             wake_up, generation = found.event_wake_up, self._generation
         return self._wait(found, wake_up, generation, timeout)
 
-    def listen(self, of: Watched, listener: Callable[[], None]) -> Callable[[], None]:
+    def listen(self, of: Watched, listener: Listener, read_set: str = "") -> Callable[[], None]:
         """Call a function after each revision with events, in the thread that publishes them.
 
         It is also called when readers are to stop or the history was reset.
 
+        :param read_set: the digest of a read set, to call it only after changes that concern it.
         :return: a function that ends this.
         """
         with self._lock:
-            self._enter(of).listeners[listener] = None
+            self._enter(of).listeners[listener] = read_set
 
         def leave() -> None:
             with self._lock:
@@ -235,9 +236,8 @@ class Hub:
         """See :class:`~factstore.core.ports.EventSource`."""
         with self._lock:
             channel = self._channels.get(scope)
-            if channel is None:
-                return self._reset_at
-            return max(self._reset_at, channel.quiet_since(read_set))
+            last = channel.quiet_since(read_set) if channel is not None else self._reset_at
+            return max(self._reset_at, last)
 
     def pause(self, scope: Scope, seconds: float) -> None:
         """Wait for a time; return early if the stack is deleted, or as :meth:`wait` does."""

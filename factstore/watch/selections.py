@@ -8,7 +8,7 @@ The hub holds its lock whenever it uses them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from heapq import merge
 
@@ -16,7 +16,7 @@ from factstore.core.model.event import Event, by_revision
 from factstore.core.model.fact import Scope
 from factstore.core.model.stack_selection import StackSelection
 from factstore.core.ports import EventBatch, WakeUp
-from factstore.watch.channel import Channel
+from factstore.watch.channel import Channel, Listener
 from factstore.watch.floors import Floors
 
 IDLE_SELECTIONS = (
@@ -39,7 +39,7 @@ class Selected:
     last_event: int = 0
     event_wake_up: WakeUp | None = None
     readers: int = 0
-    listeners: dict[Callable[[], None], None] = field(default_factory=dict)
+    listeners: dict[Listener, str] = field(default_factory=dict)
 
     def add(self, scope: Scope, channel: Channel) -> None:
         """Add a stack, or move it to the end because of its newest event."""

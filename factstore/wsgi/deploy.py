@@ -98,6 +98,8 @@ def _fast_path(
         return None
     return FastPath(
         runtime.store,
+        runtime.hub,
+        runtime.clock,
         runtime.services,
         authorizer,
         callers,

@@ -69,6 +69,11 @@ def request(api: Caller, operation: Operation, stack: str, wait: int) -> bytes:
     return request_bytes(method, f"{path}?wait={wait}", *headers, body=body)
 
 
+def changes(api: Caller, stack: str) -> str:
+    """Return the URL of what will have changed in the context."""
+    return f"{stack}/context?since={api.get(f'{stack}/context').headers['Factstore-Cursor']}"
+
+
 def usage(api: Caller) -> tuple[int, int]:
     """Return the numbers of waiting requests and of streams."""
     used = api.get("/v1/limits").json()["usage"]
@@ -84,6 +89,7 @@ def gauge(api: Caller, name: str) -> float:
 def test_requests_of_every_route_end_when_their_clients_hang_up(api: Caller, stack: str) -> None:
     kinds = [request(api, operation, stack, 50) for operation in waiting_operations()]
     kinds += [
+        request_bytes("GET", f"{changes(api, stack)}&wait=50"),
         request_bytes("GET", f"{stack}/events", STREAM),
         request_bytes("GET", f"{stack}/events?settle=5000", STREAM),
         request_bytes("GET", f"{stack}/events?wait=50&settle=5000"),
@@ -112,6 +118,10 @@ def test_a_client_that_closed_its_sending_side_gets_its_response_on_every_route(
             client.sendall(request(api, operation, stack, 2))
             client.shutdown(socket.SHUT_WR)
             opened.append((operation, client))
+        client = clients.enter_context(connect(api.url))
+        client.sendall(request_bytes("GET", f"{changes(api, stack)}&wait=2"))
+        client.shutdown(socket.SHUT_WR)
+        opened.append((("GET", "changes of the context"), client))
         stream = clients.enter_context(connect(api.url))
         stream.sendall(request_bytes("GET", f"{stack}/events", STREAM, version="HTTP/1.0"))
         stream.shutdown(socket.SHUT_WR)

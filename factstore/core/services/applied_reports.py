@@ -92,6 +92,24 @@ class AppliedReports:
                 self._pending[scope, member.name] = member, applied.revision
             self._wanted.set()
 
+    def add_at_once(
+        self, scope: Scope, name: str, generation: str | None, applied: Cursor | None
+    ) -> bool:
+        """Record soon what a member has applied; return False if that may have to wait, or be refused.
+
+        :param generation: of the member; None for the current one.
+        :param applied: None to check the generation only.
+        """
+        state = self._store.state()
+        member = state.member(scope, name)
+        if member is None or generation not in (None, member.generation):
+            return False
+        if applied is not None:
+            if applied.revision > state.revision:
+                return False
+            self.add(scope, member, applied, deadline=0)
+        return True
+
     def _state_with(self, cursor: Cursor, deadline: float) -> State | None:
         """Return a state that contains the revision of a cursor, or None if the store does not."""
         state = self._store.state()

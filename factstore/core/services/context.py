@@ -9,18 +9,24 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from factstore.core.errors import CursorExpired, NotFound
+from factstore.core.errors import CursorExpired
 from factstore.core.model.cursor import Cursor
 from factstore.core.model.event import Event
 from factstore.core.model.fact import Scope
-from factstore.core.model.path import check_stack_name, quoted
+from factstore.core.model.path import check_stack_name
 from factstore.core.ports import Clock, EventSource, Store
 from factstore.core.services.blocking_query import BlockingQuery
 from factstore.core.services.context_cache import Cache
 from factstore.core.services.context_delta import ContextDelta, changes_texts
 from factstore.core.services.context_document import Rendered
 from factstore.core.services.context_view import View
-from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, PAGE_EVENTS, Debounce, Debouncer
+from factstore.core.services.context_wait import (
+    ContextWait,
+    Settling,
+    context_missing,
+    follows,
+)
+from factstore.core.services.debounce import AT_ONCE, PAGE_BYTES, PAGE_EVENTS, Debounce
 from factstore.core.state.state import State
 
 _CACHED_CHARACTERS = 64 * 1024 * 1024
@@ -112,7 +118,7 @@ class ContextService:
             target = context.target if context is not None else None
             settles = settle.quiet > 0
         if context is None:
-            raise _missing(scope, view)
+            raise context_missing(scope, view)
         return context
 
     def unchanged(
@@ -148,9 +154,7 @@ class ContextService:
             history is not in memory, or they are larger than the stack.
         :raises NotFound: the stack or the member does not exist.
         """
-        check_stack_name(scope.stack)
-        end = self._clock.monotonic() + wait
-        view.check()
+        waiting = self.waiting(scope, since, view, wait, settle)
         # A caller that has seen a newer state must not receive an older one.
         stale = stale and self._store.state().revision >= since.revision
         query = BlockingQuery(
@@ -159,24 +163,26 @@ class ContextService:
             self._clock,
             scope,
             timeout=self._timeout,
-            read_set=lambda state: view.current_read_set(state.stack_state(scope)),
+            read_set=waiting.read_set,
         )
         for state in query.states(wait, stale=stale):
-            with state.read():
-                stack_state = state.stack_state(scope)
-                if stack_state is None or not view.exists(stack_state):
-                    raise _missing(scope, view)
-                pending = view.last_change(stack_state) > since.revision
-            if not self._follows(state, scope, since):
+            while (left := waiting.seconds_left(state, self._store.epoch)) and waiting.settles:
+                state = self._paused(state, scope, left)
+            if not left:
                 break
-            if pending:
-                if settle.quiet > 0:
-                    state = self._settled(state, scope, view, settle, end)
-                break
-        context = self._delta(state, scope, view, since) or self._compile(state, scope, view, ())
+        context = self.changes(state, waiting) or self._compile(state, scope, view, ())
         if context is None:
-            raise _missing(scope, view)
+            raise context_missing(scope, view)
         return context
+
+    def waiting(
+        self, scope: Scope, since: Cursor, view: View, wait: float, settle: Debounce
+    ) -> ContextWait:
+        """Return the wait of :meth:`since`."""
+        check_stack_name(scope.stack)
+        view.check()
+        end = self._clock.monotonic() + wait
+        return ContextWait(self._events, self._clock, scope, since, view, settle, end)
 
     def _settled(
         self, state: State, scope: Scope, view: View, settle: Debounce, end: float
@@ -185,21 +191,20 @@ class ContextService:
 
         :param end: of the reader's wait.
         """
-        debouncer, read = Debouncer(settle, end), state.revision
-        debouncer.touch(self._clock.monotonic())
-        while (stack_state := state.stack_state(scope)) is not None and not self._events.closing:
-            if self._events.revision >= state.revision:  # else the change has just happened
-                read_set = view.current_read_set(stack_state)
-                debouncer.quiet_since(self._events.quiet_since(scope, read_set))
-            left = (debouncer.deadline or 0) - self._clock.monotonic()
-            if left <= 0:
-                break
-            # While all members of a stack write, each of them would be woken by every write.
-            self._events.pause(scope, left)
-            state = self._store.state()
-        if state.revision < read:  # it was read again, from an older revision
-            state = self._store.refresh(self._clock.monotonic() + self._timeout)
+        settling = Settling(self._events, self._clock, scope, view, settle, end)
+        while left := settling.seconds_left(state):
+            state = self._paused(state, scope, left)
         return state
+
+    def _paused(self, state: State, scope: Scope, seconds: float) -> State:
+        """Return the state after a pause, or once the stack was deleted."""
+        # While all members of a stack write, each of them would be woken by every write.
+        self._events.pause(scope, seconds)
+        if (
+            self._store.state().revision < state.revision
+        ):  # it was read again, from an older revision
+            return self._store.refresh(self._clock.monotonic() + self._timeout)
+        return self._store.state()
 
     def _compile(
         self, state: State, scope: Scope, view: View, known: Collection[str]
@@ -235,17 +240,12 @@ class ContextService:
 
     # Deltas
 
-    def _follows(self, state: State, scope: Scope, since: Cursor) -> bool:
-        """Return True if a cursor belongs to this stack, and its history is in memory."""
-        stack = state.stack(scope)
-        if stack is None or since.epoch != self._store.epoch:
-            return False
-        oldest = max(stack.created, self._events.floor(scope))
-        return oldest <= since.revision <= state.revision
+    def changes(self, state: State, waiting: ContextWait) -> ContextDelta | None:
+        """Return the changes of a context, or None if the whole document has to be sent.
 
-    def _delta(self, state: State, scope: Scope, view: View, since: Cursor) -> ContextDelta | None:
-        """Return the changes since a cursor, or None if the whole document has to be sent."""
-        epoch = self._store.epoch
+        It waits if *state* is newer than the published events.
+        """
+        epoch, scope, view, since = self._store.epoch, waiting.scope, waiting.view, waiting.since
         with state.read():
             stack_state = state.stack_state(scope)
             if stack_state is None or not view.exists(stack_state):
@@ -254,7 +254,7 @@ class ContextService:
             cursor, changed = Cursor(epoch, state.revision), stack_state.changed
             checksum = view.checksum(stack_state)
             size, count = stack_state.bytes, stack_state.count
-        if not self._follows(state, scope, since):
+        if not follows(state, self._events, epoch, scope, since):
             return None
         changes = self._deltas.get(key, changed)
         if changes is None:
@@ -291,8 +291,3 @@ class ContextService:
                 self._events.wait(scope, after, left)
             after = batch.upto
         return found
-
-
-def _missing(scope: Scope, view: View) -> NotFound:
-    missing = f"no member {quoted(view.member)} in a stack" if view.member else "no stack"
-    return NotFound(f"there is {missing} named {quoted(scope.stack)}.")

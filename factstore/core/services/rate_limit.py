@@ -183,13 +183,20 @@ class RateLimiter:
 
         :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
         """
-        limit = self._allowances(project_id).waiting_requests
-        bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
-        leave = self._enter("waiting_requests", bounds, code="too_many_waiting")
+        leave = self.begin_wait(project_id)
         try:
             yield
         finally:
             leave()
+
+    def begin_wait(self, project_id: str) -> Callable[[], None]:
+        """Count one more waiting request; return a function to call once when it ends.
+
+        :raises Throttled: ``too_many_waiting`` or ``worker_busy``.
+        """
+        limit = self._allowances(project_id).waiting_requests
+        bounds: dict[_CountKey, int] = {("waiting_requests", project_id): limit}
+        return self._enter("waiting_requests", bounds, code="too_many_waiting")
 
     @contextmanager
     def delayed(self) -> Iterator[None]:

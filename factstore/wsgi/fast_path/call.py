@@ -15,12 +15,15 @@ from factstore.wsgi.fast_path.http_response import Answer, Rendered
 if TYPE_CHECKING:
     from factstore.wsgi.fast_path.event_reads import StreamAnswer
 
+Attend = Callable[[Callable[[], None]], None]
+
 
 class Call(NamedTuple):
     """A request and its caller.
 
     :param began: the time at which the request was read.
     :param begin_stream: prepares the connection for a stream; None in the loop.
+    :param attend: lets a function be called if the client goes before the response; only in the loop.
     """
 
     request: Request
@@ -28,6 +31,7 @@ class Call(NamedTuple):
     request_id: str
     began: float
     begin_stream: Callable[[Watcher], ContinueStream | None] | None = None
+    attend: Attend | None = None
 
     @property
     def scope(self) -> Scope:

@@ -11,13 +11,16 @@ from factstore.api.context import context_headers, load_query, read_context, vie
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.media import JSON
 from factstore.core.errors import Invalid, NotFound
+from factstore.core.model.cursor import Cursor
 from factstore.core.services.composition import Services
 from factstore.core.services.context import Context
 from factstore.core.services.context_delta import ContextDelta
 from factstore.core.services.context_view import View
+from factstore.core.services.debounce import Debounce
 from factstore.policies import stacks as rules
 from factstore.policies.members import HEARTBEAT
 from factstore.wsgi.fast_path.call import Call
+from factstore.wsgi.fast_path.context_waits import ContextRead
 from factstore.wsgi.fast_path.http_request import split_query
 from factstore.wsgi.fast_path.http_response import Answer, etag_headers, refusal
 
@@ -68,6 +71,45 @@ class ContextReads:
         if not self._may_read(identity, query):
             return None
         return view_of(identity.permissions, query)
+
+    def awaited(self, call: Call) -> ContextRead | None:
+        """Return the read of what has changed, which may wait; None for any other, or a refused one.
+
+        It records what the member has applied.
+        """
+        headers, identity = call.request.headers, call.identity
+        if headers.length or headers.json or headers.conditional:
+            return None
+        query = _parse(call.request.query)
+        if query is None or not query["since"] or query["consistency"] == "stale":
+            return None
+        member, applied = query["member"], query["applied"]
+        if not self._may_read(identity, query) or not (member or headers.generation is None):
+            return None
+        settle = Debounce.of(query["settle"], query["max_settle"])
+        try:
+            waiting = self._services.context.waiting(
+                call.scope,
+                Cursor.parse(query["since"]),
+                view_of(identity.permissions, query),
+                query["wait"],
+                settle,
+            )
+            seen = Cursor.parse(applied) if applied else None
+        except Invalid:
+            return None
+        if seen is not None:
+            identity.permissions.check_member(member)
+        if (
+            applied or headers.generation is not None
+        ) and not self._services.applied_reports.add_at_once(
+            call.scope, member, headers.generation, seen
+        ):
+            return None
+        waits = query["wait"] or query["settle"]
+        limiter = self._services.rate_limiter
+        leave = limiter.begin_wait(identity.project_id) if waits else None
+        return ContextRead(call, waiting, leave)
 
     @staticmethod
     def answer(call: Call, found: Context | ContextDelta, *, waited: bool = False) -> Answer:

@@ -13,11 +13,13 @@ from factstore.api.event_stream import ContinueStream, Watcher
 from factstore.api.identity import Authorizer, Identity
 from factstore.api.microversion import HEADER, RESPONSE_HEADERS
 from factstore.core.errors import FactstoreError, Unavailable
+from factstore.core.ports import Clock
 from factstore.core.services.composition import Services
 from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.store.mirror import FOREIGN_SECONDS, MirroredStore
+from factstore.watch.hub import Hub
 from factstore.wsgi.client_gone import ClientGone
-from factstore.wsgi.fast_path.call import Call, Handle, Operation
+from factstore.wsgi.fast_path.call import Attend, Call, Handle, Operation
 from factstore.wsgi.fast_path.callers import Callers
 from factstore.wsgi.fast_path.context_read import ContextReads
 from factstore.wsgi.fast_path.event_reads import EventReads, StreamAnswer
@@ -38,6 +40,7 @@ LOG = logging.getLogger(__name__)
 EXPIRY_SECONDS = FOREIGN_SECONDS
 """Between two searches for requests that have waited for too long."""
 
+CLIENT_GONE = 499  # counted, not sent
 VERSIONS = (RESPONSE_HEADERS[HEADER], f"{SERVICE_TYPE} latest")
 
 Pieces = Iterable[bytes]
@@ -57,6 +60,8 @@ class FastPath:
     def __init__(
         self,
         store: MirroredStore,
+        hub: Hub,
+        clock: Clock,
         services: Services,
         authorizer: Authorizer,
         callers: Callers,
@@ -72,6 +77,17 @@ class FastPath:
         self.reads = FactReads(store, services, authorizer, metrics, timeout)
         writes, contexts = Writes(services, authorizer), ContextReads(services, authorizer)
         self._loop_writes = LoopWrites(services, writes, self._end_write)
+        self._loop_reads = LoopContextReads(
+            store,
+            hub,
+            services,
+            contexts,
+            scheduler,
+            clock,
+            timeout,
+            self._end_write,
+            self._end_gone,
+        )
         self._responds: dict[str, Respond] = {}  # by the ids of the requests that have started
         stack = "/v1/stacks/{stack}"
         self._operations = {
@@ -82,11 +98,7 @@ class FastPath:
                 writes.heartbeat,
                 self._loop_writes.start_heartbeat,
             ),
-            "context": Operation(
-                f"{stack}/context",
-                contexts.read,
-                LoopContextReads(store, services, contexts, self._end_write).start,
-            ),
+            "context": Operation(f"{stack}/context", contexts.read, self._loop_reads.start),
             "events": Operation(f"{stack}/events", EventReads(services, authorizer).watch),
         }
 
@@ -96,11 +108,14 @@ class FastPath:
 
     # In the loop
 
-    def start(self, request: Request, respond: Respond, *, local: bool) -> bool:
+    def start(
+        self, request: Request, respond: Respond, attend: Attend | None = None, *, local: bool
+    ) -> bool:
         """Start to carry out a request without a greenlet; return False if it needs one.
 
         A read of a fact never needs a greenlet here; it has to be passed to gunicorn.
 
+        :param attend: lets a function be called when the client has gone before the response.
         :param local: True if the request comes from a loopback address.
         """
         began = time.monotonic()
@@ -111,7 +126,7 @@ class FastPath:
             self._scheduler.note(identity.project_id)
             return self.reads.start(request, identity, began, respond)
         start = self._operations[request.noun].start
-        call = Call(request, identity, new_request_id(), began)
+        call = Call(request, identity, new_request_id(), began, attend=attend)
         if start is None or not self._charge(call):
             return False
         self._responds[call.request_id] = respond
@@ -150,10 +165,19 @@ class FastPath:
         else:
             respond(self._response(call, found))
 
+    def _end_gone(self, call: Call) -> None:
+        del self._responds[call.request_id]
+        self._count_gone(call)
+
+    def _count_gone(self, call: Call) -> None:
+        route = self._operations[call.request.noun].route
+        self._metrics.observe(call.request.method, route, CLIENT_GONE, 0, None)
+
     def expire(self) -> None:
         """End what waits for too long."""
         self.reads.expire()
         self._loop_writes.expire()
+        self._loop_reads.expire()
 
     # In the greenlet of the connection
 
@@ -193,8 +217,7 @@ class FastPath:
         except FactstoreError as error:
             answer = logged_refusal(error, call.request_id)
         except ClientGone:
-            route = self._operations[request.noun].route
-            self._metrics.observe(request.method, route, 499, 0, None)
+            self._count_gone(call)
             raise
         except Exception:
             LOG.exception("%s %s failed.", request.method, request.target)

@@ -9,6 +9,7 @@ answers with RST.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -35,6 +36,7 @@ class Attention:
         self._tls = isinstance(sock, ssl.SSLSocket)
         self._greenlet: Any = gevent.getcurrent()
         self._request: Any = None
+        self._abandon: Callable[[], None] | None = None  # of a request that waits in the loop
         self.stream: Stream | None = None
         self._sent_early = 0  # bytes of the response's first line
         self._waiting = False
@@ -51,6 +53,22 @@ class Attention:
     def end_wait(self) -> None:
         """Note that the request continues."""
         self._waiting = False
+
+    def attend(self, request: Any, abandon: Callable[[], None]) -> None:
+        """Call a function, in the hub, when the client of a request that waits in the loop has gone."""
+        self._request, self._abandon, self._waiting = request, abandon, True
+        if self.half_closed or self._gone:
+            self._connections.call_soon(self.check)
+
+    def end_attention(self) -> None:
+        """Note that a request does not wait in the loop any more."""
+        self._request = self._abandon = None
+        self._waiting = False
+
+    def take_early(self) -> int:
+        """Return the number of bytes of a response that were sent while its request waited."""
+        early, self._sent_early = self._sent_early, 0
+        return early
 
     def notice(self, *, gone: bool) -> None:
         """Note, in the hub, that the client has sent FIN or, if *gone*, RST."""
@@ -73,7 +91,10 @@ class Attention:
             self.stream.gone()
             return
         self.count_gone()
-        if in_hub:
+        if self._abandon is not None:
+            abandon, self._abandon = self._abandon, None
+            abandon()
+        elif in_hub:
             self._greenlet.throw(ClientGone())
         else:
             raise ClientGone

@@ -184,11 +184,23 @@ class Receiver:
         self._data = data[len(request.data) :]
         self._busy = True
         self._connection.set_idle(False)
-        if not self._fast_path.start(request, partial(self._respond, request), local=self._local):
+        respond, attend = partial(self._respond, request), partial(self._attend, request)
+        if not self._fast_path.start(request, respond, attend, local=self._local):
             self._respond(request, None)
+
+    def _attend(self, request: Request, abandon: Callable[[], None]) -> None:
+        self._connection.attend(request, partial(self._abandon, abandon))
+
+    def _abandon(self, abandon: Callable[[], None]) -> None:
+        """End the connection, whose client has gone."""
+        abandon()
+        self._busy = False
+        self._connection.end_attention()
+        self._wake(b"")
 
     def _respond(self, request: Request, response: bytes | Resume | None) -> None:
         self._busy = False
+        self._connection.end_attention()
         if response is None and request.reads_fact:
             data, self._data = request.data + self._data, b""
             self._wake(data)
@@ -196,6 +208,8 @@ class Receiver:
         if not isinstance(response, bytes):
             self._wake((request, response))
             return
+        if early := self._connection.take_early():
+            response = response[early:]
         try:
             sent = os.write(self._descriptor, response)
         except BlockingIOError:

@@ -21,6 +21,7 @@ from factstore.core.services.rate_limit import MAX_DELAY_SECONDS
 from factstore.policies import facts as fact_rules
 from factstore.policies import members as member_rules
 from factstore.policies import stacks as stack_rules
+from factstore.wsgi.clock import SystemClock
 from factstore.wsgi.fast_path.callers import (
     TOKEN_SECONDS,
     GrantHolders,
@@ -194,6 +195,8 @@ def fast_path(worker: Worker, identity: Identity | None, denied: str = "") -> Fa
     """Return the fast path for one caller, whom policy allows all but one rule."""
     return FastPath(
         worker.store,
+        worker.hub,
+        SystemClock(),
         worker.services,
         lambda rule, identity, project_id: rule != denied,
         lambda headers, local: identity,
@@ -298,7 +301,15 @@ def test_a_request_is_left_to_its_view_until_the_store_has_been_read(
     monkeypatch.setattr(worker.store, "state", away)
     assert answer(fast_path(worker, OWNER), request_bytes("GET", FACT)) is None
     path = FastPath(
-        worker.store, worker.services, Mock(), away, ThreadScheduler(), Mock(), timeout=5.0
+        worker.store,
+        worker.hub,
+        SystemClock(),
+        worker.services,
+        Mock(),
+        away,
+        ThreadScheduler(),
+        Mock(),
+        timeout=5.0,
     )
     assert answer(path, request_bytes("GET", FACT)) is None
     assert path.serve(read(SERVED["put"][0]), local=True) is None

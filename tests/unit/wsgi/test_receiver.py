@@ -26,12 +26,22 @@ class Path:
     def __init__(self) -> None:
         self.parse: Callable[[bytes], object] = Reader(VERSIONS).read
         self.reads: list[Callable[[Response], None]] = []
+        self.gone = Mock()
         self.starts_writes = False
         self.serve: Callable[..., list[bytes] | None] = Mock()
 
-    def start(self, request: Request, respond: Callable[[Response], None], *, local: bool) -> bool:
+    def start(
+        self,
+        request: Request,
+        respond: Callable[[Response], None],
+        attend: Callable[[Callable[[], None]], None],
+        *,
+        local: bool,
+    ) -> bool:
         if not request.reads_fact and not self.starts_writes:
             return False
+        if request.noun == "context":
+            attend(self.gone)
         self.reads.append(respond)
         return True
 
@@ -159,3 +169,34 @@ def test_a_write_that_was_started_ends_in_the_loop_or_in_the_greenlet(
     begun(path, 2)
     path.reads[1](b"the read behind")
     assert received(client, 100) == b"the read behind"
+
+
+WAIT = request_bytes("GET", "/v1/stacks/s/context?wait=50")
+
+
+def test_a_wait_whose_client_has_gone_is_abandoned(worker: Worker, path: Path) -> None:
+    path.starts_writes = True
+    client, request = serve(worker, path)
+    client.sendall(WAIT)
+    begun(path)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    assert request.get(timeout=PATIENCE) == b""
+    path.gone.assert_called_once_with()
+    assert worker.closed == {"hung_up": 1}
+
+
+@pytest.mark.parametrize("by_greenlet", [False, True])
+def test_a_client_that_has_sent_its_last_gets_the_response_to_its_wait(
+    worker: Worker, path: Path, by_greenlet: bool
+) -> None:
+    path.starts_writes = True
+    client, _ = serve(worker, path)
+    client.sendall(WAIT)
+    begun(path)
+    client.shutdown(socket.SHUT_WR)
+    assert received(client, 1) == b"H"  # a probe, which is the first byte of the response
+    response = b"HTTP/1.1 200 OK\r\n"
+    path.reads[0]((lambda: [response]) if by_greenlet else response)
+    assert received(client, 100) == response[1:]
+    path.gone.assert_not_called()

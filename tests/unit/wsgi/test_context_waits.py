@@ -1,0 +1,228 @@
+"""Reads of what has changed in a context, which wait in the loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from factstore.core.model.fact import Scope
+from factstore.core.model.member import JoinRequest
+from factstore.core.model.read_set import ReadSet
+from factstore.core.services.context_view import View
+from factstore.wsgi.clock import SystemClock
+from factstore.wsgi.fast_path.fast_path import FastPath, Response
+from factstore.wsgi.scheduler import ThreadScheduler
+from tests.contract.world import PROJECT, MemoryWorld, Worker, author
+from tests.eventually import eventually
+from tests.raw_http import request_bytes
+from tests.unit.wsgi.test_fast_path import OWNER, read, status
+
+SCOPE = Scope(PROJECT, "s")
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    world = MemoryWorld()
+    yield world.worker()
+    world.close()
+
+
+class FastClock(SystemClock):
+    """A clock that tests can advance."""
+
+    ahead = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
+class Waits:
+    """The fast path of one caller, whose time is that of a clock.
+
+    :ivar metrics: the requests that were counted.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.clock = FastClock()
+        worker.hub._now = self.clock.monotonic
+        worker.context._clock = self.clock
+        self.metrics = Mock()
+        self.path = FastPath(
+            worker.store,
+            worker.hub,
+            self.clock,
+            worker.services,
+            lambda rule, identity, project_id: True,
+            lambda headers, local: OWNER,
+            ThreadScheduler(),
+            self.metrics,
+            5.0,
+        )
+        self.attend = Mock()
+
+    def start(self, query: str, *headers: str) -> list[Response]:
+        """Start to wait from now on, and return the list of the responses."""
+        cursor = self._worker.context.get(SCOPE).cursor
+        raw = request_bytes("GET", f"/v1/stacks/s/context?since={cursor}&{query}", *headers)
+        found: list[Response] = []
+        assert self.path.start(read(raw), found.append, self.attend, local=True)
+        eventually(lambda: bool(found) or not self.path._loop_reads._started)
+        return found
+
+    def published(self) -> None:
+        """Wait until the worker's watch has delivered all events."""
+        hub, store = self._worker.hub, self._worker.store
+        eventually(lambda: hub.revision >= store.state().revision)
+
+    @property
+    def waiting(self) -> int:
+        return self._worker.services.rate_limiter.open_in("waiting_requests")
+
+
+@pytest.fixture
+def waits(worker: Worker) -> Waits:
+    worker.put(SCOPE, "a", 1)
+    return Waits(worker)
+
+
+def delta(response: Response) -> Any:
+    assert isinstance(response, bytes), "it ends in the loop"
+    assert status(response) == 200
+    return json.loads(response.partition(b"\r\n\r\n")[2])
+
+
+def test_a_wait_ends_with_the_next_change(worker: Worker, waits: Waits) -> None:
+    found = waits.start("wait=50")
+    assert (found, waits.waiting) == ([], 1)
+    worker.put(SCOPE, "a", 2)
+    eventually(lambda: bool(found))
+    assert delta(found[0])["facts"] == {"a": 2}
+    assert waits.waiting == 0
+    assert waits.metrics.observe.call_args.args[4] is None, "it has waited"
+
+
+def test_a_wait_ends_in_time_without_a_change(waits: Waits) -> None:
+    found = waits.start("wait=50")
+    waits.clock.ahead += 40
+    waits.path.expire()
+    assert found == []
+    waits.clock.ahead += 10.1
+    waits.path.expire()
+    assert delta(found[0])["facts"] == {}
+
+
+def test_without_a_wait_the_response_is_due_at_once(waits: Waits) -> None:
+    assert delta(waits.start("wait=0")[0])["facts"] == {}
+
+
+def test_a_settled_wait_ends_when_the_stack_is_quiet(worker: Worker, waits: Waits) -> None:
+    found = waits.start("wait=50&settle=4000&max_settle=60000")
+    for value in (2, 3):
+        worker.put(SCOPE, "a", value)
+        waits.published()
+        waits.clock.ahead += 2
+        waits.path.expire()
+        assert found == []
+    waits.clock.ahead += 2.1
+    waits.path.expire()
+    assert delta(found[0])["facts"] == {"a": 3}
+
+
+@pytest.mark.parametrize("query", ["wait=50", "wait=50&settle=5000"])
+def test_a_wait_ends_with_its_stack(worker: Worker, waits: Waits, query: str) -> None:
+    found = waits.start(query)
+    worker.put(SCOPE, "a", 2) if "settle" in query else None
+    waits.published()
+    worker.stacks.delete(SCOPE, author())
+    eventually(lambda: bool(found))
+    assert status(found[0]) == 404
+
+
+@pytest.mark.parametrize("query", ["wait=50", "wait=50&settle=5000"])
+def test_a_wait_ends_with_the_worker(worker: Worker, waits: Waits, query: str) -> None:
+    found = waits.start(query)
+    worker.put(SCOPE, "a", 2) if "settle" in query else None
+    worker.hub.close()
+    eventually(lambda: bool(found))
+    assert delta(found[0])["facts"] == ({"a": 2} if "settle" in query else {})
+
+
+def test_a_wait_ends_without_a_response_if_its_client_has_gone(
+    worker: Worker, waits: Waits
+) -> None:
+    found = waits.start("wait=50")
+    waits.attend.call_args.args[0]()
+    assert waits.waiting == 0
+    assert waits.metrics.observe.call_args.args[2] == 499
+    worker.put(SCOPE, "a", 2)
+    waits.published()
+    assert found == []
+
+
+def test_a_wait_ends_with_a_change_that_concerns_the_read_set(worker: Worker, waits: Waits) -> None:
+    member = worker.members.join(SCOPE, "m", JoinRequest("g", 60, "{}"), author()).member
+    reads = ReadSet.of("m", ["a"], [], [])
+    worker.read_sets.put(SCOPE, reads, member.generation, author())
+    found = waits.start(f"member=m&view=none&read_set={reads.digest}&wait=50")
+    worker.put(SCOPE, "b", 1)
+    waits.published()
+    assert found == []
+    worker.put(SCOPE, "a", 2)
+    eventually(lambda: bool(found))
+    assert delta(found[0])["facts"] == {"a": 2, "b": 1}
+
+
+def test_a_wait_of_a_former_incarnation_is_refused_by_the_greenlet(
+    worker: Worker, waits: Waits
+) -> None:
+    worker.members.join(SCOPE, "m", JoinRequest("g", 60, "{}"), author())
+    raw = request_bytes(
+        "GET", "/v1/stacks/s/context?since=0123456789abcdef.1&member=m", "Factstore-Generation: 1"
+    )
+    assert not waits.path.start(read(raw), Mock(), local=True)
+    assert status(b"".join(waits.path.serve(read(raw), local=True) or ())) == 409
+
+
+def test_a_wait_reports_what_the_member_has_applied(worker: Worker, waits: Waits) -> None:
+    worker.members.join(SCOPE, "m", JoinRequest("g", 60, "{}"), author())
+    cursor = worker.context.get(SCOPE, View(member="m")).cursor
+    waits.start(f"member=m&wait=50&applied={cursor}")
+    eventually(lambda: worker.convergence.get(SCOPE).reached)
+
+
+def test_a_cursor_without_history_is_answered_by_the_greenlet_with_the_document(
+    waits: Waits,
+) -> None:
+    raw = request_bytes("GET", "/v1/stacks/s/context?since=0123456789abcdef.1&wait=50")
+    found: list[Response] = []
+    assert waits.path.start(read(raw), found.append, waits.attend, local=True)
+    eventually(lambda: bool(found))
+    assert callable(found[0])
+    assert status(found[0]) == 200
+
+
+def test_a_read_waits_no_longer_than_usual_for_a_revision_of_another_client(
+    worker: Worker, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cursor, revision = worker.context.get(SCOPE).cursor, worker.store.state().revision
+    head = Mock(error=None, revision=revision + 1)
+    ends: list[Any] = []
+    monkeypatch.setattr(worker.store, "join_head_read", lambda end: ends.append(end) or head)
+    raw = request_bytes("GET", f"/v1/stacks/s/context?since={cursor}")
+    found: list[Response] = []
+    assert waits.path.start(read(raw), found.append, waits.attend, local=True)
+    ends[0]()
+    assert found == []
+
+    def passed() -> bool:
+        waits.path.expire()
+        return bool(found)
+
+    eventually(passed)
+    assert delta(found[0])["facts"] == {}
+    assert worker.store.state().revision > revision
