@@ -7,7 +7,7 @@ and old names.  It is needed only if a cloud is named.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from factstore import SERVICE_TYPE
@@ -48,6 +48,8 @@ def _variables_of(cloud: str, known: Mapping[str, str]) -> dict[str, str]:
             if not os.path.isfile(known[variable]):
                 raise UnusableSettings(f"{variable} names {known[variable]}, which is not a file.")
             places[kind].insert(0, known[variable])
+    for files_of_kind in places.values():
+        _check_first(files_of_kind)
     try:
         files = config.OpenStackConfig(load_envvars=False, **places)
         if cloud not in files.cloud_config["clouds"]:
@@ -62,13 +64,49 @@ def _variables_of(cloud: str, known: Mapping[str, str]) -> dict[str, str]:
         ) from error
 
 
+def _check_first(names: Sequence[str]) -> None:
+    """Check the form of the first file that exists, because openstacksdk passes over a broken one.
+
+    :raises UnusableSettings: it is not YAML, or has another form.
+    """
+    import yaml
+
+    name = next((name for name in names if os.path.isfile(name)), None)
+    if name is None:
+        return
+    try:
+        with open(name, encoding="utf-8") as file:
+            contents = yaml.safe_load(file)
+    except OSError as error:
+        raise UnusableSettings(f"{name} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UnusableSettings(f"{name} is not text in UTF-8; save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise UnusableSettings(f"{name} is not YAML: {where}{problem}.") from error
+    clouds = contents.get("clouds", {}) if isinstance(contents, dict) else contents
+    if clouds is None and contents is None:  # an empty file
+        return
+    if not isinstance(clouds, dict) or not all(isinstance(each, dict) for each in clouds.values()):
+        raise UnusableSettings(
+            f"{name} has another form than clouds.yaml: under clouds:, each name of a cloud needs a"
+            " mapping with auth: and the other settings."
+        )
+    for cloud, settings in clouds.items():
+        if not isinstance(settings.get("auth") or {}, dict):
+            raise UnusableSettings(f"{name}: auth of the cloud {cloud!r} is not a mapping.")
+
+
 def _unknown(cloud: str, files: Any) -> str:
     if not files.config_filename:
         return (
             f"No clouds.yaml was found for the cloud {cloud!r}. Put it into the working directory,"
             " ~/.config/openstack or /etc/openstack, or name it in OS_CLIENT_CONFIG_FILE."
         )
-    names = ", ".join(sorted(files.cloud_config["clouds"]))
+    # A file without clouds gets one from openstacksdk.
+    names = ", ".join(sorted(set(files.cloud_config["clouds"]) - {"defaults"}))
     return f"{files.config_filename} has no cloud {cloud!r}. Its clouds are {names or 'none'}."
 
 

@@ -127,9 +127,10 @@ class ImportFacts(Command):
         moved = Contents(contents.name, tuple(puts), waiters)
         rows = _write(parsed_args, self.stack(parsed_args), moved)
         if parsed_args.report == "json":
-            json.dump([asdict(row) for row in rows], self.app.stdout, indent=2)
-            print(file=self.app.stdout)
+            print(json.dumps([asdict(row) for row in rows], indent=2), file=self.app.stdout)
             return
+        if not rows:
+            print(f"No differences: {len(puts)} facts.", file=self.app.stdout)
         for row in rows:
             old, new = (printable(text_of(value)) for value in (row.old, row.new))
             shown = f"{old} -> {new}" if row.action == "change" else new

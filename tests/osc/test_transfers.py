@@ -58,6 +58,8 @@ def test_an_export_is_imported_with_its_kinds_secrets_and_waiters(
     # A second import changes nothing.
     cursor = other.context().cursor
     assert imported(openstack, other.name, file, "--key", key) == []
+    printed = openstack.ok("fact", "import", other.name, file, "--key", key)
+    assert printed == "No differences: 3 facts.\n"
     assert other.context().cursor == cursor
     other.put("c", "y")
     (row,) = imported(openstack, other.name, file, "--key", key, "--dry-run")

@@ -120,10 +120,25 @@ def test_a_cloud_that_cannot_be_used_is_explained(
     regions = write(home / "c.yaml", lab={**PASSWORD, "regions": ["one"]})
     with pytest.raises(UnusableSettings, match=r"'lab'.*three"):
         connect({**regions, "OS_REGION_NAME": "three"})
-    for broken in ("clouds: [", "clouds: 1", "- a", "clouds: {lab: 1}"):
-        (home / "c.yaml").write_text(broken)
-        with pytest.raises(UnusableSettings, match=r"clouds\.yaml|c\.yaml"):
+    for broken, reason in (
+        (b"clouds:\n  lab: [", "is not YAML: line 2, column 9: "),
+        (b"clouds:\n\tlab: 1", "is not YAML: line 2, column 1: "),
+        (b"clouds: {lab: {auth: {username: '\xff'}}}", "is not text in UTF-8"),
+        (b"clouds: 1", "has another form"),
+        (b"clouds:", "has another form"),
+        (b"- a", "has another form"),
+        (b"clouds: {lab: 1}", "has another form"),
+        (b"clouds: {lab: {auth: [1]}}", "auth of the cloud 'lab' is not a mapping"),
+        (b"", "has no cloud 'lab'. Its clouds are none"),
+    ):
+        (home / "c.yaml").write_bytes(broken)
+        with pytest.raises(UnusableSettings, match=rf"c\.yaml:? {reason}"):
             connect(regions)
+        (home / "s.yaml").write_bytes(broken)
+        write(home / "c.yaml", lab=PASSWORD)
+        if broken:
+            with pytest.raises(UnusableSettings, match=rf"s\.yaml:? {reason}"):
+                connect({**regions, "OS_CLIENT_SECURE_FILE": str(home / "s.yaml")})
     with pytest.raises(TypeError, match="not both"):
         connect("http://here", cloud="lab")
     monkeypatch.setitem(sys.modules, "openstack", None)
